@@ -1,0 +1,46 @@
+# hone_room(NAME [USES ROOM…] [LIBS TARGET…] [PROTO FILE]): the room src/NAME as an object library hone_NAME_objects
+# and a static library hone_NAME that brings the rooms it uses, for tests that need no more.
+include(cmake/isa.cmake)
+
+set(HONE_ROOMS "")
+
+function(hone_room name)
+  cmake_parse_arguments(R "" "PROTO" "USES;LIBS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.c
+                                      ${PROJECT_SOURCE_DIR}/src/${name}/generic/*.c)
+  if(R_PROTO AND EXISTS ${PROJECT_SOURCE_DIR}/${R_PROTO})
+    get_filename_component(stem ${R_PROTO} NAME_WE)
+    set(generated ${PROJECT_BINARY_DIR}/proto/${name})
+    file(MAKE_DIRECTORY ${generated})
+    add_custom_command(
+      OUTPUT ${generated}/${stem}.pb-c.c ${generated}/${stem}.pb-c.h
+      COMMAND ${PROTOC_C} --c_out=${generated} --proto_path=${PROJECT_SOURCE_DIR}/src/${name} ${stem}.proto
+      DEPENDS ${PROJECT_SOURCE_DIR}/${R_PROTO})
+    list(APPEND sources ${generated}/${stem}.pb-c.c)
+    set_source_files_properties(${generated}/${stem}.pb-c.c PROPERTIES COMPILE_OPTIONS "-w")
+  endif()
+  if(NOT sources)
+    return()
+  endif()
+  add_library(hone_${name}_objects OBJECT ${sources})
+  if(name STREQUAL "kernels")
+    hone_isa_sources(hone_kernels_objects)
+  endif()
+  target_include_directories(hone_${name}_objects PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+  if(generated)
+    target_include_directories(hone_${name}_objects PUBLIC ${PROJECT_BINARY_DIR}/proto)
+  endif()
+  target_link_libraries(hone_${name}_objects PUBLIC ${R_LIBS})
+  add_library(hone_${name} STATIC $<TARGET_OBJECTS:hone_${name}_objects>)
+  target_include_directories(hone_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+  if(generated)
+    target_include_directories(hone_${name} PUBLIC ${PROJECT_BINARY_DIR}/proto)
+  endif()
+  target_link_libraries(hone_${name} PUBLIC ${R_LIBS})
+  foreach(used ${R_USES})
+    if(TARGET hone_${used})
+      target_link_libraries(hone_${name} PUBLIC hone_${used})
+    endif()
+  endforeach()
+  set(HONE_ROOMS ${HONE_ROOMS} ${name} PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,54 @@
+# Tests mirror src/: tests/ROOM/test_NAME.c is one cmocka program, linked against that room and the rooms it uses.
+# tests/api and tests/cli link the whole library.
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+
+file(GLOB support CONFIGURE_DEPENDS tests/support/*.c)
+
+function(hone_test_room room)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${room}/test_*.c)
+  foreach(source ${sources})
+    get_filename_component(stem ${source} NAME_WE)
+    set(target ${room}_${stem})
+    add_executable(${target} ${source} ${support})
+    target_include_directories(${target} PRIVATE src include tests)
+    target_compile_definitions(${target} PRIVATE HONE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    if(room MATCHES "^(base|kernels|data|monitor)$")
+      target_link_libraries(${target} PRIVATE hone_${room})
+    else()
+      target_link_libraries(${target} PRIVATE hone_static)
+    endif()
+    target_link_libraries(${target} PRIVATE PkgConfig::CMOCKA)
+    add_test(NAME ${room}/${stem} COMMAND ${target})
+    set_tests_properties(${room}/${stem} PROPERTIES TIMEOUT 300)
+  endforeach()
+endfunction()
+
+foreach(room base kernels graph ops onnx runtime data train compress monitor serve api)
+  hone_test_room(${room})
+endforeach()
+
+# bench/bench_NAME.c: one program each, against the whole library and its inner headers.
+file(GLOB benches CONFIGURE_DEPENDS bench/bench_*.c)
+foreach(source ${benches})
+  get_filename_component(stem ${source} NAME_WE)
+  add_executable(${stem} ${source})
+  target_include_directories(${stem} PRIVATE src include tests)
+  target_link_libraries(${stem} PRIVATE hone_static)
+endforeach()
+
+# fuzz/fuzz_NAME.c: with libFuzzer when HONE_FUZZ, else linked with fuzz/replay.c, which runs the corpus
+# fuzz/corpus/NAME/ as a test.
+file(GLOB fuzzers CONFIGURE_DEPENDS fuzz/fuzz_*.c)
+foreach(source ${fuzzers})
+  get_filename_component(stem ${source} NAME_WE)
+  string(REPLACE "fuzz_" "" name ${stem})
+  if(HONE_FUZZ)
+    add_executable(${stem} ${source})
+    target_link_options(${stem} PRIVATE -fsanitize=fuzzer)
+  else()
+    add_executable(${stem} ${source} fuzz/replay.c)
+    add_test(NAME fuzz/${name} COMMAND ${stem} ${PROJECT_SOURCE_DIR}/fuzz/corpus/${name})
+  endif()
+  target_include_directories(${stem} PRIVATE src include)
+  target_link_libraries(${stem} PRIVATE hone_static)
+endforeach()

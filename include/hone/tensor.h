@@ -1,0 +1,79 @@
+/* Tensors: a dtype, a shape and a row-major buffer. Reference-counted; the count is atomic, the content is not
+ * guarded. A tensor's element type may be string; its buffer then holds `char *` that the tensor owns. */
+#ifndef HONE_TENSOR_H
+#define HONE_TENSOR_H
+
+#include <hone/error.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The most dimensions a tensor can have. */
+#define HONE_MAX_RANK 8
+
+/* Element types, numbered as ONNX's TensorProto.DataType. */
+typedef enum hone_dtype {
+    HONE_UNDEFINED = 0,
+    HONE_FLOAT32 = 1,
+    HONE_UINT8 = 2,
+    HONE_INT8 = 3,
+    HONE_UINT16 = 4,
+    HONE_INT16 = 5,
+    HONE_INT32 = 6,
+    HONE_INT64 = 7,
+    HONE_STRING = 8,
+    HONE_BOOL = 9,
+    HONE_FLOAT16 = 10,
+    HONE_FLOAT64 = 11,
+    HONE_UINT32 = 12,
+    HONE_UINT64 = 13,
+    HONE_BFLOAT16 = 16
+} hone_dtype;
+
+/* What a value of a graph can be (ONNX TypeProto). */
+typedef enum hone_value_kind {
+    HONE_KIND_TENSOR = 1,
+    HONE_KIND_SEQUENCE = 4,
+    HONE_KIND_MAP = 5,
+    HONE_KIND_OPTIONAL = 9
+} hone_value_kind;
+
+typedef struct hone_tensor hone_tensor;
+
+/* Bytes of one element: 4 for float32, sizeof(char *) for string, 0 if unknown. */
+HONE_API size_t hone_dtype_size(hone_dtype dtype);
+/* "float32", "int8", … as in NumPy. Never NULL. */
+HONE_API const char *hone_dtype_name(hone_dtype dtype);
+
+/* A zero-filled tensor. Fails with HONE_INVALID_ARGUMENT (rank, negative or overflowing dimension) or
+ * HONE_OUT_OF_MEMORY. On success `*out` belongs to the caller: hone_tensor_free(). */
+HONE_API hone_status hone_tensor_new(hone_dtype dtype, int rank, const int64_t *dims, hone_tensor **out,
+                                     hone_error *err);
+
+/* A tensor over the caller's buffer of exactly the right size, which must outlive it. Not for strings. */
+HONE_API hone_status hone_tensor_wrap(hone_dtype dtype, int rank, const int64_t *dims, void *data,
+                                      hone_tensor **out, hone_error *err);
+
+/* Takes another reference and returns `t`. */
+HONE_API hone_tensor *hone_tensor_retain(hone_tensor *t);
+/* Gives a reference back; the last one frees. NULL is fine. */
+HONE_API void hone_tensor_free(hone_tensor *t);
+
+HONE_API hone_dtype hone_tensor_dtype(const hone_tensor *t);
+HONE_API int hone_tensor_rank(const hone_tensor *t);
+/* `hone_tensor_rank` dimensions, borrowed. */
+HONE_API const int64_t *hone_tensor_dims(const hone_tensor *t);
+/* Number of elements: 1 for a scalar. */
+HONE_API int64_t hone_tensor_count(const hone_tensor *t);
+/* Bytes of the buffer. */
+HONE_API size_t hone_tensor_bytes(const hone_tensor *t);
+/* The buffer, borrowed, aligned to 64 bytes unless wrapped. */
+HONE_API void *hone_tensor_data(const hone_tensor *t);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
