@@ -4,6 +4,7 @@
 #define HONE_TENSOR_H
 
 #include <hone/error.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

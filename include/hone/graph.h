@@ -1,0 +1,70 @@
+/* Graphs: a model is an ONNX graph at every stage. This header reads, writes and describes them; training, quantizing,
+ * pruning and serving each take one. */
+#ifndef HONE_GRAPH_H
+#define HONE_GRAPH_H
+
+#include <hone/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hone_graph hone_graph;
+
+/* Reads an ONNX file. What Hone lacks (operators, opsets, dtypes) is listed whole in one error of code
+ * HONE_UNSUPPORTED. On success `*out` belongs to the caller: hone_graph_free(). */
+HONE_API hone_status hone_graph_load(const char *path, hone_graph **out, hone_error *err);
+/* As hone_graph_load, from memory that need not outlive the call. `name` stands for the file in errors. */
+HONE_API hone_status hone_graph_load_memory(const void *data, size_t size, const char *name, hone_graph **out,
+                                            hone_error *err);
+/* Writes an ONNX file at the smallest opset that can say the graph; the file appears whole or not at all. */
+HONE_API hone_status hone_graph_save(const hone_graph *g, const char *path, hone_error *err);
+/* A deep copy, but constant tensors are shared. */
+HONE_API hone_status hone_graph_copy(const hone_graph *g, hone_graph **out, hone_error *err);
+HONE_API void hone_graph_free(hone_graph *g); /* NULL is fine */
+
+/* The type of an input or output. A dimension is a number, HONE_DIM_ANY, or a symbol whose name
+ * hone_graph_dim_name() tells. */
+#define HONE_DIM_ANY (-1)
+#define HONE_RANK_ANY (-1)
+typedef struct hone_value_info {
+    const char *name; /* borrowed from the graph */
+    hone_value_kind kind;
+    hone_dtype dtype;
+    int rank; /* HONE_RANK_ANY: unknown */
+    int64_t dims[HONE_MAX_RANK];
+} hone_value_info;
+
+HONE_API const char *hone_graph_name(const hone_graph *g);
+HONE_API int hone_graph_input_count(const hone_graph *g);
+HONE_API int hone_graph_output_count(const hone_graph *g);
+/* False if there is no such input or output. */
+HONE_API bool hone_graph_input(const hone_graph *g, int index, hone_value_info *out);
+HONE_API bool hone_graph_output(const hone_graph *g, int index, hone_value_info *out);
+/* "batch" for a symbolic dimension, else NULL. Borrowed. */
+HONE_API const char *hone_graph_dim_name(const hone_graph *g, int64_t dim);
+/* A stored constant (an initializer: weights), by name: borrowed, or NULL. */
+HONE_API const hone_tensor *hone_graph_initializer(const hone_graph *g, const char *name);
+
+/* Metadata of the model (ONNX metadata_props): class names live under "hone.classes", separated by newlines. */
+HONE_API const char *hone_graph_metadata(const hone_graph *g, const char *key); /* borrowed, NULL if absent */
+HONE_API hone_status hone_graph_set_metadata(hone_graph *g, const char *key, const char *value, hone_error *err);
+
+/* What a model costs. Multiply-adds count the products of matrix multiplications for one sample (symbols taken as 1). */
+typedef struct hone_graph_stats {
+    int64_t nodes, initializers;
+    int64_t parameters;         /* elements of float and quantized weights */
+    int64_t parameter_bytes;    /* bytes of all initializers */
+    int64_t nonzero_parameters; /* parameters that are not zero */
+    int64_t multiply_adds;
+} hone_graph_stats;
+HONE_API hone_status hone_graph_get_stats(const hone_graph *g, hone_graph_stats *out, hone_error *err);
+
+/* Calls `fn` for each operator type with the number of its nodes, in the order of first use. */
+typedef void hone_op_count_fn(void *user, const char *domain, const char *op, int64_t count);
+HONE_API void hone_graph_count_ops(const hone_graph *g, hone_op_count_fn *fn, void *user);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,206 @@
+/* The graph: nodes, values and constant tensors, allocated from the graph's arena.
+ *
+ *      input ──► node ──► value ──► node ──► output          nodes: a list in topological order
+ *                 ▲                                           values: know producer and uses
+ *      constant ──┘                 binding: this output becomes that variable after the run
+ *
+ * Functions that add something return NULL when memory is out, and the graph then remembers it: a builder may make
+ * many calls and ask once, with hone_graph_check(), so that building reads as what is built. NULL values passed on to
+ * further calls are accepted in that state. */
+#ifndef HONE_GRAPH_GRAPH_H
+#define HONE_GRAPH_GRAPH_H
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "graph/tensor.h"
+
+#include <hone/graph.h>
+
+typedef struct hone_op hone_op; /* graph/op.h */
+typedef struct hone_node hone_node;
+typedef struct hone_value hone_value;
+struct hone_program;
+
+/* Where a value's data lives. */
+typedef enum hone_storage {
+    HONE_STORAGE_INTERMEDIATE, /* made by a node, gone after the run */
+    HONE_STORAGE_INPUT,
+    HONE_STORAGE_CONSTANT, /* `data`, the same for ever */
+    HONE_STORAGE_VARIABLE  /* lives in a hone_variables store under the value's name; `data` is its first content */
+} hone_storage;
+
+/* A value's type. dims: >= 0 a number; HONE_DIM_ANY unknown; <= -2 symbol number -2-dim of the graph. */
+typedef struct hone_type {
+    hone_value_kind kind;
+    hone_dtype dtype;
+    int rank; /* HONE_RANK_ANY */
+    int64_t dims[HONE_MAX_RANK];
+} hone_type;
+
+typedef struct hone_use {
+    hone_node *node;
+    int index; /* which input of it */
+} hone_use;
+
+struct hone_value {
+    const char *name; /* unique in the graph, never empty */
+    int id;           /* index in graph->values */
+    hone_storage storage;
+    hone_type type;
+    hone_tensor *data;   /* constants and variables; a reference of the graph's */
+    hone_node *producer; /* NULL for inputs, constants, variables */
+    int output_index;    /* of the producer */
+    hone_use *uses;
+    size_t use_count, use_capacity;
+    bool trainable; /* variables of a training graph: the optimizer may write it */
+};
+
+typedef enum hone_attr_type {
+    HONE_ATTR_NONE,
+    HONE_ATTR_FLOAT,
+    HONE_ATTR_INT,
+    HONE_ATTR_STRING,
+    HONE_ATTR_TENSOR,
+    HONE_ATTR_GRAPH,
+    HONE_ATTR_FLOATS,
+    HONE_ATTR_INTS,
+    HONE_ATTR_STRINGS
+} hone_attr_type;
+
+typedef struct hone_attr {
+    const char *name;
+    hone_attr_type type;
+    float f;
+    int64_t i;
+    const char *s;
+    hone_tensor *t; /* a reference of the graph's */
+    hone_graph *g;  /* a subgraph, owned by this graph */
+    size_t count;   /* of the lists below */
+    const float *floats;
+    const int64_t *ints;
+    const char *const *strings;
+} hone_attr;
+
+struct hone_node {
+    const char *name; /* may be empty */
+    const hone_op *op;
+    hone_node *prev, *next;
+    hone_value **inputs; /* NULL: an optional input left out */
+    int input_count;
+    hone_value **outputs; /* NULL: an output nobody wants */
+    int output_count;
+    hone_attr *attrs;
+    int attr_count;
+    struct hone_program *program; /* compiled graphs: vector program of a fused node, or epilogue; its further
+                                     operands are the inputs from program_input on */
+    int program_input;
+    bool frozen; /* training: no gradient to its weights, eval form */
+    int mark;    /* scratch of graph walks */
+};
+
+typedef struct hone_binding {
+    hone_value *source, *variable; /* after a run, source becomes variable */
+} hone_binding;
+
+typedef struct hone_metadata {
+    const char *key, *value;
+} hone_metadata;
+
+struct hone_graph {
+    hone_arena *arena;
+    bool failed; /* an allocation failed while building */
+    const char *name, *doc;
+    hone_node *first, *last;
+    size_t node_count;
+    hone_node *insert_before; /* new nodes go before this one; NULL: at the end */
+    hone_value **values;      /* all of them; removed ones are NULL */
+    size_t value_count, value_capacity;
+    hone_value **inputs, **outputs;
+    size_t input_count, output_count, input_capacity, output_capacity;
+    hone_binding *bindings;
+    size_t binding_count, binding_capacity;
+    const char **symbols; /* names of symbolic dimensions */
+    size_t symbol_count, symbol_capacity;
+    hone_metadata *metadata;
+    size_t metadata_count, metadata_capacity;
+    void *names; /* name → value */
+    int next_name;
+    int opset; /* of the file it was read from; 0: none */
+};
+
+hone_graph *hone_graph_new(const char *name); /* NULL when out of memory */
+/* HONE_OK, or HONE_OUT_OF_MEMORY if any building call failed. */
+hone_status hone_graph_check(const hone_graph *g, hone_error *err);
+
+/* --- values --- */
+
+/* A symbolic dimension of that name (the same number for the same name). */
+int64_t hone_graph_symbol(hone_graph *g, const char *name);
+/* Each makes a value of that name; a taken or NULL name gets a fresh one made from it. */
+hone_value *hone_graph_add_input(hone_graph *g, const char *name, const hone_type *type);
+hone_value *hone_graph_add_constant(hone_graph *g, const char *name, hone_tensor *data); /* takes a reference of its own */
+hone_value *hone_graph_add_variable(hone_graph *g, const char *name, hone_tensor *data);
+hone_value *hone_graph_add_value(hone_graph *g, const char *name); /* intermediate, of unknown type */
+void hone_graph_add_output(hone_graph *g, hone_value *v);
+/* After each run `source` becomes `variable`. Both of the same type. */
+void hone_graph_bind(hone_graph *g, hone_value *source, hone_value *variable);
+hone_value *hone_graph_find(const hone_graph *g, const char *name); /* NULL if there is none */
+bool hone_graph_is_output(const hone_graph *g, const hone_value *v); /* also: is a binding's source */
+/* Gives a value another name; the value that had it gets a fresh one. */
+void hone_graph_rename(hone_graph *g, hone_value *v, const char *name);
+
+/* Constants for builders. */
+hone_value *hone_graph_scalar(hone_graph *g, hone_dtype dtype, double x); /* float32, float64 or an integer dtype */
+hone_value *hone_graph_ints(hone_graph *g, const int64_t *x, int64_t n);   /* int64[n] */
+
+/* --- nodes --- */
+
+/* A node before g->insert_before, with `output_count` fresh outputs named after the node. `op` NULL is remembered as
+ * an internal error. Inputs may be NULL (left out); trailing ones are dropped. */
+hone_node *hone_graph_add_node(hone_graph *g, const hone_op *op, const char *name, int input_count,
+                               hone_value *const *inputs, int output_count);
+/* The builder's short form: operator by domain ("" is ONNX's) and name, inputs up to a NULL, one output, which is
+ * returned (the node is its producer). */
+hone_value *hone_graph_emit(hone_graph *g, const char *domain, const char *op, hone_value *const *inputs,
+                            int input_count);
+#define HONE_EMIT(g, domain, op, ...)                                                                        \
+    hone_graph_emit(g, domain, op, (hone_value *[]){__VA_ARGS__},                                            \
+                    (int)(sizeof((hone_value *[]){__VA_ARGS__}) / sizeof(hone_value *)))
+/* Replaces input `index` (may be the count: appends), keeping the uses right. */
+void hone_node_set_input(hone_graph *g, hone_node *n, int index, hone_value *v);
+/* All users of `old`, graph outputs and bindings too, use `v` from now on. A graph output keeps its name. */
+void hone_graph_replace(hone_graph *g, hone_value *old, hone_value *v);
+/* Removes a node whose outputs nobody uses; its outputs go with it. */
+void hone_graph_remove_node(hone_graph *g, hone_node *n);
+/* Removes all nodes that lead to no output and no binding, and constants and variables without uses (variables that
+ * are a binding's target stay). */
+void hone_graph_prune(hone_graph *g);
+/* Puts the nodes in topological order (stable). HONE_CORRUPT names a node on a cycle. */
+hone_status hone_graph_sort(hone_graph *g, hone_error *err);
+
+/* --- attributes --- a node's own, else the default of its operator's table, else 0 / NULL */
+const hone_attr *hone_node_attr(const hone_node *n, const char *name);
+int64_t hone_node_int(const hone_node *n, const char *name);
+float hone_node_float(const hone_node *n, const char *name);
+const char *hone_node_string(const hone_node *n, const char *name);
+/* `*count` becomes 0 if absent. */
+const int64_t *hone_node_ints(const hone_node *n, const char *name, size_t *count);
+void hone_node_set_int(hone_graph *g, hone_node *n, const char *name, int64_t x);
+void hone_node_set_float(hone_graph *g, hone_node *n, const char *name, float x);
+void hone_node_set_string(hone_graph *g, hone_node *n, const char *name, const char *x);
+void hone_node_set_ints(hone_graph *g, hone_node *n, const char *name, const int64_t *x, size_t count);
+void hone_node_set_tensor(hone_graph *g, hone_node *n, const char *name, hone_tensor *t); /* own reference */
+void hone_node_set_floats(hone_graph *g, hone_node *n, const char *name, const float *x, size_t count);
+void hone_node_set_strings(hone_graph *g, hone_node *n, const char *name, const char *const *x, size_t count);
+/* Copies all attributes of `from` (of any graph), a shared tensor each. */
+void hone_node_copy_attrs(hone_graph *g, hone_node *to, const hone_node *from);
+
+/* --- copies --- */
+
+/* Copies `src`'s nodes, constants and variables into `dst`. `map[id]` (of src->value_count) says which value of dst
+ * stands for a value of src; entries already set are kept (so inputs can be wired), the others are filled. Names are
+ * kept where free; `prefix` (may be NULL) goes before each. */
+hone_status hone_graph_append(hone_graph *dst, const hone_graph *src, const char *prefix, hone_value **map,
+                              hone_error *err);
+
+#endif

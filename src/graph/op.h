@@ -1,0 +1,192 @@
+/* The operator descriptor: everything Hone knows of an operator. One const descriptor for the newest form of each,
+ * one row in ops/ops.def. Drivers never branch on an operator's name; they ask its descriptor. */
+#ifndef HONE_GRAPH_OP_H
+#define HONE_GRAPH_OP_H
+
+#include "graph/graph.h"
+
+#define HONE_OP_MAX_INPUTS 8  /* slots; the last may be variadic */
+#define HONE_OP_MAX_OUTPUTS 6 /* likewise */
+#define HONE_OP_MAX_ATTRS 10
+
+/* Hone's own operators: gradients, optimizers, fused and lowered forms. Never written to a file. */
+#define HONE_PRIVATE_DOMAIN "hone"
+
+/* --- types --- sets of dtypes, a bit each */
+#define HONE_TYPE(dtype) (1u << (dtype))
+#define HONE_TYPES_FLOAT (HONE_TYPE(HONE_FLOAT32) | HONE_TYPE(HONE_FLOAT64))
+#define HONE_TYPES_INT (HONE_TYPE(HONE_INT32) | HONE_TYPE(HONE_INT64))
+#define HONE_TYPES_BYTE (HONE_TYPE(HONE_INT8) | HONE_TYPE(HONE_UINT8))
+#define HONE_TYPES_NUMBER                                                                                    \
+    (HONE_TYPES_FLOAT | HONE_TYPES_INT | HONE_TYPES_BYTE | HONE_TYPE(HONE_INT16) | HONE_TYPE(HONE_UINT16) |  \
+     HONE_TYPE(HONE_UINT32) | HONE_TYPE(HONE_UINT64))
+#define HONE_TYPES_FIXED /* all of fixed size */                                                             \
+    (HONE_TYPES_NUMBER | HONE_TYPE(HONE_BOOL) | HONE_TYPE(HONE_FLOAT16) | HONE_TYPE(HONE_BFLOAT16))
+
+typedef enum hone_slot_flags {
+    HONE_SLOT_OPTIONAL = 1,
+    HONE_SLOT_VARIADIC = 2, /* the last slot may repeat */
+    HONE_SLOT_WEIGHT = 4,   /* trainable by default when it is a float constant */
+    HONE_SLOT_SAVED = 8     /* an output only for the gradient, not part of the ONNX operator */
+} hone_slot_flags;
+
+typedef struct hone_slot {
+    const char *name; /* NULL ends the list */
+    char var;         /* slots of the same letter have the same dtype; 0: on its own */
+    uint32_t types;   /* dtypes Hone's kernels take */
+    int flags;
+} hone_slot;
+
+typedef struct hone_attr_def {
+    const char *name; /* NULL ends the list */
+    hone_attr_type type;
+    bool required;
+    int64_t i; /* the default, by type */
+    float f;
+    const char *s;
+} hone_attr_def;
+
+typedef enum hone_role {
+    HONE_ROLE_PLAIN,
+    HONE_ROLE_QUANTIZE,   /* real numbers to a grid */
+    HONE_ROLE_DEQUANTIZE, /* and back; folding never passes one */
+    HONE_ROLE_CONTROL,
+    HONE_ROLE_RANDOM
+} hone_role;
+
+/* --- inference --- */
+
+typedef struct hone_infer {
+    const hone_node *node;
+    int input_count, output_count;
+    const hone_type *const *in;          /* NULL: left out */
+    const hone_tensor *const *constant;  /* the content where it is known, else NULL */
+    hone_type *out;                      /* to fill; kind and dtype come preset from the slots' letters */
+} hone_infer;
+
+/* --- axes: how input axes map to output axes --- */
+
+typedef enum hone_axis_kind {
+    HONE_AXIS_SAME,       /* in[axis] runs along out[axis] */
+    HONE_AXIS_CONTRACTED, /* in[axis] is summed over, together with in2[axis2] (in2 < 0: alone) */
+    HONE_AXIS_FACTORED,   /* in[axis] is `inner` consecutive positions wide per step: it is factor of out[axis], which
+                             has in[axis] as a block of `inner` elements (Flatten, Reshape) */
+    HONE_AXIS_NORMALIZED, /* results depend on all positions of in[axis] together; same position in out[axis] */
+    HONE_AXIS_BLOCKED     /* can't be cut */
+} hone_axis_kind;
+
+typedef struct hone_axis_link {
+    hone_axis_kind kind;
+    int input, axis;         /* from this axis … */
+    int output, output_axis; /* … to this one; output < 0: none (contracted) */
+    int input2, axis2;       /* CONTRACTED: the partner */
+    int64_t inner;           /* FACTORED: elements of out[output_axis] for one position of in[axis], in a run */
+} hone_axis_link;
+
+#define HONE_MAX_LINKS 48
+typedef struct hone_axes {
+    hone_axis_link links[HONE_MAX_LINKS];
+    int count;
+} hone_axes;
+
+/* --- gradient --- */
+
+typedef enum hone_gradient_kind {
+    HONE_GRADIENT_NONE,  /* no rule: training through it is refused */
+    HONE_GRADIENT_EXACT,
+    HONE_GRADIENT_STRAIGHT_THROUGH,
+    HONE_GRADIENT_ZERO /* piecewise constant: nothing flows */
+} hone_gradient_kind;
+
+typedef struct hone_gradient {
+    hone_graph *graph;          /* emit here; values of the forward graph may be used as inputs */
+    hone_node *node;            /* the forward node */
+    hone_value *const *dout;    /* cotangent of each output; NULL: none reaches it */
+    const bool *wanted;         /* per input: is its cotangent asked for */
+    hone_value **din;           /* to fill for wanted inputs; leave NULL where it is zero */
+} hone_gradient;
+
+/* --- map: the elementwise vector code --- */
+
+typedef struct hone_map hone_map; /* graph/map.h */
+
+/* --- running (runtime/plan.h) --- */
+
+typedef struct hone_prepare hone_prepare;
+typedef struct hone_step hone_step;
+typedef struct hone_frame hone_frame;
+typedef void hone_run_fn(const hone_step *step, hone_frame *frame);
+
+/* --- quantization --- */
+
+typedef enum hone_quantize_rule {
+    HONE_QUANTIZE_FLOAT,   /* stays in float, and the report says so */
+    HONE_QUANTIZE_BITS,    /* works on the stored bits unchanged: Reshape, Transpose */
+    HONE_QUANTIZE_INTEGER, /* computed in integers with a requantizing epilogue */
+    HONE_QUANTIZE_TABLE    /* a 256-entry table made with its own float kernel: unary operators */
+} hone_quantize_rule;
+
+/* --- older opsets --- */
+
+typedef struct hone_op_version {
+    int since;                   /* 0 ends the list */
+    const hone_attr_def *attrs;  /* its attribute table; NULL: as the newest */
+    /* Emits the newest form for `node` (whose op is the newest's descriptor) and replaces it; NULL: the same. */
+    hone_status (*lift)(hone_graph *g, hone_node *node, hone_error *err);
+} hone_op_version;
+
+struct hone_op {
+    const char *domain; /* NULL: ONNX's own, "" */
+    const char *name;
+    int since; /* opset of the newest form, which Hone's descriptor describes */
+    hone_role role;
+    hone_slot inputs[HONE_OP_MAX_INPUTS];
+    hone_slot outputs[HONE_OP_MAX_OUTPUTS];
+    hone_attr_def attrs[HONE_OP_MAX_ATTRS];
+    const hone_op_version *older; /* newest first; older forms that are the same need no row */
+    int oldest;                   /* smallest opset whose form is accepted */
+
+    hone_status (*infer)(hone_infer *ctx, hone_error *err);
+    /* Fills the links for this node's (inferred) shapes. NULL: every axis is blocked. */
+    void (*axes)(const hone_node *node, hone_axes *out);
+    /* Multiply-adds for concrete shapes. NULL: none. */
+    int64_t (*multiply_adds)(const hone_type *const *in, const hone_type *out);
+
+    /* Output 0 may be a view of input alias-1 (same bytes, other shape); 0: no. */
+    int alias;
+    /* Output 0 may overwrite input i when bit i is set, shapes and dtypes being equal. */
+    uint32_t overwrite;
+
+    /* Chooses the kernel for concrete shapes, packs constants, states scratch, sets p->run. NULL for operators that
+     * have a map: the elementwise driver runs them. */
+    hone_status (*prepare)(hone_prepare *p, hone_error *err);
+    /* Elementwise operators: emits vector code for float dtypes. */
+    void (*map)(hone_map *m, const hone_node *node);
+    bool integer_map; /* the map is right for int32 and int64, too */
+    bool epilogue;    /* its kernels can run a vector program over each finished strip of output 0 */
+
+    hone_gradient_kind gradient_kind;
+    void (*gradient)(hone_gradient *ctx);
+    /* Inside which domain test inputs are drawn so that central differences are right. [lo, hi], `avoid` a kink that is
+     * kept at a distance. All 0: [-1, 1], no kink. */
+    struct {
+        float lo, hi;
+        bool kink_at_zero;
+    } domain_hint;
+
+    hone_quantize_rule quantize;
+    const char *doc; /* one sentence for the support table */
+};
+
+/* The row of ops.def for (domain, name); NULL if there is none. */
+const hone_op *hone_op_find(const char *domain, const char *name);
+/* All rows: hone_op_at(0) … until NULL. */
+const hone_op *hone_op_at(int index);
+/* The domain as written in files: never NULL. */
+const char *hone_op_domain(const hone_op *op);
+bool hone_op_is_private(const hone_op *op);
+/* The slot of input (output) i, the variadic one for all that follow; NULL: too many. */
+const hone_slot *hone_op_input(const hone_op *op, int i);
+const hone_slot *hone_op_output(const hone_op *op, int i);
+
+#endif

@@ -1,0 +1,35 @@
+/* The inside of hone_tensor, for rooms that move data. */
+#ifndef HONE_GRAPH_TENSOR_H
+#define HONE_GRAPH_TENSOR_H
+
+#include <hone/tensor.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct hone_tensor {
+    atomic_int references;
+    bool owns_data;
+    hone_dtype dtype;
+    int rank;
+    int64_t dims[HONE_MAX_RANK];
+    int64_t count; /* product of dims */
+    size_t bytes;
+    void *data;
+};
+
+/* Number of elements and bytes of a shape; HONE_INVALID_ARGUMENT if a dimension is negative or a product overflows. */
+hone_status hone_shape_size(hone_dtype dtype, int rank, const int64_t *dims, int64_t *count, size_t *bytes,
+                            hone_error *err);
+/* A tensor with a copy of `data` (of the shape's size). */
+hone_status hone_tensor_copy_of(hone_dtype dtype, int rank, const int64_t *dims, const void *data, hone_tensor **out,
+                                hone_error *err);
+/* "float32[batch, 1, 28, 28]"-like text of a concrete shape: "[64, 10]". Returns `text`. */
+const char *hone_shape_format(int rank, const int64_t *dims, char *text, size_t size);
+
+/* Element i of an integer or bool tensor as int64 (the dtype must be one). */
+int64_t hone_tensor_int(const hone_tensor *t, int64_t i);
+bool hone_dtype_is_float(hone_dtype dtype); /* float16, bfloat16, float32, float64 */
+bool hone_dtype_is_int(hone_dtype dtype);   /* signed and unsigned integers, and bool */
+
+#endif
