@@ -1,0 +1,116 @@
+#include "base/cpu.h"
+#include "base/error.h"
+#include "base/log.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const level_names[] = {"generic", "v2", "v3", "v4"};
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+static uint64_t xgetbv0(void) {
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+static bool has(uint32_t word, uint32_t bits) {
+    return (word & bits) == bits;
+}
+
+static hone_cpu detect(void) {
+    hone_cpu cpu = {.level = HONE_CPU_GENERIC};
+    uint32_t a, b, c, d, c1, c_ext = 0, b7 = 0, c7 = 0, a71 = 0;
+    if (!__get_cpuid(1, &a, &b, &c1, &d)) return cpu;
+    if (__get_cpuid(0x80000001, &a, &b, &c, &d)) c_ext = c;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
+        b7 = b;
+        c7 = c;
+        if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) a71 = a;
+    }
+    const uint64_t ymm = 0x6, zmm = 0xE6;
+    uint64_t saved = has(c1, bit_OSXSAVE) ? xgetbv0() : 0;
+
+    if (!has(c1, bit_SSE3 | bit_SSSE3 | bit_SSE4_1 | bit_SSE4_2 | bit_POPCNT | bit_CMPXCHG16B) ||
+        !has(c_ext, bit_LAHF_LM))
+        return cpu;
+    cpu.level = HONE_CPU_V2;
+    if (!has(c1, bit_AVX | bit_FMA | bit_F16C | bit_MOVBE) || !has(c_ext, bit_ABM) ||
+        !has(b7, bit_AVX2 | bit_BMI | bit_BMI2) || (saved & ymm) != ymm)
+        return cpu;
+    cpu.level = HONE_CPU_V3;
+    cpu.avx_vnni = has(a71, 1u << 4);
+    if (!has(b7, bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL) ||
+        (saved & zmm) != zmm)
+        return cpu;
+    cpu.level = HONE_CPU_V4;
+    cpu.avx512_vnni = has(c7, 1u << 11);
+    cpu.avx512_bf16 = has(a71, 1u << 5);
+    return cpu;
+}
+#else
+static hone_cpu detect(void) {
+    return (hone_cpu){.level = HONE_CPU_GENERIC};
+}
+#endif
+
+static bool apply_word(hone_cpu *cpu, const char *word, size_t length) {
+    for (int level = HONE_CPU_GENERIC; level <= HONE_CPU_V4; level++) {
+        if (strlen(level_names[level]) == length && memcmp(word, level_names[level], length) == 0) {
+            if ((hone_cpu_level)level < cpu->level) cpu->level = (hone_cpu_level)level;
+            return true;
+        }
+    }
+    if (length == 5 && memcmp(word, "-vnni", 5) == 0)
+        cpu->avx_vnni = cpu->avx512_vnni = false;
+    else if (length == 5 && memcmp(word, "-bf16", 5) == 0)
+        cpu->avx512_bf16 = false;
+    else
+        return false;
+    return true;
+}
+
+hone_status hone_cpu_mask(const hone_cpu *detected, const char *mask, hone_cpu *out, hone_error *err) {
+    hone_cpu cpu = *detected;
+    for (const char *word = mask; *mask;) {
+        size_t length = strcspn(word, ",");
+        if (!apply_word(&cpu, word, length))
+            return hone_fail(err, HONE_INVALID_ARGUMENT,
+                             "unknown word \"%.*s\" in HONE_CPU (generic, v2, v3, v4, -vnni, -bf16)",
+                             (int)length, word);
+        if (!word[length]) break;
+        word += length + 1;
+    }
+    if (cpu.level < HONE_CPU_V4) cpu.avx512_vnni = cpu.avx512_bf16 = false;
+    if (cpu.level < HONE_CPU_V3) cpu.avx_vnni = false;
+    *out = cpu;
+    return HONE_OK;
+}
+
+static hone_cpu this_cpu;
+
+static void read_once(void) {
+    hone_error err;
+    const char *mask = getenv("HONE_CPU");
+    this_cpu = detect();
+    if (mask && hone_cpu_mask(&this_cpu, mask, &this_cpu, &err) != HONE_OK)
+        hone_log(HONE_LOG_WARNING, "HONE_CPU is ignored: %s", err.message);
+}
+
+const hone_cpu *hone_cpu_get(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, read_once);
+    return &this_cpu;
+}
+
+const char *hone_cpu_describe(const hone_cpu *cpu) {
+    static _Thread_local char text[32];
+    snprintf(text, sizeof text, "%s%s%s", level_names[cpu->level],
+             cpu->avx_vnni || cpu->avx512_vnni ? ",vnni" : "", cpu->avx512_bf16 ? ",bf16" : "");
+    return text;
+}

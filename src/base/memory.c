@@ -1,0 +1,182 @@
+#include "base/memory.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ADDRESS_SANITIZER 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define ADDRESS_SANITIZER 1
+#endif
+
+enum { ALIGNMENT = 64 };
+
+/* From here on blocks are mappings, but under ASan, which watches the bounds and leaks of the heap only,
+ * nothing is. */
+#ifdef ADDRESS_SANITIZER
+#define MAP_FROM SIZE_MAX
+#else
+#define MAP_FROM ((size_t)64 << 10)
+#endif
+#define HUGE_FROM ((size_t)4 << 20)
+
+/* Stands in front of every block and is as large as the alignment. */
+typedef union header {
+    struct {
+        size_t size;
+        size_t mapped; /* bytes of the mapping, header included; 0: from the heap */
+    };
+    char space[ALIGNMENT];
+} header;
+
+static _Atomic uint64_t alloc_count;
+static _Atomic uint64_t fail_at, fail_seen;
+static atomic_bool fail_after;
+
+static bool must_fail(void) {
+    uint64_t n = atomic_load_explicit(&fail_at, memory_order_relaxed);
+    if (__builtin_expect(n == 0, 1)) return false;
+    uint64_t now = atomic_fetch_add(&fail_seen, 1) + 1;
+    return now == n || (now > n && atomic_load(&fail_after));
+}
+
+void hone_alloc_fail_at(uint64_t n, bool and_after) {
+    atomic_store(&fail_at, 0);
+    atomic_store(&fail_seen, 0);
+    atomic_store(&fail_after, and_after);
+    atomic_store(&fail_at, n);
+}
+
+uint64_t hone_alloc_count(void) {
+    return atomic_load_explicit(&alloc_count, memory_order_relaxed);
+}
+
+static void count(void) {
+    atomic_fetch_add_explicit(&alloc_count, 1, memory_order_relaxed);
+}
+
+/* Bytes of a mapping for a block of `size`; 0 when there is no such mapping. */
+static size_t mapping_size(size_t size) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (size > (size_t)PTRDIFF_MAX - sizeof(header) - page) return 0;
+    return (size + sizeof(header) + page - 1) & ~(page - 1);
+}
+
+static void advise(void *mapping, size_t mapped) {
+    if (mapped >= HUGE_FROM) (void)madvise(mapping, mapped, MADV_HUGEPAGE); /* a wish: may be refused */
+}
+
+static void *map_block(size_t size) {
+    size_t mapped = mapping_size(size);
+    if (mapped == 0) return NULL;
+    header *h = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (h == MAP_FAILED) return NULL;
+    advise(h, mapped);
+    h->size = size;
+    h->mapped = mapped;
+    return h + 1;
+}
+
+static void *heap_block(size_t size, bool zero) {
+    void *place;
+    if (size > (size_t)PTRDIFF_MAX - sizeof(header)) return NULL;
+    if (posix_memalign(&place, ALIGNMENT, sizeof(header) + size) != 0) return NULL;
+    header *h = place;
+    h->size = size;
+    h->mapped = 0;
+    if (zero) memset(h + 1, 0, size);
+    return h + 1;
+}
+
+static void *allocate(size_t size, bool zero) {
+    if (must_fail()) return NULL;
+    void *block = size >= MAP_FROM ? map_block(size) : heap_block(size, zero);
+    if (block) count();
+    return block;
+}
+
+void *hone_alloc(size_t size) {
+    return allocate(size, false);
+}
+
+void *hone_calloc(size_t n, size_t size) {
+    size_t bytes;
+    return hone_mul_size(n, size, &bytes) ? allocate(bytes, true) : NULL;
+}
+
+static void *remap_block(header *h, size_t size) {
+    if (must_fail()) return NULL;
+    size_t mapped = mapping_size(size);
+    if (mapped == 0) return NULL;
+    if (mapped != h->mapped) {
+        header *moved = mremap(h, h->mapped, mapped, MREMAP_MAYMOVE);
+        if (moved == MAP_FAILED) return NULL;
+        advise(moved, mapped);
+        h = moved;
+    }
+    h->size = size;
+    h->mapped = mapped;
+    count();
+    return h + 1;
+}
+
+void *hone_realloc(void *block, size_t size) {
+    if (!block) return hone_alloc(size);
+    header *h = (header *)block - 1;
+    if (h->mapped && size >= MAP_FROM) return remap_block(h, size);
+    void *made = hone_alloc(size); /* realloc() would not keep the alignment */
+    if (!made) return NULL;
+    memcpy(made, block, size < h->size ? size : h->size);
+    hone_free(block);
+    return made;
+}
+
+void hone_free(void *block) {
+    if (!block) return;
+    header *h = (header *)block - 1;
+    if (h->mapped)
+        munmap(h, h->mapped);
+    else
+        free(h);
+}
+
+char *hone_strdup(const char *text) {
+    size_t size = strlen(text) + 1;
+    char *copy = hone_alloc(size);
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
+bool hone_mul_size(size_t a, size_t b, size_t *out) {
+    size_t product;
+    if (__builtin_mul_overflow(a, b, &product)) return false;
+    *out = product;
+    return true;
+}
+
+bool hone_add_size(size_t a, size_t b, size_t *out) {
+    size_t sum;
+    if (__builtin_add_overflow(a, b, &sum)) return false;
+    *out = sum;
+    return true;
+}
+
+bool hone_reserve(void *items, size_t *capacity, size_t need, size_t size) {
+    if (need <= *capacity) return true;
+    size_t room = *capacity > SIZE_MAX / 2 ? need : *capacity * 2, bytes;
+    if (room < 8) room = 8;
+    if (room < need) room = need;
+    if (!hone_mul_size(room, size, &bytes)) return false;
+    void *old, *made;
+    memcpy(&old, items, sizeof old); /* `items` is a T **, which void ** must not alias */
+    made = hone_realloc(old, bytes);
+    if (!made) return false;
+    memcpy(items, &made, sizeof made);
+    *capacity = room;
+    return true;
+}

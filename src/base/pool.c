@@ -1,0 +1,209 @@
+#include "base/pool.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MOST_THREADS = 1024, SPIN_NANOSECONDS = 20000, PAUSES_PER_CHECK = 16 };
+
+/* Bits of `state`. A worker enters by adding INSIDE, and leaves at once if it finds the job not OPEN; the
+ * caller ends a job by taking OPEN away and waiting until no worker is inside. So a worker that sleeps
+ * through a job costs nothing, and what the job is (fn, arg, tasks) changes only while nobody may read it. */
+enum { OPEN = 1, CALLER_PARKED = 2, INSIDE = 4 };
+
+typedef struct worker {
+    hone_pool *pool;
+    pthread_t thread;
+    int index;
+} worker;
+
+/* What different threads write often is on different cache lines. */
+struct hone_pool {
+    int threads, started;
+    bool spins;
+    worker *workers;
+    hone_task_fn *fn;
+    void *arg;
+    int64_t tasks;
+    atomic_bool stopping;
+    _Alignas(64) atomic_flag busy;
+    _Alignas(64) _Atomic uint32_t generation; /* counts jobs; idle workers wait for it to change */
+    _Atomic uint32_t parked;                  /* workers that wait in the kernel */
+    _Alignas(64) _Atomic uint32_t state;
+    _Alignas(64) _Atomic int64_t next; /* the first task that nobody has claimed */
+};
+
+static void futex_wait(_Atomic uint32_t *word, uint32_t value) {
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+static void futex_wake(_Atomic uint32_t *word, int count) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
+static void pause_cpu(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static int64_t now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+typedef bool done_fn(uint32_t word, uint32_t value);
+
+static bool differs(uint32_t word, uint32_t value) {
+    return word != value;
+}
+static bool is_below(uint32_t word, uint32_t value) {
+    return word < value;
+}
+
+/* Spins until done(*word, value); false when the time is up. */
+static inline bool spin_until(done_fn *done, _Atomic uint32_t *word, uint32_t value) {
+    int64_t end = now() + SPIN_NANOSECONDS;
+    do {
+        for (int i = 0; i < PAUSES_PER_CHECK; i++) {
+            if (done(atomic_load_explicit(word, memory_order_acquire), value)) return true;
+            pause_cpu();
+        }
+    } while (now() < end);
+    return false;
+}
+
+/* Waits until the generation is another one than `seen`. */
+static void wait_for_job(hone_pool *pool, uint32_t seen) {
+    if (pool->spins && spin_until(differs, &pool->generation, seen)) return;
+    atomic_fetch_add(&pool->parked,
+                     1); /* before the kernel compares, so that start_workers() can't miss it */
+    while (atomic_load(&pool->generation) == seen) futex_wait(&pool->generation, seen);
+    atomic_fetch_sub(&pool->parked, 1);
+}
+
+static void start_workers(hone_pool *pool, int count) {
+    atomic_fetch_add(&pool->generation, 1);
+    if (atomic_load(&pool->parked) > 0) futex_wake(&pool->generation, count);
+}
+
+static void run_claimed(hone_pool *pool, int index) {
+    int64_t task;
+    while ((task = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < pool->tasks)
+        pool->fn(pool->arg, task, index);
+}
+
+static void *work(void *arg) {
+    worker *me = arg;
+    hone_pool *pool = me->pool;
+    for (uint32_t seen = 0;;) {
+        wait_for_job(pool, seen);
+        if (atomic_load(&pool->stopping)) return NULL;
+        seen = atomic_load(&pool->generation);
+        if (atomic_fetch_add_explicit(&pool->state, INSIDE, memory_order_acquire) & OPEN)
+            run_claimed(pool, me->index);
+        uint32_t before = atomic_fetch_sub_explicit(&pool->state, INSIDE, memory_order_acq_rel);
+        if (before == (INSIDE | CALLER_PARKED)) futex_wake(&pool->state, 1);
+    }
+}
+
+static void wait_until_empty(hone_pool *pool) {
+    if (atomic_load_explicit(&pool->state, memory_order_acquire) < INSIDE) return;
+    if (pool->spins && spin_until(is_below, &pool->state, INSIDE)) return;
+    uint32_t state = atomic_fetch_or(&pool->state, CALLER_PARKED) | CALLER_PARKED;
+    while (state >= INSIDE) {
+        futex_wait(&pool->state, state);
+        state = atomic_load_explicit(&pool->state, memory_order_acquire);
+    }
+    atomic_fetch_and(&pool->state, ~(uint32_t)CALLER_PARKED);
+}
+
+static void run_alone(int64_t tasks, hone_task_fn *fn, void *arg) {
+    for (int64_t task = 0; task < tasks; task++) fn(arg, task, 0);
+}
+
+void hone_pool_run(hone_pool *pool, int64_t tasks, hone_task_fn *fn, void *arg) {
+    if (!pool || pool->threads == 1 || tasks <= 1 ||
+        atomic_flag_test_and_set_explicit(&pool->busy, memory_order_acquire)) {
+        run_alone(tasks, fn, arg);
+        return;
+    }
+    pool->fn = fn;
+    pool->arg = arg;
+    pool->tasks = tasks;
+    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    atomic_fetch_or_explicit(&pool->state, OPEN, memory_order_release);
+    start_workers(pool, tasks - 1 < pool->started ? (int)(tasks - 1) : pool->started);
+    run_claimed(pool, 0);
+    atomic_fetch_and_explicit(&pool->state, ~(uint32_t)OPEN, memory_order_acq_rel);
+    wait_until_empty(pool);
+    atomic_flag_clear_explicit(&pool->busy, memory_order_release);
+}
+
+/* Workers take no signals: those are for the program's own threads. */
+static int start_threads(hone_pool *pool) {
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int error = 0;
+    for (int i = 1; i < pool->threads && error == 0; i++) {
+        worker *w = &pool->workers[i - 1];
+        *w = (worker){.pool = pool, .index = i};
+        error = pthread_create(&w->thread, NULL, work, w);
+        if (error) break;
+        pthread_setname_np(w->thread, "hone-worker");
+        pool->started++;
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return error;
+}
+
+hone_status hone_pool_new(int threads, hone_pool **out, hone_error *err) {
+    int cpus = hone_cpu_count();
+    if (threads == 0) threads = cpus < MOST_THREADS ? cpus : MOST_THREADS;
+    if (threads < 0 || threads > MOST_THREADS)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "%d threads: at most %d, or 0 for one per CPU", threads,
+                         MOST_THREADS);
+    hone_pool *pool = hone_calloc(1, sizeof *pool);
+    if (!pool) return hone_fail_memory(err);
+    pool->threads = threads;
+    pool->spins = threads <= cpus;
+    if (threads > 1) {
+        pool->workers = hone_calloc((size_t)threads - 1, sizeof *pool->workers);
+        int error = pool->workers ? start_threads(pool) : ENOMEM;
+        if (error) {
+            hone_pool_free(pool);
+            if (error == ENOMEM) return hone_fail_memory(err);
+            return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "cannot start %d threads: %s", threads,
+                             strerror(error));
+        }
+    }
+    *out = pool;
+    return HONE_OK;
+}
+
+void hone_pool_free(hone_pool *pool) {
+    if (!pool) return;
+    atomic_store(&pool->stopping, true);
+    start_workers(pool, INT_MAX);
+    for (int i = 0; i < pool->started; i++) pthread_join(pool->workers[i].thread, NULL);
+    hone_free(pool->workers);
+    hone_free(pool);
+}
+
+int hone_pool_threads(const hone_pool *pool) {
+    return pool ? pool->threads : 1;
+}
