@@ -21,7 +21,9 @@
 
 #define HONE_KERNEL_DECLARE(field, level)                                                                    \
     extern __typeof__(*((hone_kernels *)0)->field) hone_##field##_##level;
-/* Panel and rows of the integer GEMM are constants beside its functions. */
+/* Panel and rows of the GEMMs are constants beside their functions. */
+#define HONE_KERNEL_DECLARE_TILE_F32(level)                                                                  \
+    extern const int hone_gemm_f32_panel_##level, hone_gemm_f32_rows_##level;
 #define HONE_KERNEL_DECLARE_TILE(level)                                                                      \
     extern const int hone_gemm_u8s8_panel_##level, hone_gemm_u8s8_rows_##level;
 
@@ -31,6 +33,10 @@ HONE_KERNELS_LEVEL(HONE_KERNEL_DECLARE, v3)
 HONE_KERNELS_LEVEL(HONE_KERNEL_DECLARE, v4)
 HONE_KERNELS_GEMM_U8S8(HONE_KERNEL_DECLARE, v3_vnni) /* avx_vnni: 256 bits */
 HONE_KERNELS_GEMM_U8S8(HONE_KERNEL_DECLARE, v4_vnni) /* avx512_vnni */
+HONE_KERNEL_DECLARE_TILE_F32(generic)
+HONE_KERNEL_DECLARE_TILE_F32(v2)
+HONE_KERNEL_DECLARE_TILE_F32(v3)
+HONE_KERNEL_DECLARE_TILE_F32(v4)
 HONE_KERNEL_DECLARE_TILE(generic)
 HONE_KERNEL_DECLARE_TILE(v2)
 HONE_KERNEL_DECLARE_TILE(v3)
@@ -39,6 +45,7 @@ HONE_KERNEL_DECLARE_TILE(v3_vnni)
 HONE_KERNEL_DECLARE_TILE(v4_vnni)
 
 /* The same at every level: portable C. */
+void hone_gemm_f64_generic(const hone_gemm_f64 *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
 hone_program_f64_fn hone_program_f64;
 hone_program_i32_fn hone_program_i32;
 hone_program_i64_fn hone_program_i64;

@@ -205,6 +205,16 @@ VEC_FN void vec_store_i32(int32_t *p, vec_i32 x) {
     *(vec_i32_memory *)p = x;
 }
 
+#if VEC_F32 == 4
+/* A switch, since `n` is the same all through a loop and so the branch is free. */
+#define VEC_FIRST_OF_4_(x, p, n, load)                                                                       \
+    switch (n) {                                                                                             \
+    case 4: x = load(p); break;                                                                              \
+    case 3: x[2] = (p)[2]; __attribute__((fallthrough));                                                     \
+    case 2: x[1] = (p)[1]; __attribute__((fallthrough));                                                     \
+    case 1: x[0] = (p)[0];                                                                                   \
+    }
+#endif
 VEC_FN vec_i32 vec_load_i32_n(const int32_t *p, int n) {
 #if defined(HONE_ISA_v4)
     return (vec_i32)_mm512_maskz_loadu_epi32(vec_mask_first(n), p);
@@ -212,7 +222,7 @@ VEC_FN vec_i32 vec_load_i32_n(const int32_t *p, int n) {
     return (vec_i32)_mm256_maskload_epi32((const int *)p, (__m256i)vec_mask_first(n));
 #else
     vec_i32 x = {0};
-    for (int i = 0; i < n; i++) x[i] = p[i];
+    VEC_FIRST_OF_4_(x, p, n, vec_load_i32)
     return x;
 #endif
 }
@@ -232,7 +242,7 @@ VEC_FN vec_f32 vec_load_n(const float *p, int n) {
     return (vec_f32)_mm256_maskload_ps(p, (__m256i)vec_mask_first(n));
 #else
     vec_f32 x = {0};
-    for (int i = 0; i < n; i++) x[i] = p[i];
+    VEC_FIRST_OF_4_(x, p, n, vec_load)
     return x;
 #endif
 }
