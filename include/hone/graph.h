@@ -1,5 +1,5 @@
-/* Graphs: a model is an ONNX graph at every stage. This header reads, writes and describes them; training, quantizing,
- * pruning and serving each take one. */
+/* Graphs: a model is an ONNX graph at every stage. This header reads, writes and describes them; training,
+ * quantizing, pruning and serving each take one. */
 #ifndef HONE_GRAPH_H
 #define HONE_GRAPH_H
 
@@ -46,11 +46,14 @@ HONE_API const char *hone_graph_dim_name(const hone_graph *g, int64_t dim);
 /* A stored constant (an initializer: weights), by name: borrowed, or NULL. */
 HONE_API const hone_tensor *hone_graph_initializer(const hone_graph *g, const char *name);
 
-/* Metadata of the model (ONNX metadata_props): class names live under "hone.classes", separated by newlines. */
+/* Metadata of the model (ONNX metadata_props): class names live under "hone.classes", separated by newlines.
+ */
 HONE_API const char *hone_graph_metadata(const hone_graph *g, const char *key); /* borrowed, NULL if absent */
-HONE_API hone_status hone_graph_set_metadata(hone_graph *g, const char *key, const char *value, hone_error *err);
+HONE_API hone_status hone_graph_set_metadata(hone_graph *g, const char *key, const char *value,
+                                             hone_error *err);
 
-/* What a model costs. Multiply-adds count the products of matrix multiplications for one sample (symbols taken as 1). */
+/* What a model costs. Multiply-adds count the products of matrix multiplications for one sample (symbols
+ * taken as 1). */
 typedef struct hone_graph_stats {
     int64_t nodes, initializers;
     int64_t parameters;         /* elements of float and quantized weights */

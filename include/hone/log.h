@@ -8,7 +8,12 @@
 extern "C" {
 #endif
 
-typedef enum hone_log_level { HONE_LOG_DEBUG, HONE_LOG_INFO, HONE_LOG_WARNING, HONE_LOG_ERROR } hone_log_level;
+typedef enum hone_log_level {
+    HONE_LOG_DEBUG,
+    HONE_LOG_INFO,
+    HONE_LOG_WARNING,
+    HONE_LOG_ERROR
+} hone_log_level;
 
 /* Called from any thread; `message` is one line without newline, valid during the call. */
 typedef void hone_log_fn(void *user, hone_log_level level, const char *message);

@@ -1,8 +1,8 @@
 /* Running graphs. Three objects:
  *
  *   model     compiled once, immutable, shared by all: constants, packed weights
- *   session   options (threads) and the plans, one for each combination of input shapes, counted, in a small LRU
- *   context   one a thread: a workspace and the last plan; a repeated shape costs one compare and no lock
+ *   session   options (threads) and the plans, one for each combination of input shapes, counted, in a small
+ * LRU context   one a thread: a workspace and the last plan; a repeated shape costs one compare and no lock
  *
  * Running a context whose plan exists allocates nothing. Any number of threads gives the same bits. */
 #ifndef HONE_SESSION_H
@@ -20,15 +20,18 @@ typedef struct hone_context hone_context;
 
 typedef struct hone_model_options {
     size_t size;
-    /* Names of rewrites that are switched off, separated by commas; "all" for none at all. NULL: all rewrites run. */
+    /* Names of rewrites that are switched off, separated by commas; "all" for none at all. NULL: all rewrites
+     * run. */
     const char *disable_rewrites;
 } hone_model_options;
-#define HONE_MODEL_OPTIONS_INIT {sizeof(hone_model_options), 0}
+#define HONE_MODEL_OPTIONS_INIT                                                                              \
+    { sizeof(hone_model_options), 0 }
 
-/* Compiles a graph, which is copied and may be freed. `options` NULL: the defaults. Fails with HONE_UNSUPPORTED when an
- * operator lacks a kernel for its types. On success `*out` belongs to the caller: hone_model_free(). */
-HONE_API hone_status hone_model_compile(const hone_graph *g, const hone_model_options *options, hone_model **out,
-                                        hone_error *err);
+/* Compiles a graph, which is copied and may be freed. `options` NULL: the defaults. Fails with
+ * HONE_UNSUPPORTED when an operator lacks a kernel for its types. On success `*out` belongs to the caller:
+ * hone_model_free(). */
+HONE_API hone_status hone_model_compile(const hone_graph *g, const hone_model_options *options,
+                                        hone_model **out, hone_error *err);
 HONE_API hone_model *hone_model_retain(hone_model *m);
 HONE_API void hone_model_free(hone_model *m);
 /* The signature, as given to hone_model_compile. Borrowed. */
@@ -41,11 +44,12 @@ typedef struct hone_session_options {
     int threads;   /* in all, the caller included; 0: one for each available CPU */
     int max_plans; /* shape combinations kept */
 } hone_session_options;
-#define HONE_SESSION_OPTIONS_INIT {sizeof(hone_session_options), 1, 16}
+#define HONE_SESSION_OPTIONS_INIT                                                                            \
+    { sizeof(hone_session_options), 1, 16 }
 
 /* Holds a reference to the model. */
-HONE_API hone_status hone_session_create(hone_model *m, const hone_session_options *options, hone_session **out,
-                                         hone_error *err);
+HONE_API hone_status hone_session_create(hone_model *m, const hone_session_options *options,
+                                         hone_session **out, hone_error *err);
 HONE_API void hone_session_free(hone_session *s); /* after its contexts */
 HONE_API const hone_model *hone_session_model(const hone_session *s);
 /* Plans compiled so far. */
@@ -54,11 +58,12 @@ HONE_API uint64_t hone_session_plans_compiled(const hone_session *s);
 HONE_API hone_status hone_context_create(hone_session *s, hone_context **out, hone_error *err);
 HONE_API void hone_context_free(hone_context *c);
 
-/* Runs the graph. `inputs` has one tensor for each input of the signature, in order; they are read during the call
- * only. `outputs` (one entry for each output) gets views that the context owns, valid until its next run or free.
- * HONE_INVALID_ARGUMENT names an input whose dtype or shape does not fit. One context serves one thread at a time. */
-HONE_API hone_status hone_context_run(hone_context *c, const hone_tensor *const *inputs, const hone_tensor **outputs,
-                                      hone_error *err);
+/* Runs the graph. `inputs` has one tensor for each input of the signature, in order; they are read during the
+ * call only. `outputs` (one entry for each output) gets views that the context owns, valid until its next run
+ * or free. HONE_INVALID_ARGUMENT names an input whose dtype or shape does not fit. One context serves one
+ * thread at a time. */
+HONE_API hone_status hone_context_run(hone_context *c, const hone_tensor *const *inputs,
+                                      const hone_tensor **outputs, hone_error *err);
 
 /* Asked between steps; true ends the run with HONE_CANCELLED. NULL: never. */
 typedef bool hone_cancel_fn(void *user);

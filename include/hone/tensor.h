@@ -1,5 +1,5 @@
-/* Tensors: a dtype, a shape and a row-major buffer. Reference-counted; the count is atomic, the content is not
- * guarded. A tensor's element type may be string; its buffer then holds `char *` that the tensor owns. */
+/* Tensors: a dtype, a shape and a row-major buffer. Reference-counted; the count is atomic, the content is
+ * not guarded. A tensor's element type may be string; its buffer then holds `char *` that the tensor owns. */
 #ifndef HONE_TENSOR_H
 #define HONE_TENSOR_H
 

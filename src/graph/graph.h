@@ -4,9 +4,9 @@
  *                 ▲                                           values: know producer and uses
  *      constant ──┘                 binding: this output becomes that variable after the run
  *
- * Functions that add something return NULL when memory is out, and the graph then remembers it: a builder may make
- * many calls and ask once, with hone_graph_check(), so that building reads as what is built. NULL values passed on to
- * further calls are accepted in that state. */
+ * Functions that add something return NULL when memory is out, and the graph then remembers it: a builder may
+ * make many calls and ask once, with hone_graph_check(), so that building reads as what is built. NULL values
+ * passed on to further calls are accepted in that state. */
 #ifndef HONE_GRAPH_GRAPH_H
 #define HONE_GRAPH_GRAPH_H
 
@@ -19,14 +19,15 @@
 typedef struct hone_op hone_op; /* graph/op.h */
 typedef struct hone_node hone_node;
 typedef struct hone_value hone_value;
-struct hone_program;
+typedef struct hone_map hone_map; /* graph/map.h */
 
 /* Where a value's data lives. */
 typedef enum hone_storage {
     HONE_STORAGE_INTERMEDIATE, /* made by a node, gone after the run */
     HONE_STORAGE_INPUT,
     HONE_STORAGE_CONSTANT, /* `data`, the same for ever */
-    HONE_STORAGE_VARIABLE  /* lives in a hone_variables store under the value's name; `data` is its first content */
+    HONE_STORAGE_VARIABLE  /* lives in a hone_variables store under the value's name; `data` is its first
+                              content */
 } hone_storage;
 
 /* A value's type. dims: >= 0 a number; HONE_DIM_ANY unknown; <= -2 symbol number -2-dim of the graph. */
@@ -91,11 +92,10 @@ struct hone_node {
     int output_count;
     hone_attr *attrs;
     int attr_count;
-    struct hone_program *program; /* compiled graphs: vector program of a fused node, or epilogue; its further
-                                     operands are the inputs from program_input on */
-    int program_input;
-    bool frozen; /* training: no gradient to its weights, eval form */
-    int mark;    /* scratch of graph walks */
+    hone_map *map; /* compiled graphs: vector code of a fused node, or an epilogue over output 0 */
+    int map_input; /* the map's operands are the inputs from here on */
+    bool frozen;   /* training: no gradient to its weights, eval form */
+    int mark;      /* scratch of graph walks */
 };
 
 typedef struct hone_binding {
@@ -138,29 +138,31 @@ hone_status hone_graph_check(const hone_graph *g, hone_error *err);
 int64_t hone_graph_symbol(hone_graph *g, const char *name);
 /* Each makes a value of that name; a taken or NULL name gets a fresh one made from it. */
 hone_value *hone_graph_add_input(hone_graph *g, const char *name, const hone_type *type);
-hone_value *hone_graph_add_constant(hone_graph *g, const char *name, hone_tensor *data); /* takes a reference of its own */
+hone_value *hone_graph_add_constant(hone_graph *g, const char *name,
+                                    hone_tensor *data); /* takes a reference of its own */
 hone_value *hone_graph_add_variable(hone_graph *g, const char *name, hone_tensor *data);
 hone_value *hone_graph_add_value(hone_graph *g, const char *name); /* intermediate, of unknown type */
 void hone_graph_add_output(hone_graph *g, hone_value *v);
 /* After each run `source` becomes `variable`. Both of the same type. */
 void hone_graph_bind(hone_graph *g, hone_value *source, hone_value *variable);
-hone_value *hone_graph_find(const hone_graph *g, const char *name); /* NULL if there is none */
+hone_value *hone_graph_find(const hone_graph *g, const char *name);  /* NULL if there is none */
 bool hone_graph_is_output(const hone_graph *g, const hone_value *v); /* also: is a binding's source */
 /* Gives a value another name; the value that had it gets a fresh one. */
 void hone_graph_rename(hone_graph *g, hone_value *v, const char *name);
 
 /* Constants for builders. */
-hone_value *hone_graph_scalar(hone_graph *g, hone_dtype dtype, double x); /* float32, float64 or an integer dtype */
-hone_value *hone_graph_ints(hone_graph *g, const int64_t *x, int64_t n);   /* int64[n] */
+hone_value *hone_graph_scalar(hone_graph *g, hone_dtype dtype,
+                              double x); /* float32, float64 or an integer dtype */
+hone_value *hone_graph_ints(hone_graph *g, const int64_t *x, int64_t n); /* int64[n] */
 
 /* --- nodes --- */
 
-/* A node before g->insert_before, with `output_count` fresh outputs named after the node. `op` NULL is remembered as
- * an internal error. Inputs may be NULL (left out); trailing ones are dropped. */
+/* A node before g->insert_before, with `output_count` fresh outputs named after the node. `op` NULL is
+ * remembered as an internal error. Inputs may be NULL (left out); trailing ones are dropped. */
 hone_node *hone_graph_add_node(hone_graph *g, const hone_op *op, const char *name, int input_count,
                                hone_value *const *inputs, int output_count);
-/* The builder's short form: operator by domain ("" is ONNX's) and name, inputs up to a NULL, one output, which is
- * returned (the node is its producer). */
+/* The builder's short form: operator by domain ("" is ONNX's) and name, inputs up to a NULL, one output,
+ * which is returned (the node is its producer). */
 hone_value *hone_graph_emit(hone_graph *g, const char *domain, const char *op, hone_value *const *inputs,
                             int input_count);
 #define HONE_EMIT(g, domain, op, ...)                                                                        \
@@ -172,8 +174,8 @@ void hone_node_set_input(hone_graph *g, hone_node *n, int index, hone_value *v);
 void hone_graph_replace(hone_graph *g, hone_value *old, hone_value *v);
 /* Removes a node whose outputs nobody uses; its outputs go with it. */
 void hone_graph_remove_node(hone_graph *g, hone_node *n);
-/* Removes all nodes that lead to no output and no binding, and constants and variables without uses (variables that
- * are a binding's target stay). */
+/* Removes all nodes that lead to no output and no binding, and constants and variables without uses
+ * (variables that are a binding's target stay). */
 void hone_graph_prune(hone_graph *g);
 /* Puts the nodes in topological order (stable). HONE_CORRUPT names a node on a cycle. */
 hone_status hone_graph_sort(hone_graph *g, hone_error *err);
@@ -197,9 +199,9 @@ void hone_node_copy_attrs(hone_graph *g, hone_node *to, const hone_node *from);
 
 /* --- copies --- */
 
-/* Copies `src`'s nodes, constants and variables into `dst`. `map[id]` (of src->value_count) says which value of dst
- * stands for a value of src; entries already set are kept (so inputs can be wired), the others are filled. Names are
- * kept where free; `prefix` (may be NULL) goes before each. */
+/* Copies `src`'s nodes, constants and variables into `dst`. `map[id]` (of src->value_count) says which value
+ * of dst stands for a value of src; entries already set are kept (so inputs can be wired), the others are
+ * filled. Names are kept where free; `prefix` (may be NULL) goes before each. */
 hone_status hone_graph_append(hone_graph *dst, const hone_graph *src, const char *prefix, hone_value **map,
                               hone_error *err);
 

@@ -1,5 +1,5 @@
-/* The operator descriptor: everything Hone knows of an operator. One const descriptor for the newest form of each,
- * one row in ops/ops.def. Drivers never branch on an operator's name; they ask its descriptor. */
+/* The operator descriptor: everything Hone knows of an operator. One const descriptor for the newest form of
+ * each, one row in ops/ops.def. Drivers never branch on an operator's name; they ask its descriptor. */
 #ifndef HONE_GRAPH_OP_H
 #define HONE_GRAPH_OP_H
 
@@ -59,9 +59,9 @@ typedef enum hone_role {
 typedef struct hone_infer {
     const hone_node *node;
     int input_count, output_count;
-    const hone_type *const *in;          /* NULL: left out */
-    const hone_tensor *const *constant;  /* the content where it is known, else NULL */
-    hone_type *out;                      /* to fill; kind and dtype come preset from the slots' letters */
+    const hone_type *const *in;         /* NULL: left out */
+    const hone_tensor *const *constant; /* the content where it is known, else NULL */
+    hone_type *out;                     /* to fill; kind and dtype come preset from the slots' letters */
 } hone_infer;
 
 /* --- axes: how input axes map to output axes --- */
@@ -69,9 +69,10 @@ typedef struct hone_infer {
 typedef enum hone_axis_kind {
     HONE_AXIS_SAME,       /* in[axis] runs along out[axis] */
     HONE_AXIS_CONTRACTED, /* in[axis] is summed over, together with in2[axis2] (in2 < 0: alone) */
-    HONE_AXIS_FACTORED,   /* in[axis] is `inner` consecutive positions wide per step: it is factor of out[axis], which
-                             has in[axis] as a block of `inner` elements (Flatten, Reshape) */
-    HONE_AXIS_NORMALIZED, /* results depend on all positions of in[axis] together; same position in out[axis] */
+    HONE_AXIS_FACTORED, /* in[axis] is `inner` consecutive positions wide per step: it is factor of out[axis],
+                           which has in[axis] as a block of `inner` elements (Flatten, Reshape) */
+    HONE_AXIS_NORMALIZED, /* results depend on all positions of in[axis] together; same position in out[axis]
+                           */
     HONE_AXIS_BLOCKED     /* can't be cut */
 } hone_axis_kind;
 
@@ -80,7 +81,7 @@ typedef struct hone_axis_link {
     int input, axis;         /* from this axis … */
     int output, output_axis; /* … to this one; output < 0: none (contracted) */
     int input2, axis2;       /* CONTRACTED: the partner */
-    int64_t inner;           /* FACTORED: elements of out[output_axis] for one position of in[axis], in a run */
+    int64_t inner; /* FACTORED: elements of out[output_axis] for one position of in[axis], in a run */
 } hone_axis_link;
 
 #define HONE_MAX_LINKS 48
@@ -92,23 +93,19 @@ typedef struct hone_axes {
 /* --- gradient --- */
 
 typedef enum hone_gradient_kind {
-    HONE_GRADIENT_NONE,  /* no rule: training through it is refused */
+    HONE_GRADIENT_NONE, /* no rule: training through it is refused */
     HONE_GRADIENT_EXACT,
     HONE_GRADIENT_STRAIGHT_THROUGH,
     HONE_GRADIENT_ZERO /* piecewise constant: nothing flows */
 } hone_gradient_kind;
 
 typedef struct hone_gradient {
-    hone_graph *graph;          /* emit here; values of the forward graph may be used as inputs */
-    hone_node *node;            /* the forward node */
-    hone_value *const *dout;    /* cotangent of each output; NULL: none reaches it */
-    const bool *wanted;         /* per input: is its cotangent asked for */
-    hone_value **din;           /* to fill for wanted inputs; leave NULL where it is zero */
+    hone_graph *graph;       /* emit here; values of the forward graph may be used as inputs */
+    hone_node *node;         /* the forward node */
+    hone_value *const *dout; /* cotangent of each output; NULL: none reaches it */
+    const bool *wanted;      /* per input: is its cotangent asked for */
+    hone_value **din;        /* to fill for wanted inputs; leave NULL where it is zero */
 } hone_gradient;
-
-/* --- map: the elementwise vector code --- */
-
-typedef struct hone_map hone_map; /* graph/map.h */
 
 /* --- running (runtime/plan.h) --- */
 
@@ -129,9 +126,10 @@ typedef enum hone_quantize_rule {
 /* --- older opsets --- */
 
 typedef struct hone_op_version {
-    int since;                   /* 0 ends the list */
-    const hone_attr_def *attrs;  /* its attribute table; NULL: as the newest */
-    /* Emits the newest form for `node` (whose op is the newest's descriptor) and replaces it; NULL: the same. */
+    int since;                  /* 0 ends the list */
+    const hone_attr_def *attrs; /* its attribute table; NULL: as the newest */
+    /* Emits the newest form for `node` (whose op is the newest's descriptor) and replaces it; NULL: the same.
+     */
     hone_status (*lift)(hone_graph *g, hone_node *node, hone_error *err);
 } hone_op_version;
 
@@ -150,15 +148,15 @@ struct hone_op {
     /* Fills the links for this node's (inferred) shapes. NULL: every axis is blocked. */
     void (*axes)(const hone_node *node, hone_axes *out);
     /* Multiply-adds for concrete shapes. NULL: none. */
-    int64_t (*multiply_adds)(const hone_type *const *in, const hone_type *out);
+    int64_t (*multiply_adds)(const hone_node *node, const hone_type *const *in, const hone_type *out);
 
     /* Output 0 may be a view of input alias-1 (same bytes, other shape); 0: no. */
     int alias;
     /* Output 0 may overwrite input i when bit i is set, shapes and dtypes being equal. */
     uint32_t overwrite;
 
-    /* Chooses the kernel for concrete shapes, packs constants, states scratch, sets p->run. NULL for operators that
-     * have a map: the elementwise driver runs them. */
+    /* Chooses the kernel for concrete shapes, packs constants, states scratch, sets p->run. NULL for
+     * operators that have a map: the elementwise driver runs them. */
     hone_status (*prepare)(hone_prepare *p, hone_error *err);
     /* Elementwise operators: emits vector code for float dtypes. */
     void (*map)(hone_map *m, const hone_node *node);
@@ -167,8 +165,8 @@ struct hone_op {
 
     hone_gradient_kind gradient_kind;
     void (*gradient)(hone_gradient *ctx);
-    /* Inside which domain test inputs are drawn so that central differences are right. [lo, hi], `avoid` a kink that is
-     * kept at a distance. All 0: [-1, 1], no kink. */
+    /* Inside which domain test inputs are drawn so that central differences are right. [lo, hi], `avoid` a
+     * kink that is kept at a distance. All 0: [-1, 1], no kink. */
     struct {
         float lo, hi;
         bool kink_at_zero;

@@ -18,12 +18,13 @@ struct hone_tensor {
     void *data;
 };
 
-/* Number of elements and bytes of a shape; HONE_INVALID_ARGUMENT if a dimension is negative or a product overflows. */
+/* Number of elements and bytes of a shape; HONE_INVALID_ARGUMENT if a dimension is negative or a product
+ * overflows. */
 hone_status hone_shape_size(hone_dtype dtype, int rank, const int64_t *dims, int64_t *count, size_t *bytes,
                             hone_error *err);
 /* A tensor with a copy of `data` (of the shape's size). */
-hone_status hone_tensor_copy_of(hone_dtype dtype, int rank, const int64_t *dims, const void *data, hone_tensor **out,
-                                hone_error *err);
+hone_status hone_tensor_copy_of(hone_dtype dtype, int rank, const int64_t *dims, const void *data,
+                                hone_tensor **out, hone_error *err);
 /* "float32[batch, 1, 28, 28]"-like text of a concrete shape: "[64, 10]". Returns `text`. */
 const char *hone_shape_format(int rank, const int64_t *dims, char *text, size_t size);
 

@@ -1,0 +1,120 @@
+/* What a graph tells of itself: the public accessors of hone/graph.h. */
+#include "graph/infer.h"
+
+#include <string.h>
+
+const char *hone_graph_name(const hone_graph *g) {
+    return g->name;
+}
+int hone_graph_input_count(const hone_graph *g) {
+    return (int)g->input_count;
+}
+int hone_graph_output_count(const hone_graph *g) {
+    return (int)g->output_count;
+}
+
+static bool info(hone_value *const *list, size_t count, int index, hone_value_info *out) {
+    if (index < 0 || (size_t)index >= count) return false;
+    const hone_value *v = list[index];
+    *out = (hone_value_info){
+        .name = v->name, .kind = v->type.kind, .dtype = v->type.dtype, .rank = v->type.rank};
+    memcpy(out->dims, v->type.dims, sizeof out->dims);
+    return true;
+}
+
+bool hone_graph_input(const hone_graph *g, int index, hone_value_info *out) {
+    return info(g->inputs, g->input_count, index, out);
+}
+
+bool hone_graph_output(const hone_graph *g, int index, hone_value_info *out) {
+    return info(g->outputs, g->output_count, index, out);
+}
+
+const hone_tensor *hone_graph_initializer(const hone_graph *g, const char *name) {
+    const hone_value *v = hone_graph_find(g, name);
+    return v ? v->data : NULL;
+}
+
+const char *hone_graph_metadata(const hone_graph *g, const char *key) {
+    for (size_t i = 0; i < g->metadata_count; i++)
+        if (strcmp(g->metadata[i].key, key) == 0) return g->metadata[i].value;
+    return NULL;
+}
+
+hone_status hone_graph_set_metadata(hone_graph *g, const char *key, const char *value, hone_error *err) {
+    const char *copy = hone_arena_strdup(g->arena, value);
+    if (!copy) return hone_fail_memory(err);
+    for (size_t i = 0; i < g->metadata_count; i++) {
+        if (strcmp(g->metadata[i].key, key) != 0) continue;
+        g->metadata[i].value = copy;
+        return HONE_OK;
+    }
+    const char *name = hone_arena_strdup(g->arena, key);
+    if (!name ||
+        !hone_reserve(&g->metadata, &g->metadata_capacity, g->metadata_count + 1, sizeof *g->metadata))
+        return hone_fail_memory(err);
+    g->metadata[g->metadata_count++] = (hone_metadata){name, copy};
+    return HONE_OK;
+}
+
+/* Zero as a number: of quantized weights it is the zero point, which DequantizeLinear's users know; weights
+ * that Hone quantizes have zero point 0. */
+static int64_t count_nonzero(const hone_tensor *t) {
+    size_t size = hone_dtype_size(t->dtype);
+    static const char zero[8];
+    int64_t n = 0;
+    for (int64_t i = 0; i < t->count; i++)
+        n += memcmp((const char *)t->data + (size_t)i * size, zero, size) != 0;
+    return n;
+}
+
+static bool is_parameter(const hone_value *v) {
+    return v->data && v->data->rank > 0 && v->data->count > 1 &&
+           (hone_dtype_is_float(v->data->dtype) || v->data->dtype == HONE_INT8 ||
+            v->data->dtype == HONE_UINT8);
+}
+
+hone_status hone_graph_get_stats(const hone_graph *g, hone_graph_stats *out, hone_error *err) {
+    hone_type *types = hone_calloc(g->value_count + 1, sizeof *types);
+    if (!types) return hone_fail_memory(err);
+    *out = (hone_graph_stats){.nodes = (int64_t)g->node_count};
+    for (size_t i = 0; i < g->value_count; i++) {
+        const hone_value *v = g->values[i];
+        if (!v || !v->data) continue;
+        out->initializers++;
+        out->parameter_bytes += (int64_t)v->data->bytes;
+        if (!is_parameter(v)) continue;
+        out->parameters += v->data->count;
+        out->nonzero_parameters += count_nonzero(v->data);
+    }
+    for (size_t i = 0; i < g->input_count; i++) {
+        hone_type *t = &types[g->inputs[i]->id];
+        *t = g->inputs[i]->type;
+        for (int d = 0; d < t->rank; d++)
+            if (t->dims[d] < 0) t->dims[d] = 1;
+    }
+    hone_status status = hone_graph_infer_types(g, types, err);
+    for (const hone_node *n = g->first; n && status == HONE_OK; n = n->next) {
+        const hone_type *in[HONE_OP_MAX_INPUTS] = {NULL};
+        bool known =
+            n->op->multiply_adds && n->outputs[0] && hone_type_is_concrete(&types[n->outputs[0]->id]);
+        for (int i = 0; known && i < n->input_count; i++) {
+            in[i] = n->inputs[i] ? &types[n->inputs[i]->id] : NULL;
+            known = !in[i] || hone_type_is_concrete(in[i]);
+        }
+        if (known) out->multiply_adds += n->op->multiply_adds(n, in, &types[n->outputs[0]->id]);
+    }
+    hone_free(types);
+    return status;
+}
+
+void hone_graph_count_ops(const hone_graph *g, hone_op_count_fn *fn, void *user) {
+    for (const hone_node *n = g->first; n; n = n->next) {
+        int64_t count = 0;
+        const hone_node *other = g->first;
+        while (other != n && other->op != n->op) other = other->next;
+        if (other != n) continue; /* counted at its first use */
+        for (; other; other = other->next) count += other->op == n->op;
+        fn(user, hone_op_domain(n->op), n->op->name, count);
+    }
+}

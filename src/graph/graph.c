@@ -1,0 +1,430 @@
+#include "graph/graph.h"
+
+#include "graph/names.h"
+#include "graph/op.h"
+
+#include <stdio.h>
+#include <string.h>
+
+hone_graph *hone_graph_new(const char *name) {
+    hone_arena *arena = hone_arena_new();
+    if (!arena) return NULL;
+    hone_graph *g = hone_arena_alloc(arena, sizeof *g);
+    hone_names *names = g ? hone_names_new() : NULL;
+    if (!names) {
+        hone_arena_free(arena);
+        return NULL;
+    }
+    g->arena = arena;
+    g->names = names;
+    g->name = hone_arena_strdup(arena, name ? name : "graph");
+    g->failed = g->name == NULL;
+    return g;
+}
+
+static void free_attrs(hone_node *n) {
+    for (int i = 0; i < n->attr_count; i++) {
+        hone_tensor_free(n->attrs[i].t);
+        hone_graph_free(n->attrs[i].g);
+    }
+}
+
+void hone_graph_free(hone_graph *g) {
+    if (!g) return;
+    for (hone_node *n = g->first; n; n = n->next) free_attrs(n);
+    for (size_t i = 0; i < g->value_count; i++) {
+        if (!g->values[i]) continue;
+        hone_tensor_free(g->values[i]->data);
+        hone_free(g->values[i]->uses);
+    }
+    hone_free(g->values);
+    hone_free(g->inputs);
+    hone_free(g->outputs);
+    hone_free(g->bindings);
+    hone_free(g->symbols);
+    hone_free(g->metadata);
+    hone_names_free(g->names);
+    hone_arena_free(g->arena);
+}
+
+hone_status hone_graph_check(const hone_graph *g, hone_error *err) {
+    if (!g || g->failed) return hone_fail_memory(err);
+    return HONE_OK;
+}
+
+static bool reserve(hone_graph *g, void *items, size_t *capacity, size_t need, size_t size) {
+    if (hone_reserve(items, capacity, need, size)) return true;
+    g->failed = true;
+    return false;
+}
+
+static char *copy_text(hone_graph *g, const char *text) {
+    char *copy = hone_arena_strdup(g->arena, text);
+    if (!copy) g->failed = true;
+    return copy;
+}
+
+/* --- values --- */
+
+int64_t hone_graph_symbol(hone_graph *g, const char *name) {
+    for (size_t i = 0; i < g->symbol_count; i++)
+        if (strcmp(g->symbols[i], name) == 0) return -2 - (int64_t)i;
+    const char *copy = copy_text(g, name);
+    if (!copy || !reserve(g, &g->symbols, &g->symbol_capacity, g->symbol_count + 1, sizeof *g->symbols))
+        return HONE_DIM_ANY;
+    g->symbols[g->symbol_count] = copy;
+    return -2 - (int64_t)g->symbol_count++;
+}
+
+const char *hone_graph_dim_name(const hone_graph *g, int64_t dim) {
+    return dim <= -2 && (size_t)(-2 - dim) < g->symbol_count ? g->symbols[-2 - dim] : NULL;
+}
+
+/* `name` if it is free, else name_1, name_2, …; in the arena. */
+static const char *fresh_name(hone_graph *g, const char *name) {
+    if (name && *name && !hone_names_get(g->names, name)) return copy_text(g, name);
+    if (!name || !*name) name = "value";
+    for (;;) {
+        char *text = hone_arena_printf(g->arena, "%s_%d", name, ++g->next_name);
+        if (!text) {
+            g->failed = true;
+            return NULL;
+        }
+        if (!hone_names_get(g->names, text)) return text;
+    }
+}
+
+static hone_value *add_value(hone_graph *g, const char *name, hone_storage storage) {
+    const char *text = fresh_name(g, name);
+    hone_value *v = text ? hone_arena_alloc(g->arena, sizeof *v) : NULL;
+    if (!v || !reserve(g, &g->values, &g->value_capacity, g->value_count + 1, sizeof(hone_value *)) ||
+        !hone_names_put(g->names, text, v)) {
+        g->failed = true;
+        return NULL;
+    }
+    v->name = text;
+    v->storage = storage;
+    v->id = (int)g->value_count;
+    v->type = (hone_type){.kind = HONE_KIND_TENSOR, .rank = HONE_RANK_ANY};
+    g->values[g->value_count++] = v;
+    return v;
+}
+
+static bool append(hone_graph *g, hone_value ***list, size_t *count, size_t *capacity, hone_value *v) {
+    if (!v || !reserve(g, list, capacity, *count + 1, sizeof(hone_value *))) return false;
+    (*list)[(*count)++] = v;
+    return true;
+}
+
+hone_value *hone_graph_add_input(hone_graph *g, const char *name, const hone_type *type) {
+    hone_value *v = add_value(g, name, HONE_STORAGE_INPUT);
+    if (!append(g, &g->inputs, &g->input_count, &g->input_capacity, v)) return NULL;
+    v->type = *type;
+    return v;
+}
+
+static hone_value *add_data(hone_graph *g, const char *name, hone_tensor *data, hone_storage storage) {
+    if (!data) {
+        g->failed = true;
+        return NULL;
+    }
+    hone_value *v = add_value(g, name, storage);
+    if (!v) return NULL;
+    v->data = hone_tensor_retain(data);
+    v->type = (hone_type){.kind = HONE_KIND_TENSOR, .dtype = data->dtype, .rank = data->rank};
+    memcpy(v->type.dims, data->dims, sizeof data->dims);
+    return v;
+}
+
+hone_value *hone_graph_add_constant(hone_graph *g, const char *name, hone_tensor *data) {
+    return add_data(g, name, data, HONE_STORAGE_CONSTANT);
+}
+
+hone_value *hone_graph_add_variable(hone_graph *g, const char *name, hone_tensor *data) {
+    return add_data(g, name, data, HONE_STORAGE_VARIABLE);
+}
+
+hone_value *hone_graph_add_value(hone_graph *g, const char *name) {
+    return add_value(g, name, HONE_STORAGE_INTERMEDIATE);
+}
+
+void hone_graph_add_output(hone_graph *g, hone_value *v) {
+    append(g, &g->outputs, &g->output_count, &g->output_capacity, v);
+}
+
+void hone_graph_bind(hone_graph *g, hone_value *source, hone_value *variable) {
+    if (!source || !variable ||
+        !reserve(g, &g->bindings, &g->binding_capacity, g->binding_count + 1, sizeof *g->bindings))
+        return;
+    g->bindings[g->binding_count++] = (hone_binding){source, variable};
+}
+
+hone_value *hone_graph_find(const hone_graph *g, const char *name) {
+    return hone_names_get(g->names, name);
+}
+
+bool hone_graph_is_output(const hone_graph *g, const hone_value *v) {
+    for (size_t i = 0; i < g->output_count; i++)
+        if (g->outputs[i] == v) return true;
+    for (size_t i = 0; i < g->binding_count; i++)
+        if (g->bindings[i].source == v) return true;
+    return false;
+}
+
+void hone_graph_rename(hone_graph *g, hone_value *v, const char *name) {
+    hone_value *holder = hone_graph_find(g, name);
+    if (holder == v) return;
+    const char *text = copy_text(g, name);
+    if (!text) return;
+    bool ok = hone_names_put(g->names, v->name, NULL);
+    if (holder) {
+        holder->name = fresh_name(g, name);
+        ok = ok && holder->name && hone_names_put(g->names, holder->name, holder);
+    }
+    v->name = text;
+    if (!ok || !hone_names_put(g->names, text, v)) g->failed = true;
+}
+
+hone_value *hone_graph_scalar(hone_graph *g, hone_dtype dtype, double x) {
+    hone_tensor *t = NULL;
+    if (hone_tensor_new(dtype, 0, NULL, &t, NULL) != HONE_OK) {
+        g->failed = true;
+        return NULL;
+    }
+    switch (dtype) {
+    case HONE_FLOAT32: *(float *)t->data = (float)x; break;
+    case HONE_FLOAT64: *(double *)t->data = x; break;
+    case HONE_INT64: *(int64_t *)t->data = (int64_t)x; break;
+    case HONE_INT32: *(int32_t *)t->data = (int32_t)x; break;
+    case HONE_INT8: *(int8_t *)t->data = (int8_t)x; break;
+    case HONE_UINT8: *(uint8_t *)t->data = (uint8_t)x; break;
+    default: g->failed = true;
+    }
+    hone_value *v = hone_graph_add_constant(g, "scalar", t);
+    hone_tensor_free(t);
+    return v;
+}
+
+hone_value *hone_graph_ints(hone_graph *g, const int64_t *x, int64_t n) {
+    hone_tensor *t = NULL;
+    if (hone_tensor_copy_of(HONE_INT64, 1, &n, x, &t, NULL) != HONE_OK) {
+        g->failed = true;
+        return NULL;
+    }
+    hone_value *v = hone_graph_add_constant(g, "ints", t);
+    hone_tensor_free(t);
+    return v;
+}
+
+/* --- uses --- */
+
+static void add_use(hone_graph *g, hone_value *v, hone_node *n, int index) {
+    if (!v || !reserve(g, &v->uses, &v->use_capacity, v->use_count + 1, sizeof *v->uses)) return;
+    v->uses[v->use_count++] = (hone_use){n, index};
+}
+
+static void remove_use(hone_value *v, const hone_node *n, int index) {
+    if (!v) return;
+    for (size_t i = 0; i < v->use_count; i++) {
+        if (v->uses[i].node != n || v->uses[i].index != index) continue;
+        memmove(&v->uses[i], &v->uses[i + 1], (v->use_count - i - 1) * sizeof *v->uses);
+        v->use_count--;
+        return;
+    }
+}
+
+/* --- nodes --- */
+
+static void link_node(hone_graph *g, hone_node *n, hone_node *before) {
+    n->next = before;
+    n->prev = before ? before->prev : g->last;
+    if (n->prev)
+        n->prev->next = n;
+    else
+        g->first = n;
+    if (before)
+        before->prev = n;
+    else
+        g->last = n;
+    g->node_count++;
+}
+
+static void unlink_node(hone_graph *g, hone_node *n) {
+    if (n->prev)
+        n->prev->next = n->next;
+    else
+        g->first = n->next;
+    if (n->next)
+        n->next->prev = n->prev;
+    else
+        g->last = n->prev;
+    if (g->insert_before == n) g->insert_before = n->next;
+    g->node_count--;
+}
+
+hone_node *hone_graph_add_node(hone_graph *g, const hone_op *op, const char *name, int input_count,
+                               hone_value *const *inputs, int output_count) {
+    while (input_count > 0 && !inputs[input_count - 1]) input_count--;
+    hone_node *n = op ? hone_arena_alloc(g->arena, sizeof *n) : NULL;
+    if (!n) {
+        g->failed = true;
+        return NULL;
+    }
+    n->op = op;
+    n->name =
+        name && *name ? copy_text(g, name) : hone_arena_printf(g->arena, "%s_%d", op->name, ++g->next_name);
+    n->inputs = hone_arena_array(g->arena, (size_t)input_count + 1, sizeof *n->inputs);
+    n->outputs = hone_arena_array(g->arena, (size_t)output_count + 1, sizeof *n->outputs);
+    if (!n->name || !n->inputs || !n->outputs) {
+        g->failed = true;
+        return NULL;
+    }
+    n->input_count = input_count;
+    n->output_count = output_count;
+    for (int i = 0; i < input_count; i++) {
+        n->inputs[i] = inputs[i];
+        add_use(g, inputs[i], n, i);
+    }
+    for (int i = 0; i < output_count; i++) {
+        n->outputs[i] = hone_graph_add_value(g, n->name);
+        if (!n->outputs[i]) return NULL;
+        n->outputs[i]->producer = n;
+        n->outputs[i]->output_index = i;
+    }
+    link_node(g, n, g->insert_before);
+    return n;
+}
+
+hone_value *hone_graph_emit(hone_graph *g, const char *domain, const char *op, hone_value *const *inputs,
+                            int input_count) {
+    hone_node *n = hone_graph_add_node(g, hone_op_find(domain, op), NULL, input_count, inputs, 1);
+    return n ? n->outputs[0] : NULL;
+}
+
+void hone_node_set_input(hone_graph *g, hone_node *n, int index, hone_value *v) {
+    if (index >= n->input_count) {
+        hone_value **inputs = hone_arena_array(g->arena, (size_t)index + 2, sizeof *inputs);
+        if (!inputs) {
+            g->failed = true;
+            return;
+        }
+        memcpy(inputs, n->inputs, (size_t)n->input_count * sizeof *inputs);
+        n->inputs = inputs;
+        n->input_count = index + 1;
+    }
+    remove_use(n->inputs[index], n, index);
+    n->inputs[index] = v;
+    add_use(g, v, n, index);
+    while (n->input_count > 0 && !n->inputs[n->input_count - 1]) n->input_count--;
+}
+
+void hone_graph_replace(hone_graph *g, hone_value *old, hone_value *v) {
+    if (!old || !v || old == v) return;
+    while (old->use_count) {
+        hone_use use = old->uses[old->use_count - 1];
+        size_t before = old->use_count;
+        hone_node_set_input(g, use.node, use.index, v);
+        if (old->use_count == before) return; /* out of memory: remembered */
+    }
+    bool named = false;
+    for (size_t i = 0; i < g->output_count; i++) {
+        if (g->outputs[i] != old) continue;
+        g->outputs[i] = v;
+        named = true;
+    }
+    for (size_t i = 0; i < g->binding_count; i++)
+        if (g->bindings[i].source == old) g->bindings[i].source = v;
+    if (named && v->storage == HONE_STORAGE_INTERMEDIATE) {
+        const char *name = old->name;
+        hone_graph_rename(g, v, name);
+    }
+}
+
+static void drop_value(hone_graph *g, hone_value *v) {
+    if (!hone_names_put(g->names, v->name, NULL)) g->failed = true;
+    hone_tensor_free(v->data);
+    hone_free(v->uses);
+    v->data = NULL;
+    v->uses = NULL;
+    g->values[v->id] = NULL;
+}
+
+void hone_graph_remove_node(hone_graph *g, hone_node *n) {
+    for (int i = 0; i < n->input_count; i++) remove_use(n->inputs[i], n, i);
+    for (int i = 0; i < n->output_count; i++)
+        if (n->outputs[i]) drop_value(g, n->outputs[i]);
+    free_attrs(n);
+    n->attr_count = 0;
+    unlink_node(g, n);
+}
+
+static bool is_needed(const hone_graph *g, const hone_node *n) {
+    for (int i = 0; i < n->output_count; i++)
+        if (n->outputs[i] && (n->outputs[i]->use_count || hone_graph_is_output(g, n->outputs[i])))
+            return true;
+    return false;
+}
+
+static bool is_bound(const hone_graph *g, const hone_value *v) {
+    for (size_t i = 0; i < g->binding_count; i++)
+        if (g->bindings[i].variable == v) return true;
+    return false;
+}
+
+void hone_graph_prune(hone_graph *g) {
+    for (hone_node *n = g->last, *prev; n; n = prev) {
+        prev = n->prev;
+        if (!is_needed(g, n)) hone_graph_remove_node(g, n);
+    }
+    for (size_t i = 0; i < g->value_count; i++) {
+        hone_value *v = g->values[i];
+        if (!v || v->use_count || hone_graph_is_output(g, v)) continue;
+        if (v->storage == HONE_STORAGE_CONSTANT || (v->storage == HONE_STORAGE_VARIABLE && !is_bound(g, v)))
+            drop_value(g, v);
+    }
+}
+
+/* Kahn's algorithm over the list order: a node goes to the new list when all its producers are there; a sweep
+ * keeps the given order among those that are ready, so a sorted graph is left as it is in one sweep. */
+hone_status hone_graph_sort(hone_graph *g, hone_error *err) {
+    for (hone_node *n = g->first; n; n = n->next) {
+        n->mark = 0;
+        for (int i = 0; i < n->input_count; i++)
+            if (n->inputs[i] && n->inputs[i]->producer) n->mark++;
+    }
+    hone_node **queue = hone_alloc((g->node_count + 1) * sizeof *queue);
+    if (!queue) return hone_fail_memory(err);
+    size_t head = 0, tail = 0, total = g->node_count;
+    for (hone_node *n = g->first; n; n = n->next)
+        if (n->mark == 0) queue[tail++] = n;
+    bool sorted = true;
+    for (hone_node *n = g->first; n && sorted; n = n->next) { /* already in order? then keep it */
+        for (int i = 0; i < n->input_count && sorted; i++)
+            if (n->inputs[i] && n->inputs[i]->producer && n->inputs[i]->producer->mark >= 0) sorted = false;
+        n->mark = sorted ? -1 - n->mark : n->mark;
+    }
+    if (sorted) {
+        hone_free(queue);
+        return HONE_OK;
+    }
+    for (hone_node *n = g->first; n; n = n->next)
+        if (n->mark < 0) n->mark = -1 - n->mark;
+    while (head < tail) {
+        hone_node *n = queue[head++];
+        for (int o = 0; o < n->output_count; o++)
+            for (size_t u = 0; n->outputs[o] && u < n->outputs[o]->use_count; u++)
+                if (--n->outputs[o]->uses[u].node->mark == 0) queue[tail++] = n->outputs[o]->uses[u].node;
+    }
+    if (tail < total) {
+        hone_node *stuck = g->first;
+        while (stuck->mark <= 0) stuck = stuck->next;
+        hone_free(queue);
+        return hone_fail_node(err, HONE_CORRUPT, stuck->name, stuck->op->name,
+                              "the graph has a cycle through this node");
+    }
+    g->first = g->last = NULL;
+    g->node_count = 0;
+    for (size_t i = 0; i < total; i++) link_node(g, queue[i], NULL);
+    hone_free(queue);
+    return HONE_OK;
+}

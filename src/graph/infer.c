@@ -1,0 +1,229 @@
+#include "graph/infer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+hone_type hone_type_make(hone_dtype dtype, int rank, const int64_t *dims) {
+    hone_type t = {.kind = HONE_KIND_TENSOR, .dtype = dtype, .rank = rank};
+    if (rank > 0) memcpy(t.dims, dims, (size_t)rank * sizeof *dims);
+    return t;
+}
+
+hone_type hone_type_of(const hone_tensor *t) {
+    return hone_type_make(t->dtype, t->rank, t->dims);
+}
+
+bool hone_type_is_concrete(const hone_type *t) {
+    if (t->rank < 0) return false;
+    for (int i = 0; i < t->rank; i++)
+        if (t->dims[i] < 0) return false;
+    return true;
+}
+
+int64_t hone_type_count(const hone_type *t) {
+    int64_t n = 1;
+    for (int i = 0; i < t->rank; i++) n *= t->dims[i];
+    return n;
+}
+
+const char *hone_type_format(const hone_graph *g, const hone_type *t, char *text, size_t size) {
+    size_t used = (size_t)snprintf(text, size, "%s[", hone_dtype_name(t->dtype));
+    if (t->rank < 0 && used < size) used += (size_t)snprintf(text + used, size - used, "…");
+    for (int i = 0; i < t->rank && used < size; i++) {
+        const char *comma = i ? ", " : "", *name = g ? hone_graph_dim_name(g, t->dims[i]) : NULL;
+        if (t->dims[i] >= 0)
+            used += (size_t)snprintf(text + used, size - used, "%s%lld", comma, (long long)t->dims[i]);
+        else
+            used += (size_t)snprintf(text + used, size - used, "%s%s", comma, name ? name : "?");
+    }
+    if (used < size) snprintf(text + used, size - used, "]");
+    return text;
+}
+
+hone_status hone_infer_fail(const hone_infer *ctx, hone_error *err, const char *format, ...) {
+    char message[sizeof err->message];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    return hone_fail_node(err, HONE_INVALID_ARGUMENT, ctx->node->name, ctx->node->op->name, "%s", message);
+}
+
+hone_status hone_infer_same_dim(const hone_infer *ctx, int64_t a, int64_t b, int64_t *out, hone_error *err) {
+    if (a >= 0 && b >= 0 && a != b)
+        return hone_infer_fail(ctx, err, "dimensions %lld and %lld should be equal", (long long)a,
+                               (long long)b);
+    *out = a >= 0 ? a : b >= 0 ? b : a != HONE_DIM_ANY ? a : b;
+    return HONE_OK;
+}
+
+hone_status hone_infer_broadcast(const hone_infer *ctx, const hone_type *a, const hone_type *b,
+                                 hone_type *out, hone_error *err) {
+    if (a->rank < 0 || b->rank < 0) {
+        out->rank = HONE_RANK_ANY;
+        return HONE_OK;
+    }
+    int rank = a->rank > b->rank ? a->rank : b->rank;
+    int64_t dims[HONE_MAX_RANK];
+    for (int i = 0; i < rank; i++) {
+        int ia = i - (rank - a->rank), ib = i - (rank - b->rank);
+        int64_t da = ia < 0 ? 1 : a->dims[ia], db = ib < 0 ? 1 : b->dims[ib];
+        if (da == 1)
+            dims[i] = db;
+        else if (db == 1)
+            dims[i] = da;
+        else if (da >= 0 && db >= 0 && da != db) {
+            char ta[96], tb[96];
+            return hone_infer_fail(ctx, err, "shapes %s and %s do not broadcast",
+                                   hone_type_format(NULL, a, ta, sizeof ta),
+                                   hone_type_format(NULL, b, tb, sizeof tb));
+        } else
+            dims[i] = da == db ? da : da > 1 ? da : db > 1 ? db : HONE_DIM_ANY;
+    }
+    out->rank = rank;
+    memcpy(out->dims, dims, sizeof dims);
+    return HONE_OK;
+}
+
+hone_status hone_infer_axis(const hone_infer *ctx, int64_t axis, int rank, bool inclusive, int *out,
+                            hone_error *err) {
+    if (axis < -rank || axis > rank - (inclusive ? 0 : 1))
+        return hone_infer_fail(ctx, err, "axis %lld is outside of a tensor of rank %d", (long long)axis,
+                               rank);
+    *out = (int)(axis < 0 ? axis + rank : axis);
+    return HONE_OK;
+}
+
+hone_status hone_infer_same(hone_infer *ctx, hone_error *err) {
+    (void)err;
+    ctx->out[0].rank = ctx->in[0]->rank;
+    memcpy(ctx->out[0].dims, ctx->in[0]->dims, sizeof ctx->out[0].dims);
+    return HONE_OK;
+}
+
+hone_status hone_infer_elementwise(hone_infer *ctx, hone_error *err) {
+    HONE_TRY(hone_infer_same(ctx, err));
+    for (int i = 1; i < ctx->input_count; i++)
+        if (ctx->in[i]) HONE_TRY(hone_infer_broadcast(ctx, &ctx->out[0], ctx->in[i], &ctx->out[0], err));
+    return HONE_OK;
+}
+
+/* Checks the inputs against the slots and notes the dtype that each letter stands for. */
+static hone_status check_inputs(const hone_infer *ctx, hone_dtype *letters, hone_error *err) {
+    const hone_op *op = ctx->node->op;
+    for (int i = 0; i < ctx->input_count; i++) {
+        const hone_slot *slot = hone_op_input(op, i);
+        if (!slot)
+            return hone_infer_fail(ctx, err, "has %d inputs, more than the operator takes", ctx->input_count);
+        if (!ctx->in[i]) {
+            if (!(slot->flags & HONE_SLOT_OPTIONAL))
+                return hone_infer_fail(ctx, err, "input %s is missing", slot->name);
+            continue;
+        }
+        hone_dtype dtype = ctx->in[i]->dtype;
+        if (ctx->in[i]->kind != HONE_KIND_TENSOR)
+            return hone_infer_fail(ctx, err, "input %s is not a tensor", slot->name);
+        if (dtype == HONE_UNDEFINED) continue;
+        if (!(slot->types & HONE_TYPE(dtype)))
+            return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, op->name,
+                                  "input %s: %s is not supported", slot->name, hone_dtype_name(dtype));
+        hone_dtype *letter = slot->var ? &letters[(unsigned char)slot->var & 31] : NULL;
+        if (letter && *letter != HONE_UNDEFINED && *letter != dtype)
+            return hone_infer_fail(ctx, err, "input %s is %s where %s is needed", slot->name,
+                                   hone_dtype_name(dtype), hone_dtype_name(*letter));
+        if (letter) *letter = dtype;
+    }
+    const hone_slot *next = hone_op_input(op, ctx->input_count);
+    if (next && !(next->flags & (HONE_SLOT_OPTIONAL | HONE_SLOT_VARIADIC)))
+        return hone_infer_fail(ctx, err, "input %s is missing", next->name);
+    return HONE_OK;
+}
+
+hone_status hone_node_infer(const hone_node *n, const hone_type *const *in,
+                            const hone_tensor *const *constant, hone_type *out, hone_error *err) {
+    int own_inputs = n->map && n->map_input < n->input_count ? n->map_input : n->input_count;
+    if (!n->op->inputs[0].name) own_inputs = 0;
+    hone_infer ctx = {n, own_inputs, n->output_count, in, constant, out};
+    if (n->op->inputs[0].flags & HONE_SLOT_VARIADIC) ctx.input_count = n->input_count;
+    hone_dtype letters[32] = {HONE_UNDEFINED};
+    HONE_TRY(check_inputs(&ctx, letters, err));
+    for (int i = 0; i < n->output_count; i++) {
+        const hone_slot *slot = hone_op_output(n->op, i);
+        if (!slot)
+            return hone_infer_fail(&ctx, err, "has %d outputs, more than the operator gives",
+                                   n->output_count);
+        out[i] = (hone_type){.kind = HONE_KIND_TENSOR, .rank = HONE_RANK_ANY};
+        if (slot->var) out[i].dtype = letters[(unsigned char)slot->var & 31];
+        for (int d = HONE_FLOAT32; !slot->var && d <= HONE_BFLOAT16; d++)
+            if (slot->types == HONE_TYPE(d)) out[i].dtype = (hone_dtype)d;
+    }
+    return n->op->infer(&ctx, err);
+}
+
+#define MAX_SLOTS 64
+
+hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, hone_error *err) {
+    for (size_t i = 0; i < g->value_count; i++)
+        if (g->values[i] && g->values[i]->data) types[i] = hone_type_of(g->values[i]->data);
+    for (const hone_node *n = g->first; n; n = n->next) {
+        const hone_type *in[MAX_SLOTS];
+        const hone_tensor *constant[MAX_SLOTS];
+        hone_type out[MAX_SLOTS];
+        if (n->input_count > MAX_SLOTS || n->output_count > MAX_SLOTS)
+            return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+                                  "more than %d inputs or outputs", MAX_SLOTS);
+        for (int i = 0; i < n->input_count; i++) {
+            const hone_value *v = n->inputs[i];
+            in[i] = v ? &types[v->id] : NULL;
+            constant[i] = v && v->storage == HONE_STORAGE_CONSTANT ? v->data : NULL;
+        }
+        HONE_TRY(hone_node_infer(n, in, constant, out, err));
+        for (int i = 0; i < n->output_count; i++)
+            if (n->outputs[i]) types[n->outputs[i]->id] = out[i];
+    }
+    return HONE_OK;
+}
+
+/* A declared type may say more than what was found (a symbol's name), never something else. */
+static hone_status merge(const hone_value *v, hone_type *found, hone_error *err) {
+    const hone_type *declared = &v->type;
+    if (declared->dtype != HONE_UNDEFINED && found->dtype != HONE_UNDEFINED &&
+        declared->dtype != found->dtype)
+        return hone_fail_node(err, HONE_INVALID_ARGUMENT, v->name, NULL, "is declared %s but computed as %s",
+                              hone_dtype_name(declared->dtype), hone_dtype_name(found->dtype));
+    if (found->dtype == HONE_UNDEFINED) found->dtype = declared->dtype;
+    if (declared->rank < 0) return HONE_OK;
+    if (found->rank < 0) {
+        hone_dtype dtype = found->dtype;
+        *found = *declared;
+        found->dtype = dtype;
+        return HONE_OK;
+    }
+    bool fits = found->rank == declared->rank;
+    for (int i = 0; fits && i < found->rank; i++) {
+        int64_t d = declared->dims[i];
+        if (d >= 0 && found->dims[i] >= 0 && d != found->dims[i]) fits = false;
+        if (found->dims[i] == HONE_DIM_ANY) found->dims[i] = d;
+    }
+    if (fits) return HONE_OK;
+    char ta[96], tb[96];
+    return hone_fail_node(err, HONE_INVALID_ARGUMENT, v->name, NULL, "is declared %s but computed as %s",
+                          hone_type_format(NULL, declared, ta, sizeof ta),
+                          hone_type_format(NULL, found, tb, sizeof tb));
+}
+
+hone_status hone_graph_infer(hone_graph *g, hone_error *err) {
+    hone_type *types = hone_calloc(g->value_count + 1, sizeof *types);
+    if (!types) return hone_fail_memory(err);
+    for (size_t i = 0; i < g->input_count; i++) types[g->inputs[i]->id] = g->inputs[i]->type;
+    hone_status status = hone_graph_infer_types(g, types, err);
+    for (size_t i = 0; i < g->value_count && status == HONE_OK; i++) {
+        hone_value *v = g->values[i];
+        if (!v) continue;
+        if (v->storage == HONE_STORAGE_INTERMEDIATE) status = merge(v, &types[i], err);
+        if (status == HONE_OK) v->type = types[i];
+    }
+    hone_free(types);
+    return status;
+}

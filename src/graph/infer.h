@@ -1,0 +1,41 @@
+/* Shape and type inference, and the arithmetic of types that descriptors use for it. */
+#ifndef HONE_GRAPH_INFER_H
+#define HONE_GRAPH_INFER_H
+
+#include "graph/op.h"
+
+/* Infers the outputs of one node: checks arity and dtypes against the operator's slots, presets out[i] from
+ * the slots' letters and calls the descriptor. in[i] and constant[i] may be NULL. Errors name the node. */
+hone_status hone_node_infer(const hone_node *n, const hone_type *const *in,
+                            const hone_tensor *const *constant, hone_type *out, hone_error *err);
+/* Infers all values of a sorted graph, symbols included, and checks declared output types against what was
+ * found. */
+hone_status hone_graph_infer(hone_graph *g, hone_error *err);
+/* As hone_graph_infer, but into `types` (one for each value id), whose entries of graph inputs are set by the
+ * caller (concrete shapes); the graph is left alone. */
+hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, hone_error *err);
+
+/* The type of a tensor. */
+hone_type hone_type_of(const hone_tensor *t);
+hone_type hone_type_make(hone_dtype dtype, int rank, const int64_t *dims);
+bool hone_type_is_concrete(const hone_type *t); /* rank and every dimension known */
+int64_t hone_type_count(const hone_type *t);    /* elements of a concrete type */
+/* "float32[batch, 10]" (symbols named when `g` is given). Returns `text`. */
+const char *hone_type_format(const hone_graph *g, const hone_type *t, char *text, size_t size);
+/* NumPy broadcasting of two shapes into out's; HONE_INVALID_ARGUMENT if they don't fit. */
+hone_status hone_infer_broadcast(const hone_infer *ctx, const hone_type *a, const hone_type *b,
+                                 hone_type *out, hone_error *err);
+/* Two dimensions that must be equal: the one that says more; HONE_INVALID_ARGUMENT if they differ. */
+hone_status hone_infer_same_dim(const hone_infer *ctx, int64_t a, int64_t b, int64_t *out, hone_error *err);
+/* An axis attribute in [-rank, rank) (or rank itself when `inclusive`) as one in [0, rank]. */
+hone_status hone_infer_axis(const hone_infer *ctx, int64_t axis, int rank, bool inclusive, int *out,
+                            hone_error *err);
+/* out[0] = in[0]'s shape: for operators that keep it. */
+hone_status hone_infer_same(hone_infer *ctx, hone_error *err);
+/* out[0] = the broadcast of all inputs. */
+hone_status hone_infer_elementwise(hone_infer *ctx, hone_error *err);
+/* HONE_INVALID_ARGUMENT naming the node. */
+hone_status hone_infer_fail(const hone_infer *ctx, hone_error *err, const char *format, ...)
+    HONE_PRINTF(3, 4);
+
+#endif

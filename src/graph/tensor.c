@@ -1,0 +1,189 @@
+#include "graph/tensor.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+size_t hone_dtype_size(hone_dtype dtype) {
+    switch (dtype) {
+    case HONE_UINT8:
+    case HONE_INT8:
+    case HONE_BOOL: return 1;
+    case HONE_UINT16:
+    case HONE_INT16:
+    case HONE_FLOAT16:
+    case HONE_BFLOAT16: return 2;
+    case HONE_FLOAT32:
+    case HONE_INT32:
+    case HONE_UINT32: return 4;
+    case HONE_INT64:
+    case HONE_FLOAT64:
+    case HONE_UINT64: return 8;
+    case HONE_STRING: return sizeof(char *);
+    case HONE_UNDEFINED: break;
+    }
+    return 0;
+}
+
+const char *hone_dtype_name(hone_dtype dtype) {
+    switch (dtype) {
+    case HONE_FLOAT32: return "float32";
+    case HONE_UINT8: return "uint8";
+    case HONE_INT8: return "int8";
+    case HONE_UINT16: return "uint16";
+    case HONE_INT16: return "int16";
+    case HONE_INT32: return "int32";
+    case HONE_INT64: return "int64";
+    case HONE_STRING: return "string";
+    case HONE_BOOL: return "bool";
+    case HONE_FLOAT16: return "float16";
+    case HONE_FLOAT64: return "float64";
+    case HONE_UINT32: return "uint32";
+    case HONE_UINT64: return "uint64";
+    case HONE_BFLOAT16: return "bfloat16";
+    case HONE_UNDEFINED: break;
+    }
+    return "undefined";
+}
+
+bool hone_dtype_is_float(hone_dtype dtype) {
+    return dtype == HONE_FLOAT32 || dtype == HONE_FLOAT64 || dtype == HONE_FLOAT16 || dtype == HONE_BFLOAT16;
+}
+
+bool hone_dtype_is_int(hone_dtype dtype) {
+    switch (dtype) {
+    case HONE_UINT8:
+    case HONE_INT8:
+    case HONE_UINT16:
+    case HONE_INT16:
+    case HONE_INT32:
+    case HONE_INT64:
+    case HONE_UINT32:
+    case HONE_UINT64:
+    case HONE_BOOL: return true;
+    default: return false;
+    }
+}
+
+hone_status hone_shape_size(hone_dtype dtype, int rank, const int64_t *dims, int64_t *count, size_t *bytes,
+                            hone_error *err) {
+    size_t size = hone_dtype_size(dtype);
+    if (size == 0) return hone_fail(err, HONE_INVALID_ARGUMENT, "unknown element type %d", (int)dtype);
+    if (rank < 0 || rank > HONE_MAX_RANK)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "a tensor of rank %d; at most %d is possible", rank,
+                         HONE_MAX_RANK);
+    /* A zero anywhere makes the tensor empty, but the other dimensions must not overflow either: strides use
+     * them. */
+    size_t total = size, nonzero = size;
+    for (int i = 0; i < rank; i++) {
+        if (dims[i] < 0) return hone_fail(err, HONE_INVALID_ARGUMENT, "dimension %d is negative", i);
+        size_t d = (size_t)dims[i];
+        if (d > 0 && (!hone_mul_size(nonzero, d, &nonzero) || nonzero > INT64_MAX))
+            return hone_fail(err, HONE_INVALID_ARGUMENT, "the shape's size overflows at dimension %d", i);
+        total = d == 0 ? 0 : total * d;
+    }
+    if (count) *count = (int64_t)(total / size);
+    if (bytes) *bytes = total;
+    return HONE_OK;
+}
+
+static hone_status make(hone_dtype dtype, int rank, const int64_t *dims, void *borrowed, hone_tensor **out,
+                        hone_error *err) {
+    int64_t count = 0;
+    size_t bytes = 0;
+    HONE_TRY(hone_shape_size(dtype, rank, dims, &count, &bytes, err));
+    hone_tensor *t = hone_calloc(1, sizeof *t);
+    if (!t) return hone_fail_memory(err);
+    atomic_init(&t->references, 1);
+    t->dtype = dtype;
+    t->rank = rank;
+    if (rank > 0) memcpy(t->dims, dims, (size_t)rank * sizeof *dims);
+    t->count = count;
+    t->bytes = bytes;
+    t->owns_data = borrowed == NULL;
+    t->data = borrowed ? borrowed : hone_calloc(bytes ? bytes : 1, 1);
+    if (!t->data) {
+        hone_free(t);
+        return hone_fail_memory(err);
+    }
+    *out = t;
+    return HONE_OK;
+}
+
+hone_status hone_tensor_new(hone_dtype dtype, int rank, const int64_t *dims, hone_tensor **out,
+                            hone_error *err) {
+    return make(dtype, rank, dims, NULL, out, err);
+}
+
+hone_status hone_tensor_wrap(hone_dtype dtype, int rank, const int64_t *dims, void *data, hone_tensor **out,
+                             hone_error *err) {
+    if (!data || dtype == HONE_STRING)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "a wrapped tensor needs a buffer of plain elements");
+    return make(dtype, rank, dims, data, out, err);
+}
+
+hone_status hone_tensor_copy_of(hone_dtype dtype, int rank, const int64_t *dims, const void *data,
+                                hone_tensor **out, hone_error *err) {
+    HONE_TRY(hone_tensor_new(dtype, rank, dims, out, err));
+    if ((*out)->bytes) memcpy((*out)->data, data, (*out)->bytes);
+    return HONE_OK;
+}
+
+hone_tensor *hone_tensor_retain(hone_tensor *t) {
+    if (t) atomic_fetch_add_explicit(&t->references, 1, memory_order_relaxed);
+    return t;
+}
+
+void hone_tensor_free(hone_tensor *t) {
+    if (!t || atomic_fetch_sub_explicit(&t->references, 1, memory_order_acq_rel) != 1) return;
+    if (t->owns_data) {
+        if (t->dtype == HONE_STRING)
+            for (int64_t i = 0; i < t->count; i++) hone_free(((char **)t->data)[i]);
+        hone_free(t->data);
+    }
+    hone_free(t);
+}
+
+hone_dtype hone_tensor_dtype(const hone_tensor *t) {
+    return t->dtype;
+}
+int hone_tensor_rank(const hone_tensor *t) {
+    return t->rank;
+}
+const int64_t *hone_tensor_dims(const hone_tensor *t) {
+    return t->dims;
+}
+int64_t hone_tensor_count(const hone_tensor *t) {
+    return t->count;
+}
+size_t hone_tensor_bytes(const hone_tensor *t) {
+    return t->bytes;
+}
+void *hone_tensor_data(const hone_tensor *t) {
+    return t->data;
+}
+
+int64_t hone_tensor_int(const hone_tensor *t, int64_t i) {
+    switch (t->dtype) {
+    case HONE_BOOL:
+    case HONE_UINT8: return ((const uint8_t *)t->data)[i];
+    case HONE_INT8: return ((const int8_t *)t->data)[i];
+    case HONE_UINT16: return ((const uint16_t *)t->data)[i];
+    case HONE_INT16: return ((const int16_t *)t->data)[i];
+    case HONE_INT32: return ((const int32_t *)t->data)[i];
+    case HONE_UINT32: return ((const uint32_t *)t->data)[i];
+    case HONE_INT64: return ((const int64_t *)t->data)[i];
+    case HONE_UINT64: return (int64_t)((const uint64_t *)t->data)[i];
+    default: return 0;
+    }
+}
+
+const char *hone_shape_format(int rank, const int64_t *dims, char *text, size_t size) {
+    size_t used = (size_t)snprintf(text, size, "[");
+    for (int i = 0; i < rank && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, i ? ", %lld" : "%lld", (long long)dims[i]);
+    if (used < size) snprintf(text + used, size - used, "]");
+    return text;
+}
