@@ -38,6 +38,13 @@
 #endif
 
 #define VEC_FN static inline __attribute__((always_inline, unused))
+/* Before a loop with a constant count of at most 32: unrolls it whole, so that arrays of vectors stay in
+ * registers. */
+#ifdef __clang__
+#define VEC_UNROLL _Pragma("unroll")
+#else
+#define VEC_UNROLL _Pragma("GCC unroll 32")
+#endif
 
 typedef float vec_f32 __attribute__((vector_size(4 * VEC_F32)));
 typedef int32_t vec_i32 __attribute__((vector_size(4 * VEC_F32)));
@@ -51,8 +58,7 @@ typedef __mmask16 vec_mask;
 typedef vec_i32 vec_mask; /* 0 or -1 */
 #endif
 
-/* --- making and looking at bits
- * ----------------------------------------------------------------------------- */
+/* --- making and looking at bits --- */
 
 VEC_FN vec_f32 vec_set1(float x) {
     return x - (vec_f32){0};
@@ -81,8 +87,7 @@ VEC_FN vec_i32 vec_lanes(void) {
 #endif
 }
 
-/* --- masks
- * -------------------------------------------------------------------------------------------------- */
+/* --- masks --- */
 
 /* True in the first n lanes. */
 VEC_FN vec_mask vec_mask_first(int n) {
@@ -189,8 +194,7 @@ VEC_FN vec_f32 vec_mask_to_f32(vec_mask m) {
     return vec_select(m, vec_set1(1.0f), vec_zero());
 }
 
-/* --- memory
- * ------------------------------------------------------------------------------------------------- */
+/* --- memory --- */
 
 VEC_FN vec_f32 vec_load(const float *p) {
     return *(const vec_f32_memory *)p;
@@ -302,8 +306,7 @@ VEC_FN vec_i32 vec_load_s8_n(const int8_t *p, int n) {
 #endif
 }
 
-/* --- arithmetic
- * --------------------------------------------------------------------------------------------- */
+/* --- arithmetic --- */
 
 /* a * b + c: rounded once on v3 and v4, twice below. */
 VEC_FN vec_f32 vec_fma(vec_f32 a, vec_f32 b, vec_f32 c) {
@@ -454,17 +457,18 @@ VEC_FN vec_f32 vec_ldexp(vec_f32 x, vec_f32 n) {
 #endif
 }
 
-/* --- across lanes
- * ------------------------------------------------------------------------------------------- */
+/* --- across lanes --- */
 
 /* Halves against halves: lane i with lane i + n/2, down to one. The order depends on VEC_F32 alone. */
 #define VEC_REDUCE_(name, combine)                                                                           \
     VEC_FN float name(vec_f32 x) {                                                                           \
         float lane[VEC_F32];                                                                                 \
         vec_store(lane, x);                                                                                  \
-        _Pragma("GCC unroll 4") for (int half = VEC_F32 / 2; half > 0; half /= 2)                            \
-            _Pragma("GCC unroll 8") for (int i = 0; i < half; i++) lane[i] =                                 \
-                combine(lane[i], lane[i + half]);                                                            \
+        VEC_UNROLL                                                                                           \
+        for (int half = VEC_F32 / 2; half > 0; half /= 2) {                                                  \
+            VEC_UNROLL                                                                                       \
+            for (int i = 0; i < half; i++) lane[i] = combine(lane[i], lane[i + half]);                       \
+        }                                                                                                    \
         return lane[0];                                                                                      \
     }
 #if !defined(HONE_ISA_v3) && !defined(HONE_ISA_v4)
@@ -512,8 +516,7 @@ VEC_FN int32_t vec_reduce_add_i32(vec_i32 x) {
     return (int32_t)sum;
 }
 
-/* --- int8
- * --------------------------------------------------------------------------------------------------- */
+/* --- int8 --- */
 
 /* The first n lanes, saturated to [0, 255] or [-128, 127]. */
 VEC_FN void vec_store_u8_n(uint8_t *p, vec_i32 x, int n) {
