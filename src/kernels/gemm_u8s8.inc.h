@@ -1,12 +1,12 @@
-/* The body of the integer GEMM, for one ISA level. Sums are exact, so all forms give equal bits. Before including,
- * define
- *   GEMM_GROUP     values of k in one 32-bit word of A: 4 bytes, or 2 widened to 16 bits
+/* The body of the integer GEMM, for one ISA level. Sums are exact, so all forms give equal bits. Before
+ * including, define GEMM_GROUP     values of k in one 32-bit word of A: 4 bytes, or 2 widened to 16 bits
  *   GEMM_VECTORS   vectors of columns in a panel        GEMM_ROWS   rows of a register tile
- *   load_b(p)      GEMM_GROUP bytes of VEC_F32 columns as words;      dot(sum, a, b)   adds the products of words
+ *   load_b(p)      GEMM_GROUP bytes of VEC_F32 columns as words;      dot(sum, a, b)   adds the products of
+ * words
  *
- * Packed B:  panel | group of k | column of the panel | k within the group. The last panel is as wide as whole vectors
- * make it; k and columns beyond the end are zero. A word of A, of GEMM_GROUP values of k, meets all columns of a panel
- * at once: the tile holds GEMM_ROWS x GEMM_VECTORS vectors of sums in registers. */
+ * Packed B:  panel | group of k | column of the panel | k within the group. The last panel is as wide as
+ * whole vectors make it; k and columns beyond the end are zero. A word of A, of GEMM_GROUP values of k, meets
+ * all columns of a panel at once: the tile holds GEMM_ROWS x GEMM_VECTORS vectors of sums in registers. */
 #include "kernels/levels.h"
 #include "kernels/vec.h"
 
@@ -44,10 +44,11 @@ void HONE_ISA_NAME(gemm_u8s8_pack)(int64_t k, int64_t n, const int8_t *b, int64_
     }
 }
 
-/* sums[rows][PANEL] = or, if `more`, += `words` words of each row of A times as many groups of B. Few rows have too few
- * sums to hide the latency of `dot`: they take several groups in turn, each into sums of its own. */
-VEC_FN void tile(const int rows, const int vectors, const uint8_t *a, int64_t a_row, int64_t words, const int8_t *b,
-                 int32_t *sums, bool more) {
+/* sums[rows][PANEL] = or, if `more`, += `words` words of each row of A times as many groups of B. Few rows
+ * have too few sums to hide the latency of `dot`: they take several groups in turn, each into sums of its
+ * own. */
+VEC_FN void tile(const int rows, const int vectors, const uint8_t *a, int64_t a_row, int64_t words,
+                 const int8_t *b, int32_t *sums, bool more) {
     enum { CHAINS_MOST = 4 };
     const int chains = rows == 1 ? CHAINS_MOST : rows == 2 ? 2 : 1, step = vectors * VEC_F32 * GEMM_GROUP;
     vec_i32 sum[CHAINS_MOST > GEMM_ROWS ? CHAINS_MOST : GEMM_ROWS][GEMM_VECTORS];
@@ -95,7 +96,8 @@ VEC_FN void tile(const int rows, const int vectors, const uint8_t *a, int64_t a_
         }
 }
 
-typedef void tile_fn(const uint8_t *a, int64_t a_row, int64_t words, const int8_t *b, int32_t *sums, bool more);
+typedef void tile_fn(const uint8_t *a, int64_t a_row, int64_t words, const int8_t *b, int32_t *sums,
+                     bool more);
 
 #define TILE(rows, vectors)                                                                                  \
     static void tile_##rows##x##vectors(const uint8_t *a, int64_t a_row, int64_t words, const int8_t *b,     \
@@ -119,9 +121,10 @@ _Static_assert(GEMM_ROWS == 6 && (GEMM_VECTORS == 4 || GEMM_VECTORS == 2), "the 
 TILES(TILE)
 static tile_fn *const tiles[GEMM_ROWS * GEMM_VECTORS] = {TILES(TILE_NAME)};
 
-/* Sums of whole products, k from 0 to the end. A's words are read in place where they are bytes; where they are widened,
- * and at a row's end, which must not be read past, they are staged. */
-static void sum_products(const hone_gemm_u8s8 *g, int64_t i, int rows, int vectors, const int8_t *b, int32_t *sums) {
+/* Sums of whole products, k from 0 to the end. A's words are read in place where they are bytes; where they
+ * are widened, and at a row's end, which must not be read past, they are staged. */
+static void sum_products(const hone_gemm_u8s8 *g, int64_t i, int rows, int vectors, const int8_t *b,
+                         int32_t *sums) {
     tile_fn *const run = tiles[(rows - 1) * GEMM_VECTORS + vectors - 1];
     const int64_t step = vectors * VEC_F32 * GEMM_GROUP;
     const uint8_t *a = g->a + i * g->a_row;
@@ -155,8 +158,10 @@ VEC_FN vec_i32 load_columns_i32(const int32_t *p, int n) {
     return n == VEC_F32 ? vec_load_i32(p) : vec_load_i32_n(p, n);
 }
 
-/* What becomes of n <= VEC_F32 sums of row i from column j on. lo and hi are those of the value before rounding. */
-VEC_FN void store_vector(const hone_gemm_u8s8 *g, int64_t i, int64_t j, int n, vec_i32 s, float lo, float hi) {
+/* What becomes of n <= VEC_F32 sums of row i from column j on. lo and hi are those of the value before
+ * rounding. */
+VEC_FN void store_vector(const hone_gemm_u8s8 *g, int64_t i, int64_t j, int n, vec_i32 s, float lo,
+                         float hi) {
     const int64_t at = i * g->c_row + j;
     if (g->bias) s = vec_add_i32(s, load_columns_i32(g->bias + j, n));
     if (g->b_zero)
@@ -190,7 +195,8 @@ static float clamp(float x, float lo, float hi) {
     return x < lo ? lo : x > hi ? hi : x;
 }
 
-static void store(const hone_gemm_u8s8 *g, int64_t i, int rows, int64_t j, int64_t columns, const int32_t *sums) {
+static void store(const hone_gemm_u8s8 *g, int64_t i, int rows, int64_t j, int64_t columns,
+                  const int32_t *sums) {
     float lo = g->lo, hi = g->hi;
     if (g->store == HONE_STORE_U8 || g->store == HONE_STORE_S8) {
         /* Saturation is one more clamp, and clamping to whole numbers may come before rounding. */

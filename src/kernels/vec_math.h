@@ -1,5 +1,6 @@
-/* Transcendental functions of the vector vocabulary, shared by programs, softmax and whatever else needs them. The
- * polynomials and rationals are minimax fits made for this file; errors are against exact values. */
+/* Transcendental functions of the vector vocabulary, shared by programs, softmax and whatever else needs
+ * them. The polynomials and rationals are minimax fits made for this file; errors are against exact values.
+ */
 #ifndef HONE_KERNELS_VEC_MATH_H
 #define HONE_KERNELS_VEC_MATH_H
 

@@ -1,5 +1,5 @@
-/* The integer GEMM where there is no dot product of bytes: pairs of k as 16 bits, multiplied and added by pmaddwd.
- * pmaddubsw would take bytes but saturates. */
+/* The integer GEMM where there is no dot product of bytes: pairs of k as 16 bits, multiplied and added by
+ * pmaddwd. pmaddubsw would take bytes but saturates. */
 #include "kernels/vec.h"
 
 #define GEMM_GROUP 2

@@ -1,7 +1,8 @@
 #include "kernels/levels.h"
 #include "kernels/vec_math.h"
 
-/* dst = expression of a (and b, c), vector by vector. Loads come before the store, so that dst may be an operand. */
+/* dst = expression of a (and b, c), vector by vector. Loads come before the store, so that dst may be an
+ * operand. */
 #define EACH(load_operands, load_operands_n, expression)                                                     \
     do {                                                                                                     \
         int64_t i = 0;                                                                                       \

@@ -1,8 +1,8 @@
 #include "kernels/levels.h"
 #include "kernels/vec.h"
 
-/* round_half_even(x / scale) + zero, in [low, high]: clamped before rounding, which is the same since the bounds are
- * whole. vec_max gives its second operand for NaN. */
+/* round_half_even(x / scale) + zero, in [low, high]: clamped before rounding, which is the same since the
+ * bounds are whole. vec_max gives its second operand for NaN. */
 VEC_FN vec_i32 quantize(vec_f32 x, float scale, int32_t zero, float low, float high) {
     vec_f32 q = vec_max(x / scale, vec_set1(low - (float)zero));
     q = vec_min(q, vec_set1(high - (float)zero));

@@ -58,7 +58,8 @@ int64_t HONE_ISA_NAME(argmax_f32)(const float *x, int64_t n) {
 }
 
 /* Sums over the rows of `vectors` vectors of columns. */
-VEC_FN void sum_columns(const int vectors, const float *x, int64_t rows, int64_t row, float *y, bool accumulate) {
+VEC_FN void sum_columns(const int vectors, const float *x, int64_t rows, int64_t row, float *y,
+                        bool accumulate) {
     vec_f32 sum[4];
     for (int v = 0; v < vectors; v++) sum[v] = accumulate ? vec_load(y + v * VEC_F32) : vec_zero();
     for (int64_t i = 0; i < rows; i++)

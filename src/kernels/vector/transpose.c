@@ -15,8 +15,8 @@
 #define ZIP_HIGH 2, 6, 3, 7
 #endif
 
-/* One square of VEC_F32 x VEC_F32. Zipping row i with row i + half, log2(VEC_F32) times, moves the bits of the column
- * number where those of the row number were. */
+/* One square of VEC_F32 x VEC_F32. Zipping row i with row i + half, log2(VEC_F32) times, moves the bits of
+ * the column number where those of the row number were. */
 static void square(const uint32_t *x, int64_t x_row, uint32_t *y, int64_t y_row) {
     vec_i32 r[VEC_F32], t[VEC_F32];
 #pragma GCC unroll 16
@@ -35,18 +35,21 @@ static void square(const uint32_t *x, int64_t x_row, uint32_t *y, int64_t y_row)
     for (int i = 0; i < VEC_F32; i++) vec_store_i32((int32_t *)y + i * y_row, r[i]);
 }
 
-static void block(const uint32_t *x, int64_t rows, int64_t columns, int64_t x_row, uint32_t *y, int64_t y_row) {
+static void block(const uint32_t *x, int64_t rows, int64_t columns, int64_t x_row, uint32_t *y,
+                  int64_t y_row) {
     const int64_t whole_rows = rows - rows % VEC_F32, whole_columns = columns - columns % VEC_F32;
     for (int64_t j = 0; j < whole_columns; j += VEC_F32)
-        for (int64_t i = 0; i < whole_rows; i += VEC_F32) square(x + i * x_row + j, x_row, y + j * y_row + i, y_row);
+        for (int64_t i = 0; i < whole_rows; i += VEC_F32)
+            square(x + i * x_row + j, x_row, y + j * y_row + i, y_row);
     for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = i < whole_rows ? whole_columns : 0; j < columns; j++) y[j * y_row + i] = x[i * x_row + j];
+        for (int64_t j = i < whole_rows ? whole_columns : 0; j < columns; j++)
+            y[j * y_row + i] = x[i * x_row + j];
 }
 
 void HONE_ISA_NAME(transpose_32)(const uint32_t *x, int64_t rows, int64_t columns, int64_t x_row, uint32_t *y,
                                  int64_t y_row) {
     for (int64_t i = 0; i < rows; i += BLOCK)
         for (int64_t j = 0; j < columns; j += BLOCK)
-            block(x + i * x_row + j, rows - i < BLOCK ? rows - i : BLOCK, columns - j < BLOCK ? columns - j : BLOCK,
-                  x_row, y + j * y_row + i, y_row);
+            block(x + i * x_row + j, rows - i < BLOCK ? rows - i : BLOCK,
+                  columns - j < BLOCK ? columns - j : BLOCK, x_row, y + j * y_row + i, y_row);
 }

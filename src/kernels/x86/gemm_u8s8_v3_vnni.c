@@ -1,9 +1,4 @@
 /* The integer GEMM by AVX-VNNI, 256 bits wide: for CPUs with that and no AVX-512. */
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avxvnni"))), apply_to = function)
-#else
-#pragma GCC target("avxvnni")
-#endif
 #define HONE_ISA v3_vnni
 #define HONE_ISA_v3 1
 #include "kernels/vec.h"
@@ -21,7 +16,3 @@ VEC_FN vec_i32 dot(vec_i32 sum, vec_i32 a, vec_i32 b) {
 }
 
 #include "kernels/gemm_u8s8.inc.h"
-
-#if defined(__clang__)
-#pragma clang attribute pop
-#endif
