@@ -1,0 +1,57 @@
+/* Batches for training: a permutation for each epoch, a ring of buffers, a position that can be saved.
+ *
+ *      seed, epoch ──► permutation ──► batch: x [n, sample] float32, y [n] int64
+ *
+ * The order depends on seed and epoch alone. Batches go on for ever, from epoch to epoch; each says where it
+ * is. */
+#ifndef HONE_DATA_LOADER_H
+#define HONE_DATA_LOADER_H
+
+#include <hone/data.h>
+
+typedef struct hone_loader hone_loader;
+
+typedef struct hone_loader_options {
+    size_t size;
+    int64_t batch;  /* samples in a batch */
+    bool shuffle;   /* false: in the data set's order */
+    bool drop_last; /* leave out the last samples of an epoch that do not fill a batch; else it is a smaller
+                       batch */
+    uint64_t seed;
+    int ring; /* buffers: a batch stays valid until `ring` more have been asked for, less one */
+} hone_loader_options;
+#define HONE_LOADER_OPTIONS_INIT                                                                             \
+    { .size = sizeof(hone_loader_options), .batch = 64, .shuffle = true, .ring = 2 }
+
+/* Where the loader is: `sample` samples of epoch `epoch` have been handed out. What a checkpoint saves. */
+typedef struct hone_loader_position {
+    int64_t epoch, sample;
+} hone_loader_position;
+
+typedef struct hone_batch {
+    hone_tensor *x;                /* float32 [n, sample shape], borrowed from the ring */
+    hone_tensor *y;                /* int64 [n], likewise */
+    const uint32_t *indices;       /* which samples, [n]; valid until the next epoch begins */
+    int64_t n;                     /* samples in it */
+    hone_loader_position position; /* of its first sample */
+    bool last;                     /* the epoch's last one */
+} hone_batch;
+
+/* The data set must outlive the loader. HONE_INVALID_ARGUMENT if there would be no batch at all. */
+hone_status hone_loader_new(const hone_dataset *d, const hone_loader_options *options, hone_loader **out,
+                            hone_error *err);
+void hone_loader_free(hone_loader *l); /* NULL is fine */
+
+/* The next batch. Allocates nothing. The content does not depend on when it is called, so batches may come to
+ * be prepared ahead by a thread. */
+hone_status hone_loader_next(hone_loader *l, hone_batch *out, hone_error *err);
+/* Batches in an epoch. */
+int64_t hone_loader_batches(const hone_loader *l);
+/* The position of the next batch's first sample; after the last batch of an epoch the next epoch's begin. */
+hone_loader_position hone_loader_tell(const hone_loader *l);
+/* Goes to a position that tell gave. HONE_OUT_OF_RANGE if there is no such batch. */
+hone_status hone_loader_seek(hone_loader *l, hone_loader_position position, hone_error *err);
+/* Seconds that callers have spent in hone_loader_next so far. */
+double hone_loader_seconds(const hone_loader *l);
+
+#endif
