@@ -1,0 +1,13 @@
+/* Axis links that many operators share. */
+#ifndef HONE_OPS_AXES_H
+#define HONE_OPS_AXES_H
+
+#include "graph/op.h"
+
+/* Appends a link; silently full beyond HONE_MAX_LINKS, which leaves the axis blocked. */
+void hone_axes_add(hone_axes *a, hone_axis_link link);
+/* Every input axis runs along the output axis that broadcasting aligns it with; broadcast ones (1) have no
+ * link. */
+void hone_axes_broadcast(const hone_node *node, hone_axes *out);
+
+#endif

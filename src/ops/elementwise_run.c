@@ -1,0 +1,240 @@
+#include "graph/infer.h"
+#include "kernels/kernels.h"
+#include "ops/elementwise.h"
+#include "ops/program.h"
+
+#include <string.h>
+
+typedef enum operand_kind { OPERAND_FLAT, OPERAND_SCALAR, OPERAND_GATHER } operand_kind;
+
+/* A gathered operand: strides (in elements, 0 where broadcast) over the output's dimensions, merged where
+ * possible. */
+typedef struct operand {
+    operand_kind kind;
+    int rank;
+    int64_t dims[HONE_MAX_RANK], strides[HONE_MAX_RANK];
+} operand;
+
+struct hone_elementwise {
+    hone_program program;
+    hone_dtype dtype;
+    size_t size; /* of an element */
+    int64_t count;
+    operand in[HONE_PROGRAM_MAX_REGISTERS];
+    const hone_kernels *kernels;
+};
+
+static operand classify(const hone_type *in, const hone_type *out) {
+    operand o = {.kind = OPERAND_GATHER};
+    int64_t strides[HONE_MAX_RANK] = {0};
+    int64_t stride = 1;
+    bool flat = true;
+    for (int i = out->rank - 1, k = in->rank - 1; i >= 0; i--, k--) {
+        int64_t d = k >= 0 ? in->dims[k] : 1;
+        strides[i] = d == 1 ? 0 : stride;
+        if (d != out->dims[i]) flat = false;
+        stride *= d;
+    }
+    if (flat)
+        o.kind = OPERAND_FLAT;
+    else if (hone_type_count(in) == 1)
+        o.kind = OPERAND_SCALAR;
+    /* merge dimension i into the one before when they run on as one */
+    for (int i = 0; i < out->rank; i++) {
+        int64_t d = out->dims[i];
+        if (d == 1) continue;
+        if (o.rank > 0 && o.strides[o.rank - 1] == strides[i] * d) {
+            o.dims[o.rank - 1] *= d;
+            o.strides[o.rank - 1] = strides[i];
+        } else {
+            o.dims[o.rank] = d;
+            o.strides[o.rank++] = strides[i];
+        }
+    }
+    return o;
+}
+
+hone_status hone_elementwise_prepare(hone_prepare *p, const hone_map *m, const hone_type *const *in,
+                                     const hone_type *out, hone_elementwise **result, hone_error *err) {
+    hone_elementwise *e = hone_prepare_alloc(p, sizeof *e);
+    if (!e) return hone_fail_memory(err);
+    HONE_TRY(hone_program_make(m, &e->program, err));
+    e->dtype = out->dtype;
+    e->size = hone_dtype_size(out->dtype);
+    e->count = hone_type_count(out);
+    e->kernels = hone_kernels_get();
+    if (out->dtype != HONE_FLOAT32 && out->dtype != HONE_FLOAT64 && out->dtype != HONE_INT32 &&
+        out->dtype != HONE_INT64)
+        return hone_prepare_fail(p, err, "no kernel for %s", hone_dtype_name(out->dtype));
+    for (int i = 0; i < e->program.inputs; i++) {
+        if (in[i] && in[i]->dtype != out->dtype)
+            return hone_prepare_fail(p, err, "operand %d is %s where %s is needed", i,
+                                     hone_dtype_name(in[i]->dtype), hone_dtype_name(out->dtype));
+        if (in[i]) e->in[i] = classify(in[i], out);
+    }
+    *result = e;
+    return HONE_OK;
+}
+
+size_t hone_elementwise_scratch(const hone_elementwise *e) {
+    return (size_t)e->program.registers * HONE_PROGRAM_TILE * e->size;
+}
+
+double hone_elementwise_cost(const hone_elementwise *e) {
+    return 0.1 * (e->program.count + 1) * (double)e->size / 4;
+}
+
+/* Elements [begin, begin+n) of a broadcast operand. Rows of the innermost dimension are copied or filled. */
+#define GATHER(type, name)                                                                                   \
+    static void name(const operand *o, const type *x, int64_t begin, int64_t n, type *y) {                   \
+        int64_t at[HONE_MAX_RANK], offset = 0, rest = begin;                                                 \
+        for (int i = o->rank - 1; i >= 0; i--) {                                                             \
+            at[i] = rest % o->dims[i];                                                                       \
+            rest /= o->dims[i];                                                                              \
+            offset += at[i] * o->strides[i];                                                                 \
+        }                                                                                                    \
+        int last = o->rank - 1;                                                                              \
+        for (int64_t done = 0; done < n;) {                                                                  \
+            int64_t run = o->dims[last] - at[last], stride = o->strides[last];                               \
+            if (run > n - done) run = n - done;                                                              \
+            if (stride == 1)                                                                                 \
+                for (int64_t i = 0; i < run; i++) y[done + i] = x[offset + i];                               \
+            else if (stride == 0)                                                                            \
+                for (int64_t i = 0; i < run; i++) y[done + i] = x[offset];                                   \
+            else                                                                                             \
+                for (int64_t i = 0; i < run; i++) y[done + i] = x[offset + i * stride];                      \
+            done += run;                                                                                     \
+            at[last] += run;                                                                                 \
+            offset += run * stride;                                                                          \
+            for (int i = last; i > 0 && at[i] == o->dims[i]; i--) {                                          \
+                offset += o->strides[i - 1] - at[i] * o->strides[i];                                         \
+                at[i] = 0;                                                                                   \
+                at[i - 1]++;                                                                                 \
+            }                                                                                                \
+        }                                                                                                    \
+    }
+GATHER(uint32_t, gather_4)
+GATHER(uint64_t, gather_8)
+#undef GATHER
+
+static void gather(const operand *o, size_t size, const void *x, int64_t begin, int64_t n, void *y) {
+    if (size == 4)
+        gather_4(o, x, begin, n, y);
+    else
+        gather_8(o, x, begin, n, y);
+}
+
+static void fill(hone_dtype dtype, double x, int64_t n, void *tile) {
+    for (int64_t i = 0; i < n; i++) switch (dtype) {
+        case HONE_FLOAT32: ((float *)tile)[i] = (float)x; break;
+        case HONE_FLOAT64: ((double *)tile)[i] = x; break;
+        case HONE_INT32: ((int32_t *)tile)[i] = (int32_t)x; break;
+        default: ((int64_t *)tile)[i] = (int64_t)x;
+        }
+}
+
+static void fill_from(size_t size, const void *x, int64_t n, void *tile) {
+    for (int64_t i = 0; i < n; i++)
+        if (size == 4)
+            ((uint32_t *)tile)[i] = *(const uint32_t *)x;
+        else
+            ((uint64_t *)tile)[i] = *(const uint64_t *)x;
+}
+
+static void execute(const hone_elementwise *e, void *const *registers, int64_t n) {
+    switch (e->dtype) {
+    case HONE_FLOAT32: e->kernels->program_f32(&e->program, (float *const *)registers, n); break;
+    case HONE_FLOAT64: e->kernels->program_f64(&e->program, (double *const *)registers, n); break;
+    case HONE_INT32: e->kernels->program_i32(&e->program, (int32_t *const *)registers, n); break;
+    default: e->kernels->program_i64(&e->program, (int64_t *const *)registers, n);
+    }
+}
+
+void hone_elementwise_run(const hone_elementwise *e, void *const *in, void *const *out, int64_t begin,
+                          int64_t end, void *scratch) {
+    const hone_program *p = &e->program;
+    void *registers[HONE_PROGRAM_MAX_REGISTERS];
+    int64_t widest = end - begin < HONE_PROGRAM_TILE ? end - begin : HONE_PROGRAM_TILE;
+    for (int r = 0; r < p->registers; r++)
+        registers[r] = (char *)scratch + (size_t)r * HONE_PROGRAM_TILE * e->size;
+    for (int c = 0; c < p->constants; c++) fill(e->dtype, p->constant[c], widest, registers[p->inputs + c]);
+    for (int i = 0; i < p->inputs; i++)
+        if (e->in[i].kind == OPERAND_SCALAR) fill_from(e->size, in[i], widest, registers[i]);
+    for (int64_t at = begin; at < end; at += HONE_PROGRAM_TILE) {
+        int64_t n = end - at < HONE_PROGRAM_TILE ? end - at : HONE_PROGRAM_TILE;
+        for (int i = 0; i < p->inputs; i++) {
+            if (e->in[i].kind == OPERAND_FLAT)
+                registers[i] = (char *)in[i] + (size_t)at * e->size;
+            else if (e->in[i].kind == OPERAND_GATHER)
+                gather(&e->in[i], e->size, in[i], at, n, registers[i]);
+        }
+        for (int o = 0; o < p->outputs; o++) registers[p->output[o]] = (char *)out[o] + (size_t)at * e->size;
+        execute(e, registers, n);
+    }
+}
+
+/* --- as a step of its own --- */
+
+typedef struct step_params {
+    const hone_elementwise *work;
+    int64_t chunk;
+    int inputs, outputs;
+} step_params;
+
+typedef struct job {
+    const step_params *params;
+    void *in[HONE_PROGRAM_MAX_REGISTERS], *out[HONE_PROGRAM_MAX_OUTPUTS];
+    const hone_step *step;
+    const hone_frame *frame;
+} job;
+
+static void run_chunk(void *arg, int64_t task, int worker) {
+    const job *j = arg;
+    int64_t begin = task * j->params->chunk, end = begin + j->params->chunk;
+    if (end > j->params->work->count) end = j->params->work->count;
+    hone_elementwise_run(j->params->work, j->in, j->out, begin, end,
+                         hone_step_worker_scratch(j->step, j->frame, worker));
+}
+
+static void run(const hone_step *step, hone_frame *frame) {
+    const step_params *p = step->params;
+    job j = {.params = p, .step = step, .frame = frame};
+    for (int i = 0; i < p->inputs; i++) j.in[i] = hone_step_in(step, frame, i);
+    for (int o = 0; o < p->outputs; o++) j.out[o] = hone_step_out(step, frame, o);
+    double cost = hone_elementwise_cost(p->work) * (double)p->work->count;
+    hone_pool_run(hone_frame_pool(frame, cost), (p->work->count + p->chunk - 1) / p->chunk, run_chunk, &j);
+}
+
+/* The map of a node that is one operator. */
+static hone_map *own_map(hone_prepare *p, hone_arena *arena) {
+    const hone_node *n = p->node;
+    hone_map *m = hone_map_new(arena);
+    hone_reg operands[HONE_OP_MAX_INPUTS], results[HONE_OP_MAX_OUTPUTS];
+    if (!m) return NULL;
+    for (int i = 0; i < n->input_count; i++) operands[i] = hone_map_input(m, i);
+    hone_map_emit(m, n, operands, results);
+    for (int o = 0; o < n->output_count; o++) hone_map_add_output(m, results[o]);
+    return m;
+}
+
+hone_status hone_prepare_elementwise(hone_prepare *p, hone_error *err) {
+    hone_arena *arena = hone_arena_new();
+    if (!arena) return hone_fail_memory(err);
+    const hone_map *m = p->node->map ? p->node->map : own_map(p, arena);
+    step_params *params = hone_prepare_alloc(p, sizeof *params);
+    hone_elementwise *work = NULL;
+    bool integer = p->out[0].dtype == HONE_INT32 || p->out[0].dtype == HONE_INT64;
+    hone_status status = m && params ? HONE_OK : hone_fail_memory(err);
+    if (status == HONE_OK && integer && !p->node->op->integer_map)
+        status = hone_prepare_fail(p, err, "no kernel for %s", hone_dtype_name(p->out[0].dtype));
+    if (status == HONE_OK) status = hone_elementwise_prepare(p, m, p->in, &p->out[0], &work, err);
+    if (status == HONE_OK) {
+        *params = (step_params){work, 16 * HONE_PROGRAM_TILE, m->inputs, m->outputs};
+        p->params = params;
+        p->worker_scratch = hone_elementwise_scratch(work);
+        p->kernel = "elementwise";
+        p->run = run;
+    }
+    hone_arena_free(arena);
+    return status;
+}
