@@ -1,0 +1,200 @@
+#include "files.h"
+
+#include "data/dataset.h"
+#include "data/loader.h"
+#include "graph/tensor.h"
+
+/* n samples of 3 values, all the sample's own number, which is its label, too. */
+static hone_dataset *numbers(int64_t n) {
+    hone_tensor *x = NULL, *y = NULL;
+    assert_int_equal(hone_tensor_new(HONE_FLOAT32, 2, (int64_t[]){n, 3}, &x, NULL), HONE_OK);
+    assert_int_equal(hone_tensor_new(HONE_INT32, 1, &n, &y, NULL), HONE_OK);
+    for (int64_t i = 0; i < n; i++) {
+        ((int32_t *)y->data)[i] = (int32_t)i;
+        for (int j = 0; j < 3; j++) ((float *)x->data)[3 * i + j] = (float)i;
+    }
+    hone_dataset *d = NULL;
+    assert_int_equal(hone_dataset_make(x, y, "numbers", HONE_SPLIT_TRAIN, &d, NULL), HONE_OK);
+    hone_tensor_free(x);
+    hone_tensor_free(y);
+    return d;
+}
+
+static hone_loader *new_loader(const hone_dataset *d, int64_t batch, bool shuffle, bool drop_last,
+                               uint64_t seed) {
+    hone_loader_options o = HONE_LOADER_OPTIONS_INIT;
+    o.batch = batch;
+    o.shuffle = shuffle;
+    o.drop_last = drop_last;
+    o.seed = seed;
+    hone_loader *l = NULL;
+    assert_int_equal(hone_loader_new(d, &o, &l, NULL), HONE_OK);
+    return l;
+}
+
+static hone_batch next(hone_loader *l) {
+    hone_batch b;
+    assert_int_equal(hone_loader_next(l, &b, NULL), HONE_OK);
+    assert_int_equal(hone_tensor_dims(b.x)[0], b.n);
+    assert_int_equal(hone_tensor_dims(b.x)[1], 3);
+    assert_int_equal(hone_tensor_dims(b.y)[0], b.n);
+    const float *x = hone_tensor_data(b.x);
+    const int64_t *y = hone_tensor_data(b.y);
+    for (int64_t i = 0; i < b.n; i++) {
+        assert_int_equal(y[i], b.indices[i]);
+        for (int j = 0; j < 3; j++) assert_true(x[3 * i + j] == (float)y[i]);
+    }
+    return b;
+}
+
+/* The labels of one epoch, in order; returns how many. */
+static int64_t epoch(hone_loader *l, int64_t *out) {
+    int64_t n = 0, number = hone_loader_tell(l).epoch;
+    for (bool last = false; !last;) {
+        hone_batch b = next(l);
+        assert_int_equal(b.position.epoch, number);
+        assert_int_equal(b.position.sample, n);
+        memcpy(out + n, hone_tensor_data(b.y), (size_t)b.n * sizeof *out);
+        n += b.n;
+        last = b.last;
+    }
+    return n;
+}
+
+static void test_order(void **state) {
+    (void)state;
+    hone_dataset *d = numbers(10);
+    hone_loader *l = new_loader(d, 4, false, false, 0);
+    assert_int_equal(hone_loader_batches(l), 3);
+    hone_batch b = next(l);
+    assert_true(b.n == 4 && !b.last && b.indices[3] == 3);
+    b = next(l);
+    b = next(l);
+    assert_true(b.n == 2 && b.last && b.indices[0] == 8);
+    b = next(l); /* the next epoch */
+    assert_true(b.n == 4 && b.position.epoch == 1 && b.position.sample == 0 && b.indices[0] == 0);
+    hone_loader_free(l);
+    l = new_loader(d, 4, false, true, 0);
+    assert_int_equal(hone_loader_batches(l), 2);
+    next(l);
+    b = next(l);
+    assert_true(b.last && b.n == 4);
+    hone_loader_free(l);
+    l = new_loader(d, 64, false, false, 0); /* a batch larger than the set */
+    b = next(l);
+    assert_true(b.n == 10 && b.last && hone_loader_batches(l) == 1);
+    hone_loader_free(l);
+    hone_loader_free(NULL);
+    hone_dataset_free(d);
+}
+
+static void test_shuffle(void **state) {
+    (void)state;
+    hone_dataset *d = numbers(101);
+    hone_loader *l = new_loader(d, 8, true, false, 5), *same = new_loader(d, 25, true, false, 5),
+                *other = new_loader(d, 8, true, false, 6);
+    int64_t a[101], b[101], first[101];
+    for (int e = 0; e < 3; e++) {
+        bool seen[101] = {false};
+        assert_int_equal(epoch(l, a), 101);
+        for (int i = 0; i < 101; i++) {
+            assert_false(seen[a[i]]);
+            seen[a[i]] = true;
+        }
+        epoch(same, b); /* the batch size does not change the order */
+        assert_memory_equal(a, b, sizeof a);
+        epoch(other, b);
+        assert_memory_not_equal(a, b, sizeof a);
+        if (e == 0)
+            memcpy(first, a, sizeof a);
+        else
+            assert_memory_not_equal(a, first, sizeof a);
+    }
+    hone_loader_free(l);
+    hone_loader_free(same);
+    hone_loader_free(other);
+    hone_dataset_free(d);
+}
+
+/* A loader that is put where another one was goes on with the same batches. */
+static void test_resume(void **state) {
+    (void)state;
+    hone_dataset *d = numbers(50);
+    hone_loader *l = new_loader(d, 8, true, false, 9);
+    for (int steps = 0; steps < 20; steps++) {
+        hone_loader *fresh = new_loader(d, 8, true, false, 9);
+        assert_int_equal(hone_loader_seek(fresh, hone_loader_tell(l), NULL), HONE_OK);
+        hone_batch a = next(l), b = next(fresh);
+        assert_true(a.n == b.n && a.last == b.last);
+        assert_true(a.position.epoch == b.position.epoch && a.position.sample == b.position.sample);
+        assert_memory_equal(hone_tensor_data(a.y), hone_tensor_data(b.y), (size_t)a.n * 8);
+        hone_loader_free(fresh);
+    }
+    hone_loader_position end = hone_loader_tell(l), back = {1, 16};
+    assert_true(end.epoch == 2 && end.sample == 48);
+    assert_int_equal(hone_loader_seek(l, back, NULL), HONE_OK); /* to an earlier epoch */
+    hone_batch b = next(l);
+    hone_loader *fresh = new_loader(d, 8, true, false, 9);
+    for (int i = 0; i < 9; i++) next(fresh);
+    hone_batch a = next(fresh);
+    assert_memory_equal(hone_tensor_data(a.y), hone_tensor_data(b.y), (size_t)a.n * 8);
+    hone_loader_free(fresh);
+    static const hone_loader_position bad[] = {{-1, 0}, {0, -8}, {0, 3}, {0, 50}, {0, 56}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(hone_loader_seek(l, bad[i], NULL), HONE_OUT_OF_RANGE);
+    hone_loader_free(l);
+    hone_dataset_free(d);
+}
+
+static void test_ring(void **state) {
+    (void)state;
+    hone_dataset *d = numbers(64);
+    hone_loader_options o = HONE_LOADER_OPTIONS_INIT;
+    o.batch = 10;
+    o.ring = 3;
+    hone_loader *l = NULL;
+    assert_int_equal(hone_loader_new(d, &o, &l, NULL), HONE_OK);
+    uint64_t before = hone_alloc_count();
+    int64_t kept[10];
+    hone_batch b = next(l);
+    memcpy(kept, hone_tensor_data(b.y), sizeof kept);
+    for (int i = 0; i < 2; i++) next(l);
+    assert_memory_equal(kept, hone_tensor_data(b.y), sizeof kept); /* still there after two more */
+    for (int i = 0; i < 20; i++) next(l);
+    assert_int_equal(hone_alloc_count(), before);
+    assert_true(hone_loader_seconds(l) > 0);
+    hone_loader_free(l);
+    hone_dataset_free(d);
+}
+
+static hone_status make_and_free(const hone_dataset *d) {
+    hone_loader_options o = HONE_LOADER_OPTIONS_INIT;
+    o.batch = 7;
+    hone_loader *l = NULL;
+    hone_status status = hone_loader_new(d, &o, &l, NULL);
+    hone_loader_free(l);
+    return status;
+}
+
+static void test_refused(void **state) {
+    (void)state;
+    hone_dataset *d = numbers(10);
+    hone_loader *l = NULL;
+    static const hone_loader_options bad[] = {{.batch = 0, .ring = 1},
+                                              {.batch = -3, .ring = 1},
+                                              {.batch = 11, .ring = 1, .drop_last = true},
+                                              {.batch = 1, .ring = 0},
+                                              {.batch = 1, .ring = 65}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(hone_loader_new(d, &bad[i], &l, NULL), HONE_INVALID_ARGUMENT);
+    assert_null(l);
+    FAIL_EACH_ALLOCATION(make_and_free(d));
+    hone_dataset_free(d);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_order), cmocka_unit_test(test_shuffle),
+                                       cmocka_unit_test(test_resume), cmocka_unit_test(test_ring),
+                                       cmocka_unit_test(test_refused)};
+    return cmocka_run_group_tests(tests, make_test_dir, remove_test_dir);
+}
