@@ -1,0 +1,216 @@
+#include "kernel_test.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define MOST_M 40
+#define MOST_N 200
+#define MOST_K 1100
+#define C_ROW (MOST_N + 7)
+
+typedef struct test_case {
+    int64_t m, n, k, a_row;
+    uint8_t *a; /* ends where its page ends: a read beyond it traps */
+    void *map;
+    size_t map_size;
+    int8_t b[MOST_K * MOST_N];
+    int32_t bias[MOST_N], b_zero[MOST_N], a_sum[MOST_M];
+    float scale[MOST_N], offset[MOST_N];
+    int32_t sum[MOST_M * MOST_N]; /* of a case with its bias and zero points, by the definition */
+} test_case;
+
+static test_case t;
+
+static const char *const store_name[] = {"I32", "F32", "U8", "S8"};
+static size_t element_size(hone_gemm_store store) {
+    return store == HONE_STORE_I32 || store == HONE_STORE_F32 ? 4 : 1;
+}
+
+static void make_case(int64_t m, int64_t n, int64_t k, int extreme, uint64_t seed) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    t.m = m;
+    t.n = n;
+    t.k = k;
+    t.a_row = k + (int64_t)(seed % 3);
+    const size_t bytes = (size_t)((m - 1) * t.a_row + k);
+    t.map_size = (bytes + page - 1) / page * page + page;
+    t.map = mmap(NULL, t.map_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(t.map != MAP_FAILED);
+    assert_int_equal(mprotect((char *)t.map + t.map_size - page, page, PROT_NONE), 0);
+    t.a = (uint8_t *)t.map + t.map_size - page - bytes;
+    test_fill_bytes(t.a, (int64_t)bytes, seed);
+    test_fill_bytes(t.b, k * n, seed + 1);
+    if (extreme) {
+        memset(t.a, 255, bytes);
+        memset(t.b, extreme == 1 ? -128 : 127, (size_t)(k * n));
+    }
+    test_fill_bytes(t.bias, n * 4, seed + 2); /* any int32: sums wrap */
+    for (int64_t j = 0; j < n; j++) {
+        if (seed % 4) t.bias[j] %= 100000;
+        t.b_zero[j] = (int32_t)(j * 37 % 256) - 128;
+    }
+    test_fill_f32(t.scale, n, 1e-5f, 2e-3f, seed + 3);
+    test_fill_f32(t.offset, n, -20, 20, seed + 4);
+    if (seed % 5 == 0) /* ties */
+        for (int64_t j = 0; j < n; j++) t.scale[j] = t.offset[j] = 0.5f;
+}
+
+static void sums(bool bias, bool zeros) {
+    for (int64_t i = 0; i < t.m; i++) {
+        uint32_t a_sum = 0;
+        for (int64_t l = 0; l < t.k; l++) a_sum += t.a[i * t.a_row + l];
+        t.a_sum[i] = (int32_t)a_sum;
+        for (int64_t j = 0; j < t.n; j++) {
+            int64_t s = 0;
+            for (int64_t l = 0; l < t.k; l++) s += (int64_t)t.a[i * t.a_row + l] * t.b[l * t.n + j];
+            if (bias) s += t.bias[j];
+            if (zeros) s -= (int64_t)t.b_zero[j] * t.a_sum[i];
+            t.sum[i * t.n + j] = (int32_t)(uint32_t)(uint64_t)s;
+        }
+    }
+}
+
+/* c[at] by the definition in kernels.h, in plain scalar C. */
+static void store_reference(const hone_gemm_u8s8 *g, int32_t s, int64_t j, void *c, int64_t at) {
+    if (g->store == HONE_STORE_I32) {
+        ((int32_t *)c)[at] = s;
+        return;
+    }
+    float v = (float)s * g->scale[j];
+    if (g->offset) v = v + g->offset[j];
+    v = v > g->lo ? v : g->lo;
+    v = v < g->hi ? v : g->hi;
+    if (g->store == HONE_STORE_F32) {
+        ((float *)c)[at] = v;
+        return;
+    }
+    double q = nearbyint(v) + g->c_zero;
+    if (g->store == HONE_STORE_U8)
+        ((uint8_t *)c)[at] = (uint8_t)(q < 0 ? 0 : q > 255 ? 255 : q);
+    else
+        ((int8_t *)c)[at] = (int8_t)(q < -128 ? -128 : q > 127 ? 127 : q);
+}
+
+static uint8_t want[MOST_M * C_ROW * 4], got[MOST_M * C_ROW * 4];
+static hone_gemm_u8s8 g;
+
+static int8_t *pack(const hone_kernels *k, const char *level) {
+    static int32_t column_sum[MOST_N];
+    static int8_t transposed[MOST_K * MOST_N];
+    size_t size = k->gemm_u8s8_packed_size(t.k, t.n);
+    int8_t *packed = aligned_alloc(64, (size + 63) / 64 * 64 + 64), *again = malloc(size);
+    assert_non_null(packed);
+    assert_non_null(again);
+    packed[size] = 55;
+    k->gemm_u8s8_pack(t.k, t.n, t.b, t.n, 1, packed, column_sum);
+    assert_int_equal(packed[size], 55);
+    for (int64_t j = 0; j < t.n; j++) {
+        int32_t sum = 0;
+        for (int64_t l = 0; l < t.k; l++) {
+            sum += t.b[l * t.n + j];
+            transposed[j * t.k + l] = t.b[l * t.n + j];
+        }
+        if (column_sum[j] != sum) fail_msg("%s column sum %d", level, (int)j);
+    }
+    k->gemm_u8s8_pack(t.k, t.n, transposed, 1, t.k, again, NULL);
+    assert_memory_equal(packed, again, size);
+    free(again);
+    return packed;
+}
+
+static void compare(const char *level, const char *how) {
+    for (int64_t i = 0; i < t.m; i++)
+        for (int64_t j = 0; j < C_ROW; j++) {
+            size_t size = element_size(g.store), at = (size_t)(i * C_ROW + j) * size;
+            if (memcmp(want + at, got + at, size) != 0)
+                fail_msg("%s %s %s, %dx%dx%d, c[%d][%d], zero %d: %d, not %d", level, how,
+                         store_name[g.store], (int)t.m, (int)t.n, (int)t.k, (int)i, (int)j, g.c_zero,
+                         size == 1 ? got[at] : *(int32_t *)(got + at),
+                         size == 1 ? want[at] : *(int32_t *)(want + at));
+        }
+}
+
+static void check(const hone_kernels *k, const char *level) {
+    int8_t *packed = pack(k, level);
+    g.b = packed;
+    memset(got, 0xA5, sizeof got);
+    k->gemm_u8s8(&g, 0, t.m, 0, t.n);
+    compare(level, "whole");
+
+    /* In blocks, from the last to the first. */
+    memset(got, 0xA5, sizeof got);
+    const int64_t panels = (t.n + k->gemm_u8s8_panel - 1) / k->gemm_u8s8_panel, rows = t.m > 4 ? t.m / 3 : 1;
+    for (int64_t p = panels - 1; p >= 0; p--)
+        for (int64_t i = (t.m - 1) / rows * rows; i >= 0; i -= rows) {
+            int64_t n0 = p * k->gemm_u8s8_panel, n1 = n0 + k->gemm_u8s8_panel;
+            k->gemm_u8s8(&g, i, i + rows < t.m ? i + rows : t.m, n0, n1 < t.n ? n1 : t.n);
+        }
+    compare(level, "cut");
+    free(packed);
+}
+
+/* One case with every store, with and without bias, zero points, offset and clamp. */
+static void run_case(int64_t m, int64_t n, int64_t k, int extreme, uint64_t seed) {
+    make_case(m, n, k, extreme, seed);
+    for (int variant = 0; variant < 4; variant++) {
+        const bool bias = variant & 1, zeros = variant & 2;
+        sums(bias, zeros);
+        for (int store = 0; store < 4; store++) {
+            g = (hone_gemm_u8s8){.m = m,
+                                 .n = n,
+                                 .k = k,
+                                 .a = t.a,
+                                 .a_row = t.a_row,
+                                 .store = (hone_gemm_store)store,
+                                 .scale = t.scale,
+                                 .lo = -INFINITY,
+                                 .hi = INFINITY,
+                                 .c = got,
+                                 .c_row = C_ROW};
+            if (bias) g.bias = t.bias;
+            if (zeros) {
+                g.b_zero = t.b_zero;
+                g.a_sum = t.a_sum;
+            }
+            if (variant != 1) g.offset = t.offset;
+            if (variant == 3) {
+                g.lo = 0;
+                g.hi = 6.25f;
+            }
+            g.c_zero = store == HONE_STORE_U8   ? variant * 85
+                       : store == HONE_STORE_S8 ? variant * 60 - 100
+                                                : 0;
+            memset(want, 0xA5, sizeof want);
+            for (int64_t i = 0; i < m; i++)
+                for (int64_t j = 0; j < n; j++) store_reference(&g, t.sum[i * n + j], j, want, i * C_ROW + j);
+            each_level(check);
+        }
+    }
+    munmap(t.map, t.map_size);
+}
+
+static void test_shapes(void **state) {
+    (void)state;
+    static const int64_t shape[][3] = {
+        {1, 1, 1},    {1, 10, 3},   {2, 16, 4},    {3, 17, 5},    {4, 64, 64},   {5, 63, 27},   {6, 65, 7},
+        {7, 130, 9},  {8, 48, 255}, {11, 33, 256}, {12, 1, 100},  {13, 200, 33}, {1, 200, 513}, {2, 31, 1027},
+        {40, 70, 12}, {1, 64, 784}, {9, 97, 1100}, {25, 15, 512}, {6, 128, 2},   {17, 40, 6},   {1, 7, 31},
+    };
+    for (int i = 0; i < COUNT(shape); i++)
+        run_case(shape[i][0], shape[i][1], shape[i][2], 0, (uint64_t)i + 1);
+}
+
+static void test_extremes(void **state) {
+    (void)state;
+    run_case(7, 70, 1030, 1, 7); /* 255 times -128 */
+    run_case(7, 70, 1030, 2, 8); /* 255 times 127 */
+    run_case(1, 20, 1029, 1, 9);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_extremes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
