@@ -1,17 +1,14 @@
 /* Transcendental functions of the vector vocabulary, shared by programs, softmax and whatever else needs
- * them. The polynomials and rationals are minimax fits made for this file; errors are against exact values.
+ * them. The polynomials are minimax fits made for this file; errors are against exact values.
  */
 #ifndef HONE_KERNELS_VEC_MATH_H
 #define HONE_KERNELS_VEC_MATH_H
 
 #include "kernels/vec.h"
 
-/* e^x, relative error <= 1.2e-7; gradual underflow to 0, overflow to inf. x = n ln 2 + r, |r| <= ln 2 / 2. */
-VEC_FN vec_f32 vec_exp(vec_f32 x) {
-    /* Beyond these bounds the result is 0 or inf anyway; in this order of operands NaN passes. */
-    x = vec_max(vec_set1(-104.0f), x);
-    x = vec_min(vec_set1(89.0f), x);
-    vec_f32 n = vec_round(x * 1.44269504f);
+/* e^x in two factors, x = n ln 2 + r, |r| <= ln 2 / 2: returns e^r and gives n. Relative error <= 1e-7. */
+VEC_FN vec_f32 vec_exp_parts_(vec_f32 x, vec_f32 *whole) {
+    vec_f32 n = *whole = vec_round(x * 1.44269504f);
     /* ln 2 in two parts; the first has so few bits that n times it is exact. */
     vec_f32 r = vec_fma(n, vec_set1(-0.693359375f), x);
     r = vec_fma(n, vec_set1(2.12194440e-4f), r);
@@ -20,7 +17,21 @@ VEC_FN vec_f32 vec_exp(vec_f32 x) {
     p = vec_fma(p, r, vec_set1(0.0416684016f));
     p = vec_fma(p, r, vec_set1(0.166665195f));
     p = vec_fma(p, r, vec_set1(0.499999934f));
-    return vec_ldexp(vec_fma(p, r * r, r) + 1.0f, n);
+    return vec_fma(p, r * r, r) + 1.0f;
+}
+
+/* e^x, relative error <= 1e-7; gradual underflow to 0, overflow to inf. */
+VEC_FN vec_f32 vec_exp(vec_f32 x) {
+    /* Beyond these bounds the result is 0 or inf anyway; in this order of operands NaN passes. */
+    x = vec_min(vec_set1(89.0f), vec_max(vec_set1(-104.0f), x));
+    vec_f32 n, p = vec_exp_parts_(x, &n);
+    return vec_ldexp(p, n);
+}
+
+/* e^x for x in [-80, 80], where one exponent holds 2^n. */
+VEC_FN vec_f32 vec_exp_small_(vec_f32 x) {
+    vec_f32 n, p = vec_exp_parts_(x, &n);
+    return vec_from_bits(vec_add_i32(vec_bits(p), vec_shl_i32(vec_to_i32(n), 23)));
 }
 
 /* ln x, relative error <= 2e-7: x = 2^e m, m in [sqrt(1/2), sqrt(2)). */
@@ -48,25 +59,17 @@ VEC_FN vec_f32 vec_log(vec_f32 x) {
     return vec_select(vec_mask_and(vec_gt(x, vec_zero()), vec_gt(infinity, x)), y, special);
 }
 
-/* x clamped to [-bound, bound]; NaN passes. */
-VEC_FN vec_f32 vec_clamp_(vec_f32 x, float bound) {
-    return vec_min(vec_set1(bound), vec_max(vec_set1(-bound), x));
-}
-
-/* tanh x, absolute error <= 2e-7 and relative error <= 4e-7: x P(x^2) / Q(x^2), 1 from 9.02 on. */
+/* tanh x, relative error <= 2e-7: x + x z P(z), z = x^2, up to 0.6, then 1 - 2 / (1 + e^2x). */
 VEC_FN vec_f32 vec_tanh(vec_f32 x) {
-    x = vec_clamp_(x, 9.02f);
-    vec_f32 z = x * x;
-    vec_f32 p = vec_set1(1.33187032e-8f), q = vec_set1(7.76187030e-7f);
-    p = vec_fma(p, z, vec_set1(2.05832217e-5f));
-    q = vec_fma(q, z, vec_set1(3.28306738e-4f));
-    p = vec_fma(p, z, vec_set1(3.49401917e-3f));
-    q = vec_fma(q, z, vec_set1(0.0258710151f));
-    p = vec_fma(p, z, vec_set1(0.133797051f));
-    q = vec_fma(q, z, vec_set1(0.467130204f));
-    p = vec_fma(p, z, vec_set1(0.999999979f));
-    q = vec_fma(q, z, vec_set1(1.0f));
-    return vec_clamp_(x * p / q, 1.0f);
+    vec_f32 a = vec_abs(x), z = x * x;
+    vec_f32 p = vec_set1(-0.0058951567f);
+    p = vec_fma(p, z, vec_set1(0.0207959706f));
+    p = vec_fma(p, z, vec_set1(-0.05378383f));
+    p = vec_fma(p, z, vec_set1(0.133319241f));
+    p = vec_fma(p, z, vec_set1(-0.33333298f));
+    vec_f32 e = vec_exp_small_(2.0f * vec_min(a, vec_set1(9.1f)));
+    vec_f32 large = vec_copysign(1.0f - 2.0f / (1.0f + e), x);
+    return vec_select(vec_gt(a, vec_set1(0.6f)), large, vec_fma(p * z, x, x));
 }
 
 /* 1 / (1 + e^-x), relative error <= 3e-7. */
@@ -74,22 +77,23 @@ VEC_FN vec_f32 vec_sigmoid(vec_f32 x) {
     return 1.0f / (1.0f + vec_exp(vec_neg(x)));
 }
 
-/* erf x, absolute error <= 2e-7 and relative error <= 4e-7: x P(x^2) / Q(x^2), 1 from 3.93 on. */
+/* erf x, relative error <= 2e-7: x P(x^2) up to 0.8, then 1 - e^Q(x) with Q near ln erfc x. */
 VEC_FN vec_f32 vec_erf(vec_f32 x) {
-    x = vec_clamp_(x, 3.93f);
-    vec_f32 z = x * x;
-    vec_f32 p = vec_set1(2.04192540e-6f), q = vec_set1(3.80034592e-5f);
-    p = vec_fma(p, z, vec_set1(2.84805785e-4f));
-    q = vec_fma(q, z, vec_set1(1.16520967e-3f));
-    p = vec_fma(p, z, vec_set1(3.77961952e-3f));
-    q = vec_fma(q, z, vec_set1(0.0149974583f));
-    p = vec_fma(p, z, vec_set1(0.0527903017f));
-    q = vec_fma(q, z, vec_set1(0.11425773f));
-    p = vec_fma(p, z, vec_set1(0.190784487f));
-    q = vec_fma(q, z, vec_set1(0.502411069f));
-    p = vec_fma(p, z, vec_set1(1.12837915f));
-    q = vec_fma(q, z, vec_set1(1.0f));
-    return vec_clamp_(x * p / q, 1.0f);
+    vec_f32 a = vec_abs(x), b = vec_min(a, vec_set1(3.93f)), z = x * x;
+    vec_f32 p = vec_set1(-0.000653523621f), q = vec_set1(0.000208380105f);
+    p = vec_fma(p, z, vec_set1(0.0050851305f));
+    q = vec_fma(q, b, vec_set1(-0.00316221464f));
+    p = vec_fma(p, z, vec_set1(-0.0268208068f));
+    q = vec_fma(q, b, vec_set1(0.0226885037f));
+    p = vec_fma(p, z, vec_set1(0.112831128f));
+    q = vec_fma(q, b, vec_set1(-0.104861578f));
+    p = vec_fma(p, z, vec_set1(-0.376126014f));
+    q = vec_fma(q, b, vec_set1(-0.636155129f));
+    p = vec_fma(p, z, vec_set1(1.12837916f));
+    q = vec_fma(q, b, vec_set1(-1.12826574f));
+    q = vec_fma(q, b, vec_set1(-5.77517085e-5f));
+    vec_f32 large = vec_copysign(1.0f - vec_exp_small_(q), x);
+    return vec_select(vec_gt(a, vec_set1(0.8f)), large, x * p);
 }
 
 #endif

@@ -2,7 +2,7 @@
 #include "kernels/vec.h"
 
 /* Elements summed in float before the sum goes to a double: keeps the error small in long arrays. */
-#define SUM_BLOCK 4096
+#define SUM_BLOCK (256 * VEC_F32)
 
 static float sum_block(const float *x, int64_t n) {
     vec_f32 sum[4] = {vec_zero(), vec_zero(), vec_zero(), vec_zero()};
