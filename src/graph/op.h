@@ -131,6 +131,7 @@ typedef struct hone_op_version {
     /* Emits the newest form for `node` (whose op is the newest's descriptor) and replaces it; NULL: the same.
      */
     hone_status (*lift)(hone_graph *g, hone_node *node, hone_error *err);
+    uint32_t lacks; /* dtypes that this form does not take and the newest does: such a node is written as the newest */
 } hone_op_version;
 
 struct hone_op {
@@ -150,9 +151,10 @@ struct hone_op {
     /* Multiply-adds for concrete shapes. NULL: none. */
     int64_t (*multiply_adds)(const hone_node *node, const hone_type *const *in, const hone_type *out);
 
-    /* Output 0 may be a view of input alias-1 (same bytes, other shape); 0: no. */
+    /* Output 0 is a view of input alias-1 (same bytes, other shape): there is nothing to prepare or run; 0: no. */
     int alias;
-    /* Output 0 may overwrite input i when bit i is set, shapes and dtypes being equal. */
+    /* The output may overwrite input i when bit i is set, shapes and dtypes being equal. With several outputs: output i
+     * may overwrite input i. */
     uint32_t overwrite;
 
     /* Chooses the kernel for concrete shapes, packs constants, states scratch, sets p->run. NULL for

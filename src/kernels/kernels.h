@@ -41,6 +41,7 @@ typedef struct hone_gemm_f64 {
     int64_t c_row;
     double alpha;
     const double *bias;
+    bool accumulate; /* as above */
 } hone_gemm_f64;
 
 /* What an integer GEMM's sums become. */

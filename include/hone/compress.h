@@ -1,0 +1,64 @@
+/* Optimization: each technique takes a graph and gives a smaller one, with a report. */
+#ifndef HONE_COMPRESS_H
+#define HONE_COMPRESS_H
+
+#include <hone/train.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum hone_quantize_mode {
+    HONE_QUANTIZE_STATIC, /* QDQ: int8 weights (per channel) and activations, ranges found on calibration data
+                           */
+    HONE_QUANTIZE_DYNAMIC /* int8 weights; activations are quantized at every run */
+} hone_quantize_mode;
+
+typedef struct hone_quantize_options {
+    size_t size;
+    hone_quantize_mode mode;
+    int64_t calibration_samples; /* the first N samples of the data */
+    int threads;
+} hone_quantize_options;
+#define HONE_QUANTIZE_OPTIONS_INIT                                                                           \
+    { sizeof(hone_quantize_options), HONE_QUANTIZE_STATIC, 1024, 0 }
+
+typedef struct hone_quantize_report {
+    int64_t quantized_nodes;           /* computed in integers now */
+    int64_t float_nodes;               /* multiply in float still */
+    char float_names[512];             /* which, and why */
+    int64_t bytes_before, bytes_after; /* of the initializers */
+} hone_quantize_report;
+
+/* Quantizes a float graph. `data` calibrates (may be NULL for dynamic). On success `*out` belongs to the
+ * caller. */
+HONE_API hone_status hone_quantize(const hone_graph *g, const hone_dataset *data,
+                                   const hone_quantize_options *options, hone_graph **out,
+                                   hone_quantize_report *report, hone_error *err);
+
+typedef struct hone_prune_options {
+    size_t size;
+    double sparsity;             /* share of weights set to zero, by magnitude; 0: none */
+    double structured;           /* share of hidden units removed for good, by norm; 0: none */
+    hone_train_options finetune; /* epochs 0: no fine-tuning; zeros stay zero */
+} hone_prune_options;
+#define HONE_PRUNE_OPTIONS_INIT                                                                              \
+    { sizeof(hone_prune_options), 0, 0, HONE_TRAIN_OPTIONS_INIT }
+
+typedef struct hone_prune_report {
+    int64_t parameters_before, parameters_after;
+    int64_t zeros; /* parameters that are zero */
+    int64_t multiply_adds_before, multiply_adds_after;
+    char blocked[512]; /* groups that could not be cut, and the node that blocks each */
+} hone_prune_report;
+
+/* Prunes a float graph and fine-tunes it on `data` (NULL only if finetune.epochs is 0). On success `*out`
+ * belongs to the caller. */
+HONE_API hone_status hone_prune(const hone_graph *g, const hone_dataset *data,
+                                const hone_prune_options *options, hone_graph **out,
+                                hone_prune_report *report, hone_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
