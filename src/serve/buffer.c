@@ -22,7 +22,9 @@ void hone_buffer_put(hone_buffer *b, const void *data, size_t size) {
     b->size += size;
 }
 
-void hone_buffer_text(hone_buffer *b, const char *text) { hone_buffer_put(b, text, strlen(text)); }
+void hone_buffer_text(hone_buffer *b, const char *text) {
+    hone_buffer_put(b, text, strlen(text));
+}
 
 void hone_buffer_printf(hone_buffer *b, const char *format, ...) {
     char line[512];

@@ -1,5 +1,6 @@
-/* A growing run of bytes. Appending never fails aloud: a buffer that could not grow remembers it in `failed`, keeps
- * what it had, and ignores further bytes, so that a writer asks once at the end. A zeroed struct is an empty buffer. */
+/* A growing run of bytes. Appending never fails aloud: a buffer that could not grow remembers it in `failed`,
+ * keeps what it had, and ignores further bytes, so that a writer asks once at the end. A zeroed struct is an
+ * empty buffer. */
 #ifndef HONE_SERVE_BUFFER_H
 #define HONE_SERVE_BUFFER_H
 
