@@ -1,0 +1,42 @@
+/* ONNX files: bytes to graphs and back. The public side is hone_graph_load() and hone_graph_save() of
+ * <hone/graph.h>; this is what other rooms and tests use below it.
+ *
+ *      bytes ─► wire check ─► messages ─► survey: what does Hone lack? ─► build ─► sort ─► lift old forms ─►
+ * infer ─► graph
+ *
+ * Nothing in a file is trusted: nesting, sizes and text are checked before messages are unpacked, shapes
+ * before a tensor is allocated, and a path to external data may not leave the model's directory. */
+#ifndef HONE_ONNX_ONNX_H
+#define HONE_ONNX_ONNX_H
+
+#include "base/file.h"
+#include "graph/graph.h"
+
+/* The newest operator set whose definitions Hone's descriptors were checked against. A model of a newer one
+ * is refused: its operators might mean something else. */
+#define HONE_ONNX_NEWEST_OPSET 28
+/* Files are written at this operator set or a newer one. */
+#define HONE_ONNX_OLDEST_WRITTEN_OPSET 13
+/* A message of protocol buffers has less than 2 GB. */
+#define HONE_ONNX_INLINE_LIMIT ((size_t)INT32_MAX)
+
+/* Builds a graph from the bytes of a file, which need not outlive the call. `name` stands for the file in
+ * errors. `dir` is where external data is looked for; NULL: a model with external data is refused.
+ *
+ * HONE_CORRUPT: the file breaks its format or contradicts itself; HONE_UNSUPPORTED: it is right, but Hone
+ * lacks something, all of which is listed (and sent to the log line by line, so that nothing is cut there).
+ */
+hone_status hone_onnx_read(const void *data, size_t size, const char *name, const char *dir, hone_graph **out,
+                           hone_error *err);
+/* The bytes of a file; the same graph gives the same bytes. hone_blob_free() when done. HONE_OUT_OF_RANGE if
+ * it would be larger than HONE_ONNX_INLINE_LIMIT. */
+hone_status hone_onnx_write(const hone_graph *g, hone_blob *out, hone_error *err);
+/* Writes a file. If it would be larger than `inline_limit`, tensors of 1 KB and more go to PATH.data, which
+ * takes its place before the model does. */
+hone_status hone_onnx_save(const hone_graph *g, const char *path, size_t inline_limit, hone_error *err);
+/* A lone tensor (a TensorProto file, as the data sets of ONNX's node tests are). `name` stands for the file
+ * in errors. */
+hone_status hone_onnx_tensor(const void *data, size_t size, const char *name, hone_tensor **out,
+                             hone_error *err);
+
+#endif

@@ -1,0 +1,194 @@
+#include "onnx/message.h"
+#include "onnx/onnx.h"
+
+#include <string.h>
+
+const char *hone_message_dtype_name(int dtype) {
+    static const char *const others[] = {
+        [14] = "complex64",  [15] = "complex128",     [17] = "float8e4m3fn", [18] = "float8e4m3fnuz",
+        [19] = "float8e5m2", [20] = "float8e5m2fnuz", [21] = "uint4",        [22] = "int4",
+        [23] = "float4e2m1", [24] = "float8e8m0",     [25] = "uint2",        [26] = "int2"};
+    if (dtype >= 0 && dtype < (int)(sizeof others / sizeof *others) && others[dtype]) return others[dtype];
+    return hone_dtype_name((hone_dtype)dtype);
+}
+
+/* --- the typed lists --- */
+
+/* Narrow integers, and the bits of 16-bit floats, come as int32; each must fit. */
+static bool narrow_int32(hone_dtype dtype, const int32_t *from, void *to, int64_t count) {
+    bool fits = true;
+    for (int64_t i = 0; i < count; i++) {
+        int32_t x = from[i];
+        switch (dtype) {
+        case HONE_BOOL: ((uint8_t *)to)[i] = x != 0; break;
+        case HONE_UINT8:
+            fits &= x >= 0 && x <= UINT8_MAX;
+            ((uint8_t *)to)[i] = (uint8_t)x;
+            break;
+        case HONE_INT8:
+            fits &= x >= INT8_MIN && x <= INT8_MAX;
+            ((int8_t *)to)[i] = (int8_t)x;
+            break;
+        case HONE_INT16:
+            fits &= x >= INT16_MIN && x <= INT16_MAX;
+            ((int16_t *)to)[i] = (int16_t)x;
+            break;
+        default: /* uint16, float16, bfloat16 */
+            fits &= x >= 0 && x <= UINT16_MAX;
+            ((uint16_t *)to)[i] = (uint16_t)x;
+        }
+    }
+    return fits;
+}
+
+static bool narrow_uint64(const uint64_t *from, uint32_t *to, int64_t count) {
+    bool fits = true;
+    for (int64_t i = 0; i < count; i++) {
+        fits &= from[i] <= UINT32_MAX;
+        to[i] = (uint32_t)from[i];
+    }
+    return fits;
+}
+
+/* The list that a dtype's elements are in. */
+static size_t typed_count(const hone_tensor_message *m, hone_dtype dtype, const void **list) {
+    switch (dtype) {
+    case HONE_FLOAT32: *list = m->float_data; return m->n_float_data;
+    case HONE_FLOAT64: *list = m->double_data; return m->n_double_data;
+    case HONE_INT64: *list = m->int64_data; return m->n_int64_data;
+    case HONE_UINT32:
+    case HONE_UINT64: *list = m->uint64_data; return m->n_uint64_data;
+    case HONE_STRING: *list = m->string_data; return m->n_string_data;
+    default: *list = m->int32_data; return m->n_int32_data;
+    }
+}
+
+static hone_status copy_strings(const ProtobufCBinaryData *from, hone_tensor *t, hone_error *err) {
+    for (int64_t i = 0; i < t->count; i++) {
+        if (from[i].len && memchr(from[i].data, 0, from[i].len))
+            return hone_fail(err, HONE_UNSUPPORTED, "a string of the tensor has a zero byte in it");
+        char *text = hone_alloc(from[i].len + 1);
+        if (!text) return hone_fail_memory(err);
+        if (from[i].len) memcpy(text, from[i].data, from[i].len);
+        text[from[i].len] = 0;
+        ((char **)t->data)[i] = text;
+    }
+    return HONE_OK;
+}
+
+static hone_status fill_typed(hone_tensor *t, const void *list, hone_error *err) {
+    bool fits = true;
+    if (t->dtype == HONE_STRING) return copy_strings(list, t, err);
+    switch (t->dtype) {
+    case HONE_FLOAT32:
+    case HONE_FLOAT64:
+    case HONE_INT32:
+    case HONE_INT64:
+    case HONE_UINT64:
+        if (t->bytes) memcpy(t->data, list, t->bytes);
+        break;
+    case HONE_UINT32: fits = narrow_uint64(list, t->data, t->count); break;
+    default: fits = narrow_int32(t->dtype, list, t->data, t->count);
+    }
+    if (fits) return HONE_OK;
+    return hone_fail(err, HONE_CORRUPT, "an element of the tensor does not fit into %s",
+                     hone_dtype_name(t->dtype));
+}
+
+/* --- the whole tensor --- */
+
+static bool is_external(const hone_tensor_message *m) {
+    return m->data_location == HONE__ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+}
+
+/* The raw bytes, the list and the other file exclude each other; what is there must be of exactly the right
+ * size. */
+static hone_status check_source(const hone_tensor_message *m, hone_dtype dtype, int64_t count, size_t bytes,
+                                size_t typed, hone_error *err) {
+    size_t listed = m->n_float_data + m->n_double_data + m->n_int32_data + m->n_int64_data +
+                    m->n_uint64_data + m->n_string_data;
+    bool external = is_external(m);
+    if (listed != typed)
+        return hone_fail(err, HONE_CORRUPT, "the tensor's elements are in a field that is not for %s",
+                         hone_dtype_name(dtype));
+    if ((m->raw_data.len > 0) + (listed > 0) + external > 1)
+        return hone_fail(err, HONE_CORRUPT, "the tensor's elements are there twice");
+    if (external && dtype == HONE_STRING)
+        return hone_fail(err, HONE_CORRUPT, "strings can't be external data");
+    if (external) return HONE_OK;
+    if (m->raw_data.len > 0) {
+        if (dtype == HONE_STRING) return hone_fail(err, HONE_CORRUPT, "strings can't be raw data");
+        if (m->raw_data.len == bytes) return HONE_OK;
+        return hone_fail(err, HONE_CORRUPT, "the tensor needs %zu bytes and has %zu", bytes, m->raw_data.len);
+    }
+    if (listed == (uint64_t)count) return HONE_OK;
+    return hone_fail(err, HONE_CORRUPT, "the tensor needs %lld elements and has %zu", (long long)count,
+                     listed);
+}
+
+static hone_status fill(hone_tensor_message *m, const hone_external *e, const void *list, hone_tensor *t,
+                        hone_error *err) {
+    if (is_external(m))
+        HONE_TRY(hone_external_read(e, t->data, t->bytes, err));
+    else if (m->raw_data.len > 0) {
+        memcpy(t->data, m->raw_data.data, t->bytes);
+        hone_free(m->raw_data.data);
+        m->raw_data = (ProtobufCBinaryData){0};
+        m->has_raw_data = false;
+    } else
+        return fill_typed(t, list, err);
+    if (t->dtype == HONE_BOOL)
+        for (int64_t i = 0; i < t->count; i++) ((uint8_t *)t->data)[i] = ((uint8_t *)t->data)[i] != 0;
+    return HONE_OK;
+}
+
+static hone_status read_tensor(hone_tensor_message *m, const char *dir, hone_tensor **out, hone_error *err) {
+    hone_dtype dtype = (hone_dtype)m->data_type;
+    int64_t count = 0;
+    size_t bytes = 0;
+    const void *list = NULL;
+    hone_error why = {0};
+    if (m->segment) return hone_fail(err, HONE_UNSUPPORTED, "tensors in segments");
+    if (m->n_dims > HONE_MAX_RANK)
+        return hone_fail(err, HONE_UNSUPPORTED, "a tensor of %zu dimensions; Hone has at most %d", m->n_dims,
+                         HONE_MAX_RANK);
+    if (dtype == HONE_UNDEFINED) return hone_fail(err, HONE_CORRUPT, "the tensor has no element type");
+    if (hone_dtype_size(dtype) == 0)
+        return hone_fail(err, HONE_UNSUPPORTED, "element type %d (%s)", m->data_type,
+                         hone_message_dtype_name(m->data_type));
+    if (hone_shape_size(dtype, (int)m->n_dims, m->dims, &count, &bytes, &why) != HONE_OK)
+        return hone_fail(err, HONE_CORRUPT, "the tensor's shape is impossible: %s", why.message);
+    size_t typed = typed_count(m, dtype, &list);
+    HONE_TRY(check_source(m, dtype, count, bytes, typed, err));
+    /* opened before anything is allocated: a shape alone must not make Hone allocate */
+    hone_external e = {.fd = -1};
+    if (is_external(m)) HONE_TRY(hone_external_open(&e, m, dir, bytes, err));
+    hone_tensor *t = NULL;
+    hone_status status = hone_tensor_new(dtype, (int)m->n_dims, m->dims, &t, err);
+    if (status == HONE_OK) status = fill(m, &e, list, t, err);
+    hone_external_close(&e);
+    if (status == HONE_OK)
+        *out = t;
+    else
+        hone_tensor_free(t);
+    return status;
+}
+
+hone_status hone_message_tensor(hone_tensor_message *m, const char *dir, hone_tensor **out, hone_error *err) {
+    hone_error why = {0};
+    hone_status status = read_tensor(m, dir, out, &why);
+    if (status == HONE_OK || !err) return status;
+    *err = why;
+    if (!*err->node && m->name) hone_fail_node(err, status, m->name, NULL, "%s", why.message);
+    if (*why.file) hone_error_in_file(err, status, why.file);
+    return status;
+}
+
+hone_status hone_onnx_tensor(const void *data, size_t size, const char *name, hone_tensor **out,
+                             hone_error *err) {
+    hone_tensor_message *m = NULL;
+    hone_status status = hone_message_unpack(&hone__onnx__tensor_proto__descriptor, data, size, &m, err);
+    if (status == HONE_OK) status = hone_message_tensor(m, NULL, out, err);
+    hone_message_free(m);
+    return status == HONE_OK ? status : hone_error_in_file(err, status, name);
+}

@@ -1,0 +1,44 @@
+#include "onnx/message.h"
+
+/* A hostile file could name a million symbols, and looking one up is a walk over all. */
+#define MAX_SYMBOLS 1024
+
+static hone_status read_dim(hone_graph *g, const Hone__Onnx__TensorShapeProto__Dimension *m, int64_t *out,
+                            hone_error *err) {
+    *out = HONE_DIM_ANY;
+    if (m->value_case == HONE__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && *m->dim_param) {
+        *out = hone_graph_symbol(g, m->dim_param);
+        if (g->symbol_count > MAX_SYMBOLS)
+            return hone_fail(err, HONE_UNSUPPORTED, "more than %d symbolic dimensions", MAX_SYMBOLS);
+    }
+    /* some exporters write an unknown dimension as -1 */
+    if (m->value_case == HONE__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE) *out = m->dim_value;
+    if (m->value_case == HONE__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && *out < HONE_DIM_ANY)
+        return hone_fail(err, HONE_CORRUPT, "a dimension is %lld", (long long)*out);
+    return HONE_OK;
+}
+
+static hone_status read_shape(hone_graph *g, const Hone__Onnx__TensorShapeProto *m, hone_type *out,
+                              hone_error *err) {
+    int64_t known[HONE_MAX_RANK];
+    int count = 0;
+    hone_error why = {0};
+    out->rank = (int)m->n_dim;
+    for (int i = 0; i < out->rank; i++) {
+        HONE_TRY(read_dim(g, m->dim[i], &out->dims[i], err));
+        if (out->dims[i] > 0) known[count++] = out->dims[i];
+    }
+    if (hone_shape_size(out->dtype, count, known, NULL, NULL, &why) == HONE_OK) return HONE_OK;
+    return hone_fail(err, HONE_CORRUPT, "the declared shape is impossible: %s", why.message);
+}
+
+hone_status hone_message_type(hone_graph *g, const hone_value_message *m, hone_type *out, hone_error *err) {
+    *out = (hone_type){.kind = HONE_KIND_TENSOR, .rank = HONE_RANK_ANY};
+    if (!m->type || m->type->value_case != HONE__ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE) return HONE_OK;
+    const Hone__Onnx__TypeProto__Tensor *t = m->type->tensor_type;
+    out->dtype = (hone_dtype)t->elem_type;
+    if (!t->shape || out->dtype == HONE_UNDEFINED) return HONE_OK;
+    hone_error why = {0};
+    hone_status status = read_shape(g, t->shape, out, &why);
+    return status == HONE_OK ? status : hone_fail_node(err, status, m->name, NULL, "%s", why.message);
+}
