@@ -100,7 +100,7 @@ typedef struct hone_kernels {
     hone_program_i32_fn *program_i32;
     hone_program_i64_fn *program_i64;
 
-    /* saturate(round_half_even(x / scale) + zero): NaN gives zero + 0 saturated as the lowest value. */
+    /* saturate(round_half_even(x / scale) + zero); NaN gives the lowest value. */
     void (*quantize_u8)(const float *x, uint8_t *y, int64_t n, float scale, int32_t zero);
     void (*quantize_s8)(const float *x, int8_t *y, int64_t n, float scale, int32_t zero);
     /* (x - zero) * scale */
@@ -115,8 +115,9 @@ typedef struct hone_kernels {
 
     float (*sum_f32)(const float *x, int64_t n); /* order fixed by n alone */
     double (*sum_f64)(const double *x, int64_t n);
-    void (*min_max_f32)(const float *x, int64_t n, float *min, float *max); /* n > 0 */
-    /* y[j] (+)= sum over i of x[i*row + j], i ascending: sums over a leading axis. */
+    void (*min_max_f32)(const float *x, int64_t n, float *min, float *max); /* n > 0; NaN if any is NaN */
+    /* y[j] (+)= sum over i of x[i*row + j], i ascending: sums over a leading axis. With `accumulate` the sum goes on
+     * from y[j], so rows may be cut, too. */
     void (*sum_rows_f32)(const float *x, int64_t rows, int64_t columns, int64_t row, float *y, bool accumulate);
     void (*sum_rows_f64)(const double *x, int64_t rows, int64_t columns, int64_t row, double *y, bool accumulate);
     /* Index of the first largest of n > 0 (NaN counts as largest). */

@@ -1,6 +1,6 @@
-/* The kernels that every ISA level has: the one list from which come their declarations (hone_<field>_<level>) and the
- * rows of the dispatch table. The list gives fields of hone_kernels; what is not in it is the same at all levels and
- * declared at the end. */
+/* The kernels that every ISA level has: the one list from which come their declarations
+ * (hone_<field>_<level>) and the rows of the dispatch table. The list gives fields of hone_kernels; what is
+ * not in it is the same at all levels and declared at the end. */
 #ifndef HONE_KERNELS_LEVELS_H
 #define HONE_KERNELS_LEVELS_H
 
@@ -11,11 +11,13 @@
     X(gemm_f32_packed_size, level) X(gemm_f32_pack, level) X(gemm_f32_pack_part, level) X(gemm_f32, level)
 #define HONE_KERNELS_GEMM_U8S8(X, level)                                                                     \
     X(gemm_u8s8_packed_size, level) X(gemm_u8s8_pack, level) X(gemm_u8s8, level)
+/* clang-format off */
 #define HONE_KERNELS_REST(X, level)                                                                          \
     X(sum_u8, level) X(flip_sign, level) X(program_f32, level)                                               \
     X(quantize_u8, level) X(quantize_s8, level) X(dequantize_u8, level) X(dequantize_s8, level)              \
     X(softmax_f32, level) X(log_softmax_f32, level) X(sum_f32, level) X(min_max_f32, level)                  \
     X(sum_rows_f32, level) X(argmax_f32, level) X(transpose_32, level)
+/* clang-format on */
 #define HONE_KERNELS_LEVEL(X, level)                                                                         \
     HONE_KERNELS_GEMM_F32(X, level) HONE_KERNELS_GEMM_U8S8(X, level) HONE_KERNELS_REST(X, level)
 
@@ -54,6 +56,7 @@ hone_program_f32_fn hone_program_f32_reference;
 void hone_softmax_f64(const double *x, double *y, int64_t n);
 void hone_log_softmax_f64(const double *x, double *y, int64_t n);
 double hone_sum_f64(const double *x, int64_t n);
-void hone_sum_rows_f64(const double *x, int64_t rows, int64_t columns, int64_t row, double *y, bool accumulate);
+void hone_sum_rows_f64(const double *x, int64_t rows, int64_t columns, int64_t row, double *y,
+                       bool accumulate);
 
 #endif
