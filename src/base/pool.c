@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -25,6 +26,8 @@ typedef struct worker {
     hone_pool *pool;
     pthread_t thread;
     int index;
+    bool kept_off; /* bound to `chosen` just now, else to `allowed` */
+    cpu_set_t allowed, chosen;
 } worker;
 
 /* What different threads write often is on different cache lines. */
@@ -39,6 +42,7 @@ struct hone_pool {
     _Alignas(64) atomic_flag busy;
     _Alignas(64) _Atomic uint32_t generation; /* counts jobs; idle workers wait for it to change */
     _Atomic uint32_t parked;                  /* workers that wait in the kernel */
+    atomic_int caller_cpu;
     _Alignas(64) _Atomic uint32_t state;
     _Alignas(64) _Atomic int64_t next; /* the first task that nobody has claimed */
 };
@@ -86,16 +90,50 @@ static inline bool spin_until(done_fn *done, _Atomic uint32_t *word, uint32_t va
     return false;
 }
 
+/* Linux may wake a thread on the CPU of the one that wakes it; in a virtual machine it nearly always does,
+ * since a halted virtual CPU does not look idle to it. There worker and caller would wait for each other, for
+ * milliseconds, beside a CPU that sleeps. So a worker parks bound to the other CPUs than its caller's, and is
+ * free while it works. */
+static void stay_off(worker *me, int cpu) {
+    if (cpu < 0 || cpu >= CPU_SETSIZE) return;
+    if (sched_getaffinity(0, sizeof me->allowed, &me->allowed) != 0) return;
+    me->chosen = me->allowed;
+    CPU_CLR(cpu, &me->chosen);
+    me->kept_off = CPU_COUNT(&me->chosen) > 0 && sched_setaffinity(0, sizeof me->chosen, &me->chosen) == 0;
+}
+
+static void roam(worker *me) {
+    cpu_set_t current;
+    if (!me->kept_off) return;
+    me->kept_off = false;
+    if (sched_getaffinity(0, sizeof current, &current) == 0 && CPU_EQUAL(&current, &me->chosen))
+        sched_setaffinity(0, sizeof me->allowed, &me->allowed); /* else someone else has bound it anew */
+}
+
 /* Waits until the generation is another one than `seen`. */
-static void wait_for_job(hone_pool *pool, uint32_t seen) {
+static void wait_for_job(worker *me, uint32_t seen) {
+    hone_pool *pool = me->pool;
     if (pool->spins && spin_until(differs, &pool->generation, seen)) return;
-    atomic_fetch_add(&pool->parked,
-                     1); /* before the kernel compares, so that start_workers() can't miss it */
+    if (pool->spins) stay_off(me, atomic_load(&pool->caller_cpu));
+    /* before the kernel compares, so that start_workers() can't miss it */
+    atomic_fetch_add(&pool->parked, 1);
     while (atomic_load(&pool->generation) == seen) futex_wait(&pool->generation, seen);
     atomic_fetch_sub(&pool->parked, 1);
+    roam(me);
+}
+
+/* The caller may have moved to where this worker is. */
+static void leave_caller(worker *me) {
+    int cpu = atomic_load(&me->pool->caller_cpu);
+    if (!me->pool->spins || sched_getcpu() != cpu) return;
+    stay_off(me, cpu);
+    roam(me);
 }
 
 static void start_workers(hone_pool *pool, int count) {
+    int cpu = sched_getcpu();
+    if (cpu != atomic_load_explicit(&pool->caller_cpu, memory_order_relaxed))
+        atomic_store(&pool->caller_cpu, cpu);
     atomic_fetch_add(&pool->generation, 1);
     if (atomic_load(&pool->parked) > 0) futex_wake(&pool->generation, count);
 }
@@ -110,9 +148,10 @@ static void *work(void *arg) {
     worker *me = arg;
     hone_pool *pool = me->pool;
     for (uint32_t seen = 0;;) {
-        wait_for_job(pool, seen);
+        wait_for_job(me, seen);
         if (atomic_load(&pool->stopping)) return NULL;
         seen = atomic_load(&pool->generation);
+        leave_caller(me);
         if (atomic_fetch_add_explicit(&pool->state, INSIDE, memory_order_acquire) & OPEN)
             run_claimed(pool, me->index);
         uint32_t before = atomic_fetch_sub_explicit(&pool->state, INSIDE, memory_order_acq_rel);
@@ -181,6 +220,7 @@ hone_status hone_pool_new(int threads, hone_pool **out, hone_error *err) {
     if (!pool) return hone_fail_memory(err);
     pool->threads = threads;
     pool->spins = threads <= cpus;
+    pool->caller_cpu = sched_getcpu();
     if (threads > 1) {
         pool->workers = hone_calloc((size_t)threads - 1, sizeof *pool->workers);
         int error = pool->workers ? start_threads(pool) : ENOMEM;

@@ -87,8 +87,9 @@ static void test_every_task_runs_once(void **state) {
 typedef struct meeting {
     atomic_int arrived;
     int expected;
-    atomic_int late, unmasked;
+    atomic_int late, unmasked, bound;
     pthread_t caller;
+    cpu_set_t cpus;
 } meeting;
 
 static void meet(void *arg, int64_t task, int worker) {
@@ -103,6 +104,8 @@ static void meet(void *arg, int64_t task, int worker) {
     bool is_caller = pthread_equal(pthread_self(), m->caller);
     if (is_caller != (worker == 0)) m->late++;
     if (!is_caller && !sigismember(&blocked, SIGTERM)) m->unmasked++;
+    cpu_set_t cpus;
+    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0 || !CPU_EQUAL(&cpus, &m->cpus)) m->bound++;
 }
 
 static void test_workers_run_at_once_hot_and_parked(void **state) {
@@ -111,10 +114,12 @@ static void test_workers_run_at_once_hot_and_parked(void **state) {
         hone_pool *pool = new_pool(thread_counts[i]);
         for (int round = 0; round < 40; round++) {
             meeting m = {.expected = thread_counts[i], .caller = pthread_self()};
+            assert_int_equal(sched_getaffinity(0, sizeof m.cpus, &m.cpus), 0);
             hone_pool_run(pool, m.expected, meet, &m);
             assert_int_equal(m.arrived, m.expected);
             assert_int_equal(m.late, 0);
             assert_int_equal(m.unmasked, 0);
+            assert_int_equal(m.bound, 0); /* a worker may be anywhere that its caller may */
             if (round % 2) usleep(1000);
         }
         hone_pool_free(pool);
