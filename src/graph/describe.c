@@ -93,7 +93,7 @@ hone_status hone_graph_get_stats(const hone_graph *g, hone_graph_stats *out, hon
         for (int d = 0; d < t->rank; d++)
             if (t->dims[d] < 0) t->dims[d] = 1;
     }
-    hone_status status = hone_graph_infer_types(g, types, err);
+    hone_status status = hone_graph_infer_types(g, types, NULL, err);
     for (const hone_node *n = g->first; n && status == HONE_OK; n = n->next) {
         const hone_type *in[HONE_OP_MAX_INPUTS] = {NULL};
         bool known =

@@ -163,7 +163,8 @@ hone_status hone_node_infer(const hone_node *n, const hone_type *const *in,
 
 #define MAX_SLOTS 64
 
-hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, hone_error *err) {
+hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, const hone_tensor *const *known,
+                                   hone_error *err) {
     for (size_t i = 0; i < g->value_count; i++)
         if (g->values[i] && g->values[i]->data) types[i] = hone_type_of(g->values[i]->data);
     for (const hone_node *n = g->first; n; n = n->next) {
@@ -176,7 +177,7 @@ hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, hone_e
         for (int i = 0; i < n->input_count; i++) {
             const hone_value *v = n->inputs[i];
             in[i] = v ? &types[v->id] : NULL;
-            constant[i] = v && v->storage == HONE_STORAGE_CONSTANT ? v->data : NULL;
+            constant[i] = !v ? NULL : v->storage == HONE_STORAGE_CONSTANT ? v->data : known ? known[v->id] : NULL;
         }
         HONE_TRY(hone_node_infer(n, in, constant, out, err));
         for (int i = 0; i < n->output_count; i++)
@@ -217,7 +218,7 @@ hone_status hone_graph_infer(hone_graph *g, hone_error *err) {
     hone_type *types = hone_calloc(g->value_count + 1, sizeof *types);
     if (!types) return hone_fail_memory(err);
     for (size_t i = 0; i < g->input_count; i++) types[g->inputs[i]->id] = g->inputs[i]->type;
-    hone_status status = hone_graph_infer_types(g, types, err);
+    hone_status status = hone_graph_infer_types(g, types, NULL, err);
     for (size_t i = 0; i < g->value_count && status == HONE_OK; i++) {
         hone_value *v = g->values[i];
         if (!v) continue;

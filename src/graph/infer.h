@@ -11,9 +11,11 @@ hone_status hone_node_infer(const hone_node *n, const hone_type *const *in,
 /* Infers all values of a sorted graph, symbols included, and checks declared output types against what was
  * found. */
 hone_status hone_graph_infer(hone_graph *g, hone_error *err);
-/* As hone_graph_infer, but into `types` (one for each value id), whose entries of graph inputs are set by the
- * caller (concrete shapes); the graph is left alone. */
-hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, hone_error *err);
+/* As hone_graph_infer, but into `types` (one for each value id), whose entries of graph inputs are set by the caller
+ * (concrete shapes); the graph is left alone. `known` (may be NULL) has the content of inputs that are known, by value
+ * id, else NULL. */
+hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, const hone_tensor *const *known,
+                                   hone_error *err);
 
 /* The type of a tensor. */
 hone_type hone_type_of(const hone_tensor *t);

@@ -70,6 +70,28 @@ void hone_map_emit(hone_map *m, const hone_node *node, const hone_reg *operands,
         if (results[i] < 0) m->failed = true;
 }
 
+hone_reg hone_map_inline(hone_map *m, const hone_map *other, const hone_reg *operands) {
+    hone_reg *at = hone_arena_array(m->arena, (size_t)other->count + 1, sizeof *at);
+    if (!at) {
+        m->failed = true;
+        return -1;
+    }
+    for (int i = 0; i < other->count; i++) {
+        hone_map_code c = other->code[i];
+        if (c.op == HONE_MAP_INPUT) {
+            at[i] = operands[c.input];
+            continue;
+        }
+        if (c.op < HONE_VOP_COUNT) {
+            c.a = at[c.a];
+            c.b = at[c.b];
+            c.c = at[c.c];
+        }
+        at[i] = define(m, c);
+    }
+    return at[other->output[0]];
+}
+
 void hone_map_add_output(hone_map *m, hone_reg r) {
     if (r < 0 || m->outputs == HONE_MAP_MAX_OUTPUTS)
         m->failed = true;

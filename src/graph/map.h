@@ -43,6 +43,8 @@ hone_reg hone_map_input(hone_map *m, int i);
 /* Emits operator `node` with the given operand registers (one for each input); fills `results` (one for each
  * output). */
 void hone_map_emit(hone_map *m, const hone_node *node, const hone_reg *operands, hone_reg *results);
+/* Copies the code of `other` with operands[i] for its input i; returns the register of its output 0. */
+hone_reg hone_map_inline(hone_map *m, const hone_map *other, const hone_reg *operands);
 /* Adds an output. */
 void hone_map_add_output(hone_map *m, hone_reg r);
 /* False if memory ran out or an operator left an output unset. */

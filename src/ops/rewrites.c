@@ -1,0 +1,14 @@
+#include "ops/rewrites.h"
+
+static const hone_rewrite list[] = {
+    {"lower-quantized", HONE_REWRITE_LOWERING, hone_rewrite_lower_quantized,
+     "quantize, multiply and dequantize nodes become integer products"},
+    {"fuse-elementwise", HONE_REWRITE_LOWERING, hone_rewrite_fuse_elementwise,
+     "chains of elementwise operators become one vector program"},
+    {"fuse-epilogue", HONE_REWRITE_LOWERING, hone_rewrite_fuse_epilogue,
+     "elementwise work behind a product runs on its finished strips"},
+};
+
+const hone_rewrite *hone_rewrite_at(int index) {
+    return index >= 0 && index < (int)(sizeof list / sizeof *list) ? &list[index] : NULL;
+}

@@ -1,0 +1,105 @@
+#include "runtime/model.h"
+
+#include "graph/infer.h"
+#include "graph/rewrite.h"
+
+#include <string.h>
+
+hone_status hone_model_compile(const hone_graph *g, const hone_model_options *options, hone_model **out,
+                               hone_error *err) {
+    return hone_model_compile_shared(g, options, NULL, out, err);
+}
+
+/* copy → sort → infer → canonical rewrites → lowering rewrites */
+static hone_status lower(const hone_graph *g, const hone_model_options *options, hone_graph **out, hone_error *err) {
+    const char *disabled = options ? options->disable_rewrites : NULL;
+    hone_graph *copy = NULL;
+    HONE_TRY(hone_graph_copy(g, &copy, err));
+    hone_status status = hone_graph_sort(copy, err);
+    if (status == HONE_OK) hone_graph_prune(copy);
+    if (status == HONE_OK) status = hone_graph_infer(copy, err);
+    if (status == HONE_OK) status = hone_graph_rewrite(copy, HONE_REWRITE_CANONICAL, disabled, err);
+    if (status == HONE_OK) status = hone_graph_rewrite(copy, HONE_REWRITE_LOWERING, disabled, err);
+    if (status == HONE_OK) status = hone_graph_check(copy, err);
+    if (status != HONE_OK) hone_graph_free(copy);
+    else *out = copy;
+    return status;
+}
+
+static hone_status bind_variables(hone_model *m, hone_error *err) {
+    m->variable = hone_calloc(m->graph->value_count + 1, sizeof(hone_tensor *));
+    if (!m->variable) return hone_fail_memory(err);
+    for (size_t i = 0; i < m->graph->value_count; i++) {
+        hone_value *v = m->graph->values[i];
+        if (!v || v->storage != HONE_STORAGE_VARIABLE) continue;
+        HONE_TRY(hone_variables_add(m->variables, v->name, v->data, &m->variable[i], err));
+        hone_tensor_free(v->data); /* the store's content is the one that counts */
+        v->data = hone_tensor_retain(m->variable[i]);
+    }
+    return HONE_OK;
+}
+
+hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_options *options, hone_variables *variables,
+                                      hone_model **out, hone_error *err) {
+    hone_model *m = hone_calloc(1, sizeof *m);
+    if (!m) return hone_fail_memory(err);
+    atomic_init(&m->references, 1);
+    pthread_mutex_init(&m->lock, NULL);
+    m->variables = variables ? hone_variables_retain(variables) : hone_variables_new();
+    hone_status status = m->variables ? HONE_OK : hone_fail_memory(err);
+    if (status == HONE_OK) status = hone_graph_copy(g, &m->signature, err);
+    if (status == HONE_OK) status = lower(g, options, &m->graph, err);
+    if (status == HONE_OK) status = bind_variables(m, err);
+    if (status != HONE_OK) hone_model_free(m);
+    else *out = m;
+    return status;
+}
+
+hone_model *hone_model_retain(hone_model *m) {
+    if (m) atomic_fetch_add_explicit(&m->references, 1, memory_order_relaxed);
+    return m;
+}
+
+void hone_model_free(hone_model *m) {
+    if (!m || atomic_fetch_sub_explicit(&m->references, 1, memory_order_acq_rel) != 1) return;
+    for (size_t i = 0; i < m->pack_count; i++) hone_free(m->packs[i].data);
+    hone_free(m->packs);
+    hone_free(m->variable);
+    hone_graph_free(m->graph);
+    hone_graph_free(m->signature);
+    hone_variables_free(m->variables);
+    pthread_mutex_destroy(&m->lock);
+    hone_free(m);
+}
+
+const hone_graph *hone_model_signature(const hone_model *m) { return m->signature; }
+
+size_t hone_model_bytes(const hone_model *m) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < m->graph->value_count; i++)
+        if (m->graph->values[i] && m->graph->values[i]->data) bytes += m->graph->values[i]->data->bytes;
+    pthread_mutex_lock((pthread_mutex_t *)&m->lock);
+    for (size_t i = 0; i < m->pack_count; i++) bytes += m->packs[i].bytes;
+    pthread_mutex_unlock((pthread_mutex_t *)&m->lock);
+    return bytes;
+}
+
+static void *find_or_make(hone_model *m, const hone_tensor *t, const char *format, size_t bytes, hone_pack_fn *pack,
+                          const void *arg) {
+    for (size_t i = 0; i < m->pack_count; i++)
+        if (m->packs[i].source == t->data && strcmp(m->packs[i].format, format) == 0) return m->packs[i].data;
+    if (!hone_reserve(&m->packs, &m->pack_capacity, m->pack_count + 1, sizeof *m->packs)) return NULL;
+    void *data = hone_alloc(bytes ? bytes : 1);
+    if (!data) return NULL;
+    pack(t, arg, data);
+    m->packs[m->pack_count++] = (hone_pack){t->data, format, data, bytes};
+    return data;
+}
+
+const void *hone_model_pack(hone_model *m, const hone_tensor *t, const char *format, size_t bytes, hone_pack_fn *pack,
+                            const void *arg) {
+    pthread_mutex_lock(&m->lock);
+    const void *data = find_or_make(m, t, format, bytes, pack, arg);
+    pthread_mutex_unlock(&m->lock);
+    return data;
+}

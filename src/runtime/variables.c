@@ -1,0 +1,78 @@
+#include "runtime/variables.h"
+
+#include "graph/names.h"
+
+#include <string.h>
+
+typedef struct entry {
+    char *name;
+    hone_tensor *tensor;
+} entry;
+
+struct hone_variables {
+    atomic_int references;
+    hone_names *names; /* name → tensor */
+    entry *entries;
+    size_t count, capacity;
+};
+
+hone_variables *hone_variables_new(void) {
+    hone_variables *s = hone_calloc(1, sizeof *s);
+    hone_names *names = s ? hone_names_new() : NULL;
+    if (!names) {
+        hone_free(s);
+        return NULL;
+    }
+    atomic_init(&s->references, 1);
+    s->names = names;
+    return s;
+}
+
+hone_variables *hone_variables_retain(hone_variables *s) {
+    if (s) atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);
+    return s;
+}
+
+void hone_variables_free(hone_variables *s) {
+    if (!s || atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) != 1) return;
+    for (size_t i = 0; i < s->count; i++) {
+        hone_free(s->entries[i].name);
+        hone_tensor_free(s->entries[i].tensor);
+    }
+    hone_free(s->entries);
+    hone_names_free(s->names);
+    hone_free(s);
+}
+
+hone_tensor *hone_variables_get(const hone_variables *s, const char *name) { return hone_names_get(s->names, name); }
+
+static bool same_type(const hone_tensor *a, const hone_tensor *b) {
+    return a->dtype == b->dtype && a->rank == b->rank && memcmp(a->dims, b->dims, sizeof a->dims) == 0;
+}
+
+hone_status hone_variables_add(hone_variables *s, const char *name, const hone_tensor *content, hone_tensor **out,
+                               hone_error *err) {
+    hone_tensor *there = hone_variables_get(s, name), *copy = NULL;
+    if (there && !same_type(there, content))
+        return hone_fail_node(err, HONE_INVALID_ARGUMENT, name, NULL, "the variable is there already with another type");
+    if (out) *out = there;
+    if (there) return HONE_OK;
+    HONE_TRY(hone_tensor_copy_of(content->dtype, content->rank, content->dims, content->data, &copy, err));
+    char *key = hone_strdup(name);
+    if (!key || !hone_reserve(&s->entries, &s->capacity, s->count + 1, sizeof *s->entries) ||
+        !hone_names_put(s->names, key, copy)) {
+        hone_free(key);
+        hone_tensor_free(copy);
+        return hone_fail_memory(err);
+    }
+    s->entries[s->count++] = (entry){key, copy};
+    if (out) *out = copy;
+    return HONE_OK;
+}
+
+size_t hone_variables_count(const hone_variables *s) { return s->count; }
+
+const char *hone_variables_at(const hone_variables *s, size_t index, hone_tensor **tensor) {
+    if (tensor) *tensor = s->entries[index].tensor;
+    return s->entries[index].name;
+}
