@@ -14,12 +14,14 @@ typedef struct hone_blob {
     size_t size;
 } hone_blob;
 
-/* Reads a whole regular file of at most `limit` bytes (0: no limit). hone_blob_free() when done. */
+/* Reads a whole regular file of at most `limit` bytes (0: no limit); HONE_RESOURCE_EXHAUSTED if it has more.
+ * hone_blob_free() when done. */
 hone_status hone_file_read(const char *path, size_t limit, hone_blob *out, hone_error *err);
 void hone_blob_free(hone_blob *blob);
 
 /* A file that appears whole or not at all: written beside its place as ".NAME.tmp-PID-N", fsynced and renamed by
- * commit. Abort (or a failed write) removes the temporary. Never both: after commit or abort the writer is gone. */
+ * commit. Abort (or a failed write) removes the temporary. Never both: after commit or abort the writer is gone.
+ * A file that is replaced keeps its permissions; a symbolic link is followed; what is no regular file is refused. */
 typedef struct hone_writer hone_writer;
 hone_status hone_writer_open(const char *path, hone_writer **out, hone_error *err);
 hone_status hone_writer_write(hone_writer *w, const void *data, size_t size, hone_error *err); /* buffered */

@@ -24,7 +24,6 @@ enum { ALIGNMENT = 64 };
 #else
 #define MAP_FROM ((size_t)64 << 10)
 #endif
-#define HUGE_FROM ((size_t)4 << 20)
 
 /* Stands in front of every block and is as large as the alignment. */
 typedef union header {
@@ -68,16 +67,11 @@ static size_t mapping_size(size_t size) {
     return (size + sizeof(header) + page - 1) & ~(page - 1);
 }
 
-static void advise(void *mapping, size_t mapped) {
-    if (mapped >= HUGE_FROM) (void)madvise(mapping, mapped, MADV_HUGEPAGE); /* a wish: may be refused */
-}
-
 static void *map_block(size_t size) {
     size_t mapped = mapping_size(size);
     if (mapped == 0) return NULL;
     header *h = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (h == MAP_FAILED) return NULL;
-    advise(h, mapped);
     h->size = size;
     h->mapped = mapped;
     return h + 1;
@@ -117,7 +111,6 @@ static void *remap_block(header *h, size_t size) {
     if (mapped != h->mapped) {
         header *moved = mremap(h, h->mapped, mapped, MREMAP_MAYMOVE);
         if (moved == MAP_FAILED) return NULL;
-        advise(moved, mapped);
         h = moved;
     }
     h->size = size;
