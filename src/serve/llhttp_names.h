@@ -1,5 +1,5 @@
-/* llhttp is compiled into this room, so its symbols get our prefix: a program that links libhone may bring a copy of
- * its own. Include this before <llhttp.h>. */
+/* llhttp is compiled into this room, so its symbols get our prefix: a program that links libhone may bring a
+ * copy of its own. Include this before <llhttp.h>. */
 #ifndef HONE_SERVE_LLHTTP_NAMES_H
 #define HONE_SERVE_LLHTTP_NAMES_H
 
