@@ -12,7 +12,9 @@ static int by_size(const void *a, const void *b) {
     return x < y ? -1 : x > y; /* a fixed order */
 }
 
-static size_t padded(size_t size) { return (size + ALIGN - 1) / ALIGN * ALIGN; }
+static size_t padded(size_t size) {
+    return (size + ALIGN - 1) / ALIGN * ALIGN;
+}
 
 /* `placed` is sorted by offset: the lowest gap among those alive together with b. */
 static size_t lowest_gap(hone_buffer *const *placed, int count, const hone_buffer *b) {

@@ -11,7 +11,8 @@ typedef struct hone_buffer {
     size_t offset;   /* result; a multiple of 64 */
 } hone_buffer;
 
-/* Greedy by size (largest first, lowest gap that fits). Returns the bytes needed in all; false when out of memory. */
+/* Greedy by size (largest first, lowest gap that fits). Returns the bytes needed in all; false when out of
+ * memory. */
 bool hone_memory_plan(hone_buffer *buffers, int count, size_t *total);
 
 #endif

@@ -11,7 +11,8 @@ hone_status hone_model_compile(const hone_graph *g, const hone_model_options *op
 }
 
 /* copy → sort → infer → canonical rewrites → lowering rewrites */
-static hone_status lower(const hone_graph *g, const hone_model_options *options, hone_graph **out, hone_error *err) {
+static hone_status lower(const hone_graph *g, const hone_model_options *options, hone_graph **out,
+                         hone_error *err) {
     const char *disabled = options ? options->disable_rewrites : NULL;
     hone_graph *copy = NULL;
     HONE_TRY(hone_graph_copy(g, &copy, err));
@@ -21,8 +22,10 @@ static hone_status lower(const hone_graph *g, const hone_model_options *options,
     if (status == HONE_OK) status = hone_graph_rewrite(copy, HONE_REWRITE_CANONICAL, disabled, err);
     if (status == HONE_OK) status = hone_graph_rewrite(copy, HONE_REWRITE_LOWERING, disabled, err);
     if (status == HONE_OK) status = hone_graph_check(copy, err);
-    if (status != HONE_OK) hone_graph_free(copy);
-    else *out = copy;
+    if (status != HONE_OK)
+        hone_graph_free(copy);
+    else
+        *out = copy;
     return status;
 }
 
@@ -39,8 +42,8 @@ static hone_status bind_variables(hone_model *m, hone_error *err) {
     return HONE_OK;
 }
 
-hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_options *options, hone_variables *variables,
-                                      hone_model **out, hone_error *err) {
+hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_options *options,
+                                      hone_variables *variables, hone_model **out, hone_error *err) {
     hone_model *m = hone_calloc(1, sizeof *m);
     if (!m) return hone_fail_memory(err);
     atomic_init(&m->references, 1);
@@ -50,8 +53,10 @@ hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_opti
     if (status == HONE_OK) status = hone_graph_copy(g, &m->signature, err);
     if (status == HONE_OK) status = lower(g, options, &m->graph, err);
     if (status == HONE_OK) status = bind_variables(m, err);
-    if (status != HONE_OK) hone_model_free(m);
-    else *out = m;
+    if (status != HONE_OK)
+        hone_model_free(m);
+    else
+        *out = m;
     return status;
 }
 
@@ -72,7 +77,9 @@ void hone_model_free(hone_model *m) {
     hone_free(m);
 }
 
-const hone_graph *hone_model_signature(const hone_model *m) { return m->signature; }
+const hone_graph *hone_model_signature(const hone_model *m) {
+    return m->signature;
+}
 
 size_t hone_model_bytes(const hone_model *m) {
     size_t bytes = 0;
@@ -84,8 +91,8 @@ size_t hone_model_bytes(const hone_model *m) {
     return bytes;
 }
 
-static void *find_or_make(hone_model *m, const hone_tensor *t, const char *format, size_t bytes, hone_pack_fn *pack,
-                          const void *arg) {
+static void *find_or_make(hone_model *m, const hone_tensor *t, const char *format, size_t bytes,
+                          hone_pack_fn *pack, const void *arg) {
     for (size_t i = 0; i < m->pack_count; i++)
         if (m->packs[i].source == t->data && strcmp(m->packs[i].format, format) == 0) return m->packs[i].data;
     if (!hone_reserve(&m->packs, &m->pack_capacity, m->pack_count + 1, sizeof *m->packs)) return NULL;
@@ -96,8 +103,8 @@ static void *find_or_make(hone_model *m, const hone_tensor *t, const char *forma
     return data;
 }
 
-const void *hone_model_pack(hone_model *m, const hone_tensor *t, const char *format, size_t bytes, hone_pack_fn *pack,
-                            const void *arg) {
+const void *hone_model_pack(hone_model *m, const hone_tensor *t, const char *format, size_t bytes,
+                            hone_pack_fn *pack, const void *arg) {
     pthread_mutex_lock(&m->lock);
     const void *data = find_or_make(m, t, format, bytes, pack, arg);
     pthread_mutex_unlock(&m->lock);

@@ -27,12 +27,12 @@ struct hone_model {
     size_t pack_count, pack_capacity;
 };
 
-/* As hone_model_compile, over a store of variables that may have other users. Variables of the graph that the store
- * lacks are added with their first content. `variables` NULL: a store of its own. */
-hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_options *options, hone_variables *variables,
-                                      hone_model **out, hone_error *err);
+/* As hone_model_compile, over a store of variables that may have other users. Variables of the graph that the
+ * store lacks are added with their first content. `variables` NULL: a store of its own. */
+hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_options *options,
+                                      hone_variables *variables, hone_model **out, hone_error *err);
 /* The packed form; made under the lock if it is not there. NULL when out of memory. */
-const void *hone_model_pack(hone_model *m, const hone_tensor *t, const char *format, size_t bytes, hone_pack_fn *pack,
-                            const void *arg);
+const void *hone_model_pack(hone_model *m, const hone_tensor *t, const char *format, size_t bytes,
+                            hone_pack_fn *pack, const void *arg);
 
 #endif

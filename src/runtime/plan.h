@@ -20,10 +20,9 @@ typedef struct hone_location {
     void *fixed;   /* FIXED */
 } hone_location;
 
-/* After the run: copy `bytes` from address[source] to `target`. */
+/* After the run: copy `bytes` from address[source] to address[target]. */
 typedef struct hone_plan_copy {
-    int source;
-    void *target;
+    int source, target;
     size_t bytes;
 } hone_plan_copy;
 
@@ -35,8 +34,8 @@ typedef struct hone_plan_output {
 typedef struct hone_plan {
     atomic_int references;
     hone_arena *arena;
-    hone_type *inputs;       /* the concrete types it was made for */
-    hone_tensor **contents;  /* content of those inputs that inference asked for, else NULL */
+    hone_type *inputs;      /* the concrete types it was made for */
+    hone_tensor **contents; /* content of those inputs that inference asked for, else NULL */
     size_t input_count;
     hone_step *steps;
     int step_count;
@@ -52,9 +51,10 @@ typedef struct hone_plan {
 
 /* Is input i of the model one whose content plans depend on? */
 bool hone_plan_reads_content(const hone_model *m, size_t input);
-/* Makes a plan for the given inputs (types from the tensors, content where it matters). `threads`: of the pool that
- * will run it, for per-worker scratch. */
-hone_status hone_plan_make(hone_model *m, const hone_tensor *const *inputs, int threads, hone_plan **out, hone_error *err);
+/* Makes a plan for the given inputs (types from the tensors, content where it matters). `threads`: of the
+ * pool that will run it, for per-worker scratch. */
+hone_status hone_plan_make(hone_model *m, const hone_tensor *const *inputs, int threads, hone_plan **out,
+                           hone_error *err);
 hone_plan *hone_plan_retain(hone_plan *p);
 void hone_plan_free(hone_plan *p); /* gives a reference back */
 /* Was the plan made for inputs like these? */

@@ -44,17 +44,20 @@ void hone_variables_free(hone_variables *s) {
     hone_free(s);
 }
 
-hone_tensor *hone_variables_get(const hone_variables *s, const char *name) { return hone_names_get(s->names, name); }
+hone_tensor *hone_variables_get(const hone_variables *s, const char *name) {
+    return hone_names_get(s->names, name);
+}
 
 static bool same_type(const hone_tensor *a, const hone_tensor *b) {
     return a->dtype == b->dtype && a->rank == b->rank && memcmp(a->dims, b->dims, sizeof a->dims) == 0;
 }
 
-hone_status hone_variables_add(hone_variables *s, const char *name, const hone_tensor *content, hone_tensor **out,
-                               hone_error *err) {
+hone_status hone_variables_add(hone_variables *s, const char *name, const hone_tensor *content,
+                               hone_tensor **out, hone_error *err) {
     hone_tensor *there = hone_variables_get(s, name), *copy = NULL;
     if (there && !same_type(there, content))
-        return hone_fail_node(err, HONE_INVALID_ARGUMENT, name, NULL, "the variable is there already with another type");
+        return hone_fail_node(err, HONE_INVALID_ARGUMENT, name, NULL,
+                              "the variable is there already with another type");
     if (out) *out = there;
     if (there) return HONE_OK;
     HONE_TRY(hone_tensor_copy_of(content->dtype, content->rank, content->dims, content->data, &copy, err));
@@ -70,7 +73,9 @@ hone_status hone_variables_add(hone_variables *s, const char *name, const hone_t
     return HONE_OK;
 }
 
-size_t hone_variables_count(const hone_variables *s) { return s->count; }
+size_t hone_variables_count(const hone_variables *s) {
+    return s->count;
+}
 
 const char *hone_variables_at(const hone_variables *s, size_t index, hone_tensor **tensor) {
     if (tensor) *tensor = s->entries[index].tensor;
