@@ -104,10 +104,6 @@ hone_status hone_message_attrs(hone_graph *g, hone_node *n, hone_node_message *m
 
 /* --- Constant --- */
 
-bool hone_message_is_constant(const hone_node_message *m) {
-    return *hone_message_domain(m->domain) == 0 && strcmp(hone_message_text(m->op_type), "Constant") == 0;
-}
-
 /* Each form as the tensor it stands for. */
 static hone_status constant_list(hone_dtype dtype, int rank, size_t count, const void *data,
                                  hone_tensor **out, hone_error *err) {

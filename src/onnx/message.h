@@ -3,7 +3,7 @@
 #define HONE_ONNX_MESSAGE_H
 
 #include "base/error.h"
-#include "graph/op.h"
+#include "onnx/form.h"
 #include "onnx/onnx.pb-c.h"
 
 #include <limits.h>
@@ -30,8 +30,6 @@ hone_status hone_message_check(const ProtobufCMessageDescriptor *type, const voi
 hone_status hone_message_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
                                 void *out, hone_error *err);
 void hone_message_free(void *message); /* NULL is fine */
-/* Text that may be absent: then "". */
-const char *hone_message_text(const char *text);
 
 /* --- tensor.c --- */
 
@@ -60,20 +58,18 @@ void hone_external_close(hone_external *e);
  * where they are. Memory for that comes from `arena`. */
 hone_status hone_external_write(hone_graph_message *g, const char *path, hone_arena *arena, hone_error *err);
 
-/* --- form.c: which form of an operator an operator set has --- */
+/* --- names.c --- */
 
-/* The row of op->older in force at `opset`; NULL: the newest form, or one that is the same. */
-const hone_op_version *hone_op_form(const hone_op *op, int64_t opset);
-/* The attribute table of that form (NULL: the newest's). */
-const hone_attr_def *hone_op_form_attrs(const hone_op *op, const hone_op_version *form);
-/* The attribute of that name; NULL if there is none. */
-const hone_attr_def *hone_attr_def_find(const hone_attr_def *table, const char *name);
+/* Text that may be absent: then "". */
+const char *hone_message_text(const char *text);
 /* "ai.onnx" and "" are one domain, called "". */
 const char *hone_message_domain(const char *domain);
 /* The version of `domain` that the model imports; 0: none. */
 int64_t hone_message_opset(const hone_model_message *m, const char *domain);
 /* What a node is called in messages: its name, else its first output. */
 const char *hone_message_node_name(const hone_node_message *m);
+/* ONNX's operator Constant, of whatever opset. */
+bool hone_message_is_constant(const hone_node_message *m);
 
 /* --- survey.c --- */
 
@@ -90,7 +86,6 @@ hone_status hone_message_type(hone_graph *g, const hone_value_message *m, hone_t
 /* Checks a node's attributes against the table of its form and sets them. */
 hone_status hone_message_attrs(hone_graph *g, hone_node *n, hone_node_message *m, const hone_attr_def *table,
                                const char *dir, hone_error *err);
-bool hone_message_is_constant(const hone_node_message *m);
 /* The value of a Constant node. */
 hone_status hone_message_constant(const hone_node_message *m, const char *dir, hone_tensor **out,
                                   hone_error *err);

@@ -237,16 +237,20 @@ static hone_status check_inputs(const hone_node *n, bool lifted, hone_error *err
     return HONE_OK;
 }
 
+/* In topological order, so that a lift may ask for the types of what comes before. */
 static hone_status lift_nodes(reader *r, hone_error *err) {
-    for (size_t i = 0; i < r->m->n_node; i++) {
+    size_t count = 0;
+    for (hone_node *n = r->g->first; n; n = n->next) r->nodes[count++] = n;
+    for (size_t i = 0; i < count; i++) {
         hone_node *n = r->nodes[i];
-        if (!n) continue;
         int64_t opset = hone_message_opset(r->model, hone_op_domain(n->op));
         const hone_op_version *form = hone_op_form(n->op, opset);
         bool lifts = form && form->lift;
         HONE_TRY(check_inputs(n, !lifts, err));
         if (!lifts) continue;
+        r->g->insert_before = n;
         HONE_TRY(form->lift(r->g, n, err));
+        r->g->insert_before = NULL;
         HONE_TRY(hone_graph_check(r->g, err));
     }
     for (const hone_node *n = r->g->first; n; n = n->next) HONE_TRY(check_inputs(n, true, err));

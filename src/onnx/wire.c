@@ -156,7 +156,3 @@ void hone_message_free(void *message) {
     ProtobufCAllocator allocator = {allocate, give_back, NULL};
     if (message) protobuf_c_message_free_unpacked(message, &allocator);
 }
-
-const char *hone_message_text(const char *text) {
-    return text ? text : "";
-}

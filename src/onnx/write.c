@@ -100,7 +100,7 @@ static hone_status complete_types(writer *w, hone_error *err) {
         if (w->types[i].dtype == HONE_UNDEFINED) known = false;
     }
     if (known) return HONE_OK;
-    hone_status status = hone_graph_infer_types(g, w->types, err);
+    hone_status status = hone_graph_infer_types(g, w->types, NULL, err);
     if (status != HONE_OK) return status;
     for (size_t i = 0; i < g->value_count; i++)
         if (g->values[i] && g->values[i]->type.dtype != HONE_UNDEFINED) w->types[i] = g->values[i]->type;
@@ -289,9 +289,8 @@ static bool can_say(const writer *w, const hone_node *n, int64_t opset) {
     if (opset >= op->since) return true;
     const hone_op_version *form = hone_op_form(op, opset);
     if (opset < op->oldest || (form && form->lift)) return false;
-    uint32_t lacks = LATE_TYPES | (form ? form->lacks : 0);
-    if ((types_of(w, n->inputs, n->input_count) | types_of(w, n->outputs, n->output_count)) & lacks)
-        return false;
+    uint32_t types = types_of(w, n->inputs, n->input_count) | types_of(w, n->outputs, n->output_count);
+    if (types & (LATE_TYPES | op->late_types)) return false;
     const hone_attr_def *table = hone_op_form_attrs(op, form);
     for (int i = 0; i < n->attr_count; i++)
         if (!hone_attr_def_find(table, n->attrs[i].name) &&

@@ -1,0 +1,834 @@
+/* Reading: what a right file gives, and how each kind of wrong file is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "graph/op.h"
+#include "onnx/model.h"
+#include "onnx/onnx.h"
+
+#include <hone/log.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bytes graph, attrs, model, tensor;
+static hone_error err;
+
+static hone_graph *load(void) {
+    hone_graph *g = NULL;
+    hone_status status = hone_graph_load_memory(model.data, model.size, "m.onnx", &g, &err);
+    if (status != HONE_OK) {
+        char text[1024];
+        fail_msg("%s", hone_error_format(&err, text, sizeof text));
+    }
+    return g;
+}
+
+static void refuses(hone_status status, const char *message) {
+    hone_graph *g = NULL;
+    err = (hone_error){0};
+    hone_status got = hone_graph_load_memory(model.data, model.size, "m.onnx", &g, &err);
+    if (got != status || !strstr(err.message, message)) {
+        char text[1024];
+        fail_msg("wanted %s \"%s\", got %s: %s", hone_status_name(status), message, hone_status_name(got),
+                 hone_error_format(&err, text, sizeof text));
+    }
+    assert_int_equal(err.code, status);
+    assert_string_equal(err.file, "m.onnx");
+    assert_null(g);
+}
+
+/* x → op → y */
+static void one_node(const char *op, const char *inputs, const bytes *a, int64_t opset) {
+    graph.size = 0;
+    put_node(&graph, op, "n", inputs, "y", a);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "batch,3");
+    put_value(&graph, PART_OUTPUT, "y", HONE_FLOAT32, NULL);
+    model_of(&model, &graph, opset);
+}
+
+static int setup(void **state) {
+    (void)state;
+    graph.size = attrs.size = model.size = tensor.size = 0;
+    err = (hone_error){0};
+    return 0;
+}
+
+/* --- right files --- */
+
+static void test_whole_model(void **state) {
+    (void)state;
+    float w[6] = {1, 2, 3, 4, 5, 6};
+    attr_int(&attrs, "transB", 1);
+    attr_float(&attrs, "alpha", 0.5f);
+    put_text(&graph, 2, "net");
+    put_text(&graph, 10, "what it does");
+    put_node(&graph, "Relu", "act", "h", "y", NULL); /* before what it reads: order is Hone's to find */
+    put_node(&graph, "Gemm", "fc", "x,w", "h", &attrs);
+    put_initializer(&graph, "w", HONE_FLOAT32, 2, (int64_t[]){2, 3}, w, sizeof w);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "batch,3");
+    put_value(&graph, PART_INPUT, "w", HONE_FLOAT32, "2,3"); /* as before IR 4 */
+    put_value(&graph, PART_OUTPUT, "y", HONE_FLOAT32, "batch,2");
+    model_of(&model, &graph, 17);
+    put_entry(&model, 14, "hone.classes", "a\nb");
+    put_int(&model, 5, 7);     /* model_version */
+    put_text(&model, 99, "?"); /* a field of the future */
+    hone_graph *g = load();
+    assert_string_equal(hone_graph_name(g), "net");
+    assert_string_equal(g->doc, "what it does");
+    assert_string_equal(hone_graph_metadata(g, "hone.classes"), "a\nb");
+    assert_int_equal(g->opset, 17);
+    assert_int_equal(hone_graph_input_count(g), 1);
+    hone_value_info info;
+    assert_true(hone_graph_input(g, 0, &info));
+    assert_string_equal(info.name, "x");
+    assert_int_equal(info.rank, 2);
+    assert_string_equal(hone_graph_dim_name(g, info.dims[0]), "batch");
+    assert_int_equal(info.dims[1], 3);
+    assert_int_equal(g->node_count, 2);
+    assert_string_equal(g->first->name, "fc");
+    assert_string_equal(g->first->op->name, "Gemm");
+    assert_int_equal(hone_node_int(g->first, "transB"), 1);
+    assert_int_equal(hone_node_int(g->first, "transA"), 0);
+    assert_true(hone_node_float(g->first, "alpha") == 0.5f);
+    assert_ptr_equal(g->last->inputs[0], g->first->outputs[0]);
+    const hone_tensor *t = hone_graph_initializer(g, "w");
+    assert_non_null(t);
+    assert_memory_equal(hone_tensor_data(t), w, sizeof w);
+    const hone_value *h = hone_graph_find(g, "h");
+    assert_int_equal(h->type.dtype, HONE_FLOAT32);
+    assert_int_equal(h->type.dims[1], 2);
+    hone_graph_free(g);
+}
+
+static void test_dims(void **state) {
+    (void)state;
+    graph.size = 0;
+    put_node(&graph, "Relu", "n", "x", "y", NULL);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "?,-1,n,0,5");
+    put_value(&graph, PART_INPUT, "free", HONE_INT64, NULL);
+    put_value(&graph, PART_INPUT, "scalar", HONE_BOOL, "");
+    put_value(&graph, PART_OUTPUT, "y", HONE_FLOAT32, NULL);
+    model_of(&model, &graph, 13);
+    hone_graph *g = load();
+    const int64_t *dims = g->inputs[0]->type.dims;
+    assert_int_equal(dims[0], HONE_DIM_ANY);
+    assert_int_equal(dims[1], HONE_DIM_ANY);
+    assert_string_equal(hone_graph_dim_name(g, dims[2]), "n");
+    assert_int_equal(dims[3], 0);
+    assert_int_equal(dims[4], 5);
+    assert_int_equal(g->inputs[1]->type.rank, HONE_RANK_ANY);
+    assert_int_equal(g->inputs[2]->type.rank, 0);
+    assert_int_equal(g->inputs[2]->type.dtype, HONE_BOOL);
+    hone_graph_free(g);
+}
+
+static void test_domain_names(void **state) {
+    (void)state;
+    put_node_of(&graph, "ai.onnx", "Relu", "n", "x", "y", NULL);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "2");
+    put_value(&graph, PART_OUTPUT, "y", HONE_FLOAT32, "2");
+    model_of(&model, &graph, 0);
+    put_opset(&model, "ai.onnx", 14);
+    hone_graph *g = load();
+    assert_int_equal(g->opset, 14);
+    hone_graph_free(g);
+}
+
+static void constant(const char *name, const char *attr, int type, int field, const void *data, size_t size) {
+    static bytes a;
+    attr_begin(&a, attr, type);
+    if (data && (type == 1 || type == 6)) {
+        for (size_t i = 0; i < size / 4; i++) put_float(&a, field, ((const float *)data)[i]);
+    } else if (data && (type == 2 || type == 7)) {
+        for (size_t i = 0; i < size / 8; i++) put_int(&a, field, ((const int64_t *)data)[i]);
+    } else
+        put_list(&a, field, data);
+    attrs.size = 0;
+    put_message(&attrs, 5, &a);
+    put_node(&graph, "Constant", "", "", name, &attrs);
+}
+
+static const hone_tensor *constant_of(const hone_graph *g, const char *name, hone_dtype dtype, int rank,
+                                      int64_t count) {
+    const hone_tensor *t = hone_graph_initializer(g, name);
+    assert_non_null(t);
+    assert_int_equal(t->dtype, dtype);
+    assert_int_equal(t->rank, rank);
+    assert_int_equal(t->count, count);
+    return t;
+}
+
+static void test_constants(void **state) {
+    (void)state;
+    float floats[2] = {1.5f, -2};
+    int64_t ints[3] = {1, -2, 3};
+    tensor_begin(&tensor, "", HONE_INT8, 1, (int64_t[]){2});
+    put_block(&tensor, 9, "\x01\xff", 2);
+    attr_tensor(&attrs, "value", &tensor);
+    put_node(&graph, "Constant", "", "", "t", &attrs);
+    constant("f", "value_float", 1, 2, floats, 4);
+    constant("fs", "value_floats", 6, 7, floats, 8);
+    constant("i", "value_int", 2, 3, ints, 8);
+    constant("is", "value_ints", 7, 8, ints, 24);
+    constant("s", "value_string", 3, 4, "word", 0);
+    constant("ss", "value_strings", 8, 9, "one,two", 0);
+    put_node(&graph, "Relu", "n", "fs", "y", NULL);
+    put_value(&graph, PART_OUTPUT, "y", HONE_FLOAT32, "2");
+    model_of(&model, &graph, 13);
+    hone_graph *g = load();
+    assert_int_equal(g->node_count, 1);
+    assert_int_equal(((const int8_t *)constant_of(g, "t", HONE_INT8, 1, 2)->data)[1], -1);
+    assert_true(*(const float *)constant_of(g, "f", HONE_FLOAT32, 0, 1)->data == 1.5f);
+    assert_memory_equal(constant_of(g, "fs", HONE_FLOAT32, 1, 2)->data, floats, 8);
+    assert_int_equal(*(const int64_t *)constant_of(g, "i", HONE_INT64, 0, 1)->data, 1);
+    assert_memory_equal(constant_of(g, "is", HONE_INT64, 1, 3)->data, ints, 24);
+    assert_string_equal(*(char **)constant_of(g, "s", HONE_STRING, 0, 1)->data, "word");
+    assert_string_equal(((char **)constant_of(g, "ss", HONE_STRING, 1, 2)->data)[1], "two");
+    hone_graph_free(g);
+}
+
+/* --- tensors --- */
+
+static hone_tensor *read_tensor(void) {
+    hone_tensor *t = NULL;
+    if (hone_onnx_tensor(tensor.data, tensor.size, "t.pb", &t, &err) != HONE_OK) fail_msg("%s", err.message);
+    return t;
+}
+
+static void refuses_tensor(hone_status status, const char *message) {
+    hone_tensor *t = NULL;
+    err = (hone_error){0};
+    hone_status got = hone_onnx_tensor(tensor.data, tensor.size, "t.pb", &t, &err);
+    if (got != status || !strstr(err.message, message))
+        fail_msg("got %s: %s", hone_status_name(got), err.message);
+    assert_string_equal(err.file, "t.pb");
+}
+
+/* One packed list of varints in `field`. */
+static void typed(int dtype, int field, int count, const int64_t *x) {
+    static bytes list;
+    list.size = 0;
+    tensor_begin(&tensor, "t", dtype, 1, (int64_t[]){count});
+    for (int i = 0; i < count; i++) put_number(&list, (uint64_t)x[i]);
+    put_message(&tensor, field, &list);
+}
+
+static void test_typed_data(void **state) {
+    (void)state;
+    enum { INT32_DATA = 5, INT64_DATA = 7, UINT64_DATA = 11 };
+    static const struct {
+        int dtype, field;
+        int64_t x[2];
+        const char *raw;
+    } cases[] = {
+        {HONE_INT32, INT32_DATA, {-2, 3}, "\xfe\xff\xff\xff\x03\0\0\0"},
+        {HONE_INT8, INT32_DATA, {-128, 127}, "\x80\x7f"},
+        {HONE_UINT8, INT32_DATA, {0, 255}, "\0\xff"},
+        {HONE_INT16, INT32_DATA, {-32768, 1}, "\0\x80\x01\0"},
+        {HONE_UINT16, INT32_DATA, {65535, 1}, "\xff\xff\x01\0"},
+        {HONE_FLOAT16, INT32_DATA, {0x3c00, 0xc000}, "\0\x3c\0\xc0"},
+        {HONE_BFLOAT16, INT32_DATA, {0x3f80, 0xc000}, "\x80\x3f\0\xc0"},
+        {HONE_BOOL, INT32_DATA, {0, 7}, "\0\x01"},
+        {HONE_INT64, INT64_DATA, {-1, 1}, "\xff\xff\xff\xff\xff\xff\xff\xff\x01\0\0\0\0\0\0\0"},
+        {HONE_UINT64, UINT64_DATA, {-1, 1}, "\xff\xff\xff\xff\xff\xff\xff\xff\x01\0\0\0\0\0\0\0"},
+        {HONE_UINT32, UINT64_DATA, {0xffffffff, 1}, "\xff\xff\xff\xff\x01\0\0\0"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        typed(cases[i].dtype, cases[i].field, 2, cases[i].x);
+        hone_tensor *t = read_tensor();
+        assert_int_equal(t->dtype, cases[i].dtype);
+        assert_int_equal(t->bytes, 2 * hone_dtype_size((hone_dtype)cases[i].dtype));
+        assert_memory_equal(t->data, cases[i].raw, t->bytes);
+        hone_tensor_free(t);
+    }
+    tensor_begin(&tensor, "t", HONE_FLOAT64, 1, (int64_t[]){1}); /* unpacked is right, too */
+    put_number(&tensor, 10 << 3 | 1);
+    put_raw(&tensor, &(double){0.25}, 8);
+    hone_tensor *t = read_tensor();
+    assert_true(*(double *)t->data == 0.25);
+    hone_tensor_free(t);
+    tensor_begin(&tensor, "t", HONE_FLOAT32, 0, NULL);
+    put_float(&tensor, 4, 2.5f);
+    t = read_tensor();
+    assert_int_equal(t->rank, 0);
+    assert_true(*(float *)t->data == 2.5f);
+    hone_tensor_free(t);
+    tensor_begin(&tensor, "t", HONE_STRING, 1, (int64_t[]){3});
+    put_list(&tensor, 6, "a,,ccc");
+    t = read_tensor();
+    assert_string_equal(((char **)t->data)[1], "");
+    assert_string_equal(((char **)t->data)[2], "ccc");
+    hone_tensor_free(t);
+    tensor_begin(&tensor, "t", HONE_BOOL, 1, (int64_t[]){2});
+    put_block(&tensor, 9, "\x02\0", 2);
+    t = read_tensor();
+    assert_memory_equal(t->data, "\x01\0", 2);
+    hone_tensor_free(t);
+    tensor_begin(&tensor, "t", HONE_FLOAT32, 2, (int64_t[]){3, 0});
+    t = read_tensor();
+    assert_int_equal(t->count, 0);
+    hone_tensor_free(t);
+}
+
+static void test_wrong_tensors(void **state) {
+    (void)state;
+    typed(HONE_INT8, 5, 1, (int64_t[]){128});
+    refuses_tensor(HONE_CORRUPT, "does not fit");
+    typed(HONE_FLOAT16, 5, 1, (int64_t[]){-1});
+    refuses_tensor(HONE_CORRUPT, "does not fit");
+    typed(HONE_UINT32, 11, 1, (int64_t[]){1LL << 32});
+    refuses_tensor(HONE_CORRUPT, "does not fit");
+    typed(HONE_INT64, 5, 1, (int64_t[]){1});
+    refuses_tensor(HONE_CORRUPT, "not for int64");
+    typed(HONE_INT32, 5, 2, (int64_t[]){1, 2});
+    put_int(&tensor, 1, 2);
+    refuses_tensor(HONE_CORRUPT, "needs 4 elements and has 2");
+    typed(HONE_INT32, 5, 1, (int64_t[]){1});
+    put_block(&tensor, 9, "abcd", 4);
+    refuses_tensor(HONE_CORRUPT, "twice");
+    tensor_begin(&tensor, "t", HONE_INT16, 1, (int64_t[]){2});
+    put_block(&tensor, 9, "abc", 3);
+    refuses_tensor(HONE_CORRUPT, "needs 4 bytes and has 3");
+    assert_string_equal(err.node, "t");
+    tensor_begin(&tensor, "t", HONE_FLOAT32, 2, (int64_t[]){1LL << 40, 1LL << 40});
+    refuses_tensor(HONE_CORRUPT, "impossible");
+    tensor_begin(&tensor, "t", HONE_FLOAT32, 1, (int64_t[]){1LL << 50}); /* possible, but not there */
+    refuses_tensor(HONE_CORRUPT, "elements and has 0");
+    tensor_begin(&tensor, "t", HONE_FLOAT32, 1, (int64_t[]){-1});
+    refuses_tensor(HONE_CORRUPT, "negative");
+    tensor_begin(&tensor, "t", 22, 1, (int64_t[]){1});
+    refuses_tensor(HONE_UNSUPPORTED, "int4");
+    tensor_begin(&tensor, "t", HONE_UNDEFINED, 0, NULL);
+    refuses_tensor(HONE_CORRUPT, "no element type");
+    tensor_begin(&tensor, "t", HONE_FLOAT32, 9, (int64_t[9]){1, 1, 1, 1, 1, 1, 1, 1, 1});
+    refuses_tensor(HONE_UNSUPPORTED, "9 dimensions");
+    tensor_begin(&tensor, "t", HONE_STRING, 1, (int64_t[]){1});
+    put_block(&tensor, 6, "a\0b", 3);
+    refuses_tensor(HONE_UNSUPPORTED, "zero byte");
+    tensor_begin(&tensor, "t", HONE_STRING, 1, (int64_t[]){1});
+    put_block(&tensor, 9, "abcdefgh", 8);
+    refuses_tensor(HONE_CORRUPT, "strings can't be raw");
+}
+
+/* --- broken bytes --- */
+
+static void test_every_cut(void **state) {
+    (void)state;
+    float w[6] = {0};
+    put_node(&graph, "Gemm", "fc", "x,w", "y", NULL);
+    put_initializer(&graph, "w", HONE_FLOAT32, 2, (int64_t[]){3, 2}, w, sizeof w);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "batch,3");
+    put_value(&graph, PART_OUTPUT, "y", HONE_FLOAT32, "batch,2");
+    model_of(&model, &graph, 17);
+    size_t whole = model.size;
+    for (model.size = 0; model.size < whole; model.size++) {
+        /* in memory of its own, so that a read past the end shows */
+        uint8_t *copy = malloc(model.size + 1);
+        memcpy(copy, model.data, model.size);
+        hone_graph *g = NULL;
+        err = (hone_error){0};
+        assert_int_equal(hone_graph_load_memory(copy, model.size, "cut.onnx", &g, &err), HONE_CORRUPT);
+        assert_string_equal(err.file, "cut.onnx");
+        free(copy);
+    }
+    hone_graph_free(load());
+}
+
+static void test_every_byte_changed(void **state) {
+    (void)state;
+    float w[6] = {0};
+    attr_int(&attrs, "transB", 0);
+    put_node(&graph, "Gemm", "fc", "x,w", "h", &attrs);
+    put_node(&graph, "Relu", "act", "h", "y", NULL);
+    put_initializer(&graph, "w", HONE_FLOAT32, 2, (int64_t[]){3, 2}, w, sizeof w);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "batch,3");
+    put_value(&graph, PART_OUTPUT, "y", HONE_FLOAT32, "batch,2");
+    model_of(&model, &graph, 17);
+    size_t refused = 0;
+    for (size_t i = 0; i < model.size; i++) {
+        uint8_t old = model.data[i];
+        for (int x = 0; x < 256; x += 5) {
+            hone_graph *g = NULL;
+            model.data[i] = (uint8_t)x;
+            refused += hone_graph_load_memory(model.data, model.size, "m.onnx", &g, NULL) != HONE_OK;
+            hone_graph_free(g);
+        }
+        model.data[i] = old;
+    }
+    assert_true(refused > model.size * 20);
+    hone_graph_free(load());
+}
+
+static void test_nesting(void **state) {
+    (void)state;
+    /* a sequence of sequences of … : 20,000 deep would be the end of the stack */
+    static bytes inner, outer;
+    inner.size = 0;
+    put_int(&inner, 1, 1);
+    for (int i = 0; i < 20000 && inner.size < 60000; i++) {
+        outer.size = 0;
+        put_message(&outer, i % 2 ? 4 : 1, &inner);
+        inner = outer;
+        if (i > 200) i += 5000; /* long enough to be too deep */
+    }
+    put_text(&outer, 77, "");
+    static bytes value;
+    value.size = 0;
+    put_message(&value, 2, &inner);
+    put_message(&graph, PART_INPUT, &value);
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "nested too deeply");
+}
+
+static void test_not_a_model(void **state) {
+    (void)state;
+    model.size = 0;
+    refuses(HONE_CORRUPT, "not an ONNX model");
+    put_raw(&model, "PK\x03\x04 a zip file", 15);
+    refuses(HONE_CORRUPT, "is not a ModelProto");
+    model.size = 0;
+    put_int(&model, 1, 8);
+    refuses(HONE_CORRUPT, "not an ONNX model");
+    model_of(&model, &graph, 13);
+    put_message(&model, 7, &graph);
+    refuses(HONE_CORRUPT, "twice");
+    put_block(&graph, 2, "\xff\xfe", 2);
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "not UTF-8");
+    graph.size = 0;
+    put_int(&graph, 2, 5);
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "wrong wire type");
+    hone_graph *g = NULL;
+    assert_int_equal(hone_graph_load("/nonexistent/m.onnx", &g, &err), HONE_NOT_FOUND);
+    assert_string_equal(err.file, "/nonexistent/m.onnx");
+}
+
+/* --- wrong graphs --- */
+
+static void test_names(void **state) {
+    (void)state;
+    one_node("Relu", "z", NULL, 13);
+    refuses(HONE_CORRUPT, "reads z, which nothing gives");
+    assert_string_equal(err.node, "n");
+    assert_string_equal(err.op, "Relu");
+    one_node("Relu", "x", NULL, 13);
+    put_node(&graph, "Relu", "m", "x", "y", NULL);
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "gives y, which node n gives already");
+    assert_string_equal(err.node, "m");
+    graph.size = 0;
+    put_node(&graph, "Relu", "m", "x", "x", NULL);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "2");
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "input or initializer gives already");
+    one_node("Relu", "x", NULL, 13);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "2");
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "an input twice");
+    one_node("Relu", "x", NULL, 13);
+    put_value(&graph, PART_OUTPUT, "y", HONE_FLOAT32, NULL);
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "an output twice");
+    one_node("Relu", "x", NULL, 13);
+    put_value(&graph, PART_OUTPUT, "q", HONE_FLOAT32, NULL);
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "nothing gives it");
+    assert_string_equal(err.node, "q");
+    one_node("Relu", "x", NULL, 13);
+    put_initializer(&graph, "i", HONE_INT8, 0, NULL, "a", 1);
+    put_initializer(&graph, "i", HONE_INT8, 0, NULL, "a", 1);
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "an initializer twice");
+    one_node("Relu", "x", NULL, 13);
+    put_initializer(&graph, "", HONE_INT8, 0, NULL, "a", 1);
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "no name");
+    one_node("Relu", "x", NULL, 13);
+    put_initializer(&graph, "x", HONE_FLOAT32, 0, NULL, "abcd", 4);
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "is declared");
+}
+
+/* A name that Hone would make up may be in the file as well. */
+static void test_fresh_names(void **state) {
+    (void)state;
+    put_node(&graph, "Relu", "a", "x", "b", NULL);
+    put_node(&graph, "Relu", "b", "b", "a", NULL);
+    put_node(&graph, "Relu", "", "a", "Relu_1", NULL);
+    put_node(&graph, "Relu", "c", "Relu_1", "c_1", NULL);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "2");
+    put_value(&graph, PART_OUTPUT, "c_1", HONE_FLOAT32, "2");
+    model_of(&model, &graph, 14);
+    hone_graph *g = load();
+    const char *names[] = {"x", "b", "a", "Relu_1", "c_1"};
+    const hone_value *v = g->outputs[0];
+    for (int i = 4; i >= 0; i--) {
+        assert_string_equal(v->name, names[i]);
+        if (v->producer) v = v->producer->inputs[0];
+    }
+    hone_graph_free(g);
+}
+
+static void test_cycle(void **state) {
+    (void)state;
+    put_node(&graph, "Add", "one", "x,b", "a", NULL);
+    put_node(&graph, "Relu", "two", "a", "b", NULL);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "2");
+    put_value(&graph, PART_OUTPUT, "b", HONE_FLOAT32, "2");
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "");
+    assert_true(strcmp(err.node, "one") == 0 || strcmp(err.node, "two") == 0);
+}
+
+static void test_arity(void **state) {
+    (void)state;
+    one_node("Relu", "x,x", NULL, 13);
+    refuses(HONE_CORRUPT, "more than the operator takes");
+    one_node("Relu", "", NULL, 13);
+    refuses(HONE_CORRUPT, "input X is missing");
+    assert_string_equal(err.node, "n");
+    one_node("Add", "x", NULL, 13);
+    refuses(HONE_CORRUPT, "is missing");
+    graph.size = 0;
+    put_node(&graph, "Relu", "n", "x", "y,z", NULL);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "2");
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "more than the operator gives");
+    graph.size = 0;
+    put_node(&graph, "Relu", "n", "x", "", NULL);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "2");
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "no outputs");
+}
+
+static void test_attributes(void **state) {
+    (void)state;
+    static const struct {
+        bool is_float;
+        const char *name;
+    } wrong[] = {{true, "transB"}, {false, "alpha"}};
+    for (int i = 0; i < 2; i++) {
+        attrs.size = 0;
+        if (wrong[i].is_float)
+            attr_float(&attrs, wrong[i].name, 1);
+        else
+            attr_int(&attrs, wrong[i].name, 1);
+        one_node("Gemm", "x,x", &attrs, 13);
+        refuses(HONE_CORRUPT, wrong[i].name);
+        assert_string_equal(err.node, "n");
+        assert_string_equal(err.op, "Gemm");
+    }
+    attrs.size = 0;
+    attr_int(&attrs, "transB", 1);
+    attr_int(&attrs, "transB", 1);
+    one_node("Gemm", "x,x", &attrs, 13);
+    refuses(HONE_CORRUPT, "twice");
+    attrs.size = 0;
+    attr_int(&attrs, "sideways", 1);
+    one_node("Gemm", "x,x", &attrs, 13);
+    refuses(HONE_UNSUPPORTED, "attribute sideways of Gemm (node n)");
+    static bytes a;
+    a.size = attrs.size = 0;
+    put_text(&a, 1, "approximate"); /* the oldest files state no type */
+    put_text(&a, 4, "tanh");
+    put_message(&attrs, 5, &a);
+    one_node("Gelu", "x", &attrs, 20);
+    hone_graph *g = load();
+    assert_string_equal(hone_node_string(g->first, "approximate"), "tanh");
+    hone_graph_free(g);
+}
+
+static void test_types(void **state) {
+    (void)state;
+    graph.size = 0;
+    put_node(&graph, "Relu", "n", "x", "y", NULL);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "2,3");
+    put_value(&graph, PART_OUTPUT, "y", HONE_FLOAT32, "2,4");
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "declared");
+    assert_string_equal(err.node, "y");
+    graph.size = 0;
+    put_node(&graph, "Add", "n", "x,z", "y", NULL);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "2,3");
+    put_value(&graph, PART_INPUT, "z", HONE_FLOAT32, "2,4");
+    put_value(&graph, PART_OUTPUT, "y", HONE_FLOAT32, NULL);
+    model_of(&model, &graph, 14);
+    refuses(HONE_CORRUPT, "broadcast");
+    assert_string_equal(err.node, "n");
+    graph.size = 0;
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "-2");
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "a dimension is -2");
+    graph.size = 0;
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "4294967296,4294967296");
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "impossible");
+    graph.size = 0;
+    put_value(&graph, PART_INPUT, "x", HONE_UNDEFINED, "2");
+    model_of(&model, &graph, 13);
+    refuses(HONE_CORRUPT, "no type");
+}
+
+/* --- what Hone lacks --- */
+
+static int logged;
+static void count_lines(void *user, hone_log_level level, const char *message) {
+    (void)user;
+    if (level == HONE_LOG_ERROR && strncmp(message, "not supported: ", 15) == 0) logged++;
+}
+
+static void test_missing_operators(void **state) {
+    (void)state;
+    one_node("Relu", "x", NULL, 13);
+    put_node(&graph, "Frobnicate", "f1", "x", "a", NULL);
+    put_node(&graph, "Gelu", "g1", "x", "b", NULL); /* since 20 */
+    put_node_of(&graph, "com.example", "Twist", "", "x", "t", NULL);
+    put_node_of(&graph, "hone", "SGD", "s1", "x", "u", NULL);
+    model_of(&model, &graph, 13);
+    put_opset(&model, "com.example", 3);
+    put_opset(&model, "hone", 1);
+    refuses(HONE_UNSUPPORTED, "operator Frobnicate of ai.onnx 13 (node f1); "
+                              "operator Gelu of ai.onnx 13, only from 20 on (node g1); "
+                              "operator Twist of com.example 3 (node t); "
+                              "operator SGD of hone, a domain that no file may use (node s1)");
+    for (int i = 0; i < 96; i++) put_node(&graph, "Frobnicate", "again", "x", "", NULL);
+    model_of(&model, &graph, 13);
+    put_opset(&model, "com.example", 3);
+    put_opset(&model, "hone", 1);
+    logged = 0;
+    hone_log_set(count_lines, NULL, HONE_LOG_ERROR);
+    refuses(HONE_UNSUPPORTED, "Twist");
+    hone_log_set(NULL, NULL, HONE_LOG_ERROR);
+    assert_int_equal(logged, 100);
+    int more = 0;
+    const char *tail = strstr(err.message, " … and ");
+    assert_non_null(tail);
+    assert_int_equal(sscanf(tail, " … and %d more", &more), 1);
+    int shown = 1;
+    for (const char *p = err.message; (p = strstr(p, "; ")); p++) shown++;
+    assert_int_equal(shown + more, 100);
+}
+
+static void test_opsets(void **state) {
+    (void)state;
+    one_node("Relu", "x", NULL, 0);
+    refuses(HONE_CORRUPT, "imports no operator set of ai.onnx");
+    one_node("Relu", "x", NULL, 5);
+    refuses(HONE_UNSUPPORTED, "operator Relu of ai.onnx 5, only from 6 on");
+    one_node("Relu", "x", NULL, HONE_ONNX_NEWEST_OPSET + 1);
+    refuses(HONE_UNSUPPORTED, "knows those up to");
+    one_node("Relu", "x", NULL, HONE_ONNX_NEWEST_OPSET);
+    hone_graph_free(load());
+}
+
+static void test_other_kinds(void **state) {
+    (void)state;
+    static bytes value, type, of, part;
+    one_node("Relu", "x", NULL, 13);
+    value.size = type.size = of.size = 0;
+    put_message(&type, 4, &of); /* a sequence */
+    put_text(&value, 1, "seq");
+    put_message(&value, 2, &type);
+    put_message(&graph, PART_INPUT, &value);
+    put_value(&graph, PART_INPUT, "c", 14, "2");
+    put_value(&graph, PART_INPUT, "r", 1, "1,1,1,1,1,1,1,1,1");
+    part.size = 0;
+    put_message(&graph, 15, &part); /* a sparse initializer */
+    tensor_begin(&tensor, "q", 22, 1, (int64_t[]){2});
+    put_message(&graph, 5, &tensor);
+    model_of(&model, &graph, 13);
+    part.size = 0;
+    put_text(&part, 1, "Fn");
+    put_message(&model, 25, &part);
+    refuses(HONE_UNSUPPORTED,
+            "functions inside a model (Fn); dtype 22, int4 (initializer q); sparse tensors "
+            "(initializer ); sequences (input seq); dtype 14, complex64 (input c); 9 dimensions "
+            "where 8 are possible (input r)");
+}
+
+static void test_subgraphs(void **state) {
+    (void)state;
+    static bytes body, a;
+    body.size = a.size = 0;
+    put_node(&body, "Whirl", "deep", "x", "z", NULL);
+    put_text(&a, 1, "then_branch");
+    put_message(&a, 6, &body);
+    put_int(&a, 20, 5);
+    put_message(&attrs, 5, &a);
+    one_node("Perhaps", "x", &attrs, 13);
+    refuses(HONE_UNSUPPORTED,
+            "operator Perhaps of ai.onnx 13 (node n); operator Whirl of ai.onnx 13 (node deep)");
+    one_node("Relu", "x", &attrs, 13);
+    refuses(HONE_UNSUPPORTED, "the subgraph then_branch of Relu (node n)");
+}
+
+/* --- external data --- */
+
+static char dir[64];
+
+static void write_file(const char *name, const void *data, size_t size) {
+    char path[256];
+    assert_true(hone_path_join(path, sizeof path, dir, name));
+    assert_int_equal(hone_file_replace(path, data, size, &err), HONE_OK);
+}
+
+static void external_model(const char *location, const char *offset, const char *length) {
+    graph.size = 0;
+    tensor_begin(&tensor, "w", HONE_FLOAT32, 1, (int64_t[]){2});
+    put_entry(&tensor, 13, "location", location);
+    if (offset) put_entry(&tensor, 13, "offset", offset);
+    if (length) put_entry(&tensor, 13, "length", length);
+    put_int(&tensor, 14, 1);
+    put_message(&graph, 5, &tensor);
+    put_node(&graph, "Add", "n", "x,w", "y", NULL);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "2");
+    put_value(&graph, PART_OUTPUT, "y", HONE_FLOAT32, "2");
+    model_of(&model, &graph, 14);
+    write_file("m.onnx", model.data, model.size);
+}
+
+static hone_status load_external(hone_graph **g) {
+    char path[256];
+    assert_true(hone_path_join(path, sizeof path, dir, "m.onnx"));
+    *g = NULL;
+    err = (hone_error){0};
+    return hone_graph_load(path, g, &err);
+}
+
+static void refuses_external(hone_status status, const char *message) {
+    hone_graph *g;
+    hone_status got = load_external(&g);
+    if (got != status || !strstr(err.message, message))
+        fail_msg("wanted %s \"%s\", got %s: %s", hone_status_name(status), message, hone_status_name(got),
+                 err.message);
+    assert_true(err.file[0]);
+}
+
+static void test_external(void **state) {
+    (void)state;
+    snprintf(dir, sizeof dir, "/tmp/hone-onnx-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    float w[4] = {9, 1.5f, -2, 9};
+    write_file("w.bin", w, sizeof w);
+    char link[256], sub[256];
+    assert_true(hone_path_join(sub, sizeof sub, dir, "sub"));
+    assert_int_equal(mkdir(sub, 0777), 0);
+    write_file("sub/w.bin", w, sizeof w);
+    hone_graph *g;
+    static const char *const right[][3] = {
+        {"w.bin", "4", "8"}, {"w.bin", "4", NULL}, {"sub/w.bin", "4", "8"}, {"./sub/../w.bin", NULL, NULL}};
+    for (int i = 0; i < 3; i++) {
+        external_model(right[i][0], right[i][1], right[i][2]);
+        if (load_external(&g) != HONE_OK) fail_msg("%s", err.message);
+        assert_memory_equal(hone_tensor_data(hone_graph_initializer(g, "w")), w + 1, 8);
+        hone_graph_free(g);
+    }
+    external_model("/etc/hostname", NULL, "8");
+    refuses_external(HONE_CORRUPT, "leads out of");
+    external_model("../w.bin", NULL, "8");
+    refuses_external(HONE_CORRUPT, "leads out of");
+    external_model(right[3][0], NULL, NULL);
+    refuses_external(HONE_CORRUPT, "leads out of");
+    external_model("sub/..", NULL, "8");
+    refuses_external(HONE_CORRUPT, "leads out of");
+    external_model("", NULL, "8");
+    refuses_external(HONE_CORRUPT, "leads out of");
+    assert_true(hone_path_join(link, sizeof link, dir, "link"));
+    assert_int_equal(symlink("/etc/passwd", link), 0);
+    external_model("link", NULL, "8");
+    refuses_external(HONE_CORRUPT, "leads out of");
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(symlink("sub/w.bin", link), 0); /* a link that stays inside is fine */
+    external_model("link", "4", "8");
+    assert_int_equal(load_external(&g), HONE_OK);
+    hone_graph_free(g);
+    external_model("missing.bin", NULL, "8");
+    refuses_external(HONE_NOT_FOUND, "external data");
+    external_model("sub", NULL, "8");
+    refuses_external(HONE_CORRUPT, "not a regular file");
+    external_model("w.bin", "12", "8");
+    refuses_external(HONE_CORRUPT, "has 16 bytes; 8 are needed from byte 12 on");
+    external_model("w.bin", "18446744073709551615", "8");
+    refuses_external(HONE_CORRUPT, "offset");
+    external_model("w.bin", "18446744073709551608", "8");
+    refuses_external(HONE_CORRUPT, "");
+    external_model("w.bin", "4", "12");
+    refuses_external(HONE_CORRUPT, "needs 8 bytes");
+    external_model("w.bin", "-4", "8");
+    refuses_external(HONE_CORRUPT, "not a number");
+    external_model("w.bin", "4", "8x");
+    refuses_external(HONE_CORRUPT, "not a number");
+    refuses(HONE_UNSUPPORTED, "not read from a file");
+    assert_int_equal(hone_dir_remove(dir, &err), HONE_OK);
+}
+
+/* --- out of memory --- */
+
+static void test_every_allocation_fails(void **state) {
+    (void)state;
+    float w[6] = {0};
+    attr_int(&attrs, "transB", 1);
+    put_node(&graph, "Gemm", "fc", "x,w,b", "h", &attrs);
+    attrs.size = 0;
+    attr_string(&attrs, "approximate", "tanh");
+    put_node(&graph, "Gelu", "act", "h", "y", &attrs);
+    constant("b", "value_floats", 6, 7, (float[2]){1, 2}, 8);
+    constant("s", "value_strings", 8, 9, "one,two", 0);
+    put_initializer(&graph, "w", HONE_FLOAT32, 2, (int64_t[]){2, 3}, w, sizeof w);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "batch,3");
+    put_value(&graph, PART_OUTPUT, "y", HONE_FLOAT32, "batch,2");
+    model_of(&model, &graph, 20);
+    put_entry(&model, 14, "key", "value");
+    hone_graph_free(load()); /* what is made once in a process */
+    hone_status status = HONE_OUT_OF_MEMORY;
+    uint64_t n = 0;
+    for (int once = 0; once < 2; once++)
+        for (n = 1, status = HONE_OUT_OF_MEMORY; status != HONE_OK && n < 100000; n++) {
+            hone_graph *g = NULL;
+            hone_alloc_fail_at(n, !once);
+            status = hone_graph_load_memory(model.data, model.size, "m.onnx", &g, &err);
+            hone_alloc_fail_at(0, false);
+            if (status != HONE_OK) assert_int_equal(status, HONE_OUT_OF_MEMORY);
+            hone_graph_free(g);
+        }
+    assert_true(n > 50);
+    assert_int_equal(status, HONE_OK);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_whole_model, setup),
+        cmocka_unit_test_setup(test_dims, setup),
+        cmocka_unit_test_setup(test_domain_names, setup),
+        cmocka_unit_test_setup(test_constants, setup),
+        cmocka_unit_test_setup(test_typed_data, setup),
+        cmocka_unit_test_setup(test_wrong_tensors, setup),
+        cmocka_unit_test_setup(test_every_cut, setup),
+        cmocka_unit_test_setup(test_every_byte_changed, setup),
+        cmocka_unit_test_setup(test_nesting, setup),
+        cmocka_unit_test_setup(test_not_a_model, setup),
+        cmocka_unit_test_setup(test_names, setup),
+        cmocka_unit_test_setup(test_fresh_names, setup),
+        cmocka_unit_test_setup(test_cycle, setup),
+        cmocka_unit_test_setup(test_arity, setup),
+        cmocka_unit_test_setup(test_attributes, setup),
+        cmocka_unit_test_setup(test_types, setup),
+        cmocka_unit_test_setup(test_missing_operators, setup),
+        cmocka_unit_test_setup(test_opsets, setup),
+        cmocka_unit_test_setup(test_other_kinds, setup),
+        cmocka_unit_test_setup(test_subgraphs, setup),
+        cmocka_unit_test_setup(test_external, setup),
+        cmocka_unit_test_setup(test_every_allocation_fails, setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
