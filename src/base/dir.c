@@ -112,3 +112,25 @@ bool hone_path_join(char *out, size_t size, const char *dir, const char *name) {
     int written = snprintf(out, size, "%s%s%s", dir, between, name);
     return written >= 0 && (size_t)written < size;
 }
+
+hone_status hone_dir_rename(const char *from, const char *to, hone_error *err) {
+    char parent[PATH_MAX];
+    if (hone_file_exists(to)) return hone_fail_file(err, HONE_ALREADY_EXISTS, to, "exists already");
+    hone_file_stop_point();
+    if (rename(from, to) != 0) return hone_fail_errno(err, errno, to, "cannot rename the directory");
+    const char *slash = strrchr(to, '/');
+    size_t length = slash ? (size_t)(slash - to) : 0;
+    if (length >= sizeof parent) return hone_fail_errno(err, ENAMETOOLONG, to, "cannot sync the directory");
+    memcpy(parent, to, length);
+    parent[length] = 0;
+    return hone_dir_sync(!slash ? "." : length ? parent : "/", err);
+}
+
+hone_status hone_dir_list(const char *path, void (*fn)(void *user, const char *name), void *user, hone_error *err) {
+    DIR *dir = opendir(path);
+    if (!dir) return hone_fail_errno(err, errno, path, "cannot read the directory");
+    for (const struct dirent *e; (e = readdir(dir));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) fn(user, e->d_name);
+    closedir(dir);
+    return HONE_OK;
+}

@@ -36,6 +36,10 @@ hone_status hone_dir_make(const char *path, hone_error *err);
 hone_status hone_dir_sync(const char *path, hone_error *err);
 /* Removes a directory and what is in it. A missing one is success. Does not follow links. */
 hone_status hone_dir_remove(const char *path, hone_error *err);
+/* Renames a directory; `to` must not exist. The parent is synced. */
+hone_status hone_dir_rename(const char *from, const char *to, hone_error *err);
+/* Calls `fn` for each name in a directory, "." and ".." apart, in no order. */
+hone_status hone_dir_list(const char *path, void (*fn)(void *user, const char *name), void *user, hone_error *err);
 bool hone_file_exists(const char *path);
 /* "DIR/NAME" into `out`, always terminated; false if it does not fit. */
 bool hone_path_join(char *out, size_t size, const char *dir, const char *name);

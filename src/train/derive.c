@@ -1,0 +1,162 @@
+#include "train/derive.h"
+
+#include "graph/autodiff.h"
+#include "graph/infer.h"
+#include "graph/rewrite.h"
+
+#include <string.h>
+
+bool hone_is_trainable(const hone_value *v) {
+    if (!v || v->storage != HONE_STORAGE_CONSTANT || v->type.dtype != HONE_FLOAT32 || v->type.rank < 1)
+        return false;
+    for (size_t u = 0; u < v->use_count; u++) {
+        const hone_slot *slot = hone_op_input(v->uses[u].node->op, v->uses[u].index);
+        if (slot && (slot->flags & HONE_SLOT_WEIGHT)) return true;
+    }
+    return false;
+}
+
+/* The variable keeps the weight's name. `source` is where its users read it: itself, or behind a
+ * parametrization. */
+static void parametrize(hone_graph *g, hone_value *w, const hone_parametrization *p) {
+    hone_use *uses = hone_arena_array(g->arena, w->use_count + 1, sizeof *uses);
+    size_t count = w->use_count;
+    if (!uses) {
+        g->failed = true;
+        return;
+    }
+    if (count) memcpy(uses, w->uses, count * sizeof *uses);
+    g->insert_before = g->first;
+    hone_value *source = p->apply(g, w, p->arg);
+    g->insert_before = NULL;
+    for (size_t i = 0; source && i < count; i++) hone_node_set_input(g, uses[i].node, uses[i].index, source);
+}
+
+static hone_status make_variables(hone_graph *g, const hone_parametrization *p, int count, hone_error *err) {
+    bool any = false;
+    for (size_t i = 0; i < g->value_count; i++) {
+        hone_value *v = g->values[i];
+        if (!hone_is_trainable(v)) continue;
+        v->storage = HONE_STORAGE_VARIABLE;
+        v->trainable = any = true;
+    }
+    for (int i = 0; i < count; i++) {
+        hone_value *w = hone_graph_find(g, p[i].weight);
+        if (!w || w->storage != HONE_STORAGE_VARIABLE)
+            return hone_fail_node(err, HONE_INVALID_ARGUMENT, p[i].weight, NULL, "is not a trainable weight");
+        parametrize(g, w, &p[i]);
+    }
+    if (!any) return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no trainable weights");
+    return hone_graph_check(g, err);
+}
+
+static hone_value *scalar(hone_graph *g, double x) {
+    return hone_graph_scalar(g, HONE_FLOAT32, x);
+}
+
+/* Mean cross-entropy of logits [batch, classes] and labels [batch]. */
+static hone_value *cross_entropy(hone_graph *g, hone_value *logits, hone_value *labels) {
+    hone_value *in[] = {logits, labels};
+    hone_node *n = hone_graph_add_node(g, hone_op_find("", "SoftmaxCrossEntropyLoss"), "loss", 2, in, 2);
+    return n ? n->outputs[0] : NULL;
+}
+
+/* T^2 times the mean of KL(softmax(teacher/T) || softmax(student/T)) (arXiv 1503.02531, section 2). */
+static hone_value *softened_divergence(hone_graph *g, hone_value *student, hone_value *teacher,
+                                       double temperature) {
+    hone_value *t = scalar(g, temperature);
+    hone_value *log_q = HONE_EMIT(g, "", "LogSoftmax", HONE_EMIT(g, "", "Div", student, t));
+    hone_value *log_p = HONE_EMIT(g, "", "LogSoftmax", HONE_EMIT(g, "", "Div", teacher, t));
+    hone_value *p = HONE_EMIT(g, "", "Exp", log_p);
+    hone_value *terms = HONE_EMIT(g, "", "Mul", p, HONE_EMIT(g, "", "Sub", log_p, log_q));
+    int64_t last = 1;
+    hone_value *rows = HONE_EMIT(g, "", "ReduceSum", terms, hone_graph_ints(g, &last, 1));
+    if (rows) hone_node_set_int(g, rows->producer, "keepdims", 0);
+    hone_value *mean = HONE_EMIT(g, "", "ReduceMean", rows);
+    if (mean) hone_node_set_int(g, mean->producer, "keepdims", 0);
+    return HONE_EMIT(g, "", "Mul", mean, scalar(g, temperature * temperature));
+}
+
+static hone_value *add_loss(hone_graph *g, const hone_train_options *o, hone_value *logits) {
+    int64_t batch = logits->type.dims[0];
+    hone_type label_type = hone_type_make(HONE_INT64, 1, &batch),
+              rate_type = hone_type_make(HONE_FLOAT32, 0, NULL);
+    hone_value *labels = hone_graph_add_input(g, "labels", &label_type);
+    hone_graph_add_input(g, "rate", &rate_type);
+    hone_value *hard = cross_entropy(g, logits, labels);
+    if (!o->teacher) return hard;
+    hone_value *teacher = hone_graph_add_input(g, "teacher", &logits->type);
+    hone_value *soft = softened_divergence(g, logits, teacher, o->temperature);
+    return HONE_EMIT(g, "", "Add", HONE_EMIT(g, "", "Mul", soft, scalar(g, o->alpha)),
+                     HONE_EMIT(g, "", "Mul", hard, scalar(g, 1 - o->alpha)));
+}
+
+static void add_optimizer(hone_graph *g, const hone_train_options *o, hone_value *w, hone_value *gradient) {
+    hone_tensor *zeros = NULL;
+    if (hone_tensor_new(w->data->dtype, w->data->rank, w->data->dims, &zeros, NULL) != HONE_OK) {
+        g->failed = true;
+        return;
+    }
+    const char *name = hone_arena_printf(g->arena, "%s.momentum", w->name);
+    hone_value *momentum = hone_graph_add_variable(g, name, zeros);
+    hone_tensor_free(zeros);
+    hone_value *in[] = {w, momentum, gradient, hone_graph_find(g, "rate")};
+    hone_node *n = hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, "Sgd"), name, 4, in, 2);
+    if (!n) return;
+    hone_node_set_float(g, n, "momentum", (float)o->momentum);
+    hone_node_set_float(g, n, "weight_decay", (float)o->weight_decay);
+    hone_graph_bind(g, n->outputs[0], w);
+    hone_graph_bind(g, n->outputs[1], momentum);
+}
+
+static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_value *loss,
+                               hone_error *err) {
+    hone_value **weights = hone_calloc(2 * g->value_count + 1, sizeof *weights);
+    if (!weights) return hone_fail_memory(err);
+    hone_value **gradients = weights + g->value_count;
+    int count = 0;
+    for (size_t i = 0; i < g->value_count; i++)
+        if (g->values[i] && g->values[i]->trainable) weights[count++] = g->values[i];
+    hone_value *one = scalar(g, 1);
+    hone_status status = hone_graph_differentiate(g, 1, &loss, &one, count, weights, gradients, err);
+    for (int i = 0; i < count && status == HONE_OK; i++)
+        if (gradients[i]) add_optimizer(g, o, weights[i], gradients[i]);
+    hone_free(weights);
+    return status;
+}
+
+static hone_status derive(hone_graph *g, const hone_train_options *o, const hone_parametrization *p,
+                          int count, hone_error *err) {
+    if (g->input_count != 1 || g->output_count < 1)
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "a model to train has one input, and logits as its first output");
+    HONE_TRY(make_variables(g, p, count, err));
+    HONE_TRY(hone_graph_sort(g, err));
+    HONE_TRY(hone_graph_infer(g, err));
+    HONE_TRY(hone_graph_rewrite(g, HONE_REWRITE_CANONICAL, NULL, err));
+    hone_value *logits = g->outputs[0];
+    if (logits->type.rank != 2 || logits->type.dtype != HONE_FLOAT32)
+        return hone_fail_node(err, HONE_INVALID_ARGUMENT, logits->name, NULL,
+                              "the first output must be logits, float32 [batch, classes]");
+    hone_value *loss = add_loss(g, o, logits);
+    HONE_TRY(hone_graph_check(g, err));
+    HONE_TRY(hone_graph_infer(g, err));
+    g->output_count = 0;
+    hone_graph_add_output(g, loss);
+    hone_graph_add_output(g, logits);
+    HONE_TRY(add_updates(g, o, loss, err));
+    return hone_graph_check(g, err);
+}
+
+hone_status hone_derive_training(const hone_graph *model, const hone_train_options *options,
+                                 const hone_parametrization *parametrizations, int parametrization_count,
+                                 hone_graph **out, hone_error *err) {
+    hone_graph *g = NULL;
+    HONE_TRY(hone_graph_copy(model, &g, err));
+    hone_status status = derive(g, options, parametrizations, parametrization_count, err);
+    if (status == HONE_OK)
+        *out = g;
+    else
+        hone_graph_free(g);
+    return status;
+}

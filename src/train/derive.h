@@ -1,0 +1,22 @@
+/* The training graph, derived from a model and thrown away afterwards:
+ *
+ *   copy → weights become variables → parametrizations → loss → autodiff → optimizer nodes, bound to the
+ * variables
+ *
+ *   inputs   input 0 of the model | labels int64 [batch] | rate float32 | teacher float32 [batch, classes]
+ * (distilling) outputs  loss float32, the mean over the batch | logits [batch, classes] */
+#ifndef HONE_TRAIN_DERIVE_H
+#define HONE_TRAIN_DERIVE_H
+
+#include "train/parametrize.h"
+
+#include <hone/train.h>
+
+/* The trainable weights of a model: float constants of rank 1 and more in weight slots. */
+bool hone_is_trainable(const hone_value *v);
+
+hone_status hone_derive_training(const hone_graph *model, const hone_train_options *options,
+                                 const hone_parametrization *parametrizations, int parametrization_count,
+                                 hone_graph **out, hone_error *err);
+
+#endif

@@ -1,0 +1,326 @@
+/* The training loop. */
+#include "base/file.h"
+#include "data/loader.h"
+#include "runtime/model.h"
+#include "train/checkpoint.h"
+#include "train/derive.h"
+#include "train/evaluate.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct trainer {
+    const hone_train_options *options;
+    hone_graph *graph; /* the caller's */
+    const hone_dataset *data;
+    const hone_parametrization *parametrizations;
+    int parametrization_count;
+    hone_variables *variables;
+    hone_model *model;
+    hone_session *session;
+    hone_context *context;
+    hone_loader *loader;
+    hone_tensor *rate;             /* float32 scalar */
+    hone_tensor *teacher;          /* [samples, classes]: the teacher's logits, computed once */
+    hone_tensor *teacher_batch[2]; /* [batch, classes] and the smaller last one */
+    char *recipe;
+    hone_train_state state;
+    int64_t steps_per_epoch, steps;
+    bool stopped;
+    double start, last_loss, last_accuracy;
+} trainer;
+
+static double learning_rate(const trainer *t) {
+    double full = t->options->learning_rate;
+    if (t->options->schedule == HONE_SCHEDULE_CONSTANT) return full;
+    return full * 0.5 * (1 + cos(M_PI * (double)t->state.step / (double)t->steps));
+}
+
+/* --- the model of now --- */
+
+static void bake(const trainer *t, const char *name, hone_tensor *w) {
+    for (int i = 0; i < t->parametrization_count; i++)
+        if (strcmp(t->parametrizations[i].weight, name) == 0)
+            t->parametrizations[i].bake(w, t->parametrizations[i].arg);
+}
+
+/* Puts the variables' content into the weights of `g` that they came from. All copies are made before the
+ * first is put in, so that on failure `g` is as it was. */
+static hone_status write_back(const trainer *t, hone_graph *g, hone_error *err) {
+    hone_tensor **copies = hone_calloc(g->value_count + 1, sizeof(hone_tensor *));
+    if (!copies) return hone_fail_memory(err);
+    hone_status status = HONE_OK;
+    for (size_t i = 0; i < g->value_count && status == HONE_OK; i++) {
+        const hone_value *v = g->values[i];
+        const hone_tensor *w = hone_is_trainable(v) ? hone_variables_get(t->variables, v->name) : NULL;
+        if (!w) continue;
+        status = hone_tensor_copy_of(w->dtype, w->rank, w->dims, w->data, &copies[i], err);
+        if (status == HONE_OK) bake(t, v->name, copies[i]);
+    }
+    for (size_t i = 0; i < g->value_count; i++) {
+        if (copies[i] && status == HONE_OK) {
+            hone_tensor_free(g->values[i]->data);
+            g->values[i]->data = copies[i];
+        } else {
+            hone_tensor_free(copies[i]);
+        }
+    }
+    hone_free(copies);
+    return status;
+}
+
+/* --- setting up --- */
+
+static hone_status make_recipe(trainer *t, hone_error *err) {
+    const hone_train_options *o = t->options;
+    json_t *weights = json_object();
+    for (size_t i = 0; i < t->graph->value_count; i++) {
+        const hone_value *v = t->graph->values[i];
+        char shape[128];
+        if (hone_is_trainable(v))
+            json_object_set_new(
+                weights, v->name,
+                json_string(hone_shape_format(v->data->rank, v->data->dims, shape, sizeof shape)));
+    }
+    json_t *root = json_pack("{s:i, s:i, s:f, s:f, s:f, s:i, s:I, s:s, s:I, s:b, s:f, s:f, s:o}", "epochs",
+                             o->epochs, "batch", o->batch, "learning rate", o->learning_rate, "momentum",
+                             o->momentum, "weight decay", o->weight_decay, "schedule", (int)o->schedule,
+                             "seed", (json_int_t)o->seed, "data", hone_dataset_describe(t->data), "samples",
+                             (json_int_t)hone_dataset_count(t->data), "teacher", o->teacher != NULL,
+                             "temperature", o->temperature, "alpha", o->alpha, "weights", weights);
+    t->recipe = root ? json_dumps(root, 0) : NULL;
+    json_decref(root);
+    return t->recipe ? HONE_OK : hone_fail_memory(err);
+}
+
+static hone_status keep_logits(void *user, int64_t first, int64_t n, const float *logits, int64_t classes,
+                               hone_error *err) {
+    trainer *t = user;
+    int64_t dims[] = {hone_dataset_count(t->data), classes};
+    if (!t->teacher) HONE_TRY(hone_tensor_new(HONE_FLOAT32, 2, dims, &t->teacher, err));
+    memcpy((float *)t->teacher->data + first * classes, logits, (size_t)(n * classes) * sizeof *logits);
+    return HONE_OK;
+}
+
+static hone_status ask_teacher(trainer *t, hone_error *err) {
+    const hone_train_options *o = t->options;
+    if (!o->teacher) return HONE_OK;
+    HONE_TRY(hone_predict_all(o->teacher, t->data, o->threads, keep_logits, t, NULL, err));
+    const hone_type *logits = &t->graph->outputs[0]->type;
+    if (logits->rank == 2 && logits->dims[1] >= 0 && logits->dims[1] != t->teacher->dims[1])
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "the teacher has %lld outputs, the student %lld",
+                         (long long)t->teacher->dims[1], (long long)logits->dims[1]);
+    int64_t rest = hone_dataset_count(t->data) % o->batch;
+    for (int i = 0; i < 2; i++) {
+        int64_t dims[] = {i == 0 ? o->batch : rest, t->teacher->dims[1]};
+        HONE_TRY(hone_tensor_new(HONE_FLOAT32, 2, dims, &t->teacher_batch[i], err));
+    }
+    return HONE_OK;
+}
+
+static hone_status compile(trainer *t, hone_error *err) {
+    hone_graph *derived = NULL;
+    hone_session_options options = HONE_SESSION_OPTIONS_INIT;
+    options.threads = t->options->threads;
+    HONE_TRY(hone_derive_training(t->graph, t->options, t->parametrizations, t->parametrization_count,
+                                  &derived, err));
+    hone_status status = hone_model_compile_shared(derived, NULL, t->variables, &t->model, err);
+    hone_graph_free(derived);
+    HONE_TRY(status);
+    HONE_TRY(hone_session_create(t->model, &options, &t->session, err));
+    HONE_TRY(hone_context_create(t->session, &t->context, err));
+    return hone_tensor_new(HONE_FLOAT32, 0, NULL, &t->rate, err);
+}
+
+static hone_status check_options(const hone_train_options *o, hone_error *err) {
+    if (o->epochs < 1 || o->batch < 1)
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "training needs at least one epoch and a batch of at least 1");
+    if (!(o->learning_rate > 0) || !isfinite(o->learning_rate) || !(o->momentum >= 0 && o->momentum < 1) ||
+        !(o->weight_decay >= 0))
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "learning rate %g, momentum %g or weight decay %g is out of range", o->learning_rate,
+                         o->momentum, o->weight_decay);
+    if (o->teacher && (!(o->temperature > 0) || !(o->alpha >= 0 && o->alpha <= 1)))
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "temperature %g must be above 0 and alpha %g within [0, 1]", o->temperature,
+                         o->alpha);
+    return HONE_OK;
+}
+
+static hone_status set_up(trainer *t, hone_error *err) {
+    const hone_train_options *o = t->options;
+    hone_loader_options loader = HONE_LOADER_OPTIONS_INIT;
+    loader.batch = o->batch;
+    loader.seed = o->seed;
+    HONE_TRY(hone_loader_new(t->data, &loader, &t->loader, err));
+    t->steps_per_epoch = hone_loader_batches(t->loader);
+    t->steps = t->steps_per_epoch * o->epochs;
+    t->variables = hone_variables_new();
+    if (!t->variables) return hone_fail_memory(err);
+    HONE_TRY(make_recipe(t, err));
+    HONE_TRY(ask_teacher(t, err));
+    HONE_TRY(compile(t, err));
+    if (!o->resume_dir) return HONE_OK;
+    HONE_TRY(hone_checkpoint_load(o->resume_dir, t->variables, &t->state, t->recipe, err));
+    return hone_loader_seek(t->loader, (hone_loader_position){t->state.epoch, t->state.sample}, err);
+}
+
+static void tear_down(trainer *t) {
+    hone_context_free(t->context);
+    hone_session_free(t->session);
+    hone_model_free(t->model);
+    hone_variables_free(t->variables);
+    hone_loader_free(t->loader);
+    hone_tensor_free(t->rate);
+    hone_tensor_free(t->teacher);
+    hone_tensor_free(t->teacher_batch[0]);
+    hone_tensor_free(t->teacher_batch[1]);
+    free(t->recipe);
+}
+
+/* --- steps --- */
+
+static const hone_tensor *gather_teacher(trainer *t, const hone_batch *b) {
+    hone_tensor *out = t->teacher_batch[b->n == t->options->batch ? 0 : 1];
+    size_t row = (size_t)t->teacher->dims[1];
+    for (int64_t i = 0; i < b->n; i++)
+        memcpy((float *)out->data + (size_t)i * row, (const float *)t->teacher->data + b->indices[i] * row,
+               row * sizeof(float));
+    return out;
+}
+
+static hone_status step(trainer *t, const hone_batch *b, hone_error *err) {
+    const hone_tensor *inputs[4] = {b->x, b->y, t->rate, NULL}, *outputs[2];
+    *(float *)t->rate->data = (float)learning_rate(t);
+    if (t->teacher) inputs[3] = gather_teacher(t, b);
+    HONE_TRY(hone_context_run(t->context, inputs, outputs, err));
+    float loss = *(const float *)outputs[0]->data;
+    if (!isfinite(loss))
+        return hone_fail(err, HONE_OUT_OF_RANGE,
+                         "the loss became %g at step %lld: a smaller learning rate may help", loss,
+                         (long long)t->state.step + 1);
+    int64_t classes = outputs[1]->dims[1];
+    t->state.loss_sum += (double)loss * (double)b->n;
+    for (int64_t i = 0; i < b->n; i++)
+        t->state.correct += hone_argmax((const float *)outputs[1]->data + i * classes, classes) ==
+                            ((const int64_t *)b->y->data)[i];
+    t->state.step++;
+    return HONE_OK;
+}
+
+static hone_status report_epoch(trainer *t, hone_train_progress *p, hone_graph **now, hone_error *err) {
+    p->validation_loss = p->validation_accuracy = NAN;
+    HONE_TRY(hone_graph_copy(t->graph, now, err));
+    HONE_TRY(write_back(t, *now, err));
+    p->graph = *now;
+    if (!t->options->validation) return HONE_OK;
+    hone_eval_report r;
+    HONE_TRY(hone_evaluate(*now, t->options->validation, t->options->threads, &r, err));
+    p->validation_loss = r.loss;
+    p->validation_accuracy = r.accuracy;
+    return HONE_OK;
+}
+
+/* Tells the caller; sets t->stopped when it wants to stop. */
+static hone_status report(trainer *t, const hone_batch *b, double rate, hone_error *err) {
+    int64_t seen = b->position.sample + b->n;
+    double loss = t->state.loss_sum / (double)seen, accuracy = (double)t->state.correct / (double)seen;
+    if (b->last) {
+        t->last_loss = loss;
+        t->last_accuracy = accuracy;
+    }
+    if (!t->options->progress) return HONE_OK;
+    hone_graph *now = NULL;
+    hone_train_progress p = {.epoch = (int)b->position.epoch + 1,
+                             .epochs = t->options->epochs,
+                             .step = t->state.step,
+                             .steps = t->steps,
+                             .samples = seen,
+                             .epoch_samples = hone_dataset_count(t->data),
+                             .loss = loss,
+                             .accuracy = accuracy,
+                             .learning_rate = rate,
+                             .seconds = hone_seconds_now() - t->start,
+                             .data_seconds = hone_loader_seconds(t->loader),
+                             .epoch_done = b->last};
+    hone_status status = b->last ? report_epoch(t, &p, &now, err) : HONE_OK;
+    if (status == HONE_OK && !t->options->progress(t->options->user, &p)) t->stopped = true;
+    hone_graph_free(now);
+    return status;
+}
+
+/* After the step: the state says where the next one starts. */
+static hone_status checkpoint(trainer *t, bool epoch_done, hone_error *err) {
+    const hone_train_options *o = t->options;
+    if (!o->checkpoint_dir) return HONE_OK;
+    bool due = o->checkpoint_steps > 0 ? t->state.step % o->checkpoint_steps == 0 : epoch_done;
+    if (!due && !t->stopped) return HONE_OK;
+    return hone_checkpoint_save(o->checkpoint_dir, t->variables, &t->state, t->recipe, err);
+}
+
+static hone_status run(trainer *t, hone_error *err) {
+    t->start = hone_seconds_now();
+    while (t->state.step < t->steps && !t->stopped) {
+        hone_batch b;
+        double rate = learning_rate(t);
+        HONE_TRY(hone_loader_next(t->loader, &b, err));
+        HONE_TRY(step(t, &b, err));
+        HONE_TRY(report(t, &b, rate, err));
+        hone_loader_position next = hone_loader_tell(t->loader);
+        t->state.epoch = next.epoch;
+        t->state.sample = next.sample;
+        if (b.last) {
+            t->state.loss_sum = 0;
+            t->state.correct = 0;
+        }
+        HONE_TRY(checkpoint(t, b.last, err));
+    }
+    return HONE_OK;
+}
+
+static hone_status train(trainer *t, hone_train_report *report_out, hone_error *err) {
+    HONE_TRY(set_up(t, err));
+    HONE_TRY(run(t, err));
+    HONE_TRY(write_back(t, t->graph, err));
+    if (report_out)
+        *report_out = (hone_train_report){t->state.step, t->stopped, t->last_loss, t->last_accuracy,
+                                          hone_seconds_now() - t->start};
+    return HONE_OK;
+}
+
+hone_status hone_train_parametrized(hone_graph *g, const hone_dataset *data,
+                                    const hone_train_options *options,
+                                    const hone_parametrization *parametrizations, int parametrization_count,
+                                    hone_train_report *report_out, hone_error *err) {
+    hone_train_options defaults = HONE_TRAIN_OPTIONS_INIT;
+    if (!options) options = &defaults;
+    HONE_TRY(check_options(options, err));
+    hone_dataset *subset = NULL;
+    int64_t count = hone_dataset_count(data);
+    if (options->max_samples > 0 && options->max_samples < count) {
+        uint32_t *indices = hone_alloc((size_t)options->max_samples * sizeof *indices);
+        if (!indices) return hone_fail_memory(err);
+        for (int64_t i = 0; i < options->max_samples; i++) indices[i] = (uint32_t)i;
+        hone_status status = hone_dataset_subset(data, indices, options->max_samples, &subset, err);
+        hone_free(indices);
+        HONE_TRY(status);
+        data = subset;
+    }
+    trainer t = {.options = options,
+                 .graph = g,
+                 .data = data,
+                 .parametrizations = parametrizations,
+                 .parametrization_count = parametrization_count};
+    hone_status status = train(&t, report_out, err);
+    tear_down(&t);
+    hone_dataset_free(subset);
+    return status;
+}
+
+hone_status hone_train(hone_graph *g, const hone_dataset *data, const hone_train_options *options,
+                       hone_train_report *report_out, hone_error *err) {
+    return hone_train_parametrized(g, data, options, NULL, 0, report_out, err);
+}
