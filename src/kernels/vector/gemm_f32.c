@@ -4,34 +4,46 @@
 #include "kernels/levels.h"
 #include "kernels/vec.h"
 
+/* Measured on Zen 5. PANEL_VECS x TILE_ROWS sums, a row of B and one element of A fit the registers. */
 #if VEC_F32 == 16
 #define PANEL_VECS 3
 #define TILE_ROWS 8
-#define BLOCK_K 256
 #define BLOCK_ROWS 128
-#define PREFETCH 16 /* rows of B ahead */
 #elif VEC_F32 == 8
 #define PANEL_VECS 2
 #define TILE_ROWS 6
-#define BLOCK_K 384
 #define BLOCK_ROWS 144
-#define PREFETCH 16
 #else
 #define PANEL_VECS 2
 #define TILE_ROWS 4
-#define BLOCK_K 512
 #define BLOCK_ROWS 128
-#define PREFETCH 16
 #endif
 #define PANEL (PANEL_VECS * VEC_F32)
 #define LINE 16 /* floats a cache line */
 #define MAX_PANELS 4
-#define MAX_ACC 28
+#define MAX_ACC 24
+
+/* Depth of a block of k, and how many rows of B are fetched ahead, for B packed and for B as it lies: there
+ * rows that are far apart share few sets of the cache. */
+#define BLOCK_K 512
+#define AHEAD 16
+#define DIRECT_BLOCK_K 128
+#define DIRECT_AHEAD 4
+/* From these on a block is copied before it is used: rows of the tile's block of C; floats between the rows
+ * of a transposed A or of B. B is only copied for narrow panels, which take a cache line or less of each of
+ * its rows. */
+#define COPY_ROWS 16
+#define COPY_STRIDE 256
+#define COPY_B (PANEL < 48)
+#define COPY_PANELS (PANEL < 48 ? 8 : 4) /* that share the copy of A */
+#define COPY_A_ROW (BLOCK_ROWS + LINE)
+
+_Static_assert(BLOCK_ROWS % TILE_ROWS == 0, "blocks are whole tiles");
 
 const int HONE_ISA_NAME(gemm_f32_panel) = PANEL;
 const int HONE_ISA_NAME(gemm_f32_rows) = TILE_ROWS;
 
-/* One tile's work. B is `panels` full panels and then, if the tile has one, a last panel of fewer vectors. */
+/* One tile's work. B is some full panels and then, if the tile has it, the last panel of fewer columns. */
 typedef struct tile_work {
     int64_t k;
     const float *a;
@@ -40,7 +52,8 @@ typedef struct tile_work {
     int64_t b_step, b_panel; /* from row to row of B, from panel to panel */
     const float *b_last;
     int64_t b_last_step;
-    int lanes; /* columns in the last vector of the last panel */
+    int64_t ahead, ahead_last; /* from the row in use to the one to fetch */
+    int lanes;                 /* columns in the last vector of the last panel */
     bool resume, finish;
     float *partial; /* rows of PANEL */
     float *c;
@@ -77,6 +90,7 @@ VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int
     /* Two bases, so that the strides of eight rows take few registers. */
     const float *a = t->a, *a_4 = rows > 4 ? a + 4 * a_row : a;
     const float *b = t->b, *b_last = t->b_last;
+    const int64_t ahead = t->ahead, ahead_last = t->ahead_last;
     const int lanes = t->lanes;
     for (int64_t l = t->k; l > 0; l--) {
         vec_f32 x[MAX_ACC];
@@ -90,10 +104,10 @@ VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int
         VEC_UNROLL
         for (int p = 0; p < panels; p++) {
             VEC_UNROLL
-            for (int j = 0; j < PANEL; j += LINE) vec_prefetch(b + p * b_panel + PREFETCH * b_step + j);
+            for (int j = 0; j < PANEL; j += LINE) vec_prefetch(b + p * b_panel + ahead + j);
         }
         VEC_UNROLL
-        for (int j = 0; j < last * VEC_F32; j += LINE) vec_prefetch(b_last + PREFETCH * b_last_step + j);
+        for (int j = 0; j < last * VEC_F32; j += LINE) vec_prefetch(b_last + ahead_last + j);
         VEC_UNROLL
         for (int i = 0; i < rows; i++) {
             vec_f32 s = vec_set1(i < 4 ? a[i * a_row] : a_4[(i - 4) * a_row]);
@@ -144,38 +158,35 @@ VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int
     }
 }
 
-/* X(rows, panels, last): the tiles there are. Few rows take several panels, so that enough sums are in flight
- * to hide the latency of an addition. */
+/* X(rows, panels, last): the tiles there are. Few rows take several panels at once, the last one counted, so
+ * that enough sums are in flight to hide the latency of an addition. */
+#define ALONE(X, rows) LAST(X, rows, 0) X(rows, 1, 0)
 #if PANEL_VECS == 3
 #define WIDE_1 4
 #define WIDE_2 3
 #define WIDE_3 2
-#define SINGLE(X, rows) X(rows, 0, 1) X(rows, 0, 2) X(rows, 1, 0)
+#define LAST(X, rows, panels) X(rows, panels, 1) X(rows, panels, 2) X(rows, panels, 3)
 #define TILES(X)                                                                                             \
-    SINGLE(X, 1)                                                                                             \
-    X(1, 1, 1)                                                                                               \
-    X(1, 1, 2)                                                                                               \
+    ALONE(X, 1)                                                                                              \
+    LAST(X, 1, 1)                                                                                            \
     X(1, 2, 0)                                                                                               \
-    X(1, 2, 1)                                                                                               \
-    X(1, 2, 2) X(1, 3, 0) X(1, 3, 1) X(1, 3, 2) X(1, 4, 0) X(1, 4, 1) X(1, 4, 2) SINGLE(X, 2) X(2, 1, 1)     \
-        X(2, 1, 2) X(2, 2, 0) X(2, 2, 1) X(2, 2, 2) X(2, 3, 0) X(2, 3, 1) X(2, 3, 2) SINGLE(X, 3) X(3, 1, 1) \
-            X(3, 1, 2) X(3, 2, 0) X(3, 2, 1) X(3, 2, 2) SINGLE(X, 4) SINGLE(X, 5) SINGLE(X, 6) SINGLE(X, 7)  \
-                SINGLE(X, 8)
+    LAST(X, 1, 2)                                                                                            \
+    X(1, 3, 0)                                                                                               \
+    LAST(X, 1, 3) X(1, 4, 0) ALONE(X, 2) LAST(X, 2, 1) X(2, 2, 0) LAST(X, 2, 2) X(2, 3, 0) ALONE(X, 3)       \
+        LAST(X, 3, 1) X(3, 2, 0) ALONE(X, 4) ALONE(X, 5) ALONE(X, 6) ALONE(X, 7) ALONE(X, 8)
 #else
 #define WIDE_1 4
 #define WIDE_2 2
 #define WIDE_3 1
-#define SINGLE(X, rows) X(rows, 0, 1) X(rows, 1, 0)
+#define LAST(X, rows, panels) X(rows, panels, 1) X(rows, panels, 2)
 #define TILES_4(X)                                                                                           \
-    SINGLE(X, 1)                                                                                             \
-    X(1, 1, 1)                                                                                               \
+    ALONE(X, 1)                                                                                              \
+    LAST(X, 1, 1)                                                                                            \
     X(1, 2, 0)                                                                                               \
-    X(1, 2, 1)                                                                                               \
-    X(1, 3, 0)                                                                                               \
-    X(1, 3, 1) X(1, 4, 0) X(1, 4, 1) SINGLE(X, 2) X(2, 1, 1) X(2, 2, 0) X(2, 2, 1) SINGLE(X, 3) X(3, 1, 1)   \
-        SINGLE(X, 4)
+    LAST(X, 1, 2)                                                                                            \
+    X(1, 3, 0) LAST(X, 1, 3) X(1, 4, 0) ALONE(X, 2) LAST(X, 2, 1) X(2, 2, 0) ALONE(X, 3) ALONE(X, 4)
 #if TILE_ROWS == 6
-#define TILES(X) TILES_4(X) SINGLE(X, 5) SINGLE(X, 6)
+#define TILES(X) TILES_4(X) ALONE(X, 5) ALONE(X, 6)
 #else
 #define TILES(X) TILES_4(X)
 #endif
@@ -187,7 +198,7 @@ VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int
     }
 TILES(DEFINE)
 #define ENTER(rows, panels, last) [rows][panels][last] = tile_##rows##_##panels##_##last,
-static tile_fn *const tiles[TILE_ROWS + 1][MAX_PANELS + 1][PANEL_VECS] = {TILES(ENTER)};
+static tile_fn *const tiles[TILE_ROWS + 1][MAX_PANELS + 1][PANEL_VECS + 1] = {TILES(ENTER)};
 
 static int64_t min_i64(int64_t a, int64_t b) {
     return a < b ? a : b;
@@ -206,51 +217,128 @@ static void run_rows(tile_work t, int64_t rows, int64_t panels, int last) {
     }
 }
 
-/* All of k for some rows and one group of panels. */
+/* The next block of k for `t`, which has none yet or has done one: at most `step` deep. False at the end. */
+static bool next_block(tile_work *t, int64_t step, int64_t *done) {
+    const int64_t k = t->g->k;
+    if (t->finish) return false;
+    t->a += t->k * t->a_col;
+    t->b += t->k * t->b_step;
+    t->b_last += t->k * t->b_last_step;
+    t->k = min_i64(step, k - *done);
+    t->resume = *done > 0;
+    *done += t->k;
+    t->finish = *done == k;
+    return true;
+}
+
+/* All of k for some rows and one group of panels, in blocks of k when B is used by several tiles. */
 static void run_group(tile_work t, int64_t rows, int64_t panels, int last) {
-    const hone_gemm_f32 *g = t.g;
     float partial[BLOCK_ROWS * PANEL] __attribute__((aligned(64)));
     t.partial = partial;
-    const int64_t step = rows <= TILE_ROWS || g->k <= BLOCK_K ? g->k : BLOCK_K;
-    int64_t done = 0;
-    do {
-        t.k = min_i64(step, g->k - done);
-        t.resume = done > 0;
-        done += t.k;
-        t.finish = done == g->k;
-        run_rows(t, rows, panels, last);
-        t.a += t.k * t.a_col;
-        t.b += t.k * t.b_step;
-        t.b_last += t.k * t.b_last_step;
-    } while (done < g->k);
+    const int64_t step = rows <= TILE_ROWS ? t.g->k : t.g->b_row == 0 ? BLOCK_K : DIRECT_BLOCK_K;
+    for (int64_t done = 0; next_block(&t, step, &done);) run_rows(t, rows, panels, last);
+}
+
+/* Copies `columns` columns of k rows into panels. */
+static void pack_rows(int64_t k, int64_t columns, const float *b, int64_t b_row, float *out) {
+    const int64_t full = columns / PANEL, rest = columns % PANEL;
+    const int64_t padded = (rest + VEC_F32 - 1) / VEC_F32 * VEC_F32;
+    for (int64_t l = 0; l < k; l++, b += b_row) {
+        float *to = out + l * PANEL;
+        for (int64_t p = 0; p < full; p++, to += k * PANEL) {
+            VEC_UNROLL
+            for (int v = 0; v < PANEL_VECS; v++)
+                vec_store(to + v * VEC_F32, vec_load(b + p * PANEL + v * VEC_F32));
+        }
+        to = out + full * k * PANEL + l * padded;
+        for (int64_t j = 0; j < rest; j += VEC_F32)
+            vec_store(to + j, vec_load_n(b + full * PANEL + j, (int)min_i64(rest - j, VEC_F32)));
+    }
+}
+
+static void copy_columns(int64_t k, int64_t rows, const float *a, int64_t a_col, float *out) {
+    for (int64_t l = 0; l < k; l++, a += a_col, out += COPY_A_ROW) {
+        vec_prefetch(a + DIRECT_AHEAD * a_col);
+        for (int64_t i = 0; i < rows; i += VEC_F32)
+            vec_store(out + i, vec_load_n(a + i, (int)min_i64(rows - i, VEC_F32)));
+    }
+}
+
+/* The same as run_group for many rows and operands that do not lie well: rows of B or of a transposed A that
+ * are far apart collide in the cache, so their blocks are copied here first. */
+static void run_copying(tile_work t, int64_t rows, int64_t panels, int last, bool copy_a, bool copy_b) {
+    float partial[COPY_PANELS * BLOCK_ROWS * PANEL] __attribute__((aligned(64)));
+    float a[DIRECT_BLOCK_K * COPY_A_ROW] __attribute__((aligned(64)));
+    float b[COPY_B ? DIRECT_BLOCK_K * COPY_PANELS * PANEL : 1] __attribute__((aligned(64)));
+    const int64_t columns = panels * PANEL + (last > 0 ? (last - 1) * VEC_F32 + t.lanes : 0);
+    for (int64_t done = 0; next_block(&t, DIRECT_BLOCK_K, &done);) {
+        tile_work one = t;
+        one.partial = partial;
+        if (copy_a) {
+            copy_columns(t.k, rows, t.a, t.a_col, a);
+            one.a = a;
+            one.a_col = COPY_A_ROW;
+        }
+        if (copy_b) {
+            pack_rows(t.k, columns, t.b, t.b_step, b);
+            one.b = b;
+            one.b_step = PANEL;
+            one.b_panel = t.k * PANEL;
+            one.b_last_step = last * VEC_F32;
+            one.ahead = AHEAD * one.b_step;
+            one.ahead_last = AHEAD * one.b_last_step;
+        }
+        for (int64_t p = 0; p < panels + (last > 0); p++) {
+            one.b_last = one.b;
+            run_rows(one, rows, p < panels, p < panels ? 0 : last);
+            one.b += one.b_panel;
+            one.c += PANEL;
+            one.partial += BLOCK_ROWS * PANEL;
+            if (one.bias) one.bias += PANEL;
+        }
+    }
 }
 
 void HONE_ISA_NAME(gemm_f32)(const hone_gemm_f32 *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
     const bool packed = g->b_row == 0;
     const int64_t full = (n1 - n0) / PANEL, rest = (n1 - n0) % PANEL; /* panels, columns */
     const int last = (int)((rest + VEC_F32 - 1) / VEC_F32);
+    const int64_t units = full + (last > 0);
     tile_work t = {.a_row = g->a_row, .a_col = g->a_col, .c_row = g->c_row, .g = g};
     t.b_step = packed ? PANEL : g->b_row;
     t.b_panel = packed ? g->k * PANEL : PANEL;
     t.lanes = (int)(rest - (last - 1) * VEC_F32);
     t.plain = g->alpha == 1.0f && !g->bias && g->lo == -__builtin_inff() && g->hi == __builtin_inff() &&
               !g->accumulate;
-    for (int64_t row = m0; row < m1; row += BLOCK_ROWS) {
-        const int64_t rows = min_i64(BLOCK_ROWS, m1 - row);
-        const int64_t wide = rows == 1 ? WIDE_1 : rows == 2 ? WIDE_2 : rows == 3 ? WIDE_3 : 1;
-        const bool joined = rows <= 3; /* the last panel goes with full ones */
-        int64_t groups = (full + wide - 1) / wide + (last > 0 && (!joined || full == 0));
+    const int64_t blocks = (m1 - m0 + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    for (int64_t block = 0, row = m0, rows; block < blocks; block++, row += rows) {
+        rows = (m1 - row + blocks - block - 1) / (blocks - block);
+        if (rows < m1 - row) rows = (rows + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
+        const bool many = rows >= COPY_ROWS;
+        const bool copy_a = many && units > 1 && g->a_row == 1 && g->a_col >= COPY_STRIDE;
+        const bool copy_b = COPY_B && many && g->b_row >= COPY_STRIDE;
+        const int64_t wide = copy_a || copy_b ? COPY_PANELS
+                             : rows == 1      ? WIDE_1
+                             : rows == 2      ? WIDE_2
+                             : rows == 3      ? WIDE_3
+                                              : 1;
+        const int64_t groups = (units + wide - 1) / wide;
         for (int64_t i = 0, panel = 0; i < groups; i++) {
-            const bool end = i + 1 == groups;
-            int64_t panels = joined ? full * (i + 1) / groups - panel : panel < full;
+            const bool end = i + 1 == groups && last > 0;
+            const int64_t panels = units * (i + 1) / groups - panel - end;
             int64_t column = n0 + panel * PANEL;
             t.a = g->a + row * g->a_row;
             t.c = g->c + row * g->c_row + column;
             t.b = packed ? g->b + n0 * g->k + panel * t.b_panel : g->b + column;
             t.b_last = t.b + panels * t.b_panel;
-            t.b_last_step = packed && end && last > 0 ? last * VEC_F32 : t.b_step;
+            t.b_last_step = packed && end ? last * VEC_F32 : t.b_step;
+            t.ahead = (packed ? AHEAD : DIRECT_AHEAD) * t.b_step;
+            t.ahead_last = (packed ? AHEAD : DIRECT_AHEAD) * t.b_last_step;
             t.bias = g->bias ? g->bias + column : NULL;
-            run_group(t, rows, panels, end ? last : 0);
+            if (copy_a || copy_b)
+                run_copying(t, rows, panels, end ? last : 0, copy_a, copy_b);
+            else
+                run_group(t, rows, panels, end ? last : 0);
             panel += panels;
         }
     }
@@ -259,15 +347,6 @@ void HONE_ISA_NAME(gemm_f32)(const hone_gemm_f32 *g, int64_t m0, int64_t m1, int
 size_t HONE_ISA_NAME(gemm_f32_packed_size)(int64_t k, int64_t n) {
     int64_t columns = (n + VEC_F32 - 1) / VEC_F32 * VEC_F32;
     return ((size_t)k * (size_t)columns * sizeof(float) + 63) / 64 * 64;
-}
-
-/* Copies k rows of `width` columns into a panel whose rows are `padded` long. */
-static void pack_rows(int64_t k, int64_t width, int64_t padded, const float *b, int64_t b_row, float *out) {
-    for (int64_t l = 0; l < k; l++, b += b_row, out += padded) {
-        int64_t j = 0;
-        for (; j + VEC_F32 <= width; j += VEC_F32) vec_store(out + j, vec_load(b + j));
-        if (j < padded) vec_store(out + j, vec_load_n(b + j, (int)(width - j)));
-    }
 }
 
 typedef float four __attribute__((vector_size(16)));
@@ -314,7 +393,7 @@ void HONE_ISA_NAME(gemm_f32_pack_part)(int64_t k, int64_t n, const float *b, int
         const float *from = b + j * b_col;
         float *out = packed + j * k;
         if (b_col == 1)
-            pack_rows(k, width, padded, from, b_row, out);
+            pack_rows(k, width, from, b_row, out);
         else if (b_row == 1)
             pack_columns(k, width, padded, from, b_col, out);
         else

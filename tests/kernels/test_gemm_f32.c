@@ -1,0 +1,347 @@
+/* The float GEMMs at every level this machine has, against sums in double. */
+#include "base/cpu.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "kernels/kernels.h"
+
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static hone_kernels levels[HONE_CPU_V4 + 1];
+static int level_count;
+static hone_rng rng;
+
+/* An operand that ends right at the end of its block, so that a sanitizer sees a read beyond it. */
+typedef struct matrix {
+    float *data;
+    int64_t rows, columns, row, column; /* extents and strides */
+    size_t count;
+} matrix;
+
+static matrix matrix_new(int64_t rows, int64_t columns, bool transposed, int64_t padding) {
+    matrix x = {.rows = rows, .columns = columns};
+    x.row = transposed ? 1 : columns + padding;
+    x.column = transposed ? rows + padding : 1;
+    x.count = rows && columns ? (size_t)((rows - 1) * x.row + (columns - 1) * x.column + 1) : 0;
+    x.data = hone_alloc(x.count * sizeof(float));
+    assert_non_null(x.data);
+    for (size_t i = 0; i < x.count; i++) x.data[i] = hone_rng_uniform(&rng) * 2 - 1;
+    return x;
+}
+
+static matrix matrix_copy(const matrix *x) {
+    matrix y = *x;
+    y.data = hone_alloc(x->count * sizeof(float));
+    assert_non_null(y.data);
+    if (x->count) memcpy(y.data, x->data, x->count * sizeof(float));
+    return y;
+}
+
+/* hone_alloc's packed buffer of exactly the size asked for. */
+static float *pack(const hone_kernels *kernels, const matrix *b) {
+    float *packed = hone_alloc(kernels->gemm_f32_packed_size(b->rows, b->columns));
+    assert_non_null(packed);
+    kernels->gemm_f32_pack(b->rows, b->columns, b->data, b->row, b->column, packed);
+    return packed;
+}
+
+static void check(const char *level, const hone_gemm_f32 *g, const matrix *b, const matrix *before) {
+    for (int64_t i = 0; i < g->m; i++) {
+        for (int64_t j = 0; j < g->n; j++) {
+            double sum = 0, size = 0;
+            for (int64_t l = 0; l < g->k; l++) {
+                double p = (double)g->a[i * g->a_row + l * g->a_col] * b->data[l * b->row + j * b->column];
+                sum += p;
+                size += fabs(p);
+            }
+            sum = sum * (double)g->alpha + (g->bias ? (double)g->bias[j] : 0);
+            sum = fmin(fmax(sum, (double)g->lo), (double)g->hi);
+            double old = g->accumulate ? before->data[i * before->row + j] : 0;
+            double bound =
+                (size * fabs(g->alpha) * (double)(g->k + 2) + 2 * fabs(sum) + 2 * fabs(old)) * FLT_EPSILON;
+            double got = g->c[i * g->c_row + j];
+            if (!(fabs(got - (sum + old)) <= bound + 1e-30))
+                fail_msg("%s %dx%dx%d c[%d][%d] is %.9g, not %.9g (bound %.2g)", level, (int)g->m, (int)g->n,
+                         (int)g->k, (int)i, (int)j, got, sum + old, bound);
+        }
+        /* what lies between the rows of C is not ours */
+        for (int64_t j = g->n; j < g->c_row && i + 1 < g->m; j++)
+            assert_true(g->c[i * g->c_row + j] == before->data[i * before->row + j]);
+    }
+}
+
+typedef struct options {
+    bool a_transposed, b_transposed, epilogue, accumulate;
+    int64_t padding;
+} options;
+
+/* One product at every level, packed and (where B's rows are contiguous) direct. Both must be equal in bits.
+ */
+static void product(int64_t m, int64_t n, int64_t k, options o) {
+    matrix a = matrix_new(m, k, o.a_transposed, o.padding), b = matrix_new(k, n, o.b_transposed, o.padding);
+    matrix before = matrix_new(m, n, false, o.padding), bias = matrix_new(1, n, false, 0);
+    for (int level = 0; level < level_count; level++) {
+        const hone_kernels *kernels = &levels[level];
+        float *packed = pack(kernels, &b);
+        matrix c = matrix_copy(&before), direct = matrix_copy(&before);
+        hone_gemm_f32 g = {.m = m,
+                           .n = n,
+                           .k = k,
+                           .a = a.data,
+                           .a_row = a.row,
+                           .a_col = a.column,
+                           .b = packed,
+                           .c = c.data,
+                           .c_row = c.row,
+                           .alpha = o.epilogue || o.accumulate ? 0.75f : 1,
+                           .bias = o.epilogue ? bias.data : NULL,
+                           .lo = o.epilogue ? -0.5f : -INFINITY,
+                           .hi = o.epilogue ? 0.8f : INFINITY,
+                           .accumulate = o.accumulate};
+        kernels->gemm_f32(&g, 0, m, 0, n);
+        check(kernels->name, &g, &b, &before);
+        if (!o.b_transposed) {
+            g.b = b.data;
+            g.b_row = b.row;
+            g.c = direct.data;
+            kernels->gemm_f32(&g, 0, m, 0, n);
+            assert_memory_equal(c.data, direct.data, c.count * sizeof(float));
+        }
+        hone_free(packed);
+        hone_free(c.data);
+        hone_free(direct.data);
+    }
+    hone_free(a.data);
+    hone_free(b.data);
+    hone_free(before.data);
+    hone_free(bias.data);
+}
+
+static void test_shapes(void **state) {
+    (void)state;
+    static const int64_t rows[] = {1, 2, 3, 4, 5, 7, 8, 9, 13, 17, 24, 33};
+    static const int64_t columns[] = {1,  3,  4,  7,  8,  10, 15, 16, 17,  24, 31,
+                                      33, 47, 48, 49, 63, 64, 79, 95, 130, 209};
+    static const int64_t depths[] = {1, 2, 5, 19, 66};
+    int turn = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (size_t j = 0; j < sizeof columns / sizeof *columns; j++) {
+            int64_t k = depths[turn % 5];
+            product(rows[i], columns[j], k,
+                    (options){.a_transposed = turn & 1,
+                              .b_transposed = turn % 3 == 0,
+                              .epilogue = turn % 4 == 1,
+                              .accumulate = turn % 4 == 2,
+                              .padding = turn % 7});
+            turn++;
+        }
+}
+
+/* Depths at which sums are parked between blocks of k, with rows beyond a block. */
+static void test_blocks(void **state) {
+    (void)state;
+    product(149, 61, 1100, (options){.epilogue = true});
+    product(131, 50, 700, (options){.a_transposed = true, .accumulate = true, .padding = 3});
+    product(3, 97, 1500, (options){.b_transposed = true});
+    product(10, 17, 1025, (options){.accumulate = true});
+}
+
+/* k = 0 leaves the bias and the clamp; no rows or columns touch nothing. */
+static void test_empty(void **state) {
+    (void)state;
+    for (int m = 0; m <= 9; m += 3)
+        for (int n = 0; n <= 21; n += 7) {
+            product(m, n, 0, (options){.epilogue = true});
+            product(m, n, 0, (options){.accumulate = true});
+            product(m, n, 0, (options){0});
+            product(m, n, n * 3, (options){.epilogue = true});
+        }
+}
+
+/* Any cut into blocks, and any number of rows, gives the same bits as the whole. */
+static void test_cuts(void **state) {
+    (void)state;
+    const int64_t m = 45, n = 230, k = 900;
+    matrix a = matrix_new(m, k, false, 0), b = matrix_new(k, n, false, 1), bias = matrix_new(1, n, false, 0);
+    for (int level = 0; level < level_count; level++) {
+        const hone_kernels *kernels = &levels[level];
+        const int64_t panel = kernels->gemm_f32_panel;
+        float *packed = pack(kernels, &b);
+        matrix whole = matrix_new(m, n, false, 0), cut = matrix_copy(&whole);
+        for (int mode = 0; mode < 4; mode++) {
+            const bool direct = mode & 1, accumulate = mode & 2;
+            hone_gemm_f32 g = {.m = m,
+                               .n = n,
+                               .k = k,
+                               .a = a.data,
+                               .a_row = a.row,
+                               .a_col = a.column,
+                               .b = direct ? b.data : packed,
+                               .b_row = direct ? b.row : 0,
+                               .c = whole.data,
+                               .c_row = n,
+                               .alpha = 1,
+                               .bias = accumulate ? NULL : bias.data,
+                               .lo = accumulate ? -INFINITY : 0,
+                               .hi = INFINITY,
+                               .accumulate = accumulate};
+            memcpy(cut.data, whole.data, whole.count * sizeof(float));
+            kernels->gemm_f32(&g, 0, m, 0, n);
+            g.c = cut.data;
+            int64_t height = 1;
+            for (int64_t row = 0; row < m; height++) {
+                int64_t m1 = row + height < m ? row + height : m, width = 1;
+                for (int64_t column = 0; column < n; width = width % 5 + 1) {
+                    int64_t n1 = column + width * panel < n ? column + width * panel : n;
+                    kernels->gemm_f32(&g, row, m1, column, n1);
+                    column = n1;
+                }
+                row = m1;
+            }
+            assert_memory_equal(whole.data, cut.data, whole.count * sizeof(float));
+        }
+        hone_free(packed);
+        hone_free(whole.data);
+        hone_free(cut.data);
+    }
+    hone_free(a.data);
+    hone_free(b.data);
+    hone_free(bias.data);
+}
+
+/* Panels of `panel` columns, k rows each, zeros up to the vector; parts packed alone give the same. */
+static void test_pack(void **state) {
+    (void)state;
+    static const int64_t shapes[][2] = {{1, 1}, {5, 3}, {9, 48}, {7, 61}, {30, 100}, {0, 8}, {8, 0}};
+    for (int level = 0; level < level_count; level++)
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+            for (int form = 0; form < 3; form++) {
+                const hone_kernels *kernels = &levels[level];
+                const int64_t k = shapes[s][0], n = shapes[s][1], panel = kernels->gemm_f32_panel;
+                matrix b = matrix_new(k, n, form == 1, 2);
+                if (form == 2) {
+                    hone_free(b.data);
+                    b = matrix_new(k, 2 * n, false, 0);
+                    b.columns = n;
+                    b.column = 2;
+                }
+                const size_t size = kernels->gemm_f32_packed_size(k, n);
+                assert_int_equal(size % 64, 0);
+                float *packed = pack(kernels, &b), *parts = hone_alloc(size);
+                assert_non_null(parts);
+                if (size) memcpy(parts, packed, size);
+                size_t at = 0;
+                for (int64_t j0 = 0; j0 < n; j0 += panel) {
+                    memset(parts + j0 * k, 0xff,
+                           sizeof(float) * (size_t)((n - j0 < panel ? n - j0 : panel) * k));
+                    kernels->gemm_f32_pack_part(k, n, b.data, b.row, b.column, j0, j0 + panel, parts);
+                    const size_t start = at;
+                    for (int64_t l = 0; l < k; l++)
+                        for (int64_t j = j0; j < n && j < j0 + panel; j++) {
+                            at = start + (size_t)(l * (n - j0 < panel ? -1 : panel));
+                            if (n - j0 >= panel)
+                                assert_true(packed[at + (size_t)(j - j0)] ==
+                                            b.data[l * b.row + j * b.column]);
+                        }
+                    at = start + (size_t)(k * panel);
+                }
+                if (size) assert_memory_equal(packed, parts, size);
+                /* the last, narrower panel: its rows are as long as what is left of the buffer says */
+                const int64_t last = n % panel, base = n - last;
+                if (last && k) {
+                    const int64_t row = (int64_t)(size / sizeof(float) - (size_t)(base * k)) / k;
+                    int64_t padded = last;
+                    while (padded < row && packed[base * k + padded] == 0) padded++;
+                    assert_true(padded <= panel);
+                    for (int64_t j = 0; j < last; j++)
+                        assert_true(packed[base * k + j] == b.data[(base + j) * b.column]);
+                }
+                hone_free(packed);
+                hone_free(parts);
+                hone_free(b.data);
+            }
+}
+
+/* NaN and infinity go through the sum and the clamp. */
+static void test_special(void **state) {
+    (void)state;
+    const float a[] = {1, 1}, b[] = {NAN, INFINITY, -INFINITY, INFINITY, 1, 1, 1, -INFINITY};
+    for (int level = 0; level < level_count; level++) {
+        float c[4];
+        hone_gemm_f32 g = {.m = 1,
+                           .n = 4,
+                           .k = 2,
+                           .a = a,
+                           .a_row = 2,
+                           .a_col = 1,
+                           .b = b,
+                           .b_row = 4,
+                           .c = c,
+                           .c_row = 4,
+                           .alpha = 1,
+                           .lo = 0,
+                           .hi = 6};
+        levels[level].gemm_f32(&g, 0, 1, 0, 4);
+        assert_true(isnan(c[0]) && c[1] == 6 && c[2] == 0 && isnan(c[3]));
+    }
+}
+
+static void test_f64(void **state) {
+    (void)state;
+    static const int64_t shapes[][3] = {{1, 1, 1}, {4, 4, 8}, {5, 7, 3}, {9, 13, 40}, {3, 6, 0}, {0, 3, 3}};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int form = 0; form < 8; form++) {
+            const int64_t m = shapes[s][0], n = shapes[s][1], k = shapes[s][2];
+            double a[9 * 40], b[40 * 13], c[9 * 14], bias[13];
+            for (int i = 0; i < 9 * 40; i++) a[i] = (double)hone_rng_uniform(&rng) - 0.5;
+            for (int i = 0; i < 40 * 13; i++) b[i] = (double)hone_rng_uniform(&rng) - 0.5;
+            for (int i = 0; i < 13; i++) bias[i] = i * 0.25;
+            for (int i = 0; i < 9 * 14; i++) c[i] = -99;
+            hone_gemm_f64 g = {.m = m,
+                               .n = n,
+                               .k = k,
+                               .a = a,
+                               .a_row = form & 1 ? 1 : k,
+                               .a_col = form & 1 ? m : 1,
+                               .b = b,
+                               .b_row = form & 2 ? 1 : n,
+                               .b_col = form & 2 ? k : 1,
+                               .c = c,
+                               .c_row = 14,
+                               .alpha = form & 4 ? -2.5 : 1,
+                               .bias = form & 4 ? bias : NULL};
+            levels[0].gemm_f64(&g, 0, m / 2, 0, n);
+            levels[0].gemm_f64(&g, m / 2, m, 0, n / 2);
+            levels[0].gemm_f64(&g, m / 2, m, n / 2, n);
+            for (int64_t i = 0; i < 9; i++)
+                for (int64_t j = 0; j < 14; j++) {
+                    long double sum = 0;
+                    for (int64_t l = 0; l < k; l++)
+                        if (i < m && j < n)
+                            sum += (long double)a[i * g.a_row + l * g.a_col] * b[l * g.b_row + j * g.b_col];
+                    sum = sum * g.alpha + (g.bias && j < n ? bias[j] : 0);
+                    assert_true(i < m && j < n ? fabsl(c[i * 14 + j] - sum) < 1e-14L : c[i * 14 + j] == -99);
+                }
+        }
+}
+
+int main(void) {
+    const hone_cpu *cpu = hone_cpu_get();
+    for (int level = HONE_CPU_GENERIC; level <= (int)cpu->level; level++) {
+        hone_cpu one = {.level = (hone_cpu_level)level};
+        hone_kernels_for(&one, &levels[level_count++]);
+    }
+    rng = hone_rng_make(7, 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shapes), cmocka_unit_test(test_blocks), cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_cuts),   cmocka_unit_test(test_pack),   cmocka_unit_test(test_special),
+        cmocka_unit_test(test_f64),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
