@@ -45,6 +45,8 @@ HONE_API bool hone_graph_output(const hone_graph *g, int index, hone_value_info 
 HONE_API const char *hone_graph_dim_name(const hone_graph *g, int64_t dim);
 /* A stored constant (an initializer: weights), by name: borrowed, or NULL. */
 HONE_API const hone_tensor *hone_graph_initializer(const hone_graph *g, const char *name);
+/* The names of all of them: index 0, 1, … until NULL. Borrowed. */
+HONE_API const char *hone_graph_initializer_name(const hone_graph *g, int index);
 
 /* Metadata of the model (ONNX metadata_props): class names live under "hone.classes", separated by newlines.
  */

@@ -35,6 +35,12 @@ const hone_tensor *hone_graph_initializer(const hone_graph *g, const char *name)
     return v ? v->data : NULL;
 }
 
+const char *hone_graph_initializer_name(const hone_graph *g, int index) {
+    for (size_t i = 0; i < g->value_count; i++)
+        if (g->values[i] && g->values[i]->data && index-- == 0) return g->values[i]->name;
+    return NULL;
+}
+
 const char *hone_graph_metadata(const hone_graph *g, const char *key) {
     for (size_t i = 0; i < g->metadata_count; i++)
         if (strcmp(g->metadata[i].key, key) == 0) return g->metadata[i].value;
