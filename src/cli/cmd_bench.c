@@ -1,0 +1,223 @@
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static struct {
+    const char *model;
+    int batch;
+    double seconds, warmup;
+    uint64_t seed;
+    bool json, profile;
+    hone_session_options session;
+} args = {.batch = 1, .seconds = 2, .warmup = 0.2, .seed = 1, .session = HONE_SESSION_OPTIONS_INIT};
+
+static const cli_option options[] = {
+    OPT_MODEL(args.model),
+    OPT_INT("batch", "N", args.batch, 1, 1 << 20,
+            "what the first dimension of inputs is, where it is not fixed"),
+    OPT_NUMBER("seconds", "S", args.seconds, CLI_ABOVE_ZERO, 3600, "how long to measure"),
+    OPT_NUMBER("warmup", "S", args.warmup, 0, 3600, "how long to run before", .zero = "not"),
+    OPT_FLAG("profile", args.profile, "also measure each step of the plan"),
+    OPT_SEED(args.seed),
+    OPT_THREADS(args.session.threads),
+    OPT_JSON(args.json),
+    OPT_END,
+};
+
+enum { MAX_VALUES = 64, MAX_RUNS = 1 << 22, MIN_RUNS = 10, PROFILE_RUNS = 100 };
+
+typedef struct job {
+    hone_graph *graph;
+    hone_model *model;
+    hone_session *session;
+    hone_context *context;
+    hone_tensor *inputs[MAX_VALUES];
+    const hone_tensor *outputs[MAX_VALUES];
+    double *times; /* microseconds, of each run */
+    int64_t runs;
+    double seconds;
+    double *steps; /* microseconds, the mean of each step */
+    int step_count;
+} job;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* SplitMix64. */
+static uint64_t next_random(uint64_t *state) {
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+/* Floats in [0, 1), integers 0 or 1: small enough to be indices. */
+static hone_status fill(hone_tensor *t, uint64_t *state) {
+    void *data = hone_tensor_data(t);
+    int64_t count = hone_tensor_count(t);
+    size_t size = hone_dtype_size(hone_tensor_dtype(t));
+    for (int64_t i = 0; i < count; i++) {
+        uint64_t r = next_random(state);
+        if (hone_tensor_dtype(t) == HONE_FLOAT32)
+            ((float *)data)[i] = (float)(r >> 40) * 0x1p-24f;
+        else if (hone_tensor_dtype(t) == HONE_FLOAT64)
+            ((double *)data)[i] = (double)(r >> 11) * 0x1p-53;
+        else if (hone_tensor_dtype(t) == HONE_FLOAT16 || hone_tensor_dtype(t) == HONE_BFLOAT16 ||
+                 hone_tensor_dtype(t) == HONE_STRING)
+            return HONE_UNSUPPORTED;
+        else
+            memset((char *)data + (size_t)i * size, 0, size),
+                ((char *)data)[(size_t)i * size] = (char)(r & 1);
+    }
+    return HONE_OK;
+}
+
+static int make_inputs(job *j) {
+    hone_error err = {0};
+    hone_value_info v;
+    uint64_t state = args.seed;
+    for (int i = 0; hone_graph_input(j->graph, i, &v); i++) {
+        if (v.rank < 0) return cli_error("%s: input '%s' has no known rank", args.model, v.name);
+        for (int d = 0; d < v.rank; d++) {
+            if (v.dims[d] >= 0) continue;
+            if (d > 0)
+                return cli_error("%s: dimension %d of input '%s' is not fixed: %s", args.model, d, v.name,
+                                 cli_type_text(j->graph, &v));
+            v.dims[d] = args.batch;
+        }
+        CLI_TRY(hone_tensor_new(v.dtype, v.rank, v.dims, &j->inputs[i], &err));
+        if (fill(j->inputs[i], &state) != HONE_OK)
+            return cli_error("%s: input '%s' is %s, which bench cannot make up", args.model, v.name,
+                             hone_dtype_name(v.dtype));
+    }
+    return CLI_OK;
+}
+
+static hone_status run_once(job *j, hone_error *err) {
+    return hone_context_run(j->context, (const hone_tensor *const *)j->inputs, j->outputs, err);
+}
+
+static int compare(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static hone_status measure(job *j, hone_error *err) {
+    hone_status status = run_once(j, err); /* makes the plan */
+    for (double end = now() + args.warmup; status == HONE_OK && now() < end;) status = run_once(j, err);
+    double start = now(), before = start;
+    while (status == HONE_OK && j->runs < MAX_RUNS && (before - start < args.seconds || j->runs < MIN_RUNS)) {
+        status = run_once(j, err);
+        double after = now();
+        j->times[j->runs++] = 1e6 * (after - before);
+        before = after;
+    }
+    j->seconds = before - start;
+    qsort(j->times, (size_t)j->runs, sizeof *j->times, compare);
+    return status;
+}
+
+static hone_status profile(job *j, hone_error *err) {
+    hone_step_info step;
+    j->step_count = hone_context_step_count(j->context);
+    j->steps = cli_alloc((size_t)j->step_count * sizeof *j->steps);
+    hone_context_set_profiling(j->context, true);
+    for (int r = 0; r < PROFILE_RUNS; r++) {
+        hone_status status = run_once(j, err);
+        if (status != HONE_OK) return status;
+        for (int i = 0; i < j->step_count && hone_context_step(j->context, i, &step); i++)
+            j->steps[i] += step.microseconds / PROFILE_RUNS;
+    }
+    hone_context_set_profiling(j->context, false);
+    return HONE_OK;
+}
+
+/* The least time that the given share of the runs stayed within. */
+static double quantile(const job *j, double share) {
+    int64_t i = (int64_t)ceil(share * (double)j->runs) - 1;
+    return j->times[i < 0 ? 0 : i];
+}
+
+static double throughput(const job *j) {
+    return (double)args.batch * (double)j->runs / j->seconds;
+}
+
+static void print_json(const job *j) {
+    json_t *o =
+        json_pack("{s:I, s:o, s:o, s:o, s:i, s:i, s:I}", "runs", (json_int_t)j->runs, "median_us",
+                  cli_json_number(quantile(j, 0.5)), "p99_us", cli_json_number(quantile(j, 0.99)),
+                  "throughput", cli_json_number(throughput(j)), "batch", args.batch, "threads",
+                  args.session.threads, "workspace_bytes", (json_int_t)hone_context_workspace(j->context));
+    json_t *steps = json_array();
+    hone_step_info s;
+    for (int i = 0; i < j->step_count && hone_context_step(j->context, i, &s); i++)
+        json_array_append_new(steps, json_pack("{s:s, s:s, s:s, s:f}", "node", s.node ? s.node : "", "op",
+                                               s.op ? s.op : "", "kernel", s.kernel ? s.kernel : "", "us",
+                                               j->steps[i]));
+    if (j->steps)
+        json_object_set_new(o, "steps", steps);
+    else
+        json_decref(steps);
+    cli_print_json(o);
+}
+
+static void print_steps(const job *j) {
+    double sum = 0;
+    hone_step_info s;
+    for (int i = 0; i < j->step_count; i++) sum += j->steps[i];
+    cli_table *t = cli_table_new("lllrr");
+    cli_table_row(t, "node", "operator", "kernel", "µs", "share", NULL);
+    for (int i = 0; i < j->step_count && hone_context_step(j->context, i, &s); i++)
+        cli_table_row(t, s.node ? s.node : "", s.op ? s.op : "", s.kernel ? s.kernel : "",
+                      cli_text("%.2f", j->steps[i]),
+                      cli_text("%.1f %%", sum > 0 ? 100 * j->steps[i] / sum : 0), NULL);
+    putchar('\n');
+    cli_table_print(t, stdout);
+    cli_table_free(t);
+}
+
+static int work(job *j) {
+    hone_error err = {0};
+    CLI_TRY(hone_graph_load(args.model, &j->graph, &err));
+    if (hone_graph_input_count(j->graph) > MAX_VALUES || hone_graph_output_count(j->graph) > MAX_VALUES)
+        return cli_error("%s: more than %d inputs or outputs", args.model, MAX_VALUES);
+    int status = make_inputs(j);
+    if (status != CLI_OK) return status;
+    j->times = cli_alloc(MAX_RUNS * sizeof *j->times);
+    CLI_TRY(hone_model_compile(j->graph, NULL, &j->model, &err));
+    CLI_TRY(hone_session_create(j->model, &args.session, &j->session, &err));
+    CLI_TRY(hone_context_create(j->session, &j->context, &err));
+    CLI_TRY(measure(j, &err));
+    if (args.profile) CLI_TRY(profile(j, &err));
+    if (args.json) {
+        print_json(j);
+        return CLI_OK;
+    }
+    printf("%s runs at batch %d: median %.2f µs, 99 %% within %.2f µs, %s samples/s\n", cli_count(j->runs),
+           args.batch, quantile(j, 0.5), quantile(j, 0.99), cli_count((int64_t)throughput(j)));
+    if (args.profile) print_steps(j);
+    return CLI_OK;
+}
+
+static int run(void) {
+    job j = {0};
+    int status = work(&j);
+    hone_context_free(j.context);
+    hone_session_free(j.session);
+    hone_model_free(j.model);
+    for (int i = 0; i < MAX_VALUES; i++) hone_tensor_free(j.inputs[i]);
+    hone_graph_free(j.graph);
+    free(j.times);
+    free(j.steps);
+    return status;
+}
+
+const cli_command cli_cmd_bench = {"bench", "measure how fast a model runs, on random inputs",
+                                   "  hone bench m.onnx --batch 1 --threads 1 --json\n"
+                                   "  hone bench m.onnx --batch 64 --profile",
+                                   options, run};

@@ -1,0 +1,112 @@
+#include "cli.h"
+
+#include <stdlib.h>
+
+static struct {
+    const char *model, *teacher, *data, *out;
+    bool json, baseline;
+    hone_train_options train;
+} args = {.train = HONE_TRAIN_OPTIONS_INIT};
+
+static const cli_option options[] = {
+    OPT_TEXT("teacher", "FILE", args.teacher, "ONNX file to learn from", .required = true),
+    OPT_TEXT("model", "MODEL", args.model, "student to build: mlp:784-32-10", .required = true),
+    OPT_DATA(args.data, .required = true),
+    OPT_OUT(args.out),
+    OPT_NUMBER("temperature", "T", args.train.temperature, CLI_ABOVE_ZERO, 1000, "softens both outputs"),
+    OPT_NUMBER("alpha", "X", args.train.alpha, 0, 1,
+               "weight of the teacher's outputs; the labels have the rest"),
+    OPT_INT("epochs", "N", args.train.epochs, 1, 1000000, "passes over the training samples"),
+    OPT_TRAINING(args.train),
+    OPT_FLAG("baseline", args.baseline, "also train the same student without the teacher, to compare"),
+    OPT_JSON(args.json),
+    OPT_END,
+};
+
+typedef struct job {
+    hone_graph *teacher, *student, *alone;
+    hone_dataset *train, *test;
+    hone_train_report report;
+    cli_score teacher_score, student_score, alone_score;
+} job;
+
+static hone_status train(const job *j, hone_graph *student, const hone_graph *teacher, cli_watch *watch,
+                         hone_train_report *report, hone_error *err) {
+    hone_train_options o = args.train;
+    o.teacher = teacher;
+    o.progress = cli_watch_step;
+    o.user = watch;
+    hone_status status = hone_train(student, j->train, &o, report, err);
+    cli_progress_clear();
+    return status;
+}
+
+static void row(cli_table *t, const char *name, const cli_score *s) {
+    cli_table_row(t, name, cli_percent(s->eval.accuracy), cli_count(s->stats.parameters),
+                  cli_count(s->stats.multiply_adds), NULL);
+}
+
+static void print(const job *j) {
+    if (args.json) {
+        json_t *o =
+            json_pack("{s:s, s:I, s:o, s:o, s:o}", "model", args.out, "steps", (json_int_t)j->report.steps,
+                      "seconds", cli_json_number(j->report.seconds), "teacher",
+                      cli_json_score(&j->teacher_score), "student", cli_json_score(&j->student_score));
+        if (args.baseline) json_object_set_new(o, "alone", cli_json_score(&j->alone_score));
+        cli_print_json(o);
+        return;
+    }
+    cli_table *t = cli_table_new("lrrr");
+    cli_table_row(t, "", "test accuracy", "parameters", "multiply-adds", NULL);
+    row(t, "teacher", &j->teacher_score);
+    if (args.baseline) row(t, "student alone", &j->alone_score);
+    row(t, "student distilled", &j->student_score);
+    cli_table_print(t, stdout);
+    cli_table_free(t);
+    printf("wrote %s, %s bytes\n", args.out, cli_count(j->student_score.file_bytes));
+}
+
+static int work(job *j) {
+    hone_error err = {0};
+    hone_train_report alone_report;
+    cli_watch watch = {.label = "", .log_steps = 1}, alone_watch = {.label = "alone ", .log_steps = 1};
+    int threads = args.train.threads;
+    double mean, deviation;
+    CLI_TRY(cli_check_output(args.out, &err));
+    CLI_TRY(hone_graph_load(args.teacher, &j->teacher, &err));
+    CLI_TRY(hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->train, &err));
+    CLI_TRY(cli_open_test(args.data, &j->test, &err));
+    hone_dataset_moments(j->train, args.train.max_samples, &mean, &deviation);
+    CLI_TRY(hone_build_model(args.model, j->train, mean, deviation, args.train.seed, &j->student, &err));
+    CLI_TRY(hone_graph_copy(j->student, &j->alone, &err));
+    cli_signals_catch();
+    CLI_TRY(train(j, j->student, j->teacher, &watch, &j->report, &err));
+    if (j->report.stopped) return cli_interrupted(&watch, NULL);
+    CLI_TRY(hone_graph_save(j->student, args.out, &err));
+    if (args.baseline) CLI_TRY(train(j, j->alone, NULL, &alone_watch, &alone_report, &err));
+    cli_signals_default();
+    CLI_TRY(cli_score_graph(j->teacher, args.teacher, j->test, threads, &j->teacher_score, &err));
+    CLI_TRY(cli_score_graph(j->student, args.out, j->test, threads, &j->student_score, &err));
+    if (args.baseline && !alone_report.stopped)
+        CLI_TRY(cli_score_graph(j->alone, NULL, j->test, threads, &j->alone_score, &err));
+    print(j);
+    return args.baseline && alone_report.stopped ? 128 + cli_signal() : CLI_OK;
+}
+
+static int run(void) {
+    job j = {0};
+    int status = work(&j);
+    hone_graph_free(j.alone);
+    hone_graph_free(j.student);
+    hone_graph_free(j.teacher);
+    hone_dataset_free(j.test);
+    hone_dataset_free(j.train);
+    return status;
+}
+
+const cli_command cli_cmd_distill = {"distill", "train a small network to answer as a large one does",
+                                     "The loss is alpha T^2 KL(teacher || student), both softened by the "
+                                     "temperature T, + (1 - alpha) cross-entropy.\n\n"
+                                     "  hone distill --teacher t.onnx --model mlp:784-32-10 --data "
+                                     "fashion-mnist --train-samples 6000 --out s.onnx",
+                                     options, run};

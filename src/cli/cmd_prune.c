@@ -1,0 +1,92 @@
+#include "cli.h"
+
+#include <hone/compress.h>
+
+static struct {
+    const char *model, *data, *out;
+    bool json;
+    hone_prune_options prune;
+} args = {.prune = HONE_PRUNE_OPTIONS_INIT};
+
+static const cli_option options[] = {
+    OPT_MODEL(args.model),
+    OPT_NUMBER("sparsity", "X", args.prune.sparsity, 0, CLI_BELOW_ONE,
+               "share of the weights to set to zero, by magnitude", .zero = ""),
+    OPT_NUMBER("structured", "X", args.prune.structured, 0, CLI_BELOW_ONE,
+               "share of the hidden units to remove for good, by norm", .zero = ""),
+    OPT_DATA(args.data),
+    OPT_OUT(args.out),
+    OPT_INT("finetune-epochs", "N", args.prune.finetune.epochs, 0, 1000000, "epochs of training afterwards",
+            .zero = "none"),
+    OPT_TRAINING(args.prune.finetune),
+    OPT_JSON(args.json),
+    OPT_END,
+};
+
+typedef struct job {
+    hone_graph *graph, *pruned;
+    hone_dataset *train, *test;
+    hone_prune_report report;
+    cli_score before, after;
+} job;
+
+static void print(const job *j) {
+    const hone_prune_report *r = &j->report;
+    double zeros = r->parameters_after > 0 ? (double)r->zeros / (double)r->parameters_after : 0;
+    if (args.json) {
+        cli_print_json(json_pack("{s:s, s:f, s:f, s:I, s:f, s:s, s:o, s:o}", "model", args.out, "sparsity",
+                                 args.prune.sparsity, "structured", args.prune.structured, "zeros",
+                                 (json_int_t)r->zeros, "zero_share", zeros, "blocked", r->blocked, "before",
+                                 cli_json_score(&j->before), "after", cli_json_score(&j->after)));
+        return;
+    }
+    cli_print_change(&j->before, &j->after);
+    printf("%s of the parameters are zero\n", cli_percent(zeros));
+    if (r->blocked[0]) printf("not cut: %s\n", r->blocked);
+    printf("wrote %s\n", args.out);
+}
+
+static int work(job *j) {
+    hone_error err = {0};
+    cli_watch watch = {.label = "fine-tuning ", .log_steps = 1};
+    if (args.prune.sparsity == 0 && args.prune.structured == 0)
+        return cli_usage_error("give --sparsity, --structured or both");
+    if (args.prune.finetune.epochs > 0 && !args.data)
+        return cli_usage_error("fine-tuning needs --data; --finetune-epochs 0 goes without");
+    args.prune.finetune.progress = cli_watch_step;
+    args.prune.finetune.user = &watch;
+    CLI_TRY(cli_check_output(args.out, &err));
+    CLI_TRY(hone_graph_load(args.model, &j->graph, &err));
+    if (args.prune.finetune.epochs > 0)
+        CLI_TRY(hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->train, &err));
+    if (args.data) CLI_TRY(cli_open_test(args.data, &j->test, &err));
+    cli_signals_catch();
+    hone_status status = hone_prune(j->graph, j->train, &args.prune, &j->pruned, &j->report, &err);
+    if (cli_signal()) return cli_interrupted(&watch, NULL);
+    cli_signals_default();
+    CLI_TRY(status);
+    CLI_TRY(hone_graph_save(j->pruned, args.out, &err));
+    int threads = args.prune.finetune.threads;
+    CLI_TRY(cli_score_graph(j->graph, args.model, j->test, threads, &j->before, &err));
+    CLI_TRY(cli_score_graph(j->pruned, args.out, j->test, threads, &j->after, &err));
+    print(j);
+    return CLI_OK;
+}
+
+static int run(void) {
+    job j = {0};
+    int status = work(&j);
+    hone_graph_free(j.pruned);
+    hone_graph_free(j.graph);
+    hone_dataset_free(j.test);
+    hone_dataset_free(j.train);
+    return status;
+}
+
+const cli_command cli_cmd_prune = {
+    "prune", "remove weights or whole hidden units, and fine-tune",
+    "--sparsity keeps the shape and makes small weights zero; fine-tuning keeps the zeros.\n"
+    "--structured makes the model really smaller: coupled rows and columns go together.\n\n"
+    "  hone prune m.onnx --sparsity 0.9 --data fashion-mnist --finetune-epochs 3 --out p.onnx\n"
+    "  hone prune m.onnx --structured 0.5 --data fashion-mnist --finetune-epochs 3 --out s.onnx",
+    options, run};

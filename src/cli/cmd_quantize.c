@@ -1,0 +1,86 @@
+#include "cli.h"
+
+#include <hone/compress.h>
+
+static struct {
+    const char *model, *data, *out;
+    int mode;
+    bool json;
+    hone_quantize_options quantize;
+} args = {.mode = HONE_QUANTIZE_STATIC, .quantize = HONE_QUANTIZE_OPTIONS_INIT};
+
+static const cli_option options[] = {
+    OPT_MODEL(args.model),
+    OPT_CHOICE("mode", "static|dynamic", args.mode,
+               "ranges of activations from training samples, or at every run"),
+    OPT_DATA(args.data),
+    OPT_OUT(args.out),
+    OPT_INT64("calibration-samples", "N", args.quantize.calibration_samples, 1, 1e15,
+              "static: find ranges on the first N training samples"),
+    OPT_THREADS(args.quantize.threads),
+    OPT_JSON(args.json),
+    OPT_END,
+};
+
+_Static_assert(HONE_QUANTIZE_STATIC == 0 && HONE_QUANTIZE_DYNAMIC == 1,
+               "the words of --mode are in this order");
+
+typedef struct job {
+    hone_graph *graph, *quantized;
+    hone_dataset *train, *test;
+    hone_quantize_report report;
+    cli_score before, after;
+} job;
+
+static void print(const job *j) {
+    const hone_quantize_report *r = &j->report;
+    if (args.json) {
+        cli_print_json(json_pack("{s:s, s:s, s:I, s:I, s:s, s:o, s:o}", "model", args.out, "mode",
+                                 args.mode == HONE_QUANTIZE_STATIC ? "static" : "dynamic", "quantized_nodes",
+                                 (json_int_t)r->quantized_nodes, "float_nodes", (json_int_t)r->float_nodes,
+                                 "float_names", r->float_names, "before", cli_json_score(&j->before), "after",
+                                 cli_json_score(&j->after)));
+        return;
+    }
+    cli_print_change(&j->before, &j->after);
+    printf("%lld nodes multiply in integers, %lld in float%s%s\nwrote %s\n", (long long)r->quantized_nodes,
+           (long long)r->float_nodes, r->float_names[0] ? ": " : "", r->float_names, args.out);
+}
+
+static int work(job *j) {
+    hone_error err = {0};
+    args.quantize.mode = (hone_quantize_mode)args.mode;
+    if (args.mode == HONE_QUANTIZE_STATIC && !args.data)
+        return cli_usage_error("--mode static needs --data, to find the ranges of activations");
+    CLI_TRY(cli_check_output(args.out, &err));
+    CLI_TRY(hone_graph_load(args.model, &j->graph, &err));
+    if (args.mode == HONE_QUANTIZE_STATIC)
+        CLI_TRY(hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->train, &err));
+    if (args.data) CLI_TRY(cli_open_test(args.data, &j->test, &err));
+    CLI_TRY(hone_quantize(j->graph, j->train, &args.quantize, &j->quantized, &j->report, &err));
+    CLI_TRY(hone_graph_save(j->quantized, args.out, &err));
+    int threads = args.quantize.threads;
+    CLI_TRY(cli_score_graph(j->graph, args.model, j->test, threads, &j->before, &err));
+    CLI_TRY(cli_score_graph(j->quantized, args.out, j->test, threads, &j->after, &err));
+    print(j);
+    return CLI_OK;
+}
+
+static int run(void) {
+    job j = {0};
+    int status = work(&j);
+    hone_graph_free(j.quantized);
+    hone_graph_free(j.graph);
+    hone_dataset_free(j.test);
+    hone_dataset_free(j.train);
+    return status;
+}
+
+const cli_command cli_cmd_quantize = {
+    "quantize", "make a model compute in 8-bit integers",
+    "static writes QuantizeLinear and DequantizeLinear around each product, weights per channel, with "
+    "ranges\n"
+    "found on training samples. dynamic quantizes activations at every run and needs --data only to "
+    "measure.\n\n"
+    "  hone quantize m.onnx --mode static --data fashion-mnist --out q.onnx",
+    options, run};

@@ -1,0 +1,164 @@
+#include "cli.h"
+
+#include <hone/monitor.h>
+
+#include <string.h>
+
+static struct {
+    const char *model, *data, *out, *logdir;
+    int64_t validation, log_steps;
+    bool json;
+    hone_train_options train;
+} args = {.log_steps = 100, .train = HONE_TRAIN_OPTIONS_INIT};
+
+static const cli_option options[] = {
+    OPT_TEXT("model", "MODEL", args.model, "network to build (mlp:784-128-10), or an ONNX file to go on with",
+             .required = true),
+    OPT_DATA(args.data, .required = true),
+    OPT_OUT(args.out),
+    OPT_INT("epochs", "N", args.train.epochs, 1, 1000000, "passes over the training samples"),
+    OPT_TRAINING(args.train),
+    OPT_INT64("validation", "N", args.validation, 0, 1e15,
+              "keep the last N training samples for validation after each epoch", .zero = "none"),
+    OPT_TEXT("checkpoint", "DIR", args.train.checkpoint_dir, "write checkpoints there"),
+    OPT_INT64("checkpoint-steps", "N", args.train.checkpoint_steps, 0, 1e15, "steps between two checkpoints",
+              .zero = "one an epoch"),
+    OPT_TEXT("resume", "DIR", args.train.resume_dir, "go on from the newest checkpoint there"),
+    OPT_TEXT("logdir", "DIR", args.logdir,
+             "write event files for TensorBoard: loss, accuracy, learning rate, weights, the graph"),
+    OPT_INT64("log-steps", "N", args.log_steps, 1, 1e15, "steps between two points of a curve"),
+    OPT_JSON(args.json),
+    OPT_END,
+};
+
+typedef struct job {
+    hone_dataset *all, *train, *validation, *test;
+    hone_graph *graph;
+    hone_events *events;
+    cli_watch watch;
+    hone_train_report report;
+    hone_eval_report test_report;
+} job;
+
+/* Parts the training samples: the last ones are for validation. */
+static hone_status split(job *j, hone_error *err) {
+    int64_t count = hone_dataset_count(j->all), kept = count - args.validation;
+    if (kept < 1 || args.train.max_samples > kept) {
+        *err = (hone_error){.code = HONE_INVALID_ARGUMENT};
+        snprintf(err->message, sizeof err->message,
+                 "--validation %lld and --train-samples %lld are more than the %lld training samples",
+                 (long long)args.validation, (long long)args.train.max_samples, (long long)count);
+        return err->code;
+    }
+    uint32_t *indices = cli_alloc((size_t)count * sizeof *indices);
+    for (int64_t i = 0; i < count; i++) indices[i] = (uint32_t)i;
+    hone_status status = hone_dataset_subset(j->all, indices, kept, &j->train, err);
+    if (status == HONE_OK)
+        status = hone_dataset_subset(j->all, indices + kept, args.validation, &j->validation, err);
+    free(indices);
+    args.train.validation = j->validation;
+    return status;
+}
+
+static hone_status open_data(job *j, hone_error *err) {
+    hone_status status = hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->all, err);
+    if (status == HONE_OK && args.validation > 0) status = split(j, err);
+    if (status == HONE_OK) status = cli_open_test(args.data, &j->test, err);
+    return status;
+}
+
+static const hone_dataset *training_data(const job *j) {
+    return j->train ? j->train : j->all;
+}
+
+static hone_status make_model(job *j, hone_error *err) {
+    size_t length = strlen(args.model);
+    if (length > 5 && strcmp(args.model + length - 5, ".onnx") == 0)
+        return hone_graph_load(args.model, &j->graph, err);
+    double mean, deviation;
+    hone_dataset_moments(training_data(j), args.train.max_samples, &mean, &deviation);
+    return hone_build_model(args.model, training_data(j), mean, deviation, args.train.seed, &j->graph, err);
+}
+
+static hone_status open_events(job *j, hone_error *err) {
+    if (!args.logdir) return HONE_OK;
+    hone_status status = hone_events_open(args.logdir, &j->events, err);
+    if (status == HONE_OK) status = hone_events_graph(j->events, j->graph, err);
+    j->watch = (cli_watch){.events = j->events, .log_steps = args.log_steps};
+    return status;
+}
+
+static hone_status train(job *j, hone_error *err) {
+    hone_train_options options_now = args.train;
+    options_now.progress = cli_watch_step;
+    options_now.user = &j->watch;
+    cli_signals_catch();
+    hone_status status = hone_train(j->graph, training_data(j), &options_now, &j->report, err);
+    cli_progress_clear();
+    if (!j->report.stopped) cli_signals_default();
+    return status;
+}
+
+/* The model first: no mishap after the training may cost it. */
+static hone_status finish(job *j, hone_error *err) {
+    hone_status status = hone_graph_save(j->graph, args.out, err);
+    if (status == HONE_OK && j->test)
+        status = hone_evaluate(j->graph, j->test, args.train.threads, &j->test_report, err);
+    return status;
+}
+
+static void report(const job *j) {
+    const hone_eval_report *test = j->test ? &j->test_report : NULL;
+    if (args.json) {
+        json_t *o = json_pack(
+            "{s:s, s:i, s:I, s:o, s:o, s:o}", "model", args.out, "epochs", args.train.epochs, "steps",
+            (json_int_t)j->report.steps, "train_loss", cli_json_number(j->report.loss), "train_accuracy",
+            cli_json_number(j->report.accuracy), "seconds", cli_json_number(j->report.seconds));
+        json_object_set_new(o, "test_accuracy", test ? cli_json_number(test->accuracy) : json_null());
+        json_object_set_new(o, "test_loss", test ? cli_json_number(test->loss) : json_null());
+        cli_print_json(o);
+        return;
+    }
+    printf("trained %lld steps in %.1f s: loss %.4f, accuracy %s on the training samples\n",
+           (long long)j->report.steps, j->report.seconds, j->report.loss, cli_percent(j->report.accuracy));
+    if (test)
+        printf("test accuracy %s, loss %.4f: %s test images, looked at once, after the training\n",
+               cli_percent(test->accuracy), test->loss, cli_count(test->samples));
+    printf("wrote %s, %s bytes\n", args.out, cli_count(cli_file_bytes(args.out)));
+}
+
+static int work(job *j) {
+    hone_error err = {0};
+    CLI_TRY(cli_check_output(args.out, &err));
+    CLI_TRY(open_data(j, &err));
+    CLI_TRY(make_model(j, &err));
+    CLI_TRY(open_events(j, &err));
+    CLI_TRY(train(j, &err));
+    if (j->report.stopped) return cli_interrupted(&j->watch, args.train.checkpoint_dir);
+    CLI_TRY(finish(j, &err));
+    report(j);
+    return j->watch.events_error.code ? cli_fail(&j->watch.events_error) : CLI_OK;
+}
+
+static int run(void) {
+    job j = {.watch = {.label = "", .log_steps = 1}};
+    int status = work(&j);
+    hone_error err = {0};
+    if (hone_events_close(j.events, &err) != HONE_OK && status == CLI_OK) status = cli_fail(&err);
+    hone_graph_free(j.graph);
+    hone_dataset_free(j.test);
+    hone_dataset_free(j.validation);
+    hone_dataset_free(j.train);
+    hone_dataset_free(j.all);
+    return status;
+}
+
+const cli_command cli_cmd_train = {
+    "train", "train a network and write it as an ONNX file",
+    "The inputs are standardized inside the model, with the mean and deviation of the training samples.\n"
+    "The test split is not looked at before the end; use --validation to see how it goes.\n"
+    "SIGINT (Ctrl-C) stops after the step, with a checkpoint if --checkpoint is given; a second one "
+    "kills.\n\n"
+    "  hone train --model mlp:784-128-10 --data fashion-mnist --epochs 10 --out m.onnx --logdir runs/m\n"
+    "  hone train --model mlp:784-128-10 --data fashion-mnist --checkpoint ck --resume ck --out m.onnx",
+    options, run};

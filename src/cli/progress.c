@@ -1,0 +1,75 @@
+#include "cli.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static bool drawn; /* a bar stands on the terminal's last line */
+
+void cli_progress_clear(void) {
+    if (drawn) fputs("\r\033[K", stderr);
+    drawn = false;
+}
+
+static bool on_terminal(void) {
+    static int known = -1;
+    if (known < 0) known = isatty(STDERR_FILENO);
+    return known;
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int64_t samples_so_far(const hone_train_progress *p) {
+    return (int64_t)(p->epoch - 1) * p->epoch_samples + p->samples;
+}
+
+/* "61,234 samples/s  ETA 0:12"; "" as long as nothing can be said. */
+static const char *speed_text(const cli_watch *w, const hone_train_progress *p) {
+    int64_t done = samples_so_far(p) - w->first_samples;
+    double seconds = p->seconds - w->first_seconds;
+    if (done <= 0 || seconds <= 0) return "";
+    double rate = (double)done / seconds;
+    double left = (double)((int64_t)p->epochs * p->epoch_samples - samples_so_far(p)) / rate;
+    return cli_text("%s samples/s  ETA %s", cli_count((int64_t)rate), cli_clock(left));
+}
+
+static void draw_bar(cli_watch *w, const hone_train_progress *p) {
+    enum { WIDTH = 24 };
+    char bar[WIDTH + 1];
+    int full = p->epoch_samples > 0 ? (int)(WIDTH * p->samples / p->epoch_samples) : WIDTH;
+    memset(bar, ' ', WIDTH);
+    memset(bar, '=', (size_t)(full < 0 ? 0 : full > WIDTH ? WIDTH : full));
+    bar[WIDTH] = 0;
+    fprintf(stderr, "\r%sepoch %*d/%d [%s] loss %.4f  accuracy %s  %s\033[K", w->label, p->epochs > 9 ? 2 : 1,
+            p->epoch, p->epochs, bar, p->loss, cli_percent(p->accuracy), speed_text(w, p));
+    drawn = true;
+}
+
+static void print_epoch(cli_watch *w, const hone_train_progress *p) {
+    cli_progress_clear();
+    fprintf(stderr, "%sepoch %*d/%d  loss %.4f  accuracy %s", w->label, p->epochs > 9 ? 2 : 1, p->epoch,
+            p->epochs, p->loss, cli_percent(p->accuracy));
+    if (isfinite(p->validation_accuracy))
+        fprintf(stderr, "  validation loss %.4f  accuracy %s", p->validation_loss,
+                cli_percent(p->validation_accuracy));
+    fprintf(stderr, "  lr %-9.3g %s\n", p->learning_rate, speed_text(w, p));
+}
+
+void cli_progress_show(cli_watch *w, const hone_train_progress *p) {
+    if (w->steps == 0) {
+        w->first_samples = samples_so_far(p);
+        w->first_seconds = p->seconds;
+    }
+    w->step = p->step;
+    w->steps = p->steps;
+    if (p->epoch_done) {
+        print_epoch(w, p);
+    } else if (on_terminal() && now() - w->drawn_at > 0.1) {
+        draw_bar(w, p);
+        w->drawn_at = now();
+    }
+}

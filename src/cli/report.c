@@ -1,0 +1,177 @@
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *command_name;
+
+void cli_set_command(const char *name) {
+    command_name = name;
+}
+
+static void line(const char *format, va_list args) {
+    cli_progress_clear();
+    fprintf(stderr, "hone%s%s: ", command_name ? " " : "", command_name ? command_name : "");
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+#define LINE(format)                                                                                         \
+    do {                                                                                                     \
+        va_list args;                                                                                        \
+        va_start(args, format);                                                                              \
+        line(format, args);                                                                                  \
+        va_end(args);                                                                                        \
+    } while (0)
+
+int cli_error(const char *format, ...) {
+    LINE(format);
+    return CLI_FAILED;
+}
+
+int cli_usage_error(const char *format, ...) {
+    LINE(format);
+    return CLI_USAGE;
+}
+
+void cli_note(const char *format, ...) {
+    LINE(format);
+}
+
+int cli_fail(const hone_error *err) {
+    char text[1024];
+    return cli_error("%s", hone_error_format(err, text, sizeof text));
+}
+
+void *cli_alloc(size_t size) {
+    void *block = calloc(1, size ? size : 1);
+    if (!block) exit(cli_error("out of memory"));
+    return block;
+}
+
+void cli_print_json(json_t *object) {
+    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(7)) : NULL;
+    if (!text) exit(cli_error("out of memory"));
+    puts(text);
+    free(text);
+    json_decref(object);
+}
+
+json_t *cli_json_number(double x) {
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static char *next_buffer(size_t *size) {
+    static char buffers[8][512];
+    static unsigned turn;
+    *size = sizeof buffers[0];
+    return buffers[turn++ % 8];
+}
+
+const char *cli_text(const char *format, ...) {
+    size_t size;
+    char *text = next_buffer(&size);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, size, format, args);
+    va_end(args);
+    return text;
+}
+
+const char *cli_count(int64_t n) {
+    char digits[24];
+    size_t size;
+    char *text = next_buffer(&size), *to = text;
+    int length = snprintf(digits, sizeof digits, "%lld", (long long)n);
+    for (int i = 0; i < length; i++) {
+        *to++ = digits[i];
+        if ((length - 1 - i) % 3 == 0 && i + 1 < length && digits[i] != '-') *to++ = ',';
+    }
+    *to = 0;
+    return text;
+}
+
+const char *cli_percent(double part) {
+    return isfinite(part) ? cli_text("%.2f %%", 100 * part) : "-";
+}
+
+const char *cli_clock(double seconds) {
+    int64_t s = seconds > 0 && seconds < 1e12 ? (int64_t)(seconds + 0.5) : 0;
+    int hours = (int)(s / 3600), minutes = (int)(s / 60 % 60);
+    return hours ? cli_text("%d:%02d:%02d", hours, minutes, (int)(s % 60))
+                 : cli_text("%d:%02d", minutes, (int)(s % 60));
+}
+
+static const char *shape_text(const hone_graph *g, const char *dtype, const int64_t *dims, int rank) {
+    size_t size;
+    char *text = next_buffer(&size);
+    int length = snprintf(text, size, "%s [", dtype);
+    for (int d = 0; d < rank; d++) {
+        const char *symbol = g && dims[d] < 0 ? hone_graph_dim_name(g, dims[d]) : NULL;
+        size_t at = (size_t)length < size ? (size_t)length : size - 1;
+        if (symbol)
+            length += snprintf(text + at, size - at, "%s%s", d ? ", " : "", symbol);
+        else if (dims[d] < 0)
+            length += snprintf(text + at, size - at, "%s?", d ? ", " : "");
+        else
+            length += snprintf(text + at, size - at, "%s%lld", d ? ", " : "", (long long)dims[d]);
+    }
+    size_t at = (size_t)length < size ? (size_t)length : size - 1;
+    snprintf(text + at, size - at, rank < 0 ? "...]" : "]");
+    return text;
+}
+
+const char *cli_type_text(const hone_graph *g, const hone_value_info *info) {
+    return shape_text(g, hone_dtype_name(info->dtype), info->dims, info->rank);
+}
+
+const char *cli_tensor_text(const hone_tensor *t) {
+    return shape_text(NULL, hone_dtype_name(hone_tensor_dtype(t)), hone_tensor_dims(t), hone_tensor_rank(t));
+}
+
+json_t *cli_json_shape(const hone_graph *g, const int64_t *dims, int rank) {
+    json_t *list = json_array();
+    for (int d = 0; d < rank; d++) {
+        const char *symbol = g && dims[d] < 0 ? hone_graph_dim_name(g, dims[d]) : NULL;
+        json_array_append_new(list, symbol        ? json_string(symbol)
+                                    : dims[d] < 0 ? json_null()
+                                                  : json_integer(dims[d]));
+    }
+    return list;
+}
+
+int64_t cli_file_bytes(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 ? (int64_t)info.st_size : -1;
+}
+
+static hone_status output_error(hone_error *err, const char *path, hone_status code, const char *why) {
+    *err = (hone_error){.code = code};
+    snprintf(err->file, sizeof err->file, "%s", path);
+    snprintf(err->message, sizeof err->message, "cannot write: %s", why);
+    return code;
+}
+
+hone_status cli_check_output(const char *path, hone_error *err) {
+    struct stat info;
+    const char *slash = strrchr(path, '/');
+    if (slash && !slash[1]) return output_error(err, path, HONE_INVALID_ARGUMENT, "not the name of a file");
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return output_error(err, path, HONE_INVALID_ARGUMENT,
+                            S_ISDIR(info.st_mode) ? "Is a directory" : "not a regular file");
+    /* access() knows nothing of file systems that refuse new files, so one is made. */
+    char *probe = cli_alloc(strlen(path) + 64);
+    sprintf(probe, "%.*s.hone-check-%ld", slash ? (int)(slash - path + 1) : 0, path, (long)getpid());
+    int fd = open(probe, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), failure = errno;
+    if (fd >= 0) {
+        close(fd);
+        unlink(probe);
+    }
+    free(probe);
+    return fd >= 0 ? HONE_OK : output_error(err, path, HONE_IO, strerror(failure));
+}

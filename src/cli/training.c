@@ -1,0 +1,150 @@
+#include "cli.h"
+
+#include <hone/monitor.h>
+
+#include <signal.h>
+#include <string.h>
+
+/* --- signals --- */
+
+static volatile sig_atomic_t signal_seen;
+
+static void remember(int number) {
+    signal_seen = number;
+}
+
+static void set_handlers(void (*handler)(int)) {
+    /* SA_RESETHAND: the second signal finds the default, which kills. */
+    struct sigaction action = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+void cli_signals_catch(void) {
+    set_handlers(remember);
+}
+
+void cli_signals_default(void) {
+    set_handlers(SIG_DFL);
+}
+
+int cli_signal(void) {
+    return signal_seen;
+}
+
+int cli_interrupted(const cli_watch *w, const char *checkpoint) {
+    const char *where =
+        w->steps ? cli_text(" after step %lld of %lld", (long long)w->step, (long long)w->steps) : "";
+    if (checkpoint)
+        cli_error("interrupted%s; go on with --resume %s", where, checkpoint);
+    else
+        cli_error("interrupted%s; nothing is written", where);
+    return 128 + signal_seen;
+}
+
+/* --- event files --- */
+
+/* Event files are not worth the training: the first failure is remembered, told at the end, and ends the
+ * logging. */
+static void log_event(cli_watch *w, hone_status status, const hone_error *err) {
+    if (status == HONE_OK || w->events_error.code != HONE_OK) return;
+    w->events_error = *err;
+    w->events = NULL;
+}
+
+static void log_scalar(cli_watch *w, const char *tag, int64_t step, double value) {
+    hone_error err = {0};
+    if (w->events && isfinite(value))
+        log_event(w, hone_events_scalar(w->events, tag, step, value, &err), &err);
+}
+
+static void log_weights(cli_watch *w, const hone_graph *g, int64_t step) {
+    hone_error err = {0};
+    const char *name;
+    for (int i = 0; w->events && g && (name = hone_graph_initializer_name(g, i)); i++) {
+        const hone_tensor *t = hone_graph_initializer(g, name);
+        if (!t || hone_tensor_dtype(t) != HONE_FLOAT32 || hone_tensor_count(t) < 2) continue;
+        log_event(w,
+                  hone_events_histogram(w->events, cli_text("weights/%s", name), step, hone_tensor_data(t),
+                                        hone_tensor_count(t), &err),
+                  &err);
+    }
+}
+
+static void log_step(cli_watch *w, const hone_train_progress *p) {
+    hone_error err = {0};
+    if (p->epoch_done || p->step % w->log_steps == 0) {
+        log_scalar(w, "loss", p->step, p->loss);
+        log_scalar(w, "accuracy", p->step, p->accuracy);
+        log_scalar(w, "learning_rate", p->step, p->learning_rate);
+    }
+    if (!p->epoch_done) return;
+    log_scalar(w, "validation/loss", p->step, p->validation_loss);
+    log_scalar(w, "validation/accuracy", p->step, p->validation_accuracy);
+    log_weights(w, p->graph, p->step);
+    if (w->events) log_event(w, hone_events_flush(w->events, &err), &err);
+}
+
+bool cli_watch_step(void *user, const hone_train_progress *p) {
+    cli_watch *w = user;
+    cli_progress_show(w, p);
+    if (w->events) log_step(w, p);
+    return signal_seen == 0;
+}
+
+/* --- data and results --- */
+
+hone_status cli_open_test(const char *spec, hone_dataset **out, hone_error *err) {
+    hone_error why = {0};
+    hone_status status = hone_dataset_open(spec, HONE_SPLIT_TEST, out, &why);
+    if (status == HONE_NOT_FOUND) {
+        char text[1024];
+        cli_note("no test split, so no test accuracy: %s", hone_error_format(&why, text, sizeof text));
+        *out = NULL;
+        return HONE_OK;
+    }
+    if (status != HONE_OK) *err = why;
+    return status;
+}
+
+hone_status cli_score_graph(const hone_graph *g, const char *path, const hone_dataset *test, int threads,
+                            cli_score *out, hone_error *err) {
+    *out =
+        (cli_score){.file_bytes = path ? cli_file_bytes(path) : -1, .eval = {.accuracy = NAN, .loss = NAN}};
+    hone_status status = hone_graph_get_stats(g, &out->stats, err);
+    if (status == HONE_OK && test) status = hone_evaluate(g, test, threads, &out->eval, err);
+    return status;
+}
+
+json_t *cli_json_score(const cli_score *s) {
+    return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "accuracy", cli_json_number(s->eval.accuracy),
+                     "loss", cli_json_number(s->eval.loss), "file_bytes", (json_int_t)s->file_bytes,
+                     "parameters", (json_int_t)s->stats.parameters, "nonzero_parameters",
+                     (json_int_t)s->stats.nonzero_parameters, "parameter_bytes",
+                     (json_int_t)s->stats.parameter_bytes, "multiply_adds",
+                     (json_int_t)s->stats.multiply_adds);
+}
+
+static void count_row(cli_table *t, const char *name, int64_t before, int64_t after) {
+    cli_table_row(t, name, cli_count(before), cli_count(after),
+                  before > 0 ? cli_text("× %.3f", (double)after / (double)before) : "", NULL);
+}
+
+void cli_print_change(const cli_score *before, const cli_score *after) {
+    cli_table *t = cli_table_new("lrrr");
+    cli_table_row(t, "", "before", "after", "change", NULL);
+    if (isfinite(before->eval.accuracy)) {
+        cli_table_row(t, "test accuracy", cli_percent(before->eval.accuracy),
+                      cli_percent(after->eval.accuracy),
+                      cli_text("%+.2f points", 100 * (after->eval.accuracy - before->eval.accuracy)), NULL);
+        cli_table_row(t, "test loss", cli_text("%.4f", before->eval.loss), cli_text("%.4f", after->eval.loss),
+                      cli_text("%+.4f", after->eval.loss - before->eval.loss), NULL);
+    }
+    count_row(t, "file, bytes", before->file_bytes, after->file_bytes);
+    count_row(t, "parameters", before->stats.parameters, after->stats.parameters);
+    count_row(t, "of these not zero", before->stats.nonzero_parameters, after->stats.nonzero_parameters);
+    count_row(t, "multiply-adds", before->stats.multiply_adds, after->stats.multiply_adds);
+    cli_table_print(t, stdout);
+    cli_table_free(t);
+}
