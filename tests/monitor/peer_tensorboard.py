@@ -257,12 +257,7 @@ def check_run(server, kind, name, run):
         check(f"server ({kind}): {name}: graph", not missing, str(missing[:5]))
 
 
-def main():
-    arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
-    if len(arguments) != 1:
-        print(__doc__)
-        return 2
-    directory = arguments[0]
+def check_directory(directory, use_server):
     runs = {}
     for where, _, names in sorted(os.walk(directory)):
         files = sorted(os.path.join(where, n) for n in names if "tfevents" in n)
@@ -277,14 +272,26 @@ def main():
             with open(path, encoding="utf-8") as f:
                 check_expected(run, json.load(f))
         check_accumulator(run)
-    if "--no-server" not in sys.argv:
-        check_server(directory, runs, fast=False)
-        try:
-            import tensorboard_data_server  # noqa: F401
-        except ImportError:
-            print("the fast loader is not installed: not checked")
-        else:
-            check_server(directory, runs, fast=True)
+    if not use_server:
+        return
+    check_server(directory, runs, fast=False)
+    try:
+        import tensorboard_data_server  # noqa: F401
+    except ImportError:
+        print("the fast loader is not installed: not checked")
+    else:
+        check_server(directory, runs, fast=True)
+
+
+def main():
+    arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
+    if len(arguments) != 1:
+        print(__doc__)
+        return 2
+    try:
+        check_directory(arguments[0], "--no-server" not in sys.argv)
+    except Exception as error:  # a reader that gives up is a failure like any other
+        check("TensorBoard reads it", False, repr(error))
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
