@@ -132,7 +132,6 @@ typedef struct hone_op_version {
     /* Emits the newest form for `node` (whose op is the newest's descriptor) and replaces it; NULL: the same.
      */
     hone_status (*lift)(hone_graph *g, hone_node *node, hone_error *err);
-    uint32_t lacks; /* dtypes that this form does not take and the newest does: such a node is written as the newest */
 } hone_op_version;
 
 struct hone_op {
@@ -145,6 +144,7 @@ struct hone_op {
     hone_attr_def attrs[HONE_OP_MAX_ATTRS];
     const hone_op_version *older; /* newest first; older forms that are the same need no row */
     int oldest;                   /* smallest opset whose form is accepted */
+    uint32_t late_types;          /* dtypes that only the newest form takes: nodes of them are written as the newest */
 
     hone_status (*infer)(hone_infer *ctx, hone_error *err);
     /* Fills the links for this node's (inferred) shapes. NULL: every axis is blocked. */
