@@ -1,8 +1,6 @@
 #include "ops/rewrites.h"
 
 static const hone_rewrite list[] = {
-    {"lower-quantized", HONE_REWRITE_LOWERING, hone_rewrite_lower_quantized,
-     "quantize, multiply and dequantize nodes become integer products"},
     {"fuse-elementwise", HONE_REWRITE_LOWERING, hone_rewrite_fuse_elementwise,
      "chains of elementwise operators become one vector program"},
     {"fuse-epilogue", HONE_REWRITE_LOWERING, hone_rewrite_fuse_epilogue,
