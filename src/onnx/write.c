@@ -251,8 +251,9 @@ static hone_status write_nodes(writer *w, hone_error *err) {
         w->m->n_node++;
         for (int i = 0; i < n->output_count; i++) {
             const hone_value *v = n->outputs[i];
+            /* onnx's checker takes no value info without a shape */
             if (!is_written_output(w, n, i) || w->types[v->id].dtype == HONE_UNDEFINED ||
-                hone_graph_is_output(g, v))
+                w->types[v->id].rank < 0 || hone_graph_is_output(g, v))
                 continue;
             HONE_TRY(write_value(w, v, &w->m->value_info[w->m->n_value_info], err));
             w->m->n_value_info++;
