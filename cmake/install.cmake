@@ -21,3 +21,26 @@ foreach(kind static shared)
   endif()
 endforeach()
 set_target_properties(hone_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
+
+# hone::hone is the shared library and needs nothing else at build time; hone::static, a component of the package,
+# brings what it stands on.
+set_target_properties(hone_shared PROPERTIES EXPORT_NAME hone)
+set_target_properties(hone_static PROPERTIES EXPORT_NAME static)
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/hone)
+install(TARGETS hone_shared EXPORT honeTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS hone_static EXPORT honeStaticTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT honeTargets NAMESPACE hone:: DESTINATION ${package})
+install(EXPORT honeStaticTargets NAMESPACE hone:: DESTINATION ${package})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/hone DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+        FILES_MATCHING PATTERN "*.h")
+
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/honeConfig.cmake.in ${PROJECT_BINARY_DIR}/honeConfig.cmake
+                              INSTALL_DESTINATION ${package})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/honeConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/honeConfig.cmake ${PROJECT_BINARY_DIR}/honeConfigVersion.cmake
+        DESTINATION ${package})
+
+# The prefix is told from where the file lies, so an installed tree can be moved.
+file(RELATIVE_PATH to_prefix /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+configure_file(${CMAKE_CURRENT_LIST_DIR}/hone.pc.in ${PROJECT_BINARY_DIR}/hone.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/hone.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
