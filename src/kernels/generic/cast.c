@@ -1,0 +1,171 @@
+#include "kernels/portable.h"
+
+#include <hone/tensor.h>
+#include <string.h>
+
+typedef void cast_fn(const void *x, void *y, int64_t n);
+
+/* Toward zero, held at the ends; a comparison with NaN is false. All bounds are exact as doubles. */
+#define TRUNCATE(type, low, high, v)                                                                         \
+    ((v) >= (double)(high) + 1.0 ? (type)(high)                                                              \
+     : (v) <= (double)(low)-1.0  ? (type)(low)                                                               \
+     : (v) == (v)                ? (type)(v)                                                                 \
+                                 : 0)
+
+#define CAST(name, from, to, expression)                                                                     \
+    static void name(const void *source, void *target, int64_t n) {                                          \
+        const from *x = source;                                                                              \
+        to *y = target;                                                                                      \
+        for (int64_t i = 0; i < n; i++) {                                                                    \
+            const from v = x[i];                                                                             \
+            y[i] = (to)(expression);                                                                         \
+        }                                                                                                    \
+    }
+
+/* dtype, C type, and for integers the ends of the range */
+#define INTEGERS(X, f, ft)                                                                                   \
+    X(f, ft, u8, uint8_t, 0, UINT8_MAX)                                                                      \
+    X(f, ft, i8, int8_t, INT8_MIN, INT8_MAX)                                                                 \
+    X(f, ft, u16, uint16_t, 0, UINT16_MAX)                                                                   \
+    X(f, ft, i16, int16_t, INT16_MIN, INT16_MAX)                                                             \
+    X(f, ft, i32, int32_t, INT32_MIN, INT32_MAX)                                                             \
+    X(f, ft, i64, int64_t, INT64_MIN, INT64_MAX)                                                             \
+    X(f, ft, u32, uint32_t, 0, UINT32_MAX)                                                                   \
+    X(f, ft, u64, uint64_t, 0, UINT64_MAX)
+
+#define TO_INTEGER(f, ft, t, tt, low, high) CAST(f##_to_##t, ft, tt, v)
+#define TO_INTEGER_FROM_FLOAT(f, ft, t, tt, low, high)                                                       \
+    CAST(f##_to_##t, ft, tt, TRUNCATE(tt, low, high, (double)v))
+#define TO_FLOATS_AND_BOOL(f, ft)                                                                            \
+    CAST(f##_to_f32, ft, float, v)                                                                           \
+    CAST(f##_to_f64, ft, double, v)                                                                          \
+    CAST(f##_to_bool, ft, uint8_t, v != 0)
+#define FROM_INTEGER(f, ft) INTEGERS(TO_INTEGER, f, ft) TO_FLOATS_AND_BOOL(f, ft)
+#define FROM_FLOAT(f, ft) INTEGERS(TO_INTEGER_FROM_FLOAT, f, ft) TO_FLOATS_AND_BOOL(f, ft)
+
+FROM_INTEGER(u8, uint8_t)
+FROM_INTEGER(i8, int8_t)
+FROM_INTEGER(u16, uint16_t)
+FROM_INTEGER(i16, int16_t)
+FROM_INTEGER(i32, int32_t)
+FROM_INTEGER(i64, int64_t)
+FROM_INTEGER(u32, uint32_t)
+FROM_INTEGER(u64, uint64_t)
+FROM_FLOAT(f32, float)
+FROM_FLOAT(f64, double)
+
+#define ROW(f)                                                                                               \
+    {                                                                                                        \
+        [HONE_UINT8] = f##_to_u8, [HONE_INT8] = f##_to_i8, [HONE_UINT16] = f##_to_u16,                       \
+        [HONE_INT16] = f##_to_i16, [HONE_INT32] = f##_to_i32, [HONE_INT64] = f##_to_i64,                     \
+        [HONE_UINT32] = f##_to_u32, [HONE_UINT64] = f##_to_u64, [HONE_FLOAT32] = f##_to_f32,                 \
+        [HONE_FLOAT64] = f##_to_f64, [HONE_BOOL] = f##_to_bool,                                              \
+    }
+/* A bool is a byte 0 or 1, so it converts as a byte. */
+static cast_fn *const casts[HONE_BFLOAT16 + 1][HONE_BFLOAT16 + 1] = {
+    [HONE_UINT8] = ROW(u8),    [HONE_INT8] = ROW(i8),     [HONE_UINT16] = ROW(u16), [HONE_INT16] = ROW(i16),
+    [HONE_INT32] = ROW(i32),   [HONE_INT64] = ROW(i64),   [HONE_UINT32] = ROW(u32), [HONE_UINT64] = ROW(u64),
+    [HONE_FLOAT32] = ROW(f32), [HONE_FLOAT64] = ROW(f64), [HONE_BOOL] = ROW(u8),
+};
+
+/* --- the two half precisions --- */
+
+static uint32_t bits_of(float x) {
+    uint32_t b;
+    memcpy(&b, &x, sizeof b);
+    return b;
+}
+
+static float float_of(uint32_t b) {
+    float x;
+    memcpy(&x, &b, sizeof x);
+    return x;
+}
+
+/* double to float so that rounding the result again, to fewer bits, gives what rounding once would: the last
+ * bit is set where something was lost ("round to odd"). */
+static float to_odd_float(double x) {
+    float f = (float)x;
+    if (f != f || (double)f == x) return f;
+    uint32_t b = bits_of(f);
+    if ((b & 0x7fffffff) == 0x7f800000)
+        return float_of(b - 1); /* beyond FLT_MAX: any number that large will do */
+    double size = x < 0 ? -x : x, near = f < 0 ? -(double)f : (double)f;
+    if (near > size) b--; /* toward zero */
+    return float_of(b | 1);
+}
+
+static float from_half(uint16_t h) {
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = (h >> 10) & 31, fraction = h & 0x3ff;
+    if (exponent == 31) return float_of(sign | 0x7f800000 | fraction << 13);
+    if (exponent) return float_of(sign | (exponent + 112) << 23 | fraction << 13);
+    float x = (float)fraction * 0x1p-24f;
+    return sign ? -x : x;
+}
+
+static uint16_t to_half(float x) {
+    uint32_t b = bits_of(x), size = b & 0x7fffffff;
+    uint16_t sign = (uint16_t)(b >> 16 & 0x8000);
+    if (size > 0x7f800000) return (uint16_t)(sign | 0x7e00);
+    if (size >= 0x477ff000) return (uint16_t)(sign | 0x7c00);
+    if (size < 0x38800000) /* subnormal: adding 0.5 rounds to its last bit, 2^-24 */
+        return (uint16_t)(sign | (bits_of(float_of(size) + 0.5f) - 0x3f000000));
+    return (uint16_t)(sign | (size - (112u << 23) + 0xfff + (size >> 13 & 1)) >> 13);
+}
+
+static float from_bfloat(uint16_t h) {
+    return float_of((uint32_t)h << 16);
+}
+
+static uint16_t to_bfloat(float x) {
+    uint32_t b = bits_of(x);
+    if ((b & 0x7fffffff) > 0x7f800000) return (uint16_t)(b >> 16 | 0x40);
+    return (uint16_t)((b + 0x7fff + (b >> 16 & 1)) >> 16);
+}
+
+static bool is_short(int dtype) {
+    return dtype == HONE_FLOAT16 || dtype == HONE_BFLOAT16;
+}
+
+#define CHUNK 256
+
+/* From a half precision: through float, exactly. */
+static void cast_from_short(int from, int to, const uint16_t *x, char *y, int64_t n) {
+    float wide[CHUNK];
+    size_t size = hone_dtype_size((hone_dtype)to);
+    for (int64_t at = 0; at < n; at += CHUNK) {
+        int64_t part = n - at < CHUNK ? n - at : CHUNK;
+        for (int64_t i = 0; i < part; i++)
+            wide[i] = from == HONE_FLOAT16 ? from_half(x[at + i]) : from_bfloat(x[at + i]);
+        hone_cast(HONE_FLOAT32, to, wide, y + (size_t)at * size, part);
+    }
+}
+
+/* To one: through double, rounded once. */
+static void cast_to_short(int from, int to, const char *x, uint16_t *y, int64_t n) {
+    double wide[CHUNK];
+    size_t size = hone_dtype_size((hone_dtype)from);
+    for (int64_t at = 0; at < n; at += CHUNK) {
+        int64_t part = n - at < CHUNK ? n - at : CHUNK;
+        casts[from][HONE_FLOAT64](x + (size_t)at * size, wide, part);
+        for (int64_t i = 0; i < part; i++) {
+            float f = to_odd_float(wide[i]);
+            y[at + i] = to == HONE_FLOAT16 ? to_half(f) : to_bfloat(f);
+        }
+    }
+}
+
+bool hone_cast(int from, int to, const void *x, void *y, int64_t n) {
+    if (from < 0 || from > HONE_BFLOAT16 || to < 0 || to > HONE_BFLOAT16) return false;
+    if (!(is_short(from) || casts[from][HONE_FLOAT32]) || !(is_short(to) || casts[HONE_FLOAT32][to]))
+        return false;
+    if (from == to)
+        memcpy(y, x, (size_t)n * hone_dtype_size((hone_dtype)from));
+    else if (is_short(from))
+        cast_from_short(from, to, x, y, n);
+    else if (is_short(to))
+        cast_to_short(from, to, x, y, n);
+    else
+        casts[from][to](x, y, n);
+    return true;
+}

@@ -1,0 +1,80 @@
+/* Kernels in portable C that are the same at every level and so stand outside of the dispatch table: moving,
+ * converting and summing elements of dtypes that no level has vector code for, and the loops of the losses.
+ * The rules of kernels/kernels.h hold: pure, no allocation, strides in elements. */
+#ifndef HONE_KERNELS_PORTABLE_H
+#define HONE_KERNELS_PORTABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* y[j*y_row + i] = x[i*x_row + j] for i < rows, j < columns; elements of 1, 2, 4, 8 bytes. */
+typedef void hone_transpose_fn(const void *x, int64_t rows, int64_t columns, int64_t x_row, void *y,
+                               int64_t y_row);
+/* The one for elements of `size` bytes; 4 is the dispatch table's transpose_32. NULL for other sizes. */
+hone_transpose_fn *hone_transpose_for(size_t size);
+/* y[0 … n-1] = *x, elements of 1, 2, 4 or 8 bytes. */
+void hone_fill(const void *x, size_t size, void *y, int64_t n);
+
+/* Converts n elements. `from` and `to` are numbers of hone_dtype (all of fixed size). To integers: toward
+ * zero, held at the ends of the range, NaN becomes 0; integers to narrower ones wrap; to bool: x != 0.
+ * float16 and bfloat16 are rounded half to even. False (and nothing done) if a dtype is none of these. */
+bool hone_cast(int from, int to, const void *x, void *y, int64_t n);
+
+/* Sums that wrap, and y[j] (+)= sum over i of x[i*row + j]. */
+int32_t hone_sum_i32(const int32_t *x, int64_t n);
+int64_t hone_sum_i64(const int64_t *x, int64_t n);
+void hone_sum_rows_i32(const int32_t *x, int64_t rows, int64_t columns, int64_t row, int32_t *y,
+                       bool accumulate);
+void hone_sum_rows_i64(const int64_t *x, int64_t rows, int64_t columns, int64_t row, int64_t *y,
+                       bool accumulate);
+
+/* Quantization along the last axis: element j has scale[j] and zero[j] (zero NULL: 0). The same numbers as
+ * the dispatch table's kernels give with one scale. */
+void hone_quantize_rows_u8(const float *x, uint8_t *y, int64_t n, const float *scale, const uint8_t *zero);
+void hone_quantize_rows_s8(const float *x, int8_t *y, int64_t n, const float *scale, const int8_t *zero);
+void hone_dequantize_rows_u8(const uint8_t *x, float *y, int64_t n, const float *scale, const uint8_t *zero);
+void hone_dequantize_rows_s8(const int8_t *x, float *y, int64_t n, const float *scale, const int8_t *zero);
+void hone_dequantize_rows_i32(const int32_t *x, float *y, int64_t n, const float *scale, const int32_t *zero);
+/* y = (x - zero) * scale */
+void hone_dequantize_i32(const int32_t *x, float *y, int64_t n, float scale, int32_t zero);
+/* dx = dy where round_half_even(x / scale) + zero lies in [low, high], else 0. scale and zero step by `step`:
+ * 0 or 1.
+ */
+void hone_quantize_grad(const float *dy, const float *x, float *dx, int64_t n, const float *scale,
+                        const int32_t *zero, int step, int32_t low, int32_t high);
+
+/* A row of integer sums with a zero point and a scale of its own: t = s[j] - zero * correction[j], then t
+ * itself, or saturate(round_half_even((float)t * scale[j]) + y_zero). */
+void hone_correct_row_i32(const int32_t *s, int64_t n, int32_t zero, const int32_t *correction, int32_t *y);
+void hone_requantize_row(const int32_t *s, int64_t n, int32_t zero, const int32_t *correction, float a_scale,
+                         const float *b_scale, float y_scale, int32_t y_zero, bool is_signed, void *y);
+
+/* dx[i] = y[i] * (dy[i] - sum over l of dy[l]*y[l]), and dx[i] = dy[i] - exp(y[i]) * sum over l of dy[l],
+ * where exp_y holds exp(y). Rows of n elements; dx may be dy. */
+void hone_softmax_grad_f32(const float *dy, const float *y, float *dx, int64_t n);
+void hone_softmax_grad_f64(const double *dy, const double *y, double *dx, int64_t n);
+void hone_log_softmax_grad_f32(const float *dy, const float *exp_y, float *dx, int64_t n);
+void hone_log_softmax_grad_f64(const double *dy, const double *exp_y, double *dx, int64_t n);
+
+/* Cross entropy. Scores are [samples, classes, inner]; a label picks one of the classes for each sample and
+ * inner position. A label out of [0, classes) that is not ignored makes a NaN, in the loss and the gradient.
+ */
+typedef enum hone_reduction { HONE_REDUCE_NONE, HONE_REDUCE_SUM, HONE_REDUCE_MEAN } hone_reduction;
+typedef struct hone_cross_entropy {
+    int64_t samples, classes, inner;
+    const void *labels;  /* [samples, inner] */
+    bool wide_labels;    /* int64, else int32 */
+    const void *weights; /* [classes] of the scores' dtype, or NULL: 1 */
+    bool ignores;
+    int64_t ignore_index; /* labels that count for nothing, if `ignores` */
+    hone_reduction reduction;
+} hone_cross_entropy;
+/* loss [samples, inner], or one element. */
+void hone_cross_entropy_f32(const hone_cross_entropy *c, const float *log_prob, float *loss);
+void hone_cross_entropy_f64(const hone_cross_entropy *c, const double *log_prob, double *loss);
+/* dscores holds exp(log_prob) and becomes the gradient; dloss has the loss's shape. */
+void hone_cross_entropy_grad_f32(const hone_cross_entropy *c, const float *dloss, float *dscores);
+void hone_cross_entropy_grad_f64(const hone_cross_entropy *c, const double *dloss, double *dscores);
+
+#endif
