@@ -29,6 +29,7 @@
 #define AHEAD 16
 #define DIRECT_BLOCK_K 128
 #define DIRECT_AHEAD 4
+#define WIDE_AHEAD 8 /* when several panels run at once */
 /* From these on a block is copied before it is used: rows of the tile's block of C; floats between the rows
  * of a transposed A or of B. B is only copied for narrow panels, which take a cache line or less of each of
  * its rows. */
@@ -172,8 +173,11 @@ VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int
     X(1, 2, 0)                                                                                               \
     LAST(X, 1, 2)                                                                                            \
     X(1, 3, 0)                                                                                               \
-    LAST(X, 1, 3) X(1, 4, 0) ALONE(X, 2) LAST(X, 2, 1) X(2, 2, 0) LAST(X, 2, 2) X(2, 3, 0) ALONE(X, 3)       \
-        LAST(X, 3, 1) X(3, 2, 0) ALONE(X, 4) ALONE(X, 5) ALONE(X, 6) ALONE(X, 7) ALONE(X, 8)
+    LAST(X, 1, 3)                                                                                            \
+    X(1, 4, 0)                                                                                               \
+    ALONE(X, 2)                                                                                              \
+    LAST(X, 2, 1) X(2, 2, 0) LAST(X, 2, 2) X(2, 3, 0) ALONE(X, 3) LAST(X, 3, 1) X(3, 2, 0) ALONE(X, 4)       \
+        ALONE(X, 5) ALONE(X, 6) ALONE(X, 7) ALONE(X, 8)
 #else
 #define WIDE_1 4
 #define WIDE_2 2
@@ -266,7 +270,8 @@ static void copy_columns(int64_t k, int64_t rows, const float *a, int64_t a_col,
 
 /* The same as run_group for many rows and operands that do not lie well: rows of B or of a transposed A that
  * are far apart collide in the cache, so their blocks are copied here first. */
-static void run_copying(tile_work t, int64_t rows, int64_t panels, int last, bool copy_a, bool copy_b) {
+static __attribute__((noinline)) void run_copying(tile_work t, int64_t rows, int64_t panels, int last,
+                                                  bool copy_a, bool copy_b) {
     float partial[COPY_PANELS * BLOCK_ROWS * PANEL] __attribute__((aligned(64)));
     float a[DIRECT_BLOCK_K * COPY_A_ROW] __attribute__((aligned(64)));
     float b[COPY_B ? DIRECT_BLOCK_K * COPY_PANELS * PANEL : 1] __attribute__((aligned(64)));
@@ -284,12 +289,12 @@ static void run_copying(tile_work t, int64_t rows, int64_t panels, int last, boo
             one.b = b;
             one.b_step = PANEL;
             one.b_panel = t.k * PANEL;
+            one.b_last = b + panels * one.b_panel;
             one.b_last_step = last * VEC_F32;
             one.ahead = AHEAD * one.b_step;
             one.ahead_last = AHEAD * one.b_last_step;
         }
         for (int64_t p = 0; p < panels + (last > 0); p++) {
-            one.b_last = one.b;
             run_rows(one, rows, p < panels, p < panels ? 0 : last);
             one.b += one.b_panel;
             one.c += PANEL;
@@ -322,6 +327,7 @@ void HONE_ISA_NAME(gemm_f32)(const hone_gemm_f32 *g, int64_t m0, int64_t m1, int
                              : rows == 2      ? WIDE_2
                              : rows == 3      ? WIDE_3
                                               : 1;
+        const int64_t ahead = rows <= 3 ? WIDE_AHEAD : packed ? AHEAD : DIRECT_AHEAD;
         const int64_t groups = (units + wide - 1) / wide;
         for (int64_t i = 0, panel = 0; i < groups; i++) {
             const bool end = i + 1 == groups && last > 0;
@@ -332,8 +338,8 @@ void HONE_ISA_NAME(gemm_f32)(const hone_gemm_f32 *g, int64_t m0, int64_t m1, int
             t.b = packed ? g->b + n0 * g->k + panel * t.b_panel : g->b + column;
             t.b_last = t.b + panels * t.b_panel;
             t.b_last_step = packed && end ? last * VEC_F32 : t.b_step;
-            t.ahead = (packed ? AHEAD : DIRECT_AHEAD) * t.b_step;
-            t.ahead_last = (packed ? AHEAD : DIRECT_AHEAD) * t.b_last_step;
+            t.ahead = ahead * t.b_step;
+            t.ahead_last = ahead * t.b_last_step;
             t.bias = g->bias ? g->bias + column : NULL;
             if (copy_a || copy_b)
                 run_copying(t, rows, panels, end ? last : 0, copy_a, copy_b);

@@ -1,0 +1,102 @@
+#include "base/cpu.h"
+#include "kernels/kernels.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* The table is names, numbers and pointers: a zero word in it is an entry that nobody filled. */
+static void test_complete(void **state) {
+    (void)state;
+    const hone_cpu *machine = hone_cpu_get();
+    for (int level = HONE_CPU_GENERIC; level <= (int)machine->level; level++)
+        for (int vnni = 0; vnni < 2; vnni++) {
+            hone_cpu cpu = {.level = (hone_cpu_level)level};
+            cpu.avx_vnni = vnni && machine->avx_vnni;
+            cpu.avx512_vnni = vnni && machine->avx512_vnni;
+            hone_kernels kernels;
+            memset(&kernels, 0xff, sizeof kernels);
+            hone_kernels_for(&cpu, &kernels);
+            assert_non_null(kernels.name);
+            assert_true(kernels.gemm_f32_panel > 0 && kernels.gemm_f32_rows > 0);
+            assert_true(kernels.gemm_u8s8_panel > 0 && kernels.gemm_u8s8_rows > 0);
+#define FILLED(field) assert_true((void *)kernels.field != NULL && (intptr_t)(void *)kernels.field != -1)
+            FILLED(gemm_f32_packed_size);
+            FILLED(gemm_f32_pack);
+            FILLED(gemm_f32_pack_part);
+            FILLED(gemm_f32);
+            FILLED(gemm_f64);
+            FILLED(gemm_u8s8_packed_size);
+            FILLED(gemm_u8s8_pack);
+            FILLED(gemm_u8s8);
+            FILLED(sum_u8);
+            FILLED(flip_sign);
+            FILLED(program_f32);
+            FILLED(program_f64);
+            FILLED(program_i32);
+            FILLED(program_i64);
+            FILLED(quantize_u8);
+            FILLED(quantize_s8);
+            FILLED(dequantize_u8);
+            FILLED(dequantize_s8);
+            FILLED(softmax_f32);
+            FILLED(log_softmax_f32);
+            FILLED(softmax_f64);
+            FILLED(log_softmax_f64);
+            FILLED(sum_f32);
+            FILLED(sum_f64);
+            FILLED(min_max_f32);
+            FILLED(sum_rows_f32);
+            FILLED(sum_rows_f64);
+            FILLED(argmax_f32);
+            FILLED(transpose_32);
+        }
+}
+
+/* Each level has kernels of its own, and VNNI replaces the integer GEMM only. */
+static void test_levels(void **state) {
+    (void)state;
+    const hone_cpu *machine = hone_cpu_get();
+    static const char *const names[] = {"generic", "v2", "v3", "v4"};
+    hone_kernels kernels[4];
+    for (int level = HONE_CPU_GENERIC; level <= (int)machine->level; level++) {
+        hone_cpu cpu = {.level = (hone_cpu_level)level};
+        hone_kernels_for(&cpu, &kernels[level]);
+        assert_string_equal(kernels[level].name, names[level]);
+        for (int lower = 0; lower < level; lower++) {
+            assert_true(kernels[level].gemm_f32 != kernels[lower].gemm_f32);
+            assert_true(kernels[level].program_f32 != kernels[lower].program_f32);
+            assert_true(kernels[level].gemm_u8s8 != kernels[lower].gemm_u8s8);
+            assert_true(kernels[level].gemm_f64 == kernels[lower].gemm_f64);
+        }
+        cpu.avx_vnni = machine->avx_vnni;
+        cpu.avx512_vnni = machine->avx512_vnni;
+        const bool vnni = level == HONE_CPU_V3 ? cpu.avx_vnni : level == HONE_CPU_V4 && cpu.avx512_vnni;
+        hone_kernels with;
+        hone_kernels_for(&cpu, &with);
+        assert_true((with.gemm_u8s8 != kernels[level].gemm_u8s8) == vnni);
+        assert_true((strstr(with.name, "+vnni") != NULL) == vnni);
+        assert_true(with.gemm_f32 == kernels[level].gemm_f32);
+    }
+}
+
+static void test_machine(void **state) {
+    (void)state;
+    const hone_kernels *kernels = hone_kernels_get();
+    assert_ptr_equal(kernels, hone_kernels_get());
+    hone_kernels same;
+    hone_kernels_for(hone_cpu_get(), &same);
+    assert_memory_equal(kernels, &same, sizeof same);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_complete),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_machine),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
