@@ -124,6 +124,14 @@ typedef enum hone_quantize_rule {
     HONE_QUANTIZE_TABLE    /* a 256-entry table made with its own float kernel: unary operators */
 } hone_quantize_rule;
 
+/* A node's operands, quantized: x uint8 with its zero point, w int8 (in the float weight's layout) with zero
+ * point 0. */
+typedef struct hone_integer_operands {
+    hone_value *x, *x_zero;
+    hone_tensor *w;
+    const char *w_name;
+} hone_integer_operands;
+
 /* --- older opsets --- */
 
 typedef struct hone_op_version {
@@ -144,7 +152,7 @@ struct hone_op {
     hone_attr_def attrs[HONE_OP_MAX_ATTRS];
     const hone_op_version *older; /* newest first; older forms that are the same need no row */
     int oldest;                   /* smallest opset whose form is accepted */
-    uint32_t late_types;          /* dtypes that only the newest form takes: nodes of them are written as the newest */
+    uint32_t late_types; /* dtypes that only the newest form takes: nodes of them are written as the newest */
 
     hone_status (*infer)(hone_infer *ctx, hone_error *err);
     /* Fills the links for this node's (inferred) shapes. NULL: every axis is blocked. */
@@ -152,10 +160,11 @@ struct hone_op {
     /* Multiply-adds for concrete shapes. NULL: none. */
     int64_t (*multiply_adds)(const hone_node *node, const hone_type *const *in, const hone_type *out);
 
-    /* Output 0 is a view of input alias-1 (same bytes, other shape): there is nothing to prepare or run; 0: no. */
+    /* Output 0 is a view of input alias-1 (same bytes, other shape): there is nothing to prepare or run; 0:
+     * no. */
     int alias;
-    /* The output may overwrite input i when bit i is set, shapes and dtypes being equal. With several outputs: output i
-     * may overwrite input i. */
+    /* The output may overwrite input i when bit i is set, shapes and dtypes being equal. With several
+     * outputs: output i may overwrite input i. */
     uint32_t overwrite;
 
     /* Chooses the kernel for concrete shapes, packs constants, states scratch, sets p->run. NULL for
@@ -176,6 +185,11 @@ struct hone_op {
     } domain_hint;
 
     hone_quantize_rule quantize;
+    /* INTEGER operators, for dynamic quantization: emits the exact int32 result of `node` on quantized
+     * operands; NULL where this node has no such form (the caller then leaves it in float). The result lacks
+     * what `node` adds after the product: *bias becomes that input's index, or -1. */
+    hone_value *(*emit_integer)(hone_graph *g, const hone_node *node, const hone_integer_operands *q,
+                                int *bias);
     const char *doc; /* one sentence for the support table */
 };
 

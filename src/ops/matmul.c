@@ -31,11 +31,9 @@ static void axes_matmul(const hone_node *node, hone_axes *out) {
     const hone_type *a = &node->inputs[0]->type, *b = &node->inputs[1]->type, *y = &node->outputs[0]->type;
     if (a->rank < 2 || b->rank < 2) return;
     for (int i = 0; i + 2 < a->rank; i++)
-        if (a->dims[i] != 1)
-            hone_axes_same(out, 0, i, y->rank - a->rank + i);
+        if (a->dims[i] != 1) hone_axes_same(out, 0, i, y->rank - a->rank + i);
     for (int i = 0; i + 2 < b->rank; i++)
-        if (b->dims[i] != 1)
-            hone_axes_same(out, 1, i, y->rank - b->rank + i);
+        if (b->dims[i] != 1) hone_axes_same(out, 1, i, y->rank - b->rank + i);
     hone_axes_same(out, 0, a->rank - 2, y->rank - 2);
     hone_axes_same(out, 1, b->rank - 1, y->rank - 1);
     hone_axes_contract(out, 0, a->rank - 1, 1, b->rank - 2);
@@ -155,6 +153,30 @@ static void gradient_matmul(hone_gradient *ctx) {
     }
 }
 
+/* w [K, N], or [N, K] turned over, as an int8 constant. */
+static hone_value *integer_weight(hone_graph *g, const hone_integer_operands *q, bool transposed) {
+    if (!transposed) return hone_graph_add_constant(g, q->w_name, q->w);
+    int64_t rows = q->w->dims[0], columns = q->w->dims[1], dims[] = {columns, rows};
+    hone_tensor *t = NULL;
+    if (hone_tensor_new(HONE_INT8, 2, dims, &t, NULL) != HONE_OK) {
+        g->failed = true;
+        return NULL;
+    }
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++)
+            ((int8_t *)t->data)[j * rows + i] = ((const int8_t *)q->w->data)[i * columns + j];
+    hone_value *v = hone_graph_add_constant(g, q->w_name, t);
+    hone_tensor_free(t);
+    return v;
+}
+
+static hone_value *emit_integer_matmul(hone_graph *g, const hone_node *node, const hone_integer_operands *q,
+                                       int *bias) {
+    (void)node;
+    *bias = -1;
+    return HONE_EMIT(g, "", "MatMulInteger", q->x, integer_weight(g, q, false), q->x_zero);
+}
+
 const hone_op hone_op_matmul = {.name = "MatMul",
                                 .since = 13,
                                 .oldest = 1,
@@ -168,6 +190,7 @@ const hone_op hone_op_matmul = {.name = "MatMul",
                                 .gradient_kind = HONE_GRADIENT_EXACT,
                                 .gradient = gradient_matmul,
                                 .quantize = HONE_QUANTIZE_INTEGER,
+                                .emit_integer = emit_integer_matmul,
                                 .doc = "matrix product, batched by leading axes"};
 
 /* --- Gemm --- Y[M, N] = alpha A' B' + beta C, A' = A or A^T */
@@ -201,8 +224,7 @@ static void axes_gemm(const hone_node *node, hone_axes *out) {
     const hone_type *c = &node->inputs[2]->type, *y = &node->outputs[0]->type;
     for (int i = 0; i < c->rank; i++) {
         int to = i + 2 - c->rank;
-        if (c->dims[i] != 1 || y->dims[to] == 1)
-            hone_axes_same(out, 2, i, to);
+        if (c->dims[i] != 1 || y->dims[to] == 1) hone_axes_same(out, 2, i, to);
     }
 }
 
@@ -249,6 +271,15 @@ static void gradient_gemm(hone_gradient *ctx) {
         dc = HONE_EMIT(ctx->graph, "", "Mul", dc,
                        hone_graph_scalar(ctx->graph, n->outputs[0]->type.dtype, beta));
     ctx->din[2] = dc;
+}
+
+static hone_value *emit_integer_gemm(hone_graph *g, const hone_node *n, const hone_integer_operands *q,
+                                     int *bias) {
+    if (hone_node_int(n, "transA") || hone_node_float(n, "alpha") != 1) return NULL;
+    *bias = n->input_count > 2 ? 2 : -1;
+    if (*bias == 2 && hone_node_float(n, "beta") != 1) return NULL;
+    return HONE_EMIT(g, "", "MatMulInteger", q->x, integer_weight(g, q, hone_node_int(n, "transB") != 0),
+                     q->x_zero);
 }
 
 const hone_op hone_op_gemm = {.name = "Gemm",

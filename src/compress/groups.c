@@ -1,0 +1,146 @@
+#include "compress/groups.h"
+
+#include <string.h>
+
+void hone_group_free(hone_group *group) {
+    hone_free(group->members);
+}
+
+bool hone_group_has(const hone_group *group, const hone_value *v, int axis) {
+    for (int i = 0; i < group->count; i++)
+        if (group->members[i].value == v && group->members[i].axis == axis) return true;
+    return false;
+}
+
+/* Adds a member unless it is there; one that is there with another `inner` can't be cut. */
+static hone_status add(hone_group *group, hone_value *v, int axis, int64_t inner, const hone_node *node,
+                       hone_error *err) {
+    for (int i = 0; i < group->count; i++) {
+        if (group->members[i].value != v || group->members[i].axis != axis) continue;
+        if (group->members[i].inner != inner) {
+            group->blocked = true;
+            group->blocker = node;
+        }
+        return HONE_OK;
+    }
+    size_t capacity = (size_t)group->capacity;
+    if (group->count == HONE_GROUP_MAX_MEMBERS) {
+        group->blocked = true;
+        group->blocker = node;
+        return HONE_OK;
+    }
+    if (!hone_reserve(&group->members, &capacity, (size_t)group->count + 1, sizeof *group->members))
+        return hone_fail_memory(err);
+    group->capacity = (int)capacity;
+    group->members[group->count++] = (hone_group_member){v, axis, inner};
+    return HONE_OK;
+}
+
+/* From one end of a link to the other: where the member is (input or output side), its neighbour joins. */
+static hone_status follow(hone_group *group, const hone_node *n, const hone_axis_link *l, bool from_input,
+                          int64_t inner, hone_error *err) {
+    hone_value *x = n->inputs[l->input];
+    switch (l->kind) {
+    case HONE_AXIS_SAME:
+        return from_input ? add(group, n->outputs[l->output], l->output_axis, inner, n, err)
+                          : add(group, x, l->axis, inner, n, err);
+    case HONE_AXIS_FACTORED:
+        if (from_input) return add(group, n->outputs[l->output], l->output_axis, inner * l->inner, n, err);
+        /* only the factor whose run is as wide as the group's is this group's axis */
+        if (inner % l->inner != 0 || x->type.dims[l->axis] != group->size) return HONE_OK;
+        return add(group, x, l->axis, inner / l->inner, n, err);
+    case HONE_AXIS_CONTRACTED:
+        if (l->input2 < 0) return HONE_OK; /* summed away: the group ends here */
+        return add(group, n->inputs[l->input2], l->axis2, inner, n, err);
+    case HONE_AXIS_NORMALIZED:
+    case HONE_AXIS_BLOCKED: break;
+    }
+    group->blocked = true;
+    group->blocker = n;
+    return HONE_OK;
+}
+
+/* All links of node n at the member; an axis without one is needed whole. */
+static hone_status spread_through(hone_group *group, const hone_node *n, hone_group_member m, bool from_input,
+                                  int index, hone_error *err) {
+    hone_axes axes = {.count = 0};
+    bool linked = false;
+    if (n->op->axes) n->op->axes(n, &axes);
+    for (int i = 0; i < axes.count; i++) {
+        const hone_axis_link *l = &axes.links[i];
+        bool here = from_input ? l->input == index && l->axis == m.axis
+                               : l->output == index && l->output_axis == m.axis;
+        if (!here) continue;
+        linked = true;
+        HONE_TRY(follow(group, n, l, from_input, m.inner, err));
+    }
+    if (!linked) {
+        group->blocked = true;
+        group->blocker = n;
+    }
+    return HONE_OK;
+}
+
+static hone_status spread(hone_graph *g, hone_group *group, hone_group_member m, hone_error *err) {
+    if (m.value->storage == HONE_STORAGE_INPUT || hone_graph_is_output(g, m.value)) {
+        group->blocked = true;
+        return HONE_OK;
+    }
+    if (m.value->producer)
+        HONE_TRY(spread_through(group, m.value->producer, m, false, m.value->output_index, err));
+    for (size_t u = 0; u < m.value->use_count; u++)
+        HONE_TRY(spread_through(group, m.value->uses[u].node, m, true, m.value->uses[u].index, err));
+    return HONE_OK;
+}
+
+hone_status hone_group_find(hone_graph *g, hone_value *seed, int axis, hone_group *out, hone_error *err) {
+    *out = (hone_group){.size = seed->type.dims[axis]};
+    HONE_TRY(add(out, seed, axis, 1, NULL, err));
+    for (int i = 0; i < out->count; i++) {
+        hone_status status = spread(g, out, out->members[i], err);
+        if (status == HONE_OK) continue;
+        hone_group_free(out);
+        return status;
+    }
+    return HONE_OK;
+}
+
+/* The constant without the positions that go. */
+static hone_status cut_tensor(const hone_tensor *t, int axis, int64_t inner, int64_t size, const bool *keep,
+                              hone_tensor **out, hone_error *err) {
+    int64_t dims[HONE_MAX_RANK], kept = 0, outer = 1;
+    memcpy(dims, t->dims, sizeof dims);
+    for (int64_t i = 0; i < t->dims[axis]; i++) kept += keep[i / inner % size];
+    dims[axis] = kept;
+    HONE_TRY(hone_tensor_new(t->dtype, t->rank, dims, out, err));
+    size_t row = hone_dtype_size(t->dtype);
+    for (int i = axis + 1; i < t->rank; i++) row *= (size_t)t->dims[i];
+    for (int i = 0; i < axis; i++) outer *= t->dims[i];
+    const char *from = t->data;
+    char *to = (*out)->data;
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t i = 0; i < t->dims[axis]; i++, from += row) {
+            if (!keep[i / inner % size]) continue;
+            memcpy(to, from, row);
+            to += row;
+        }
+    return HONE_OK;
+}
+
+hone_status hone_group_cut(hone_graph *g, const hone_group *group, const bool *keep, hone_error *err) {
+    (void)g;
+    for (int i = 0; i < group->count; i++) {
+        const hone_group_member *m = &group->members[i];
+        hone_value *v = m->value;
+        if (!v->data) {
+            v->type.rank = HONE_RANK_ANY; /* found anew */
+            continue;
+        }
+        hone_tensor *t = NULL;
+        HONE_TRY(cut_tensor(v->data, m->axis, m->inner, group->size, keep, &t, err));
+        hone_tensor_free(v->data);
+        v->data = t;
+        memcpy(v->type.dims, t->dims, sizeof v->type.dims);
+    }
+    return HONE_OK;
+}
