@@ -11,15 +11,15 @@
 
 #define HONE_MAX_FIELDS 64
 
-typedef hone_json_text hone_text;
+typedef hone_json_text hone_slice;
 
 typedef struct hone_field {
-    hone_text name, value;
+    hone_slice name, value;
 } hone_field;
 
 typedef struct hone_head {
-    hone_text method;       /* "POST" */
-    hone_text path, query;  /* "/v1/models/m:predict", as sent; the query without its '?' */
+    hone_slice method;      /* "POST" */
+    hone_slice path, query; /* "/v1/models/m:predict", as sent; the query without its '?' */
     int64_t content_length; /* -1: not said */
     bool keep_alive;
     bool expects_continue; /* the client waits for "100 Continue" before it sends the body */
@@ -29,8 +29,8 @@ typedef struct hone_head {
 } hone_head;
 
 /* The value of the first field of that name (case does not matter); data NULL if there is none. */
-hone_text hone_head_field(const hone_head *head, const char *name);
+hone_slice hone_head_field(const hone_head *head, const char *name);
 /* Is `text` equal to `word`, ignoring ASCII case? */
-bool hone_text_is(hone_text text, const char *word);
+bool hone_slice_is(hone_slice text, const char *word);
 
 #endif

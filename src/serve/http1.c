@@ -6,14 +6,14 @@
 
 enum { CHUNK_LINE_LIMIT = 256 };
 
-bool hone_text_is(hone_text text, const char *word) {
+bool hone_slice_is(hone_slice text, const char *word) {
     return strlen(word) == text.size && strncasecmp(text.data, word, text.size) == 0;
 }
 
-hone_text hone_head_field(const hone_head *head, const char *name) {
+hone_slice hone_head_field(const hone_head *head, const char *name) {
     for (size_t i = 0; i < head->field_count; i++)
-        if (hone_text_is(head->fields[i].name, name)) return head->fields[i].value;
-    return (hone_text){NULL, 0};
+        if (hone_slice_is(head->fields[i].name, name)) return head->fields[i].value;
+    return (hone_slice){NULL, 0};
 }
 
 /* --- what llhttp tells --- */
@@ -22,8 +22,8 @@ static int on_url(llhttp_t *m, const char *at, size_t size) {
     hone_http1 *p = m->data;
     const char *mark = memchr(at, '?', size);
     size_t path = mark ? (size_t)(mark - at) : size;
-    p->head->path = (hone_text){at, path};
-    p->head->query = mark ? (hone_text){mark + 1, size - path - 1} : (hone_text){at + size, 0};
+    p->head->path = (hone_slice){at, path};
+    p->head->query = mark ? (hone_slice){mark + 1, size - path - 1} : (hone_slice){at + size, 0};
     return 0;
 }
 
@@ -42,7 +42,7 @@ static int on_value(llhttp_t *m, const char *at, size_t size) {
     hone_http1 *p = m->data;
     if (!p->head || p->head->field_count == 0) return 0;
     while (size > 0 && (at[size - 1] == ' ' || at[size - 1] == '\t')) size--;
-    p->head->fields[p->head->field_count - 1].value = (hone_text){at, size};
+    p->head->fields[p->head->field_count - 1].value = (hone_slice){at, size};
     return 0;
 }
 
@@ -136,7 +136,7 @@ static size_t unit_end(hone_http1 *p, const char *data, size_t size, bool block)
 
 /* The next line or block, whole: *unit points into the input, or into `held` if it came in pieces. False: it
  * is not complete, or the parser has failed. */
-static bool gather(hone_http1 *p, const char **data, size_t *size, bool block, hone_text *unit) {
+static bool gather(hone_http1 *p, const char **data, size_t *size, bool block, hone_slice *unit) {
     size_t limit = block ? p->limits->head_bytes : CHUNK_LINE_LIMIT;
     size_t before = p->held.size, taken = *size;
     const char *from = *data;
@@ -158,7 +158,7 @@ static bool gather(hone_http1 *p, const char **data, size_t *size, bool block, h
         if (p->held.failed) fail(p, 503, "Out of memory");
         return false;
     }
-    *unit = (hone_text){from, end};
+    *unit = (hone_slice){from, end};
     *data += end - before;
     *size -= end - before;
     p->line = p->looked = 0;
@@ -174,7 +174,7 @@ static bool is_token(unsigned char c) {
 }
 
 /* Splits the line at *at of a block (without the final empty line) and moves on. False if it is no field. */
-static bool next_field(hone_text block, size_t *at, hone_field *out) {
+static bool next_field(hone_slice block, size_t *at, hone_field *out) {
     const char *line = block.data + *at, *end = memchr(line, '\r', block.size - *at);
     const char *p = line;
     while (is_token((unsigned char)*p)) p++;
@@ -187,20 +187,20 @@ static bool next_field(hone_text block, size_t *at, hone_field *out) {
     return true;
 }
 
-static bool all_digits(hone_text text) {
+static bool all_digits(hone_slice text) {
     for (size_t i = 0; i < text.size; i++)
         if (text.data[i] < '0' || text.data[i] > '9') return false;
     return text.size > 0 && text.size < 19;
 }
 
-static int64_t decimal(hone_text text) {
+static int64_t decimal(hone_slice text) {
     int64_t x = 0;
     for (size_t i = 0; i < text.size; i++) x = x * 10 + (text.data[i] - '0');
     return x;
 }
 
 /* HTTP/1.x at the end of the request line: its x, or -1 after failing. */
-static int check_version(hone_http1 *p, hone_text line) {
+static int check_version(hone_http1 *p, hone_slice line) {
     static const char version[] = " HTTP/1.";
     size_t n = sizeof version - 1;
     if (line.size > n + 1 && memcmp(line.data + line.size - n - 1, version, n) == 0) {
@@ -214,23 +214,23 @@ static int check_version(hone_http1 *p, hone_text line) {
     return -1;
 }
 
-static bool check_fields(hone_http1 *p, hone_text block, size_t at, int minor, hone_head *head) {
+static bool check_fields(hone_http1 *p, hone_slice block, size_t at, int minor, hone_head *head) {
     int hosts = 0, lengths = 0, codings = 0;
     hone_field f;
     while (at + 2 < block.size) {
         if (!next_field(block, &at, &f)) return fail(p, 400, "A header line is malformed"), false;
-        if (hone_text_is(f.name, "host")) {
+        if (hone_slice_is(f.name, "host")) {
             hosts++;
-        } else if (hone_text_is(f.name, "content-length")) {
+        } else if (hone_slice_is(f.name, "content-length")) {
             lengths++;
             if (!all_digits(f.value)) return fail(p, 400, "Content-Length is not a number"), false;
             head->content_length = decimal(f.value);
-        } else if (hone_text_is(f.name, "transfer-encoding")) {
+        } else if (hone_slice_is(f.name, "transfer-encoding")) {
             codings++;
-            if (!hone_text_is(f.value, "chunked"))
+            if (!hone_slice_is(f.value, "chunked"))
                 return fail(p, 400, "The only Transfer-Encoding understood is chunked"), false;
-        } else if (hone_text_is(f.name, "expect")) {
-            if (!hone_text_is(f.value, "100-continue"))
+        } else if (hone_slice_is(f.name, "expect")) {
+            if (!hone_slice_is(f.value, "100-continue"))
                 return fail(p, 417, "The only expectation understood is 100-continue"), false;
             head->expects_continue = minor == 1;
         }
@@ -244,17 +244,17 @@ static bool check_fields(hone_http1 *p, hone_text block, size_t at, int minor, h
 
 /* "http://host/path" becomes "/path". */
 static void strip_authority(hone_head *head) {
-    hone_text *path = &head->path;
+    hone_slice *path = &head->path;
     const char *mark = memmem(path->data, path->size, "://", 3);
     if (path->size == 0 || path->data[0] == '/' || !mark) return;
     const char *end = path->data + path->size, *slash = memchr(mark + 3, '/', (size_t)(end - mark - 3));
-    *path = slash ? (hone_text){slash, (size_t)(end - slash)} : (hone_text){"/", 1};
+    *path = slash ? (hone_slice){slash, (size_t)(end - slash)} : (hone_slice){"/", 1};
 }
 
-static hone_http1_event take_head(hone_http1 *p, hone_text block, hone_head *head) {
+static hone_http1_event take_head(hone_http1 *p, hone_slice block, hone_head *head) {
     const char *line_end = memchr(block.data, '\r', block.size), *space;
-    hone_text line = {block.data, (size_t)(line_end - block.data)};
-    head->method = head->path = head->query = (hone_text){"", 0};
+    hone_slice line = {block.data, (size_t)(line_end - block.data)};
+    head->method = head->path = head->query = (hone_slice){"", 0};
     head->content_length = -1;
     head->field_count = 0;
     head->expects_continue = false;
@@ -268,7 +268,7 @@ static hone_http1_event take_head(hone_http1 *p, hone_text block, hone_head *hea
     p->head = NULL;
     if (!fed) return HONE_HTTP1_ERROR;
     space = memchr(line.data, ' ', line.size);
-    head->method = (hone_text){line.data, space ? (size_t)(space - line.data) : 0};
+    head->method = (hone_slice){line.data, space ? (size_t)(space - line.data) : 0};
     strip_authority(head);
     head->chunked_answer = minor == 1;
     p->body_bytes = 0;
@@ -289,9 +289,9 @@ static hone_http1_event take_head(hone_http1 *p, hone_text block, hone_head *hea
 
 /* --- bodies --- */
 
-static hone_http1_event take_body(hone_http1 *p, const char **data, size_t *size, hone_text *body) {
+static hone_http1_event take_body(hone_http1 *p, const char **data, size_t *size, hone_slice *body) {
     size_t n = *size < p->left ? *size : (size_t)p->left;
-    *body = (hone_text){*data, n};
+    *body = (hone_slice){*data, n};
     if (!feed(p, *data, n)) return HONE_HTTP1_ERROR;
     *data += n;
     *size -= n;
@@ -302,7 +302,7 @@ static hone_http1_event take_body(hone_http1 *p, const char **data, size_t *size
 }
 
 /* "1a2b", ";extension" after it is ignored. */
-static bool take_chunk_size(hone_http1 *p, hone_text line) {
+static bool take_chunk_size(hone_http1 *p, hone_slice line) {
     uint64_t n = 0;
     size_t i = 0;
     for (; i < line.size && i < 16; i++) {
@@ -324,11 +324,11 @@ static bool take_chunk_size(hone_http1 *p, hone_text line) {
     return true;
 }
 
-static bool take_trailer(hone_http1 *p, hone_text block) {
+static bool take_trailer(hone_http1 *p, hone_slice block) {
     hone_field f;
     for (size_t at = 0; at + 2 < block.size;) {
-        if (!next_field(block, &at, &f) || hone_text_is(f.name, "host") ||
-            hone_text_is(f.name, "content-length") || hone_text_is(f.name, "transfer-encoding"))
+        if (!next_field(block, &at, &f) || hone_slice_is(f.name, "host") ||
+            hone_slice_is(f.name, "content-length") || hone_slice_is(f.name, "transfer-encoding"))
             return fail(p, 400, "A trailer line is malformed"), false;
     }
     if (!feed(p, block.data, block.size)) return false;
@@ -340,7 +340,7 @@ static bool take_trailer(hone_http1 *p, hone_text block) {
 /* One unit of a head or of chunked framing, which brings no event of its own unless it is a head. */
 static hone_http1_event take_unit(hone_http1 *p, const char **data, size_t *size, hone_head *head) {
     bool block = p->state == HONE_HTTP1_IN_HEAD || p->state == HONE_HTTP1_TRAILER;
-    hone_text unit;
+    hone_slice unit;
     if (!gather(p, data, size, block, &unit))
         return p->state == HONE_HTTP1_FAILED ? HONE_HTTP1_ERROR : HONE_HTTP1_MORE;
     bool good = true;
@@ -362,7 +362,7 @@ static hone_http1_event take_unit(hone_http1 *p, const char **data, size_t *size
 }
 
 hone_http1_event hone_http1_next(hone_http1 *p, const char **data, size_t *size, hone_head *head,
-                                 hone_text *body) {
+                                 hone_slice *body) {
     for (;;) {
         switch (p->state) {
         case HONE_HTTP1_FAILED: return HONE_HTTP1_ERROR;

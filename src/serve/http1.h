@@ -62,7 +62,7 @@ void hone_http1_init(hone_http1 *p, const hone_http1_limits *limits);
 void hone_http1_free(hone_http1 *p);
 /* Takes bytes from *data, moving it on, and says what they brought. Call it until HONE_HTTP1_MORE. */
 hone_http1_event hone_http1_next(hone_http1 *p, const char **data, size_t *size, hone_head *head,
-                                 hone_text *body);
+                                 hone_slice *body);
 
 /* --- answers --- */
 

@@ -18,7 +18,7 @@ typedef struct outcome {
     char accept[64];
 } outcome;
 
-static void copy(char *out, size_t size, hone_text text) {
+static void copy(char *out, size_t size, hone_slice text) {
     assert_true(text.size < size);
     memcpy(out, text.data, text.size);
     out[text.size] = 0;
@@ -31,7 +31,7 @@ static void see_head(outcome *o, const hone_head *head) {
     copy(o->query, sizeof o->query, head->query);
     o->keep_alive = head->keep_alive;
     o->expects_continue = head->expects_continue;
-    hone_text accept = hone_head_field(head, "ACCEPT");
+    hone_slice accept = hone_head_field(head, "ACCEPT");
     if (accept.data) copy(o->accept, sizeof o->accept, accept);
 }
 
@@ -48,7 +48,7 @@ static outcome parse(const char *text, size_t size, size_t step) {
         assert_non_null(piece);
         memcpy(piece, text + at, n);
         const char *data = piece;
-        hone_text body;
+        hone_slice body;
         hone_http1_event event;
         while ((event = hone_http1_next(&p, &data, &left, &head, &body)) != HONE_HTTP1_MORE) {
             if (event == HONE_HTTP1_HEAD) see_head(&o, &head);
@@ -285,7 +285,7 @@ static void holds_nothing_between_messages(void **state) {
     (void)state;
     hone_http1 p;
     hone_head head;
-    hone_text body;
+    hone_slice body;
     hone_http1_init(&p, &limits);
     static const char *pieces[] = {"GET / HTT", "P/1.1\r\nHost: x\r\n\r\n"};
     for (int i = 0; i < 2; i++) {

@@ -1,0 +1,78 @@
+/* Serving: models over HTTP/1.1 with TensorFlow Serving's REST API, metrics for Prometheus and health checks.
+ *
+ *   POST /v1/models/NAME[/versions/N]:predict      GET /v1/models/NAME[/versions/N][/metadata]
+ *   GET /metrics      GET /healthz (the process lives)      GET /readyz (it takes traffic)
+ *
+ * A server is made (it then listens and has its models loaded), run by one thread until it is told to stop,
+ * and freed:
+ *
+ *   hone_server_options o = HONE_SERVER_OPTIONS_INIT;
+ *   o.models = (const char *const[]){"mnist=/models/mnist.onnx"};
+ *   o.model_count = 1;
+ *   if (hone_server_create(&o, &server, &err) == HONE_OK && hone_server_run(server, &err) == HONE_OK) … */
+#ifndef HONE_SERVE_H
+#define HONE_SERVE_H
+
+#include <hone/graph.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hone_server hone_server;
+
+typedef struct hone_server_options {
+    size_t size;
+    const char *host;  /* name or address to listen at; NULL: all of them */
+    int port;          /* 0 picks a free one: hone_server_port() */
+    int threads;       /* event loops, each of which also runs models; 0: one for each available CPU */
+    int model_threads; /* threads that one run of a model may use; 0: one for each available CPU */
+    const char *const
+        *models; /* "NAME=PATH" of ONNX files, served as version 1; read during hone_server_create */
+    size_t model_count;
+    size_t max_body_bytes;   /* of a request; more: 413 */
+    size_t max_header_bytes; /* of a request; more: 431 */
+    int max_connections;     /* further ones get 503; 0: no limit but the system's */
+    /* Milliseconds; 0: no limit. */
+    int idle_timeout_ms;    /* of a connection between two requests */
+    int header_timeout_ms;  /* for a request's head, and for any pause in its body or in taking the answer */
+    int request_timeout_ms; /* for answering a request: then 504 */
+    /* After hone_server_stop: first not ready but still accepting, then no more accepting but finishing. */
+    int drain_delay_ms;
+    int drain_timeout_ms; /* for finishing; then connections are closed as they are; 0: at once */
+} hone_server_options;
+#define HONE_SERVER_OPTIONS_INIT                                                                             \
+    {                                                                                                        \
+        sizeof(hone_server_options), "127.0.0.1", 8501, 0, 1, 0, 0, (size_t)64 << 20, 16 << 10, 10000,       \
+            300000, 10000, 30000, 0, 30000                                                                   \
+    }
+
+/* Loads the models, binds and listens; connections wait until hone_server_run. On success `*out` belongs to
+ * the caller: hone_server_free(). */
+HONE_API hone_status hone_server_create(const hone_server_options *options, hone_server **out,
+                                        hone_error *err);
+
+/* Adds a model that is in memory; the graph may be freed. Before or while the server runs.
+ * HONE_ALREADY_EXISTS if that version of that name is there. */
+HONE_API hone_status hone_server_add_model(hone_server *s, const char *name, int64_t version,
+                                           const hone_graph *graph, hone_error *err);
+
+/* The port that it listens at. */
+HONE_API int hone_server_port(const hone_server *s);
+
+/* Serves on the calling thread (and `threads - 1` others) until hone_server_stop, then drains and returns
+ * HONE_OK. Once a server. */
+HONE_API hone_status hone_server_run(hone_server *s, hone_error *err);
+
+/* Asks the server to drain: it stops accepting, answers what is being read or computed with "Connection:
+ * close", and hone_server_run returns. May be called from any thread and from a signal handler, more than
+ * once. */
+HONE_API void hone_server_stop(hone_server *s);
+
+/* NULL is fine. Not while it runs. */
+HONE_API void hone_server_free(hone_server *s);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,78 @@
+/* An event loop: one thread, its connections, and the scratch memory they share, so that an idle connection
+ * owns no buffer. Other threads hand it sockets and commands; all else is its own thread's. */
+#ifndef HONE_SERVE_LOOP_H
+#define HONE_SERVE_LOOP_H
+
+#include "serve/http1.h"
+#include "serve/request.h"
+
+#include <event2/event.h>
+#include <pthread.h>
+
+#define HONE_LOOP_SCRATCH ((size_t)64 << 10)
+
+typedef struct hone_loop hone_loop;
+typedef struct hone_connection hone_connection;
+
+/* Answers a request, at once or later; it may keep the request after hone_request_retain. */
+typedef void hone_handler_fn(void *user, hone_loop *loop, hone_request *r);
+
+/* Shared by all loops, borrowed, constant while they run. */
+typedef struct hone_loop_config {
+    hone_http1_limits limits;
+    uint64_t idle_timeout, header_timeout, request_timeout, drain_grace; /* nanoseconds; 0: none */
+    hone_handler_fn *handler;
+    void *user;
+    hone_stats *stats;
+} hone_loop_config;
+
+/* What a connection waits for; each phase has its list, whose order is that of the time it was entered (or,
+ * for bodies and answers, of the last progress), so timeouts need no timer per connection. */
+typedef enum hone_phase {
+    HONE_PHASE_IDLE,   /* the first byte of a message */
+    HONE_PHASE_HEAD,   /* the rest of a head */
+    HONE_PHASE_BODY,   /* more of a body */
+    HONE_PHASE_RUN,    /* an answer from the handler */
+    HONE_PHASE_WRITE,  /* the client to take the answer */
+    HONE_PHASE_LINGER, /* the client to close, after the last answer */
+    HONE_PHASE_COUNT
+} hone_phase;
+
+typedef struct hone_connection_list {
+    hone_connection *first, *last;
+} hone_connection_list;
+
+struct hone_loop {
+    const hone_loop_config *config;
+    int index;
+    struct event_base *base;
+    struct event *wake, *tick;
+    int wake_fd;
+    char *scratch;    /* HONE_LOOP_SCRATCH bytes that sockets are read into */
+    hone_buffer cork; /* answers made while a connection's input is worked on: sent at once at the end */
+    hone_connection_list phases[HONE_PHASE_COUNT];
+    hone_request *requests; /* pool */
+    atomic_int connections; /* open ones and those handed over */
+    bool draining;
+    uint64_t drain_started;
+    pthread_mutex_t lock; /* guards what follows */
+    int *incoming;
+    size_t incoming_count, incoming_capacity;
+    bool drain_asked, stop_asked;
+};
+
+hone_status hone_loop_new(const hone_loop_config *config, int index, hone_loop **out, hone_error *err);
+void hone_loop_free(hone_loop *loop); /* closes what is open; NULL is fine */
+
+/* Runs until it is drained or stopped. */
+void hone_loop_run(hone_loop *loop);
+
+/* Any thread: a connected, non-blocking socket for the loop, which closes it. */
+void hone_loop_hand(hone_loop *loop, int fd);
+/* Any thread: answer what comes with "Connection: close", and leave hone_loop_run when no connection is left.
+ */
+void hone_loop_drain(hone_loop *loop);
+/* Any thread: closes all connections and leaves hone_loop_run. */
+void hone_loop_stop(hone_loop *loop);
+
+#endif

@@ -1,0 +1,144 @@
+#include "serve/request.h"
+
+#include "base/memory.h"
+#include "serve/clock.h"
+#include "serve/json_write.h"
+
+enum { KEEP_BODY = 256 << 10, KEEP_TEXT = 4 << 10 };
+#define LOOK_EVERY (5 * HONE_MILLISECOND)
+
+hone_request *hone_request_new(hone_request **pool) {
+    hone_request *r = pool ? *pool : NULL;
+    if (r)
+        *pool = r->next;
+    else
+        r = hone_calloc(1, sizeof *r);
+    if (!r) return NULL;
+    atomic_init(&r->references, 1);
+    atomic_init(&r->cancelled, false);
+    r->sink = NULL;
+    r->stream = NULL;
+    r->pool = pool;
+    r->next = NULL;
+    r->started = r->received = r->deadline = r->next_look = 0;
+    r->begun = r->ended = false;
+    r->status = 0;
+    r->resume = NULL;
+    r->producer = NULL;
+    r->method = HONE_METHOD_OTHER;
+    r->model = NULL;
+    return r;
+}
+
+hone_request *hone_request_retain(hone_request *r) {
+    atomic_fetch_add_explicit(&r->references, 1, memory_order_relaxed);
+    return r;
+}
+
+static void free_request(hone_request *r) {
+    hone_buffer_free(&r->text);
+    hone_buffer_free(&r->body);
+    hone_free(r);
+}
+
+void hone_request_release(hone_request *r) {
+    if (!r || atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) != 1) return;
+    if (!r->pool) {
+        free_request(r);
+        return;
+    }
+    hone_buffer_clear(&r->text, KEEP_TEXT);
+    hone_buffer_clear(&r->body, KEEP_BODY);
+    r->next = *r->pool;
+    *r->pool = r;
+}
+
+void hone_request_free_pool(hone_request **pool) {
+    for (hone_request *r = *pool, *next; r; r = next) {
+        next = r->next;
+        free_request(r);
+    }
+    *pool = NULL;
+}
+
+static hone_slice keep(hone_buffer *b, hone_slice s) {
+    const char *at = b->data + b->size;
+    hone_buffer_put(b, s.data, s.size);
+    return (hone_slice){at, s.size};
+}
+
+hone_status hone_request_set_head(hone_request *r, const hone_head *head) {
+    size_t size = head->method.size + head->path.size + head->query.size;
+    for (size_t i = 0; i < head->field_count; i++)
+        size += head->fields[i].name.size + head->fields[i].value.size;
+    if (!hone_buffer_reserve(&r->text, size + 1))
+        return HONE_OUT_OF_MEMORY; /* so that it does not move below */
+    r->head.method = keep(&r->text, head->method);
+    r->head.path = keep(&r->text, head->path);
+    r->head.query = keep(&r->text, head->query);
+    r->head.content_length = head->content_length;
+    r->head.keep_alive = head->keep_alive;
+    r->head.expects_continue = head->expects_continue;
+    r->head.chunked_answer = head->chunked_answer;
+    r->head.field_count = head->field_count;
+    for (size_t i = 0; i < head->field_count; i++) {
+        r->head.fields[i].name = keep(&r->text, head->fields[i].name);
+        r->head.fields[i].value = keep(&r->text, head->fields[i].value);
+    }
+    return HONE_OK;
+}
+
+hone_status hone_request_end_body(hone_request *r) {
+    if (!hone_buffer_reserve(&r->body, HONE_JSON_PAD)) return HONE_OUT_OF_MEMORY;
+    memset(r->body.data + r->body.size, 0, HONE_JSON_PAD);
+    return HONE_OK;
+}
+
+void hone_request_cancel(hone_request *r) {
+    atomic_store_explicit(&r->cancelled, true, memory_order_relaxed);
+}
+
+bool hone_request_should_stop(void *request) {
+    hone_request *r = request;
+    if (atomic_load_explicit(&r->cancelled, memory_order_relaxed)) return true;
+    uint64_t now = hone_now();
+    if (r->deadline && now >= r->deadline) return true;
+    if (now < r->next_look) return false;
+    if (r->next_look && (!r->stream || r->sink->gone(r))) hone_request_cancel(r);
+    r->next_look = now + LOOK_EVERY;
+    return atomic_load_explicit(&r->cancelled, memory_order_relaxed);
+}
+
+void hone_request_begin(hone_request *r, int status, const char *content_type, int64_t length) {
+    r->begun = true;
+    r->status = status;
+    if (r->stream) r->sink->begin(r, status, content_type, length);
+}
+
+bool hone_request_part(hone_request *r, const void *data, size_t size) {
+    return r->stream ? r->sink->part(r, data, size) : true;
+}
+
+void hone_request_end(hone_request *r) {
+    r->ended = true;
+    if (r->stream) r->sink->end(r);
+}
+
+void hone_request_answer(hone_request *r, int status, const char *content_type, const void *data,
+                         size_t size) {
+    hone_request_begin(r, status, content_type, (int64_t)size);
+    hone_request_part(r, data, size);
+    hone_request_end(r);
+}
+
+void hone_request_fail(hone_request *r, int status, const char *message) {
+    hone_buffer b = {0};
+    hone_buffer_text(&b, "{\n    \"error\": ");
+    hone_json_write_string(&b, message, strlen(message));
+    hone_buffer_text(&b, "\n}");
+    if (b.failed)
+        hone_request_answer(r, 503, "application/json", "{}", 2);
+    else
+        hone_request_answer(r, status, "application/json", b.data, b.size);
+    hone_buffer_free(&b);
+}

@@ -1,0 +1,84 @@
+/* A request: the contract between protocols, front ends and whoever computes.
+ *
+ *      connection ──► request (head, body, deadline, cancel flag) ──► front end ──► core
+ *          ▲                                                              │
+ *          └───────────── sink: begin, part…, end ◄───────────────────────┘
+ *
+ * A request belongs to one loop. Only that loop's thread touches it, apart from the reference count and the
+ * cancel flag, which any thread may use. It outlives its connection: then `stream` is NULL, the cancel flag
+ * is set, and what is given to the sink vanishes. */
+#ifndef HONE_SERVE_REQUEST_H
+#define HONE_SERVE_REQUEST_H
+
+#include "serve/buffer.h"
+#include "serve/head.h"
+#include "serve/stats.h"
+
+#include <hone/error.h>
+
+#include <stdatomic.h>
+
+typedef struct hone_request hone_request;
+
+/* Where answers go; made by the protocol. Called on the loop's thread. */
+typedef struct hone_sink {
+    /* `length` of the body, -1 if it is not known yet. */
+    void (*begin)(hone_request *r, int status, const char *content_type, int64_t length);
+    /* Takes all of `data`. False: the client is slow, and the producer should wait until r->resume is called.
+     */
+    bool (*part)(hone_request *r, const void *data, size_t size);
+    void (*end)(hone_request *r);
+    /* Has the client gone? Asks the system, so ask seldom. */
+    bool (*gone)(hone_request *r);
+} hone_sink;
+
+struct hone_request {
+    atomic_int references;
+    atomic_bool cancelled;
+    const hone_sink *sink;
+    void *stream;               /* of the sink; NULL once the client has gone */
+    hone_request **pool;        /* where it goes when it is not needed any more; NULL: freed */
+    hone_request *next;         /* in that pool */
+    uint64_t started, received; /* when its first byte and its last one came */
+    uint64_t deadline;          /* 0: none */
+    uint64_t next_look;         /* when to ask again whether the client has gone */
+    hone_head head;             /* its text lies in `text` */
+    hone_buffer text, body;     /* the body is followed by HONE_JSON_PAD zero bytes */
+    bool begun, ended;
+    int status; /* of the answer, once begun */
+    /* Of a producer that waits: called on the loop's thread when the sink has room again. */
+    void (*resume)(hone_request *r, void *producer);
+    void *producer;
+    /* For the counters; set by the front end. */
+    hone_method method;
+    hone_model_stats *model;
+};
+
+/* An empty request with one reference, from the pool if there is one in it; NULL when memory is out. */
+hone_request *hone_request_new(hone_request **pool);
+hone_request *hone_request_retain(hone_request *r);
+/* The last reference must be given back on the loop's thread. NULL is fine. */
+void hone_request_release(hone_request *r);
+void hone_request_free_pool(hone_request **pool);
+
+/* Copies the head and its text. */
+hone_status hone_request_set_head(hone_request *r, const hone_head *head);
+/* Ends the body: pads it. */
+hone_status hone_request_end_body(hone_request *r);
+
+/* Any thread: asks the work for the request to stop. */
+void hone_request_cancel(hone_request *r);
+/* A hone_cancel_fn over a request: cancelled, past its deadline, or its client has gone (asked every few
+ * milliseconds). The loop's thread only. */
+bool hone_request_should_stop(void *request);
+
+void hone_request_begin(hone_request *r, int status, const char *content_type, int64_t length);
+bool hone_request_part(hone_request *r, const void *data, size_t size);
+void hone_request_end(hone_request *r);
+/* All three. */
+void hone_request_answer(hone_request *r, int status, const char *content_type, const void *data,
+                         size_t size);
+/* {"error": "MESSAGE"} */
+void hone_request_fail(hone_request *r, int status, const char *message);
+
+#endif

@@ -1,0 +1,310 @@
+#include "base/error.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/pool.h"
+#include "serve/clock.h"
+#include "serve/core.h"
+#include "serve/listener.h"
+#include "serve/tfs_rest.h"
+
+#include <hone/serve.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define DRAIN_GRACE (200 * HONE_MILLISECOND)
+
+struct hone_server {
+    hone_loop_config config;
+    int drain_delay_ms, drain_timeout_ms;
+    hone_stats *stats;
+    hone_core *core;
+    hone_loop **loops;
+    hone_tfs **fronts; /* one for each loop */
+    int loop_count;
+    pthread_t *threads; /* of the loops after the first */
+    hone_listener *listener;
+    int stop_fd;
+    struct event *stop, *delay, *timeout;
+    atomic_bool ready;
+};
+
+/* --- answering --- */
+
+static void answer_metrics(hone_server *s, hone_request *r) {
+    char *text;
+    size_t size;
+    hone_error err = {0};
+    r->method = HONE_METHOD_METRICS;
+    if (hone_metrics_write(hone_stats_metrics(s->stats), &text, &size, &err) != HONE_OK) {
+        hone_request_fail(r, 500, err.message);
+        return;
+    }
+    hone_request_answer(r, 200, HONE_METRICS_CONTENT_TYPE, text, size);
+    hone_metrics_free_text(text);
+}
+
+static void answer_health(hone_request *r, bool good, const char *yes, const char *no) {
+    const char *text = good ? yes : no;
+    r->method = HONE_METHOD_HEALTH;
+    hone_request_answer(r, good ? 200 : 503, "text/plain; charset=utf-8", text, strlen(text));
+}
+
+static void answer_unknown(hone_request *r, int status, const char *what) {
+    char text[300];
+    hone_slice path = r->head.path, method = r->head.method;
+    snprintf(text, sizeof text, "%s: %.*s %.*s", what, (int)(method.size < 32 ? method.size : 32),
+             method.data, (int)(path.size < 200 ? path.size : 200), path.data);
+    hone_request_fail(r, status, text);
+}
+
+/* The paths are matched as they were sent: what a proxy in front allows or forbids is what it saw. */
+static void handle(void *user, hone_loop *loop, hone_request *r) {
+    hone_server *s = user;
+    hone_slice path = r->head.path;
+    if (hone_tfs_takes(path)) {
+        hone_tfs_handle(s->fronts[loop->index], r);
+        return;
+    }
+    bool metrics = hone_json_text_is(path, "/metrics"), live = hone_json_text_is(path, "/healthz");
+    bool ready = hone_json_text_is(path, "/readyz");
+    bool get = hone_slice_is(r->head.method, "GET") || hone_slice_is(r->head.method, "HEAD");
+    if (!metrics && !live && !ready)
+        answer_unknown(r, 404, "Not found");
+    else if (!get)
+        answer_unknown(r, 405, "Method not allowed");
+    else if (metrics)
+        answer_metrics(s, r);
+    else if (live)
+        answer_health(r, true, "ok\n", "");
+    else
+        answer_health(r, atomic_load(&s->ready), "ready\n", "not ready\n");
+}
+
+/* --- stopping --- */
+
+static void on_drain_timeout(evutil_socket_t fd, short what, void *arg) {
+    hone_server *s = arg;
+    int left = 0;
+    (void)fd, (void)what;
+    for (int i = 0; i < s->loop_count; i++) left += atomic_load(&s->loops[i]->connections);
+    if (left > 0) hone_log(HONE_LOG_WARNING, "closing %d connections that did not finish in time", left);
+    for (int i = 0; i < s->loop_count; i++) hone_loop_stop(s->loops[i]);
+}
+
+static void on_delay_over(evutil_socket_t fd, short what, void *arg) {
+    hone_server *s = arg;
+    (void)fd, (void)what;
+    hone_listener_close(s->listener);
+    for (int i = 0; i < s->loop_count; i++) hone_loop_drain(s->loops[i]);
+    struct timeval t = {.tv_sec = s->drain_timeout_ms / 1000, .tv_usec = s->drain_timeout_ms % 1000 * 1000};
+    event_add(s->timeout, &t);
+}
+
+static void on_stop(evutil_socket_t fd, short what, void *arg) {
+    hone_server *s = arg;
+    uint64_t count;
+    (void)what;
+    while (read(fd, &count, sizeof count) < 0 && errno == EINTR) {
+    }
+    if (!atomic_exchange(&s->ready, false)) return; /* asked before */
+    hone_log(HONE_LOG_INFO, "stopping: finishing what is under way");
+    hone_stats_ready(s->stats, false);
+    struct timeval t = {.tv_sec = s->drain_delay_ms / 1000, .tv_usec = s->drain_delay_ms % 1000 * 1000};
+    if (s->drain_delay_ms > 0)
+        event_add(s->delay, &t);
+    else
+        on_delay_over(-1, 0, s);
+}
+
+void hone_server_stop(hone_server *s) {
+    uint64_t one = 1;
+    int code = errno;
+    while (write(s->stop_fd, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+    errno = code;
+}
+
+/* --- making --- */
+
+static hone_status load_model(hone_server *s, const char *entry, hone_error *err) {
+    char name[256];
+    const char *equals = strchr(entry, '=');
+    size_t n = equals ? (size_t)(equals - entry) : 0;
+    if (n == 0 || n >= sizeof name || equals[1] == 0)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "\"%s\" is no model: NAME=PATH is expected", entry);
+    memcpy(name, entry, n);
+    name[n] = 0;
+    if (strpbrk(name, "/:"))
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "the model name \"%s\" has a '/' or ':' in it", name);
+    return hone_core_load(s->core, name, 1, equals + 1, err);
+}
+
+static hone_status make_loops(hone_server *s, int count, hone_error *err) {
+    s->loops = hone_calloc((size_t)count, sizeof(hone_loop *));
+    s->fronts = hone_calloc((size_t)count, sizeof(hone_tfs *));
+    s->threads = hone_calloc((size_t)count, sizeof *s->threads);
+    if (!s->loops || !s->fronts || !s->threads) return hone_fail_memory(err);
+    for (; s->loop_count < count; s->loop_count++) {
+        int i = s->loop_count;
+        HONE_TRY(hone_tfs_new(s->core, s->stats, i, &s->fronts[i], err));
+        hone_status status = hone_loop_new(&s->config, i, &s->loops[i], err);
+        if (status == HONE_OK) continue;
+        hone_tfs_free(s->fronts[i]);
+        return status;
+    }
+    return HONE_OK;
+}
+
+static hone_status make_events(hone_server *s, hone_error *err) {
+    struct event_base *base = s->loops[0]->base;
+    s->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (s->stop_fd < 0) return hone_fail_errno(err, errno, "eventfd", "can't be made");
+    s->stop = event_new(base, s->stop_fd, EV_READ | EV_PERSIST, on_stop, s);
+    s->delay = event_new(base, -1, 0, on_delay_over, s);
+    s->timeout = event_new(base, -1, 0, on_drain_timeout, s);
+    if (!s->stop || !s->delay || !s->timeout || event_add(s->stop, NULL) != 0) return hone_fail_memory(err);
+    return HONE_OK;
+}
+
+static uint64_t nanoseconds(int ms) {
+    return (uint64_t)ms * HONE_MILLISECOND;
+}
+
+static hone_status check_options(const hone_server_options *o, hone_error *err) {
+    const struct {
+        const char *name;
+        int value;
+    } numbers[] = {{"threads", o->threads},
+                   {"model_threads", o->model_threads},
+                   {"max_connections", o->max_connections},
+                   {"idle_timeout_ms", o->idle_timeout_ms},
+                   {"header_timeout_ms", o->header_timeout_ms},
+                   {"request_timeout_ms", o->request_timeout_ms},
+                   {"drain_delay_ms", o->drain_delay_ms},
+                   {"drain_timeout_ms", o->drain_timeout_ms}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (numbers[i].value < 0)
+            return hone_fail(err, HONE_INVALID_ARGUMENT, "%s is negative: %d", numbers[i].name,
+                             numbers[i].value);
+    if (o->threads > 1024)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "%d threads are too many", o->threads);
+    if (o->max_header_bytes < 64)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "max_header_bytes is too small: %zu",
+                         o->max_header_bytes);
+    return HONE_OK;
+}
+
+static hone_status set_up(hone_server *s, const hone_server_options *o, hone_error *err) {
+    int loops = o->threads > 0 ? o->threads : hone_cpu_count();
+    HONE_TRY(check_options(o, err));
+    s->config =
+        (hone_loop_config){.limits = {.head_bytes = o->max_header_bytes, .body_bytes = o->max_body_bytes},
+                           .idle_timeout = nanoseconds(o->idle_timeout_ms),
+                           .header_timeout = nanoseconds(o->header_timeout_ms),
+                           .request_timeout = nanoseconds(o->request_timeout_ms),
+                           .drain_grace = DRAIN_GRACE,
+                           .handler = handle,
+                           .user = s};
+    s->drain_delay_ms = o->drain_delay_ms;
+    s->drain_timeout_ms = o->drain_timeout_ms;
+    HONE_TRY(hone_stats_new(&s->stats, err));
+    s->config.stats = s->stats;
+    HONE_TRY(hone_core_new(loops, o->model_threads, s->stats, &s->core, err));
+    for (size_t i = 0; i < o->model_count; i++) HONE_TRY(load_model(s, o->models[i], err));
+    HONE_TRY(make_loops(s, loops, err));
+    HONE_TRY(make_events(s, err));
+    hone_listener_options l = {.host = o->host,
+                               .port = o->port,
+                               .max_connections = o->max_connections,
+                               .loops = s->loops,
+                               .loop_count = s->loop_count,
+                               .stats = s->stats};
+    return hone_listener_new(&l, &s->listener, err);
+}
+
+hone_status hone_server_create(const hone_server_options *options, hone_server **out, hone_error *err) {
+    hone_server_options defaults = HONE_SERVER_OPTIONS_INIT;
+    if (options && options->size != sizeof *options)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "the options were not initialized");
+    hone_server *s = hone_calloc(1, sizeof *s);
+    if (!s) return hone_fail_memory(err);
+    s->stop_fd = -1;
+    hone_status status = set_up(s, options ? options : &defaults, err);
+    if (status != HONE_OK) {
+        hone_server_free(s);
+        return status;
+    }
+    *out = s;
+    return HONE_OK;
+}
+
+hone_status hone_server_add_model(hone_server *s, const char *name, int64_t version, const hone_graph *graph,
+                                  hone_error *err) {
+    if (!*name || strpbrk(name, "/:") || version < 0)
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "\"%s\" version %lld can't be served: names have no '/' or ':'", name,
+                         (long long)version);
+    return hone_core_add(s->core, name, version, graph, err);
+}
+
+int hone_server_port(const hone_server *s) {
+    return hone_listener_port(s->listener);
+}
+
+/* --- running --- */
+
+static void *run_loop(void *loop) {
+    hone_loop_run(loop);
+    return NULL;
+}
+
+/* Signals go to the caller's thread, which knows what to do about them. */
+static int start_threads(hone_server *s) {
+    sigset_t all, before;
+    int started = 1;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (started < s->loop_count &&
+           pthread_create(&s->threads[started], NULL, run_loop, s->loops[started]) == 0)
+        started++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
+hone_status hone_server_run(hone_server *s, hone_error *err) {
+    int started = start_threads(s);
+    bool complete = started == s->loop_count;
+    if (complete) {
+        atomic_store(&s->ready, true);
+        hone_stats_ready(s->stats, true);
+        hone_loop_run(s->loops[0]);
+    } else {
+        for (int i = 1; i < started; i++) hone_loop_stop(s->loops[i]);
+    }
+    for (int i = 1; i < started; i++) pthread_join(s->threads[i], NULL);
+    return complete ? HONE_OK
+                    : hone_fail(err, HONE_RESOURCE_EXHAUSTED, "the server's threads can't be started");
+}
+
+void hone_server_free(hone_server *s) {
+    if (!s) return;
+    hone_listener_free(s->listener);
+    if (s->stop) event_free(s->stop);
+    if (s->delay) event_free(s->delay);
+    if (s->timeout) event_free(s->timeout);
+    for (int i = 0; i < s->loop_count; i++) {
+        hone_loop_free(s->loops[i]);
+        hone_tfs_free(s->fronts[i]);
+    }
+    if (s->stop_fd >= 0) close(s->stop_fd);
+    hone_core_free(s->core);
+    hone_stats_free(s->stats);
+    hone_free(s->loops);
+    hone_free(s->fronts);
+    hone_free(s->threads);
+    hone_free(s);
+}

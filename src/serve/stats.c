@@ -1,0 +1,225 @@
+#include "serve/stats.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+/* The codes that get series; others are counted as 500. */
+static const int codes[] = {200, 400, 404, 405, 409, 413, 415, 429, 499, 500, 501, 503, 504};
+enum { CODE_COUNT = sizeof codes / sizeof *codes };
+
+static const char *const method_names[HONE_METHOD_COUNT] = {"other",  "predict",  "classify", "regress",
+                                                            "status", "metadata", "health",   "metrics"};
+static const char *const reason_names[HONE_REASON_COUNT] = {
+    "malformed", "too_large", "timeout",    "invalid", "not_found",
+    "deadline",  "cancelled", "overloaded", "accept",  "internal"};
+static const char *const stage_names[HONE_STAGE_COUNT] = {"read", "decode", "compute", "serialize"};
+
+static const double buckets[] = {25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3,
+                                 50e-3, 0.1,   0.25,   0.5,    1,      2.5,  5,      10,   30};
+
+struct hone_model_stats {
+    hone_stats *stats;
+    const char *label;
+    char *name;
+    _Atomic(hone_series *) answers[HONE_METHOD_COUNT][CODE_COUNT];
+    _Atomic(hone_series *) seconds[HONE_METHOD_COUNT];
+    hone_series *bytes;
+};
+
+struct hone_stats {
+    hone_metrics *metrics;
+    hone_metric *requests, *seconds, *model_bytes;
+    hone_series *errors[HONE_REASON_COUNT], *stages[HONE_STAGE_COUNT];
+    hone_series *in_flight, *connections, *connections_total, *ready;
+    hone_model_stats none; /* of requests about no model */
+};
+
+static hone_status add(hone_stats *s, hone_metric_type type, const char *name, const char *help,
+                       const char *const *labels, hone_metric **out, hone_error *err) {
+    hone_metric_options o = HONE_METRIC_OPTIONS_INIT;
+    o.type = type;
+    o.name = name;
+    o.help = help;
+    o.labels = labels;
+    if (type == HONE_METRIC_HISTOGRAM) {
+        o.buckets = buckets;
+        o.bucket_count = sizeof buckets / sizeof *buckets;
+    }
+    o.max_series = 10000;
+    return hone_metrics_add(s->metrics, &o, out, err);
+}
+
+static hone_status add_one(hone_stats *s, hone_metric_type type, const char *name, const char *help,
+                           hone_series **out, hone_error *err) {
+    hone_metric *m;
+    HONE_TRY(add(s, type, name, help, NULL, &m, err));
+    return hone_metric_series(m, NULL, out, err);
+}
+
+static hone_status add_named(hone_stats *s, hone_metric_type type, const char *name, const char *help,
+                             const char *label, const char *const *values, int count, hone_series **out,
+                             hone_error *err) {
+    hone_metric *m;
+    HONE_TRY(add(s, type, name, help, (const char *const[]){label, NULL}, &m, err));
+    for (int i = 0; i < count; i++) HONE_TRY(hone_metric_series(m, &values[i], &out[i], err));
+    return HONE_OK;
+}
+
+static hone_status setup(hone_stats *s, hone_error *err) {
+    HONE_TRY(hone_metrics_new(&s->metrics, err));
+    HONE_TRY(hone_metrics_add_process(s->metrics, err));
+    HONE_TRY(add(s, HONE_METRIC_COUNTER, "hone_requests_total", "Requests answered.",
+                 (const char *const[]){"model", "method", "code", NULL}, &s->requests, err));
+    HONE_TRY(add(s, HONE_METRIC_HISTOGRAM, "hone_request_seconds",
+                 "Time from a request's first byte to the end of its answer.",
+                 (const char *const[]){"model", "method", NULL}, &s->seconds, err));
+    HONE_TRY(add(s, HONE_METRIC_GAUGE, "hone_model_bytes",
+                 "Constants and packed weights of a loaded model version.",
+                 (const char *const[]){"model", "version", NULL}, &s->model_bytes, err));
+    HONE_TRY(add_named(s, HONE_METRIC_COUNTER, "hone_request_errors_total",
+                       "Requests and connections that failed.", "reason", reason_names, HONE_REASON_COUNT,
+                       s->errors, err));
+    HONE_TRY(add_named(s, HONE_METRIC_HISTOGRAM, "hone_stage_seconds",
+                       "Time that predictions spend in each stage.", "stage", stage_names, HONE_STAGE_COUNT,
+                       s->stages, err));
+    HONE_TRY(add_one(s, HONE_METRIC_GAUGE, "hone_requests_in_flight",
+                     "Requests that are read and not yet answered.", &s->in_flight, err));
+    HONE_TRY(add_one(s, HONE_METRIC_GAUGE, "hone_connections", "Open connections.", &s->connections, err));
+    HONE_TRY(add_one(s, HONE_METRIC_COUNTER, "hone_connections_total", "Connections accepted.",
+                     &s->connections_total, err));
+    HONE_TRY(add_one(s, HONE_METRIC_GAUGE, "hone_ready", "1 when the server takes traffic.", &s->ready, err));
+    return HONE_OK;
+}
+
+hone_status hone_stats_new(hone_stats **out, hone_error *err) {
+    hone_stats *s = hone_calloc(1, sizeof *s);
+    if (!s) return hone_fail_memory(err);
+    s->none = (hone_model_stats){.stats = s, .label = ""};
+    hone_status status = setup(s, err);
+    if (status != HONE_OK) {
+        hone_stats_free(s);
+        return status;
+    }
+    *out = s;
+    return HONE_OK;
+}
+
+static void drop_series(hone_model_stats *m) {
+    for (int i = 0; i < HONE_METHOD_COUNT; i++) {
+        for (int k = 0; k < CODE_COUNT; k++) hone_series_drop(atomic_load(&m->answers[i][k]));
+        hone_series_drop(atomic_load(&m->seconds[i]));
+    }
+    hone_series_drop(m->bytes);
+}
+
+void hone_stats_free(hone_stats *s) {
+    if (!s) return;
+    drop_series(&s->none);
+    for (int i = 0; i < HONE_REASON_COUNT; i++) hone_series_drop(s->errors[i]);
+    for (int i = 0; i < HONE_STAGE_COUNT; i++) hone_series_drop(s->stages[i]);
+    hone_series_drop(s->in_flight);
+    hone_series_drop(s->connections);
+    hone_series_drop(s->connections_total);
+    hone_series_drop(s->ready);
+    hone_metrics_free(s->metrics);
+    hone_free(s);
+}
+
+hone_metrics *hone_stats_metrics(hone_stats *s) {
+    return s->metrics;
+}
+
+hone_status hone_model_stats_new(hone_stats *s, const char *model, int64_t version, double bytes,
+                                 hone_model_stats **out, hone_error *err) {
+    char number[24];
+    hone_model_stats *m = hone_calloc(1, sizeof *m);
+    if (!m) return hone_fail_memory(err);
+    m->stats = s;
+    m->label = m->name = hone_strdup(model);
+    snprintf(number, sizeof number, "%lld", (long long)version);
+    hone_status status = m->name ? HONE_OK : hone_fail_memory(err);
+    if (status == HONE_OK)
+        status = hone_metric_series(s->model_bytes, (const char *const[]){model, number}, &m->bytes, err);
+    if (status != HONE_OK) {
+        hone_model_stats_free(m);
+        return status;
+    }
+    hone_series_set(m->bytes, bytes);
+    *out = m;
+    return HONE_OK;
+}
+
+void hone_model_stats_free(hone_model_stats *m) {
+    if (!m) return;
+    drop_series(m);
+    hone_free(m->name);
+    hone_free(m);
+}
+
+/* The series in `slot`, made at its first use; NULL when it can't be. Two threads may make it at once: they
+ * get the same series, and the second one gives its reference back. */
+static hone_series *lazy(_Atomic(hone_series *) *slot, hone_metric *metric, const char *const *values) {
+    hone_series *s = atomic_load_explicit(slot, memory_order_acquire), *none = NULL;
+    if (s) return s;
+    if (hone_metric_series(metric, values, &s, NULL) != HONE_OK) return NULL;
+    if (!atomic_compare_exchange_strong(slot, &none, s)) hone_series_drop(s);
+    return s;
+}
+
+static int code_index(int code) {
+    int internal = 0;
+    for (int i = 0; i < CODE_COUNT; i++) {
+        if (codes[i] == code) return i;
+        if (codes[i] == 500) internal = i;
+    }
+    return internal;
+}
+
+void hone_stats_answered(hone_stats *s, hone_model_stats *model, hone_method method, int code,
+                         double seconds) {
+    hone_model_stats *m = model ? model : &s->none;
+    int c = code_index(code);
+    char text[8];
+    snprintf(text, sizeof text, "%d", codes[c]);
+    const char *values[] = {m->label, method_names[method], text};
+    hone_series *answers = lazy(&m->answers[method][c], s->requests, values);
+    hone_series *time = lazy(&m->seconds[method], s->seconds, values);
+    if (answers) hone_series_add(answers, 1);
+    if (time) hone_series_observe(time, seconds);
+}
+
+void hone_stats_failed(hone_stats *s, hone_reason reason) {
+    hone_series_add(s->errors[reason], 1);
+}
+void hone_stats_stage(hone_stats *s, hone_stage stage, double seconds) {
+    hone_series_observe(s->stages[stage], seconds);
+}
+void hone_stats_in_flight(hone_stats *s, int change) {
+    hone_series_add(s->in_flight, change);
+}
+
+void hone_stats_connection(hone_stats *s, int change) {
+    hone_series_add(s->connections, change);
+    if (change > 0) hone_series_add(s->connections_total, change);
+}
+
+void hone_stats_ready(hone_stats *s, bool ready) {
+    hone_series_set(s->ready, ready);
+}
+
+hone_reason hone_reason_of(int code) {
+    switch (code) {
+    case 404: return HONE_REASON_NOT_FOUND;
+    case 408: return HONE_REASON_TIMEOUT;
+    case 413:
+    case 431: return HONE_REASON_TOO_LARGE;
+    case 429:
+    case 503: return HONE_REASON_OVERLOADED;
+    case 499: return HONE_REASON_CANCELLED;
+    case 504: return HONE_REASON_DEADLINE;
+    default: return code >= 500 ? HONE_REASON_INTERNAL : HONE_REASON_INVALID;
+    }
+}

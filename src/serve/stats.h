@@ -1,0 +1,69 @@
+/* What the server counts. Counting takes no lock and allocates nothing once a series was used. */
+#ifndef HONE_SERVE_STATS_H
+#define HONE_SERVE_STATS_H
+
+#include <hone/monitor.h>
+
+#include <stdint.h>
+
+typedef enum hone_method {
+    HONE_METHOD_OTHER,
+    HONE_METHOD_PREDICT,
+    HONE_METHOD_CLASSIFY,
+    HONE_METHOD_REGRESS,
+    HONE_METHOD_STATUS,
+    HONE_METHOD_METADATA,
+    HONE_METHOD_HEALTH,
+    HONE_METHOD_METRICS,
+    HONE_METHOD_COUNT
+} hone_method;
+
+/* Why a request or a connection failed. */
+typedef enum hone_reason {
+    HONE_REASON_MALFORMED,  /* no HTTP that is taken here */
+    HONE_REASON_TOO_LARGE,  /* head or body */
+    HONE_REASON_TIMEOUT,    /* the client was too slow */
+    HONE_REASON_INVALID,    /* well formed, but wrong: JSON, shapes, paths */
+    HONE_REASON_NOT_FOUND,  /* model or path */
+    HONE_REASON_DEADLINE,   /* the answer came too late */
+    HONE_REASON_CANCELLED,  /* the client has gone */
+    HONE_REASON_OVERLOADED, /* a limit: connections, memory */
+    HONE_REASON_ACCEPT,     /* no descriptors for a new connection */
+    HONE_REASON_INTERNAL,
+    HONE_REASON_COUNT
+} hone_reason;
+
+typedef enum hone_stage {
+    HONE_STAGE_READ,   /* from the first byte to the last */
+    HONE_STAGE_DECODE, /* the body to tensors */
+    HONE_STAGE_COMPUTE,
+    HONE_STAGE_SERIALIZE, /* tensors to the answer's body */
+    HONE_STAGE_COUNT
+} hone_stage;
+
+typedef struct hone_stats hone_stats;
+/* The series of one model name. */
+typedef struct hone_model_stats hone_model_stats;
+
+hone_status hone_stats_new(hone_stats **out, hone_error *err);
+void hone_stats_free(hone_stats *s);
+hone_metrics *hone_stats_metrics(hone_stats *s);
+
+/* On success hone_model_stats_free() when no request of the model is left. */
+hone_status hone_model_stats_new(hone_stats *s, const char *model, int64_t version, double bytes,
+                                 hone_model_stats **out, hone_error *err);
+void hone_model_stats_free(hone_model_stats *m); /* NULL is fine */
+
+/* A request got its answer. `model` NULL: it is about none. */
+void hone_stats_answered(hone_stats *s, hone_model_stats *model, hone_method method, int code,
+                         double seconds);
+void hone_stats_failed(hone_stats *s, hone_reason reason);
+void hone_stats_stage(hone_stats *s, hone_stage stage, double seconds);
+void hone_stats_in_flight(hone_stats *s, int change);
+void hone_stats_connection(hone_stats *s, int change);
+void hone_stats_ready(hone_stats *s, bool ready);
+
+/* The reason that an HTTP status of 400 and more stands for. */
+hone_reason hone_reason_of(int code);
+
+#endif
