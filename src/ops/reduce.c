@@ -291,7 +291,8 @@ static const hone_op_version older_reduce[] = {{1, reduce_1, lift_axes}, {0}};
 
 #define REDUCE                                                                                               \
     .oldest = 1, .older = older_reduce,                                                                      \
-    .inputs = {{"data", 'T', NUMBERS, 0}, {"axes", 0, HONE_TYPE(HONE_INT64), HONE_SLOT_OPTIONAL}},           \
+    .inputs = {{"data", 'T', NUMBERS, 0},                                                                    \
+               {"axes", 0, HONE_TYPE(HONE_INT64), HONE_SLOT_OPTIONAL | HONE_SLOT_SHAPE}},                    \
     .outputs = {{"reduced", 'T', NUMBERS, 0}},                                                               \
     .attrs = {{"keepdims", HONE_ATTR_INT, .i = 1}, {"noop_with_empty_axes", HONE_ATTR_INT}},                 \
     .infer = infer_reduce, .axes = axes_reduce, .gradient_kind = HONE_GRADIENT_EXACT

@@ -8,27 +8,6 @@
 
 /* --- shared --- */
 
-typedef struct copy_params {
-    size_t bytes;
-} copy_params;
-
-static void run_copy(const hone_step *step, hone_frame *frame) {
-    const copy_params *p = step->params;
-    const void *x = hone_step_in(step, frame, 0);
-    void *y = hone_step_out(step, frame, 0);
-    if (x != y && p->bytes) memcpy(y, x, p->bytes);
-}
-
-hone_status hone_prepare_copy(hone_prepare *p, hone_error *err) {
-    copy_params *params = hone_prepare_alloc(p, sizeof *params);
-    if (!params) return hone_fail_memory(err);
-    params->bytes = (size_t)hone_type_count(&p->out[0]) * hone_dtype_size(p->out[0].dtype);
-    p->params = params;
-    p->run = run_copy;
-    p->kernel = "copy";
-    return HONE_OK;
-}
-
 hone_value *hone_emit_reshape(hone_graph *g, hone_value *v, const hone_type *type, hone_value *like) {
     int64_t shape[HONE_MAX_RANK] = {0};
     int unknown = 0;
@@ -79,9 +58,7 @@ static void link_group(hone_axes *out, const hone_type *x, int i0, int i1, int t
                                         .output_axis = to, .inner = inner});
 }
 
-#define MOVES                                                                                                \
-    .quantize = HONE_QUANTIZE_BITS, .alias = 1, .prepare = hone_prepare_copy,                                \
-    .gradient_kind = HONE_GRADIENT_EXACT
+#define MOVES .quantize = HONE_QUANTIZE_BITS, .alias = 1, .gradient_kind = HONE_GRADIENT_EXACT
 
 static void gradient_reshape(hone_gradient *ctx) {
     hone_value *x = ctx->node->inputs[0];
@@ -287,7 +264,7 @@ const hone_op hone_op_reshape = {
     .since = 14,
     .oldest = 1,
     .older = older_reshape,
-    .inputs = {{"data", 'T', HONE_TYPES_FIXED, 0}, {"shape", 0, HONE_TYPE(HONE_INT64), 0}},
+    .inputs = {{"data", 'T', HONE_TYPES_FIXED, 0}, {"shape", 0, HONE_TYPE(HONE_INT64), HONE_SLOT_SHAPE}},
     .outputs = {{"reshaped", 'T', HONE_TYPES_FIXED, 0}},
     .attrs = {{"allowzero", HONE_ATTR_INT}},
     .infer = infer_reshape,

@@ -3,15 +3,11 @@
 #define HONE_OPS_SHAPE_H
 
 #include "graph/op.h"
-#include "graph/run.h"
 
 /* Emits a Reshape of `v` to the shape `type`, whose dimensions may be symbols; where more than one of them is
  * unknown, a private node that takes its shape from `like`, or, `like` being NULL, nothing: the result is
  * NULL then. */
 hone_value *hone_emit_reshape(hone_graph *g, hone_value *v, const hone_type *type, hone_value *like);
-/* `prepare` of operators whose output is a view of their input: copies where the executor could not share the
- * bytes. */
-hone_status hone_prepare_copy(hone_prepare *p, hone_error *err);
 /* For `lift`: the type of `v` as far as the graph up to its producer tells (rank HONE_RANK_ANY: nothing).
  * Nodes before are lifted already. False when out of memory. */
 bool hone_lift_type(const hone_graph *g, const hone_value *v, hone_type *type);
