@@ -36,6 +36,14 @@ static hone_status add(hone_group *group, hone_value *v, int axis, int64_t inner
     return HONE_OK;
 }
 
+/* Does the link say where positions of the member go? Backward through a factored axis only one factor can: the one
+ * whose runs are as wide as the group's. */
+static bool leads_on(const hone_group *group, const hone_node *n, const hone_axis_link *l, bool from_input,
+                     int64_t inner) {
+    if (l->kind != HONE_AXIS_FACTORED || from_input) return true;
+    return inner % l->inner == 0 && n->inputs[l->input]->type.dims[l->axis] == group->size;
+}
+
 /* From one end of a link to the other: where the member is (input or output side), its neighbour joins. */
 static hone_status follow(hone_group *group, const hone_node *n, const hone_axis_link *l, bool from_input,
                           int64_t inner, hone_error *err) {
@@ -46,8 +54,6 @@ static hone_status follow(hone_group *group, const hone_node *n, const hone_axis
                           : add(group, x, l->axis, inner, n, err);
     case HONE_AXIS_FACTORED:
         if (from_input) return add(group, n->outputs[l->output], l->output_axis, inner * l->inner, n, err);
-        /* only the factor whose run is as wide as the group's is this group's axis */
-        if (inner % l->inner != 0 || x->type.dims[l->axis] != group->size) return HONE_OK;
         return add(group, x, l->axis, inner / l->inner, n, err);
     case HONE_AXIS_CONTRACTED:
         if (l->input2 < 0) return HONE_OK; /* summed away: the group ends here */
@@ -70,7 +76,7 @@ static hone_status spread_through(hone_group *group, const hone_node *n, hone_gr
         const hone_axis_link *l = &axes.links[i];
         bool here = from_input ? l->input == index && l->axis == m.axis
                                : l->output == index && l->output_axis == m.axis;
-        if (!here) continue;
+        if (!here || !leads_on(group, n, l, from_input, m.inner)) continue;
         linked = true;
         HONE_TRY(follow(group, n, l, from_input, m.inner, err));
     }

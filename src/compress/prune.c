@@ -78,7 +78,7 @@ static hone_status mask_weight(hone_value *v, float limit, hone_tensor **mask, h
 }
 
 static hone_status make_masks(hone_graph *g, double sparsity, masks *m, hone_error *err) {
-    float limit;
+    float limit = 0;
     HONE_TRY(threshold(g, sparsity, &limit, err));
     m->items = hone_calloc(g->value_count + 1, sizeof *m->items);
     m->tensors = hone_calloc(g->value_count + 1, sizeof(hone_tensor *));

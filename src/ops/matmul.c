@@ -301,4 +301,5 @@ const hone_op hone_op_gemm = {.name = "Gemm",
                               .gradient_kind = HONE_GRADIENT_EXACT,
                               .gradient = gradient_gemm,
                               .quantize = HONE_QUANTIZE_INTEGER,
+                              .emit_integer = emit_integer_gemm,
                               .doc = "alpha A' B' + beta C of matrices, A' = A or its transpose"};
