@@ -52,3 +52,5 @@ foreach(source ${fuzzers})
   target_include_directories(${stem} PRIVATE src include)
   target_link_libraries(${stem} PRIVATE hone_static)
 endforeach()
+
+include(cmake/scripts.cmake)

@@ -1,0 +1,72 @@
+# The packages of Debian 12 and Ubuntu that Hone needs, and how they get here. Sourced by demo.sh and test.sh.
+
+packages_build="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libprotobuf-c-dev protobuf-c-compiler libzip-dev
+    libjansson-dev libevent-dev node-llhttp"
+packages_demo="dataset-fashion-mnist curl ca-certificates"
+packages_test="dataset-fashion-mnist curl ca-certificates libcmocka-dev g++ binutils perl git
+    python3 python3-venv libonnx-testdata"
+# Services are not installed, they would start: their packages are only unpacked.
+packages_peers="prometheus"
+
+say() { printf '\n== %s\n' "$*"; }
+
+is_installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        DEBIAN_FRONTEND=noninteractive "$@"
+    elif command -v sudo >/dev/null; then
+        sudo DEBIAN_FRONTEND=noninteractive "$@"
+    else
+        echo "this needs root, and there is no sudo: $*" >&2
+        return 1
+    fi
+}
+
+# need_packages NAME...: installs those that are missing, after saying so.
+need_packages() {
+    missing=""
+    for package in "$@"; do
+        is_installed "$package" || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    say "installing with apt:$missing"
+    as_root apt-get -qq update || echo "apt-get update failed; going on with the lists that are here" >&2
+    # shellcheck disable=SC2086 # a list of words
+    as_root apt-get -qq -y --no-install-recommends install $missing >"${log:-/dev/stdout}" || {
+        [ -z "${log:-}" ] || tail -n 30 "$log" >&2
+        echo "could not install:$missing" >&2
+        return 1
+    }
+}
+
+# need_peers NAME...: unpacks packages into build/peers; fails for those that cannot be had.
+need_peers() {
+    mkdir -p build/peers/packages
+    for package in "$@"; do
+        [ -e "build/peers/packages/$package.unpacked" ] && continue
+        say "unpacking $package into build/peers (nothing is installed)"
+        (cd build/peers/packages && rm -f "${package}"_*.deb && apt-get -qq download "$package" &&
+            dpkg -x "${package}"_*.deb ..) || return 1
+        rm -f build/peers/packages/"${package}"_*.deb
+        touch "build/peers/packages/$package.unpacked"
+    done
+}
+
+# need_python: a virtual environment build/venv with what tests/requirements.txt pins.
+need_python() {
+    cmp -s tests/requirements.txt build/venv/requirements.installed && return 0
+    say "making build/venv with the packages of tests/requirements.txt"
+    python3 -m venv build/venv && build/venv/bin/pip install -q --disable-pip-version-check -r tests/requirements.txt &&
+        cp tests/requirements.txt build/venv/requirements.installed
+}
+
+# configure NAME OPTION...: build/NAME.
+configure() {
+    dir=build/$1
+    shift
+    mkdir -p "$dir"
+    cmake -S . -B "$dir" -G Ninja "$@" >"$dir/configure.log" 2>&1 || { cat "$dir/configure.log"; return 1; }
+}
+
+jobs() { nproc 2>/dev/null || echo 2; }

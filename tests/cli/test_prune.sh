@@ -1,0 +1,21 @@
+#!/bin/sh
+. "$(dirname "$0")/lib.sh"
+small_model m.onnx 32
+works prune m.onnx --sparsity 0.9 --data idx:data --finetune-epochs 2 --threads 1 --out p.onnx --json
+json '0.88 < d["zero_share"] < 0.93 and d["after"]["parameters"] == d["before"]["parameters"]'
+json 'd["after"]["accuracy"] > 0.4'
+holds "fine-tuning shows its epochs" [ "$(grep -c '^fine-tuning epoch ' stderr)" -eq 2 ]
+works prune m.onnx --structured 0.5 --data idx:data --finetune-epochs 2 --threads 1 --out s.onnx --json
+json 'd["after"]["multiply_adds"] * 2 == d["before"]["multiply_adds"] and d["blocked"] == ""'
+json 'd["after"]["file_bytes"] < 0.55 * d["before"]["file_bytes"]'
+works inspect s.onnx --json
+json 'd["multiply_adds"] == 784 * 16 + 16 * 10'
+works prune m.onnx --sparsity 0.5 --finetune-epochs 0 --out z.onnx
+prints "of the parameters are zero"
+prints "wrote z.onnx"
+works eval z.onnx --data idx:data
+says 2 "hone prune: give --sparsity, --structured or both" prune m.onnx --data idx:data --out z.onnx
+says 2 "hone prune: fine-tuning needs --data; --finetune-epochs 0 goes without" prune m.onnx --sparsity 0.5 --out z.onnx
+says 2 "hone prune: --sparsity needs a number from 0 to below 1, not '1'" prune m.onnx --sparsity 1 --out z.onnx
+nothing_left .
+finish

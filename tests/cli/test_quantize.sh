@@ -1,0 +1,25 @@
+#!/bin/sh
+. "$(dirname "$0")/lib.sh"
+small_model m.onnx
+works quantize m.onnx --mode static --data idx:data --out q.onnx --json
+json 'd["mode"] == "static" and d["quantized_nodes"] == 2 and d["float_nodes"] == 0'
+json 'd["after"]["file_bytes"] < 0.35 * d["before"]["file_bytes"]'
+json 'abs(d["after"]["accuracy"] - d["before"]["accuracy"]) < 0.03'
+works eval q.onnx --data idx:data --json
+cp stdout fast.json
+for cpu in generic v2 v3; do
+    HONE_CPU=$cpu works eval q.onnx --data idx:data --json
+    json 'd["accuracy"] == json.load(open("fast.json"))["accuracy"]'
+done
+works quantize m.onnx --mode static --data idx:data --calibration-samples 100 --out q2.onnx
+prints "test accuracy"
+prints "2 nodes multiply in integers, 0 in float"
+works quantize m.onnx --mode dynamic --data idx:data --out d.onnx --json
+json 'd["mode"] == "dynamic" and d["quantized_nodes"] == 2'
+json 'abs(d["after"]["accuracy"] - d["before"]["accuracy"]) < 0.03'
+works quantize m.onnx --mode dynamic --out d2.onnx
+holds "dynamic does not look at the data" cmp d.onnx d2.onnx
+says 2 "hone quantize: --mode static needs --data, to find the ranges of activations" quantize m.onnx --out q.onnx
+says 2 "hone quantize: --mode is one of static|dynamic, not 'int4'" quantize m.onnx --mode int4 --out q.onnx
+nothing_left .
+finish

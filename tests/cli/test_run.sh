@@ -1,0 +1,34 @@
+#!/bin/sh
+. "$(dirname "$0")/lib.sh"
+small_model m.onnx
+for i in 0 1 2 3 4; do test_image $i; done | npy x.npy '<f4' '5, 1, 28, 28'
+test_image 1 | npy one.npy '<f4' '1, 1, 28, 28'
+works run m.onnx --input input=@x.npy --output logits=@y.npy
+holds "silent when all went well" [ ! -s stdout ] && [ ! -s stderr ]
+holds "an array of 5 x 10 floats" [ "$(wc -c <y.npy)" -eq $((128 + 200)) ]
+holds "its shape" grep -a -q "'shape': (5, 10)" y.npy
+works run m.onnx --input input=@one.npy --output logits=@one_y.npy
+tail -c +169 y.npy | head -c 40 >second
+tail -c +129 one_y.npy >alone
+holds "one sample alone gives the same bits as in a batch" cmp second alone
+works run m.onnx --input input=@x.npy
+prints "logits: float32 [5, 10]"
+works run m.onnx --input input=@x.npy --json
+json 'd["outputs"][0]["name"] == "logits" and d["outputs"][0]["shape"] == [5, 10] and len(d["outputs"][0]["first"]) == 10'
+
+says 2 "hone run: --input: m.onnx has no input 'x'; it has: input" run m.onnx --input x=@x.npy
+says 2 "hone run: --output: m.onnx has no output 'y'; it has: logits" run m.onnx --input input=@x.npy --output y=@y.npy
+says 2 "hone run: --input needs NAME=@FILE, not 'x.npy'" run m.onnx --input x.npy
+says 2 "hone run: --input input is given twice" run m.onnx --input input=@x.npy --input input=@x.npy
+says 2 "hone run: --input is missing: NPY file for an input, one for each" run m.onnx
+test_image 0 | npy flat.npy '<f4' '784,'
+says 1 "hone run: flat.npy: is float32 [784], but input 'input' is float32 [batch, 1, 28, 28]" run m.onnx --input input=@flat.npy
+head -c 784 /dev/zero | npy bytes.npy '|u1' '1, 1, 28, 28'
+says 1 "hone run: bytes.npy: is uint8 [1, 1, 28, 28], but input 'input' is float32 [batch, 1, 28, 28]" \
+    run m.onnx --input input=@bytes.npy
+head -c 3000 one.npy >short.npy
+says_like 1 "hone run: short.npy: *" run m.onnx --input input=@short.npy
+says_like 1 "hone run: nowhere/y.npy: cannot write: No such file or directory" \
+    run m.onnx --input input=@one.npy --output logits=@nowhere/y.npy
+nothing_left .
+finish

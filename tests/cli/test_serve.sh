@@ -1,0 +1,70 @@
+#!/bin/sh
+. "$(dirname "$0")/lib.sh"
+need_fashion
+works train --model mlp:784-32-10 --data fashion-mnist --train-samples 10000 --epochs 3 --out m.onnx
+
+start() { # ARGUMENT...: a server on a free port; sets $pid and $url
+    "$HONE" serve --port 0 "$@" >serve.out 2>serve.err </dev/null &
+    pid=$!
+    children="$children $pid"
+    tries=0
+    until grep -q '^listening at ' serve.out || [ $tries -gt 200 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    url=$(sed -n 's/^listening at //p' serve.out)
+}
+
+start --model fashion=m.onnx
+holds "the address is told" [ -n "$url" ]
+holds "healthy" curl -sf "$url/healthz"
+holds "ready" curl -sf "$url/readyz"
+curl -s "$url/v1/models/fashion" >stdout
+json 'd["model_version_status"][0]["state"] == "AVAILABLE"'
+curl -s "$url/v1/models/fashion/metadata" >stdout
+json 'd["model_spec"]["name"] == "fashion"'
+
+# real images: the server says what the model says in process, and mostly the right class
+for i in 0 1 2 3; do
+    test_image $i | npy x.npy '<f4' '1, 1, 28, 28'
+    test_image $i | perl -e 'local $/; binmode STDIN; @x = unpack "f<*", <STDIN>;
+        print "{\"instances\": [[[", join(",", map { "[" . join(",", @x[$_ * 28 .. $_ * 28 + 27]) . "]" } 0 .. 27), "]]]}"' >body
+    "$HONE" run m.onnx --input input=@x.npy --json >run.json
+    curl -s -d @body "$url/v1/models/fashion:predict" >stdout
+    json 'all(abs(a - b) < 1e-4 for a, b in zip(d["predictions"][0], json.load(open("run.json"))["outputs"][0]["first"]))'
+    label=$(echo $test_labels | cut -d' ' -f$((i + 1)))
+    json "d['predictions'][0].index(max(d['predictions'][0])) == $label"
+done
+
+code=$(curl -s -o stdout -w '%{http_code}' -d '{"instances": [[1, 2' "$url/v1/models/fashion:predict")
+holds "malformed JSON: 400, not $code" [ "$code" = 400 ]
+json '"error" in d'
+code=$(curl -s -o stdout -w '%{http_code}' -d '{"instances": [[1, 2]]}' "$url/v1/models/fashion:predict")
+holds "wrong shape: 400, not $code" [ "$code" = 400 ]
+json '"error" in d'
+code=$(curl -s -o stdout -w '%{http_code}' "$url/v1/models/nobody")
+holds "unknown model: 404, not $code" [ "$code" = 404 ]
+curl -s "$url/metrics" >metrics
+holds "metrics" grep -q '^# TYPE hone_' metrics
+
+port=${url##*:}
+says_like 1 "hone serve: *$port*" serve --model fashion=m.onnx --port "$port"
+
+kill -TERM "$pid"
+wait "$pid"
+status=$?
+holds "SIGTERM: exit status 0, not $status" [ $status -eq 0 ]
+holds "nothing listens any more" sh -c "! curl -s $url/healthz"
+start --model a=m.onnx --model b=m.onnx
+holds "two models" sh -c "curl -sf $url/v1/models/a && curl -sf $url/v1/models/b"
+kill -INT "$pid"
+wait "$pid"
+status=$?
+children=""
+holds "SIGINT: exit status 0, not $status" [ $status -eq 0 ]
+
+says 2 "hone serve: --model needs NAME=PATH, not 'm.onnx'" serve --model m.onnx
+says 2 "hone serve: --model is missing: ONNX file to serve, and the name to serve it under" serve
+says_like 1 "hone serve: none.onnx: *" serve --port 0 --model a=none.onnx
+says 2 "hone serve: --port needs a whole number from 0 to 65535, not '70000'" serve --model a=m.onnx --port 70000
+finish
