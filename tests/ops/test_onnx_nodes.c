@@ -1,0 +1,208 @@
+/* ONNX's own node tests: every model whose operators Hone has is run on its data sets, fused and lowered as
+ * well as node by node. The directory is the first argument, else HONE_ONNX_TESTDATA, else where Debian's
+ * libonnx-testdata puts it; without it everything is skipped. What is known to fail stands, with the reason,
+ * in onnx_expected_failures.txt; a listed test that passes is a failure, too. */
+#include "base/file.h"
+#include "graph/tensor.h"
+#include "kernels/portable.h"
+#include "onnx/onnx.h"
+
+#include <hone/log.h>
+#include <hone/session.h>
+
+#include <dirent.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define RTOL 1e-3
+#define ATOL 1e-5
+#define MAX_VALUES 16
+
+static char root[512] = "/usr/share/libonnx-testdata/data/node";
+
+static bool lacks_operator; /* seen in the log */
+
+static void watch_log(void *user, hone_log_level level, const char *message) {
+    (void)user;
+    (void)level;
+    if (strncmp(message, "not supported: operator ", 24) == 0) lacks_operator = true;
+}
+
+/* --- expected failures --- lines "name: reason" */
+
+static char *expected_text;
+
+static void load_expected(void) {
+    hone_blob blob;
+    hone_error err;
+    if (hone_file_read(HONE_SOURCE_DIR "/tests/ops/onnx_expected_failures.txt", 0, &blob, &err) != HONE_OK)
+        fail_msg("%s", err.message);
+    expected_text = calloc(1, blob.size + 1);
+    assert_non_null(expected_text);
+    memcpy(expected_text, blob.data, blob.size);
+    hone_blob_free(&blob);
+}
+
+static bool is_expected(const char *name) {
+    size_t length = strlen(name);
+    for (const char *line = expected_text; line && *line;) {
+        if (strncmp(line, name, length) == 0 && line[length] == ':') return true;
+        line = strchr(line, '\n');
+        if (line) line++;
+    }
+    return false;
+}
+
+/* --- one test --- */
+
+static hone_status read_tensor(const char *dir, const char *kind, int i, hone_tensor **out, hone_error *err) {
+    char path[1024];
+    hone_blob blob;
+    snprintf(path, sizeof path, "%s/%s_%d.pb", dir, kind, i);
+    HONE_TRY(hone_file_read(path, 0, &blob, err));
+    hone_status status = hone_onnx_tensor(blob.data, blob.size, path, out, err);
+    hone_blob_free(&blob);
+    return status;
+}
+
+static bool is_close(double x, double wanted) {
+    if (isnan(wanted) || isnan(x)) return isnan(wanted) && isnan(x);
+    if (isinf(wanted) || isinf(x)) return x == wanted;
+    return fabs(x - wanted) <= ATOL + RTOL * fabs(wanted);
+}
+
+static hone_status compare(const hone_tensor *x, const hone_tensor *wanted, int index, hone_error *err) {
+    char sx[96], sw[96];
+    bool same_shape = x->dtype == wanted->dtype && x->rank == wanted->rank &&
+                      memcmp(x->dims, wanted->dims, (size_t)x->rank * sizeof *x->dims) == 0;
+    if (!same_shape)
+        return hone_fail(err, HONE_INTERNAL, "output %d is %s%s, not %s%s", index, hone_dtype_name(x->dtype),
+                         hone_shape_format(x->rank, x->dims, sx, sizeof sx), hone_dtype_name(wanted->dtype),
+                         hone_shape_format(wanted->rank, wanted->dims, sw, sizeof sw));
+    if (!hone_dtype_is_float(x->dtype)) {
+        if (memcmp(x->data, wanted->data, x->bytes) == 0) return HONE_OK;
+        return hone_fail(err, HONE_INTERNAL, "integers of output %d differ", index);
+    }
+    for (int64_t i = 0; i < x->count; i++) {
+        double a, b;
+        size_t size = hone_dtype_size(x->dtype);
+        hone_cast(x->dtype, HONE_FLOAT64, (char *)x->data + (size_t)i * size, &a, 1);
+        hone_cast(x->dtype, HONE_FLOAT64, (char *)wanted->data + (size_t)i * size, &b, 1);
+        if (!is_close(a, b))
+            return hone_fail(err, HONE_INTERNAL, "output %d [%lld]: %g, not %g", index, (long long)i, a, b);
+    }
+    return HONE_OK;
+}
+
+/* The data sets have bfloat16 as its bits, in uint16: NumPy knows no better. */
+static void restore_dtype(hone_tensor *t, hone_dtype wanted) {
+    if (t->dtype == HONE_UINT16 && wanted == HONE_BFLOAT16) t->dtype = wanted;
+}
+
+static hone_status run_set(hone_context *context, const hone_graph *g, const char *dir, hone_error *err) {
+    hone_tensor *in[MAX_VALUES] = {NULL}, *wanted[MAX_VALUES] = {NULL};
+    const hone_tensor *out[MAX_VALUES];
+    int inputs = hone_graph_input_count(g), outputs = hone_graph_output_count(g);
+    if (inputs > MAX_VALUES || outputs > MAX_VALUES) return hone_fail(err, HONE_INTERNAL, "too many values");
+    hone_status status = HONE_OK;
+    hone_value_info info;
+    for (int i = 0; i < inputs && status == HONE_OK; i++) {
+        status = read_tensor(dir, "input", i, &in[i], err);
+        if (status == HONE_OK && hone_graph_input(g, i, &info)) restore_dtype(in[i], info.dtype);
+    }
+    for (int i = 0; i < outputs && status == HONE_OK; i++) {
+        status = read_tensor(dir, "output", i, &wanted[i], err);
+        if (status == HONE_OK && hone_graph_output(g, i, &info)) restore_dtype(wanted[i], info.dtype);
+    }
+    if (status == HONE_OK) status = hone_context_run(context, (const hone_tensor *const *)in, out, err);
+    for (int i = 0; i < outputs && status == HONE_OK; i++) status = compare(out[i], wanted[i], i, err);
+    for (int i = 0; i < MAX_VALUES; i++) {
+        hone_tensor_free(in[i]);
+        hone_tensor_free(wanted[i]);
+    }
+    return status;
+}
+
+static hone_status run_model(const hone_graph *g, const char *name, const char *disabled, hone_error *err) {
+    hone_model_options options = HONE_MODEL_OPTIONS_INIT;
+    options.disable_rewrites = disabled;
+    hone_session_options session_options = HONE_SESSION_OPTIONS_INIT;
+    session_options.threads = 2;
+    hone_model *model = NULL;
+    hone_session *session = NULL;
+    hone_context *context = NULL;
+    hone_status status = hone_model_compile(g, &options, &model, err);
+    if (status == HONE_OK) status = hone_session_create(model, &session_options, &session, err);
+    if (status == HONE_OK) status = hone_context_create(session, &context, err);
+    for (int set = 0; status == HONE_OK; set++) {
+        char dir[1024];
+        snprintf(dir, sizeof dir, "%s/%s/test_data_set_%d", root, name, set);
+        if (!hone_file_exists(dir)) break;
+        status = run_set(context, g, dir, err);
+    }
+    hone_context_free(context);
+    hone_session_free(session);
+    hone_model_free(model);
+    return status;
+}
+
+typedef enum outcome { PASSED, FAILED, SKIPPED } outcome;
+
+static outcome try_model(const char *name, hone_error *err) {
+    char path[1024];
+    hone_graph *g = NULL;
+    snprintf(path, sizeof path, "%s/%s/model.onnx", root, name);
+    lacks_operator = false;
+    if (hone_graph_load(path, &g, err) != HONE_OK) return lacks_operator ? SKIPPED : FAILED;
+    hone_status status = run_model(g, name, NULL, err);
+    if (status == HONE_OK) status = run_model(g, name, "all", err);
+    hone_graph_free(g);
+    return status == HONE_OK ? PASSED : FAILED;
+}
+
+static void test_nodes(void **state) {
+    (void)state;
+    struct dirent **entries;
+    int count = scandir(root, &entries, NULL, alphasort), passed = 0, failed = 0, skipped = 0, expected = 0;
+    if (count < 0) {
+        print_message("%s: not there, ONNX's node tests are skipped\n", root);
+        skip();
+    }
+    load_expected();
+    hone_log_set(watch_log, NULL, HONE_LOG_ERROR);
+    for (int i = 0; i < count; i++) {
+        const char *name = entries[i]->d_name;
+        hone_error err = {0};
+        if (strncmp(name, "test_", 5) == 0) {
+            outcome o = try_model(name, &err);
+            bool listed = is_expected(name);
+            if (o == FAILED && !listed) print_message("%s: %s\n", name, err.message);
+            if (o == PASSED && listed) print_message("%s: passes, though it is listed as failing\n", name);
+            skipped += o == SKIPPED;
+            passed += o == PASSED && !listed;
+            expected += o == FAILED && listed;
+            failed += (o == FAILED) != listed && o != SKIPPED;
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    free(expected_text);
+    hone_log_set(NULL, NULL, HONE_LOG_ERROR);
+    print_message("%d passed, %d failed, %d failed as expected, %d skipped for lack of an operator\n", passed,
+                  failed, expected, skipped);
+    assert_int_equal(failed, 0);
+    assert_true(passed >= 150);
+}
+
+int main(int argc, char **argv) {
+    const char *given = argc > 1 ? argv[1] : getenv("HONE_ONNX_TESTDATA");
+    if (given) snprintf(root, sizeof root, "%s", given);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_nodes)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
