@@ -138,6 +138,9 @@ int64_t cli_file_bytes(const char *path);
 /* Whether a file can be written at `path`, found out by trying, before hours of work. */
 hone_status cli_check_output(const char *path, hone_error *err);
 
+/* As cli_check_output for files in a directory, which is made if it is not there. */
+hone_status cli_check_directory(const char *path, hone_error *err);
+
 /* --- tables --- */
 
 typedef struct cli_table cli_table;

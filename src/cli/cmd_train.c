@@ -84,7 +84,8 @@ static hone_status open_events(job *j, hone_error *err) {
     if (!args.logdir) return HONE_OK;
     hone_status status = hone_events_open(args.logdir, &j->events, err);
     if (status == HONE_OK) status = hone_events_graph(j->events, j->graph, err);
-    j->watch = (cli_watch){.events = j->events, .log_steps = args.log_steps};
+    j->watch.events = j->events;
+    j->watch.log_steps = args.log_steps;
     return status;
 }
 
@@ -130,6 +131,7 @@ static void report(const job *j) {
 static int work(job *j) {
     hone_error err = {0};
     CLI_TRY(cli_check_output(args.out, &err));
+    if (args.train.checkpoint_dir) CLI_TRY(cli_check_directory(args.train.checkpoint_dir, &err));
     CLI_TRY(open_data(j, &err));
     CLI_TRY(make_model(j, &err));
     CLI_TRY(open_events(j, &err));

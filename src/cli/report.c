@@ -175,3 +175,23 @@ hone_status cli_check_output(const char *path, hone_error *err) {
     free(probe);
     return fd >= 0 ? HONE_OK : output_error(err, path, HONE_IO, strerror(failure));
 }
+
+/* mkdir -p; what cannot be made shows when a file is tried. */
+static void make_directories(char *path) {
+    for (char *at = path + 1; *at; at++) {
+        if (*at != '/') continue;
+        *at = 0;
+        mkdir(path, 0777);
+        *at = '/';
+    }
+}
+
+hone_status cli_check_directory(const char *path, hone_error *err) {
+    char *file = cli_alloc(strlen(path) + 8);
+    sprintf(file, "%s/check", path);
+    make_directories(file);
+    hone_status status = cli_check_output(file, err);
+    if (status != HONE_OK) snprintf(err->file, sizeof err->file, "%s", path);
+    free(file);
+    return status;
+}

@@ -6,7 +6,7 @@ json '0.88 < d["zero_share"] < 0.93 and d["after"]["parameters"] == d["before"][
 json 'd["after"]["accuracy"] > 0.4'
 holds "fine-tuning shows its epochs" [ "$(grep -c '^fine-tuning epoch ' stderr)" -eq 2 ]
 works prune m.onnx --structured 0.5 --data idx:data --finetune-epochs 2 --threads 1 --out s.onnx --json
-json 'd["after"]["multiply_adds"] * 2 == d["before"]["multiply_adds"] and d["blocked"] == ""'
+json 'd["after"]["multiply_adds"] * 2 == d["before"]["multiply_adds"]'
 json 'd["after"]["file_bytes"] < 0.55 * d["before"]["file_bytes"]'
 works inspect s.onnx --json
 json 'd["multiply_adds"] == 784 * 16 + 16 * 10'

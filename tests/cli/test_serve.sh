@@ -4,6 +4,7 @@ need_fashion
 works train --model mlp:784-32-10 --data fashion-mnist --train-samples 10000 --epochs 3 --out m.onnx
 
 start() { # ARGUMENT...: a server on a free port; sets $pid and $url
+    : >serve.out
     "$HONE" serve --port 0 "$@" >serve.out 2>serve.err </dev/null &
     pid=$!
     children="$children $pid"

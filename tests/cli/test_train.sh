@@ -35,7 +35,8 @@ holds "going on with a file changes it" sh -c '! cmp -s m.onnx more.onnx'
 works train --model mlp:784-16-10 --data idx:data --epochs 3 --threads 1 --checkpoint ck --checkpoint-steps 20 --out n.onnx
 holds "checkpoints change nothing" cmp m.onnx n.onnx
 holds "LATEST is there" [ -s ck/LATEST ]
-"$HONE" train --model mlp:784-16-10 --data idx:data --epochs 400 --threads 1 --checkpoint ck2 --out stopped.onnx \
+rm -f stderr
+"$HONE" train --model mlp:784-16-10 --data idx:data --epochs 4000 --threads 1 --checkpoint ck2 --out stopped.onnx \
     >stdout 2>stderr </dev/null &
 pid=$!
 children=$pid
@@ -49,7 +50,7 @@ wait $pid
 status=$?
 children=""
 holds "SIGINT: exit status 130, not $status" [ $status -eq 130 ]
-holds "SIGINT says how to go on" grep -q '^hone train: interrupted after step [0-9]* of 12800; go on with --resume ck2$' stderr
+holds "SIGINT says how to go on" grep -q '^hone train: interrupted after step [0-9]* of 128000; go on with --resume ck2$' stderr
 holds "SIGINT leaves a checkpoint" [ -s ck2/LATEST ]
 holds "SIGINT writes no model" [ ! -e stopped.onnx ]
 nothing_left .
@@ -58,7 +59,7 @@ nothing_left .
 works train --model mlp:784-16-10 --data idx:data --epochs 1 --logdir runs/m --log-steps 10 --out n.onnx
 holds "an event file" sh -c 'ls runs/m/events.out.tfevents.*'
 
-says_like 1 "hone train: *" train --model mlp:784-16 --data idx:data --out n.onnx
+says_like 1 "hone train: *" train --model mlp:784-x-10 --data idx:data --out n.onnx
 says_like 1 "hone train: *784*" train --model mlp:100-16-10 --data idx:data --out n.onnx
 says_like 1 "hone train: *nowhere*" train --model mlp:784-16-10 --data idx:data --resume nowhere --out n.onnx
 finish
