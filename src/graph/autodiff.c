@@ -11,19 +11,24 @@ typedef struct walk {
     hone_node *last;      /* last forward node */
 } walk;
 
-static bool differentiable(const hone_value *v) {
-    return v && (v->type.dtype == HONE_FLOAT32 || v->type.dtype == HONE_FLOAT64);
+static bool is_float(const hone_value *v) {
+    return v->type.dtype == HONE_FLOAT32 || v->type.dtype == HONE_FLOAT64;
 }
 
+/* Which values depend on wanted ones so that a cotangent can flow: floats, and the integers that a quantizing
+ * operator makes of them, as far as they go. */
 static void mark_needed(walk *w, int count, hone_value *const *wanted) {
-    for (int i = 0; i < count; i++) w->needed[wanted[i]->id] = true;
+    for (int i = 0; i < count; i++) w->needed[wanted[i]->id] = is_float(wanted[i]);
     for (hone_node *n = w->g->first; n; n = n->next) {
-        bool needed = false;
-        for (int i = 0; i < n->input_count && !needed; i++)
-            needed = n->inputs[i] && w->needed[n->inputs[i]->id] && differentiable(n->inputs[i]);
+        bool needed = false, quantized = n->op->role == HONE_ROLE_QUANTIZE;
+        for (int i = 0; i < n->input_count; i++) {
+            if (!n->inputs[i] || !w->needed[n->inputs[i]->id]) continue;
+            needed = true;
+            quantized |= !is_float(n->inputs[i]);
+        }
         for (int i = 0; needed && i < n->output_count; i++)
             if (n->outputs[i] && n->op->gradient_kind != HONE_GRADIENT_ZERO)
-                w->needed[n->outputs[i]->id] = true;
+                w->needed[n->outputs[i]->id] = quantized || is_float(n->outputs[i]);
         n->mark = needed;
     }
 }
@@ -70,8 +75,7 @@ static void step_back(walk *w, hone_node *n) {
         reached |= dout[i] != NULL;
     }
     if (!reached || !n->mark || !n->op->gradient) return;
-    for (int i = 0; i < n->input_count; i++)
-        wanted[i] = differentiable(n->inputs[i]) && w->needed[n->inputs[i]->id];
+    for (int i = 0; i < n->input_count; i++) wanted[i] = n->inputs[i] && w->needed[n->inputs[i]->id];
     n->op->gradient(&(hone_gradient){w->g, n, dout, wanted, din});
     for (int i = 0; i < n->input_count; i++)
         if (wanted[i] && din[i]) accumulate(w, n->inputs[i], din[i]);
