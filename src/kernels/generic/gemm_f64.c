@@ -8,9 +8,11 @@ typedef double pair_memory __attribute__((vector_size(16), aligned(8), may_alias
 #define PAIRS 2
 #define COLUMNS (2 * PAIRS)
 
-static double finish(const hone_gemm_f64 *g, double sum, int64_t column) {
+static void finish(const hone_gemm_f64 *g, double sum, int64_t row, int64_t column) {
+    double *c = &g->c[row * g->c_row + column];
     sum *= g->alpha;
-    return g->bias ? sum + g->bias[column] : sum;
+    if (g->bias) sum += g->bias[column];
+    *c = g->accumulate ? *c + sum : sum;
 }
 
 /* A full tile with contiguous rows of B. */
@@ -27,15 +29,14 @@ static void tile(const hone_gemm_f64 *g, int64_t row, int64_t column) {
         }
     }
     for (int i = 0; i < ROWS; i++)
-        for (int j = 0; j < COLUMNS; j++)
-            g->c[(row + i) * g->c_row + column + j] = finish(g, sum[i][j / 2][j % 2], column + j);
+        for (int j = 0; j < COLUMNS; j++) finish(g, sum[i][j / 2][j % 2], row + i, column + j);
 }
 
 static void element(const hone_gemm_f64 *g, int64_t row, int64_t column) {
     const double *a = g->a + row * g->a_row, *b = g->b + column * g->b_col;
     double sum = 0;
     for (int64_t l = 0; l < g->k; l++) sum += a[l * g->a_col] * b[l * g->b_row];
-    g->c[row * g->c_row + column] = finish(g, sum, column);
+    finish(g, sum, row, column);
 }
 
 void hone_gemm_f64_generic(const hone_gemm_f64 *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {

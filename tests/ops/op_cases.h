@@ -1,0 +1,307 @@
+/* Cases for the generic suites of operators: one row says operator, inputs and attributes, from which a graph
+ * of one node is built in float or double.
+ *
+ *   inputs, separated by blanks:
+ *     R4,3      real numbers, which gradients go to (R alone: a scalar)       K3   the same, positive and no
+ * gradient I4<10     int64 in [0, 10)      L4<10   int32 likewise      U2,3  uint8      C2,3  int8 S=2,-1 a
+ * constant int64 vector                           _     left out attributes: "axis=1 perm=0,2,1
+ * reduction=sum"; outputs: how many
+ */
+#ifndef HONE_TESTS_OP_CASES_H
+#define HONE_TESTS_OP_CASES_H
+
+#include "base/random.h"
+#include "graph/graph.h"
+#include "graph/op.h"
+#include "graph/tensor.h"
+
+#include <hone/session.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct op_case {
+    const char *op, *inputs, *attrs;
+    int outputs;
+} op_case;
+
+static const op_case op_cases[] = {
+    {"Add", "R2,3 R2,3", "", 1},
+    {"Add", "R2,3 R3", "", 1},
+    {"Add", "R2,1,3 R4,1", "", 1},
+    {"Sub", "R2,3 R2,1", "", 1},
+    {"Mul", "R2,3 R3", "", 1},
+    {"Mul", "R R3", "", 1},
+    {"Div", "R2,3 K3", "", 1},
+    {"Div", "R2,3 R2,3", "", 1},
+    {"Relu", "R3,5", "", 1},
+    {"Sigmoid", "R3,5", "", 1},
+    {"Tanh", "R3,5", "", 1},
+    {"Gelu", "R3,5", "", 1},
+    {"Gelu", "R3,5", "approximate=tanh", 1},
+    {"Neg", "R3,5", "", 1},
+    {"Sqrt", "R3,5", "", 1},
+    {"Exp", "R3,5", "", 1},
+    {"ReluGrad", "R3,5 R3,5", "", 1},
+    {"GeluGrad", "R3,5 R3,5", "", 1},
+    {"MatMul", "R3,4 R4,5", "", 1},
+    {"MatMul", "R2,3,4 R4,5", "", 1},
+    {"MatMul", "R2,3,4 R2,4,5", "", 1},
+    {"MatMul", "R2,1,3,4 R3,4,2", "", 1},
+    {"MatMul", "R4 R4,3", "", 1},
+    {"MatMul", "R3,4 R4", "", 1},
+    {"MatMul", "R4 R4", "", 1},
+    {"MatMul", "R4 R2,4,3", "", 1},
+    {"Gemm", "R3,4 R4,5 R5", "", 1},
+    {"Gemm", "R3,4 R4,5", "alpha=0.5", 1},
+    {"Gemm", "R3,4 R5,4 R3,1", "transB=1 alpha=1.5 beta=0.25", 1},
+    {"Gemm", "R4,3 R4,5 R3,5", "transA=1", 1},
+    {"Gemm", "R4,3 R5,4 R", "transA=1 transB=1", 1},
+    {"Identity", "R2,3", "", 1},
+    {"Flatten", "R2,3,4", "axis=1", 1},
+    {"Flatten", "R2,3,4", "axis=2", 1},
+    {"Flatten", "R2,3,4", "axis=0", 1},
+    {"Flatten", "R2,1,4", "axis=-2", 1},
+    {"Reshape", "R2,3,4 S=2,12", "", 1},
+    {"Reshape", "R2,3,4 S=0,-1", "", 1},
+    {"Reshape", "R2,3,4 S=6,2,2", "", 1},
+    {"Reshape", "R2,12 S=2,1,3,4", "", 1},
+    {"Reshape", "R6,4,5 S=6,-1", "", 1},
+    {"Reshape", "R1 S=", "", 1},
+    {"ReshapeLike", "R2,6 R3,4", "", 1},
+    {"InsertAxis", "R2,3", "axis=1", 1},
+    {"Transpose", "R2,3", "", 1},
+    {"Transpose", "R2,3,4", "perm=0,2,1", 1},
+    {"Transpose", "R2,3,4,2", "perm=3,1,0,2", 1},
+    {"Transpose", "R2,3,4,2", "perm=2,0,1,3", 1},
+    {"Cast", "R2,3", "to=11", 1},
+    {"ReduceSum", "R2,3,4", "", 1},
+    {"ReduceSum", "R2,3,4 S=1", "", 1},
+    {"ReduceSum", "R2,3,4 S=-1", "keepdims=0", 1},
+    {"ReduceSum", "R2,3,4 S=0,2", "keepdims=0", 1},
+    {"ReduceSum", "R2,3,4,2 S=0,2", "", 1},
+    {"ReduceSum", "R2,3 S=", "noop_with_empty_axes=1", 1},
+    {"ReduceMean", "R2,3,4", "keepdims=0", 1},
+    {"ReduceMean", "R2,3,4 S=0", "", 1},
+    {"ReduceMean", "R2,3,4 S=1,2", "keepdims=0", 1},
+    {"ReduceMean", "R2,3,4,2 S=1,3", "", 1},
+    {"SumTo", "R2,3,4 R3,1", "", 1},
+    {"SumTo", "R2,3 R", "mean=1", 1},
+    {"SumTo", "R2,3 R2,3", "", 1},
+    {"BroadcastTo", "R3,1 R2,3,4", "", 1},
+    {"BroadcastTo", "R4 R2,3,4", "mean=1", 1},
+    {"BroadcastTo", "R R2,3", "", 1},
+    {"Softmax", "R3,5", "", 1},
+    {"Softmax", "R2,3,4", "axis=1", 1},
+    {"Softmax", "R3,21", "axis=0", 1},
+    {"LogSoftmax", "R3,5", "", 1},
+    {"LogSoftmax", "R2,3,4", "axis=1", 1},
+    {"LogSoftmax", "R3,21", "axis=0", 1},
+    {"SoftmaxGrad", "R2,3,4 R2,3,4", "axis=1", 1},
+    {"LogSoftmaxGrad", "R3,5 R3,5", "", 1},
+    {"SoftmaxCrossEntropyLoss", "R4,5 I4<5", "", 1},
+    {"SoftmaxCrossEntropyLoss", "R4,5 L4<5", "reduction=sum", 1},
+    {"SoftmaxCrossEntropyLoss", "R4,5 I4<5 K5", "reduction=none", 1},
+    {"SoftmaxCrossEntropyLoss", "R4,5 I4<5 K5", "", 2},
+    {"SoftmaxCrossEntropyLoss", "R4,5 I4<5", "reduction=none", 2},
+    {"SoftmaxCrossEntropyLoss", "R2,3,4 L2,4<3", "ignore_index=1", 2},
+    {"SoftmaxCrossEntropyLoss", "R2,3,2,3 I2,2,3<3 K3", "ignore_index=0 reduction=sum", 1},
+    {"SoftmaxCrossEntropyGrad", "R4 R4,5 I4<5", "reduction=none", 1},
+    {"SoftmaxCrossEntropyGrad", "R R4,5 I4<5 K5", "reduction=sum", 1},
+    {"QuantizeLinear", "F2,3,4 k U", "", 1},
+    {"QuantizeLinear", "F2,3,4 k3 C3", "axis=1", 1},
+    {"QuantizeLinear", "F4,3 k3", "axis=-1", 1},
+    {"DequantizeLinear", "U2,3 k U", "", 1},
+    {"DequantizeLinear", "C2,3,4 k3", "axis=1", 1},
+    {"QuantizeGrad", "F2,3 F2,3 k3 C3", "axis=1 to=3", 1},
+    {"DynamicQuantizeLinear", "F4,3", "", 3},
+    {"MatMulInteger", "U3,4 C4,5", "", 1},
+    {"MatMulInteger", "C2,3,4 U4,5 C3 U5", "", 1},
+    {"MatMulInteger", "U2,3,4 U2,4,5 U U", "", 1},
+    {"MatMulInteger", "U4 C4,2", "", 1},
+    {"QLinearMatMul", "U3,4 k U C4,5 k C k U", "", 1},
+    {"QLinearMatMul", "C3,4 k3 C3 U4,5 k5 U5 k C", "", 1},
+    {"IntegerGemm", "U3,4 k U C4,5 k5 _ F5", "to=1 relu=1", 1},
+    {"IntegerGemm", "C3,4 k _ C5,4 k5", "to=2 transB=1 y_scale=0.01 y_zero_point=3", 1},
+};
+#define OP_CASE_COUNT (int)(sizeof op_cases / sizeof *op_cases)
+
+#define CASE_MAX_INPUTS 12
+
+/* A graph of one node, its inputs and their content. */
+typedef struct built_case {
+    hone_graph *g;
+    hone_node *node;
+    int inputs; /* of the graph, in order */
+    hone_tensor *data[CASE_MAX_INPUTS];
+    bool real[CASE_MAX_INPUTS]; /* a gradient goes there */
+    int slot[CASE_MAX_INPUTS];  /* which input of the node it is */
+} built_case;
+
+static const hone_op *case_op(const op_case *c) {
+    const hone_op *op = hone_op_find("", c->op);
+    return op ? op : hone_op_find(HONE_PRIVATE_DOMAIN, c->op);
+}
+
+static double case_number(const hone_op *op, hone_rng *rng, char kind) {
+    double lo = op->domain_hint.lo, hi = op->domain_hint.hi, x;
+    if (kind == 'K' || kind == 'k') return 0.5 + hone_rng_uniform(rng);
+    if (lo == hi) lo = -1, hi = 1;
+    do x = lo + (hi - lo) * hone_rng_uniform(rng);
+    while ((op->domain_hint.kink_at_zero || strcmp(op->name, "Div") == 0) && x > -0.1 && x < 0.1);
+    return x;
+}
+
+static int case_dims(const char **at, int64_t *dims) {
+    int rank = 0;
+    while (**at >= '0' && **at <= '9') {
+        dims[rank++] = strtoll(*at, (char **)at, 10);
+        if (**at == ',') (*at)++;
+    }
+    return rank;
+}
+
+static hone_tensor *case_tensor(const hone_op *op, const char **at, hone_dtype real, hone_rng *rng) {
+    char kind = *(*at)++;
+    int64_t dims[HONE_MAX_RANK], below = 0;
+    int rank = case_dims(at, dims);
+    if (**at == '<') {
+        (*at)++;
+        below = strtoll(*at, (char **)at, 10);
+    }
+    hone_dtype dtype = kind == 'R' || kind == 'K' ? real
+                       : kind == 'I'              ? HONE_INT64
+                       : kind == 'L'              ? HONE_INT32
+                       : kind == 'U'              ? HONE_UINT8
+                       : kind == 'C'              ? HONE_INT8
+                                                  : HONE_FLOAT32;
+    hone_tensor *t = NULL;
+    if (hone_tensor_new(dtype, rank, dims, &t, NULL) != HONE_OK) return NULL;
+    for (int64_t i = 0; i < t->count; i++) {
+        double x = case_number(op, rng, kind);
+        uint32_t whole = hone_rng_u32(rng);
+        switch (dtype) {
+        case HONE_FLOAT64: ((double *)t->data)[i] = (float)x; break;
+        case HONE_FLOAT32: ((float *)t->data)[i] = (float)x * (kind == 'k' ? 0.01f : 1); break;
+        case HONE_INT64: ((int64_t *)t->data)[i] = (int64_t)whole % below; break;
+        case HONE_INT32: ((int32_t *)t->data)[i] = (int32_t)(whole % (uint32_t)below); break;
+        default: ((uint8_t *)t->data)[i] = (uint8_t)whole;
+        }
+    }
+    return t;
+}
+
+static hone_value *case_input(built_case *b, const hone_op *op, const char **at, int slot, hone_dtype real,
+                              hone_rng *rng) {
+    if (**at == 'S') {
+        int64_t values[HONE_MAX_RANK];
+        int n = 0;
+        *at += 2;
+        while (**at && **at != ' ') {
+            values[n++] = strtoll(*at, (char **)at, 10);
+            if (**at == ',') (*at)++;
+        }
+        return hone_graph_ints(b->g, values, n);
+    }
+    int i = b->inputs++;
+    b->real[i] = **at == 'R';
+    b->slot[i] = slot;
+    b->data[i] = case_tensor(op, at, real, rng);
+    hone_type type = {.kind = HONE_KIND_TENSOR, .dtype = b->data[i]->dtype, .rank = b->data[i]->rank};
+    memcpy(type.dims, b->data[i]->dims, sizeof type.dims);
+    return hone_graph_add_input(b->g, "x", &type);
+}
+
+static hone_attr_type case_attr_type(const hone_op *op, const char *name) {
+    for (int i = 0; i < HONE_OP_MAX_ATTRS && op->attrs[i].name; i++)
+        if (strcmp(op->attrs[i].name, name) == 0) return op->attrs[i].type;
+    return HONE_ATTR_NONE;
+}
+
+static void case_attrs(built_case *b, const char *text) {
+    char copy[256], *save;
+    snprintf(copy, sizeof copy, "%s", text);
+    for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+        char *value = strchr(word, '=');
+        *value++ = 0;
+        int64_t ints[HONE_MAX_RANK];
+        size_t n = 0;
+        switch (case_attr_type(b->node->op, word)) {
+        case HONE_ATTR_INT: hone_node_set_int(b->g, b->node, word, strtoll(value, NULL, 10)); break;
+        case HONE_ATTR_FLOAT: hone_node_set_float(b->g, b->node, word, strtof(value, NULL)); break;
+        case HONE_ATTR_STRING: hone_node_set_string(b->g, b->node, word, value); break;
+        case HONE_ATTR_INTS:
+            for (char *at = value; *at; at += *at == ',') ints[n++] = strtoll(at, &at, 10);
+            hone_node_set_ints(b->g, b->node, word, ints, n);
+            break;
+        default: b->g->failed = true;
+        }
+    }
+}
+
+/* The case's graph, its node's outputs being graph outputs; `real` is the dtype of R and K inputs. */
+static bool case_build(const op_case *c, hone_dtype real, built_case *b) {
+    const hone_op *op = case_op(c);
+    hone_value *in[CASE_MAX_INPUTS];
+    int count = 0;
+    *b = (built_case){.g = hone_graph_new(c->op)};
+    if (!op || !b->g) return false;
+    hone_rng rng = hone_rng_make(7, hone_hash(c->inputs, strlen(c->inputs)));
+    for (const char *at = c->inputs; *at;) {
+        if (*at == ' ') at++;
+        if (*at == '_') {
+            in[count++] = NULL;
+            at++;
+        } else {
+            in[count] = case_input(b, op, &at, count, real, &rng);
+            count++;
+        }
+    }
+    b->node = hone_graph_add_node(b->g, op, "node", count, in, c->outputs);
+    if (!b->node) return false;
+    case_attrs(b, c->attrs);
+    for (int i = 0; i < c->outputs; i++) hone_graph_add_output(b->g, b->node->outputs[i]);
+    return hone_graph_check(b->g, NULL) == HONE_OK;
+}
+
+static void case_free(built_case *b) {
+    for (int i = 0; i < b->inputs; i++) hone_tensor_free(b->data[i]);
+    hone_graph_free(b->g);
+}
+
+/* --- running --- */
+
+/* A graph ready to run. */
+typedef struct runner {
+    hone_model *model;
+    hone_session *session;
+    hone_context *context;
+} runner;
+
+static hone_status runner_open(const hone_graph *g, const char *disabled, int threads, runner *r,
+                               hone_error *err) {
+    hone_model_options options = HONE_MODEL_OPTIONS_INIT;
+    hone_session_options session = HONE_SESSION_OPTIONS_INIT;
+    options.disable_rewrites = disabled;
+    session.threads = threads;
+    *r = (runner){0};
+    hone_status status = hone_model_compile(g, &options, &r->model, err);
+    if (status == HONE_OK) status = hone_session_create(r->model, &session, &r->session, err);
+    if (status == HONE_OK) status = hone_context_create(r->session, &r->context, err);
+    return status;
+}
+
+static void runner_close(runner *r) {
+    hone_context_free(r->context);
+    hone_session_free(r->session);
+    hone_model_free(r->model);
+}
+
+static double tensor_at(const hone_tensor *t, int64_t i) {
+    if (t->dtype == HONE_FLOAT64) return ((const double *)t->data)[i];
+    if (t->dtype == HONE_FLOAT32) return ((const float *)t->data)[i];
+    return (double)hone_tensor_int(t, i);
+}
+
+#endif
