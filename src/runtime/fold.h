@@ -1,0 +1,11 @@
+/* Constant folding: nodes whose inputs are all constants are run once, at compile time. */
+#ifndef HONE_RUNTIME_FOLD_H
+#define HONE_RUNTIME_FOLD_H
+
+#include "graph/graph.h"
+
+/* Never folds what dequantizes (the integer form is the one to keep), what is random, or what would make a
+ * constant much larger than its inputs. The graph is sorted, its types inferred. */
+hone_status hone_graph_fold(hone_graph *g, hone_error *err);
+
+#endif
