@@ -1,0 +1,116 @@
+/* docs/operators.md is made of the descriptors: this test compares, and writes it when called with --write.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "graph/op.h"
+
+#define DOCUMENT HONE_SOURCE_DIR "/docs/operators.md"
+
+static void print_types(FILE *f, uint32_t types) {
+    const char *comma = "";
+    for (int d = HONE_FLOAT32; d <= HONE_BFLOAT16; d++) {
+        if (!(types & HONE_TYPE(d))) continue;
+        fprintf(f, "%s%s", comma, hone_dtype_name((hone_dtype)d));
+        comma = ", ";
+    }
+}
+
+static const char *gradient(const hone_op *op) {
+    if (op->gradient_kind == HONE_GRADIENT_ZERO) return "zero";
+    if (!op->gradient) return "–";
+    return op->gradient_kind == HONE_GRADIENT_STRAIGHT_THROUGH ? "straight-through" : "yes";
+}
+
+static const char *quantized(const hone_op *op) {
+    switch (op->quantize) {
+    case HONE_QUANTIZE_BITS: return "bits unchanged";
+    case HONE_QUANTIZE_INTEGER: return "integers";
+    case HONE_QUANTIZE_TABLE: return "float (table)";
+    case HONE_QUANTIZE_FLOAT: break;
+    }
+    return "float";
+}
+
+static void print_row(FILE *f, const hone_op *op) {
+    fprintf(f, "| %s | ", op->name);
+    if (!hone_op_is_private(op)) fprintf(f, "%d–%d | ", op->oldest, op->since);
+    print_types(f, op->inputs[0].types);
+    fprintf(f, " | %s | ", gradient(op));
+    if (!hone_op_is_private(op)) fprintf(f, "%s | ", quantized(op));
+    fprintf(f, "%s |\n", op->doc ? op->doc : "");
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp((*(const hone_op *const *)a)->name, (*(const hone_op *const *)b)->name);
+}
+
+static void print_table(FILE *f, bool private_ones) {
+    const hone_op *rows[1024];
+    size_t count = 0;
+    for (int i = 0; hone_op_at(i); i++)
+        if (hone_op_is_private(hone_op_at(i)) == private_ones) rows[count++] = hone_op_at(i);
+    qsort(rows, count, sizeof *rows, by_name);
+    for (size_t i = 0; i < count; i++) print_row(f, rows[i]);
+}
+
+static char *generate(void) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    assert_non_null(f);
+    fprintf(f, "# Operators\n\nMade of the descriptors by `ops_test_support_table --write`; a test compares. "
+               "Types are those of the "
+               "first input.\n\n## ONNX\n\n| operator | opsets | types | gradient | quantized graphs | what "
+               "it is |\n"
+               "|---|---|---|---|---|---|\n");
+    print_table(f, false);
+    fprintf(f, "\n## Hone's own\n\nGradients, optimizers and compiled forms; never written to a file.\n\n| "
+               "operator | types | "
+               "gradient | what it is |\n|---|---|---|---|\n");
+    print_table(f, true);
+    fclose(f);
+    return text;
+}
+
+static void document_is_up_to_date(void **state) {
+    (void)state;
+    hone_blob blob;
+    char *text = generate();
+    assert_int_equal(hone_file_read(DOCUMENT, 0, &blob, NULL), HONE_OK);
+    assert_int_equal(blob.size, strlen(text));
+    assert_memory_equal(blob.data, text, blob.size);
+    hone_blob_free(&blob);
+    free(text);
+}
+
+static void every_row_is_complete(void **state) {
+    (void)state;
+    for (int i = 0; hone_op_at(i); i++) {
+        const hone_op *op = hone_op_at(i);
+        if (!op->doc || !op->infer || op->since < 1) fail_msg("%s lacks doc, infer or since", op->name);
+        if (!op->alias && !op->prepare) fail_msg("%s cannot run", op->name);
+        if (!hone_op_is_private(op) && op->oldest < 1) fail_msg("%s does not say its oldest form", op->name);
+        for (int k = 0; k < i; k++)
+            if (hone_op_at(k) == op) fail_msg("%s has two rows", op->name);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "--write") == 0) {
+        char *text = generate();
+        bool ok = hone_file_replace(DOCUMENT, text, strlen(text), NULL) == HONE_OK;
+        free(text);
+        return ok ? 0 : 1;
+    }
+    const struct CMUnitTest tests[] = {cmocka_unit_test(document_is_up_to_date),
+                                       cmocka_unit_test(every_row_is_complete)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
