@@ -66,7 +66,9 @@ void cli_progress_show(cli_watch *w, const hone_train_progress *p) {
     }
     w->step = p->step;
     w->steps = p->steps;
-    if (p->epoch_done) {
+    /* of hundreds of epochs, some 25 are told */
+    int every = p->epochs > 30 ? (p->epochs + 24) / 25 : 1;
+    if (p->epoch_done && (p->epoch == 1 || p->epoch == p->epochs || p->epoch % every == 0)) {
         print_epoch(w, p);
     } else if (on_terminal() && now() - w->drawn_at > 0.1) {
         draw_bar(w, p);

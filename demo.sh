@@ -1,0 +1,108 @@
+#!/bin/bash
+# The life of one model, on two cores in a few minutes: installs what is missing, builds, trains a classifier on
+# Fashion-MNIST, makes it smaller in five ways, serves it and asks it about a real image. Results: build/demo/.
+set -eu
+cd "$(dirname "$0")"
+. scripts/packages.sh
+started=$SECONDS
+data=fashion-mnist
+
+mkdir -p build
+# shellcheck disable=SC2086 # lists of words
+need_packages $packages_build $packages_demo
+say "building Hone"
+configure release -DCMAKE_BUILD_TYPE=Release -DHONE_TESTS=OFF
+cmake --build build/release -j "$(jobs)" >build/release/build.log 2>&1 || {
+    tail -n 40 build/release/build.log
+    exit 1
+}
+hone=$PWD/build/release/hone
+"$hone" version
+out=build/demo
+rm -rf "$out"
+mkdir -p "$out"
+cd "$out"
+
+step() {
+    say "$1"
+    shift
+    echo "\$ hone $*"
+    "$hone" "$@"
+}
+field() { sed -n "s/.*\"$2\":\([-0-9.e+]*\).*/\1/p" "$1"; }
+
+step "train: 784-128-10, inputs standardized inside the model" \
+    train --model mlp:784-128-10 --data $data --epochs 10 --batch 64 --lr 0.01 --momentum 0.9 --schedule cosine \
+    --seed 1 --out fp32.onnx --logdir runs/fp32
+step "quantize: 8-bit integers, ranges from training images" \
+    quantize fp32.onnx --mode static --data $data --out int8.onnx
+step "quantize: 8-bit integers, ranges found at every run" \
+    quantize fp32.onnx --mode dynamic --data $data --out int8-dynamic.onnx
+step "prune: 90 % of the weights become zero" \
+    prune fp32.onnx --sparsity 0.9 --data $data --finetune-epochs 5 --out sparse.onnx
+step "prune: half of the hidden units go for good" \
+    prune fp32.onnx --structured 0.51 --data $data --finetune-epochs 5 --out half.onnx
+step "train a teacher for the next step: 784-512-10" \
+    train --model mlp:784-512-10 --data $data --epochs 10 --seed 1 --out teacher.onnx
+step "distill: a student of 32 hidden units, 6,000 labelled images, with and without the teacher" \
+    distill --teacher teacher.onnx --model mlp:784-32-10 --data $data --temperature 4 --alpha 0.7 --epochs 50 \
+    --train-samples 6000 --baseline --out student.onnx
+
+say "serve: a real image over HTTP"
+echo "\$ hone serve --model fashion=int8.onnx --port 0"
+"$hone" serve --model fashion=int8.onnx --port 0 >server.log 2>&1 &
+server=$!
+trap 'kill $server 2>/dev/null' EXIT
+for _ in $(seq 100); do
+    grep -q '^listening at ' server.log && break
+    sleep 0.1
+done
+cat server.log
+url=$(sed -n 's/^listening at //p' server.log)
+# The first image of the test set, as JSON: 28 rows of 28 numbers in [0, 1].
+zcat /usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz 2>/dev/null | tail -c +17 | head -c 784 |
+    od -An -v -tu1 -w28 | awk '{ row = ""
+        for (i = 1; i <= NF; i++) row = row (i > 1 ? "," : "") sprintf("%.6f", $i / 255)
+        rows = rows (NR > 1 ? "," : "") "[" row "]" }
+        END { print "{\"instances\":[[[" rows "]]]}" }' >image.json
+echo "\$ curl -d @image.json $url/v1/models/fashion:predict"
+curl -sS --fail-with-body -d @image.json "$url/v1/models/fashion:predict" | tee answer.json
+echo
+best=$(tr -d '[]{} \n' <answer.json | sed 's/.*predictions"://' | tr ',' '\n' |
+    awk 'NR == 1 || $1 > top { top = $1; best = NR - 1 } END { print best }')
+class=$("$hone" inspect int8.onnx | sed -n "s/^classes  */  /; s/^  *$best \([A-Z].*\)/\1/p")
+echo "the image is an ankle boot; the server says: $class"
+kill -TERM $server
+wait $server || true
+trap - EXIT
+
+say "measuring"
+{
+    printf '%-28s %9s %7s %9s %6s %13s %8s\n' model accuracy points "file, KB" ratio multiply-adds "us/image"
+    echo "---------------------------- --------- ------- --------- ------ ------------- --------"
+} >table.txt
+base=""
+base_bytes=""
+row() { # NAME FILE
+    "$hone" eval "$2" --data $data --json >eval.json
+    "$hone" inspect "$2" --json >inspect.json
+    "$hone" bench "$2" --batch 1 --threads 1 --seconds 1 --json >bench.json
+    accuracy=$(field eval.json accuracy) bytes=$(field inspect.json file_bytes)
+    base=${base:-$accuracy} base_bytes=${base_bytes:-$bytes}
+    awk -v n="$1" -v a="$accuracy" -v b="$base" -v f="$bytes" -v g="$base_bytes" \
+        -v m="$(field inspect.json multiply_adds)" -v t="$(field bench.json median_us)" 'BEGIN {
+            printf "%-28s %8.2f%% %+7.2f %9.1f %6.3f %13d %8.2f\n", n, 100 * a, 100 * (a - b), f / 1000, f / g, m, t }' \
+        >>table.txt
+}
+row "fp32 (784-128-10)" fp32.onnx
+row "int8, static" int8.onnx
+row "int8, dynamic" int8-dynamic.onnx
+row "90 % zeros" sparse.onnx
+row "half of the hidden units" half.onnx
+row "teacher (784-512-10)" teacher.onnx
+row "student (784-32-10), 6000" student.onnx
+say "results on the 10,000 test images (also in $out/table.txt)"
+cat table.txt
+echo
+echo "Every model is an ONNX file in $out; curves for TensorBoard: tensorboard --logdir $out/runs"
+echo "done in $((SECONDS - started)) s"
