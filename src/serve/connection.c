@@ -149,7 +149,8 @@ static void finish_answer(hone_connection *c) {
     hone_request *r = c->request;
     hone_stats *stats = c->loop->config->stats;
     hone_stats_answered(stats, r->model, r->method, r->status, (double)(hone_now() - r->started) * 1e-9);
-    if (r->status >= 400 && r->method != HONE_METHOD_HEALTH) hone_stats_failed(stats, hone_reason_of(r->status));
+    if (r->status >= 400 && r->method != HONE_METHOD_HEALTH)
+        hone_stats_failed(stats, hone_reason_of(r->status));
     if (c->running) hone_stats_in_flight(stats, -1);
     c->running = false;
     c->fresh = true;
@@ -309,6 +310,14 @@ static hone_phase phase_of(const hone_connection *c) {
     }
 }
 
+/* Closing with unread input would reset the connection and could take the answer with it: then the client is
+ * given time to close first. */
+static bool must_linger(const hone_connection *c) {
+    char byte;
+    return c->parser.state != HONE_HTTP1_IDLE || c->pending.size > 0 ||
+           recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* After anything happened: closes what is broken or done, and waits for the right things otherwise. */
 static void settle(hone_connection *c) {
     if (c->feeding) return;
@@ -317,15 +326,16 @@ static void settle(hone_connection *c) {
         hone_connection_close(c);
         return;
     }
-    bool answered = unsent(c) == 0 && !c->running && !c->request;
-    if (c->phase == HONE_PHASE_LINGER || (c->close_after && answered)) {
-        /* Closing with unread input would reset the connection and could take the answer with it. */
-        if (c->phase != HONE_PHASE_LINGER) {
-            shutdown(c->fd, SHUT_WR);
-            hone_buffer_free(&c->pending);
-            set_phase(c, HONE_PHASE_LINGER, false);
+    bool last_sent = c->close_after && unsent(c) == 0 && !c->running && !c->request;
+    if (last_sent && c->phase != HONE_PHASE_LINGER) {
+        if (!must_linger(c)) {
+            hone_connection_close(c);
+            return;
         }
-    } else {
+        shutdown(c->fd, SHUT_WR);
+        hone_buffer_free(&c->pending);
+        set_phase(c, HONE_PHASE_LINGER, false);
+    } else if (!last_sent) {
         set_phase(c, phase_of(c), false);
     }
     arm(&c->writable, &c->writing, unsent(c) > 0);

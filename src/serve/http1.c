@@ -1,10 +1,19 @@
 #include "serve/http1.h"
 
 #include "serve/json_write.h"
+#include "serve/llhttp_names.h"
+
+#include <llhttp.h>
 
 #include <strings.h>
 
 enum { CHUNK_LINE_LIMIT = 256 };
+
+_Static_assert(sizeof(llhttp_t) <= sizeof((hone_http1 *)0)->machine, "llhttp's parser does not fit");
+
+static llhttp_t *machine_of(hone_http1 *p) {
+    return (llhttp_t *)(void *)p->machine;
+}
 
 bool hone_slice_is(hone_slice text, const char *word) {
     return strlen(word) == text.size && strncasecmp(text.data, word, text.size) == 0;
@@ -84,7 +93,7 @@ static hone_http1_event fail(hone_http1 *p, int status, const char *reason) {
 /* Gives bytes that the gate let through to llhttp; false, and the parser has failed, if llhttp refuses them.
  */
 static bool feed(hone_http1 *p, const char *data, size_t size) {
-    llhttp_errno_t code = llhttp_execute(&p->machine, data, size);
+    llhttp_errno_t code = llhttp_execute(machine_of(p), data, size);
     if (code == HPE_OK) return true;
     if (p->too_many)
         fail(p, 431, "There are too many header fields");
@@ -260,8 +269,8 @@ static hone_http1_event take_head(hone_http1 *p, hone_slice block, hone_head *he
     head->expects_continue = false;
     int minor = check_version(p, line);
     if (minor < 0 || !check_fields(p, block, line.size + 2, minor, head)) return HONE_HTTP1_ERROR;
-    llhttp_init(&p->machine, HTTP_REQUEST, &settings);
-    p->machine.data = p;
+    llhttp_init(machine_of(p), HTTP_REQUEST, &settings);
+    machine_of(p)->data = p;
     p->complete = p->too_many = false;
     p->head = head;
     bool fed = feed(p, block.data, block.size);
@@ -272,7 +281,7 @@ static hone_http1_event take_head(hone_http1 *p, hone_slice block, hone_head *he
     strip_authority(head);
     head->chunked_answer = minor == 1;
     p->body_bytes = 0;
-    bool chunked = p->machine.flags & F_CHUNKED;
+    bool chunked = machine_of(p)->flags & F_CHUNKED;
     if (chunked) {
         p->state = HONE_HTTP1_CHUNK_SIZE;
     } else if (head->content_length > 0) {

@@ -14,9 +14,6 @@
 
 #include "serve/buffer.h"
 #include "serve/head.h"
-#include "serve/llhttp_names.h"
-
-#include <llhttp.h>
 
 typedef struct hone_http1_limits {
     size_t head_bytes; /* of a header block, and of a trailer block; more: 431 */
@@ -46,13 +43,13 @@ typedef enum hone_http1_state {
 typedef struct hone_http1 {
     const hone_http1_limits *limits; /* borrowed */
     hone_http1_state state;
-    llhttp_t machine;
-    hone_head *head;     /* while llhttp works on a head */
-    hone_buffer held;    /* the part of a line or block that came in earlier input */
-    size_t line, looked; /* in the unit being gathered: start of its last line, where to look on */
-    uint64_t left;       /* bytes left of the body or chunk */
-    uint64_t body_bytes; /* so far, of a chunked body */
-    bool blank_skipped;  /* the one empty line that may stand before a request */
+    uint64_t machine[16]; /* llhttp_t, which only http1.c knows */
+    hone_head *head;      /* while llhttp works on a head */
+    hone_buffer held;     /* the part of a line or block that came in earlier input */
+    size_t line, looked;  /* in the unit being gathered: start of its last line, where to look on */
+    uint64_t left;        /* bytes left of the body or chunk */
+    uint64_t body_bytes;  /* so far, of a chunked body */
+    bool blank_skipped;   /* the one empty line that may stand before a request */
     bool complete, too_many;
     int status;         /* of an error */
     const char *reason; /* of an error: a sentence */

@@ -269,10 +269,10 @@ static void put_name(hone_buffer *out, const char *name) {
     hone_buffer_text(out, ": ");
 }
 
-static hone_status cannot_write(const hone_servable *s, int index, hone_error *err) {
+static hone_status cannot_write(const hone_servable *s, int index, hone_dtype dtype, hone_error *err) {
     const hone_value_info *v = hone_servable_output(s, index);
     return hone_fail(err, HONE_UNSUPPORTED, "output \"%s\" is of type %s, which JSON can't carry", v->name,
-                     hone_dtype_name(v->dtype));
+                     hone_dtype_name(dtype));
 }
 
 static hone_status encode_rows(const hone_tfs_body *b, const hone_servable *s, hone_buffer *out,
@@ -302,7 +302,7 @@ static hone_status encode_rows(const hone_tfs_body *b, const hone_servable *s, h
                 hone_buffer_text(out, i ? ",\n            " : "\n            ");
                 put_name(out, hone_servable_output(s, i)->name);
             }
-            if (!hone_json_write_tensor(out, t, 1, t->count / rows * row)) return cannot_write(s, i, err);
+            if (!hone_json_write_tensor(out, t, 1, t->count / rows * row)) return cannot_write(s, i, b->outputs[i]->dtype, err);
         }
         if (count > 1) hone_buffer_text(out, "\n        }");
     }
@@ -319,7 +319,7 @@ static hone_status encode_columns(const hone_tfs_body *b, const hone_servable *s
             hone_buffer_text(out, i ? ",\n        " : "\n        ");
             put_name(out, hone_servable_output(s, i)->name);
         }
-        if (!hone_json_write_tensor(out, b->outputs[i], 0, 0)) return cannot_write(s, i, err);
+        if (!hone_json_write_tensor(out, b->outputs[i], 0, 0)) return cannot_write(s, i, b->outputs[i]->dtype, err);
     }
     hone_buffer_text(out, count > 1 ? "\n    }\n}" : "\n}");
     return HONE_OK;

@@ -1,0 +1,58 @@
+/* Small models for the serving tests, built in memory. */
+#ifndef HONE_TESTS_SERVE_MODELS_H
+#define HONE_TESTS_SERVE_MODELS_H
+
+#include "graph/graph.h"
+#include "graph/infer.h"
+
+/* y [batch, 2] = x [batch, 3] · W, W = [[1, 2], [3, 4], [5, 6]]. */
+static inline hone_graph *matrix_model(void) {
+    static const float w[] = {1, 2, 3, 4, 5, 6};
+    hone_graph *g = hone_graph_new("matrix");
+    hone_type type = {HONE_KIND_TENSOR, HONE_FLOAT32, 2, {hone_graph_symbol(g, "batch"), 3}};
+    hone_tensor *t = NULL;
+    if (hone_tensor_copy_of(HONE_FLOAT32, 2, (int64_t[]){3, 2}, w, &t, NULL) != HONE_OK) return NULL;
+    hone_value *x = hone_graph_add_input(g, "x", &type);
+    hone_value *y = HONE_EMIT(g, "", "MatMul", x, hone_graph_add_constant(g, "W", t));
+    hone_tensor_free(t);
+    hone_graph_rename(g, y, "y");
+    hone_graph_add_output(g, y);
+    return hone_graph_infer(g, NULL) == HONE_OK ? g : NULL;
+}
+
+/* sum = a + b, difference = a - b, all [batch]. */
+static inline hone_graph *pair_model(void) {
+    hone_graph *g = hone_graph_new("pair");
+    hone_type type = {HONE_KIND_TENSOR, HONE_FLOAT32, 1, {hone_graph_symbol(g, "batch")}};
+    hone_value *a = hone_graph_add_input(g, "a", &type), *b = hone_graph_add_input(g, "b", &type);
+    hone_value *sum = HONE_EMIT(g, "", "Add", a, b), *difference = HONE_EMIT(g, "", "Sub", a, b);
+    hone_graph_rename(g, sum, "sum");
+    hone_graph_rename(g, difference, "difference");
+    hone_graph_add_output(g, sum);
+    hone_graph_add_output(g, difference);
+    return g;
+}
+
+/* y = 2 x, int32 [batch]. */
+static inline hone_graph *integer_model(void) {
+    hone_graph *g = hone_graph_new("integer");
+    hone_type type = {HONE_KIND_TENSOR, HONE_INT32, 1, {hone_graph_symbol(g, "batch")}};
+    hone_value *x = hone_graph_add_input(g, "x", &type);
+    hone_value *y = HONE_EMIT(g, "", "Add", x, x);
+    hone_graph_rename(g, y, "y");
+    hone_graph_add_output(g, y);
+    return g;
+}
+
+/* y = softmax(softmax(… x)), `steps` times, of [batch, width]: as slow as wanted. */
+static inline hone_graph *slow_model(int steps, int64_t width) {
+    hone_graph *g = hone_graph_new("slow");
+    hone_type type = {HONE_KIND_TENSOR, HONE_FLOAT32, 2, {hone_graph_symbol(g, "batch"), width}};
+    hone_value *x = hone_graph_add_input(g, "x", &type);
+    for (int i = 0; i < steps; i++) x = HONE_EMIT(g, "", "Softmax", x);
+    hone_graph_rename(g, x, "y");
+    hone_graph_add_output(g, x);
+    return g;
+}
+
+#endif

@@ -1,0 +1,312 @@
+/* The loop and its connections under handlers that answer late, slowly, or never. */
+#include "base/memory.h"
+#include "serve/client.h"
+#include "serve/listener.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+enum { PIECE = 100000, PIECES = 200 };
+
+/* A handler's view of what happened; written by the loop's thread, read after it ended or where said. */
+typedef struct fixture {
+    hone_stats *stats;
+    hone_loop_config config;
+    hone_loop *loop;
+    hone_listener *listener;
+    pthread_t thread;
+    int port;
+    hone_request *held;
+    struct event *timer;
+    int pieces, pauses;
+    bool unsized; /* the length of the stream is not said */
+    atomic_int cancelled, answered;
+} fixture;
+
+static char piece_byte(int index) {
+    return (char)('a' + index % 26);
+}
+
+/* Sends pieces until the sink is full, then waits to be resumed. */
+static void stream(hone_request *r, void *producer) {
+    fixture *f = producer;
+    static char piece[PIECE];
+    while (f->pieces < PIECES) {
+        memset(piece, piece_byte(f->pieces++), sizeof piece);
+        if (hone_request_part(r, piece, sizeof piece)) continue;
+        f->pauses++;
+        r->resume = stream;
+        r->producer = f;
+        return;
+    }
+    hone_request_end(r);
+    atomic_fetch_add(&f->answered, 1);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg) {
+    fixture *f = arg;
+    hone_request *r = f->held;
+    struct timeval again = {.tv_usec = 5000};
+    (void)fd, (void)what;
+    bool stop = hone_request_should_stop(r);
+    if (!stop && hone_slice_is(r->head.path, "/never")) {
+        event_add(f->timer, &again);
+        return;
+    }
+    f->held = NULL; /* answering may bring the next request */
+    if (stop) {
+        atomic_fetch_add(&f->cancelled, 1);
+        hone_request_answer(r, 200, "text/plain", "nobody hears", 12);
+    } else {
+        hone_request_answer(r, 200, "text/plain", "late", 4);
+        atomic_fetch_add(&f->answered, 1);
+    }
+    hone_request_release(r);
+}
+
+static void handle(void *user, hone_loop *loop, hone_request *r) {
+    fixture *f = user;
+    struct timeval soon = {.tv_usec = 20000};
+    if (hone_slice_is(r->head.path, "/now")) {
+        hone_request_answer(r, 200, "text/plain", "now", 3);
+    } else if (hone_slice_is(r->head.path, "/stream")) {
+        f->pieces = 0;
+        hone_request_begin(r, 200, "text/plain", f->unsized ? -1 : (int64_t)PIECE * PIECES);
+        stream(r, f);
+    } else {
+        f->held = hone_request_retain(r);
+        if (!f->timer) f->timer = event_new(loop->base, -1, 0, on_timer, f);
+        event_add(f->timer, &soon);
+    }
+}
+
+static void *run(void *arg) {
+    hone_loop_run(arg);
+    return NULL;
+}
+
+static void start(fixture *f) {
+    *f = (fixture){.config = {.limits = {.head_bytes = 4096, .body_bytes = 4096},
+                              .idle_timeout = 5000 * HONE_MILLISECOND,
+                              .header_timeout = 5000 * HONE_MILLISECOND,
+                              .drain_grace = 50 * HONE_MILLISECOND,
+                              .handler = handle,
+                              .user = f}};
+    assert_int_equal(hone_stats_new(&f->stats, NULL), HONE_OK);
+    f->config.stats = f->stats;
+    assert_int_equal(hone_loop_new(&f->config, 0, &f->loop, NULL), HONE_OK);
+    hone_listener_options o = {.host = "127.0.0.1", .loops = &f->loop, .loop_count = 1, .stats = f->stats};
+    assert_int_equal(hone_listener_new(&o, &f->listener, NULL), HONE_OK);
+    f->port = hone_listener_port(f->listener);
+    assert_int_equal(pthread_create(&f->thread, NULL, run, f->loop), 0);
+}
+
+static void finish(fixture *f, bool drain) {
+    if (drain)
+        hone_loop_drain(f->loop);
+    else
+        hone_loop_stop(f->loop);
+    pthread_join(f->thread, NULL);
+    if (f->timer) event_free(f->timer);
+    hone_request_release(f->held);
+    hone_listener_free(f->listener);
+    hone_loop_free(f->loop);
+    hone_stats_free(f->stats);
+}
+
+static void check(reply r, const char *body) {
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body, body);
+    free(r.body);
+}
+
+/* What comes while an answer is awaited is taken after it, in order. */
+static void answers_late(void **state) {
+    (void)state;
+    fixture f;
+    start(&f);
+    client c = client_open(f.port);
+    client_text(&c, "GET /late HTTP/1.1\r\nHost: x\r\n\r\nGET /now HTTP/1.1\r\nHost: x\r\n\r\nGET /la");
+    usleep(3000);
+    client_text(&c, "te HTTP/1.1\r\nHost: x\r\n\r\n");
+    check(client_reply(&c, false), "late");
+    check(client_reply(&c, false), "now");
+    check(client_reply(&c, false), "late");
+    client_close(&c);
+    finish(&f, true);
+}
+
+static void check_stream(reply *r) {
+    assert_int_equal(r->status, 200);
+    assert_int_equal(r->size, (size_t)PIECE * PIECES);
+    for (int i = 0; i < PIECES; i++) {
+        assert_int_equal(r->body[(size_t)i * PIECE], piece_byte(i));
+        assert_int_equal(r->body[(size_t)(i + 1) * PIECE - 1], piece_byte(i));
+    }
+    free(r->body);
+}
+
+/* A client that reads slowly makes the producer wait; another one is served meanwhile. */
+static void pauses_producers(void **state) {
+    (void)state;
+    for (int unsized = 0; unsized < 2; unsized++) {
+        fixture f;
+        start(&f);
+        f.unsized = unsized;
+        client c = client_open(f.port), other = client_open(f.port);
+        client_text(&c, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\nGET /now HTTP/1.1\r\nHost: x\r\n\r\n");
+        usleep(50000);
+        assert_int_equal(atomic_load(&f.answered), 0);
+        check(client_ask(&other, "GET", "/now", NULL), "now");
+        reply r = client_reply(&c, false);
+        check_stream(&r);
+        assert_int_equal(strstr(r.head, "chunked") != NULL, unsized);
+        check(client_reply(&c, false), "now");
+        client_close(&c);
+        client_close(&other);
+        finish(&f, true);
+        assert_true(f.pauses > 0);
+        assert_int_equal(atomic_load(&f.answered), 1);
+    }
+}
+
+/* HTTP/1.0 knows no chunks: the answer of unsaid length ends with the connection. */
+static void ends_answers_by_closing(void **state) {
+    (void)state;
+    fixture f;
+    start(&f);
+    f.unsized = true;
+    client c = client_open(f.port);
+    client_text(&c, "GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    reply r = client_reply(&c, false);
+    assert_non_null(strstr(r.head, "Connection: close"));
+    check_stream(&r);
+    client_close(&c);
+    c = client_open(f.port);
+    client_text(&c, "GET /now HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    r = client_reply(&c, false);
+    assert_non_null(strstr(r.head, "Connection: keep-alive"));
+    check(r, "now");
+    client_text(&c, "GET /now HTTP/1.0\r\n\r\n");
+    check(client_reply(&c, false), "now");
+    assert_true(client_sees_close(&c, CLIENT_WAIT_MS));
+    client_close(&c);
+    finish(&f, true);
+}
+
+static void wait_for(atomic_int *x, int value) {
+    for (int i = 0; i < 1000 && atomic_load(x) != value; i++) usleep(5000);
+    assert_int_equal(atomic_load(x), value);
+}
+
+/* However a client goes, the work for it is told to stop. */
+static void cancels(void **state) {
+    (void)state;
+    fixture f;
+    start(&f);
+    for (int way = 0; way < 4; way++) {
+        client c = client_open(f.port);
+        client_text(&c, "GET /never HTTP/1.1\r\nHost: x\r\n\r\n");
+        if (way == 1) client_text(&c, "GET /now HTTP/1.1\r\nHost: x\r\n\r\n"); /* with input unread */
+        usleep(10000);
+        struct linger reset = {.l_onoff = 1};
+        if (way == 2) setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        if (way == 3) { /* more than is read ahead */
+            char more[40000];
+            memset(more, 'x', sizeof more);
+            client_send(&c, more, sizeof more);
+            usleep(10000);
+        }
+        client_close(&c);
+        wait_for(&f.cancelled, way + 1);
+    }
+    client c = client_open(f.port);
+    check(client_ask(&c, "GET", "/now", NULL), "now");
+    client_close(&c);
+    finish(&f, true);
+    assert_int_equal(atomic_load(&f.answered), 0);
+}
+
+/* A client that goes in the middle of a stream frees everything. */
+static void drops_streams(void **state) {
+    (void)state;
+    fixture f;
+    start(&f);
+    for (int i = 0; i < 5; i++) {
+        client c = client_open(f.port);
+        client_text(&c, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_int_equal(client_more(&c, CLIENT_WAIT_MS), 1);
+        client_close(&c);
+    }
+    client c = client_open(f.port);
+    check(client_ask(&c, "GET", "/now", NULL), "now");
+    client_close(&c);
+    finish(&f, true);
+}
+
+static void drains_late_answers(void **state) {
+    (void)state;
+    fixture f;
+    start(&f);
+    client c = client_open(f.port), idle = client_open(f.port);
+    client_text(&c, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
+    usleep(5000);
+    hone_loop_drain(f.loop);
+    reply r = client_reply(&c, false);
+    assert_non_null(strstr(r.head, "Connection: close"));
+    check(r, "late");
+    assert_true(client_sees_close(&idle, CLIENT_WAIT_MS));
+    finish(&f, true);
+    client_close(&c);
+    client_close(&idle);
+}
+
+/* Stopping at once leaves nothing behind, whatever is under way. */
+static void stops_at_once(void **state) {
+    (void)state;
+    fixture f;
+    start(&f);
+    client a = client_open(f.port), b = client_open(f.port), c = client_open(f.port);
+    client_text(&a, "GET /never HTTP/1.1\r\nHost: x\r\n\r\n");
+    client_text(&b, "POST /now HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nabc");
+    client_text(&c, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    usleep(20000);
+    finish(&f, false);
+    client_close(&a);
+    client_close(&b);
+    client_close(&c);
+}
+
+static void idle_connections_own_no_buffers(void **state) {
+    (void)state;
+    fixture f;
+    start(&f);
+    enum { COUNT = 100 };
+    client c[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        c[i] = client_open(f.port);
+        check(client_ask(&c[i], "GET", "/now", NULL), "now");
+    }
+    uint64_t before = hone_alloc_count();
+    for (int round = 0; round < 5; round++)
+        for (int i = 0; i < COUNT; i++) check(client_ask(&c[i], "GET", "/now", NULL), "now");
+    assert_int_equal(hone_alloc_count(), before);
+    for (int i = 0; i < COUNT; i++) client_close(&c[i]);
+    finish(&f, true);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers_late),
+        cmocka_unit_test(pauses_producers),
+        cmocka_unit_test(ends_answers_by_closing),
+        cmocka_unit_test(cancels),
+        cmocka_unit_test(drops_streams),
+        cmocka_unit_test(drains_late_answers),
+        cmocka_unit_test(stops_at_once),
+        cmocka_unit_test(idle_connections_own_no_buffers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,652 @@
+#include "base/memory.h"
+#include "serve/client.h"
+#include "serve/models.h"
+
+#include <hone/serve.h>
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/resource.h>
+
+#include <cmocka.h>
+
+#define MATRIX "/v1/models/matrix:predict"
+#define SLOW "/v1/models/slow:predict"
+#define ONE_ROW "{\"instances\": [[1, 0, 0]]}"
+#define ONE_ROW_ANSWER "{\n    \"predictions\": [[1.0, 2.0]\n    ]\n}"
+
+typedef struct fixture {
+    hone_server *server;
+    pthread_t thread;
+    hone_status result;
+    int port;
+} fixture;
+
+static void *run(void *arg) {
+    fixture *f = arg;
+    f->result = hone_server_run(f->server, NULL);
+    return NULL;
+}
+
+static hone_server_options small_options(void) {
+    hone_server_options o = HONE_SERVER_OPTIONS_INIT;
+    o.port = 0;
+    o.threads = 1;
+    o.max_body_bytes = 1 << 20;
+    o.max_header_bytes = 2048;
+    o.drain_timeout_ms = 5000;
+    return o;
+}
+
+static void add_model(hone_server *s, const char *name, hone_graph *g) {
+    hone_error err = {0};
+    assert_non_null(g);
+    if (hone_server_add_model(s, name, 1, g, &err) != HONE_OK) fail_msg("%s: %s", name, err.message);
+    hone_graph_free(g);
+}
+
+static void start(fixture *f, const hone_server_options *o) {
+    hone_error err = {0};
+    if (hone_server_create(o, &f->server, &err) != HONE_OK) fail_msg("%s", err.message);
+    add_model(f->server, "matrix", matrix_model());
+    f->port = hone_server_port(f->server);
+    assert_true(f->port > 0);
+    assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
+}
+
+static void join(fixture *f) {
+    pthread_join(f->thread, NULL);
+    assert_int_equal(f->result, HONE_OK);
+    hone_server_free(f->server);
+}
+
+static void stop(fixture *f) {
+    hone_server_stop(f->server);
+    join(f);
+}
+
+static void check(reply r, int status, const char *body) {
+    if (r.status != status || (body && (!r.body || strcmp(r.body, body) != 0)))
+        fail_msg("%d %s%s, expected %d %s", r.status, r.head, r.body ? r.body : "(none)", status,
+                 body ? body : "");
+    free(r.body);
+}
+
+static void check_has(reply r, int status, const char *part) {
+    if (r.status != status || !r.body || !strstr(r.body, part))
+        fail_msg("%d %s, expected %d with %s", r.status, r.body ? r.body : "(none)", status, part);
+    free(r.body);
+}
+
+static void serves_on_one_connection(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    start(&f, &o);
+    client c = client_open(f.port);
+    for (int i = 0; i < 50; i++) check(client_ask(&c, "POST", MATRIX, ONE_ROW), 200, ONE_ROW_ANSWER);
+    check(client_ask(&c, "GET", "/healthz", NULL), 200, "ok\n");
+    check(client_ask(&c, "GET", "/readyz", NULL), 200, "ready\n");
+    reply r = client_ask(&c, "HEAD", "/healthz", NULL);
+    assert_int_equal(r.status, 200);
+    assert_non_null(strstr(r.head, "Content-Length: 3\r\n"));
+    check_has(client_ask(&c, "GET", "/v1/models/matrix", NULL), 200, "AVAILABLE");
+    check_has(client_ask(&c, "GET", "/v1/models/matrix/metadata", NULL), 200, "DT_FLOAT");
+    check(client_ask(&c, "POST", "/v1/models/none:predict", ONE_ROW), 404,
+          "{\n    \"error\": \"Servable not found for request: Latest(none)\"\n}");
+    check(client_ask(&c, "GET", "/v1/x", NULL), 400, "{\n    \"error\": \"Malformed request: GET /v1/x\"\n}");
+    check_has(client_ask(&c, "GET", "/nothing", NULL), 404, "GET /nothing");
+    check_has(client_ask(&c, "POST", "/healthz", ""), 405, "error");
+    check_has(client_ask(&c, "POST", MATRIX, "{\"instances\": [[1, 0"), 400, "JSON Parse error");
+    check_has(client_ask(&c, "POST", MATRIX, "{\"instances\": [[1, 0]]}"), 400,
+              "input \\\"x\\\" has the shape [1, 2]");
+    check(client_ask(&c, "POST", MATRIX, ONE_ROW), 200, ONE_ROW_ANSWER);
+    assert_true(client_text(&c, "GET /healthz HTTP/1.0\r\n\r\n"));
+    r = client_reply(&c, false);
+    check(r, 200, "ok\n");
+    assert_non_null(strstr(r.head, "Connection: close"));
+    assert_true(client_sees_close(&c, CLIENT_WAIT_MS));
+    client_close(&c);
+    stop(&f);
+}
+
+static void serves_pipelines(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    start(&f, &o);
+    client c = client_open(f.port);
+    char text[256];
+    snprintf(text, sizeof text, "POST " MATRIX " HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n" ONE_ROW,
+             strlen(ONE_ROW));
+    /* More at once than one read takes, and cut in odd places. */
+    enum { COUNT = 2000 };
+    size_t n = strlen(text);
+    char *all = malloc(n * COUNT);
+    assert_non_null(all);
+    for (int i = 0; i < COUNT; i++) memcpy(all + (size_t)i * n, text, n);
+    for (size_t at = 0; at < n * COUNT; at += 9973) {
+        size_t left = n * COUNT - at;
+        assert_true(client_send(&c, all + at, left < 9973 ? left : 9973));
+    }
+    for (int i = 0; i < COUNT; i++) check(client_reply(&c, false), 200, ONE_ROW_ANSWER);
+    free(all);
+    client_close(&c);
+    stop(&f);
+}
+
+static void serves_chunks_and_pieces(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    start(&f, &o);
+    client c = client_open(f.port);
+    for (int i = 0; i < 3; i++) {
+        assert_true(client_text(&c,
+                                "POST " MATRIX " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                "a\r\n{\"instance\r\n"));
+        usleep(5000);
+        assert_true(client_text(&c, "10;x=y\r\ns\": [[1, 0, 0]]}\r\n0\r\nTrailer: z\r\n\r\n"));
+        check(client_reply(&c, false), 200, ONE_ROW_ANSWER);
+    }
+    const char *slow = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    for (const char *p = slow; *p; p++) {
+        assert_true(client_send(&c, p, 1));
+        if (p - slow < 10) usleep(500);
+    }
+    check(client_reply(&c, false), 200, "ok\n");
+    client_close(&c);
+    stop(&f);
+}
+
+static void says_continue(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    start(&f, &o);
+    client c = client_open(f.port);
+    char text[256];
+    snprintf(text, sizeof text,
+             "POST " MATRIX " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %zu\r\n\r\n",
+             strlen(ONE_ROW));
+    assert_true(client_text(&c, text));
+    check(client_reply(&c, false), 100, NULL);
+    assert_true(client_text(&c, ONE_ROW));
+    check(client_reply(&c, false), 200, ONE_ROW_ANSWER);
+    assert_true(client_text(
+        &c, "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n"));
+    check_has(client_reply(&c, false), 413, "too large");
+    assert_true(client_sees_close(&c, CLIENT_WAIT_MS));
+    client_close(&c);
+    stop(&f);
+}
+
+/* The answer arrives although the client is still sending what is refused. */
+static void refuses_what_is_too_large(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    start(&f, &o);
+    size_t size = (size_t)2 << 20;
+    char *body = malloc(size);
+    assert_non_null(body);
+    memset(body, ' ', size);
+    client c = client_open(f.port);
+    assert_true(client_text(&c, "POST " MATRIX " HTTP/1.1\r\nHost: x\r\nContent-Length: 2097152\r\n\r\n"));
+    client_send(&c, body, size);
+    check_has(client_reply(&c, false), 413, "too large");
+    assert_true(client_sees_close(&c, CLIENT_WAIT_MS));
+    client_close(&c);
+    c = client_open(f.port);
+    assert_true(client_text(&c, "POST " MATRIX
+                                " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n80000\r\n"));
+    client_send(&c, body, 0x80000);
+    client_text(&c, "\r\n80001\r\n");
+    client_send(&c, body, 0x80001);
+    check_has(client_reply(&c, false), 413, "too large");
+    client_close(&c);
+    c = client_open(f.port);
+    client_text(&c, "GET / HTTP/1.1\r\nHost: x\r\nA: ");
+    client_send(&c, body, 4000);
+    check_has(client_reply(&c, false), 400 + 31, "too large");
+    client_close(&c);
+    /* at the limit it is taken */
+    c = client_open(f.port);
+    size_t most = (size_t)1 << 20;
+    memcpy(body, ONE_ROW, strlen(ONE_ROW));
+    client_text(&c, "POST " MATRIX " HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n");
+    assert_true(client_send(&c, body, most));
+    check(client_reply(&c, false), 200, ONE_ROW_ANSWER);
+    client_close(&c);
+    free(body);
+    stop(&f);
+}
+
+static void refuses_smuggling(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    static const char *const texts[] = {
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nX-Abc:\rxTransfer-Encoding: chunked\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\n\rX",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
+        "GET / HTTP/1.1\nHost: x\n\n",
+        "\x16\x03\x01 hello\r\n\r\n",
+    };
+    start(&f, &o);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        client c = client_open(f.port);
+        assert_true(client_text(&c, texts[i]));
+        reply r = client_reply(&c, false);
+        if (r.status != 400) fail_msg("%s: %d", texts[i], r.status);
+        assert_non_null(strstr(r.head, "Connection: close\r\n"));
+        assert_non_null(strstr(r.body, "\"error\""));
+        free(r.body);
+        assert_true(client_sees_close(&c, CLIENT_WAIT_MS));
+        client_close(&c);
+    }
+    stop(&f);
+}
+
+static void times_out(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    o.header_timeout_ms = 100;
+    o.idle_timeout_ms = 150;
+    start(&f, &o);
+    client idle = client_open(f.port), head = client_open(f.port), body = client_open(f.port),
+           drip = client_open(f.port);
+    client_text(&head, "GET / HTTP/1.1\r\nHost:");
+    client_text(&body, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab");
+    check(client_ask(&idle, "GET", "/healthz", NULL), 200, "ok\n");
+    int drips = 0;
+    for (; drips < 50; drips++) { /* a byte now and then does not prolong a head */
+        if (!client_text(&drip, drips ? "a" : "GET / HTTP/1.1\r\nHost: ")) break;
+        if (client_more(&drip, 20) >= 0) break;
+    }
+    assert_in_range(drips, 2, 25);
+    check_has(client_reply(&drip, false), 408, "in time");
+    check_has(client_reply(&head, false), 408, "in time");
+    assert_true(client_sees_close(&head, CLIENT_WAIT_MS));
+    check_has(client_reply(&body, false), 408, "in time");
+    assert_true(client_sees_close(&idle, CLIENT_WAIT_MS));
+    client_close(&idle);
+    client_close(&head);
+    client_close(&body);
+    client_close(&drip);
+    stop(&f);
+}
+
+static void limits_connections(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    o.max_connections = 2;
+    start(&f, &o);
+    client a = client_open(f.port), b = client_open(f.port);
+    check(client_ask(&a, "GET", "/healthz", NULL), 200, "ok\n");
+    check(client_ask(&b, "GET", "/healthz", NULL), 200, "ok\n");
+    client c = client_open(f.port);
+    check(client_reply(&c, false), 503, "{\"error\": \"The server has too many connections\"}");
+    assert_true(client_sees_close(&c, CLIENT_WAIT_MS));
+    client_close(&c);
+    client_close(&a);
+    bool served = false;
+    for (int i = 0; i < 100 && !served; i++) { /* the place is free again once the server has seen it go */
+        c = client_open(f.port);
+        reply r = client_ask(&c, "GET", "/healthz", NULL);
+        served = r.status == 200;
+        free(r.body);
+        client_close(&c);
+        if (!served) usleep(5000);
+    }
+    assert_true(served);
+    client_close(&b);
+    stop(&f);
+}
+
+static void survives_lack_of_descriptors(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    struct rlimit before, tight;
+    start(&f, &o);
+    client a = client_open(f.port);
+    check(client_ask(&a, "GET", "/healthz", NULL), 200, "ok\n");
+    client b = {.fd = client_socket()};
+    int next = dup(b.fd); /* the lowest free descriptor */
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    tight = before;
+    tight.rlim_cur = (rlim_t)next;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    bool connected = client_connect_socket(b.fd, f.port);
+    client_text(&b, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    int early = client_more(&b, 200);
+    reply served = client_ask(&a, "GET", "/healthz", NULL);
+    setrlimit(RLIMIT_NOFILE, &before);
+    assert_true(connected);
+    assert_int_equal(early, -1);
+    check(served, 200, "ok\n");
+    check(client_reply(&b, false), 200, "ok\n");
+    check_has(client_ask(&a, "GET", "/metrics", NULL), 200, "hone_request_errors_total{reason=\"accept\"}");
+    client_close(&a);
+    client_close(&b);
+    stop(&f);
+}
+
+/* Value of a line of /metrics that starts with `series`; -1 if there is none. */
+static double metric(int port, const char *series) {
+    client c = client_open(port);
+    reply r = client_ask(&c, "GET", "/metrics", NULL);
+    assert_int_equal(r.status, 200);
+    char line[256];
+    snprintf(line, sizeof line, "\n%s ", series);
+    const char *at = strstr(r.body, line);
+    double value = at ? strtod(at + strlen(line), NULL) : -1;
+    free(r.body);
+    client_close(&c);
+    return value;
+}
+
+static void counts(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    start(&f, &o);
+    client c = client_open(f.port);
+    for (int i = 0; i < 5; i++) free(client_ask(&c, "POST", MATRIX, ONE_ROW).body);
+    for (int i = 0; i < 2; i++) free(client_ask(&c, "POST", MATRIX, "{").body);
+    free(client_ask(&c, "POST", "/v1/models/none:predict", ONE_ROW).body);
+    assert_true(metric(f.port, "hone_requests_total{model=\"matrix\",method=\"predict\",code=\"200\"}") == 5);
+    assert_true(metric(f.port, "hone_requests_total{model=\"matrix\",method=\"predict\",code=\"400\"}") == 2);
+    assert_true(metric(f.port, "hone_request_errors_total{reason=\"invalid\"}") == 2);
+    assert_true(metric(f.port, "hone_request_errors_total{reason=\"not_found\"}") == 1);
+    assert_true(metric(f.port, "hone_request_seconds_count{model=\"matrix\",method=\"predict\"}") == 7);
+    assert_true(metric(f.port, "hone_stage_seconds_count{stage=\"compute\"}") == 5);
+    assert_true(metric(f.port, "hone_requests_in_flight") == 1); /* the one that asks */
+    assert_true(metric(f.port, "hone_connections") == 2);
+    assert_true(metric(f.port, "hone_ready") == 1);
+    assert_true(metric(f.port, "process_start_time_seconds") > 0);
+    client_close(&c);
+    stop(&f);
+}
+
+static char *slow_body(int64_t width) {
+    char *text = malloc((size_t)width * 4 + 64);
+    assert_non_null(text);
+    size_t n = (size_t)sprintf(text, "{\"instances\": [[");
+    for (int64_t i = 0; i < width; i++) n += (size_t)sprintf(text + n, i ? ",%d" : "%d", (int)(i % 10));
+    sprintf(text + n, "]]}");
+    return text;
+}
+
+enum { SLOW_WIDTH = 100000, SLOW_STEPS = 800 };
+
+static void cancels_for_clients_that_went(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    o.max_body_bytes = 8 << 20;
+    start(&f, &o);
+    add_model(f.server, "slow", slow_model(SLOW_STEPS, SLOW_WIDTH));
+    char *body = slow_body(SLOW_WIDTH);
+    client c = client_open(f.port);
+    uint64_t begin = hone_now();
+    reply r = client_ask(&c, "POST", SLOW, body);
+    uint64_t whole = hone_now() - begin;
+    assert_int_equal(r.status, 200);
+    free(r.body);
+    char head[256];
+    int n = snprintf(head, sizeof head, "POST " SLOW " HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
+                     strlen(body));
+    assert_true(client_send(&c, head, (size_t)n) && client_text(&c, body));
+    usleep(20000);
+    client_close(&c);
+    begin = hone_now();
+    c = client_open(f.port); /* answered when the run has stopped: there is one loop only */
+    check(client_ask(&c, "GET", "/healthz", NULL), 200, "ok\n");
+    uint64_t waited = hone_now() - begin;
+    print_message("a run takes %.0f ms; %.0f ms after its client went, the loop was free\n",
+                  (double)whole * 1e-6, (double)waited * 1e-6);
+    assert_true(waited < whole / 2 + 20 * HONE_MILLISECOND);
+    assert_true(metric(f.port, "hone_requests_total{model=\"slow\",method=\"predict\",code=\"499\"}") == 1);
+    client_close(&c);
+    free(body);
+    stop(&f);
+}
+
+static void keeps_deadlines(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    o.max_body_bytes = 8 << 20;
+    o.request_timeout_ms = 15;
+    start(&f, &o);
+    add_model(f.server, "slow", slow_model(SLOW_STEPS, SLOW_WIDTH));
+    char *body = slow_body(SLOW_WIDTH);
+    client c = client_open(f.port);
+    check_has(client_ask(&c, "POST", SLOW, body), 504, "longer than");
+    check(client_ask(&c, "GET", "/healthz", NULL), 200, "ok\n");
+    client_close(&c);
+    free(body);
+    stop(&f);
+}
+
+typedef struct asker {
+    pthread_t thread;
+    int port, good, bad, lost;
+    bool until_close;
+} asker;
+
+/* Asks on one connection after the other until told "Connection: close" (or 200 times). What is sent must be
+ * answered, but for requests on a connection that the server had closed before. */
+static void *ask_on(void *arg) {
+    asker *a = arg;
+    client c = client_open(a->port);
+    for (int i = 0; i < (a->until_close ? 100000 : 200); i++) {
+        reply r = client_ask(&c, "POST", MATRIX, ONE_ROW);
+        if (r.status == 200 && strcmp(r.body, ONE_ROW_ANSWER) == 0)
+            a->good++;
+        else if (r.status > 0)
+            a->bad++;
+        else
+            a->lost++;
+        bool last = r.status <= 0 || strstr(r.head, "Connection: close") != NULL;
+        free(r.body);
+        if (last) break;
+    }
+    client_close(&c);
+    return NULL;
+}
+
+static void serves_on_many_threads(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    o.threads = 3;
+    start(&f, &o);
+    asker askers[8] = {0};
+    for (int i = 0; i < 8; i++) {
+        askers[i].port = f.port;
+        assert_int_equal(pthread_create(&askers[i].thread, NULL, ask_on, &askers[i]), 0);
+    }
+    for (int i = 0; i < 8; i++) {
+        pthread_join(askers[i].thread, NULL);
+        assert_int_equal(askers[i].good, 200);
+    }
+    stop(&f);
+}
+
+static void drains_under_load(void **state) {
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        fixture f;
+        hone_server_options o = small_options();
+        o.threads = 2;
+        start(&f, &o);
+        client idle = client_open(f.port);
+        check(client_ask(&idle, "GET", "/healthz", NULL), 200, "ok\n");
+        asker askers[8] = {0};
+        for (int i = 0; i < 8; i++) {
+            askers[i].port = f.port;
+            askers[i].until_close = true;
+            assert_int_equal(pthread_create(&askers[i].thread, NULL, ask_on, &askers[i]), 0);
+        }
+        usleep(50000);
+        uint64_t begin = hone_now();
+        stop(&f);
+        assert_true(hone_now() - begin < 2000 * HONE_MILLISECOND);
+        int good = 0;
+        for (int i = 0; i < 8; i++) {
+            pthread_join(askers[i].thread, NULL);
+            good += askers[i].good;
+            assert_int_equal(askers[i].bad, 0);
+            assert_int_equal(askers[i].lost, 0);
+        }
+        assert_true(good > 8);
+        assert_true(client_sees_close(&idle, CLIENT_WAIT_MS));
+        client_close(&idle);
+    }
+}
+
+/* A request that is being read or computed when the server is told to stop gets its answer. */
+static void drains_running_requests(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    o.max_body_bytes = 8 << 20;
+    o.threads = 2;
+    start(&f, &o);
+    add_model(f.server, "slow", slow_model(SLOW_STEPS, SLOW_WIDTH));
+    char *body = slow_body(SLOW_WIDTH), head[256];
+    client computed = client_open(f.port), read_later = client_open(f.port);
+    int n = snprintf(head, sizeof head, "POST " SLOW " HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
+                     strlen(body));
+    assert_true(client_send(&computed, head, (size_t)n) && client_text(&computed, body));
+    assert_true(client_send(&read_later, head, (size_t)n - 10));
+    usleep(30000);
+    hone_server_stop(f.server);
+    hone_server_stop(f.server); /* twice is once */
+    usleep(30000);
+    assert_true(client_send(&read_later, head + n - 10, 10) && client_text(&read_later, body));
+    reply a = client_reply(&computed, false), b = client_reply(&read_later, false);
+    assert_int_equal(a.status, 200);
+    assert_int_equal(b.status, 200);
+    assert_non_null(strstr(b.head, "Connection: close"));
+    free(a.body);
+    free(b.body);
+    join(&f);
+    client late = client_open(f.port);
+    assert_int_equal(late.fd, -1);
+    client_close(&computed);
+    client_close(&read_later);
+    free(body);
+}
+
+static void stops_waiting_at_the_drain_timeout(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    o.drain_timeout_ms = 100;
+    start(&f, &o);
+    client c = client_open(f.port);
+    client_text(&c, "GET / HTTP/1.1\r\n"); /* and never more */
+    usleep(20000);
+    uint64_t begin = hone_now();
+    stop(&f);
+    assert_in_range((hone_now() - begin) / HONE_MILLISECOND, 80, 2000);
+    assert_true(client_sees_close(&c, CLIENT_WAIT_MS));
+    client_close(&c);
+}
+
+static void is_not_ready_while_it_still_accepts(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    o.drain_delay_ms = 300;
+    start(&f, &o);
+    client c = client_open(f.port);
+    check(client_ask(&c, "GET", "/readyz", NULL), 200, "ready\n");
+    hone_server_stop(f.server);
+    usleep(50000);
+    client d = client_open(f.port);
+    check(client_ask(&d, "GET", "/readyz", NULL), 503, "not ready\n");
+    check(client_ask(&d, "POST", MATRIX, ONE_ROW), 200, ONE_ROW_ANSWER);
+    client_close(&c);
+    client_close(&d);
+    join(&f);
+}
+
+static void refuses_bad_options(void **state) {
+    (void)state;
+    hone_server *s;
+    hone_error err;
+    hone_server_options o = small_options();
+    o.models = (const char *const[]){"no-equals-sign"};
+    o.model_count = 1;
+    assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
+    o.models = (const char *const[]){"m=/nowhere/model.onnx"};
+    assert_int_equal(hone_server_create(&o, &s, &err), HONE_NOT_FOUND);
+    o = small_options();
+    o.idle_timeout_ms = -1;
+    assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
+    o = small_options();
+    o.port = 65536;
+    assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
+    o = small_options();
+    assert_int_equal(hone_server_create(&o, &s, &err), HONE_OK);
+    o.port = hone_server_port(s);
+    hone_server *second;
+    assert_int_equal(hone_server_create(&o, &second, &err), HONE_IO);
+    assert_non_null(strstr(err.message, "127.0.0.1"));
+    hone_server_free(s);
+    hone_server_free(NULL);
+}
+
+/* Every allocation while a server is made fails in turn. */
+static void survives_lack_of_memory(void **state) {
+    (void)state;
+    hone_server_options o = small_options();
+    bool made = false;
+    for (uint64_t n = 1; n < 1000 && !made; n++) {
+        hone_server *s = NULL;
+        hone_alloc_fail_at(n, false);
+        hone_status status = hone_server_create(&o, &s, NULL);
+        hone_alloc_fail_at(0, false);
+        if (status != HONE_OK) assert_null(s);
+        made = status == HONE_OK && n > 20;
+        hone_server_free(s);
+    }
+    assert_true(made);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(serves_on_one_connection),
+        cmocka_unit_test(serves_pipelines),
+        cmocka_unit_test(serves_chunks_and_pieces),
+        cmocka_unit_test(says_continue),
+        cmocka_unit_test(refuses_what_is_too_large),
+        cmocka_unit_test(refuses_smuggling),
+        cmocka_unit_test(times_out),
+        cmocka_unit_test(limits_connections),
+        cmocka_unit_test(survives_lack_of_descriptors),
+        cmocka_unit_test(counts),
+        cmocka_unit_test(cancels_for_clients_that_went),
+        cmocka_unit_test(keeps_deadlines),
+        cmocka_unit_test(serves_on_many_threads),
+        cmocka_unit_test(drains_under_load),
+        cmocka_unit_test(drains_running_requests),
+        cmocka_unit_test(stops_waiting_at_the_drain_timeout),
+        cmocka_unit_test(is_not_ready_while_it_still_accepts),
+        cmocka_unit_test(refuses_bad_options),
+        cmocka_unit_test(survives_lack_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
