@@ -1,6 +1,8 @@
 #include "ops/rewrites.h"
 
 static const hone_rewrite list[] = {
+    {"lower-quantized", HONE_REWRITE_LOWERING, hone_rewrite_lower_quantized,
+     "products of quantized matrices are computed in integers"},
     {"fold-affine", HONE_REWRITE_LOWERING, hone_rewrite_fold_affine,
      "scaling and shifting by constants goes into the weights of the layer behind it"},
     {"fuse-elementwise", HONE_REWRITE_LOWERING, hone_rewrite_fuse_elementwise,

@@ -109,6 +109,7 @@ static const op_case op_cases[] = {
     {"SoftmaxCrossEntropyLoss", "R2,3,2,3 I2,2,3<3 K3", "ignore_index=0 reduction=sum", 1},
     {"SoftmaxCrossEntropyGrad", "R4 R4,5 I4<5", "reduction=none", 1},
     {"SoftmaxCrossEntropyGrad", "R R4,5 I4<5 K5", "reduction=sum", 1},
+    {"Sgd", "R2,3 R2,3 R2,3 R", "momentum=0.9 weight_decay=0.01", 2},
     {"QuantizeLinear", "F2,3,4 k U", "", 1},
     {"QuantizeLinear", "F2,3,4 k3 C3", "axis=1", 1},
     {"QuantizeLinear", "F4,3 k3", "axis=-1", 1},
@@ -298,7 +299,7 @@ static void runner_close(runner *r) {
     hone_model_free(r->model);
 }
 
-static double tensor_at(const hone_tensor *t, int64_t i) {
+static inline double tensor_at(const hone_tensor *t, int64_t i) {
     if (t->dtype == HONE_FLOAT64) return ((const double *)t->data)[i];
     if (t->dtype == HONE_FLOAT32) return ((const float *)t->data)[i];
     return (double)hone_tensor_int(t, i);

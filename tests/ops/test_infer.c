@@ -1,0 +1,164 @@
+/* Shapes: symbols live on, constants are read, and what does not fit is refused with the node's name. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "graph/infer.h"
+#include "ops/op_cases.h"
+
+/* Inputs are dtypes and shapes, "f[N,3]": f float32, u uint8, s int8, i int64, l int32; N, M are symbols, ?
+ * unknown; "S=…" as in op_cases.h. Expected: the outputs' types, or the start of an error. */
+typedef struct shape_case {
+    const char *op, *inputs, *attrs, *expected;
+    int outputs;
+} shape_case;
+
+static const shape_case cases[] = {
+    {"Identity", "f[N,3]", "", "float32[N, 3]", 1},
+    {"Flatten", "f[N,3,4]", "axis=1", "float32[N, 12]", 1},
+    {"Flatten", "f[N,3,4]", "axis=0", "float32[1, ?]", 1},
+    {"Flatten", "f[N,1,4]", "axis=2", "float32[N, 4]", 1},
+    {"Flatten", "f[N,2,4]", "axis=2", "float32[?, 4]", 1},
+    {"Flatten", "f[N,3]", "axis=3", "axis 3 is outside", 1},
+    {"Reshape", "f[N,784] S=-1,1,28,28", "", "float32[N, 1, 28, 28]", 1},
+    {"Reshape", "f[N,1,28,28] S=0,-1", "", "float32[N, 784]", 1},
+    {"Reshape", "f[N,6] S=-1,3", "", "float32[?, 3]", 1},
+    {"Reshape", "f[N,M,6] S=0,0,2,-1", "", "float32[N, M, 2, 3]", 1},
+    {"Reshape", "f[2,6] S=3,-1", "", "float32[3, 4]", 1},
+    {"Reshape", "f[2,6] S=5,-1", "", "12 elements do not divide by 5", 1},
+    {"Reshape", "f[2,6] S=5,2", "", "12 elements can't take", 1},
+    {"Reshape", "f[2,6] S=-1,-1", "", "shape has two -1", 1},
+    {"Reshape", "f[0,6] S=0,3", "allowzero=1", "float32[0, 3]", 1},
+    {"Reshape", "f[2,6] i[3]", "", "float32[?, ?, ?]", 1},
+    {"Reshape", "f[2,6] S=4,3037000500,3037000500,3037000500", "", "shape is too large", 1},
+    {"Transpose", "f[N,3,4]", "perm=1,0,2", "float32[3, N, 4]", 1},
+    {"Transpose", "f[N,3]", "", "float32[3, N]", 1},
+    {"Transpose", "f[N,3]", "perm=0,0", "perm is no permutation", 1},
+    {"Cast", "f[N,3]", "to=7", "int64[N, 3]", 1},
+    {"Cast", "f[N,3]", "to=8", "to dtype 8 is not supported", 1},
+    {"ReduceMean", "f[N,3,4] S=1", "", "float32[N, 1, 4]", 1},
+    {"ReduceMean", "f[N,3,4] S=-1,-2", "keepdims=0", "float32[N]", 1},
+    {"ReduceSum", "f[N,3]", "keepdims=0", "float32[]", 1},
+    {"ReduceSum", "f[N,3]", "noop_with_empty_axes=1", "float32[N, 3]", 1},
+    {"ReduceSum", "f[N,3] S=2", "", "an axis is outside", 1},
+    {"SumTo", "f[N,3] f[3]", "", "float32[3]", 1},
+    {"BroadcastTo", "f[3] f[N,3]", "", "float32[N, 3]", 1},
+    {"Softmax", "f[N,10]", "", "float32[N, 10]", 1},
+    {"Softmax", "f[N,10]", "axis=2", "axis 2 is outside", 1},
+    {"SoftmaxCrossEntropyLoss", "f[N,10] i[N]", "", "float32[] float32[N, 10]", 2},
+    {"SoftmaxCrossEntropyLoss", "f[N,10] i[?]", "reduction=none", "float32[N]", 1},
+    {"SoftmaxCrossEntropyLoss", "f[N,10,5] l[N,5]", "reduction=none", "float32[N, 5]", 1},
+    {"SoftmaxCrossEntropyLoss", "f[4,10] i[5]", "", "dimensions 4 and 5", 1},
+    {"SoftmaxCrossEntropyLoss", "f[N,10] i[N] f[9]", "", "dimensions 10 and 9", 1},
+    {"SoftmaxCrossEntropyLoss", "f[N,10] i[N]", "reduction=most", "reduction \"most\" is unknown", 1},
+    {"QuantizeLinear", "f[N,3] f[] s[]", "", "int8[N, 3]", 1},
+    {"QuantizeLinear", "f[N,3] f[]", "", "uint8[N, 3]", 1},
+    {"QuantizeLinear", "f[N,3] f[4]", "", "dimensions 3 and 4", 1},
+    {"QuantizeLinear", "f[N,3] f[]", "block_size=2", "blocks of scales", 1},
+    {"DequantizeLinear", "u[N,3] f[] u[]", "", "float32[N, 3]", 1},
+    {"DequantizeLinear", "u[N,3] f[] s[]", "", "input x_zero_point is int8 where uint8 is needed", 1},
+    {"DynamicQuantizeLinear", "f[N,3]", "", "uint8[N, 3] float32[] uint8[]", 3},
+    {"MatMulInteger", "u[N,4] s[4,5]", "", "int32[N, 5]", 1},
+    {"MatMulInteger", "u[N,4] s[3,5]", "", "dimensions 4 and 3", 1},
+    {"MatMulInteger", "u[N,M,4] s[4]", "", "int32[N, M]", 1},
+    {"QLinearMatMul", "u[N,4] f[] u[] s[4,5] f[5] s[5] f[] u[]", "", "uint8[N, 5]", 1},
+    {"IntegerGemm", "u[N,4] f[] u[] s[5,4] f[5] _ f[5]", "transB=1 to=2", "uint8[N, 5]", 1},
+};
+
+static hone_value *shape_input(hone_graph *g, const char **at) {
+    if (**at == 'S') {
+        int64_t values[HONE_MAX_RANK];
+        int n = 0;
+        *at += 2;
+        for (; **at && **at != ' '; *at += **at == ',') values[n++] = strtoll(*at, (char **)at, 10);
+        return hone_graph_ints(g, values, n);
+    }
+    char kind = *(*at)++;
+    hone_type type = {.kind = HONE_KIND_TENSOR};
+    type.dtype = kind == 'u'   ? HONE_UINT8
+                 : kind == 's' ? HONE_INT8
+                 : kind == 'i' ? HONE_INT64
+                 : kind == 'l' ? HONE_INT32
+                               : HONE_FLOAT32;
+    for ((*at)++; **at != ']'; *at += **at == ',') {
+        char name[2] = {**at, 0};
+        if (**at >= '0' && **at <= '9') {
+            type.dims[type.rank++] = strtoll(*at, (char **)at, 10);
+            continue;
+        }
+        type.dims[type.rank++] = **at == '?' ? HONE_DIM_ANY : hone_graph_symbol(g, name);
+        (*at)++;
+    }
+    (*at)++;
+    return hone_graph_add_input(g, "x", &type);
+}
+
+static bool check(const shape_case *c) {
+    op_case as_case = {c->op, "", c->attrs, c->outputs};
+    const hone_op *op = case_op(&as_case);
+    built_case b = {.g = hone_graph_new("shapes")};
+    hone_value *in[CASE_MAX_INPUTS];
+    hone_error err;
+    char found[1024] = "";
+    int count = 0;
+    assert_non_null(op);
+    for (const char *at = c->inputs; *at;) {
+        if (*at == ' ') at++;
+        in[count++] = *at == '_' ? (at++, NULL) : shape_input(b.g, &at);
+    }
+    b.node = hone_graph_add_node(b.g, op, "the node", count, in, c->outputs);
+    assert_non_null(b.node);
+    case_attrs(&b, c->attrs);
+    if (hone_graph_infer(b.g, &err) != HONE_OK) {
+        snprintf(found, sizeof found, "%s", err.message);
+        assert_string_equal(err.node, "the node");
+    } else {
+        for (int i = 0; i < c->outputs; i++) {
+            char text[128];
+            size_t used = strlen(found);
+            snprintf(found + used, sizeof found - used, "%s%s", i ? " " : "",
+                     hone_type_format(b.g, &b.node->outputs[i]->type, text, sizeof text));
+        }
+    }
+    bool ok = strncmp(found, c->expected, strlen(c->expected)) == 0;
+    if (!ok) print_message("%s %s %s: \"%s\", not \"%s\"\n", c->op, c->inputs, c->attrs, found, c->expected);
+    hone_graph_free(b.g);
+    return ok;
+}
+
+static void test_shapes(void **state) {
+    (void)state;
+    int failures = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) failures += !check(&cases[i]);
+    assert_int_equal(failures, 0);
+}
+
+/* What inference says with symbols is what a run gives. */
+static void test_runs_agree(void **state) {
+    (void)state;
+    for (int i = 0; i < OP_CASE_COUNT; i++) {
+        hone_error err;
+        built_case b;
+        runner r;
+        const hone_tensor *out[HONE_OP_MAX_OUTPUTS];
+        assert_true(case_build(&op_cases[i], HONE_FLOAT32, &b));
+        assert_int_equal(hone_graph_infer(b.g, &err), HONE_OK);
+        assert_int_equal(runner_open(b.g, NULL, 2, &r, &err), HONE_OK);
+        assert_int_equal(hone_context_run(r.context, (const hone_tensor *const *)b.data, out, &err), HONE_OK);
+        for (int o = 0; o < op_cases[i].outputs; o++) {
+            const hone_type *t = &b.node->outputs[o]->type;
+            assert_int_equal(out[o]->dtype, t->dtype);
+            assert_int_equal(out[o]->rank, t->rank);
+            for (int d = 0; d < t->rank; d++) assert_int_equal(out[o]->dims[d], t->dims[d]);
+        }
+        runner_close(&r);
+        case_free(&b);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes), cmocka_unit_test(test_runs_agree)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
