@@ -174,9 +174,8 @@ static void wire_bias(job *j, hone_node *n, float x_scale, const quantized *w) {
     hone_value *b = n->inputs[2];
     hone_tensor *scale, *q = quantize_bias(b->data, x_scale, w->scale, &scale);
     if (!q) return;
-    hone_value *z = zeros(j, b->name, HONE_INT32, q->count);
     hone_value *qv = constant(j, b->name, ".quantized", q), *sv = constant(j, b->name, ".scale", scale);
-    hone_node_set_input(j->g, n, 2, dequantize(j, qv, sv, z, 0));
+    hone_node_set_input(j->g, n, 2, dequantize(j, qv, sv, NULL, 0));
     hone_tensor_free(q);
     hone_tensor_free(scale);
 }

@@ -52,6 +52,14 @@ static hone_node *only_user(const hone_graph *g, const hone_value *v, const hone
     return v->uses[0].node->op == op ? v->uses[0].node : NULL;
 }
 
+/* A zero point that is left out, or 0 throughout. */
+static bool is_zero(const hone_value *v) {
+    if (!v) return true;
+    bool zero = is_constant(v);
+    for (int64_t i = 0; zero && i < v->data->count; i++) zero = hone_tensor_int(v->data, i) == 0;
+    return zero;
+}
+
 static bool is_one(const hone_type *t) {
     return hone_type_is_concrete(t) && hone_type_count(t) == 1;
 }
@@ -152,7 +160,8 @@ static bool take_bias(hone_graph *g, product *p, hone_value *v) {
         return true;
     }
     hone_node *dq = made_by(v, &hone_op_dequantize_linear);
-    if (!dq || !is_constant(dq->inputs[0]) || !is_constant(input(dq, 1)) || input(dq, 2)) return false;
+    if (!dq || !is_constant(dq->inputs[0]) || !is_constant(input(dq, 1)) || !is_zero(input(dq, 2)))
+        return false;
     const hone_tensor *q = dq->inputs[0]->data, *scale = dq->inputs[1]->data;
     if (q->dtype != HONE_INT32 || q->rank != 1 || q->count != p->n ||
         (scale->count != 1 && scale->count != p->n))
