@@ -124,21 +124,24 @@ static void gather(const operand *o, size_t size, const void *x, int64_t begin, 
         gather_8(o, x, begin, n, y);
 }
 
-static void fill(hone_dtype dtype, double x, int64_t n, void *tile) {
-    for (int64_t i = 0; i < n; i++) switch (dtype) {
-        case HONE_FLOAT32: ((float *)tile)[i] = (float)x; break;
-        case HONE_FLOAT64: ((double *)tile)[i] = x; break;
-        case HONE_INT32: ((int32_t *)tile)[i] = (int32_t)x; break;
-        default: ((int64_t *)tile)[i] = (int64_t)x;
-        }
+/* n copies of one element, doubling what is there. */
+static void fill(size_t size, const void *x, int64_t n, void *tile) {
+    size_t bytes = (size_t)n * size, done = bytes < size ? bytes : size;
+    memcpy(tile, x, done);
+    for (; done < bytes; done *= 2)
+        memcpy((char *)tile + done, tile, done < bytes - done ? done : bytes - done);
 }
 
-static void fill_from(size_t size, const void *x, int64_t n, void *tile) {
-    for (int64_t i = 0; i < n; i++)
-        if (size == 4)
-            ((uint32_t *)tile)[i] = *(const uint32_t *)x;
-        else
-            ((uint64_t *)tile)[i] = *(const uint64_t *)x;
+static void fill_constant(hone_dtype dtype, double x, int64_t n, void *tile) {
+    float f32 = (float)x;
+    bool integer = dtype == HONE_INT32 || dtype == HONE_INT64;
+    int64_t i64 = integer ? (int64_t)x : 0;
+    int32_t i32 = (int32_t)i64;
+    const void *element = dtype == HONE_FLOAT32   ? (void *)&f32
+                          : dtype == HONE_FLOAT64 ? (void *)&x
+                          : dtype == HONE_INT32   ? (void *)&i32
+                                                  : (void *)&i64;
+    fill(hone_dtype_size(dtype), element, n, tile);
 }
 
 static void execute(const hone_elementwise *e, void *const *registers, int64_t n) {
@@ -157,9 +160,10 @@ void hone_elementwise_run(const hone_elementwise *e, void *const *in, void *cons
     int64_t widest = end - begin < HONE_PROGRAM_TILE ? end - begin : HONE_PROGRAM_TILE;
     for (int r = 0; r < p->registers; r++)
         registers[r] = (char *)scratch + (size_t)r * HONE_PROGRAM_TILE * e->size;
-    for (int c = 0; c < p->constants; c++) fill(e->dtype, p->constant[c], widest, registers[p->inputs + c]);
+    for (int c = 0; c < p->constants; c++)
+        fill_constant(e->dtype, p->constant[c], widest, registers[p->inputs + c]);
     for (int i = 0; i < p->inputs; i++)
-        if (e->in[i].kind == OPERAND_SCALAR) fill_from(e->size, in[i], widest, registers[i]);
+        if (e->in[i].kind == OPERAND_SCALAR) fill(e->size, in[i], widest, registers[i]);
     for (int64_t at = begin; at < end; at += HONE_PROGRAM_TILE) {
         int64_t n = end - at < HONE_PROGRAM_TILE ? end - at : HONE_PROGRAM_TILE;
         for (int i = 0; i < p->inputs; i++) {
