@@ -191,7 +191,7 @@ static hone_status read_node(reader *r, size_t index, hone_error *err) {
             return hone_fail_node(err, HONE_CORRUPT, hone_message_node_name(m), m->op_type,
                                   "has %zu outputs, more than the operator gives", outputs);
     }
-    hone_node *n = hone_graph_add_node(r->g, op, m->name, 0, NULL, (int)outputs);
+    hone_node *n = hone_graph_add_node(r->g, op, hone_message_node_name(m), 0, NULL, (int)outputs);
     HONE_TRY(made(r, n, err));
     for (size_t i = 0; i < outputs; i++) {
         if (!*m->output[i]) continue;
