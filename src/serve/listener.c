@@ -3,20 +3,21 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "serve/clock.h"
 
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, ACCEPTS_A_TURN = 64 };
+enum { BACKLOG = 4096, ACCEPTS_A_TURN = 64, STARVED_MS = 50 };
 
 struct hone_listener {
     hone_listener_options options;
     int fd, port;
-    struct event *acceptable, *retry;
     bool starved; /* accepting waits for descriptors */
 };
 
@@ -55,19 +56,13 @@ static void take(hone_listener *l, int fd) {
     hone_loop_hand(loop, fd);
 }
 
-/* Lack of descriptors or memory: the connection stays in the backlog and would wake the loop again at once,
- * so accepting pauses for a moment. */
 static void starve(hone_listener *l, int code) {
-    struct timeval pause = {.tv_usec = 50000};
-    if (!l->starved) {
-        char text[128];
+    char text[128];
+    if (!l->starved)
         hone_log(HONE_LOG_WARNING, "accepting connections is paused: %s",
                  strerror_r(code, text, sizeof text));
-    }
     l->starved = true;
     hone_stats_failed(l->options.stats, HONE_REASON_ACCEPT);
-    event_del(l->acceptable);
-    event_add(l->retry, &pause);
 }
 
 /* Returns false when there is nothing (more) to accept. */
@@ -89,17 +84,23 @@ static bool accept_one(hone_listener *l) {
     }
 }
 
-static void on_acceptable(evutil_socket_t fd, short what, void *arg) {
-    hone_listener *l = arg;
-    (void)fd, (void)what;
-    for (int i = 0; i < ACCEPTS_A_TURN && accept_one(l); i++) {
+void hone_listener_run(hone_listener *l, int until, int ms) {
+    uint64_t end = hone_now() + (uint64_t)(ms < 0 ? 0 : ms) * HONE_MILLISECOND;
+    for (;;) {
+        uint64_t now = hone_now();
+        int wait = ms < 0 ? -1 : now >= end ? 0 : (int)((end - now) / HONE_MILLISECOND) + 1;
+        if (wait == 0) return;
+        /* Lack of descriptors leaves the connection in the backlog, and the socket readable: waiting for it
+         * would spin. */
+        if (l->starved && (wait < 0 || wait > STARVED_MS)) wait = STARVED_MS;
+        struct pollfd p[2] = {{.fd = until, .events = POLLIN},
+                              {.fd = l->starved ? -1 : l->fd, .events = POLLIN}};
+        int n = poll(p, 2, wait);
+        if (n > 0 && p[0].revents) return;
+        if (p[1].revents || l->starved)
+            for (int i = 0; i < ACCEPTS_A_TURN && accept_one(l); i++) {
+            }
     }
-}
-
-static void on_retry(evutil_socket_t fd, short what, void *arg) {
-    hone_listener *l = arg;
-    (void)fd, (void)what;
-    if (l->fd >= 0) event_add(l->acceptable, NULL);
 }
 
 static int open_socket(const struct addrinfo *a) {
@@ -148,21 +149,12 @@ static hone_status bind_socket(hone_listener *l, hone_error *err) {
     return HONE_OK;
 }
 
-static hone_status start(hone_listener *l, hone_error *err) {
-    HONE_TRY(bind_socket(l, err));
-    struct event_base *base = l->options.loops[0]->base;
-    l->acceptable = event_new(base, l->fd, EV_READ | EV_PERSIST, on_acceptable, l);
-    l->retry = event_new(base, -1, 0, on_retry, l);
-    if (!l->acceptable || !l->retry || event_add(l->acceptable, NULL) != 0) return hone_fail_memory(err);
-    return HONE_OK;
-}
-
 hone_status hone_listener_new(const hone_listener_options *options, hone_listener **out, hone_error *err) {
     hone_listener *l = hone_calloc(1, sizeof *l);
     if (!l) return hone_fail_memory(err);
     l->options = *options;
     l->fd = -1;
-    hone_status status = start(l, err);
+    hone_status status = bind_socket(l, err);
     if (status != HONE_OK) {
         hone_listener_free(l);
         return status;
@@ -179,16 +171,12 @@ void hone_listener_close(hone_listener *l) {
     if (l->fd < 0) return;
     while (accept_one(l)) {
     }
-    event_del(l->acceptable);
-    event_del(l->retry);
     close(l->fd);
     l->fd = -1;
 }
 
 void hone_listener_free(hone_listener *l) {
     if (!l) return;
-    if (l->acceptable) event_free(l->acceptable);
-    if (l->retry) event_free(l->retry);
     if (l->fd >= 0) close(l->fd);
     hone_free(l);
 }

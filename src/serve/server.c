@@ -25,10 +25,9 @@ struct hone_server {
     hone_loop **loops;
     hone_tfs **fronts; /* one for each loop */
     int loop_count;
-    pthread_t *threads; /* of the loops after the first */
+    pthread_t *threads; /* of the loops */
     hone_listener *listener;
     int stop_fd;
-    struct event *stop, *delay, *timeout;
     atomic_bool ready;
 };
 
@@ -86,40 +85,6 @@ static void handle(void *user, hone_loop *loop, hone_request *r) {
 
 /* --- stopping --- */
 
-static void on_drain_timeout(evutil_socket_t fd, short what, void *arg) {
-    hone_server *s = arg;
-    int left = 0;
-    (void)fd, (void)what;
-    for (int i = 0; i < s->loop_count; i++) left += atomic_load(&s->loops[i]->connections);
-    if (left > 0) hone_log(HONE_LOG_WARNING, "closing %d connections that did not finish in time", left);
-    for (int i = 0; i < s->loop_count; i++) hone_loop_stop(s->loops[i]);
-}
-
-static void on_delay_over(evutil_socket_t fd, short what, void *arg) {
-    hone_server *s = arg;
-    (void)fd, (void)what;
-    hone_listener_close(s->listener);
-    for (int i = 0; i < s->loop_count; i++) hone_loop_drain(s->loops[i]);
-    struct timeval t = {.tv_sec = s->drain_timeout_ms / 1000, .tv_usec = s->drain_timeout_ms % 1000 * 1000};
-    event_add(s->timeout, &t);
-}
-
-static void on_stop(evutil_socket_t fd, short what, void *arg) {
-    hone_server *s = arg;
-    uint64_t count;
-    (void)what;
-    while (read(fd, &count, sizeof count) < 0 && errno == EINTR) {
-    }
-    if (!atomic_exchange(&s->ready, false)) return; /* asked before */
-    hone_log(HONE_LOG_INFO, "stopping: finishing what is under way");
-    hone_stats_ready(s->stats, false);
-    struct timeval t = {.tv_sec = s->drain_delay_ms / 1000, .tv_usec = s->drain_delay_ms % 1000 * 1000};
-    if (s->drain_delay_ms > 0)
-        event_add(s->delay, &t);
-    else
-        on_delay_over(-1, 0, s);
-}
-
 void hone_server_stop(hone_server *s) {
     uint64_t one = 1;
     int code = errno;
@@ -156,17 +121,6 @@ static hone_status make_loops(hone_server *s, int count, hone_error *err) {
         hone_tfs_free(s->fronts[i]);
         return status;
     }
-    return HONE_OK;
-}
-
-static hone_status make_events(hone_server *s, hone_error *err) {
-    struct event_base *base = s->loops[0]->base;
-    s->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (s->stop_fd < 0) return hone_fail_errno(err, errno, "eventfd", "can't be made");
-    s->stop = event_new(base, s->stop_fd, EV_READ | EV_PERSIST, on_stop, s);
-    s->delay = event_new(base, -1, 0, on_delay_over, s);
-    s->timeout = event_new(base, -1, 0, on_drain_timeout, s);
-    if (!s->stop || !s->delay || !s->timeout || event_add(s->stop, NULL) != 0) return hone_fail_memory(err);
     return HONE_OK;
 }
 
@@ -216,7 +170,8 @@ static hone_status set_up(hone_server *s, const hone_server_options *o, hone_err
     HONE_TRY(hone_core_new(loops, o->model_threads, s->stats, &s->core, err));
     for (size_t i = 0; i < o->model_count; i++) HONE_TRY(load_model(s, o->models[i], err));
     HONE_TRY(make_loops(s, loops, err));
-    HONE_TRY(make_events(s, err));
+    s->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (s->stop_fd < 0) return hone_fail_errno(err, errno, "eventfd", "can't be made");
     hone_listener_options l = {.host = o->host,
                                .port = o->port,
                                .max_connections = o->max_connections,
@@ -265,7 +220,7 @@ static void *run_loop(void *loop) {
 /* Signals go to the caller's thread, which knows what to do about them. */
 static int start_threads(hone_server *s) {
     sigset_t all, before;
-    int started = 1;
+    int started = 0;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (started < s->loop_count &&
@@ -275,27 +230,46 @@ static int start_threads(hone_server *s) {
     return started;
 }
 
+/* Waits for the loops to leave, up to the drain timeout; then closes what is left. */
+static void drain(hone_server *s) {
+    struct timespec end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    uint64_t ns = (uint64_t)end.tv_nsec + nanoseconds(s->drain_timeout_ms);
+    end.tv_sec += (time_t)(ns / 1000000000u);
+    end.tv_nsec = (long)(ns % 1000000000u);
+    for (int i = 0; i < s->loop_count; i++) hone_loop_drain(s->loops[i]);
+    int i = 0, left = 0;
+    while (i < s->loop_count && pthread_clockjoin_np(s->threads[i], NULL, CLOCK_MONOTONIC, &end) == 0) i++;
+    for (int k = i; k < s->loop_count; k++) {
+        left += atomic_load(&s->loops[k]->connections);
+        hone_loop_stop(s->loops[k]);
+    }
+    if (left > 0) hone_log(HONE_LOG_WARNING, "closing %d connections that did not finish in time", left);
+    for (; i < s->loop_count; i++) pthread_join(s->threads[i], NULL);
+}
+
 hone_status hone_server_run(hone_server *s, hone_error *err) {
     int started = start_threads(s);
-    bool complete = started == s->loop_count;
-    if (complete) {
-        atomic_store(&s->ready, true);
-        hone_stats_ready(s->stats, true);
-        hone_loop_run(s->loops[0]);
-    } else {
-        for (int i = 1; i < started; i++) hone_loop_stop(s->loops[i]);
+    if (started < s->loop_count) {
+        for (int i = 0; i < started; i++) hone_loop_stop(s->loops[i]);
+        for (int i = 0; i < started; i++) pthread_join(s->threads[i], NULL);
+        return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "the server's threads can't be started");
     }
-    for (int i = 1; i < started; i++) pthread_join(s->threads[i], NULL);
-    return complete ? HONE_OK
-                    : hone_fail(err, HONE_RESOURCE_EXHAUSTED, "the server's threads can't be started");
+    atomic_store(&s->ready, true);
+    hone_stats_ready(s->stats, true);
+    hone_listener_run(s->listener, s->stop_fd, -1);
+    hone_log(HONE_LOG_INFO, "stopping: finishing what is under way");
+    atomic_store(&s->ready, false);
+    hone_stats_ready(s->stats, false);
+    hone_listener_run(s->listener, -1, s->drain_delay_ms);
+    hone_listener_close(s->listener);
+    drain(s);
+    return HONE_OK;
 }
 
 void hone_server_free(hone_server *s) {
     if (!s) return;
     hone_listener_free(s->listener);
-    if (s->stop) event_free(s->stop);
-    if (s->delay) event_free(s->delay);
-    if (s->timeout) event_free(s->timeout);
     for (int i = 0; i < s->loop_count; i++) {
         hone_loop_free(s->loops[i]);
         hone_tfs_free(s->fronts[i]);

@@ -302,7 +302,8 @@ static hone_status encode_rows(const hone_tfs_body *b, const hone_servable *s, h
                 hone_buffer_text(out, i ? ",\n            " : "\n            ");
                 put_name(out, hone_servable_output(s, i)->name);
             }
-            if (!hone_json_write_tensor(out, t, 1, t->count / rows * row)) return cannot_write(s, i, b->outputs[i]->dtype, err);
+            if (!hone_json_write_tensor(out, t, 1, t->count / rows * row))
+                return cannot_write(s, i, b->outputs[i]->dtype, err);
         }
         if (count > 1) hone_buffer_text(out, "\n        }");
     }
@@ -319,7 +320,8 @@ static hone_status encode_columns(const hone_tfs_body *b, const hone_servable *s
             hone_buffer_text(out, i ? ",\n        " : "\n        ");
             put_name(out, hone_servable_output(s, i)->name);
         }
-        if (!hone_json_write_tensor(out, b->outputs[i], 0, 0)) return cannot_write(s, i, b->outputs[i]->dtype, err);
+        if (!hone_json_write_tensor(out, b->outputs[i], 0, 0))
+            return cannot_write(s, i, b->outputs[i]->dtype, err);
     }
     hone_buffer_text(out, count > 1 ? "\n    }\n}" : "\n}");
     return HONE_OK;

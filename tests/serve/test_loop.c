@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/eventfd.h>
 
 #include <cmocka.h>
 
@@ -16,8 +17,8 @@ typedef struct fixture {
     hone_loop_config config;
     hone_loop *loop;
     hone_listener *listener;
-    pthread_t thread;
-    int port;
+    pthread_t thread, acceptor;
+    int port, stop_fd;
     hone_request *held;
     struct event *timer;
     int pieces, pauses;
@@ -87,6 +88,12 @@ static void *run(void *arg) {
     return NULL;
 }
 
+static void *accept_all(void *arg) {
+    fixture *f = arg;
+    hone_listener_run(f->listener, f->stop_fd, -1);
+    return NULL;
+}
+
 static void start(fixture *f) {
     *f = (fixture){.config = {.limits = {.head_bytes = 4096, .body_bytes = 4096},
                               .idle_timeout = 5000 * HONE_MILLISECOND,
@@ -100,7 +107,9 @@ static void start(fixture *f) {
     hone_listener_options o = {.host = "127.0.0.1", .loops = &f->loop, .loop_count = 1, .stats = f->stats};
     assert_int_equal(hone_listener_new(&o, &f->listener, NULL), HONE_OK);
     f->port = hone_listener_port(f->listener);
+    f->stop_fd = eventfd(0, EFD_CLOEXEC);
     assert_int_equal(pthread_create(&f->thread, NULL, run, f->loop), 0);
+    assert_int_equal(pthread_create(&f->acceptor, NULL, accept_all, f), 0);
 }
 
 static void finish(fixture *f, bool drain) {
@@ -109,6 +118,10 @@ static void finish(fixture *f, bool drain) {
     else
         hone_loop_stop(f->loop);
     pthread_join(f->thread, NULL);
+    uint64_t one = 1;
+    assert_int_equal(write(f->stop_fd, &one, sizeof one), sizeof one);
+    pthread_join(f->acceptor, NULL);
+    close(f->stop_fd);
     if (f->timer) event_free(f->timer);
     hone_request_release(f->held);
     hone_listener_free(f->listener);
