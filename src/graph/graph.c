@@ -173,13 +173,13 @@ bool hone_graph_is_output(const hone_graph *g, const hone_value *v) {
 
 void hone_graph_rename(hone_graph *g, hone_value *v, const char *name) {
     hone_value *holder = hone_graph_find(g, name);
-    if (holder == v) return;
-    const char *text = copy_text(g, name);
-    if (!text) return;
+    if (!v || holder == v) return;
+    const char *text = copy_text(g, name), *other = holder && text ? fresh_name(g, name) : text;
+    if (!text || !other) return;
     bool ok = hone_names_put(g->names, v->name, NULL);
     if (holder) {
-        holder->name = fresh_name(g, name);
-        ok = ok && holder->name && hone_names_put(g->names, holder->name, holder);
+        holder->name = other;
+        ok = ok && hone_names_put(g->names, other, holder);
     }
     v->name = text;
     if (!ok || !hone_names_put(g->names, text, v)) g->failed = true;
@@ -302,6 +302,7 @@ hone_value *hone_graph_emit(hone_graph *g, const char *domain, const char *op, h
 }
 
 void hone_node_set_input(hone_graph *g, hone_node *n, int index, hone_value *v) {
+    if (!n) return;
     if (index >= n->input_count) {
         hone_value **inputs = hone_arena_array(g->arena, (size_t)index + 2, sizeof *inputs);
         if (!inputs) {
@@ -346,6 +347,7 @@ static void drop_value(hone_graph *g, hone_value *v) {
     hone_free(v->uses);
     v->data = NULL;
     v->uses = NULL;
+    v->use_count = v->use_capacity = 0;
     g->values[v->id] = NULL;
 }
 
@@ -358,11 +360,38 @@ void hone_graph_remove_node(hone_graph *g, hone_node *n) {
     unlink_node(g, n);
 }
 
-static bool is_needed(const hone_graph *g, const hone_node *n) {
+static bool gives_output(const hone_graph *g, const hone_node *n) {
     for (int i = 0; i < n->output_count; i++)
-        if (n->outputs[i] && (n->outputs[i]->use_count || hone_graph_is_output(g, n->outputs[i])))
-            return true;
+        if (n->outputs[i] && hone_graph_is_output(g, n->outputs[i])) return true;
     return false;
+}
+
+enum { DEAD, NEEDED, DONE };
+
+/* Passes on that a node is needed; true if that is news to one of its makers. */
+static bool need_makers(hone_node *n) {
+    bool news = false;
+    if (n->mark != NEEDED) return false;
+    n->mark = DONE;
+    for (int i = 0; i < n->input_count; i++) {
+        hone_node *maker = n->inputs[i] ? n->inputs[i]->producer : NULL;
+        if (!maker || maker->mark != DEAD) continue;
+        maker->mark = NEEDED;
+        news = true;
+    }
+    return news;
+}
+
+/* Backwards and forwards, so that a graph in whatever order takes few sweeps, and a sorted one a single one.
+ */
+static void mark_needed(hone_graph *g) {
+    bool news = true;
+    for (hone_node *n = g->first; n; n = n->next) n->mark = gives_output(g, n) ? NEEDED : DEAD;
+    while (news) {
+        news = false;
+        for (hone_node *n = g->last; n; n = n->prev) need_makers(n);
+        for (hone_node *n = g->first; n; n = n->next) news |= need_makers(n);
+    }
 }
 
 static bool is_bound(const hone_graph *g, const hone_value *v) {
@@ -372,9 +401,15 @@ static bool is_bound(const hone_graph *g, const hone_value *v) {
 }
 
 void hone_graph_prune(hone_graph *g) {
-    for (hone_node *n = g->last, *prev; n; n = prev) {
-        prev = n->prev;
-        if (!is_needed(g, n)) hone_graph_remove_node(g, n);
+    mark_needed(g);
+    for (hone_node *n = g->first; n; n = n->next)
+        for (int i = 0; n->mark == DEAD && i < n->input_count; i++) {
+            remove_use(n->inputs[i], n, i);
+            n->inputs[i] = NULL;
+        }
+    for (hone_node *n = g->first, *next; n; n = next) {
+        next = n->next;
+        if (n->mark == DEAD) hone_graph_remove_node(g, n);
     }
     for (size_t i = 0; i < g->value_count; i++) {
         hone_value *v = g->values[i];
@@ -384,47 +419,45 @@ void hone_graph_prune(hone_graph *g) {
     }
 }
 
-/* Kahn's algorithm over the list order: a node goes to the new list when all its producers are there; a sweep
- * keeps the given order among those that are ready, so a sorted graph is left as it is in one sweep. */
+/* The next maker of n that is not in place yet; n->mark counts the inputs looked at. */
+static hone_node *next_maker(hone_node *n) {
+    while (n->mark <= n->input_count) {
+        const hone_value *v = n->inputs[n->mark++ - 1];
+        if (v && v->producer && v->producer->mark >= 0) return v->producer;
+    }
+    return NULL;
+}
+
+/* Depth first along the list: makers that are missing come right before the first node that needs them, all
+ * else stays where it is. mark: 0 not seen, > 0 on the stack, -1 in place. */
 hone_status hone_graph_sort(hone_graph *g, hone_error *err) {
-    for (hone_node *n = g->first; n; n = n->next) {
-        n->mark = 0;
-        for (int i = 0; i < n->input_count; i++)
-            if (n->inputs[i] && n->inputs[i]->producer) n->mark++;
-    }
-    hone_node **queue = hone_alloc((g->node_count + 1) * sizeof *queue);
-    if (!queue) return hone_fail_memory(err);
-    size_t head = 0, tail = 0, total = g->node_count;
-    for (hone_node *n = g->first; n; n = n->next)
-        if (n->mark == 0) queue[tail++] = n;
-    bool sorted = true;
-    for (hone_node *n = g->first; n && sorted; n = n->next) { /* already in order? then keep it */
-        for (int i = 0; i < n->input_count && sorted; i++)
-            if (n->inputs[i] && n->inputs[i]->producer && n->inputs[i]->producer->mark >= 0) sorted = false;
-        n->mark = sorted ? -1 - n->mark : n->mark;
-    }
-    if (sorted) {
-        hone_free(queue);
-        return HONE_OK;
-    }
-    for (hone_node *n = g->first; n; n = n->next)
-        if (n->mark < 0) n->mark = -1 - n->mark;
-    while (head < tail) {
-        hone_node *n = queue[head++];
-        for (int o = 0; o < n->output_count; o++)
-            for (size_t u = 0; n->outputs[o] && u < n->outputs[o]->use_count; u++)
-                if (--n->outputs[o]->uses[u].node->mark == 0) queue[tail++] = n->outputs[o]->uses[u].node;
-    }
-    if (tail < total) {
-        hone_node *stuck = g->first;
-        while (stuck->mark <= 0) stuck = stuck->next;
-        hone_free(queue);
-        return hone_fail_node(err, HONE_CORRUPT, stuck->name, stuck->op->name,
-                              "the graph has a cycle through this node");
+    hone_node **stack = hone_alloc((2 * g->node_count + 1) * sizeof(hone_node *));
+    if (!stack) return hone_fail_memory(err);
+    hone_node **order = stack + g->node_count;
+    size_t depth = 0, count = 0;
+    for (hone_node *n = g->first; n; n = n->next) n->mark = 0;
+    for (hone_node *root = g->first; root; root = root->next) {
+        if (root->mark == 0) stack[depth++] = root;
+        root->mark = root->mark == 0 ? 1 : root->mark;
+        while (depth) {
+            hone_node *n = stack[depth - 1], *maker = next_maker(n);
+            if (!maker) {
+                n->mark = -1;
+                order[count++] = n;
+                depth--;
+            } else if (maker->mark == 0) {
+                maker->mark = 1;
+                stack[depth++] = maker;
+            } else {
+                hone_free(stack);
+                return hone_fail_node(err, HONE_CORRUPT, maker->name, maker->op->name,
+                                      "the graph has a cycle through this node");
+            }
+        }
     }
     g->first = g->last = NULL;
     g->node_count = 0;
-    for (size_t i = 0; i < total; i++) link_node(g, queue[i], NULL);
-    hone_free(queue);
+    for (size_t i = 0; i < count; i++) link_node(g, order[i], NULL);
+    hone_free(stack);
     return HONE_OK;
 }

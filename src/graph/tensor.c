@@ -126,8 +126,17 @@ hone_status hone_tensor_wrap(hone_dtype dtype, int rank, const int64_t *dims, vo
 
 hone_status hone_tensor_copy_of(hone_dtype dtype, int rank, const int64_t *dims, const void *data,
                                 hone_tensor **out, hone_error *err) {
-    HONE_TRY(hone_tensor_new(dtype, rank, dims, out, err));
-    if ((*out)->bytes) memcpy((*out)->data, data, (*out)->bytes);
+    hone_tensor *t = NULL;
+    HONE_TRY(hone_tensor_new(dtype, rank, dims, &t, err));
+    if (dtype != HONE_STRING && t->bytes) memcpy(t->data, data, t->bytes);
+    for (int64_t i = 0; dtype == HONE_STRING && i < t->count; i++) {
+        const char *text = ((char *const *)data)[i];
+        char **copy = (char **)t->data + i;
+        if (!text || (*copy = hone_strdup(text))) continue;
+        hone_tensor_free(t);
+        return hone_fail_memory(err);
+    }
+    *out = t;
     return HONE_OK;
 }
 

@@ -1,0 +1,137 @@
+#include "support/graphs.h"
+
+static void test_sizes(void **state) {
+    (void)state;
+    hone_error err;
+    int64_t count;
+    size_t bytes;
+    assert_int_equal(hone_shape_size(HONE_FLOAT32, SHAPE(2, 3, 4), &count, &bytes, &err), HONE_OK);
+    assert_int_equal(count, 24);
+    assert_int_equal(bytes, 96);
+    assert_int_equal(hone_shape_size(HONE_INT64, 0, NULL, &count, &bytes, &err), HONE_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(bytes, 8);
+    assert_int_equal(hone_shape_size(HONE_BOOL, SHAPE(5, 0, 7), &count, &bytes, &err), HONE_OK);
+    assert_int_equal(count, 0);
+    assert_int_equal(bytes, 0);
+}
+
+static void test_impossible_shapes(void **state) {
+    (void)state;
+    hone_error err;
+    hone_tensor *t = NULL;
+    const int64_t big = INT64_C(1) << 40;
+    assert_int_equal(hone_tensor_new(HONE_FLOAT32, SHAPE(big, big), &t, &err), HONE_INVALID_ARGUMENT);
+    assert_non_null(strstr(err.message, "dimension 1"));
+    assert_int_equal(hone_tensor_new(HONE_FLOAT32, SHAPE(0, big, big), &t, &err), HONE_INVALID_ARGUMENT);
+    assert_int_equal(hone_tensor_new(HONE_FLOAT32, SHAPE(INT64_MAX), &t, &err), HONE_INVALID_ARGUMENT);
+    assert_int_equal(hone_tensor_new(HONE_UINT8, SHAPE(INT64_MAX), &t, &err), HONE_OUT_OF_MEMORY);
+    assert_int_equal(hone_tensor_new(HONE_FLOAT32, SHAPE(3, -1), &t, &err), HONE_INVALID_ARGUMENT);
+    assert_int_equal(hone_tensor_new(HONE_FLOAT32, SHAPE(1, 1, 1, 1, 1, 1, 1, 1, 1), &t, &err),
+                     HONE_INVALID_ARGUMENT);
+    assert_int_equal(hone_tensor_new(HONE_FLOAT32, -1, NULL, &t, &err), HONE_INVALID_ARGUMENT);
+    assert_int_equal(hone_tensor_new((hone_dtype)99, 0, NULL, &t, &err), HONE_INVALID_ARGUMENT);
+    assert_int_equal(hone_tensor_new(HONE_UNDEFINED, 0, NULL, &t, &err), HONE_INVALID_ARGUMENT);
+    assert_null(t);
+}
+
+static void test_wrap_borrows(void **state) {
+    (void)state;
+    hone_error err;
+    float x[6] = {1, 2, 3, 4, 5, 6};
+    hone_tensor *t = NULL;
+    check_ok(hone_tensor_wrap(HONE_FLOAT32, SHAPE(2, 3), x, &t, &err));
+    assert_ptr_equal(hone_tensor_data(t), x);
+    assert_int_equal(hone_tensor_bytes(t), sizeof x);
+    assert_ptr_equal(hone_tensor_retain(t), t);
+    hone_tensor_free(t);
+    assert_int_equal(hone_tensor_dims(t)[1], 3); /* the second reference holds it */
+    hone_tensor_free(t);
+    assert_true(x[5] == 6);
+    char *texts[1] = {NULL};
+    assert_int_equal(hone_tensor_wrap(HONE_STRING, SHAPE(1), texts, &t, &err), HONE_INVALID_ARGUMENT);
+    assert_int_equal(hone_tensor_wrap(HONE_FLOAT32, SHAPE(1), NULL, &t, &err), HONE_INVALID_ARGUMENT);
+}
+
+static void test_copies_are_apart(void **state) {
+    (void)state;
+    hone_tensor *a = tensor_random(HONE_FLOAT32, SHAPE(5), 1), *b = tensor_copy(a);
+    assert_same_bits(a, b);
+    tensor_set(b, 0, 42);
+    assert_true(tensor_at(a, 0) != 42);
+    hone_tensor_free(a);
+    hone_tensor_free(b);
+}
+
+/* Two tensors must not own the same strings. */
+static void test_string_copies_own_their_texts(void **state) {
+    (void)state;
+    hone_error err;
+    hone_tensor *a = tensor_make(HONE_STRING, SHAPE(2)), *b = NULL;
+    ((char **)a->data)[0] = hone_strdup("one");
+    check_ok(hone_tensor_copy_of(HONE_STRING, 1, a->dims, a->data, &b, &err));
+    assert_string_equal(((char **)b->data)[0], "one");
+    assert_ptr_not_equal(((char **)b->data)[0], ((char **)a->data)[0]);
+    assert_null(((char **)b->data)[1]);
+    hone_tensor_free(b);
+    assert_string_equal(((char **)a->data)[0], "one");
+    for (int n = 1; n <= 3; n++) {
+        hone_alloc_fail_at((uint64_t)n, false);
+        assert_int_equal(hone_tensor_copy_of(HONE_STRING, 1, a->dims, a->data, &b, &err), HONE_OUT_OF_MEMORY);
+        hone_alloc_fail_at(0, false);
+    }
+    hone_tensor_free(a);
+}
+
+static void test_integers(void **state) {
+    (void)state;
+    static const struct {
+        hone_dtype dtype;
+        uint8_t bytes[8];
+        int64_t value;
+    } cases[] = {{HONE_BOOL, {1}, 1},
+                 {HONE_UINT8, {255}, 255},
+                 {HONE_INT8, {255}, -1},
+                 {HONE_UINT16, {255, 255}, 65535},
+                 {HONE_INT16, {255, 255}, -1},
+                 {HONE_INT32, {254, 255, 255, 255}, -2},
+                 {HONE_UINT32, {255, 255, 255, 255}, 4294967295},
+                 {HONE_INT64, {255, 255, 255, 255, 255, 255, 255, 255}, -1},
+                 {HONE_UINT64, {0, 0, 0, 0, 1}, INT64_C(1) << 32}};
+    for (int i = 0; i < COUNT(cases); i++) {
+        hone_tensor *t = tensor_make(cases[i].dtype, 0, NULL);
+        memcpy(t->data, cases[i].bytes, t->bytes);
+        assert_int_equal(hone_tensor_int(t, 0), cases[i].value);
+        assert_true(hone_dtype_is_int(t->dtype));
+        assert_false(hone_dtype_is_float(t->dtype));
+        hone_tensor_free(t);
+    }
+    assert_true(hone_dtype_is_float(HONE_BFLOAT16));
+    assert_false(hone_dtype_is_int(HONE_STRING));
+}
+
+static void test_texts(void **state) {
+    (void)state;
+    char text[64], small[6];
+    assert_string_equal(hone_shape_format(SHAPE(64, 10), text, sizeof text), "[64, 10]");
+    assert_string_equal(hone_shape_format(0, NULL, text, sizeof text), "[]");
+    hone_shape_format(SHAPE(123456, 10), small, sizeof small);
+    assert_string_equal(small, "[1234");
+    for (int d = 0; d <= HONE_BFLOAT16; d++) {
+        bool known = hone_dtype_size((hone_dtype)d) > 0;
+        assert_int_equal(known, strcmp(hone_dtype_name((hone_dtype)d), "undefined") != 0);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_impossible_shapes),
+        cmocka_unit_test(test_wrap_borrows),
+        cmocka_unit_test(test_copies_are_apart),
+        cmocka_unit_test(test_string_copies_own_their_texts),
+        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_texts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
