@@ -242,7 +242,7 @@ static void case_attrs(built_case *b, const char *text) {
 }
 
 /* The case's graph, its node's outputs being graph outputs; `real` is the dtype of R and K inputs. */
-static bool case_build(const op_case *c, hone_dtype real, built_case *b) {
+static inline bool case_build(const op_case *c, hone_dtype real, built_case *b) {
     const hone_op *op = case_op(c);
     hone_value *in[CASE_MAX_INPUTS];
     int count = 0;
@@ -266,7 +266,7 @@ static bool case_build(const op_case *c, hone_dtype real, built_case *b) {
     return hone_graph_check(b->g, NULL) == HONE_OK;
 }
 
-static void case_free(built_case *b) {
+static inline void case_free(built_case *b) {
     for (int i = 0; i < b->inputs; i++) hone_tensor_free(b->data[i]);
     hone_graph_free(b->g);
 }
@@ -280,8 +280,8 @@ typedef struct runner {
     hone_context *context;
 } runner;
 
-static hone_status runner_open(const hone_graph *g, const char *disabled, int threads, runner *r,
-                               hone_error *err) {
+static inline hone_status runner_open(const hone_graph *g, const char *disabled, int threads, runner *r,
+                                      hone_error *err) {
     hone_model_options options = HONE_MODEL_OPTIONS_INIT;
     hone_session_options session = HONE_SESSION_OPTIONS_INIT;
     options.disable_rewrites = disabled;
@@ -293,7 +293,7 @@ static hone_status runner_open(const hone_graph *g, const char *disabled, int th
     return status;
 }
 
-static void runner_close(runner *r) {
+static inline void runner_close(runner *r) {
     hone_context_free(r->context);
     hone_session_free(r->session);
     hone_model_free(r->model);

@@ -1,0 +1,138 @@
+/* Forms of older operator sets, lifted to the newest. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "graph/infer.h"
+#include "ops/op_cases.h"
+
+/* Lifts `n` as a file of operator set `opset` would have it. */
+static hone_status lift(hone_graph *g, hone_node *n, int opset, hone_error *err) {
+    for (const hone_op_version *v = n->op->older; v && v->since; v++)
+        if (v->since <= opset) return v->lift ? v->lift(g, n, err) : HONE_OK;
+    fail_msg("%s has no form of opset %d", n->op->name, opset);
+    return HONE_INTERNAL;
+}
+
+static hone_graph *open_graph(hone_value **x, int rank, const int64_t *dims, int symbols) {
+    hone_graph *g = hone_graph_new("older");
+    hone_type type = {.kind = HONE_KIND_TENSOR, .dtype = HONE_FLOAT32, .rank = rank};
+    memcpy(type.dims, dims, (size_t)rank * sizeof *dims);
+    if (symbols > 0) type.dims[0] = hone_graph_symbol(g, "batch");
+    if (symbols > 1) type.dims[1] = hone_graph_symbol(g, "length");
+    *x = HONE_EMIT(g, "", "Relu", hone_graph_add_input(g, "x", &type)); /* so that a rank must be inferred */
+    return g;
+}
+
+/* Runs g over 0, 1, 2, … divided by 10. */
+static hone_tensor *run(hone_graph *g, int rank, const int64_t *dims) {
+    hone_error err;
+    runner r;
+    const hone_tensor *out;
+    hone_tensor *x = NULL, *y = NULL;
+    if (hone_graph_infer(g, &err) != HONE_OK) fail_msg("%s", err.message);
+    if (runner_open(g, NULL, 1, &r, &err) != HONE_OK) fail_msg("%s", err.message);
+    assert_int_equal(hone_tensor_new(HONE_FLOAT32, rank, dims, &x, &err), HONE_OK);
+    for (int64_t i = 0; i < x->count; i++) ((float *)x->data)[i] = (float)i / 10;
+    assert_int_equal(hone_context_run(r.context, (const hone_tensor *const *)&x, &out, &err), HONE_OK);
+    assert_int_equal(hone_tensor_copy_of(out->dtype, out->rank, out->dims, out->data, &y, &err), HONE_OK);
+    hone_tensor_free(x);
+    runner_close(&r);
+    return y;
+}
+
+static void check_softmax(const char *op, int64_t axis, int symbols, int64_t row) {
+    static const int64_t dims[] = {2, 3, 4};
+    hone_error err;
+    hone_value *x;
+    hone_graph *g = open_graph(&x, 3, dims, symbols);
+    hone_value *y = HONE_EMIT(g, "", op, x);
+    if (axis != 1) hone_node_set_int(g, y->producer, "axis", axis); /* 1 is the default then */
+    hone_graph_add_output(g, y);
+    if (lift(g, y->producer, 11, &err) != HONE_OK) fail_msg("%s", err.message);
+    hone_tensor *t = run(g, 3, dims);
+    assert_int_equal(t->rank, 3);
+    assert_memory_equal(t->dims, dims, sizeof dims);
+    for (int64_t first = 0; first < 24; first += row) {
+        double sum = 0;
+        for (int64_t i = 0; i < row; i++) sum += exp((double)(first + i) / 10);
+        for (int64_t i = 0; i < row; i++) {
+            double p = exp((double)(first + i) / 10) / sum;
+            assert_true(fabs(tensor_at(t, first + i) - (strcmp(op, "Softmax") == 0 ? p : log(p))) < 1e-5);
+        }
+    }
+    hone_tensor_free(t);
+    hone_graph_free(g);
+}
+
+static void test_softmax(void **state) {
+    (void)state;
+    for (int symbols = 0; symbols < 2; symbols++) {
+        check_softmax("Softmax", 1, symbols, 12);
+        check_softmax("Softmax", 0, symbols, 24);
+        check_softmax("LogSoftmax", 1, symbols, 12);
+        check_softmax("LogSoftmax", -1, symbols, 4);
+    }
+    check_softmax("Softmax", 2, 2, 4);
+}
+
+/* With two unknown dimensions there is no Reshape back; that is said. */
+static void test_softmax_refused(void **state) {
+    (void)state;
+    hone_error err;
+    hone_value *x;
+    hone_graph *g = open_graph(&x, 3, (int64_t[]){2, 3, 4}, 2);
+    hone_value *y = HONE_EMIT(g, "", "Softmax", x);
+    hone_graph_add_output(g, y);
+    assert_int_equal(lift(g, y->producer, 11, &err), HONE_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "several unknown dimensions"));
+    hone_graph_free(g);
+}
+
+static void test_axes_attribute(void **state) {
+    (void)state;
+    static const char *const ops[] = {"ReduceSum", "ReduceMean"};
+    for (int k = 0; k < 2; k++) {
+        hone_error err;
+        hone_value *x;
+        hone_graph *g = open_graph(&x, 2, (int64_t[]){2, 3}, 1);
+        hone_value *y = HONE_EMIT(g, "", ops[k], x);
+        hone_node_set_ints(g, y->producer, "axes", (int64_t[]){-1}, 1);
+        hone_node_set_int(g, y->producer, "keepdims", 0);
+        hone_graph_add_output(g, y);
+        assert_int_equal(lift(g, y->producer, 11, &err), HONE_OK);
+        size_t left;
+        assert_null(hone_node_ints(g->outputs[0]->producer, "axes", &left)); /* the newest form has none */
+        hone_tensor *t = run(g, 2, (int64_t[]){2, 3});
+        assert_int_equal(t->rank, 1);
+        assert_true(fabs(tensor_at(t, 0) - (k ? 0.1 : 0.3)) < 1e-6 &&
+                    fabs(tensor_at(t, 1) - (k ? 0.4 : 1.2)) < 1e-6);
+        hone_tensor_free(t);
+        hone_graph_free(g);
+    }
+}
+
+static void test_reshape_attribute(void **state) {
+    (void)state;
+    hone_error err;
+    hone_value *x;
+    hone_graph *g = open_graph(&x, 2, (int64_t[]){2, 6}, 1);
+    hone_node *n = hone_graph_add_node(g, hone_op_find("", "Reshape"), "r", 1, &x, 1);
+    hone_node_set_ints(g, n, "shape", (int64_t[]){0, 2, -1}, 3);
+    hone_graph_add_output(g, n->outputs[0]);
+    assert_int_equal(lift(g, n, 1, &err), HONE_OK);
+    hone_tensor *t = run(g, 2, (int64_t[]){2, 6});
+    assert_memory_equal(t->dims, ((int64_t[]){2, 2, 3}), 3 * sizeof(int64_t));
+    hone_tensor_free(t);
+    hone_graph_free(g);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_softmax), cmocka_unit_test(test_softmax_refused),
+                                       cmocka_unit_test(test_axes_attribute),
+                                       cmocka_unit_test(test_reshape_attribute)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
