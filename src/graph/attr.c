@@ -85,8 +85,12 @@ void hone_node_set_string(hone_graph *g, hone_node *n, const char *name, const c
 }
 
 void hone_node_set_tensor(hone_graph *g, hone_node *n, const char *name, hone_tensor *t) {
+    hone_tensor *kept = hone_tensor_retain(t); /* it may be the one that the attribute has */
     hone_attr *a = n ? make(g, n, name, HONE_ATTR_TENSOR) : NULL;
-    if (a) a->t = hone_tensor_retain(t);
+    if (a)
+        a->t = kept;
+    else
+        hone_tensor_free(kept);
 }
 
 static void *copy_items(hone_graph *g, const void *items, size_t count, size_t size) {

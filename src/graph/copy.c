@@ -18,26 +18,50 @@ static const char *prefixed(hone_graph *dst, const char *prefix, const char *nam
     return text;
 }
 
-static void copy_node(hone_graph *dst, const hone_graph *src, const hone_node *n, const char *prefix,
-                      hone_value **map) {
-    hone_node *copy =
-        hone_graph_add_node(dst, n->op, prefixed(dst, prefix, n->name), 0, NULL, n->output_count);
-    if (!copy) return;
-    for (int i = 0; i < n->input_count; i++)
-        if (n->inputs[i]) hone_node_set_input(dst, copy, i, map[n->inputs[i]->id]);
+/* The node and its outputs; inputs follow when all nodes are there, in whatever order they come. Outputs get
+ * their names at once, so that none is taken by a name made up meanwhile. */
+static hone_node *copy_node(hone_graph *dst, const hone_graph *src, const hone_node *n, const char *prefix,
+                            hone_value **map) {
+    hone_node *copy = hone_graph_add_node(dst, n->op, prefixed(dst, prefix, n->name), 0, NULL, 0);
+    hone_value **outputs = hone_arena_array(dst->arena, (size_t)n->output_count + 1, sizeof(hone_value *));
+    if (!copy || !outputs) {
+        dst->failed = true;
+        return NULL;
+    }
+    copy->outputs = outputs;
+    copy->output_count = n->output_count;
     copy->frozen = n->frozen;
     copy->map_input = n->map_input;
     if (n->map && !(copy->map = hone_map_copy(dst->arena, n->map))) dst->failed = true;
     hone_node_copy_attrs(dst, copy, n);
     for (int i = 0; i < n->output_count; i++) {
-        hone_value *from = n->outputs[i], *to = copy->outputs[i];
-        if (!from) continue;
+        const hone_value *from = n->outputs[i];
+        if (!from || map[from->id]) continue;
+        hone_value *to = hone_graph_add_value(dst, prefixed(dst, prefix, from->name));
+        if (!to) continue;
+        to->producer = copy;
+        to->output_index = i;
         to->type = import_type(dst, src, &from->type);
-        if (map[from->id]) hone_graph_replace(dst, map[from->id], to);
-        map[from->id] = to;
-        const char *name = prefixed(dst, prefix, from->name);
-        if (name && !hone_graph_find(dst, name)) hone_graph_rename(dst, to, name);
+        outputs[i] = map[from->id] = to;
     }
+    return copy;
+}
+
+static void connect_node(hone_graph *dst, hone_node *copy, const hone_node *n, hone_value *const *map) {
+    for (int i = n->input_count - 1; i >= 0; i--) /* the last first: the list then grows once */
+        if (n->inputs[i]) hone_node_set_input(dst, copy, i, map[n->inputs[i]->id]);
+}
+
+static hone_status copy_nodes(hone_graph *dst, const hone_graph *src, const char *prefix, hone_value **map,
+                              hone_error *err) {
+    hone_node **copies = hone_calloc(src->node_count + 1, sizeof(hone_node *));
+    if (!copies) return hone_fail_memory(err);
+    size_t i = 0;
+    for (const hone_node *n = src->first; n; n = n->next) copies[i++] = copy_node(dst, src, n, prefix, map);
+    i = 0;
+    for (const hone_node *n = src->first; n; n = n->next) connect_node(dst, copies[i++], n, map);
+    hone_free(copies);
+    return hone_graph_check(dst, err);
 }
 
 hone_status hone_graph_append(hone_graph *dst, const hone_graph *src, const char *prefix, hone_value **map,
@@ -57,16 +81,39 @@ hone_status hone_graph_append(hone_graph *dst, const hone_graph *src, const char
         case HONE_STORAGE_INTERMEDIATE: break;
         }
     }
-    for (const hone_node *n = src->first; n; n = n->next) copy_node(dst, src, n, prefix, map);
-    return hone_graph_check(dst, err);
+    return copy_nodes(dst, src, prefix, map, err);
+}
+
+static hone_status copy_results(hone_graph *copy, const hone_graph *g, hone_value *const *map,
+                                hone_error *err) {
+    for (size_t i = 0; i < g->output_count; i++) {
+        const hone_value *v = g->outputs[i];
+        if (!map[v->id])
+            return hone_fail_node(err, HONE_CORRUPT, v->name, NULL, "is an output, but no node gives it");
+        hone_graph_add_output(copy, map[v->id]);
+    }
+    for (size_t i = 0; i < g->binding_count; i++) {
+        const hone_binding *b = &g->bindings[i];
+        if (!map[b->source->id])
+            return hone_fail_node(err, HONE_CORRUPT, b->source->name, NULL, "is bound, but no node gives it");
+        hone_graph_bind(copy, map[b->source->id], map[b->variable->id]);
+    }
+    return hone_graph_check(copy, err);
+}
+
+static hone_status copy_texts(hone_graph *copy, const hone_graph *g, hone_error *err) {
+    copy->opset = g->opset;
+    if (g->doc && !(copy->doc = hone_arena_strdup(copy->arena, g->doc))) return hone_fail_memory(err);
+    for (size_t i = 0; i < g->metadata_count; i++)
+        HONE_TRY(hone_graph_set_metadata(copy, g->metadata[i].key, g->metadata[i].value, err));
+    return HONE_OK;
 }
 
 hone_status hone_graph_copy(const hone_graph *g, hone_graph **out, hone_error *err) {
     hone_graph *copy = hone_graph_new(g->name);
-    hone_value **map = hone_calloc(g->value_count + 1, sizeof *map);
+    hone_value **map = hone_calloc(g->value_count + 1, sizeof(hone_value *));
     hone_status status = copy && map ? HONE_OK : hone_fail_memory(err);
     if (status == HONE_OK) {
-        copy->opset = g->opset;
         for (size_t i = 0; i < g->symbol_count; i++) hone_graph_symbol(copy, g->symbols[i]);
         for (size_t i = 0; i < g->input_count; i++) { /* keep the order of inputs */
             hone_type type = import_type(copy, g, &g->inputs[i]->type);
@@ -74,14 +121,8 @@ hone_status hone_graph_copy(const hone_graph *g, hone_graph **out, hone_error *e
         }
         status = hone_graph_append(copy, g, NULL, map, err);
     }
-    if (status == HONE_OK) {
-        for (size_t i = 0; i < g->output_count; i++) hone_graph_add_output(copy, map[g->outputs[i]->id]);
-        for (size_t i = 0; i < g->binding_count; i++)
-            hone_graph_bind(copy, map[g->bindings[i].source->id], map[g->bindings[i].variable->id]);
-        for (size_t i = 0; i < g->metadata_count && status == HONE_OK; i++)
-            status = hone_graph_set_metadata(copy, g->metadata[i].key, g->metadata[i].value, err);
-        if (status == HONE_OK) status = hone_graph_check(copy, err);
-    }
+    if (status == HONE_OK) status = copy_results(copy, g, map, err);
+    if (status == HONE_OK) status = copy_texts(copy, g, err);
     hone_free(map);
     if (status != HONE_OK) {
         hone_graph_free(copy);

@@ -177,11 +177,12 @@ void hone_graph_remove_node(hone_graph *g, hone_node *n);
 /* Removes all nodes that lead to no output and no binding, and constants and variables without uses
  * (variables that are a binding's target stay). */
 void hone_graph_prune(hone_graph *g);
-/* Puts the nodes in topological order (stable). HONE_CORRUPT names a node on a cycle. */
+/* Puts the nodes in topological order: makers that come too late move before the first node that needs them,
+ * all else stays where it is. HONE_CORRUPT names a node on a cycle and leaves the order as it was. */
 hone_status hone_graph_sort(hone_graph *g, hone_error *err);
 
 /* --- attributes --- a node's own, else the default of its operator's table, else 0 / NULL */
-const hone_attr *hone_node_attr(const hone_node *n, const char *name);
+const hone_attr *hone_node_attr(const hone_node *n, const char *name); /* its own, else NULL */
 int64_t hone_node_int(const hone_node *n, const char *name);
 float hone_node_float(const hone_node *n, const char *name);
 const char *hone_node_string(const hone_node *n, const char *name);
@@ -199,9 +200,9 @@ void hone_node_copy_attrs(hone_graph *g, hone_node *to, const hone_node *from);
 
 /* --- copies --- */
 
-/* Copies `src`'s nodes, constants and variables into `dst`. `map[id]` (of src->value_count) says which value
- * of dst stands for a value of src; entries already set are kept (so inputs can be wired), the others are
- * filled. Names are kept where free; `prefix` (may be NULL) goes before each. */
+/* Copies `src`'s nodes, in any order, constants and variables into `dst`. `map[id]` (of src->value_count) says
+ * which value of dst stands for a value of src; entries already set are kept (so inputs can be wired), the
+ * others are filled. Names are kept where free; `prefix` (may be NULL) goes before each. */
 hone_status hone_graph_append(hone_graph *dst, const hone_graph *src, const char *prefix, hone_value **map,
                               hone_error *err);
 

@@ -1,0 +1,125 @@
+#include "support/graphs.h"
+
+static hone_node *gemm(hone_graph *g) {
+    return hone_graph_add_node(g, hone_op_find("", "Gemm"), "gemm", 0, NULL, 1);
+}
+
+static void test_defaults(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("attrs");
+    hone_node *n = gemm(g), *gelu = hone_graph_add_node(g, hone_op_find("", "Gelu"), "", 0, NULL, 1);
+    size_t count = 7;
+    assert_true(hone_node_float(n, "alpha") == 1);
+    assert_int_equal(hone_node_int(n, "transA"), 0);
+    assert_string_equal(hone_node_string(gelu, "approximate"), "none");
+    assert_null(hone_node_attr(n, "alpha")); /* its own only */
+    assert_int_equal(hone_node_int(n, "nothing"), 0);
+    assert_true(hone_node_float(n, "nothing") == 0);
+    assert_null(hone_node_string(n, "nothing"));
+    assert_null(hone_node_ints(n, "nothing", &count));
+    assert_int_equal(count, 0);
+    hone_graph_free(g);
+}
+
+static void test_every_type(void **state) {
+    (void)state;
+    hone_error err;
+    hone_graph *g = hone_graph_new("attrs");
+    hone_node *n = gemm(g);
+    hone_tensor *t = tensor_make(HONE_FLOAT32, SHAPE(2));
+    size_t count;
+    hone_node_set_int(g, n, "i", INT64_MIN);
+    hone_node_set_float(g, n, "f", 0.5f);
+    hone_node_set_string(g, n, "s", "text");
+    hone_node_set_ints(g, n, "ints", (const int64_t[]){3, -4}, 2);
+    hone_node_set_floats(g, n, "floats", (const float[]){1.5f}, 1);
+    hone_node_set_strings(g, n, "strings", (const char *const[]){"a", "bc"}, 2);
+    hone_node_set_tensor(g, n, "t", t);
+    hone_node_set_ints(g, n, "empty", NULL, 0);
+    check_ok(hone_graph_check(g, &err));
+    assert_int_equal(n->attr_count, 8);
+    assert_true(hone_node_int(n, "i") == INT64_MIN);
+    assert_true(hone_node_float(n, "f") == 0.5f);
+    assert_string_equal(hone_node_string(n, "s"), "text");
+    assert_int_equal(hone_node_ints(n, "ints", &count)[1], -4);
+    assert_int_equal(count, 2);
+    assert_true(hone_node_attr(n, "floats")->floats[0] == 1.5f);
+    assert_string_equal(hone_node_attr(n, "strings")->strings[1], "bc");
+    assert_ptr_equal(hone_node_attr(n, "t")->t, t);
+    assert_int_equal(t->references, 2);
+    assert_non_null(hone_node_attr(n, "empty"));
+    assert_null(hone_node_ints(n, "i", &count)); /* of another type */
+    hone_graph_free(g);
+    assert_int_equal(t->references, 1);
+    hone_tensor_free(t);
+}
+
+static void test_setting_again(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("attrs");
+    hone_node *n = gemm(g);
+    hone_tensor *t = tensor_make(HONE_FLOAT32, SHAPE(2));
+    size_t count;
+    hone_node_set_ints(g, n, "x", (const int64_t[]){1, 2, 3}, 3);
+    hone_node_set_ints(g, n, "x", (const int64_t[]){9}, 1);
+    assert_int_equal(hone_node_ints(n, "x", &count)[0], 9);
+    assert_int_equal(count, 1);
+    hone_node_set_tensor(g, n, "x", t);
+    hone_tensor_free(t); /* the node has the only reference */
+    hone_node_set_tensor(g, n, "x", hone_node_attr(n, "x")->t);
+    assert_int_equal(hone_node_attr(n, "x")->t->references, 1);
+    assert_int_equal(hone_node_attr(n, "x")->t->count, 2);
+    hone_node_set_int(g, n, "x", 5); /* gives the tensor back */
+    assert_null(hone_node_attr(n, "x")->t);
+    assert_int_equal(n->attr_count, 1);
+    hone_node_set_int(g, NULL, "x", 5); /* a node that memory was out for */
+    hone_graph_free(g);
+}
+
+static void test_copies(void **state) {
+    (void)state;
+    hone_error err;
+    hone_graph *g = hone_graph_new("from"), *other = hone_graph_new("to"), *body = hone_graph_new("body");
+    hone_node *n = gemm(g), *to = gemm(other);
+    hone_tensor *t = tensor_make(HONE_FLOAT32, SHAPE(2));
+    char text[] = "text";
+    hone_node_set_int(g, n, "i", 4);
+    hone_node_set_float(g, n, "f", 2);
+    hone_node_set_string(g, n, "s", text);
+    hone_node_set_ints(g, n, "ints", (const int64_t[]){3, -4}, 2);
+    hone_node_set_floats(g, n, "floats", (const float[]){1.5f}, 1);
+    hone_node_set_strings(g, n, "strings", (const char *const[]){"a", "bc"}, 2);
+    hone_node_set_tensor(g, n, "t", t);
+    hone_node_set_int(g, n, "g", 0);
+    graph_constant(body, "inner", tensor_make(HONE_FLOAT32, SHAPE(3)));
+    for (int i = 0; i < n->attr_count; i++) {
+        hone_attr *a = &n->attrs[i];
+        if (strcmp(a->name, "g") != 0) continue;
+        a->type = HONE_ATTR_GRAPH;
+        a->g = body;
+    }
+    hone_node_copy_attrs(other, to, n);
+    check_ok(hone_graph_check(other, &err));
+    hone_graph_free(g); /* what was copied stands alone */
+    size_t count;
+    assert_int_equal(to->attr_count, 8);
+    assert_int_equal(hone_node_int(to, "i"), 4);
+    assert_string_equal(hone_node_string(to, "s"), "text");
+    assert_int_equal(hone_node_ints(to, "ints", &count)[0], 3);
+    assert_string_equal(hone_node_attr(to, "strings")->strings[1], "bc");
+    assert_ptr_equal(hone_node_attr(to, "t")->t, t); /* shared */
+    assert_non_null(hone_graph_find(hone_node_attr(to, "g")->g, "inner"));
+    hone_graph_free(other);
+    assert_int_equal(t->references, 1);
+    hone_tensor_free(t);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_every_type),
+        cmocka_unit_test(test_setting_again),
+        cmocka_unit_test(test_copies),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
