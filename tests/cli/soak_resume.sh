@@ -2,7 +2,7 @@
 # Kills training at random moments, many times, and goes on each time: the same file in the end as without.
 . "$(dirname "$0")/lib.sh"
 need_fashion
-train="train --model mlp:784-32-10 --data fashion-mnist --epochs 2 --train-samples 20000 --checkpoint-steps 5"
+train="train --model mlp:784-32-10 --data fashion-mnist --epochs 8 --train-samples 20000 --checkpoint-steps 5"
 # shellcheck disable=SC2086
 works $train --threads 1 --out whole.onnx
 random=1
@@ -21,7 +21,7 @@ while [ $round -lt 8 ]; do
         # the last try is left alone
         if [ $kills -lt 30 ]; then
             sleep "0.$((random / 65536 % 70 + 20))"
-            kill -KILL $pid
+            kill -KILL $pid 2>/dev/null
         fi
         wait $pid 2>/dev/null
         status=$?

@@ -27,7 +27,7 @@ while [ "$(date +%s)" -lt $end ]; do
         curl -s -d @good "$url/v1/models/a:predict" "$url/v1/models/a:predict" -o answer.1 -o answer.2
         cmp -s answer.1 first && cmp -s answer.2 first || bad=$((bad + 1))
         curl -s -o /dev/null -d @cut "$url/v1/models/a:predict"
-        curl -s -o /dev/null "$url/metrics" "$url/v1/models/none"
+        curl -s "$url/metrics" "$url/v1/models/none" >/dev/null
         curl -s -m 0.002 -o /dev/null -d @good "$url/v1/models/a:predict"
     done
     [ $rounds -ne 20 ] || before=$(size)
