@@ -3,6 +3,8 @@
 function(hone_isa_sources target)
   file(GLOB vector CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/kernels/vector/*.c)
   file(GLOB x86 CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/kernels/x86/*.c)
+  file(GLOB generic CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/kernels/generic/*.c)
+  set_source_files_properties(${generic} PROPERTIES COMPILE_OPTIONS "-O3") # for its vectorizer
   set(flags_generic "")
   set(flags_v2 -msse4.2 -mpopcnt)
   set(flags_v3 -mavx2 -mfma -mf16c -mbmi -mbmi2 -mlzcnt -mmovbe)

@@ -38,11 +38,14 @@ void hone_dequantize_rows_s8(const int8_t *x, float *y, int64_t n, const float *
 void hone_dequantize_rows_i32(const int32_t *x, float *y, int64_t n, const float *scale, const int32_t *zero);
 /* y = (x - zero) * scale */
 void hone_dequantize_i32(const int32_t *x, float *y, int64_t n, float scale, int32_t zero);
-/* dx = dy where round_half_even(x / scale) + zero lies in [low, high], else 0. scale and zero step by `step`:
- * 0 or 1.
- */
-void hone_quantize_grad(const float *dy, const float *x, float *dx, int64_t n, const float *scale,
-                        const int32_t *zero, int step, int32_t low, int32_t high);
+/* dx = dy where round_half_even(x / scale) lies in [low, high], else 0; dx may be dy or x. The rows have a
+ * scale and a zero point for each element, and the range of their type. */
+void hone_quantize_grad(const float *dy, const float *x, float *dx, int64_t n, float scale, int32_t low,
+                        int32_t high);
+void hone_quantize_grad_rows_u8(const float *dy, const float *x, float *dx, int64_t n, const float *scale,
+                                const uint8_t *zero);
+void hone_quantize_grad_rows_s8(const float *dy, const float *x, float *dx, int64_t n, const float *scale,
+                                const int8_t *zero);
 
 /* A row of integer sums with a zero point and a scale of its own: t = s[j] - zero * correction[j], then t
  * itself, or saturate(round_half_even((float)t * scale[j]) + y_zero). */

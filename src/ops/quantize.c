@@ -164,16 +164,19 @@ static void dequantize_row(const job *j, int64_t at) {
         hone_dequantize_rows_i32((const int32_t *)j->x + at, y, n, j->scale, (const int32_t *)j->zero);
 }
 
-static void gradient_part(const job *j, int64_t at, int64_t n, int64_t channel, int step) {
-    int32_t low = j->p->to == HONE_UINT8 ? 0 : -128, high = j->p->to == HONE_UINT8 ? 255 : 127;
-    for (int64_t i = 0, part; i < n; i += part) {
-        int32_t zero[256];
-        part = step ? hone_min_i64(n - i, 256) : n;
-        for (int64_t k = 0; k < (step ? part : 1); k++)
-            zero[k] = zero_at(j->zero, j->p->to, channel + i * step + k);
-        hone_quantize_grad(j->dy + at + i, (const float *)j->x + at + i, (float *)j->y + at + i, part,
-                           j->scale + channel + i * step, zero, step, low, high);
-    }
+static void gradient_part(const job *j, int64_t at, int64_t n, int64_t channel) {
+    int32_t zero = zero_at(j->zero, j->p->to, channel), low = j->p->to == HONE_UINT8 ? 0 : -128;
+    hone_quantize_grad(j->dy + at, (const float *)j->x + at, (float *)j->y + at, n, j->scale[channel],
+                       low - zero, low + 255 - zero);
+}
+
+static void gradient_row(const job *j, int64_t at) {
+    const float *x = (const float *)j->x + at;
+    float *dx = (float *)j->y + at;
+    if (j->p->to == HONE_UINT8)
+        hone_quantize_grad_rows_u8(j->dy + at, x, dx, j->p->channels, j->scale, (const uint8_t *)j->zero);
+    else
+        hone_quantize_grad_rows_s8(j->dy + at, x, dx, j->p->channels, j->scale, (const int8_t *)j->zero);
 }
 
 typedef void part_fn(const job *j, int64_t at, int64_t n, int64_t channel);
@@ -192,13 +195,6 @@ static void run_task(const job *j, int64_t task, part_fn *part, row_fn *row) {
     for (int64_t i = first; i < end; i++) row(j, i * p->channels);
 }
 
-static void gradient_run(const job *j, int64_t at, int64_t n, int64_t channel) {
-    gradient_part(j, at, n, channel, 0);
-}
-static void gradient_row(const job *j, int64_t at) {
-    gradient_part(j, at, j->p->channels, 0, 1);
-}
-
 static void quantize_task(void *arg, int64_t task, int worker) {
     (void)worker;
     run_task(arg, task, quantize_part, quantize_row);
@@ -209,7 +205,7 @@ static void dequantize_task(void *arg, int64_t task, int worker) {
 }
 static void gradient_task(void *arg, int64_t task, int worker) {
     (void)worker;
-    run_task(arg, task, gradient_run, gradient_row);
+    run_task(arg, task, gradient_part, gradient_row);
 }
 
 static void run_tasks(const params *p, hone_frame *frame, job *j, hone_task_fn *fn) {

@@ -16,18 +16,32 @@ static inline int32_t round_clamp(float x, int32_t zero, int32_t low, int32_t hi
     return (int32_t)round_small(x) + zero;
 }
 
+/* Zero points as int32, so that the loops below are of one width; `part` of them at a time. */
+#define PART 256
+#define FOR_PARTS(type, n)                                                                                   \
+    for (int64_t at = 0, part; at < (n); at += part) {                                                       \
+        int32_t offset[PART] = {0};                                                                          \
+        part = (n)-at < PART ? (n)-at : PART;                                                                \
+        for (int64_t j = 0; zero && j < part; j++) offset[j] = zero[at + j];
+
 #define QUANTIZE_ROWS(name, type, low, high)                                                                 \
-    void name(const float *x, type *y, int64_t n, const float *scale, const type *zero) {                    \
-        for (int64_t j = 0; j < n; j++)                                                                      \
-            y[j] = (type)round_clamp(x[j] / scale[j], zero ? zero[j] : 0, low, high);                        \
+    void name(const float *restrict x, type *restrict y, int64_t n, const float *restrict scale,             \
+              const type *restrict zero) {                                                                   \
+        FOR_PARTS(type, n)                                                                                   \
+        for (int64_t j = 0; j < part; j++)                                                                   \
+            y[at + j] = (type)round_clamp(x[at + j] / scale[at + j], offset[j], low, high);                  \
+    }                                                                                                        \
     }
 QUANTIZE_ROWS(hone_quantize_rows_u8, uint8_t, 0, 255)
 QUANTIZE_ROWS(hone_quantize_rows_s8, int8_t, -128, 127)
 
 #define DEQUANTIZE_ROWS(name, type)                                                                          \
-    void name(const type *x, float *y, int64_t n, const float *scale, const type *zero) {                    \
-        for (int64_t j = 0; j < n; j++)                                                                      \
-            y[j] = (float)(int32_t)((uint32_t)x[j] - (uint32_t)(zero ? zero[j] : 0)) * scale[j];             \
+    void name(const type *restrict x, float *restrict y, int64_t n, const float *restrict scale,             \
+              const type *restrict zero) {                                                                   \
+        FOR_PARTS(type, n)                                                                                   \
+        for (int64_t j = 0; j < part; j++)                                                                   \
+            y[at + j] = (float)(int32_t)((uint32_t)x[at + j] - (uint32_t)offset[j]) * scale[at + j];         \
+    }                                                                                                        \
     }
 DEQUANTIZE_ROWS(hone_dequantize_rows_u8, uint8_t)
 DEQUANTIZE_ROWS(hone_dequantize_rows_s8, int8_t)
@@ -37,17 +51,29 @@ void hone_dequantize_i32(const int32_t *x, float *y, int64_t n, float scale, int
     for (int64_t i = 0; i < n; i++) y[i] = (float)(int32_t)((uint32_t)x[i] - (uint32_t)zero) * scale;
 }
 
-void hone_quantize_grad(const float *dy, const float *x, float *dx, int64_t n, const float *scale,
-                        const int32_t *zero, int step, int32_t low, int32_t high) {
-    for (int64_t i = 0; i < n; i++) {
-        float q = x[i] / scale[i * step];
-        /* half a step beyond the ends still rounds to them: to even, so the end must be even */
-        float least = (float)(low - zero[i * step]), most = (float)(high - zero[i * step]);
-        float held = q > least - 1 ? q < most + 1 ? q : most + 1 : least - 1;
-        float r = round_small(held);
-        dx[i] = r >= least && r <= most ? dy[i] : 0;
-    }
+/* dy where x / scale rounds into [least, most]; held one step beyond the ends, where rounding is exact. */
+static inline float pass_inside(float dy, float x, float scale, float least, float most) {
+    float q = x / scale;
+    q = q > least - 1 ? q : least - 1;
+    q = round_small(q < most + 1 ? q : most + 1);
+    return (q >= least) & (q <= most) ? dy : 0;
 }
+
+void hone_quantize_grad(const float *dy, const float *x, float *dx, int64_t n, float scale, int32_t low,
+                        int32_t high) {
+    for (int64_t i = 0; i < n; i++) dx[i] = pass_inside(dy[i], x[i], scale, (float)low, (float)high);
+}
+
+#define QUANTIZE_GRAD_ROWS(name, type, low, high)                                                            \
+    void name(const float *dy, const float *x, float *dx, int64_t n, const float *scale, const type *zero) { \
+        FOR_PARTS(type, n)                                                                                   \
+        for (int64_t j = 0; j < part; j++)                                                                   \
+            dx[at + j] = pass_inside(dy[at + j], x[at + j], scale[at + j], (float)((low)-offset[j]),         \
+                                     (float)((high)-offset[j]));                                             \
+    }                                                                                                        \
+    }
+QUANTIZE_GRAD_ROWS(hone_quantize_grad_rows_u8, uint8_t, 0, 255)
+QUANTIZE_GRAD_ROWS(hone_quantize_grad_rows_s8, int8_t, -128, 127)
 
 void hone_correct_row_i32(const int32_t *s, int64_t n, int32_t zero, const int32_t *correction, int32_t *y) {
     for (int64_t j = 0; j < n; j++)
