@@ -26,6 +26,9 @@ struct hone_server {
     hone_tfs **fronts; /* one for each loop */
     int loop_count;
     pthread_t *threads; /* of the loops */
+    pthread_mutex_t lock;
+    pthread_cond_t left; /* a loop's thread is done */
+    int running;         /* those that are not; guarded by the lock */
     hone_listener *listener;
     int stop_fd;
     atomic_bool ready;
@@ -188,6 +191,12 @@ hone_status hone_server_create(const hone_server_options *options, hone_server *
     hone_server *s = hone_calloc(1, sizeof *s);
     if (!s) return hone_fail_memory(err);
     s->stop_fd = -1;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->left, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&s->lock, NULL);
     hone_status status = set_up(s, options ? options : &defaults, err);
     if (status != HONE_OK) {
         hone_server_free(s);
@@ -212,8 +221,14 @@ int hone_server_port(const hone_server *s) {
 
 /* --- running --- */
 
-static void *run_loop(void *loop) {
+static void *run_loop(void *arg) {
+    hone_loop *loop = arg;
+    hone_server *s = loop->config->user;
     hone_loop_run(loop);
+    pthread_mutex_lock(&s->lock);
+    s->running--;
+    pthread_cond_signal(&s->left);
+    pthread_mutex_unlock(&s->lock);
     return NULL;
 }
 
@@ -230,6 +245,10 @@ static int start_threads(hone_server *s) {
     return started;
 }
 
+static void join_threads(hone_server *s, int count) {
+    for (int i = 0; i < count; i++) pthread_join(s->threads[i], NULL);
+}
+
 /* Waits for the loops to leave, up to the drain timeout; then closes what is left. */
 static void drain(hone_server *s) {
     struct timespec end;
@@ -238,21 +257,25 @@ static void drain(hone_server *s) {
     end.tv_sec += (time_t)(ns / 1000000000u);
     end.tv_nsec = (long)(ns % 1000000000u);
     for (int i = 0; i < s->loop_count; i++) hone_loop_drain(s->loops[i]);
-    int i = 0, left = 0;
-    while (i < s->loop_count && pthread_clockjoin_np(s->threads[i], NULL, CLOCK_MONOTONIC, &end) == 0) i++;
-    for (int k = i; k < s->loop_count; k++) {
-        left += atomic_load(&s->loops[k]->connections);
-        hone_loop_stop(s->loops[k]);
+    pthread_mutex_lock(&s->lock);
+    while (s->running > 0 && pthread_cond_timedwait(&s->left, &s->lock, &end) == 0) {
     }
-    if (left > 0) hone_log(HONE_LOG_WARNING, "closing %d connections that did not finish in time", left);
-    for (; i < s->loop_count; i++) pthread_join(s->threads[i], NULL);
+    bool late = s->running > 0;
+    pthread_mutex_unlock(&s->lock);
+    if (late) {
+        int left = 0;
+        for (int i = 0; i < s->loop_count; i++) left += atomic_load(&s->loops[i]->connections);
+        hone_log(HONE_LOG_WARNING, "closing %d connections that did not finish in time", left);
+        for (int i = 0; i < s->loop_count; i++) hone_loop_stop(s->loops[i]);
+    }
+    join_threads(s, s->loop_count);
 }
 
 hone_status hone_server_run(hone_server *s, hone_error *err) {
     int started = start_threads(s);
     if (started < s->loop_count) {
         for (int i = 0; i < started; i++) hone_loop_stop(s->loops[i]);
-        for (int i = 0; i < started; i++) pthread_join(s->threads[i], NULL);
+        join_threads(s, started);
         return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "the server's threads can't be started");
     }
     atomic_store(&s->ready, true);
@@ -280,5 +303,7 @@ void hone_server_free(hone_server *s) {
     hone_free(s->loops);
     hone_free(s->fronts);
     hone_free(s->threads);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->left);
     hone_free(s);
 }
