@@ -80,6 +80,25 @@ static bool is_parameter(const hone_value *v) {
             v->data->dtype == HONE_UINT8);
 }
 
+/* The node's multiply-adds; 0 where shapes are unknown or no memory could hold them. Each is the product of
+ * an output's elements and a dimension of an input. */
+static int64_t count_multiply_adds(const hone_node *n, const hone_type *types) {
+    const hone_type *in[HONE_OP_MAX_INPUTS] = {NULL};
+    if (!n->op->multiply_adds || !n->outputs[0] || n->input_count > HONE_OP_MAX_INPUTS) return 0;
+    const hone_type *y = &types[n->outputs[0]->id];
+    int64_t longest = 1;
+    for (int i = 0; i < n->input_count; i++) {
+        if (!n->inputs[i]) continue;
+        in[i] = &types[n->inputs[i]->id];
+        if (!hone_type_is_concrete(in[i])) return 0;
+        for (int d = 0; d < in[i]->rank; d++)
+            if (in[i]->dims[d] > longest) longest = in[i]->dims[d];
+    }
+    int64_t bound;
+    if (!hone_type_is_concrete(y) || __builtin_mul_overflow(hone_type_count(y), longest, &bound)) return 0;
+    return n->op->multiply_adds(n, in, y);
+}
+
 hone_status hone_graph_get_stats(const hone_graph *g, hone_graph_stats *out, hone_error *err) {
     hone_type *types = hone_calloc(g->value_count + 1, sizeof *types);
     if (!types) return hone_fail_memory(err);
@@ -101,14 +120,8 @@ hone_status hone_graph_get_stats(const hone_graph *g, hone_graph_stats *out, hon
     }
     hone_status status = hone_graph_infer_types(g, types, NULL, err);
     for (const hone_node *n = g->first; n && status == HONE_OK; n = n->next) {
-        const hone_type *in[HONE_OP_MAX_INPUTS] = {NULL};
-        bool known =
-            n->op->multiply_adds && n->outputs[0] && hone_type_is_concrete(&types[n->outputs[0]->id]);
-        for (int i = 0; known && i < n->input_count; i++) {
-            in[i] = n->inputs[i] ? &types[n->inputs[i]->id] : NULL;
-            known = !in[i] || hone_type_is_concrete(in[i]);
-        }
-        if (known) out->multiply_adds += n->op->multiply_adds(n, in, &types[n->outputs[0]->id]);
+        if (__builtin_add_overflow(out->multiply_adds, count_multiply_adds(n, types), &out->multiply_adds))
+            out->multiply_adds = INT64_MAX;
     }
     hone_free(types);
     return status;

@@ -23,8 +23,12 @@ bool hone_type_is_concrete(const hone_type *t) {
 
 int64_t hone_type_count(const hone_type *t) {
     int64_t n = 1;
-    for (int i = 0; i < t->rank; i++) n *= t->dims[i];
-    return n;
+    bool fits = true;
+    for (int i = 0; i < t->rank; i++) {
+        if (t->dims[i] == 0) return 0;
+        fits = fits && !__builtin_mul_overflow(n, t->dims[i], &n);
+    }
+    return fits ? n : INT64_MAX;
 }
 
 const char *hone_type_format(const hone_graph *g, const hone_type *t, char *text, size_t size) {
@@ -135,7 +139,8 @@ static hone_status check_inputs(const hone_infer *ctx, hone_dtype *letters, hone
         if (letter) *letter = dtype;
     }
     const hone_slot *next = hone_op_input(op, ctx->input_count);
-    if (next && !(next->flags & (HONE_SLOT_OPTIONAL | HONE_SLOT_VARIADIC)))
+    bool repeated = ctx->input_count > 0 && next == hone_op_input(op, ctx->input_count - 1);
+    if (next && !repeated && !(next->flags & HONE_SLOT_OPTIONAL))
         return hone_infer_fail(ctx, err, "input %s is missing", next->name);
     return HONE_OK;
 }
@@ -177,7 +182,10 @@ hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, const 
         for (int i = 0; i < n->input_count; i++) {
             const hone_value *v = n->inputs[i];
             in[i] = v ? &types[v->id] : NULL;
-            constant[i] = !v ? NULL : v->storage == HONE_STORAGE_CONSTANT ? v->data : known ? known[v->id] : NULL;
+            constant[i] = !v                                    ? NULL
+                          : v->storage == HONE_STORAGE_CONSTANT ? v->data
+                          : known                               ? known[v->id]
+                                                                : NULL;
         }
         HONE_TRY(hone_node_infer(n, in, constant, out, err));
         for (int i = 0; i < n->output_count; i++)

@@ -21,7 +21,7 @@ hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, const 
 hone_type hone_type_of(const hone_tensor *t);
 hone_type hone_type_make(hone_dtype dtype, int rank, const int64_t *dims);
 bool hone_type_is_concrete(const hone_type *t); /* rank and every dimension known */
-int64_t hone_type_count(const hone_type *t);    /* elements of a concrete type */
+int64_t hone_type_count(const hone_type *t);    /* elements of a concrete type; INT64_MAX if they are more */
 /* "float32[batch, 10]" (symbols named when `g` is given). Returns `text`. */
 const char *hone_type_format(const hone_graph *g, const hone_type *t, char *text, size_t size);
 /* NumPy broadcasting of two shapes into out's; HONE_INVALID_ARGUMENT if they don't fit. */

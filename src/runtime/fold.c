@@ -18,9 +18,12 @@ static bool foldable(const hone_graph *g, const hone_node *n) {
     }
     for (int o = 0; o < n->output_count; o++) {
         const hone_value *v = n->outputs[o];
+        size_t bytes;
         if (!v) continue;
         if (hone_graph_is_output(g, v) || !hone_type_is_concrete(&v->type)) return false;
-        after += (size_t)hone_type_count(&v->type) * hone_dtype_size(v->type.dtype);
+        if (hone_shape_size(v->type.dtype, v->type.rank, v->type.dims, NULL, &bytes, NULL) != HONE_OK ||
+            !hone_add_size(after, bytes, &after))
+            return false;
     }
     return after <= before + MAX_GROWTH;
 }

@@ -1,0 +1,249 @@
+#include "graph/infer.h"
+
+#include "support/graphs.h"
+
+#define ANY HONE_DIM_ANY
+#define N (-2) /* the first symbol */
+#define M (-3)
+
+static hone_status broadcast(hone_type a, hone_type b, hone_type *out, hone_error *err) {
+    static const hone_op op = {.name = "Test"};
+    static const hone_node node = {.name = "node", .op = &op};
+    hone_infer ctx = {.node = &node};
+    *out = (hone_type){.kind = HONE_KIND_TENSOR};
+    return hone_infer_broadcast(&ctx, &a, &b, out, err);
+}
+
+#define FLOAT(...) hone_type_make(HONE_FLOAT32, SHAPE(__VA_ARGS__))
+
+static void test_broadcasting(void **state) {
+    (void)state;
+    const struct {
+        hone_type a, b, sum;
+    } cases[] = {
+        {FLOAT(2, 3), FLOAT(2, 3), FLOAT(2, 3)},
+        {FLOAT(2, 3), FLOAT(3), FLOAT(2, 3)},
+        {FLOAT(2, 1), FLOAT(1, 3), FLOAT(2, 3)},
+        {FLOAT(4, 1, 5), FLOAT(3, 1), FLOAT(4, 3, 5)},
+        {FLOAT(1), FLOAT(0), FLOAT(0)},
+        {FLOAT(0, 3), FLOAT(1, 3), FLOAT(0, 3)},
+        {hone_type_make(HONE_FLOAT32, 0, NULL), FLOAT(7), FLOAT(7)},
+        {FLOAT(N, 3), FLOAT(N, 3), FLOAT(N, 3)},
+        {FLOAT(N, 3), FLOAT(3), FLOAT(N, 3)},
+        {FLOAT(N), FLOAT(1), FLOAT(N)},
+        {FLOAT(N), FLOAT(5), FLOAT(5)}, /* N is 1 or 5 */
+        {FLOAT(N), FLOAT(M), FLOAT(ANY)},
+        {FLOAT(ANY), FLOAT(5), FLOAT(5)},
+        {FLOAT(ANY), FLOAT(1), FLOAT(ANY)},
+        {FLOAT(ANY), FLOAT(N), FLOAT(ANY)},
+    };
+    hone_error err;
+    for (int i = 0; i < COUNT(cases); i++) {
+        for (int turned = 0; turned < 2; turned++) {
+            hone_type out;
+            check_ok(
+                broadcast(turned ? cases[i].b : cases[i].a, turned ? cases[i].a : cases[i].b, &out, &err));
+            assert_int_equal(out.rank, cases[i].sum.rank);
+            for (int d = 0; d < out.rank; d++)
+                if (out.dims[d] != cases[i].sum.dims[d]) fail_msg("case %d, dimension %d", i, d);
+        }
+    }
+    hone_type out, unknown = {.kind = HONE_KIND_TENSOR, .dtype = HONE_FLOAT32, .rank = HONE_RANK_ANY};
+    check_ok(broadcast(unknown, FLOAT(2), &out, &err));
+    assert_int_equal(out.rank, HONE_RANK_ANY);
+    assert_int_equal(broadcast(FLOAT(2, 3), FLOAT(2), &out, &err), HONE_INVALID_ARGUMENT);
+    assert_string_equal(err.node, "node");
+    assert_non_null(strstr(err.message, "[2, 3]"));
+    assert_int_equal(broadcast(FLOAT(0), FLOAT(2), &out, &err), HONE_INVALID_ARGUMENT);
+}
+
+/* In place: `out` may be an operand. */
+static void test_broadcast_into_an_operand(void **state) {
+    (void)state;
+    hone_error err;
+    hone_graph *g = hone_graph_new("chain");
+    hone_value *a = graph_input(g, "a", HONE_FLOAT32, SHAPE(3)),
+               *b = graph_input(g, "b", HONE_FLOAT32, SHAPE(2, 1)),
+               *c = graph_input(g, "c", HONE_FLOAT32, SHAPE(5, 1, 1));
+    hone_value *in[] = {a, b, c};
+    hone_node *n = hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, "Map"), "m", 3, in, 1);
+    check_ok(hone_graph_infer(g, &err));
+    char text[64];
+    assert_string_equal(hone_type_format(g, &n->outputs[0]->type, text, sizeof text), "float32[5, 2, 3]");
+    hone_graph_free(g);
+}
+
+static void test_dims_and_axes(void **state) {
+    (void)state;
+    static const hone_op op = {.name = "Test"};
+    static const hone_node node = {.name = "node", .op = &op};
+    hone_infer ctx = {.node = &node};
+    hone_error err;
+    int64_t d;
+    int axis;
+    check_ok(hone_infer_same_dim(&ctx, 3, N, &d, &err));
+    assert_int_equal(d, 3);
+    check_ok(hone_infer_same_dim(&ctx, N, 3, &d, &err));
+    assert_int_equal(d, 3);
+    check_ok(hone_infer_same_dim(&ctx, ANY, N, &d, &err));
+    assert_int_equal(d, N);
+    check_ok(hone_infer_same_dim(&ctx, M, N, &d, &err));
+    assert_int_equal(d, M);
+    assert_int_equal(hone_infer_same_dim(&ctx, 3, 4, &d, &err), HONE_INVALID_ARGUMENT);
+    check_ok(hone_infer_axis(&ctx, -1, 3, false, &axis, &err));
+    assert_int_equal(axis, 2);
+    check_ok(hone_infer_axis(&ctx, 3, 3, true, &axis, &err));
+    assert_int_equal(axis, 3);
+    assert_int_equal(hone_infer_axis(&ctx, 3, 3, false, &axis, &err), HONE_INVALID_ARGUMENT);
+    assert_int_equal(hone_infer_axis(&ctx, -4, 3, true, &axis, &err), HONE_INVALID_ARGUMENT);
+    assert_int_equal(hone_infer_axis(&ctx, INT64_MIN, 3, true, &axis, &err), HONE_INVALID_ARGUMENT);
+}
+
+static void test_formats(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("formats");
+    char text[64], small[10];
+    hone_type t = FLOAT(hone_graph_symbol(g, "batch"), 3, ANY), unknown = {.rank = HONE_RANK_ANY};
+    assert_string_equal(hone_type_format(g, &t, text, sizeof text), "float32[batch, 3, ?]");
+    assert_string_equal(hone_type_format(NULL, &t, text, sizeof text), "float32[?, 3, ?]");
+    assert_string_equal(hone_type_format(g, &unknown, text, sizeof text), "undefined[…]");
+    hone_type_format(g, &t, small, sizeof small);
+    assert_string_equal(small, "float32[b");
+    assert_false(hone_type_is_concrete(&t));
+    assert_false(hone_type_is_concrete(&unknown));
+    t = FLOAT(2, 0, 5);
+    assert_int_equal(hone_type_count(&t), 0);
+    hone_graph_free(g);
+}
+
+static hone_status infer_node(const char *op, int count, hone_value *const *in, hone_graph *g,
+                              hone_error *err) {
+    hone_graph_add_node(g, hone_op_find(strcmp(op, "Map") ? "" : HONE_PRIVATE_DOMAIN, op), "n", count, in, 1);
+    return hone_graph_infer(g, err);
+}
+
+/* What a node may have: number, kind and dtypes of inputs. */
+static void test_inputs_are_checked(void **state) {
+    (void)state;
+    hone_error err;
+    for (int c = 0; c < 8; c++) {
+        hone_graph *g = hone_graph_new("inputs");
+        hone_value *f = graph_input(g, "f", HONE_FLOAT32, SHAPE(2)),
+                   *i = graph_input(g, "i", HONE_INT64, SHAPE(2)),
+                   *s = graph_input(g, "s", HONE_STRING, SHAPE(2)),
+                   *q = graph_input(g, "q", HONE_FLOAT32, SHAPE(2));
+        q->type.kind = HONE_KIND_SEQUENCE;
+        hone_value *two[] = {f, i}, *one[] = {f}, *gap[] = {NULL, f}, *three[] = {f, f, f};
+        hone_status status = c == 0   ? infer_node("Add", 2, two, g, &err)
+                             : c == 1 ? infer_node("Add", 1, one, g, &err)
+                             : c == 2 ? infer_node("Add", 2, gap, g, &err)
+                             : c == 3 ? infer_node("Add", 3, three, g, &err)
+                             : c == 4 ? infer_node("Add", 2, (hone_value *[]){s, s}, g, &err)
+                             : c == 5 ? infer_node("Relu", 1, &i, g, &err)
+                             : c == 6 ? infer_node("Relu", 1, &q, g, &err)
+                                      : infer_node("Map", 0, NULL, g, &err);
+        hone_status want = c == 4 || c == 5 ? HONE_UNSUPPORTED : HONE_INVALID_ARGUMENT;
+        if (status != want) fail_msg("case %d: status %d", c, (int)status);
+        assert_string_equal(err.node, "n");
+        hone_graph_free(g);
+    }
+}
+
+static void test_declared_types(void **state) {
+    (void)state;
+    hone_error err;
+    hone_graph *g = hone_graph_new("declared");
+    int64_t batch = hone_graph_symbol(g, "batch");
+    hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(ANY, 3)), *y = graph_op(g, "Relu", x);
+    y->type = FLOAT(batch, 3); /* says more */
+    check_ok(hone_graph_infer(g, &err));
+    assert_int_equal(y->type.dims[0], batch);
+    check_ok(hone_graph_infer(g, &err)); /* again gives the same */
+    assert_int_equal(y->type.dims[0], batch);
+    y->type = FLOAT(batch, 4);
+    assert_int_equal(hone_graph_infer(g, &err), HONE_INVALID_ARGUMENT);
+    assert_string_equal(err.node, y->name);
+    y->type = hone_type_make(HONE_FLOAT64, SHAPE(batch, 3));
+    assert_int_equal(hone_graph_infer(g, &err), HONE_INVALID_ARGUMENT);
+    y->type = FLOAT(3);
+    assert_int_equal(hone_graph_infer(g, &err), HONE_INVALID_ARGUMENT);
+    y->type.rank = HONE_RANK_ANY;
+    check_ok(hone_graph_infer(g, &err));
+    hone_graph_free(g);
+}
+
+/* Dimensions from a file are no bounds: nothing overflows on the way to an error or to "unknown". */
+static void test_huge_dims(void **state) {
+    (void)state;
+    hone_error err;
+    const int64_t huge = INT64_MAX / 2;
+    static const char *const ops[] = {"Relu", "Flatten", "ReduceSum", "Softmax", "Transpose"};
+    for (int i = 0; i < COUNT(ops); i++) {
+        hone_graph *g = hone_graph_new("huge");
+        hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(huge, huge, huge)),
+                   *y = graph_op(g, ops[i], x);
+        hone_graph_add_output(g, y);
+        hone_graph_stats stats;
+        hone_status status = hone_graph_infer(g, &err);
+        assert_true(status == HONE_OK || status == HONE_INVALID_ARGUMENT);
+        hone_graph_get_stats(g, &stats, &err);
+        hone_graph_free(g);
+    }
+    hone_graph *g = hone_graph_new("huge");
+    hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(huge, huge)), *y = graph_op(g, "MatMul", x, x);
+    hone_value *z = graph_op(g, "Gemm", x, x);
+    hone_graph_add_output(g, y);
+    hone_graph_add_output(g, z);
+    hone_graph_stats stats;
+    check_ok(hone_graph_infer(g, &err));
+    check_ok(hone_graph_get_stats(g, &stats, &err));
+    assert_true(stats.multiply_adds >= 0);
+    hone_graph_free(g);
+}
+
+static void test_more_slots_than_there_are(void **state) {
+    (void)state;
+    hone_error err;
+    hone_graph *g = hone_graph_new("many");
+    hone_value *in[100];
+    for (int i = 0; i < 100; i++) in[i] = graph_input(g, NULL, HONE_FLOAT32, SHAPE(2));
+    assert_int_equal(infer_node("Map", 100, in, g, &err), HONE_UNSUPPORTED);
+    hone_graph_free(g);
+}
+
+static void test_known_contents(void **state) {
+    (void)state;
+    hone_error err;
+    hone_graph *g = hone_graph_new("known");
+    hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(6)),
+               *shape = graph_input(g, "shape", HONE_INT64, SHAPE(2));
+    hone_value *y = graph_op(g, "Reshape", x, shape),
+               *z = graph_op(g, "Reshape", x, hone_graph_ints(g, (const int64_t[]){3, -1}, 2));
+    check_ok(hone_graph_infer(g, &err));
+    assert_false(hone_type_is_concrete(&y->type));
+    assert_int_equal(z->type.dims[1], 2);
+    hone_type types[8] = {0};
+    const hone_tensor *known[8] = {NULL};
+    hone_tensor *content = tensor_make(HONE_INT64, SHAPE(2));
+    tensor_set(content, 0, 2);
+    tensor_set(content, 1, 3);
+    types[x->id] = x->type;
+    types[shape->id] = shape->type;
+    known[shape->id] = content;
+    check_ok(hone_graph_infer_types(g, types, known, &err));
+    assert_int_equal(types[y->id].rank, 2);
+    assert_int_equal(types[y->id].dims[1], 3);
+    hone_tensor_free(content);
+    hone_graph_free(g);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_broadcasting),       cmocka_unit_test(test_broadcast_into_an_operand),
+        cmocka_unit_test(test_dims_and_axes),      cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_inputs_are_checked), cmocka_unit_test(test_declared_types),
+        cmocka_unit_test(test_huge_dims),          cmocka_unit_test(test_more_slots_than_there_are),
+        cmocka_unit_test(test_known_contents),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
