@@ -18,7 +18,7 @@ static hone_status parse_widths(const char *text, int64_t *widths, int *count, h
     for (const char *at = text;; at++) {
         char *end;
         long w = strtol(at, &end, 10);
-        if (end == at || *at == '+' || *at == '-' || w < 1 || w > MAX_WIDTH || (*end && *end != '-'))
+        if (*at < '0' || *at > '9' || w < 1 || w > MAX_WIDTH || (*end && *end != '-'))
             return hone_fail(err, HONE_INVALID_ARGUMENT,
                              "model \"mlp:%s\": expected widths such as mlp:784-128-10", text);
         if (*count == MAX_LAYERS)
@@ -112,6 +112,7 @@ static hone_status build_mlp(hone_graph *g, const int64_t *widths, int count, co
     hone_graph_rename(g, x, "logits");
     hone_graph_add_output(g, x);
     HONE_TRY(set_classes(g, data, err));
+    HONE_TRY(hone_graph_check(g, err));
     return hone_graph_infer(g, err);
 }
 
@@ -123,7 +124,7 @@ hone_status hone_build_model(const char *description, const hone_dataset *data, 
         return hone_fail(err, HONE_INVALID_ARGUMENT, "model \"%s\" is not known; there is mlp:WIDTH-WIDTH-…",
                          description);
     HONE_TRY(parse_widths(description + 4, widths, &count, err));
-    if (!(deviation > 0) || !isfinite(mean) || !isfinite(deviation))
+    if (!((float)deviation > 0) || !isfinite((float)mean) || !isfinite((float)deviation))
         return hone_fail(err, HONE_INVALID_ARGUMENT, "the data cannot be standardized: mean %g, deviation %g",
                          mean, deviation);
     hone_graph *g = hone_graph_new("mlp");

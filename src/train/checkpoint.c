@@ -1,14 +1,19 @@
 #include "train/checkpoint.h"
 
 #include "base/file.h"
+#include "train/recipe.h"
 #include "train/safetensors.h"
 
 #include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { FORMAT = 1, STATE_LIMIT = 1 << 26 };
 
 static hone_status join(char *out, const char *dir, const char *name, hone_error *err) {
     if (hone_path_join(out, PATH_MAX, dir, name)) return HONE_OK;
@@ -22,9 +27,10 @@ static hone_status save_state(const char *path, const hone_train_state *s, const
     char loss[64];
     snprintf(loss, sizeof loss, "%a", s->loss_sum);
     json_t *settings = json_loads(recipe, 0, NULL);
-    json_t *root = json_pack("{s:i, s:I, s:I, s:I, s:s, s:I, s:o}", "format", 1, "step", (json_int_t)s->step,
-                             "epoch", (json_int_t)s->epoch, "sample", (json_int_t)s->sample, "loss_sum", loss,
-                             "correct", (json_int_t)s->correct, "recipe", settings);
+    json_t *root =
+        json_pack("{s:i, s:I, s:I, s:I, s:s, s:I, s:o}", "format", FORMAT, "step", (json_int_t)s->step,
+                  "epoch", (json_int_t)s->epoch, "sample", (json_int_t)s->sample, "loss_sum", loss, "correct",
+                  (json_int_t)s->correct, "recipe", settings);
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     hone_status status = text ? hone_file_replace(path, text, strlen(text), err) : hone_fail_memory(err);
     free(text);
@@ -32,45 +38,43 @@ static hone_status save_state(const char *path, const hone_train_state *s, const
     return status;
 }
 
-/* Every setting must be as it was. */
-static hone_status compare_recipes(const char *path, json_t *saved, json_t *now, hone_error *err) {
-    const char *key;
-    json_t *value;
-    json_object_foreach(now, key, value) {
-        json_t *other = json_object_get(saved, key);
-        if (other && json_equal(other, value)) continue;
-        char *before = other ? json_dumps(other, JSON_ENCODE_ANY) : NULL,
-             *after = json_dumps(value, JSON_ENCODE_ANY);
-        hone_status status =
-            hone_fail_file(err, HONE_FAILED_PRECONDITION, path,
-                           "the checkpoint was made with %s %s, not %s; resume with the same settings", key,
-                           before ? before : "unknown", after ? after : "this");
-        free(before);
-        free(after);
-        return status;
-    }
+static bool parse_double(const char *text, double *out) {
+    char *end;
+    *out = strtod(text, &end);
+    return end != text && !*end && isfinite(*out);
+}
+
+/* HONE_CORRUPT or HONE_UNSUPPORTED without a file. */
+static hone_status parse_state(const json_t *root, hone_train_state *s, json_t **recipe, hone_error *err) {
+    json_int_t format, step, epoch, sample, correct;
+    const char *loss = NULL;
+    if (json_unpack((json_t *)root, "{s:I}", "format", &format) == 0 && format != FORMAT)
+        return hone_fail(err, HONE_UNSUPPORTED,
+                         "the checkpoint has format %lld; this version reads format %d", (long long)format,
+                         FORMAT);
+    if (json_unpack((json_t *)root, "{s:I, s:I, s:I, s:I, s:s, s:I, s:o}", "format", &format, "step", &step,
+                    "epoch", &epoch, "sample", &sample, "loss_sum", &loss, "correct", &correct, "recipe",
+                    recipe) != 0 ||
+        step < 0 || epoch < 0 || sample < 0 || correct < 0 || !parse_double(loss, &s->loss_sum))
+        return hone_fail(err, HONE_CORRUPT, "is not a checkpoint's state");
+    s->step = step;
+    s->epoch = epoch;
+    s->sample = sample;
+    s->correct = correct;
     return HONE_OK;
 }
 
 static hone_status load_state(const char *path, hone_train_state *s, const char *recipe, hone_error *err) {
     hone_blob blob;
-    HONE_TRY(hone_file_read(path, 1 << 20, &blob, err));
-    json_t *root = json_loadb((const char *)blob.data, blob.size, 0, NULL), *saved = NULL;
+    HONE_TRY(hone_file_read(path, STATE_LIMIT, &blob, err));
+    json_t *root = json_loadb((const char *)blob.data, blob.size, 0, NULL),
+           *now = json_loads(recipe, 0, NULL), *saved;
     hone_blob_free(&blob);
-    json_int_t step, epoch, sample, correct;
-    const char *loss = NULL;
-    hone_status status = HONE_OK;
-    if (json_unpack(root, "{s:I, s:I, s:I, s:s, s:I, s:o}", "step", &step, "epoch", &epoch, "sample", &sample,
-                    "loss_sum", &loss, "correct", &correct, "recipe", &saved) != 0)
-        status = hone_fail_file(err, HONE_CORRUPT, path, "is not a checkpoint's state");
-    if (status == HONE_OK) {
-        json_t *now = json_loads(recipe, 0, NULL);
-        *s = (hone_train_state){step, epoch, sample, strtod(loss, NULL), correct};
-        status = compare_recipes(path, saved, now, err);
-        json_decref(now);
-    }
+    hone_status status = now ? parse_state(root, s, &saved, err) : hone_fail_memory(err);
+    if (status == HONE_OK) status = hone_recipe_compare(saved, now, err);
     json_decref(root);
-    return status;
+    json_decref(now);
+    return hone_error_in_file(err, status, path);
 }
 
 /* --- the directory --- */
@@ -83,12 +87,14 @@ typedef struct sweep {
     const char *dir, *keep, *previous;
 } sweep;
 
-/* Everything but the newest two goes, half-written ones too. */
+/* Everything but the newest two goes, and what a killed process left half-written. */
 static void remove_old(void *user, const char *name) {
     const sweep *s = user;
     char path[PATH_MAX];
-    if (!is_step(name) || strcmp(name, s->keep) == 0 || strcmp(name, s->previous) == 0) return;
-    if (hone_path_join(path, sizeof path, s->dir, name)) hone_dir_remove(path, NULL);
+    if (strcmp(name, s->keep) == 0 || strcmp(name, s->previous) == 0) return;
+    if (!hone_path_join(path, sizeof path, s->dir, name)) return;
+    if (is_step(name)) hone_dir_remove(path, NULL);
+    if (strncmp(name, ".LATEST.tmp-", 12) == 0) unlink(path);
 }
 
 static hone_status read_latest(const char *dir, char *name, size_t size, hone_error *err) {
@@ -126,8 +132,11 @@ hone_status hone_checkpoint_save(const char *dir, const hone_variables *variable
     char name[64], previous[64] = "", temporary[PATH_MAX], path[PATH_MAX];
     snprintf(name, sizeof name, "step-%09" PRId64, state->step);
     HONE_TRY(hone_dir_make(dir, err));
-    if (read_latest(dir, previous, sizeof previous, NULL) != HONE_OK) previous[0] = 0;
-    if (strcmp(previous, name) == 0) return HONE_OK; /* it is there */
+    hone_status found = read_latest(dir, previous, sizeof previous, err);
+    if (found != HONE_OK && found != HONE_NOT_FOUND && found != HONE_CORRUPT) return found;
+    if (found != HONE_OK) previous[0] = 0;
+    /* another training's: LATEST names it until ours is whole, so ours needs another name */
+    if (strcmp(previous, name) == 0) strcat(name, "-b");
     HONE_TRY(join(path, dir, name, err));
     if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary)
         return hone_fail_file(err, HONE_INVALID_ARGUMENT, dir, "the path is too long");

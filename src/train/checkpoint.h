@@ -4,6 +4,8 @@
  *                      state.json               where training stands, and with which options
  *   DIR/LATEST                                  "step-000000938", replaced by rename when the step is whole
  *
+ * (step-N-b where LATEST names a step-N that another training left.)
+ *
  * A step is written as step-N.tmp, synced and renamed; the previous one is kept. Killed at any moment, DIR
  * has a whole checkpoint or none. */
 #ifndef HONE_TRAIN_CHECKPOINT_H
@@ -15,8 +17,8 @@
 typedef struct hone_train_state {
     int64_t step;          /* optimizer steps done */
     int64_t epoch, sample; /* the loader's position */
-    double loss_sum;       /* of this epoch so far, over its samples */
-    int64_t correct;       /* of this epoch so far */
+    double loss_sum;       /* of the epoch that step belongs to, over its samples so far */
+    int64_t correct;       /* likewise */
 } hone_train_state;
 
 /* `recipe` says what is being trained and how ("batch": 64, …), as JSON text: resuming with another one is

@@ -6,14 +6,29 @@
 
 #include <string.h>
 
+#define MAX_MOVES 8
+
+/* Is `v` read as a weight, directly or behind operators that only move its elements? */
+static bool is_weight(const hone_value *v, int moves) {
+    for (size_t u = 0; u < v->use_count; u++) {
+        const hone_node *n = v->uses[u].node;
+        const hone_slot *slot = hone_op_input(n->op, v->uses[u].index);
+        if (slot && (slot->flags & HONE_SLOT_WEIGHT)) return true;
+        if (n->op->quantize == HONE_QUANTIZE_BITS && v->uses[u].index == 0 && moves < MAX_MOVES &&
+            n->outputs[0] && is_weight(n->outputs[0], moves + 1))
+            return true;
+    }
+    return false;
+}
+
 bool hone_is_trainable(const hone_value *v) {
     if (!v || v->storage != HONE_STORAGE_CONSTANT || v->type.dtype != HONE_FLOAT32 || v->type.rank < 1)
         return false;
-    for (size_t u = 0; u < v->use_count; u++) {
-        const hone_slot *slot = hone_op_input(v->uses[u].node->op, v->uses[u].index);
-        if (slot && (slot->flags & HONE_SLOT_WEIGHT)) return true;
-    }
-    return false;
+    return is_weight(v, 0);
+}
+
+static hone_status no_weights(hone_error *err) {
+    return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no trainable weights");
 }
 
 /* The variable keeps the weight's name. `source` is where its users read it: itself, or behind a
@@ -46,7 +61,7 @@ static hone_status make_variables(hone_graph *g, const hone_parametrization *p, 
             return hone_fail_node(err, HONE_INVALID_ARGUMENT, p[i].weight, NULL, "is not a trainable weight");
         parametrize(g, w, &p[i]);
     }
-    if (!any) return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no trainable weights");
+    if (!any) return no_weights(err);
     return hone_graph_check(g, err);
 }
 
@@ -77,12 +92,13 @@ static hone_value *softened_divergence(hone_graph *g, hone_value *student, hone_
     return HONE_EMIT(g, "", "Mul", mean, scalar(g, temperature * temperature));
 }
 
-static hone_value *add_loss(hone_graph *g, const hone_train_options *o, hone_value *logits) {
+static hone_value *add_loss(hone_graph *g, const hone_train_options *o, hone_value *logits,
+                            hone_value **rate) {
     int64_t batch = logits->type.dims[0];
     hone_type label_type = hone_type_make(HONE_INT64, 1, &batch),
               rate_type = hone_type_make(HONE_FLOAT32, 0, NULL);
     hone_value *labels = hone_graph_add_input(g, "labels", &label_type);
-    hone_graph_add_input(g, "rate", &rate_type);
+    *rate = hone_graph_add_input(g, "rate", &rate_type);
     hone_value *hard = cross_entropy(g, logits, labels);
     if (!o->teacher) return hard;
     hone_value *teacher = hone_graph_add_input(g, "teacher", &logits->type);
@@ -91,7 +107,8 @@ static hone_value *add_loss(hone_graph *g, const hone_train_options *o, hone_val
                      HONE_EMIT(g, "", "Mul", hard, scalar(g, 1 - o->alpha)));
 }
 
-static void add_optimizer(hone_graph *g, const hone_train_options *o, hone_value *w, hone_value *gradient) {
+static void add_optimizer(hone_graph *g, const hone_train_options *o, hone_value *rate, hone_value *w,
+                          hone_value *gradient) {
     hone_tensor *zeros = NULL;
     if (hone_tensor_new(w->data->dtype, w->data->rank, w->data->dims, &zeros, NULL) != HONE_OK) {
         g->failed = true;
@@ -100,7 +117,7 @@ static void add_optimizer(hone_graph *g, const hone_train_options *o, hone_value
     const char *name = hone_arena_printf(g->arena, "%s.momentum", w->name);
     hone_value *momentum = hone_graph_add_variable(g, name, zeros);
     hone_tensor_free(zeros);
-    hone_value *in[] = {w, momentum, gradient, hone_graph_find(g, "rate")};
+    hone_value *in[] = {w, momentum, gradient, rate};
     hone_node *n = hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, "Sgd"), name, 4, in, 2);
     if (!n) return;
     hone_node_set_float(g, n, "momentum", (float)o->momentum);
@@ -109,7 +126,7 @@ static void add_optimizer(hone_graph *g, const hone_train_options *o, hone_value
     hone_graph_bind(g, n->outputs[1], momentum);
 }
 
-static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_value *loss,
+static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_value *loss, hone_value *rate,
                                hone_error *err) {
     hone_value **weights = hone_calloc(2 * g->value_count + 1, sizeof *weights);
     if (!weights) return hone_fail_memory(err);
@@ -119,10 +136,14 @@ static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_
         if (g->values[i] && g->values[i]->trainable) weights[count++] = g->values[i];
     hone_value *one = scalar(g, 1);
     hone_status status = hone_graph_differentiate(g, 1, &loss, &one, count, weights, gradients, err);
-    for (int i = 0; i < count && status == HONE_OK; i++)
-        if (gradients[i]) add_optimizer(g, o, weights[i], gradients[i]);
+    bool any = false;
+    for (int i = 0; i < count && status == HONE_OK; i++) {
+        if (!gradients[i]) continue;
+        add_optimizer(g, o, rate, weights[i], gradients[i]);
+        any = true;
+    }
     hone_free(weights);
-    return status;
+    return status == HONE_OK && !any ? no_weights(err) : status;
 }
 
 static hone_status derive(hone_graph *g, const hone_train_options *o, const hone_parametrization *p,
@@ -138,13 +159,13 @@ static hone_status derive(hone_graph *g, const hone_train_options *o, const hone
     if (logits->type.rank != 2 || logits->type.dtype != HONE_FLOAT32)
         return hone_fail_node(err, HONE_INVALID_ARGUMENT, logits->name, NULL,
                               "the first output must be logits, float32 [batch, classes]");
-    hone_value *loss = add_loss(g, o, logits);
+    hone_value *rate = NULL, *loss = add_loss(g, o, logits, &rate);
     HONE_TRY(hone_graph_check(g, err));
     HONE_TRY(hone_graph_infer(g, err));
     g->output_count = 0;
     hone_graph_add_output(g, loss);
     hone_graph_add_output(g, logits);
-    HONE_TRY(add_updates(g, o, loss, err));
+    HONE_TRY(add_updates(g, o, loss, rate, err));
     return hone_graph_check(g, err);
 }
 

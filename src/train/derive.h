@@ -12,7 +12,8 @@
 
 #include <hone/train.h>
 
-/* The trainable weights of a model: float constants of rank 1 and more in weight slots. */
+/* The trainable weights of a model: float constants of rank 1 and more in weight slots, also behind operators
+ * that only move elements (a weight stored as its transpose). */
 bool hone_is_trainable(const hone_value *v);
 
 hone_status hone_derive_training(const hone_graph *model, const hone_train_options *options,

@@ -1,12 +1,11 @@
 /* The training loop. */
-#include "base/file.h"
 #include "data/loader.h"
 #include "runtime/model.h"
 #include "train/checkpoint.h"
 #include "train/derive.h"
 #include "train/evaluate.h"
+#include "train/recipe.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +27,9 @@ typedef struct trainer {
     char *recipe;
     hone_train_state state;
     int64_t steps_per_epoch, steps;
+    int64_t classes; /* of the logits; < 0: known when running */
     bool stopped;
-    double start, last_loss, last_accuracy;
+    double start;
 } trainer;
 
 static double learning_rate(const trainer *t) {
@@ -46,6 +46,16 @@ static void bake(const trainer *t, const char *name, hone_tensor *w) {
             t->parametrizations[i].bake(w, t->parametrizations[i].arg);
 }
 
+/* A loss may have been fine before the update that went wrong. */
+static hone_status check_finite(const trainer *t, const char *name, const hone_tensor *w, hone_error *err) {
+    for (int64_t i = 0; i < w->count; i++)
+        if (!isfinite(((const float *)w->data)[i]))
+            return hone_fail_node(err, HONE_OUT_OF_RANGE, name, NULL,
+                                  "a weight became %g by step %lld: a smaller learning rate may help",
+                                  fabs(((const float *)w->data)[i]), (long long)t->state.step);
+    return HONE_OK;
+}
+
 /* Puts the variables' content into the weights of `g` that they came from. All copies are made before the
  * first is put in, so that on failure `g` is as it was. */
 static hone_status write_back(const trainer *t, hone_graph *g, hone_error *err) {
@@ -56,7 +66,9 @@ static hone_status write_back(const trainer *t, hone_graph *g, hone_error *err) 
         const hone_value *v = g->values[i];
         const hone_tensor *w = hone_is_trainable(v) ? hone_variables_get(t->variables, v->name) : NULL;
         if (!w) continue;
-        status = hone_tensor_copy_of(w->dtype, w->rank, w->dims, w->data, &copies[i], err);
+        status = check_finite(t, v->name, w, err);
+        if (status == HONE_OK)
+            status = hone_tensor_copy_of(w->dtype, w->rank, w->dims, w->data, &copies[i], err);
         if (status == HONE_OK) bake(t, v->name, copies[i]);
     }
     for (size_t i = 0; i < g->value_count; i++) {
@@ -73,32 +85,14 @@ static hone_status write_back(const trainer *t, hone_graph *g, hone_error *err) 
 
 /* --- setting up --- */
 
-static hone_status make_recipe(trainer *t, hone_error *err) {
-    const hone_train_options *o = t->options;
-    json_t *weights = json_object();
-    for (size_t i = 0; i < t->graph->value_count; i++) {
-        const hone_value *v = t->graph->values[i];
-        char shape[128];
-        if (hone_is_trainable(v))
-            json_object_set_new(
-                weights, v->name,
-                json_string(hone_shape_format(v->data->rank, v->data->dims, shape, sizeof shape)));
-    }
-    json_t *root = json_pack("{s:i, s:i, s:f, s:f, s:f, s:i, s:I, s:s, s:I, s:b, s:f, s:f, s:o}", "epochs",
-                             o->epochs, "batch", o->batch, "learning rate", o->learning_rate, "momentum",
-                             o->momentum, "weight decay", o->weight_decay, "schedule", (int)o->schedule,
-                             "seed", (json_int_t)o->seed, "data", hone_dataset_describe(t->data), "samples",
-                             (json_int_t)hone_dataset_count(t->data), "teacher", o->teacher != NULL,
-                             "temperature", o->temperature, "alpha", o->alpha, "weights", weights);
-    t->recipe = root ? json_dumps(root, 0) : NULL;
-    json_decref(root);
-    return t->recipe ? HONE_OK : hone_fail_memory(err);
-}
-
 static hone_status keep_logits(void *user, int64_t first, int64_t n, const float *logits, int64_t classes,
                                hone_error *err) {
     trainer *t = user;
-    int64_t dims[] = {hone_dataset_count(t->data), classes};
+    int64_t dims[] = {hone_dataset_count(t->data), classes},
+            wanted = t->teacher ? t->teacher->dims[1] : t->classes;
+    if (wanted >= 0 && classes != wanted)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "the teacher has %lld outputs, the student %lld",
+                         (long long)classes, (long long)wanted);
     if (!t->teacher) HONE_TRY(hone_tensor_new(HONE_FLOAT32, 2, dims, &t->teacher, err));
     memcpy((float *)t->teacher->data + first * classes, logits, (size_t)(n * classes) * sizeof *logits);
     return HONE_OK;
@@ -108,14 +102,20 @@ static hone_status ask_teacher(trainer *t, hone_error *err) {
     const hone_train_options *o = t->options;
     if (!o->teacher) return HONE_OK;
     HONE_TRY(hone_predict_all(o->teacher, t->data, o->threads, keep_logits, t, NULL, err));
-    const hone_type *logits = &t->graph->outputs[0]->type;
-    if (logits->rank == 2 && logits->dims[1] >= 0 && logits->dims[1] != t->teacher->dims[1])
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "the teacher has %lld outputs, the student %lld",
-                         (long long)t->teacher->dims[1], (long long)logits->dims[1]);
-    int64_t rest = hone_dataset_count(t->data) % o->batch;
+    int64_t count = hone_dataset_count(t->data), batch = o->batch < count ? o->batch : count;
     for (int i = 0; i < 2; i++) {
-        int64_t dims[] = {i == 0 ? o->batch : rest, t->teacher->dims[1]};
+        int64_t dims[] = {i == 0 ? batch : count % batch, t->teacher->dims[1]};
         HONE_TRY(hone_tensor_new(HONE_FLOAT32, 2, dims, &t->teacher_batch[i], err));
+    }
+    return HONE_OK;
+}
+
+/* As far as it is known before running how many there are. */
+static hone_status check_labels(const trainer *t, hone_error *err) {
+    for (int64_t i = 0; t->classes >= 0 && i < hone_dataset_count(t->data); i++) {
+        int64_t label;
+        HONE_TRY(hone_dataset_read(t->data, NULL, i, 1, NULL, &label, err));
+        HONE_TRY(hone_check_label(label, t->classes, err));
     }
     return HONE_OK;
 }
@@ -126,7 +126,9 @@ static hone_status compile(trainer *t, hone_error *err) {
     options.threads = t->options->threads;
     HONE_TRY(hone_derive_training(t->graph, t->options, t->parametrizations, t->parametrization_count,
                                   &derived, err));
-    hone_status status = hone_model_compile_shared(derived, NULL, t->variables, &t->model, err);
+    t->classes = derived->outputs[1]->type.dims[1];
+    hone_status status = hone_recipe_make(t->options, t->graph, derived, t->data, &t->recipe, err);
+    if (status == HONE_OK) status = hone_model_compile_shared(derived, NULL, t->variables, &t->model, err);
     hone_graph_free(derived);
     HONE_TRY(status);
     HONE_TRY(hone_session_create(t->model, &options, &t->session, err));
@@ -138,16 +140,41 @@ static hone_status check_options(const hone_train_options *o, hone_error *err) {
     if (o->epochs < 1 || o->batch < 1)
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "training needs at least one epoch and a batch of at least 1");
-    if (!(o->learning_rate > 0) || !isfinite(o->learning_rate) || !(o->momentum >= 0 && o->momentum < 1) ||
-        !(o->weight_decay >= 0))
+    if (!((float)o->learning_rate > 0) || !isfinite((float)o->learning_rate) ||
+        !(o->momentum >= 0 && o->momentum < 1) || !(o->weight_decay >= 0) ||
+        !isfinite((float)o->weight_decay))
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "learning rate %g, momentum %g or weight decay %g is out of range", o->learning_rate,
                          o->momentum, o->weight_decay);
-    if (o->teacher && (!(o->temperature > 0) || !(o->alpha >= 0 && o->alpha <= 1)))
+    if (o->schedule != HONE_SCHEDULE_CONSTANT && o->schedule != HONE_SCHEDULE_COSINE)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "there is no schedule %d", (int)o->schedule);
+    if (o->threads < 0 || o->max_samples < 0 || o->checkpoint_steps < 0)
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "threads %d, max_samples %lld or checkpoint_steps %lld is negative", o->threads,
+                         (long long)o->max_samples, (long long)o->checkpoint_steps);
+    if (o->teacher && (!((float)o->temperature > 0) || !isfinite((float)o->temperature) ||
+                       !(o->alpha >= 0 && o->alpha <= 1)))
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "temperature %g must be above 0 and alpha %g within [0, 1]", o->temperature,
                          o->alpha);
     return HONE_OK;
+}
+
+/* Samples of the epoch that the last step belongs to, up to it. */
+static int64_t samples_seen(const trainer *t) {
+    return t->state.sample > 0 ? t->state.sample : hone_dataset_count(t->data);
+}
+
+static hone_status resume(trainer *t, hone_error *err) {
+    const hone_train_options *o = t->options;
+    const hone_train_state *s = &t->state;
+    HONE_TRY(hone_checkpoint_load(o->resume_dir, t->variables, &t->state, t->recipe, err));
+    if (s->step > t->steps || s->epoch != s->step / t->steps_per_epoch ||
+        s->sample != s->step % t->steps_per_epoch * o->batch || s->correct > samples_seen(t))
+        return hone_fail_file(err, HONE_CORRUPT, o->resume_dir,
+                              "the newest checkpoint is damaged: step %lld is not sample %lld of epoch %lld",
+                              (long long)s->step, (long long)s->sample, (long long)s->epoch);
+    return hone_loader_seek(t->loader, (hone_loader_position){s->epoch, s->sample}, err);
 }
 
 static hone_status set_up(trainer *t, hone_error *err) {
@@ -160,12 +187,10 @@ static hone_status set_up(trainer *t, hone_error *err) {
     t->steps = t->steps_per_epoch * o->epochs;
     t->variables = hone_variables_new();
     if (!t->variables) return hone_fail_memory(err);
-    HONE_TRY(make_recipe(t, err));
-    HONE_TRY(ask_teacher(t, err));
     HONE_TRY(compile(t, err));
-    if (!o->resume_dir) return HONE_OK;
-    HONE_TRY(hone_checkpoint_load(o->resume_dir, t->variables, &t->state, t->recipe, err));
-    return hone_loader_seek(t->loader, (hone_loader_position){t->state.epoch, t->state.sample}, err);
+    HONE_TRY(check_labels(t, err));
+    if (o->resume_dir) HONE_TRY(resume(t, err));
+    return ask_teacher(t, err);
 }
 
 static void tear_down(trainer *t) {
@@ -184,7 +209,7 @@ static void tear_down(trainer *t) {
 /* --- steps --- */
 
 static const hone_tensor *gather_teacher(trainer *t, const hone_batch *b) {
-    hone_tensor *out = t->teacher_batch[b->n == t->options->batch ? 0 : 1];
+    hone_tensor *out = t->teacher_batch[b->n == t->teacher_batch[0]->dims[0] ? 0 : 1];
     size_t row = (size_t)t->teacher->dims[1];
     for (int64_t i = 0; i < b->n; i++)
         memcpy((float *)out->data + (size_t)i * row, (const float *)t->teacher->data + b->indices[i] * row,
@@ -198,15 +223,19 @@ static hone_status step(trainer *t, const hone_batch *b, hone_error *err) {
     if (t->teacher) inputs[3] = gather_teacher(t, b);
     HONE_TRY(hone_context_run(t->context, inputs, outputs, err));
     float loss = *(const float *)outputs[0]->data;
+    int64_t classes = outputs[1]->dims[1], correct = 0;
+    for (int64_t i = 0; i < b->n; i++) {
+        int64_t label = ((const int64_t *)b->y->data)[i];
+        HONE_TRY(hone_check_label(label, classes, err));
+        correct += hone_argmax((const float *)outputs[1]->data + i * classes, classes) == label;
+    }
     if (!isfinite(loss))
         return hone_fail(err, HONE_OUT_OF_RANGE,
-                         "the loss became %g at step %lld: a smaller learning rate may help", loss,
+                         "the loss became %g at step %lld: a smaller learning rate may help", fabs(loss),
                          (long long)t->state.step + 1);
-    int64_t classes = outputs[1]->dims[1];
+    if (b->position.sample == 0) t->state.loss_sum = t->state.correct = 0;
     t->state.loss_sum += (double)loss * (double)b->n;
-    for (int64_t i = 0; i < b->n; i++)
-        t->state.correct += hone_argmax((const float *)outputs[1]->data + i * classes, classes) ==
-                            ((const int64_t *)b->y->data)[i];
+    t->state.correct += correct;
     t->state.step++;
     return HONE_OK;
 }
@@ -227,11 +256,6 @@ static hone_status report_epoch(trainer *t, hone_train_progress *p, hone_graph *
 /* Tells the caller; sets t->stopped when it wants to stop. */
 static hone_status report(trainer *t, const hone_batch *b, double rate, hone_error *err) {
     int64_t seen = b->position.sample + b->n;
-    double loss = t->state.loss_sum / (double)seen, accuracy = (double)t->state.correct / (double)seen;
-    if (b->last) {
-        t->last_loss = loss;
-        t->last_accuracy = accuracy;
-    }
     if (!t->options->progress) return HONE_OK;
     hone_graph *now = NULL;
     hone_train_progress p = {.epoch = (int)b->position.epoch + 1,
@@ -240,8 +264,8 @@ static hone_status report(trainer *t, const hone_batch *b, double rate, hone_err
                              .steps = t->steps,
                              .samples = seen,
                              .epoch_samples = hone_dataset_count(t->data),
-                             .loss = loss,
-                             .accuracy = accuracy,
+                             .loss = t->state.loss_sum / (double)seen,
+                             .accuracy = (double)t->state.correct / (double)seen,
                              .learning_rate = rate,
                              .seconds = hone_seconds_now() - t->start,
                              .data_seconds = hone_loader_seconds(t->loader),
@@ -272,10 +296,6 @@ static hone_status run(trainer *t, hone_error *err) {
         hone_loader_position next = hone_loader_tell(t->loader);
         t->state.epoch = next.epoch;
         t->state.sample = next.sample;
-        if (b.last) {
-            t->state.loss_sum = 0;
-            t->state.correct = 0;
-        }
         HONE_TRY(checkpoint(t, b.last, err));
     }
     return HONE_OK;
@@ -285,9 +305,13 @@ static hone_status train(trainer *t, hone_train_report *report_out, hone_error *
     HONE_TRY(set_up(t, err));
     HONE_TRY(run(t, err));
     HONE_TRY(write_back(t, t->graph, err));
-    if (report_out)
-        *report_out = (hone_train_report){t->state.step, t->stopped, t->last_loss, t->last_accuracy,
-                                          hone_seconds_now() - t->start};
+    if (!report_out) return HONE_OK;
+    double seen = (double)samples_seen(t);
+    *report_out = (hone_train_report){.steps = t->state.step,
+                                      .stopped = t->state.step < t->steps,
+                                      .loss = t->state.loss_sum / seen,
+                                      .accuracy = (double)t->state.correct / seen,
+                                      .seconds = hone_seconds_now() - t->start};
     return HONE_OK;
 }
 

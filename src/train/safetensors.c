@@ -27,33 +27,35 @@ static json_t *describe(const hone_tensor *t, size_t offset) {
 }
 
 /* The header's text, padded with spaces to a multiple of 8; free() it. */
-static char *make_header(const hone_variables *variables, hone_error *err) {
+static hone_status make_header(const hone_variables *variables, char **out, hone_error *err) {
     json_t *root = json_object();
     size_t offset = 0;
-    bool ok = root != NULL;
-    for (size_t i = 0; i < hone_variables_count(variables) && ok; i++) {
+    hone_status status = root ? HONE_OK : hone_fail_memory(err);
+    for (size_t i = 0; i < hone_variables_count(variables) && status == HONE_OK; i++) {
         hone_tensor *t;
         const char *name = hone_variables_at(variables, i, &t);
-        ok = dtype_code(t->dtype) && json_object_set_new(root, name, describe(t, offset)) == 0;
+        json_t *entry = dtype_code(t->dtype) ? describe(t, offset) : NULL;
+        if (json_object_set_new(root, name, entry) != 0) /* a name that is not UTF-8, for one */
+            status = hone_fail_node(err, HONE_UNSUPPORTED, name, NULL, "cannot be written as safetensors");
         offset += t->bytes;
     }
-    char *text = ok ? json_dumps(root, JSON_COMPACT) : NULL;
+    char *text = status == HONE_OK ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
+    HONE_TRY(status);
     size_t length = text ? strlen(text) : 0, padded = (length + 7) / 8 * 8;
-    char *result = text ? realloc(text, padded + 1) : NULL;
-    if (!result) {
+    *out = text ? realloc(text, padded + 1) : NULL;
+    if (!*out) {
         free(text);
-        hone_fail_memory(err);
-        return NULL;
+        return hone_fail_memory(err);
     }
-    memset(result + length, ' ', padded - length);
-    result[padded] = 0;
-    return result;
+    memset(*out + length, ' ', padded - length);
+    (*out)[padded] = 0;
+    return HONE_OK;
 }
 
 hone_status hone_safetensors_save(const char *path, const hone_variables *variables, hone_error *err) {
-    char *header = make_header(variables, err);
-    if (!header) return HONE_OUT_OF_MEMORY;
+    char *header = NULL;
+    HONE_TRY(make_header(variables, &header, err));
     hone_writer *w = NULL;
     uint64_t length = strlen(header);
     hone_status status = hone_writer_open(path, &w, err);

@@ -1,0 +1,219 @@
+/* Small data sets and networks for the tests of training and compression. */
+#ifndef TESTS_TRAIN_SMALL_H
+#define TESTS_TRAIN_SMALL_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "data/dataset.h"
+#include "graph/infer.h"
+#include "graph/op.h"
+
+#include <hone/train.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static hone_error err;
+
+static inline const char *error_text(void) {
+    static char text[1024];
+    return hone_error_format(&err, text, sizeof text);
+}
+
+static inline void ok(hone_status status) {
+    if (status != HONE_OK) fail_msg("%s", error_text());
+}
+
+/* The call failed with that status, and its error has the text. */
+static inline void refused_at(hone_status status, hone_status wanted, const char *text, int line) {
+    if (status != wanted || !strstr(error_text(), text))
+        fail_msg("line %d: status %s, \"%s\"; wanted %s with \"%s\"", line, hone_status_name(status),
+                 status == HONE_OK ? "" : error_text(), hone_status_name(wanted), text);
+}
+#define refused(status, wanted, text) refused_at(status, wanted, text, __LINE__)
+
+/* Runs `call`, an expression of type hone_status, with each of its allocations failed in turn, until it
+ * succeeds; `check` is done after each failure. */
+#define FAIL_EACH_ALLOCATION(call, check)                                                                    \
+    do {                                                                                                     \
+        hone_status fail_status_ = HONE_OUT_OF_MEMORY;                                                       \
+        int fail_n_ = 0;                                                                                     \
+        while (fail_status_ != HONE_OK) {                                                                    \
+            assert_true(++fail_n_ < 20000);                                                                  \
+            hone_alloc_fail_at((uint64_t)fail_n_, false);                                                    \
+            fail_status_ = (call);                                                                           \
+            hone_alloc_fail_at(0, false);                                                                    \
+            if (fail_status_ != HONE_OK) {                                                                   \
+                if (fail_status_ != HONE_OUT_OF_MEMORY)                                                      \
+                    fail_msg("allocation %d: %s", fail_n_, error_text());                                    \
+                check;                                                                                       \
+            }                                                                                                \
+        }                                                                                                    \
+        assert_true(fail_n_ > 1);                                                                            \
+    } while (0)
+
+/* --- files --- */
+
+static char test_dir[256];
+
+static inline int make_test_dir(void **state) {
+    (void)state;
+    const char *base = getenv("TMPDIR");
+    snprintf(test_dir, sizeof test_dir, "%s/hone-test-XXXXXX", base && *base ? base : "/tmp");
+    return mkdtemp(test_dir) ? 0 : -1;
+}
+
+static inline int remove_test_dir(void **state) {
+    (void)state;
+    return hone_dir_remove(test_dir, NULL) == HONE_OK ? 0 : -1;
+}
+
+/* A path in the test's directory; eight of them are valid at a time. */
+static inline const char *test_path(const char *name) {
+    static char paths[8][512];
+    static int next;
+    char *path = paths[next++ % 8];
+    snprintf(path, 512, "%s/%s", test_dir, name);
+    return path;
+}
+
+static inline void write_file(const char *path, const void *data, size_t size) {
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, size, f), size);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* --- data --- */
+
+/* n samples of `features` floats: class c lies around a point of its own. */
+static inline hone_dataset *blobs(int64_t n, int64_t features, int classes, uint64_t seed) {
+    int64_t dims[] = {n, features};
+    hone_tensor *x = NULL, *y = NULL;
+    hone_dataset *d = NULL;
+    ok(hone_tensor_new(HONE_FLOAT32, 2, dims, &x, &err));
+    ok(hone_tensor_new(HONE_INT64, 1, dims, &y, &err));
+    hone_rng rng = hone_rng_make(seed, 1);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t label = i < classes ? i : hone_rng_below(&rng, (uint32_t)classes);
+        hone_rng center = hone_rng_make(77, (uint64_t)label);
+        ((int64_t *)y->data)[i] = label;
+        for (int64_t j = 0; j < features; j++)
+            ((float *)x->data)[i * features + j] =
+                hone_rng_uniform(&center) + 0.3f * (hone_rng_uniform(&rng) - 0.5f);
+    }
+    ok(hone_dataset_make(x, y, "blobs", HONE_SPLIT_TRAIN, &d, &err));
+    hone_tensor_free(x);
+    hone_tensor_free(y);
+    return d;
+}
+
+static inline hone_graph *mlp(const char *widths, const hone_dataset *d, uint64_t seed) {
+    char text[64];
+    hone_graph *g = NULL;
+    double mean, deviation;
+    snprintf(text, sizeof text, "mlp:%s", widths);
+    hone_dataset_moments(d, 0, &mean, &deviation);
+    ok(hone_build_model(text, d, mean, deviation, seed, &g, &err));
+    return g;
+}
+
+/* --- graphs --- */
+
+static inline hone_value *add_weight(hone_graph *g, const char *name, int rank, const int64_t *dims,
+                                     uint64_t seed) {
+    hone_tensor *t = NULL;
+    ok(hone_tensor_new(HONE_FLOAT32, rank, dims, &t, &err));
+    hone_rng rng = hone_rng_make(seed, hone_hash(name, strlen(name)));
+    for (int64_t i = 0; i < t->count; i++) ((float *)t->data)[i] = hone_rng_uniform(&rng) - 0.5f;
+    hone_value *v = hone_graph_add_constant(g, name, t);
+    hone_tensor_free(t);
+    return v;
+}
+#define WEIGHT(g, name, seed, ...)                                                                           \
+    add_weight(g, name, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__}, \
+               seed)
+
+/* The float input "input" [batch, …]. */
+#define INPUT(g, ...)                                                                                        \
+    add_input(g, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
+static inline hone_value *add_input(hone_graph *g, int rank, const int64_t *sample) {
+    int64_t dims[HONE_MAX_RANK] = {hone_graph_symbol(g, "batch")};
+    memcpy(dims + 1, sample, (size_t)rank * sizeof *sample);
+    hone_type type = hone_type_make(HONE_FLOAT32, rank + 1, dims);
+    return hone_graph_add_input(g, "input", &type);
+}
+
+static inline hone_graph *finished(hone_graph *g, hone_value *y) {
+    hone_graph_rename(g, y, "logits");
+    hone_graph_add_output(g, y);
+    ok(hone_graph_check(g, &err));
+    ok(hone_graph_infer(g, &err));
+    return g;
+}
+
+static inline const hone_tensor *weight_of(const hone_graph *g, const char *name) {
+    const hone_tensor *t = hone_graph_initializer(g, name);
+    if (!t) fail_msg("no initializer %s", name);
+    return t;
+}
+
+static inline bool same_tensor(const hone_tensor *a, const hone_tensor *b) {
+    return a->dtype == b->dtype && a->rank == b->rank && memcmp(a->dims, b->dims, sizeof a->dims) == 0 &&
+           memcmp(a->data, b->data, a->bytes) == 0;
+}
+
+/* All initializers, bit for bit. */
+static inline bool same_weights(const hone_graph *a, const hone_graph *b) {
+    const char *name;
+    int i = 0;
+    for (; (name = hone_graph_initializer_name(a, i)); i++) {
+        const hone_tensor *other = hone_graph_initializer(b, name);
+        if (!other || !same_tensor(hone_graph_initializer(a, name), other)) return false;
+    }
+    return i > 0 && !hone_graph_initializer_name(b, i);
+}
+
+static inline hone_graph *copy_of(const hone_graph *g) {
+    hone_graph *copy = NULL;
+    ok(hone_graph_copy(g, &copy, &err));
+    return copy;
+}
+
+/* Output 0 of `g` for the first n samples; a copy that belongs to the caller. */
+static inline hone_tensor *predict(const hone_graph *g, const hone_dataset *d, int64_t n) {
+    hone_model *m = NULL;
+    hone_session *s = NULL;
+    hone_context *c = NULL;
+    hone_tensor *x = NULL, *y = NULL;
+    const hone_tensor *outputs[8];
+    int rank;
+    const int64_t *sample = hone_dataset_sample_shape(d, &rank);
+    int64_t dims[HONE_MAX_RANK] = {n};
+    memcpy(dims + 1, sample, (size_t)rank * sizeof *dims);
+    ok(hone_tensor_new(HONE_FLOAT32, rank + 1, dims, &x, &err));
+    ok(hone_dataset_read(d, NULL, 0, n, x->data, NULL, &err));
+    ok(hone_model_compile(g, NULL, &m, &err));
+    ok(hone_session_create(m, NULL, &s, &err));
+    ok(hone_context_create(s, &c, &err));
+    ok(hone_context_run(c, (const hone_tensor *[]){x}, outputs, &err));
+    ok(hone_tensor_copy_of(outputs[0]->dtype, outputs[0]->rank, outputs[0]->dims, outputs[0]->data, &y,
+                           &err));
+    hone_tensor_free(x);
+    hone_context_free(c);
+    hone_session_free(s);
+    hone_model_free(m);
+    return y;
+}
+
+#endif

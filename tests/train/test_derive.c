@@ -1,0 +1,393 @@
+/* The training graph. */
+#include "train/small.h"
+
+#include "runtime/model.h"
+#include "train/derive.h"
+
+#include <math.h>
+
+static const hone_train_options plain = HONE_TRAIN_OPTIONS_INIT;
+
+static hone_graph *derived(const hone_graph *g, const hone_train_options *o) {
+    hone_graph *out = NULL;
+    ok(hone_derive_training(g, o, NULL, 0, &out, &err));
+    return out;
+}
+
+static hone_status derive(const hone_graph *g, const hone_parametrization *p, int count) {
+    hone_graph *out = NULL;
+    hone_status status = hone_derive_training(g, &plain, p, count, &out, &err);
+    assert_true(status == HONE_OK || !out);
+    hone_graph_free(out);
+    return status;
+}
+
+/* Runs a training graph step by step over one batch of its own. */
+typedef struct runner {
+    hone_variables *variables;
+    hone_model *model;
+    hone_session *session;
+    hone_context *context;
+    hone_tensor *x, *labels, *rate, *teacher;
+    int64_t n, features, classes;
+    float loss;
+} runner;
+
+static void fill(hone_tensor *t, uint64_t seed, float scale) {
+    hone_rng rng = hone_rng_make(seed, 5);
+    for (int64_t i = 0; i < t->count; i++) ((float *)t->data)[i] = scale * (hone_rng_uniform(&rng) - 0.5f);
+}
+
+static runner start(const hone_graph *training, int64_t n, int64_t features, int64_t classes) {
+    runner r = {.n = n, .features = features, .classes = classes};
+    assert_non_null(r.variables = hone_variables_new());
+    ok(hone_model_compile_shared(training, NULL, r.variables, &r.model, &err));
+    ok(hone_session_create(r.model, NULL, &r.session, &err));
+    ok(hone_context_create(r.session, &r.context, &err));
+    ok(hone_tensor_new(HONE_FLOAT32, 2, (int64_t[]){n, features}, &r.x, &err));
+    ok(hone_tensor_new(HONE_FLOAT32, 2, (int64_t[]){n, classes}, &r.teacher, &err));
+    ok(hone_tensor_new(HONE_INT64, 1, &n, &r.labels, &err));
+    ok(hone_tensor_new(HONE_FLOAT32, 0, NULL, &r.rate, &err));
+    fill(r.x, 1, 2);
+    fill(r.teacher, 2, 12);
+    for (int64_t i = 0; i < n; i++) ((int64_t *)r.labels->data)[i] = i * 5 % classes;
+    return r;
+}
+
+static void run(runner *r, float rate) {
+    const hone_tensor *outputs[2];
+    *(float *)r->rate->data = rate;
+    ok(hone_context_run(r->context, (const hone_tensor *[]){r->x, r->labels, r->rate, r->teacher}, outputs,
+                        &err));
+    r->loss = *(const float *)outputs[0]->data;
+}
+
+static void finish(runner *r) {
+    hone_context_free(r->context);
+    hone_session_free(r->session);
+    hone_model_free(r->model);
+    hone_variables_free(r->variables);
+    hone_tensor_free(r->x);
+    hone_tensor_free(r->teacher);
+    hone_tensor_free(r->labels);
+    hone_tensor_free(r->rate);
+}
+
+static hone_graph *linear(const char *weight, int64_t in, int64_t out) {
+    hone_graph *g = hone_graph_new("linear");
+    hone_value *x = INPUT(g, in);
+    return finished(g, HONE_EMIT(g, "", "Gemm", x, WEIGHT(g, weight, 1, in, out), WEIGHT(g, "b", 1, out)));
+}
+
+static void test_interface(void **state) {
+    (void)state;
+    hone_dataset *d = blobs(10, 8, 4, 1);
+    hone_graph *g = mlp("8-6-4", d, 1), *t = derived(g, &plain);
+    assert_int_equal(t->input_count, 3);
+    assert_string_equal(t->inputs[0]->name, "input");
+    assert_int_equal(t->inputs[1]->type.dtype, HONE_INT64);
+    assert_int_equal(t->inputs[2]->type.rank, 0);
+    assert_int_equal(t->output_count, 2);
+    assert_int_equal(t->binding_count, 8); /* two weights and two biases, and a momentum each */
+    int trainable = 0;
+    for (size_t i = 0; i < t->value_count; i++) trainable += t->values[i] && t->values[i]->trainable;
+    assert_int_equal(trainable, 4);
+    assert_false(hone_is_trainable(hone_graph_find(g, "mean")));
+    assert_false(hone_is_trainable(hone_graph_find(g, "input")));
+    assert_false(hone_is_trainable(NULL));
+    assert_true(hone_is_trainable(hone_graph_find(g, "layer1.weight")));
+    assert_true(hone_is_trainable(hone_graph_find(g, "layer1.bias")));
+    assert_int_equal(hone_graph_find(g, "layer1.weight")->storage, HONE_STORAGE_CONSTANT);
+    hone_graph_free(t);
+    hone_graph_free(g);
+    hone_dataset_free(d);
+}
+
+/* --- references in double --- */
+
+typedef struct reference {
+    int64_t n, k, c;
+    double w[64], b[8], vw[64], vb[8];
+} reference;
+
+static void log_softmax(const double *x, int64_t n, double *y) {
+    double max = x[0], sum = 0;
+    for (int64_t i = 1; i < n; i++) max = fmax(max, x[i]);
+    for (int64_t i = 0; i < n; i++) sum += exp(x[i] - max);
+    for (int64_t i = 0; i < n; i++) y[i] = x[i] - max - log(sum);
+}
+
+/* One step of softmax regression with SGD; the loss before it. alpha 0: no teacher. */
+static double reference_step(reference *f, const runner *r, const hone_train_options *o, double rate,
+                             double alpha) {
+    double dw[64] = {0}, db[8] = {0}, loss = 0, t = o->temperature;
+    const float *x = r->x->data, *q = r->teacher->data;
+    for (int64_t i = 0; i < f->n; i++) {
+        double z[8], lp[8], soft[8], lq[8], lt[8], d[8];
+        int64_t label = ((const int64_t *)r->labels->data)[i];
+        for (int64_t j = 0; j < f->c; j++) {
+            z[j] = f->b[j];
+            for (int64_t k = 0; k < f->k; k++) z[j] += x[i * f->k + k] * f->w[k * f->c + j];
+        }
+        log_softmax(z, f->c, lp);
+        loss -= (1 - alpha) * lp[label];
+        for (int64_t j = 0; j < f->c; j++) d[j] = (1 - alpha) * (exp(lp[j]) - (j == label));
+        if (alpha > 0) {
+            for (int64_t j = 0; j < f->c; j++) soft[j] = z[j] / t;
+            log_softmax(soft, f->c, lq);
+            for (int64_t j = 0; j < f->c; j++) soft[j] = q[i * f->c + j] / t;
+            log_softmax(soft, f->c, lt);
+            for (int64_t j = 0; j < f->c; j++) {
+                loss += alpha * t * t * exp(lt[j]) * (lt[j] - lq[j]);
+                d[j] += alpha * t * (exp(lq[j]) - exp(lt[j]));
+            }
+        }
+        for (int64_t j = 0; j < f->c; j++) {
+            db[j] += d[j] / (double)f->n;
+            for (int64_t k = 0; k < f->k; k++) dw[k * f->c + j] += x[i * f->k + k] * d[j] / (double)f->n;
+        }
+    }
+    for (int64_t i = 0; i < f->k * f->c; i++) {
+        f->vw[i] = o->momentum * f->vw[i] + dw[i] + o->weight_decay * f->w[i];
+        f->w[i] -= rate * f->vw[i];
+    }
+    for (int64_t i = 0; i < f->c; i++) {
+        f->vb[i] = o->momentum * f->vb[i] + db[i] + o->weight_decay * f->b[i];
+        f->b[i] -= rate * f->vb[i];
+    }
+    return loss / (double)f->n;
+}
+
+static void compare_with_reference(const char *weight, const hone_train_options *o) {
+    hone_graph *g = linear(weight, 6, 5), *t = derived(g, o);
+    runner r = start(t, 9, 6, 5);
+    reference f = {.n = 9, .k = 6, .c = 5};
+    for (int i = 0; i < 30; i++) f.w[i] = ((const float *)weight_of(g, weight)->data)[i];
+    for (int i = 0; i < 5; i++) f.b[i] = ((const float *)weight_of(g, "b")->data)[i];
+    for (int step = 0; step < 5; step++) {
+        double rate = 0.3 / (step + 1),
+               want = reference_step(&f, &r, o, (float)rate, o->teacher ? o->alpha : 0);
+        run(&r, (float)rate);
+        /* T² magnifies the rounding of the differences of two logarithms */
+        double tolerance = 2e-6 * fmax(1, want) + (o->teacher ? 2e-7 * o->temperature * o->temperature : 0);
+        if (!(fabs(r.loss - want) < tolerance))
+            fail_msg("step %d: loss %.9g, not %.9g", step, (double)r.loss, want);
+        const float *w = hone_variables_get(r.variables, weight)->data,
+                    *b = hone_variables_get(r.variables, "b")->data;
+        for (int i = 0; i < 30; i++) assert_true(fabs(w[i] - f.w[i]) < 2e-5);
+        for (int i = 0; i < 5; i++) assert_true(fabs(b[i] - f.b[i]) < 2e-5);
+    }
+    finish(&r);
+    hone_graph_free(t);
+    hone_graph_free(g);
+}
+
+static void test_steps_are_right(void **state) {
+    (void)state;
+    hone_train_options o = plain;
+    compare_with_reference("w", &o);
+    o.weight_decay = 0.1;
+    compare_with_reference("w", &o);
+    o.momentum = 0;
+    compare_with_reference("w", &o);
+}
+
+static void test_distillation(void **state) {
+    (void)state;
+    static const double settings[][2] = {{1, 0.5}, {4, 0.7}, {20, 1}, {0.5, 0.1}, {3, 0}};
+    hone_graph *teacher = linear("w", 6, 5);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        hone_train_options o = plain;
+        o.teacher = teacher;
+        o.temperature = settings[i][0];
+        o.alpha = settings[i][1];
+        compare_with_reference("w", &o);
+    }
+    hone_graph_free(teacher);
+}
+
+/* Names that the training graph would like to have itself. */
+static void test_taken_names(void **state) {
+    (void)state;
+    static const char *const names[] = {"rate", "labels", "teacher", "loss", "scalar", "mask"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) compare_with_reference(names[i], &plain);
+    hone_graph *g = hone_graph_new("momentum");
+    hone_value *x = INPUT(g, 6), *h = HONE_EMIT(g, "", "MatMul", x, WEIGHT(g, "w", 1, 6, 5));
+    finished(g, HONE_EMIT(g, "", "MatMul", h, WEIGHT(g, "w.momentum", 1, 5, 5)));
+    hone_graph *t = derived(g, &plain);
+    assert_int_equal(t->binding_count, 4);
+    runner r = start(t, 9, 6, 5);
+    assert_true(same_tensor(hone_variables_get(r.variables, "w.momentum"), weight_of(g, "w.momentum")));
+    finish(&r);
+    hone_graph_free(t);
+    hone_graph_free(g);
+}
+
+/* W stored as its transpose, as other writers do. */
+static void test_weight_behind_a_transpose(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("transposed"), *straight = hone_graph_new("straight");
+    hone_value *x = INPUT(g, 6), *w = WEIGHT(g, "w", 1, 5, 6);
+    finished(g, HONE_EMIT(g, "", "MatMul", x, HONE_EMIT(g, "", "Transpose", w)));
+    x = INPUT(straight, 6);
+    hone_value *v = WEIGHT(straight, "w", 1, 6, 5);
+    for (int i = 0; i < 5; i++)
+        for (int k = 0; k < 6; k++) ((float *)v->data->data)[k * 5 + i] = ((float *)w->data->data)[i * 6 + k];
+    finished(straight, HONE_EMIT(straight, "", "MatMul", x, v));
+    assert_true(hone_is_trainable(hone_graph_find(g, "w")));
+    hone_graph *t = derived(g, &plain), *s = derived(straight, &plain);
+    runner a = start(t, 9, 6, 5), b = start(s, 9, 6, 5);
+    for (int step = 0; step < 3; step++) {
+        run(&a, 0.1f);
+        run(&b, 0.1f);
+        assert_true(fabsf(a.loss - b.loss) < 1e-6f);
+    }
+    const float *wa = hone_variables_get(a.variables, "w")->data,
+                *wb = hone_variables_get(b.variables, "w")->data;
+    for (int i = 0; i < 5; i++)
+        for (int k = 0; k < 6; k++) assert_true(fabsf(wa[i * 6 + k] - wb[k * 5 + i]) < 1e-6f);
+    finish(&a);
+    finish(&b);
+    hone_graph_free(t);
+    hone_graph_free(s);
+    hone_graph_free(g);
+    hone_graph_free(straight);
+}
+
+/* --- parametrizations --- */
+
+static hone_value *halve(hone_graph *g, hone_value *w, const void *arg) {
+    (void)arg;
+    return HONE_EMIT(g, "", "Mul", w, hone_graph_scalar(g, HONE_FLOAT32, 0.5));
+}
+
+static void no_bake(hone_tensor *w, const void *arg) {
+    (void)w;
+    (void)arg;
+}
+
+/* One weight read by two nodes: both read what the parametrization makes of it. */
+static void test_parametrization_of_a_shared_weight(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("shared"), *half = hone_graph_new("half");
+    hone_parametrization p = {"w", halve, no_bake, NULL};
+    for (int i = 0; i < 2; i++) {
+        hone_graph *to = i ? half : g;
+        hone_value *x = INPUT(to, 5), *w = WEIGHT(to, "w", 1, 5, 5);
+        for (int k = 0; i && k < 25; k++) ((float *)w->data->data)[k] *= 0.5f;
+        finished(to, HONE_EMIT(to, "", "MatMul", HONE_EMIT(to, "", "MatMul", x, w), w));
+    }
+    hone_graph *t = NULL, *s = derived(half, &plain);
+    ok(hone_derive_training(g, &plain, &p, 1, &t, &err));
+    runner a = start(t, 9, 5, 5), b = start(s, 9, 5, 5);
+    run(&a, 0.1f);
+    run(&b, 0.1f);
+    assert_true(a.loss == b.loss);
+    const hone_tensor *first = weight_of(g, "w");
+    const float *wa = hone_variables_get(a.variables, "w")->data,
+                *wb = hone_variables_get(b.variables, "w")->data;
+    for (int k = 0; k < 25; k++) { /* d/dw f(w/2) = f'(w/2)/2 */
+        float w0 = ((const float *)first->data)[k];
+        assert_true(fabsf((wa[k] - w0) - (wb[k] - w0 / 2) / 2) < 1e-6f);
+    }
+    finish(&a);
+    finish(&b);
+    hone_graph_free(t);
+    hone_graph_free(s);
+    hone_graph_free(g);
+    hone_graph_free(half);
+}
+
+static void test_parametrization_of_nothing(void **state) {
+    (void)state;
+    hone_graph *g = linear("w", 6, 5);
+    refused(derive(g, &(hone_parametrization){"v", halve, no_bake, NULL}, 1), HONE_INVALID_ARGUMENT,
+            "node v: is not a trainable weight");
+    refused(derive(g, &(hone_parametrization){"input", halve, no_bake, NULL}, 1), HONE_INVALID_ARGUMENT,
+            "node input: is not a trainable weight");
+    hone_graph_free(g);
+}
+
+/* --- what cannot be trained --- */
+
+static void test_models_that_cannot_be_trained(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("no weights");
+    finished(g, HONE_EMIT(g, "", "Relu", INPUT(g, 5)));
+    refused(derive(g, NULL, 0), HONE_INVALID_ARGUMENT, "no trainable weights");
+    hone_graph_free(g);
+
+    g = hone_graph_new("rank 3");
+    finished(g, HONE_EMIT(g, "", "MatMul", INPUT(g, 3, 5), WEIGHT(g, "w", 1, 5, 5)));
+    refused(derive(g, NULL, 0), HONE_INVALID_ARGUMENT, "node logits: the first output must be logits");
+    hone_graph_free(g);
+
+    g = linear("w", 6, 5);
+    hone_graph_add_input(g, "more", &g->inputs[0]->type);
+    refused(derive(g, NULL, 0), HONE_INVALID_ARGUMENT, "has one input");
+    hone_graph_free(g);
+
+    /* output 0 does not depend on the only weight */
+    g = hone_graph_new("beside");
+    hone_value *x = INPUT(g, 5);
+    finished(g, HONE_EMIT(g, "", "Relu", x));
+    hone_graph_add_output(g, HONE_EMIT(g, "", "MatMul", x, WEIGHT(g, "w", 1, 5, 5)));
+    ok(hone_graph_infer(g, &err));
+    refused(derive(g, NULL, 0), HONE_INVALID_ARGUMENT, "no trainable weights");
+    hone_graph_free(g);
+}
+
+static void test_operators_without_a_gradient_are_listed(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("integers");
+    hone_value *x = HONE_EMIT(g, "", "MatMul", INPUT(g, 6), WEIGHT(g, "w", 1, 6, 5));
+    hone_node *q = hone_graph_add_node(g, hone_op_find("", "DynamicQuantizeLinear"), "squeeze", 1, &x, 3);
+    hone_tensor *t = NULL;
+    ok(hone_tensor_new(HONE_INT8, 2, (int64_t[]){5, 5}, &t, &err));
+    hone_value *in[] = {q->outputs[0], hone_graph_add_constant(g, "v", t)};
+    hone_node *m = hone_graph_add_node(g, hone_op_find("", "MatMulInteger"), "multiply", 2, in, 1);
+    hone_tensor_free(t);
+    hone_value *y = HONE_EMIT(g, "", "Cast", m->outputs[0]);
+    hone_node_set_int(g, y->producer, "to", HONE_FLOAT32);
+    finished(g, HONE_EMIT(g, "", "MatMul", y, WEIGHT(g, "u", 1, 5, 5)));
+    hone_status status = derive(g, NULL, 0);
+    if (status != HONE_OK) { /* integers may also stop the gradient: then only what lies behind is trained */
+        refused(status, HONE_UNSUPPORTED, "squeeze");
+        refused(status, HONE_UNSUPPORTED, "multiply");
+    }
+    hone_graph_free(g);
+}
+
+static void test_out_of_memory(void **state) {
+    (void)state;
+    hone_dataset *d = blobs(10, 8, 4, 1);
+    hone_graph *g = mlp("8-6-4", d, 1), *before = copy_of(g), *out = NULL;
+    hone_train_options o = plain;
+    hone_parametrization p = {"layer1.weight", halve, no_bake, NULL};
+    o.teacher = g;
+    FAIL_EACH_ALLOCATION(hone_derive_training(g, &o, &p, 1, &out, &err), assert_null(out));
+    assert_int_equal(out->binding_count, 8);
+    assert_int_equal(out->output_count, 2);
+    assert_int_equal(out->input_count, 4);
+    assert_true(same_weights(g, before));
+    hone_graph_free(out);
+    hone_graph_free(before);
+    hone_graph_free(g);
+    hone_dataset_free(d);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_interface),
+        cmocka_unit_test(test_steps_are_right),
+        cmocka_unit_test(test_distillation),
+        cmocka_unit_test(test_taken_names),
+        cmocka_unit_test(test_weight_behind_a_transpose),
+        cmocka_unit_test(test_parametrization_of_a_shared_weight),
+        cmocka_unit_test(test_parametrization_of_nothing),
+        cmocka_unit_test(test_models_that_cannot_be_trained),
+        cmocka_unit_test(test_operators_without_a_gradient_are_listed),
+        cmocka_unit_test(test_out_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,144 @@
+/* Running a classifier over a data set. */
+#include "train/small.h"
+
+#include "train/evaluate.h"
+
+#include <math.h>
+
+static void test_argmax(void **state) {
+    (void)state;
+    assert_int_equal(hone_argmax((float[]){1, 3, 2}, 3), 1);
+    assert_int_equal(hone_argmax((float[]){2, 3, 3}, 3), 1); /* the first of equals */
+    assert_int_equal(hone_argmax((float[]){-5}, 1), 0);
+    assert_int_equal(hone_argmax((float[]){-INFINITY, -1}, 2), 1);
+}
+
+static void test_accuracy_and_loss(void **state) {
+    (void)state;
+    hone_dataset *d = blobs(613, 8, 4, 1);
+    hone_graph *g = mlp("8-6-4", d, 1);
+    hone_tensor *y = predict(g, d, 613);
+    int64_t labels[613], correct = 0;
+    double loss = 0;
+    ok(hone_dataset_read(d, NULL, 0, 613, NULL, labels, &err));
+    for (int i = 0; i < 613; i++) {
+        const float *row = (const float *)y->data + 4 * i;
+        double sum = 0;
+        int best = 0;
+        for (int j = 0; j < 4; j++) {
+            sum += exp(row[j]);
+            if (row[j] > row[best]) best = j;
+        }
+        loss += log(sum) - row[labels[i]];
+        correct += best == labels[i];
+    }
+    hone_eval_report r[3];
+    for (int i = 0; i < 3; i++) {
+        ok(hone_evaluate(g, d, 1 << i, &r[i], &err));
+        assert_int_equal(r[i].samples, 613);
+        assert_true(r[i].accuracy == (double)correct / 613);
+        assert_true(fabs(r[i].loss - loss / 613) < 1e-6);
+        assert_true(r[i].loss == r[0].loss);
+        assert_true(r[i].seconds >= 0 && r[i].seconds < 60);
+    }
+    hone_tensor_free(y);
+    hone_graph_free(g);
+    hone_dataset_free(d);
+}
+
+/* The second and third outputs are not the classifier's business. */
+static void test_more_outputs(void **state) {
+    (void)state;
+    hone_dataset *d = blobs(300, 8, 4, 1);
+    hone_graph *g = mlp("8-6-4", d, 1);
+    hone_eval_report one, three;
+    ok(hone_evaluate(g, d, 1, &one, &err));
+    hone_graph_add_output(g, HONE_EMIT(g, "", "Relu", g->outputs[0]));
+    hone_graph_add_output(g, HONE_EMIT(g, "", "Tanh", g->outputs[0]));
+    ok(hone_graph_infer(g, &err));
+    ok(hone_evaluate(g, d, 1, &three, &err));
+    assert_true(one.loss == three.loss && one.accuracy == three.accuracy);
+    hone_graph_free(g);
+    hone_dataset_free(d);
+}
+
+/* Files made with one fixed batch: the last batch is filled up. */
+static void test_fixed_batch(void **state) {
+    (void)state;
+    hone_dataset *d = blobs(301, 8, 4, 1);
+    hone_graph *any = mlp("8-6-4", d, 1);
+    hone_eval_report want, got;
+    ok(hone_evaluate(any, d, 1, &want, &err));
+    int64_t batches[] = {1, 7, 100, 400};
+    for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+        hone_graph *g = mlp("8-6-4", d, 1);
+        for (size_t k = 0; k < g->value_count; k++)
+            if (g->values[k]->storage == HONE_STORAGE_INTERMEDIATE) g->values[k]->type.rank = HONE_RANK_ANY;
+        g->inputs[0]->type.dims[0] = batches[i];
+        ok(hone_graph_infer(g, &err));
+        ok(hone_evaluate(g, d, 1, &got, &err));
+        assert_true(got.accuracy == want.accuracy && fabs(got.loss - want.loss) < 1e-6);
+        hone_graph_free(g);
+    }
+    hone_graph_free(any);
+    hone_dataset_free(d);
+}
+
+static void test_labels_beyond_the_outputs(void **state) {
+    (void)state;
+    hone_dataset *d = blobs(20, 8, 4, 1), *more = blobs(20, 8, 7, 1);
+    hone_graph *g = mlp("8-4", d, 1);
+    hone_eval_report r = {.samples = -1};
+    refused(hone_evaluate(g, more, 1, &r, &err), HONE_INVALID_ARGUMENT, "but the model has 4 outputs");
+    assert_int_equal(r.samples, -1);
+    hone_graph_free(g);
+    hone_dataset_free(d);
+    hone_dataset_free(more);
+}
+
+static void test_no_classifier(void **state) {
+    (void)state;
+    hone_dataset *d = blobs(20, 8, 4, 1);
+    hone_eval_report r;
+    hone_graph *g = hone_graph_new("flat");
+    hone_value *x = INPUT(g, 8);
+    finished(g, HONE_EMIT(g, "", "ReduceSum", x));
+    refused(hone_evaluate(g, d, 1, &r, &err), HONE_INVALID_ARGUMENT, "must be float32 [batch, classes]");
+    hone_graph_free(g);
+    g = hone_graph_new("two inputs");
+    x = INPUT(g, 8);
+    finished(g, HONE_EMIT(g, "", "Add", x, hone_graph_add_input(g, "more", &x->type)));
+    refused(hone_evaluate(g, d, 1, &r, &err), HONE_INVALID_ARGUMENT, "has 2 and 1");
+    hone_graph_free(g);
+    g = hone_graph_new("wider");
+    x = INPUT(g, 9);
+    finished(g, HONE_EMIT(g, "", "Relu", x));
+    refused(hone_evaluate(g, d, 1, &r, &err), HONE_INVALID_ARGUMENT, "input");
+    hone_graph_free(g);
+    hone_dataset_free(d);
+}
+
+static void test_out_of_memory(void **state) {
+    (void)state;
+    hone_dataset *d = blobs(300, 8, 4, 1);
+    hone_graph *g = mlp("8-6-4", d, 1);
+    hone_eval_report want, r = {.samples = -1};
+    ok(hone_evaluate(g, d, 1, &want, &err));
+    FAIL_EACH_ALLOCATION(hone_evaluate(g, d, 1, &r, &err), assert_int_equal(r.samples, -1));
+    assert_true(r.loss == want.loss);
+    hone_graph_free(g);
+    hone_dataset_free(d);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_argmax),
+        cmocka_unit_test(test_accuracy_and_loss),
+        cmocka_unit_test(test_more_outputs),
+        cmocka_unit_test(test_fixed_batch),
+        cmocka_unit_test(test_labels_beyond_the_outputs),
+        cmocka_unit_test(test_no_classifier),
+        cmocka_unit_test(test_out_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
