@@ -113,6 +113,16 @@ hone_status hone_infer_elementwise(hone_infer *ctx, hone_error *err) {
     return HONE_OK;
 }
 
+/* Could memory hold a tensor of the known dimensions? What passes can be multiplied without looking. */
+static bool is_possible(const hone_type *t) {
+    int64_t known[HONE_MAX_RANK];
+    int count = 0;
+    for (int i = 0; i < t->rank; i++)
+        if (t->dims[i] >= 0) known[count++] = t->dims[i];
+    hone_dtype dtype = hone_dtype_size(t->dtype) ? t->dtype : HONE_UINT8;
+    return hone_shape_size(dtype, count, known, NULL, NULL, NULL) == HONE_OK;
+}
+
 /* Checks the inputs against the slots and notes the dtype that each letter stands for. */
 static hone_status check_inputs(const hone_infer *ctx, hone_dtype *letters, hone_error *err) {
     const hone_op *op = ctx->node->op;
@@ -128,6 +138,8 @@ static hone_status check_inputs(const hone_infer *ctx, hone_dtype *letters, hone
         hone_dtype dtype = ctx->in[i]->dtype;
         if (ctx->in[i]->kind != HONE_KIND_TENSOR)
             return hone_infer_fail(ctx, err, "input %s is not a tensor", slot->name);
+        if (!is_possible(ctx->in[i]))
+            return hone_infer_fail(ctx, err, "input %s is too large for any memory", slot->name);
         if (dtype == HONE_UNDEFINED) continue;
         if (!(slot->types & HONE_TYPE(dtype)))
             return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, op->name,
