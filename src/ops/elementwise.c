@@ -5,12 +5,13 @@
 #include "graph/infer.h"
 #include "ops/axes.h"
 
-#define NUMBERS (HONE_TYPES_FLOAT | HONE_TYPES_INT)
+#define LATE (HONE_TYPES_BYTE | HONE_TYPE(HONE_INT16) | HONE_TYPE(HONE_UINT16)) /* since opset 14 */
+#define NUMBERS (HONE_TYPES_FLOAT | HONE_TYPES_INT | HONE_TYPE(HONE_UINT32) | LATE)
 #define BINARY                                                                                               \
     .inputs = {{"A", 'T', NUMBERS, 0}, {"B", 'T', NUMBERS, 0}}, .outputs = {{"C", 'T', NUMBERS, 0}},         \
-    .infer = hone_infer_elementwise, .axes = hone_axes_broadcast, .prepare = hone_prepare_elementwise,       \
-    .overwrite = 3, .integer_map = true, .gradient_kind = HONE_GRADIENT_EXACT,                               \
-    .quantize = HONE_QUANTIZE_FLOAT
+    .late_types = LATE, .infer = hone_infer_elementwise, .axes = hone_axes_broadcast,                        \
+    .prepare = hone_prepare_elementwise, .overwrite = 3, .integer_map = true,                                \
+    .gradient_kind = HONE_GRADIENT_EXACT, .quantize = HONE_QUANTIZE_FLOAT
 
 /* dA (or dB) of a broadcasting operator: `d` has the output's shape. */
 static void give(hone_gradient *ctx, int input, hone_value *d) {

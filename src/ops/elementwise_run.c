@@ -1,5 +1,6 @@
 #include "graph/infer.h"
 #include "kernels/kernels.h"
+#include "kernels/portable.h"
 #include "ops/elementwise.h"
 #include "ops/program.h"
 
@@ -17,8 +18,9 @@ typedef struct operand {
 
 struct hone_elementwise {
     hone_program program;
-    hone_dtype dtype;
-    size_t size; /* of an element */
+    hone_dtype dtype, computed; /* narrow integers are computed as int64 and wrap when stored */
+    size_t size;                /* of a stored element */
+    size_t tile;                /* bytes of a register */
     int64_t count;
     operand in[HONE_PROGRAM_MAX_REGISTERS];
     const hone_kernels *kernels;
@@ -54,18 +56,34 @@ static operand classify(const hone_type *in, const hone_type *out) {
     return o;
 }
 
+static hone_dtype computed_as(hone_dtype dtype) {
+    switch (dtype) {
+    case HONE_FLOAT32:
+    case HONE_FLOAT64:
+    case HONE_INT32:
+    case HONE_INT64: return dtype;
+    case HONE_INT8:
+    case HONE_UINT8:
+    case HONE_INT16:
+    case HONE_UINT16:
+    case HONE_UINT32: return HONE_INT64;
+    default: return HONE_UNDEFINED;
+    }
+}
+
 hone_status hone_elementwise_prepare(hone_prepare *p, const hone_map *m, const hone_type *const *in,
                                      const hone_type *out, hone_elementwise **result, hone_error *err) {
     hone_elementwise *e = hone_prepare_alloc(p, sizeof *e);
     if (!e) return hone_fail_memory(err);
     HONE_TRY(hone_program_make(m, &e->program, err));
     e->dtype = out->dtype;
+    e->computed = computed_as(out->dtype);
+    if (e->computed == HONE_UNDEFINED)
+        return hone_prepare_fail(p, err, "no kernel for %s", hone_dtype_name(out->dtype));
     e->size = hone_dtype_size(out->dtype);
+    e->tile = HONE_PROGRAM_TILE * hone_dtype_size(e->computed);
     e->count = hone_type_count(out);
     e->kernels = hone_kernels_get();
-    if (out->dtype != HONE_FLOAT32 && out->dtype != HONE_FLOAT64 && out->dtype != HONE_INT32 &&
-        out->dtype != HONE_INT64)
-        return hone_prepare_fail(p, err, "no kernel for %s", hone_dtype_name(out->dtype));
     for (int i = 0; i < e->program.inputs; i++) {
         if (in[i] && in[i]->dtype != out->dtype)
             return hone_prepare_fail(p, err, "operand %d is %s where %s is needed", i,
@@ -77,7 +95,7 @@ hone_status hone_elementwise_prepare(hone_prepare *p, const hone_map *m, const h
 }
 
 size_t hone_elementwise_scratch(const hone_elementwise *e) {
-    return (size_t)e->program.registers * HONE_PROGRAM_TILE * e->size;
+    return ((size_t)e->program.registers + 1) * e->tile; /* one more to gather narrow elements in */
 }
 
 double hone_elementwise_cost(const hone_elementwise *e) {
@@ -113,15 +131,19 @@ double hone_elementwise_cost(const hone_elementwise *e) {
             }                                                                                                \
         }                                                                                                    \
     }
+GATHER(uint8_t, gather_1)
+GATHER(uint16_t, gather_2)
 GATHER(uint32_t, gather_4)
 GATHER(uint64_t, gather_8)
 #undef GATHER
 
 static void gather(const operand *o, size_t size, const void *x, int64_t begin, int64_t n, void *y) {
-    if (size == 4)
-        gather_4(o, x, begin, n, y);
-    else
-        gather_8(o, x, begin, n, y);
+    switch (size) {
+    case 1: gather_1(o, x, begin, n, y); break;
+    case 2: gather_2(o, x, begin, n, y); break;
+    case 4: gather_4(o, x, begin, n, y); break;
+    default: gather_8(o, x, begin, n, y);
+    }
 }
 
 /* n copies of one element, doubling what is there. */
@@ -145,7 +167,7 @@ static void fill_constant(hone_dtype dtype, double x, int64_t n, void *tile) {
 }
 
 static void execute(const hone_elementwise *e, void *const *registers, int64_t n) {
-    switch (e->dtype) {
+    switch (e->computed) {
     case HONE_FLOAT32: e->kernels->program_f32(&e->program, (float *const *)registers, n); break;
     case HONE_FLOAT64: e->kernels->program_f64(&e->program, (double *const *)registers, n); break;
     case HONE_INT32: e->kernels->program_i32(&e->program, (int32_t *const *)registers, n); break;
@@ -153,27 +175,63 @@ static void execute(const hone_elementwise *e, void *const *registers, int64_t n
     }
 }
 
+/* Where a run's registers are. */
+typedef struct registers {
+    void *at[HONE_PROGRAM_MAX_REGISTERS];
+    char *scratch;
+    void *spare;
+} registers;
+
+static bool is_narrow(const hone_elementwise *e) {
+    return e->computed != e->dtype;
+}
+
+static void *own_tile(const hone_elementwise *e, const registers *r, int i) {
+    return r->scratch + (size_t)i * e->tile;
+}
+
+/* Constants and operands of one element fill their tiles once. */
+static void set_up(const hone_elementwise *e, registers *r, void *const *in, int64_t widest) {
+    const hone_program *p = &e->program;
+    for (int i = 0; i < p->registers; i++) r->at[i] = own_tile(e, r, i);
+    r->spare = own_tile(e, r, p->registers);
+    for (int c = 0; c < p->constants; c++)
+        fill_constant(e->computed, p->constant[c], widest, r->at[p->inputs + c]);
+    for (int i = 0; i < p->inputs; i++) {
+        if (e->in[i].kind != OPERAND_SCALAR) continue;
+        const void *element = in[i];
+        if (is_narrow(e)) hone_cast(e->dtype, e->computed, in[i], r->spare, 1);
+        fill(hone_dtype_size(e->computed), is_narrow(e) ? r->spare : element, widest, r->at[i]);
+    }
+}
+
+/* Elements [at, at+n) of operand i: pointed at, gathered, or widened. */
+static void load(const hone_elementwise *e, registers *r, int i, void *in, int64_t at, int64_t n) {
+    void *here = (char *)in + (size_t)at * e->size;
+    if (e->in[i].kind == OPERAND_SCALAR) return;
+    if (e->in[i].kind == OPERAND_GATHER) {
+        here = is_narrow(e) ? r->spare : r->at[i];
+        gather(&e->in[i], e->size, in, at, n, here);
+    }
+    if (is_narrow(e))
+        hone_cast(e->dtype, e->computed, here, r->at[i], n);
+    else
+        r->at[i] = here;
+}
+
 void hone_elementwise_run(const hone_elementwise *e, void *const *in, void *const *out, int64_t begin,
                           int64_t end, void *scratch) {
     const hone_program *p = &e->program;
-    void *registers[HONE_PROGRAM_MAX_REGISTERS];
-    int64_t widest = end - begin < HONE_PROGRAM_TILE ? end - begin : HONE_PROGRAM_TILE;
-    for (int r = 0; r < p->registers; r++)
-        registers[r] = (char *)scratch + (size_t)r * HONE_PROGRAM_TILE * e->size;
-    for (int c = 0; c < p->constants; c++)
-        fill_constant(e->dtype, p->constant[c], widest, registers[p->inputs + c]);
-    for (int i = 0; i < p->inputs; i++)
-        if (e->in[i].kind == OPERAND_SCALAR) fill(e->size, in[i], widest, registers[i]);
+    registers r = {.scratch = scratch};
+    set_up(e, &r, in, end - begin < HONE_PROGRAM_TILE ? end - begin : HONE_PROGRAM_TILE);
     for (int64_t at = begin; at < end; at += HONE_PROGRAM_TILE) {
         int64_t n = end - at < HONE_PROGRAM_TILE ? end - at : HONE_PROGRAM_TILE;
-        for (int i = 0; i < p->inputs; i++) {
-            if (e->in[i].kind == OPERAND_FLAT)
-                registers[i] = (char *)in[i] + (size_t)at * e->size;
-            else if (e->in[i].kind == OPERAND_GATHER)
-                gather(&e->in[i], e->size, in[i], at, n, registers[i]);
-        }
-        for (int o = 0; o < p->outputs; o++) registers[p->output[o]] = (char *)out[o] + (size_t)at * e->size;
-        execute(e, registers, n);
+        for (int i = 0; i < p->inputs; i++) load(e, &r, i, in[i], at, n);
+        for (int o = 0; o < p->outputs && !is_narrow(e); o++)
+            r.at[p->output[o]] = (char *)out[o] + (size_t)at * e->size;
+        execute(e, r.at, n);
+        for (int o = 0; o < p->outputs && is_narrow(e); o++)
+            hone_cast(e->computed, e->dtype, r.at[p->output[o]], (char *)out[o] + (size_t)at * e->size, n);
     }
 }
 
@@ -227,7 +285,7 @@ hone_status hone_prepare_elementwise(hone_prepare *p, hone_error *err) {
     const hone_map *m = p->node->map ? p->node->map : own_map(p, arena);
     step_params *params = hone_prepare_alloc(p, sizeof *params);
     hone_elementwise *work = NULL;
-    bool integer = p->out[0].dtype == HONE_INT32 || p->out[0].dtype == HONE_INT64;
+    bool integer = hone_dtype_is_int(p->out[0].dtype);
     hone_status status = m && params ? HONE_OK : hone_fail_memory(err);
     if (status == HONE_OK && integer && !p->node->op->integer_map)
         status = hone_prepare_fail(p, err, "no kernel for %s", hone_dtype_name(p->out[0].dtype));
