@@ -2,9 +2,8 @@
 
 packages_build="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libprotobuf-c-dev protobuf-c-compiler libzip-dev
     libjansson-dev libevent-dev node-llhttp"
-packages_demo="dataset-fashion-mnist curl ca-certificates"
-packages_test="dataset-fashion-mnist curl ca-certificates libcmocka-dev g++ binutils perl git
-    python3 python3-venv libonnx-testdata"
+packages_demo="dataset-fashion-mnist curl"
+packages_test="dataset-fashion-mnist curl git g++ binutils libcmocka-dev python3 python3-venv libonnx-testdata"
 # Services are not installed, they would start: their packages are only unpacked.
 packages_peers="prometheus"
 
@@ -33,8 +32,8 @@ need_packages() {
     say "installing with apt:$missing"
     as_root apt-get -qq update || echo "apt-get update failed; going on with the lists that are here" >&2
     # shellcheck disable=SC2086 # a list of words
-    as_root apt-get -qq -y --no-install-recommends install $missing >"${log:-/dev/stdout}" || {
-        [ -z "${log:-}" ] || tail -n 30 "$log" >&2
+    as_root apt-get -qq -y --no-install-recommends install $missing >build/apt.log 2>&1 || {
+        tail -n 20 build/apt.log >&2
         echo "could not install:$missing" >&2
         return 1
     }
