@@ -10,6 +10,7 @@ data=fashion-mnist
 mkdir -p build
 # shellcheck disable=SC2086 # lists of words
 need_packages $packages_build $packages_demo
+need_llhttp
 say "building Hone"
 configure release -DCMAKE_BUILD_TYPE=Release -DHONE_TESTS=OFF
 cmake --build build/release -j "$(jobs)" >build/release/build.log 2>&1 || {

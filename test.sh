@@ -18,6 +18,7 @@ started=$SECONDS
 
 # shellcheck disable=SC2086 # lists of words
 need_packages $packages_build $packages_test || exit 1
+need_llhttp || exit 1
 # shellcheck disable=SC2086
 need_peers $packages_peers || echo "promtool cannot be had: the tests that need it are skipped"
 if need_python >build/python.log 2>&1; then

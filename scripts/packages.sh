@@ -1,7 +1,7 @@
 # The packages of Debian 12 and Ubuntu that Hone needs, and how they get here. Sourced by demo.sh and test.sh.
 
 packages_build="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libprotobuf-c-dev protobuf-c-compiler libzip-dev
-    libjansson-dev libevent-dev node-llhttp"
+    libjansson-dev libevent-dev"
 packages_demo="dataset-fashion-mnist curl"
 packages_test="dataset-fashion-mnist curl git g++ binutils libcmocka-dev python3 python3-venv libonnx-testdata"
 # Services are not installed, they would start: their packages are only unpacked.
@@ -45,11 +45,19 @@ need_peers() {
     for package in "$@"; do
         [ -e "build/peers/packages/$package.unpacked" ] && continue
         say "unpacking $package into build/peers (nothing is installed)"
-        (cd build/peers/packages && rm -f "${package}"_*.deb && apt-get -qq download "$package" &&
-            dpkg -x "${package}"_*.deb ..) || return 1
+        download "$package" || { as_root apt-get -qq update && download "$package"; } || return 1
+        dpkg -x build/peers/packages/"${package}"_*.deb build/peers || return 1
         rm -f build/peers/packages/"${package}"_*.deb
         touch "build/peers/packages/$package.unpacked"
     done
+}
+download() {
+    (cd build/peers/packages && rm -f "$1"_*.deb && apt-get -qq -o APT::Sandbox::User=root download "$1")
+}
+
+# llhttp's C sources. Their package would bring all of Node.js, so it is only unpacked.
+need_llhttp() {
+    [ -e /usr/share/llhttp/llhttp.c ] || need_peers node-llhttp
 }
 
 # need_python: a virtual environment build/venv with what tests/requirements.txt pins.
@@ -65,6 +73,10 @@ configure() {
     dir=build/$1
     shift
     mkdir -p "$dir"
+    if [ -e build/peers/usr/share/llhttp/llhttp.c ]; then
+        set -- "$@" "-DLLHTTP_SOURCE_DIR=$PWD/build/peers/usr/share/llhttp" \
+            "-DLLHTTP_INCLUDE_DIR=$PWD/build/peers/usr/share/include/llhttp"
+    fi
     cmake -S . -B "$dir" -G Ninja "$@" >"$dir/configure.log" 2>&1 || { cat "$dir/configure.log"; return 1; }
 }
 
