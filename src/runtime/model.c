@@ -33,6 +33,24 @@ static hone_status lower(const hone_graph *g, const hone_model_options *options,
     return status;
 }
 
+/* Plans share the graph, maybe in several threads: so its nodes are marked here, once. */
+static void number_steps(hone_model *m) {
+    for (hone_node *n = m->graph->first; n; n = n->next) n->mark = n->op->alias ? -1 : m->step_count++;
+}
+
+static hone_status check_bindings(const hone_graph *g, hone_error *err) {
+    for (size_t i = 0; i < g->binding_count; i++) {
+        const hone_value *v = g->bindings[i].variable;
+        if (v->storage != HONE_STORAGE_VARIABLE)
+            return hone_fail_node(err, HONE_INVALID_ARGUMENT, v->name, NULL, "is bound, but is no variable");
+        for (size_t k = 0; k < i; k++)
+            if (g->bindings[k].variable == v)
+                return hone_fail_node(err, HONE_INVALID_ARGUMENT, v->name, NULL,
+                                      "the variable is bound to two values");
+    }
+    return HONE_OK;
+}
+
 static hone_status bind_variables(hone_model *m, hone_error *err) {
     m->variable = hone_calloc(m->graph->value_count + 1, sizeof(hone_tensor *));
     if (!m->variable) return hone_fail_memory(err);
@@ -56,7 +74,9 @@ hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_opti
     hone_status status = m->variables ? HONE_OK : hone_fail_memory(err);
     if (status == HONE_OK) status = hone_graph_copy(g, &m->signature, err);
     if (status == HONE_OK) status = lower(g, options, &m->graph, err);
+    if (status == HONE_OK) status = check_bindings(m->graph, err);
     if (status == HONE_OK) status = bind_variables(m, err);
+    if (status == HONE_OK) number_steps(m);
     if (status != HONE_OK)
         hone_model_free(m);
     else

@@ -18,7 +18,8 @@ typedef struct hone_pack {
 
 struct hone_model {
     atomic_int references;
-    hone_graph *graph;     /* lowered; its values' ids are those of plans */
+    hone_graph *graph;     /* lowered; its values' ids are those of plans, its nodes' marks their steps */
+    int step_count;        /* of every plan: nodes that are no views */
     hone_graph *signature; /* as it was given */
     hone_variables *variables;
     hone_tensor **variable; /* by value id: where a variable lives; NULL for other values */

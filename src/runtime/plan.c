@@ -21,7 +21,7 @@ struct hone_plan_builder {
     hone_type *types;          /* by value id */
     const hone_tensor **known; /* by value id: content that inference may read */
     int *root_of;              /* by value id: index of its root */
-    root *roots;               /* one for each value, then two for each step (scratch) */
+    root *roots;               /* one for each value, then scratch: of steps, and what copies need */
     int root_count;
     hone_error *err;
 };
@@ -139,19 +139,16 @@ static void touch(root *r, int step) {
 
 static void find_lifetimes(builder *b) {
     const hone_graph *g = b->model->graph;
-    int step = 0;
-    for (hone_node *n = g->first; n; n = n->next) {
+    int end = b->plan->step_count = b->model->step_count;
+    for (const hone_node *n = g->first; n; n = n->next) {
         if (n->op->alias) continue;
-        n->mark = step;
         for (int i = 0; i < n->input_count; i++)
-            if (n->inputs[i]) touch(root_at(b, n->inputs[i]), step);
+            if (n->inputs[i]) touch(root_at(b, n->inputs[i]), n->mark);
         for (int o = 0; o < n->output_count; o++)
-            if (n->outputs[o]) touch(root_at(b, n->outputs[o]), step);
-        step++;
+            if (n->outputs[o]) touch(root_at(b, n->outputs[o]), n->mark);
     }
-    b->plan->step_count = step;
-    for (size_t i = 0; i < g->output_count; i++) touch(root_at(b, g->outputs[i]), step);
-    for (size_t i = 0; i < g->binding_count; i++) touch(root_at(b, g->bindings[i].source), step);
+    for (size_t i = 0; i < g->output_count; i++) touch(root_at(b, g->outputs[i]), end);
+    for (size_t i = 0; i < g->binding_count; i++) touch(root_at(b, g->bindings[i].source), end);
 }
 
 static bool may_overwrite(const hone_node *n, int output, int input) {
@@ -173,8 +170,7 @@ static void place_binding(builder *b, const hone_binding *binding) {
     r->location = (hone_location){HONE_PLACE_FIXED, .fixed = b->model->variable[binding->variable->id]->data};
 }
 
-static bool same_bytes(const builder *b, const hone_value *x, const hone_value *y) {
-    const hone_type *s = &b->types[x->id], *t = &b->types[y->id];
+static bool same_type(const hone_type *s, const hone_type *t) {
     if (s->dtype != t->dtype || s->rank != t->rank) return false;
     return memcmp(s->dims, t->dims, (size_t)s->rank * sizeof *s->dims) == 0;
 }
@@ -186,7 +182,7 @@ static void place_in_place(builder *b, const hone_node *n) {
         if (!y || !root_at(b, y)->buffer) continue;
         for (int i = 0; i < n->input_count; i++) {
             const hone_value *x = n->inputs[i];
-            if (!x || !may_overwrite(n, o, i) || !same_bytes(b, x, y)) continue;
+            if (!x || !may_overwrite(n, o, i) || !same_type(&b->types[x->id], &b->types[y->id])) continue;
             root *from = root_at(b, x), *to = root_at(b, y);
             if (!from->buffer || from->last != n->mark || from == to) continue;
             if (to->last > from->last) from->last = to->last;
@@ -289,38 +285,72 @@ static void add_copy(hone_plan *plan, int source, int target, size_t bytes) {
     plan->copies[plan->copy_count++] = (hone_plan_copy){source, target, bytes};
 }
 
-/* Outputs and the copies at the end. An output that is an input's bytes gets bytes of its own, since the
- * caller's are there during the run only. Bound values that could not be written in place are copied into
- * their variables. */
+/* Copies what lies at `from` after the last step to bytes of its own, which it returns. */
+static int save(builder *b, int from, size_t bytes) {
+    int own = add_scratch(b, bytes ? bytes : 1, b->plan->step_count);
+    add_copy(b->plan, from, own, bytes);
+    return own;
+}
+
+/* Is the root a variable that a binding overwrites when the steps are done? */
+static bool is_bound(const builder *b, int id) {
+    const hone_graph *g = b->model->graph;
+    for (size_t i = 0; i < g->binding_count; i++)
+        if (g->bindings[i].variable->id == id) return true;
+    return false;
+}
+
+/* An output that is an input's bytes gets bytes of its own, since the caller's are there during the run only;
+ * so does one that is the old content of a bound variable. */
+static void place_outputs(builder *b) {
+    const hone_graph *g = b->model->graph;
+    hone_plan *plan = b->plan;
+    plan->output_count = g->output_count;
+    for (size_t i = 0; i < g->output_count; i++) {
+        const hone_type *type = &b->types[g->outputs[i]->id];
+        int at = b->root_of[g->outputs[i]->id];
+        const root *r = &b->roots[at];
+        if (!r->buffer && (r->location.place == HONE_PLACE_INPUT || is_bound(b, at)))
+            at = save(b, at, (size_t)hone_type_count(type) * hone_dtype_size(type->dtype));
+        plan->outputs[i] = (hone_plan_output){at, *type};
+    }
+}
+
+/* Bound values that could not be written in place are copied into their variables; first those away that are
+ * the old content of other bound variables. */
+static hone_status place_bindings(builder *b) {
+    const hone_graph *g = b->model->graph;
+    int *sources = hone_arena_array(b->plan->arena, g->binding_count + 1, sizeof *sources);
+    if (!sources) return hone_fail_memory(b->err);
+    for (size_t i = 0; i < g->binding_count; i++) {
+        const hone_tensor *target = b->model->variable[g->bindings[i].variable->id];
+        hone_type wanted = hone_type_of(target);
+        if (!same_type(&b->types[g->bindings[i].source->id], &wanted))
+            return hone_fail_node(b->err, HONE_INVALID_ARGUMENT, g->bindings[i].variable->name, NULL,
+                                  "the variable is bound to a value of another type");
+        sources[i] = b->root_of[g->bindings[i].source->id];
+        const root *r = &b->roots[sources[i]];
+        if (!r->buffer && r->location.place == HONE_PLACE_FIXED && r->location.fixed == target->data)
+            sources[i] = -1;
+        else if (is_bound(b, sources[i]))
+            sources[i] = save(b, sources[i], target->bytes);
+    }
+    for (size_t i = 0; i < g->binding_count; i++) {
+        int variable = g->bindings[i].variable->id;
+        if (sources[i] >= 0) add_copy(b->plan, sources[i], variable, b->model->variable[variable]->bytes);
+    }
+    return HONE_OK;
+}
+
 static hone_status place_results(builder *b) {
     const hone_graph *g = b->model->graph;
     hone_plan *plan = b->plan;
     plan->outputs = hone_arena_array(plan->arena, g->output_count + 1, sizeof *plan->outputs);
     plan->copies =
-        hone_arena_array(plan->arena, g->binding_count + g->output_count + 1, sizeof *plan->copies);
+        hone_arena_array(plan->arena, 2 * g->binding_count + g->output_count + 1, sizeof *plan->copies);
     if (!plan->outputs || !plan->copies) return hone_fail_memory(b->err);
-    plan->output_count = g->output_count;
-    for (size_t i = 0; i < g->output_count; i++) {
-        const hone_value *v = g->outputs[i];
-        const hone_type *type = &b->types[v->id];
-        int at = b->root_of[v->id];
-        if (b->roots[at].location.place == HONE_PLACE_INPUT && !b->roots[at].buffer) {
-            size_t bytes = (size_t)hone_type_count(type) * hone_dtype_size(type->dtype);
-            int own = add_scratch(b, bytes ? bytes : 1, plan->step_count);
-            add_copy(plan, at, own, bytes);
-            at = own;
-        }
-        plan->outputs[i] = (hone_plan_output){at, *type};
-    }
-    for (size_t i = 0; i < g->binding_count; i++) {
-        int variable = g->bindings[i].variable->id, source = b->root_of[g->bindings[i].source->id];
-        const hone_tensor *target = b->model->variable[variable];
-        const root *r = &b->roots[source];
-        if (!r->buffer && r->location.place == HONE_PLACE_FIXED && r->location.fixed == target->data)
-            continue;
-        add_copy(plan, source, variable, target->bytes);
-    }
-    return HONE_OK;
+    place_outputs(b);
+    return place_bindings(b);
 }
 
 static hone_status build(builder *b, const hone_tensor *const *inputs) {
@@ -345,7 +375,8 @@ hone_status hone_plan_make(hone_model *m, const hone_tensor *const *inputs, int 
     b.types = hone_calloc(values + 1, sizeof *b.types);
     b.known = hone_calloc(values + 1, sizeof *b.known);
     b.root_of = hone_calloc(values + 1, sizeof *b.root_of);
-    b.roots = hone_calloc(values + 2 * g->node_count + g->output_count + 1, sizeof *b.roots);
+    b.roots =
+        hone_calloc(values + 2 * g->node_count + g->output_count + g->binding_count + 1, sizeof *b.roots);
     b.root_count = (int)values;
     if (plan) {
         atomic_init(&plan->references, 1);

@@ -178,19 +178,20 @@ static void bind_outputs(hone_context *c) {
     }
 }
 
+/* The context goes on with its old plan unless all of it succeeds. */
 static hone_status adopt_plan(hone_context *c, hone_plan *plan, hone_error *err) {
-    if (plan->workspace > c->workspace_size) {
-        void *workspace = hone_alloc(plan->workspace);
-        if (!workspace) return hone_fail_memory(err);
-        memset(workspace, 0, plan->workspace);
-        hone_free(c->workspace);
-        c->workspace = workspace;
-        c->workspace_size = plan->workspace;
-    }
+    size_t bytes = plan->workspace ? plan->workspace : 1; /* empty results, too, lie somewhere */
     if (!hone_reserve(&c->address, &c->address_capacity, (size_t)plan->address_count + 1, sizeof(void *)) ||
         !hone_reserve(&c->microseconds, &c->microseconds_capacity, (size_t)plan->step_count + 1,
                       sizeof(double)))
         return hone_fail_memory(err);
+    if (bytes > c->workspace_size) {
+        void *workspace = hone_calloc(bytes, 1);
+        if (!workspace) return hone_fail_memory(err);
+        hone_free(c->workspace);
+        c->workspace = workspace;
+        c->workspace_size = bytes;
+    }
     for (int i = 0; i < plan->address_count; i++) {
         const hone_location *l = &plan->locations[i];
         c->address[i] = l->place == HONE_PLACE_WORKSPACE ? (char *)c->workspace + l->offset : l->fixed;
