@@ -236,6 +236,7 @@ static void *run_loop(void *arg) {
 static int start_threads(hone_server *s) {
     sigset_t all, before;
     int started = 0;
+    s->running = s->loop_count;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (started < s->loop_count &&
