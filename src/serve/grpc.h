@@ -1,8 +1,10 @@
-/* gRPC over a request: framing and status. A call is a request whose content type is application/grpc; its path is
- * "/package.Service/Method", its body the message behind a 5-byte prefix (compressed flag, u32 big-endian length).
+/* gRPC over a request: framing and status. A call is a request whose content type is application/grpc; its
+ * path is
+ * "/package.Service/Method", its body the message behind a 5-byte prefix (compressed flag, u32 big-endian
+ * length).
  *
  *   answer   begin(200, application/grpc) · prefix + message · end with trailers grpc-status, grpc-message
- *   failure  trailers only                                                                                     */
+ *   failure  trailers only */
 #ifndef HONE_SERVE_GRPC_H
 #define HONE_SERVE_GRPC_H
 
@@ -31,6 +33,11 @@ typedef enum hone_grpc_code {
 
 hone_grpc_code hone_grpc_code_of(hone_status status);
 
+/* The HTTP status that stands for a code in counters and logs, and the code that stands for an HTTP status.
+ */
+int hone_grpc_http_status(hone_grpc_code code);
+hone_grpc_code hone_grpc_code_of_http(int status);
+
 /* Is this request a gRPC call? */
 bool hone_grpc_takes(const hone_request *r);
 /* "grpc-timeout: 100m" in nanoseconds; 0 if there is none, and *bad set if it is malformed. */
@@ -42,9 +49,45 @@ hone_status hone_grpc_message(const hone_request *r, const uint8_t **message, si
 void hone_grpc_begin_message(hone_buffer *out);
 /* Fills the prefix in and answers with the message and status OK. */
 void hone_grpc_reply(hone_request *r, hone_buffer *out);
+/* Of a stream: sends one message (begin_message, the message), true if the client keeps up; `out` is emptied.
+ */
+bool hone_grpc_send(hone_request *r, hone_buffer *out);
+/* Of a stream: ends it with status OK. */
+void hone_grpc_end(hone_request *r);
 /* Trailers only. `message` is percent-encoded as gRPC wants it. */
 void hone_grpc_fail(hone_request *r, hone_grpc_code code, const char *message);
 /* hone_grpc_fail with the code and text of an error. */
 void hone_grpc_fail_error(hone_request *r, const hone_error *err);
+
+/* --- services --- */
+
+/* Answers a call of `method` ("Predict") of its service; as any handler it may do so later, after
+ * hone_request_retain. It runs on the loop's thread; `worker` is the loop's number. Of a service that streams
+ * it is called as soon as the head is there and must set r->more. A method it does not know:
+ * hone_grpc_unknown. */
+typedef void hone_grpc_fn(void *user, int worker, hone_request *r, hone_slice method);
+
+/* One row for each service; front ends register theirs when the server is made. */
+typedef struct hone_grpc_service {
+    const char *name; /* "tensorflow.serving.PredictionService"; borrowed */
+    hone_grpc_fn *handle;
+    void *user;
+    bool streams; /* its methods read a stream of messages */
+} hone_grpc_service;
+
+enum { HONE_GRPC_SERVICES = 16 };
+
+typedef struct hone_grpc_table {
+    hone_grpc_service services[HONE_GRPC_SERVICES];
+    int count;
+} hone_grpc_table;
+
+hone_status hone_grpc_register(hone_grpc_table *table, const hone_grpc_service *service, hone_error *err);
+/* The row that a path "/SERVICE/METHOD" is for, and the method; NULL if there is none. */
+const hone_grpc_service *hone_grpc_find(const hone_grpc_table *table, hone_slice path, hone_slice *method);
+/* Answers a call: takes its timeout into r->deadline, finds the service, or says UNIMPLEMENTED. */
+void hone_grpc_dispatch(const hone_grpc_table *table, int worker, hone_request *r);
+/* UNIMPLEMENTED: there is no such method. */
+void hone_grpc_unknown(hone_request *r);
 
 #endif

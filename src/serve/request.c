@@ -23,6 +23,9 @@ hone_request *hone_request_new(hone_request **pool) {
     r->started = r->received = r->deadline = r->next_look = 0;
     r->begun = r->ended = false;
     r->status = 0;
+    r->more = NULL;
+    r->reader = NULL;
+    r->whole = false;
     r->resume = NULL;
     r->producer = NULL;
     r->method = HONE_METHOD_OTHER;
@@ -38,6 +41,8 @@ hone_request *hone_request_retain(hone_request *r) {
 static void free_request(hone_request *r) {
     hone_buffer_free(&r->text);
     hone_buffer_free(&r->body);
+    hone_buffer_free(&r->fields);
+    hone_buffer_free(&r->trailers);
     hone_free(r);
 }
 
@@ -49,6 +54,8 @@ void hone_request_release(hone_request *r) {
     }
     hone_buffer_clear(&r->text, KEEP_TEXT);
     hone_buffer_clear(&r->body, KEEP_BODY);
+    hone_buffer_clear(&r->fields, KEEP_TEXT);
+    hone_buffer_clear(&r->trailers, KEEP_TEXT);
     r->next = *r->pool;
     *r->pool = r;
 }
@@ -91,6 +98,7 @@ hone_status hone_request_set_head(hone_request *r, const hone_head *head) {
 hone_status hone_request_end_body(hone_request *r) {
     if (!hone_buffer_reserve(&r->body, HONE_JSON_PAD)) return HONE_OUT_OF_MEMORY;
     memset(r->body.data + r->body.size, 0, HONE_JSON_PAD);
+    r->whole = true;
     return HONE_OK;
 }
 
@@ -107,6 +115,27 @@ bool hone_request_should_stop(void *request) {
     if (r->next_look && (!r->stream || r->sink->gone(r))) hone_request_cancel(r);
     r->next_look = now + LOOK_EVERY;
     return atomic_load_explicit(&r->cancelled, memory_order_relaxed);
+}
+
+static void add_field(hone_buffer *fields, const char *name, const char *value) {
+    hone_buffer_put(fields, name, strlen(name) + 1);
+    hone_buffer_put(fields, value, strlen(value) + 1);
+}
+
+void hone_request_field(hone_request *r, const char *name, const char *value) {
+    add_field(&r->fields, name, value);
+}
+
+void hone_request_trailer(hone_request *r, const char *name, const char *value) {
+    add_field(&r->trailers, name, value);
+}
+
+bool hone_request_next_field(const hone_buffer *fields, size_t *at, const char **name, const char **value) {
+    if (fields->failed || *at >= fields->size) return false;
+    *name = fields->data + *at;
+    *value = *name + strlen(*name) + 1;
+    *at = (size_t)(*value - fields->data) + strlen(*value) + 1;
+    return true;
 }
 
 void hone_request_begin(hone_request *r, int status, const char *content_type, int64_t length) {

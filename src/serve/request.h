@@ -22,11 +22,12 @@ typedef struct hone_request hone_request;
 
 /* Where answers go; made by the protocol. Called on the loop's thread. */
 typedef struct hone_sink {
-    /* `length` of the body, -1 if it is not known yet. */
+    /* `length` of the body, -1 if it is not known yet. Sends r->fields as well. */
     void (*begin)(hone_request *r, int status, const char *content_type, int64_t length);
     /* Takes all of `data`. False: the client is slow, and the producer should wait until r->resume is called.
      */
     bool (*part)(hone_request *r, const void *data, size_t size);
+    /* Sends r->trailers as well, where the protocol can: HTTP/2, and chunked answers of HTTP/1.1. */
     void (*end)(hone_request *r);
     /* Has the client gone? Asks the system, so ask seldom. */
     bool (*gone)(hone_request *r);
@@ -45,7 +46,14 @@ struct hone_request {
     hone_head head;             /* its text lies in `text` */
     hone_buffer text, body;     /* the body is followed by HONE_JSON_PAD zero bytes */
     bool begun, ended;
-    int status; /* of the answer, once begun */
+    int status; /* of the answer, once begun, as counters see it: gRPC's codes as what stands for them in HTTP
+                 */
+    hone_buffer fields, trailers; /* of the answer: NAME 0 VALUE 0 … */
+    /* Of a handler that reads the body as it comes: called on the loop's thread when r->body has grown, and
+     * once with r->whole when it is complete. It may drop what it has read from r->body. */
+    void (*more)(hone_request *r);
+    void *reader; /* of that handler */
+    bool whole;   /* the body is complete */
     /* Of a producer that waits: called on the loop's thread when the sink has room again. */
     void (*resume)(hone_request *r, void *producer);
     void *producer;
@@ -71,6 +79,13 @@ void hone_request_cancel(hone_request *r);
 /* A hone_cancel_fn over a request: cancelled, past its deadline, or its client has gone (asked every few
  * milliseconds). The loop's thread only. */
 bool hone_request_should_stop(void *request);
+
+/* Adds a field to the head of the answer, before it begins, or to its trailer, before it ends. `name` is in
+ * lower case; both are copied. */
+void hone_request_field(hone_request *r, const char *name, const char *value);
+void hone_request_trailer(hone_request *r, const char *name, const char *value);
+/* Walks over r->fields or r->trailers: the next pair behind `at`, moving it on; false at the end. */
+bool hone_request_next_field(const hone_buffer *fields, size_t *at, const char **name, const char **value);
 
 void hone_request_begin(hone_request *r, int status, const char *content_type, int64_t length);
 bool hone_request_part(hone_request *r, const void *data, size_t size);
