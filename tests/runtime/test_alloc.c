@@ -79,7 +79,9 @@ static hone_graph *inference_graph(void) {
                                   hone_graph_scalar(g, HONE_FLOAT32, 2));
     hone_value *y = graph_op(g, "Relu", graph_op(g, "Add", graph_op(g, "MatMul", scaled, w), folded));
     hone_value *z = graph_op(g, "Mul", graph_op(g, "Sigmoid", y), graph_op(g, "Tanh", y));
-    hone_graph_add_output(g, graph_op(g, "Softmax", z));
+    hone_value *v =
+        graph_variable(g, "v", tensor_random(HONE_FLOAT32, SHAPE(20, 10), 3)); /* packed for many rows only */
+    hone_graph_add_output(g, graph_op(g, "Softmax", graph_op(g, "MatMul", z, v)));
     hone_graph_add_output(g, graph_op(g, "Add", labels, labels));
     return g;
 }
