@@ -10,6 +10,8 @@ typedef struct build {
     int count;
     int last_use[MAX_MAP]; /* index of the last reader; MAX_MAP + 1: an output; -1: dead */
     int reg[MAX_MAP];      /* program register of a map register; -1: none yet */
+    int first;             /* temporaries: registers from here on */
+    bool busy[HONE_PROGRAM_MAX_REGISTERS];
 } build;
 
 static bool is_vop(const hone_map_code *c) {
@@ -100,6 +102,50 @@ static bool place_operands(build *b, hone_program *p) {
     return p->registers <= HONE_PROGRAM_MAX_REGISTERS;
 }
 
+/* A temporary that nobody holds; -1 if there is none left. */
+static int take(build *b, hone_program *p) {
+    int t = b->first;
+    while (t < HONE_PROGRAM_MAX_REGISTERS && b->busy[t]) t++;
+    if (t == HONE_PROGRAM_MAX_REGISTERS) return -1;
+    b->busy[t] = true;
+    if (t >= p->registers) p->registers = t + 1;
+    return t;
+}
+
+static bool emit_code(build *b, hone_program *p) {
+    for (int i = 0; i < b->count; i++) {
+        const hone_map_code *c = &b->code[i];
+        int r[3] = {0, 0, 0};
+        if (!is_vop(c) || b->last_use[i] < 0) continue;
+        for (int k = 0; k < operands(c); k++) {
+            int v = operand(c, k);
+            r[k] = b->reg[v];
+            if (b->last_use[v] == i && b->reg[v] >= b->first)
+                b->busy[b->reg[v]] = false; /* its register is free again */
+        }
+        if (b->reg[i] < 0 && (b->reg[i] = take(b, p)) < 0) return false;
+        if (!emit(p, c->op, b->reg[i], r[0], r[1], r[2])) return false;
+    }
+    return true;
+}
+
+/* Results that are not in their places yet. An input that another result may overwrite is saved before any of
+ * them is copied. */
+static bool emit_copies(build *b, hone_program *p) {
+    int from[HONE_PROGRAM_MAX_OUTPUTS];
+    for (int o = 0; o < p->outputs; o++) {
+        const hone_map_code *source = &b->code[b->m->output[o]];
+        from[o] = b->reg[b->m->output[o]];
+        if (source->op != HONE_MAP_INPUT || source->input == o || source->input >= p->outputs) continue;
+        int saved = take(b, p);
+        if (saved < 0 || !emit(p, HONE_VOP_COPY, saved, from[o], 0, 0)) return false;
+        from[o] = saved;
+    }
+    for (int o = 0; o < p->outputs; o++)
+        if (from[o] != p->output[o] && !emit(p, HONE_VOP_COPY, p->output[o], from[o], 0, 0)) return false;
+    return true;
+}
+
 hone_status hone_program_make(const hone_map *m, hone_program *p, hone_error *err) {
     if (!hone_map_ok(m)) return hone_fail_memory(err);
     if (m->count > MAX_MAP || m->outputs > HONE_PROGRAM_MAX_OUTPUTS) return too_big(err);
@@ -108,32 +154,6 @@ hone_status hone_program_make(const hone_map *m, hone_program *p, hone_error *er
     memset(p, 0, sizeof *p);
     find_uses(&b);
     if (!place_operands(&b, p)) return too_big(err);
-
-    bool busy[HONE_PROGRAM_MAX_REGISTERS] = {false};
-    int first = p->registers;
-    for (int i = 0; i < b.count; i++) {
-        const hone_map_code *c = &b.code[i];
-        if (!is_vop(c) || b.last_use[i] < 0) continue;
-        int r[3] = {0, 0, 0};
-        for (int k = 0; k < operands(c); k++) {
-            int v = operand(c, k);
-            r[k] = b.reg[v];
-            if (b.last_use[v] == i && b.reg[v] >= first)
-                busy[b.reg[v]] = false; /* its register is free again */
-        }
-        if (b.reg[i] < 0) {
-            int t = first;
-            while (t < HONE_PROGRAM_MAX_REGISTERS && busy[t]) t++;
-            if (t == HONE_PROGRAM_MAX_REGISTERS) return too_big(err);
-            b.reg[i] = t;
-            busy[t] = true;
-            if (t >= p->registers) p->registers = t + 1;
-        }
-        if (!emit(p, c->op, b.reg[i], r[0], r[1], r[2])) return too_big(err);
-    }
-    for (int o = 0; o < m->outputs; o++)
-        if (b.reg[m->output[o]] != p->output[o] &&
-            !emit(p, HONE_VOP_COPY, p->output[o], b.reg[m->output[o]], 0, 0))
-            return too_big(err);
-    return HONE_OK;
+    b.first = p->registers;
+    return emit_code(&b, p) && emit_copies(&b, p) ? HONE_OK : too_big(err);
 }
