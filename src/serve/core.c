@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "serve/clock.h"
+#include "serve/request.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -198,6 +200,11 @@ int hone_core_versions(hone_core *core, hone_slice name, hone_version_fn *fn, vo
     return count;
 }
 
+hone_servable *hone_servable_retain(hone_servable *s) {
+    atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);
+    return s;
+}
+
 const char *hone_servable_name(const hone_servable *s) {
     return s->name;
 }
@@ -226,6 +233,12 @@ const hone_value_info *hone_servable_output(const hone_servable *s, int index) {
 int hone_servable_find_input(const hone_servable *s, hone_slice name) {
     for (int i = 0; i < s->input_count; i++)
         if (hone_json_text_is(name, s->inputs[i].name)) return i;
+    return -1;
+}
+
+int hone_servable_find_output(const hone_servable *s, hone_slice name) {
+    for (int i = 0; i < s->output_count; i++)
+        if (hone_json_text_is(name, s->outputs[i].name)) return i;
     return -1;
 }
 
@@ -270,4 +283,39 @@ hone_status hone_servable_run(hone_servable *s, int worker, const hone_tensor *c
     hone_status status = hone_context_run(c, inputs, outputs, err);
     hone_context_set_cancel(c, NULL, NULL);
     return status;
+}
+
+/* --- predictions --- */
+
+void hone_core_attach(hone_core *core, int worker, const hone_core_port *port) {
+    (void)core, (void)worker, (void)port;
+}
+
+void hone_core_turn(hone_core *core, int worker) {
+    (void)core, (void)worker;
+}
+
+void hone_core_submit(hone_core *core, hone_prediction *p) {
+    hone_servable *s = hone_servable_retain(p->servable);
+    hone_request *r = p->request ? hone_request_retain(p->request) : NULL;
+    const hone_tensor **outputs = hone_calloc((size_t)s->output_count + 1, sizeof *outputs);
+    hone_error err = {0};
+    uint64_t start = hone_now();
+    hone_status status = outputs ? hone_servable_run(s, p->worker, p->inputs, outputs,
+                                                     r ? hone_request_should_stop : NULL, r, &err)
+                                 : hone_fail_memory(&err);
+    p->queue_time = 0;
+    p->compute_time = hone_now() - start;
+    p->batch_rows = 0;
+    hone_stats_stage(core->stats, HONE_STAGE_COMPUTE, (double)p->compute_time * 1e-9);
+    p->done(p, status, status == HONE_OK ? outputs : NULL, &err);
+    hone_free(outputs);
+    hone_request_release(r);
+    hone_servable_release(s);
+}
+
+void hone_core_offload(hone_core *core, hone_core_work *w) {
+    (void)core;
+    w->run(w);
+    w->done(w);
 }
