@@ -1,0 +1,241 @@
+/* Elementwise operators as steps: broadcasting, odd sizes, all dtypes, empty tensors. */
+#include "support/graphs.h"
+
+enum { MAX_DIMS = 5 };
+
+static const hone_dtype dtypes[] = {HONE_FLOAT32, HONE_FLOAT64, HONE_INT32, HONE_INT64,
+                                    HONE_INT8,    HONE_UINT8,   HONE_INT16, HONE_UINT16};
+
+/* In [-9, 9], never 0; of unsigned dtypes 1 … 9. */
+static hone_tensor *operand(hone_dtype dtype, int rank, const int64_t *dims, uint64_t seed) {
+    hone_tensor *t = tensor_make(dtype, rank, dims);
+    hone_rng r = hone_rng_make(seed, 7);
+    for (int64_t i = 0; i < t->count; i++) {
+        int64_t x = 1 + hone_rng_below(&r, 9);
+        bool negative = hone_rng_below(&r, 2) && dtype != HONE_UINT8 && dtype != HONE_UINT16;
+        if (negative) x = -x;
+        switch (hone_dtype_size(dtype)) {
+        case 1: ((int8_t *)t->data)[i] = (int8_t)x; break;
+        case 2: ((int16_t *)t->data)[i] = (int16_t)x; break;
+        default: tensor_set(t, i, hone_dtype_is_float(dtype) ? (double)x / 4 : (double)x);
+        }
+    }
+    return t;
+}
+
+/* Element of `t` that broadcasting puts at position i of `y`. */
+static double broadcast_at(const hone_tensor *t, const hone_tensor *y, int64_t i) {
+    int64_t at = 0, stride = 1;
+    for (int d = y->rank - 1; d >= 0; d--) {
+        int e = d - (y->rank - t->rank);
+        int64_t position = i % y->dims[d];
+        i /= y->dims[d];
+        if (e < 0) continue;
+        if (t->dims[e] != 1) at += position * stride;
+        stride *= t->dims[e];
+    }
+    return tensor_at(t, at);
+}
+
+static double wrap(hone_dtype dtype, double x) {
+    switch (dtype) {
+    case HONE_INT8: return (int8_t)(int64_t)x;
+    case HONE_UINT8: return (uint8_t)(int64_t)x;
+    case HONE_INT16: return (int16_t)(int64_t)x;
+    case HONE_UINT16: return (uint16_t)(int64_t)x;
+    default: return x;
+    }
+}
+
+static double expected(const char *op, hone_dtype dtype, double a, double b) {
+    double x = op[0] == 'A' ? a + b : op[0] == 'S' ? a - b : op[0] == 'M' ? a * b : a / b;
+    return hone_dtype_is_int(dtype) ? wrap(dtype, trunc(x)) : x;
+}
+
+static void check_binary(const char *op, hone_dtype dtype, int rank_a, const int64_t *a, int rank_b,
+                         const int64_t *b, int threads, uint64_t seed) {
+    hone_graph *g = hone_graph_new("binary");
+    hone_value *x = graph_input(g, "a", dtype, rank_a, a), *y = graph_input(g, "b", dtype, rank_b, b);
+    hone_graph_add_output(g, graph_op(g, op, x, y));
+    hone_tensor *in[] = {operand(dtype, rank_a, a, seed), operand(dtype, rank_b, b, seed + 1)};
+    const hone_tensor *out;
+    runner r = runner_make(g, NULL, threads);
+    runner_run(&r, in, &out);
+    for (int64_t i = 0; i < out->count; i++) {
+        double want = expected(op, dtype, broadcast_at(in[0], out, i), broadcast_at(in[1], out, i)),
+               got = tensor_at(out, i);
+        double bound = dtype == HONE_FLOAT32   ? 1e-6 * fabs(want)
+                       : dtype == HONE_FLOAT64 ? 1e-14 * fabs(want)
+                                               : 0;
+        if (!(fabs(got - want) <= bound))
+            fail_msg("%s of %s [%lld]: %g, not %g", op, hone_dtype_name(dtype), (long long)i, got, want);
+    }
+    runner_free(&r);
+    hone_tensor_free(in[0]);
+    hone_tensor_free(in[1]);
+    hone_graph_free(g);
+}
+
+static const char *const binary[] = {"Add", "Sub", "Mul", "Div"};
+
+/* Every choice of broadcast dimensions for both operands, for shapes of rank 1 … 4. */
+static void test_all_patterns(void **state) {
+    (void)state;
+    static const int64_t full[] = {3, 2, 5, 7};
+    int n = 0;
+    for (int rank = 1; rank <= 4; rank++)
+        for (int mask_a = 0; mask_a < 1 << rank; mask_a++)
+            for (int mask_b = 0; mask_b < 1 << rank; mask_b++) {
+                int64_t a[4], b[4];
+                for (int d = 0; d < rank; d++) {
+                    a[d] = mask_a >> d & 1 ? 1 : full[d];
+                    b[d] = mask_b >> d & 1 ? 1 : full[d];
+                }
+                int drop = 0; /* leading ones need not be written */
+                while (n % 2 && drop < rank && b[drop] == 1) drop++;
+                check_binary(binary[n % 4], dtypes[n % COUNT(dtypes)], rank, a, rank - drop, b + drop, 1,
+                             (uint64_t)n);
+                n++;
+            }
+}
+
+/* Around the sizes of vectors, tiles and chunks. */
+static void test_odd_sizes(void **state) {
+    (void)state;
+    static const int64_t sizes[] = {1,  2,  3,   7,   8,   9,    15,   16,   17,   31,   33,
+                                    63, 65, 511, 512, 513, 1023, 1025, 8191, 8192, 8193, 40001};
+    for (int i = 0; i < COUNT(sizes); i++) {
+        for (int d = 0; d < COUNT(dtypes); d++) {
+            int64_t n = sizes[i], one = 1, wide[] = {3, n};
+            check_binary(binary[(i + d) % 4], dtypes[d], 1, &n, 1, &n, 2, (uint64_t)i);
+            check_binary(binary[(i + d + 1) % 4], dtypes[d], 1, &n, 1, &one, 2, (uint64_t)i);
+            if (n < 9000) check_binary(binary[(i + d + 2) % 4], dtypes[d], 2, wide, 1, &n, 2, (uint64_t)i);
+        }
+    }
+}
+
+static void test_random_shapes(void **state) {
+    (void)state;
+    static const int64_t choice[] = {1, 2, 3, 4, 5, 9, 17};
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        hone_rng r = hone_rng_make(seed, 2);
+        int rank = (int)hone_rng_below(&r, MAX_DIMS + 1);
+        int64_t a[MAX_DIMS], b[MAX_DIMS];
+        for (int d = 0; d < rank; d++) {
+            a[d] = b[d] = choice[hone_rng_below(&r, COUNT(choice))];
+            uint32_t kind = hone_rng_below(&r, 4);
+            if (kind == 0) a[d] = 1;
+            if (kind == 1) b[d] = 1;
+        }
+        int drop_a = (int)hone_rng_below(&r, (uint32_t)rank + 1),
+            drop_b = drop_a ? 0 : (int)hone_rng_below(&r, (uint32_t)rank + 1);
+        check_binary(binary[seed % 4], dtypes[seed / 4 % COUNT(dtypes)], rank - drop_a, a + drop_a,
+                     rank - drop_b, b + drop_b, 1, seed);
+    }
+}
+
+static void test_empty(void **state) {
+    (void)state;
+    for (int d = 0; d < COUNT(dtypes); d++) {
+        check_binary("Add", dtypes[d], SHAPE(0), SHAPE(0), 1, 1);
+        check_binary("Sub", dtypes[d], SHAPE(0, 3), SHAPE(3), 1, 1);
+        check_binary("Mul", dtypes[d], SHAPE(2, 0, 3), SHAPE(2, 1, 1), 2, 1);
+        check_binary("Div", dtypes[d], SHAPE(1), SHAPE(4, 0), 1, 1);
+        check_binary("Add", dtypes[d], 0, NULL, 0, NULL, 1, 1);
+    }
+}
+
+static void test_division_of_integers(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("division");
+    hone_value *a = graph_input(g, "a", HONE_INT32, SHAPE(6)), *b = graph_input(g, "b", HONE_INT32, SHAPE(6));
+    hone_graph_add_output(g, graph_op(g, "Div", a, b));
+    hone_tensor *in[] = {tensor_make(HONE_INT32, SHAPE(6)), tensor_make(HONE_INT32, SHAPE(6))}, *out;
+    static const int32_t x[] = {7, -7, 7, 5, INT32_MIN, 0}, y[] = {2, 2, -2, 0, -1, 3},
+                         want[] = {3, -3, -3, 0, INT32_MIN, 0};
+    memcpy(in[0]->data, x, sizeof x);
+    memcpy(in[1]->data, y, sizeof y);
+    graph_run(g, NULL, in, &out, 1);
+    assert_memory_equal(out->data, want, sizeof want);
+    hone_tensor_free(in[0]);
+    hone_tensor_free(in[1]);
+    hone_tensor_free(out);
+    hone_graph_free(g);
+}
+
+static double relu(double x) {
+    return x > 0 ? x : 0;
+}
+static double sigmoid(double x) {
+    return 1 / (1 + exp(-x));
+}
+static double gelu(double x) {
+    return 0.5 * x * (1 + erf(x / sqrt(2)));
+}
+static double minus(double x) {
+    return -x;
+}
+static double root(double x) {
+    return x < 0 ? NAN : sqrt(x);
+}
+
+static void test_unary(void **state) {
+    (void)state;
+    static const struct {
+        const char *op;
+        double (*f)(double);
+    } cases[] = {{"Relu", relu}, {"Sigmoid", sigmoid}, {"Tanh", tanh}, {"Gelu", gelu},
+                 {"Neg", minus}, {"Sqrt", root},       {"Exp", exp}};
+    for (int c = 0; c < COUNT(cases); c++) {
+        for (int d = 0; d < 2; d++) {
+            hone_graph *g = hone_graph_new("unary");
+            hone_value *x = graph_input(g, "x", dtypes[d], SHAPE(17, 61));
+            hone_graph_add_output(g, graph_op(g, cases[c].op, x));
+            hone_tensor *in = tensor_random(dtypes[d], SHAPE(17, 61), 3), *out;
+            for (int64_t i = 0; i < in->count; i++) tensor_set(in, i, 8 * tensor_at(in, i));
+            tensor_set(in, 0, 0);
+            graph_run(g, NULL, &in, &out, 1);
+            for (int64_t i = 0; i < in->count; i++) {
+                double want = cases[c].f(tensor_at(in, i)), got = tensor_at(out, i), bound = d ? 1e-13 : 1e-6;
+                if (want != want && got != got) continue;
+                if (!(fabs(got - want) <= bound * (1 + fabs(want))))
+                    fail_msg("%s(%g): %.9g, not %.9g", cases[c].op, tensor_at(in, i), got, want);
+            }
+            hone_tensor_free(in);
+            hone_tensor_free(out);
+            hone_graph_free(g);
+        }
+    }
+}
+
+static void test_what_does_not_broadcast(void **state) {
+    (void)state;
+    hone_error err;
+    hone_graph *g = hone_graph_new("wrong");
+    hone_value *a = graph_input(g, "a", HONE_FLOAT32, SHAPE(2, HONE_DIM_ANY)),
+               *b = graph_input(g, "b", HONE_FLOAT32, SHAPE(HONE_DIM_ANY));
+    hone_graph_add_output(g, graph_op(g, "Add", a, b));
+    hone_tensor *in[] = {tensor_random(HONE_FLOAT32, SHAPE(2, 3), 1),
+                         tensor_random(HONE_FLOAT32, SHAPE(4), 1)};
+    runner r = runner_make(g, NULL, 1);
+    assert_int_equal(hone_context_run(r.context, (const hone_tensor *const *)in, NULL, &err),
+                     HONE_INVALID_ARGUMENT);
+    assert_non_null(strstr(err.message, "[2, 3]"));
+    runner_free(&r);
+    hone_tensor_free(in[0]);
+    hone_tensor_free(in[1]);
+    hone_graph_free(g);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_patterns),
+        cmocka_unit_test(test_odd_sizes),
+        cmocka_unit_test(test_random_shapes),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_division_of_integers),
+        cmocka_unit_test(test_unary),
+        cmocka_unit_test(test_what_does_not_broadcast),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
