@@ -47,7 +47,8 @@ typedef struct hone_prune_options {
 
 typedef struct hone_prune_report {
     int64_t parameters_before, parameters_after;
-    int64_t zeros; /* parameters that are zero */
+    int64_t weights; /* afterwards: those that pruning looks at, of rank 2 and more (no biases) */
+    int64_t zeros;   /* of these, zero: zeros / weights is the sparsity */
     int64_t multiply_adds_before, multiply_adds_after;
     char blocked[512]; /* groups that could not be cut, and the node that blocks each */
 } hone_prune_report;

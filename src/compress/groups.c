@@ -36,8 +36,8 @@ static hone_status add(hone_group *group, hone_value *v, int axis, int64_t inner
     return HONE_OK;
 }
 
-/* Does the link say where positions of the member go? Backward through a factored axis only one factor can: the one
- * whose runs are as wide as the group's. */
+/* Does the link say where positions of the member go? Backward through a factored axis only one factor can:
+ * the one whose runs are as wide as the group's. */
 static bool leads_on(const hone_group *group, const hone_node *n, const hone_axis_link *l, bool from_input,
                      int64_t inner) {
     if (l->kind != HONE_AXIS_FACTORED || from_input) return true;
@@ -56,7 +56,7 @@ static hone_status follow(hone_group *group, const hone_node *n, const hone_axis
         if (from_input) return add(group, n->outputs[l->output], l->output_axis, inner * l->inner, n, err);
         return add(group, x, l->axis, inner / l->inner, n, err);
     case HONE_AXIS_CONTRACTED:
-        if (l->input2 < 0) return HONE_OK; /* summed away: the group ends here */
+        if (l->input2 < 0) break; /* a mean over fewer positions is another mean */
         return add(group, n->inputs[l->input2], l->axis2, inner, n, err);
     case HONE_AXIS_NORMALIZED:
     case HONE_AXIS_BLOCKED: break;
@@ -133,20 +133,45 @@ static hone_status cut_tensor(const hone_tensor *t, int axis, int64_t inner, int
     return HONE_OK;
 }
 
-hone_status hone_group_cut(hone_graph *g, const hone_group *group, const bool *keep, hone_error *err) {
-    (void)g;
-    for (int i = 0; i < group->count; i++) {
-        const hone_group_member *m = &group->members[i];
-        hone_value *v = m->value;
-        if (!v->data) {
-            v->type.rank = HONE_RANK_ANY; /* found anew */
-            continue;
-        }
+/* A view whose new shape is a constant that names the axis gets one of its own with the new length. */
+static hone_status cut_shape(hone_graph *g, hone_node *n, int axis, int64_t before, int64_t after,
+                             hone_error *err) {
+    for (int i = 1; n->op->alias && i < n->input_count; i++) {
+        const hone_slot *slot = hone_op_input(n->op, i);
+        const hone_tensor *shape = n->inputs[i] ? n->inputs[i]->data : NULL;
+        if (!slot || !(slot->flags & HONE_SLOT_SHAPE) || !shape || shape->dtype != HONE_INT64) continue;
+        if (axis >= shape->count || ((const int64_t *)shape->data)[axis] != before) continue;
         hone_tensor *t = NULL;
-        HONE_TRY(cut_tensor(v->data, m->axis, m->inner, group->size, keep, &t, err));
-        hone_tensor_free(v->data);
-        v->data = t;
-        memcpy(v->type.dims, t->dims, sizeof v->type.dims);
+        HONE_TRY(hone_tensor_copy_of(HONE_INT64, shape->rank, shape->dims, shape->data, &t, err));
+        ((int64_t *)t->data)[axis] = after;
+        hone_node_set_input(g, n, i, hone_graph_add_constant(g, n->inputs[i]->name, t));
+        hone_tensor_free(t);
     }
+    return hone_graph_check(g, err);
+}
+
+static hone_status cut_member(hone_graph *g, const hone_group *group, const hone_group_member *m,
+                              const bool *keep, int64_t kept, hone_error *err) {
+    hone_value *v = m->value;
+    hone_tensor *t = NULL;
+    if (!v->data) {
+        int64_t length = v->type.rank > m->axis ? v->type.dims[m->axis] : HONE_DIM_ANY;
+        if (length >= 0)
+            HONE_TRY(cut_shape(g, v->producer, m->axis, length, length / group->size * kept, err));
+        v->type.dims[m->axis] = HONE_DIM_ANY; /* found anew */
+        return HONE_OK;
+    }
+    HONE_TRY(cut_tensor(v->data, m->axis, m->inner, group->size, keep, &t, err));
+    hone_tensor_free(v->data);
+    v->data = t;
+    memcpy(v->type.dims, t->dims, sizeof v->type.dims);
+    return HONE_OK;
+}
+
+hone_status hone_group_cut(hone_graph *g, const hone_group *group, const bool *keep, hone_error *err) {
+    int64_t kept = 0;
+    for (int64_t p = 0; p < group->size; p++) kept += keep[p];
+    for (int i = 0; i < group->count; i++)
+        HONE_TRY(cut_member(g, group, &group->members[i], keep, kept, err));
     return HONE_OK;
 }

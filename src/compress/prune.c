@@ -15,6 +15,16 @@ static bool is_matrix(const hone_value *v) {
     return hone_is_trainable(v) && v->type.rank >= 2;
 }
 
+static void count_weights(const hone_graph *g, hone_prune_report *report) {
+    report->weights = report->zeros = 0;
+    for (size_t i = 0; i < g->value_count; i++) {
+        if (!is_matrix(g->values[i])) continue;
+        const hone_tensor *t = g->values[i]->data;
+        report->weights += t->count;
+        for (int64_t k = 0; k < t->count; k++) report->zeros += ((const float *)t->data)[k] == 0;
+    }
+}
+
 /* --- unstructured: masks --- */
 
 static int by_magnitude(const void *a, const void *b) {
@@ -22,22 +32,35 @@ static int by_magnitude(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* The magnitude below which `sparsity` of all weights (of rank 2 and more, over the whole model) lie. */
-static hone_status threshold(const hone_graph *g, double sparsity, float *out, hone_error *err) {
-    int64_t total = 0, at = 0;
+/* Which weights go: those of less magnitude than `limit`, and the first `ties` of just that. Zeros go in any
+ * case. */
+typedef struct cut {
+    float limit;
+    int64_t ties;
+} cut;
+
+static void collect_magnitudes(const hone_graph *g, float *out) {
+    for (size_t i = 0; i < g->value_count; i++) {
+        if (!is_matrix(g->values[i])) continue;
+        const hone_tensor *t = g->values[i]->data;
+        for (int64_t k = 0; k < t->count; k++) *out++ = fabsf(((const float *)t->data)[k]);
+    }
+}
+
+/* `sparsity` of all weights (of rank 2 and more, over the whole model) go. */
+static hone_status find_cut(const hone_graph *g, double sparsity, cut *out, hone_error *err) {
+    int64_t total = 0;
     for (size_t i = 0; i < g->value_count; i++)
         if (is_matrix(g->values[i])) total += g->values[i]->data->count;
     if (!total) return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no weights to prune");
     float *all = hone_alloc((size_t)total * sizeof *all);
     if (!all) return hone_fail_memory(err);
-    for (size_t i = 0; i < g->value_count; i++) {
-        if (!is_matrix(g->values[i])) continue;
-        const hone_tensor *t = g->values[i]->data;
-        for (int64_t k = 0; k < t->count; k++) all[at++] = fabsf(((const float *)t->data)[k]);
-    }
+    collect_magnitudes(g, all);
     qsort(all, (size_t)total, sizeof *all, by_magnitude);
-    int64_t zeros = (int64_t)llround(sparsity * (double)total);
-    *out = zeros > 0 ? all[zeros - 1] : -1;
+    int64_t zeros = llround(sparsity * (double)total), below = zeros;
+    *out = (cut){.limit = zeros > 0 ? all[zeros - 1] : 0};
+    while (below > 0 && all[below - 1] == out->limit) below--;
+    out->ties = zeros - below;
     hone_free(all);
     return HONE_OK;
 }
@@ -66,11 +89,16 @@ static void free_masks(masks *m) {
 }
 
 /* A weight with its small entries zeroed, and the mask that says which. */
-static hone_status mask_weight(hone_value *v, float limit, hone_tensor **mask, hone_error *err) {
+static hone_status mask_weight(hone_value *v, cut *c, hone_tensor **mask, hone_error *err) {
     hone_tensor *w = NULL;
     HONE_TRY(hone_tensor_new(HONE_FLOAT32, v->data->rank, v->data->dims, mask, err));
     HONE_TRY(hone_tensor_copy_of(HONE_FLOAT32, v->data->rank, v->data->dims, v->data->data, &w, err));
-    for (int64_t i = 0; i < w->count; i++) ((float *)(*mask)->data)[i] = fabsf(((float *)w->data)[i]) > limit;
+    for (int64_t i = 0; i < w->count; i++) {
+        float x = fabsf(((const float *)w->data)[i]);
+        bool goes = x < c->limit || x == 0 || (x == c->limit && c->ties > 0);
+        c->ties -= x == c->limit;
+        ((float *)(*mask)->data)[i] = !goes;
+    }
     bake_mask(w, *mask);
     hone_tensor_free(v->data);
     v->data = w;
@@ -78,15 +106,15 @@ static hone_status mask_weight(hone_value *v, float limit, hone_tensor **mask, h
 }
 
 static hone_status make_masks(hone_graph *g, double sparsity, masks *m, hone_error *err) {
-    float limit = 0;
-    HONE_TRY(threshold(g, sparsity, &limit, err));
+    cut c = {0};
+    HONE_TRY(find_cut(g, sparsity, &c, err));
     m->items = hone_calloc(g->value_count + 1, sizeof *m->items);
     m->tensors = hone_calloc(g->value_count + 1, sizeof(hone_tensor *));
     if (!m->items || !m->tensors) return hone_fail_memory(err);
     for (size_t i = 0; i < g->value_count; i++) {
         if (!is_matrix(g->values[i])) continue;
         hone_tensor **mask = &m->tensors[m->count++];
-        HONE_TRY(mask_weight(g->values[i], limit, mask, err));
+        HONE_TRY(mask_weight(g->values[i], &c, mask, err));
         m->items[m->count - 1] = (hone_parametrization){g->values[i]->name, apply_mask, bake_mask, *mask};
     }
     return HONE_OK;
@@ -94,16 +122,21 @@ static hone_status make_masks(hone_graph *g, double sparsity, masks *m, hone_err
 
 /* --- structured: units go --- */
 
+typedef struct unit {
+    double score;
+    int64_t position;
+} unit;
+
 /* The product over the group's matrices of the norm of what belongs to a unit: what comes in times what goes
  * out. */
-static hone_status score_units(const hone_group *group, double *score, hone_error *err) {
+static hone_status score_units(const hone_group *group, unit *units, hone_error *err) {
     double *squares = hone_alloc((size_t)group->size * sizeof *squares);
     if (!squares) return hone_fail_memory(err);
-    for (int64_t p = 0; p < group->size; p++) score[p] = 1;
+    for (int64_t p = 0; p < group->size; p++) units[p] = (unit){1, p};
     for (int k = 0; k < group->count; k++) {
         const hone_group_member *m = &group->members[k];
         const hone_tensor *t = m->value->data;
-        if (!t || t->dtype != HONE_FLOAT32 || t->rank < 2) continue;
+        if (!t || t->dtype != HONE_FLOAT32 || t->count == t->dims[m->axis]) continue; /* biases have no say */
         int64_t row = 1;
         for (int i = m->axis + 1; i < t->rank; i++) row *= t->dims[i];
         memset(squares, 0, (size_t)group->size * sizeof *squares);
@@ -111,23 +144,25 @@ static hone_status score_units(const hone_group *group, double *score, hone_erro
             double x = ((const float *)t->data)[i];
             squares[i / row % t->dims[m->axis] / m->inner % group->size] += x * x;
         }
-        for (int64_t p = 0; p < group->size; p++) score[p] *= sqrt(squares[p]);
+        for (int64_t p = 0; p < group->size; p++) units[p].score *= sqrt(squares[p]);
     }
     hone_free(squares);
     return HONE_OK;
 }
 
-/* keep[p] for the best units; at least one. */
-static void choose(const double *score, int64_t size, double share, bool *keep) {
+static int by_score(const void *a, const void *b) {
+    const unit *x = a, *y = b;
+    if (x->score != y->score) return x->score < y->score ? -1 : 1;
+    return (x->position > y->position) - (x->position < y->position);
+}
+
+/* keep[p] for the best units, at least one; the number of those that go. */
+static int64_t choose(unit *units, int64_t size, double share, bool *keep) {
     int64_t remove = (int64_t)floor(share * (double)size + 1e-9);
     if (remove > size - 1) remove = size - 1;
-    for (int64_t p = 0; p < size; p++) keep[p] = true;
-    for (int64_t r = 0; r < remove; r++) {
-        int64_t worst = -1;
-        for (int64_t p = 0; p < size; p++)
-            if (keep[p] && (worst < 0 || score[p] < score[worst])) worst = p;
-        keep[worst] = false;
-    }
+    qsort(units, (size_t)size, sizeof *units, by_score);
+    for (int64_t r = 0; r < size; r++) keep[units[r].position] = r >= remove;
+    return remove;
 }
 
 static void note_blocked(hone_prune_report *r, const hone_value *seed, const hone_group *group) {
@@ -137,57 +172,77 @@ static void note_blocked(hone_prune_report *r, const hone_value *seed, const hon
              seed->name, group->blocker->name, group->blocker->op->name);
 }
 
-static hone_status cut_group(hone_graph *g, const hone_group *group, double share, hone_error *err) {
-    double *score = hone_alloc((size_t)group->size * sizeof *score);
+/* `*removed` grows by the units that went. */
+static hone_status cut_group(hone_graph *g, const hone_group *group, double share, int64_t *removed,
+                             hone_error *err) {
+    unit *units = hone_alloc((size_t)group->size * sizeof *units);
     bool *keep = hone_alloc((size_t)group->size * sizeof *keep);
-    hone_status status = score && keep ? score_units(group, score, err) : hone_fail_memory(err);
-    if (status == HONE_OK) {
-        choose(score, group->size, share, keep);
-        status = hone_group_cut(g, group, keep, err);
-    }
-    hone_free(score);
+    hone_status status = units && keep ? score_units(group, units, err) : hone_fail_memory(err);
+    int64_t gone = status == HONE_OK ? choose(units, group->size, share, keep) : 0;
+    if (gone > 0) status = hone_group_cut(g, group, keep, err);
+    *removed += gone;
+    hone_free(units);
     hone_free(keep);
     return status;
 }
 
-typedef struct seen_axis {
-    const hone_value *value;
-    int axis;
-} seen_axis;
+typedef struct removal {
+    double share;
+    bool *seen; /* (value, axis): was in a group already */
+    size_t values;
+    int64_t largest, removed; /* units of the largest group that can be cut, and all that went */
+    hone_prune_report *report;
+} removal;
+
+static hone_status remove_along(removal *r, hone_graph *g, hone_value *v, int axis, hone_error *err) {
+    hone_group group;
+    if (r->seen[(size_t)v->id * HONE_MAX_RANK + (size_t)axis]) return HONE_OK;
+    HONE_TRY(hone_group_find(g, v, axis, &group, err));
+    for (int m = 0; m < group.count; m++)
+        if ((size_t)group.members[m].value->id < r->values)
+            r->seen[(size_t)group.members[m].value->id * HONE_MAX_RANK + (size_t)group.members[m].axis] =
+                true;
+    hone_status status = HONE_OK;
+    if (group.blocked) {
+        note_blocked(r->report, v, &group);
+    } else if (group.size > 1) {
+        status = cut_group(g, &group, r->share, &r->removed, err);
+        if (group.size > r->largest) r->largest = group.size;
+    }
+    hone_group_free(&group);
+    return status == HONE_OK ? hone_graph_infer(g, err) : status;
+}
 
 static hone_status remove_units(hone_graph *g, double share, hone_prune_report *report, hone_error *err) {
-    size_t room = g->value_count * HONE_MAX_RANK + 1, seen_count = 0;
-    seen_axis *seen = hone_alloc(room * sizeof *seen);
-    if (!seen) return hone_fail_memory(err);
-    hone_status status = hone_graph_infer(g, err);
-    int cuts = 0;
-    for (size_t i = 0; i < g->value_count && status == HONE_OK; i++) {
-        hone_value *v = g->values[i];
-        for (int axis = 0; is_matrix(v) && axis < v->type.rank && status == HONE_OK; axis++) {
-            bool done = false;
-            for (size_t k = 0; k < seen_count && !done; k++)
-                done = seen[k].value == v && seen[k].axis == axis;
-            if (done) continue;
-            hone_group group;
-            status = hone_group_find(g, v, axis, &group, err);
-            if (status != HONE_OK) break;
-            for (int m = 0; m < group.count && seen_count < room; m++)
-                seen[seen_count++] = (seen_axis){group.members[m].value, group.members[m].axis};
-            if (group.blocked) {
-                note_blocked(report, v, &group);
-            } else if (group.size > 1) {
-                status = cut_group(g, &group, share, err);
-                cuts++;
-            }
-            hone_group_free(&group);
-            if (status == HONE_OK) status = hone_graph_infer(g, err);
-        }
-    }
-    hone_free(seen);
-    if (status == HONE_OK && !cuts)
+    removal r = {.share = share, .values = g->value_count, .report = report};
+    r.seen = hone_calloc(r.values * HONE_MAX_RANK + 1, sizeof *r.seen);
+    hone_status status = r.seen ? HONE_OK : hone_fail_memory(err);
+    for (size_t i = 0; i < r.values && status == HONE_OK; i++)
+        for (int axis = 0; is_matrix(g->values[i]) && axis < g->values[i]->type.rank && status == HONE_OK;
+             axis++)
+            status = remove_along(&r, g, g->values[i], axis, err);
+    hone_free(r.seen);
+    HONE_TRY(status);
+    if (!r.largest)
         return hone_fail(err, HONE_UNSUPPORTED, "no hidden units can be removed%s%s",
                          report->blocked[0] ? ": " : "", report->blocked);
-    return status;
+    if (!r.removed)
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "%g of %lld units is less than one: nothing can be removed", share,
+                         (long long)r.largest);
+    return HONE_OK;
+}
+
+/* Magnitudes must have an order. */
+static hone_status check_finite(const hone_graph *g, hone_error *err) {
+    for (size_t i = 0; i < g->value_count; i++) {
+        const hone_value *v = g->values[i];
+        for (int64_t k = 0; is_matrix(v) && k < v->data->count; k++)
+            if (!isfinite(((const float *)v->data->data)[k]))
+                return hone_fail_node(err, HONE_OUT_OF_RANGE, v->name, NULL, "weight %lld is not finite",
+                                      (long long)k);
+    }
+    return HONE_OK;
 }
 
 /* --- */
@@ -196,6 +251,7 @@ static hone_status prune(hone_graph *g, const hone_dataset *data, const hone_pru
                          hone_prune_report *report, hone_error *err) {
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));
+    HONE_TRY(check_finite(g, err));
     if (o->structured > 0) HONE_TRY(remove_units(g, o->structured, report, err));
     if (o->sparsity > 0) HONE_TRY(make_masks(g, o->sparsity, m, err));
     if (o->finetune.epochs < 1) return HONE_OK;
@@ -210,6 +266,8 @@ static hone_status check_options(const hone_prune_options *o, const hone_dataset
     if (o->sparsity == 0 && o->structured == 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "pruning needs a sparsity or a share of units to remove");
+    if (o->finetune.epochs < 0)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "fine-tuning for epochs %d", o->finetune.epochs);
     if (o->finetune.epochs > 0 && !data)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "fine-tuning needs data");
     return HONE_OK;
@@ -217,10 +275,12 @@ static hone_status check_options(const hone_prune_options *o, const hone_dataset
 
 hone_status hone_prune(const hone_graph *g, const hone_dataset *data, const hone_prune_options *options,
                        hone_graph **out, hone_prune_report *report, hone_error *err) {
+    hone_prune_options defaults = HONE_PRUNE_OPTIONS_INIT;
     hone_prune_report scratch;
     hone_graph_stats before, after;
     hone_graph *copy = NULL;
     masks m = {.count = 0};
+    if (!options) options = &defaults;
     if (!report) report = &scratch;
     *report = (hone_prune_report){.zeros = 0};
     HONE_TRY(check_options(options, data, err));
@@ -235,7 +295,7 @@ hone_status hone_prune(const hone_graph *g, const hone_dataset *data, const hone
     }
     report->parameters_before = before.parameters;
     report->parameters_after = after.parameters;
-    report->zeros = after.parameters - after.nonzero_parameters;
+    count_weights(copy, report);
     report->multiply_adds_before = before.multiply_adds;
     report->multiply_adds_after = after.multiply_adds;
     *out = copy;

@@ -8,7 +8,9 @@
 #include "compress/calibrate.h"
 #include "graph/infer.h"
 #include "graph/op.h"
+#include "runtime/fold.h"
 
+#include <float.h>
 #include <hone/compress.h>
 #include <math.h>
 #include <stdio.h>
@@ -67,11 +69,31 @@ static int channel_axis(const hone_node *n, int weight) {
     return -1;
 }
 
+/* Does the operator have an integer form for this node? It is made for q, which runs behind x's Q, and pruned
+ * with what else nobody reads. */
+static bool has_integer_form(job *j, hone_node *n, hone_value *x, hone_value *zero, hone_tensor *w) {
+    int bias = -1;
+    return n->op->emit_integer &&
+           n->op->emit_integer(j->g, n, &(hone_integer_operands){x, zero, w, "trial"}, &bias);
+}
+
+/* What is multiplied and added must be numbers. */
+static hone_status check_finite(const hone_node *n, hone_error *err) {
+    for (int i = 0; i < n->input_count; i++) {
+        const hone_value *v = n->inputs[i];
+        if (!v || v->storage != HONE_STORAGE_CONSTANT || v->data->dtype != HONE_FLOAT32) continue;
+        for (int64_t k = 0; k < v->data->count; k++)
+            if (!isfinite(((const float *)v->data->data)[k]))
+                return hone_fail_node(err, HONE_OUT_OF_RANGE, n->name, n->op->name, "weight %s is not finite",
+                                      v->name);
+    }
+    return HONE_OK;
+}
+
 /* --- weights --- */
 
 typedef struct quantized {
     hone_tensor *q, *scale; /* int8 as the weight; float [channels] */
-    int axis;
 } quantized;
 
 static void free_quantized(quantized *w) {
@@ -79,21 +101,20 @@ static void free_quantized(quantized *w) {
     hone_tensor_free(w->scale);
 }
 
-/* Symmetric, a scale for each position of `axis`: |w| max maps to 127. */
+/* Symmetric, a scale for each position of `axis`: |w| max maps to 127. No scale is so small that dividing by
+ * it overflows. */
 static hone_status quantize_weight(const hone_tensor *w, int axis, quantized *out, hone_error *err) {
     int64_t channels = w->dims[axis], inner = 1;
-    *out = (quantized){.axis = axis};
     HONE_TRY(hone_tensor_new(HONE_INT8, w->rank, w->dims, &out->q, err));
     HONE_TRY(hone_tensor_new(HONE_FLOAT32, 1, &channels, &out->scale, err));
     for (int i = axis + 1; i < w->rank; i++) inner *= w->dims[i];
     const float *x = w->data;
     float *scale = out->scale->data;
     for (int64_t i = 0; i < w->count; i++) {
-        float a = fabsf(x[i]), *s = &scale[i / inner % channels];
-        if (!isfinite(a)) return hone_fail(err, HONE_OUT_OF_RANGE, "a weight is not finite");
-        if (a > *s) *s = a;
+        float *s = &scale[i / inner % channels];
+        *s = fmaxf(*s, fabsf(x[i]));
     }
-    for (int64_t c = 0; c < channels; c++) scale[c] = scale[c] > 0 ? scale[c] / 127 : 1;
+    for (int64_t c = 0; c < channels; c++) scale[c] = scale[c] > 0 ? fmaxf(scale[c] / 127, FLT_MIN) : 1;
     for (int64_t i = 0; i < w->count; i++) {
         float q = rintf(x[i] / scale[i / inner % channels]);
         ((int8_t *)out->q->data)[i] = (int8_t)(q > 127 ? 127 : q < -127 ? -127 : q);
@@ -127,10 +148,10 @@ static hone_value *dequantize(job *j, hone_value *q, hone_value *scale, hone_val
 
 /* Asymmetric uint8: the range is made to hold 0, so that zero (padding, ReLU) is exact. */
 static void activation_grid(hone_range r, float *scale, int *zero) {
-    float min = r.min < 0 ? r.min : 0, max = r.max > 0 ? r.max : 0;
-    *scale = max > min ? (max - min) / 255 : 1;
-    float z = rintf(-min / *scale);
-    *zero = (int)(z < 0 ? 0 : z > 255 ? 255 : z);
+    double min = r.min < 0 ? r.min : 0, max = r.max > 0 ? r.max : 0;
+    *scale = max > min ? fmaxf((float)((max - min) / 255), FLT_MIN) : 1;
+    double z = rint(-min / *scale);
+    *zero = (int)(z > 255 ? 255 : z);
 }
 
 /* Q and DQ behind x, for all its integer users; returns what they read. */
@@ -143,66 +164,72 @@ static hone_value *quantize_activation(job *j, hone_value *x, hone_range range, 
     return dequantize(j, q, scale, z, -1);
 }
 
-/* b[c] / (scale_x scale_w[c]), in int32; NULL where it does not fit (it then stays float). */
-static hone_tensor *quantize_bias(const hone_tensor *b, float x_scale, const hone_tensor *w_scale,
-                                  hone_tensor **scale) {
-    hone_tensor *q = NULL;
-    *scale = NULL;
-    if (b->rank != 1 || b->count != w_scale->count ||
-        hone_tensor_new(HONE_INT32, 1, b->dims, &q, NULL) != HONE_OK)
-        return NULL;
-    if (hone_tensor_new(HONE_FLOAT32, 1, b->dims, scale, NULL) != HONE_OK) {
-        hone_tensor_free(q);
-        return NULL;
-    }
-    bool fits = true;
-    for (int64_t i = 0; i < b->count && fits; i++) {
+/* b[c] / (scale_x scale_w[c]), in int32; *fits is false where that is too large. */
+static hone_status quantize_bias(const hone_tensor *b, float x_scale, const hone_tensor *w_scale,
+                                 quantized *out, bool *fits, hone_error *err) {
+    *fits = b->rank == 1 && b->count == w_scale->count;
+    if (!*fits) return HONE_OK;
+    HONE_TRY(hone_tensor_new(HONE_INT32, 1, b->dims, &out->q, err));
+    HONE_TRY(hone_tensor_new(HONE_FLOAT32, 1, b->dims, &out->scale, err));
+    for (int64_t i = 0; i < b->count && *fits; i++) {
         float s = x_scale * ((const float *)w_scale->data)[i];
         double v = s > 0 ? rint((double)((const float *)b->data)[i] / s) : NAN;
-        fits = fabs(v) <= 1 << 30;
-        ((float *)(*scale)->data)[i] = s;
-        if (fits) ((int32_t *)q->data)[i] = (int32_t)v;
+        *fits = fabs(v) <= 1 << 30;
+        ((float *)out->scale->data)[i] = s;
+        if (*fits) ((int32_t *)out->q->data)[i] = (int32_t)v;
     }
-    if (fits) return q;
-    hone_tensor_free(q);
-    hone_tensor_free(*scale);
-    return *scale = NULL;
+    return HONE_OK;
 }
 
-static void wire_bias(job *j, hone_node *n, float x_scale, const quantized *w) {
-    if (n->input_count < 3 || !n->inputs[2] || n->inputs[2]->storage != HONE_STORAGE_CONSTANT) return;
+/* The third input's bias; one that does not fit stays float. */
+static hone_status wire_bias(job *j, hone_node *n, float x_scale, const quantized *w) {
+    if (n->input_count < 3 || !n->inputs[2] || n->inputs[2]->storage != HONE_STORAGE_CONSTANT) return HONE_OK;
     hone_value *b = n->inputs[2];
-    hone_tensor *scale, *q = quantize_bias(b->data, x_scale, w->scale, &scale);
-    if (!q) return;
-    hone_value *qv = constant(j, b->name, ".quantized", q), *sv = constant(j, b->name, ".scale", scale);
-    hone_node_set_input(j->g, n, 2, dequantize(j, qv, sv, NULL, 0));
-    hone_tensor_free(q);
-    hone_tensor_free(scale);
+    quantized bias = {NULL, NULL};
+    bool fits;
+    hone_status status = quantize_bias(b->data, x_scale, w->scale, &bias, &fits, j->err);
+    if (status == HONE_OK && fits) {
+        hone_value *z = zeros(j, b->name, HONE_INT32, bias.q->count);
+        hone_value *q = constant(j, b->name, ".quantized", bias.q),
+                   *s = constant(j, b->name, ".scale", bias.scale);
+        hone_node_set_input(j->g, n, 2, dequantize(j, q, s, z, 0));
+    }
+    free_quantized(&bias);
+    return status;
 }
 
+static hone_status wire_node(job *j, hone_node *n, hone_value *x, float x_scale, int axis,
+                             const quantized *w) {
+    hone_value *weight = n->inputs[1], *z = zeros(j, weight->name, HONE_INT8, w->scale->count);
+    hone_value *q = constant(j, weight->name, ".quantized", w->q),
+               *s = constant(j, weight->name, ".scale", w->scale);
+    hone_node_set_input(j->g, n, 0, x);
+    hone_node_set_input(j->g, n, 1, dequantize(j, q, s, z, axis));
+    j->report->quantized_nodes++;
+    HONE_TRY(wire_bias(j, n, x_scale, w));
+    return hone_graph_check(j->g, j->err);
+}
+
+/* `x`: what stands behind Q and DQ. */
 static hone_status quantize_static_node(job *j, hone_node *n, hone_value *x, float x_scale) {
     int axis = channel_axis(n, 1);
-    hone_value *weight = n->inputs[1];
-    quantized w = {.axis = -1};
     if (axis < 0) {
         note_float(j, n, "its output channels are not an axis of the weight");
         return HONE_OK;
     }
-    hone_status status = quantize_weight(weight->data, axis, &w, j->err);
+    quantized w = {NULL, NULL};
+    const hone_node *dq = x->producer;
+    hone_status status = check_finite(n, j->err);
+    if (status == HONE_OK) status = quantize_weight(n->inputs[1]->data, axis, &w, j->err);
     if (status == HONE_OK) {
         j->g->insert_before = n;
-        hone_value *z = zeros(j, weight->name, HONE_INT8, w.scale->count);
-        hone_value *q = constant(j, weight->name, ".quantized", w.q),
-                   *s = constant(j, weight->name, ".scale", w.scale);
-        hone_node_set_input(j->g, n, 0, x);
-        hone_node_set_input(j->g, n, 1, dequantize(j, q, s, z, axis));
-        wire_bias(j, n, x_scale, &w);
+        if (has_integer_form(j, n, dq->inputs[0], dq->inputs[2], w.q))
+            status = wire_node(j, n, x, x_scale, axis, &w);
+        else
+            note_float(j, n, "has no integer form");
         j->g->insert_before = NULL;
-        j->report->quantized_nodes++;
-        status = hone_graph_check(j->g, j->err);
-    } else {
-        hone_fail_node(j->err, status, n->name, n->op->name, "weight %s is not finite", weight->name);
     }
+    if (status == HONE_OK) status = hone_graph_check(j->g, j->err);
     free_quantized(&w);
     return status;
 }
@@ -224,23 +251,26 @@ static int collect(job *j, hone_value **values) {
     return count;
 }
 
+/* The users go over to `grid` one by one; x keeps the others. */
 static hone_status quantize_users(job *j, hone_value *x, hone_range range) {
     float scale;
-    hone_node *users[64];
-    int count = 0;
-    for (size_t u = 0; u < x->use_count && count < 64; u++)
+    size_t count = 0;
+    hone_node **users = hone_alloc((x->use_count + 1) * sizeof(hone_node *));
+    if (!users) return hone_fail_memory(j->err);
+    for (size_t u = 0; u < x->use_count; u++)
         if (x->uses[u].index == 0 && in_integers(x->uses[u].node) && !why_not(x->uses[u].node))
             users[count++] = x->uses[u].node;
-    if (!count) return HONE_OK;
     j->g->insert_before = x->producer ? x->producer->next : j->g->first;
     hone_value *grid = quantize_activation(j, x, range, &scale);
     j->g->insert_before = NULL;
-    HONE_TRY(hone_graph_check(j->g, j->err));
-    for (int i = 0; i < count; i++) HONE_TRY(quantize_static_node(j, users[i], grid, scale));
-    return HONE_OK;
+    hone_status status = hone_graph_check(j->g, j->err);
+    for (size_t i = 0; i < count && status == HONE_OK; i++)
+        status = quantize_static_node(j, users[i], grid, scale);
+    hone_free(users);
+    return status;
 }
 
-static hone_status quantize_static(job *j, const hone_graph *source, const hone_dataset *data) {
+static hone_status quantize_static(job *j, const hone_dataset *data) {
     if (!data)
         return hone_fail(j->err, HONE_INVALID_ARGUMENT, "static quantization needs data to calibrate on");
     size_t room = j->g->value_count + 1;
@@ -251,7 +281,7 @@ static hone_status quantize_static(job *j, const hone_graph *source, const hone_
     int count = status == HONE_OK ? collect(j, values) : 0;
     for (int i = 0; i < count; i++) names[i] = values[i]->name;
     if (count)
-        status = hone_calibrate(source, data, j->options->calibration_samples, j->options->threads, names,
+        status = hone_calibrate(j->g, data, j->options->calibration_samples, j->options->threads, names,
                                 count, ranges, j->err);
     for (int i = 0; i < count && status == HONE_OK; i++) status = quantize_users(j, values[i], ranges[i]);
     hone_free(values);
@@ -262,41 +292,54 @@ static hone_status quantize_static(job *j, const hone_graph *source, const hone_
 
 /* --- dynamic --- */
 
+/* x behind DynamicQuantizeLinear, once for all users. */
+static hone_node *quantize_at_run(job *j, hone_value *x) {
+    const hone_op *op = hone_op_find("", "DynamicQuantizeLinear");
+    for (size_t u = 0; u < x->use_count; u++)
+        if (x->uses[u].node->op == op) return x->uses[u].node;
+    return hone_graph_add_node(j->g, op, NULL, 1, &x, 3);
+}
+
+/* y = sum (x_scale w_scale) + bias */
+static void scale_sums(job *j, hone_node *n, const hone_node *d, hone_value *sum, const quantized *w,
+                       int bias) {
+    hone_graph *g = j->g;
+    hone_value *y = HONE_EMIT(g, "", "Cast", sum);
+    if (y) hone_node_set_int(g, y->producer, "to", HONE_FLOAT32);
+    hone_value *scale =
+        HONE_EMIT(g, "", "Mul", d->outputs[1], constant(j, n->inputs[1]->name, ".scale", w->scale));
+    y = HONE_EMIT(g, "", "Mul", y, scale);
+    if (bias >= 0) y = HONE_EMIT(g, "", "Add", y, n->inputs[bias]);
+    if (y) y->type = n->outputs[0]->type; /* asked for by the next product */
+    hone_graph_replace(g, n->outputs[0], y);
+    j->report->quantized_nodes++;
+}
+
 static hone_status quantize_dynamic_node(job *j, hone_node *n) {
     int axis = channel_axis(n, 1), bias = -1;
     hone_value *weight = n->inputs[1];
-    quantized w = {.axis = -1};
+    quantized w = {NULL, NULL};
     if (axis < 0 || !n->op->emit_integer) {
         note_float(j, n, "has no integer form");
         return HONE_OK;
     }
-    hone_status status = quantize_weight(weight->data, axis, &w, j->err);
-    if (status != HONE_OK) {
-        free_quantized(&w);
-        return hone_fail_node(j->err, status, n->name, n->op->name, "weight %s is not finite", weight->name);
+    hone_status status = check_finite(n, j->err);
+    if (status == HONE_OK) status = quantize_weight(weight->data, axis, &w, j->err);
+    if (status == HONE_OK) {
+        j->g->insert_before = n;
+        hone_node *d = quantize_at_run(j, n->inputs[0]);
+        const char *name = hone_arena_printf(j->g->arena, "%s.quantized", weight->name);
+        hone_integer_operands q = {d ? d->outputs[0] : NULL, d ? d->outputs[2] : NULL, w.q, name};
+        hone_value *sum = d ? n->op->emit_integer(j->g, n, &q, &bias) : NULL;
+        if (sum)
+            scale_sums(j, n, d, sum, &w, bias);
+        else
+            note_float(j, n, "has no integer form");
+        j->g->insert_before = NULL;
+        status = hone_graph_check(j->g, j->err);
     }
-    hone_graph *g = j->g;
-    g->insert_before = n;
-    hone_value *in[] = {n->inputs[0]};
-    hone_node *d = hone_graph_add_node(g, hone_op_find("", "DynamicQuantizeLinear"), NULL, 1, in, 3);
-    const char *name = hone_arena_printf(g->arena, "%s.quantized", weight->name);
-    hone_integer_operands q = {d ? d->outputs[0] : NULL, d ? d->outputs[2] : NULL, w.q, name};
-    hone_value *sum = d ? n->op->emit_integer(g, n, &q, &bias) : NULL;
-    if (sum) {
-        hone_value *y = HONE_EMIT(g, "", "Cast", sum);
-        if (y) hone_node_set_int(g, y->producer, "to", HONE_FLOAT32);
-        hone_value *scale =
-            HONE_EMIT(g, "", "Mul", d->outputs[1], constant(j, weight->name, ".scale", w.scale));
-        y = HONE_EMIT(g, "", "Mul", y, scale);
-        if (bias >= 0) y = HONE_EMIT(g, "", "Add", y, n->inputs[bias]);
-        hone_graph_replace(g, n->outputs[0], y);
-        j->report->quantized_nodes++;
-    } else {
-        note_float(j, n, "has no integer form");
-    }
-    g->insert_before = NULL;
     free_quantized(&w);
-    return hone_graph_check(g, j->err);
+    return status;
 }
 
 static hone_status quantize_dynamic(job *j) {
@@ -320,11 +363,22 @@ static int64_t data_bytes(const hone_graph *g) {
     return bytes;
 }
 
-static hone_status quantize(job *j, const hone_graph *source, const hone_dataset *data) {
+static hone_status check_options(const hone_quantize_options *o, hone_error *err) {
+    if (o->mode != HONE_QUANTIZE_STATIC && o->mode != HONE_QUANTIZE_DYNAMIC)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "there is no quantization mode %d", (int)o->mode);
+    if (o->calibration_samples < 0 || o->threads < 0)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "calibration_samples %lld or threads %d is negative",
+                         (long long)o->calibration_samples, o->threads);
+    return HONE_OK;
+}
+
+/* Folded first: a weight stored as its transpose becomes a constant again. */
+static hone_status quantize(job *j, const hone_dataset *data) {
+    HONE_TRY(check_options(j->options, j->err));
     HONE_TRY(hone_graph_sort(j->g, j->err));
     HONE_TRY(hone_graph_infer(j->g, j->err));
-    HONE_TRY(j->options->mode == HONE_QUANTIZE_STATIC ? quantize_static(j, source, data)
-                                                      : quantize_dynamic(j));
+    HONE_TRY(hone_graph_fold(j->g, j->err));
+    HONE_TRY(j->options->mode == HONE_QUANTIZE_STATIC ? quantize_static(j, data) : quantize_dynamic(j));
     if (!j->report->quantized_nodes)
         return hone_fail(j->err, HONE_UNSUPPORTED, "nothing in the model can be quantized: %s",
                          j->report->float_names[0] ? j->report->float_names
@@ -344,7 +398,7 @@ hone_status hone_quantize(const hone_graph *g, const hone_dataset *data, const h
     hone_error own = {0};
     HONE_TRY(hone_graph_copy(g, &copy, err));
     job j = {copy, options ? options : &defaults, report, err ? err : &own};
-    hone_status status = quantize(&j, g, data);
+    hone_status status = quantize(&j, data);
     report->bytes_after = data_bytes(copy);
     if (status == HONE_OK)
         *out = copy;

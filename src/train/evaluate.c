@@ -57,10 +57,10 @@ static hone_status make_input(pass *p, const hone_graph *g, hone_error *err) {
 /* The samples from `first` on. A batch of fixed size is filled up with samples from the start. */
 static hone_status read_batch(const pass *p, int64_t first, int64_t n, hone_error *err) {
     float *x = p->x->data;
-    int64_t size = p->x->count / p->batch, count = hone_dataset_count(p->data);
+    int64_t size = p->x->count / p->batch;
     HONE_TRY(hone_dataset_read(p->data, NULL, first, n, x, NULL, err));
     for (int64_t at = n, more; p->fixed && at < p->batch; at += more) {
-        more = p->batch - at < count ? p->batch - at : count;
+        more = p->batch - at < p->samples ? p->batch - at : p->samples;
         HONE_TRY(hone_dataset_read(p->data, NULL, 0, more, x + at * size, NULL, err));
     }
     return HONE_OK;
