@@ -8,8 +8,11 @@
 
 #define MAX_OPERANDS 16 /* of a fused node: beyond, registers get short */
 
+/* Narrow integers are not joined: they wrap when they are stored, after each operator. */
 static bool is_elementwise(const hone_node *n) {
-    return n->op->prepare == hone_prepare_elementwise;
+    if (n->op->prepare != hone_prepare_elementwise || !n->outputs[0]) return false;
+    hone_dtype dtype = n->outputs[0]->type.dtype;
+    return (HONE_TYPE(dtype) & (HONE_TYPES_FLOAT | HONE_TYPES_INT)) != 0;
 }
 
 static bool same_type(const hone_value *a, const hone_value *b) {

@@ -37,7 +37,11 @@ static hone_graph *alone(const hone_node *n) {
         if (n->inputs[i])
             hone_node_set_input(g, copy, i,
                                 hone_graph_add_constant(g, n->inputs[i]->name, n->inputs[i]->data));
-    if (copy) hone_node_copy_attrs(g, copy, n);
+    if (copy) {
+        hone_node_copy_attrs(g, copy, n);
+        copy->map = n->map; /* in the other graph's arena, which outlives this one */
+        copy->map_input = n->map_input;
+    }
     for (int o = 0; copy && o < n->output_count; o++) hone_graph_add_output(g, copy->outputs[o]);
     return g;
 }
@@ -73,7 +77,7 @@ hone_status hone_graph_fold(hone_graph *g, hone_error *err) {
         if (!foldable(g, n)) continue;
         hone_status status = evaluate(n, results, err);
         for (int o = 0; o < n->output_count; o++) {
-            if (status == HONE_OK && n->outputs[o]->use_count)
+            if (status == HONE_OK && n->outputs[o] && n->outputs[o]->use_count)
                 hone_graph_replace(g, n->outputs[o],
                                    hone_graph_add_constant(g, n->outputs[o]->name, results[o]));
             hone_tensor_free(results[o]);
