@@ -12,7 +12,6 @@
 #ifndef HONE_SERVE_CORE_H
 #define HONE_SERVE_CORE_H
 
-#include "serve/control.h"
 #include "serve/head.h"
 #include "serve/model_config.h"
 #include "serve/stats.h"
@@ -68,7 +67,7 @@ hone_status hone_core_start(hone_core *core, hone_error *err);
 void hone_core_stop(hone_core *core);
 
 /* Compiles a graph (which may be freed) and warms it up, on the calling thread. It is there until the core is
- * freed or hone_core_unload. HONE_ALREADY_EXISTS if that version of that name is there. */
+ * freed or it is unloaded. HONE_ALREADY_EXISTS if that version of that name is there. */
 hone_status hone_core_add(hone_core *core, const char *name, int64_t version, const hone_graph *graph,
                           hone_error *err);
 /* As hone_core_add, from an ONNX file that is not watched. */
@@ -87,12 +86,31 @@ hone_status hone_core_find_label(hone_core *core, hone_slice name, hone_slice la
 typedef void hone_version_fn(void *user, int64_t version);
 int hone_core_versions(hone_core *core, hone_slice name, hone_version_fn *fn, void *user);
 
+/* The life of a version, numbered as in tensorflow.serving.ModelVersionStatus.State. */
+typedef enum hone_version_state {
+    HONE_VERSION_START = 10,
+    HONE_VERSION_LOADING = 20,
+    HONE_VERSION_AVAILABLE = 30,
+    HONE_VERSION_UNLOADING = 40,
+    HONE_VERSION_END = 50
+} hone_version_state;
 const char *hone_version_state_name(hone_version_state state); /* "AVAILABLE" */
+
+/* Valid during the call that gets it. */
+typedef struct hone_version_status {
+    const char *model;
+    int64_t version;
+    hone_version_state state;
+    hone_status code;    /* HONE_OK, or why it could not be loaded, or its files are not taken over */
+    const char *message; /* never NULL */
+    size_t bytes;        /* of memory, while it is loaded */
+} hone_version_status;
+typedef void hone_version_status_fn(void *user, const hone_version_status *v);
 
 /* Calls `fn` for each version that is or was to be served, newest first; of all models, by name, if name.data
  * is NULL. Returns how many there are. `fn` must not call the core. */
 int hone_core_states(hone_core *core, hone_slice name, hone_version_status_fn *fn, void *user);
-/* Calls `fn` for each model that is known, by name, loaded or not (then `servable` is NULL). */
+/* Calls `fn` for each model that is known, by name, loaded or not (then `latest` is NULL). */
 typedef void hone_model_fn(void *user, const char *name, const hone_servable *latest);
 int hone_core_models(hone_core *core, hone_model_fn *fn, void *user);
 /* Calls `fn` for each label of a model whose version is loaded. */
@@ -132,9 +150,6 @@ void hone_core_set_settings(hone_core *core, hone_core_task *t, hone_slice name,
 void hone_core_refresh(hone_core *core, hone_core_task *t);
 /* Any thread, a signal handler too: hone_core_refresh that nobody waits for. */
 void hone_core_poke(hone_core *core);
-
-/* The same for front ends that block until it is done: fills `out`, which lives as long as the core. */
-void hone_core_control(hone_core *core, hone_control *out);
 
 /* --- servables --- */
 

@@ -62,6 +62,7 @@ hone_status hone_model_set_parse(const char *text, size_t size, hone_model_set *
 
 #define HONE_MAX_BATCH_SIZES 16
 #define HONE_MAX_BATCH_ROWS 4096
+#define HONE_AUTO_BATCH_ROWS 32
 
 /*      {"threads": 2,
  *       "batching": {"enabled": true, "max_batch_size": 32, "max_delay_us": 0, "preferred_batch_sizes": [8,
@@ -70,7 +71,8 @@ hone_status hone_model_set_parse(const char *text, size_t size, hone_model_set *
 typedef struct hone_model_settings {
     int threads; /* of one run; 0: as the server's */
     bool batching;
-    int max_batch;                       /* rows of a run that is put together from several requests */
+    int max_batch; /* rows of a run that is put together from several requests; 0: as many as make it faster,
+                      at most HONE_AUTO_BATCH_ROWS */
     int64_t max_delay_us;                /* that a request waits for others when a thread is free */
     int preferred[HONE_MAX_BATCH_SIZES]; /* ascending; sizes that a batch is brought to */
     int preferred_count;                 /* 0: the powers of two */
@@ -83,7 +85,7 @@ typedef struct hone_model_settings {
     size_t label_count, label_capacity;
 } hone_model_settings;
 #define HONE_MODEL_SETTINGS_INIT                                                                             \
-    { .batching = true, .max_batch = 32, .max_queue = 1024 }
+    { .batching = true, .max_queue = 1024 }
 
 /* What the text does not speak of gets its default. An unknown key is an error, so that a typing error does
  * not pass for a setting. On success hone_model_settings_free() when done. */
@@ -91,6 +93,7 @@ hone_status hone_model_settings_parse(const char *text, size_t size, hone_model_
                                       hone_error *err);
 void hone_model_settings_free(hone_model_settings *s); /* what it holds */
 bool hone_model_settings_copy(hone_model_settings *to, const hone_model_settings *from);
+/* In what a loaded version depends on: neither policy nor labels. */
 bool hone_model_settings_equal(const hone_model_settings *a, const hone_model_settings *b);
 
 #endif

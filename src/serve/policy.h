@@ -2,16 +2,22 @@
 #ifndef HONE_SERVE_POLICY_H
 #define HONE_SERVE_POLICY_H
 
-#include "serve/control.h"
+#include <hone/error.h>
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+typedef enum hone_version_policy {
+    HONE_POLICY_LATEST, /* the greatest numbers */
+    HONE_POLICY_ALL,
+    HONE_POLICY_SPECIFIC /* the listed ones */
+} hone_version_policy;
+
 /* A zeroed struct serves the latest version. */
 typedef struct hone_policy {
     hone_version_policy kind;
-    int64_t latest;    /* LATEST: how many of the greatest numbers; 0 counts as 1 */
+    int64_t latest;    /* LATEST: how many; 0 counts as 1 */
     int64_t *versions; /* SPECIFIC */
     size_t version_count, version_capacity;
 } hone_policy;

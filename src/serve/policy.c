@@ -1,0 +1,66 @@
+#include "serve/policy.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+static bool is_listed(const hone_policy *p, int64_t version) {
+    for (size_t i = 0; i < p->version_count; i++)
+        if (p->versions[i] == version) return true;
+    return false;
+}
+
+bool hone_policy_add(hone_policy *p, int64_t version) {
+    if (is_listed(p, version)) return true;
+    if (!hone_reserve(&p->versions, &p->version_capacity, p->version_count + 1, sizeof *p->versions))
+        return false;
+    p->versions[p->version_count++] = version;
+    return true;
+}
+
+bool hone_policy_copy(hone_policy *to, const hone_policy *from) {
+    *to = (hone_policy){.kind = from->kind, .latest = from->latest};
+    for (size_t i = 0; i < from->version_count; i++) {
+        if (hone_policy_add(to, from->versions[i])) continue;
+        hone_policy_free(to);
+        return false;
+    }
+    return true;
+}
+
+void hone_policy_free(hone_policy *p) {
+    hone_free(p->versions);
+    *p = (hone_policy){0};
+}
+
+bool hone_policy_equal(const hone_policy *a, const hone_policy *b) {
+    if (a->kind != b->kind) return false;
+    if (a->kind == HONE_POLICY_LATEST) return (a->latest ? a->latest : 1) == (b->latest ? b->latest : 1);
+    if (a->kind == HONE_POLICY_ALL) return true;
+    if (a->version_count != b->version_count) return false;
+    for (size_t i = 0; i < a->version_count; i++)
+        if (!is_listed(b, a->versions[i])) return false;
+    return true;
+}
+
+void hone_policy_choose(const hone_policy *p, const int64_t *there, size_t count, bool *wanted) {
+    size_t latest = p->latest > 0 ? (size_t)p->latest : 1;
+    for (size_t i = 0; i < count; i++) {
+        switch (p->kind) {
+        case HONE_POLICY_ALL: wanted[i] = true; break;
+        case HONE_POLICY_SPECIFIC: wanted[i] = is_listed(p, there[i]); break;
+        default: wanted[i] = count - i <= latest;
+        }
+    }
+}
+
+bool hone_version_parse(const char *text, size_t size, int64_t *out) {
+    int64_t x = 0;
+    if (size == 0) return false;
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] < '0' || text[i] > '9') return false;
+        if (__builtin_mul_overflow(x, 10, &x) || __builtin_add_overflow(x, text[i] - '0', &x)) return false;
+    }
+    *out = x;
+    return true;
+}
