@@ -46,12 +46,13 @@ static bool match_bias_clamp(const hone_prepare *p, const hone_matmul *s, matmul
         c = &m->code[c->a];
     }
     if (c->op == HONE_VOP_ADD && s->bias_input < 0) {
-        const hone_map_code *row = &m->code[c->b];
+        const hone_map_code *x = &m->code[c->a], *row = &m->code[c->b];
+        if (x->op == HONE_MAP_INPUT && x->input > 0) row = x, x = &m->code[c->b]; /* row + strip */
         if (row->op != HONE_MAP_INPUT || row->input < 1) return false;
         int input = p->node->map_input + row->input - 1;
         if (!is_row(p->in[input], s->n)) return false;
         params->bias_input = input;
-        c = &m->code[c->a];
+        c = x;
     }
     return c->op == HONE_MAP_INPUT && c->input == 0;
 }
@@ -110,6 +111,11 @@ static void pack_constant(const hone_tensor *t, const void *arg, void *out) {
 /* Rows of A from which packing B at every run pays, being spread over many tiles. */
 #define PACK_ROWS 96
 
+/* A constant that is a single column has both strides 1: only its shape tells whether it is turned over. */
+static bool in_rows(const hone_tensor *t, const hone_matmul *s) {
+    return s->b_col == 1 && (t->rank < 2 || t->dims[t->rank - 2] == s->k);
+}
+
 static hone_status prepare_b(hone_prepare *p, matmul_params *params, hone_error *err) {
     const hone_matmul *s = &params->shape;
     const hone_kernels *kernels = params->kernels;
@@ -122,13 +128,13 @@ static hone_status prepare_b(hone_prepare *p, matmul_params *params, hone_error 
     if (p->constant[1]) {
         pack_args args = {kernels, *s, matrices};
         params->form = B_PACKED_ONCE;
-        params->packed =
-            hone_prepare_pack(p, p->constant[1], s->b_col == 1 ? "gemm_f32 rows" : "gemm_f32 columns",
-                              size * (size_t)matrices, pack_constant, &args, err);
+        params->packed = hone_prepare_pack(p, p->constant[1],
+                                           in_rows(p->constant[1], s) ? "gemm_f32 rows" : "gemm_f32 columns",
+                                           size * (size_t)matrices, pack_constant, &args, err);
         return params->packed ? HONE_OK : err ? err->code : HONE_OUT_OF_MEMORY;
     }
     params->form = s->b_col == 1 && s->m < PACK_ROWS ? B_DIRECT : B_PACK_EACH;
-    if (params->form == B_PACK_EACH) p->scratch = size;
+    if (params->form == B_PACK_EACH) p->scratch = size ? size : 1;
     return HONE_OK;
 }
 
