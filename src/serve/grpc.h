@@ -45,6 +45,11 @@ uint64_t hone_grpc_timeout(hone_slice text, bool *bad);
 /* The one message of a unary call, inside r->body. HONE_INVALID_ARGUMENT: not exactly one whole message;
  * HONE_UNSUPPORTED: compressed. */
 hone_status hone_grpc_message(const hone_request *r, const uint8_t **message, size_t *size, hone_error *err);
+/* Of a stream: the first message of what is there of the body. *whole false: it is not complete yet (an error
+ * if the body is). hone_grpc_drop_message takes it away when it has been read. */
+hone_status hone_grpc_next_message(const hone_request *r, const uint8_t **message, size_t *size, bool *whole,
+                                   hone_error *err);
+void hone_grpc_drop_message(hone_request *r, size_t size);
 /* Room for the prefix at the start of an answer, in an empty buffer; the message is appended behind it. */
 void hone_grpc_begin_message(hone_buffer *out);
 /* Fills the prefix in and answers with the message and status OK. */

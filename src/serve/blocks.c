@@ -1,0 +1,135 @@
+#include "serve/blocks.h"
+
+#include "base/memory.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define CHUNK_BYTES (((size_t)64 << 10) - 64) /* with hone_alloc's header a whole number of pages */
+
+typedef struct hone_block_chunk chunk;
+
+/* Stands in front of each block. */
+typedef struct header {
+    chunk *chunk; /* NULL: the block is hone_alloc's */
+    size_t size;  /* that it has room for */
+} header;
+
+struct hone_block_chunk {
+    chunk *previous, *next; /* in `open` */
+    header *free;           /* given back; the next one lies where a block's bytes begin */
+    char *fresh, *end;      /* never used so far */
+    int used, size_class;
+};
+
+_Static_assert(sizeof(header) == 16, "blocks are aligned to 16 bytes");
+
+static const uint16_t sizes[HONE_BLOCK_SIZES] = {32,  64,  96,   128,  192,  256,  384,
+                                                 512, 768, 1024, 1536, 2048, 3072, 4096};
+
+static int class_of(size_t size) {
+    int i = 0;
+    while (i < HONE_BLOCK_SIZES && sizes[i] < size) i++;
+    return i;
+}
+
+static void *plain_block(size_t size) {
+    size_t bytes;
+    header *h = hone_add_size(size, sizeof *h, &bytes) ? hone_alloc(bytes) : NULL;
+    if (!h) return NULL;
+    *h = (header){NULL, size};
+    return h + 1;
+}
+
+static void link_open(hone_blocks *b, chunk *c) {
+    chunk **first = &b->open[c->size_class];
+    c->previous = NULL;
+    c->next = *first;
+    if (*first) (*first)->previous = c;
+    *first = c;
+}
+
+static void unlink_open(hone_blocks *b, chunk *c) {
+    *(c->previous ? &c->previous->next : &b->open[c->size_class]) = c->next;
+    if (c->next) c->next->previous = c->previous;
+}
+
+static size_t stride(int size_class) {
+    return sizes[size_class] + sizeof(header);
+}
+
+static chunk *open_chunk(hone_blocks *b, int size_class) {
+    chunk *c = b->spare[size_class];
+    if (c) {
+        b->spare[size_class] = NULL;
+    } else {
+        c = hone_alloc(CHUNK_BYTES);
+        if (!c) return NULL;
+        c->free = NULL;
+        c->fresh = (char *)c + ((sizeof *c + 15) & ~(size_t)15);
+        c->end = (char *)c + CHUNK_BYTES;
+        c->used = 0;
+        c->size_class = size_class;
+    }
+    link_open(b, c);
+    return c;
+}
+
+static bool is_full(const chunk *c) {
+    return !c->free && (size_t)(c->end - c->fresh) < stride(c->size_class);
+}
+
+void *hone_blocks_take(hone_blocks *b, size_t size) {
+    int size_class = class_of(size);
+    if (b->plain || size_class == HONE_BLOCK_SIZES) return plain_block(size);
+    chunk *c = b->open[size_class];
+    if (!c && !(c = open_chunk(b, size_class))) return NULL;
+    header *h = c->free;
+    if (h) {
+        memcpy(&c->free, h + 1, sizeof c->free);
+    } else {
+        h = (header *)(void *)c->fresh;
+        c->fresh += stride(size_class);
+        *h = (header){c, sizes[size_class]};
+    }
+    c->used++;
+    if (is_full(c)) unlink_open(b, c);
+    return h + 1;
+}
+
+void hone_blocks_give(hone_blocks *b, void *block) {
+    if (!block) return;
+    header *h = (header *)block - 1;
+    chunk *c = h->chunk;
+    if (!c) {
+        hone_free(h);
+        return;
+    }
+    if (is_full(c)) link_open(b, c);
+    memcpy(h + 1, &c->free, sizeof c->free);
+    c->free = h;
+    if (--c->used > 0) return;
+    unlink_open(b, c);
+    if (b->spare[c->size_class])
+        hone_free(c);
+    else
+        b->spare[c->size_class] = c;
+}
+
+void *hone_blocks_resize(hone_blocks *b, void *block, size_t size) {
+    if (!block) return hone_blocks_take(b, size);
+    size_t before = ((header *)block - 1)->size;
+    if (size <= before && size >= before / 4) return block;
+    void *moved = hone_blocks_take(b, size);
+    if (!moved) return NULL;
+    memcpy(moved, block, size < before ? size : before);
+    hone_blocks_give(b, block);
+    return moved;
+}
+
+void hone_blocks_free(hone_blocks *b) {
+    for (int i = 0; i < HONE_BLOCK_SIZES; i++) {
+        hone_free(b->spare[i]);
+        b->spare[i] = NULL;
+    }
+}
