@@ -26,6 +26,15 @@ struct hone_elementwise {
     const hone_kernels *kernels;
 };
 
+static bool broadcasts(const hone_type *in, const hone_type *out) {
+    if (in->rank > out->rank) return false;
+    for (int i = 1; i <= in->rank; i++) {
+        int64_t d = in->dims[in->rank - i];
+        if (d != 1 && d != out->dims[out->rank - i]) return false;
+    }
+    return true;
+}
+
 static operand classify(const hone_type *in, const hone_type *out) {
     operand o = {.kind = OPERAND_GATHER};
     int64_t strides[HONE_MAX_RANK] = {0};
@@ -88,6 +97,8 @@ hone_status hone_elementwise_prepare(hone_prepare *p, const hone_map *m, const h
         if (in[i] && in[i]->dtype != out->dtype)
             return hone_prepare_fail(p, err, "operand %d is %s where %s is needed", i,
                                      hone_dtype_name(in[i]->dtype), hone_dtype_name(out->dtype));
+        if (in[i] && !broadcasts(in[i], out))
+            return hone_prepare_fail(p, err, "operand %d does not broadcast to the result", i);
         if (in[i]) e->in[i] = classify(in[i], out);
     }
     *result = e;
@@ -280,6 +291,7 @@ static hone_map *own_map(hone_prepare *p, hone_arena *arena) {
 }
 
 hone_status hone_prepare_elementwise(hone_prepare *p, hone_error *err) {
+    if (!p->node->map && !p->node->op->map) return hone_prepare_fail(p, err, "the node has no program");
     hone_arena *arena = hone_arena_new();
     if (!arena) return hone_fail_memory(err);
     const hone_map *m = p->node->map ? p->node->map : own_map(p, arena);

@@ -47,7 +47,10 @@ static bool match_bias_clamp(const hone_prepare *p, const hone_matmul *s, matmul
     }
     if (c->op == HONE_VOP_ADD && s->bias_input < 0) {
         const hone_map_code *x = &m->code[c->a], *row = &m->code[c->b];
-        if (x->op == HONE_MAP_INPUT && x->input > 0) row = x, x = &m->code[c->b]; /* row + strip */
+        if (x->op == HONE_MAP_INPUT && x->input > 0) { /* row + strip */
+            row = x;
+            x = &m->code[c->b];
+        }
         if (row->op != HONE_MAP_INPUT || row->input < 1) return false;
         int input = p->node->map_input + row->input - 1;
         if (!is_row(p->in[input], s->n)) return false;

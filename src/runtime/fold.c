@@ -9,7 +9,8 @@
 #define MAX_GROWTH 65536
 
 static bool foldable(const hone_graph *g, const hone_node *n) {
-    if (n->op->role != HONE_ROLE_PLAIN || n->input_count == 0) return false;
+    if (n->op->role != HONE_ROLE_PLAIN || n->input_count == 0 || n->output_count > HONE_OP_MAX_OUTPUTS)
+        return false;
     size_t before = 0, after = 0;
     for (int i = 0; i < n->input_count; i++) {
         const hone_value *v = n->inputs[i];

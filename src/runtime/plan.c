@@ -126,8 +126,12 @@ static hone_status make_roots(builder *b) {
         b->roots[g->inputs[i]->id].location = (hone_location){HONE_PLACE_INPUT, .input = (int)i};
     for (const hone_node *n = g->first; n; n = n->next) {
         if (!n->op->alias) continue;
-        b->roots[n->outputs[0]->id].buffer = false;
-        b->root_of[n->outputs[0]->id] = b->root_of[n->inputs[n->op->alias - 1]->id];
+        const hone_value *x = n->inputs[n->op->alias - 1], *y = n->outputs[0];
+        if (hone_type_count(&b->types[x->id]) != hone_type_count(&b->types[y->id]))
+            return hone_fail_node(b->err, HONE_INVALID_ARGUMENT, n->name, n->op->name,
+                                  "its result has not as many elements as its input");
+        b->roots[y->id].buffer = false;
+        b->root_of[y->id] = b->root_of[x->id];
     }
     return HONE_OK;
 }

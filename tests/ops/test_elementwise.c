@@ -227,6 +227,45 @@ static void test_what_does_not_broadcast(void **state) {
     hone_graph_free(g);
 }
 
+/* Operators that keep their first input's shape take no other operand than one that fits it. */
+static void test_operands_that_do_not_fit(void **state) {
+    (void)state;
+    hone_error err;
+    static const int64_t sizes[][2] = {{3, 4}, {1, 4}, {3, 1}, {1, 1}, {4, 4}, {3, 5}, {3, 0}};
+    for (int i = 0; i < COUNT(sizes); i++) {
+        hone_graph *g = hone_graph_new("gradient");
+        hone_value *dy = graph_input(g, "dy", HONE_FLOAT32, SHAPE(3, 4)),
+                   *v = graph_input(g, "v", HONE_FLOAT32, 2, sizes[i]);
+        hone_graph_add_output(g, graph_op(g, "ReluGrad", dy, v));
+        hone_tensor *in[] = {tensor_random(HONE_FLOAT32, SHAPE(3, 4), 1),
+                             tensor_random(HONE_FLOAT32, 2, sizes[i], 1)};
+        runner r = runner_make(g, NULL, 1);
+        hone_status status = hone_context_run(r.context, (const hone_tensor *const *)in, NULL, &err);
+        assert_int_equal(status, i < 4 ? HONE_OK : HONE_UNSUPPORTED);
+        if (i >= 4) assert_string_equal(err.op, "ReluGrad");
+        runner_free(&r);
+        hone_tensor_free(in[0]);
+        hone_tensor_free(in[1]);
+        hone_graph_free(g);
+    }
+}
+
+/* The fused operator is nothing without its program. */
+static void test_no_program(void **state) {
+    (void)state;
+    hone_error err;
+    hone_graph *g = hone_graph_new("bare");
+    hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(3));
+    hone_graph_add_output(g, graph_op(g, "Map", x));
+    hone_tensor *in = tensor_random(HONE_FLOAT32, SHAPE(3), 1);
+    runner r = runner_make(g, "all", 1);
+    assert_int_equal(hone_context_run(r.context, (const hone_tensor *const *)&in, NULL, &err),
+                     HONE_UNSUPPORTED);
+    runner_free(&r);
+    hone_tensor_free(in);
+    hone_graph_free(g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_patterns),
@@ -236,6 +275,8 @@ int main(void) {
         cmocka_unit_test(test_division_of_integers),
         cmocka_unit_test(test_unary),
         cmocka_unit_test(test_what_does_not_broadcast),
+        cmocka_unit_test(test_operands_that_do_not_fit),
+        cmocka_unit_test(test_no_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -179,7 +179,7 @@ static void check_gemm(const gemm_case *t) {
     hone_node_set_int(g, y->producer, "transB", t->trans_b);
     hone_node_set_float(g, y->producer, "alpha", t->alpha);
     hone_node_set_float(g, y->producer, "beta", t->beta);
-    if (t->row) y = graph_op(g, "Add", y, row);
+    if (t->row) y = t->relu ? graph_op(g, "Add", row, y) : graph_op(g, "Add", y, row);
     if (t->relu) y = graph_op(g, "Relu", y);
     if (t->twice) y = graph_op(g, "Add", y, y);
     hone_graph_add_output(g, y);

@@ -311,6 +311,25 @@ static void test_impossible_bindings(void **state) {
     }
 }
 
+/* A view has the bytes of what it shows, no more. */
+static void test_impossible_views(void **state) {
+    (void)state;
+    hone_error err;
+    hone_graph *g = hone_graph_new("view");
+    hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(6)),
+               *like = graph_input(g, "like", HONE_FLOAT32, SHAPE(HONE_DIM_ANY, 2));
+    hone_graph_add_output(g, graph_op(g, "Exp", graph_op(g, "ReshapeLike", x, like)));
+    for (int rows = 2; rows <= 4; rows++) {
+        hone_tensor *in[] = {tensor_random(HONE_FLOAT32, SHAPE(6), 1),
+                             tensor_random(HONE_FLOAT32, SHAPE(rows, 2), 1)};
+        assert_int_equal(compile_and_run(g, in, &err), rows == 3 ? HONE_OK : HONE_INVALID_ARGUMENT);
+        if (rows != 3) assert_string_equal(err.op, "ReshapeLike");
+        hone_tensor_free(in[0]);
+        hone_tensor_free(in[1]);
+    }
+    hone_graph_free(g);
+}
+
 /* --- empty tensors --- */
 
 /* Nothing to compute and nothing to keep is still somewhere. */
@@ -368,7 +387,7 @@ int main(void) {
         cmocka_unit_test(test_optimizer_in_place),      cmocka_unit_test(test_bound_while_still_read),
         cmocka_unit_test(test_variables_change_places), cmocka_unit_test(test_history),
         cmocka_unit_test(test_sources_of_all_kinds),    cmocka_unit_test(test_impossible_bindings),
-        cmocka_unit_test(test_empty_batches),           cmocka_unit_test(test_empty_workspace),
+        cmocka_unit_test(test_impossible_views), cmocka_unit_test(test_empty_batches),           cmocka_unit_test(test_empty_workspace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
