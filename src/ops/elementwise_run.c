@@ -239,10 +239,13 @@ void hone_elementwise_run(const hone_elementwise *e, void *const *in, void *cons
         int64_t n = end - at < HONE_PROGRAM_TILE ? end - at : HONE_PROGRAM_TILE;
         for (int i = 0; i < p->inputs; i++) load(e, &r, i, in[i], at, n);
         for (int o = 0; o < p->outputs && !is_narrow(e); o++)
-            r.at[p->output[o]] = (char *)out[o] + (size_t)at * e->size;
+            if (out[o])
+                r.at[p->output[o]] = (char *)out[o] + (size_t)at * e->size; /* else a result nobody wants */
         execute(e, r.at, n);
         for (int o = 0; o < p->outputs && is_narrow(e); o++)
-            hone_cast(e->computed, e->dtype, r.at[p->output[o]], (char *)out[o] + (size_t)at * e->size, n);
+            if (out[o])
+                hone_cast(e->computed, e->dtype, r.at[p->output[o]], (char *)out[o] + (size_t)at * e->size,
+                          n);
     }
 }
 
@@ -297,11 +300,13 @@ hone_status hone_prepare_elementwise(hone_prepare *p, hone_error *err) {
     const hone_map *m = p->node->map ? p->node->map : own_map(p, arena);
     step_params *params = hone_prepare_alloc(p, sizeof *params);
     hone_elementwise *work = NULL;
-    bool integer = hone_dtype_is_int(p->out[0].dtype);
+    const hone_type *y = p->out; /* the first result that somebody wants; all are of one type */
+    while (y + 1 < p->out + p->out_count && !p->node->outputs[y - p->out]) y++;
+    bool integer = hone_dtype_is_int(y->dtype);
     hone_status status = m && params ? HONE_OK : hone_fail_memory(err);
     if (status == HONE_OK && integer && !p->node->op->integer_map)
-        status = hone_prepare_fail(p, err, "no kernel for %s", hone_dtype_name(p->out[0].dtype));
-    if (status == HONE_OK) status = hone_elementwise_prepare(p, m, p->in, &p->out[0], &work, err);
+        status = hone_prepare_fail(p, err, "no kernel for %s", hone_dtype_name(y->dtype));
+    if (status == HONE_OK) status = hone_elementwise_prepare(p, m, p->in, y, &work, err);
     if (status == HONE_OK) {
         *params = (step_params){work, 16 * HONE_PROGRAM_TILE, m->inputs, m->outputs};
         p->params = params;

@@ -250,6 +250,32 @@ static void test_operands_that_do_not_fit(void **state) {
     }
 }
 
+/* Either of several results may be one that nobody wants. */
+static void test_unwanted_results(void **state) {
+    (void)state;
+    for (int unwanted = 0; unwanted < 2; unwanted++) {
+        hone_graph *g = hone_graph_new("unwanted");
+        hone_value *in[4];
+        for (int i = 0; i < 4; i++)
+            in[i] = graph_input(g, NULL, HONE_FLOAT32, 1, (const int64_t[]){i == 3 ? 1 : 700});
+        hone_node *n = hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, "Sgd"), "sgd", 4, in, 2);
+        hone_node_set_float(g, n, "momentum", 0.5f);
+        n->outputs[unwanted] = NULL;
+        hone_graph_add_output(g, n->outputs[1 - unwanted]);
+        hone_tensor *x[4], *out;
+        for (int i = 0; i < 4; i++) x[i] = tensor_random(HONE_FLOAT32, 1, in[i]->type.dims, (uint64_t)i);
+        graph_run(g, NULL, x, &out, 1);
+        for (int64_t i = 0; i < 700; i++) {
+            double v = 0.5 * tensor_at(x[1], i) + tensor_at(x[2], i),
+                   w = tensor_at(x[0], i) - tensor_at(x[3], 0) * v;
+            assert_true(fabs(tensor_at(out, i) - (unwanted ? w : v)) < 1e-6);
+        }
+        for (int i = 0; i < 4; i++) hone_tensor_free(x[i]);
+        hone_tensor_free(out);
+        hone_graph_free(g);
+    }
+}
+
 /* The fused operator is nothing without its program. */
 static void test_no_program(void **state) {
     (void)state;
@@ -277,6 +303,7 @@ int main(void) {
         cmocka_unit_test(test_what_does_not_broadcast),
         cmocka_unit_test(test_operands_that_do_not_fit),
         cmocka_unit_test(test_no_program),
+        cmocka_unit_test(test_unwanted_results),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
