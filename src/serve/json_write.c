@@ -1,5 +1,7 @@
 #include "serve/json_write.h"
 
+#include "serve/half.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -244,6 +246,7 @@ static void write_floats(hone_buffer *b, const float *x, int64_t count) {
 bool hone_json_write_elements(hone_buffer *b, const hone_tensor *t, int64_t first, int64_t count) {
     const void *data = hone_tensor_data(t);
     hone_dtype dtype = hone_tensor_dtype(t);
+    if (count == 0) return true; /* an empty tensor may have no buffer */
     if (dtype == HONE_FLOAT32) {
         write_floats(b, (const float *)data + first, count);
         return true;
@@ -253,6 +256,10 @@ bool hone_json_write_elements(hone_buffer *b, const hone_tensor *t, int64_t firs
         const char *text;
         if (n) hone_buffer_put(b, ", ", 2);
         switch (dtype) {
+        case HONE_FLOAT16: hone_json_write_float(b, hone_float_of_half(((const uint16_t *)data)[i])); break;
+        case HONE_BFLOAT16:
+            hone_json_write_float(b, hone_float_of_bfloat(((const uint16_t *)data)[i]));
+            break;
         case HONE_FLOAT64: hone_json_write_double(b, ((const double *)data)[i]); break;
         case HONE_BOOL: hone_buffer_text(b, ((const uint8_t *)data)[i] ? "true" : "false"); break;
         case HONE_INT8: hone_json_write_integer(b, ((const int8_t *)data)[i]); break;
@@ -272,6 +279,39 @@ bool hone_json_write_elements(hone_buffer *b, const hone_tensor *t, int64_t firs
         default: return false;
         }
     }
+    return true;
+}
+
+static void write_b64(hone_buffer *b, const char *text, size_t size) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    hone_buffer_text(b, "{\"b64\": \"");
+    for (size_t i = 0; i < size; i += 3) {
+        uint32_t bits = 0;
+        char out[4];
+        for (size_t k = 0; k < 3; k++) bits = bits << 8 | (i + k < size ? (uint8_t)text[i + k] : 0);
+        for (size_t k = 0; k < 4; k++) out[k] = i + k <= size ? digits[bits >> (18 - 6 * k) & 63] : '=';
+        hone_buffer_put(b, out, sizeof out);
+    }
+    hone_buffer_text(b, "\"}");
+}
+
+bool hone_json_write_base64(hone_buffer *b, const hone_tensor *t, int axis, int64_t first) {
+    int rank = hone_tensor_rank(t);
+    const int64_t *dims = hone_tensor_dims(t);
+    if (hone_tensor_dtype(t) != HONE_STRING) return false;
+    if (axis >= rank) {
+        const char *text = ((char *const *)hone_tensor_data(t))[first];
+        write_b64(b, text ? text : "", text ? strlen(text) : 0);
+        return true;
+    }
+    int64_t stride = 1;
+    for (int i = axis + 1; i < rank; i++) stride *= dims[i];
+    hone_buffer_byte(b, '[');
+    for (int64_t i = 0; i < dims[axis]; i++) {
+        if (i) hone_buffer_put(b, ", ", 2);
+        hone_json_write_base64(b, t, axis + 1, first + i * stride);
+    }
+    hone_buffer_byte(b, ']');
     return true;
 }
 
