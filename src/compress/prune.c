@@ -165,9 +165,30 @@ static int64_t choose(unit *units, int64_t size, double share, bool *keep) {
     return remove;
 }
 
+/* Are the group's positions what a weight gives? Else they are the features of the input, which nobody wants
+ * cut. */
+static bool are_units(const hone_group *group) {
+    for (int k = 0; k < group->count; k++) {
+        const hone_group_member *m = &group->members[k];
+        for (size_t u = 0; u < m->value->use_count; u++) {
+            const hone_use *use = &m->value->uses[u];
+            const hone_slot *slot = hone_op_input(use->node->op, use->index);
+            hone_axes axes = {.count = 0};
+            if (!slot || !(slot->flags & HONE_SLOT_WEIGHT) || !use->node->op->axes) continue;
+            use->node->op->axes(use->node, &axes);
+            for (int i = 0; i < axes.count; i++)
+                if (axes.links[i].kind == HONE_AXIS_SAME && axes.links[i].input == use->index &&
+                    axes.links[i].axis == m->axis)
+                    return true;
+        }
+    }
+    return false;
+}
+
 static void note_blocked(hone_prune_report *r, const hone_value *seed, const hone_group *group) {
     size_t used = strlen(r->blocked);
     if (used + 1 >= sizeof r->blocked || !group->blocker) return; /* the graph's edge is no news */
+    if (!are_units(group)) return;
     snprintf(r->blocked + used, sizeof r->blocked - used, "%s%s: blocked by %s (%s)", used ? "; " : "",
              seed->name, group->blocker->name, group->blocker->op->name);
 }
