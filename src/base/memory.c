@@ -11,7 +11,7 @@
 #define ADDRESS_SANITIZER 1
 #endif
 #endif
-#if defined(__SANITIZE_ADDRESS__)
+#if (defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__))
 #define ADDRESS_SANITIZER 1
 #endif
 
