@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "serve/half.h"
 #include "serve/json_number.h"
 
 #include <locale.h>
@@ -145,6 +146,14 @@ static bool unescape(char **in, char **out) {
     return true;
 }
 
+static hone_status bad_string(const hone_json *j, hone_error *err) {
+    const char *p = j->cursor;
+    return hone_json_fail(j, err,
+                          p >= j->end  ? "Missing a closing quotation mark in string"
+                          : *p == '\\' ? "Invalid escape character in string"
+                                       : "Control character in string");
+}
+
 hone_status hone_json_string(hone_json *j, hone_json_text *out, hone_error *err) {
     if (hone_json_peek(j) != '"') return hone_json_fail(j, err, "Expected a string");
     char *first = ++j->cursor, *p = first;
@@ -158,10 +167,7 @@ hone_status hone_json_string(hone_json *j, hone_json_text *out, hone_error *err)
             *to++ = *p++;
         if (!good) {
             j->cursor = p;
-            return hone_json_fail(j, err,
-                                  p >= j->end  ? "Missing a closing quotation mark in string"
-                                  : *p == '\\' ? "Invalid escape character in string"
-                                               : "Control character in string");
+            return bad_string(j, err);
         }
     }
     j->cursor = p + 1;
@@ -184,13 +190,26 @@ static bool take_word(hone_json *j, const char *word) {
 
 static hone_status skip_value(hone_json *j, int depth, hone_error *err);
 
+/* As hone_json_string, but changes nothing: the text can be read again. */
+static hone_status skip_string(hone_json *j, hone_error *err) {
+    if (hone_json_peek(j) != '"') return hone_json_fail(j, err, "Expected a string");
+    char *p = j->cursor + 1, decoded[8];
+    while (*p != '"') {
+        char *to = decoded;
+        if (*p == '\\' ? unescape(&p, &to) : (unsigned char)*p >= 0x20 && p++) continue;
+        j->cursor = p;
+        return bad_string(j, err);
+    }
+    j->cursor = p + 1;
+    return HONE_OK;
+}
+
 static hone_status skip_members(hone_json *j, bool object, int depth, hone_error *err) {
     char close = object ? '}' : ']';
     if (hone_json_take(j, close)) return HONE_OK;
     do {
-        hone_json_text key;
         if (object) {
-            HONE_TRY(hone_json_string(j, &key, err));
+            HONE_TRY(skip_string(j, err));
             HONE_TRY(hone_json_expect(j, ':', err));
         }
         HONE_TRY(skip_value(j, depth + 1, err));
@@ -200,13 +219,12 @@ static hone_status skip_members(hone_json *j, bool object, int depth, hone_error
 
 static hone_status skip_value(hone_json *j, int depth, hone_error *err) {
     char c = hone_json_peek(j);
-    hone_json_text text;
     double number;
     if (depth > HONE_JSON_MAX_DEPTH) return hone_json_fail(j, err, "Nested too deeply");
     switch (c) {
     case '{':
     case '[': j->cursor++; return skip_members(j, c == '{', depth, err);
-    case '"': return hone_json_string(j, &text, err);
+    case '"': return skip_string(j, err);
     case 't':
         if (take_word(j, "true")) return HONE_OK;
         break;
@@ -259,13 +277,22 @@ static hone_status type_error(hone_json *j, hone_dtype dtype, hone_error *err) {
         type = "Number";
     if (!type) return hone_json_fail(j, err, "Invalid value");
     while (last < j->end && last - first < 40 && !is_space(*last) && !strchr(",]}", *last)) last++;
-    bool real = dtype == HONE_FLOAT32 || dtype == HONE_FLOAT64;
+    bool real =
+        dtype == HONE_FLOAT32 || dtype == HONE_FLOAT64 || dtype == HONE_FLOAT16 || dtype == HONE_BFLOAT16;
     if (real && strcmp(type, "Number") == 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "Cannot convert JSON value: %.*s to %s without loss of precision.",
                          (int)(last - first), first, type_name(dtype));
     return hone_fail(err, HONE_INVALID_ARGUMENT, "JSON Value: %.*s Type: %s is not of expected type: %s",
                      (int)(last - first), first, type, type_name(dtype));
+}
+
+bool hone_json_is_base64(const hone_json *j) {
+    hone_json ahead = *j;
+    if (!hone_json_take(&ahead, '{') || hone_json_peek(&ahead) != '"' || !take_word(&ahead, "\"b64\"") ||
+        !hone_json_take(&ahead, ':') || hone_json_peek(&ahead) != '"')
+        return false;
+    return skip_string(&ahead, NULL) == HONE_OK && hone_json_take(&ahead, '}');
 }
 
 hone_status hone_json_float(hone_json *j, float *out, hone_error *err) {
@@ -280,17 +307,61 @@ static bool grow(hone_json_tensor *t) {
     return hone_reserve(&t->data, &t->capacity, t->count + 1, hone_dtype_size(t->dtype));
 }
 
+static hone_status base64_error(hone_json_text text, hone_error *err) {
+    return hone_fail(err, HONE_INVALID_ARGUMENT, "JSON Value: {\"b64\": \"%.*s\"} can't be decoded as base64",
+                     (int)(text.size < 40 ? text.size : 40), text.data);
+}
+
+static int base64_digit(unsigned char c) {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* In place; the padding may be left out. */
+static hone_status decode_base64(hone_json_text *text, hone_error *err) {
+    char *out = (char *)(uintptr_t)text->data;
+    size_t n = text->size, used = 0;
+    uint32_t bits = 0;
+    if (n % 4 == 0)
+        for (int i = 0; i < 2 && n > 0 && text->data[n - 1] == '='; i++) n--;
+    if (n % 4 == 1) return base64_error(*text, err);
+    for (size_t i = 0; i < n; i++) {
+        int digit = base64_digit((unsigned char)text->data[i]);
+        if (digit < 0) return base64_error((hone_json_text){text->data + i, text->size - i}, err);
+        bits = bits << 6 | (uint32_t)digit;
+        if (i % 4 != 0) out[used++] = (char)(bits >> (6 - 2 * (i % 4)));
+    }
+    text->size = used;
+    return HONE_OK;
+}
+
+/* {"b64": "…"} */
+static hone_status scan_base64(hone_json *j, hone_json_text *text, hone_error *err) {
+    hone_json_text key;
+    if (!hone_json_is_base64(j)) return type_error(j, HONE_STRING, err);
+    HONE_TRY(hone_json_expect(j, '{', err));
+    HONE_TRY(hone_json_string(j, &key, err));
+    HONE_TRY(hone_json_expect(j, ':', err));
+    HONE_TRY(hone_json_string(j, text, err));
+    HONE_TRY(hone_json_expect(j, '}', err));
+    return decode_base64(text, err);
+}
+
 static hone_status scan_text(hone_json *j, hone_json_tensor *t, hone_error *err) {
     hone_json_text text;
-    if (*j->cursor != '"') return type_error(j, HONE_STRING, err);
-    HONE_TRY(hone_json_string(j, &text, err));
+    if (*j->cursor == '{')
+        HONE_TRY(scan_base64(j, &text, err));
+    else if (*j->cursor != '"')
+        return type_error(j, HONE_STRING, err);
+    else
+        HONE_TRY(hone_json_string(j, &text, err));
     if (memchr(text.data, 0, text.size))
         return hone_fail(err, HONE_UNSUPPORTED, "a string with a zero byte can't be an element of a tensor");
-    char *copy = hone_alloc(text.size + 1);
-    if (!copy) return hone_fail_memory(err);
-    memcpy(copy, text.data, text.size);
-    copy[text.size] = 0;
-    ((char **)t->data)[t->count++] = copy;
+    char *first = (char *)(uintptr_t)text.data;
+    first[text.size] = 0; /* at the closing quotation mark, or before it */
+    ((char **)t->data)[t->count++] = first;
     return HONE_OK;
 }
 
@@ -309,6 +380,14 @@ static hone_status scan_leaf(hone_json *j, hone_json_tensor *t, hone_error *err)
     switch (t->dtype) {
     case HONE_FLOAT32: end = hone_json_scan_float(p, (float *)t->data + t->count); break;
     case HONE_FLOAT64: end = hone_json_scan_double(p, (double *)t->data + t->count); break;
+    case HONE_FLOAT16:
+    case HONE_BFLOAT16: {
+        float x = 0;
+        end = hone_json_scan_float(p, &x);
+        ((uint16_t *)t->data)[t->count] =
+            t->dtype == HONE_FLOAT16 ? hone_half_of_float(x) : hone_bfloat_of_float(x);
+        break;
+    }
     case HONE_INT8: STORE(int8_t, INT8_MIN, INT8_MAX)
     case HONE_UINT8: STORE(uint8_t, 0, UINT8_MAX)
     case HONE_INT16: STORE(int16_t, INT16_MIN, INT16_MAX)
@@ -419,8 +498,6 @@ hone_status hone_json_scan_tensor(hone_json *j, hone_json_tensor *t, hone_error 
 }
 
 void hone_json_tensor_reset(hone_json_tensor *t, hone_dtype dtype, size_t keep) {
-    if (t->dtype == HONE_STRING)
-        for (size_t i = 0; i < t->count; i++) hone_free(((char **)t->data)[i]);
     if (t->dtype != dtype || t->capacity * hone_dtype_size(t->dtype) > keep) {
         hone_free(t->data);
         t->data = NULL;

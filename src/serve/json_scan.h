@@ -39,7 +39,7 @@ hone_status hone_json_fail(const hone_json *j, hone_error *err, const char *reas
 /* A string, decoded: valid until the text goes away. */
 hone_status hone_json_string(hone_json *j, hone_json_text *out, hone_error *err);
 bool hone_json_text_is(hone_json_text text, const char *word);
-/* Checks and skips any value. */
+/* Checks and skips any value, and leaves its text as it is. */
 hone_status hone_json_skip(hone_json *j, hone_error *err);
 /* A number, correctly rounded. Finite numbers too large for the type are errors. */
 hone_status hone_json_float(hone_json *j, float *out, hone_error *err);
@@ -48,12 +48,14 @@ hone_status hone_json_float(hone_json *j, float *out, hone_error *err);
  * values after hone_json_tensor_reset(). */
 typedef struct hone_json_tensor {
     hone_dtype dtype;
-    void *data; /* of hone_alloc; strings: char * each, owned */
+    void *data; /* of hone_alloc; strings: char * each, terminated, in the scanned text */
     size_t count, capacity;
     int rank; /* shape of the value that was scanned last, without those before it */
     int64_t dims[HONE_MAX_RANK];
 } hone_json_tensor;
 
+/* Does {"b64": "…"} come next, and nothing else in that object? It stands for a string of any bytes. */
+bool hone_json_is_base64(const hone_json *j);
 /* Scans one value (a scalar or nested arrays of equal lengths) and appends its elements. */
 hone_status hone_json_scan_tensor(hone_json *j, hone_json_tensor *t, hone_error *err);
 /* Forgets the elements; keeps the buffer unless it is larger than `keep` bytes. */
