@@ -1,11 +1,43 @@
-/* One HTTP/1.1 connection: socket, parser, and the request that is being read or answered. All functions on
- * the loop's thread. */
+/* One connection: a socket, and the protocol that its first bytes ask for. All functions on the loop's
+ * thread.
+ *
+ *      connection.c         socket, events, phases, sending         knows no protocol
+ *      connection_http1.c   one request at a time                   over http1.h
+ *      connection_http2.c   many of them                            over http2.h */
 #ifndef HONE_SERVE_CONNECTION_H
 #define HONE_SERVE_CONNECTION_H
 
 #include "serve/loop.h"
 
 #include <event2/event_struct.h>
+
+enum {
+    HONE_CORK_MOST = 256 << 10, /* answers gathered before they are sent */
+    HONE_DIRECT_FROM = 16 << 10 /* parts of this size are sent without copying them first */
+};
+
+typedef struct hone_protocol {
+    /* Works on input until it is used up; what has to wait is kept. Answers go to hone_connection_put. */
+    void (*feed)(hone_connection *c, const char *data, size_t size);
+    /* Goes on with what waited: input that was kept, output that had no room. */
+    void (*go_on)(hone_connection *c);
+    bool (*may_read)(const hone_connection *c);
+    hone_phase (*phase)(const hone_connection *c);
+    /* Is nothing of a message under way, in or out? */
+    bool (*is_idle)(const hone_connection *c);
+    /* Does somebody work for the client? */
+    bool (*is_running)(const hone_connection *c);
+    /* HEAD or BODY took too long: says so and ends what must end. */
+    void (*expire)(hone_connection *c);
+    /* Looks for parts of a connection at work that took too long. */
+    void (*sweep)(hone_connection *c, uint64_t now);
+    /* Says that no more requests should come; `now`: that none are taken any more. */
+    void (*drain)(hone_connection *c, bool now);
+    /* Gives everything back, and cancels what is not answered. */
+    void (*free)(hone_connection *c);
+} hone_protocol;
+
+extern const hone_protocol hone_connection_http1, hone_connection_http2;
 
 struct hone_connection {
     hone_loop *loop;
@@ -14,18 +46,22 @@ struct hone_connection {
     uint64_t since; /* when it entered the phase or made progress in it */
     int fd;
     struct event readable, writable, closed;
-    hone_http1 parser;
-    hone_request *request; /* being read or answered; NULL between messages */
-    hone_buffer pending;   /* input that waits for the answer before it */
-    hone_buffer out;       /* answers that the socket did not take yet: from `sent` on */
+    const hone_protocol *protocol;
+    hone_buffer out; /* answers that the socket did not take yet: from `sent` on */
     size_t sent;
+    hone_buffer pending;   /* input that waits: for the answer before it, or to show its protocol */
     bool reading, writing; /* events that are armed */
     bool feeding;          /* input is being worked on: answers go to the loop's cork */
-    bool running;          /* the handler has the request */
-    bool close_after;      /* the answer being written is the last one */
-    bool chunked, bare;    /* the answer: in chunks; without a body, because it answers HEAD */
-    bool fresh;            /* a message ended since the phase was set */
+    bool close_after;      /* what is to be sent is the last */
+    bool fresh;            /* a message ended, or some of one came or went, since the phase was set */
     bool broken;           /* to be closed as soon as nobody works on it */
+    /* HTTP/1 */
+    hone_http1 parser;
+    hone_request *request; /* being read or answered; NULL between messages */
+    bool running;          /* the handler has the request */
+    bool chunked, bare;    /* the answer: in chunks; without a body, because it answers HEAD */
+    /* HTTP/2 */
+    hone_http2 *http2;
 };
 
 /* Takes the socket over, also when it fails. */
@@ -33,5 +69,32 @@ void hone_connection_open(hone_loop *loop, int fd);
 void hone_connection_close(hone_connection *c);
 /* Its time in its phase is over. */
 void hone_connection_expire(hone_connection *c);
+/* See hone_protocol. */
+void hone_connection_sweep(hone_connection *c, uint64_t now);
+void hone_connection_drain(hone_connection *c, bool now);
+
+/* --- for the protocols --- */
+
+/* Sends, at once or with what else the input brings. */
+void hone_connection_put(hone_connection *c, const void *data, size_t size);
+/* Bytes that the socket did not take yet. */
+static inline size_t hone_connection_unsent(const hone_connection *c) {
+    return c->out.size - c->sent;
+}
+/* Sends the loop's cork, then `data`. */
+void hone_connection_send_corked(hone_connection *c, const void *data, size_t size);
+/* Sends what waits; the socket takes what it takes. */
+void hone_connection_send(hone_connection *c);
+/* After anything happened: closes what is broken or done, and waits for the right things otherwise. */
+void hone_connection_settle(hone_connection *c);
+/* Asks for on_writable in this turn of the loop, so that several answers go out together. */
+void hone_connection_wake(hone_connection *c);
+/* Gives a complete request to the handler, and counts it. */
+void hone_connection_dispatch(hone_connection *c, hone_request *r);
+/* Counts a request whose answer is complete, or that is dropped after the handler got it. */
+void hone_connection_answered(hone_connection *c, hone_request *r);
+void hone_connection_dropped(hone_connection *c, hone_request *r);
+/* Has the client gone? */
+bool hone_connection_is_gone(hone_connection *c);
 
 #endif

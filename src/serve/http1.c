@@ -2,6 +2,7 @@
 
 #include "serve/json_write.h"
 #include "serve/llhttp_names.h"
+#include "serve/request.h"
 
 #include <llhttp.h>
 
@@ -421,6 +422,16 @@ const char *hone_http_reason(int status) {
     }
 }
 
+void hone_http1_write_fields(hone_buffer *out, const hone_buffer *fields) {
+    const char *name, *value;
+    for (size_t at = 0; hone_request_next_field(fields, &at, &name, &value);) {
+        hone_buffer_text(out, name);
+        hone_buffer_text(out, ": ");
+        hone_buffer_text(out, value);
+        hone_buffer_text(out, "\r\n");
+    }
+}
+
 void hone_http1_write_head(hone_buffer *out, const hone_http1_answer *a) {
     hone_buffer_text(out, "HTTP/1.1 ");
     hone_json_write_integer(out, a->status);
@@ -440,5 +451,7 @@ void hone_http1_write_head(hone_buffer *out, const hone_http1_answer *a) {
         hone_buffer_text(out, "\r\nConnection: close");
     else if (a->keep_alive)
         hone_buffer_text(out, "\r\nConnection: keep-alive");
-    hone_buffer_text(out, "\r\n\r\n");
+    hone_buffer_text(out, "\r\n");
+    if (a->fields) hone_http1_write_fields(out, a->fields);
+    hone_buffer_text(out, "\r\n");
 }

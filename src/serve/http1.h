@@ -68,10 +68,13 @@ typedef struct hone_http1_answer {
     const char *content_type; /* NULL: no body */
     int64_t length;           /* -1: chunked, or until the connection closes */
     bool chunked, close;
-    bool keep_alive; /* say so: HTTP/1.0 */
+    bool keep_alive;           /* say so: HTTP/1.0 */
+    const hone_buffer *fields; /* further ones, as hone_request has them; NULL: none */
 } hone_http1_answer;
 
 void hone_http1_write_head(hone_buffer *out, const hone_http1_answer *answer);
+/* Lines for fields, each with its end. */
+void hone_http1_write_fields(hone_buffer *out, const hone_buffer *fields);
 /* "Not Found". Never NULL. */
 const char *hone_http_reason(int status);
 

@@ -318,7 +318,7 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
     bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
-    (void)user;
+    if (frame->hd.type == NGHTTP2_SETTINGS) ((hone_http2 *)user)->greeted = true;
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
     hone_http2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     if (!s || !s->request) return 0;
@@ -536,6 +536,10 @@ size_t hone_http2_stream_count(const hone_http2 *h) {
     return h->count;
 }
 
+bool hone_http2_is_greeted(const hone_http2 *h) {
+    return h->greeted;
+}
+
 bool hone_http2_is_refused(const hone_http2 *h) {
     return h->refused;
 }
@@ -555,19 +559,25 @@ void hone_http2_finish(hone_http2 *h) {
         h->broken = true;
 }
 
-void hone_http2_expire(hone_http2 *h, uint64_t then) {
+static void expire(hone_http2_stream *s, uint64_t then, uint64_t quiet) {
+    hone_http2 *h = s->h;
+    bool stuck = hone_http2_unsent(s) > 0 && s->since < then;
+    bool silent = s->streaming && s->request && s->since < quiet;
+    if (!s->head_complete && s->since < then)
+        calm(h);
+    else if (s->request && !s->running && !s->queued && !s->refused && s->since < then)
+        refuse(s, 408, "The request did not come in time");
+    else if ((stuck || silent) &&
+             nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL) != 0)
+        h->broken = true;
+}
+
+void hone_http2_expire(hone_http2 *h, uint64_t then, uint64_t quiet) {
     bool busy = h->busy;
     h->busy = true;
     for (hone_http2_stream *s = h->first, *next; s; s = next) {
         next = s->next;
-        if (s->since >= then) continue;
-        if (!s->head_complete)
-            calm(h);
-        else if (s->request && !s->running && !s->queued && !s->refused)
-            refuse(s, 408, "The request did not come in time");
-        else if (hone_http2_unsent(s) > 0 &&
-                 nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL) != 0)
-            h->broken = true;
+        expire(s, then, quiet);
     }
     h->busy = busy;
 }

@@ -86,6 +86,8 @@ bool hone_http2_give(hone_http2 *h, hone_buffer *out, size_t most);
 bool hone_http2_is_done(const hone_http2 *h);
 /* Streams that are open. */
 size_t hone_http2_stream_count(const hone_http2 *h);
+/* Has the client sent its preface whole, settings included? */
+bool hone_http2_is_greeted(const hone_http2 *h);
 /* Was the connection ended for what the client did? */
 bool hone_http2_is_refused(const hone_http2 *h);
 
@@ -94,7 +96,8 @@ void hone_http2_drain(hone_http2 *h);
 /* Ignores new streams; the connection is done when those that are there are. */
 void hone_http2_finish(hone_http2 *h);
 /* Streams on which the client has kept the server waiting since before `then`: heads end the connection,
- * bodies get 408, answers that are not taken are reset. */
-void hone_http2_expire(hone_http2 *h, uint64_t then);
+ * bodies get 408, answers that are not taken are reset. So are calls that read a stream on which nothing came
+ * since `quiet`. */
+void hone_http2_expire(hone_http2 *h, uint64_t then, uint64_t quiet);
 
 #endif

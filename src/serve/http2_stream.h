@@ -38,7 +38,7 @@ struct hone_http2 {
     bool broken;  /* memory is out, or nghttp2 is confused */
     bool refused; /* the client overdid something */
     bool waiting; /* some producer waits for room */
-    bool drained, finished;
+    bool greeted, drained, finished;
 };
 
 struct hone_http2_stream {

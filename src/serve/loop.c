@@ -42,11 +42,28 @@ static void leave_when_drained(hone_loop *loop) {
     if (loop->draining && atomic_load(&loop->connections) == 0) event_base_loopbreak(loop->base);
 }
 
+/* Calls `fn` for every connection, which may close that one. */
+static void for_each(hone_loop *loop, hone_phase first, hone_phase last,
+                     void (*fn)(hone_connection *, uint64_t), uint64_t arg) {
+    for (int i = (int)first; i <= (int)last; i++)
+        for (hone_connection *c = loop->phases[i].first, *next; c; c = next) {
+            next = c->next;
+            fn(c, arg);
+        }
+}
+
+static void drain_connection(hone_connection *c, uint64_t now) {
+    hone_connection_drain(c, now != 0);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg) {
     hone_loop *loop = arg;
     (void)fd, (void)what;
     uint64_t now = hone_now();
     for (int i = 0; i < HONE_PHASE_COUNT; i++) expire_phase(loop, (hone_phase)i, now);
+    for_each(loop, HONE_PHASE_RUN, HONE_PHASE_WRITE, hone_connection_sweep, now);
+    if (loop->draining && now >= loop->drain_started + loop->config->drain_grace)
+        for_each(loop, HONE_PHASE_HEAD, HONE_PHASE_WRITE, drain_connection, 1);
     leave_when_drained(loop);
 }
 
@@ -92,6 +109,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg) {
         loop->draining = true;
         loop->drain_started = hone_now();
         set_tick(loop);
+        for_each(loop, HONE_PHASE_IDLE, HONE_PHASE_WRITE, drain_connection, 0);
     }
     adopt(loop);
     if (stop) {
@@ -136,6 +154,15 @@ void hone_loop_stop(hone_loop *loop) {
     wake(loop);
 }
 
+static hone_status make_http2(hone_loop *loop, hone_error *err) {
+    const hone_loop_config *c = loop->config;
+    hone_http2_host_options o = {
+        .limits = c->http2, .requests = &loop->requests, .streams = c->streams, .user = c->user};
+    if (!o.limits.head_bytes) o.limits.head_bytes = c->limits.head_bytes;
+    if (!o.limits.body_bytes) o.limits.body_bytes = c->limits.body_bytes;
+    return hone_http2_host_new(&o, &loop->http2, err);
+}
+
 static bool set_up(hone_loop *loop) {
     struct event_config *config = event_config_new();
     if (!config) return false;
@@ -165,6 +192,11 @@ hone_status hone_loop_new(const hone_loop_config *config, int index, hone_loop *
         hone_loop_free(loop);
         return hone_fail_errno(err, code, "event loop", "can't be made");
     }
+    hone_status status = make_http2(loop, err);
+    if (status != HONE_OK) {
+        hone_loop_free(loop);
+        return status;
+    }
     *out = loop;
     return HONE_OK;
 }
@@ -177,6 +209,7 @@ void hone_loop_free(hone_loop *loop) {
     if (loop->tick) event_free(loop->tick);
     if (loop->base) event_base_free(loop->base);
     if (loop->wake_fd >= 0) close(loop->wake_fd);
+    hone_http2_host_free(loop->http2);
     hone_request_free_pool(&loop->requests);
     hone_buffer_free(&loop->cork);
     hone_free(loop->scratch);

@@ -4,6 +4,7 @@
 #define HONE_SERVE_LOOP_H
 
 #include "serve/http1.h"
+#include "serve/http2.h"
 #include "serve/request.h"
 
 #include <event2/event.h>
@@ -20,8 +21,12 @@ typedef void hone_handler_fn(void *user, hone_loop *loop, hone_request *r);
 /* Shared by all loops, borrowed, constant while they run. */
 typedef struct hone_loop_config {
     hone_http1_limits limits;
+    hone_http2_limits http2; /* zeros: as `limits`, else the defaults */
     uint64_t idle_timeout, header_timeout, request_timeout, drain_grace; /* nanoseconds; 0: none */
     hone_handler_fn *handler;
+    /* Does the handler want a request, of which only the head is there, to read its body as it comes (see
+     * hone_request.more)? Only HTTP/2 asks. NULL: never. */
+    bool (*streams)(void *user, const hone_request *r);
     void *user;
     hone_stats *stats;
 } hone_loop_config;
@@ -52,6 +57,7 @@ struct hone_loop {
     hone_buffer cork; /* answers made while a connection's input is worked on: sent at once at the end */
     hone_connection_list phases[HONE_PHASE_COUNT];
     hone_request *requests; /* pool */
+    hone_http2_host *http2;
     atomic_int connections; /* open ones and those handed over */
     bool draining;
     uint64_t drain_started;
