@@ -189,10 +189,9 @@ static hone_status wire_bias(job *j, hone_node *n, float x_scale, const quantize
     bool fits;
     hone_status status = quantize_bias(b->data, x_scale, w->scale, &bias, &fits, j->err);
     if (status == HONE_OK && fits) {
-        hone_value *z = zeros(j, b->name, HONE_INT32, bias.q->count);
         hone_value *q = constant(j, b->name, ".quantized", bias.q),
                    *s = constant(j, b->name, ".scale", bias.scale);
-        hone_node_set_input(j->g, n, 2, dequantize(j, q, s, z, 0));
+        hone_node_set_input(j->g, n, 2, dequantize(j, q, s, NULL, 0)); /* an int32 has no zero point */
     }
     free_quantized(&bias);
     return status;

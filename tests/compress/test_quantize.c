@@ -117,6 +117,15 @@ static void test_weights_per_channel(void **state) {
         assert_true(fabsf(s - most / 127) < 1e-6f * s);
         assert_int_equal(largest, 127);
     }
+    dq = maker(find_op(q, "Gemm", 0), 2); /* the bias: at the products' step, without a zero point */
+    float step = *(const float *)maker(find_op(q, "Gemm", 0), 0)->inputs[1]->data->data;
+    assert_int_equal(dq->inputs[0]->data->dtype, HONE_INT32);
+    assert_int_equal(dq->input_count, 2);
+    for (int c = 0; c < 5; c++) {
+        float s = scale_of(dq, c), b = ((const float *)weight_of(g, "b")->data)[c];
+        assert_true(s == step * scale_of(maker(find_op(q, "Gemm", 0), 1), c));
+        assert_true(fabsf((float)((const int32_t *)dq->inputs[0]->data->data)[c] * s - b) <= s * 0.51f);
+    }
     hone_graph_free(q);
     hone_graph_free(g);
 }
