@@ -65,7 +65,8 @@ HONE_API void hone_context_free(hone_context *c);
 HONE_API hone_status hone_context_run(hone_context *c, const hone_tensor *const *inputs,
                                       const hone_tensor **outputs, hone_error *err);
 
-/* Asked between steps; true ends the run with HONE_CANCELLED. NULL: never. */
+/* Asked between steps; true ends the run with HONE_CANCELLED, and variables may then be updated in part. NULL:
+ * never. */
 typedef bool hone_cancel_fn(void *user);
 HONE_API void hone_context_set_cancel(hone_context *c, hone_cancel_fn *fn, void *user);
 

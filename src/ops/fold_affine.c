@@ -11,6 +11,10 @@
 
 extern const hone_op hone_op_add, hone_op_sub, hone_op_mul, hone_op_div, hone_op_gemm, hone_op_matmul;
 
+/* a x and b cancel when the shift is large against the results, which layers like to have around 1: beyond
+ * this the digits lost would show. */
+#define MAX_SHIFT 64
+
 typedef struct affine {
     double a, b;      /* y = a x + b */
     hone_value *x;    /* where the chain starts */
@@ -40,10 +44,13 @@ static bool compose(const hone_node *n, affine *f, hone_value **x) {
         a = 1 / c;
     else
         return false;
-    f->b += f->a * b; /* f(a x + b) */
-    f->a *= a;
+    b = f->b + f->a * b; /* f(a x + b) */
+    a *= f->a;
+    if (!isfinite((float)a) || !(fabs(b) <= MAX_SHIFT)) return false;
+    f->a = a;
+    f->b = b;
     *x = n->inputs[1 - constant];
-    return isfinite(f->a) && isfinite(f->b);
+    return true;
 }
 
 /* Walks back from `v` through views and scalar arithmetic that nobody else reads. */

@@ -1,0 +1,142 @@
+/* Scaling and shifting that goes into the weights behind it. */
+#include "support/graphs.h"
+
+enum { ROWS = 5, K = 6, N = 7 };
+
+typedef struct layer {
+    bool gemm, trans_a, trans_b, views;
+    float alpha, beta;
+    int c_rank; /* < 0: none */
+    int64_t c[2];
+} layer;
+
+static hone_value *scalar(hone_graph *g, double x) {
+    return hone_graph_scalar(g, HONE_FLOAT32, x);
+}
+
+/* -1.5 (0.25 + (x - 0.5) / 0.3): the scalar stands on either side. */
+static hone_value *standardize(hone_graph *g, hone_value *x, bool views) {
+    x = graph_op(g, "Sub", x, scalar(g, 0.5));
+    if (views) x = graph_op(g, "Identity", x);
+    x = graph_op(g, "Add", scalar(g, 0.25), graph_op(g, "Div", x, scalar(g, 0.3)));
+    return graph_op(g, "Mul", scalar(g, -1.5), x);
+}
+
+static hone_value *layer_behind(hone_graph *g, const layer *t, hone_value *x) {
+    int64_t w[] = {t->trans_b ? N : K, t->trans_b ? K : N};
+    hone_value *weight = graph_constant(g, "w", tensor_random(HONE_FLOAT32, 2, w, 1));
+    if (!t->gemm) return graph_op(g, "MatMul", x, weight);
+    hone_value *c =
+        t->c_rank < 0 ? NULL : graph_constant(g, "c", tensor_random(HONE_FLOAT32, t->c_rank, t->c, 2));
+    hone_value *y = graph_op(g, "Gemm", x, weight, c);
+    hone_node_set_int(g, y->producer, "transA", t->trans_a);
+    hone_node_set_int(g, y->producer, "transB", t->trans_b);
+    hone_node_set_float(g, y->producer, "alpha", t->alpha);
+    hone_node_set_float(g, y->producer, "beta", t->beta);
+    return y;
+}
+
+static int steps_of(const hone_graph *g) {
+    hone_error err;
+    hone_model *m = NULL;
+    check_ok(hone_model_compile(g, NULL, &m, &err));
+    int count = m->step_count;
+    hone_model_free(m);
+    return count;
+}
+
+static void assert_same_result(const hone_graph *g, hone_tensor *in, double bound) {
+    hone_tensor *plain, *folded;
+    graph_run(g, "all", &in, &plain, 1);
+    graph_run(g, NULL, &in, &folded, 1);
+    assert_close(folded, plain, bound);
+    hone_tensor_free(plain);
+    hone_tensor_free(folded);
+}
+
+static void check(const layer *t) {
+    hone_graph *g = hone_graph_new("folded");
+    hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(t->trans_a ? K : ROWS, t->trans_a ? ROWS : K));
+    hone_value *y = layer_behind(g, t, standardize(g, x, t->views));
+    hone_graph_rename(g, y, "y");
+    hone_graph_add_output(g, y);
+    hone_tensor *in = tensor_random(HONE_FLOAT32, x->type.rank, x->type.dims, 3);
+    assert_int_equal(steps_of(g), 1);
+    assert_same_result(g, in, 1e-5);
+    hone_tensor_free(in);
+    hone_graph_free(g);
+}
+
+static void test_layers(void **state) {
+    (void)state;
+    layer t = {.gemm = false};
+    check(&t);
+    static const float factors[] = {1, 0.5f, -2};
+    for (int form = 0; form < 8 * 3 * 6; form++) {
+        static const int64_t shapes[6][2] = {{0}, {0}, {1}, {N}, {1, N}, {1, 1}};
+        static const int ranks[] = {-1, 0, 1, 1, 2, 2};
+        t = (layer){.gemm = true, .trans_a = form & 1, .trans_b = form & 2, .views = form & 4};
+        t.alpha = factors[form / 8 % 3];
+        t.beta = factors[(form / 8 + form) % 3];
+        t.c_rank = ranks[form / 24];
+        memcpy(t.c, shapes[form / 24], sizeof t.c);
+        check(&t);
+    }
+}
+
+/* Others that read the standardized values go on doing so. */
+static void test_values_that_are_read_elsewhere(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        layer t = {.gemm = true, .alpha = 1, .beta = 1, .c_rank = -1};
+        hone_graph *g = hone_graph_new("shared");
+        hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(ROWS, K)),
+                   *half = graph_op(g, "Mul", x, scalar(g, 0.5)),
+                   *shifted = graph_op(g, "Add", half, scalar(g, 2)), *y = layer_behind(g, &t, shifted);
+        hone_graph_add_output(g, y);
+        hone_value *other = kind == 0 ? half : kind == 1 ? shifted : graph_op(g, "Tanh", shifted);
+        hone_graph_add_output(g, other);
+        hone_tensor *in = tensor_random(HONE_FLOAT32, SHAPE(ROWS, K), 3), *plain[2], *folded[2];
+        graph_run(g, "all", &in, plain, 2);
+        graph_run(g, NULL, &in, folded, 2);
+        for (int i = 0; i < 2; i++) {
+            assert_close(folded[i], plain[i], 1e-5);
+            hone_tensor_free(plain[i]);
+            hone_tensor_free(folded[i]);
+        }
+        hone_tensor_free(in);
+        hone_graph_free(g);
+    }
+}
+
+/* What would lose digits stays: a shift that cancels, and scales that are no numbers. */
+static void test_what_is_not_folded(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        layer t = {.gemm = true, .alpha = 1, .beta = 1, .c_rank = -1};
+        hone_graph *g = hone_graph_new("kept");
+        hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(ROWS, K)), *v;
+        hone_tensor *in = tensor_random(HONE_FLOAT32, SHAPE(ROWS, K), 3);
+        if (kind == 0) { /* years around 2000 with a spread of one hundredth */
+            v = graph_op(g, "Div", graph_op(g, "Sub", x, scalar(g, 2000)), scalar(g, 0.01));
+            for (int64_t i = 0; i < in->count; i++) tensor_set(in, i, 2000 + 0.01 * tensor_at(in, i));
+        } else if (kind == 1) {
+            v = graph_op(g, "Mul", graph_op(g, "Relu", graph_op(g, "Div", x, scalar(g, 0))), scalar(g, 0));
+        } else { /* infinite before it is scaled down */
+            v = graph_op(g, "Mul", graph_op(g, "Div", x, scalar(g, 0)), scalar(g, 0.5));
+        }
+        hone_graph_add_output(g, layer_behind(g, &t, v));
+        assert_same_result(g, in, kind ? 0 : 1e-5);
+        hone_tensor_free(in);
+        hone_graph_free(g);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_layers),
+        cmocka_unit_test(test_values_that_are_read_elsewhere),
+        cmocka_unit_test(test_what_is_not_folded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
