@@ -227,6 +227,13 @@ const hone_grpc_service *hone_grpc_find(const hone_grpc_table *table, hone_slice
     return NULL;
 }
 
+bool hone_grpc_is_stream(const hone_grpc_table *table, const hone_request *r) {
+    hone_slice method;
+    const hone_grpc_service *service =
+        hone_grpc_takes(r) ? hone_grpc_find(table, r->head.path, &method) : NULL;
+    return service && service->streams;
+}
+
 void hone_grpc_unknown(hone_request *r) {
     char text[300];
     hone_slice path = r->head.path;

@@ -99,6 +99,7 @@ static void close_stream(hone_http2_stream *s) {
     hone_http2_host *host = h->host;
     hone_request *r = s->request;
     dequeue(s);
+    if (s->unread > 0 && nghttp2_session_consume_connection(h->session, s->unread) != 0) h->broken = true;
     *(s->previous ? &s->previous->next : &h->first) = s->next;
     *(s->next ? &s->next->previous : &h->last) = s->previous;
     h->count--;
@@ -474,6 +475,13 @@ bool hone_http2_take(hone_http2 *h, const void *data, size_t size) {
     return !h->broken;
 }
 
+/* Gives back the window of what the handler of a stream has read. */
+static void widen(hone_http2_stream *s, const hone_request *r) {
+    if (!s->streaming || s->unread <= r->body.size) return;
+    if (nghttp2_session_consume(s->h->session, s->id, s->unread - r->body.size) != 0) s->h->broken = true;
+    s->unread = r->body.size;
+}
+
 /* The handler's turn. */
 static void serve(hone_http2_stream *s) {
     hone_http2 *h = s->h;
@@ -484,11 +492,20 @@ static void serve(hone_http2_stream *s) {
     } else if (r->more) {
         r->more(r);
     }
-    if (s->streaming && s->unread > r->body.size) {
-        if (nghttp2_session_consume(h->session, s->id, s->unread - r->body.size) != 0) h->broken = true;
-        s->unread = r->body.size;
-    }
+    widen(s, r);
     hone_request_release(r);
+}
+
+/* The producer's turn, if it waits and there is room. */
+static bool resume(hone_http2_stream *s) {
+    hone_request *r = s->request;
+    if (!r || !r->resume) return false;
+    hone_request_retain(r);
+    bool did = hone_http2_resume(s);
+    widen(s, r);
+    if (r->resume) s->h->waiting = true;
+    hone_request_release(r);
+    return did;
 }
 
 bool hone_http2_run(hone_http2 *h) {
@@ -504,8 +521,7 @@ bool hone_http2_run(hone_http2 *h) {
         h->waiting = false;
         for (hone_http2_stream *s = h->first, *next; s; s = next) {
             next = s->next;
-            if (hone_http2_resume(s)) did = true;
-            if (s->request && s->request->resume) h->waiting = true;
+            if (resume(s)) did = true;
         }
     }
     h->busy = busy;
