@@ -32,7 +32,7 @@ typedef struct job {
 
 static void print(const job *j) {
     const hone_prune_report *r = &j->report;
-    double zeros = r->parameters_after > 0 ? (double)r->zeros / (double)r->parameters_after : 0;
+    double zeros = r->weights > 0 ? (double)r->zeros / (double)r->weights : 0;
     if (args.json) {
         cli_print_json(json_pack("{s:s, s:f, s:f, s:I, s:f, s:s, s:o, s:o}", "model", args.out, "sparsity",
                                  args.prune.sparsity, "structured", args.prune.structured, "zeros",
@@ -41,7 +41,7 @@ static void print(const job *j) {
         return;
     }
     cli_print_change(&j->before, &j->after);
-    printf("%s of the parameters are zero\n", cli_percent(zeros));
+    printf("%s of the weights are zero\n", cli_percent(zeros));
     if (r->blocked[0]) printf("not cut: %s\n", r->blocked);
     printf("wrote %s\n", args.out);
 }
