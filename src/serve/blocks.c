@@ -5,7 +5,12 @@
 #include <stdint.h>
 #include <string.h>
 
-#define CHUNK_BYTES (((size_t)64 << 10) - 64) /* with hone_alloc's header a whole number of pages */
+enum {
+    CHUNK_LEAST = 68 << 10, /* such that hone_alloc maps them */
+
+    CHUNK_BLOCKS = 15,
+    CHUNK_HEADER = 64 /* of hone_alloc: whole pages with it */
+};
 
 typedef struct hone_block_chunk chunk;
 
@@ -24,8 +29,9 @@ struct hone_block_chunk {
 
 _Static_assert(sizeof(header) == 16, "blocks are aligned to 16 bytes");
 
-static const uint16_t sizes[HONE_BLOCK_SIZES] = {32,  64,  96,   128,  192,  256,  384,
-                                                 512, 768, 1024, 1536, 2048, 3072, 4096};
+/* The last one suits nghttp2's buffer for a frame, of which an idle session touches only the start. */
+static const uint16_t sizes[HONE_BLOCK_SIZES] = {32,  64,   96,   128,  192,  256,  384,  512,
+                                                 768, 1024, 1536, 2048, 3072, 4096, 16416};
 
 static int class_of(size_t size) {
     int i = 0;
@@ -58,16 +64,21 @@ static size_t stride(int size_class) {
     return sizes[size_class] + sizeof(header);
 }
 
+static size_t chunk_bytes(int size_class) {
+    size_t least = CHUNK_BLOCKS * stride(size_class) + sizeof(chunk) + CHUNK_HEADER;
+    return ((least < CHUNK_LEAST ? CHUNK_LEAST : least) + 4095) / 4096 * 4096 - CHUNK_HEADER;
+}
+
 static chunk *open_chunk(hone_blocks *b, int size_class) {
     chunk *c = b->spare[size_class];
     if (c) {
         b->spare[size_class] = NULL;
     } else {
-        c = hone_alloc(CHUNK_BYTES);
+        c = hone_alloc(chunk_bytes(size_class));
         if (!c) return NULL;
         c->free = NULL;
         c->fresh = (char *)c + ((sizeof *c + 15) & ~(size_t)15);
-        c->end = (char *)c + CHUNK_BYTES;
+        c->end = (char *)c + chunk_bytes(size_class);
         c->used = 0;
         c->size_class = size_class;
     }

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { HONE_BLOCK_SIZES = 14 };
+enum { HONE_BLOCK_SIZES = 15 };
 
 typedef struct hone_blocks {
     bool plain; /* no chunks: every block is hone_alloc's, so that tests can make each of them fail */
