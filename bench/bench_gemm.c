@@ -52,8 +52,7 @@ static timing measure(void (*fn)(void *), void *arg, double seconds) {
     return (timing){.median = samples[count / 2], .best = samples[0]};
 }
 
-/* --- the peak: chains of fused (below v3: separate) multiplications and additions that touch no memory ---
- */
+/* --- the peak: chains of fused (below v3: separate) multiplications and additions that touch no memory --- */
 
 #define PEAK_ROUNDS 10000
 #define PEAK_CHAINS 12

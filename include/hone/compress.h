@@ -9,8 +9,7 @@ extern "C" {
 #endif
 
 typedef enum hone_quantize_mode {
-    HONE_QUANTIZE_STATIC, /* QDQ: int8 weights (per channel) and activations, ranges found on calibration data
-                           */
+    HONE_QUANTIZE_STATIC, /* QDQ: int8 weights (per channel), uint8 activations, ranges from calibration data */
     HONE_QUANTIZE_DYNAMIC /* int8 weights; activations are quantized at every run */
 } hone_quantize_mode;
 

@@ -16,8 +16,9 @@ typedef enum hone_split { HONE_SPLIT_TRAIN, HONE_SPLIT_TEST } hone_split;
 /* Opens one split of `spec`:
  *   fashion-mnist   where Debian's package dataset-fashion-mnist puts it
  *   idx:DIR         MNIST's four files, gzipped or not
- *   npz:FILE        arrays x [n, …] and y [n]; with x_test and y_test (or x_train, y_train) for the splits if
- * present HONE_NOT_FOUND says which package or file is missing. On success `*out` belongs to the caller. */
+ *   npz:FILE        arrays x [n, …] and y [n]; x_train and y_train, x_test and y_test for the splits if present
+ *
+ * HONE_NOT_FOUND says which package or file is missing. On success `*out` belongs to the caller. */
 HONE_API hone_status hone_dataset_open(const char *spec, hone_split split, hone_dataset **out,
                                        hone_error *err);
 HONE_API void hone_dataset_free(hone_dataset *d);

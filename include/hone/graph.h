@@ -48,8 +48,7 @@ HONE_API const hone_tensor *hone_graph_initializer(const hone_graph *g, const ch
 /* The names of all of them: index 0, 1, … until NULL. Borrowed. */
 HONE_API const char *hone_graph_initializer_name(const hone_graph *g, int index);
 
-/* Metadata of the model (ONNX metadata_props): class names live under "hone.classes", separated by newlines.
- */
+/* Metadata of the model (ONNX metadata_props): class names live under "hone.classes", separated by newlines. */
 HONE_API const char *hone_graph_metadata(const hone_graph *g, const char *key); /* borrowed, NULL if absent */
 HONE_API hone_status hone_graph_set_metadata(hone_graph *g, const char *key, const char *value,
                                              hone_error *err);

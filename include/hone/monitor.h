@@ -15,8 +15,9 @@ typedef struct hone_graph hone_graph;
 
 /* --- metrics ---
  *
- *      registry ─── metric (name, help, label names) ─── series (label values) ─── shards, one for a few
- * threads
+ *      registry ─── metric (name, help, label names) ─── series (label values) ─── shards
+ *
+ * A shard serves a few threads.
  *
  * Setting up takes a lock and allocates; counting (hone_series_…) does neither. Counts land in a shard of the
  * calling thread and are added up when somebody reads them. */
@@ -34,12 +35,12 @@ typedef enum hone_metric_type {
 typedef struct hone_metric_options {
     size_t size;
     hone_metric_type type;
-    const char
-        *name; /* hone_request_seconds: letters, digits, '_', ':'; counters end in _total, others not */
+    /* "hone_request_seconds": letters, digits, '_', ':'; counters end in _total, others do not. */
+    const char *name;
     const char *help;          /* one sentence, not empty */
     const char *const *labels; /* names, up to a NULL; NULL: none */
-    const double
-        *buckets; /* histograms: increasing, finite upper bounds; NULL: 1 ms … 10 s in steps of 1, 2.5, 5 */
+    /* Histograms: increasing, finite upper bounds; NULL: 1 ms … 10 s in steps of 1, 2.5, 5. */
+    const double *buckets;
     int bucket_count; /* at most 64 */
     int max_series;   /* label values come from outside and must not fill the memory */
 } hone_metric_options;

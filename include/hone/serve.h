@@ -27,8 +27,8 @@ typedef struct hone_server_options {
     int port;          /* 0 picks a free one: hone_server_port() */
     int threads;       /* event loops, each of which also runs models; 0: one for each available CPU */
     int model_threads; /* threads that one run of a model may use; 0: one for each available CPU */
-    const char *const
-        *models; /* "NAME=PATH" of ONNX files, served as version 1; read during hone_server_create */
+    /* "NAME=PATH" of ONNX files, served as version 1; read during hone_server_create. */
+    const char *const *models;
     size_t model_count;
     size_t max_body_bytes;   /* of a request; more: 413 */
     size_t max_header_bytes; /* of a request; more: 431 */

@@ -1,8 +1,8 @@
 /* Running graphs. Three objects:
  *
  *   model     compiled once, immutable, shared by all: constants, packed weights
- *   session   options (threads) and the plans, one for each combination of input shapes, counted, in a small
- * LRU context   one a thread: a workspace and the last plan; a repeated shape costs one compare and no lock
+ *   session   options (threads) and the plans, one for each combination of input shapes, in a small LRU
+ *   context   one a thread: a workspace and the last plan; a repeated shape costs one compare and no lock
  *
  * Running a context whose plan exists allocates nothing. Any number of threads gives the same bits. */
 #ifndef HONE_SESSION_H

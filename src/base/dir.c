@@ -126,7 +126,8 @@ hone_status hone_dir_rename(const char *from, const char *to, hone_error *err) {
     return hone_dir_sync(!slash ? "." : length ? parent : "/", err);
 }
 
-hone_status hone_dir_list(const char *path, void (*fn)(void *user, const char *name), void *user, hone_error *err) {
+hone_status hone_dir_list(const char *path, void (*fn)(void *user, const char *name), void *user,
+                          hone_error *err) {
     DIR *dir = opendir(path);
     if (!dir) return hone_fail_errno(err, errno, path, "cannot read the directory");
     for (const struct dirent *e; (e = readdir(dir));)

@@ -25,8 +25,8 @@ void hone_blob_free(hone_blob *blob);
 typedef struct hone_writer hone_writer;
 hone_status hone_writer_open(const char *path, hone_writer **out, hone_error *err);
 hone_status hone_writer_write(hone_writer *w, const void *data, size_t size, hone_error *err); /* buffered */
-hone_status hone_writer_commit(hone_writer *w, hone_error *err);                               /* frees `w` always */
-void hone_writer_abort(hone_writer *w);                                                        /* NULL is fine */
+hone_status hone_writer_commit(hone_writer *w, hone_error *err); /* frees `w` always */
+void hone_writer_abort(hone_writer *w);                          /* NULL is fine */
 /* All of the above at once. */
 hone_status hone_file_replace(const char *path, const void *data, size_t size, hone_error *err);
 
@@ -39,7 +39,8 @@ hone_status hone_dir_remove(const char *path, hone_error *err);
 /* Renames a directory; `to` must not exist. The parent is synced. */
 hone_status hone_dir_rename(const char *from, const char *to, hone_error *err);
 /* Calls `fn` for each name in a directory, "." and ".." apart, in no order. */
-hone_status hone_dir_list(const char *path, void (*fn)(void *user, const char *name), void *user, hone_error *err);
+hone_status hone_dir_list(const char *path, void (*fn)(void *user, const char *name), void *user,
+                          hone_error *err);
 bool hone_file_exists(const char *path);
 /* "DIR/NAME" into `out`, always terminated; false if it does not fit. */
 bool hone_path_join(char *out, size_t size, const char *dir, const char *name);

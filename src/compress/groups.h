@@ -5,9 +5,8 @@
  *       W1 [784, 128] ──SAME──► y [batch, 128] ──SAME──► relu ──CONTRACTED── W2 [128, 10]
  *       b1 [128] ───────SAME──────┘
  *
- *   members   (value, axis, inner): position p of the group is the positions with index / inner % size == p
- * of the axis blocked   the group reaches an input or output of the graph, or an axis that an operator needs
- * whole            */
+ *   member    (value, axis, inner): position p of the group is those of the axis with index / inner % size == p
+ *   blocked   the group reaches an input or output of the graph, or an axis that an operator needs whole */
 #ifndef HONE_COMPRESS_GROUPS_H
 #define HONE_COMPRESS_GROUPS_H
 

@@ -1,5 +1,4 @@
-/* Pruning: small weights become zero and stay so while the rest is tuned, or whole hidden units go for good.
- */
+/* Pruning: small weights become zero and stay so while the rest is tuned, or whole hidden units go for good. */
 #include "compress/groups.h"
 #include "graph/infer.h"
 #include "train/derive.h"

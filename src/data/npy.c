@@ -122,8 +122,7 @@ static const char *descr_of(hone_dtype dtype) {
     }
 }
 
-/* Preamble and header, padded with spaces to a multiple of 64 bytes that ends in a newline. Returns the size.
- */
+/* Preamble and header, padded with spaces to a multiple of 64 bytes that ends in a newline. Returns the size. */
 static size_t write_header(char out[512], const hone_tensor *t) {
     size_t one = hone_dtype_size(t->dtype);
     char order = one == 1 ? '|' : __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '<' : '>';

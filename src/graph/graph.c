@@ -382,8 +382,7 @@ static bool need_makers(hone_node *n) {
     return news;
 }
 
-/* Backwards and forwards, so that a graph in whatever order takes few sweeps, and a sorted one a single one.
- */
+/* Backwards and forwards, so that a graph in whatever order takes few sweeps, and a sorted one a single one. */
 static void mark_needed(hone_graph *g) {
     bool news = true;
     for (hone_node *n = g->first; n; n = n->next) n->mark = gives_output(g, n) ? NEEDED : DEAD;

@@ -70,10 +70,8 @@ typedef struct hone_infer {
 typedef enum hone_axis_kind {
     HONE_AXIS_SAME,       /* in[axis] runs along out[axis] */
     HONE_AXIS_CONTRACTED, /* in[axis] is summed over, together with in2[axis2] (in2 < 0: alone) */
-    HONE_AXIS_FACTORED, /* in[axis] is `inner` consecutive positions wide per step: it is factor of out[axis],
-                           which has in[axis] as a block of `inner` elements (Flatten, Reshape) */
-    HONE_AXIS_NORMALIZED, /* results depend on all positions of in[axis] together; same position in out[axis]
-                           */
+    HONE_AXIS_FACTORED,   /* a factor of out[output_axis]: a position is a run of `inner` elements there */
+    HONE_AXIS_NORMALIZED, /* runs along out[output_axis]; results depend on all of in[axis] together */
     HONE_AXIS_BLOCKED     /* can't be cut */
 } hone_axis_kind;
 
@@ -137,8 +135,7 @@ typedef struct hone_integer_operands {
 typedef struct hone_op_version {
     int since;                  /* 0 ends the list */
     const hone_attr_def *attrs; /* its attribute table; NULL: as the newest */
-    /* Emits the newest form for `node` (whose op is the newest's descriptor) and replaces it; NULL: the same.
-     */
+    /* Emits the newest form for `node`, whose op is the newest's descriptor, and replaces it; NULL: the same. */
     hone_status (*lift)(hone_graph *g, hone_node *node, hone_error *err);
 } hone_op_version;
 

@@ -1,6 +1,5 @@
-/* Rewrites and the driver that runs them. A rewrite is a named function over a whole graph; the list of them
- * stands in ops/rewrites.def-like order in ops/rewrites.c, so that the compiler (src/runtime) names no
- * operator. */
+/* Rewrites and the driver that runs them. A rewrite is a named function over a whole graph. The list of them
+ * stands in ops/rewrites.c, so that the compiler (src/runtime) names no operator. */
 #ifndef HONE_GRAPH_REWRITE_H
 #define HONE_GRAPH_REWRITE_H
 

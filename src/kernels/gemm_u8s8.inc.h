@@ -1,8 +1,11 @@
 /* The body of the integer GEMM, for one ISA level. Sums are exact, so all forms give equal bits. Before
- * including, define GEMM_GROUP     values of k in one 32-bit word of A: 4 bytes, or 2 widened to 16 bits
- *   GEMM_VECTORS   vectors of columns in a panel        GEMM_ROWS   rows of a register tile
- *   load_b(p)      GEMM_GROUP bytes of VEC_F32 columns as words;      dot(sum, a, b)   adds the products of
- * words
+ * including, define
+ *
+ *   GEMM_GROUP       values of k in one 32-bit word of A: 4 bytes, or 2 widened to 16 bits
+ *   GEMM_VECTORS     vectors of columns in a panel
+ *   GEMM_ROWS        rows of a register tile
+ *   load_b(p)        GEMM_GROUP bytes of VEC_F32 columns as words
+ *   dot(sum, a, b)   adds the products of words
  *
  * Packed B:  panel | group of k | column of the panel | k within the group. The last panel is as wide as
  * whole vectors make it; k and columns beyond the end are zero. A word of A, of GEMM_GROUP values of k, meets

@@ -21,13 +21,13 @@ typedef struct hone_gemm_f32 {
     const float *a;
     int64_t a_row, a_col; /* a[i*a_row + l*a_col]: any strides, so a transposed A needs no copy */
     const float *b;
-    int64_t b_row;        /* b[l*b_row + j]; 0: `b` is packed by gemm_f32_pack */
+    int64_t b_row; /* b[l*b_row + j]; 0: `b` is packed by gemm_f32_pack */
     float *c;
     int64_t c_row;
-    float alpha;          /* multiplies the sum; 1 costs nothing */
-    const float *bias;    /* [n] or NULL */
-    float lo, hi;         /* -INFINITY, INFINITY: no clamp */
-    bool accumulate;      /* C += the above instead of C = (bias NULL, no clamp then) */
+    float alpha;       /* multiplies the sum; 1 costs nothing */
+    const float *bias; /* [n] or NULL */
+    float lo, hi;      /* -INFINITY, INFINITY: no clamp */
+    bool accumulate;   /* C += the above instead of C = (bias NULL, no clamp then) */
 } hone_gemm_f32;
 
 /* The same in double, unpacked B only (b_row >= n, or b_row and b_col free). For gradient checks and float64 models. */
@@ -55,8 +55,8 @@ typedef struct hone_gemm_u8s8 {
     int64_t m, n, k;
     const uint8_t *a; /* rows contiguous: a[i*a_row + l] */
     int64_t a_row;
-    const int8_t *b; /* packed by gemm_u8s8_pack */
-    const int32_t *bias; /* [n] or NULL: 0; callers put -a_zero * column sums of B in here */
+    const int8_t *b;               /* packed by gemm_u8s8_pack */
+    const int32_t *bias;           /* [n] or NULL: 0; callers put -a_zero * column sums of B in here */
     const int32_t *b_zero, *a_sum; /* [n] and [m], both or neither (NULL) */
     hone_gemm_store store;
     const float *scale;  /* [n]; unused for I32 */
@@ -74,7 +74,7 @@ typedef struct hone_kernels {
      * width rounded up to the vector and filled with zeros. Aligned to 64 bytes. */
     int gemm_f32_panel; /* also the unit in which callers should cut n */
     int gemm_f32_rows;  /* rows of a register tile: cut m in multiples of this */
-    size_t (*gemm_f32_packed_size)(int64_t k, int64_t n);                                         /* bytes */
+    size_t (*gemm_f32_packed_size)(int64_t k, int64_t n); /* bytes */
     void (*gemm_f32_pack)(int64_t k, int64_t n, const float *b, int64_t b_row, int64_t b_col, float *packed);
     /* Columns [n0, n1) of packed B only, n0 a multiple of the panel: so that packing can be cut, too. */
     void (*gemm_f32_pack_part)(int64_t k, int64_t n, const float *b, int64_t b_row, int64_t b_col, int64_t n0,
@@ -87,8 +87,8 @@ typedef struct hone_kernels {
     int gemm_u8s8_panel, gemm_u8s8_rows;
     size_t (*gemm_u8s8_packed_size)(int64_t k, int64_t n);
     /* b[l*b_row + j*b_col]; column_sum [n] (may be NULL) becomes the sum of each column. */
-    void (*gemm_u8s8_pack)(int64_t k, int64_t n, const int8_t *b, int64_t b_row, int64_t b_col, int8_t *packed,
-                           int32_t *column_sum);
+    void (*gemm_u8s8_pack)(int64_t k, int64_t n, const int8_t *b, int64_t b_row, int64_t b_col,
+                           int8_t *packed, int32_t *column_sum);
     void (*gemm_u8s8)(const hone_gemm_u8s8 *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
     /* Sum of n bytes, for a_sum. */
     int32_t (*sum_u8)(const uint8_t *x, int64_t n);
@@ -118,13 +118,16 @@ typedef struct hone_kernels {
     void (*min_max_f32)(const float *x, int64_t n, float *min, float *max); /* n > 0; NaN if any is NaN */
     /* y[j] (+)= sum over i of x[i*row + j], i ascending: sums over a leading axis. With `accumulate` the sum goes on
      * from y[j], so rows may be cut, too. */
-    void (*sum_rows_f32)(const float *x, int64_t rows, int64_t columns, int64_t row, float *y, bool accumulate);
-    void (*sum_rows_f64)(const double *x, int64_t rows, int64_t columns, int64_t row, double *y, bool accumulate);
+    void (*sum_rows_f32)(const float *x, int64_t rows, int64_t columns, int64_t row, float *y,
+                         bool accumulate);
+    void (*sum_rows_f64)(const double *x, int64_t rows, int64_t columns, int64_t row, double *y,
+                         bool accumulate);
     /* Index of the first largest of n > 0 (NaN counts as largest). */
     int64_t (*argmax_f32)(const float *x, int64_t n);
 
     /* y[j*y_row + i] = x[i*x_row + j] for elements of 4 bytes. */
-    void (*transpose_32)(const uint32_t *x, int64_t rows, int64_t columns, int64_t x_row, uint32_t *y, int64_t y_row);
+    void (*transpose_32)(const uint32_t *x, int64_t rows, int64_t columns, int64_t x_row, uint32_t *y,
+                         int64_t y_row);
 } hone_kernels;
 
 /* The table for this machine and HONE_CPU; made once. Never NULL. */

@@ -61,8 +61,7 @@ void hone_log_softmax_grad_f32(const float *dy, const float *exp_y, float *dx, i
 void hone_log_softmax_grad_f64(const double *dy, const double *exp_y, double *dx, int64_t n);
 
 /* Cross entropy. Scores are [samples, classes, inner]; a label picks one of the classes for each sample and
- * inner position. A label out of [0, classes) that is not ignored makes a NaN, in the loss and the gradient.
- */
+ * inner position. A label out of [0, classes) that is not ignored makes a NaN, in the loss and the gradient. */
 typedef enum hone_reduction { HONE_REDUCE_NONE, HONE_REDUCE_SUM, HONE_REDUCE_MEAN } hone_reduction;
 typedef struct hone_cross_entropy {
     int64_t samples, classes, inner;

@@ -1,6 +1,5 @@
 /* Transcendental functions of the vector vocabulary, shared by programs, softmax and whatever else needs
- * them. The polynomials are minimax fits made for this file; errors are against exact values.
- */
+ * them. The polynomials are minimax fits made for this file; errors are against exact values. */
 #ifndef HONE_KERNELS_VEC_MATH_H
 #define HONE_KERNELS_VEC_MATH_H
 

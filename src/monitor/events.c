@@ -200,8 +200,7 @@ hone_status hone_events_scalar(hone_events *e, const char *tag, int64_t step, do
     return append_tensor(e, tag, step, "scalars", HONE__TB__DATA_CLASS__DATA_CLASS_SCALAR, &tensor, err);
 }
 
-/* rows: [left edge, right edge, count]. All equal values have all edges equal and stand in the last bucket.
- */
+/* rows: [left edge, right edge, count]. All equal values have all edges equal and stand in the last bucket. */
 static void count_buckets(const float *values, int64_t n, double rows[BUCKETS][3]) {
     double low = INFINITY, high = -INFINITY;
     for (int64_t i = 0; i < n; i++) {

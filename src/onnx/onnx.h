@@ -1,8 +1,8 @@
 /* ONNX files: bytes to graphs and back. The public side is hone_graph_load() and hone_graph_save() of
  * <hone/graph.h>; this is what other rooms and tests use below it.
  *
- *      bytes ─► wire check ─► messages ─► survey: what does Hone lack? ─► build ─► sort ─► lift old forms ─►
- * infer ─► graph
+ *      bytes ─► wire check ─► messages ─► survey: what does Hone lack?
+ *                                           └─► build ─► sort ─► lift old forms ─► infer ─► graph
  *
  * Nothing in a file is trusted: nesting, sizes and text are checked before messages are unpacked, shapes
  * before a tensor is allocated, and a path to external data may not leave the model's directory. */
@@ -24,8 +24,7 @@
  * errors. `dir` is where external data is looked for; NULL: a model with external data is refused.
  *
  * HONE_CORRUPT: the file breaks its format or contradicts itself; HONE_UNSUPPORTED: it is right, but Hone
- * lacks something, all of which is listed (and sent to the log line by line, so that nothing is cut there).
- */
+ * lacks something, all of which is listed (and sent to the log line by line, so that nothing is cut there). */
 hone_status hone_onnx_read(const void *data, size_t size, const char *name, const char *dir, hone_graph **out,
                            hone_error *err);
 /* The bytes of a file; the same graph gives the same bytes. hone_blob_free() when done. HONE_OUT_OF_RANGE if

@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-/* protobuf-c recurses without a limit and says nothing about why it refuses, so the bytes are walked first.
- */
+/* protobuf-c recurses without a limit and says nothing about why it refuses, so the bytes are walked first. */
 typedef struct walk {
     const uint8_t *start, *p;
     const char *why;

@@ -5,7 +5,8 @@ void hone_axes_add(hone_axes *a, hone_axis_link link) {
 }
 
 void hone_axes_same(hone_axes *a, int input, int axis, int output_axis) {
-    hone_axes_add(a, (hone_axis_link){.kind = HONE_AXIS_SAME, .input = input, .axis = axis, .output_axis = output_axis});
+    hone_axes_add(a, (hone_axis_link){
+                         .kind = HONE_AXIS_SAME, .input = input, .axis = axis, .output_axis = output_axis});
 }
 
 void hone_axes_contract(hone_axes *a, int input, int axis, int input2, int axis2) {

@@ -275,8 +275,7 @@ static void lower_dynamic(hone_graph *g, hone_node *n, int *changes) {
 }
 
 /* --- signs --- kernels take u8 activations: int8 ones between operators of ours become u8 with a zero point
- * 128 higher
- */
+ * 128 higher */
 
 enum { GEMM_A = 0, GEMM_A_ZERO = 2 };
 

@@ -274,8 +274,7 @@ static void run(const hone_step *step, hone_frame *frame) {
     }
 }
 
-/* Blocks of whole tiles, some sixteen in all, rows first: a block of all columns has its epilogue in one go.
- */
+/* Blocks of whole tiles, some sixteen in all, rows first: a block of all columns has its epilogue in one go. */
 static void cut(matmul_params *p) {
     const hone_matmul *s = &p->shape;
     int64_t tile = p->is_double ? 4 : p->kernels->gemm_f32_rows,

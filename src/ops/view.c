@@ -27,7 +27,8 @@ static hone_status infer_insert_axis(hone_infer *ctx, hone_error *err) {
     hone_type *y = &ctx->out[0];
     int axis;
     if (x->rank < 0) return HONE_OK;
-    if (x->rank == HONE_MAX_RANK) return hone_infer_fail(ctx, err, "a tensor cannot have more than %d axes", HONE_MAX_RANK);
+    if (x->rank == HONE_MAX_RANK)
+        return hone_infer_fail(ctx, err, "a tensor cannot have more than %d axes", HONE_MAX_RANK);
     HONE_TRY(hone_infer_axis(ctx, hone_node_int(ctx->node, "axis"), x->rank, true, &axis, err));
     y->rank = x->rank + 1;
     for (int i = 0; i < y->rank; i++) y->dims[i] = i == axis ? 1 : x->dims[i < axis ? i : i - 1];

@@ -159,8 +159,7 @@ static bool may_overwrite(const hone_node *n, int output, int input) {
     return (n->op->overwrite >> (input < 31 ? input : 31) & 1) && (n->output_count == 1 || output == input);
 }
 
-/* A bound output is written straight into its variable when nobody reads the variable's old content after it.
- */
+/* A bound output is written straight into its variable when nobody reads the variable's old content after it. */
 static void place_binding(builder *b, const hone_binding *binding) {
     const hone_value *v = binding->source;
     root *r = root_at(b, v);

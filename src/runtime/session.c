@@ -216,8 +216,7 @@ static hone_status check_input(const hone_context *c, size_t index, const hone_t
         hone_type_format(NULL, &type, got, sizeof got), hone_type_format(g, &v->type, want, sizeof want));
 }
 
-/* The plan for these inputs: the last one if it fits. Only a new plan's inputs are checked, the dtype apart.
- */
+/* The plan for these inputs: the last one if it fits. Only a new plan's inputs are checked, the dtype apart. */
 static hone_status choose_plan(hone_context *c, const hone_tensor *const *inputs, hone_error *err) {
     const hone_graph *g = c->session->model->graph;
     bool fits = c->plan != NULL;

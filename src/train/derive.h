@@ -1,10 +1,9 @@
 /* The training graph, derived from a model and thrown away afterwards:
  *
- *   copy → weights become variables → parametrizations → loss → autodiff → optimizer nodes, bound to the
- * variables
+ *   copy → weights become variables → parametrizations → loss → autodiff → optimizer nodes, bound to variables
  *
- *   inputs   input 0 of the model | labels int64 [batch] | rate float32 | teacher float32 [batch, classes]
- * (distilling) outputs  loss float32, the mean over the batch | logits [batch, classes] */
+ *   inputs    input 0 of the model | labels int64 [batch] | rate float32 | distilling: float32 [batch, classes]
+ *   outputs   loss float32, the mean over the batch | logits [batch, classes] */
 #ifndef HONE_TRAIN_DERIVE_H
 #define HONE_TRAIN_DERIVE_H
 

@@ -62,8 +62,7 @@ static void zero(hone_graph *g, const hone_group *group, const bool *keep) {
     }
 }
 
-/* Cuts the group of an axis, every position whose bit is set; the outputs are those of the zeroed original.
- */
+/* Cuts the group of an axis, every position whose bit is set; the outputs are those of the zeroed original. */
 static void cut_is_exact(hone_graph *g, const char *name, int axis, uint32_t gone) {
     hone_graph *zeroed = copy_of(g);
     hone_group group = find(g, name, axis);

@@ -297,8 +297,7 @@ static void test_residual(void **state) {
     bool outer[8], inner[6];
     assert_memory_equal(weight_of(p, "w1")->dims, ((int64_t[]){4, 3}), 2 * sizeof(int64_t));
     assert_int_equal(weight_of(p, "b2")->dims[0], 4);
-    /* w0 has only the outer units cut; those of w1's columns are found in b1, which has only the inner ones
-     */
+    /* w0 has only the outer units cut; those of w1's columns are found in b1, which has only the inner ones */
     find_kept(weight_of(g, "w0"), weight_of(p, "w0"), false, outer);
     for (int i = 0, at = 0; i < 6; i++) {
         inner[i] = at < 3 && ((const float *)weight_of(g, "b1")->data)[i] ==

@@ -1,5 +1,4 @@
-/* Quantization: grids that hold zero, errors within what the grids allow, integers where the report says so.
- */
+/* Quantization: grids that hold zero, errors within what the grids allow, integers where the report says so. */
 #include "train/small.h"
 
 #include <hone/compress.h>

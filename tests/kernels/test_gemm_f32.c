@@ -81,8 +81,7 @@ typedef struct options {
     int64_t padding;
 } options;
 
-/* One product at every level, packed and (where B's rows are contiguous) direct. Both must be equal in bits.
- */
+/* One product at every level, packed and (where B's rows are contiguous) direct. Both must be equal in bits. */
 static void product(int64_t m, int64_t n, int64_t k, options o) {
     matrix a = matrix_new(m, k, o.a_transposed, o.padding), b = matrix_new(k, n, o.b_transposed, o.padding);
     matrix before = matrix_new(m, n, false, o.padding), bias = matrix_new(1, n, false, 0);

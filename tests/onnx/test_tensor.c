@@ -1,5 +1,4 @@
-/* Tensors of files: the typed lists, raw bytes and external data, and how what is wrong with them is refused.
- */
+/* Tensors of files: the typed lists, raw bytes and external data, and how what is wrong with them is refused. */
 #include "base/file.h"
 #include "graph/tensor.h"
 #include "onnx/model.h"

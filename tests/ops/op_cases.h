@@ -2,11 +2,13 @@
  * of one node is built in float or double.
  *
  *   inputs, separated by blanks:
- *     R4,3      real numbers, which gradients go to (R alone: a scalar)       K3   the same, positive and no
- * gradient I4<10     int64 in [0, 10)      L4<10   int32 likewise      U2,3  uint8      C2,3  int8 S=2,-1 a
- * constant int64 vector                           _     left out attributes: "axis=1 perm=0,2,1
- * reduction=sum"; outputs: how many
- */
+ *     R4,3    real numbers, which gradients go to (R alone: a scalar)
+ *     K3      the same, positive and without gradient
+ *     I4<10   int64 in [0, 10)          L4<10   int32 likewise
+ *     U2,3    uint8                     C2,3    int8
+ *     S=2,-1  a constant int64 vector   _       left out
+ *
+ *   attributes: "axis=1 perm=0,2,1 reduction=sum"; outputs: how many */
 #ifndef HONE_TESTS_OP_CASES_H
 #define HONE_TESTS_OP_CASES_H
 

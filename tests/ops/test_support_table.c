@@ -1,5 +1,4 @@
-/* docs/operators.md is made of the descriptors: this test compares, and writes it when called with --write.
- */
+/* docs/operators.md is made of the descriptors: this test compares, and writes it when called with --write. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,4 @@
-/* Every allocation fails in turn, from compiling to running in another shape; what is left goes on working.
- */
+/* Every allocation fails in turn, from compiling to running in another shape; what is left goes on working. */
 #include "runtime/training.h"
 
 typedef struct whole {

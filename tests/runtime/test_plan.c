@@ -387,7 +387,8 @@ int main(void) {
         cmocka_unit_test(test_optimizer_in_place),      cmocka_unit_test(test_bound_while_still_read),
         cmocka_unit_test(test_variables_change_places), cmocka_unit_test(test_history),
         cmocka_unit_test(test_sources_of_all_kinds),    cmocka_unit_test(test_impossible_bindings),
-        cmocka_unit_test(test_impossible_views), cmocka_unit_test(test_empty_batches),           cmocka_unit_test(test_empty_workspace),
+        cmocka_unit_test(test_impossible_views),        cmocka_unit_test(test_empty_batches),
+        cmocka_unit_test(test_empty_workspace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,6 +164,7 @@ VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int
 
 /* X(rows, panels, last): the tiles there are. Few rows take several panels at once, the last one counted, so
  * that enough sums are in flight to hide the latency of an addition. */
+/* clang-format off */
 #define ALONE(X, rows) LAST(X, rows, 0) X(rows, 1, 0)
 #if PANEL_VECS == 3
 #define WIDE_1 4
@@ -171,34 +172,26 @@ VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int
 #define WIDE_3 2
 #define LAST(X, rows, panels) X(rows, panels, 1) X(rows, panels, 2) X(rows, panels, 3)
 #define TILES(X)                                                                                             \
-    ALONE(X, 1)                                                                                              \
-    LAST(X, 1, 1)                                                                                            \
-    X(1, 2, 0)                                                                                               \
-    LAST(X, 1, 2)                                                                                            \
-    X(1, 3, 0)                                                                                               \
-    LAST(X, 1, 3)                                                                                            \
-    X(1, 4, 0)                                                                                               \
-    ALONE(X, 2)                                                                                              \
-    LAST(X, 2, 1)                                                                                            \
-    X(2, 2, 0) LAST(X, 2, 2) X(2, 3, 0) ALONE(X, 3) LAST(X, 3, 1) X(3, 2, 0) ALONE(X, 4) ALONE(X, 5)         \
-        ALONE(X, 6) ALONE(X, 7) ALONE(X, 8)
+    ALONE(X, 1) LAST(X, 1, 1) X(1, 2, 0) LAST(X, 1, 2) X(1, 3, 0) LAST(X, 1, 3) X(1, 4, 0)                   \
+    ALONE(X, 2) LAST(X, 2, 1) X(2, 2, 0) LAST(X, 2, 2) X(2, 3, 0)                                            \
+    ALONE(X, 3) LAST(X, 3, 1) X(3, 2, 0)                                                                     \
+    ALONE(X, 4) ALONE(X, 5) ALONE(X, 6) ALONE(X, 7) ALONE(X, 8)
 #else
 #define WIDE_1 4
 #define WIDE_2 2
 #define WIDE_3 1
 #define LAST(X, rows, panels) X(rows, panels, 1) X(rows, panels, 2)
 #define TILES_4(X)                                                                                           \
-    ALONE(X, 1)                                                                                              \
-    LAST(X, 1, 1)                                                                                            \
-    X(1, 2, 0)                                                                                               \
-    LAST(X, 1, 2)                                                                                            \
-    X(1, 3, 0) LAST(X, 1, 3) X(1, 4, 0) ALONE(X, 2) LAST(X, 2, 1) X(2, 2, 0) ALONE(X, 3) ALONE(X, 4)
+    ALONE(X, 1) LAST(X, 1, 1) X(1, 2, 0) LAST(X, 1, 2) X(1, 3, 0) LAST(X, 1, 3) X(1, 4, 0)                   \
+    ALONE(X, 2) LAST(X, 2, 1) X(2, 2, 0)                                                                     \
+    ALONE(X, 3) ALONE(X, 4)
 #if TILE_ROWS == 6
 #define TILES(X) TILES_4(X) ALONE(X, 5) ALONE(X, 6)
 #else
 #define TILES(X) TILES_4(X)
 #endif
 #endif
+/* clang-format on */
 
 #define DEFINE(rows, panels, last)                                                                           \
     static void tile_##rows##_##panels##_##last(const tile_work *t) {                                        \
