@@ -26,6 +26,15 @@ static hone_value *emit(hone_gradient *ctx, const char *op, hone_value *a, hone_
     return HONE_EMIT(ctx->graph, "", op, a, b);
 }
 
+/* A private gradient of dY and X that has the forward node's attributes. */
+static hone_value *emit_with_attrs(hone_gradient *ctx, const char *op) {
+    hone_value *in[] = {ctx->dout[0], ctx->node->inputs[0]};
+    hone_node *n = hone_graph_add_node(ctx->graph, hone_op_find(HONE_PRIVATE_DOMAIN, op), NULL, 2, in, 1);
+    if (!n) return NULL;
+    hone_node_copy_attrs(ctx->graph, n, ctx->node);
+    return n->outputs[0];
+}
+
 /* --- Relu --- max(x, 0); the gradient needs the output only */
 
 static void map_relu(hone_map *m, const hone_node *n) {
@@ -54,6 +63,40 @@ static void map_relu_grad(hone_map *m, const hone_node *n) {
 
 const hone_op hone_op_relu_grad = {
     .name = "ReluGrad", BACKWARD, .map = map_relu_grad, .doc = "V > 0 ? dY : 0"};
+
+/* --- LeakyRelu --- x < 0 ? alpha x : x */
+
+static void map_leaky_relu(hone_map *m, const hone_node *n) {
+    hone_reg x = hone_map_in(m, 0), zero = hone_map_const(m, 0);
+    hone_reg small = hone_map_mul(m, x, hone_map_const(m, hone_node_float(n, "alpha")));
+    hone_map_out(m, 0, hone_map_select(m, hone_map_gt(m, zero, x), small, x));
+}
+
+static void gradient_leaky_relu(hone_gradient *ctx) {
+    ctx->din[0] = emit_with_attrs(ctx, "LeakyReluGrad");
+}
+
+const hone_op hone_op_leaky_relu = {.name = "LeakyRelu",
+                                    .since = 16,
+                                    .oldest = 6,
+                                    UNARY,
+                                    .attrs = {{"alpha", HONE_ATTR_FLOAT, .f = 0.01f}},
+                                    .map = map_leaky_relu,
+                                    .gradient = gradient_leaky_relu,
+                                    .domain_hint = {.kink_at_zero = true},
+                                    .doc = "X < 0 ? alpha X : X"};
+
+static void map_leaky_relu_grad(hone_map *m, const hone_node *n) {
+    hone_reg dy = hone_map_in(m, 0), zero = hone_map_const(m, 0);
+    hone_reg small = hone_map_mul(m, dy, hone_map_const(m, hone_node_float(n, "alpha")));
+    hone_map_out(m, 0, hone_map_select(m, hone_map_gt(m, zero, hone_map_in(m, 1)), small, dy));
+}
+
+const hone_op hone_op_leaky_relu_grad = {.name = "LeakyReluGrad",
+                                         BACKWARD,
+                                         .attrs = {{"alpha", HONE_ATTR_FLOAT, .f = 0.01f}},
+                                         .map = map_leaky_relu_grad,
+                                         .doc = "V < 0 ? alpha dY : dY"};
 
 /* --- Sigmoid --- dx = dy y (1 - y) */
 
@@ -130,12 +173,7 @@ static void map_gelu(hone_map *m, const hone_node *n) {
 }
 
 static void gradient_gelu(hone_gradient *ctx) {
-    hone_value *in[] = {ctx->dout[0], ctx->node->inputs[0]};
-    hone_node *n =
-        hone_graph_add_node(ctx->graph, hone_op_find(HONE_PRIVATE_DOMAIN, "GeluGrad"), NULL, 2, in, 1);
-    if (!n) return;
-    hone_node_copy_attrs(ctx->graph, n, ctx->node);
-    ctx->din[0] = n->outputs[0];
+    ctx->din[0] = emit_with_attrs(ctx, "GeluGrad");
 }
 
 const hone_op hone_op_gelu = {.name = "Gelu",

@@ -1,14 +1,19 @@
 /* Cases for the generic suites of operators: one row says operator, inputs and attributes, from which a graph
  * of one node is built in float or double.
  *
- *   inputs, separated by blanks:
- *     R4,3    real numbers, which gradients go to (R alone: a scalar)
- *     K3      the same, positive and without gradient
- *     I4<10   int64 in [0, 10)          L4<10   int32 likewise
- *     U2,3    uint8                     C2,3    int8
- *     S=2,-1  a constant int64 vector   _       left out
+ * Inputs, separated by blanks:
  *
- *   attributes: "axis=1 perm=0,2,1 reduction=sum"; outputs: how many */
+ *   R4,3    real numbers, which gradients go to; R alone is a scalar
+ *   K3      the same, positive and without a gradient
+ *   I4<10   int64 in [0, 10)
+ *   L4<10   the same as int32
+ *   U2,3    uint8
+ *   C2,3    int8
+ *   S=2,-1  a constant int64 vector
+ *   _       left out
+ *
+ * F and k are float32 whatever real is: quantized operators have no double form; k is small and positive.
+ * Attributes: "axis=1 perm=0,2,1 reduction=sum". Last, how many outputs. */
 #ifndef HONE_TESTS_OP_CASES_H
 #define HONE_TESTS_OP_CASES_H
 
@@ -38,6 +43,8 @@ static const op_case op_cases[] = {
     {"Div", "R2,3 K3", "", 1},
     {"Div", "R2,3 R2,3", "", 1},
     {"Relu", "R3,5", "", 1},
+    {"LeakyRelu", "R3,5", "", 1},
+    {"LeakyRelu", "R3,5", "alpha=0.3", 1},
     {"Sigmoid", "R3,5", "", 1},
     {"Tanh", "R3,5", "", 1},
     {"Gelu", "R3,5", "", 1},
@@ -46,6 +53,7 @@ static const op_case op_cases[] = {
     {"Sqrt", "R3,5", "", 1},
     {"Exp", "R3,5", "", 1},
     {"ReluGrad", "R3,5 R3,5", "", 1},
+    {"LeakyReluGrad", "R3,5 R3,5", "alpha=0.3", 1},
     {"GeluGrad", "R3,5 R3,5", "", 1},
     {"MatMul", "R3,4 R4,5", "", 1},
     {"MatMul", "R2,3,4 R4,5", "", 1},

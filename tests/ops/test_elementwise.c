@@ -166,6 +166,9 @@ static void test_division_of_integers(void **state) {
 static double relu(double x) {
     return x > 0 ? x : 0;
 }
+static double leaky_relu(double x) {
+    return x < 0 ? (double)0.01f * x : x;
+}
 static double sigmoid(double x) {
     return 1 / (1 + exp(-x));
 }
@@ -184,8 +187,10 @@ static void test_unary(void **state) {
     static const struct {
         const char *op;
         double (*f)(double);
-    } cases[] = {{"Relu", relu}, {"Sigmoid", sigmoid}, {"Tanh", tanh}, {"Gelu", gelu},
-                 {"Neg", minus}, {"Sqrt", root},       {"Exp", exp}};
+    } cases[] = {{"Relu", relu},       {"LeakyRelu", leaky_relu},
+                 {"Sigmoid", sigmoid}, {"Tanh", tanh},
+                 {"Gelu", gelu},       {"Neg", minus},
+                 {"Sqrt", root},       {"Exp", exp}};
     for (int c = 0; c < COUNT(cases); c++) {
         for (int d = 0; d < 2; d++) {
             hone_graph *g = hone_graph_new("unary");
