@@ -2,9 +2,15 @@
  *
  * A hone_error is a plain value of fixed size that never allocates, so it is there even when memory is not.
  * Functions take it as their last parameter; it may be NULL when the status alone is enough. On success it is
- * left as it was. */
+ * left as it was.
+ *
+ * Options are structs whose first field is their size. Start from HONE_…_OPTIONS_INIT, which holds the
+ * defaults; zero means zero. NULL stands for the defaults where there are any. Options of another size, such
+ * as those of another version of Hone, are HONE_INVALID_ARGUMENT. */
 #ifndef HONE_ERROR_H
 #define HONE_ERROR_H
+
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -48,7 +54,7 @@ HONE_API const char *hone_status_name(hone_status status);
 
 /* Writes "FILE: node NODE (OP): MESSAGE" with the parts that are there into `text`, always terminated.
  * Returns `text`. */
-HONE_API const char *hone_error_format(const hone_error *err, char *text, unsigned long size);
+HONE_API const char *hone_error_format(const hone_error *err, char *text, size_t size);
 
 #ifdef __cplusplus
 }

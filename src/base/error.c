@@ -2,7 +2,6 @@
 #include "base/text.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,9 +53,14 @@ hone_status hone_fail_node(hone_error *err, hone_status code, const char *node, 
                            const char *format, ...) {
     va_list args;
     va_start(args, format);
-    fill(err, code, NULL, node, op, format, args);
+    hone_vfail_node(err, code, node, op, format, args);
     va_end(args);
     return code;
+}
+
+hone_status hone_vfail_node(hone_error *err, hone_status code, const char *node, const char *op,
+                            const char *format, va_list args) {
+    return fill(err, code, NULL, node, op, format, args);
 }
 
 hone_status hone_fail_errno(hone_error *err, int errno_value, const char *file, const char *what) {
@@ -73,6 +77,13 @@ hone_status hone_error_in_file(hone_error *err, hone_status code, const char *fi
 
 hone_status hone_fail_memory(hone_error *err) {
     return hone_fail(err, HONE_OUT_OF_MEMORY, "out of memory");
+}
+
+hone_status hone_check_options_size(size_t size, size_t expected, hone_error *err) {
+    if (size == expected) return HONE_OK;
+    return hone_fail(err, HONE_INVALID_ARGUMENT,
+                     "options of size %zu, not %zu: they must start from their HONE_…_OPTIONS_INIT", size,
+                     expected);
 }
 
 const char *hone_status_name(hone_status status) {
@@ -96,7 +107,7 @@ const char *hone_status_name(hone_status status) {
     return "unknown";
 }
 
-const char *hone_error_format(const hone_error *err, char *text, unsigned long size) {
+const char *hone_error_format(const hone_error *err, char *text, size_t size) {
     if (size == 0) return text;
     char whole[sizeof(hone_error) + 32];
     const char *file = err->file, *node = err->node, *op = err->op;

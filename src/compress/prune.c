@@ -301,6 +301,7 @@ hone_status hone_prune(const hone_graph *g, const hone_dataset *data, const hone
     hone_graph *copy = NULL;
     masks m = {.count = 0};
     if (!options) options = &defaults;
+    HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
     if (!report) report = &scratch;
     *report = (hone_prune_report){.zeros = 0};
     HONE_TRY(check_options(options, data, err));

@@ -391,12 +391,14 @@ hone_status hone_quantize(const hone_graph *g, const hone_dataset *data, const h
                           hone_graph **out, hone_quantize_report *report, hone_error *err) {
     hone_quantize_options defaults = HONE_QUANTIZE_OPTIONS_INIT;
     hone_quantize_report scratch;
+    if (!options) options = &defaults;
+    HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
     if (!report) report = &scratch;
     *report = (hone_quantize_report){.bytes_before = data_bytes(g)};
     hone_graph *copy = NULL;
     hone_error own = {0};
     HONE_TRY(hone_graph_copy(g, &copy, err));
-    job j = {copy, options ? options : &defaults, report, err ? err : &own};
+    job j = {copy, options, report, err ? err : &own};
     hone_status status = quantize(&j, data);
     report->bytes_after = data_bytes(copy);
     if (status == HONE_OK)

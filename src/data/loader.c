@@ -59,6 +59,7 @@ static hone_status fill(hone_loader *l, hone_error *err) {
 hone_status hone_loader_new(const hone_dataset *d, const hone_loader_options *options, hone_loader **out,
                             hone_error *err) {
     int64_t count = hone_dataset_count(d);
+    HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
     if (options->batch < 1 || (options->drop_last && options->batch > count))
         return hone_fail(err, HONE_INVALID_ARGUMENT, "batches of %" PRId64 " of %" PRId64 " samples",
                          options->batch, count);

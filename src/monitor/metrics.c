@@ -143,6 +143,7 @@ static hone_status insert_metric(hone_metrics *m, hone_metric *f, hone_error *er
 hone_status hone_metrics_add(hone_metrics *m, const hone_metric_options *options, hone_metric **out,
                              hone_error *err) {
     int label_count = 0;
+    HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
     HONE_TRY(check_name(options, err));
     HONE_TRY(check_labels(options, &label_count, err));
     HONE_TRY(check_buckets(options, err));

@@ -66,6 +66,7 @@ static hone_status bind_variables(hone_model *m, hone_error *err) {
 
 hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_options *options,
                                       hone_variables *variables, hone_model **out, hone_error *err) {
+    if (options) HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
     hone_model *m = hone_calloc(1, sizeof *m);
     if (!m) return hone_fail_memory(err);
     atomic_init(&m->references, 1);

@@ -36,6 +36,7 @@ hone_status hone_session_create(hone_model *m, const hone_session_options *optio
                                 hone_error *err) {
     hone_session_options defaults = HONE_SESSION_OPTIONS_INIT;
     if (!options) options = &defaults;
+    HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
     if (options->threads < 0 || options->max_plans < 1)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a session needs threads >= 0 and at least one plan");
     hone_session *s = hone_calloc(1, sizeof *s);

@@ -321,6 +321,7 @@ hone_status hone_train_parametrized(hone_graph *g, const hone_dataset *data,
                                     hone_train_report *report_out, hone_error *err) {
     hone_train_options defaults = HONE_TRAIN_OPTIONS_INIT;
     if (!options) options = &defaults;
+    HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
     HONE_TRY(check_options(options, err));
     hone_dataset *subset = NULL;
     int64_t count = hone_dataset_count(data);

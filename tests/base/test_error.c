@@ -27,6 +27,14 @@ static void test_fail_sets_code_and_message_and_clears_the_place(void **state) {
     assert_string_equal(err.message, "x");
 }
 
+static void test_options_have_their_size(void **state) {
+    (void)state;
+    hone_error err = {0};
+    assert_int_equal(hone_check_options_size(24, 24, &err), HONE_OK);
+    assert_int_equal(hone_check_options_size(16, 24, &err), HONE_INVALID_ARGUMENT);
+    assert_non_null(strstr(err.message, "size 16, not 24"));
+}
+
 static void test_null_error_still_gives_the_code(void **state) {
     (void)state;
     assert_int_equal(hone_fail(NULL, HONE_IO, "x"), HONE_IO);
@@ -157,6 +165,7 @@ static void test_try(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fail_sets_code_and_message_and_clears_the_place),
+        cmocka_unit_test(test_options_have_their_size),
         cmocka_unit_test(test_null_error_still_gives_the_code),
         cmocka_unit_test(test_errno),
         cmocka_unit_test(test_file_is_named_once),

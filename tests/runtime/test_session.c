@@ -52,6 +52,9 @@ static void test_options(void **state) {
         assert_int_equal(hone_session_create(m, &o, &s, &err), HONE_INVALID_ARGUMENT);
         assert_null(s);
     }
+    hone_session_options zeroed = {.max_plans = 1};
+    assert_int_equal(hone_session_create(m, &zeroed, &s, &err), HONE_INVALID_ARGUMENT);
+    assert_null(s);
     s = session_of(m, 1);
     assert_ptr_equal(hone_session_model(s), m);
     hone_model_free(m); /* the session holds it */
@@ -65,6 +68,8 @@ static void test_options(void **state) {
     g = layer();
     hone_model_options o = HONE_MODEL_OPTIONS_INIT;
     o.disable_rewrites = "no-such-rewrite";
+    assert_int_equal(hone_model_compile(g, &o, &m, &err), HONE_INVALID_ARGUMENT);
+    o = (hone_model_options){.size = sizeof o + 8};
     assert_int_equal(hone_model_compile(g, &o, &m, &err), HONE_INVALID_ARGUMENT);
     hone_graph_free(g);
 }

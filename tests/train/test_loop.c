@@ -360,6 +360,8 @@ static void test_options_out_of_range(void **state) {
         o.assignment;                                                                                        \
         FAILS("16-5", data, &o, HONE_INVALID_ARGUMENT, text);                                                \
     } while (0)
+    BAD(size = 0, "OPTIONS_INIT");
+    BAD(size -= 8, "OPTIONS_INIT");
     BAD(epochs = 0, "epoch");
     BAD(epochs = -1, "epoch");
     BAD(batch = 0, "batch");
