@@ -1,7 +1,5 @@
 #include "base/random.h"
 
-#include <math.h>
-
 static uint64_t multiply(uint32_t a, uint32_t b) {
     return (uint64_t)a * b;
 }
@@ -47,12 +45,6 @@ uint32_t hone_rng_below(hone_rng *r, uint32_t bound) {
 
 float hone_rng_uniform(hone_rng *r) {
     return (float)(hone_rng_u32(r) >> 8) * 0x1p-24f;
-}
-
-float hone_rng_normal(hone_rng *r) {
-    double radius = ((double)hone_rng_u32(r) + 1) * 0x1p-32; /* (0, 1]: the logarithm is finite */
-    double angle = (double)hone_rng_u32(r) * 0x1p-32;
-    return (float)(sqrt(-2 * log(radius)) * cos(2 * M_PI * angle));
 }
 
 uint64_t hone_hash(const void *data, uint64_t size) {

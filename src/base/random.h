@@ -20,7 +20,6 @@ uint32_t hone_rng_u32(hone_rng *r);
 uint32_t hone_rng_below(hone_rng *r,
                         uint32_t bound); /* uniform in [0, bound), without modulo bias; bound > 0 */
 float hone_rng_uniform(hone_rng *r);     /* [0, 1), 24 bits */
-float hone_rng_normal(hone_rng *r);      /* mean 0, variance 1 (Box-Muller) */
 /* FNV-1a, to make a stream number of a name. */
 uint64_t hone_hash(const void *data, uint64_t size);
 /* A permutation of 0 … n-1 (Fisher-Yates), the same for the same (key, stream). */

@@ -6,12 +6,6 @@ void hone_group_free(hone_group *group) {
     hone_free(group->members);
 }
 
-bool hone_group_has(const hone_group *group, const hone_value *v, int axis) {
-    for (int i = 0; i < group->count; i++)
-        if (group->members[i].value == v && group->members[i].axis == axis) return true;
-    return false;
-}
-
 /* Adds a member unless it is there; one that is there with another `inner` can't be cut. */
 static hone_status add(hone_group *group, hone_value *v, int axis, int64_t inner, const hone_node *node,
                        hone_error *err) {

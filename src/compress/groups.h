@@ -32,7 +32,6 @@ typedef struct hone_group {
  * done. */
 hone_status hone_group_find(hone_graph *g, hone_value *seed, int axis, hone_group *out, hone_error *err);
 void hone_group_free(hone_group *group);
-bool hone_group_has(const hone_group *group, const hone_value *v, int axis);
 
 /* Removes the positions whose keep[p] is false from all constants of the group. The graph must be inferred
  * anew. */

@@ -66,11 +66,9 @@ static void accumulate(walk *w, hone_value *v, hone_value *d) {
     *slot = *slot ? HONE_EMIT(w->g, "", "Add", *slot, d) : d;
 }
 
-#define MAX_SLOTS 64 /* inference takes no node that has more */
-
 static void step_back(walk *w, hone_node *n) {
-    hone_value *dout[MAX_SLOTS] = {NULL}, *din[MAX_SLOTS] = {NULL};
-    bool wanted[MAX_SLOTS] = {false};
+    hone_value *dout[HONE_NODE_MAX_VALUES] = {NULL}, *din[HONE_NODE_MAX_VALUES] = {NULL};
+    bool wanted[HONE_NODE_MAX_VALUES] = {false};
     bool reached = false;
     for (int i = 0; i < n->output_count; i++) {
         dout[i] = n->outputs[i] ? w->adjoint[n->outputs[i]->id] : NULL;

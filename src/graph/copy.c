@@ -30,7 +30,6 @@ static hone_node *copy_node(hone_graph *dst, const hone_graph *src, const hone_n
     }
     copy->outputs = outputs;
     copy->output_count = n->output_count;
-    copy->frozen = n->frozen;
     copy->map_input = n->map_input;
     if (n->map && !(copy->map = hone_map_copy(dst->arena, n->map))) dst->failed = true;
     hone_node_copy_attrs(dst, copy, n);

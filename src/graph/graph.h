@@ -94,7 +94,6 @@ struct hone_node {
     int attr_count;
     hone_map *map; /* compiled graphs: vector code of a fused node, or an epilogue over output 0 */
     int map_input; /* the map's operands are the inputs from here on */
-    bool frozen;   /* training: no gradient to its weights, eval form */
     int mark;      /* scratch of graph walks */
 };
 

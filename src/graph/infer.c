@@ -46,12 +46,11 @@ const char *hone_type_format(const hone_graph *g, const hone_type *t, char *text
 }
 
 hone_status hone_infer_fail(const hone_infer *ctx, hone_error *err, const char *format, ...) {
-    char message[sizeof err->message];
     va_list args;
     va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
+    hone_vfail_node(err, HONE_INVALID_ARGUMENT, ctx->node->name, ctx->node->op->name, format, args);
     va_end(args);
-    return hone_fail_node(err, HONE_INVALID_ARGUMENT, ctx->node->name, ctx->node->op->name, "%s", message);
+    return HONE_INVALID_ARGUMENT;
 }
 
 hone_status hone_infer_same_dim(const hone_infer *ctx, int64_t a, int64_t b, int64_t *out, hone_error *err) {
@@ -157,8 +156,10 @@ static hone_status check_inputs(const hone_infer *ctx, hone_dtype *letters, hone
     return HONE_OK;
 }
 
-hone_status hone_node_infer(const hone_node *n, const hone_type *const *in,
-                            const hone_tensor *const *constant, hone_type *out, hone_error *err) {
+/* Infers the outputs of one node: checks arity and dtypes against the operator's slots, presets out[i] from
+ * the slots' letters and calls the descriptor. in[i] and constant[i] may be NULL. Errors name the node. */
+static hone_status infer_node(const hone_node *n, const hone_type *const *in,
+                              const hone_tensor *const *constant, hone_type *out, hone_error *err) {
     int own_inputs = n->map && n->map_input < n->input_count ? n->map_input : n->input_count;
     if (!n->op->inputs[0].name) own_inputs = 0;
     hone_infer ctx = {n, own_inputs, n->output_count, in, constant, out};
@@ -178,19 +179,17 @@ hone_status hone_node_infer(const hone_node *n, const hone_type *const *in,
     return n->op->infer(&ctx, err);
 }
 
-#define MAX_SLOTS 64
-
 hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, const hone_tensor *const *known,
                                    hone_error *err) {
     for (size_t i = 0; i < g->value_count; i++)
         if (g->values[i] && g->values[i]->data) types[i] = hone_type_of(g->values[i]->data);
     for (const hone_node *n = g->first; n; n = n->next) {
-        const hone_type *in[MAX_SLOTS];
-        const hone_tensor *constant[MAX_SLOTS];
-        hone_type out[MAX_SLOTS];
-        if (n->input_count > MAX_SLOTS || n->output_count > MAX_SLOTS)
+        const hone_type *in[HONE_NODE_MAX_VALUES];
+        const hone_tensor *constant[HONE_NODE_MAX_VALUES];
+        hone_type out[HONE_NODE_MAX_VALUES];
+        if (n->input_count > HONE_NODE_MAX_VALUES || n->output_count > HONE_NODE_MAX_VALUES)
             return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
-                                  "more than %d inputs or outputs", MAX_SLOTS);
+                                  "more than %d inputs or outputs", HONE_NODE_MAX_VALUES);
         for (int i = 0; i < n->input_count; i++) {
             const hone_value *v = n->inputs[i];
             in[i] = v ? &types[v->id] : NULL;
@@ -199,7 +198,7 @@ hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, const 
                           : known                               ? known[v->id]
                                                                 : NULL;
         }
-        HONE_TRY(hone_node_infer(n, in, constant, out, err));
+        HONE_TRY(infer_node(n, in, constant, out, err));
         for (int i = 0; i < n->output_count; i++)
             if (n->outputs[i]) types[n->outputs[i]->id] = out[i];
     }

@@ -4,10 +4,6 @@
 
 #include "graph/op.h"
 
-/* Infers the outputs of one node: checks arity and dtypes against the operator's slots, presets out[i] from
- * the slots' letters and calls the descriptor. in[i] and constant[i] may be NULL. Errors name the node. */
-hone_status hone_node_infer(const hone_node *n, const hone_type *const *in,
-                            const hone_tensor *const *constant, hone_type *out, hone_error *err);
 /* Infers all values of a sorted graph, symbols included, and checks declared output types against what was
  * found. */
 hone_status hone_graph_infer(hone_graph *g, hone_error *err);

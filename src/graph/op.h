@@ -8,6 +8,7 @@
 #define HONE_OP_MAX_INPUTS 8  /* slots; the last may be variadic */
 #define HONE_OP_MAX_OUTPUTS 6 /* likewise */
 #define HONE_OP_MAX_ATTRS 10
+#define HONE_NODE_MAX_VALUES 64 /* inputs, and outputs, of a node; inference refuses more */
 
 /* Hone's own operators: gradients, optimizers, fused and lowered forms. Never written to a file. */
 #define HONE_PRIVATE_DOMAIN "hone"
@@ -49,10 +50,8 @@ typedef struct hone_attr_def {
 
 typedef enum hone_role {
     HONE_ROLE_PLAIN,
-    HONE_ROLE_QUANTIZE,   /* real numbers to a grid */
-    HONE_ROLE_DEQUANTIZE, /* and back; folding never passes one */
-    HONE_ROLE_CONTROL,
-    HONE_ROLE_RANDOM
+    HONE_ROLE_QUANTIZE,  /* real numbers to a grid */
+    HONE_ROLE_DEQUANTIZE /* and back; folding never passes one */
 } hone_role;
 
 /* --- inference --- */

@@ -70,7 +70,8 @@ static hone_status append(hone_events *e, const Hone__Tb__Event *event, hone_err
     return e->used >= FLUSH_AT ? flush(e, err) : HONE_OK;
 }
 
-hone_status hone_events_append(hone_events *e, Hone__Tb__Event *event, hone_error *err) {
+/* Appends an event, whose time is set to now. */
+static hone_status append_now(hone_events *e, Hone__Tb__Event *event, hone_error *err) {
     event->wall_time = wall_time();
     pthread_mutex_lock(&e->lock);
     hone_status status = append(e, event, err);
@@ -117,7 +118,7 @@ static hone_status write_version(hone_events *e, hone_error *err) {
     event.source_metadata = &source;
     event.what_case = HONE__TB__EVENT__WHAT_FILE_VERSION;
     event.file_version = version;
-    HONE_TRY(hone_events_append(e, &event, err));
+    HONE_TRY(append_now(e, &event, err));
     return hone_events_flush(e, err);
 }
 
@@ -185,7 +186,7 @@ static hone_status append_tensor(hone_events *e, const char *tag, int64_t step, 
     event.step = step;
     event.what_case = HONE__TB__EVENT__WHAT_SUMMARY;
     event.summary = &summary;
-    return hone_events_append(e, &event, err);
+    return append_now(e, &event, err);
 }
 
 /* float, not double: TensorBoard's fast loader drops doubles. */
@@ -260,7 +261,7 @@ hone_status hone_events_graph(hone_events *e, const hone_graph *g, hone_error *e
     HONE_TRY(hone_graph_def(g, &event.graph_def.data, &event.graph_def.len, err));
     event.what_case = HONE__TB__EVENT__WHAT_GRAPH_DEF;
     uint8_t *data = event.graph_def.data;
-    hone_status status = hone_events_append(e, &event, err);
+    hone_status status = append_now(e, &event, err);
     hone_free(data);
     return status;
 }

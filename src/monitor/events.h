@@ -8,9 +8,6 @@
 
 #include <hone/monitor.h>
 
-/* Appends an event, whose time is set to now. */
-hone_status hone_events_append(hone_events *e, Hone__Tb__Event *event, hone_error *err);
-
 /* A GraphDef of the graph, serialized. On success `*data` is the caller's: hone_free(). */
 hone_status hone_graph_def(const hone_graph *g, uint8_t **data, size_t *size, hone_error *err);
 

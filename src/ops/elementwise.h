@@ -19,8 +19,6 @@ hone_status hone_elementwise_prepare(hone_prepare *p, const hone_map *m, const h
                                      const hone_type *out, hone_elementwise **result, hone_error *err);
 /* Bytes of scratch that each worker needs. */
 size_t hone_elementwise_scratch(const hone_elementwise *e);
-/* Nanoseconds for one element, roughly. */
-double hone_elementwise_cost(const hone_elementwise *e);
 /* Runs elements [begin, end) of the output; `in` and `out` are base addresses, `scratch` the worker's. */
 void hone_elementwise_run(const hone_elementwise *e, void *const *in, void *const *out, int64_t begin,
                           int64_t end, void *scratch);

@@ -109,7 +109,8 @@ size_t hone_elementwise_scratch(const hone_elementwise *e) {
     return ((size_t)e->program.registers + 1) * e->tile; /* one more to gather narrow elements in */
 }
 
-double hone_elementwise_cost(const hone_elementwise *e) {
+/* Nanoseconds for one element, roughly. */
+static double cost_of(const hone_elementwise *e) {
     return 0.1 * (e->program.count + 1) * (double)e->size / 4;
 }
 
@@ -277,7 +278,7 @@ static void run(const hone_step *step, hone_frame *frame) {
     job j = {.params = p, .step = step, .frame = frame};
     for (int i = 0; i < p->inputs; i++) j.in[i] = hone_step_in(step, frame, i);
     for (int o = 0; o < p->outputs; o++) j.out[o] = hone_step_out(step, frame, o);
-    double cost = hone_elementwise_cost(p->work) * (double)p->work->count;
+    double cost = cost_of(p->work) * (double)p->work->count;
     hone_pool_run(hone_frame_pool(frame, cost), (p->work->count + p->chunk - 1) / p->chunk, run_chunk, &j);
 }
 

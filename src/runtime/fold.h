@@ -4,7 +4,7 @@
 
 #include "graph/graph.h"
 
-/* Never folds what dequantizes (the integer form is the one to keep), what is random, or what would make a
+/* Never folds what quantizes or dequantizes (the integer form is the one to keep), or what would make a
  * constant much larger than its inputs. The graph is sorted, its types inferred. */
 hone_status hone_graph_fold(hone_graph *g, hone_error *err);
 

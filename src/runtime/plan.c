@@ -38,7 +38,8 @@ const void *hone_prepare_pack(hone_prepare *p, const hone_tensor *t, const char 
     return data;
 }
 
-bool hone_plan_reads_content(const hone_model *m, size_t input) {
+/* Is the input one whose content plans depend on? */
+static bool reads_content(const hone_model *m, size_t input) {
     const hone_value *v = m->graph->inputs[input];
     for (size_t u = 0; u < v->use_count; u++) {
         const hone_slot *slot = hone_op_input(v->uses[u].node->op, v->uses[u].index);
@@ -82,7 +83,7 @@ static hone_status infer(builder *b, const hone_tensor *const *inputs) {
     for (size_t i = 0; i < g->input_count; i++) {
         const hone_tensor *t = inputs[i];
         plan->inputs[i] = b->types[g->inputs[i]->id] = hone_type_of(t);
-        if (!hone_plan_reads_content(b->model, i)) continue;
+        if (!reads_content(b->model, i)) continue;
         HONE_TRY(hone_tensor_copy_of(t->dtype, t->rank, t->dims, t->data, &plan->contents[i], b->err));
         b->known[g->inputs[i]->id] = plan->contents[i];
     }
@@ -200,8 +201,6 @@ static void place_in_place(builder *b, const hone_node *n) {
 
 /* --- steps --- */
 
-#define MAX_SLOTS 64
-
 static int add_scratch(builder *b, size_t bytes, int step) {
     if (!bytes) return -1;
     b->roots[b->root_count] = (root){.first = step, .last = step, .bytes = bytes, .buffer = true};
@@ -215,9 +214,9 @@ static int *address_list(builder *b, hone_value *const *values, int count) {
 }
 
 static hone_status prepare_step(builder *b, const hone_node *n, hone_step *step) {
-    const hone_type *in[MAX_SLOTS];
-    const hone_tensor *constant[MAX_SLOTS];
-    hone_type out[MAX_SLOTS];
+    const hone_type *in[HONE_NODE_MAX_VALUES];
+    const hone_tensor *constant[HONE_NODE_MAX_VALUES];
+    hone_type out[HONE_NODE_MAX_VALUES];
     for (int i = 0; i < n->input_count; i++) {
         const hone_value *v = n->inputs[i];
         in[i] = v ? &b->types[v->id] : NULL;

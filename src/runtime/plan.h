@@ -49,8 +49,6 @@ typedef struct hone_plan {
     uint64_t used; /* session's clock of the last use, for the LRU */
 } hone_plan;
 
-/* Is input i of the model one whose content plans depend on? */
-bool hone_plan_reads_content(const hone_model *m, size_t input);
 /* Makes a plan for the given inputs (types from the tensors, content where it matters). `threads`: of the
  * pool that will run it, for per-worker scratch. */
 hone_status hone_plan_make(hone_model *m, const hone_tensor *const *inputs, int threads, hone_plan **out,

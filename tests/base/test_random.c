@@ -93,26 +93,6 @@ static void test_uniform(void **state) {
     assert_true(r.position == DRAWS);
 }
 
-static void test_normal(void **state) {
-    (void)state;
-    enum { DRAWS = 400000 };
-    hone_rng r = hone_rng_make(5, 0);
-    double sum[5] = {0};
-    int beyond = 0;
-    for (int i = 0; i < DRAWS; i++) {
-        double x = hone_rng_normal(&r);
-        assert_true(isfinite(x));
-        assert_true(r.position == 2 * ((uint64_t)i + 1));
-        for (int k = 1; k < 5; k++) sum[k] += pow(x, k) / DRAWS;
-        beyond += fabs(x) > 1.959964;
-    }
-    assert_true(fabs(sum[1]) < 0.01);
-    assert_true(fabs(sum[2] - 1) < 0.01);
-    assert_true(fabs(sum[3]) < 0.02);
-    assert_true(fabs(sum[4] - 3) < 0.05);
-    assert_true(fabs((double)beyond / DRAWS - 0.05) < 0.002);
-}
-
 static void test_hash_is_fnv_1a(void **state) {
     (void)state;
     assert_true(hone_hash("", 0) == 0xcbf29ce484222325u);
@@ -171,7 +151,6 @@ int main(void) {
         cmocka_unit_test(test_streams_and_keys_differ),
         cmocka_unit_test(test_below_is_uniform),
         cmocka_unit_test(test_uniform),
-        cmocka_unit_test(test_normal),
         cmocka_unit_test(test_hash_is_fnv_1a),
         cmocka_unit_test(test_permutation),
         cmocka_unit_test(test_all_permutations_are_as_likely),

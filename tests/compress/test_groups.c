@@ -29,7 +29,10 @@ static hone_group find(hone_graph *g, const char *name, int axis) {
 }
 
 static bool has(hone_graph *g, const hone_group *group, const char *name, int axis) {
-    return hone_group_has(group, hone_graph_find(g, name), axis);
+    const hone_value *v = hone_graph_find(g, name);
+    for (int i = 0; i < group->count; i++)
+        if (group->members[i].value == v && group->members[i].axis == axis) return true;
+    return false;
 }
 
 static const hone_group_member *member(hone_graph *g, const hone_group *group, const char *name) {
