@@ -35,8 +35,8 @@ static bool gone(hone_request *r) {
 
 static const hone_sink sink = {begin, part, end, gone};
 
-static hone_tfs *front_end(void) {
-    static hone_tfs *front;
+static hone_front *front_end(void) {
+    static hone_front *front;
     hone_stats *stats;
     hone_core *core;
     if (front) return front;
@@ -44,7 +44,7 @@ static hone_tfs *front_end(void) {
     if (hone_stats_new(&stats, NULL) != HONE_OK || hone_core_new(1, 1, stats, &core, NULL) != HONE_OK ||
         hone_core_add(core, "p", 1, pair, NULL) != HONE_OK ||
         hone_core_add(core, "i", 1, integer, NULL) != HONE_OK ||
-        hone_tfs_new(core, stats, 0, &front, NULL) != HONE_OK)
+        hone_front_new(&(hone_front_options){.core = core, .stats = stats}, &front, NULL) != HONE_OK)
         abort();
     hone_graph_free(pair);
     hone_graph_free(integer);

@@ -303,6 +303,16 @@ hone_status hone_json_float(hone_json *j, float *out, hone_error *err) {
     return HONE_OK;
 }
 
+hone_status hone_json_integer(hone_json *j, int64_t *out, hone_error *err) {
+    uint64_t x;
+    hone_json_peek(j);
+    const char *end = hone_json_scan_integer(j->cursor, INT64_MIN, INT64_MAX, &x);
+    if (!end) return type_error(j, HONE_INT64, err);
+    *out = (int64_t)x;
+    j->cursor += end - j->cursor;
+    return HONE_OK;
+}
+
 static bool grow(hone_json_tensor *t) {
     return hone_reserve(&t->data, &t->capacity, t->count + 1, hone_dtype_size(t->dtype));
 }

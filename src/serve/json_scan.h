@@ -43,6 +43,8 @@ bool hone_json_text_is(hone_json_text text, const char *word);
 hone_status hone_json_skip(hone_json *j, hone_error *err);
 /* A number, correctly rounded. Finite numbers too large for the type are errors. */
 hone_status hone_json_float(hone_json *j, float *out, hone_error *err);
+/* An integer without fraction and exponent. */
+hone_status hone_json_integer(hone_json *j, int64_t *out, hone_error *err);
 
 /* Where tensors go. Set dtype (a number, bool or string) and leave the rest zero; reuse it for any number of
  * values after hone_json_tensor_reset(). */

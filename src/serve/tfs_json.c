@@ -1,57 +1,25 @@
 #include "serve/tfs_json.h"
 
 #include "base/error.h"
-#include "base/memory.h"
 #include "serve/json_write.h"
 
 #include <stdio.h>
 
-/* Decoded inputs up to this size keep their buffer for the next request. */
-#define KEEP_VALUES ((size_t)4 << 20)
-
-/* --- preparing --- */
-
-static hone_status make_room(hone_tfs_body *b, const hone_servable *s, hone_error *err) {
-    size_t inputs = (size_t)hone_servable_input_count(s), outputs = (size_t)hone_servable_output_count(s);
-    size_t before = b->input_capacity;
-    if (!hone_reserve(&b->inputs, &b->input_capacity, inputs, sizeof *b->inputs))
-        return hone_fail_memory(err);
-    if (b->input_capacity > before)
-        memset(b->inputs + before, 0, (b->input_capacity - before) * sizeof *b->inputs);
-    if (!hone_reserve(&b->tensors, &b->tensor_capacity, inputs, sizeof *b->tensors) ||
-        !hone_reserve(&b->outputs, &b->output_capacity, outputs, sizeof *b->outputs))
-        return hone_fail_memory(err);
-    for (size_t i = 0; i < inputs; i++) {
-        hone_json_tensor_reset(&b->inputs[i].values, hone_servable_input(s, (int)i)->dtype, KEEP_VALUES);
-        b->inputs[i].rows = 0;
-    }
-    return HONE_OK;
-}
-
-void hone_tfs_body_free(hone_tfs_body *b) {
-    for (size_t i = 0; i < b->input_capacity; i++) hone_json_tensor_free(&b->inputs[i].values);
-    hone_free(b->inputs);
-    hone_free(b->tensors);
-    hone_free(b->outputs);
-    *b = (hone_tfs_body){0};
-}
+/* What a body is decoded into. */
+typedef struct body {
+    hone_tensors *tensors;
+    bool rows; /* "instances" were given */
+} body;
 
 /* Makes the tensor over an input's values, whose shape is that of one value, with a batch axis before it if
- * `rows`. */
-static hone_status finish_input(hone_tfs_body *b, const hone_servable *s, int index, hone_error *err) {
-    hone_tfs_input *in = &b->inputs[index];
-    hone_tensor *t = &in->tensor;
+ * there are rows. */
+static hone_status finish_input(body *b, hone_feed *in, hone_error *err) {
+    int64_t dims[HONE_MAX_RANK + 1] = {in->rows};
     int lead = b->rows ? 1 : 0;
-    *t = (hone_tensor){.dtype = in->values.dtype, .rank = lead + in->values.rank, .data = in->values.data};
-    atomic_init(&t->references, 1);
-    if (t->rank > HONE_MAX_RANK)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "input \"%s\" has more than %d dimensions",
-                         hone_servable_input(s, index)->name, HONE_MAX_RANK);
-    if (lead) t->dims[0] = in->rows;
-    memcpy(t->dims + lead, in->values.dims, (size_t)in->values.rank * sizeof *t->dims);
-    t->count = (int64_t)in->values.count;
-    t->bytes = in->values.count * hone_dtype_size(t->dtype);
-    b->tensors[index] = t;
+    memcpy(dims + lead, in->values.dims, (size_t)in->values.rank * sizeof *dims);
+    HONE_TRY(hone_feed_shape(in, lead + in->values.rank, dims, 0, err));
+    in->tensor.data = in->values.data;
+    in->given = true;
     return HONE_OK;
 }
 
@@ -62,7 +30,7 @@ static const char *shape_text(int rank, const int64_t *dims, char *text, size_t 
 }
 
 /* One row's value; every row must have the shape of the first. */
-static hone_status scan_row(hone_json *j, hone_tfs_input *in, hone_error *err) {
+static hone_status scan_row(hone_json *j, hone_feed *in, hone_error *err) {
     int rank = in->values.rank;
     int64_t dims[HONE_MAX_RANK];
     memcpy(dims, in->values.dims, sizeof dims);
@@ -87,55 +55,53 @@ static hone_status in_element(hone_error *err, hone_status status, int64_t row, 
         (long long)row, (int)(key.size < 100 ? key.size : 100), key.data, inner.message);
 }
 
-static hone_status keys_error(const hone_servable *s, int64_t row, hone_error *err) {
+static hone_status keys_error(const body *b, int64_t row, hone_error *err) {
     char names[300];
     size_t used = 0;
     names[0] = 0;
-    for (int i = 0; i < hone_servable_input_count(s) && used < sizeof names; i++)
+    for (int i = 0; i < b->tensors->count && used < sizeof names; i++)
         used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? "," : "",
-                                 hone_servable_input(s, i)->name);
+                                 b->tensors->feeds[i].name);
     return hone_fail(
         err, HONE_INVALID_ARGUMENT,
         "Failed to process element: %lld of 'instances' list. JSON object: keys must be equal to: %s",
         (long long)row, names);
 }
 
-static hone_status scan_member(hone_json *j, hone_tfs_body *b, const hone_servable *s, hone_slice key,
-                               int64_t row, hone_error *err) {
-    int index = hone_servable_find_input(s, key);
-    if (index < 0)
+static hone_status scan_member(hone_json *j, body *b, hone_slice key, int64_t row, hone_error *err) {
+    hone_feed *in = hone_tensors_find(b->tensors, key);
+    if (!in)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "JSON object: does not have named input: %.*s",
                          (int)(key.size < 100 ? key.size : 100), key.data);
-    if (b->inputs[index].rows != row) return hone_fail(err, HONE_INVALID_ARGUMENT, "the key is there twice");
-    return scan_row(j, &b->inputs[index], err);
+    if (in->rows != row) return hone_fail(err, HONE_INVALID_ARGUMENT, "the key is there twice");
+    return scan_row(j, in, err);
 }
 
-static hone_status scan_row_object(hone_json *j, hone_tfs_body *b, const hone_servable *s, int64_t row,
-                                   hone_error *err) {
+static hone_status scan_row_object(hone_json *j, body *b, int64_t row, hone_error *err) {
     HONE_TRY(hone_json_expect(j, '{', err));
     if (!hone_json_take(j, '}')) {
         do {
             hone_slice key;
             HONE_TRY(hone_json_string(j, &key, err));
             HONE_TRY(hone_json_expect(j, ':', err));
-            HONE_TRY(in_element(err, scan_member(j, b, s, key, row, err), row, key));
+            HONE_TRY(in_element(err, scan_member(j, b, key, row, err), row, key));
         } while (hone_json_take(j, ','));
         HONE_TRY(hone_json_expect(j, '}', err));
     }
-    for (int i = 0; i < hone_servable_input_count(s); i++)
-        if (b->inputs[i].rows != row + 1) return keys_error(s, row, err);
+    for (int i = 0; i < b->tensors->count; i++)
+        if (b->tensors->feeds[i].rows != row + 1) return keys_error(b, row, err);
     return HONE_OK;
 }
 
 /* Rows of objects. */
-static hone_status scan_objects(hone_json *j, hone_tfs_body *b, const hone_servable *s, hone_error *err) {
+static hone_status scan_objects(hone_json *j, body *b, hone_error *err) {
     int64_t row = 0;
     HONE_TRY(hone_json_expect(j, '[', err));
     do {
         if (hone_json_peek(j) != '{')
             return hone_fail(err, HONE_INVALID_ARGUMENT,
                              "Expecting object but got list at item %lld of input list", (long long)row);
-        HONE_TRY(scan_row_object(j, b, s, row, err));
+        HONE_TRY(scan_row_object(j, b, row, err));
         row++;
     } while (hone_json_take(j, ','));
     return hone_json_expect(j, ']', err);
@@ -143,7 +109,7 @@ static hone_status scan_objects(hone_json *j, hone_tfs_body *b, const hone_serva
 
 /* Rows that are values of the only input: together they are one tensor, the first axis of which is the batch.
  */
-static hone_status scan_values(hone_json *j, hone_tfs_input *in, hone_error *err) {
+static hone_status scan_values(hone_json *j, hone_feed *in, hone_error *err) {
     HONE_TRY(hone_json_scan_tensor(j, &in->values, err));
     in->rows = in->values.dims[0];
     in->values.rank--;
@@ -151,7 +117,13 @@ static hone_status scan_values(hone_json *j, hone_tfs_input *in, hone_error *err
     return HONE_OK;
 }
 
-static hone_status scan_instances(hone_json *j, hone_tfs_body *b, const hone_servable *s, hone_error *err) {
+/* Is the object at the cursor a string of the only input, written as base64? */
+static bool is_value(const body *b, const hone_json *j) {
+    return b->tensors->count == 1 && b->tensors->feeds[0].values.dtype == HONE_STRING &&
+           hone_json_is_base64(j) && strcmp(b->tensors->feeds[0].name, "b64") != 0;
+}
+
+static hone_status scan_instances(hone_json *j, body *b, hone_error *err) {
     if (hone_json_peek(j) != '[')
         return hone_fail(err, HONE_INVALID_ARGUMENT, "Expecting 'instances' to be a list/array");
     hone_json ahead = *j;
@@ -159,26 +131,26 @@ static hone_status scan_instances(hone_json *j, hone_tfs_body *b, const hone_ser
     char first = hone_json_peek(&ahead);
     if (first == ']') return hone_fail(err, HONE_INVALID_ARGUMENT, "No values in 'instances' array");
     b->rows = true;
-    if (first == '{') return scan_objects(j, b, s, err);
-    if (hone_servable_input_count(s) != 1)
+    if (first == '{' && !is_value(b, &ahead)) return scan_objects(j, b, err);
+    if (b->tensors->count != 1)
         return hone_fail(
             err, HONE_INVALID_ARGUMENT,
             "instances is a plain list, but expecting list of objects as multiple input tensors required as "
             "per tensorinfo_map");
-    return scan_values(j, &b->inputs[0], err);
+    return scan_values(j, &b->tensors->feeds[0], err);
 }
 
 /* --- inputs --- */
 
-static hone_status scan_columns(hone_json *j, hone_tfs_body *b, const hone_servable *s, hone_error *err) {
+static hone_status scan_columns(hone_json *j, body *b, hone_error *err) {
     b->rows = false;
-    if (hone_json_peek(j) != '{') {
-        if (hone_servable_input_count(s) != 1)
+    if (hone_json_peek(j) != '{' || is_value(b, j)) {
+        if (b->tensors->count != 1)
             return hone_fail(
                 err, HONE_INVALID_ARGUMENT,
                 "inputs is a plain value/list, but expecting an object as multiple input tensors required as "
                 "per tensorinfo_map");
-        return scan_row(j, &b->inputs[0], err);
+        return scan_row(j, &b->tensors->feeds[0], err);
     }
     hone_json_take(j, '{');
     if (!hone_json_take(j, '}')) {
@@ -186,18 +158,18 @@ static hone_status scan_columns(hone_json *j, hone_tfs_body *b, const hone_serva
             hone_slice key;
             HONE_TRY(hone_json_string(j, &key, err));
             HONE_TRY(hone_json_expect(j, ':', err));
-            int index = hone_servable_find_input(s, key);
-            if (index < 0)
+            hone_feed *in = hone_tensors_find(b->tensors, key);
+            if (!in)
                 HONE_TRY(hone_json_skip(j, err));
             else
-                HONE_TRY(scan_member(j, b, s, key, 0, err));
+                HONE_TRY(scan_member(j, b, key, 0, err));
         } while (hone_json_take(j, ','));
         HONE_TRY(hone_json_expect(j, '}', err));
     }
-    for (int i = 0; i < hone_servable_input_count(s); i++)
-        if (b->inputs[i].rows == 0)
+    for (int i = 0; i < b->tensors->count; i++)
+        if (b->tensors->feeds[i].rows == 0)
             return hone_fail(err, HONE_INVALID_ARGUMENT, "Missing named input: %s in 'inputs' object.",
-                             hone_servable_input(s, i)->name);
+                             b->tensors->feeds[i].name);
     return HONE_OK;
 }
 
@@ -215,8 +187,7 @@ static hone_status check_signature(hone_json *j, hone_error *err) {
                      (int)(name.size < 200 ? name.size : 200), name.data);
 }
 
-static hone_status scan_body(hone_json *j, hone_tfs_body *b, const hone_servable *s, bool *found,
-                             hone_error *err) {
+static hone_status scan_body(hone_json *j, body *b, bool *found, hone_error *err) {
     if (hone_json_take(j, '}')) return HONE_OK;
     do {
         hone_slice key;
@@ -229,9 +200,9 @@ static hone_status scan_body(hone_json *j, hone_tfs_body *b, const hone_servable
                 "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist");
         *found |= rows || columns;
         if (rows)
-            HONE_TRY(scan_instances(j, b, s, err));
+            HONE_TRY(scan_instances(j, b, err));
         else if (columns)
-            HONE_TRY(scan_columns(j, b, s, err));
+            HONE_TRY(scan_columns(j, b, err));
         else if (hone_json_text_is(key, "signature_name"))
             HONE_TRY(check_signature(j, err));
         else
@@ -240,12 +211,11 @@ static hone_status scan_body(hone_json *j, hone_tfs_body *b, const hone_servable
     return hone_json_expect(j, '}', err);
 }
 
-hone_status hone_tfs_decode(hone_tfs_body *b, const hone_servable *s, char *text, size_t size,
-                            hone_error *err) {
+hone_status hone_tfs_decode(hone_tensors *t, char *text, size_t size, bool *rows, hone_error *err) {
     hone_json j;
+    body b = {.tensors = t};
     bool found = false;
     hone_json_init(&j, text, size);
-    HONE_TRY(make_room(b, s, err));
     char first = hone_json_peek(&j);
     if (j.cursor == j.end) return hone_json_fail(&j, err, "The document is empty");
     if (first != '{') {
@@ -253,12 +223,13 @@ hone_status hone_tfs_decode(hone_tfs_body *b, const hone_servable *s, char *text
         return hone_fail(err, HONE_INVALID_ARGUMENT, "JSON Value: Is not object");
     }
     hone_json_take(&j, '{');
-    HONE_TRY(scan_body(&j, b, s, &found, err));
+    HONE_TRY(scan_body(&j, &b, &found, err));
     hone_json_peek(&j);
     if (j.cursor != j.end)
         return hone_json_fail(&j, err, "The document root must not be followed by other values.");
     if (!found) return hone_fail(err, HONE_INVALID_ARGUMENT, "Missing 'inputs' or 'instances' key");
-    for (int i = 0; i < hone_servable_input_count(s); i++) HONE_TRY(finish_input(b, s, i, err));
+    for (int i = 0; i < t->count; i++) HONE_TRY(finish_input(&b, &t->feeds[i], err));
+    *rows = b.rows;
     return HONE_OK;
 }
 
@@ -275,12 +246,23 @@ static hone_status cannot_write(const hone_servable *s, int index, hone_dtype dt
                      hone_dtype_name(dtype));
 }
 
-static hone_status encode_rows(const hone_tfs_body *b, const hone_servable *s, hone_buffer *out,
+/* As hone_json_write_tensor; strings of an output whose name ends in "_bytes" are written as base64. */
+static hone_status put_tensor(hone_buffer *out, const hone_servable *s, int index, const hone_tensor *t,
+                              int axis, int64_t first, hone_error *err) {
+    const char *name = hone_servable_output(s, index)->name;
+    size_t n = strlen(name);
+    bool bytes = t->dtype == HONE_STRING && n >= 6 && strcmp(name + n - 6, "_bytes") == 0;
+    if (bytes ? hone_json_write_base64(out, t, axis, first) : hone_json_write_tensor(out, t, axis, first))
+        return HONE_OK;
+    return cannot_write(s, index, t->dtype, err);
+}
+
+static hone_status encode_rows(const hone_servable *s, const hone_tensor *const *outputs, hone_buffer *out,
                                hone_error *err) {
     int count = hone_servable_output_count(s);
     int64_t rows = -1;
     for (int i = 0; i < count; i++) {
-        const hone_tensor *t = b->outputs[i];
+        const hone_tensor *t = outputs[i];
         const char *name = hone_servable_output(s, i)->name;
         if (t->rank == 0)
             return hone_fail(err, HONE_INVALID_ARGUMENT, "Tensor name: %s has no shape information", name);
@@ -297,13 +279,12 @@ static hone_status encode_rows(const hone_tfs_body *b, const hone_servable *s, h
         else if (row)
             hone_buffer_text(out, ", ");
         for (int i = 0; i < count; i++) {
-            const hone_tensor *t = b->outputs[i];
+            const hone_tensor *t = outputs[i];
             if (count > 1) {
                 hone_buffer_text(out, i ? ",\n            " : "\n            ");
                 put_name(out, hone_servable_output(s, i)->name);
             }
-            if (!hone_json_write_tensor(out, t, 1, t->count / rows * row))
-                return cannot_write(s, i, b->outputs[i]->dtype, err);
+            HONE_TRY(put_tensor(out, s, i, t, 1, t->count / rows * row, err));
         }
         if (count > 1) hone_buffer_text(out, "\n        }");
     }
@@ -311,7 +292,7 @@ static hone_status encode_rows(const hone_tfs_body *b, const hone_servable *s, h
     return HONE_OK;
 }
 
-static hone_status encode_columns(const hone_tfs_body *b, const hone_servable *s, hone_buffer *out,
+static hone_status encode_columns(const hone_servable *s, const hone_tensor *const *outputs, hone_buffer *out,
                                   hone_error *err) {
     int count = hone_servable_output_count(s);
     hone_buffer_text(out, count > 1 ? "{\n    \"outputs\": {" : "{\n    \"outputs\": ");
@@ -320,15 +301,14 @@ static hone_status encode_columns(const hone_tfs_body *b, const hone_servable *s
             hone_buffer_text(out, i ? ",\n        " : "\n        ");
             put_name(out, hone_servable_output(s, i)->name);
         }
-        if (!hone_json_write_tensor(out, b->outputs[i], 0, 0))
-            return cannot_write(s, i, b->outputs[i]->dtype, err);
+        HONE_TRY(put_tensor(out, s, i, outputs[i], 0, 0, err));
     }
     hone_buffer_text(out, count > 1 ? "\n    }\n}" : "\n}");
     return HONE_OK;
 }
 
-hone_status hone_tfs_encode(const hone_tfs_body *b, const hone_servable *s, hone_buffer *out,
-                            hone_error *err) {
-    HONE_TRY(b->rows ? encode_rows(b, s, out, err) : encode_columns(b, s, out, err));
+hone_status hone_tfs_encode(const hone_servable *s, const hone_tensor *const *outputs, bool rows,
+                            hone_buffer *out, hone_error *err) {
+    HONE_TRY(rows ? encode_rows(s, outputs, out, err) : encode_columns(s, outputs, out, err));
     return out->failed ? hone_fail_memory(err) : HONE_OK;
 }

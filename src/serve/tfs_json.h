@@ -7,31 +7,13 @@
 #ifndef HONE_SERVE_TFS_JSON_H
 #define HONE_SERVE_TFS_JSON_H
 
-#include "graph/tensor.h"
-#include "serve/buffer.h"
-#include "serve/core.h"
+#include "serve/tensors.h"
 
-/* One input while it is decoded. */
-typedef struct hone_tfs_input {
-    hone_json_tensor values;
-    hone_tensor tensor; /* over the values; of the shape that was found */
-    int64_t rows;       /* values scanned so far: one a row, or the whole input */
-} hone_tfs_input;
-
-typedef struct hone_tfs_body {
-    hone_tfs_input *inputs; /* as many as the model has; kept from request to request */
-    const hone_tensor **tensors, **outputs;
-    size_t input_capacity, tensor_capacity, output_capacity;
-    bool rows; /* "instances" were given */
-} hone_tfs_body;
-
-/* Fills body->tensors, one for each input of the model, in order. `text` is followed by HONE_JSON_PAD zero
- * bytes, and is consumed. */
-hone_status hone_tfs_decode(hone_tfs_body *body, const hone_servable *s, char *text, size_t size,
-                            hone_error *err);
-/* Appends the answer for body->outputs, in the form that was asked in. */
-hone_status hone_tfs_encode(const hone_tfs_body *body, const hone_servable *s, hone_buffer *out,
-                            hone_error *err);
-void hone_tfs_body_free(hone_tfs_body *body);
+/* Fills the slots of `t`, which is ready for the model. `text` is followed by HONE_JSON_PAD zero bytes, and
+ * is consumed; strings stay in it. *rows: "instances" were given. */
+hone_status hone_tfs_decode(hone_tensors *t, char *text, size_t size, bool *rows, hone_error *err);
+/* Appends the answer. Strings of outputs whose name ends in "_bytes" are written as {"b64": "…"}. */
+hone_status hone_tfs_encode(const hone_servable *s, const hone_tensor *const *outputs, bool rows,
+                            hone_buffer *out, hone_error *err);
 
 #endif

@@ -1,44 +1,15 @@
 #include "serve/tfs_rest.h"
 
 #include "base/error.h"
-#include "base/memory.h"
-#include "serve/clock.h"
 #include "serve/json_write.h"
 #include "serve/tfs_json.h"
 
 #include <stdio.h>
-#include <string.h>
-#include <strings.h>
 
-#define KEEP_ANSWER ((size_t)1 << 20)
 #define JSON "application/json"
+#define KEEP_ANSWER ((size_t)1 << 20)
 
 enum { NAME_MOST = 255 };
-
-struct hone_tfs {
-    hone_core *core;
-    hone_stats *stats;
-    int worker;
-    hone_tfs_body body;
-    hone_buffer answer;
-};
-
-hone_status hone_tfs_new(hone_core *core, hone_stats *stats, int worker, hone_tfs **out, hone_error *err) {
-    hone_tfs *t = hone_calloc(1, sizeof *t);
-    if (!t) return hone_fail_memory(err);
-    t->core = core;
-    t->stats = stats;
-    t->worker = worker;
-    *out = t;
-    return HONE_OK;
-}
-
-void hone_tfs_free(hone_tfs *t) {
-    if (!t) return;
-    hone_tfs_body_free(&t->body);
-    hone_buffer_free(&t->answer);
-    hone_free(t);
-}
 
 int hone_tfs_http_status(hone_status status) {
     switch (status) {
@@ -58,8 +29,8 @@ int hone_tfs_http_status(hone_status status) {
     }
 }
 
-static void fail(hone_request *r, hone_status status, const hone_error *err) {
-    hone_request_fail(r, hone_tfs_http_status(status), err->message);
+static void fail(hone_request *r, const hone_error *err) {
+    hone_request_fail(r, hone_tfs_http_status(err->code), err->message);
 }
 
 /* --- paths --- */
@@ -72,42 +43,12 @@ typedef struct target {
     hone_method method;
 } target;
 
-/* Takes `word` from the front, ignoring case. */
-static bool take(hone_slice *s, const char *word) {
-    size_t n = strlen(word);
-    if (s->size < n || strncasecmp(s->data, word, n) != 0) return false;
-    *s = (hone_slice){s->data + n, s->size - n};
-    return true;
+static bool take(hone_slice *path, const char *word) {
+    return hone_path_take(path, word, true);
 }
 
-static hone_slice take_segment(hone_slice *s) {
-    size_t n = 0;
-    while (n < s->size && s->data[n] != '/' && s->data[n] != ':') n++;
-    hone_slice segment = {s->data, n};
-    *s = (hone_slice){s->data + n, s->size - n};
-    return segment;
-}
-
-static int hex(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* %41 becomes A. False if it is too long, empty, or hides a zero byte. */
-static bool decode(hone_slice s, char out[NAME_MOST + 1]) {
-    size_t n = 0;
-    for (size_t i = 0; i < s.size; i++) {
-        char c = s.data[i];
-        if (c == '%' && i + 2 < s.size && hex(s.data[i + 1]) >= 0 && hex(s.data[i + 2]) >= 0) {
-            c = (char)(hex(s.data[i + 1]) * 16 + hex(s.data[i + 2]));
-            i += 2;
-        }
-        if (c == 0 || n == NAME_MOST) return false;
-        out[n++] = c;
-    }
-    out[n] = 0;
-    return n > 0;
+static bool take_name(hone_slice *path, char out[NAME_MOST + 1]) {
+    return hone_path_segment(path, ':', out, NAME_MOST + 1);
 }
 
 static bool is_method(hone_slice s, target *out) {
@@ -129,20 +70,15 @@ static hone_status parse_target(const hone_request *r, target *out, hone_error *
     err->message[0] = 0;
     *out = (target){.method = HONE_METHOD_STATUS};
     if ((!get && !post) || !take(&rest, "/v1/models")) return HONE_INVALID_ARGUMENT;
-    if (take(&rest, "/") && !decode(take_segment(&rest), out->name)) return HONE_INVALID_ARGUMENT;
+    if (take(&rest, "/") && !take_name(&rest, out->name)) return HONE_INVALID_ARGUMENT;
     if (take(&rest, "/versions/")) {
-        hone_slice digits = take_segment(&rest);
-        if (digits.size == 0) return HONE_INVALID_ARGUMENT;
-        for (size_t i = 0; i < digits.size; i++) {
-            char c = digits.data[i];
-            if (c < '0' || c > '9') return HONE_INVALID_ARGUMENT;
-            if (__builtin_mul_overflow(out->version, 10, &out->version) ||
-                __builtin_add_overflow(out->version, c - '0', &out->version))
-                return hone_fail(err, HONE_INVALID_ARGUMENT, "Failed to convert version: %.*s to numeric.",
-                                 (int)(digits.size < 100 ? digits.size : 100), digits.data);
-        }
+        char digits[NAME_MOST + 1];
+        if (!take_name(&rest, digits) || strspn(digits, "0123456789") != strlen(digits))
+            return HONE_INVALID_ARGUMENT;
+        if (!hone_version_parse(digits, strlen(digits), &out->version))
+            return hone_fail(err, HONE_INVALID_ARGUMENT, "Failed to convert version: %s to numeric.", digits);
         out->has_version = true;
-    } else if (take(&rest, "/labels/") && !decode(take_segment(&rest), out->label)) {
+    } else if (take(&rest, "/labels/") && !take_name(&rest, out->label)) {
         return HONE_INVALID_ARGUMENT;
     }
     if (get) {
@@ -152,117 +88,91 @@ static hone_status parse_target(const hone_request *r, target *out, hone_error *
     return out->name[0] && take(&rest, ":") && is_method(rest, out) ? HONE_OK : HONE_INVALID_ARGUMENT;
 }
 
-static hone_status find(hone_tfs *t, const target *at, hone_servable **out, hone_error *err) {
-    if (!at->name[0]) return hone_fail(err, HONE_INVALID_ARGUMENT, "Missing model name in request.");
-    if (at->label[0])
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "Unrecognized servable version label: %s", at->label);
-    *out = hone_core_find(t->core, (hone_slice){at->name, strlen(at->name)},
-                          at->has_version ? at->version : HONE_LATEST);
+hone_status hone_tfs_find(hone_front *f, hone_slice name, hone_slice label, const int64_t *version,
+                          hone_servable **out, hone_error *err) {
+    int shown = (int)(name.size < NAME_MOST ? name.size : NAME_MOST);
+    if (name.size == 0) return hone_fail(err, HONE_INVALID_ARGUMENT, "Missing model name in request.");
+    if (label.size > 0) return hone_core_find_label(f->o.core, name, label, out, err);
+    *out = hone_core_find(f->o.core, name, version ? *version : HONE_LATEST);
     if (*out) return HONE_OK;
-    if (at->has_version)
-        return hone_fail(err, HONE_NOT_FOUND, "Servable not found for request: Specific(%s, %lld)", at->name,
-                         (long long)at->version);
-    return hone_fail(err, HONE_NOT_FOUND, "Servable not found for request: Latest(%s)", at->name);
+    if (version)
+        return hone_fail(err, HONE_NOT_FOUND, "Servable not found for request: Specific(%.*s, %lld)", shown,
+                         name.data, (long long)*version);
+    return hone_fail(err, HONE_NOT_FOUND, "Servable not found for request: Latest(%.*s)", shown, name.data);
+}
+
+static hone_status find(hone_front *f, const target *at, hone_servable **out, hone_error *err) {
+    return hone_tfs_find(f, (hone_slice){at->name, strlen(at->name)},
+                         (hone_slice){at->label, strlen(at->label)}, at->has_version ? &at->version : NULL,
+                         out, err);
 }
 
 /* --- predict --- */
 
-static double seconds(uint64_t from, uint64_t to) {
-    return (double)(to - from) * 1e-9;
+static hone_status decode(hone_call *c, hone_error *err) {
+    size_t size;
+    char *text = hone_call_body(c, &size);
+    return hone_tfs_decode(&c->tensors, text, size, &c->rows, err);
 }
 
-static hone_status predict(hone_tfs *t, hone_servable *s, hone_request *r, hone_error *err) {
-    uint64_t start = hone_now();
-    hone_stats_stage(t->stats, HONE_STAGE_READ, seconds(r->started, r->received));
-    if (hone_request_should_stop(r)) return hone_fail(err, HONE_CANCELLED, "The request was cancelled");
-    HONE_TRY(hone_tfs_decode(&t->body, s, r->body.data, r->body.size, err));
-    uint64_t decoded = hone_now();
-    hone_stats_stage(t->stats, HONE_STAGE_DECODE, seconds(start, decoded));
-    HONE_TRY(
-        hone_servable_run(s, t->worker, t->body.tensors, t->body.outputs, hone_request_should_stop, r, err));
-    uint64_t computed = hone_now();
-    hone_stats_stage(t->stats, HONE_STAGE_COMPUTE, seconds(decoded, computed));
-    HONE_TRY(hone_tfs_encode(&t->body, s, &t->answer, err));
-    hone_stats_stage(t->stats, HONE_STAGE_SERIALIZE, seconds(computed, hone_now()));
-    return HONE_OK;
+static hone_status encode(hone_call *c, hone_buffer *out, hone_error *err) {
+    return hone_tfs_encode(c->servable, c->outputs, c->rows, out, err);
 }
 
-static bool is_plain(const hone_request *r) {
-    hone_slice coding = hone_head_field(&r->head, "content-encoding");
-    return coding.size == 0 || hone_slice_is(coding, "identity");
+static void reply(hone_call *c, hone_buffer *out) {
+    hone_front_answer(c->front, c->request, 200, JSON, out);
 }
 
-static void handle_predict(hone_tfs *t, hone_servable *s, hone_request *r) {
-    hone_error err = {0};
-    if (!is_plain(r)) {
-        hone_request_fail(r, 415, "The only Content-Encoding understood is identity");
-        return;
-    }
-    hone_status status = predict(t, s, r, &err);
-    if (status == HONE_CANCELLED && r->deadline && hone_now() >= r->deadline)
-        status = hone_fail(&err, HONE_DEADLINE_EXCEEDED, "The request took longer than the server allows");
-    if (status == HONE_OK)
-        hone_request_answer(r, 200, JSON, t->answer.data, t->answer.size);
-    else
-        fail(r, status, &err);
-}
+static const hone_api predict_api = {decode, encode, reply, fail, .http = true};
 
 /* --- status and metadata --- */
 
-static void put_version(void *user, int64_t version) {
-    hone_buffer *out = user;
-    bool first = out->data && out->data[out->size - 1] == '[';
-    hone_buffer_printf(out,
-                       "%s\n  {\n   \"version\": \"%lld\",\n   \"state\": \"AVAILABLE\",\n   \"status\": {\n"
-                       "    \"error_code\": \"OK\",\n    \"error_message\": \"\"\n   }\n  }",
-                       first ? "" : ",", (long long)version);
+typedef struct states {
+    hone_buffer *out;
+    const int64_t *only; /* one version; NULL: all */
+    int count;
+} states;
+
+static void put_state(void *user, const hone_version_status *v) {
+    states *s = user;
+    if (s->only && v->version != *s->only) return;
+    hone_buffer_printf(s->out,
+                       "%s\n  {\n   \"version\": \"%lld\",\n   \"state\": \"%s\",\n   \"status\": {\n"
+                       "    \"error_code\": \"%s\",\n    \"error_message\": ",
+                       s->count++ ? "," : "", (long long)v->version, hone_version_state_name(v->state),
+                       hone_tfs_code_name(v->code));
+    hone_json_write_string(s->out, v->message, strlen(v->message));
+    hone_buffer_text(s->out, "\n   }\n  }");
 }
 
-static hone_status write_status(hone_tfs *t, const target *at, hone_error *err) {
+static hone_status write_status(hone_front *f, const target *at, hone_error *err) {
     hone_slice name = {at->name, strlen(at->name)};
+    int64_t version = at->version;
+    states s = {.out = &f->answer};
     if (!at->name[0]) return hone_fail(err, HONE_INVALID_ARGUMENT, "Missing model name in request.");
-    if (at->label[0])
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "Unrecognized servable version label: %s", at->label);
-    hone_buffer_text(&t->answer, "{\n \"model_version_status\": [");
-    if (at->has_version) {
-        hone_servable *s = hone_core_find(t->core, name, at->version);
-        if (!s)
-            return hone_fail(err, HONE_NOT_FOUND, "Could not find version %lld of model %s",
-                             (long long)at->version, at->name);
-        hone_servable_release(s);
-        put_version(&t->answer, at->version);
-    } else if (hone_core_versions(t->core, name, put_version, &t->answer) == 0) {
+    if (at->label[0]) {
+        hone_servable *found;
+        HONE_TRY(find(f, at, &found, err));
+        version = hone_servable_version(found);
+        hone_servable_release(found);
+    }
+    if (at->label[0] || at->has_version) s.only = &version;
+    hone_buffer_text(s.out, "{\n \"model_version_status\": [");
+    hone_core_states(f->o.core, name, put_state, &s);
+    if (s.count == 0 && s.only)
+        return hone_fail(err, HONE_NOT_FOUND, "Could not find version %lld of model %s", (long long)version,
+                         at->name);
+    if (s.count == 0)
         return hone_fail(err, HONE_NOT_FOUND, "Could not find any versions of model %s", at->name);
-    }
-    hone_buffer_text(&t->answer, "\n ]\n}\n");
+    hone_buffer_text(s.out, "\n ]\n}\n");
     return HONE_OK;
-}
-
-static const char *tensorflow_type(hone_dtype dtype) {
-    switch (dtype) {
-    case HONE_FLOAT32: return "DT_FLOAT";
-    case HONE_FLOAT64: return "DT_DOUBLE";
-    case HONE_FLOAT16: return "DT_HALF";
-    case HONE_BFLOAT16: return "DT_BFLOAT16";
-    case HONE_INT8: return "DT_INT8";
-    case HONE_UINT8: return "DT_UINT8";
-    case HONE_INT16: return "DT_INT16";
-    case HONE_UINT16: return "DT_UINT16";
-    case HONE_INT32: return "DT_INT32";
-    case HONE_UINT32: return "DT_UINT32";
-    case HONE_INT64: return "DT_INT64";
-    case HONE_UINT64: return "DT_UINT64";
-    case HONE_BOOL: return "DT_BOOL";
-    case HONE_STRING: return "DT_STRING";
-    default: return "DT_INVALID";
-    }
 }
 
 static void put_value_info(hone_buffer *out, const hone_graph *g, const hone_value_info *v, bool first) {
     hone_buffer_text(out, first ? "\n     " : ",\n     ");
     hone_json_write_string(out, v->name, strlen(v->name));
     hone_buffer_printf(out, ": {\n      \"dtype\": \"%s\",\n      \"tensor_shape\": {\n       \"dim\": [",
-                       tensorflow_type(v->dtype));
+                       hone_tfs_type_name(v->dtype));
     for (int i = 0; i < v->rank; i++) {
         const char *name = v->dims[i] < 0 ? hone_graph_dim_name(g, v->dims[i]) : NULL;
         hone_buffer_printf(out,
@@ -313,27 +223,28 @@ static void malformed(hone_request *r, const hone_error *err) {
     hone_request_fail(r, 400, text);
 }
 
-static void answer_text(hone_tfs *t, hone_request *r) {
-    if (t->answer.failed)
+static void answer_text(hone_front *f, hone_request *r) {
+    if (f->answer.failed)
         hone_request_fail(r, 503, "Out of memory");
     else
-        hone_request_answer(r, 200, JSON, t->answer.data, t->answer.size);
+        hone_front_answer(f, r, 200, JSON, &f->answer);
 }
 
-static void handle_model(hone_tfs *t, hone_request *r, const target *at) {
+static void handle_model(hone_front *f, hone_request *r, const target *at) {
     hone_error err = {0};
     hone_servable *s = NULL;
-    hone_status status = find(t, at, &s, &err);
-    if (status != HONE_OK) {
-        fail(r, status, &err);
+    if (find(f, at, &s, &err) != HONE_OK) {
+        fail(r, &err);
+        return;
+    }
+    if (at->method == HONE_METHOD_PREDICT) {
+        hone_front_predict(f, r, s, &predict_api);
         return;
     }
     r->model = hone_servable_stats(s);
-    if (at->method == HONE_METHOD_PREDICT) {
-        handle_predict(t, s, r);
-    } else if (at->method == HONE_METHOD_METADATA) {
-        write_metadata(&t->answer, s);
-        answer_text(t, r);
+    if (at->method == HONE_METHOD_METADATA) {
+        write_metadata(&f->answer, s);
+        answer_text(f, r);
     } else {
         hone_request_fail(r, 501,
                           "Only predict is there: ONNX models have no signatures for classify and regress");
@@ -341,7 +252,7 @@ static void handle_model(hone_tfs *t, hone_request *r, const target *at) {
     hone_servable_release(s);
 }
 
-void hone_tfs_handle(hone_tfs *t, hone_request *r) {
+void hone_tfs_handle(hone_front *f, hone_request *r) {
     hone_error err = {0};
     target at;
     if (parse_target(r, &at, &err) != HONE_OK) {
@@ -349,14 +260,11 @@ void hone_tfs_handle(hone_tfs *t, hone_request *r) {
         return;
     }
     r->method = at.method;
-    hone_buffer_clear(&t->answer, KEEP_ANSWER);
-    if (at.method != HONE_METHOD_STATUS) {
-        handle_model(t, r, &at);
-        return;
-    }
-    hone_status status = write_status(t, &at, &err);
-    if (status == HONE_OK)
-        answer_text(t, r);
+    hone_buffer_clear(&f->answer, KEEP_ANSWER);
+    if (at.method != HONE_METHOD_STATUS)
+        handle_model(f, r, &at);
+    else if (write_status(f, &at, &err) == HONE_OK)
+        answer_text(f, r);
     else
-        fail(r, status, &err);
+        fail(r, &err);
 }

@@ -55,4 +55,16 @@ static inline hone_graph *slow_model(int steps, int64_t width) {
     return g;
 }
 
+/* y = x, of any type and shape [batch, …]. */
+static inline hone_graph *echo_model(hone_dtype dtype, int rank, const char *output) {
+    hone_graph *g = hone_graph_new("echo");
+    hone_type type = {HONE_KIND_TENSOR, dtype, rank, {hone_graph_symbol(g, "batch")}};
+    for (int i = 1; i < rank; i++) type.dims[i] = HONE_DIM_ANY;
+    hone_value *x = hone_graph_add_input(g, "x", &type);
+    hone_value *y = HONE_EMIT(g, "", "Identity", x);
+    hone_graph_rename(g, y, output);
+    hone_graph_add_output(g, y);
+    return g;
+}
+
 #endif

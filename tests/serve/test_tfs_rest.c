@@ -12,7 +12,7 @@
 typedef struct fixture {
     hone_stats *stats;
     hone_core *core;
-    hone_tfs *front;
+    hone_front *front;
 } fixture;
 
 /* What came out of the sink. */
@@ -57,7 +57,8 @@ static int setup(void **state) {
     static fixture f;
     assert_int_equal(hone_stats_new(&f.stats, NULL), HONE_OK);
     assert_int_equal(hone_core_new(1, 1, f.stats, &f.core, NULL), HONE_OK);
-    assert_int_equal(hone_tfs_new(f.core, f.stats, 0, &f.front, NULL), HONE_OK);
+    assert_int_equal(hone_front_new(&(hone_front_options){.core = f.core, .stats = f.stats}, &f.front, NULL),
+                     HONE_OK);
     add(&f, "matrix", 1, matrix_model());
     add(&f, "matrix", 3, matrix_model());
     add(&f, "pair", 7, pair_model());
@@ -69,7 +70,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     fixture *f = *state;
-    hone_tfs_free(f->front);
+    hone_front_free(f->front);
     hone_core_free(f->core);
     hone_stats_free(f->stats);
     return 0;
@@ -366,8 +367,9 @@ static void survives_lack_of_memory(void **state) {
     fixture *f = *state;
     int answered = 0;
     for (uint64_t n = 1; n < 200 && !answered; n++) {
-        hone_tfs *front;
-        assert_int_equal(hone_tfs_new(f->core, f->stats, 0, &front, NULL), HONE_OK);
+        hone_front *front;
+        assert_int_equal(
+            hone_front_new(&(hone_front_options){.core = f->core, .stats = f->stats}, &front, NULL), HONE_OK);
         hone_request *r = hone_request_new(NULL);
         hone_head head = {
             .method = slice("POST"), .path = slice(PAIR), .query = slice(""), .content_length = -1};
@@ -386,7 +388,7 @@ static void survives_lack_of_memory(void **state) {
         assert_true(a.status == 200 || a.status == 503);
         answered = a.status == 200;
         hone_request_release(r);
-        hone_tfs_free(front);
+        hone_front_free(front);
         hone_buffer_free(&a.body);
     }
     assert_true(answered);
