@@ -7,7 +7,6 @@
 
 enum {
     CHUNK_LEAST = 68 << 10, /* such that hone_alloc maps them */
-
     CHUNK_BLOCKS = 15,
     CHUNK_HEADER = 64 /* of hone_alloc: whole pages with it */
 };
@@ -127,14 +126,23 @@ void hone_blocks_give(hone_blocks *b, void *block) {
         b->spare[c->size_class] = c;
 }
 
+static size_t size_of(void *block) {
+    return ((header *)block - 1)->size;
+}
+
+void hone_blocks_move(hone_blocks *b, void *to, void *block) {
+    if (!block) return;
+    memcpy(to, block, size_of(block) < size_of(to) ? size_of(block) : size_of(to));
+    hone_blocks_give(b, block);
+}
+
 void *hone_blocks_resize(hone_blocks *b, void *block, size_t size) {
     if (!block) return hone_blocks_take(b, size);
-    size_t before = ((header *)block - 1)->size;
+    size_t before = size_of(block);
     if (size <= before && size >= before / 4) return block;
     void *moved = hone_blocks_take(b, size);
     if (!moved) return NULL;
-    memcpy(moved, block, size < before ? size : before);
-    hone_blocks_give(b, block);
+    hone_blocks_move(b, moved, block);
     return moved;
 }
 

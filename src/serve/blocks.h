@@ -19,6 +19,8 @@ typedef struct hone_blocks {
 void *hone_blocks_take(hone_blocks *b, size_t size);
 /* As realloc. */
 void *hone_blocks_resize(hone_blocks *b, void *block, size_t size);
+/* Copies what fits of `block` (NULL: nothing) into another, and gives it back. */
+void hone_blocks_move(hone_blocks *b, void *to, void *block);
 void hone_blocks_give(hone_blocks *b, void *block); /* NULL is fine */
 /* All blocks must have come back. */
 void hone_blocks_free(hone_blocks *b);

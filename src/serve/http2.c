@@ -13,8 +13,7 @@ enum {
     FIRST_TEXT = 512,
     STREAM_WINDOW = 1 << 20,
     CONNECTION_WINDOW = 4 << 20,
-    DEFLATE_TABLE = 1024, /* few fields come again in answers */
-    HEAD_TOO_LONG = 8     /* times the limit: not worth reading to the end */
+    HEAD_TOO_LONG = 8 /* times the limit: not worth reading to the end */
 };
 
 /* --- limits --- */
@@ -87,7 +86,7 @@ static void dequeue(hone_http2_stream *s) {
     *(s->ready_next ? &s->ready_next->ready_previous : &h->ready_last) = s->ready_previous;
 }
 
-static void free_stream(hone_http2_host *host, hone_http2_stream *s) {
+void hone_http2_free_stream(hone_http2_host *host, hone_http2_stream *s) {
     hone_buffer_free(&s->out);
     hone_buffer_free(&s->trailers);
     hone_blocks_give(&host->blocks, s);
@@ -110,7 +109,7 @@ static void close_stream(hone_http2_stream *s) {
         hone_request_release(r);
     }
     if (host->spare_count == SPARE_STREAMS) {
-        free_stream(host, s);
+        hone_http2_free_stream(host, s);
         return;
     }
     hone_buffer_clear(&s->out, KEEP_OUT);
@@ -348,39 +347,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     return 0;
 }
 
-/* --- the host --- */
-
-static void *take_block(size_t size, void *host) {
-    return hone_blocks_take(&((hone_http2_host *)host)->blocks, size);
-}
-
-static void give_block(void *block, void *host) {
-    hone_blocks_give(&((hone_http2_host *)host)->blocks, block);
-}
-
-static void *take_zeroed(size_t count, size_t size, void *host) {
-    size_t bytes;
-    void *block = hone_mul_size(count, size, &bytes) ? take_block(bytes, host) : NULL;
-    if (block) memset(block, 0, bytes);
-    return block;
-}
-
-static void *resize_block(void *block, size_t size, void *host) {
-    return hone_blocks_resize(&((hone_http2_host *)host)->blocks, block, size);
-}
-
-static void set_defaults(hone_http2_limits *l) {
-    if (!l->head_bytes) l->head_bytes = 16 << 10;
-    if (!l->body_bytes) l->body_bytes = (size_t)64 << 20;
-    if (!l->streams) l->streams = 128;
-    if (!l->resets.burst) l->resets = (hone_http2_rate){500, 100};
-    if (!l->control.burst) l->control = (hone_http2_rate){1000, 200};
-}
-
-static bool set_up(hone_http2_host *host) {
-    if (nghttp2_session_callbacks_new(&host->callbacks) != 0 || nghttp2_option_new(&host->option) != 0)
-        return false;
-    nghttp2_session_callbacks *c = host->callbacks;
+void hone_http2_set_callbacks(nghttp2_session_callbacks *c) {
     nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(c, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
@@ -389,43 +356,6 @@ static bool set_up(hone_http2_host *host) {
     nghttp2_session_callbacks_set_on_frame_send_callback(c, on_frame_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);
     nghttp2_session_callbacks_set_send_data_callback(c, hone_http2_send_data);
-    nghttp2_option *o = host->option;
-    const hone_http2_rate *resets = &host->options.limits.resets;
-    nghttp2_option_set_no_auto_window_update(o, 1);
-    nghttp2_option_set_no_closed_streams(o, 1);
-    nghttp2_option_set_max_deflate_dynamic_table_size(o, DEFLATE_TABLE);
-    /* Ours strikes first, with a better reason. */
-    nghttp2_option_set_stream_reset_rate_limit(o, 2 * (uint64_t)resets->burst,
-                                               2 * (uint64_t)resets->per_second);
-    return true;
-}
-
-hone_status hone_http2_host_new(const hone_http2_host_options *options, hone_http2_host **out,
-                                hone_error *err) {
-    hone_http2_host *host = hone_calloc(1, sizeof *host);
-    if (!host) return hone_fail_memory(err);
-    host->options = *options;
-    set_defaults(&host->options.limits);
-    host->blocks.plain = options->plain_memory;
-    host->memory = (nghttp2_mem){host, take_block, give_block, take_zeroed, resize_block};
-    if (!set_up(host)) {
-        hone_http2_host_free(host);
-        return hone_fail_memory(err);
-    }
-    *out = host;
-    return HONE_OK;
-}
-
-void hone_http2_host_free(hone_http2_host *host) {
-    if (!host) return;
-    for (hone_http2_stream *s = host->spare, *next; s; s = next) {
-        next = s->next;
-        free_stream(host, s);
-    }
-    nghttp2_session_callbacks_del(host->callbacks);
-    nghttp2_option_del(host->option);
-    hone_blocks_free(&host->blocks);
-    hone_free(host);
 }
 
 /* --- the connection --- */
@@ -467,6 +397,10 @@ void hone_http2_free(hone_http2 *h) {
 
 bool hone_http2_take(hone_http2 *h, const void *data, size_t size) {
     if (h->broken) return false;
+    if (!hone_http2_keep_reserve(h->host)) {
+        h->broken = true;
+        return false;
+    }
     h->busy = true;
     ssize_t n = nghttp2_session_mem_recv(h->session, data, size);
     h->busy = false;
@@ -534,6 +468,7 @@ bool hone_http2_give(hone_http2 *h, hone_buffer *out, size_t most) {
     h->busy = true;
     h->out = out;
     h->most = most;
+    if (!hone_http2_keep_reserve(h->host)) h->broken = true;
     while (!h->broken && out->size < most && n > 0) {
         n = nghttp2_session_mem_send(h->session, &data);
         if (n > 0) hone_buffer_put(out, data, (size_t)n);

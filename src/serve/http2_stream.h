@@ -1,4 +1,5 @@
-/* What the two halves of HTTP/2 share: http2.c takes input, http2_answer.c makes output. */
+/* What the two halves of HTTP/2 share: http2.c takes input, http2_answer.c makes output, http2_host.c has
+ * what connections share. */
 #ifndef HONE_SERVE_HTTP2_STREAM_H
 #define HONE_SERVE_HTTP2_STREAM_H
 
@@ -14,6 +15,7 @@ struct hone_http2_host {
     nghttp2_mem memory;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
+    void *reserve;            /* a block for when memory is out; see http2_host.c */
     hone_http2_stream *spare; /* streams that wait for their next use */
     int spare_count;
 };
@@ -66,6 +68,11 @@ static inline size_t hone_http2_unsent(const hone_http2_stream *s) {
     return s->out.size - s->sent;
 }
 
+/* http2.c */
+void hone_http2_set_callbacks(nghttp2_session_callbacks *c);
+void hone_http2_free_stream(hone_http2_host *host, hone_http2_stream *s);
+/* http2_host.c: sees to it that there is a block in reserve; false when memory is out. */
+bool hone_http2_keep_reserve(hone_http2_host *host);
 /* http2_answer.c */
 extern const hone_sink hone_http2_sink;
 ssize_t hone_http2_read_answer(nghttp2_session *session, int32_t id, uint8_t *data, size_t length,
