@@ -1,6 +1,7 @@
 /* fp32 GEMM on one thread, beside the machine's FMA peak measured in the same run.
  *
  *   bench_gemm [--json] [--level generic|v2|v3|v4] [--seconds S] */
+#include "base/clock.h"
 #include "base/cpu.h"
 #include "base/memory.h"
 #include "kernels/kernels.h"
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -19,12 +19,6 @@
 typedef struct timing {
     double median, best; /* seconds a call */
 } timing;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int ascending(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -37,16 +31,17 @@ static timing measure(void (*fn)(void *), void *arg, double seconds) {
     fn(arg);
     int64_t calls = 1;
     for (;;) {
-        double start = now();
+        double start = hone_seconds_now();
         for (int64_t i = 0; i < calls; i++) fn(arg);
-        if (now() - start > 100e-6) break;
+        if (hone_seconds_now() - start > 100e-6) break;
         calls *= 2;
     }
     int count = 0;
-    for (double start = now(); count < MAX_SAMPLES && (count < 5 || now() - start < seconds);) {
-        double from = now();
+    for (double start = hone_seconds_now();
+         count < MAX_SAMPLES && (count < 5 || hone_seconds_now() - start < seconds);) {
+        double from = hone_seconds_now();
         for (int64_t i = 0; i < calls; i++) fn(arg);
-        samples[count++] = (now() - from) / (double)calls;
+        samples[count++] = (hone_seconds_now() - from) / (double)calls;
     }
     qsort(samples, (size_t)count, sizeof *samples, ascending);
     return (timing){.median = samples[count / 2], .best = samples[0]};

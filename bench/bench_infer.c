@@ -5,13 +5,14 @@
  *
  * The model has one float input, whose first dimension is the batch, and one float output. The outputs are
  * compared. */
+#include "base/clock.h"
+
 #include <dlfcn.h>
 #include <hone/session.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MAX_ROUNDS = 1000 };
 #define ROUND_SECONDS 0.02
@@ -22,12 +23,6 @@ typedef struct options {
     int threads, rounds;
     bool json;
 } options;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* --- Hone --- */
 
@@ -176,17 +171,17 @@ static void run_ort(void *side) {
 static int calls_for(void (*run)(void *), void *side) {
     int calls = 1;
     for (;; calls *= 2) {
-        double start = now();
+        double start = hone_seconds_now();
         for (int i = 0; i < calls; i++) run(side);
-        double took = now() - start;
+        double took = hone_seconds_now() - start;
         if (took > ROUND_SECONDS / 4) return 1 + (int)(calls * ROUND_SECONDS / took);
     }
 }
 
 static double round_of(void (*run)(void *), void *side, int calls) {
-    double start = now();
+    double start = hone_seconds_now();
     for (int i = 0; i < calls; i++) run(side);
-    return (now() - start) / calls;
+    return (hone_seconds_now() - start) / calls;
 }
 
 static int ascending(const void *a, const void *b) {

@@ -1,20 +1,14 @@
 /* Megabytes of JSON text a second: floats scanned into a tensor, and written from one. One thread, best of
  * several. */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "serve/json_scan.h"
 #include "serve/json_write.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { COUNT = 200000, ROUNDS = 15 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static float random_unit(void) {
     static unsigned long long x = 88172645463325252ull;
@@ -39,12 +33,12 @@ static void scan(const char *format, const char *separator) {
         hone_error err;
         hone_json_tensor_reset(&t, HONE_FLOAT32, SIZE_MAX);
         hone_json_init(&j, text, size);
-        double start = now();
+        double start = hone_seconds_now();
         if (hone_json_scan_tensor(&j, &t, &err) != HONE_OK || t.count != COUNT) {
             printf("scan failed: %s\n", err.message);
             break;
         }
-        double took = now() - start;
+        double took = hone_seconds_now() - start;
         if (took < best) best = took;
     }
     printf("scan  %-6s separator \"%s\"  %7.0f MB/s  %5.1f ns a number\n", format, separator,
@@ -62,12 +56,12 @@ static void write_all(const char *what, float scale) {
     double best = 1e9;
     for (int r = 0; r < ROUNDS; r++) {
         hone_buffer_clear(&b, SIZE_MAX);
-        double start = now();
+        double start = hone_seconds_now();
         for (int i = 0; i < COUNT; i++) {
             hone_json_write_float(&b, x[i]);
             hone_buffer_byte(&b, ',');
         }
-        double took = now() - start;
+        double took = hone_seconds_now() - start;
         if (took < best) best = took;
     }
     printf("write %-28s %7.0f MB/s  %5.1f ns a number\n", what, (double)b.size / best * 1e-6,

@@ -1,6 +1,7 @@
 /* Throughput of the kernels but the float GEMM at every level of this machine, one thread, and of the integer
  * GEMM against the peak of its instruction, measured beside it. `bench_kernels` for all levels,
  * `bench_kernels v4,vnni` for those whose name begins so. */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "kernels/levels.h"
 #include "support/levels.h"
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -17,12 +17,6 @@
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 #define TILE HONE_PROGRAM_TILE
-
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 typedef struct work {
     const char *name;
@@ -36,9 +30,9 @@ static double best_time(const hone_kernels *k, void (*run)(const hone_kernels *k
     double best = 1e9;
     int64_t repeat = 1;
     for (int batch = 0; batch < 12; batch++) {
-        double begin = seconds();
+        double begin = hone_seconds_now();
         for (int64_t i = 0; i < repeat; i++) run(k);
-        double took = seconds() - begin;
+        double took = hone_seconds_now() - begin;
         if (batch > 0 && took / (double)repeat < best) best = took / (double)repeat;
         if (took < 0.005) {
             repeat = (int64_t)((double)repeat * fmin(0.01 / (took + 1e-7), 100)) + 1;

@@ -6,11 +6,12 @@
  *
  * A step is all that a training does: gather and convert the samples, forward, backward, update, loss and
  * accuracy. */
+#include "base/clock.h"
+
 #include <hone/train.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { WARM_UP = 50 };
 
@@ -21,12 +22,6 @@ typedef struct job {
     double start;
 } job;
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* False at the end of stdin. */
 static bool next_round(job *j, int64_t step) {
     char line[64];
@@ -34,7 +29,7 @@ static bool next_round(job *j, int64_t step) {
     if (!fgets(line, sizeof line, stdin)) return false;
     j->begun = step;
     j->until = step + strtoll(line, NULL, 10);
-    j->start = now();
+    j->start = hone_seconds_now();
     return j->until > step;
 }
 
@@ -44,12 +39,12 @@ static bool look(void *user, const hone_train_progress *p) {
     if (j->rounds) {
         if (p->step == WARM_UP) printf("ready\n");
         if (p->step > WARM_UP && p->step < j->until) return true;
-        if (p->step > WARM_UP) printf("%.9f\n", now() - j->start);
+        if (p->step > WARM_UP) printf("%.9f\n", hone_seconds_now() - j->start);
         return next_round(j, p->step);
     }
-    if (p->step == WARM_UP) j->start = now();
+    if (p->step == WARM_UP) j->start = hone_seconds_now();
     j->until = p->step;
-    return now() - j->start < j->seconds;
+    return hone_seconds_now() - j->start < j->seconds;
 }
 
 static int fail(const hone_error *err) {
@@ -77,7 +72,7 @@ static hone_status bench(const char *spec, const char *model, hone_train_options
     }
     if (status == HONE_OK) status = hone_train(g, data, o, NULL, err);
     if (status == HONE_OK && !j->rounds) {
-        double took = now() - j->start;
+        double took = hone_seconds_now() - j->start;
         int64_t steps = j->until - WARM_UP;
         printf(j->json
                    ? "{\"batch\": %d, \"threads\": %d, \"steps_per_second\": %.1f, \"us_per_step\": %.2f}\n"

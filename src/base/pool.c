@@ -1,4 +1,6 @@
 #include "base/pool.h"
+
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 
@@ -63,12 +65,6 @@ static void pause_cpu(void) {
 #endif
 }
 
-static int64_t now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 typedef bool done_fn(uint32_t word, uint32_t value);
 
 static bool differs(uint32_t word, uint32_t value) {
@@ -80,13 +76,13 @@ static bool is_below(uint32_t word, uint32_t value) {
 
 /* Spins until done(*word, value); false when the time is up. */
 static inline bool spin_until(done_fn *done, _Atomic uint32_t *word, uint32_t value) {
-    int64_t end = now() + SPIN_NANOSECONDS;
+    int64_t end = hone_nanoseconds_now() + SPIN_NANOSECONDS;
     do {
         for (int i = 0; i < PAUSES_PER_CHECK; i++) {
             if (done(atomic_load_explicit(word, memory_order_acquire), value)) return true;
             pause_cpu();
         }
-    } while (now() < end);
+    } while (hone_nanoseconds_now() < end);
     return false;
 }
 

@@ -133,6 +133,9 @@ const char *cli_tensor_text(const hone_tensor *t);
 /* [1, 28, 28]; symbols of `g` (may be NULL) as strings, unknown dimensions null. */
 json_t *cli_json_shape(const hone_graph *g, const int64_t *dims, int rank);
 
+/* Of the monotonic clock. */
+double cli_seconds_now(void);
+
 /* Bytes of a file, -1 if there is none. */
 int64_t cli_file_bytes(const char *path);
 /* Whether a file can be written at `path`, found out by trying, before hours of work. */

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static struct {
     const char *model;
@@ -41,12 +40,6 @@ typedef struct job {
     double *steps; /* microseconds, the mean of each step */
     int step_count;
 } job;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* SplitMix64. */
 static uint64_t next_random(uint64_t *state) {
@@ -109,11 +102,12 @@ static int compare(const void *a, const void *b) {
 
 static hone_status measure(job *j, hone_error *err) {
     hone_status status = run_once(j, err); /* makes the plan */
-    for (double end = now() + args.warmup; status == HONE_OK && now() < end;) status = run_once(j, err);
-    double start = now(), before = start;
+    for (double end = cli_seconds_now() + args.warmup; status == HONE_OK && cli_seconds_now() < end;)
+        status = run_once(j, err);
+    double start = cli_seconds_now(), before = start;
     while (status == HONE_OK && j->runs < MAX_RUNS && (before - start < args.seconds || j->runs < MIN_RUNS)) {
         status = run_once(j, err);
-        double after = now();
+        double after = cli_seconds_now();
         j->times[j->runs++] = 1e6 * (after - before);
         before = after;
     }

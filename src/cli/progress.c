@@ -1,7 +1,6 @@
 #include "cli.h"
 
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static bool drawn; /* a bar stands on the terminal's last line */
@@ -15,12 +14,6 @@ static bool on_terminal(void) {
     static int known = -1;
     if (known < 0) known = isatty(STDERR_FILENO);
     return known;
-}
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static int64_t samples_so_far(const hone_train_progress *p) {
@@ -70,8 +63,8 @@ void cli_progress_show(cli_watch *w, const hone_train_progress *p) {
     int every = p->epochs > 30 ? (p->epochs + 24) / 25 : 1;
     if (p->epoch_done && (p->epoch == 1 || p->epoch == p->epochs || p->epoch % every == 0)) {
         print_epoch(w, p);
-    } else if (on_terminal() && now() - w->drawn_at > 0.1) {
+    } else if (on_terminal() && cli_seconds_now() - w->drawn_at > 0.1) {
         draw_bar(w, p);
-        w->drawn_at = now();
+        w->drawn_at = cli_seconds_now();
     }
 }

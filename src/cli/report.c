@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *command_name;
@@ -143,6 +144,12 @@ json_t *cli_json_shape(const hone_graph *g, const int64_t *dims, int rank) {
                                                   : json_integer(dims[d]));
     }
     return list;
+}
+
+double cli_seconds_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 int64_t cli_file_bytes(const char *path) {

@@ -1,12 +1,12 @@
 #include "data/loader.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 enum { RING_MAX = 64 };
 
@@ -26,12 +26,6 @@ struct hone_loader {
     double seconds;
     slot slots[RING_MAX];
 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static hone_status make_slot(hone_loader *l, slot *s, hone_error *err) {
     int rank = 0;
@@ -105,7 +99,7 @@ static int64_t epoch_size(const hone_loader *l) {
 }
 
 hone_status hone_loader_next(hone_loader *l, hone_batch *out, hone_error *err) {
-    double start = now();
+    double start = hone_seconds_now();
     if (l->options.shuffle && l->order_epoch != l->at.epoch) {
         hone_rng_permutation(l->options.seed, (uint64_t)l->at.epoch, l->order, (uint32_t)l->count);
         l->order_epoch = l->at.epoch;
@@ -124,7 +118,7 @@ hone_status hone_loader_next(hone_loader *l, hone_batch *out, hone_error *err) {
     l->served++;
     l->at.sample += b.n;
     if (b.last) l->at = (hone_loader_position){l->at.epoch + 1, 0};
-    l->seconds += now() - start;
+    l->seconds += hone_seconds_now() - start;
     *out = b;
     return HONE_OK;
 }

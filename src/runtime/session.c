@@ -1,9 +1,9 @@
+#include "base/clock.h"
 #include "graph/infer.h"
 #include "runtime/plan.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 struct hone_session {
     hone_model *model;
@@ -233,21 +233,15 @@ static hone_status choose_plan(hone_context *c, const hone_tensor *const *inputs
     return status;
 }
 
-static double now_us(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
-
 static hone_status run_steps(hone_context *c, hone_error *err) {
     const hone_plan *plan = c->plan;
     hone_frame frame = {c->address, c->session->pool};
     for (int i = 0; i < plan->step_count; i++) {
         if (c->cancel && c->cancel(c->cancel_user))
             return hone_fail(err, HONE_CANCELLED, "the run was cancelled");
-        double start = c->profiling ? now_us() : 0;
+        int64_t start = c->profiling ? hone_nanoseconds_now() : 0;
         plan->steps[i].run(&plan->steps[i], &frame);
-        if (c->profiling) c->microseconds[i] = now_us() - start;
+        if (c->profiling) c->microseconds[i] = 1e-3 * (double)(hone_nanoseconds_now() - start);
     }
     return HONE_OK;
 }

@@ -1,12 +1,12 @@
 #include "train/evaluate.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "graph/tensor.h"
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #define BATCH 250 /* samples at a time, where the model leaves it open */
 
@@ -21,12 +21,6 @@ hone_status hone_check_label(int64_t label, int64_t classes, hone_error *err) {
     if (label >= 0 && label < classes) return HONE_OK;
     return hone_fail(err, HONE_INVALID_ARGUMENT, "the data has label %lld, but the model has %lld outputs",
                      (long long)label, (long long)classes);
-}
-
-double hone_seconds_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* What runs over the samples. */

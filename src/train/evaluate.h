@@ -25,6 +25,5 @@ typedef hone_status hone_predict_fn(void *user, int64_t first, int64_t n, const 
 /* As hone_run_samples over all samples, output 0 being float32 [batch, classes]. */
 hone_status hone_predict_all(const hone_graph *g, const hone_dataset *data, int threads, hone_predict_fn *fn,
                              void *user, double *seconds, hone_error *err);
-double hone_seconds_now(void);
 
 #endif

@@ -1,4 +1,5 @@
 /* The training loop. */
+#include "base/clock.h"
 #include "data/loader.h"
 #include "runtime/model.h"
 #include "train/checkpoint.h"

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/cpu_quota.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -25,12 +26,6 @@ static hone_pool *new_pool(int threads) {
     hone_pool *pool = NULL;
     assert_int_equal(hone_pool_new(threads, &pool, NULL), HONE_OK);
     return pool;
-}
-
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 /* What one caller's job wrote; cmocka's asserts belong to the main thread, so tasks note what they saw. */
@@ -95,9 +90,9 @@ typedef struct meeting {
 static void meet(void *arg, int64_t task, int worker) {
     meeting *m = arg;
     (void)task;
-    double end = seconds() + 20;
+    double end = hone_seconds_now() + 20;
     m->arrived++;
-    while (m->arrived < m->expected && seconds() < end) sched_yield();
+    while (m->arrived < m->expected && hone_seconds_now() < end) sched_yield();
     if (m->arrived < m->expected) m->late++;
     sigset_t blocked;
     pthread_sigmask(SIG_SETMASK, NULL, &blocked);

@@ -1,6 +1,7 @@
 /* Killed at any moment, training goes on to the very bits that it would have given: before every rename and
  * fsync, again and again, over another training's checkpoints, and at random times. Each training is a
  * process of its own. */
+#include "base/clock.h"
 #include "train/small.h"
 
 #include <signal.h>
@@ -166,12 +167,6 @@ static void test_killed_over_another_training(void **state) {
     assert_true(ours > 0 && theirs > 0);
 }
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void test_killed_at_random(void **state) {
     (void)state;
     int kills = 0;
@@ -179,9 +174,9 @@ static void test_killed_at_random(void **state) {
     plan p = make_plan();
     p.every = 1;
     clear();
-    double took = now();
+    double took = hone_seconds_now();
     assert_int_equal(run(p), 0);
-    took = now() - took;
+    took = hone_seconds_now() - took;
     for (int round = 0; round < 10 || (kills == 0 && round < 100); round++) {
         clear();
         for (int i = 0;; i++) {
