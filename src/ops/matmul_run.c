@@ -69,7 +69,7 @@ static hone_status prepare_epilogue(hone_prepare *p, const hone_matmul *s, matmu
         *params = guess;
         return HONE_OK;
     }
-    const hone_type *in[HONE_OP_MAX_INPUTS + 32] = {NULL}; /* operand 0 is the strip itself */
+    const hone_type *in[HONE_NODE_MAX_VALUES] = {NULL}; /* operand 0 is the strip itself */
     params->map_input = p->node->map_input;
     params->epilogue_inputs = m->inputs;
     in[0] = &p->out[0];
@@ -166,7 +166,7 @@ static void pack_panels(void *arg, int64_t task, int worker) {
 static void run_epilogue(const job *j, void *y, int64_t first_row, int64_t m0, int64_t m1, int64_t n0,
                          int64_t n1, int worker) {
     const matmul_params *p = j->p;
-    void *in[HONE_OP_MAX_INPUTS + 32];
+    void *in[HONE_NODE_MAX_VALUES];
     in[0] = y;
     for (int i = 1; i < p->epilogue_inputs; i++)
         in[i] = hone_step_in(j->step, j->frame, p->map_input + i - 1);
@@ -212,6 +212,58 @@ static void run_block(void *arg, int64_t task, int worker) {
     if (p->epilogue) run_epilogue(j, out, batch * s->m, m0, m1, n0, n1, worker);
 }
 
+static hone_gemm_f64 gemm_f64_of(const matmul_params *p, const void *a, const void *b, void *y,
+                                 const void *bias) {
+    const hone_matmul *s = &p->shape;
+    return (hone_gemm_f64){.m = s->m,
+                           .n = s->n,
+                           .k = s->k,
+                           .a = a,
+                           .a_row = s->a_row,
+                           .a_col = s->a_col,
+                           .b = b,
+                           .b_row = s->b_row,
+                           .b_col = s->b_col,
+                           .c = y,
+                           .c_row = s->n,
+                           .alpha = s->alpha,
+                           .bias = bias,
+                           .accumulate = p->addend != NULL};
+}
+
+static hone_gemm_f32 gemm_f32_of(const matmul_params *p, const void *a, const void *b, void *y,
+                                 const void *bias) {
+    const hone_matmul *s = &p->shape;
+    return (hone_gemm_f32){.m = s->m,
+                           .n = s->n,
+                           .k = s->k,
+                           .a = a,
+                           .a_row = s->a_row,
+                           .a_col = s->a_col,
+                           .b = p->form == B_PACKED_ONCE ? p->packed : b,
+                           .b_row = p->form == B_DIRECT ? s->b_row : 0,
+                           .c = y,
+                           .c_row = s->n,
+                           .alpha = s->alpha,
+                           .bias = bias,
+                           .lo = p->lo,
+                           .hi = p->hi,
+                           .accumulate = p->addend != NULL};
+}
+
+/* One scratch for the packed B, batch by batch. */
+static void run_packing(job *j, const float *b, hone_pool *pool) {
+    const hone_matmul *s = &j->p->shape;
+    int64_t panel = j->p->kernels->gemm_f32_panel, panels = (s->n + panel - 1) / panel;
+    j->b_packed = hone_step_scratch(j->step, j->frame);
+    j->f32.b = j->b_packed;
+    for (j->first_batch = 0; j->first_batch < s->batch; j->first_batch++) {
+        j->b_raw = b + (s->b_offset ? s->b_offset[j->first_batch] : 0);
+        hone_pool_run(pool, panels, pack_panels, j);
+        hone_pool_run(pool, j->p->row_blocks * j->p->column_blocks, run_block, j);
+    }
+}
+
 static void run(const hone_step *step, hone_frame *frame) {
     const matmul_params *p = step->params;
     const hone_matmul *s = &p->shape;
@@ -226,52 +278,14 @@ static void run(const hone_step *step, hone_frame *frame) {
         hone_elementwise_run(p->addend, &c, &y, 0, s->batch * s->m * s->n,
                              hone_step_worker_scratch(step, frame, 0));
     }
-    int64_t blocks = p->row_blocks * p->column_blocks;
-    if (p->is_double) {
-        j.f64 = (hone_gemm_f64){.m = s->m,
-                                .n = s->n,
-                                .k = s->k,
-                                .a = a,
-                                .a_row = s->a_row,
-                                .a_col = s->a_col,
-                                .b = b,
-                                .b_row = s->b_row,
-                                .b_col = s->b_col,
-                                .c = y,
-                                .c_row = s->n,
-                                .alpha = s->alpha,
-                                .bias = bias,
-                                .accumulate = p->addend != NULL};
-    } else {
-        j.f32 = (hone_gemm_f32){.m = s->m,
-                                .n = s->n,
-                                .k = s->k,
-                                .a = a,
-                                .a_row = s->a_row,
-                                .a_col = s->a_col,
-                                .c = y,
-                                .c_row = s->n,
-                                .alpha = s->alpha,
-                                .bias = bias,
-                                .lo = p->lo,
-                                .hi = p->hi,
-                                .accumulate = p->addend != NULL};
-        j.f32.b = p->form == B_PACKED_ONCE ? p->packed : b;
-        j.f32.b_row = p->form == B_DIRECT ? s->b_row : 0;
-    }
-    if (p->form != B_PACK_EACH) {
-        hone_pool_run(pool, blocks * s->batch, run_block, &j);
-        return;
-    }
-    int64_t panels = (s->n + p->kernels->gemm_f32_panel - 1) / p->kernels->gemm_f32_panel;
-    j.b_packed = hone_step_scratch(step, frame);
-    j.f32.b = j.b_packed;
-    for (j.first_batch = 0; j.first_batch < s->batch;
-         j.first_batch++) { /* one scratch for B, batch by batch */
-        j.b_raw = (const float *)b + (s->b_offset ? s->b_offset[j.first_batch] : 0);
-        hone_pool_run(pool, panels, pack_panels, &j);
-        hone_pool_run(pool, blocks, run_block, &j);
-    }
+    if (p->is_double)
+        j.f64 = gemm_f64_of(p, a, b, y, bias);
+    else
+        j.f32 = gemm_f32_of(p, a, b, y, bias);
+    if (p->form == B_PACK_EACH)
+        run_packing(&j, b, pool);
+    else
+        hone_pool_run(pool, p->row_blocks * p->column_blocks * s->batch, run_block, &j);
 }
 
 /* Blocks of whole tiles, some sixteen in all, rows first: a block of all columns has its epilogue in one go. */
