@@ -89,9 +89,9 @@ static void write_idx(const char *name, int rank, const uint32_t *dims, const ui
     memcpy(bytes + n, data, count);
     n += count;
     if (!gzip)
-        write_file(name, bytes, n);
+        made_file(name, bytes, n);
     else
-        write_file(name, packed, gzip_bytes(bytes, n, packed, sizeof packed));
+        made_file(name, packed, gzip_bytes(bytes, n, packed, sizeof packed));
 }
 
 static hone_status open_idx_dir(hone_split split, hone_dataset **out, hone_error *err) {
@@ -133,8 +133,8 @@ static void test_idx(void **state) {
         assert_true(x[12 + i] == (float)pixels[i] / 255.0f);
     }
     hone_dataset_free(d);
-    FAIL_EACH_ALLOCATION(open_and_free(HONE_SPLIT_TRAIN));
-    FAIL_EACH_ALLOCATION(open_and_free(HONE_SPLIT_TEST));
+    FAIL_EACH_ALLOCATION(open_and_free(HONE_SPLIT_TRAIN), (void)0);
+    FAIL_EACH_ALLOCATION(open_and_free(HONE_SPLIT_TEST), (void)0);
     write_idx("t10k-labels.idx1-ubyte.gz", 1, (uint32_t[]){3}, labels, true);
     assert_int_equal(open_idx_dir(HONE_SPLIT_TEST, &d, &err), HONE_INVALID_ARGUMENT);
     assert_string_equal(err.message, "2 samples but 3 labels");
@@ -184,8 +184,8 @@ static void test_npz(void **state) {
     assert_int_equal(hone_dataset_read(d, NULL, 3, 1, x, y, NULL), HONE_OK);
     assert_true(x[1] == 1 && y[0] == 2 && hone_dataset_classes(d) == 4);
     hone_dataset_free(d);
-    FAIL_EACH_ALLOCATION(open_npz_and_free("splits.npz"));
-    FAIL_EACH_ALLOCATION(open_npz_and_free("features.npz"));
+    FAIL_EACH_ALLOCATION(open_npz_and_free("splits.npz"), (void)0);
+    FAIL_EACH_ALLOCATION(open_npz_and_free("features.npz"), (void)0);
 }
 
 static void test_npz_missing(void **state) {

@@ -48,7 +48,7 @@ static void test_gzip_by_content(void **state) {
     for (int i = 0; i < 20; i++) plain[size++] = (uint8_t)(i * 3);
     size_t n = gzip_bytes(plain, 10, packed, sizeof packed);
     n += gzip_bytes(plain + 10, size - 10, packed + n, sizeof packed - n);
-    const char *paths[] = {write_file("labels", packed, n), write_file("labels.gz", plain, size)};
+    const char *paths[] = {made_file("labels", packed, n), made_file("labels.gz", plain, size)};
     for (int i = 0; i < 2; i++) {
         assert_int_equal(hone_idx_load(paths[i], &t, NULL), HONE_OK);
         assert_int_equal(t->count, 20);
@@ -139,8 +139,8 @@ static hone_status load_and_free(const char *path) {
 
 static void test_out_of_memory(void **state) {
     (void)state;
-    FAIL_EACH_ALLOCATION(load_and_free(corpus("u8_2x2x3")));
-    FAIL_EACH_ALLOCATION(load_and_free(corpus("u8_labels.gz")));
+    FAIL_EACH_ALLOCATION(load_and_free(corpus("u8_2x2x3")), (void)0);
+    FAIL_EACH_ALLOCATION(load_and_free(corpus("u8_labels.gz")), (void)0);
 }
 
 int main(void) {

@@ -179,10 +179,10 @@ static hone_status load_and_free(const char *name) {
 
 static void test_out_of_memory(void **state) {
     (void)state;
-    FAIL_EACH_ALLOCATION(load_and_free("fortran_i4_2x3x4.npy"));
-    FAIL_EACH_ALLOCATION(load_and_free("f4_3x4_gzipped.npy"));
+    FAIL_EACH_ALLOCATION(load_and_free("fortran_i4_2x3x4.npy"), (void)0);
+    FAIL_EACH_ALLOCATION(load_and_free("f4_3x4_gzipped.npy"), (void)0);
     hone_tensor *t = load("f4_3x4.npy");
-    FAIL_EACH_ALLOCATION(hone_npy_save(test_path("memory.npy"), t, NULL));
+    FAIL_EACH_ALLOCATION(hone_npy_save(test_path("memory.npy"), t, NULL), (void)0);
     hone_tensor_free(t);
 }
 

@@ -2,26 +2,16 @@
 #ifndef TESTS_TRAIN_SMALL_H
 #define TESTS_TRAIN_SMALL_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "support/files.h"
 
 #include "base/error.h"
-#include "base/file.h"
-#include "base/memory.h"
 #include "base/random.h"
 #include "data/dataset.h"
 #include "graph/infer.h"
 #include "graph/op.h"
 
 #include <hone/train.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static hone_error err;
 
@@ -41,60 +31,6 @@ static inline void refused_at(hone_status status, hone_status wanted, const char
                  status == HONE_OK ? "" : error_text(), hone_status_name(wanted), text);
 }
 #define refused(status, wanted, text) refused_at(status, wanted, text, __LINE__)
-
-/* Runs `call`, an expression of type hone_status, with each of its allocations failed in turn, until it
- * succeeds; `check` is done after each failure. */
-#define FAIL_EACH_ALLOCATION(call, check)                                                                    \
-    do {                                                                                                     \
-        hone_status fail_status_ = HONE_OUT_OF_MEMORY;                                                       \
-        int fail_n_ = 0;                                                                                     \
-        while (fail_status_ != HONE_OK) {                                                                    \
-            assert_true(++fail_n_ < 20000);                                                                  \
-            hone_alloc_fail_at((uint64_t)fail_n_, false);                                                    \
-            fail_status_ = (call);                                                                           \
-            hone_alloc_fail_at(0, false);                                                                    \
-            if (fail_status_ != HONE_OK) {                                                                   \
-                if (fail_status_ != HONE_OUT_OF_MEMORY)                                                      \
-                    fail_msg("allocation %d: %s", fail_n_, error_text());                                    \
-                check;                                                                                       \
-            }                                                                                                \
-        }                                                                                                    \
-        assert_true(fail_n_ > 1);                                                                            \
-    } while (0)
-
-/* --- files --- */
-
-static char test_dir[256];
-
-static inline int make_test_dir(void **state) {
-    (void)state;
-    const char *base = getenv("TMPDIR");
-    /* in memory if possible: some tests write and sync hundreds of checkpoints */
-    if (!base || !*base) base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-    snprintf(test_dir, sizeof test_dir, "%s/hone-test-XXXXXX", base);
-    return mkdtemp(test_dir) ? 0 : -1;
-}
-
-static inline int remove_test_dir(void **state) {
-    (void)state;
-    return hone_dir_remove(test_dir, NULL) == HONE_OK ? 0 : -1;
-}
-
-/* A path in the test's directory; eight of them are valid at a time. */
-static inline const char *test_path(const char *name) {
-    static char paths[8][512];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, 512, "%s/%s", test_dir, name);
-    return path;
-}
-
-static inline void write_file(const char *path, const void *data, size_t size) {
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(data, 1, size, f), size);
-    assert_int_equal(fclose(f), 0);
-}
 
 /* --- data --- */
 
