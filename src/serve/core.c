@@ -3,162 +3,88 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "serve/clock.h"
-#include "serve/request.h"
+#include "serve/registry.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-
-struct hone_servable {
-    atomic_int references;
-    char *name;
-    int64_t version;
-    hone_model *model;
-    hone_session *session;
-    hone_context **contexts; /* one for each worker */
-    int workers;
-    int input_count, output_count;
-    hone_value_info *inputs, *outputs; /* names live in the model's signature */
-    hone_model_stats *stats;
-};
-
-struct hone_core {
-    int workers, model_threads;
-    hone_stats *stats;
-    pthread_rwlock_t lock; /* guards what follows */
-    hone_servable **servables;
-    size_t count, capacity;
-};
 
 hone_status hone_core_new(int workers, int model_threads, hone_stats *stats, hone_core **out,
                           hone_error *err) {
     hone_core *core = hone_calloc(1, sizeof *core);
     if (!core) return hone_fail_memory(err);
-    core->workers = workers;
+    core->workers = core->compute_threads = workers;
     core->model_threads = model_threads;
     core->stats = stats;
+    core->options = (hone_core_options)HONE_CORE_OPTIONS_INIT;
     pthread_rwlock_init(&core->lock, NULL);
-    *out = core;
+    hone_status status = hone_batcher_new(workers, stats, &core->batcher, err);
+    if (status == HONE_OK) status = hone_loader_new(core, &core->loader, err);
+    if (status != HONE_OK)
+        hone_core_free(core);
+    else
+        *out = core;
+    return status;
+}
+
+static hone_status copy_text(char **to, const char *text, hone_error *err) {
+    hone_free(*to);
+    *to = text ? hone_strdup(text) : NULL;
+    return *to || !text ? HONE_OK : hone_fail_memory(err);
+}
+
+hone_status hone_core_configure(hone_core *core, const hone_core_options *options, hone_error *err) {
+    hone_core_options defaults = HONE_CORE_OPTIONS_INIT;
+    if (!options) options = &defaults;
+    if (core->count)
+        return hone_fail(err, HONE_FAILED_PRECONDITION, "the core is configured before it has models");
+    core->options = *options;
+    core->compute_threads = options->compute_threads > 0 ? options->compute_threads : core->workers;
+    HONE_TRY(copy_text(&core->repository, options->repository, err));
+    HONE_TRY(copy_text(&core->config_file, options->config_file, err));
+    core->options.repository = core->repository;
+    core->options.config_file = core->config_file;
     return HONE_OK;
+}
+
+hone_status hone_core_start(hone_core *core, hone_error *err) {
+    HONE_TRY(hone_batcher_start(core->batcher, core->compute_threads, core->options.inline_cost, err));
+    return hone_loader_start(core->loader, err);
+}
+
+void hone_core_stop(hone_core *core) {
+    if (core->loader) hone_loader_stop(core->loader);
+    if (core->batcher) hone_batcher_stop(core->batcher);
 }
 
 void hone_core_free(hone_core *core) {
     if (!core) return;
-    for (size_t i = 0; i < core->count; i++) hone_servable_release(core->servables[i]);
-    hone_free(core->servables);
+    hone_core_stop(core);
+    while (core->count) {
+        hone_record *r = core->records[core->count - 1];
+        for (size_t i = 0; i < r->count; i++) {
+            hone_servable_release(r->versions[i]->servable);
+            r->versions[i]->servable = NULL;
+        }
+        hone_core_drop_record(core, r);
+    }
+    hone_loader_free(core->loader);
+    hone_batcher_free(core->batcher);
+    hone_free(core->records);
+    hone_free(core->repository);
+    hone_free(core->config_file);
     pthread_rwlock_destroy(&core->lock);
     hone_free(core);
 }
 
-void hone_servable_release(hone_servable *s) {
-    if (!s || atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) != 1) return;
-    for (int i = 0; i < s->workers; i++) hone_context_free(s->contexts[i]);
-    if (s->session) hone_session_free(s->session);
-    if (s->model) hone_model_free(s->model);
-    hone_model_stats_free(s->stats);
-    hone_free(s->contexts);
-    hone_free(s->inputs);
-    hone_free(s->outputs);
-    hone_free(s->name);
-    hone_free(s);
-}
-
-/* --- loading --- */
-
-static hone_status describe(hone_servable *s, hone_error *err) {
-    const hone_graph *g = hone_model_signature(s->model);
-    s->input_count = hone_graph_input_count(g);
-    s->output_count = hone_graph_output_count(g);
-    s->inputs = hone_calloc((size_t)s->input_count + 1, sizeof *s->inputs);
-    s->outputs = hone_calloc((size_t)s->output_count + 1, sizeof *s->outputs);
-    if (!s->inputs || !s->outputs) return hone_fail_memory(err);
-    for (int i = 0; i < s->input_count; i++) hone_graph_input(g, i, &s->inputs[i]);
-    for (int i = 0; i < s->output_count; i++) hone_graph_output(g, i, &s->outputs[i]);
-    for (int i = 0; i < s->input_count + s->output_count; i++) {
-        const hone_value_info *v = i < s->input_count ? &s->inputs[i] : &s->outputs[i - s->input_count];
-        if (v->kind != HONE_KIND_TENSOR)
-            return hone_fail(err, HONE_UNSUPPORTED, "\"%s\" is no tensor; only tensors are served", v->name);
-    }
-    return HONE_OK;
-}
-
-/* Runs every worker's context with one sample of zeros, so that plans and workspaces are there before traffic
- * is. What a model says to that is its own affair: dimensions that are free may not all be 1. */
-static void warm_up(hone_servable *s) {
-    hone_tensor **inputs = hone_calloc((size_t)s->input_count + 1, sizeof *inputs);
-    const hone_tensor **outputs = hone_calloc((size_t)s->output_count + 1, sizeof *outputs);
-    hone_status status = inputs && outputs ? HONE_OK : HONE_OUT_OF_MEMORY;
-    hone_error err = {0};
-    for (int i = 0; i < s->input_count && status == HONE_OK; i++) {
-        const hone_value_info *v = &s->inputs[i];
-        int64_t dims[HONE_MAX_RANK] = {0};
-        for (int d = 0; d < v->rank; d++) dims[d] = v->dims[d] >= 0 ? v->dims[d] : 1;
-        status = v->rank < 0 || v->dtype == HONE_STRING
-                     ? HONE_UNSUPPORTED
-                     : hone_tensor_new(v->dtype, v->rank, dims, &inputs[i], &err);
-    }
-    for (int w = 0; w < s->workers && status == HONE_OK; w++)
-        status = hone_context_run(s->contexts[w], (const hone_tensor *const *)inputs, outputs, &err);
-    if (status != HONE_OK)
-        hone_log(HONE_LOG_WARNING, "model %s version %lld was not warmed up: %s", s->name,
-                 (long long)s->version, err.message[0] ? err.message : hone_status_name(status));
-    for (int i = 0; inputs && i < s->input_count; i++) hone_tensor_free(inputs[i]);
-    hone_free(inputs);
-    hone_free(outputs);
-}
-
-static hone_status prepare(hone_core *core, hone_servable *s, const hone_graph *graph, hone_error *err) {
-    HONE_TRY(hone_model_compile(graph, NULL, &s->model, err));
-    HONE_TRY(describe(s, err));
-    hone_session_options options = HONE_SESSION_OPTIONS_INIT;
-    options.threads = core->model_threads;
-    HONE_TRY(hone_session_create(s->model, &options, &s->session, err));
-    s->contexts = hone_calloc((size_t)core->workers, sizeof(hone_context *));
-    if (!s->contexts) return hone_fail_memory(err);
-    for (; s->workers < core->workers; s->workers++)
-        HONE_TRY(hone_context_create(s->session, &s->contexts[s->workers], err));
-    return hone_model_stats_new(core->stats, s->name, s->version, (double)hone_model_bytes(s->model),
-                                &s->stats, err);
-}
-
-static hone_servable *find_locked(hone_core *core, hone_slice name, int64_t version) {
-    hone_servable *best = NULL;
-    for (size_t i = 0; i < core->count; i++) {
-        hone_servable *s = core->servables[i];
-        if (strlen(s->name) != name.size || memcmp(s->name, name.data, name.size) != 0) continue;
-        if (version == HONE_LATEST ? !best || s->version > best->version : s->version == version) best = s;
-    }
-    return best;
-}
-
-static hone_status publish(hone_core *core, hone_servable *s, hone_error *err) {
-    hone_status status = HONE_OK;
-    pthread_rwlock_wrlock(&core->lock);
-    if (find_locked(core, (hone_slice){s->name, strlen(s->name)}, s->version))
-        status = hone_fail(err, HONE_ALREADY_EXISTS, "the model %s is there already in version %lld", s->name,
-                           (long long)s->version);
-    else if (!hone_reserve(&core->servables, &core->capacity, core->count + 1, sizeof *core->servables))
-        status = hone_fail_memory(err);
-    else
-        core->servables[core->count++] = s;
-    pthread_rwlock_unlock(&core->lock);
-    return status;
-}
+/* --- models in memory --- */
 
 hone_status hone_core_add(hone_core *core, const char *name, int64_t version, const hone_graph *graph,
                           hone_error *err) {
-    hone_servable *s = hone_calloc(1, sizeof *s);
-    if (!s) return hone_fail_memory(err);
-    atomic_init(&s->references, 1);
-    s->version = version;
-    s->name = hone_strdup(name);
-    hone_status status = s->name ? prepare(core, s, graph, err) : hone_fail_memory(err);
-    if (status == HONE_OK) {
-        warm_up(s);
-        status = publish(core, s, err);
-    }
+    hone_servable_options o = hone_core_servable_options(core, name, version, NULL);
+    hone_servable *s = NULL;
+    HONE_TRY(hone_servable_new(&o, graph, &s, err));
+    hone_status status = hone_core_prepare(core, s, NULL, err);
+    if (status == HONE_OK) status = hone_loader_add(core->loader, s, err);
     if (status != HONE_OK) hone_servable_release(s);
     return status;
 }
@@ -172,150 +98,137 @@ hone_status hone_core_load(hone_core *core, const char *name, int64_t version, c
     return status == HONE_OK ? HONE_OK : hone_error_in_file(err, status, path);
 }
 
-/* --- serving --- */
+/* --- finding --- */
+
+static hone_servable *newest(const hone_record *r) {
+    for (size_t i = r->count; i-- > 0;)
+        if (r->versions[i]->servable) return r->versions[i]->servable;
+    return NULL;
+}
 
 hone_servable *hone_core_find(hone_core *core, hone_slice name, int64_t version) {
+    hone_servable *s = NULL;
     pthread_rwlock_rdlock(&core->lock);
-    hone_servable *s = find_locked(core, name, version);
-    if (s) atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);
+    const hone_record *r = hone_core_record(core, name.data, name.size);
+    if (r && version == HONE_LATEST) {
+        s = newest(r);
+    } else if (r) {
+        const hone_version *v = hone_record_version(r, version);
+        s = v ? v->servable : NULL;
+    }
+    if (s) hone_servable_retain(s);
     pthread_rwlock_unlock(&core->lock);
     return s;
+}
+
+static const hone_record_label *find_label(const hone_record *r, hone_slice label) {
+    for (size_t i = 0; r && i < r->label_count; i++)
+        if (hone_json_text_is(label, r->labels[i].name)) return &r->labels[i];
+    return NULL;
+}
+
+hone_status hone_core_find_label(hone_core *core, hone_slice name, hone_slice label, hone_servable **out,
+                                 hone_error *err) {
+    hone_status status = HONE_OK;
+    *out = NULL;
+    pthread_rwlock_rdlock(&core->lock);
+    const hone_record *r = hone_core_record(core, name.data, name.size);
+    const hone_record_label *l = find_label(r, label);
+    const hone_version *v = l && l->version >= 0 ? hone_record_version(r, l->version) : NULL;
+    if (!r)
+        status = hone_fail(err, HONE_NOT_FOUND, "Servable not found for request: Latest(%.*s)",
+                           (int)(name.size < 255 ? name.size : 255), name.data);
+    else if (v && v->servable)
+        *out = hone_servable_retain(v->servable);
+    else
+        status = hone_fail(err, HONE_INVALID_ARGUMENT, "Unrecognized servable version label: %.*s",
+                           (int)(label.size < 255 ? label.size : 255), label.data);
+    pthread_rwlock_unlock(&core->lock);
+    return status;
 }
 
 int hone_core_versions(hone_core *core, hone_slice name, hone_version_fn *fn, void *user) {
     int count = 0;
     pthread_rwlock_rdlock(&core->lock);
-    for (int64_t below = INT64_MAX;; count++) {
-        const hone_servable *next = NULL;
-        for (size_t i = 0; i < core->count; i++) {
-            const hone_servable *s = core->servables[i];
-            if (strlen(s->name) != name.size || memcmp(s->name, name.data, name.size) != 0) continue;
-            if (s->version < below && (!next || s->version > next->version)) next = s;
-        }
-        if (!next) break;
-        below = next->version;
-        fn(user, below);
+    const hone_record *r = hone_core_record(core, name.data, name.size);
+    for (size_t i = r ? r->count : 0; i-- > 0;) {
+        if (!r->versions[i]->servable) continue;
+        fn(user, r->versions[i]->number);
+        count++;
     }
     pthread_rwlock_unlock(&core->lock);
     return count;
 }
 
-hone_servable *hone_servable_retain(hone_servable *s) {
-    atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);
-    return s;
-}
-
-const char *hone_servable_name(const hone_servable *s) {
-    return s->name;
-}
-int64_t hone_servable_version(const hone_servable *s) {
-    return s->version;
-}
-hone_model_stats *hone_servable_stats(hone_servable *s) {
-    return s->stats;
-}
-const hone_graph *hone_servable_signature(const hone_servable *s) {
-    return hone_model_signature(s->model);
-}
-int hone_servable_input_count(const hone_servable *s) {
-    return s->input_count;
-}
-int hone_servable_output_count(const hone_servable *s) {
-    return s->output_count;
-}
-const hone_value_info *hone_servable_input(const hone_servable *s, int index) {
-    return &s->inputs[index];
-}
-const hone_value_info *hone_servable_output(const hone_servable *s, int index) {
-    return &s->outputs[index];
-}
-
-int hone_servable_find_input(const hone_servable *s, hone_slice name) {
-    for (int i = 0; i < s->input_count; i++)
-        if (hone_json_text_is(name, s->inputs[i].name)) return i;
-    return -1;
-}
-
-int hone_servable_find_output(const hone_servable *s, hone_slice name) {
-    for (int i = 0; i < s->output_count; i++)
-        if (hone_json_text_is(name, s->outputs[i].name)) return i;
-    return -1;
-}
-
-/* "[batch, 1, 28, 28]" */
-static void format_wanted(const hone_servable *s, const hone_value_info *v, char *text, size_t size) {
-    const hone_graph *g = hone_model_signature(s->model);
-    size_t used = (size_t)snprintf(text, size, "[");
-    for (int i = 0; i < v->rank && used < size; i++) {
-        const char *name = v->dims[i] < 0 ? hone_graph_dim_name(g, v->dims[i]) : NULL, *comma = i ? ", " : "";
-        if (v->dims[i] >= 0)
-            used += (size_t)snprintf(text + used, size - used, "%s%lld", comma, (long long)v->dims[i]);
-        else
-            used += (size_t)snprintf(text + used, size - used, "%s%s", comma, name ? name : "?");
+const char *hone_version_state_name(hone_version_state state) {
+    switch (state) {
+    case HONE_VERSION_START: return "START";
+    case HONE_VERSION_LOADING: return "LOADING";
+    case HONE_VERSION_AVAILABLE: return "AVAILABLE";
+    case HONE_VERSION_UNLOADING: return "UNLOADING";
+    case HONE_VERSION_END: return "END";
     }
-    if (used < size) snprintf(text + used, size - used, "]");
+    return "UNKNOWN";
 }
 
-static hone_status check_input(const hone_servable *s, int index, const hone_tensor *t, hone_error *err) {
-    const hone_value_info *v = &s->inputs[index];
-    int rank = hone_tensor_rank(t);
-    const int64_t *dims = hone_tensor_dims(t);
-    if (v->rank < 0) return HONE_OK;
-    bool fits = rank == v->rank;
-    for (int i = 0; i < rank && fits; i++) fits = v->dims[i] < 0 || v->dims[i] == dims[i];
-    if (fits) return HONE_OK;
-    char wanted[160], given[160];
-    size_t used = (size_t)snprintf(given, sizeof given, "[");
-    for (int i = 0; i < rank && used < sizeof given; i++)
-        used +=
-            (size_t)snprintf(given + used, sizeof given - used, "%s%lld", i ? ", " : "", (long long)dims[i]);
-    format_wanted(s, v, wanted, sizeof wanted);
-    return hone_fail(err, HONE_INVALID_ARGUMENT, "input \"%s\" has the shape %s], but the model takes %s",
-                     v->name, given, wanted);
+static int tell_states(const hone_record *r, hone_version_status_fn *fn, void *user) {
+    for (size_t i = r->count; i-- > 0;) {
+        const hone_version *v = r->versions[i];
+        fn(user, &(hone_version_status){.model = r->name,
+                                        .version = v->number,
+                                        .state = v->state,
+                                        .code = v->code,
+                                        .message = v->message,
+                                        .bytes = v->bytes});
+    }
+    return (int)r->count;
 }
 
-hone_status hone_servable_run(hone_servable *s, int worker, const hone_tensor *const *inputs,
-                              const hone_tensor **outputs, hone_cancel_fn *cancel, void *user,
-                              hone_error *err) {
-    hone_context *c = s->contexts[worker];
-    for (int i = 0; i < s->input_count; i++) HONE_TRY(check_input(s, i, inputs[i], err));
-    hone_context_set_cancel(c, cancel, user);
-    hone_status status = hone_context_run(c, inputs, outputs, err);
-    hone_context_set_cancel(c, NULL, NULL);
-    return status;
+int hone_core_states(hone_core *core, hone_slice name, hone_version_status_fn *fn, void *user) {
+    int count = 0;
+    pthread_rwlock_rdlock(&core->lock);
+    if (name.data) {
+        const hone_record *r = hone_core_record(core, name.data, name.size);
+        if (r) count = tell_states(r, fn, user);
+    } else {
+        for (size_t i = 0; i < core->count; i++) count += tell_states(core->records[i], fn, user);
+    }
+    pthread_rwlock_unlock(&core->lock);
+    return count;
+}
+
+int hone_core_models(hone_core *core, hone_model_fn *fn, void *user) {
+    pthread_rwlock_rdlock(&core->lock);
+    int count = (int)core->count;
+    for (size_t i = 0; i < core->count; i++) fn(user, core->records[i]->name, newest(core->records[i]));
+    pthread_rwlock_unlock(&core->lock);
+    return count;
+}
+
+int hone_core_labels(hone_core *core, hone_slice name, hone_label_fn *fn, void *user) {
+    int count = 0;
+    pthread_rwlock_rdlock(&core->lock);
+    const hone_record *r = hone_core_record(core, name.data, name.size);
+    for (size_t i = 0; r && i < r->label_count; i++) {
+        if (r->labels[i].version < 0) continue;
+        fn(user, r->labels[i].name, r->labels[i].version);
+        count++;
+    }
+    pthread_rwlock_unlock(&core->lock);
+    return count;
 }
 
 /* --- predictions --- */
 
 void hone_core_attach(hone_core *core, int worker, const hone_core_port *port) {
-    (void)core, (void)worker, (void)port;
+    hone_batcher_attach(core->batcher, worker, port);
 }
-
 void hone_core_turn(hone_core *core, int worker) {
-    (void)core, (void)worker;
+    hone_batcher_turn(core->batcher, worker);
 }
-
 void hone_core_submit(hone_core *core, hone_prediction *p) {
-    hone_servable *s = hone_servable_retain(p->servable);
-    hone_request *r = p->request ? hone_request_retain(p->request) : NULL;
-    const hone_tensor **outputs = hone_calloc((size_t)s->output_count + 1, sizeof *outputs);
-    hone_error err = {0};
-    uint64_t start = hone_now();
-    hone_status status = outputs ? hone_servable_run(s, p->worker, p->inputs, outputs,
-                                                     r ? hone_request_should_stop : NULL, r, &err)
-                                 : hone_fail_memory(&err);
-    p->queue_time = 0;
-    p->compute_time = hone_now() - start;
-    p->batch_rows = 0;
-    hone_stats_stage(core->stats, HONE_STAGE_COMPUTE, (double)p->compute_time * 1e-9);
-    p->done(p, status, status == HONE_OK ? outputs : NULL, &err);
-    hone_free(outputs);
-    hone_request_release(r);
-    hone_servable_release(s);
+    hone_batcher_submit(core->batcher, p);
 }
-
 void hone_core_offload(hone_core *core, hone_core_work *w) {
-    (void)core;
-    w->run(w);
-    w->done(w);
+    hone_batcher_offload(core->batcher, w);
 }

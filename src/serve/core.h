@@ -30,6 +30,12 @@ hone_status hone_core_new(int workers, int model_threads, hone_stats *stats, hon
 /* Stops it first. NULL is fine. */
 void hone_core_free(hone_core *core);
 
+/* The core's: something to be called on a worker's thread. */
+typedef struct hone_core_post {
+    struct hone_core_post *next;
+    void (*call)(struct hone_core_post *post);
+} hone_core_post;
+
 /* --- where models come from --- */
 
 typedef enum hone_reload_policy {
@@ -126,10 +132,12 @@ typedef struct hone_core_task {
     void (*done)(struct hone_core_task *t, hone_status status, const hone_error *err);
     void *user;
     /* The core's. */
+    hone_core_post post;
     struct hone_core_task *next;
     int kind;
-    char *name, *text;
+    char *name, *text; /* text NULL: none */
     size_t text_size;
+    hone_servable *servable;
     hone_model_set set;
     hone_status status;
     hone_error err;
@@ -184,15 +192,16 @@ typedef struct hone_core_port {
     void (*defer)(void *user); /* the worker's thread: … at the end of this turn. NULL: nothing is deferred */
     void *user;
 } hone_core_port;
-/* Before the worker submits anything. A worker without a port gets all its answers inside hone_core_submit,
- * which then waits for them. */
+/* Before the worker submits anything. A worker without a port runs everything on its own thread, inside
+ * hone_core_submit. */
 void hone_core_attach(hone_core *core, int worker, const hone_core_port *port);
 /* The worker's thread: runs what was deferred and calls `done` of what is finished. */
 void hone_core_turn(hone_core *core, int worker);
 
 typedef struct hone_prediction hone_prediction;
-/* On the worker's thread, once. `outputs` (one for each output of the servable) are valid during the call;
- * NULL if `status` is not HONE_OK, and then `err` says more. The prediction may be freed or submitted again.
+/* On the worker's thread, once. `outputs` (one for each output of the servable) are valid during the call, or
+ * until it submits something; NULL if `status` is not HONE_OK, and then `err` says more. The prediction may
+ * be freed or submitted again.
  */
 typedef void hone_prediction_fn(hone_prediction *p, hone_status status, const hone_tensor *const *outputs,
                                 const hone_error *err);
@@ -211,9 +220,10 @@ struct hone_prediction {
     int64_t batch_rows;
     /* The core's. */
     hone_prediction *next;
-    int64_t rows;
+    int64_t rows, offset; /* of the batch; rows < 0: not cut in rows */
     uint64_t submitted, deadline;
-    void *batch;
+    struct hone_batch *batch;
+    bool alone;
     hone_status status;
 };
 
@@ -231,7 +241,9 @@ typedef struct hone_core_work {
     void (*run)(struct hone_core_work *w);
     void (*done)(struct hone_core_work *w);
     void *user;
-    struct hone_core_work *next; /* the core's */
+    /* The core's. */
+    hone_core_post post;
+    struct hone_core_work *next;
 } hone_core_work;
 void hone_core_offload(hone_core *core, hone_core_work *w);
 

@@ -15,41 +15,69 @@ static const char *const method_names[HONE_METHOD_COUNT] = {"other",  "predict",
 static const char *const reason_names[HONE_REASON_COUNT] = {
     "malformed", "too_large", "timeout",    "invalid", "not_found",
     "deadline",  "cancelled", "overloaded", "accept",  "internal"};
-static const char *const stage_names[HONE_STAGE_COUNT] = {"read", "decode", "compute", "serialize"};
+static const char *const stage_names[HONE_STAGE_COUNT] = {"read",  "decode",  "queue",
+                                                          "batch", "compute", "serialize"};
 
 static const double buckets[] = {25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3,
                                  50e-3, 0.1,   0.25,   0.5,    1,      2.5,  5,      10,   30};
 
+static const double row_buckets[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
+static const double load_buckets[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 120, 300};
+
+/* Why requests were not run. */
+static const struct {
+    hone_status status;
+    const char *name;
+} drops[] = {{HONE_RESOURCE_EXHAUSTED, "queue_full"},
+             {HONE_DEADLINE_EXCEEDED, "deadline"},
+             {HONE_CANCELLED, "cancelled"}};
+enum { DROP_COUNT = sizeof drops / sizeof *drops };
+
 struct hone_model_stats {
+    hone_tally tally;
     hone_stats *stats;
     const char *label;
     char *name;
     _Atomic(hone_series *) answers[HONE_METHOD_COUNT][CODE_COUNT];
     _Atomic(hone_series *) seconds[HONE_METHOD_COUNT];
-    hone_series *bytes;
+    hone_series *bytes, *rows, *depth, *waited;
+    _Atomic(hone_series *) dropped[DROP_COUNT];
+};
+
+struct hone_version_stats {
+    hone_stats *stats;
+    char *model, number[24];
+    hone_series *state, *loads[2], *seconds;
 };
 
 struct hone_stats {
     hone_metrics *metrics;
-    hone_metric *requests, *seconds, *model_bytes;
+    hone_metric *requests, *seconds, *model_bytes, *batch_rows, *queue_depth, *queue_seconds, *dropped;
+    hone_metric *states, *loads, *load_seconds;
     hone_series *errors[HONE_REASON_COUNT], *stages[HONE_STAGE_COUNT];
     hone_series *in_flight, *connections, *connections_total, *ready;
     hone_model_stats none; /* of requests about no model */
 };
 
-static hone_status add(hone_stats *s, hone_metric_type type, const char *name, const char *help,
-                       const char *const *labels, hone_metric **out, hone_error *err) {
+static hone_status add_with(hone_stats *s, hone_metric_type type, const char *name, const char *help,
+                            const char *const *labels, const double *bounds, int bound_count,
+                            hone_metric **out, hone_error *err) {
     hone_metric_options o = HONE_METRIC_OPTIONS_INIT;
     o.type = type;
     o.name = name;
     o.help = help;
     o.labels = labels;
-    if (type == HONE_METRIC_HISTOGRAM) {
-        o.buckets = buckets;
-        o.bucket_count = sizeof buckets / sizeof *buckets;
-    }
+    o.buckets = bounds;
+    o.bucket_count = bound_count;
     o.max_series = 10000;
     return hone_metrics_add(s->metrics, &o, out, err);
+}
+
+static hone_status add(hone_stats *s, hone_metric_type type, const char *name, const char *help,
+                       const char *const *labels, hone_metric **out, hone_error *err) {
+    bool histogram = type == HONE_METRIC_HISTOGRAM;
+    return add_with(s, type, name, help, labels, histogram ? buckets : NULL,
+                    histogram ? (int)(sizeof buckets / sizeof *buckets) : 0, out, err);
 }
 
 static hone_status add_one(hone_stats *s, hone_metric_type type, const char *name, const char *help,
@@ -68,6 +96,30 @@ static hone_status add_named(hone_stats *s, hone_metric_type type, const char *n
     return HONE_OK;
 }
 
+static hone_status add_models(hone_stats *s, hone_error *err) {
+    const char *const model[] = {"model", NULL}, *const reason[] = {"model", "reason", NULL};
+    const char *const state[] = {"model", "version", "state", NULL}, *const result[] = {"model", "result",
+                                                                                        NULL};
+    HONE_TRY(add(s, HONE_METRIC_GAUGE, "hone_model_bytes", "Memory of a loaded model version.",
+                 (const char *const[]){"model", "version", NULL}, &s->model_bytes, err));
+    HONE_TRY(add_with(s, HONE_METRIC_HISTOGRAM, "hone_batch_rows", "Rows that were computed in one run.",
+                      model, row_buckets, sizeof row_buckets / sizeof *row_buckets, &s->batch_rows, err));
+    HONE_TRY(add(s, HONE_METRIC_GAUGE, "hone_queue_depth", "Requests that wait to be computed.", model,
+                 &s->queue_depth, err));
+    HONE_TRY(add(s, HONE_METRIC_HISTOGRAM, "hone_queue_seconds", "Time that requests wait to be computed.",
+                 model, &s->queue_seconds, err));
+    HONE_TRY(add(s, HONE_METRIC_COUNTER, "hone_queue_dropped_total",
+                 "Requests that were not computed, since the queue was full, too late or cancelled.", reason,
+                 &s->dropped, err));
+    HONE_TRY(add(s, HONE_METRIC_GAUGE, "hone_model_state", "1 for the state that a model version is in.",
+                 state, &s->states, err));
+    HONE_TRY(add_with(s, HONE_METRIC_HISTOGRAM, "hone_model_load_seconds",
+                      "Time to load and warm up a model version.", model, load_buckets,
+                      sizeof load_buckets / sizeof *load_buckets, &s->load_seconds, err));
+    return add(s, HONE_METRIC_COUNTER, "hone_model_loads_total", "Attempts to load a model version.", result,
+               &s->loads, err);
+}
+
 static hone_status setup(hone_stats *s, hone_error *err) {
     HONE_TRY(hone_metrics_new(&s->metrics, err));
     HONE_TRY(hone_metrics_add_process(s->metrics, err));
@@ -76,9 +128,7 @@ static hone_status setup(hone_stats *s, hone_error *err) {
     HONE_TRY(add(s, HONE_METRIC_HISTOGRAM, "hone_request_seconds",
                  "Time from a request's first byte to the end of its answer.",
                  (const char *const[]){"model", "method", NULL}, &s->seconds, err));
-    HONE_TRY(add(s, HONE_METRIC_GAUGE, "hone_model_bytes",
-                 "Constants and packed weights of a loaded model version.",
-                 (const char *const[]){"model", "version", NULL}, &s->model_bytes, err));
+    HONE_TRY(add_models(s, err));
     HONE_TRY(add_named(s, HONE_METRIC_COUNTER, "hone_request_errors_total",
                        "Requests and connections that failed.", "reason", reason_names, HONE_REASON_COUNT,
                        s->errors, err));
@@ -112,7 +162,11 @@ static void drop_series(hone_model_stats *m) {
         for (int k = 0; k < CODE_COUNT; k++) hone_series_drop(atomic_load(&m->answers[i][k]));
         hone_series_drop(atomic_load(&m->seconds[i]));
     }
+    for (int i = 0; i < DROP_COUNT; i++) hone_series_drop(atomic_load(&m->dropped[i]));
     hone_series_drop(m->bytes);
+    hone_series_drop(m->rows);
+    hone_series_drop(m->depth);
+    hone_series_drop(m->waited);
 }
 
 void hone_stats_free(hone_stats *s) {
@@ -143,6 +197,9 @@ hone_status hone_model_stats_new(hone_stats *s, const char *model, int64_t versi
     hone_status status = m->name ? HONE_OK : hone_fail_memory(err);
     if (status == HONE_OK)
         status = hone_metric_series(s->model_bytes, (const char *const[]){model, number}, &m->bytes, err);
+    if (status == HONE_OK) status = hone_metric_series(s->batch_rows, &model, &m->rows, err);
+    if (status == HONE_OK) status = hone_metric_series(s->queue_depth, &model, &m->depth, err);
+    if (status == HONE_OK) status = hone_metric_series(s->queue_seconds, &model, &m->waited, err);
     if (status != HONE_OK) {
         hone_model_stats_free(m);
         return status;
@@ -150,6 +207,10 @@ hone_status hone_model_stats_new(hone_stats *s, const char *model, int64_t versi
     hone_series_set(m->bytes, bytes);
     *out = m;
     return HONE_OK;
+}
+
+hone_tally *hone_model_stats_tally(hone_model_stats *m) {
+    return &m->tally;
 }
 
 void hone_model_stats_free(hone_model_stats *m) {
@@ -167,6 +228,73 @@ static hone_series *lazy(_Atomic(hone_series *) *slot, hone_metric *metric, cons
     if (hone_metric_series(metric, values, &s, NULL) != HONE_OK) return NULL;
     if (!atomic_compare_exchange_strong(slot, &none, s)) hone_series_drop(s);
     return s;
+}
+
+void hone_model_stats_bytes(hone_model_stats *m, double bytes) {
+    hone_series_set(m->bytes, bytes);
+}
+void hone_model_stats_run(hone_model_stats *m, double rows) {
+    hone_series_observe(m->rows, rows);
+}
+void hone_model_stats_queue(hone_model_stats *m, int change) {
+    hone_series_add(m->depth, change);
+}
+void hone_model_stats_waited(hone_model_stats *m, double seconds) {
+    hone_series_observe(m->waited, seconds);
+}
+
+void hone_model_stats_dropped(hone_model_stats *m, hone_status why) {
+    for (int i = 0; i < DROP_COUNT; i++) {
+        if (drops[i].status != why) continue;
+        hone_series *s =
+            lazy(&m->dropped[i], m->stats->dropped, (const char *const[]){m->label, drops[i].name});
+        if (s) hone_series_add(s, 1);
+    }
+}
+
+/* --- versions --- */
+
+hone_status hone_version_stats_new(hone_stats *s, const char *model, int64_t version,
+                                   hone_version_stats **out, hone_error *err) {
+    static const char *const results[] = {"failed", "ok"};
+    hone_version_stats *v = hone_calloc(1, sizeof *v);
+    if (!v) return hone_fail_memory(err);
+    v->stats = s;
+    v->model = hone_strdup(model);
+    snprintf(v->number, sizeof v->number, "%lld", (long long)version);
+    hone_status status = v->model ? HONE_OK : hone_fail_memory(err);
+    for (int i = 0; i < 2 && status == HONE_OK; i++)
+        status = hone_metric_series(s->loads, (const char *const[]){model, results[i]}, &v->loads[i], err);
+    if (status == HONE_OK) status = hone_metric_series(s->load_seconds, &model, &v->seconds, err);
+    if (status != HONE_OK)
+        hone_version_stats_free(v);
+    else
+        *out = v;
+    return status;
+}
+
+void hone_version_stats_free(hone_version_stats *v) {
+    if (!v) return;
+    hone_series_drop(v->state);
+    hone_series_drop(v->loads[0]);
+    hone_series_drop(v->loads[1]);
+    hone_series_drop(v->seconds);
+    hone_free(v->model);
+    hone_free(v);
+}
+
+/* Without memory for the new series there is none. */
+void hone_version_stats_state(hone_version_stats *v, const char *state) {
+    hone_series_drop(v->state);
+    v->state = NULL;
+    if (hone_metric_series(v->stats->states, (const char *const[]){v->model, v->number, state}, &v->state,
+                           NULL) == HONE_OK)
+        hone_series_set(v->state, 1);
+}
+
+void hone_version_stats_loaded(hone_version_stats *v, bool ok, double seconds) {
+    hone_series_add(v->loads[ok], 1);
+    if (ok) hone_series_observe(v->seconds, seconds);
 }
 
 static int code_index(int code) {

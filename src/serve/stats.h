@@ -2,6 +2,8 @@
 #ifndef HONE_SERVE_STATS_H
 #define HONE_SERVE_STATS_H
 
+#include "serve/tally.h"
+
 #include <hone/monitor.h>
 
 #include <stdint.h>
@@ -36,6 +38,8 @@ typedef enum hone_reason {
 typedef enum hone_stage {
     HONE_STAGE_READ,   /* from the first byte to the last */
     HONE_STAGE_DECODE, /* the body to tensors */
+    HONE_STAGE_QUEUE,  /* from submitting to the start of the run */
+    HONE_STAGE_BATCH,  /* putting requests together */
     HONE_STAGE_COMPUTE,
     HONE_STAGE_SERIALIZE, /* tensors to the answer's body */
     HONE_STAGE_COUNT
@@ -53,6 +57,26 @@ hone_metrics *hone_stats_metrics(hone_stats *s);
 hone_status hone_model_stats_new(hone_stats *s, const char *model, int64_t version, double bytes,
                                  hone_model_stats **out, hone_error *err);
 void hone_model_stats_free(hone_model_stats *m); /* NULL is fine */
+hone_tally *hone_model_stats_tally(hone_model_stats *m);
+
+void hone_model_stats_bytes(hone_model_stats *m, double bytes);
+/* A run of so many rows, requested ones. */
+void hone_model_stats_run(hone_model_stats *m, double rows);
+/* The queue grew by so many, or shrank. */
+void hone_model_stats_queue(hone_model_stats *m, int change);
+void hone_model_stats_waited(hone_model_stats *m, double seconds);
+/* A request was not run: HONE_RESOURCE_EXHAUSTED, HONE_DEADLINE_EXCEEDED or HONE_CANCELLED. */
+void hone_model_stats_dropped(hone_model_stats *m, hone_status why);
+
+/* The series of one version, whatever becomes of it: its state, and how often it was loaded. */
+typedef struct hone_version_stats hone_version_stats;
+hone_status hone_version_stats_new(hone_stats *s, const char *model, int64_t version,
+                                   hone_version_stats **out, hone_error *err);
+void hone_version_stats_free(hone_version_stats *v); /* NULL is fine */
+/* "AVAILABLE". */
+void hone_version_stats_state(hone_version_stats *v, const char *state);
+/* Of the model's name: lives as long as one of its versions. */
+void hone_version_stats_loaded(hone_version_stats *v, bool ok, double seconds);
 
 /* A request got its answer. `model` NULL: it is about none. */
 void hone_stats_answered(hone_stats *s, hone_model_stats *model, hone_method method, int code,

@@ -162,8 +162,8 @@ static hone_status read_name(parser *p, const char **name, size_t *size) {
 }
 
 static hone_status read_field(parser *p, json_t *message) {
-    const char *name;
-    size_t size;
+    const char *name = "";
+    size_t size = 0;
     json_t *value = NULL;
     HONE_TRY(read_name(p, &name, &size));
     for (size_t i = 0; i < size; i++)

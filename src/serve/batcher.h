@@ -1,0 +1,32 @@
+/* The batcher: from predictions to runs, and back to the workers.
+ *
+ *      submit ─┬ cheap ──► the worker's list of this turn ──► runs on its own thread
+ *              └ costly ─► the servable's queue ──► compute threads ──► the worker's list of finished ones
+ * ──► turn
+ *
+ * A queue is a first-in-first-out list; a compute thread takes its head and those behind it that have the
+ * same shapes, as many as give the most rows a second by what warm-up measured. Queues with work take turns.
+ */
+#ifndef HONE_SERVE_BATCHER_H
+#define HONE_SERVE_BATCHER_H
+
+#include "serve/servable.h"
+
+typedef struct hone_batcher hone_batcher;
+
+hone_status hone_batcher_new(int workers, hone_stats *stats, hone_batcher **out, hone_error *err);
+void hone_batcher_free(hone_batcher *b); /* stopped; NULL is fine */
+/* `inline_cost`: seconds; what costs less is run by the worker. */
+hone_status hone_batcher_start(hone_batcher *b, int threads, double inline_cost, hone_error *err);
+/* Ends the threads, fails what is queued, and calls what is left to be called. */
+void hone_batcher_stop(hone_batcher *b);
+
+/* As the functions of the core. */
+void hone_batcher_attach(hone_batcher *b, int worker, const hone_core_port *port);
+void hone_batcher_turn(hone_batcher *b, int worker);
+void hone_batcher_submit(hone_batcher *b, hone_prediction *p);
+void hone_batcher_offload(hone_batcher *b, hone_core_work *w);
+/* Any thread: has `post` called on the worker's thread. */
+void hone_batcher_post(hone_batcher *b, int worker, hone_core_post *post);
+
+#endif

@@ -1,0 +1,436 @@
+#include "serve/loader.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "serve/clock.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define QUIET (10 * HONE_MILLISECOND) /* events come in groups */
+#define DRAIN_MOST (10000 * HONE_MILLISECOND)
+#define SAFETY_POLL (60000 * HONE_MILLISECOND) /* links that lead elsewhere are not watched */
+#define ROOT_OWNER "/"                         /* no model's name */
+
+enum { TASK_ADD, TASK_RELOAD, TASK_LOAD, TASK_UNLOAD, TASK_SETTINGS, TASK_REFRESH };
+
+/* --- from other threads --- */
+
+static void wake(hone_loader *l) {
+    uint64_t one = 1;
+    while (write(l->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+}
+
+static void destroy(hone_core *core, hone_servable *s) {
+    atomic_fetch_sub(&core->bytes, s->bytes);
+    hone_servable_destroy(s);
+}
+
+void hone_loader_retire(hone_loader *l, hone_servable *s) {
+    pthread_mutex_lock(&l->lock);
+    bool later = l->running && !l->stop;
+    if (later) {
+        s->next = l->retired;
+        l->retired = s;
+    }
+    pthread_mutex_unlock(&l->lock);
+    if (later)
+        wake(l);
+    else
+        destroy(l->core, s);
+}
+
+void hone_loader_poke(hone_loader *l) {
+    int code = errno;
+    uint64_t many = 1ull << 32; /* how a signal handler says more than "wake up" */
+    while (write(l->wake_fd, &many, sizeof many) < 0 && errno == EINTR) {
+    }
+    errno = code;
+}
+
+static void post_done(hone_core_post *post) {
+    hone_core_task *t = (hone_core_task *)((char *)post - offsetof(hone_core_task, post));
+    t->done(t, t->status, &t->err);
+}
+
+static void finish_task(hone_loader *l, hone_core_task *t, hone_status status, const hone_error *err) {
+    t->status = status;
+    t->err = *err;
+    hone_model_set_free(&t->set);
+    hone_free(t->name);
+    hone_free(t->text);
+    t->name = t->text = NULL;
+    t->post.call = post_done;
+    if (t->worker < 0)
+        t->done(t, t->status, &t->err);
+    else
+        hone_batcher_post(l->core->batcher, t->worker, &t->post);
+}
+
+void hone_loader_ask(hone_loader *l, hone_core_task *t) {
+    hone_error err = {0};
+    t->next = NULL;
+    pthread_mutex_lock(&l->lock);
+    bool takes = l->running && !l->stop;
+    if (takes) {
+        *(l->tasks ? &l->last_task->next : &l->tasks) = t;
+        l->last_task = t;
+    }
+    pthread_mutex_unlock(&l->lock);
+    if (takes)
+        wake(l);
+    else
+        finish_task(l, t, hone_fail(&err, HONE_UNAVAILABLE, "The server does not run"), &err);
+}
+
+/* --- what was unloaded --- */
+
+/* Frees it, and gives its memory back to the system. */
+static void bury(hone_loader *l) {
+    pthread_mutex_lock(&l->lock);
+    hone_servable *s = l->retired;
+    l->retired = NULL;
+    pthread_mutex_unlock(&l->lock);
+    if (!s) return;
+    while (s) {
+        hone_servable *next = s->next;
+        hone_record *r = hone_core_record(l->core, s->name, strlen(s->name));
+        int64_t version = s->version;
+        destroy(l->core, s);
+        if (r) hone_record_ended(l->core, r, version, s);
+        s = next;
+    }
+    malloc_trim(0);
+}
+
+static bool anything_drains(const hone_core *core) {
+    for (size_t i = 0; i < core->count; i++)
+        for (size_t k = 0; k < core->records[i]->count; k++)
+            if (core->records[i]->versions[k]->draining) return true;
+    return false;
+}
+
+void hone_loader_drain(void *loader) {
+    hone_loader *l = loader;
+    uint64_t end = hone_now() + DRAIN_MOST;
+    for (bury(l); anything_drains(l->core) && hone_now() < end; bury(l)) {
+        struct timespec moment = {.tv_nsec = 1000000};
+        pthread_mutex_lock(&l->lock);
+        bool stop = l->stop;
+        pthread_mutex_unlock(&l->lock);
+        if (stop) return;
+        nanosleep(&moment, NULL);
+    }
+}
+
+/* --- tasks --- */
+
+static hone_record *known(hone_loader *l, const char *name, hone_error *err) {
+    hone_record *r = hone_core_record(l->core, name, strlen(name));
+    if (!r && hone_loader_look_at_root(l, NULL) == HONE_OK) r = hone_core_record(l->core, name, strlen(name));
+    if (!r || r->removed) hone_fail(err, HONE_NOT_FOUND, "there is no model %s", name);
+    return r && !r->removed ? r : NULL;
+}
+
+static hone_status set_settings(hone_loader *l, hone_record *r, const hone_core_task *t, hone_error *err) {
+    hone_model_settings settings;
+    HONE_TRY(hone_model_settings_parse(t->text, t->text_size, &settings, err));
+    hone_status status = hone_record_set_settings(l->core, r, &settings, err);
+    hone_model_settings_free(&settings);
+    if (status == HONE_OK) r->settings_set = true;
+    return status;
+}
+
+static hone_status unload_model(hone_loader *l, hone_record *r) {
+    r->unloaded = true;
+    if (!r->root) r->removed = true; /* in memory: it can't come back */
+    hone_loader_reconcile(l, r, true);
+    return HONE_OK;
+}
+
+/* The names are as in memory: neither config nor repository may have them. */
+static hone_status add_servable(hone_core *core, hone_servable *s, hone_error *err) {
+    hone_record *r = hone_core_record(core, s->name, strlen(s->name));
+    hone_version *v = r ? hone_record_version(r, s->version) : NULL;
+    if (v && v->servable)
+        return hone_fail(err, HONE_ALREADY_EXISTS, "the model %s is there already in version %lld", s->name,
+                         (long long)s->version);
+    if (r && r->root)
+        return hone_fail(err, HONE_ALREADY_EXISTS, "the model %s is served from %s", s->name, r->root);
+    if (!r) r = hone_core_new_record(core, s->name);
+    if (r && !v) v = hone_core_new_version(core, r, s->version);
+    if (!v) return hone_fail_memory(err);
+    r->removed = false;
+    hone_core_publish(core, v, s);
+    return HONE_OK;
+}
+
+static hone_status do_task(hone_loader *l, hone_core_task *t, hone_error *err) {
+    hone_record *r = NULL;
+    if (t->kind == TASK_ADD) return add_servable(l->core, t->servable, err);
+    if (t->kind == TASK_RELOAD) return hone_loader_apply(l, &t->set, true, err);
+    if (t->kind == TASK_REFRESH) {
+        hone_loader_mark_all(l);
+        return hone_loader_read_config(l, true, err);
+    }
+    if (!t->name || (t->text_size && !t->text)) return hone_fail_memory(err);
+    if (!(r = known(l, t->name, err))) return HONE_NOT_FOUND;
+    if (t->kind == TASK_UNLOAD) return unload_model(l, r);
+    if (t->text) HONE_TRY(set_settings(l, r, t, err));
+    if (t->kind == TASK_LOAD) r->unloaded = false;
+    hone_loader_reconcile(l, r, true);
+    return r->root && !r->unloaded ? hone_record_check(r, err) : HONE_OK;
+}
+
+static void do_tasks(hone_loader *l) {
+    for (;;) {
+        pthread_mutex_lock(&l->lock);
+        hone_core_task *t = l->tasks;
+        if (t) l->tasks = t->next;
+        pthread_mutex_unlock(&l->lock);
+        if (!t) return;
+        hone_error err = {0};
+        hone_status status = do_task(l, t, &err);
+        if (t->kind == TASK_REFRESH) {
+            hone_loader_look_at_root(l, NULL);
+            hone_loader_reconcile_dirty(l, true);
+        }
+        bury(l);
+        finish_task(l, t, status, &err);
+    }
+}
+
+static void ask(hone_core *core, hone_core_task *t, int kind, hone_slice name, hone_slice text) {
+    t->kind = kind;
+    t->name = name.data ? hone_alloc(name.size + 1) : NULL;
+    t->text = text.data ? hone_alloc(text.size + 1) : NULL;
+    t->text_size = text.data ? text.size : 0;
+    if (t->name) {
+        memcpy(t->name, name.data, name.size);
+        t->name[name.size] = 0;
+    }
+    if (t->text) memcpy(t->text, text.data, text.size);
+    if (kind != TASK_RELOAD) t->set = (hone_model_set){0};
+    hone_loader_ask(core->loader, t);
+}
+
+typedef struct waiter {
+    hone_core_task task;
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    bool is_done;
+} waiter;
+
+static void stop_waiting(hone_core_task *t, hone_status status, const hone_error *err) {
+    waiter *w = t->user;
+    (void)status, (void)err;
+    pthread_mutex_lock(&w->lock);
+    w->is_done = true;
+    pthread_cond_signal(&w->done);
+    pthread_mutex_unlock(&w->lock);
+}
+
+hone_status hone_loader_add(hone_loader *l, hone_servable *s, hone_error *err) {
+    waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+    pthread_mutex_lock(&l->lock);
+    bool running = l->running;
+    pthread_mutex_unlock(&l->lock);
+    if (!running) return add_servable(l->core, s, err);
+    w.task =
+        (hone_core_task){.worker = -1, .done = stop_waiting, .user = &w, .kind = TASK_ADD, .servable = s};
+    hone_loader_ask(l, &w.task);
+    pthread_mutex_lock(&w.lock);
+    while (!w.is_done) pthread_cond_wait(&w.done, &w.lock);
+    pthread_mutex_unlock(&w.lock);
+    if (w.task.status != HONE_OK && err) *err = w.task.err;
+    return w.task.status;
+}
+
+void hone_core_reload(hone_core *core, hone_core_task *t, hone_model_set *set) {
+    t->set = *set;
+    *set = (hone_model_set){0};
+    ask(core, t, TASK_RELOAD, (hone_slice){0}, (hone_slice){0});
+}
+void hone_core_load_model(hone_core *core, hone_core_task *t, hone_slice name, hone_slice settings) {
+    ask(core, t, TASK_LOAD, name, settings);
+}
+void hone_core_unload_model(hone_core *core, hone_core_task *t, hone_slice name) {
+    ask(core, t, TASK_UNLOAD, name, (hone_slice){0});
+}
+void hone_core_set_settings(hone_core *core, hone_core_task *t, hone_slice name, hone_slice settings) {
+    ask(core, t, TASK_SETTINGS, name, settings);
+}
+void hone_core_refresh(hone_core *core, hone_core_task *t) {
+    ask(core, t, TASK_REFRESH, (hone_slice){0}, (hone_slice){0});
+}
+void hone_core_poke(hone_core *core) {
+    hone_loader_poke(core->loader);
+}
+
+/* --- the thread --- */
+
+static void reread_config(hone_loader *l, bool force) {
+    hone_error err = {0};
+    char text[1000];
+    if (hone_loader_read_config(l, force, &err) != HONE_OK)
+        hone_log(HONE_LOG_ERROR, "the configuration: %s", hone_error_format(&err, text, sizeof text));
+}
+
+/* Returns what is wrong with the first model that was named. */
+static hone_status do_first(hone_loader *l, hone_error *err) {
+    HONE_TRY(hone_loader_look_at_root(l, err));
+    HONE_TRY(hone_loader_read_config(l, true, err));
+    hone_loader_reconcile_dirty(l, true);
+    for (size_t i = 0; i < l->core->count; i++) {
+        const hone_record *r = l->core->records[i];
+        if (r->named && hone_record_is_gone(r)) return hone_record_check(r, err);
+    }
+    return HONE_OK;
+}
+
+static bool is_blind(const hone_loader *l) {
+    bool blind = l->core->repository && l->root_blind;
+    for (size_t i = 0; i < l->core->count && !blind; i++)
+        blind = l->core->records[i]->root && l->core->records[i]->blind;
+    return blind;
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b) {
+    return !a || (b && b < a) ? b : a;
+}
+
+static uint64_t next_due(const hone_loader *l) {
+    uint64_t due = sooner(l->config_due, l->poll_due);
+    for (size_t i = 0; i < l->core->count; i++) due = sooner(due, l->core->records[i]->due);
+    return due;
+}
+
+static void schedule(hone_loader *l) {
+    const hone_core_options *o = &l->core->options;
+    uint64_t now = hone_now(), poll = (uint64_t)o->file_poll_ms * HONE_MILLISECOND;
+    if (o->config_poll_ms > 0 && l->core->config_file && now >= l->config_due)
+        l->config_due = now + (uint64_t)o->config_poll_ms * HONE_MILLISECOND;
+    if (o->file_poll_ms <= 0) return;
+    if (!is_blind(l) && poll < SAFETY_POLL) poll = SAFETY_POLL;
+    if (!l->poll_due || now >= l->poll_due || l->poll_due > now + poll) l->poll_due = now + poll;
+}
+
+/* Waits for something to do; true if it was poked. */
+static bool wait_for_work(hone_loader *l) {
+    uint64_t now = hone_now(), due = next_due(l), count = 0;
+    int ms = !due ? -1 : due <= now ? 0 : (int)((due - now) / HONE_MILLISECOND + 1);
+    struct pollfd fds[] = {
+        {.fd = l->wake_fd, .events = POLLIN},
+        {.fd = l->core->options.file_poll_ms > 0 ? hone_watch_fd(l->watch) : -1, .events = POLLIN}};
+    poll(fds, 2, ms);
+    if (fds[0].revents && read(l->wake_fd, &count, sizeof count) < 0) count = 0;
+    if (fds[1].revents) {
+        struct timespec quiet = {.tv_nsec = (long)QUIET};
+        nanosleep(&quiet, NULL);
+        hone_watch_read(l->watch, hone_loader_note_event, l);
+    }
+    return count >> 32;
+}
+
+static void look_around(hone_loader *l, bool poked) {
+    uint64_t now = hone_now();
+    if (l->poll_due && now >= l->poll_due) hone_loader_mark_all(l);
+    if (poked) hone_loader_mark_all(l);
+    if (poked || (l->config_due && now >= l->config_due)) reread_config(l, poked);
+    if (l->root_dirty) hone_loader_look_at_root(l, NULL);
+    hone_loader_reconcile_dirty(l, poked);
+    schedule(l);
+}
+
+static void *work(void *arg) {
+    hone_loader *l = arg;
+    hone_error err = {0};
+    hone_status status = do_first(l, &err);
+    schedule(l);
+    pthread_mutex_lock(&l->lock);
+    l->first_status = status;
+    l->first_error = err;
+    l->ready = true;
+    pthread_cond_signal(&l->started);
+    while (!l->stop) {
+        pthread_mutex_unlock(&l->lock);
+        bool poked = wait_for_work(l);
+        bury(l);
+        do_tasks(l);
+        look_around(l, poked);
+        pthread_mutex_lock(&l->lock);
+    }
+    pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+hone_status hone_loader_new(hone_core *core, hone_loader **out, hone_error *err) {
+    hone_loader *l = hone_calloc(1, sizeof *l);
+    if (!l) return hone_fail_memory(err);
+    l->core = core;
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->started, NULL);
+    l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (l->wake_fd < 0) {
+        int code = errno;
+        hone_loader_free(l);
+        return hone_fail_errno(err, code, "eventfd", "can't be made");
+    }
+    *out = l;
+    return HONE_OK;
+}
+
+hone_status hone_loader_start(hone_loader *l, hone_error *err) {
+    sigset_t all, before;
+    HONE_TRY(hone_watch_new(l->core->options.polling, &l->watch, err));
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_mutex_lock(&l->lock);
+    bool running = l->running = pthread_create(&l->thread, NULL, work, l) == 0;
+    pthread_mutex_unlock(&l->lock);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!running) return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "the loader's thread can't be started");
+    pthread_mutex_lock(&l->lock);
+    while (!l->ready) pthread_cond_wait(&l->started, &l->lock);
+    hone_status status = l->first_status;
+    if (status != HONE_OK && err) *err = l->first_error;
+    pthread_mutex_unlock(&l->lock);
+    return status;
+}
+
+void hone_loader_stop(hone_loader *l) {
+    hone_error err = {0};
+    pthread_mutex_lock(&l->lock);
+    bool running = l->running && !l->stop;
+    l->stop = true;
+    pthread_mutex_unlock(&l->lock);
+    if (!running) return;
+    wake(l);
+    pthread_join(l->thread, NULL);
+    hone_fail(&err, HONE_UNAVAILABLE, "The server is stopping");
+    while (l->tasks) {
+        hone_core_task *t = l->tasks;
+        l->tasks = t->next;
+        finish_task(l, t, HONE_UNAVAILABLE, &err);
+    }
+    bury(l);
+}
+
+void hone_loader_free(hone_loader *l) {
+    if (!l) return;
+    hone_watch_free(l->watch);
+    if (l->wake_fd >= 0) close(l->wake_fd);
+    hone_free(l->config_text);
+    pthread_mutex_destroy(&l->lock);
+    pthread_cond_destroy(&l->started);
+    hone_free(l);
+}
