@@ -15,6 +15,18 @@ This page is made of what `hone help` says (scripts/make-cli-docs.sh); a test ke
   found out before the work.
 - Results depend on `--seed`, never on `--threads`.
 
+Data sets:
+
+| `--data` | what it reads |
+|---|---|
+| `fashion-mnist` | the files of Debian's package `dataset-fashion-mnist` |
+| `idx:DIR` | MNIST's four files in a directory, gzipped or not |
+| `npz:FILE` | NumPy's `np.savez`: `x_train`, `y_train`, `x_test`, `y_test`; or `x` and `y` alone, which `eval` takes whole, and from which training reports no test accuracy |
+
+Samples are bytes, which a model sees as value / 255, or floats, taken as they are; labels are integers from 0. Images
+are [n, height, width] or [n, channels, height, width]; anything else of [n, ...] goes, too. A model takes one sample as
+one row of its input; `hone inspect` shows the shape.
+
 END
 printf '```\n'
 "$hone" --help

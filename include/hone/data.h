@@ -16,13 +16,16 @@ typedef enum hone_split { HONE_SPLIT_TRAIN, HONE_SPLIT_TEST } hone_split;
 /* Opens one split of `spec`:
  *   fashion-mnist   where Debian's package dataset-fashion-mnist puts it
  *   idx:DIR         MNIST's four files, gzipped or not
- *   npz:FILE        arrays x [n, …] and y [n]; x_train and y_train, x_test and y_test for the splits if present
+ *   npz:FILE        arrays x_train, y_train, x_test and y_test; or x [n, …] and y [n], which stand for
+ *                   both splits where there are no others
  *
  * HONE_NOT_FOUND says which package or file is missing. On success `*out` belongs to the caller. */
 HONE_API hone_status hone_dataset_open(const char *spec, hone_split split, hone_dataset **out,
                                        hone_error *err);
 HONE_API void hone_dataset_free(hone_dataset *d);
 
+/* False for an npz:FILE whose x and y stand for both splits: the test samples are the training samples. */
+HONE_API bool hone_dataset_is_split(const hone_dataset *d);
 HONE_API int64_t hone_dataset_count(const hone_dataset *d);
 /* The shape of one sample as a model sees it: [1, 28, 28] for images. Borrowed; `*rank` gets the rank. */
 HONE_API const int64_t *hone_dataset_sample_shape(const hone_dataset *d, int *rank);

@@ -94,7 +94,9 @@ const char *cli_suggest(const char *given, const char *const *words);
 #define OPT_OUT(field) OPT_TEXT("out", "FILE", field, "ONNX file to write", .required = true)
 #define OPT_DATA(field, ...)                                                                                 \
     OPT_TEXT("data", "DATA", field,                                                                          \
-             "data set: fashion-mnist, idx:DIR (MNIST's four files) or npz:FILE (x and y)", __VA_ARGS__)
+             "data set: fashion-mnist, idx:DIR (MNIST's four files) or npz:FILE (x and y, or x_train, "      \
+             "y_train, x_test and y_test)",                                                                  \
+             __VA_ARGS__)
 #define OPT_END                                                                                              \
     { .type = CLI_END }
 
@@ -181,7 +183,7 @@ typedef struct cli_watch {
     struct hone_events *events; /* NULL: none */
     int64_t log_steps;          /* steps between two points in the event file */
     /* set as it goes */
-    int64_t first_samples, step, steps;
+    int64_t first_samples, first_step, step, steps;
     double first_seconds, drawn_at;
     hone_error events_error; /* the first failure of the event file */
 } cli_watch;

@@ -37,7 +37,7 @@ typedef struct job {
     double *times; /* microseconds, of each run */
     int64_t runs;
     double seconds;
-    double *steps; /* microseconds, the mean of each step */
+    double *steps; /* microseconds, the median of each step */
     int step_count;
 } job;
 
@@ -116,19 +116,26 @@ static hone_status measure(job *j, hone_error *err) {
     return status;
 }
 
+/* Medians: on a busy machine the mean of a few runs tells of its other work. */
 static hone_status profile(job *j, hone_error *err) {
     hone_step_info step;
-    j->step_count = hone_context_step_count(j->context);
-    j->steps = cli_alloc((size_t)j->step_count * sizeof *j->steps);
+    int count = j->step_count = hone_context_step_count(j->context);
+    double *all = cli_alloc((size_t)count * PROFILE_RUNS * sizeof *all); /* [step, run] */
+    j->steps = cli_alloc((size_t)count * sizeof *j->steps);
     hone_context_set_profiling(j->context, true);
-    for (int r = 0; r < PROFILE_RUNS; r++) {
-        hone_status status = run_once(j, err);
-        if (status != HONE_OK) return status;
-        for (int i = 0; i < j->step_count && hone_context_step(j->context, i, &step); i++)
-            j->steps[i] += step.microseconds / PROFILE_RUNS;
+    hone_status status = HONE_OK;
+    for (int r = 0; r < PROFILE_RUNS && status == HONE_OK; r++) {
+        status = run_once(j, err);
+        for (int i = 0; i < count && hone_context_step(j->context, i, &step); i++)
+            all[i * PROFILE_RUNS + r] = step.microseconds;
     }
     hone_context_set_profiling(j->context, false);
-    return HONE_OK;
+    for (int i = 0; i < count; i++) {
+        qsort(all + i * PROFILE_RUNS, PROFILE_RUNS, sizeof *all, compare);
+        j->steps[i] = all[i * PROFILE_RUNS + PROFILE_RUNS / 2];
+    }
+    free(all);
+    return status;
 }
 
 /* The least time that the given share of the runs stayed within. */

@@ -52,14 +52,15 @@ static void print(const job *j) {
             json_pack("{s:s, s:I, s:o, s:o, s:o}", "model", args.out, "steps", (json_int_t)j->report.steps,
                       "seconds", cli_json_number(j->report.seconds), "teacher",
                       cli_json_score(&j->teacher_score), "student", cli_json_score(&j->student_score));
-        if (args.baseline) json_object_set_new(o, "alone", cli_json_score(&j->alone_score));
+        if (j->alone_score.stats.parameters > 0)
+            json_object_set_new(o, "alone", cli_json_score(&j->alone_score));
         cli_print_json(o);
         return;
     }
     cli_table *t = cli_table_new("lrrr");
     cli_table_row(t, "", "test accuracy", "parameters", "multiply-adds", NULL);
     row(t, "teacher", &j->teacher_score);
-    if (args.baseline) row(t, "student alone", &j->alone_score);
+    if (j->alone_score.stats.parameters > 0) row(t, "student alone", &j->alone_score);
     row(t, "student distilled", &j->student_score);
     cli_table_print(t, stdout);
     cli_table_free(t);
@@ -84,6 +85,9 @@ static int work(job *j) {
     if (j->report.stopped) return cli_interrupted(&watch, NULL);
     CLI_TRY(hone_graph_save(j->student, args.out, &err));
     if (args.baseline) CLI_TRY(train(j, j->alone, NULL, &alone_watch, &alone_report, &err));
+    if (args.baseline && alone_report.stopped)
+        cli_note("the baseline was interrupted after step %lld of %lld; the student is written",
+                 (long long)alone_watch.step, (long long)alone_watch.steps);
     cli_signals_default();
     CLI_TRY(cli_score_graph(j->teacher, args.teacher, j->test, threads, &j->teacher_score, &err));
     CLI_TRY(cli_score_graph(j->student, args.out, j->test, threads, &j->student_score, &err));

@@ -41,7 +41,7 @@ static void print(const job *j) {
         return;
     }
     cli_print_change(&j->before, &j->after);
-    printf("%s of the weights are zero\n", cli_percent(zeros));
+    if (r->zeros > 0) printf("%s of the weights are zero\n", cli_percent(zeros));
     if (r->blocked[0]) printf("not cut: %s\n", r->blocked);
     printf("wrote %s\n", args.out);
 }

@@ -45,9 +45,13 @@ static hone_status split(job *j, hone_error *err) {
     int64_t count = hone_dataset_count(j->all), kept = count - args.validation;
     if (kept < 1 || args.train.max_samples > kept) {
         *err = (hone_error){.code = HONE_INVALID_ARGUMENT};
+        const char *both = args.train.max_samples > 0
+                               ? cli_text(" and --train-samples %lld", (long long)args.train.max_samples)
+                               : "";
         snprintf(err->message, sizeof err->message,
-                 "--validation %lld and --train-samples %lld are more than the %lld training samples",
-                 (long long)args.validation, (long long)args.train.max_samples, (long long)count);
+                 both[0] ? "--validation %lld%s are more than the %lld training samples"
+                         : "--validation %lld%s leaves nothing of the %lld training samples",
+                 (long long)args.validation, both, (long long)count);
         return err->code;
     }
     uint32_t *indices = cli_alloc((size_t)count * sizeof *indices);
@@ -64,6 +68,9 @@ static hone_status open_data(job *j, hone_error *err) {
     hone_status status = hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->all, err);
     if (status == HONE_OK && args.validation > 0) status = split(j, err);
     if (status == HONE_OK) status = cli_open_test(args.data, &j->test, err);
+    if (status == HONE_OK && args.train.max_samples > hone_dataset_count(j->all))
+        cli_note("--train-samples %lld: there are only %s", (long long)args.train.max_samples,
+                 cli_count(hone_dataset_count(j->all)));
     return status;
 }
 
@@ -120,16 +127,32 @@ static void report(const job *j) {
         cli_print_json(o);
         return;
     }
-    printf("trained %lld steps in %.1f s: loss %.4f, accuracy %s on the training samples\n",
-           (long long)j->report.steps, j->report.seconds, j->report.loss, cli_percent(j->report.accuracy));
+    int64_t now = j->watch.steps ? j->report.steps - j->watch.first_step + 1 : 0;
+    printf("trained %lld steps%s in %.1f s: loss %.4f, accuracy %s on the training samples\n", (long long)now,
+           now < j->report.steps ? cli_text(" (%lld with those before)", (long long)j->report.steps) : "",
+           j->report.seconds, j->report.loss, cli_percent(j->report.accuracy));
     if (test)
-        printf("test accuracy %s, loss %.4f: %s test images, looked at once, after the training\n",
+        printf("test accuracy %s, loss %.4f: %s test samples, looked at once, after the training\n",
                cli_percent(test->accuracy), test->loss, cli_count(test->samples));
     printf("wrote %s, %s bytes\n", args.out, cli_count(cli_file_bytes(args.out)));
 }
 
+/* The same command line starts and, after a mishap, goes on: with one directory for both. */
+static void choose_start(void) {
+    const char *to = args.train.checkpoint_dir, *from = args.train.resume_dir;
+    if (!to) return;
+    bool there = cli_file_bytes(cli_text("%s/LATEST", to)) >= 0;
+    if (from && strcmp(from, to) == 0 && !there) {
+        cli_note("no checkpoint in %s yet: starting anew", to);
+        args.train.resume_dir = NULL;
+    } else if (!from && there) {
+        cli_note("warning: the checkpoint in %s is replaced; --resume %s would go on with it", to, to);
+    }
+}
+
 static int work(job *j) {
     hone_error err = {0};
+    choose_start();
     CLI_TRY(cli_check_output(args.out, &err));
     if (args.train.checkpoint_dir) CLI_TRY(cli_check_directory(args.train.checkpoint_dir, &err));
     CLI_TRY(open_data(j, &err));
@@ -162,5 +185,6 @@ const cli_command cli_cmd_train = {
     "SIGINT (Ctrl-C) stops after the step, with a checkpoint if --checkpoint is given; a second one "
     "kills.\n\n"
     "  hone train --model mlp:784-128-10 --data fashion-mnist --epochs 10 --out m.onnx --logdir runs/m\n"
-    "  hone train --model mlp:784-128-10 --data fashion-mnist --checkpoint ck --resume ck --out m.onnx",
+    "  hone train --model mlp:784-128-10 --data fashion-mnist --checkpoint ck --resume ck --out m.onnx\n\n"
+    "The second, given again after an interrupt, goes on: with no checkpoint in ck yet it starts anew.",
     options, run};

@@ -10,12 +10,12 @@ static const char *name_of(const cli_option *o) {
     return o->type == CLI_POSITIONAL ? o->name : cli_text("--%s", o->name);
 }
 
-/* "from 1 to 1024", "above 0" */
+/* "from 1 to 1024", "above 0 and up to 3600", "of 0 or more and below 1" */
 static const char *range_text(const cli_option *o) {
-    const char *high = o->max == CLI_BELOW_ONE ? "below 1" : cli_text("to %.12g", o->max);
-    if (o->min == CLI_ABOVE_ZERO)
-        return cli_text("above 0 %s%s", o->max == CLI_BELOW_ONE ? "and " : "", high);
-    return cli_text("from %.12g %s%s", o->min, o->max == CLI_BELOW_ONE ? "to " : "", high);
+    bool above = o->min == CLI_ABOVE_ZERO, below = o->max == CLI_BELOW_ONE;
+    if (!above && !below) return cli_text("from %.12g to %.12g", o->min, o->max);
+    return cli_text("%s and %s", above ? "above 0" : cli_text("of %.12g or more", o->min),
+                    below ? "below 1" : cli_text("up to %.12g", o->max));
 }
 
 static int bad_number(const cli_option *o, const char *kind, const char *text) {

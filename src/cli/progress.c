@@ -1,6 +1,7 @@
 #include "cli.h"
 
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static bool drawn; /* a bar stands on the terminal's last line */
@@ -27,18 +28,30 @@ static const char *speed_text(const cli_watch *w, const hone_train_progress *p) 
     if (done <= 0 || seconds <= 0) return "";
     double rate = (double)done / seconds;
     double left = (double)((int64_t)p->epochs * p->epoch_samples - samples_so_far(p)) / rate;
+    if (left <= 0) return cli_text("%s samples/s", cli_count((int64_t)rate));
     return cli_text("%s samples/s  ETA %s", cli_count((int64_t)rate), cli_clock(left));
 }
 
+/* Of the terminal; a line that is longer would not be drawn over. */
+static int columns(void) {
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/* What fits: the words first, the bar in the room that they leave. */
 static void draw_bar(cli_watch *w, const hone_train_progress *p) {
-    enum { WIDTH = 24 };
-    char bar[WIDTH + 1];
-    int full = p->epoch_samples > 0 ? (int)(WIDTH * p->samples / p->epoch_samples) : WIDTH;
-    memset(bar, ' ', WIDTH);
-    memset(bar, '=', (size_t)(full < 0 ? 0 : full > WIDTH ? WIDTH : full));
-    bar[WIDTH] = 0;
-    fprintf(stderr, "\r%sepoch %*d/%d [%s] loss %.4f  accuracy %s  %s\033[K", w->label, p->epochs > 9 ? 2 : 1,
-            p->epoch, p->epochs, bar, p->loss, cli_percent(p->accuracy), speed_text(w, p));
+    enum { WIDEST = 24, NARROWEST = 4 };
+    const char *left = cli_text("%sepoch %*d/%d", w->label, p->epochs > 9 ? 2 : 1, p->epoch, p->epochs);
+    const char *right =
+        cli_text("loss %.4f  accuracy %s  %s", p->loss, cli_percent(p->accuracy), speed_text(w, p));
+    int room = columns() - 1 - (int)strlen(left) - (int)strlen(right) - (int)strlen(" [] ");
+    int width = room > WIDEST ? WIDEST : room;
+    int full = p->epoch_samples > 0 ? (int)(width * p->samples / p->epoch_samples) : width;
+    char bar[WIDEST + 1] = "";
+    if (width >= NARROWEST)
+        memset(memset(bar, ' ', (size_t)width), '=', (size_t)(full > width ? width : full));
+    const char *line = *bar ? cli_text("%s [%s] %s", left, bar, right) : cli_text("%s %s", left, right);
+    fprintf(stderr, "\r%.*s\033[K", columns() - 1, line);
     drawn = true;
 }
 
@@ -54,6 +67,9 @@ static void print_epoch(cli_watch *w, const hone_train_progress *p) {
 
 void cli_progress_show(cli_watch *w, const hone_train_progress *p) {
     if (w->steps == 0) {
+        if (p->step > 1)
+            cli_note("going on after step %lld of %lld", (long long)p->step - 1, (long long)p->steps);
+        w->first_step = p->step;
         w->first_samples = samples_so_far(p);
         w->first_seconds = p->seconds;
     }

@@ -104,7 +104,14 @@ hone_status cli_open_test(const char *spec, hone_dataset **out, hone_error *err)
         *out = NULL;
         return HONE_OK;
     }
-    if (status != HONE_OK) *err = why;
+    if (status != HONE_OK) {
+        *err = why;
+    } else if (!hone_dataset_is_split(*out)) {
+        cli_note("no test split in %s, so no test accuracy: it would be x_test and y_test",
+                 spec + strlen("npz:"));
+        hone_dataset_free(*out);
+        *out = NULL;
+    }
     return status;
 }
 

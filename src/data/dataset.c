@@ -115,6 +115,10 @@ void hone_dataset_free(hone_dataset *d) {
     hone_free(d);
 }
 
+bool hone_dataset_is_split(const hone_dataset *d) {
+    return !d->whole;
+}
+
 int64_t hone_dataset_count(const hone_dataset *d) {
     return d->count;
 }

@@ -9,6 +9,7 @@ struct hone_dataset {
     uint16_t *labels;        /* [n]; of the whole set, also in a subset */
     const uint32_t *indices; /* a subset: which samples of x and labels; NULL: all in order */
     bool owns_labels;        /* false in a subset */
+    bool whole;              /* the same samples stand for both splits */
     int64_t count;
     int rank; /* of a sample */
     int64_t dims[HONE_MAX_RANK];

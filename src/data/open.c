@@ -6,6 +6,7 @@
 #include "data/npz.h"
 #include "graph/tensor.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,6 +60,11 @@ hone_status hone_dataset_open_fashion(const char *dir, hone_split split, hone_da
 
 /* --- NPZ --- */
 
+static void say_whole(hone_dataset *d, const char *path) {
+    d->whole = true;
+    snprintf(d->describe, sizeof d->describe, "%.180s (all, %" PRId64 " samples)", path, d->count);
+}
+
 static hone_status open_npz(const char *path, hone_split split, hone_dataset **out, hone_error *err) {
     bool train = split == HONE_SPLIT_TRAIN;
     const char *x_name = train ? "x_train" : "x_test", *y_name = train ? "y_train" : "y_test";
@@ -67,10 +73,13 @@ static hone_status open_npz(const char *path, hone_split split, hone_dataset **o
     HONE_TRY(hone_npz_open(path, &z, err));
     if (!hone_npz_has(z, x_name) && !hone_npz_has(z, y_name) && hone_npz_has(z, "x"))
         x_name = "x", y_name = "y";
+    /* with x_train or x_test beside them, x and y are the other split */
+    bool whole = x_name[1] == 0 && !hone_npz_has(z, train ? "x_test" : "x_train");
     hone_status status = hone_npz_read(z, x_name, &x, err);
     if (status == HONE_OK) status = hone_npz_read(z, y_name, &y, err);
     if (status == HONE_OK)
         status = hone_error_in_file(err, hone_dataset_make(x, y, path, split, out, err), path);
+    if (status == HONE_OK && whole) say_whole(*out, path);
     hone_npz_close(z);
     hone_tensor_free(x);
     hone_tensor_free(y);

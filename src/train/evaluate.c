@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/graph.h"
+#include "graph/infer.h"
 #include "graph/tensor.h"
 
 #include <math.h>
@@ -35,11 +37,26 @@ typedef struct pass {
     void *user;
 } pass;
 
+static hone_status check_shape(const hone_graph *g, const hone_dataset *data, hone_error *err) {
+    int rank;
+    const int64_t *sample = hone_dataset_sample_shape(data, &rank);
+    const hone_value *v = g->inputs[0];
+    bool fits = v->type.rank < 0 || v->type.rank == rank + 1;
+    for (int d = 0; fits && d + 1 < v->type.rank; d++)
+        fits = v->type.dims[d + 1] < 0 || v->type.dims[d + 1] == sample[d];
+    if (fits) return HONE_OK;
+    char wanted[128], given[128];
+    return hone_fail(err, HONE_INVALID_ARGUMENT, "the model's input '%s' is %s, but a sample of %s is %s",
+                     v->name, hone_type_format(g, &v->type, wanted, sizeof wanted),
+                     hone_dataset_describe(data), hone_shape_format(rank, sample, given, sizeof given));
+}
+
 static hone_status make_input(pass *p, const hone_graph *g, hone_error *err) {
     int rank;
     const int64_t *sample = hone_dataset_sample_shape(p->data, &rank);
     int64_t dims[HONE_MAX_RANK];
     hone_value_info input;
+    HONE_TRY(check_shape(g, p->data, err));
     p->fixed = hone_graph_input(g, 0, &input) && input.rank > 0 && input.dims[0] > 0;
     p->batch = p->fixed ? input.dims[0] : p->samples < BATCH ? p->samples : BATCH;
     if (rank + 1 > HONE_MAX_RANK) return hone_fail(err, HONE_UNSUPPORTED, "samples of rank %d", rank);

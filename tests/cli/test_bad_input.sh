@@ -12,9 +12,9 @@ says 2 "hone train: --epochs needs a whole number from 1 to 1000000, not '0'" tr
 says 2 "hone train: --epochs needs a whole number from 1 to 1000000, not '99999999999999999999'" train --epochs 99999999999999999999
 says 2 "hone train: --epochs needs a whole number from 1 to 1000000, not ''" train --epochs=
 says 2 "hone train: --epochs is given twice" train --epochs 1 --epochs 2
-says 2 "hone train: --lr needs a number above 0 to 1000000, not '0'" train --lr 0
-says 2 "hone train: --lr needs a number above 0 to 1000000, not 'nan'" train --lr nan
-says 2 "hone train: --momentum needs a number from 0 to below 1, not '1'" train --momentum 1
+says 2 "hone train: --lr needs a number above 0 and up to 1000000, not '0'" train --lr 0
+says 2 "hone train: --lr needs a number above 0 and up to 1000000, not 'nan'" train --lr nan
+says 2 "hone train: --momentum needs a number of 0 or more and below 1, not '1'" train --momentum 1
 says 2 "hone train: --seed needs a whole number from 0 to 2^64-1, not '-1'" train --seed -1
 says 2 "hone train: --json takes no value" train --json=yes
 says 2 "hone train: --out is missing: ONNX file to write" train --model mlp:784-8-10 --data idx:data

@@ -16,6 +16,6 @@ prints "wrote z.onnx"
 works eval z.onnx --data idx:data
 says 2 "hone prune: give --sparsity, --structured or both" prune m.onnx --data idx:data --out z.onnx
 says 2 "hone prune: fine-tuning needs --data; --finetune-epochs 0 goes without" prune m.onnx --sparsity 0.5 --out z.onnx
-says 2 "hone prune: --sparsity needs a number from 0 to below 1, not '1'" prune m.onnx --sparsity 1 --out z.onnx
+says 2 "hone prune: --sparsity needs a number of 0 or more and below 1, not '1'" prune m.onnx --sparsity 1 --out z.onnx
 nothing_left .
 finish

@@ -4,7 +4,7 @@ small_data data 2000 500
 
 works train --model mlp:784-16-10 --data idx:data --epochs 3 --threads 1 --out m.onnx
 prints "steps in"
-prints "500 test images, looked at once, after the training"
+prints "500 test samples, looked at once, after the training"
 prints "wrote m.onnx"
 holds "one line an epoch on stderr" [ "$(grep -c '^epoch ' stderr)" -eq 3 ]
 holds "no terminal, no bar" sh -c '! grep -q "$(printf "\r")" stderr'
@@ -28,6 +28,10 @@ json 'd["steps"] == 24'
 holds "validation is shown" grep -q 'validation loss' stderr
 says 1 "hone train: --validation 500 and --train-samples 1600 are more than the 2000 training samples" \
     train --model mlp:784-16-10 --data idx:data --train-samples 1600 --validation 500 --out n.onnx
+says 1 "hone train: --validation 2000 leaves nothing of the 2000 training samples" \
+    train --model mlp:784-16-10 --data idx:data --validation 2000 --out n.onnx
+works train --model mlp:784-16-10 --data idx:data --epochs 1 --train-samples 3000 --out n.onnx
+holds "too many samples are told of" grep -q '^hone train: --train-samples 3000: there are only 2,000$' stderr
 works train --model m.onnx --data idx:data --epochs 1 --out more.onnx
 holds "going on with a file changes it" sh -c '! cmp -s m.onnx more.onnx'
 
@@ -35,6 +39,14 @@ holds "going on with a file changes it" sh -c '! cmp -s m.onnx more.onnx'
 works train --model mlp:784-16-10 --data idx:data --epochs 3 --threads 1 --checkpoint ck --checkpoint-steps 20 --out n.onnx
 holds "checkpoints change nothing" cmp m.onnx n.onnx
 holds "LATEST is there" [ -s ck/LATEST ]
+works train --model mlp:784-16-10 --data idx:data --epochs 3 --threads 1 --checkpoint ck --resume ck --out n.onnx
+prints "trained 16 steps (96 with those before)"
+holds "resuming gives the same file" cmp m.onnx n.onnx
+works train --model mlp:784-16-10 --data idx:data --epochs 1 --checkpoint ck --out n.onnx
+holds "replacing a checkpoint is told" grep -q '^hone train: warning: the checkpoint in ck is replaced; --resume ck ' stderr
+works train --model mlp:784-16-10 --data idx:data --epochs 3 --threads 1 --checkpoint new --resume new --out n.onnx
+holds "nothing to go on with is told" grep -q '^hone train: no checkpoint in new yet: starting anew$' stderr
+holds "and starts anew" cmp m.onnx n.onnx
 rm -f stderr
 "$HONE" train --model mlp:784-16-10 --data idx:data --epochs 4000 --threads 1 --checkpoint ck2 --out stopped.onnx \
     >stdout 2>stderr </dev/null &
@@ -54,6 +66,26 @@ holds "SIGINT says how to go on" grep -q '^hone train: interrupted after step [0
 holds "SIGINT leaves a checkpoint" [ -s ck2/LATEST ]
 holds "SIGINT writes no model" [ ! -e stopped.onnx ]
 nothing_left .
+
+# npz: x and y alone are no test split
+perl -e 'print pack "f<*", map { $_ % 7 } 1 .. 1000' | npy x.npy '<f4' '100, 10'
+head -c 100 /dev/zero | npy y.npy '|u1' '100,'
+npz() {
+    python3 -c 'import sys, zipfile
+z = zipfile.ZipFile(sys.argv[1], "w")
+for name in sys.argv[2:]: z.write(name[0] + ".npy", name + ".npy")' "$@"
+}
+npz plain.npz x y
+npz splits.npz x_train y_train x_test y_test
+works train --model mlp:10-4-1 --data npz:plain.npz --epochs 1 --out z.onnx --json
+json 'd["test_accuracy"] is None'
+holds "no test split is told" grep -q '^hone train: no test split in plain.npz, so no test accuracy' stderr
+works train --model mlp:10-4-1 --data npz:splits.npz --epochs 1 --out z.onnx --json
+json 'd["test_accuracy"] == 1'
+works eval z.onnx --data npz:plain.npz
+prints "plain.npz (all, 100 samples): accuracy 100.00 %"
+says 1 "hone eval: the model's input 'input' is float32[batch, 1, 28, 28], but a sample of plain.npz (all, 100 samples) is [10]" \
+    eval m.onnx --data npz:plain.npz
 
 # event files
 works train --model mlp:784-16-10 --data idx:data --epochs 1 --logdir runs/m --log-steps 10 --out n.onnx

@@ -164,6 +164,8 @@ static void test_npz(void **state) {
     for (int split = 0; split < 2; split++) { /* x and y serve both */
         assert_int_equal(open_npz("plain.npz", (hone_split)split, &d, NULL), HONE_OK);
         assert_int_equal(hone_dataset_count(d), 3);
+        assert_false(hone_dataset_is_split(d));
+        assert_non_null(strstr(hone_dataset_describe(d), "plain.npz (all, 3 samples)"));
         const int64_t *shape = hone_dataset_sample_shape(d, &rank);
         assert_true(rank == 3 && shape[0] == 1 && shape[1] == 2 && shape[2] == 2);
         assert_int_equal(hone_dataset_read(d, NULL, 0, 3, x, y, NULL), HONE_OK);
@@ -176,6 +178,7 @@ static void test_npz(void **state) {
     assert_true(x[11] == 11); /* floats are taken as they are */
     hone_dataset_free(d);
     assert_int_equal(open_npz("splits.npz", HONE_SPLIT_TEST, &d, NULL), HONE_OK);
+    assert_true(hone_dataset_is_split(d));
     assert_int_equal(hone_dataset_count(d), 2);
     hone_dataset_free(d);
     assert_int_equal(open_npz("features.npz", HONE_SPLIT_TRAIN, &d, NULL), HONE_OK);
