@@ -18,7 +18,7 @@
 typedef struct fixture {
     hone_stats *stats;
     hone_core *core;
-    hone_front *front;
+    hone_front *front; /* of worker 0: &front is the list that services want */
     hone_grpc_table grpc;
     atomic_bool ready;
     hone_request *pool;
@@ -80,7 +80,6 @@ static inline void fixture_add(fixture *f, const char *name, int64_t version, ho
 }
 
 static inline void fixture_open(fixture *f) {
-    static hone_front *fronts[1];
     *f = (fixture){0};
     atomic_init(&f->ready, true);
     assert_int_equal(hone_stats_new(&f->stats, NULL), HONE_OK);
@@ -88,7 +87,6 @@ static inline void fixture_open(fixture *f) {
     hone_front_options o = {
         .core = f->core, .stats = f->stats, .ready = &f->ready, .body_limit = 1 << 20, .gzip_from = 1024};
     assert_int_equal(hone_front_new(&o, &f->front, NULL), HONE_OK);
-    fronts[0] = f->front;
     fixture_add(f, "matrix", 1, matrix_model());
     fixture_add(f, "matrix", 3, matrix_model());
     fixture_add(f, "pair", 7, pair_model());

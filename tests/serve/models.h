@@ -30,7 +30,7 @@ static inline hone_graph *pair_model(void) {
     hone_graph_rename(g, difference, "difference");
     hone_graph_add_output(g, sum);
     hone_graph_add_output(g, difference);
-    return g;
+    return hone_graph_infer(g, NULL) == HONE_OK ? g : NULL;
 }
 
 /* y = 2 x, int32 [batch]. */
@@ -64,7 +64,7 @@ static inline hone_graph *echo_model(hone_dtype dtype, int rank, const char *out
     hone_value *y = HONE_EMIT(g, "", "Identity", x);
     hone_graph_rename(g, y, output);
     hone_graph_add_output(g, y);
-    return g;
+    return hone_graph_infer(g, NULL) == HONE_OK ? g : NULL;
 }
 
 #endif

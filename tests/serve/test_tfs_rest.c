@@ -281,8 +281,11 @@ static void routes_paths(void **state) {
     answer a = ask(f, "POST", "/v1/models/matrix:classify", "{}");
     assert_int_equal(a.status, 501);
     hone_buffer_free(&a.body);
-    a = ask_with(f, "POST", MATRIX, body, "gzip");
+    a = ask_with(f, "POST", MATRIX, body, "br");
     assert_int_equal(a.status, 415);
+    hone_buffer_free(&a.body);
+    a = ask_with(f, "POST", MATRIX, body, "gzip"); /* which it is not */
+    assert_int_equal(a.status, 400);
     hone_buffer_free(&a.body);
     a = ask_with(f, "POST", MATRIX, body, "identity");
     assert_int_equal(a.status, 200);

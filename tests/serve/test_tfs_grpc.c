@@ -1,0 +1,674 @@
+#include "serve/fronts.h"
+#include "serve/half.h"
+#include "serve/tensor_proto.h"
+#include "serve/tfs_admin.h"
+#include "serve/tfs_grpc.h"
+#include "serve/tfs_rest.h"
+
+#define SERVICE "/tensorflow.serving.PredictionService/"
+#define MODELS "/tensorflow.serving.ModelService/"
+
+static int setup(void **state) {
+    static fixture f;
+    fixture_open(&f);
+    static const hone_dtype dtypes[] = {HONE_FLOAT32, HONE_FLOAT64, HONE_INT8,    HONE_UINT8, HONE_INT16,
+                                        HONE_UINT16,  HONE_INT32,   HONE_UINT32,  HONE_INT64, HONE_UINT64,
+                                        HONE_BOOL,    HONE_FLOAT16, HONE_BFLOAT16};
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        fixture_add(&f, hone_dtype_name(dtypes[i]), 1, echo_model(dtypes[i], 2, "y"));
+    assert_int_equal(hone_tfs_grpc_register(&f.grpc, &f.front, NULL), HONE_OK);
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state) {
+    fixture_close(*state);
+    return 0;
+}
+
+/* --- making requests --- */
+
+static void put_spec(hone_buffer *b, const char *name, int64_t version, const char *label,
+                     const char *signature) {
+    size_t spec = hone_wire_begin(b, 1);
+    hone_wire_put_text(b, 1, name);
+    if (version >= 0) {
+        size_t number = hone_wire_begin(b, 2);
+        hone_wire_put_number(b, 1, (uint64_t)version);
+        hone_wire_end(b, number);
+    }
+    if (label) hone_wire_put_text(b, 4, label);
+    if (signature) hone_wire_put_text(b, 3, signature);
+    hone_wire_end(b, spec);
+}
+
+/* Opens a map entry and the tensor in it: dtype and shape. */
+typedef struct open_tensor {
+    size_t entry, value;
+} open_tensor;
+
+static open_tensor open_input(hone_buffer *b, const char *name, uint64_t type, int rank,
+                              const int64_t *dims) {
+    open_tensor o;
+    o.entry = hone_wire_begin(b, 2);
+    hone_wire_put_text(b, 1, name);
+    o.value = hone_wire_begin(b, 2);
+    hone_wire_put_number(b, 1, type);
+    hone_shape_proto_put(b, 2, rank, dims, NULL);
+    return o;
+}
+
+static void close_input(hone_buffer *b, open_tensor o) {
+    hone_wire_end(b, o.value);
+    hone_wire_end(b, o.entry);
+}
+
+static void put_floats(hone_buffer *b, const char *name, int rank, const int64_t *dims, const float *x,
+                       size_t n) {
+    open_tensor o = open_input(b, name, 1, rank, dims);
+    hone_wire_put_bytes(b, 4, x, n * sizeof *x);
+    close_input(b, o);
+}
+
+static answer call(fixture *f, const char *method, hone_buffer *b) {
+    assert_false(b->failed);
+    answer a = fixture_call(f, method, b->data, b->size);
+    hone_buffer_free(b);
+    return a;
+}
+
+/* The TensorProto of an output; size 0 if it is not there. */
+static hone_wire_field find_output(const answer *a, const char *name) {
+    hone_wire w = hone_wire_of(a->body.data, a->body.size);
+    hone_wire_field f, g, value = {0};
+    while (hone_wire_next(&w, &f)) {
+        if (!hone_wire_is(&f, 1, HONE_WIRE_BYTES)) continue;
+        hone_wire entry = hone_wire_into(&f);
+        bool match = false;
+        while (hone_wire_next(&entry, &g)) {
+            if (hone_wire_is(&g, 1, HONE_WIRE_BYTES)) match = hone_json_text_is(hone_wire_text(&g), name);
+            if (match && hone_wire_is(&g, 2, HONE_WIRE_BYTES)) value = g;
+        }
+    }
+    assert_null(w.why);
+    return value;
+}
+
+/* The first field of that number. */
+static hone_wire_field field(hone_wire w, uint32_t number) {
+    hone_wire_field f;
+    while (hone_wire_next(&w, &f))
+        if (f.number == number) return f;
+    return (hone_wire_field){0};
+}
+
+static void expect_floats(const answer *a, const char *name, const float *want, size_t n) {
+    if (answer_code(a) != 0) fail_msg("%d %s", answer_code(a), answer_message(a));
+    hone_wire_field t = find_output(a, name), values = field(hone_wire_into(&t), 5);
+    assert_int_equal(field(hone_wire_into(&t), 1).value, 1);
+    assert_int_equal(values.size, n * sizeof *want);
+    assert_memory_equal(values.data, want, n * sizeof *want);
+}
+
+static void expect_failure(answer a, int code, const char *message) {
+    if (answer_code(&a) != code || strcmp(answer_message(&a), message) != 0)
+        fail_msg("%d %s, expected %d %s", answer_code(&a), answer_message(&a), code, message);
+    assert_int_equal(a.body.size, 0);
+    answer_free(&a);
+}
+
+/* --- Predict --- */
+
+static void predicts(void **state) {
+    hone_buffer b = {0};
+    put_spec(&b, "matrix", -1, NULL, NULL);
+    put_floats(&b, "x", 2, (int64_t[]){2, 3}, (float[]){1, 0, 0, 0, 1, 0.5f}, 6);
+    answer a = call(*state, SERVICE "Predict", &b);
+    expect_floats(&a, "y", (float[]){1, 2, 5.5f, 7}, 4);
+    assert_string_equal(a.type, "application/grpc");
+    /* Its shape, and which model it was. */
+    hone_wire_field t = find_output(&a, "y"), shape = field(hone_wire_into(&t), 2);
+    assert_int_equal(shape.size, 8);
+    assert_memory_equal(shape.data, "\x12\x02\x08\x02\x12\x02\x08\x02", 8);
+    hone_wire_field spec = field(hone_wire_of(a.body.data, a.body.size), 2);
+    assert_int_equal(spec.size, 29);
+    assert_memory_equal(spec.data, "\x0a\x06matrix\x12\x02\x08\x03\x1a\x0fserving_default", 29);
+    answer_free(&a);
+}
+
+static void chooses_versions(void **state) {
+    static const struct {
+        int64_t version;
+        const char *label, *signature, *message;
+        int code;
+    } cases[] = {
+        {1, NULL, "serving_default", "", 0},
+        {3, NULL, "", "", 0},
+        {2, NULL, NULL, "Servable not found for request: Specific(matrix, 2)", 5},
+        {-1, "stable", NULL, "Unrecognized servable version label: stable", 3},
+        {-1, NULL, "other", "Serving signature key \"other\" not found.", 9},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hone_buffer b = {0};
+        put_spec(&b, "matrix", cases[i].version, cases[i].label, cases[i].signature);
+        put_floats(&b, "x", 2, (int64_t[]){1, 3}, (float[]){1, 1, 1}, 3);
+        answer a = call(*state, SERVICE "Predict", &b);
+        if (answer_code(&a) != cases[i].code || strcmp(answer_message(&a), cases[i].message) != 0)
+            fail_msg("case %zu: %d %s", i, answer_code(&a), answer_message(&a));
+        answer_free(&a);
+    }
+    hone_buffer b = {0};
+    put_spec(&b, "none", -1, NULL, NULL);
+    expect_failure(call(*state, SERVICE "Predict", &b), 5, "Servable not found for request: Latest(none)");
+    expect_failure(call(*state, SERVICE "Predict", &b), 3, "Missing model name in request.");
+}
+
+static void filters_outputs(void **state) {
+    for (int i = 0; i < 4; i++) {
+        hone_buffer b = {0};
+        put_spec(&b, "pair", -1, NULL, NULL);
+        if (i & 1) hone_wire_put_text(&b, 3, "difference");
+        put_floats(&b, "a", 1, (int64_t[]){2}, (float[]){1, 2}, 2);
+        put_floats(&b, "b", 1, (int64_t[]){2}, (float[]){3, 5}, 2);
+        if (i & 2) hone_wire_put_text(&b, 3, "sum");
+        answer a = call(*state, SERVICE "Predict", &b);
+        if (i != 1) expect_floats(&a, "sum", (float[]){4, 7}, 2);
+        if (i != 2) expect_floats(&a, "difference", (float[]){-2, -3}, 2);
+        assert_true((find_output(&a, "sum").size == 0) == (i == 1));
+        assert_true((find_output(&a, "difference").size == 0) == (i == 2));
+        answer_free(&a);
+    }
+    hone_buffer b = {0};
+    put_spec(&b, "pair", -1, NULL, NULL);
+    hone_wire_put_text(&b, 3, "nothing");
+    expect_failure(call(*state, SERVICE "Predict", &b), 3, "the model has no output \"nothing\"");
+}
+
+static uint64_t type_of(hone_dtype dtype) {
+    return (uint64_t)hone_tfs_type(dtype);
+}
+
+/* 1, 2, 3, 0 as `dtype`, in memory. */
+static void fill(hone_dtype dtype, void *out) {
+    for (int i = 0; i < 4; i++) {
+        int x = dtype == HONE_BOOL ? (i + 1) & 1 : (i + 1) & 3;
+        float real = (float)x;
+        switch (dtype) {
+        case HONE_FLOAT32: ((float *)out)[i] = real; break;
+        case HONE_FLOAT64: ((double *)out)[i] = real; break;
+        case HONE_FLOAT16: ((uint16_t *)out)[i] = hone_half_of_float(real); break;
+        case HONE_BFLOAT16: ((uint16_t *)out)[i] = hone_bfloat_of_float(real); break;
+        case HONE_INT64:
+        case HONE_UINT64: ((int64_t *)out)[i] = x; break;
+        case HONE_INT32:
+        case HONE_UINT32: ((int32_t *)out)[i] = x; break;
+        case HONE_INT16:
+        case HONE_UINT16: ((int16_t *)out)[i] = (int16_t)x; break;
+        default: ((int8_t *)out)[i] = (int8_t)x;
+        }
+    }
+}
+
+static uint32_t list_of(hone_dtype dtype) {
+    switch (dtype) {
+    case HONE_FLOAT32: return 5;
+    case HONE_FLOAT64: return 6;
+    case HONE_INT64: return 10;
+    case HONE_BOOL: return 11;
+    case HONE_FLOAT16:
+    case HONE_BFLOAT16: return 13;
+    case HONE_UINT32: return 16;
+    case HONE_UINT64: return 17;
+    default: return 7;
+    }
+}
+
+static uint64_t bits_of(hone_dtype dtype, const void *data, int i) {
+    uint64_t x = 0;
+    size_t size = hone_dtype_size(dtype);
+    memcpy(&x, (const char *)data + (size_t)i * size, size);
+    return x;
+}
+
+/* Element i as an element of its list, without its tag. */
+static void put_element(hone_buffer *b, hone_dtype dtype, const void *data, int i) {
+    size_t size = hone_dtype_size(dtype);
+    if (dtype == HONE_FLOAT32 || dtype == HONE_FLOAT64)
+        hone_buffer_put(b, (const char *)data + (size_t)i * size, size);
+    else
+        hone_wire_put_varint(b, bits_of(dtype, data, i));
+}
+
+enum form { CONTENT, PACKED, SINGLE, SPLIT, REPEATED, NOTHING, FORMS };
+
+static void put_form(hone_buffer *b, hone_dtype dtype, const void *data, enum form form) {
+    uint32_t number = list_of(dtype);
+    size_t size = hone_dtype_size(dtype);
+    hone_wire_type type = dtype == HONE_FLOAT32   ? HONE_WIRE_FIXED32
+                          : dtype == HONE_FLOAT64 ? HONE_WIRE_FIXED64
+                                                  : HONE_WIRE_VARINT;
+    if (form == CONTENT) hone_wire_put_bytes(b, 4, data, 4 * size);
+    for (int i = 0; form == SINGLE && i < 4; i++) {
+        hone_wire_put_tag(b, number, type);
+        put_element(b, dtype, data, i);
+    }
+    if (form != PACKED && form != SPLIT && form != REPEATED) return;
+    size_t run = hone_wire_begin(b, number);
+    for (int i = 0; i < (form == REPEATED ? 1 : 4); i++) {
+        put_element(b, dtype, data, i);
+        if (form != SPLIT || i != 1) continue; /* two runs */
+        hone_wire_end(b, run);
+        run = hone_wire_begin(b, number);
+    }
+    hone_wire_end(b, run);
+}
+
+/* Every type in every form it may come in, wherever it lies in the message. */
+static void takes_all_types(void **state) {
+    static const hone_dtype dtypes[] = {HONE_FLOAT32, HONE_FLOAT64, HONE_INT8,    HONE_UINT8, HONE_INT16,
+                                        HONE_UINT16,  HONE_INT32,   HONE_UINT32,  HONE_INT64, HONE_UINT64,
+                                        HONE_BOOL,    HONE_FLOAT16, HONE_BFLOAT16};
+    for (size_t d = 0; d < sizeof dtypes / sizeof *dtypes; d++)
+        for (int form = 0; form < FORMS; form++)
+            for (int shift = 0; shift < 8; shift++) {
+                hone_dtype dtype = dtypes[d];
+                uint64_t data[4], want[4] = {0};
+                hone_buffer b = {0};
+                fill(dtype, data);
+                put_spec(&b, hone_dtype_name(dtype), -1, NULL, NULL);
+                hone_wire_put_bytes(&b, 99, "12345678", (size_t)shift); /* unknown; moves what follows */
+                open_tensor o = open_input(&b, "x", type_of(dtype), 2, (int64_t[]){2, 2});
+                put_form(&b, dtype, data, (enum form)form);
+                close_input(&b, o);
+                answer a = call(*state, SERVICE "Predict", &b);
+                if (answer_code(&a) != 0)
+                    fail_msg("%s, form %d: %s", hone_dtype_name(dtype), form, answer_message(&a));
+                hone_wire_field t = find_output(&a, "y"), list = field(hone_wire_into(&t), list_of(dtype));
+                assert_int_equal(field(hone_wire_into(&t), 1).value, type_of(dtype));
+                if (form != NOTHING) memcpy(want, data, sizeof want);
+                hone_buffer expected = {0};
+                for (int i = 0; i < 4; i++) put_element(&expected, dtype, want, form == REPEATED ? 0 : i);
+                assert_int_equal(list.size, expected.size);
+                assert_memory_equal(list.data, expected.data, expected.size);
+                hone_buffer_free(&expected);
+                answer_free(&a);
+            }
+}
+
+/* Negative numbers are ten bytes long, and are taken cut to their type's bits, too. */
+static void takes_negative_numbers(void **state) {
+    for (int wide = 0; wide < 2; wide++) {
+        hone_buffer b = {0};
+        put_spec(&b, "int16", -1, NULL, NULL);
+        open_tensor o = open_input(&b, "x", 5, 2, (int64_t[]){1, 1});
+        hone_wire_put_number(&b, 7, wide ? (uint64_t)-2 : 0xfffe);
+        close_input(&b, o);
+        answer a = call(*state, SERVICE "Predict", &b);
+        assert_int_equal(answer_code(&a), 0);
+        hone_wire_field t = find_output(&a, "y"), list = field(hone_wire_into(&t), 7);
+        assert_int_equal(list.size, 10);
+        assert_memory_equal(list.data, "\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01", 10);
+        answer_free(&a);
+    }
+}
+
+/* An input of strings, as the server would make it for a model that takes them. */
+static hone_feed text_feed(void) {
+    hone_feed feed = {.name = "x", .values = {.dtype = HONE_STRING}, .tensor = {.dtype = HONE_STRING}};
+    return feed;
+}
+
+static void takes_strings(void **state) {
+    (void)state;
+    static const char *const texts[] = {"", "hello", "\xc3\xa9", "last"};
+    for (int given = 0; given <= 4; given++) {
+        hone_buffer b = {0}, back = {0};
+        hone_feed feed = text_feed();
+        hone_error err = {0};
+        hone_wire_put_number(&b, 1, 7);
+        hone_shape_proto_put(&b, 2, 2, (int64_t[]){2, 2}, NULL);
+        for (int i = 0; i < given; i++) hone_wire_put_text(&b, 8, texts[i]);
+        hone_wire_field message = {.data = (const uint8_t *)b.data, .size = b.size};
+        if (hone_tensor_proto_decode(&feed, 0, &message, &err) != HONE_OK) fail_msg("%s", err.message);
+        hone_tensor_proto_put(&back, &feed.tensor);
+        assert_int_equal(back.size, hone_tensor_proto_size(&feed.tensor));
+        hone_wire w = hone_wire_of(back.data, back.size);
+        hone_wire_field f;
+        int n = 0;
+        while (hone_wire_next(&w, &f)) {
+            if (!hone_wire_is(&f, 8, HONE_WIRE_BYTES)) continue;
+            const char *want = given == 0 ? "" : texts[n < given ? n : given - 1];
+            assert_true(hone_json_text_is(hone_wire_text(&f), want));
+            n++;
+        }
+        assert_int_equal(n, 4);
+        hone_json_tensor_free(&feed.values);
+        hone_buffer_free(&b);
+        hone_buffer_free(&back);
+    }
+}
+
+static void refuses_strings_it_cannot_hold(void **state) {
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        hone_buffer b = {0};
+        hone_feed feed = text_feed();
+        hone_wire_put_number(&b, 1, 7);
+        hone_shape_proto_put(&b, 2, 1, (int64_t[]){1}, NULL);
+        if (i)
+            hone_wire_put_bytes(&b, 8, "a\0b", 3);
+        else
+            hone_wire_put_bytes(&b, 4, "\1a", 2);
+        hone_wire_field message = {.data = (const uint8_t *)b.data, .size = b.size};
+        assert_int_equal(hone_tensor_proto_decode(&feed, 0, &message, NULL), HONE_UNSUPPORTED);
+        hone_json_tensor_free(&feed.values);
+        hone_buffer_free(&b);
+    }
+}
+
+/* --- what is wrong --- */
+
+static void explains_bad_requests(void **state) {
+    static const float x[6] = {0};
+    const int64_t big[] = {1000000, 1000000}, negative[] = {-1, 3}, many[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const struct {
+        const char *name;
+        uint64_t type;
+        size_t bytes;
+        const char *message;
+    } cases[] = {
+        {"z", 1, 24, "the model has no input \"z\""},
+        {"x", 2, 24, "the input \"x\" is of the type DT_DOUBLE (2), but the model takes DT_FLOAT"},
+        {"x", 77, 24, "the input \"x\" is of the type DT_INVALID (77), but the model takes DT_FLOAT"},
+        {"x", 1, 20, "the input \"x\" has 20 bytes, but its shape and type take 24"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hone_buffer b = {0};
+        put_spec(&b, "matrix", -1, NULL, NULL);
+        open_tensor o = open_input(&b, cases[i].name, cases[i].type, 2, (int64_t[]){2, 3});
+        hone_wire_put_bytes(&b, 4, x, cases[i].bytes);
+        close_input(&b, o);
+        expect_failure(call(*state, SERVICE "Predict", &b), 3, cases[i].message);
+    }
+    hone_buffer b = {0};
+    put_spec(&b, "matrix", -1, NULL, NULL);
+    expect_failure(call(*state, SERVICE "Predict", &b), 3, "the input \"x\" is missing");
+    put_spec(&b, "matrix", -1, NULL, NULL);
+    put_floats(&b, "x", 1, (int64_t[]){3}, x, 3);
+    expect_failure(call(*state, SERVICE "Predict", &b), 3,
+                   "input \"x\" has the shape [3], but the model takes [batch, 3]");
+    put_spec(&b, "matrix", -1, NULL, NULL);
+    put_floats(&b, "x", 2, (int64_t[]){2, 3}, x, 6);
+    put_floats(&b, "x", 2, (int64_t[]){2, 3}, x, 6);
+    expect_failure(call(*state, SERVICE "Predict", &b), 3, "the input \"x\" is there twice");
+    /* One number may not stand for a terabyte. */
+    put_spec(&b, "matrix", -1, NULL, NULL);
+    open_tensor o = open_input(&b, "x", 1, 2, big);
+    hone_wire_put_bytes(&b, 5, x, 4);
+    close_input(&b, o);
+    expect_failure(call(*state, SERVICE "Predict", &b), 3,
+                   "the input \"x\" would take 4000000000000 bytes, and the server allows 1048576");
+    put_spec(&b, "matrix", -1, NULL, NULL);
+    close_input(&b, open_input(&b, "x", 1, 2, negative));
+    answer a = call(*state, SERVICE "Predict", &b);
+    assert_int_equal(answer_code(&a), 3);
+    answer_free(&a);
+    put_spec(&b, "matrix", -1, NULL, NULL);
+    close_input(&b, open_input(&b, "x", 1, 9, many));
+    expect_failure(call(*state, SERVICE "Predict", &b), 3, "the input \"x\" has more than 8 dimensions");
+    put_spec(&b, "matrix", -1, NULL, NULL);
+    o = open_input(&b, "x", 1, 2, (int64_t[]){1, 3});
+    hone_wire_put_bytes(&b, 5, x, 16);
+    close_input(&b, o);
+    expect_failure(call(*state, SERVICE "Predict", &b), 3,
+                   "the input \"x\" has more elements than its shape");
+    hone_buffer_text(&b, "\x12\x7f nonsense");
+    expect_failure(call(*state, SERVICE "Predict", &b), 3,
+                   "the request is no PredictRequest: a length passes the end");
+}
+
+/* Every prefix and every changed byte of a good request gets an answer. */
+static void survives_any_damage(void **state) {
+    hone_buffer b = {0};
+    put_spec(&b, "pair", 7, NULL, "serving_default");
+    put_floats(&b, "a", 1, (int64_t[]){2}, (float[]){1, 2}, 2);
+    open_tensor o = open_input(&b, "b", 1, 1, (int64_t[]){2});
+    hone_wire_put_bytes(&b, 5, "\0\0\x80\x3f", 4);
+    close_input(&b, o);
+    hone_wire_put_text(&b, 3, "sum");
+    int good = 0;
+    for (size_t n = 0; n < b.size; n++) {
+        answer a = fixture_call(*state, SERVICE "Predict", b.data, n);
+        answer_free(&a);
+        for (int bit = 0; bit < 8; bit++) {
+            b.data[n] ^= (char)(1 << bit);
+            a = fixture_call(*state, SERVICE "Predict", b.data, b.size);
+            good += answer_code(&a) == 0;
+            answer_free(&a);
+            b.data[n] ^= (char)(1 << bit);
+        }
+    }
+    assert_true(good > 0);
+    answer a = call(*state, SERVICE "Predict", &b);
+    expect_floats(&a, "sum", (float[]){2, 3}, 2);
+    answer_free(&a);
+}
+
+/* --- the other methods --- */
+
+static void tells_metadata(void **state) {
+    hone_buffer b = {0};
+    put_spec(&b, "pair", -1, NULL, NULL);
+    expect_failure(call(*state, SERVICE "GetModelMetadata", &b), 3,
+                   "GetModelMetadataRequest must specify at least one metadata_field");
+    put_spec(&b, "pair", -1, NULL, NULL);
+    hone_wire_put_text(&b, 2, "other");
+    expect_failure(call(*state, SERVICE "GetModelMetadata", &b), 3, "Metadata field other is not supported");
+    put_spec(&b, "pair", -1, NULL, NULL);
+    hone_wire_put_text(&b, 2, "signature_def");
+    answer a = call(*state, SERVICE "GetModelMetadata", &b);
+    assert_int_equal(answer_code(&a), 0);
+    hone_wire_field entry = field(hone_wire_of(a.body.data, a.body.size), 2);
+    assert_true(hone_json_text_is((hone_slice){(const char *)field(hone_wire_into(&entry), 1).data, 13},
+                                  "signature_def"));
+    hone_wire_field any = field(hone_wire_into(&entry), 2), url = field(hone_wire_into(&any), 1);
+    assert_true(
+        hone_json_text_is(hone_wire_text(&url), "type.googleapis.com/tensorflow.serving.SignatureDefMap"));
+    hone_wire_field map = field(hone_wire_into(&any), 2), named = field(hone_wire_into(&map), 1);
+    hone_wire_field signature = field(hone_wire_into(&named), 2),
+                    method = field(hone_wire_into(&signature), 3);
+    assert_true(hone_json_text_is(hone_wire_text(&method), "tensorflow/serving/predict"));
+    hone_wire w = hone_wire_into(&signature);
+    hone_wire_field f;
+    int inputs = 0, outputs = 0;
+    while (hone_wire_next(&w, &f)) {
+        inputs += f.number == 1;
+        outputs += f.number == 2;
+        if (f.number == 3) continue;
+        hone_wire_field info = field(hone_wire_into(&f), 2), shape = field(hone_wire_into(&info), 3);
+        assert_int_equal(field(hone_wire_into(&info), 2).value, 1);
+        assert_int_equal(shape.size, 20); /* one dimension: -1, "batch" */
+        assert_memory_equal(shape.data,
+                            "\x12\x12\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x12\x05"
+                            "batch",
+                            20);
+    }
+    assert_true(inputs == 2 && outputs == 2);
+    answer_free(&a);
+}
+
+static void tells_status(void **state) {
+    hone_buffer b = {0};
+    put_spec(&b, "matrix", -1, NULL, NULL);
+    answer a = call(*state, MODELS "GetModelStatus", &b);
+    assert_int_equal(answer_code(&a), 0);
+    assert_int_equal(a.body.size, 16);
+    assert_memory_equal(a.body.data, "\x0a\x06\x08\x03\x10\x1e\x1a\x00\x0a\x06\x08\x01\x10\x1e\x1a\x00", 16);
+    answer_free(&a);
+    put_spec(&b, "matrix", 1, NULL, NULL);
+    a = call(*state, MODELS "GetModelStatus", &b);
+    assert_int_equal(a.body.size, 8);
+    assert_memory_equal(a.body.data, "\x0a\x06\x08\x01\x10\x1e\x1a\x00", 8);
+    answer_free(&a);
+    put_spec(&b, "matrix", 2, NULL, NULL);
+    expect_failure(call(*state, MODELS "GetModelStatus", &b), 5, "Could not find version 2 of model matrix");
+    put_spec(&b, "none", -1, NULL, NULL);
+    expect_failure(call(*state, MODELS "GetModelStatus", &b), 5, "Could not find any versions of model none");
+}
+
+static void refuses_other_methods(void **state) {
+    static const char *const methods[] = {SERVICE "Classify",
+                                          SERVICE "Regress",
+                                          SERVICE "MultiInference",
+                                          "/tensorflow.serving.SessionService/SessionRun",
+                                          SERVICE "Nothing",
+                                          MODELS "Nothing",
+                                          "/tensorflow.serving.Nothing/Nothing"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        answer a = fixture_call(*state, methods[i], "", 0);
+        if (answer_code(&a) != 12 || strlen(answer_message(&a)) < 20)
+            fail_msg("%s: %d %s", methods[i], answer_code(&a), answer_message(&a));
+        answer_free(&a);
+    }
+}
+
+/* --- configurations --- */
+
+static size_t begin_model(hone_buffer *b, const char *name, const char *path) {
+    size_t model = hone_wire_begin(b, 1);
+    hone_wire_put_text(b, 1, name);
+    hone_wire_put_text(b, 2, path);
+    return model;
+}
+
+static void reads_configurations(void **state) {
+    (void)state;
+    hone_buffer b = {0};
+    size_t list = hone_wire_begin(&b, 1), model = begin_model(&b, "a", "/models/a");
+    hone_wire_put_text(&b, 4, "onnx");
+    size_t policy = hone_wire_begin(&b, 7), specific = hone_wire_begin(&b, 102);
+    hone_wire_put_number(&b, 1, 5);
+    size_t packed = hone_wire_begin(&b, 1);
+    hone_wire_put_varint(&b, 6);
+    hone_wire_put_varint(&b, 700);
+    hone_wire_end(&b, packed);
+    hone_wire_end(&b, specific);
+    hone_wire_end(&b, policy);
+    size_t label = hone_wire_begin(&b, 8);
+    hone_wire_put_text(&b, 1, "stable");
+    hone_wire_put_number(&b, 2, 6);
+    hone_wire_end(&b, label);
+    hone_wire_end(&b, model);
+    model = begin_model(&b, "b", "/models/b");
+    policy = hone_wire_begin(&b, 7);
+    size_t latest = hone_wire_begin(&b, 100);
+    hone_wire_put_number(&b, 1, 2);
+    hone_wire_end(&b, latest);
+    hone_wire_end(&b, policy);
+    hone_wire_end(&b, model);
+    model = begin_model(&b, "c", "/models/c");
+    policy = hone_wire_begin(&b, 7);
+    hone_wire_put_bytes(&b, 101, "", 0);
+    hone_wire_end(&b, policy);
+    hone_wire_end(&b, model);
+    hone_wire_end(&b, list);
+    hone_model_set set;
+    hone_error err = {0};
+    if (hone_tfs_read_config((const uint8_t *)b.data, b.size, &set, &err) != HONE_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(set.count, 3);
+    const hone_model_source *m = set.entries;
+    assert_string_equal(m[0].name, "a");
+    assert_string_equal(m[0].base_path, "/models/a");
+    assert_int_equal(m[0].policy.kind, HONE_POLICY_SPECIFIC);
+    assert_int_equal(m[0].policy.version_count, 3);
+    assert_int_equal(m[0].policy.versions[2], 700);
+    assert_int_equal(m[0].label_count, 1);
+    assert_string_equal(m[0].labels[0].name, "stable");
+    assert_int_equal(m[0].labels[0].version, 6);
+    assert_int_equal(m[1].policy.kind, HONE_POLICY_LATEST);
+    assert_int_equal(m[1].policy.latest, 2);
+    assert_int_equal(m[2].policy.kind, HONE_POLICY_ALL);
+    hone_model_set_free(&set);
+    /* No prefix of it leaks or crashes. */
+    for (size_t n = 0; n < b.size; n++) {
+        hone_status status = hone_tfs_read_config((const uint8_t *)b.data, n, &set, NULL);
+        assert_true(status != HONE_OK);
+        hone_model_set_free(&set);
+    }
+    hone_buffer_free(&b);
+}
+
+static void refuses_bad_configurations(void **state) {
+    hone_buffer b = {0};
+    size_t config = hone_wire_begin(&b, 1), list = hone_wire_begin(&b, 1),
+           model = begin_model(&b, "../a", "/x");
+    hone_wire_end(&b, model);
+    hone_wire_end(&b, list);
+    hone_wire_end(&b, config);
+    for (int i = 0; i < 2; i++) { /* a bad name, then no list at all */
+        answer a = call(*state, MODELS "HandleReloadConfigRequest", &b);
+        assert_int_equal(answer_code(&a), 0); /* the error stands in the answer */
+        hone_wire_field status = field(hone_wire_of(a.body.data, a.body.size), 1);
+        assert_int_equal(field(hone_wire_into(&status), 1).value, 3);
+        assert_true(field(hone_wire_into(&status), 2).size > 10);
+        answer_free(&a);
+    }
+}
+
+/* --- memory --- */
+
+static void allocates_nothing_when_warm(void **state) {
+    fixture *f = *state;
+    hone_buffer b = {0};
+    uint64_t before = 0;
+    put_spec(&b, "pair", -1, NULL, NULL);
+    put_floats(&b, "a", 1, (int64_t[]){2}, (float[]){1, 2}, 2);
+    put_floats(&b, "b", 1, (int64_t[]){2}, (float[]){3, 5}, 2);
+    answer a = {0};
+    for (int i = 0; i < 200; i++) {
+        if (i == 100) before = hone_alloc_count();
+        hone_request *r = hone_request_new(&f->pool);
+        const uint8_t prefix[5] = {0, 0, 0, 0, (uint8_t)b.size};
+        hone_head head = {.method = slice("POST"),
+                          .path = slice(SERVICE "Predict"),
+                          .query = slice(""),
+                          .content_length = -1};
+        assert_int_equal(hone_request_set_head(r, &head), HONE_OK);
+        hone_buffer_put(&r->body, prefix, 5);
+        hone_buffer_put(&r->body, b.data, b.size);
+        assert_int_equal(hone_request_end_body(r), HONE_OK);
+        r->sink = &answer_sink;
+        r->stream = &a;
+        a.body.size = a.fields.size = a.trailers.size = 0;
+        a.ends = 0;
+        handle_grpc(f, r);
+        assert_int_equal(a.ends, 1);
+        assert_int_equal(answer_code(&a), 0);
+        hone_request_release(r);
+    }
+    assert_int_equal(hone_alloc_count(), before);
+    answer_free(&a);
+    hone_buffer_free(&b);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(predicts),
+        cmocka_unit_test(chooses_versions),
+        cmocka_unit_test(filters_outputs),
+        cmocka_unit_test(takes_all_types),
+        cmocka_unit_test(takes_negative_numbers),
+        cmocka_unit_test(takes_strings),
+        cmocka_unit_test(refuses_strings_it_cannot_hold),
+        cmocka_unit_test(explains_bad_requests),
+        cmocka_unit_test(survives_any_damage),
+        cmocka_unit_test(tells_metadata),
+        cmocka_unit_test(tells_status),
+        cmocka_unit_test(refuses_other_methods),
+        cmocka_unit_test(reads_configurations),
+        cmocka_unit_test(refuses_bad_configurations),
+        cmocka_unit_test(allocates_nothing_when_warm),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
