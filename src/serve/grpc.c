@@ -172,13 +172,15 @@ void hone_grpc_reply(hone_request *r, hone_buffer *out) {
     hone_grpc_end(r);
 }
 
-/* As gRPC writes status messages: printable ASCII but for '%', all else as %XX. */
+/* As gRPC writes status messages: printable ASCII but for '%', all else as %XX. So are spaces at the ends, with which
+ * clients refuse fields. */
 static void encode_text(char *out, size_t room, const char *text) {
     static const char hex[] = "0123456789ABCDEF";
     size_t n = 0;
-    for (; *text && n + 4 <= room; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c >= ' ' && c <= '~' && c != '%') {
+    for (const char *p = text; *p && n + 4 <= room; p++) {
+        unsigned char c = (unsigned char)*p;
+        bool edge = c == ' ' && (p == text || p[1] == 0);
+        if (c >= ' ' && c <= '~' && c != '%' && !edge) {
             out[n++] = (char)c;
         } else {
             out[n++] = '%';
