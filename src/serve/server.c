@@ -4,7 +4,11 @@
 #include "base/pool.h"
 #include "serve/clock.h"
 #include "serve/core.h"
+#include "serve/grpc.h"
 #include "serve/listener.h"
+#include "serve/oip_grpc.h"
+#include "serve/oip_rest.h"
+#include "serve/tfs_grpc.h"
 #include "serve/tfs_rest.h"
 
 #include <hone/serve.h>
@@ -15,6 +19,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* Smaller answers are not worth packing. */
+#define GZIP_FROM ((size_t)1024)
 #define DRAIN_GRACE (200 * HONE_MILLISECOND)
 
 struct hone_server {
@@ -23,7 +29,8 @@ struct hone_server {
     hone_stats *stats;
     hone_core *core;
     hone_loop **loops;
-    hone_tfs **fronts; /* one for each loop */
+    hone_front **fronts; /* one for each loop */
+    hone_grpc_table grpc;
     int loop_count;
     pthread_t *threads; /* of the loops */
     pthread_mutex_t lock;
@@ -67,6 +74,14 @@ static void answer_unknown(hone_request *r, int status, const char *what) {
 static void handle(void *user, hone_loop *loop, hone_request *r) {
     hone_server *s = user;
     hone_slice path = r->head.path;
+    if (hone_grpc_takes(r)) {
+        hone_grpc_dispatch(&s->grpc, loop->index, r);
+        return;
+    }
+    if (hone_oip_takes(path)) {
+        hone_oip_handle(s->fronts[loop->index], r);
+        return;
+    }
     if (hone_tfs_takes(path)) {
         hone_tfs_handle(s->fronts[loop->index], r);
         return;
@@ -84,6 +99,10 @@ static void handle(void *user, hone_loop *loop, hone_request *r) {
         answer_health(r, true, "ok\n", "");
     else
         answer_health(r, atomic_load(&s->ready), "ready\n", "not ready\n");
+}
+
+static bool streams(void *user, const hone_request *r) {
+    return hone_grpc_is_stream(&((const hone_server *)user)->grpc, r);
 }
 
 /* --- stopping --- */
@@ -113,15 +132,26 @@ static hone_status load_model(hone_server *s, const char *entry, hone_error *err
 
 static hone_status make_loops(hone_server *s, int count, hone_error *err) {
     s->loops = hone_calloc((size_t)count, sizeof(hone_loop *));
-    s->fronts = hone_calloc((size_t)count, sizeof(hone_tfs *));
+    s->fronts = hone_calloc((size_t)count, sizeof(hone_front *));
     s->threads = hone_calloc((size_t)count, sizeof *s->threads);
     if (!s->loops || !s->fronts || !s->threads) return hone_fail_memory(err);
+    HONE_TRY(hone_tfs_grpc_register(&s->grpc, s->fronts, err));
+    HONE_TRY(hone_oip_grpc_register(&s->grpc, s->fronts, err));
+    s->grpc.ready = &s->ready;
+    HONE_TRY(hone_grpc_register_health(&s->grpc, err));
+    HONE_TRY(hone_grpc_register_reflection(&s->grpc, err));
     for (; s->loop_count < count; s->loop_count++) {
         int i = s->loop_count;
-        HONE_TRY(hone_tfs_new(s->core, s->stats, i, &s->fronts[i], err));
+        hone_front_options f = {.core = s->core,
+                                .stats = s->stats,
+                                .ready = &s->ready,
+                                .worker = i,
+                                .body_limit = s->config.limits.body_bytes,
+                                .gzip_from = GZIP_FROM};
+        HONE_TRY(hone_front_new(&f, &s->fronts[i], err));
         hone_status status = hone_loop_new(&s->config, i, &s->loops[i], err);
         if (status == HONE_OK) continue;
-        hone_tfs_free(s->fronts[i]);
+        hone_front_free(s->fronts[i]);
         return status;
     }
     return HONE_OK;
@@ -165,6 +195,7 @@ static hone_status set_up(hone_server *s, const hone_server_options *o, hone_err
                            .request_timeout = nanoseconds(o->request_timeout_ms),
                            .drain_grace = DRAIN_GRACE,
                            .handler = handle,
+                           .streams = streams,
                            .user = s};
     s->drain_delay_ms = o->drain_delay_ms;
     s->drain_timeout_ms = o->drain_timeout_ms;
@@ -294,9 +325,10 @@ hone_status hone_server_run(hone_server *s, hone_error *err) {
 void hone_server_free(hone_server *s) {
     if (!s) return;
     hone_listener_free(s->listener);
+    if (s->core) hone_core_stop(s->core);
     for (int i = 0; i < s->loop_count; i++) {
         hone_loop_free(s->loops[i]);
-        hone_tfs_free(s->fronts[i]);
+        hone_front_free(s->fronts[i]);
     }
     if (s->stop_fd >= 0) close(s->stop_fd);
     hone_core_free(s->core);
