@@ -214,22 +214,24 @@ static void run_tasks(const params *p, hone_frame *frame, job *j, hone_task_fn *
                   (p->inner == 1 ? 1 : p->outer * p->channels) * p->chunks, fn, j);
 }
 
-static void run_quantize(const hone_step *step, hone_frame *frame) {
+/* A step of (x, scale[, zero point]); a gradient's has dy before them. */
+static void run_step(const hone_step *step, hone_frame *frame, bool gradient, hone_task_fn *fn) {
+    int x = gradient ? 1 : 0;
     job j = {.p = step->params,
-             .x = hone_step_in(step, frame, 0),
-             .scale = hone_step_in(step, frame, 1),
-             .zero = hone_step_in(step, frame, 2),
+             .dy = gradient ? hone_step_in(step, frame, 0) : NULL,
+             .x = hone_step_in(step, frame, x),
+             .scale = hone_step_in(step, frame, x + 1),
+             .zero = hone_step_in(step, frame, x + 2),
              .y = hone_step_out(step, frame, 0)};
-    run_tasks(j.p, frame, &j, quantize_task);
+    run_tasks(j.p, frame, &j, fn);
+}
+
+static void run_quantize(const hone_step *step, hone_frame *frame) {
+    run_step(step, frame, false, quantize_task);
 }
 
 static void run_dequantize(const hone_step *step, hone_frame *frame) {
-    job j = {.p = step->params,
-             .x = hone_step_in(step, frame, 0),
-             .scale = hone_step_in(step, frame, 1),
-             .zero = hone_step_in(step, frame, 2),
-             .y = hone_step_out(step, frame, 0)};
-    run_tasks(j.p, frame, &j, dequantize_task);
+    run_step(step, frame, false, dequantize_task);
 }
 
 static hone_status prepare_quantize(hone_prepare *p, hone_error *err) {
@@ -325,18 +327,8 @@ const hone_op hone_op_dequantize_linear = {.name = "DequantizeLinear",
 
 /* --- QuantizeGrad --- dx of (dy, x, scale[, zero point]); `to` is the dtype that x was quantized to */
 
-static hone_status infer_gradient(hone_infer *ctx, hone_error *err) {
-    return hone_infer_same(ctx, err);
-}
-
 static void run_gradient(const hone_step *step, hone_frame *frame) {
-    job j = {.p = step->params,
-             .dy = hone_step_in(step, frame, 0),
-             .x = hone_step_in(step, frame, 1),
-             .scale = hone_step_in(step, frame, 2),
-             .zero = hone_step_in(step, frame, 3),
-             .y = hone_step_out(step, frame, 0)};
-    run_tasks(j.p, frame, &j, gradient_task);
+    run_step(step, frame, true, gradient_task);
 }
 
 static hone_status prepare_gradient(hone_prepare *p, hone_error *err) {
@@ -370,7 +362,7 @@ const hone_op hone_op_quantize_grad = {.domain = HONE_PRIVATE_DOMAIN,
                                                   {"zero_point", 0, BYTES, HONE_SLOT_OPTIONAL}},
                                        .outputs = {{"dx", 0, FLOAT, 0}},
                                        .attrs = {AXIS, {"to", HONE_ATTR_INT, .required = true}},
-                                       .infer = infer_gradient,
+                                       .infer = hone_infer_same,
                                        .axes = axes_gradient,
                                        .overwrite = 3,
                                        .prepare = prepare_gradient,
