@@ -94,7 +94,7 @@ static void stay_off(worker *me, int cpu) {
     if (cpu < 0 || cpu >= CPU_SETSIZE) return;
     if (sched_getaffinity(0, sizeof me->allowed, &me->allowed) != 0) return;
     me->chosen = me->allowed;
-    CPU_CLR(cpu, &me->chosen);
+    CPU_CLR((size_t)cpu, &me->chosen);
     me->kept_off = CPU_COUNT(&me->chosen) > 0 && sched_setaffinity(0, sizeof me->chosen, &me->chosen) == 0;
 }
 

@@ -234,7 +234,10 @@ static hone_status step(trainer *t, const hone_batch *b, hone_error *err) {
         return hone_fail(err, HONE_OUT_OF_RANGE,
                          "the loss became %g at step %lld: a smaller learning rate may help", fabs(loss),
                          (long long)t->state.step + 1);
-    if (b->position.sample == 0) t->state.loss_sum = t->state.correct = 0;
+    if (b->position.sample == 0) {
+        t->state.loss_sum = 0;
+        t->state.correct = 0;
+    }
     t->state.loss_sum += (double)loss * (double)b->n;
     t->state.correct += correct;
     t->state.step++;
