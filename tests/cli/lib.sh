@@ -154,6 +154,21 @@ small_model() {
     }
 }
 
+# start_server ARGUMENT...: `hone serve` on a free port; sets $pid and $url, and leaves what it prints in serve.out and
+# serve.err.
+start_server() {
+    : >serve.out
+    "$HONE" serve --port 0 "$@" >serve.out 2>serve.err </dev/null &
+    pid=$!
+    children="$children $pid"
+    tries=0
+    until grep -q '^listening at ' serve.out || [ $tries -gt 200 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    url=$(sed -n 's/^listening at //p' serve.out)
+}
+
 finish() {
     echo "$passed passed, $failed failed"
     if [ $failed -eq 0 ]; then exit 0; else exit 1; fi

@@ -3,15 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 [ -n "${HONE_PROMTOOL:-}" ] || exit 77
 small_model m.onnx
-: >serve.out
-"$HONE" serve --port 0 --model 'a=m.onnx' >serve.out 2>&1 &
-children=$!
-tries=0
-until grep -q '^listening at ' serve.out || [ $tries -gt 200 ]; do
-    sleep 0.05
-    tries=$((tries + 1))
-done
-url=$(sed -n 's/^listening at //p' serve.out)
+start_server --model a=m.onnx
 curl -s "$url/metrics" >idle.txt
 curl -s -o answer -d '{"instances": [1]}' "$url/v1/models/a:predict"
 curl -s -o answer "$url/v1/models/a" "$url/v1/models/b"

@@ -3,16 +3,7 @@
 # stay the same, and it ends with nobody cut off.
 . "$(dirname "$0")/lib.sh"
 small_model m.onnx
-: >serve.out
-"$HONE" serve --port 0 --model a=m.onnx >serve.out 2>serve.err &
-pid=$!
-children=$pid
-tries=0
-until grep -q '^listening at ' serve.out || [ $tries -gt 200 ]; do
-    sleep 0.05
-    tries=$((tries + 1))
-done
-url=$(sed -n 's/^listening at //p' serve.out)
+start_server --model a=m.onnx
 perl -e 'print "{\"instances\": [", join(",", ("[[" . join(",", ("[" . join(",", (0.5) x 28) . "]") x 28) . "]]") x 16), "]}"' >good
 head -c 3000 good >cut
 curl -s -d @good "$url/v1/models/a:predict" >first

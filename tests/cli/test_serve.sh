@@ -3,20 +3,7 @@
 need_fashion
 works train --model mlp:784-32-10 --data fashion-mnist --train-samples 10000 --epochs 3 --out m.onnx
 
-start() { # ARGUMENT...: a server on a free port; sets $pid and $url
-    : >serve.out
-    "$HONE" serve --port 0 "$@" >serve.out 2>serve.err </dev/null &
-    pid=$!
-    children="$children $pid"
-    tries=0
-    until grep -q '^listening at ' serve.out || [ $tries -gt 200 ]; do
-        sleep 0.05
-        tries=$((tries + 1))
-    done
-    url=$(sed -n 's/^listening at //p' serve.out)
-}
-
-start --model fashion=m.onnx
+start_server --model fashion=m.onnx
 holds "the address is told" [ -n "$url" ]
 holds "healthy" curl -sf "$url/healthz"
 holds "ready" curl -sf "$url/readyz"
@@ -56,7 +43,7 @@ wait "$pid"
 status=$?
 holds "SIGTERM: exit status 0, not $status" [ $status -eq 0 ]
 holds "nothing listens any more" sh -c "! curl -s $url/healthz"
-start --model a=m.onnx --model b=m.onnx
+start_server --model a=m.onnx --model b=m.onnx
 holds "two models" sh -c "curl -sf $url/v1/models/a && curl -sf $url/v1/models/b"
 kill -INT "$pid"
 wait "$pid"
