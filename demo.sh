@@ -79,8 +79,8 @@ trap - EXIT
 
 say "measuring"
 {
-    printf '%-28s %9s %7s %9s %6s %13s %8s\n' model accuracy points "file, KB" ratio multiply-adds "us/image"
-    echo "---------------------------- --------- ------- --------- ------ ------------- --------"
+    printf '%-26s %9s %8s %9s %8s %14s %9s\n' model accuracy "vs fp32" "file, KB" "vs fp32" multiply-adds "us/image"
+    echo "-------------------------- --------- -------- --------- -------- -------------- ---------"
 } >table.txt
 base=""
 base_bytes=""
@@ -92,7 +92,7 @@ row() { # NAME FILE
     base=${base:-$accuracy} base_bytes=${base_bytes:-$bytes}
     awk -v n="$1" -v a="$accuracy" -v b="$base" -v f="$bytes" -v g="$base_bytes" \
         -v m="$(field inspect.json multiply_adds)" -v t="$(field bench.json median_us)" 'BEGIN {
-            printf "%-28s %8.2f%% %+7.2f %9.1f %6.3f %13d %8.2f\n", n, 100 * a, 100 * (a - b), f / 1000, f / g, m, t }' \
+            printf "%-26s %8.2f%% %+8.2f %9.1f %8.3f %14d %9.2f\n", n, 100 * a, 100 * (a - b), f / 1000, f / g, m, t }' \
         >>table.txt
 }
 row "fp32 (784-128-10)" fp32.onnx
@@ -105,5 +105,6 @@ row "student (784-32-10), 6000" student.onnx
 say "results on the 10,000 test images (also in $out/table.txt)"
 cat table.txt
 echo
+echo "vs fp32: points of accuracy, ratio of file sizes; us/image: one image at a time, one thread, the median"
 echo "Every model is an ONNX file in $out; curves for TensorBoard: tensorboard --logdir $out/runs"
 echo "done in $((SECONDS - started)) s"

@@ -3,6 +3,7 @@
 
     hone train … --validation 5000 --out m.onnx 2>&1 | scripts/plot_training.py > docs/training.svg
 """
+import math
 import re
 import sys
 
@@ -22,10 +23,18 @@ def read(lines):
     return epochs, loss, accuracy
 
 
-def panel(x0, title, unit, epochs, series, digits):
-    low = min(min(v) for v in series.values())
-    high = max(max(v) for v in series.values())
-    low, high = low - 0.05 * (high - low), high + 0.05 * (high - low) or low + 1
+def ticks(low, high):
+    """Round values, some five of them, from at or below `low` to at or above `high`."""
+    rough = (high - low or abs(high) or 1) / 4
+    size = 10 ** math.floor(math.log10(rough))
+    step = next(size * k for k in (1, 2, 2.5, 5, 10) if size * k >= rough * 0.8)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [i * step for i in range(first, max(last, first + 1) + 1)]
+
+
+def panel(x0, title, unit, epochs, series):
+    marks = ticks(min(min(v) for v in series.values()), max(max(v) for v in series.values()))
+    low, high = marks[0], marks[-1]
 
     def px(epoch):
         return x0 + WIDTH * (epoch - epochs[0]) / max(1, epochs[-1] - epochs[0])
@@ -35,16 +44,16 @@ def panel(x0, title, unit, epochs, series, digits):
 
     out = [f'<text x="{x0 + WIDTH / 2:.0f}" y="20" text-anchor="middle" font-weight="bold">{title}</text>',
            f'<rect x="{x0}" y="{TOP}" width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="#9ca3af"/>']
-    for i in range(5):
-        value = low + (high - low) * i / 4
+    for value in marks:
         out.append(f'<line x1="{x0}" x2="{x0 + WIDTH}" y1="{py(value):.1f}" y2="{py(value):.1f}" stroke="#e5e7eb"/>')
-        out.append(f'<text x="{x0 - 6}" y="{py(value) + 4:.1f}" text-anchor="end">{value:.{digits}f}{unit}</text>')
-    for epoch in epochs:
+        out.append(f'<text x="{x0 - 6}" y="{py(value) + 4:.1f}" text-anchor="end">{value:.4g}{unit}</text>')
+    for epoch in epochs[::(len(epochs) + 11) // 12]:
         out.append(f'<text x="{px(epoch):.1f}" y="{TOP + HEIGHT + 16}" text-anchor="middle">{epoch}</text>')
     for i, (name, values) in enumerate(series.items()):
         points = " ".join(f"{px(e):.1f},{py(v):.1f}" for e, v in zip(epochs, values))
         out.append(f'<polyline points="{points}" fill="none" stroke="{COLORS[name]}" stroke-width="2"/>')
         out.append(f'<text x="{x0 + 8 + 80 * i}" y="{TOP + HEIGHT + 34}" fill="{COLORS[name]}">{name}</text>')
+    out.append(f'<text x="{x0 + WIDTH}" y="{TOP + HEIGHT + 34}" text-anchor="end">epoch</text>')
     return out
 
 
@@ -53,8 +62,8 @@ def main():
     if not epochs:
         sys.exit("plot_training.py: no line such as \"epoch 1/10  loss 0.49  accuracy 82.1 %\" came in")
     total = 2 * (LEFT + WIDTH) + GAP
-    body = panel(LEFT, "loss", "", epochs, loss, 2)
-    body += panel(2 * LEFT + WIDTH + GAP // 2, "accuracy", " %", epochs, accuracy, 0)
+    body = panel(LEFT, "loss", "", epochs, loss)
+    body += panel(2 * LEFT + WIDTH + GAP // 2, "accuracy", " %", epochs, accuracy)
     print(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total} {TOP + HEIGHT + 44}" font-family="sans-serif" '
           f'font-size="12"><rect width="100%" height="100%" fill="white"/>')
     print("\n".join(body))
