@@ -297,7 +297,7 @@ static hone_status parse_json(const char *text, size_t size, json_t **out, hone_
 static bool is_json(const char *text, size_t size) {
     size_t i = 0;
     while (i < size && (text[i] == ' ' || (text[i] >= '\t' && text[i] <= '\r'))) i++;
-    return i < size && (text[i] == '{' || text[i] == '[');
+    return i < size && text[i] == '{';
 }
 
 static hone_status check_size(size_t size, hone_error *err) {

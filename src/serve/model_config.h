@@ -54,7 +54,7 @@ hone_status hone_model_source_add_label(hone_model_source *e, const char *label,
 void hone_model_set_free(hone_model_set *set); /* what it holds; then it is empty */
 hone_status hone_model_name_check(const char *name, hone_error *err);
 
-/* Reads a ModelServerConfig: JSON if the text starts with '{' or '[', else text protobuf. On success the set
+/* Reads a ModelServerConfig: JSON if the text starts with '{', else text protobuf. On success the set
  * is to be given to hone_model_set_free(). `text` need not be terminated. */
 hone_status hone_model_set_parse(const char *text, size_t size, hone_model_set *out, hone_error *err);
 

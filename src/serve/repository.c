@@ -52,7 +52,7 @@ int hone_open_walking(int dir, const char *path, int flags) {
 }
 
 int hone_open_beneath(int dir, const char *path, int flags) {
-    struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC),
+    struct open_how how = {.flags = (unsigned)(flags | O_CLOEXEC),
                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
     long fd;
     int tries = 0;

@@ -170,14 +170,14 @@ static hone_status read_field(parser *p, json_t *message) {
         if (name[i] < ' ' || name[i] > '~') return fail(p, "the name of a field has odd characters");
     bool colon = take(p, ':');
     char c = peek(p);
-    if (!colon && c != '{' && c != '<') return fail(p, "':' is missing");
+    if (!colon && c != '{' && c != '<' && c != '[') return fail(p, "':' is missing");
     char key[256];
     memcpy(key, name, size);
     key[size] = 0;
     json_t *values = json_object_get(message, key);
     if (!values && json_object_set_new(message, key, values = json_array()) != 0)
         return hone_fail_memory(p->err);
-    if (colon && take(p, '[')) return read_list(p, values);
+    if (take(p, '[')) return read_list(p, values);
     hone_status status = read_value(p, &value);
     return append(p, values, status, value);
 }
