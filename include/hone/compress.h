@@ -16,11 +16,11 @@ typedef enum hone_quantize_mode {
 typedef struct hone_quantize_options {
     size_t size;
     hone_quantize_mode mode;
-    int64_t calibration_samples; /* the first N samples of the data */
-    int threads;
+    int64_t calibration_samples; /* the first N samples of the data; 0: all */
+    int threads;                 /* 0: one for each available CPU */
 } hone_quantize_options;
 #define HONE_QUANTIZE_OPTIONS_INIT                                                                           \
-    { sizeof(hone_quantize_options), HONE_QUANTIZE_STATIC, 1024, 0 }
+    { .size = sizeof(hone_quantize_options), .mode = HONE_QUANTIZE_STATIC, .calibration_samples = 1024 }
 
 typedef struct hone_quantize_report {
     int64_t quantized_nodes;           /* computed in integers now */
@@ -42,7 +42,7 @@ typedef struct hone_prune_options {
     hone_train_options finetune; /* epochs 0: no fine-tuning; zeros stay zero */
 } hone_prune_options;
 #define HONE_PRUNE_OPTIONS_INIT                                                                              \
-    { sizeof(hone_prune_options), 0, 0, HONE_TRAIN_OPTIONS_INIT }
+    { .size = sizeof(hone_prune_options), .finetune = HONE_TRAIN_OPTIONS_INIT }
 
 typedef struct hone_prune_report {
     int64_t parameters_before, parameters_after;

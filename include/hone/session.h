@@ -25,7 +25,7 @@ typedef struct hone_model_options {
     const char *disable_rewrites;
 } hone_model_options;
 #define HONE_MODEL_OPTIONS_INIT                                                                              \
-    { sizeof(hone_model_options), 0 }
+    { .size = sizeof(hone_model_options) }
 
 /* Compiles a graph, which is copied and may be freed. `options` NULL: the defaults. Fails with
  * HONE_UNSUPPORTED when an operator lacks a kernel for its types. On success `*out` belongs to the caller:
@@ -45,7 +45,7 @@ typedef struct hone_session_options {
     int max_plans; /* shape combinations kept */
 } hone_session_options;
 #define HONE_SESSION_OPTIONS_INIT                                                                            \
-    { sizeof(hone_session_options), 1, 16 }
+    { .size = sizeof(hone_session_options), .threads = 1, .max_plans = 16 }
 
 /* Holds a reference to the model. */
 HONE_API hone_status hone_session_create(hone_model *m, const hone_session_options *options,

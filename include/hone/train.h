@@ -65,8 +65,8 @@ typedef struct hone_train_options {
 } hone_train_options;
 #define HONE_TRAIN_OPTIONS_INIT                                                                              \
     {                                                                                                        \
-        sizeof(hone_train_options), 10, 64, 0.01, 0.9, 0, HONE_SCHEDULE_COSINE, 1, 0, 0, NULL, 4, 0.7, NULL, \
-            0, NULL, NULL, NULL, NULL                                                                        \
+        .size = sizeof(hone_train_options), .epochs = 10, .batch = 64, .learning_rate = 0.01,                \
+        .momentum = 0.9, .schedule = HONE_SCHEDULE_COSINE, .seed = 1, .temperature = 4, .alpha = 0.7         \
     }
 
 typedef struct hone_train_report {
