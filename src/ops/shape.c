@@ -149,9 +149,10 @@ static hone_status infer_rest(hone_infer *ctx, const hone_type *x, hone_type *y,
         }
         int k = 0;
         while (k < x->rank && (used[k] || x->dims[k] != y->dims[i])) k++;
-        if (k == x->rank || y->dims[i] == HONE_DIM_ANY)
-            any = any || k == x->rank; /* copied from the input, so it is there */
-        if (k < x->rank) used[k] = true;
+        if (k < x->rank)
+            used[k] = true;
+        else
+            any = true;
     }
     for (int i = 0; i < x->rank; i++) {
         if (x->dims[i] >= 0)
