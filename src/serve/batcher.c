@@ -78,9 +78,7 @@ static void give_batch_back(hone_batcher *b, hone_batch *batch) {
     if (atomic_fetch_sub_explicit(&batch->left, 1, memory_order_acq_rel) != 1) return;
     hone_batch_shrink(batch);
     pthread_mutex_lock(&b->lock);
-    batch->servable = NULL;
-    batch->next = s->spare;
-    s->spare = batch;
+    hone_servable_give_batch(s, batch);
     if (s->queued > 0 && b->idle > 0) pthread_cond_signal(&b->work);
     pthread_mutex_unlock(&b->lock);
     hone_servable_release(s);
@@ -308,7 +306,7 @@ static hone_servable *next_ripe(hone_batcher *b, uint64_t *wait_until) {
     *wait_until = 0;
     if (!s) return NULL;
     do {
-        if (s->spare) {
+        if (hone_servable_has_batch(s)) {
             if (s->settings.max_delay_us && !now) now = hone_now();
             uint64_t at = ripe_at(s, now);
             if (at == 0) return s;
@@ -325,14 +323,14 @@ static hone_batch *take_batch(hone_batcher *b, hone_servable *s, list *run, list
     uint64_t now = hone_now();
     while (queue.first && (queue.first->status = is_late(queue.first, now)) != HONE_OK)
         hone_batch_list_append(late, hone_batch_list_pop(&queue));
-    hone_batch *batch = NULL;
-    if (queue.first) {
-        batch = s->spare;
-        s->spare = batch->next;
+    hone_batch *batch = queue.first ? hone_servable_take_batch(s) : NULL;
+    if (queue.first && !batch) {
+        queue.first->status = HONE_OUT_OF_MEMORY;
+        hone_batch_list_append(late, hone_batch_list_pop(&queue));
+    }
+    if (batch) {
         hone_batch_list_take(s, &queue, hone_batch_list_choose(s, &queue), run);
-        batch->servable = hone_servable_retain(s);
-        batch->status = HONE_OK;
-        batch->err.message[0] = 0;
+        hone_servable_retain(s);
     }
     set_queue(s, &queue);
     b->ready = s->ready_next;

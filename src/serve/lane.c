@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define KEEP_STORAGE ((size_t)1 << 20)
+enum { EXTRA_MOST = 1000 }; /* batches */
 
 static size_t round_up(size_t bytes) {
     return (bytes + 63) & ~(size_t)63;
@@ -50,6 +51,43 @@ bool hone_batch_reserve(hone_servable *s, hone_batch *batch, const size_t *row, 
 bool hone_lane_reserve(hone_servable *s, hone_lane *lane, const size_t *row, int64_t rows) {
     size_t bytes;
     return sum_bytes(row, s->input_count, rows, &bytes) && grow(&lane->staging, &lane->capacity, bytes);
+}
+
+bool hone_servable_has_batch(const hone_servable *s) {
+    return s->spare || s->extra_count < EXTRA_MOST;
+}
+
+hone_batch *hone_servable_take_batch(hone_servable *s) {
+    hone_batch *b = s->spare;
+    if (b) {
+        s->spare = b->next;
+    } else {
+        b = hone_calloc(1, sizeof *b);
+        if (b) b->outputs = hone_calloc((size_t)s->output_count + 1, sizeof *b->outputs);
+        if (!b || !b->outputs) {
+            hone_free(b);
+            return NULL;
+        }
+        b->extra = true;
+        s->extra_count++;
+    }
+    b->servable = s;
+    b->status = HONE_OK;
+    b->err.message[0] = 0;
+    return b;
+}
+
+void hone_servable_give_batch(hone_servable *s, hone_batch *b) {
+    if (!b->extra) {
+        b->servable = NULL;
+        b->next = s->spare;
+        s->spare = b;
+        return;
+    }
+    s->extra_count--;
+    hone_free(b->storage);
+    hone_free(b->outputs);
+    hone_free(b);
 }
 
 void hone_batch_shrink(hone_batch *batch) {

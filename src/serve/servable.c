@@ -64,7 +64,7 @@ static hone_status make_lanes(hone_servable *s, const hone_servable_options *o, 
     if (!s->lanes) return hone_fail_memory(err);
     while (s->lane_count < o->workers + o->compute_threads)
         HONE_TRY(make_lane(s, &s->lanes[s->lane_count++], err));
-    s->batch_count = 2 * o->compute_threads;
+    s->batch_count = o->compute_threads ? 2 * (o->compute_threads + o->workers) : 0;
     s->batches = hone_calloc((size_t)s->batch_count + 1, sizeof *s->batches);
     if (!s->batches) return hone_fail_memory(err);
     for (int i = 0; i < s->batch_count; i++) {

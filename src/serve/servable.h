@@ -20,6 +20,7 @@
 typedef struct hone_batch {
     struct hone_batch *next;
     hone_servable *servable; /* a reference, while it is in use */
+    bool extra;              /* made when all others were in use; freed afterwards */
     atomic_int left;         /* predictions that were not told yet */
     hone_tensor *outputs;    /* over the storage, or copies of the context's views */
     char *storage;
@@ -71,7 +72,7 @@ struct hone_servable {
     int64_t queued_rows;
     hone_servable *ready_next, *ready_previous;
     hone_batch *batches, *spare; /* all of them; those not in use */
-    int batch_count;
+    int batch_count, extra_count;
 };
 
 typedef struct hone_servable_options {
@@ -126,6 +127,11 @@ const hone_tensor *const *hone_lane_view(hone_servable *s, hone_lane *lane, cons
  */
 bool hone_batch_reserve(hone_servable *s, hone_batch *batch, const size_t *row_bytes, int64_t rows);
 bool hone_lane_reserve(hone_servable *s, hone_lane *lane, const size_t *row_bytes, int64_t rows);
+/* Under the batcher's lock: one that is not in use. When a worker is slow to take its results, so that all are in use,
+ * some more can be had. NULL when memory is out. */
+bool hone_servable_has_batch(const hone_servable *s);
+hone_batch *hone_servable_take_batch(hone_servable *s);
+void hone_servable_give_batch(hone_servable *s, hone_batch *batch);
 /* Gives unusual amounts of memory back. */
 void hone_batch_shrink(hone_batch *batch);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum { TIMINGS = 3, PATTERNS = 2 };
+enum { RESULT_ROWS = 64 }; /* of one request that is run in pieces, whose results are set aside */
 #define TIME_ENOUGH (20 * HONE_MILLISECOND) /* a run of this length is timed once */
 #define WORKSPACE_MOST ((size_t)256 << 20)  /* of one thread, where the size of batches is not given */
 #define GAIN_LEAST 0.95                     /* of the cost of a row, for the next size to be worth it */
@@ -253,8 +254,12 @@ static hone_status reserve(warmer *w, hone_error *err) {
     for (int k = 0; k < s->lane_count && fine && s->batchable; k++)
         if (lane_is_used(s, k, w->inline_cost)) fine = hone_lane_reserve(s, &s->lanes[k], bytes, rows);
     for (int i = 0; i < s->output_count; i++) total += bytes[i] = w->expected[0][i]->bytes;
-    for (int k = 0; k < s->batch_count && fine && total * (size_t)rows < STORAGE_MOST; k++)
+    if (s->batchable && rows < RESULT_ROWS) rows = RESULT_ROWS;
+    if (total * (size_t)rows > STORAGE_MOST) rows = 1;
+    for (int k = 0; k < s->batch_count && fine; k++)
         fine = hone_batch_reserve(s, &s->batches[k], bytes, rows);
+    for (int k = 0; k < s->workers && fine && s->batchable; k++)
+        if (lane_is_used(s, k, w->inline_cost)) fine = hone_batch_reserve(s, &s->lanes[k].batch, bytes, rows);
     hone_free(bytes);
     return fine ? HONE_OK : hone_fail_memory(err);
 }
@@ -262,7 +267,8 @@ static hone_status reserve(warmer *w, hone_error *err) {
 static void measure(hone_servable *s) {
     s->bytes = hone_model_bytes(s->model);
     for (int k = 0; k < s->lane_count; k++)
-        s->bytes += hone_context_workspace(s->lanes[k].context) + s->lanes[k].capacity;
+        s->bytes +=
+            hone_context_workspace(s->lanes[k].context) + s->lanes[k].capacity + s->lanes[k].batch.capacity;
     for (int k = 0; k < s->batch_count; k++) s->bytes += s->batches[k].capacity;
 }
 

@@ -1,0 +1,728 @@
+#include "base/memory.h"
+#include "graph/graph.h"
+#include "graph/infer.h"
+#include "serve/batch_list.h"
+#include "serve/clock.h"
+#include "serve/models.h"
+#include "serve/registry.h"
+#include "serve/request.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* --- a worker's thread, as an event loop would be --- */
+
+typedef struct worker {
+    hone_core *core;
+    int index;
+    pthread_mutex_t lock;
+    pthread_cond_t news;
+    bool woken;
+    int wakes, defers; /* how often it was woken, and asked for a turn */
+    bool deferred;
+} worker;
+
+static void wake(void *user) {
+    worker *w = user;
+    pthread_mutex_lock(&w->lock);
+    w->woken = true;
+    w->wakes++;
+    pthread_cond_signal(&w->news);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void defer(void *user) {
+    worker *w = user;
+    w->deferred = true;
+    w->defers++;
+}
+
+static void attach(worker *w, hone_core *core, int index) {
+    *w = (worker){.core = core, .index = index};
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->news, NULL);
+    hone_core_attach(core, index, &(hone_core_port){.wake = wake, .defer = defer, .user = w});
+}
+
+/* Turns until `*count` has come down to `least`. */
+static void turn_until(worker *w, const int *count, int least) {
+    struct timespec end;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += 20;
+    while (*count > least) {
+        if (!w->deferred) {
+            pthread_mutex_lock(&w->lock);
+            while (!w->woken)
+                if (pthread_cond_timedwait(&w->news, &w->lock, &end) != 0) fail_msg("%d are left", *count);
+            w->woken = false;
+            pthread_mutex_unlock(&w->lock);
+        }
+        w->deferred = false;
+        hone_core_turn(w->core, w->index);
+    }
+}
+
+/* --- predictions --- */
+
+typedef struct job {
+    hone_prediction p;
+    hone_tensor *in[2];
+    const hone_tensor *list[2];
+    hone_tensor *out; /* a copy of the first output */
+    hone_status status;
+    hone_error err;
+    int *left, done;
+} job;
+
+static void done(hone_prediction *p, hone_status status, const hone_tensor *const *outputs,
+                 const hone_error *err) {
+    job *j = p->user;
+    j->status = status;
+    j->done++;
+    if (status == HONE_OK && outputs) {
+        const hone_tensor *t = outputs[0];
+        if (!j->out || j->out->bytes != t->bytes) {
+            hone_tensor_free(j->out);
+            j->out = NULL;
+            hone_tensor_copy_of(t->dtype, t->rank, t->dims, t->data, &j->out, NULL);
+        }
+        memcpy(j->out->data, t->data, t->bytes);
+    } else {
+        j->err = *err;
+    }
+    (*j->left)--;
+}
+
+static void fill_floats(hone_tensor *t, unsigned seed) {
+    float *x = t->data;
+    for (int64_t i = 0; i < t->count; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        x[i] = (float)(seed >> 8) / (float)(1 << 24) - 0.5f;
+    }
+}
+
+static void make_job(job *j, hone_servable *s, int64_t rows, int64_t width, unsigned seed, int *left) {
+    *j = (job){.left = left};
+    int64_t dims[2] = {rows, width};
+    assert_int_equal(hone_tensor_new(HONE_FLOAT32, 2, dims, &j->in[0], NULL), HONE_OK);
+    fill_floats(j->in[0], seed);
+    j->list[0] = j->in[0];
+    j->p = (hone_prediction){.servable = s, .inputs = j->list, .done = done, .user = j};
+}
+
+static void free_job(job *j) {
+    hone_tensor_free(j->in[0]);
+    hone_tensor_free(j->in[1]);
+    hone_tensor_free(j->out);
+}
+
+/* --- a model that is worth batching: y = relu(x · W1) · W2 --- */
+
+enum { WIDTH = 96, HIDDEN = 128, CLASSES = 10 };
+
+static hone_tensor *random_matrix(int64_t rows, int64_t columns, unsigned seed) {
+    hone_tensor *t = NULL;
+    assert_int_equal(hone_tensor_new(HONE_FLOAT32, 2, (int64_t[]){rows, columns}, &t, NULL), HONE_OK);
+    fill_floats(t, seed);
+    return t;
+}
+
+static hone_graph *mlp(void) {
+    hone_graph *g = hone_graph_new("mlp");
+    hone_type type = {HONE_KIND_TENSOR, HONE_FLOAT32, 2, {hone_graph_symbol(g, "batch"), WIDTH}};
+    hone_tensor *a = random_matrix(WIDTH, HIDDEN, 1), *b = random_matrix(HIDDEN, CLASSES, 2);
+    hone_value *x = hone_graph_add_input(g, "x", &type);
+    hone_value *h = HONE_EMIT(g, "", "MatMul", x, hone_graph_add_constant(g, "A", a));
+    h = HONE_EMIT(g, "", "Relu", h);
+    hone_value *y = HONE_EMIT(g, "", "MatMul", h, hone_graph_add_constant(g, "B", b));
+    hone_graph_rename(g, y, "y");
+    hone_graph_add_output(g, y);
+    assert_int_equal(hone_graph_infer(g, NULL), HONE_OK);
+    hone_tensor_free(a);
+    hone_tensor_free(b);
+    return g;
+}
+
+/* y = x - mean of x over all rows: rows touch each other. */
+static hone_graph *centering(void) {
+    hone_graph *g = hone_graph_new("centering");
+    hone_type type = {HONE_KIND_TENSOR, HONE_FLOAT32, 2, {hone_graph_symbol(g, "batch"), WIDTH}};
+    hone_value *x = hone_graph_add_input(g, "x", &type);
+    hone_value *t = HONE_EMIT(g, "", "Transpose", x);
+    hone_value *y = HONE_EMIT(g, "", "Softmax", t); /* over the rows */
+    y = HONE_EMIT(g, "", "Transpose", y);
+    hone_graph_rename(g, y, "y");
+    hone_graph_add_output(g, y);
+    assert_int_equal(hone_graph_infer(g, NULL), HONE_OK);
+    return g;
+}
+
+/* --- a core --- */
+
+typedef struct fixture {
+    hone_stats *stats;
+    hone_core *core;
+    hone_servable *s;
+    worker w[2];
+} fixture;
+
+static hone_core_options core_options(double inline_cost, int threads) {
+    hone_core_options o = HONE_CORE_OPTIONS_INIT;
+    o.inline_cost = inline_cost;
+    o.compute_threads = threads;
+    return o;
+}
+
+static hone_slice slice(const char *text) {
+    return (hone_slice){text, strlen(text)};
+}
+
+static void tell_task(hone_core_task *t, hone_status status, const hone_error *err) {
+    if (status != HONE_OK) print_error("%s\n", err->message);
+    (*(int *)t->user)--;
+}
+
+static void start(fixture *f, hone_graph *g, const hone_core_options *o, const char *settings) {
+    hone_error err = {0};
+    *f = (fixture){0};
+    assert_int_equal(hone_stats_new(&f->stats, NULL), HONE_OK);
+    assert_int_equal(hone_core_new(2, 1, f->stats, &f->core, NULL), HONE_OK);
+    assert_int_equal(hone_core_configure(f->core, o, NULL), HONE_OK);
+    assert_int_equal(hone_core_start(f->core, &err), HONE_OK);
+    for (int i = 0; i < 2; i++) attach(&f->w[i], f->core, i);
+    if (hone_core_add(f->core, "m", 1, g, &err) != HONE_OK) fail_msg("%s", err.message);
+    hone_graph_free(g);
+    if (settings) {
+        int left = 1;
+        hone_core_task t = {.worker = 0, .done = tell_task, .user = &left};
+        hone_core_set_settings(f->core, &t, slice("m"), slice(settings));
+        turn_until(&f->w[0], &left, 0);
+        assert_int_equal(t.status, HONE_OK);
+    }
+    f->s = hone_core_find(f->core, slice("m"), HONE_LATEST);
+    assert_non_null(f->s);
+}
+
+static void stop(fixture *f) {
+    hone_servable_release(f->s);
+    hone_core_free(f->core);
+    hone_stats_free(f->stats);
+    for (int i = 0; i < 2; i++) {
+        pthread_mutex_destroy(&f->w[i].lock);
+        pthread_cond_destroy(&f->w[i].news);
+    }
+}
+
+#define BATCHES_OF_32 "{\"batching\": {\"max_batch_size\": 32}}"
+
+/* --- the tests --- */
+
+static void chooses_by_measured_cost(void **state) {
+    (void)state;
+    hone_servable s = {.batchable = true, .size_count = 4, .sizes = {1, 2, 4, 8}};
+    hone_prediction p[10] = {0};
+    hone_tensor t = {.rank = 2, .dims = {1, 5}};
+    const hone_tensor *in = &t;
+    s.input_count = 1;
+    const struct {
+        double cost[4];
+        int queued, taken;
+    } cases[] = {
+        {{1, 1.1, 1.2, 1.3}, 1, 1}, {{1, 1.1, 1.2, 1.3}, 3, 3}, {{1, 1.1, 1.2, 1.3}, 5, 5},
+        {{1, 1.1, 1.2, 1.3}, 9, 8}, {{1, 2, 4, 8}, 5, 4}, /* 5 of 8 rows for the price of 8 */
+        {{1, 2, 4, 8}, 8, 8},       {{1, 1.9, 3.7, 7.3}, 3, 2}, {{1, 3, 9, 27}, 8, 1},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        hone_batch_list l = {0}, out = {0};
+        memcpy(s.cost, cases[c].cost, sizeof cases[c].cost);
+        for (int i = 0; i < cases[c].queued; i++) {
+            p[i] = (hone_prediction){.servable = &s, .rows = 1, .inputs = &in};
+            hone_batch_list_append(&l, &p[i]);
+        }
+        assert_int_equal(hone_batch_list_choose(&s, &l), cases[c].taken);
+        hone_batch_list_take(&s, &l, cases[c].taken, &out);
+        assert_int_equal(out.count, cases[c].taken);
+        assert_int_equal(l.count, cases[c].queued - cases[c].taken);
+        assert_int_equal(out.rows + l.rows, cases[c].queued);
+        assert_ptr_equal(out.first, &p[0]);
+        for (hone_prediction *q = out.first; q && q->next; q = q->next) assert_true(q->next == q + 1);
+    }
+    /* others in between stay, in their order */
+    hone_servable other = s;
+    hone_batch_list l = {0}, out = {0};
+    hone_tensor wide = {.rank = 2, .dims = {1, 6}};
+    const hone_tensor *in_wide = &wide;
+    memcpy(s.cost, (double[]){1, 1.1, 1.2, 1.3}, sizeof(double[4]));
+    for (int i = 0; i < 8; i++) {
+        p[i] = (hone_prediction){.servable = i % 4 == 1 ? &other : &s,
+                                 .rows = i == 6 ? 7 : 1,
+                                 .inputs = i % 4 == 3 ? &in_wide : &in};
+        hone_batch_list_append(&l, &p[i]);
+    }
+    hone_batch_list_take(&s, &l, hone_batch_list_choose(&s, &l), &out);
+    const int taken[] = {0, 2, 4}, left[] = {1, 3, 5, 6, 7}; /* 6 has too many rows */
+    hone_prediction *q = out.first;
+    for (int i = 0; i < 3; i++, q = q->next) assert_ptr_equal(q, &p[taken[i]]);
+    assert_null(q);
+    q = l.first;
+    for (int i = 0; i < 5; i++, q = q->next) assert_ptr_equal(q, &p[left[i]]);
+    assert_null(q);
+    assert_ptr_equal(l.last, &p[7]);
+}
+
+/* What each request gets alone, bit for bit, whatever it is put together with. */
+static void check_answers(fixture *f, job *jobs, int count) {
+    for (int i = 0; i < count; i++) {
+        job *j = &jobs[i];
+        const hone_tensor *out = NULL;
+        if (j->status != HONE_OK) fail_msg("job %d: %s", i, j->err.message);
+        assert_int_equal(j->done, 1);
+        assert_int_equal(hone_servable_run(f->s, 0, j->list, &out, NULL, NULL, NULL), HONE_OK);
+        assert_int_equal(out->bytes, j->out->bytes);
+        assert_memory_equal(out->dims, j->out->dims, sizeof(int64_t) * 2);
+        if (memcmp(out->data, j->out->data, out->bytes) != 0)
+            fail_msg("job %d with %lld rows is not as it is alone", i, (long long)j->in[0]->dims[0]);
+    }
+}
+
+static void batches_change_no_answer(double inline_cost, int threads) {
+    enum { COUNT = 300 };
+    fixture f;
+    hone_core_options o = core_options(inline_cost, threads);
+    start(&f, mlp(), &o, BATCHES_OF_32);
+    assert_true(f.s->batchable);
+    assert_int_equal(f.s->size_count, 6);
+    job *jobs = calloc(COUNT, sizeof *jobs);
+    assert_non_null(jobs);
+    int left[2] = {0, 0};
+    int64_t largest = 0;
+    for (int i = 0; i < COUNT; i++) {
+        int64_t rows = i % 7 == 0 ? 1 + i % 100 : 1 + i % 3; /* some are larger than any batch */
+        make_job(&jobs[i], f.s, rows, WIDTH, (unsigned)i, &left[i % 2]);
+        jobs[i].p.worker = i % 2;
+        left[i % 2]++;
+        hone_core_submit(f.core, &jobs[i].p);
+    }
+    for (int k = 0; k < 2; k++) turn_until(&f.w[k], &left[k], 0);
+    for (int i = 0; i < COUNT; i++)
+        if (jobs[i].p.batch_rows > largest) largest = jobs[i].p.batch_rows;
+    assert_int_equal(largest, 32);
+    check_answers(&f, jobs, COUNT);
+    for (int i = 0; i < COUNT; i++) free_job(&jobs[i]);
+    free(jobs);
+    stop(&f);
+}
+
+static void batches_queued_requests(void **state) {
+    (void)state;
+    batches_change_no_answer(-1, 2);
+}
+
+static void batches_the_requests_of_a_turn(void **state) {
+    (void)state;
+    batches_change_no_answer(10, 1);
+}
+
+static void runs_cheap_ones_at_the_end_of_the_turn(void **state) {
+    (void)state;
+    fixture f;
+    hone_core_options o = core_options(10, 1);
+    start(&f, matrix_model(), &o, BATCHES_OF_32);
+    job jobs[5];
+    int left = 5, woken = f.w[0].wakes;
+    for (int i = 0; i < 5; i++) {
+        make_job(&jobs[i], f.s, 1, 3, (unsigned)i, &left);
+        hone_core_submit(f.core, &jobs[i].p);
+    }
+    assert_int_equal(left, 5);
+    assert_int_equal(f.w[0].defers, 1);
+    assert_int_equal(f.w[0].wakes, woken);
+    hone_core_turn(f.core, 0);
+    assert_int_equal(left, 0);
+    for (int i = 0; i < 5; i++) assert_true(jobs[i].p.batch_rows >= 1);
+    check_answers(&f, jobs, 5);
+    for (int i = 0; i < 5; i++) free_job(&jobs[i]);
+    stop(&f);
+}
+
+/* Rows that touch each other are found out by running them, whatever the graph looks like. */
+static void leaves_apart_what_must_not_touch(void **state) {
+    (void)state;
+    fixture f;
+    hone_core_options o = core_options(-1, 1);
+    start(&f, centering(), &o, NULL);
+    assert_false(f.s->batchable);
+    assert_string_equal(f.s->unbatched, "its rows touch each other");
+    enum { COUNT = 20 };
+    job jobs[COUNT];
+    int left = COUNT;
+    for (int i = 0; i < COUNT; i++) {
+        make_job(&jobs[i], f.s, 1 + i % 3, WIDTH, (unsigned)i, &left);
+        hone_core_submit(f.core, &jobs[i].p);
+    }
+    turn_until(&f.w[0], &left, 0);
+    check_answers(&f, jobs, COUNT);
+    for (int i = 0; i < COUNT; i++) free_job(&jobs[i]);
+    stop(&f);
+}
+
+static void does_as_it_is_told(void **state) {
+    (void)state;
+    static const struct {
+        const char *settings, *why; /* why not batchable */
+        int sizes[8];
+    } cases[] = {{"{\"batching\": {\"enabled\": false}}", "batching is switched off", {0}},
+                 {"{\"batching\": {\"max_batch_size\": 1}}", "its batches have one row", {0}},
+                 {"{\"batching\": {\"max_batch_size\": 20}}", "", {1, 2, 4, 8, 16, 20}},
+                 {"{\"batching\": {\"preferred_batch_sizes\": [3, 10]}}", "", {1, 3, 10}}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        fixture f;
+        hone_core_options o = core_options(-1, 1);
+        start(&f, mlp(), &o, cases[c].settings);
+        assert_string_equal(f.s->unbatched, cases[c].why);
+        assert_int_equal(f.s->batchable, cases[c].sizes[0] > 0);
+        for (int i = 0; cases[c].sizes[i]; i++) {
+            assert_true(i < f.s->size_count);
+            assert_int_equal(f.s->sizes[i], cases[c].sizes[i]);
+        }
+        stop(&f);
+    }
+}
+
+/* --- load --- */
+
+enum { HEAVY_WIDTH = 2000 };
+
+/* A run of this model takes a millisecond for each 400 steps. */
+static hone_graph *heavy(int steps) {
+    return slow_model(steps, HEAVY_WIDTH);
+}
+static void drops_what_is_late_and_refuses_what_is_too_much(void **state) {
+    (void)state;
+    fixture f;
+    hone_core_options o = core_options(-1, 1);
+    start(&f, heavy(8000), &o, "{\"batching\": {\"enabled\": false}, \"limits\": {\"queue\": 4}}");
+    enum { COUNT = 12 };
+    job jobs[COUNT];
+    hone_request *late = hone_request_new(NULL), *gone = hone_request_new(NULL);
+    int left = 0, full = 0, deadline = 0, cancelled = 0, fine = 0;
+    for (int i = 0; i < COUNT; i++) {
+        make_job(&jobs[i], f.s, 1, HEAVY_WIDTH, (unsigned)i, &left);
+        left++;
+    }
+    hone_core_submit(f.core, &jobs[0].p); /* a thread takes it at once */
+    usleep(2000);
+    late->deadline = hone_now() + HONE_MILLISECOND / 10;
+    jobs[1].p.request = late;
+    jobs[2].p.request = gone;
+    for (int i = 1; i < COUNT; i++) hone_core_submit(f.core, &jobs[i].p);
+    hone_request_cancel(gone);
+    for (int i = 0; i < COUNT; i++) full += jobs[i].done && jobs[i].status == HONE_RESOURCE_EXHAUSTED;
+    assert_int_equal(full, COUNT - 5);
+    turn_until(&f.w[0], &left, 0);
+    for (int i = 0; i < COUNT; i++) {
+        deadline += jobs[i].status == HONE_DEADLINE_EXCEEDED;
+        cancelled += jobs[i].status == HONE_CANCELLED;
+        fine += jobs[i].status == HONE_OK;
+    }
+    assert_int_equal(deadline, 1);
+    assert_int_equal(cancelled, 1);
+    assert_int_equal(fine, 3);
+    assert_int_equal(jobs[1].status, HONE_DEADLINE_EXCEEDED);
+    assert_int_equal(jobs[1].p.compute_time, 0);
+    assert_non_null(strstr(jobs[COUNT - 1].err.message, "queue of model m is full: 4"));
+    for (int i = 0; i < COUNT; i++) free_job(&jobs[i]);
+    hone_request_release(late);
+    hone_request_release(gone);
+    stop(&f);
+}
+
+/* A run whose requests are all gone ends between two steps. */
+static void breaks_off_runs_that_nobody_waits_for(void **state) {
+    (void)state;
+    fixture f;
+    hone_core_options o = core_options(-1, 1);
+    start(&f, heavy(400), &o, BATCHES_OF_32);
+    job j;
+    int left = 1;
+    hone_request *r = hone_request_new(NULL);
+    make_job(&j, f.s, 3200, HEAVY_WIDTH, 1, &left);
+    j.p.request = r;
+    uint64_t began = hone_now();
+    hone_core_submit(f.core, &j.p);
+    usleep(20000);
+    hone_request_cancel(r);
+    turn_until(&f.w[0], &left, 0);
+    assert_int_equal(j.status, HONE_CANCELLED);
+    double took = (double)(hone_now() - began) * 1e-9;
+    double whole = hone_servable_estimate(f.s, j.list, 3200);
+    if (took > 0.5 * whole) fail_msg("it took %.2f s of %.2f s", took, whole);
+    free_job(&j);
+    hone_request_release(r);
+    stop(&f);
+}
+
+static void waits_for_others_as_long_as_it_is_told(void **state) {
+    (void)state;
+    fixture f;
+    hone_core_options o = core_options(-1, 2);
+    start(&f, mlp(), &o, "{\"batching\": {\"max_delay_us\": 100000, \"preferred_batch_sizes\": [4]}}");
+    job jobs[4];
+    int left = 1;
+    uint64_t began = hone_now();
+    make_job(&jobs[0], f.s, 1, WIDTH, 0, &left);
+    hone_core_submit(f.core, &jobs[0].p);
+    turn_until(&f.w[0], &left, 0);
+    assert_true(hone_now() - began >= 95 * HONE_MILLISECOND);
+    free_job(&jobs[0]);
+    began = hone_now();
+    left = 4;
+    for (int i = 0; i < 4; i++) {
+        make_job(&jobs[i], f.s, 1, WIDTH, (unsigned)i, &left);
+        hone_core_submit(f.core, &jobs[i].p);
+    }
+    turn_until(&f.w[0], &left, 0);
+    assert_true(hone_now() - began < 90 * HONE_MILLISECOND);
+    for (int i = 0; i < 4; i++) assert_int_equal(jobs[i].p.batch_rows, 4);
+    check_answers(&f, jobs, 4);
+    for (int i = 0; i < 4; i++) free_job(&jobs[i]);
+    stop(&f);
+}
+
+static void adds_no_delay_when_idle(void **state) {
+    (void)state;
+    fixture f;
+    hone_core_options o = core_options(-1, 1);
+    start(&f, mlp(), &o, NULL);
+    uint64_t best = UINT64_MAX;
+    for (int i = 0; i < 200; i++) {
+        job j;
+        int left = 1;
+        make_job(&j, f.s, 1, WIDTH, 0, &left);
+        hone_core_submit(f.core, &j.p);
+        turn_until(&f.w[0], &left, 0);
+        if (j.p.queue_time < best) best = j.p.queue_time;
+        assert_int_equal(j.p.batch_rows, 1);
+        free_job(&j);
+    }
+    if (best > HONE_MILLISECOND) fail_msg("a lone request waits %.3f ms", (double)best * 1e-6);
+    print_message("a lone request waits %.1f us for a compute thread\n", (double)best * 1e-3);
+    stop(&f);
+}
+
+static void refuses_wrong_inputs(void **state) {
+    (void)state;
+    fixture f;
+    hone_core_options o = core_options(-1, 1);
+    start(&f, mlp(), &o, "{\"limits\": {\"rows\": 10}}");
+    job j;
+    int left = 1;
+    make_job(&j, f.s, 1, WIDTH + 1, 0, &left);
+    hone_core_submit(f.core, &j.p);
+    assert_int_equal(left, 0);
+    assert_int_equal(j.status, HONE_INVALID_ARGUMENT);
+    assert_non_null(strstr(j.err.message, "\"x\" has the shape [1, 97], but the model takes [batch, 96]"));
+    free_job(&j);
+    left = 1;
+    make_job(&j, f.s, 11, WIDTH, 0, &left);
+    hone_core_submit(f.core, &j.p);
+    assert_int_equal(j.status, HONE_INVALID_ARGUMENT);
+    free_job(&j);
+    left = 1;
+    make_job(&j, f.s, 1, WIDTH, 0, &left);
+    j.in[0]->dtype = HONE_INT32;
+    hone_core_submit(f.core, &j.p);
+    assert_int_equal(j.status, HONE_INVALID_ARGUMENT);
+    assert_non_null(strstr(j.err.message, "int32"));
+    free_job(&j);
+    stop(&f);
+}
+
+/* --- other work --- */
+
+typedef struct chore {
+    hone_core_work w;
+    pthread_t ran, told;
+    int *left;
+} chore;
+
+static void run_chore(hone_core_work *w) {
+    ((chore *)w->user)->ran = pthread_self();
+}
+static void chore_done(hone_core_work *w) {
+    chore *c = w->user;
+    c->told = pthread_self();
+    (*c->left)--;
+}
+
+static void does_other_work_elsewhere(void **state) {
+    (void)state;
+    fixture f;
+    hone_core_options o = core_options(-1, 2);
+    start(&f, mlp(), &o, NULL);
+    chore chores[50];
+    int left = 50;
+    for (int i = 0; i < 50; i++) {
+        chores[i] = (chore){.left = &left};
+        chores[i].w = (hone_core_work){.worker = 1, .run = run_chore, .done = chore_done, .user = &chores[i]};
+        hone_core_offload(f.core, &chores[i].w);
+    }
+    turn_until(&f.w[1], &left, 0);
+    for (int i = 0; i < 50; i++) {
+        assert_false(pthread_equal(chores[i].ran, pthread_self()));
+        assert_true(pthread_equal(chores[i].told, pthread_self()));
+    }
+    stop(&f);
+}
+
+static void fails_what_is_queued_when_it_stops(void **state) {
+    (void)state;
+    fixture f;
+    hone_core_options o = core_options(-1, 1);
+    start(&f, heavy(4000), &o, "{\"batching\": {\"enabled\": false}}");
+    job jobs[8];
+    int left = 8, unavailable = 0;
+    for (int i = 0; i < 8; i++) {
+        make_job(&jobs[i], f.s, 1, HEAVY_WIDTH, 0, &left);
+        hone_core_submit(f.core, &jobs[i].p);
+    }
+    hone_core_stop(f.core);
+    assert_int_equal(left, 0);
+    for (int i = 0; i < 8; i++) {
+        unavailable += jobs[i].status == HONE_UNAVAILABLE;
+        assert_true(jobs[i].status == HONE_UNAVAILABLE || jobs[i].status == HONE_OK);
+        free_job(&jobs[i]);
+    }
+    assert_true(unavailable >= 6);
+    stop(&f);
+}
+
+/* --- nothing is made after warm-up --- */
+
+/* Loads of all kinds from two threads: one row and many, in bursts of all lengths, cheap and costly. */
+typedef struct client {
+    fixture *f;
+    hone_servable *s[2];
+    job jobs[40];
+    int index, failures;
+} client;
+
+static void *client_thread(void *arg) {
+    client *c = arg;
+    unsigned random = (unsigned)c->index + 1;
+    for (int round = 0; round < 150; round++) {
+        int left = 0, burst = (int)((random = random * 1664525u + 1013904223u) >> 16) % 40 + 1;
+        for (int i = 0; i < burst; i++) {
+            job *j = &c->jobs[i];
+            j->left = &left;
+            left++;
+            j->p.worker = c->index;
+            hone_core_submit(c->f->core, &j->p);
+        }
+        turn_until(&c->f->w[c->index], &left, 0);
+        for (int i = 0; i < burst; i++) c->failures += c->jobs[i].status != HONE_OK;
+    }
+    return NULL;
+}
+
+static void runs_without_allocating(void **state) {
+    (void)state;
+    fixture f;
+    hone_error err = {0};
+    hone_core_options o = core_options(60e-6, 2);
+    start(&f, mlp(), &o, BATCHES_OF_32);
+    hone_graph *g = slow_model(30, 96);
+    if (hone_core_add(f.core, "slow", 1, g, &err) != HONE_OK) fail_msg("%s", err.message);
+    hone_graph_free(g);
+    hone_servable *slow = hone_core_find(f.core, slice("slow"), 1);
+    client *clients = calloc(2, sizeof *clients);
+    assert_non_null(clients);
+    for (int k = 0; k < 2; k++) {
+        clients[k] = (client){.f = &f, .index = k};
+        for (int i = 0; i < 40; i++) {
+            int64_t rows = i % 10 == 9 ? i - 8 : 1 + i % 3;
+            hone_servable *s = i % 2 ? slow : f.s;
+            int left = 0;
+            make_job(&clients[k].jobs[i], s, rows, WIDTH, (unsigned)i, &left);
+            /* the copies of the answers are the test's own */
+            int64_t dims[2] = {rows, i % 2 ? 96 : CLASSES};
+            hone_tensor_new(HONE_FLOAT32, 2, dims, &clients[k].jobs[i].out, NULL);
+        }
+    }
+    pthread_t threads[2];
+    uint64_t plans = hone_session_plans_compiled(f.s->session) + hone_session_plans_compiled(slow->session);
+    uint64_t before = hone_alloc_count();
+    for (int k = 0; k < 2; k++) pthread_create(&threads[k], NULL, client_thread, &clients[k]);
+    for (int k = 0; k < 2; k++) pthread_join(threads[k], NULL);
+    assert_int_equal(hone_alloc_count() - before, 0);
+    assert_int_equal(hone_session_plans_compiled(f.s->session) + hone_session_plans_compiled(slow->session),
+                     plans);
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(clients[k].failures, 0);
+        for (int i = 0; i < 40; i++) {
+            job *j = &clients[k].jobs[i];
+            const hone_tensor *out = NULL;
+            assert_int_equal(hone_servable_run(j->p.servable, 0, j->list, &out, NULL, NULL, NULL), HONE_OK);
+            if (j->done) assert_memory_equal(out->data, j->out->data, out->bytes);
+            free_job(j);
+        }
+    }
+    free(clients);
+    hone_servable_release(slow);
+    stop(&f);
+}
+
+static void survives_lack_of_memory(void **state) {
+    (void)state;
+    fixture f;
+    hone_core_options o = core_options(-1, 1);
+    start(&f, mlp(), &o, BATCHES_OF_32);
+    int failed = 0;
+    for (uint64_t n = 1; n < 40; n++) {
+        job j;
+        int left = 1;
+        make_job(&j, f.s, 4000, WIDTH, 3, &left); /* its answer is larger than what was set aside */
+        hone_tensor_new(HONE_FLOAT32, 2, (int64_t[]){4000, CLASSES}, &j.out, NULL);
+        hone_alloc_fail_at(n, true);
+        hone_core_submit(f.core, &j.p);
+        turn_until(&f.w[0], &left, 0);
+        hone_alloc_fail_at(0, false);
+        assert_true(j.status == HONE_OK || j.status == HONE_OUT_OF_MEMORY);
+        failed += j.status != HONE_OK;
+        free_job(&j);
+        for (hone_batch *b = f.s->spare; b; b = b->next) { /* so that the next one needs memory again */
+            hone_free(b->storage);
+            b->storage = NULL;
+            b->capacity = 0;
+        }
+    }
+    assert_true(failed > 0);
+    stop(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(chooses_by_measured_cost),
+        cmocka_unit_test(batches_queued_requests),
+        cmocka_unit_test(batches_the_requests_of_a_turn),
+        cmocka_unit_test(runs_cheap_ones_at_the_end_of_the_turn),
+        cmocka_unit_test(leaves_apart_what_must_not_touch),
+        cmocka_unit_test(does_as_it_is_told),
+        cmocka_unit_test(drops_what_is_late_and_refuses_what_is_too_much),
+        cmocka_unit_test(breaks_off_runs_that_nobody_waits_for),
+        cmocka_unit_test(waits_for_others_as_long_as_it_is_told),
+        cmocka_unit_test(adds_no_delay_when_idle),
+        cmocka_unit_test(refuses_wrong_inputs),
+        cmocka_unit_test(does_other_work_elsewhere),
+        cmocka_unit_test(fails_what_is_queued_when_it_stops),
+        cmocka_unit_test(runs_without_allocating),
+        cmocka_unit_test(survives_lack_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
