@@ -155,7 +155,11 @@ static hone_status add_version(const hone_place *place, const char *name, hone_l
         /* a link that leads out is to be told, not to be passed over */
         hone_error cause = {0};
         if (open_inside(place, path, O_PATH, &fd, &cause) == HONE_OK) close(fd);
-        if (cause.code != HONE_FAILED_PRECONDITION) return add_pending(&v, name, out, err);
+        if (cause.code != HONE_FAILED_PRECONDITION) {
+            if (open_inside(place, name, O_PATH | O_DIRECTORY, &fd, NULL) != HONE_OK) return HONE_OK;
+            close(fd);
+            return add_pending(&v, name, out, err);
+        }
         v.file.size = 1;
     }
     if (out->count == VERSIONS_MOST)
