@@ -18,7 +18,7 @@ hone_status hone_core_new(int workers, int model_threads, hone_stats *stats, hon
     core->options = (hone_core_options)HONE_CORE_OPTIONS_INIT;
     pthread_rwlock_init(&core->lock, NULL);
     hone_status status = hone_batcher_new(workers, stats, &core->batcher, err);
-    if (status == HONE_OK) status = hone_loader_new(core, &core->loader, err);
+    if (status == HONE_OK) status = hone_model_loader_new(core, &core->loader, err);
     if (status != HONE_OK)
         hone_core_free(core);
     else
@@ -48,11 +48,11 @@ hone_status hone_core_configure(hone_core *core, const hone_core_options *option
 
 hone_status hone_core_start(hone_core *core, hone_error *err) {
     HONE_TRY(hone_batcher_start(core->batcher, core->compute_threads, core->options.inline_cost, err));
-    return hone_loader_start(core->loader, err);
+    return hone_model_loader_start(core->loader, err);
 }
 
 void hone_core_stop(hone_core *core) {
-    if (core->loader) hone_loader_stop(core->loader);
+    if (core->loader) hone_model_loader_stop(core->loader);
     if (core->batcher) hone_batcher_stop(core->batcher);
 }
 
@@ -67,7 +67,7 @@ void hone_core_free(hone_core *core) {
         }
         hone_core_drop_record(core, r);
     }
-    hone_loader_free(core->loader);
+    hone_model_loader_free(core->loader);
     hone_batcher_free(core->batcher);
     hone_free(core->records);
     hone_free(core->repository);
@@ -84,7 +84,7 @@ hone_status hone_core_add(hone_core *core, const char *name, int64_t version, co
     hone_servable *s = NULL;
     HONE_TRY(hone_servable_new(&o, graph, &s, err));
     hone_status status = hone_core_prepare(core, s, NULL, err);
-    if (status == HONE_OK) status = hone_loader_add(core->loader, s, err);
+    if (status == HONE_OK) status = hone_model_loader_add(core->loader, s, err);
     if (status != HONE_OK) hone_servable_release(s);
     return status;
 }

@@ -24,7 +24,7 @@ enum { TASK_ADD, TASK_RELOAD, TASK_LOAD, TASK_UNLOAD, TASK_SETTINGS, TASK_REFRES
 
 /* --- from other threads --- */
 
-static void wake(hone_loader *l) {
+static void wake(hone_model_loader *l) {
     uint64_t one = 1;
     while (write(l->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
     }
@@ -35,7 +35,7 @@ static void destroy(hone_core *core, hone_servable *s) {
     hone_servable_destroy(s);
 }
 
-void hone_loader_retire(hone_loader *l, hone_servable *s) {
+void hone_model_loader_retire(hone_model_loader *l, hone_servable *s) {
     pthread_mutex_lock(&l->lock);
     bool later = l->running && !l->stop;
     if (later) {
@@ -49,7 +49,7 @@ void hone_loader_retire(hone_loader *l, hone_servable *s) {
         destroy(l->core, s);
 }
 
-void hone_loader_poke(hone_loader *l) {
+void hone_model_loader_poke(hone_model_loader *l) {
     int code = errno;
     uint64_t many = 1ull << 32; /* how a signal handler says more than "wake up" */
     while (write(l->wake_fd, &many, sizeof many) < 0 && errno == EINTR) {
@@ -62,7 +62,7 @@ static void post_done(hone_core_post *post) {
     t->done(t, t->status, &t->err);
 }
 
-static void finish_task(hone_loader *l, hone_core_task *t, hone_status status, const hone_error *err) {
+static void finish_task(hone_model_loader *l, hone_core_task *t, hone_status status, const hone_error *err) {
     t->status = status;
     t->err = *err;
     hone_model_set_free(&t->set);
@@ -76,7 +76,7 @@ static void finish_task(hone_loader *l, hone_core_task *t, hone_status status, c
         hone_batcher_post(l->core->batcher, t->worker, &t->post);
 }
 
-void hone_loader_ask(hone_loader *l, hone_core_task *t) {
+void hone_model_loader_ask(hone_model_loader *l, hone_core_task *t) {
     hone_error err = {0};
     t->next = NULL;
     pthread_mutex_lock(&l->lock);
@@ -95,7 +95,7 @@ void hone_loader_ask(hone_loader *l, hone_core_task *t) {
 /* --- what was unloaded --- */
 
 /* Frees it, and gives its memory back to the system. */
-static void bury(hone_loader *l) {
+static void bury(hone_model_loader *l) {
     pthread_mutex_lock(&l->lock);
     hone_servable *s = l->retired;
     l->retired = NULL;
@@ -119,8 +119,8 @@ static bool anything_drains(const hone_core *core) {
     return false;
 }
 
-void hone_loader_drain(void *loader) {
-    hone_loader *l = loader;
+void hone_model_loader_drain(void *loader) {
+    hone_model_loader *l = loader;
     uint64_t end = hone_now() + DRAIN_MOST;
     for (bury(l); anything_drains(l->core) && hone_now() < end; bury(l)) {
         struct timespec moment = {.tv_nsec = 1000000};
@@ -134,14 +134,16 @@ void hone_loader_drain(void *loader) {
 
 /* --- tasks --- */
 
-static hone_record *known(hone_loader *l, const char *name, hone_error *err) {
+static hone_record *known(hone_model_loader *l, const char *name, hone_error *err) {
     hone_record *r = hone_core_record(l->core, name, strlen(name));
-    if (!r && hone_loader_look_at_root(l, NULL) == HONE_OK) r = hone_core_record(l->core, name, strlen(name));
+    if (!r && hone_model_loader_look_at_root(l, NULL) == HONE_OK)
+        r = hone_core_record(l->core, name, strlen(name));
     if (!r || r->removed) hone_fail(err, HONE_NOT_FOUND, "there is no model %s", name);
     return r && !r->removed ? r : NULL;
 }
 
-static hone_status set_settings(hone_loader *l, hone_record *r, const hone_core_task *t, hone_error *err) {
+static hone_status set_settings(hone_model_loader *l, hone_record *r, const hone_core_task *t,
+                                hone_error *err) {
     hone_model_settings settings;
     HONE_TRY(hone_model_settings_parse(t->text, t->text_size, &settings, err));
     hone_status status = hone_record_set_settings(l->core, r, &settings, err);
@@ -150,10 +152,10 @@ static hone_status set_settings(hone_loader *l, hone_record *r, const hone_core_
     return status;
 }
 
-static hone_status unload_model(hone_loader *l, hone_record *r) {
+static hone_status unload_model(hone_model_loader *l, hone_record *r) {
     r->unloaded = true;
     if (!r->root) r->removed = true; /* in memory: it can't come back */
-    hone_loader_reconcile(l, r, true);
+    hone_model_loader_reconcile(l, r, true);
     return HONE_OK;
 }
 
@@ -174,24 +176,24 @@ static hone_status add_servable(hone_core *core, hone_servable *s, hone_error *e
     return HONE_OK;
 }
 
-static hone_status do_task(hone_loader *l, hone_core_task *t, hone_error *err) {
+static hone_status do_task(hone_model_loader *l, hone_core_task *t, hone_error *err) {
     hone_record *r = NULL;
     if (t->kind == TASK_ADD) return add_servable(l->core, t->servable, err);
-    if (t->kind == TASK_RELOAD) return hone_loader_apply(l, &t->set, true, err);
+    if (t->kind == TASK_RELOAD) return hone_model_loader_apply(l, &t->set, true, err);
     if (t->kind == TASK_REFRESH) {
-        hone_loader_mark_all(l);
-        return hone_loader_read_config(l, true, err);
+        hone_model_loader_mark_all(l);
+        return hone_model_loader_read_config(l, true, err);
     }
     if (!t->name || (t->text_size && !t->text)) return hone_fail_memory(err);
     if (!(r = known(l, t->name, err))) return HONE_NOT_FOUND;
     if (t->kind == TASK_UNLOAD) return unload_model(l, r);
     if (t->text) HONE_TRY(set_settings(l, r, t, err));
     if (t->kind == TASK_LOAD) r->unloaded = false;
-    hone_loader_reconcile(l, r, true);
+    hone_model_loader_reconcile(l, r, true);
     return r->root && !r->unloaded ? hone_record_check(r, err) : HONE_OK;
 }
 
-static void do_tasks(hone_loader *l) {
+static void do_tasks(hone_model_loader *l) {
     for (;;) {
         pthread_mutex_lock(&l->lock);
         hone_core_task *t = l->tasks;
@@ -201,8 +203,8 @@ static void do_tasks(hone_loader *l) {
         hone_error err = {0};
         hone_status status = do_task(l, t, &err);
         if (t->kind == TASK_REFRESH) {
-            hone_loader_look_at_root(l, NULL);
-            hone_loader_reconcile_dirty(l, true);
+            hone_model_loader_look_at_root(l, NULL);
+            hone_model_loader_reconcile_dirty(l, true);
         }
         bury(l);
         finish_task(l, t, status, &err);
@@ -220,7 +222,7 @@ static void ask(hone_core *core, hone_core_task *t, int kind, hone_slice name, h
     }
     if (t->text) memcpy(t->text, text.data, text.size);
     if (kind != TASK_RELOAD) t->set = (hone_model_set){0};
-    hone_loader_ask(core->loader, t);
+    hone_model_loader_ask(core->loader, t);
 }
 
 typedef struct waiter {
@@ -239,7 +241,7 @@ static void stop_waiting(hone_core_task *t, hone_status status, const hone_error
     pthread_mutex_unlock(&w->lock);
 }
 
-hone_status hone_loader_add(hone_loader *l, hone_servable *s, hone_error *err) {
+hone_status hone_model_loader_add(hone_model_loader *l, hone_servable *s, hone_error *err) {
     waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
     pthread_mutex_lock(&l->lock);
     bool running = l->running;
@@ -247,7 +249,7 @@ hone_status hone_loader_add(hone_loader *l, hone_servable *s, hone_error *err) {
     if (!running) return add_servable(l->core, s, err);
     w.task =
         (hone_core_task){.worker = -1, .done = stop_waiting, .user = &w, .kind = TASK_ADD, .servable = s};
-    hone_loader_ask(l, &w.task);
+    hone_model_loader_ask(l, &w.task);
     pthread_mutex_lock(&w.lock);
     while (!w.is_done) pthread_cond_wait(&w.done, &w.lock);
     pthread_mutex_unlock(&w.lock);
@@ -273,23 +275,23 @@ void hone_core_refresh(hone_core *core, hone_core_task *t) {
     ask(core, t, TASK_REFRESH, (hone_slice){0}, (hone_slice){0});
 }
 void hone_core_poke(hone_core *core) {
-    hone_loader_poke(core->loader);
+    hone_model_loader_poke(core->loader);
 }
 
 /* --- the thread --- */
 
-static void reread_config(hone_loader *l, bool force) {
+static void reread_config(hone_model_loader *l, bool force) {
     hone_error err = {0};
     char text[1000];
-    if (hone_loader_read_config(l, force, &err) != HONE_OK)
+    if (hone_model_loader_read_config(l, force, &err) != HONE_OK)
         hone_log(HONE_LOG_ERROR, "the configuration: %s", hone_error_format(&err, text, sizeof text));
 }
 
 /* Returns what is wrong with the first model that was named. */
-static hone_status do_first(hone_loader *l, hone_error *err) {
-    HONE_TRY(hone_loader_look_at_root(l, err));
-    HONE_TRY(hone_loader_read_config(l, true, err));
-    hone_loader_reconcile_dirty(l, true);
+static hone_status do_first(hone_model_loader *l, hone_error *err) {
+    HONE_TRY(hone_model_loader_look_at_root(l, err));
+    HONE_TRY(hone_model_loader_read_config(l, true, err));
+    hone_model_loader_reconcile_dirty(l, true);
     for (size_t i = 0; i < l->core->count; i++) {
         const hone_record *r = l->core->records[i];
         if (r->named && hone_record_is_gone(r)) return hone_record_check(r, err);
@@ -297,7 +299,7 @@ static hone_status do_first(hone_loader *l, hone_error *err) {
     return HONE_OK;
 }
 
-static bool is_blind(const hone_loader *l) {
+static bool is_blind(const hone_model_loader *l) {
     bool blind = l->core->repository && l->root_blind;
     for (size_t i = 0; i < l->core->count && !blind; i++)
         blind = l->core->records[i]->root && l->core->records[i]->blind;
@@ -308,13 +310,13 @@ static uint64_t sooner(uint64_t a, uint64_t b) {
     return !a || (b && b < a) ? b : a;
 }
 
-static uint64_t next_due(const hone_loader *l) {
+static uint64_t next_due(const hone_model_loader *l) {
     uint64_t due = sooner(l->config_due, l->poll_due);
     for (size_t i = 0; i < l->core->count; i++) due = sooner(due, l->core->records[i]->due);
     return due;
 }
 
-static void schedule(hone_loader *l) {
+static void schedule(hone_model_loader *l) {
     const hone_core_options *o = &l->core->options;
     uint64_t now = hone_now(), poll = (uint64_t)o->file_poll_ms * HONE_MILLISECOND;
     if (o->config_poll_ms > 0 && l->core->config_file && now >= l->config_due)
@@ -325,7 +327,7 @@ static void schedule(hone_loader *l) {
 }
 
 /* Waits for something to do; true if it was poked. */
-static bool wait_for_work(hone_loader *l) {
+static bool wait_for_work(hone_model_loader *l) {
     uint64_t now = hone_now(), due = next_due(l), count = 0;
     int ms = !due ? -1 : due <= now ? 0 : (int)((due - now) / HONE_MILLISECOND + 1);
     struct pollfd fds[] = {
@@ -336,23 +338,23 @@ static bool wait_for_work(hone_loader *l) {
     if (fds[1].revents) {
         struct timespec quiet = {.tv_nsec = (long)QUIET};
         nanosleep(&quiet, NULL);
-        hone_watch_read(l->watch, hone_loader_note_event, l);
+        hone_watch_read(l->watch, hone_model_loader_note_event, l);
     }
     return count >> 32;
 }
 
-static void look_around(hone_loader *l, bool poked) {
+static void look_around(hone_model_loader *l, bool poked) {
     uint64_t now = hone_now();
-    if (l->poll_due && now >= l->poll_due) hone_loader_mark_all(l);
-    if (poked) hone_loader_mark_all(l);
+    if (l->poll_due && now >= l->poll_due) hone_model_loader_mark_all(l);
+    if (poked) hone_model_loader_mark_all(l);
     if (poked || (l->config_due && now >= l->config_due)) reread_config(l, poked);
-    if (l->root_dirty) hone_loader_look_at_root(l, NULL);
-    hone_loader_reconcile_dirty(l, poked);
+    if (l->root_dirty) hone_model_loader_look_at_root(l, NULL);
+    hone_model_loader_reconcile_dirty(l, poked);
     schedule(l);
 }
 
 static void *work(void *arg) {
-    hone_loader *l = arg;
+    hone_model_loader *l = arg;
     hone_error err = {0};
     hone_status status = do_first(l, &err);
     schedule(l);
@@ -373,8 +375,8 @@ static void *work(void *arg) {
     return NULL;
 }
 
-hone_status hone_loader_new(hone_core *core, hone_loader **out, hone_error *err) {
-    hone_loader *l = hone_calloc(1, sizeof *l);
+hone_status hone_model_loader_new(hone_core *core, hone_model_loader **out, hone_error *err) {
+    hone_model_loader *l = hone_calloc(1, sizeof *l);
     if (!l) return hone_fail_memory(err);
     l->core = core;
     pthread_mutex_init(&l->lock, NULL);
@@ -382,14 +384,14 @@ hone_status hone_loader_new(hone_core *core, hone_loader **out, hone_error *err)
     l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (l->wake_fd < 0) {
         int code = errno;
-        hone_loader_free(l);
+        hone_model_loader_free(l);
         return hone_fail_errno(err, code, "eventfd", "can't be made");
     }
     *out = l;
     return HONE_OK;
 }
 
-hone_status hone_loader_start(hone_loader *l, hone_error *err) {
+hone_status hone_model_loader_start(hone_model_loader *l, hone_error *err) {
     sigset_t all, before;
     HONE_TRY(hone_watch_new(l->core->options.polling, &l->watch, err));
     sigfillset(&all);
@@ -407,7 +409,7 @@ hone_status hone_loader_start(hone_loader *l, hone_error *err) {
     return status;
 }
 
-void hone_loader_stop(hone_loader *l) {
+void hone_model_loader_stop(hone_model_loader *l) {
     hone_error err = {0};
     pthread_mutex_lock(&l->lock);
     bool running = l->running && !l->stop;
@@ -425,7 +427,7 @@ void hone_loader_stop(hone_loader *l) {
     bury(l);
 }
 
-void hone_loader_free(hone_loader *l) {
+void hone_model_loader_free(hone_model_loader *l) {
     if (!l) return;
     hone_watch_free(l->watch);
     if (l->wake_fd >= 0) close(l->wake_fd);

@@ -7,7 +7,7 @@
 #include "serve/reconcile.h"
 #include "serve/watch.h"
 
-struct hone_loader {
+struct hone_model_loader {
     hone_core *core;
     pthread_t thread;
     bool running;
@@ -29,23 +29,23 @@ struct hone_loader {
 /* --- sources.c: which models there are --- */
 
 /* One model; `at_once`: files need not settle, and what failed is tried again. */
-void hone_loader_reconcile(hone_loader *l, hone_record *r, bool at_once);
-void hone_loader_reconcile_dirty(hone_loader *l, bool at_once);
+void hone_model_loader_reconcile(hone_model_loader *l, hone_record *r, bool at_once);
+void hone_model_loader_reconcile_dirty(hone_model_loader *l, bool at_once);
 /* Everything is to be looked at. */
-void hone_loader_mark_all(hone_loader *l);
+void hone_model_loader_mark_all(hone_model_loader *l);
 /* Serves exactly this set, of which it takes parts; returns the first thing that is wrong with it. `bounded`: by the
  * repository, if there is one. */
-hone_status hone_loader_apply(hone_loader *l, hone_model_set *set, bool bounded, hone_error *err);
-hone_status hone_loader_look_at_root(hone_loader *l, hone_error *err);
+hone_status hone_model_loader_apply(hone_model_loader *l, hone_model_set *set, bool bounded, hone_error *err);
+hone_status hone_model_loader_look_at_root(hone_model_loader *l, hone_error *err);
 /* Reads the configuration file, and applies it if it has changed or `force`. */
-hone_status hone_loader_read_config(hone_loader *l, bool force, hone_error *err);
-void hone_loader_note_event(void *loader, const char *owner);
+hone_status hone_model_loader_read_config(hone_model_loader *l, bool force, hone_error *err);
+void hone_model_loader_note_event(void *loader, const char *owner);
 /* Is nothing of it served, nor about to go? */
 bool hone_record_is_gone(const hone_record *r);
 
 /* --- loader.c --- */
 
 /* Waits until what was unloaded is gone, or for ten seconds. */
-void hone_loader_drain(void *loader);
+void hone_model_loader_drain(void *loader);
 
 #endif

@@ -156,7 +156,7 @@ hone_servable_options hone_core_servable_options(hone_core *core, const char *na
 
 static void retire(void *user, hone_servable *s) {
     hone_core *core = user;
-    hone_loader_retire(core->loader, s);
+    hone_model_loader_retire(core->loader, s);
 }
 
 hone_status hone_core_prepare(hone_core *core, hone_servable *s, const hone_recorded *recorded,

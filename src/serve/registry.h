@@ -10,7 +10,7 @@
 
 #include <pthread.h>
 
-typedef struct hone_loader hone_loader;
+typedef struct hone_model_loader hone_model_loader;
 
 typedef struct hone_version {
     int64_t number;
@@ -70,7 +70,7 @@ struct hone_core {
     char *repository, *config_file;
     hone_stats *stats;
     hone_batcher *batcher;
-    hone_loader *loader;
+    hone_model_loader *loader;
     atomic_size_t bytes; /* of all servables that are there */
     pthread_rwlock_t lock;
     hone_record **records; /* by name */
@@ -101,15 +101,15 @@ hone_status hone_core_prepare(hone_core *core, hone_servable *s, const hone_reco
 /* --- the loader --- */
 
 /* Before the core's first servable. */
-hone_status hone_loader_new(hone_core *core, hone_loader **out, hone_error *err);
-hone_status hone_loader_start(hone_loader *l, hone_error *err);
-void hone_loader_stop(hone_loader *l);
-void hone_loader_free(hone_loader *l); /* NULL is fine */
+hone_status hone_model_loader_new(hone_core *core, hone_model_loader **out, hone_error *err);
+hone_status hone_model_loader_start(hone_model_loader *l, hone_error *err);
+void hone_model_loader_stop(hone_model_loader *l);
+void hone_model_loader_free(hone_model_loader *l); /* NULL is fine */
 /* A servable's last reference is gone. */
-void hone_loader_retire(hone_loader *l, hone_servable *s);
-void hone_loader_ask(hone_loader *l, hone_core_task *t);
+void hone_model_loader_retire(hone_model_loader *l, hone_servable *s);
+void hone_model_loader_ask(hone_model_loader *l, hone_core_task *t);
 /* Takes over a servable that was made elsewhere; waits for it. */
-hone_status hone_loader_add(hone_loader *l, hone_servable *s, hone_error *err);
-void hone_loader_poke(hone_loader *l);
+hone_status hone_model_loader_add(hone_model_loader *l, hone_servable *s, hone_error *err);
+void hone_model_loader_poke(hone_model_loader *l);
 
 #endif

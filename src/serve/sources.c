@@ -72,7 +72,7 @@ static void free_asked(hone_record *r) {
     r->asked_count = 0;
 }
 
-static hone_status apply_source(hone_loader *l, hone_model_source *e, bool bounded, hone_error *err) {
+static hone_status apply_source(hone_model_loader *l, hone_model_source *e, bool bounded, hone_error *err) {
     hone_error own = {0};
     hone_record *r = ensure_record(l->core, e->name, &own);
     if (!r) {
@@ -94,7 +94,8 @@ static hone_status apply_source(hone_loader *l, hone_model_source *e, bool bound
 }
 
 /* Serves exactly this set; returns the first thing that is wrong with it. */
-hone_status hone_loader_apply(hone_loader *l, hone_model_set *set, bool bounded, hone_error *err) {
+hone_status hone_model_loader_apply(hone_model_loader *l, hone_model_set *set, bool bounded,
+                                    hone_error *err) {
     hone_core *core = l->core;
     hone_status status = HONE_OK;
     for (size_t i = 0; i < core->count; i++) core->records[i]->removed = core->records[i]->configured;
@@ -107,7 +108,7 @@ hone_status hone_loader_apply(hone_loader *l, hone_model_set *set, bool bounded,
     }
     for (size_t i = core->count; i-- > 0;) {
         hone_record *r = core->records[i];
-        if (r->configured) hone_loader_reconcile(l, r, true);
+        if (r->configured) hone_model_loader_reconcile(l, r, true);
     }
     for (size_t i = 0; i < core->count && status == HONE_OK; i++)
         if (core->records[i]->configured && !core->records[i]->removed)
@@ -117,14 +118,14 @@ hone_status hone_loader_apply(hone_loader *l, hone_model_set *set, bool bounded,
 
 /* --- watching --- */
 
-static bool watch_inside(hone_loader *l, const char *directory, const char *name) {
+static bool watch_inside(hone_model_loader *l, const char *directory, const char *name) {
     char path[PATH_MAX];
     return snprintf(path, sizeof path, "%s/%s", directory, name) < PATH_MAX && hone_watch_add(l->watch, path);
 }
 
 /* The model's directory, those of the versions that are wanted or served, and those whose file is still to come. */
 static void watch_record(void *loader, hone_record *r, const hone_listing *listing) {
-    hone_loader *l = loader;
+    hone_model_loader *l = loader;
     char path[PATH_MAX];
     bool news = false;
     hone_watch_begin(l->watch, r->name);
@@ -145,26 +146,26 @@ static void watch_record(void *loader, hone_record *r, const hone_listing *listi
     if (news) r->dirty = true; /* once more, for what changed before it was watched */
 }
 
-static void watch_root(hone_loader *l) {
+static void watch_root(hone_model_loader *l) {
     hone_watch_begin(l->watch, ROOT_OWNER);
     hone_watch_add(l->watch, l->core->repository);
     l->root_blind = !hone_watch_end(l->watch);
 }
 
-void hone_loader_mark_all(hone_loader *l) {
+void hone_model_loader_mark_all(hone_model_loader *l) {
     l->root_dirty = true;
     for (size_t i = 0; i < l->core->count; i++) l->core->records[i]->dirty = true;
 }
 
-void hone_loader_note_event(void *loader, const char *owner) {
-    hone_loader *l = loader;
+void hone_model_loader_note_event(void *loader, const char *owner) {
+    hone_model_loader *l = loader;
     hone_record *r = owner ? hone_core_record(l->core, owner, strlen(owner)) : NULL;
     if (r)
         r->dirty = true;
     else if (owner && strcmp(owner, ROOT_OWNER) == 0)
         l->root_dirty = true;
     else if (!owner)
-        hone_loader_mark_all(l);
+        hone_model_loader_mark_all(l);
 }
 
 /* --- one model --- */
@@ -175,12 +176,12 @@ bool hone_record_is_gone(const hone_record *r) {
     return true;
 }
 
-void hone_loader_reconcile(hone_loader *l, hone_record *r, bool at_once) {
+void hone_model_loader_reconcile(hone_model_loader *l, hone_record *r, bool at_once) {
     hone_reconcile c = {.core = l->core,
                         .first = at_once,
                         .now = at_once,
                         .watch = watch_record,
-                        .drain = hone_loader_drain,
+                        .drain = hone_model_loader_drain,
                         .user = l};
     r->dirty = false;
     r->due = 0;
@@ -195,26 +196,26 @@ void hone_loader_reconcile(hone_loader *l, hone_record *r, bool at_once) {
     r->due = c.due;
 }
 
-void hone_loader_reconcile_dirty(hone_loader *l, bool at_once) {
+void hone_model_loader_reconcile_dirty(hone_model_loader *l, bool at_once) {
     uint64_t now = hone_now();
     for (size_t i = l->core->count; i-- > 0;) { /* from the end: each may be forgotten */
         hone_record *r = l->core->records[i];
         if (r->removed && hone_record_is_gone(r)) r->dirty = true;
-        if (r->dirty || (r->due && now >= r->due)) hone_loader_reconcile(l, r, at_once);
+        if (r->dirty || (r->due && now >= r->due)) hone_model_loader_reconcile(l, r, at_once);
     }
 }
 
 /* --- the repository --- */
 
 static void note_model(void *user, const char *name) {
-    hone_loader *l = user;
+    hone_model_loader *l = user;
     hone_record *r = hone_core_record(l->core, name, strlen(name));
     if (r || hone_model_name_check(name, NULL) != HONE_OK) return;
     r = ensure_record(l->core, name, NULL);
     if (r && set_place(r, l->core->repository, name, false)) r->dirty = true;
 }
 
-hone_status hone_loader_look_at_root(hone_loader *l, hone_error *err) {
+hone_status hone_model_loader_look_at_root(hone_model_loader *l, hone_error *err) {
     l->root_dirty = false;
     if (!l->core->repository) return HONE_OK;
     watch_root(l);
@@ -233,12 +234,12 @@ hone_status hone_loader_look_at_root(hone_loader *l, hone_error *err) {
 
 /* --- the configuration file --- */
 
-static bool has_changed(hone_loader *l, const hone_blob *blob) {
+static bool has_changed(hone_model_loader *l, const hone_blob *blob) {
     return !l->config_text || l->config_size != blob->size ||
            memcmp(l->config_text, blob->data, blob->size) != 0;
 }
 
-hone_status hone_loader_read_config(hone_loader *l, bool force, hone_error *err) {
+hone_status hone_model_loader_read_config(hone_model_loader *l, bool force, hone_error *err) {
     const char *path = l->core->config_file;
     hone_blob blob;
     hone_model_set set;
@@ -253,7 +254,7 @@ hone_status hone_loader_read_config(hone_loader *l, bool force, hone_error *err)
     l->config_size = blob.size;
     hone_status status = hone_model_set_parse(l->config_text, l->config_size, &set, err);
     if (status != HONE_OK) return hone_error_in_file(err, status, path);
-    status = hone_loader_apply(l, &set, false, err);
+    status = hone_model_loader_apply(l, &set, false, err);
     hone_model_set_free(&set);
     return status;
 }
