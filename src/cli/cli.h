@@ -179,10 +179,10 @@ struct hone_events;
 
 /* Watches a training: draws progress, writes event files, ends it when asked by a signal. */
 typedef struct cli_watch {
-    const char *label;          /* begins each line; "" */
-    struct hone_events *events; /* NULL: none */
-    int64_t log_steps;          /* steps between two points in the event file */
+    const char *label; /* begins each line; "" */
     /* set as it goes */
+    struct hone_events *events, *open_events; /* the first is NULL from its first failure on */
+    int64_t log_steps;
     int64_t first_samples, first_step, step, steps;
     double first_seconds, drawn_at;
     hone_error events_error; /* the first failure of the event file */
@@ -190,6 +190,24 @@ typedef struct cli_watch {
 
 /* A hone_train_progress_fn; `user` is the cli_watch. */
 bool cli_watch_step(void *user, const hone_train_progress *p);
+
+/* Where event files go, and how often a point. */
+typedef struct cli_log {
+    const char *dir; /* NULL: none are written */
+    int64_t steps;
+} cli_log;
+#define CLI_LOG_INIT                                                                                         \
+    { NULL, 100 }
+#define OPT_LOG(log)                                                                                         \
+    OPT_TEXT("logdir", "DIR", (log).dir,                                                                     \
+             "write event files for TensorBoard: loss, accuracy, learning rate, weights, the graph"),        \
+        OPT_INT64("log-steps", "N", (log).steps, 1, 1e15, "steps between two points of a curve")
+
+/* Begins an event file with the graph in it, in the folder `name` of the directory ("": in itself). */
+hone_status cli_watch_open(cli_watch *w, const cli_log *log, const char *name, const hone_graph *g,
+                           hone_error *err);
+/* Ends it. Gives `status`, or another one after telling what the event file failed of. */
+int cli_watch_close(cli_watch *w, int status);
 
 /* progress.c: the bar on a terminal, one line an epoch elsewhere. */
 void cli_progress_show(cli_watch *w, const hone_train_progress *p);

@@ -5,8 +5,9 @@
 static struct {
     const char *model, *teacher, *data, *out;
     bool json, baseline;
+    cli_log log;
     hone_train_options train;
-} args = {.train = HONE_TRAIN_OPTIONS_INIT};
+} args = {.log = CLI_LOG_INIT, .train = HONE_TRAIN_OPTIONS_INIT};
 
 static const cli_option options[] = {
     OPT_TEXT("teacher", "FILE", args.teacher, "ONNX file to learn from", .required = true),
@@ -19,6 +20,7 @@ static const cli_option options[] = {
     OPT_INT("epochs", "N", args.train.epochs, 1, 1000000, "passes over the training samples"),
     OPT_TRAINING(args.train),
     OPT_FLAG("baseline", args.baseline, "also train the same student without the teacher, to compare"),
+    OPT_LOG(args.log),
     OPT_JSON(args.json),
     OPT_END,
 };
@@ -28,6 +30,7 @@ typedef struct job {
     hone_dataset *train, *test;
     hone_train_report report;
     cli_score teacher_score, student_score, alone_score;
+    cli_watch watch, alone_watch;
 } job;
 
 static hone_status train(const job *j, hone_graph *student, const hone_graph *teacher, cli_watch *watch,
@@ -70,7 +73,6 @@ static void print(const job *j) {
 static int work(job *j) {
     hone_error err = {0};
     hone_train_report alone_report;
-    cli_watch watch = {.label = "", .log_steps = 1}, alone_watch = {.label = "alone ", .log_steps = 1};
     int threads = args.train.threads;
     double mean, deviation;
     CLI_TRY(cli_check_output(args.out, &err));
@@ -80,14 +82,16 @@ static int work(job *j) {
     hone_dataset_moments(j->train, args.train.max_samples, &mean, &deviation);
     CLI_TRY(hone_build_model(args.model, j->train, mean, deviation, args.train.seed, &j->student, &err));
     CLI_TRY(hone_graph_copy(j->student, &j->alone, &err));
+    CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->student, &err));
+    if (args.baseline) CLI_TRY(cli_watch_open(&j->alone_watch, &args.log, "alone", j->alone, &err));
     cli_signals_catch();
-    CLI_TRY(train(j, j->student, j->teacher, &watch, &j->report, &err));
-    if (j->report.stopped) return cli_interrupted(&watch, NULL);
+    CLI_TRY(train(j, j->student, j->teacher, &j->watch, &j->report, &err));
+    if (j->report.stopped) return cli_interrupted(&j->watch, NULL);
     CLI_TRY(hone_graph_save(j->student, args.out, &err));
-    if (args.baseline) CLI_TRY(train(j, j->alone, NULL, &alone_watch, &alone_report, &err));
+    if (args.baseline) CLI_TRY(train(j, j->alone, NULL, &j->alone_watch, &alone_report, &err));
     if (args.baseline && alone_report.stopped)
         cli_note("the baseline was interrupted after step %lld of %lld; the student is written",
-                 (long long)alone_watch.step, (long long)alone_watch.steps);
+                 (long long)j->alone_watch.step, (long long)j->alone_watch.steps);
     cli_signals_default();
     CLI_TRY(cli_score_graph(j->teacher, args.teacher, j->test, threads, &j->teacher_score, &err));
     CLI_TRY(cli_score_graph(j->student, args.out, j->test, threads, &j->student_score, &err));
@@ -98,8 +102,8 @@ static int work(job *j) {
 }
 
 static int run(void) {
-    job j = {0};
-    int status = work(&j);
+    job j = {.watch = {.label = ""}, .alone_watch = {.label = "alone "}};
+    int status = cli_watch_close(&j.watch, cli_watch_close(&j.alone_watch, work(&j)));
     hone_graph_free(j.alone);
     hone_graph_free(j.student);
     hone_graph_free(j.teacher);

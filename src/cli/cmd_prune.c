@@ -5,8 +5,9 @@
 static struct {
     const char *model, *data, *out;
     bool json;
+    cli_log log;
     hone_prune_options prune;
-} args = {.prune = HONE_PRUNE_OPTIONS_INIT};
+} args = {.log = CLI_LOG_INIT, .prune = HONE_PRUNE_OPTIONS_INIT};
 
 static const cli_option options[] = {
     OPT_MODEL(args.model),
@@ -19,6 +20,7 @@ static const cli_option options[] = {
     OPT_INT("finetune-epochs", "N", args.prune.finetune.epochs, 0, 1000000, "epochs of training afterwards",
             .zero = "none"),
     OPT_TRAINING(args.prune.finetune),
+    OPT_LOG(args.log),
     OPT_JSON(args.json),
     OPT_END,
 };
@@ -28,6 +30,7 @@ typedef struct job {
     hone_dataset *train, *test;
     hone_prune_report report;
     cli_score before, after;
+    cli_watch watch;
 } job;
 
 static void print(const job *j) {
@@ -48,21 +51,21 @@ static void print(const job *j) {
 
 static int work(job *j) {
     hone_error err = {0};
-    cli_watch watch = {.label = "fine-tuning ", .log_steps = 1};
     if (args.prune.sparsity == 0 && args.prune.structured == 0)
         return cli_usage_error("give --sparsity, --structured or both");
     if (args.prune.finetune.epochs > 0 && !args.data)
         return cli_usage_error("fine-tuning needs --data; --finetune-epochs 0 goes without");
     args.prune.finetune.progress = cli_watch_step;
-    args.prune.finetune.user = &watch;
+    args.prune.finetune.user = &j->watch;
     CLI_TRY(cli_check_output(args.out, &err));
     CLI_TRY(hone_graph_load(args.model, &j->graph, &err));
     if (args.prune.finetune.epochs > 0)
         CLI_TRY(hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->train, &err));
     if (args.data) CLI_TRY(cli_open_test(args.data, &j->test, &err));
+    if (args.prune.finetune.epochs > 0) CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->graph, &err));
     cli_signals_catch();
     hone_status status = hone_prune(j->graph, j->train, &args.prune, &j->pruned, &j->report, &err);
-    if (cli_signal()) return cli_interrupted(&watch, NULL);
+    if (cli_signal()) return cli_interrupted(&j->watch, NULL);
     cli_signals_default();
     CLI_TRY(status);
     CLI_TRY(hone_graph_save(j->pruned, args.out, &err));
@@ -74,8 +77,8 @@ static int work(job *j) {
 }
 
 static int run(void) {
-    job j = {0};
-    int status = work(&j);
+    job j = {.watch = {.label = "fine-tuning "}};
+    int status = cli_watch_close(&j.watch, work(&j));
     hone_graph_free(j.pruned);
     hone_graph_free(j.graph);
     hone_dataset_free(j.test);

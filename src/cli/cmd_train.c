@@ -1,15 +1,14 @@
 #include "cli.h"
 
-#include <hone/monitor.h>
-
 #include <string.h>
 
 static struct {
-    const char *model, *data, *out, *logdir;
-    int64_t validation, log_steps;
+    const char *model, *data, *out;
+    int64_t validation;
     bool json;
+    cli_log log;
     hone_train_options train;
-} args = {.log_steps = 100, .train = HONE_TRAIN_OPTIONS_INIT};
+} args = {.log = CLI_LOG_INIT, .train = HONE_TRAIN_OPTIONS_INIT};
 
 static const cli_option options[] = {
     OPT_TEXT("model", "MODEL", args.model, "network to build (mlp:784-128-10), or an ONNX file to go on with",
@@ -24,9 +23,7 @@ static const cli_option options[] = {
     OPT_INT64("checkpoint-steps", "N", args.train.checkpoint_steps, 0, 1e15, "steps between two checkpoints",
               .zero = "one an epoch"),
     OPT_TEXT("resume", "DIR", args.train.resume_dir, "go on from the newest checkpoint there"),
-    OPT_TEXT("logdir", "DIR", args.logdir,
-             "write event files for TensorBoard: loss, accuracy, learning rate, weights, the graph"),
-    OPT_INT64("log-steps", "N", args.log_steps, 1, 1e15, "steps between two points of a curve"),
+    OPT_LOG(args.log),
     OPT_JSON(args.json),
     OPT_END,
 };
@@ -34,7 +31,6 @@ static const cli_option options[] = {
 typedef struct job {
     hone_dataset *all, *train, *validation, *test;
     hone_graph *graph;
-    hone_events *events;
     cli_watch watch;
     hone_train_report report;
     hone_eval_report test_report;
@@ -87,15 +83,6 @@ static hone_status make_model(job *j, hone_error *err) {
     return hone_build_model(args.model, training_data(j), mean, deviation, args.train.seed, &j->graph, err);
 }
 
-static hone_status open_events(job *j, hone_error *err) {
-    if (!args.logdir) return HONE_OK;
-    hone_status status = hone_events_open(args.logdir, &j->events, err);
-    if (status == HONE_OK) status = hone_events_graph(j->events, j->graph, err);
-    j->watch.events = j->events;
-    j->watch.log_steps = args.log_steps;
-    return status;
-}
-
 static hone_status train(job *j, hone_error *err) {
     hone_train_options options_now = args.train;
     options_now.progress = cli_watch_step;
@@ -128,8 +115,8 @@ static void report(const job *j) {
         return;
     }
     int64_t now = j->watch.steps ? j->report.steps - j->watch.first_step + 1 : 0;
-    printf("trained %lld steps%s in %.1f s: loss %.4f, accuracy %s on the training samples\n", (long long)now,
-           now < j->report.steps ? cli_text(" (%lld with those before)", (long long)j->report.steps) : "",
+    printf("trained %s steps%s in %.1f s: loss %.4f, accuracy %s on the training samples\n", cli_count(now),
+           now < j->report.steps ? cli_text(" (%s with those before)", cli_count(j->report.steps)) : "",
            j->report.seconds, j->report.loss, cli_percent(j->report.accuracy));
     if (test)
         printf("test accuracy %s, loss %.4f: %s test samples, looked at once, after the training\n",
@@ -157,19 +144,17 @@ static int work(job *j) {
     if (args.train.checkpoint_dir) CLI_TRY(cli_check_directory(args.train.checkpoint_dir, &err));
     CLI_TRY(open_data(j, &err));
     CLI_TRY(make_model(j, &err));
-    CLI_TRY(open_events(j, &err));
+    CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->graph, &err));
     CLI_TRY(train(j, &err));
     if (j->report.stopped) return cli_interrupted(&j->watch, args.train.checkpoint_dir);
     CLI_TRY(finish(j, &err));
     report(j);
-    return j->watch.events_error.code ? cli_fail(&j->watch.events_error) : CLI_OK;
+    return CLI_OK;
 }
 
 static int run(void) {
-    job j = {.watch = {.label = "", .log_steps = 1}};
-    int status = work(&j);
-    hone_error err = {0};
-    if (hone_events_close(j.events, &err) != HONE_OK && status == CLI_OK) status = cli_fail(&err);
+    job j = {.watch = {.label = ""}};
+    int status = cli_watch_close(&j.watch, work(&j));
     hone_graph_free(j.graph);
     hone_dataset_free(j.test);
     hone_dataset_free(j.validation);

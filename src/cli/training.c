@@ -3,6 +3,7 @@
 #include <hone/monitor.h>
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- signals --- */
@@ -51,6 +52,28 @@ static void log_event(cli_watch *w, hone_status status, const hone_error *err) {
     if (status == HONE_OK || w->events_error.code != HONE_OK) return;
     w->events_error = *err;
     w->events = NULL;
+}
+
+hone_status cli_watch_open(cli_watch *w, const cli_log *log, const char *name, const hone_graph *g,
+                           hone_error *err) {
+    if (!log->dir) return HONE_OK;
+    char *path = cli_alloc(strlen(log->dir) + strlen(name) + 2);
+    sprintf(path, "%s%s%s", log->dir, *name ? "/" : "", name);
+    hone_status status = hone_events_open(path, &w->open_events, err);
+    free(path);
+    if (status == HONE_OK) status = hone_events_graph(w->open_events, g, err);
+    w->events = w->open_events;
+    w->log_steps = log->steps;
+    return status;
+}
+
+int cli_watch_close(cli_watch *w, int status) {
+    hone_error err = {0};
+    hone_status closed = hone_events_close(w->open_events, &err);
+    w->events = w->open_events = NULL;
+    if (status != CLI_OK) return status;
+    if (w->events_error.code != HONE_OK) return cli_fail(&w->events_error);
+    return closed == HONE_OK ? CLI_OK : cli_fail(&err);
 }
 
 static void log_scalar(cli_watch *w, const char *tag, int64_t step, double value) {

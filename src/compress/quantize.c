@@ -39,6 +39,7 @@ static const char *why_not(const hone_node *n) {
     if (w != 1) return "has no weight";
     const hone_value *x = n->inputs[0], *v = n->inputs[1];
     if (x->type.dtype != HONE_FLOAT32) return "is not float32";
+    if (v && v->producer && v->producer->op->role == HONE_ROLE_DEQUANTIZE) return "is quantized already";
     if (!v || v->storage != HONE_STORAGE_CONSTANT || v->type.rank < 2) return "its weight is not a constant";
     return NULL;
 }

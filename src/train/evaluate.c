@@ -37,7 +37,7 @@ typedef struct pass {
     void *user;
 } pass;
 
-static hone_status check_shape(const hone_graph *g, const hone_dataset *data, hone_error *err) {
+hone_status hone_check_samples(const hone_graph *g, const hone_dataset *data, hone_error *err) {
     int rank;
     const int64_t *sample = hone_dataset_sample_shape(data, &rank);
     const hone_value *v = g->inputs[0];
@@ -56,7 +56,7 @@ static hone_status make_input(pass *p, const hone_graph *g, hone_error *err) {
     const int64_t *sample = hone_dataset_sample_shape(p->data, &rank);
     int64_t dims[HONE_MAX_RANK];
     hone_value_info input;
-    HONE_TRY(check_shape(g, p->data, err));
+    HONE_TRY(hone_check_samples(g, p->data, err));
     p->fixed = hone_graph_input(g, 0, &input) && input.rank > 0 && input.dims[0] > 0;
     p->batch = p->fixed ? input.dims[0] : p->samples < BATCH ? p->samples : BATCH;
     if (rank + 1 > HONE_MAX_RANK) return hone_fail(err, HONE_UNSUPPORTED, "samples of rank %d", rank);

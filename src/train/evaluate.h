@@ -7,6 +7,9 @@
 /* Index of the largest of n values, the first of equals. */
 int hone_argmax(const float *x, int64_t n);
 
+/* HONE_INVALID_ARGUMENT, with both shapes, unless samples of `data` fit the first input of `g`. */
+hone_status hone_check_samples(const hone_graph *g, const hone_dataset *data, hone_error *err);
+
 /* HONE_INVALID_ARGUMENT unless the label is one of the classes. */
 hone_status hone_check_label(int64_t label, int64_t classes, hone_error *err);
 

@@ -183,6 +183,7 @@ static hone_status set_up(trainer *t, hone_error *err) {
     hone_loader_options loader = HONE_LOADER_OPTIONS_INIT;
     loader.batch = o->batch;
     loader.seed = o->seed;
+    if (t->graph->input_count > 0) HONE_TRY(hone_check_samples(t->graph, t->data, err));
     HONE_TRY(hone_loader_new(t->data, &loader, &t->loader, err));
     t->steps_per_epoch = hone_loader_batches(t->loader);
     t->steps = t->steps_per_epoch * o->epochs;

@@ -25,6 +25,9 @@ assert "Relu" in ops and "Gemm" in ops, ops
 END
 status=$?
 holds "the curves, the weights and the graph: $(tail -n 1 tags.log)" [ $status -eq 0 ]
+works prune m.onnx --structured 0.5 --data idx:data --finetune-epochs 1 --logdir pruned/m --out p.onnx
+"$HONE_PYTHON" "$root/tests/monitor/peer_tensorboard.py" pruned >peer.log 2>&1
+holds "TensorBoard reads the fine-tuning: $(tail -n 5 peer.log)" grep -q -E '^[1-9][0-9]* passed, 0 failed$' peer.log
 if [ -x "${HONE_BUILD:-}/monitor_test_events" ]; then
     "$HONE_BUILD/monitor_test_events" --write example >stdout 2>stderr
     "$HONE_PYTHON" "$root/tests/monitor/peer_tensorboard.py" example >peer.log 2>&1

@@ -7,7 +7,8 @@ json '"alone" not in d and d["steps"] == 3 * 10'
 json 'd["student"]["multiply_adds"] == 784 * 8 + 80 and d["teacher"]["multiply_adds"] == 784 * 64 + 640'
 json '0.2 < d["student"]["accuracy"] <= 1 and 0.4 < d["teacher"]["accuracy"] <= 1'
 works distill --teacher t.onnx --model mlp:784-8-10 --data idx:data --epochs 2 --train-samples 600 --threads 1 \
-    --baseline --out s2.onnx
+    --baseline --logdir runs --out s2.onnx
+holds "event files of both students" sh -c 'ls runs/events.out.tfevents.* && ls runs/alone/events.out.tfevents.*'
 prints "student alone"
 prints "student distilled"
 works train --model mlp:784-8-10 --data idx:data --epochs 2 --train-samples 600 --threads 1 --out a.onnx

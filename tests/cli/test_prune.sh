@@ -10,6 +10,9 @@ json 'd["after"]["multiply_adds"] * 2 == d["before"]["multiply_adds"]'
 json 'd["after"]["file_bytes"] < 0.55 * d["before"]["file_bytes"]'
 works inspect s.onnx --json
 json 'd["multiply_adds"] == 784 * 16 + 16 * 10'
+works prune m.onnx --structured 0.5 --data idx:data --finetune-epochs 2 --threads 1 --logdir runs/s --out s2.onnx
+holds "an event file of the fine-tuning" sh -c 'ls runs/s/events.out.tfevents.*'
+holds "which changes nothing" cmp s.onnx s2.onnx
 works prune m.onnx --sparsity 0.5 --finetune-epochs 0 --out z.onnx
 prints "of the weights are zero"
 prints "wrote z.onnx"

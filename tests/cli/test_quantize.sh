@@ -14,6 +14,8 @@ done
 works quantize m.onnx --mode static --data idx:data --calibration-samples 100 --out q2.onnx
 prints "test accuracy"
 prints "2 nodes multiply in integers, 0 in float"
+says_like 1 "hone quantize: nothing in the model can be quantized: * (is quantized already); *" \
+    quantize q2.onnx --data idx:data --out q3.onnx
 works quantize m.onnx --mode dynamic --data idx:data --out d.onnx --json
 json 'd["mode"] == "dynamic" and d["quantized_nodes"] == 2'
 json 'abs(d["after"]["accuracy"] - d["before"]["accuracy"]) < 0.03'
