@@ -1,0 +1,409 @@
+/* HTTP/2 through a loop and its sockets: which protocol, drains, timeouts, clients that go or are slow. */
+#include "base/memory.h"
+#include "serve/client.h"
+#include "serve/http2_frames.h"
+#include "serve/listener.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/eventfd.h>
+
+#include <cmocka.h>
+
+enum { PIECE = 100000, PIECES = 100 };
+
+typedef struct fixture {
+    hone_stats *stats;
+    hone_loop_config config;
+    hone_loop *loop;
+    hone_listener *listener;
+    pthread_t thread, acceptor;
+    int port, stop_fd;
+    hone_request *held[64];
+    int held_count;
+    struct event *timer;
+    int pieces, pauses;
+    atomic_int cancelled, answered, started;
+} fixture;
+
+static void stream(hone_request *r, void *producer) {
+    fixture *f = producer;
+    static char piece[PIECE];
+    while (f->pieces < PIECES) {
+        memset(piece, 'a' + f->pieces++ % 26, sizeof piece);
+        if (hone_request_part(r, piece, sizeof piece)) continue;
+        f->pauses++;
+        r->resume = stream;
+        r->producer = f;
+        return;
+    }
+    hone_request_end(r);
+}
+
+/* Answers all that is held, but for what is not to be answered. */
+static void on_timer(evutil_socket_t fd, short what, void *arg) {
+    fixture *f = arg;
+    struct timeval again = {.tv_usec = 5000};
+    int count = f->held_count, left = 0;
+    (void)fd, (void)what;
+    f->held_count = 0;
+    for (int i = 0; i < count; i++) {
+        hone_request *r = f->held[i];
+        bool stop = hone_request_should_stop(r);
+        if (!stop && hone_slice_is(r->head.path, "/never")) {
+            f->held[left++] = r;
+            continue;
+        }
+        hone_request_answer(r, 200, "text/plain", "late", 4);
+        atomic_fetch_add(stop ? &f->cancelled : &f->answered, 1);
+        hone_request_release(r);
+    }
+    f->held_count += left;
+    if (left) event_add(f->timer, &again);
+}
+
+static void handle(void *user, hone_loop *loop, hone_request *r) {
+    fixture *f = user;
+    struct timeval soon = {.tv_usec = 20000};
+    atomic_fetch_add(&f->started, 1);
+    if (hone_slice_is(r->head.path, "/now")) {
+        hone_request_answer(r, 200, "text/plain", "now", 3);
+    } else if (hone_slice_is(r->head.path, "/stream")) {
+        f->pieces = 0;
+        hone_request_begin(r, 200, "text/plain", -1);
+        stream(r, f);
+    } else {
+        f->held[f->held_count++] = hone_request_retain(r);
+        if (!f->timer) f->timer = event_new(loop->base, -1, 0, on_timer, f);
+        event_add(f->timer, &soon);
+    }
+}
+
+static void *run(void *arg) {
+    hone_loop_run(arg);
+    return NULL;
+}
+
+static void *accept_all(void *arg) {
+    fixture *f = arg;
+    hone_listener_run(f->listener, f->stop_fd, -1);
+    return NULL;
+}
+
+static void start(fixture *f, int timeout_ms) {
+    *f = (fixture){.config = {.limits = {.head_bytes = 4096, .body_bytes = 4096},
+                              .idle_timeout = (uint64_t)timeout_ms * HONE_MILLISECOND,
+                              .header_timeout = (uint64_t)timeout_ms * HONE_MILLISECOND,
+                              .drain_grace = 50 * HONE_MILLISECOND,
+                              .handler = handle,
+                              .user = f}};
+    assert_int_equal(hone_stats_new(&f->stats, NULL), HONE_OK);
+    f->config.stats = f->stats;
+    assert_int_equal(hone_loop_new(&f->config, 0, &f->loop, NULL), HONE_OK);
+    hone_listener_options o = {.host = "127.0.0.1", .loops = &f->loop, .loop_count = 1, .stats = f->stats};
+    assert_int_equal(hone_listener_new(&o, &f->listener, NULL), HONE_OK);
+    f->port = hone_listener_port(f->listener);
+    f->stop_fd = eventfd(0, EFD_CLOEXEC);
+    assert_int_equal(pthread_create(&f->thread, NULL, run, f->loop), 0);
+    assert_int_equal(pthread_create(&f->acceptor, NULL, accept_all, f), 0);
+}
+
+static void finish(fixture *f, bool drain) {
+    if (drain)
+        hone_loop_drain(f->loop);
+    else
+        hone_loop_stop(f->loop);
+    pthread_join(f->thread, NULL);
+    assert_int_equal(write(f->stop_fd, &(uint64_t){1}, 8), 8);
+    pthread_join(f->acceptor, NULL);
+    close(f->stop_fd);
+    hone_listener_free(f->listener);
+    for (int i = 0; i < f->held_count; i++) hone_request_release(f->held[i]);
+    if (f->timer) event_free(f->timer);
+    hone_loop_free(f->loop);
+    hone_stats_free(f->stats);
+}
+
+/* --- a client --- */
+
+typedef struct seen {
+    int answers; /* streams that ended well */
+    size_t body; /* bytes of data */
+    bool goaway;
+    uint32_t last, code;
+    bool closed;
+} seen;
+
+static bool send_all(client *c, const hone_buffer *b) {
+    return client_send(c, b->data, b->size);
+}
+
+/* Opens a connection with requests on it. */
+static client open_with(fixture *f, const char *const *paths, uint32_t count) {
+    hone_buffer b = {0};
+    client c = client_open(f->port);
+    put_preface(&b);
+    for (uint32_t i = 0; i < count; i++) put_request(&b, 2 * i + 1, "GET", paths[i], END_STREAM);
+    assert_true(send_all(&c, &b));
+    hone_buffer_free(&b);
+    return c;
+}
+
+static void give_windows(client *c, uint32_t stream, size_t size) {
+    hone_buffer b = {0};
+    char grown[4] = {(char)(size >> 24), (char)(size >> 16), (char)(size >> 8), (char)size};
+    put_frame(&b, WINDOW_UPDATE, 0, 0, grown, 4);
+    put_frame(&b, WINDOW_UPDATE, 0, stream, grown, 4);
+    send_all(c, &b);
+    hone_buffer_free(&b);
+}
+
+/* Reads frames until there are so many answers, or the connection is closed, or nothing comes for `ms`. */
+static void watch(client *c, seen *s, int answers, int ms, bool widen) {
+    frame f;
+    for (;;) {
+        size_t at = 0;
+        while (c->size && next_frame(c->data, c->size, &at, &f)) {
+            if (f.type == DATA) {
+                s->body += f.size;
+                if (widen && f.size) give_windows(c, f.stream, f.size);
+            }
+            if ((f.type == DATA || f.type == HEADERS) && f.flags & END_STREAM) s->answers++;
+            if (f.type == GOAWAY) s->goaway = true, s->last = get_u32(f.data), s->code = get_u32(f.data + 4);
+        }
+        if (at) client_drop(c, at);
+        if (s->answers >= answers || s->closed) return;
+        int more = client_more(c, ms);
+        if (more < 0) return;
+        s->closed = more == 0;
+    }
+}
+
+/* --- tests --- */
+
+static void carries_both_protocols(void **state) {
+    static const char *const many[] = {"/now", "/late", "/now", "/late"};
+    fixture f;
+    (void)state;
+    start(&f, 5000);
+    client a = open_with(&f, many, 4), b = client_open(f.port);
+    seen s = {0};
+    reply r = client_ask(&b, "GET", "/now", NULL);
+    assert_int_equal(r.status, 200);
+    free(r.body);
+    watch(&a, &s, 4, CLIENT_WAIT_MS, false);
+    assert_int_equal(s.answers, 4);
+    assert_int_equal(s.body, 2 * 3 + 2 * 4);
+    client_close(&a);
+    client_close(&b);
+    finish(&f, true);
+}
+
+/* The first bytes come one by one. */
+static void tells_protocols_apart(void **state) {
+    static const char *const heads[] = {"POST /now HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+                                        "PUT /now HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+                                        "PROPFIND /now HTTP/1.1\r\nHost: x\r\n\r\n"};
+    fixture f;
+    (void)state;
+    start(&f, 5000);
+    for (int i = 0; i < 3; i++) {
+        client c = client_open(f.port);
+        for (const char *p = heads[i]; *p; p++) {
+            assert_true(client_send(&c, p, 1));
+            if (p - heads[i] < 6) usleep(3000);
+        }
+        reply r = client_reply(&c, false);
+        assert_int_equal(r.status, 200);
+        free(r.body);
+        client_close(&c);
+    }
+    hone_buffer b = {0};
+    seen s = {0};
+    client c = client_open(f.port);
+    put_preface(&b);
+    put_request(&b, 1, "GET", "/now", END_STREAM);
+    for (size_t i = 0; i < b.size; i++) {
+        assert_true(client_send(&c, b.data + i, 1));
+        if (i < 6) usleep(3000);
+    }
+    watch(&c, &s, 1, CLIENT_WAIT_MS, false);
+    assert_int_equal(s.answers, 1);
+    client_close(&c);
+    /* nearly the preface, at once and later */
+    c = client_open(f.port);
+    assert_true(client_text(&c, "PRI * HTTP/1.1\r\nHost: x\r\n\r\n"));
+    watch(&c, &s, 100, CLIENT_WAIT_MS, false);
+    assert_true(s.closed);
+    client_close(&c);
+    hone_buffer_free(&b);
+    finish(&f, true);
+}
+
+static void streams_to_slow_readers(void **state) {
+    static const char *const path[] = {"/stream"};
+    fixture f;
+    (void)state;
+    start(&f, 5000);
+    client c = open_with(&f, path, 1);
+    seen s = {0};
+    watch(&c, &s, 1, 300, false);
+    assert_int_equal(s.body, 65535); /* all that the window allows */
+    give_windows(&c, 1, 65535);
+    watch(&c, &s, 1, CLIENT_WAIT_MS, true);
+    assert_int_equal(s.answers, 1);
+    assert_int_equal(s.body, (size_t)PIECE * PIECES);
+    client_close(&c);
+    finish(&f, true);
+    assert_true(f.pauses > 5);
+}
+
+static void cancels_for_clients_that_went(void **state) {
+    static const char *const paths[] = {"/never", "/never", "/never"};
+    fixture f;
+    (void)state;
+    start(&f, 5000);
+    client c = open_with(&f, paths, 3);
+    while (atomic_load(&f.started) < 3) usleep(1000);
+    hone_buffer b = {0};
+    put_frame(&b, RST_STREAM, 0, 3, "\0\0\0\10", 4);
+    assert_true(send_all(&c, &b));
+    for (int i = 0; i < 2000 && atomic_load(&f.cancelled) < 1; i++) usleep(1000);
+    usleep(20000);
+    assert_int_equal(atomic_load(&f.cancelled), 1);
+    client_close(&c);
+    for (int i = 0; i < 2000 && atomic_load(&f.cancelled) < 3; i++) usleep(1000);
+    assert_int_equal(atomic_load(&f.cancelled), 3);
+    hone_buffer_free(&b);
+    finish(&f, true);
+}
+
+static void drains(void **state) {
+    static const char *const paths[] = {"/late", "/now", "/late"};
+    fixture f;
+    (void)state;
+    start(&f, 5000);
+    client busy = open_with(&f, paths, 3), idle = open_with(&f, paths + 1, 1);
+    seen a = {0}, b = {0};
+    watch(&idle, &b, 1, CLIENT_WAIT_MS, false);
+    watch(&busy, &a, 1, CLIENT_WAIT_MS, false);
+    finish(&f, true);
+    watch(&busy, &a, 100, CLIENT_WAIT_MS, false);
+    watch(&idle, &b, 100, CLIENT_WAIT_MS, false);
+    assert_int_equal(a.answers, 3);
+    assert_true(a.closed && a.goaway && b.closed && b.goaway);
+    assert_int_equal(a.code + b.code, 0);
+    assert_int_equal(a.last, 5);
+    assert_int_equal(b.last, 1);
+    assert_int_equal(f.answered, 2);
+    client_close(&busy);
+    client_close(&idle);
+}
+
+/* While the loop drains, a client that has not heard of it yet is still answered. */
+static void serves_what_comes_with_the_notice(void **state) {
+    static const char *const paths[] = {"/never", "/now"};
+    fixture f;
+    (void)state;
+    start(&f, 5000);
+    f.config.drain_grace = 2000 * HONE_MILLISECOND;
+    client c = open_with(&f, paths, 2);
+    seen s = {0};
+    watch(&c, &s, 1, CLIENT_WAIT_MS, false);
+    hone_loop_drain(f.loop);
+    while (!s.goaway) watch(&c, &s, 1 + s.answers, 50, false);
+    assert_int_equal(s.last, 0x7fffffff);
+    hone_buffer b = {0};
+    put_request(&b, 5, "GET", "/now", END_STREAM);
+    assert_true(send_all(&c, &b));
+    watch(&c, &s, 2, CLIENT_WAIT_MS, false);
+    assert_int_equal(s.answers, 2);
+    client_close(&c);
+    hone_buffer_free(&b);
+    finish(&f, true);
+}
+
+static void times_out(void **state) {
+    static const char *const paths[] = {"/now", "/never"};
+    fixture f;
+    (void)state;
+    start(&f, 120);
+    /* idle, with GOAWAY */
+    client c = open_with(&f, paths, 1);
+    seen s = {0};
+    watch(&c, &s, 100, CLIENT_WAIT_MS, false);
+    assert_true(s.answers == 1 && s.closed && s.goaway && s.code == 0);
+    client_close(&c);
+    /* a preface that does not go on; a single byte */
+    c = client_open(f.port);
+    assert_true(client_text(&c, "PRI * HT"));
+    s = (seen){0};
+    watch(&c, &s, 100, CLIENT_WAIT_MS, false);
+    assert_true(s.closed);
+    client_close(&c);
+    c = client_open(f.port);
+    assert_true(client_text(&c, "P"));
+    reply r = client_reply(&c, false);
+    assert_int_equal(r.status, 408);
+    free(r.body);
+    client_close(&c);
+    /* a body that does not go on: its stream is answered; a head that does not: the end */
+    hone_buffer b = {0};
+    put_preface(&b);
+    put_request(&b, 1, "GET", "/never", END_STREAM);
+    put_request(&b, 3, "POST", "/now", 0);
+    c = client_open(f.port);
+    assert_true(send_all(&c, &b));
+    s = (seen){0};
+    watch(&c, &s, 1, CLIENT_WAIT_MS, false);
+    assert_true(s.answers == 1 && !s.goaway && !s.closed);
+    hone_buffer_clear(&b, SIZE_MAX);
+    put_frame(&b, HEADERS, END_STREAM, 5, "\x82\x86", 2);
+    assert_true(send_all(&c, &b));
+    watch(&c, &s, 100, CLIENT_WAIT_MS, false);
+    assert_true(s.goaway && s.closed);
+    client_close(&c);
+    hone_buffer_free(&b);
+    finish(&f, true);
+}
+
+static void ends_floods(void **state) {
+    fixture f;
+    hone_buffer b = {0};
+    (void)state;
+    start(&f, 5000);
+    put_preface(&b);
+    for (uint32_t i = 0; i < 3000; i++) {
+        put_request(&b, 2 * i + 1, "GET", "/never", END_STREAM);
+        put_frame(&b, RST_STREAM, 0, 2 * i + 1, "\0\0\0\10", 4);
+    }
+    client c = client_open(f.port);
+    send_all(&c, &b); /* may fail: the server does not wait for the end */
+    seen s = {0};
+    watch(&c, &s, 100, CLIENT_WAIT_MS, false);
+    assert_true(s.closed && s.goaway);
+    assert_int_equal(s.code, 11);
+    assert_true(atomic_load(&f.started) < 100);
+    client_close(&c);
+    c = client_open(f.port); /* others are served */
+    reply r = client_ask(&c, "GET", "/now", NULL);
+    assert_int_equal(r.status, 200);
+    free(r.body);
+    client_close(&c);
+    hone_buffer_free(&b);
+    finish(&f, true);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(carries_both_protocols),
+        cmocka_unit_test(tells_protocols_apart),
+        cmocka_unit_test(streams_to_slow_readers),
+        cmocka_unit_test(cancels_for_clients_that_went),
+        cmocka_unit_test(drains),
+        cmocka_unit_test(serves_what_comes_with_the_notice),
+        cmocka_unit_test(times_out),
+        cmocka_unit_test(ends_floods),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
