@@ -148,8 +148,10 @@ static hone_status set_settings(hone_model_loader *l, hone_record *r, const hone
     HONE_TRY(hone_model_settings_parse(t->text, t->text_size, &settings, err));
     hone_status status = hone_record_set_settings(l->core, r, &settings, err);
     hone_model_settings_free(&settings);
-    if (status == HONE_OK) r->settings_set = true;
-    return status;
+    if (status != HONE_OK) return status;
+    r->settings_set = true;
+    r->settings_code = HONE_OK;
+    return HONE_OK;
 }
 
 static hone_status unload_model(hone_model_loader *l, hone_record *r) {

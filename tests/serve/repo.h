@@ -11,13 +11,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static char repo_root[64];
 
 static inline void repo_make(void) {
-    snprintf(repo_root, sizeof repo_root, "/tmp/hone-repo-XXXXXX");
+    const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"; /* in memory: files are synced */
+    snprintf(repo_root, sizeof repo_root, "%s/hone-repo-XXXXXX", base);
     if (!mkdtemp(repo_root)) abort();
 }
 
@@ -45,6 +47,10 @@ static inline void repo_mkdir(const char *path) {
 static inline void repo_write(const char *path, const void *data, size_t size) {
     FILE *f = fopen(path, "wb");
     if (!f || fwrite(data, 1, size, f) != size || fclose(f) != 0) abort();
+}
+
+static inline void repo_text(const char *path, const char *text) {
+    repo_write(path, text, strlen(text));
 }
 
 /* y [batch, n] = x [batch, n] + number, and `weights` more floats that nobody is without. */
