@@ -95,7 +95,7 @@ static bool turn(hone_http2 *h, owner *o, const char *data, size_t size) {
     hone_buffer out = {0};
     char *piece = malloc(size ? size : 1);
     if (!piece) abort();
-    memcpy(piece, data, size);
+    if (size) memcpy(piece, data, size);
     bool good = hone_http2_take(h, piece, size);
     free(piece);
     if (good) hone_http2_run(h);

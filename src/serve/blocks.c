@@ -19,10 +19,16 @@ typedef struct header {
     size_t size;  /* that it has room for */
 } header;
 
+/* A block that was given back. */
+typedef struct free_block {
+    header header;
+    struct free_block *next;
+} free_block;
+
 struct hone_block_chunk {
     chunk *previous, *next; /* in `open` */
-    header *free;           /* given back; the next one lies where a block's bytes begin */
-    char *fresh, *end;      /* never used so far */
+    free_block *free;
+    char *fresh, *end; /* never used so far */
     int used, size_class;
 };
 
@@ -94,9 +100,10 @@ void *hone_blocks_take(hone_blocks *b, size_t size) {
     if (b->plain || size_class == HONE_BLOCK_SIZES) return plain_block(size);
     chunk *c = b->open[size_class];
     if (!c && !(c = open_chunk(b, size_class))) return NULL;
-    header *h = c->free;
-    if (h) {
-        memcpy(&c->free, h + 1, sizeof c->free);
+    header *h;
+    if (c->free) {
+        h = &c->free->header;
+        c->free = c->free->next;
     } else {
         h = (header *)(void *)c->fresh;
         c->fresh += stride(size_class);
@@ -116,8 +123,9 @@ void hone_blocks_give(hone_blocks *b, void *block) {
         return;
     }
     if (is_full(c)) link_open(b, c);
-    memcpy(h + 1, &c->free, sizeof c->free);
-    c->free = h;
+    free_block *f = (free_block *)(void *)h;
+    f->next = c->free;
+    c->free = f;
     if (--c->used > 0) return;
     unlink_open(b, c);
     if (b->spare[c->size_class])

@@ -3,6 +3,22 @@
 #include "base/memory.h"
 #include "serve/http2_stream.h"
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ADDRESS_SANITIZER 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define ADDRESS_SANITIZER 1
+#endif
+
+/* ASan watches the bounds of whole blocks only. */
+#ifdef ADDRESS_SANITIZER
+#define PLAIN_MEMORY true
+#else
+#define PLAIN_MEMORY false
+#endif
+
 enum { DEFLATE_TABLE = 1024 /* few fields come again in answers */ };
 
 static void *take_block(size_t size, void *host) {
@@ -71,7 +87,7 @@ hone_status hone_http2_host_new(const hone_http2_host_options *options, hone_htt
     if (!host) return hone_fail_memory(err);
     host->options = *options;
     set_defaults(&host->options.limits);
-    host->blocks.plain = options->plain_memory;
+    host->blocks.plain = options->plain_memory || PLAIN_MEMORY;
     host->memory = (nghttp2_mem){host, take_block, give_block, take_zeroed, resize_block};
     if (!set_up(host)) {
         hone_http2_host_free(host);
