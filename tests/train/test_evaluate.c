@@ -113,8 +113,9 @@ static void test_no_classifier(void **state) {
     g = hone_graph_new("wider");
     x = INPUT(g, 9);
     finished(g, HONE_EMIT(g, "", "Relu", x));
-    refused(hone_evaluate(g, d, 1, &r, &err), HONE_INVALID_ARGUMENT,
-            "the model's input 'input' is float32[batch, 9], but a sample of blobs (train, 20 samples) is [8]");
+    refused(
+        hone_evaluate(g, d, 1, &r, &err), HONE_INVALID_ARGUMENT,
+        "the model's input 'input' is float32[batch, 9], but a sample of blobs (train, 20 samples) is [8]");
     hone_graph_free(g);
     hone_dataset_free(d);
 }
