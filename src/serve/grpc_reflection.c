@@ -150,11 +150,14 @@ static void put_files(hone_buffer *out, const file_set *set, int first) {
     hone_wire_end(out, begun);
 }
 
-static void put_services(hone_buffer *out, const hone_grpc_table *table) {
+/* The services that are described: there are also some that only say what is not served. */
+static void put_services(hone_buffer *out, const file_set *set, const hone_grpc_table *table) {
     size_t list = hone_wire_begin(out, ANSWER_LIST);
     for (int i = 0; i < table->count; i++) {
+        const char *name = table->services[i].name;
+        if (file_with(set, (hone_slice){name, strlen(name)}) < 0) continue;
         size_t service = hone_wire_begin(out, 1);
-        hone_wire_put_text(out, 1, table->services[i].name);
+        hone_wire_put_text(out, 1, name);
         hone_wire_end(out, service);
     }
     hone_wire_end(out, list);
@@ -196,7 +199,7 @@ static hone_status put_answer(hone_buffer *out, const hone_grpc_table *table, co
     case REQUEST_SYMBOL: put_found(out, &set, file_with(&set, hone_wire_text(&asked))); break;
     case REQUEST_EXTENSION: put_error(out, HONE_GRPC_NOT_FOUND, "There are no extensions here"); break;
     case REQUEST_EXTENSION_NUMBERS: put_no_extensions(out, &set, hone_wire_text(&asked)); break;
-    case REQUEST_LIST: put_services(out, table); break;
+    case REQUEST_LIST: put_services(out, &set, table); break;
     default: put_error(out, HONE_GRPC_UNIMPLEMENTED, "The request asks for nothing that is known here");
     }
     return HONE_OK;
