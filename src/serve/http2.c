@@ -19,8 +19,8 @@ enum {
 /* --- limits --- */
 
 /* Takes one from the bucket; false if it is empty. */
-static bool spend(hone_http2_bucket *b, hone_http2_rate rate) {
-    uint64_t now = hone_now(), gained = (now - b->filled) / HONE_MILLISECOND * rate.per_second / 1000;
+static bool spend(hone_http2_bucket *b, hone_http2_rate rate, uint64_t now) {
+    uint64_t gained = (now - b->filled) / HONE_MILLISECOND * rate.per_second / 1000;
     if (b->filled == 0 || gained >= rate.burst - b->left) {
         b->left = rate.burst;
         b->filled = now;
@@ -40,11 +40,11 @@ static void calm(hone_http2 *h) {
 }
 
 static void count_reset(hone_http2 *h) {
-    if (!spend(&h->resets, h->host->options.limits.resets)) calm(h);
+    if (!spend(&h->resets, h->host->options.limits.resets, h->now)) calm(h);
 }
 
 static void count_control(hone_http2 *h) {
-    if (!spend(&h->control, h->host->options.limits.control)) calm(h);
+    if (!spend(&h->control, h->host->options.limits.control, h->now)) calm(h);
 }
 
 /* --- streams --- */
@@ -60,7 +60,7 @@ static hone_http2_stream *open_stream(hone_http2 *h, int32_t id) {
     } else {
         s->out = s->trailers = (hone_buffer){0};
     }
-    *s = (hone_http2_stream){.h = h, .id = id, .since = hone_now(), .out = s->out, .trailers = s->trailers};
+    *s = (hone_http2_stream){.h = h, .id = id, .since = h->now, .out = s->out, .trailers = s->trailers};
     s->previous = h->last;
     *(h->last ? &h->last->next : &h->first) = s;
     h->last = s;
@@ -283,7 +283,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     hone_request *r = s ? s->request : NULL;
     (void)flags;
     if (!r || s->refused) return nghttp2_session_consume_connection(session, size);
-    s->since = hone_now();
+    s->since = h->now;
     s->body_bytes += size;
     if ((s->streaming ? r->body.size + size : s->body_bytes) > h->host->options.limits.body_bytes) {
         int code = nghttp2_session_consume_connection(session, size + s->unread);
@@ -402,6 +402,7 @@ bool hone_http2_take(hone_http2 *h, const void *data, size_t size) {
         return false;
     }
     h->busy = true;
+    h->now = hone_now();
     ssize_t n = nghttp2_session_mem_recv(h->session, data, size);
     h->busy = false;
     if (n < 0 && n != NGHTTP2_ERR_NOMEM) h->refused = true;
@@ -466,6 +467,7 @@ bool hone_http2_give(hone_http2 *h, hone_buffer *out, size_t most) {
     const uint8_t *data;
     ssize_t n = 1;
     h->busy = true;
+    h->now = hone_now();
     h->out = out;
     h->most = most;
     if (!hone_http2_keep_reserve(h->host)) h->broken = true;

@@ -66,7 +66,7 @@ static bool sink_part(hone_request *r, const void *data, size_t size) {
     hone_http2_stream *s = r->stream;
     hone_http2 *h = session_of(s);
     if (size == 0 || s->bodiless) return true;
-    if (s->sent == s->out.size) s->since = hone_now();
+    if (s->sent == s->out.size) s->since = h->busy ? h->now : hone_now();
     hone_buffer_put(&s->out, data, size);
     if (s->out.failed) h->broken = true;
     data_is_here(s);
@@ -149,7 +149,7 @@ int hone_http2_send_data(nghttp2_session *session, nghttp2_frame *frame, const u
     hone_buffer_put(h->out, s->out.data + s->sent, length);
     if (h->out->failed) return NGHTTP2_ERR_CALLBACK_FAILURE;
     s->sent += length;
-    s->since = hone_now();
+    s->since = h->now;
     if (s->sent == s->out.size) {
         hone_buffer_clear(&s->out, HIGH_WATER);
         s->sent = 0;

@@ -34,6 +34,7 @@ struct hone_http2 {
     size_t count;
     hone_http2_stream *ready_first, *ready_last;
     hone_http2_bucket resets, control;
+    uint64_t now;     /* when take or give began */
     hone_buffer *out; /* while giving */
     size_t most;
     bool busy;    /* within take, run or give: no output event */

@@ -4,7 +4,7 @@
 #include "serve/clock.h"
 #include "serve/json_write.h"
 
-enum { KEEP_BODY = 256 << 10, KEEP_TEXT = 4 << 10 };
+enum { KEEP_BODY = 256 << 10, KEEP_TEXT = 4 << 10, POOLED = 256, WITH_BODY = 16 };
 #define LOOK_EVERY (5 * HONE_MILLISECOND)
 
 hone_request *hone_request_new(hone_request **pool) {
@@ -48,14 +48,16 @@ static void free_request(hone_request *r) {
 
 void hone_request_release(hone_request *r) {
     if (!r || atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) != 1) return;
-    if (!r->pool) {
+    int depth = r->pool && *r->pool ? (*r->pool)->depth + 1 : 0;
+    if (!r->pool || depth == POOLED) {
         free_request(r);
         return;
     }
     hone_buffer_clear(&r->text, KEEP_TEXT);
-    hone_buffer_clear(&r->body, KEEP_BODY);
+    hone_buffer_clear(&r->body, depth < WITH_BODY ? KEEP_BODY : KEEP_TEXT);
     hone_buffer_clear(&r->fields, KEEP_TEXT);
     hone_buffer_clear(&r->trailers, KEEP_TEXT);
+    r->depth = depth;
     r->next = *r->pool;
     *r->pool = r;
 }

@@ -40,6 +40,7 @@ struct hone_request {
     void *stream;               /* of the sink; NULL once the client has gone */
     hone_request **pool;        /* where it goes when it is not needed any more; NULL: freed */
     hone_request *next;         /* in that pool */
+    int depth;                  /* in that pool: requests below it */
     uint64_t started, received; /* when its first byte and its last one came */
     uint64_t deadline;          /* 0: none */
     uint64_t next_look;         /* when to ask again whether the client has gone */

@@ -394,6 +394,52 @@ static void ends_floods(void **state) {
     finish(&f, true);
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+static size_t resident(void) {
+    char line[200];
+    size_t kb = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f))
+        if (strncmp(line, "VmRSS:", 6) == 0) kb = strtoul(line + 6, NULL, 10);
+    fclose(f);
+    return kb << 10;
+}
+
+static void idle_connections_are_cheap(void **state) {
+    enum { COUNT = 400 };
+    static const char *const path[] = {"/now"};
+    static client clients[COUNT];
+    fixture f;
+    (void)state;
+    start(&f, 60000);
+    for (int i = 0; i < 20; i++) { /* what all of them share */
+        client c = open_with(&f, path, 1);
+        seen s = {0};
+        watch(&c, &s, 1, CLIENT_WAIT_MS, false);
+        client_close(&c);
+    }
+    size_t before = resident();
+    for (int i = 0; i < COUNT; i++) {
+        seen s = {0};
+        clients[i] = open_with(&f, path, 1);
+        watch(&clients[i], &s, 1, CLIENT_WAIT_MS, false);
+        assert_int_equal(s.answers, 1);
+        free(clients[i].data); /* the client's own */
+        clients[i].data = NULL;
+        clients[i].size = clients[i].capacity = 0;
+    }
+    size_t after = resident(), each = after > before ? (after - before) / COUNT : 0;
+    for (int i = 0; i < COUNT; i++) client_close(&clients[i]);
+    for (int i = 0; i < 2000 && atomic_load(&f.loop->connections) > 0; i++) usleep(1000);
+    size_t closed = resident(), left = closed > before ? closed - before : 0;
+    print_message("%zu bytes for each idle connection; %zu bytes stayed of %d\n", each, left, COUNT);
+    assert_true(each > 0 && each < 20000);
+    assert_true(left < COUNT * each / 2);
+    finish(&f, true);
+}
+#endif
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(carries_both_protocols),
@@ -404,6 +450,9 @@ int main(void) {
         cmocka_unit_test(serves_what_comes_with_the_notice),
         cmocka_unit_test(times_out),
         cmocka_unit_test(ends_floods),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        cmocka_unit_test(idle_connections_are_cheap),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
