@@ -311,6 +311,13 @@ static bool is_known(const hone_prepare *p, int i) {
     return !type_of(p, i) || p->constant[i];
 }
 
+/* Matrices in an operand, which may be empty ones. */
+static int64_t matrix_count(const hone_type *t) {
+    int64_t n = 1;
+    for (int i = 0; i + 2 < t->rank; i++) n *= t->dims[i];
+    return n;
+}
+
 static hone_status check_count(const hone_prepare *p, int i, int64_t n, int64_t matrices, hone_error *err) {
     int64_t count = count_of(p, i);
     if (count == 1 || count == n || count == n * matrices) return HONE_OK;
@@ -404,8 +411,8 @@ hone_status hone_integer_gemm_prepare(hone_prepare *p, const hone_integer_gemm *
     q->b_dtype = p->in[s->b]->dtype;
     q->y_dtype = p->out[0].dtype;
     q->bias_dtype = type_of(p, s->bias) ? p->in[s->bias]->dtype : HONE_UNDEFINED;
-    q->a_matrices = s->m > 0 && s->k > 0 ? hone_type_count(p->in[s->a]) / (s->m * s->k) : 1;
-    q->b_matrices = s->n > 0 && s->k > 0 ? hone_type_count(p->in[s->b]) / (s->n * s->k) : 1;
+    q->a_matrices = s->a_matrix ? matrix_count(p->in[s->a]) : 1; /* 1: all are rows of one */
+    q->b_matrices = matrix_count(p->in[s->b]);
     HONE_TRY(check_count(p, s->a_scale, s->m, q->a_matrices, err));
     HONE_TRY(check_count(p, s->a_zero, s->m, q->a_matrices, err));
     HONE_TRY(check_count(p, s->b_scale, s->n, q->b_matrices, err));

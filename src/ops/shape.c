@@ -51,7 +51,7 @@ static void link_group(hone_axes *out, const hone_type *x, int i0, int i1, int t
     while (first < i1 && x->dims[first] == 1) first++;
     if (first == i1) return;
     for (int i = first + 1; i < i1; i++) {
-        if (x->dims[i] < 0) return;
+        if (x->dims[i] < 1) return; /* unknown, or runs of nothing */
         inner *= x->dims[i];
     }
     hone_axes_add(out, (hone_axis_link){inner == 1 ? HONE_AXIS_SAME : HONE_AXIS_FACTORED, .axis = first,

@@ -239,6 +239,19 @@ static void test_flatten_of_channels(void **state) {
     data = flat;
 }
 
+/* Channels of no columns: flattened, nothing is left to cut. */
+static void test_flatten_of_nothing(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("nothing");
+    hone_type type = hone_type_make(HONE_FLOAT32, 4, (int64_t[]){2, 1, 0, 3});
+    hone_value *x = hone_graph_add_input(g, "input", &type);
+    hone_value *f = HONE_EMIT(g, "", "Flatten", HONE_EMIT(g, "", "Mul", x, WEIGHT(g, "scale", 1, 4, 1, 1)));
+    finished(g, gemm(g, f, "w", "b", 0, 4));
+    blocked_by(g, "scale", 0, "Flatten");
+    blocked_by(g, "w", 0, "Flatten");
+    hone_graph_free(g);
+}
+
 /* Shapes written into the graph follow the cut; two nodes that share one keep their own. */
 static void test_reshapes_that_name_the_axis(void **state) {
     (void)state;
@@ -359,6 +372,7 @@ int main(void) {
         cmocka_unit_test(test_residual),
         cmocka_unit_test(test_transposed_weights),
         cmocka_unit_test(test_flatten_of_channels),
+        cmocka_unit_test(test_flatten_of_nothing),
         cmocka_unit_test(test_reshapes_that_name_the_axis),
         cmocka_unit_test(test_reductions),
         cmocka_unit_test(test_what_blocks_is_named),

@@ -365,6 +365,43 @@ static void test_straight_through(void **state) {
     }
 }
 
+/* Products over nothing: every matrix of the result is zeros, whatever lay in its place before. */
+static void test_empty_sums(void **state) {
+    (void)state;
+    for (int constant = 0; constant < 2; constant++) {
+        hone_graph *g = hone_graph_new("empty sums");
+        hone_type at = hone_type_make(HONE_UINT8, 3, (int64_t[]){3, 2, 0}),
+                  zt = hone_type_make(HONE_UINT8, 3, (int64_t[]){3, 2, 1}),
+                  bt = hone_type_make(HONE_INT8, 3, (int64_t[]){3, 0, 5});
+        hone_value *a = hone_graph_add_input(g, "a", &at), *zero = hone_graph_add_input(g, "zero", &zt);
+        hone_tensor *in[3];
+        hone_error err;
+        assert_int_equal(hone_tensor_new(HONE_UINT8, 3, at.dims, &in[0], &err), HONE_OK);
+        assert_int_equal(hone_tensor_new(HONE_UINT8, 3, zt.dims, &in[1], &err), HONE_OK);
+        assert_int_equal(hone_tensor_new(HONE_INT8, 3, bt.dims, &in[2], &err), HONE_OK);
+        memset(in[1]->data, 7, in[1]->bytes);
+        hone_value *b = constant ? hone_graph_add_constant(g, "b", in[2]) : hone_graph_add_input(g, "b", &bt);
+        hone_graph_add_output(g, HONE_EMIT(g, "", "MatMulInteger", a, b));
+        hone_graph_add_output(g, HONE_EMIT(g, "", "MatMulInteger", a, b, zero));
+        runner r;
+        const hone_tensor *out[2];
+        if (runner_open(g, NULL, 1, &r, &err) != HONE_OK) fail_msg("%s", err.message);
+        for (int again = 0; again < 2; again++) {
+            if (hone_context_run(r.context, (const hone_tensor *const *)in, out, &err) != HONE_OK)
+                fail_msg("%s", err.message);
+            for (int o = 0; o < 2; o++) {
+                assert_int_equal(out[o]->count, 3 * 2 * 5);
+                for (int64_t i = 0; i < out[o]->count; i++)
+                    assert_int_equal(((const int32_t *)out[o]->data)[i], 0);
+                memset(out[o]->data, 0x55, out[o]->bytes);
+            }
+        }
+        for (int i = 0; i < 3; i++) hone_tensor_free(in[i]);
+        runner_close(&r);
+        hone_graph_free(g);
+    }
+}
+
 int main(int argc, char **argv) {
     program = argv[0];
     if (argc > 1 && strcmp(argv[1], "--hash") == 0) {
@@ -372,8 +409,9 @@ int main(int argc, char **argv) {
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layers),   cmocka_unit_test(test_networks),
-        cmocka_unit_test(test_dynamic),  cmocka_unit_test(test_equal_bits),
-        cmocka_unit_test(test_rounding), cmocka_unit_test(test_straight_through)};
+        cmocka_unit_test(test_layers),    cmocka_unit_test(test_networks),
+        cmocka_unit_test(test_dynamic),   cmocka_unit_test(test_equal_bits),
+        cmocka_unit_test(test_rounding),  cmocka_unit_test(test_straight_through),
+        cmocka_unit_test(test_empty_sums)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
