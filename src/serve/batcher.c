@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <string.h>
 
+#define STALL (50 * HONE_MILLISECOND)
+
 enum { PENDING_MOST = 256 }; /* predictions of one turn; then they are run before the turn ends */
 
 typedef hone_batch_list list;
@@ -299,19 +301,28 @@ static uint64_t ripe_at(const hone_servable *s, uint64_t now) {
     return s->queued_rows >= enough || s->queued >= o->max_queue || now >= at ? 0 : at;
 }
 
+/* When will there be a place for its results? 0: now. Others than those that were made for it are used only when its
+ * workers have not taken theirs for a while. */
+static uint64_t free_at(hone_servable *s, uint64_t now) {
+    if (s->spare) {
+        s->full_since = 0;
+        return 0;
+    }
+    if (!s->full_since) s->full_since = now;
+    return now >= s->full_since + STALL && hone_servable_has_batch(s) ? 0 : s->full_since + STALL;
+}
+
 /* The next servable whose head may be run; else NULL, and when the first will be (0: not by waiting). */
 static hone_servable *next_ripe(hone_batcher *b, uint64_t *wait_until) {
     hone_servable *s = b->ready;
-    uint64_t now = 0;
     *wait_until = 0;
     if (!s) return NULL;
+    uint64_t now = hone_now();
     do {
-        if (hone_servable_has_batch(s)) {
-            if (s->settings.max_delay_us && !now) now = hone_now();
-            uint64_t at = ripe_at(s, now);
-            if (at == 0) return s;
-            if (!*wait_until || at < *wait_until) *wait_until = at;
-        }
+        uint64_t at = free_at(s, now);
+        if (!at) at = ripe_at(s, now);
+        if (!at) return s;
+        if (!*wait_until || at < *wait_until) *wait_until = at;
         s = s->ready_next;
     } while (s != b->ready);
     return NULL;

@@ -73,6 +73,7 @@ struct hone_servable {
     hone_servable *ready_next, *ready_previous;
     hone_batch *batches, *spare; /* all of them; those not in use */
     int batch_count, extra_count;
+    uint64_t full_since; /* when none was to spare any more; 0: some are */
 };
 
 typedef struct hone_servable_options {

@@ -38,7 +38,7 @@ static hone_core_options options(void) {
 static void make_core(const hone_core_options *o) {
     hone_error err = {0};
     assert_int_equal(hone_stats_new(&f.stats, NULL), HONE_OK);
-    assert_int_equal(hone_core_new(2, 1, f.stats, &f.core, NULL), HONE_OK);
+    assert_int_equal(hone_core_new(3, 1, f.stats, &f.core, NULL), HONE_OK);
     if (hone_core_configure(f.core, o, &err) != HONE_OK) fail_msg("%s", err.message);
 }
 
@@ -124,7 +124,7 @@ static float ask(const char *name, int64_t version) {
     assert_int_equal(hone_tensor_new(HONE_FLOAT32, 2, dims, &x, NULL), HONE_OK);
     const hone_tensor *inputs[] = {x};
     float y = -2;
-    if (hone_servable_run(s, 0, inputs, &out, NULL, NULL, NULL) == HONE_OK) y = ((float *)out->data)[0];
+    if (hone_servable_run(s, 2, inputs, &out, NULL, NULL, NULL) == HONE_OK) y = ((float *)out->data)[0];
     hone_tensor_free(x);
     hone_servable_release(s);
     return y;
@@ -673,7 +673,7 @@ static void survives_lack_of_memory(void **state) {
     (void)state;
     hone_graph *g = repo_graph(1, 3, 0, "x");
     assert_int_equal(hone_stats_new(&f.stats, NULL), HONE_OK);
-    assert_int_equal(hone_core_new(1, 1, f.stats, &f.core, NULL), HONE_OK);
+    assert_int_equal(hone_core_new(3, 1, f.stats, &f.core, NULL), HONE_OK);
     int n = 0;
     for (hone_status status = HONE_OUT_OF_MEMORY; status != HONE_OK;) {
         hone_alloc_fail_at((uint64_t)++n, false);
