@@ -73,6 +73,15 @@ void hone_connection_send_corked(hone_connection *c, const void *data, size_t si
     hone_buffer_clear(cork, 2 * HONE_CORK_MOST);
 }
 
+void hone_connection_cork(hone_connection *c) {
+    c->loop->corking = c;
+}
+
+void hone_connection_uncork(hone_connection *c) {
+    hone_connection_send_corked(c, NULL, 0);
+    c->loop->corking = NULL;
+}
+
 void hone_connection_send(hone_connection *c) {
     c->sent += send_pieces(c, c->out.data + c->sent, hone_connection_unsent(c), NULL, 0);
     if (hone_connection_unsent(c) > 0) return;
@@ -81,7 +90,7 @@ void hone_connection_send(hone_connection *c) {
 }
 
 void hone_connection_put(hone_connection *c, const void *data, size_t size) {
-    if (!c->feeding || hone_connection_unsent(c) > 0) {
+    if (!hone_connection_is_corked(c) || hone_connection_unsent(c) > 0) {
         keep_unsent(c, data, size);
         return;
     }
@@ -198,10 +207,9 @@ static const hone_protocol sniffing = {.feed = sniff,
 /* --- events --- */
 
 static void feed_corked(hone_connection *c, const char *data, size_t size) {
-    c->feeding = true;
+    hone_connection_cork(c);
     c->protocol->feed(c, data, size);
-    hone_connection_send_corked(c, NULL, 0);
-    c->feeding = false;
+    hone_connection_uncork(c);
 }
 
 static void read_input(hone_connection *c) {
@@ -242,7 +250,10 @@ static bool must_linger(const hone_connection *c) {
 }
 
 void hone_connection_settle(hone_connection *c) {
-    if (c->feeding) return;
+    if (c->loop->corking) {
+        if (!hone_connection_is_corked(c)) hone_connection_wake(c);
+        return;
+    }
     if (!c->broken && c->phase != HONE_PHASE_LINGER) c->protocol->go_on(c);
     if (c->broken) {
         hone_connection_close(c);
@@ -326,7 +337,6 @@ void hone_connection_close(hone_connection *c) {
     event_del(&c->writable);
     event_del(&c->closed);
     close(c->fd);
-    c->feeding = true; /* nobody settles it any more */
     c->protocol->free(c);
     hone_buffer_free(&c->pending);
     hone_buffer_free(&c->out);
@@ -339,10 +349,9 @@ void hone_connection_expire(hone_connection *c) {
     switch (c->phase) {
     case HONE_PHASE_HEAD:
     case HONE_PHASE_BODY:
-        c->feeding = true;
+        hone_connection_cork(c);
         c->protocol->expire(c);
-        hone_connection_send_corked(c, NULL, 0);
-        c->feeding = false;
+        hone_connection_uncork(c);
         hone_connection_settle(c);
         break;
     case HONE_PHASE_IDLE:

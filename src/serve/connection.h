@@ -51,7 +51,6 @@ struct hone_connection {
     size_t sent;
     hone_buffer pending;   /* input that waits: for the answer before it, or to show its protocol */
     bool reading, writing; /* events that are armed */
-    bool feeding;          /* input is being worked on: answers go to the loop's cork */
     bool close_after;      /* what is to be sent is the last */
     bool fresh;            /* a message ended, or some of one came or went, since the phase was set */
     bool broken;           /* to be closed as soon as nobody works on it */
@@ -81,11 +80,19 @@ void hone_connection_put(hone_connection *c, const void *data, size_t size);
 static inline size_t hone_connection_unsent(const hone_connection *c) {
     return c->out.size - c->sent;
 }
+/* Between cork and uncork, while input is worked on, answers gather in the loop's cork, and nothing is settled: neither
+ * this connection nor another whose request happens to be answered meanwhile. One connection at a time. */
+static inline bool hone_connection_is_corked(const hone_connection *c) {
+    return c->loop->corking == c;
+}
+void hone_connection_cork(hone_connection *c);
+void hone_connection_uncork(hone_connection *c);
 /* Sends the loop's cork, then `data`. */
 void hone_connection_send_corked(hone_connection *c, const void *data, size_t size);
 /* Sends what waits; the socket takes what it takes. */
 void hone_connection_send(hone_connection *c);
-/* After anything happened: closes what is broken or done, and waits for the right things otherwise. */
+/* After anything happened: closes what is broken or done, and waits for the right things otherwise. At once, or, while
+ * something is corked, later in this turn of the loop. */
 void hone_connection_settle(hone_connection *c);
 /* Asks for on_writable in this turn of the loop, so that several answers go out together. */
 void hone_connection_wake(hone_connection *c);

@@ -18,7 +18,7 @@ static void put(hone_connection *c, const void *data, size_t size) {
 static void sink_begin(hone_request *r, int status, const char *content_type, int64_t length) {
     hone_connection *c = r->stream;
     hone_buffer head = {0};
-    bool corked = c->feeding && hone_connection_unsent(c) == 0;
+    bool corked = hone_connection_is_corked(c) && hone_connection_unsent(c) == 0;
     if (c->loop->draining || !r->head.keep_alive) c->close_after = true;
     c->bare = hone_slice_is(r->head.method, "HEAD");
     c->chunked = length < 0 && r->head.chunked_answer;
@@ -44,7 +44,7 @@ static bool sink_part(hone_request *r, const void *data, size_t size) {
         put(c, data, size);
         if (c->chunked) put(c, "\r\n", 2);
     }
-    if (!c->feeding) {
+    if (!hone_connection_is_corked(c)) {
         hone_connection_send(c);
         if (!c->broken && !c->writing && hone_connection_unsent(c) > 0) hone_connection_settle(c);
     }
@@ -74,7 +74,7 @@ static void sink_end(hone_request *r) {
     hone_connection *c = r->stream;
     if (c->chunked && !c->bare) end_chunks(c, &r->trailers);
     finish_answer(c);
-    if (c->feeding) return;
+    if (hone_connection_is_corked(c)) return;
     hone_connection_send(c);
     hone_connection_settle(c);
 }
@@ -156,10 +156,9 @@ static void feed(hone_connection *c, const char *data, size_t size) {
 }
 
 static void feed_corked(hone_connection *c, const char *data, size_t size) {
-    c->feeding = true;
+    hone_connection_cork(c);
     feed(c, data, size);
-    hone_connection_send_corked(c, NULL, 0);
-    c->feeding = false;
+    hone_connection_uncork(c);
 }
 
 /* --- the protocol --- */
@@ -170,10 +169,9 @@ static void resume_producer(hone_connection *c) {
     void (*resume)(hone_request *, void *) = r->resume;
     r->resume = NULL;
     hone_request_retain(r);
-    c->feeding = true;
+    hone_connection_cork(c);
     resume(r, r->producer);
-    hone_connection_send_corked(c, NULL, 0);
-    c->feeding = false;
+    hone_connection_uncork(c);
     hone_request_release(r);
 }
 

@@ -17,7 +17,7 @@ static void on_dropped(void *user, hone_request *r) {
 
 static void on_output(void *user) {
     hone_connection *c = user;
-    if (!c->feeding) hone_connection_wake(c);
+    if (!hone_connection_is_corked(c)) hone_connection_wake(c);
 }
 
 static bool on_gone(void *user) {
@@ -30,8 +30,8 @@ static const hone_http2_events events = {on_request, on_answered, on_dropped, on
 
 /* Runs what is ready and sends what there is, as long as the socket takes it. */
 static void pump(hone_connection *c) {
-    bool feeding = c->feeding;
-    c->feeding = true;
+    bool corked = hone_connection_is_corked(c);
+    if (!corked) hone_connection_cork(c);
     while (!c->broken && hone_connection_unsent(c) == 0) {
         hone_buffer *cork = &c->loop->cork;
         bool ran = hone_http2_run(c->http2);
@@ -40,7 +40,7 @@ static void pump(hone_connection *c) {
         if (cork->size > 0) c->fresh = true;
         hone_connection_send_corked(c, NULL, 0);
     }
-    c->feeding = feeding;
+    if (!corked) hone_connection_uncork(c);
     if (!c->broken && hone_http2_is_done(c->http2)) c->close_after = true;
 }
 
@@ -60,7 +60,7 @@ static void feed(hone_connection *c, const char *data, size_t size) {
 /* Also while answers wait for the client to take them: it may be busy sending, and frees streams by resetting
  * them. What it can make the server keep is bounded by the number of streams. */
 static bool may_read(const hone_connection *c) {
-    return !c->broken;
+    return !c->broken && (!c->close_after || c->phase == HONE_PHASE_LINGER);
 }
 
 static hone_phase phase(const hone_connection *c) {

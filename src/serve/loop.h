@@ -53,7 +53,8 @@ struct hone_loop {
     struct event_base *base;
     struct event *wake, *tick;
     int wake_fd;
-    char *scratch;    /* HONE_LOOP_SCRATCH bytes that sockets are read into */
+    char *scratch;            /* HONE_LOOP_SCRATCH bytes that sockets are read into */
+    hone_connection *corking; /* whose answers gather in `cork`; NULL: nobody's */
     hone_buffer cork; /* answers made while a connection's input is worked on: sent at once at the end */
     hone_connection_list phases[HONE_PHASE_COUNT];
     hone_request *requests; /* pool */

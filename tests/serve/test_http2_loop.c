@@ -72,6 +72,22 @@ static void handle(void *user, hone_loop *loop, hone_request *r) {
         f->pieces = 0;
         hone_request_begin(r, 200, "text/plain", -1);
         stream(r, f);
+    } else if (hone_slice_is(r->head.path, "/rich")) {
+        hone_request_field(r, "x-head", "1");
+        hone_request_begin(r, 200, "text/plain", -1);
+        hone_request_part(r, "rich", 4);
+        hone_request_trailer(r, "x-last", "2");
+        hone_request_end(r);
+    } else if (hone_slice_is(r->head.path, "/wait")) {
+        f->held[f->held_count++] = hone_request_retain(r);
+    } else if (hone_slice_is(r->head.path, "/release")) { /* answers others first, as a batch does */
+        int count = f->held_count;
+        f->held_count = 0;
+        for (int i = 0; i < count; i++) {
+            hone_request_answer(f->held[i], 200, "text/plain", "released", 8);
+            hone_request_release(f->held[i]);
+        }
+        hone_request_answer(r, 200, "text/plain", "releaser", 8);
     } else {
         f->held[f->held_count++] = hone_request_retain(r);
         if (!f->timer) f->timer = event_new(loop->base, -1, 0, on_timer, f);
@@ -196,6 +212,71 @@ static void carries_both_protocols(void **state) {
     assert_int_equal(s.body, 2 * 3 + 2 * 4);
     client_close(&a);
     client_close(&b);
+    finish(&f, true);
+}
+
+static void sends_fields_and_trailers(void **state) {
+    static const char *const path[] = {"/rich"};
+    fixture f;
+    (void)state;
+    start(&f, 5000);
+    client c = client_open(f.port);
+    assert_true(client_text(&c, "GET /rich HTTP/1.1\r\nHost: x\r\n\r\n"));
+    const char *end = "\r\n4\r\nrich\r\n0\r\nx-last: 2\r\n\r\n";
+    while (!(c.size && strstr(c.data, end))) assert_true(client_more(&c, CLIENT_WAIT_MS) > 0);
+    assert_non_null(strstr(c.data, "\r\nx-head: 1\r\n"));
+    client_close(&c);
+    c = open_with(&f, path, 1);
+    seen s = {0};
+    watch(&c, &s, 1, CLIENT_WAIT_MS, false);
+    assert_int_equal(s.answers, 1);
+    assert_int_equal(s.body, 4);
+    client_close(&c);
+    finish(&f, true);
+}
+
+/* Answering one connection's request while another's input is worked on: each gets what is its own, and what waited
+ * behind it. */
+static void keeps_answers_apart(void **state) {
+    static const char *const waits[] = {"/wait", "/wait"};
+    static const char two[] = "GET /wait HTTP/1.1\r\nHost: x\r\n\r\nGET /now HTTP/1.1\r\nHost: x\r\n\r\n";
+    fixture f;
+    (void)state;
+    start(&f, 5000);
+    for (int k = 0; k < 2; k++) { /* the one that releases speaks HTTP/1.1, then HTTP/2 */
+        client a = client_open(f.port), b = client_open(f.port), c = open_with(&f, waits, 2);
+        assert_true(client_text(&a, two) && client_text(&b, two));
+        while (atomic_load(&f.started) < 4 + 7 * k) usleep(1000);
+        client d = {.fd = -1};
+        if (k == 0) {
+            d = client_open(f.port);
+            reply r = client_ask(&d, "GET", "/release", NULL);
+            assert_int_equal(r.status, 200);
+            assert_string_equal(r.body, "releaser");
+            free(r.body);
+        } else {
+            seen s = {0};
+            d = open_with(&f, (const char *const[]){"/release"}, 1);
+            watch(&d, &s, 1, CLIENT_WAIT_MS, false);
+            assert_int_equal(s.body, 8);
+        }
+        client *both[] = {&a, &b};
+        for (int i = 0; i < 2; i++) {
+            reply r = client_reply(both[i], false);
+            assert_string_equal(r.body, "released");
+            free(r.body);
+            r = client_reply(both[i], false);
+            assert_string_equal(r.body, "now");
+            free(r.body);
+        }
+        seen s = {0};
+        watch(&c, &s, 2, CLIENT_WAIT_MS, false);
+        assert_int_equal(s.body, 16);
+        client_close(&a);
+        client_close(&b);
+        client_close(&c);
+        client_close(&d);
+    }
     finish(&f, true);
 }
 
@@ -443,6 +524,8 @@ static void idle_connections_are_cheap(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(carries_both_protocols),
+        cmocka_unit_test(sends_fields_and_trailers),
+        cmocka_unit_test(keeps_answers_apart),
         cmocka_unit_test(tells_protocols_apart),
         cmocka_unit_test(streams_to_slow_readers),
         cmocka_unit_test(cancels_for_clients_that_went),
