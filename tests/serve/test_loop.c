@@ -24,6 +24,8 @@ typedef struct fixture {
     int pieces, pauses;
     bool unsized; /* the length of the stream is not said */
     atomic_int cancelled, answered;
+    atomic_int taken; /* requests that wait for a late answer */
+    atomic_bool hold; /* late answers wait */
 } fixture;
 
 static char piece_byte(int index) {
@@ -52,7 +54,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg) {
     struct timeval again = {.tv_usec = 5000};
     (void)fd, (void)what;
     bool stop = hone_request_should_stop(r);
-    if (!stop && hone_slice_is(r->head.path, "/never")) {
+    if (!stop && (atomic_load(&f->hold) || hone_slice_is(r->head.path, "/never"))) {
         event_add(f->timer, &again);
         return;
     }
@@ -78,6 +80,7 @@ static void handle(void *user, hone_loop *loop, hone_request *r) {
         stream(r, f);
     } else {
         f->held = hone_request_retain(r);
+        atomic_fetch_add(&f->taken, 1);
         if (!f->timer) f->timer = event_new(loop->base, -1, 0, on_timer, f);
         event_add(f->timer, &soon);
     }
@@ -264,9 +267,12 @@ static void drains_late_answers(void **state) {
     fixture f;
     start(&f);
     client c = client_open(f.port), idle = client_open(f.port);
+    atomic_store(&f.hold, true); /* the answer waits until the loop drains */
     client_text(&c, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
-    usleep(5000);
+    while (atomic_load(&f.taken) == 0) usleep(1000);
     hone_loop_drain(f.loop);
+    usleep(20000);
+    atomic_store(&f.hold, false);
     reply r = client_reply(&c, false);
     assert_non_null(strstr(r.head, "Connection: close"));
     check(r, "late");
