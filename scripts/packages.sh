@@ -60,12 +60,16 @@ need_llhttp() {
     [ -e /usr/share/llhttp/llhttp.c ] || need_peers node-llhttp
 }
 
-# need_python: a virtual environment build/venv with what tests/requirements.txt pins.
+# need_python: a virtual environment build/venv with what tests/requirements.txt pins, and with the packages of
+# tests/requirements-alone.txt without what they depend on: one wants all of TensorFlow, the other an older protobuf
+# (what they really need is pinned in tests/requirements.txt).
 need_python() {
-    cmp -s tests/requirements.txt build/venv/requirements.installed && return 0
+    cat tests/requirements.txt tests/requirements-alone.txt >build/requirements
+    cmp -s build/requirements build/venv/requirements.installed && return 0
     say "making build/venv with the packages of tests/requirements.txt"
     python3 -m venv build/venv && build/venv/bin/pip install -q --disable-pip-version-check -r tests/requirements.txt &&
-        cp tests/requirements.txt build/venv/requirements.installed
+        build/venv/bin/pip install -q --disable-pip-version-check --no-deps -r tests/requirements-alone.txt &&
+        cp build/requirements build/venv/requirements.installed
 }
 
 # configure NAME OPTION...: build/NAME.
