@@ -40,15 +40,26 @@ typedef struct hone_server_options {
     /* After hone_server_stop: first not ready but still accepting, then no more accepting but finishing. */
     int drain_delay_ms;
     int drain_timeout_ms; /* for finishing; then connections are closed as they are; 0: at once */
+    /* Models. */
+    const char *repository; /* DIR/NAME/VERSION/model.onnx: every NAME is a model, watched; NULL: none */
+    const char *model_config_file; /* TensorFlow Serving's ModelServerConfig, text or JSON; NULL: none */
+    int model_config_poll_ms; /* how often to look whether it has changed; 0: at hone_server_reload only */
+    int file_poll_ms;    /* likewise for directories, where the system does not tell; 0: no watching at all */
+    bool replace_models; /* unload the old version before the new one is loaded: needs less memory, and
+                             requests fail meanwhile */
+    size_t memory_limit; /* bytes of all loaded models; a load that would pass it fails; 0: none */
+    int compute_threads; /* that run models which cost more than a loop should spend; 0: as many as loops */
 } hone_server_options;
 #define HONE_SERVER_OPTIONS_INIT                                                                             \
     {                                                                                                        \
-        sizeof(hone_server_options), "127.0.0.1", 8501, 0, 1, 0, 0, (size_t)64 << 20, 16 << 10, 10000,       \
-            300000, 10000, 30000, 0, 30000                                                                   \
+        .size = sizeof(hone_server_options), .host = "127.0.0.1", .port = 8501, .model_threads = 1,          \
+        .max_body_bytes = (size_t)64 << 20, .max_header_bytes = 16 << 10, .max_connections = 10000,          \
+        .idle_timeout_ms = 300000, .header_timeout_ms = 10000, .request_timeout_ms = 30000,                  \
+        .drain_timeout_ms = 30000, .file_poll_ms = 1000                                                      \
     }
 
-/* Loads the models, binds and listens; connections wait until hone_server_run. On success `*out` belongs to
- * the caller: hone_server_free(). */
+/* Loads the models (and fails if one that was named has no version that can be loaded), binds and listens;
+ * connections wait until hone_server_run. On success `*out` belongs to the caller: hone_server_free(). */
 HONE_API hone_status hone_server_create(const hone_server_options *options, hone_server **out,
                                         hone_error *err);
 
@@ -68,6 +79,10 @@ HONE_API hone_status hone_server_run(hone_server *s, hone_error *err);
  * close", and hone_server_run returns. May be called from any thread and from a signal handler, more than
  * once. */
 HONE_API void hone_server_stop(hone_server *s);
+
+/* Looks at the configuration and all directories of models now, and tries again what failed. May be called
+ * from any thread and from a signal handler. */
+HONE_API void hone_server_reload(hone_server *s);
 
 /* NULL is fine. Not while it runs. */
 HONE_API void hone_server_free(hone_server *s);

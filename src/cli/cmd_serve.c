@@ -7,13 +7,31 @@
 
 static struct {
     cli_list models;
+    const char *model_name, *model_base_path; /* one more */
+    double config_poll, file_poll;            /* seconds */
+    int64_t memory_limit;                     /* MB */
+    int reload_policy;
     bool json;
     hone_server_options server;
-} args = {.server = HONE_SERVER_OPTIONS_INIT};
+} args = {.file_poll = 1, .server = HONE_SERVER_OPTIONS_INIT};
 
 static const cli_option options[] = {
-    OPT_LIST("model", "NAME=PATH", args.models, "ONNX file to serve, and the name to serve it under",
-             .required = true),
+    OPT_LIST("model", "NAME=PATH", args.models,
+             "ONNX file to serve, or directory with versions of it (PATH/1/model.onnx), and its name"),
+    OPT_TEXT("repository", "DIR", args.server.repository,
+             "serve every model in it: DIR/NAME/VERSION/model.onnx"),
+    OPT_TEXT("model_name", "NAME", args.model_name, "with --model_base_path: as --model NAME=PATH"),
+    OPT_TEXT("model_base_path", "PATH", args.model_base_path, "directory with versions of that model"),
+    OPT_TEXT("model_config_file", "FILE", args.server.model_config_file,
+             "models to serve: TensorFlow Serving's ModelServerConfig, as text or JSON"),
+    OPT_NUMBER("model_config_file_poll_wait_seconds", "S", args.config_poll, 0, 86400,
+               "how often to look whether it has changed", .zero = "on SIGHUP only"),
+    OPT_NUMBER("file_system_poll_wait_seconds", "S", args.file_poll, 0, 86400,
+               "how often to look into directories that can't be watched; 0: no new versions"),
+    OPT_CHOICE("reload-policy", "overlap|replace", args.reload_policy,
+               "replace unloads the old version before the new one is loaded: less memory, a gap"),
+    OPT_INT64("memory-limit", "MB", args.memory_limit, 0, 1e9,
+              "of all loaded models; no more are loaded then", .zero = "no limit"),
     OPT_INT("port", "N", args.server.port, 0, 65535, "port to listen at, 0 for a free one",
             .zero = "a free one"),
     OPT_TEXT("host", "HOST", args.server.host, "address to listen at"),
@@ -26,6 +44,8 @@ static const cli_option options[] = {
     OPT_INT("drain-timeout", "MS", args.server.drain_timeout_ms, 0, 1 << 30,
             "after that: to finish running requests", .zero = "none"),
     OPT_THREADS(args.server.threads),
+    OPT_INT("compute-threads", "N", args.server.compute_threads, 0, 1024,
+            "to run models that take long, beside the others", .zero = "as many"),
     OPT_JSON(args.json),
     OPT_END,
 };
@@ -37,12 +57,20 @@ static void stop(int number) {
     hone_server_stop(running);
 }
 
+static void reload(int number) {
+    (void)number;
+    hone_server_reload(running);
+}
+
 /* SA_RESETHAND: the second signal finds the default, which kills. */
 static void handle_signals(void (*handler)(int)) {
     struct sigaction action = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    action.sa_flags = SA_RESTART;
+    if (handler == stop) action.sa_handler = reload;
+    sigaction(SIGHUP, &action, NULL);
 }
 
 static void announce(const hone_server *s) {
@@ -57,6 +85,8 @@ static void announce(const hone_server *s) {
         json_object_set_new(models, name, json_string(sign + 1));
         if (!args.json) printf("  %s: %s/v1/models/%s:predict\n", sign + 1, base, name);
     }
+    if (!args.json && args.server.repository)
+        printf("  %s/NAME/VERSION/model.onnx: %s/v1/models/NAME:predict\n", args.server.repository, base);
     if (args.json)
         cli_print_json(
             json_pack("{s:s, s:i, s:O}", "address", base, "port", hone_server_port(s), "models", models));
@@ -64,15 +94,43 @@ static void announce(const hone_server *s) {
     fflush(stdout);
 }
 
-static int run(void) {
-    hone_error err = {0};
+/* As TensorFlow Serving names them. */
+static int add_base_path(void) {
+    if (!args.model_name && !args.model_base_path) return CLI_OK;
+    if (!args.model_base_path) return cli_usage_error("--model_name needs --model_base_path");
+    const char *name = args.model_name ? args.model_name : "default";
+    if (args.models.count == (int)(sizeof args.models.items / sizeof *args.models.items))
+        return cli_usage_error("too many models");
+    size_t size = strlen(name) + strlen(args.model_base_path) + 2;
+    char *item = cli_alloc(size);
+    snprintf(item, size, "%s=%s", name, args.model_base_path);
+    args.models.items[args.models.count++] = item;
+    return CLI_OK;
+}
+
+static int check_models(void) {
+    int status = add_base_path();
+    if (status != CLI_OK) return status;
+    if (args.models.count == 0 && !args.server.repository && !args.server.model_config_file)
+        return cli_usage_error("needs --model, --repository or --model_config_file");
     for (int i = 0; i < args.models.count; i++) {
         const char *sign = strchr(args.models.items[i], '=');
         if (!sign || sign == args.models.items[i] || !sign[1])
             return cli_usage_error("--model needs NAME=PATH, not '%s'", args.models.items[i]);
     }
+    return CLI_OK;
+}
+
+static int run(void) {
+    hone_error err = {0};
+    int checked = check_models();
+    if (checked != CLI_OK) return checked;
     args.server.models = args.models.items;
     args.server.model_count = (size_t)args.models.count;
+    args.server.model_config_poll_ms = (int)(args.config_poll * 1000);
+    args.server.file_poll_ms = (int)(args.file_poll * 1000);
+    args.server.replace_models = args.reload_policy == 1;
+    args.server.memory_limit = (size_t)args.memory_limit << 20;
     CLI_TRY(hone_server_create(&args.server, &running, &err));
     handle_signals(stop);
     announce(running);
@@ -86,7 +144,8 @@ const cli_command cli_cmd_serve = {
     "serve", "serve models over HTTP",
     "Speaks TensorFlow Serving's REST API: POST /v1/models/NAME:predict, GET /v1/models/NAME and\n"
     "GET /v1/models/NAME/metadata; also GET /metrics (Prometheus), /healthz and /readyz.\n"
-    "SIGTERM or SIGINT (Ctrl-C): running requests finish, then it ends; a second one kills.\n\n"
+    "SIGTERM or SIGINT (Ctrl-C): running requests finish, then it ends; a second one kills.\n"
+    "SIGHUP: looks for new versions and at the configuration now.\n\n"
     "  hone serve --model fashion=m.onnx --port 8501\n"
     "  curl -d '{\"instances\": [...]}' http://127.0.0.1:8501/v1/models/fashion:predict",
     options, run};

@@ -358,7 +358,9 @@ static void look_around(hone_model_loader *l, bool poked) {
 static void *work(void *arg) {
     hone_model_loader *l = arg;
     hone_error err = {0};
+    l->starting = true;
     hone_status status = do_first(l, &err);
+    l->starting = false;
     schedule(l);
     pthread_mutex_lock(&l->lock);
     l->first_status = status;

@@ -17,6 +17,7 @@ struct hone_model_loader {
     char *config_text; /* of the last look */
     size_t config_size;
     bool root_dirty, root_blind;
+    bool starting;        /* what fails is told to whoever starts it */
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t started;
     bool stop, ready, poked;

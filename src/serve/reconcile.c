@@ -168,7 +168,7 @@ static void note_failure(hone_reconcile *c, hone_record *r, hone_version *v, hon
                  "its file was changed and is not taken over; what was loaded goes on: %.280s", what);
     else
         snprintf(text, sizeof text, "%.380s", what);
-    if (v->failures == 0 || strcmp(v->message, text) != 0)
+    if (!c->quiet && (v->failures == 0 || strcmp(v->message, text) != 0))
         hone_log(HONE_LOG_ERROR, "model %s version %lld: %s", r->name, (long long)v->number, text);
     v->failures++;
     v->retry_at = backoff(c->core, v->failures);
@@ -383,8 +383,8 @@ static void bring_about(hone_reconcile *c, hone_record *r) {
     unload_unwanted(c, r, false);
 }
 
-static void note_trouble(hone_record *r, hone_status code, const char *text) {
-    if (code != HONE_OK && (r->code != code || strcmp(r->message, text) != 0))
+static void note_trouble(hone_reconcile *c, hone_record *r, hone_status code, const char *text) {
+    if (!c->quiet && code != HONE_OK && (r->code != code || strcmp(r->message, text) != 0))
         hone_log(HONE_LOG_WARNING, "model %s: %s", r->name, text);
     r->code = code;
     snprintf(r->message, sizeof r->message, "%s", text);
@@ -406,9 +406,9 @@ void hone_record_reconcile(hone_reconcile *c, hone_record *r) {
     c->watch(c->user, r, &listing);
     hone_listing_free(&listing);
     if (status != HONE_OK)
-        note_trouble(r, status, hone_error_format(&err, text, sizeof text));
+        note_trouble(c, r, status, hone_error_format(&err, text, sizeof text));
     else
-        note_trouble(r, r->settings_code, r->settings_code == HONE_OK ? "" : r->settings_message);
+        note_trouble(c, r, r->settings_code, r->settings_code == HONE_OK ? "" : r->settings_message);
     bring_about(c, r);
     tell(c, r);
     settle_labels(c->core, r);

@@ -10,6 +10,7 @@
 #include "serve/oip_rest.h"
 #include "serve/tfs_grpc.h"
 #include "serve/tfs_rest.h"
+#include "serve/turns.h"
 
 #include <hone/serve.h>
 
@@ -30,6 +31,7 @@ struct hone_server {
     hone_core *core;
     hone_loop **loops;
     hone_front **fronts; /* one for each loop */
+    hone_turns **turns;  /* likewise */
     hone_grpc_table grpc;
     int loop_count;
     pthread_t *threads; /* of the loops */
@@ -115,6 +117,10 @@ void hone_server_stop(hone_server *s) {
     errno = code;
 }
 
+void hone_server_reload(hone_server *s) {
+    hone_core_poke(s->core);
+}
+
 /* --- making --- */
 
 static hone_status load_model(hone_server *s, const char *entry, hone_error *err) {
@@ -125,16 +131,15 @@ static hone_status load_model(hone_server *s, const char *entry, hone_error *err
         return hone_fail(err, HONE_INVALID_ARGUMENT, "\"%s\" is no model: NAME=PATH is expected", entry);
     memcpy(name, entry, n);
     name[n] = 0;
-    if (strpbrk(name, "/:"))
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "the model name \"%s\" has a '/' or ':' in it", name);
-    return hone_core_load(s->core, name, 1, equals + 1, err);
+    return hone_core_add_path(s->core, name, equals + 1, err);
 }
 
 static hone_status make_loops(hone_server *s, int count, hone_error *err) {
     s->loops = hone_calloc((size_t)count, sizeof(hone_loop *));
     s->fronts = hone_calloc((size_t)count, sizeof(hone_front *));
+    s->turns = hone_calloc((size_t)count, sizeof(hone_turns *));
     s->threads = hone_calloc((size_t)count, sizeof *s->threads);
-    if (!s->loops || !s->fronts || !s->threads) return hone_fail_memory(err);
+    if (!s->loops || !s->fronts || !s->turns || !s->threads) return hone_fail_memory(err);
     HONE_TRY(hone_tfs_grpc_register(&s->grpc, s->fronts, err));
     HONE_TRY(hone_oip_grpc_register(&s->grpc, s->fronts, err));
     s->grpc.ready = &s->ready;
@@ -154,7 +159,23 @@ static hone_status make_loops(hone_server *s, int count, hone_error *err) {
         hone_front_free(s->fronts[i]);
         return status;
     }
+    for (int i = 0; i < count; i++) HONE_TRY(hone_turns_new(s->core, s->loops[i], &s->turns[i], err));
     return HONE_OK;
+}
+
+/* The models are there when this returns. */
+static hone_status load_models(hone_server *s, const hone_server_options *o, hone_error *err) {
+    hone_core_options c = HONE_CORE_OPTIONS_INIT;
+    c.repository = o->repository;
+    c.config_file = o->model_config_file;
+    c.config_poll_ms = o->model_config_poll_ms;
+    c.file_poll_ms = o->file_poll_ms;
+    c.reload = o->replace_models ? HONE_RELOAD_REPLACE : HONE_RELOAD_OVERLAP;
+    c.memory_limit = o->memory_limit;
+    c.compute_threads = o->compute_threads;
+    HONE_TRY(hone_core_configure(s->core, &c, err));
+    for (size_t i = 0; i < o->model_count; i++) HONE_TRY(load_model(s, o->models[i], err));
+    return hone_core_start(s->core, err);
 }
 
 static uint64_t nanoseconds(int ms) {
@@ -172,13 +193,17 @@ static hone_status check_options(const hone_server_options *o, hone_error *err) 
                    {"header_timeout_ms", o->header_timeout_ms},
                    {"request_timeout_ms", o->request_timeout_ms},
                    {"drain_delay_ms", o->drain_delay_ms},
-                   {"drain_timeout_ms", o->drain_timeout_ms}};
+                   {"drain_timeout_ms", o->drain_timeout_ms},
+                   {"model_config_poll_ms", o->model_config_poll_ms},
+                   {"file_poll_ms", o->file_poll_ms},
+                   {"compute_threads", o->compute_threads}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (numbers[i].value < 0)
             return hone_fail(err, HONE_INVALID_ARGUMENT, "%s is negative: %d", numbers[i].name,
                              numbers[i].value);
-    if (o->threads > 1024)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "%d threads are too many", o->threads);
+    if (o->threads > 1024 || o->compute_threads > 1024)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "%d threads are too many",
+                         o->threads > 1024 ? o->threads : o->compute_threads);
     if (o->max_header_bytes < 64)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "max_header_bytes is too small: %zu",
                          o->max_header_bytes);
@@ -202,7 +227,7 @@ static hone_status set_up(hone_server *s, const hone_server_options *o, hone_err
     HONE_TRY(hone_stats_new(&s->stats, err));
     s->config.stats = s->stats;
     HONE_TRY(hone_core_new(loops, o->model_threads, s->stats, &s->core, err));
-    for (size_t i = 0; i < o->model_count; i++) HONE_TRY(load_model(s, o->models[i], err));
+    HONE_TRY(load_models(s, o, err));
     HONE_TRY(make_loops(s, loops, err));
     s->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (s->stop_fd < 0) return hone_fail_errno(err, errno, "eventfd", "can't be made");
@@ -327,6 +352,7 @@ void hone_server_free(hone_server *s) {
     hone_listener_free(s->listener);
     if (s->core) hone_core_stop(s->core);
     for (int i = 0; i < s->loop_count; i++) {
+        hone_turns_free(s->turns[i]);
         hone_loop_free(s->loops[i]);
         hone_front_free(s->fronts[i]);
     }
@@ -335,6 +361,7 @@ void hone_server_free(hone_server *s) {
     hone_stats_free(s->stats);
     hone_free(s->loops);
     hone_free(s->fronts);
+    hone_free(s->turns);
     hone_free(s->threads);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->left);

@@ -180,6 +180,7 @@ void hone_model_loader_reconcile(hone_model_loader *l, hone_record *r, bool at_o
     hone_reconcile c = {.core = l->core,
                         .first = at_once,
                         .now = at_once,
+                        .quiet = l->starting && r->named,
                         .watch = watch_record,
                         .drain = hone_model_loader_drain,
                         .user = l};

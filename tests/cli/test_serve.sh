@@ -52,7 +52,7 @@ children=""
 holds "SIGINT: exit status 0, not $status" [ $status -eq 0 ]
 
 says 2 "hone serve: --model needs NAME=PATH, not 'm.onnx'" serve --model m.onnx
-says 2 "hone serve: --model is missing: ONNX file to serve, and the name to serve it under" serve
-says_like 1 "hone serve: none.onnx: *" serve --port 0 --model a=none.onnx
+says 2 "hone serve: needs --model, --repository or --model_config_file" serve
+says_like 1 "hone serve: model a: none.onnx: *" serve --port 0 --model a=none.onnx
 says 2 "hone serve: --port needs a whole number from 0 to 65535, not '70000'" serve --model a=m.onnx --port 70000
 finish
