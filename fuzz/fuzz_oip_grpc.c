@@ -1,5 +1,5 @@
-/* Messages of the Open Inference Protocol, sent to every method with small models behind it: every one gets one
- * answer, which is well-formed. */
+/* Messages of the Open Inference Protocol, sent to every method with small models behind it: every one gets
+ * one answer, which is well-formed. */
 #include "../tests/serve/models.h"
 #include "serve/oip_grpc.h"
 #include "serve/wire.h"

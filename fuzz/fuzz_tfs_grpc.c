@@ -1,5 +1,5 @@
-/* Messages of TensorFlow Serving's gRPC API, sent to every method with small models behind it: every one gets one
- * answer, which is well-formed. */
+/* Messages of TensorFlow Serving's gRPC API, sent to every method with small models behind it: every one
+ * gets one answer, which is well-formed. */
 #include "../tests/serve/models.h"
 #include "serve/tfs_grpc.h"
 #include "serve/wire.h"

@@ -112,6 +112,7 @@ static void predicted(hone_prediction *p, hone_status status, const hone_tensor 
     hone_error own = {0};
     if (status != HONE_OK) {
         if (err) own = *err;
+        if (!own.message[0]) hone_fail(&own, status, "%s", hone_status_name(status));
         fail_call(c, status, &own);
         return;
     }

@@ -11,8 +11,8 @@
 enum { NAME = 1, VERSION = 2, CHANGE_NAME = 2, CHANGE_PARAMETERS = 3, INDEX_READY = 2 };
 enum { ENTRY_KEY = 1, ENTRY_VALUE = 2, STRING_PARAM = 3 };
 
-/* A method takes a request's message and appends its answer to f->answer, behind its prefix; the caller then sends
- * it, or the error. */
+/* A method takes a request's message and appends its answer to f->answer, behind its prefix; the caller
+ * then sends it, or the error. */
 typedef hone_status method_fn(hone_front *f, hone_request *r, hone_wire w, hone_buffer *out, hone_error *err);
 
 /* Name and version of a model, which are fields 1 and 2 of every request about one. */

@@ -1,5 +1,5 @@
-/* The Open Inference Protocol over gRPC: inference.GRPCInferenceService, all unary methods but those for shared
- * memory, traces and logs. The messages are in src/serve/proto/. */
+/* The Open Inference Protocol over gRPC: inference.GRPCInferenceService, all unary methods but those for
+ * shared memory, traces and logs. The messages are in src/serve/proto/. */
 #ifndef HONE_SERVE_OIP_GRPC_H
 #define HONE_SERVE_OIP_GRPC_H
 

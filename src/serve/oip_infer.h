@@ -4,8 +4,8 @@
 
 #include "serve/oip.h"
 
-/* The hone_api functions of ModelInfer over gRPC. A request with raw contents, or of types that have no others, gets
- * raw contents back. */
+/* The hone_api functions of ModelInfer over gRPC. A request with raw contents, or of types that have no
+ * others, gets raw contents back. */
 hone_status hone_oip_infer_decode(hone_call *c, hone_error *err);
 hone_status hone_oip_infer_encode(hone_call *c, hone_buffer *out, hone_error *err);
 

@@ -1,5 +1,5 @@
-/* The Open Inference Protocol over REST, with Triton's extensions for binary tensors, repositories, configurations
- * and statistics.
+/* The Open Inference Protocol over REST, with Triton's extensions for binary tensors, repositories,
+ * configurations and statistics.
  *
  *   GET  v2   v2/health/live|ready   v2/models/stats   v2/models/M[/versions/V][/ready|/config|/stats]
  *   POST v2/models/M[/versions/V]/infer   v2/repository/index   v2/repository/models/M/load|unload */

@@ -1,5 +1,5 @@
-/* Sums over the predictions of one model version, as the Open Inference Protocol tells them. Any thread. A zeroed
- * struct is ready. */
+/* Sums over the predictions of one model version, as the Open Inference Protocol tells them. Any thread. A
+ * zeroed struct is ready. */
 #ifndef HONE_SERVE_TALLY_H
 #define HONE_SERVE_TALLY_H
 

@@ -172,6 +172,48 @@ static void takes_all_types(void **state) {
             }
 }
 
+static void wake(void *user) {
+    atomic_fetch_add((atomic_int *)user, 1);
+}
+
+/* With a port the core answers later: large messages are decoded on a compute thread, and what is wrong about them is
+ * told all the same. */
+static void answers_later(void **state) {
+    (void)state;
+    static fixture f;
+    static atomic_int woken;
+    enum { ROWS = 20000 };
+    float *x = malloc(ROWS * 3 * sizeof *x);
+    assert_non_null(x);
+    for (int i = 0; i < ROWS * 3; i++) x[i] = (float)(i % 100);
+    fixture_open(&f);
+    assert_int_equal(hone_oip_grpc_register(&f.grpc, &f.front, NULL), HONE_OK);
+    assert_int_equal(hone_core_start(f.core, NULL), HONE_OK);
+    hone_core_attach(f.core, 0, &(hone_core_port){.wake = wake, .user = &woken});
+    for (int64_t rows = 1; rows <= ROWS; rows = rows == 1 ? ROWS - 1 : rows + 1) {
+        hone_buffer b = {0};
+        put_model(&b, "matrix", NULL);
+        put_input(&b, "x", "FP32", 2, (int64_t[]){rows, 3}, 0, NULL, 0);
+        hone_wire_put_bytes(&b, 7, x, (size_t)(rows == ROWS ? rows - 1 : rows) * 12);
+        answer a = call(&f, "ModelInfer", &b);
+        if (rows == ROWS) {
+            expect_failure(a, 3, "the input \"x\" has 239988 bytes, but its shape and type take 240000");
+            continue;
+        }
+        hone_wire_field y = field(all(&a), 6, 0);
+        const float *last = (const float *)(const void *)(y.data + (rows - 1) * 8);
+        float got[2], *row = x + (rows - 1) * 3;
+        assert_int_equal(y.size, rows * 8);
+        memcpy(got, last, sizeof got);
+        assert_true(got[0] == row[0] + 3 * row[1] + 5 * row[2] &&
+                    got[1] == 2 * row[0] + 4 * row[1] + 6 * row[2]);
+        answer_free(&a);
+    }
+    assert_true(atomic_load(&woken) > 0);
+    fixture_close(&f);
+    free(x);
+}
+
 static void explains_bad_requests(void **state) {
     static const float x[4] = {0};
     const int64_t one[] = {1, 3}, big[] = {1000000, 1000000}, many[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
@@ -409,6 +451,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(infers),
         cmocka_unit_test(takes_all_types),
+        cmocka_unit_test(answers_later),
         cmocka_unit_test(explains_bad_requests),
         cmocka_unit_test(survives_any_damage),
         cmocka_unit_test(tells_about_itself),
