@@ -123,6 +123,8 @@ void *cli_alloc(size_t size);
 void cli_print_json(json_t *object);
 /* A number; null if it is not finite. */
 json_t *cli_json_number(double x);
+/* A path or a text that may be cut: what is not UTF-8 becomes U+FFFD. */
+json_t *cli_json_text(const char *text);
 
 /* Texts in a few static buffers that take turns: 8 of them may be in use at once. */
 const char *cli_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -217,6 +219,11 @@ void cli_progress_clear(void);
 /* SIGINT and SIGTERM end training after the step; a second one kills. Off again with cli_signals_default. */
 void cli_signals_catch(void);
 void cli_signals_default(void);
+/* Between the two, signals that end the program wait, so that no file stays half-written. */
+void cli_signals_hold(void);
+void cli_signals_release(void);
+/* hone_graph_save, with signals on hold. */
+hone_status cli_save(const hone_graph *g, const char *path, hone_error *err);
 /* The signal that came, 0 if none did. */
 int cli_signal(void);
 /* Says that training was stopped and gives the exit status. `checkpoint` NULL: there is none. */

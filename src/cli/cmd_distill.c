@@ -52,8 +52,8 @@ static void row(cli_table *t, const char *name, const cli_score *s) {
 static void print(const job *j) {
     if (args.json) {
         json_t *o =
-            json_pack("{s:s, s:I, s:o, s:o, s:o}", "model", args.out, "steps", (json_int_t)j->report.steps,
-                      "seconds", cli_json_number(j->report.seconds), "teacher",
+            json_pack("{s:o, s:I, s:o, s:o, s:o}", "model", cli_json_text(args.out), "steps",
+                      (json_int_t)j->report.steps, "seconds", cli_json_number(j->report.seconds), "teacher",
                       cli_json_score(&j->teacher_score), "student", cli_json_score(&j->student_score));
         if (j->alone_score.stats.parameters > 0)
             json_object_set_new(o, "alone", cli_json_score(&j->alone_score));
@@ -79,6 +79,7 @@ static int work(job *j) {
     CLI_TRY(hone_graph_load(args.teacher, &j->teacher, &err));
     CLI_TRY(hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->train, &err));
     CLI_TRY(cli_open_test(args.data, &j->test, &err));
+    CLI_TRY(cli_score_graph(j->teacher, args.teacher, j->test, threads, &j->teacher_score, &err));
     hone_dataset_moments(j->train, args.train.max_samples, &mean, &deviation);
     CLI_TRY(hone_build_model(args.model, j->train, mean, deviation, args.train.seed, &j->student, &err));
     CLI_TRY(hone_graph_copy(j->student, &j->alone, &err));
@@ -87,13 +88,12 @@ static int work(job *j) {
     cli_signals_catch();
     CLI_TRY(train(j, j->student, j->teacher, &j->watch, &j->report, &err));
     if (j->report.stopped) return cli_interrupted(&j->watch, NULL);
-    CLI_TRY(hone_graph_save(j->student, args.out, &err));
+    CLI_TRY(cli_save(j->student, args.out, &err));
     if (args.baseline) CLI_TRY(train(j, j->alone, NULL, &j->alone_watch, &alone_report, &err));
     if (args.baseline && alone_report.stopped)
         cli_note("the baseline was interrupted after step %lld of %lld; the student is written",
                  (long long)j->alone_watch.step, (long long)j->alone_watch.steps);
     cli_signals_default();
-    CLI_TRY(cli_score_graph(j->teacher, args.teacher, j->test, threads, &j->teacher_score, &err));
     CLI_TRY(cli_score_graph(j->student, args.out, j->test, threads, &j->student_score, &err));
     if (args.baseline && !alone_report.stopped)
         CLI_TRY(cli_score_graph(j->alone, NULL, j->test, threads, &j->alone_score, &err));

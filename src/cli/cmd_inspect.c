@@ -40,15 +40,15 @@ static void each_line(const char *text, void (*fn)(void *user, const char *line)
 }
 
 static void json_class(void *user, const char *line) {
-    json_array_append_new(user, json_string(line));
+    json_array_append_new(user, cli_json_text(line));
 }
 
 static void print_json(const hone_graph *g, const hone_graph_stats *s) {
     json_t *operators = json_object(), *classes = json_array();
     hone_graph_count_ops(g, json_op, operators);
     each_line(hone_graph_metadata(g, "hone.classes"), json_class, classes);
-    json_t *o = json_pack("{s:s, s:s, s:o, s:o, s:o}", "file", args.model, "name", hone_graph_name(g),
-                          "inputs", json_values(g, hone_graph_input), "outputs",
+    json_t *o = json_pack("{s:o, s:s, s:o, s:o, s:o}", "file", cli_json_text(args.model), "name",
+                          hone_graph_name(g), "inputs", json_values(g, hone_graph_input), "outputs",
                           json_values(g, hone_graph_output), "operators", operators);
     json_t *numbers = json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "nodes", (json_int_t)s->nodes, "initializers",

@@ -37,10 +37,11 @@ static void print(const job *j) {
     const hone_prune_report *r = &j->report;
     double zeros = r->weights > 0 ? (double)r->zeros / (double)r->weights : 0;
     if (args.json) {
-        cli_print_json(json_pack("{s:s, s:f, s:f, s:I, s:f, s:s, s:o, s:o}", "model", args.out, "sparsity",
-                                 args.prune.sparsity, "structured", args.prune.structured, "zeros",
-                                 (json_int_t)r->zeros, "zero_share", zeros, "blocked", r->blocked, "before",
-                                 cli_json_score(&j->before), "after", cli_json_score(&j->after)));
+        cli_print_json(json_pack("{s:o, s:f, s:f, s:I, s:f, s:o, s:o, s:o}", "model", cli_json_text(args.out),
+                                 "sparsity", args.prune.sparsity, "structured", args.prune.structured,
+                                 "zeros", (json_int_t)r->zeros, "zero_share", zeros, "blocked",
+                                 cli_json_text(r->blocked), "before", cli_json_score(&j->before), "after",
+                                 cli_json_score(&j->after)));
         return;
     }
     cli_print_change(&j->before, &j->after);
@@ -62,15 +63,15 @@ static int work(job *j) {
     if (args.prune.finetune.epochs > 0)
         CLI_TRY(hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->train, &err));
     if (args.data) CLI_TRY(cli_open_test(args.data, &j->test, &err));
+    int threads = args.prune.finetune.threads; /* the model may be replaced by the result: measured before */
+    CLI_TRY(cli_score_graph(j->graph, args.model, j->test, threads, &j->before, &err));
     if (args.prune.finetune.epochs > 0) CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->graph, &err));
     cli_signals_catch();
     hone_status status = hone_prune(j->graph, j->train, &args.prune, &j->pruned, &j->report, &err);
     if (cli_signal()) return cli_interrupted(&j->watch, NULL);
     cli_signals_default();
     CLI_TRY(status);
-    CLI_TRY(hone_graph_save(j->pruned, args.out, &err));
-    int threads = args.prune.finetune.threads;
-    CLI_TRY(cli_score_graph(j->graph, args.model, j->test, threads, &j->before, &err));
+    CLI_TRY(cli_save(j->pruned, args.out, &err));
     CLI_TRY(cli_score_graph(j->pruned, args.out, j->test, threads, &j->after, &err));
     print(j);
     return CLI_OK;

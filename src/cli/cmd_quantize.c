@@ -35,11 +35,11 @@ typedef struct job {
 static void print(const job *j) {
     const hone_quantize_report *r = &j->report;
     if (args.json) {
-        cli_print_json(json_pack("{s:s, s:s, s:I, s:I, s:s, s:o, s:o}", "model", args.out, "mode",
-                                 args.mode == HONE_QUANTIZE_STATIC ? "static" : "dynamic", "quantized_nodes",
-                                 (json_int_t)r->quantized_nodes, "float_nodes", (json_int_t)r->float_nodes,
-                                 "float_names", r->float_names, "before", cli_json_score(&j->before), "after",
-                                 cli_json_score(&j->after)));
+        cli_print_json(json_pack("{s:o, s:s, s:I, s:I, s:o, s:o, s:o}", "model", cli_json_text(args.out),
+                                 "mode", args.mode == HONE_QUANTIZE_STATIC ? "static" : "dynamic",
+                                 "quantized_nodes", (json_int_t)r->quantized_nodes, "float_nodes",
+                                 (json_int_t)r->float_nodes, "float_names", cli_json_text(r->float_names),
+                                 "before", cli_json_score(&j->before), "after", cli_json_score(&j->after)));
         return;
     }
     cli_print_change(&j->before, &j->after);
@@ -57,10 +57,10 @@ static int work(job *j) {
     if (args.mode == HONE_QUANTIZE_STATIC)
         CLI_TRY(hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->train, &err));
     if (args.data) CLI_TRY(cli_open_test(args.data, &j->test, &err));
-    CLI_TRY(hone_quantize(j->graph, j->train, &args.quantize, &j->quantized, &j->report, &err));
-    CLI_TRY(hone_graph_save(j->quantized, args.out, &err));
-    int threads = args.quantize.threads;
+    int threads = args.quantize.threads; /* the model may be replaced by the result: measured before */
     CLI_TRY(cli_score_graph(j->graph, args.model, j->test, threads, &j->before, &err));
+    CLI_TRY(hone_quantize(j->graph, j->train, &args.quantize, &j->quantized, &j->report, &err));
+    CLI_TRY(cli_save(j->quantized, args.out, &err));
     CLI_TRY(cli_score_graph(j->quantized, args.out, j->test, threads, &j->after, &err));
     print(j);
     return CLI_OK;

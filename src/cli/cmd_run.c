@@ -147,7 +147,11 @@ static int give_outputs(const job *j) {
             json_array_append_new(list, json_output(&v, j->outputs[i]));
         else if (args.outputs.count == 0)
             print_output(&v, j->outputs[i]);
-        if (!j->out_file[i] || hone_npy_save(j->out_file[i], j->outputs[i], &err) == HONE_OK) continue;
+        if (!j->out_file[i]) continue;
+        cli_signals_hold();
+        hone_status status = hone_npy_save(j->out_file[i], j->outputs[i], &err);
+        cli_signals_release();
+        if (status == HONE_OK) continue;
         json_decref(list);
         return cli_fail(&err);
     }

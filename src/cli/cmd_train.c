@@ -96,7 +96,7 @@ static hone_status train(job *j, hone_error *err) {
 
 /* The model first: no mishap after the training may cost it. */
 static hone_status finish(job *j, hone_error *err) {
-    hone_status status = hone_graph_save(j->graph, args.out, err);
+    hone_status status = cli_save(j->graph, args.out, err);
     if (status == HONE_OK && j->test)
         status = hone_evaluate(j->graph, j->test, args.train.threads, &j->test_report, err);
     return status;
@@ -105,10 +105,11 @@ static hone_status finish(job *j, hone_error *err) {
 static void report(const job *j) {
     const hone_eval_report *test = j->test ? &j->test_report : NULL;
     if (args.json) {
-        json_t *o = json_pack(
-            "{s:s, s:i, s:I, s:o, s:o, s:o}", "model", args.out, "epochs", args.train.epochs, "steps",
-            (json_int_t)j->report.steps, "train_loss", cli_json_number(j->report.loss), "train_accuracy",
-            cli_json_number(j->report.accuracy), "seconds", cli_json_number(j->report.seconds));
+        json_t *o =
+            json_pack("{s:o, s:i, s:I, s:o, s:o, s:o}", "model", cli_json_text(args.out), "epochs",
+                      args.train.epochs, "steps", (json_int_t)j->report.steps, "train_loss",
+                      cli_json_number(j->report.loss), "train_accuracy", cli_json_number(j->report.accuracy),
+                      "seconds", cli_json_number(j->report.seconds));
         json_object_set_new(o, "test_accuracy", test ? cli_json_number(test->accuracy) : json_null());
         json_object_set_new(o, "test_loss", test ? cli_json_number(test->loss) : json_null());
         cli_print_json(o);

@@ -67,6 +67,33 @@ json_t *cli_json_number(double x) {
     return isfinite(x) ? json_real(x) : json_null();
 }
 
+/* The bytes of the character that begins at `s`; 0 if none does. */
+static size_t character(const unsigned char *s) {
+    size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : 4;
+    if (n == 1) return 1;
+    if (s[0] < 0xc2 || s[0] > 0xf4) return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80) return 0;
+    /* too long a form, a surrogate, beyond the last code point */
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
+        (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0;
+    return n;
+}
+
+json_t *cli_json_text(const char *text) {
+    char *clean = cli_alloc(3 * strlen(text) + 1), *to = clean;
+    for (const unsigned char *s = (const unsigned char *)text; *s;) {
+        size_t n = character(s);
+        memcpy(to, n ? (const char *)s : "\xef\xbf\xbd", n ? n : 3);
+        to += n ? n : 3;
+        s += n ? n : 1;
+    }
+    json_t *string = json_string(clean);
+    free(clean);
+    return string;
+}
+
 static char *next_buffer(size_t *size) {
     static char buffers[8][512];
     static unsigned turn;
@@ -168,17 +195,21 @@ hone_status cli_check_output(const char *path, hone_error *err) {
     struct stat info;
     const char *slash = strrchr(path, '/');
     if (slash && !slash[1]) return output_error(err, path, HONE_INVALID_ARGUMENT, "not the name of a file");
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+    int found = stat(path, &info);
+    if (found != 0 && errno == ENAMETOOLONG) return output_error(err, path, HONE_IO, strerror(errno));
+    if (found == 0 && !S_ISREG(info.st_mode))
         return output_error(err, path, HONE_INVALID_ARGUMENT,
                             S_ISDIR(info.st_mode) ? "Is a directory" : "not a regular file");
     /* access() knows nothing of file systems that refuse new files, so one is made. */
     char *probe = cli_alloc(strlen(path) + 64);
     sprintf(probe, "%.*s.hone-check-%ld", slash ? (int)(slash - path + 1) : 0, path, (long)getpid());
+    cli_signals_hold();
     int fd = open(probe, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), failure = errno;
     if (fd >= 0) {
         close(fd);
         unlink(probe);
     }
+    cli_signals_release();
     free(probe);
     return fd >= 0 ? HONE_OK : output_error(err, path, HONE_IO, strerror(failure));
 }

@@ -2,6 +2,7 @@
 
 #include <hone/monitor.h>
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,29 @@ void cli_signals_catch(void) {
 
 void cli_signals_default(void) {
     set_handlers(SIG_DFL);
+}
+
+static sigset_t signals_before;
+
+/* The library's threads take no signals. */
+void cli_signals_hold(void) {
+    sigset_t ending;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGINT);
+    sigaddset(&ending, SIGTERM);
+    sigaddset(&ending, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &ending, &signals_before);
+}
+
+void cli_signals_release(void) {
+    pthread_sigmask(SIG_SETMASK, &signals_before, NULL);
+}
+
+hone_status cli_save(const hone_graph *g, const char *path, hone_error *err) {
+    cli_signals_hold();
+    hone_status status = hone_graph_save(g, path, err);
+    cli_signals_release();
+    return status;
 }
 
 int cli_signal(void) {

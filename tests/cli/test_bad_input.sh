@@ -50,6 +50,8 @@ train="train --model mlp:784-8-10 --data idx:data --epochs 100000"
     says 1 "hone train: m.onnx/x: cannot write: Not a directory" $train --out m.onnx/x
     says 1 "hone train: /dev/full: cannot write: not a regular file" $train --out /dev/full
     says_like 1 "hone train: /proc/m.onnx: cannot write: *" $train --out /proc/m.onnx
+    long=$(printf 'n%.0s' $(seq 300))
+    says_like 1 "hone train: nnn*: cannot write: File name too long" $train --out "$long"
     says_like 1 "hone train: m.onnx: *Not a directory" $train --out n.onnx --logdir m.onnx/runs
     says_like 1 "hone train: m.onnx/ck: *Not a directory" $train --out n.onnx --checkpoint m.onnx/ck
 }

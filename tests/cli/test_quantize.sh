@@ -21,6 +21,12 @@ json 'd["mode"] == "dynamic" and d["quantized_nodes"] == 2'
 json 'abs(d["after"]["accuracy"] - d["before"]["accuracy"]) < 0.03'
 works quantize m.onnx --mode dynamic --out d2.onnx
 holds "dynamic does not look at the data" cmp d.onnx d2.onnx
+cp m.onnx same.onnx
+works quantize same.onnx --mode dynamic --out same.onnx --json
+json "d['before']['file_bytes'] == $(wc -c <m.onnx) and d['after']['file_bytes'] == $(wc -c <d.onnx)"
+name=$(printf 'q\377.onnx')
+works quantize m.onnx --mode dynamic --out "$name" --json
+json 'd["model"] == "q\ufffd.onnx"'
 says 2 "hone quantize: --mode static needs --data, to find the ranges of activations" quantize m.onnx --out q.onnx
 says 2 "hone quantize: --mode is one of static|dynamic, not 'int4'" quantize m.onnx --mode int4 --out q.onnx
 nothing_left .
