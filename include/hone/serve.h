@@ -1,6 +1,9 @@
-/* Serving: models over HTTP/1.1 with TensorFlow Serving's REST API, metrics for Prometheus and health checks.
+/* Serving: models over HTTP/1.1 and HTTP/2, by TensorFlow Serving's API and the Open Inference Protocol, each as REST
+ * and as gRPC, with metrics for Prometheus and health checks.
  *
- *   POST /v1/models/NAME[/versions/N]:predict      GET /v1/models/NAME[/versions/N][/metadata]
+ *   POST /v1/models/NAME[/versions/N|/labels/L]:predict      GET /v1/models/NAME[/versions/N|/labels/L][/metadata]
+ *   POST /v2/models/NAME[/versions/N]/infer                  GET /v2/models/NAME[/versions/N], /v2/health/ready, …
+ *   tensorflow.serving.PredictionService, tensorflow.serving.ModelService, inference.GRPCInferenceService
  *   GET /metrics      GET /healthz (the process lives)      GET /readyz (it takes traffic)
  *
  * A server is made (it then listens and has its models loaded), run by one thread until it is told to stop,
@@ -49,13 +52,14 @@ typedef struct hone_server_options {
                              requests fail meanwhile */
     size_t memory_limit; /* bytes of all loaded models; a load that would pass it fails; 0: none */
     int compute_threads; /* that run models which cost more than a loop should spend; 0: as many as loops */
+    size_t gzip_from;    /* bytes from which answers are packed, for clients that accept it; 0: never */
 } hone_server_options;
 #define HONE_SERVER_OPTIONS_INIT                                                                             \
     {                                                                                                        \
         .size = sizeof(hone_server_options), .host = "127.0.0.1", .port = 8501, .model_threads = 1,          \
         .max_body_bytes = (size_t)64 << 20, .max_header_bytes = 16 << 10, .max_connections = 10000,          \
         .idle_timeout_ms = 300000, .header_timeout_ms = 10000, .request_timeout_ms = 30000,                  \
-        .drain_timeout_ms = 30000, .file_poll_ms = 1000                                                      \
+        .drain_timeout_ms = 30000, .file_poll_ms = 1000, .gzip_from = 1024                                   \
     }
 
 /* Loads the models (and fails if one that was named has no version that can be loaded), binds and listens;

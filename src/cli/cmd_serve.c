@@ -11,9 +11,10 @@ static struct {
     double config_poll, file_poll;            /* seconds */
     int64_t memory_limit;                     /* MB */
     int reload_policy;
+    int64_t gzip_from; /* bytes */
     bool json;
     hone_server_options server;
-} args = {.file_poll = 1, .server = HONE_SERVER_OPTIONS_INIT};
+} args = {.file_poll = 1, .gzip_from = 1024, .server = HONE_SERVER_OPTIONS_INIT};
 
 static const cli_option options[] = {
     OPT_LIST("model", "NAME=PATH", args.models,
@@ -46,6 +47,8 @@ static const cli_option options[] = {
     OPT_THREADS(args.server.threads),
     OPT_INT("compute-threads", "N", args.server.compute_threads, 0, 1024,
             "to run models that take long, beside the others", .zero = "as many"),
+    OPT_INT64("gzip-from", "BYTES", args.gzip_from, 0, 1e9,
+              "pack answers of that size for clients that accept gzip", .zero = "never"),
     OPT_JSON(args.json),
     OPT_END,
 };
@@ -130,6 +133,7 @@ static int run(void) {
     args.server.model_config_poll_ms = (int)(args.config_poll * 1000);
     args.server.file_poll_ms = (int)(args.file_poll * 1000);
     args.server.replace_models = args.reload_policy == 1;
+    args.server.gzip_from = (size_t)args.gzip_from;
     args.server.memory_limit = (size_t)args.memory_limit << 20;
     CLI_TRY(hone_server_create(&args.server, &running, &err));
     handle_signals(stop);

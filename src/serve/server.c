@@ -20,13 +20,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* Smaller answers are not worth packing. */
-#define GZIP_FROM ((size_t)1024)
 #define DRAIN_GRACE (200 * HONE_MILLISECOND)
 
 struct hone_server {
     hone_loop_config config;
     int drain_delay_ms, drain_timeout_ms;
+    size_t gzip_from;
     hone_stats *stats;
     hone_core *core;
     hone_loop **loops;
@@ -152,7 +151,7 @@ static hone_status make_loops(hone_server *s, int count, hone_error *err) {
                                 .ready = &s->ready,
                                 .worker = i,
                                 .body_limit = s->config.limits.body_bytes,
-                                .gzip_from = GZIP_FROM};
+                                .gzip_from = s->gzip_from};
         HONE_TRY(hone_front_new(&f, &s->fronts[i], err));
         hone_status status = hone_loop_new(&s->config, i, &s->loops[i], err);
         if (status == HONE_OK) continue;
@@ -224,6 +223,7 @@ static hone_status set_up(hone_server *s, const hone_server_options *o, hone_err
                            .user = s};
     s->drain_delay_ms = o->drain_delay_ms;
     s->drain_timeout_ms = o->drain_timeout_ms;
+    s->gzip_from = o->gzip_from;
     HONE_TRY(hone_stats_new(&s->stats, err));
     s->config.stats = s->stats;
     HONE_TRY(hone_core_new(loops, o->model_threads, s->stats, &s->core, err));

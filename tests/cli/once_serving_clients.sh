@@ -31,4 +31,19 @@ holds "the clients get what they want: $(tail -n 60 clients.log)" grep -q -E '^[
 kill -TERM "$pid"
 wait "$pid"
 holds "the server ends well" [ $? -eq 0 ]
+
+cat >config <<END
+model_config_list {
+  config {
+    name: "m"
+    base_path: "$work/models/versions"
+    model_version_policy { all { } }
+    version_labels { key: "stable" value: 1 }
+  }
+}
+END
+start_server --model_config_file config
+holds "the server listens: $(cat serve.err)" [ -n "$url" ]
+timeout 120 "$HONE_PYTHON" "$clients" labels "${url#http://}" >labels.log 2>&1
+holds "labels and configurations: $(tail -n 30 labels.log)" grep -q -E '^[1-9][0-9]* passed, 0 failed$' labels.log
 finish

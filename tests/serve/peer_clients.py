@@ -4,10 +4,12 @@ tritonclient, over HTTP and gRPC.
     peer_clients.py make DIR             models to serve: DIR/NAME.onnx
     peer_clients.py messages SET.bin     our .proto files (as a FileDescriptorSet) against the peers' messages
     peer_clients.py serve HOST:PORT      the clients against a server of those models
+    peer_clients.py labels HOST:PORT     … against one of DIR/versions as "m", all versions, 1 being "stable"
 
 The last line is "N passed, N failed"."""
 import gzip
 import json
+import os
 import sys
 import traceback
 import urllib.error
@@ -92,6 +94,13 @@ def make(directory):
     weights = helper.make_tensor("W", real, [3, 2], [1, 2, 3, 4, 5, 6])
     save("matrix", [helper.make_node("MatMul", ["x", "W"], ["y"])], [info("x", real, ["batch", 3])],
          [info("y", real, ["batch", 2])], [weights])
+
+
+    for version in (1, 2):
+        os.makedirs(f"{directory}/versions/{version}")
+        weights = helper.make_tensor("W", real, [1], [version])
+        save(f"versions/{version}/model", [helper.make_node("Mul", ["x", "W"], ["y"])], [info("x", real, ["batch"])],
+             [info("y", real, ["batch"])], [weights])
 
 
 # --- messages ---
@@ -512,12 +521,70 @@ def triton_loads_and_unloads(address):
         assert client.is_model_ready(victim)
 
 
+# --- labels and configurations ---
+
+
+def labels(address):
+    predictor, models = stubs(address)
+    x = np.float32([1, 2])
+
+    def version_of(**options):
+        answer = predictor.Predict(predict_request("m", x=x, **options), timeout=20)
+        version = answer.model_spec.version.value
+        same(as_array(answer.outputs["y"]), x * np.float32(version))
+        return version
+
+    def rest(path):
+        status, _, answer = post(address, f"/v1/models/m{path}:predict", b'{"instances": [1, 2]}')
+        return json.loads(answer)["predictions"] if status == 200 else status
+
+    equal([version_of(), version_of(label="stable"), version_of(version=1)], [2, 1, 1])
+    equal([rest(""), rest("/labels/stable"), rest("/versions/1"), rest("/labels/none")],
+          [[2.0, 4.0], [1.0, 2.0], [1.0, 2.0], 400])
+    with urllib.request.urlopen(f"http://{address}/v1/models/m/labels/stable", timeout=20) as r:
+        equal([v["version"] for v in json.loads(r.read())["model_version_status"]], ["1"])
+
+    from tensorflow_serving.apis import get_model_status_pb2, model_management_pb2
+
+    status = get_model_status_pb2.GetModelStatusRequest()
+    status.model_spec.name = "m"
+    equal([v.version for v in models.GetModelStatus(status, timeout=20).model_version_status], [2, 1])
+    status.model_spec.version_label = "stable"
+    equal([v.version for v in models.GetModelStatus(status, timeout=20).model_version_status], [1])
+
+    # The label moves, and a name is added; then only one version is left.
+    request = model_management_pb2.ReloadConfigRequest()
+    path = os.path.abspath("models/versions")
+    for name in ("m", "n"):
+        config = request.config.model_config_list.config.add(name=name, base_path=path, model_platform="onnx")
+        config.model_version_policy.specific.versions.extend([1, 2])
+        config.version_labels["stable"] = 2
+    answer = models.HandleReloadConfigRequest(request, timeout=20)
+    equal((answer.status.error_code, answer.status.error_message), (0, ""))
+    equal(version_of(label="stable"), 2)
+    answer = predictor.Predict(predict_request("n", label="stable", x=x), timeout=20)
+    equal(answer.model_spec.version.value, 2)
+    del request.config.model_config_list.config[1]
+    config = request.config.model_config_list.config[0]
+    config.model_version_policy.latest.num_versions = 1
+    answer = models.HandleReloadConfigRequest(request, timeout=20)
+    equal(answer.status.error_code, 0)
+    equal(grpc_failure(predictor.Predict, predict_request("n", x=x)), "NOT_FOUND")
+    equal(version_of(), 2)
+    # A label for a version that is not there is refused, and stays where it was.
+    config.version_labels["stable"] = 7
+    answer = models.HandleReloadConfigRequest(request, timeout=20)
+    equal(answer.status.error_code, 9)
+    assert answer.status.error_message
+    equal(version_of(label="stable"), 2)
+
+
 def main():
-    if len(sys.argv) != 3 or sys.argv[1] not in ("make", "messages", "serve"):
+    alone = {"make": make, "messages": messages, "labels": labels}
+    if len(sys.argv) != 3 or sys.argv[1] not in ("serve", *alone):
         sys.exit(__doc__)
-    if sys.argv[1] == "serve":
-        run(sys.argv[2])
-    checks[:] = [make if sys.argv[1] == "make" else messages]
+    if sys.argv[1] in alone:
+        checks[:] = [alone[sys.argv[1]]]
     run(sys.argv[2])
 
 
