@@ -170,6 +170,7 @@ static void note_failure(hone_reconcile *c, hone_record *r, hone_version *v, hon
         snprintf(text, sizeof text, "%.380s", what);
     if (!c->quiet && (v->failures == 0 || strcmp(v->message, text) != 0))
         hone_log(HONE_LOG_ERROR, "model %s version %lld: %s", r->name, (long long)v->number, text);
+    if (status == HONE_UNSUPPORTED) v->final = true; /* the file would have to be another one */
     v->failures++;
     v->retry_at = backoff(c->core, v->failures);
     if (!v->final) look_again(c, v->retry_at);
