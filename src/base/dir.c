@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,6 +101,21 @@ hone_status hone_dir_remove(const char *path, hone_error *err) {
     if (lstat(whole, &info) != 0)
         return errno == ENOENT ? HONE_OK : hone_fail_errno(err, errno, path, "cannot remove");
     return remove_tree(AT_FDCWD, whole, whole, err);
+}
+
+hone_status hone_dir_hold(const char *path, int *hold, hone_error *err) {
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return hone_fail_errno(err, errno, path, "cannot open the directory");
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        close(fd);
+        return hone_fail_file(err, HONE_UNAVAILABLE, path, "the directory is in use elsewhere");
+    }
+    *hold = fd;
+    return HONE_OK;
+}
+
+void hone_dir_release(int hold) {
+    if (hold >= 0) close(hold);
 }
 
 bool hone_file_exists(const char *path) {

@@ -41,6 +41,10 @@ hone_status hone_dir_rename(const char *from, const char *to, hone_error *err);
 /* Calls `fn` for each name in a directory, "." and ".." apart, in no order. */
 hone_status hone_dir_list(const char *path, void (*fn)(void *user, const char *name), void *user,
                           hone_error *err);
+/* Holds an existing directory for the caller: HONE_UNAVAILABLE while somebody else does. The process's end
+ * releases it, too. On a file system without locks nobody is kept off. */
+hone_status hone_dir_hold(const char *path, int *hold, hone_error *err);
+void hone_dir_release(int hold); /* < 0 is fine */
 bool hone_file_exists(const char *path);
 /* "DIR/NAME" into `out`, always terminated; false if it does not fit. */
 bool hone_path_join(char *out, size_t size, const char *dir, const char *name);

@@ -103,7 +103,10 @@ static hone_status read_latest(const char *dir, char *name, size_t size, hone_er
     HONE_TRY(join(path, dir, "LATEST", err));
     if (!hone_file_exists(path))
         return hone_fail_file(err, HONE_NOT_FOUND, dir, "there is no checkpoint here");
-    HONE_TRY(hone_file_read(path, 256, &blob, err));
+    hone_status status = hone_file_read(path, 256, &blob, err);
+    if (status == HONE_RESOURCE_EXHAUSTED)
+        return hone_fail_file(err, HONE_CORRUPT, path, "does not name a checkpoint");
+    HONE_TRY(status);
     size_t n = blob.size;
     while (n > 0 && blob.data[n - 1] == '\n') n--;
     bool ok = n > 0 && n < size && !memchr(blob.data, '/', n);
@@ -125,6 +128,13 @@ static hone_status write_step(const char *dir, const hone_variables *variables, 
     HONE_TRY(join(path, dir, "state.json", err));
     HONE_TRY(save_state(path, state, recipe, err));
     return hone_dir_sync(dir, err);
+}
+
+hone_status hone_checkpoint_hold(const char *dir, int *hold, hone_error *err) {
+    HONE_TRY(hone_dir_make(dir, err));
+    hone_status status = hone_dir_hold(dir, hold, err);
+    if (status != HONE_UNAVAILABLE) return status;
+    return hone_fail_file(err, status, dir, "another training writes its checkpoints here");
 }
 
 hone_status hone_checkpoint_save(const char *dir, const hone_variables *variables,

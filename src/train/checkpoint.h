@@ -11,6 +11,7 @@
 #ifndef HONE_TRAIN_CHECKPOINT_H
 #define HONE_TRAIN_CHECKPOINT_H
 
+#include "base/file.h"
 #include "runtime/variables.h"
 
 /* Where training stands. All that is not in the variables. */
@@ -21,6 +22,8 @@ typedef struct hone_train_state {
     int64_t correct;       /* likewise */
 } hone_train_state;
 
+/* Makes `dir` and keeps other trainings off it until hone_dir_release(): HONE_UNAVAILABLE while one is there. */
+hone_status hone_checkpoint_hold(const char *dir, int *hold, hone_error *err);
 /* `recipe` says what is being trained and how ("batch": 64, …), as JSON text: resuming with another one is
  * refused. */
 hone_status hone_checkpoint_save(const char *dir, const hone_variables *variables,

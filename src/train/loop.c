@@ -30,6 +30,7 @@ typedef struct trainer {
     int64_t steps_per_epoch, steps;
     int64_t classes; /* of the logits; < 0: known when running */
     bool stopped;
+    int hold; /* of the checkpoints' directory; < 0: none */
     double start;
 } trainer;
 
@@ -191,11 +192,13 @@ static hone_status set_up(trainer *t, hone_error *err) {
     if (!t->variables) return hone_fail_memory(err);
     HONE_TRY(compile(t, err));
     HONE_TRY(check_labels(t, err));
+    if (o->checkpoint_dir) HONE_TRY(hone_checkpoint_hold(o->checkpoint_dir, &t->hold, err));
     if (o->resume_dir) HONE_TRY(resume(t, err));
     return ask_teacher(t, err);
 }
 
 static void tear_down(trainer *t) {
+    hone_dir_release(t->hold);
     hone_context_free(t->context);
     hone_session_free(t->session);
     hone_model_free(t->model);
@@ -343,7 +346,8 @@ hone_status hone_train_parametrized(hone_graph *g, const hone_dataset *data,
                  .graph = g,
                  .data = data,
                  .parametrizations = parametrizations,
-                 .parametrization_count = parametrization_count};
+                 .parametrization_count = parametrization_count,
+                 .hold = -1};
     hone_status status = train(&t, report_out, err);
     tear_down(&t);
     hone_dataset_free(subset);

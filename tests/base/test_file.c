@@ -356,6 +356,23 @@ static void test_dir_remove_follows_no_links(void **state) {
     assert_int_equal(entries_in(root), 1);
 }
 
+static void test_dir_hold(void **state) {
+    (void)state;
+    hone_error err;
+    int hold = -1, other = -1;
+    assert_int_equal(hone_dir_make(in_root("held"), NULL), HONE_OK);
+    assert_int_equal(hone_dir_hold(in_root("held"), &hold, &err), HONE_OK);
+    assert_int_equal(hone_dir_hold(in_root("held"), &other, &err), HONE_UNAVAILABLE);
+    assert_string_equal(err.file, in_root("held"));
+    assert_int_equal(other, -1);
+    hone_dir_release(hold);
+    assert_int_equal(hone_dir_hold(in_root("held"), &other, &err), HONE_OK);
+    hone_dir_release(other);
+    hone_dir_release(-1);
+    assert_int_equal(hone_dir_hold(in_root("missing"), &hold, &err), HONE_NOT_FOUND);
+    assert_int_equal(hone_dir_remove(in_root("held"), &err), HONE_OK);
+}
+
 static void test_path_join(void **state) {
     (void)state;
     char out[8];
@@ -392,6 +409,7 @@ int main(int argc, char **argv) {
         TEST(test_crash_at_every_step),
         TEST(test_dir_make),
         TEST(test_dir_remove_follows_no_links),
+        cmocka_unit_test(test_dir_hold),
         cmocka_unit_test(test_path_join),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

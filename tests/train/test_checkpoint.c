@@ -164,9 +164,17 @@ static void test_latest_that_names_nothing(void **state) {
     char big[1000];
     memset(big, 'a', sizeof big);
     write_file(test_path("ck/LATEST"), big, sizeof big);
-    assert_int_not_equal(load(&first, &s), HONE_OK);
+    refused(load(&first, &s), HONE_CORRUPT, "LATEST: does not name a checkpoint");
     write_file(test_path("ck/LATEST"), "step-000000001\n", 15);
     ok(load(&first, &s));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) { /* a new one takes its place */
+        write_file(test_path("ck/LATEST"), bad[i], strlen(bad[i]));
+        ok(save(2, 2));
+    }
+    write_file(test_path("ck/LATEST"), big, sizeof big);
+    ok(save(3, 3));
+    ok(load(&first, &s));
+    assert_true(first == 3);
 }
 
 static void test_damaged_state(void **state) {
@@ -414,6 +422,35 @@ static void test_training_anew_in_the_same_directory(void **state) {
     hone_graph_free(c);
 }
 
+/* Two at once would remove each other's steps. */
+static bool train_inside(void *user, const hone_train_progress *p) {
+    (void)user;
+    hone_train_options o = options();
+    hone_graph *other = mlp("10-8-3", data, 1);
+    o.checkpoint_dir = dir();
+    if (p->step == 3) refused(hone_train(other, data, &o, NULL, &err), HONE_UNAVAILABLE, "another training");
+    hone_graph_free(other);
+    return true;
+}
+
+static void test_two_trainings_in_one_directory(void **state) {
+    (void)state;
+    hone_train_options o = options();
+    hone_graph *g = mlp("10-8-3", data, 1), *alone = copy_of(g);
+    ok(hone_train(alone, data, &o, NULL, &err));
+    clear();
+    o.checkpoint_dir = dir();
+    o.checkpoint_steps = 1;
+    o.progress = train_inside;
+    ok(hone_train(g, data, &o, NULL, &err));
+    assert_true(same_weights(g, alone));
+    assert_int_equal(entries(), 3);
+    o.progress = NULL; /* released */
+    ok(hone_train(g, data, &o, NULL, &err));
+    hone_graph_free(alone);
+    hone_graph_free(g);
+}
+
 static hone_status resume(const char *widths, const hone_dataset *d, const hone_train_options *o) {
     hone_graph *g = mlp(widths, d, 1), *before = copy_of(g);
     hone_status status = hone_train(g, d, o, NULL, &err);
@@ -576,6 +613,7 @@ int main(void) {
         cmocka_unit_test(test_resuming_many_times),
         cmocka_unit_test(test_when_checkpoints_are_written),
         cmocka_unit_test(test_training_anew_in_the_same_directory),
+        cmocka_unit_test(test_two_trainings_in_one_directory),
         cmocka_unit_test(test_other_settings_are_refused),
         cmocka_unit_test(test_another_network_is_refused),
         cmocka_unit_test(test_a_position_that_cannot_be),
