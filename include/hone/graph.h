@@ -54,7 +54,7 @@ HONE_API hone_status hone_graph_set_metadata(hone_graph *g, const char *key, con
                                              hone_error *err);
 
 /* What a model costs. Multiply-adds count the products of matrix multiplications for one sample (symbols
- * taken as 1). */
+ * taken as 1; where one cannot be 1, only those of fixed shapes). */
 typedef struct hone_graph_stats {
     int64_t nodes, initializers;
     int64_t parameters;         /* elements of float and quantized weights */

@@ -99,6 +99,17 @@ static int64_t count_multiply_adds(const hone_node *n, const hone_type *types) {
     return n->op->multiply_adds(n, in, y);
 }
 
+/* All types, with symbols of the inputs as they are or taken as 1. */
+static hone_status infer_for_one(const hone_graph *g, bool as_one, hone_type *types, hone_error *err) {
+    for (size_t i = 0; i < g->input_count; i++) {
+        hone_type *t = &types[g->inputs[i]->id];
+        *t = g->inputs[i]->type;
+        for (int d = 0; as_one && d < t->rank; d++)
+            if (t->dims[d] < 0) t->dims[d] = 1;
+    }
+    return hone_graph_infer_types(g, types, NULL, err);
+}
+
 hone_status hone_graph_get_stats(const hone_graph *g, hone_graph_stats *out, hone_error *err) {
     hone_type *types = hone_calloc(g->value_count + 1, sizeof *types);
     if (!types) return hone_fail_memory(err);
@@ -112,13 +123,12 @@ hone_status hone_graph_get_stats(const hone_graph *g, hone_graph_stats *out, hon
         out->parameters += v->data->count;
         out->nonzero_parameters += count_nonzero(v->data);
     }
-    for (size_t i = 0; i < g->input_count; i++) {
-        hone_type *t = &types[g->inputs[i]->id];
-        *t = g->inputs[i]->type;
-        for (int d = 0; d < t->rank; d++)
-            if (t->dims[d] < 0) t->dims[d] = 1;
+    hone_status status = infer_for_one(g, true, types, err);
+    if (status ==
+        HONE_INVALID_ARGUMENT) { /* a symbol must be something else: only what has none is counted */
+        memset(types, 0, g->value_count * sizeof *types);
+        status = infer_for_one(g, false, types, err);
     }
-    hone_status status = hone_graph_infer_types(g, types, NULL, err);
     for (const hone_node *n = g->first; n && status == HONE_OK; n = n->next) {
         if (__builtin_add_overflow(out->multiply_adds, count_multiply_adds(n, types), &out->multiply_adds))
             out->multiply_adds = INT64_MAX;

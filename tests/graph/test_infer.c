@@ -199,6 +199,25 @@ static void test_huge_dims(void **state) {
     hone_graph_free(g);
 }
 
+/* [n, 3] → [m, 7]: n is a multiple of 7, so that it can't be taken as 1. */
+static void test_stats_where_no_symbol_is_one(void **state) {
+    (void)state;
+    hone_error err;
+    hone_graph_stats stats;
+    hone_graph *g = hone_graph_new("multiples");
+    hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(hone_graph_symbol(g, "n"), 3));
+    hone_value *w = graph_constant(g, "w", tensor_random(HONE_FLOAT32, SHAPE(7, 2), 1));
+    hone_value *u = graph_constant(g, "u", tensor_random(HONE_FLOAT32, SHAPE(2, 4), 2));
+    hone_value *y = graph_op(g, "Reshape", x, hone_graph_ints(g, (int64_t[]){-1, 7}, 2));
+    hone_graph_add_output(g, graph_op(g, "MatMul", y, w));
+    hone_graph_add_output(g, graph_op(g, "MatMul", graph_op(g, "Relu", w), u));
+    check_ok(hone_graph_infer(g, &err));
+    check_ok(hone_graph_get_stats(g, &stats, &err));
+    assert_int_equal(stats.parameters, 7 * 2 + 2 * 4);
+    assert_int_equal(stats.multiply_adds, 7 * 2 * 4);
+    hone_graph_free(g);
+}
+
 static void test_more_slots_than_there_are(void **state) {
     (void)state;
     hone_error err;
@@ -237,10 +256,15 @@ static void test_known_contents(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_broadcasting),       cmocka_unit_test(test_broadcast_into_an_operand),
-        cmocka_unit_test(test_dims_and_axes),      cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_inputs_are_checked), cmocka_unit_test(test_declared_types),
-        cmocka_unit_test(test_huge_dims),          cmocka_unit_test(test_more_slots_than_there_are),
+        cmocka_unit_test(test_broadcasting),
+        cmocka_unit_test(test_broadcast_into_an_operand),
+        cmocka_unit_test(test_dims_and_axes),
+        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_inputs_are_checked),
+        cmocka_unit_test(test_declared_types),
+        cmocka_unit_test(test_huge_dims),
+        cmocka_unit_test(test_stats_where_no_symbol_is_one),
+        cmocka_unit_test(test_more_slots_than_there_are),
         cmocka_unit_test(test_known_contents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
