@@ -301,8 +301,8 @@ static uint64_t ripe_at(const hone_servable *s, uint64_t now) {
     return s->queued_rows >= enough || s->queued >= o->max_queue || now >= at ? 0 : at;
 }
 
-/* When will there be a place for its results? 0: now. Others than those that were made for it are used only when its
- * workers have not taken theirs for a while. */
+/* When will there be a place for its results? 0: now. Others than those that were made for it are used
+ * only when its workers have not taken theirs for a while. */
 static uint64_t free_at(hone_servable *s, uint64_t now) {
     if (s->spare) {
         s->full_since = 0;

@@ -89,15 +89,6 @@ hone_status hone_core_add(hone_core *core, const char *name, int64_t version, co
     return status;
 }
 
-hone_status hone_core_load(hone_core *core, const char *name, int64_t version, const char *path,
-                           hone_error *err) {
-    hone_graph *graph;
-    HONE_TRY(hone_graph_load(path, &graph, err));
-    hone_status status = hone_core_add(core, name, version, graph, err);
-    hone_graph_free(graph);
-    return status == HONE_OK ? HONE_OK : hone_error_in_file(err, status, path);
-}
-
 /* --- finding --- */
 
 static hone_servable *newest(const hone_record *r) {

@@ -76,10 +76,6 @@ void hone_core_stop(hone_core *core);
  * freed or it is unloaded. HONE_ALREADY_EXISTS if that version of that name is there. */
 hone_status hone_core_add(hone_core *core, const char *name, int64_t version, const hone_graph *graph,
                           hone_error *err);
-/* As hone_core_add, from an ONNX file that is not watched. */
-hone_status hone_core_load(hone_core *core, const char *name, int64_t version, const char *path,
-                           hone_error *err);
-
 /* --- finding --- */
 
 /* A version, or HONE_LATEST. NULL if there is none; else hone_servable_release() when done. */

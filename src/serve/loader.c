@@ -282,11 +282,14 @@ void hone_core_poke(hone_core *core) {
 
 /* --- the thread --- */
 
+/* What is wrong is said once, not at every look. */
 static void reread_config(hone_model_loader *l, bool force) {
     hone_error err = {0};
-    char text[1000];
-    if (hone_model_loader_read_config(l, force, &err) != HONE_OK)
-        hone_log(HONE_LOG_ERROR, "the configuration: %s", hone_error_format(&err, text, sizeof text));
+    char text[sizeof l->config_error] = "";
+    if (hone_model_loader_read_config(l, force, &err) != HONE_OK) hone_error_format(&err, text, sizeof text);
+    if (text[0] && (force || strcmp(text, l->config_error) != 0))
+        hone_log(HONE_LOG_ERROR, "the configuration: %s", text);
+    memcpy(l->config_error, text, sizeof text);
 }
 
 /* Returns what is wrong with the first model that was named. */

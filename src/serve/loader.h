@@ -1,6 +1,6 @@
-/* The inside of the loader: the thread that reads, compiles, loads and unloads models, so that no event loop ever waits
- * for that. What it does is one model after the other (reconcile.h); what it does it for are changes in directories and
- * in the configuration, the clock, and tasks. */
+/* The inside of the loader: the thread that reads, compiles, loads and unloads models, so that no event
+ * loop ever waits for that. What it does is one model after the other (reconcile.h); what it does it for
+ * are changes in directories and in the configuration, the clock, and tasks. */
 #ifndef HONE_SERVE_LOADER_H
 #define HONE_SERVE_LOADER_H
 
@@ -16,6 +16,7 @@ struct hone_model_loader {
     uint64_t config_due, poll_due;
     char *config_text; /* of the last look */
     size_t config_size;
+    char config_error[600]; /* likewise */
     bool root_dirty, root_blind;
     bool starting;        /* what fails is told to whoever starts it */
     pthread_mutex_t lock; /* guards what follows */
@@ -34,8 +35,8 @@ void hone_model_loader_reconcile(hone_model_loader *l, hone_record *r, bool at_o
 void hone_model_loader_reconcile_dirty(hone_model_loader *l, bool at_once);
 /* Everything is to be looked at. */
 void hone_model_loader_mark_all(hone_model_loader *l);
-/* Serves exactly this set, of which it takes parts; returns the first thing that is wrong with it. `bounded`: by the
- * repository, if there is one. */
+/* Serves exactly this set, of which it takes parts; returns the first thing that is wrong with it.
+ * `bounded`: by the repository, if there is one. */
 hone_status hone_model_loader_apply(hone_model_loader *l, hone_model_set *set, bool bounded, hone_error *err);
 hone_status hone_model_loader_look_at_root(hone_model_loader *l, hone_error *err);
 /* Reads the configuration file, and applies it if it has changed or `force`. */

@@ -1,5 +1,5 @@
-/* One model brought to what its directory and its configuration want: which versions are loaded, taken over, unloaded.
- * On the loader's thread. */
+/* One model brought to what its directory and its configuration want: which versions are loaded, taken
+ * over, unloaded. On the loader's thread. */
 #ifndef HONE_SERVE_RECONCILE_H
 #define HONE_SERVE_RECONCILE_H
 
@@ -26,8 +26,8 @@ void hone_record_ended(hone_core *core, hone_record *r, int64_t version, const h
 /* Makes what is loaded follow new settings, which are copied. On failure the old ones stay. */
 hone_status hone_record_set_settings(hone_core *core, hone_record *r, const hone_model_settings *settings,
                                      hone_error *err);
-/* What is wrong with it: the first of its versions that is wanted and not served, or a label that stands for a version
- * that is not loaded. */
+/* What is wrong with it: the first of its versions that is wanted and not served, or a label that stands
+ * for a version that is not loaded. */
 hone_status hone_record_check(const hone_record *r, hone_error *err);
 hone_place hone_record_place(const hone_record *r);
 

@@ -1,7 +1,9 @@
-/* The inside of the core: what is known of each model and version. Front ends read it, the loader's thread changes it.
+/* The inside of the core: what is known of each model and version. Front ends read it, the loader's thread
+ * changes it.
  *
- * The lock guards the list of records, their versions and labels, and of these what front ends see. Only the loader's
- * thread writes them (before it is started: whoever sets the core up), so it reads without the lock. */
+ * The lock guards the list of records, their versions and labels, and of these what front ends see. Only
+ * the loader's thread writes them (before it is started: whoever sets the core up), so it reads without
+ * the lock. */
 #ifndef HONE_SERVE_REGISTRY_H
 #define HONE_SERVE_REGISTRY_H
 

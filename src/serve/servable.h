@@ -128,8 +128,8 @@ const hone_tensor *const *hone_lane_view(hone_servable *s, hone_lane *lane, cons
  */
 bool hone_batch_reserve(hone_servable *s, hone_batch *batch, const size_t *row_bytes, int64_t rows);
 bool hone_lane_reserve(hone_servable *s, hone_lane *lane, const size_t *row_bytes, int64_t rows);
-/* Under the batcher's lock: one that is not in use. When a worker is slow to take its results, so that all are in use,
- * some more can be had. NULL when memory is out. */
+/* Under the batcher's lock: one that is not in use. When a worker is slow to take its results, so that all
+ * are in use, some more can be had. NULL when memory is out. */
 bool hone_servable_has_batch(const hone_servable *s);
 hone_batch *hone_servable_take_batch(hone_servable *s);
 void hone_servable_give_batch(hone_servable *s, hone_batch *batch);

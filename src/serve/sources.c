@@ -123,7 +123,8 @@ static bool watch_inside(hone_model_loader *l, const char *directory, const char
     return snprintf(path, sizeof path, "%s/%s", directory, name) < PATH_MAX && hone_watch_add(l->watch, path);
 }
 
-/* The model's directory, those of the versions that are wanted or served, and those whose file is still to come. */
+/* The model's directory, those of the versions that are wanted or served, and those whose file is still to
+ * come. */
 static void watch_record(void *loader, hone_record *r, const hone_listing *listing) {
     hone_model_loader *l = loader;
     char path[PATH_MAX];

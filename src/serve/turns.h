@@ -1,5 +1,5 @@
-/* Ties an event loop to the core: predictions that were deferred run when the loop has parsed what was there to parse,
- * and those that compute threads have finished wake it. */
+/* Ties an event loop to the core: predictions that were deferred run when the loop has parsed what was
+ * there to parse, and those that compute threads have finished wake it. */
 #ifndef HONE_SERVE_TURNS_H
 #define HONE_SERVE_TURNS_H
 

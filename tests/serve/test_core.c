@@ -318,6 +318,26 @@ static void obeys_policies_and_labels(void **state) {
     hone_servable_release(s);
 }
 
+/* Without watching, what is new is found when somebody says so. */
+static void looks_when_told(void **state) {
+    (void)state;
+    hone_core_options o = options();
+    o.file_poll_ms = 0;
+    repo_put_plus("a", 1);
+    start_with(&o);
+    repo_put_plus("a", 2);
+    repo_put_plus("b", 1);
+    usleep(50000);
+    assert_true(ask("a", HONE_LATEST) == 1 && ask("b", HONE_LATEST) == -1);
+    hone_core_poke(f.core);
+    expect_answer("a", HONE_LATEST, 2);
+    expect_answer("b", HONE_LATEST, 1);
+    errand e;
+    repo_put_plus("a", 3);
+    assert_int_equal(refresh(&e), HONE_OK);
+    assert_true(ask("a", HONE_LATEST) == 3);
+}
+
 static int model_count;
 static void count_model(void *user, const char *name, const hone_servable *latest) {
     (void)name;
@@ -782,6 +802,97 @@ static void *ask_on(void *arg) {
     return NULL;
 }
 
+static int by_time(const void *a, const void *b) {
+    const float *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Asks one model for a while, or until `loads` loads and unloads of "big" are done; gives the 99th percentile of the
+ * time to an answer in seconds. */
+static double slowest(client *c, int milliseconds, int loads) {
+    enum { MOST = 1 << 20 };
+    static float times[MOST];
+    int count = 0, left = loads;
+    bool loading = false, busy = false;
+    errand e;
+    float zeros[3] = {0};
+    hone_tensor *x = NULL;
+    uint64_t end = hone_now() + (uint64_t)milliseconds * HONE_MILLISECOND;
+    hone_tensor_wrap(HONE_FLOAT32, 2, (int64_t[]){1, 3}, zeros, &x, NULL);
+    const hone_tensor *inputs[] = {x};
+    while (loads ? left > 0 || busy : hone_now() < end) {
+        if (busy) {
+            pthread_mutex_lock(&e.lock);
+            busy = !e.done;
+            pthread_mutex_unlock(&e.lock);
+            if (!busy) assert_int_equal(e.task.status, HONE_OK);
+        }
+        if (loads && !busy && left > 0) {
+            busy = true;
+            loading = !loading;
+            if (!loading) left--;
+            begin(&e);
+            if (loading)
+                hone_core_load_model(f.core, &e.task, slice("big"), (hone_slice){0});
+            else
+                hone_core_unload_model(f.core, &e.task, slice("big"));
+        }
+        question q = {.c = c};
+        q.p = (hone_prediction){.servable = hone_core_find(f.core, slice("a"), 1),
+                                .inputs = inputs,
+                                .worker = c->index,
+                                .done = answered,
+                                .user = &q};
+        uint64_t start = hone_now();
+        hone_core_submit(f.core, &q.p);
+        hone_servable_release(q.p.servable);
+        while (!q.done) {
+            pthread_mutex_lock(&c->lock);
+            while (!c->woken && !c->deferred) pthread_cond_wait(&c->news, &c->lock);
+            c->woken = c->deferred = false;
+            pthread_mutex_unlock(&c->lock);
+            hone_core_turn(f.core, c->index);
+        }
+        if (count < MOST) times[count++] = (float)(hone_now() - start) * 1e-9f;
+        usleep(100);
+    }
+    hone_tensor_free(x);
+    qsort(times, (size_t)count, sizeof *times, by_time);
+    return (double)times[(size_t)count * 99 / 100];
+}
+
+/* A model of 256 MB (64 where it must go fast) comes and goes while another one is asked. */
+static void loads_beside_traffic(void **state) {
+    (void)state;
+    bool large = getenv("HONE_LONG") != NULL;
+    atomic_llong greatest = 1;
+    client c = {.greatest = &greatest};
+    pthread_mutex_init(&c.lock, NULL);
+    pthread_cond_init(&c.news, NULL);
+    repo_put_plus("a", 1);
+    repo_put("big", 1, repo_graph(1, 256, (int64_t)(large ? 256 : 16) << 18, "x"));
+    start();
+    hone_core_attach(f.core, 0, &(hone_core_port){wake_client, defer_client, &c});
+    errand e;
+    assert_int_equal(unload(&e, "big"), HONE_OK);
+    expect_state("big", 1, HONE_VERSION_END, "");
+    double alone = slowest(&c, large ? 5000 : 300, 0);
+    size_t before = resident();
+    double beside = slowest(&c, 0, large ? 20 : 3);
+    expect_state("big", 1, HONE_VERSION_END, "");
+    size_t after = resident();
+    print_message("p99 %.0f us alone, %.0f us while a model is loaded; %zu MB before, %zu MB after\n",
+                  alone * 1e6, beside * 1e6, before >> 20, after >> 20);
+    assert_int_equal(c.failed, 0);
+    if (large && !is_sanitized()) {
+        assert_true((double)after <= (double)before * 1.05 + (1 << 20));
+        assert_true(beside <= 3 * alone || beside < 1e-3);
+    }
+    stop();
+    pthread_mutex_destroy(&c.lock);
+    pthread_cond_destroy(&c.news);
+}
+
 static void loses_nothing(double inline_cost, int changes) {
     hone_core_options o = options();
     o.inline_cost = inline_cost;
@@ -878,6 +989,7 @@ int main(void) {
         TEST(follows_new_versions_by_inotify),
         TEST(follows_new_versions_by_polling),
         TEST(obeys_policies_and_labels),
+        TEST(looks_when_told),
         TEST(replaces_the_whole_set),
         TEST(keeps_reloads_inside),
         TEST(loads_and_unloads),
@@ -892,6 +1004,7 @@ int main(void) {
         TEST(survives_lack_of_memory),
         TEST(changes_versions_under_traffic),
         TEST(changes_versions_under_queued_traffic),
+        TEST(loads_beside_traffic),
         TEST(counts_and_forgets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
