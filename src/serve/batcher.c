@@ -52,16 +52,7 @@ static void tell(hone_batcher *b, hone_prediction *p, hone_status status, const 
     hone_servable *s = p->servable;
     hone_request *r = p->request;
     (void)b;
-    if (status != HONE_OK && !err->message[0]) {
-        switch (status) {
-        case HONE_DEADLINE_EXCEEDED:
-            hone_fail(err, status, "The request took longer than the server allows");
-            break;
-        case HONE_CANCELLED: hone_fail(err, status, "The request was cancelled"); break;
-        case HONE_UNAVAILABLE: hone_fail(err, status, "The server is stopping"); break;
-        default: hone_fail(err, status, "The prediction failed: %s", hone_status_name(status));
-        }
-    }
+    if (status != HONE_OK && !err->message[0]) hone_request_explain(status, err);
     p->done(p, status, outputs, err);
     hone_request_release(r);
     hone_servable_release(s);

@@ -215,7 +215,7 @@ void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const 
         return;
     }
     if (hone_request_should_stop(r)) {
-        fail_call(c, hone_fail(&err, HONE_CANCELLED, "The request was cancelled"), &err);
+        fail_call(c, hone_request_stopped(r, &err), &err);
         return;
     }
     c->work = (hone_core_work){.worker = f->o.worker, .run = decode, .done = was_decoded, .user = c};

@@ -1,5 +1,6 @@
 #include "serve/request.h"
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "serve/clock.h"
 #include "serve/json_write.h"
@@ -117,6 +118,21 @@ bool hone_request_should_stop(void *request) {
     if (r->next_look && (!r->stream || r->sink->gone(r))) hone_request_cancel(r);
     r->next_look = now + LOOK_EVERY;
     return atomic_load_explicit(&r->cancelled, memory_order_relaxed);
+}
+
+hone_status hone_request_explain(hone_status status, hone_error *err) {
+    switch (status) {
+    case HONE_DEADLINE_EXCEEDED:
+        return hone_fail(err, status, "The request took longer than the server allows");
+    case HONE_CANCELLED: return hone_fail(err, status, "The request was cancelled");
+    case HONE_UNAVAILABLE: return hone_fail(err, status, "The server is stopping");
+    default: return hone_fail(err, status, "The prediction failed: %s", hone_status_name(status));
+    }
+}
+
+hone_status hone_request_stopped(const hone_request *r, hone_error *err) {
+    bool late = r->deadline && hone_now() >= r->deadline;
+    return hone_request_explain(late ? HONE_DEADLINE_EXCEEDED : HONE_CANCELLED, err);
 }
 
 static void add_field(hone_buffer *fields, const char *name, const char *value) {

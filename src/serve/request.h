@@ -80,6 +80,10 @@ void hone_request_cancel(hone_request *r);
 /* A hone_cancel_fn over a request: cancelled, past its deadline, or its client has gone (asked every few
  * milliseconds). The loop's thread only. */
 bool hone_request_should_stop(void *request);
+/* Why it should: HONE_DEADLINE_EXCEEDED or HONE_CANCELLED, in words for whoever asked. */
+hone_status hone_request_stopped(const hone_request *r, hone_error *err);
+/* The words for a prediction that did not run or did not end: those two, HONE_UNAVAILABLE, or another failure. */
+hone_status hone_request_explain(hone_status status, hone_error *err);
 
 /* Adds a field to the head of the answer, before it begins, or to its trailer, before it ends. `name` is in
  * lower case; both are copied. */

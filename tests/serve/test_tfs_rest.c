@@ -1,104 +1,28 @@
-#include "base/memory.h"
-#include "serve/models.h"
+#include "serve/fronts.h"
 #include "serve/tfs_rest.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-typedef struct fixture {
-    hone_stats *stats;
-    hone_core *core;
-    hone_front *front;
-} fixture;
-
-/* What came out of the sink. */
-typedef struct answer {
-    int status, ends;
-    int64_t length;
-    char type[64];
-    hone_buffer body;
-} answer;
-
-static void begin(hone_request *r, int status, const char *content_type, int64_t length) {
-    answer *a = r->stream;
-    a->status = status;
-    a->length = length;
-    snprintf(a->type, sizeof a->type, "%s", content_type);
-}
-
-static bool part(hone_request *r, const void *data, size_t size) {
-    answer *a = r->stream;
-    hone_buffer_put(&a->body, data, size);
-    return true;
-}
-
-static void end(hone_request *r) {
-    ((answer *)r->stream)->ends++;
-}
-static bool gone(hone_request *r) {
-    (void)r;
-    return false;
-}
-
-static const hone_sink sink = {begin, part, end, gone};
-
-static void add(fixture *f, const char *name, int64_t version, hone_graph *g) {
-    hone_error err = {0};
-    assert_non_null(g);
-    if (hone_core_add(f->core, name, version, g, &err) != HONE_OK) fail_msg("%s: %s", name, err.message);
-    hone_graph_free(g);
-}
 
 static int setup(void **state) {
     static fixture f;
-    assert_int_equal(hone_stats_new(&f.stats, NULL), HONE_OK);
-    assert_int_equal(hone_core_new(1, 1, f.stats, &f.core, NULL), HONE_OK);
-    assert_int_equal(hone_front_new(&(hone_front_options){.core = f.core, .stats = f.stats}, &f.front, NULL),
-                     HONE_OK);
-    add(&f, "matrix", 1, matrix_model());
-    add(&f, "matrix", 3, matrix_model());
-    add(&f, "pair", 7, pair_model());
-    add(&f, "integer", 1, integer_model());
-    add(&f, "a b/c", 1, integer_model());
+    fixture_open(&f);
+    fixture_add(&f, "a b/c", 1, integer_model());
     *state = &f;
     return 0;
 }
 
 static int teardown(void **state) {
-    fixture *f = *state;
-    hone_front_free(f->front);
-    hone_core_free(f->core);
-    hone_stats_free(f->stats);
+    fixture_close(*state);
     return 0;
 }
 
-static hone_slice slice(const char *text) {
-    return (hone_slice){text, strlen(text)};
+static void handle(fixture *f, hone_request *r) {
+    hone_tfs_handle(f->front, r);
 }
 
-/* Sends a request to the front end; the answer's body is terminated. */
 static answer ask_with(fixture *f, const char *method, const char *path, const char *body,
-                       const char *coding) {
-    answer a = {0};
-    hone_request *r = hone_request_new(NULL);
-    hone_head head = {.method = slice(method), .path = slice(path), .query = slice(""), .content_length = -1};
-    assert_non_null(r);
-    if (coding) head.fields[head.field_count++] = (hone_field){slice("Content-Encoding"), slice(coding)};
-    assert_int_equal(hone_request_set_head(r, &head), HONE_OK);
-    hone_buffer_text(&r->body, body);
-    assert_int_equal(hone_request_end_body(r), HONE_OK);
-    r->sink = &sink;
-    r->stream = &a;
-    hone_tfs_handle(f->front, r);
-    hone_request_release(r);
-    assert_int_equal(a.ends, 1);
+                       const char *fields) {
+    answer a = fixture_send(f, handle, method, path, fields, body, strlen(body));
     assert_int_equal(a.length, a.body.size);
     assert_string_equal(a.type, "application/json");
-    hone_buffer_byte(&a.body, 0);
     return a;
 }
 
@@ -119,7 +43,7 @@ static void expect(fixture *f, const char *path, const char *body, int status, c
     squeeze(a.body.data);
     if (a.status != status || strcmp(a.body.data, squeezed) != 0)
         fail_msg("%s: %d %s, expected %d %s", body, a.status, a.body.data, status, squeezed);
-    hone_buffer_free(&a.body);
+    answer_free(&a);
 }
 
 static void expect_error(fixture *f, const char *method, const char *path, const char *body, int status,
@@ -129,7 +53,7 @@ static void expect_error(fixture *f, const char *method, const char *path, const
     snprintf(want, sizeof want, "{\n    \"error\": \"%s\"\n}", message);
     if (a.status != status || strcmp(a.body.data, want) != 0)
         fail_msg("%s %s %s: %d %s, expected %d %s", method, path, body, a.status, a.body.data, status, want);
-    hone_buffer_free(&a.body);
+    answer_free(&a);
 }
 
 #define MATRIX "/v1/models/matrix:predict"
@@ -166,13 +90,13 @@ static void prints_like_tensorflow(void **state) {
     fixture *f = *state;
     answer a = ask(f, "POST", MATRIX, "{\"instances\": [[1, 0, 0], [0, 0.1, 0]]}");
     assert_string_equal(a.body.data, "{\n    \"predictions\": [[1.0, 2.0], [0.3, 0.4]\n    ]\n}");
-    hone_buffer_free(&a.body);
+    answer_free(&a);
     a = ask(f, "POST", PAIR, "{\"instances\": [{\"a\": 1, \"b\": 2}, {\"a\": 1, \"b\": 1}]}");
     assert_string_equal(a.body.data,
                         "{\n    \"predictions\": [\n        {\n            \"sum\": 3.0,\n"
                         "            \"difference\": -1.0\n        },\n        {\n            \"sum\": 2.0,\n"
                         "            \"difference\": 0.0\n        }\n    ]\n}");
-    hone_buffer_free(&a.body);
+    answer_free(&a);
 }
 
 static void explains_bad_bodies(void **state) {
@@ -241,7 +165,7 @@ static void explains_bad_bodies(void **state) {
 static void refuses_batches_that_differ(void **state) {
     answer a = ask(*state, "POST", PAIR, "{\"inputs\": {\"a\": [1, 2], \"b\": [1, 2, 3]}}");
     assert_int_equal(a.status, 400);
-    hone_buffer_free(&a.body);
+    answer_free(&a);
 }
 
 static void routes_paths(void **state) {
@@ -280,16 +204,16 @@ static void routes_paths(void **state) {
     expect_error(f, "GET", "/v1/models/matrix/", "", 400, "Malformed request: GET /v1/models/matrix/");
     answer a = ask(f, "POST", "/v1/models/matrix:classify", "{}");
     assert_int_equal(a.status, 501);
-    hone_buffer_free(&a.body);
-    a = ask_with(f, "POST", MATRIX, body, "br");
+    answer_free(&a);
+    a = ask_with(f, "POST", MATRIX, body, "Content-Encoding: br\n");
     assert_int_equal(a.status, 415);
-    hone_buffer_free(&a.body);
-    a = ask_with(f, "POST", MATRIX, body, "gzip"); /* which it is not */
+    answer_free(&a);
+    a = ask_with(f, "POST", MATRIX, body, "Content-Encoding: gzip\n"); /* which it is not */
     assert_int_equal(a.status, 400);
-    hone_buffer_free(&a.body);
-    a = ask_with(f, "POST", MATRIX, body, "identity");
+    answer_free(&a);
+    a = ask_with(f, "POST", MATRIX, body, "Content-Encoding: identity\n");
     assert_int_equal(a.status, 200);
-    hone_buffer_free(&a.body);
+    answer_free(&a);
 }
 
 static void tells_status(void **state) {
@@ -300,13 +224,13 @@ static void tells_status(void **state) {
         a.body.data,
         "{\n \"model_version_status\": [\n  {\n   \"version\": \"1\",\n   \"state\": \"AVAILABLE\",\n"
         "   \"status\": {\n    \"error_code\": \"OK\",\n    \"error_message\": \"\"\n   }\n  }\n ]\n}\n");
-    hone_buffer_free(&a.body);
+    answer_free(&a);
     a = ask(f, "GET", "/v1/models/matrix", "");
     squeeze(a.body.data);
 #define AVAILABLE "\"state\":\"AVAILABLE\",\"status\":{\"error_code\":\"OK\",\"error_message\":\"\"}}"
     assert_string_equal(a.body.data, "{\"model_version_status\":[{\"version\":\"3\"," AVAILABLE
                                      ",{\"version\":\"1\"," AVAILABLE "]}");
-    hone_buffer_free(&a.body);
+    answer_free(&a);
     expect_error(f, "GET", "/v1/models", "", 400, "Missing model name in request.");
     expect_error(f, "GET", "/v1/models/none", "", 404, "Could not find any versions of model none");
     expect_error(f, "GET", "/v1/models/matrix/versions/2", "", 404,
@@ -329,9 +253,32 @@ static void tells_metadata(void **state) {
                                      "\"size\":\"2\",\"name\":\"\"}],\"unknown_rank\":false},\"name\":\"y\"}}"
                                      ",\"method_name\":\"tensorflow/serving/"
                                      "predict\"}}}}}");
-    hone_buffer_free(&a.body);
+    answer_free(&a);
     expect_error(f, "GET", "/v1/models/none/metadata", "", 404,
                  "Servable not found for request: Latest(none)");
+}
+
+static void handle_late(fixture *f, hone_request *r) {
+    r->deadline = 1;
+    hone_tfs_handle(f->front, r);
+}
+
+static void handle_cancelled(fixture *f, hone_request *r) {
+    hone_request_cancel(r);
+    hone_tfs_handle(f->front, r);
+}
+
+/* What comes too late, or for nobody, is not even decoded; and is told why. */
+static void stops_what_is_late(void **state) {
+    const char *body = "{\"instances\": [[1, 0, 0]]}";
+    answer a = fixture_send(*state, handle_late, "POST", MATRIX, NULL, body, strlen(body));
+    assert_int_equal(a.status, 504);
+    assert_non_null(strstr(a.body.data, "longer than the server allows"));
+    answer_free(&a);
+    a = fixture_send(*state, handle_cancelled, "POST", MATRIX, NULL, body, strlen(body));
+    assert_int_equal(a.status, 499);
+    assert_non_null(strstr(a.body.data, "cancelled"));
+    answer_free(&a);
 }
 
 /* Requests of different shapes, over and over: nothing is allocated once each was seen. */
@@ -353,7 +300,7 @@ static void allocates_nothing_when_warm(void **state) {
                          : i % 4 ? "{\"instances\":[{\"a\":1,\"b\":2}]}"
                                  : "{\"inputs\":{\"a\":[1,2],\"b\":[2,1]}}");
         assert_int_equal(hone_request_end_body(r), HONE_OK);
-        r->sink = &sink;
+        r->sink = &answer_sink;
         r->stream = &a;
         a.body.size = 0;
         hone_tfs_handle(f->front, r);
@@ -361,7 +308,7 @@ static void allocates_nothing_when_warm(void **state) {
         hone_request_release(r);
     }
     assert_int_equal(hone_alloc_count(), before);
-    hone_buffer_free(&a.body);
+    answer_free(&a);
     hone_request_free_pool(&pool);
 }
 
@@ -382,7 +329,7 @@ static void survives_lack_of_memory(void **state) {
         answer a = {0};
         a.body.data = hone_alloc(4096);
         a.body.capacity = 4096;
-        r->sink = &sink;
+        r->sink = &answer_sink;
         r->stream = &a;
         hone_alloc_fail_at(n, true);
         hone_tfs_handle(front, r);
@@ -392,7 +339,7 @@ static void survives_lack_of_memory(void **state) {
         answered = a.status == 200;
         hone_request_release(r);
         hone_front_free(front);
-        hone_buffer_free(&a.body);
+        answer_free(&a);
     }
     assert_true(answered);
 }
@@ -407,6 +354,7 @@ int main(void) {
         cmocka_unit_test(routes_paths),
         cmocka_unit_test(tells_status),
         cmocka_unit_test(tells_metadata),
+        cmocka_unit_test(stops_what_is_late),
         cmocka_unit_test(allocates_nothing_when_warm),
         cmocka_unit_test(survives_lack_of_memory),
     };
