@@ -53,13 +53,22 @@ typedef struct hone_server_options {
     size_t memory_limit; /* bytes of all loaded models; a load that would pass it fails; 0: none */
     int compute_threads; /* that run models which cost more than a loop should spend; 0: as many as loops */
     size_t gzip_from;    /* bytes from which answers are packed, for clients that accept it; 0: never */
+    /* Further places to listen at. */
+    int rest_port;           /* a second port on `host`, for clients that expect two; 0 picks one; -1: none */
+    const char *unix_socket; /* path of a Unix domain socket, always in cleartext; NULL: none */
+    int unix_socket_mode;    /* of that file */
+    /* What changes the server, lists its repository or tells what it counts is then answered at this port only;
+     * health is told everywhere. 0 picks one; -1: none. */
+    int admin_port;
+    const char *admin_host; /* NULL: all addresses */
 } hone_server_options;
 #define HONE_SERVER_OPTIONS_INIT                                                                             \
     {                                                                                                        \
         .size = sizeof(hone_server_options), .host = "127.0.0.1", .port = 8501, .model_threads = 1,          \
         .max_body_bytes = (size_t)64 << 20, .max_header_bytes = 16 << 10, .max_connections = 10000,          \
         .idle_timeout_ms = 300000, .header_timeout_ms = 10000, .request_timeout_ms = 30000,                  \
-        .drain_timeout_ms = 30000, .file_poll_ms = 1000, .gzip_from = 1024                                   \
+        .drain_timeout_ms = 30000, .file_poll_ms = 1000, .gzip_from = 1024, .rest_port = -1,                 \
+        .unix_socket_mode = 0600, .admin_port = -1, .admin_host = "127.0.0.1"                                \
     }
 
 /* Loads the models (and fails if one that was named has no version that can be loaded), binds and listens;
@@ -74,6 +83,9 @@ HONE_API hone_status hone_server_add_model(hone_server *s, const char *name, int
 
 /* The port that it listens at. */
 HONE_API int hone_server_port(const hone_server *s);
+/* Likewise; -1 if there is none. */
+HONE_API int hone_server_rest_port(const hone_server *s);
+HONE_API int hone_server_admin_port(const hone_server *s);
 
 /* Serves on the calling thread (and `threads - 1` others) until hone_server_stop, then drains and returns
  * HONE_OK. Once a server. */

@@ -51,7 +51,7 @@ typedef struct cli_option {
     void *to;
     const char *help;
     double min, max;  /* of numbers */
-    const char *zero; /* numbers: what the default 0 means, "all CPUs"; "" shows none */
+    const char *zero; /* numbers: what the default 0 (or -1) means, "all CPUs"; "" shows none */
     bool required;
 } cli_option;
 

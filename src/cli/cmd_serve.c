@@ -3,6 +3,7 @@
 #include <hone/serve.h>
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct {
@@ -12,9 +13,10 @@ static struct {
     int64_t memory_limit;                     /* MB */
     int reload_policy;
     int64_t gzip_from; /* bytes */
+    const char *socket_mode;
     bool json;
     hone_server_options server;
-} args = {.file_poll = 1, .gzip_from = 1024, .server = HONE_SERVER_OPTIONS_INIT};
+} args = {.file_poll = 1, .gzip_from = 1024, .socket_mode = "0600", .server = HONE_SERVER_OPTIONS_INIT};
 
 static const cli_option options[] = {
     OPT_LIST("model", "NAME=PATH", args.models,
@@ -36,6 +38,14 @@ static const cli_option options[] = {
     OPT_INT("port", "N", args.server.port, 0, 65535, "port to listen at, 0 for a free one",
             .zero = "a free one"),
     OPT_TEXT("host", "HOST", args.server.host, "address to listen at"),
+    OPT_INT("rest_api_port", "N", args.server.rest_port, 0, 65535,
+            "a second port for the same, as TensorFlow Serving has one", .zero = "none"),
+    OPT_TEXT("unix-socket", "PATH", args.server.unix_socket, "Unix domain socket to listen at as well"),
+    OPT_TEXT("unix-socket-mode", "MODE", args.socket_mode, "octal mode of its file"),
+    OPT_INT("admin_port", "N", args.server.admin_port, 0, 65535,
+            "answer what loads models, lists the repository or tells metrics at this port only",
+            .zero = "none"),
+    OPT_TEXT("admin-host", "HOST", args.server.admin_host, "address of that port"),
     OPT_INT("max-connections", "N", args.server.max_connections, 0, 1000000, "more get 503",
             .zero = "no limit"),
     OPT_INT("request-timeout", "MS", args.server.request_timeout_ms, 0, 1 << 30,
@@ -76,12 +86,27 @@ static void handle_signals(void (*handler)(int)) {
     sigaction(SIGHUP, &action, NULL);
 }
 
+static const char *address(const char *host, int port) {
+    return cli_text(strchr(host, ':') ? "http://[%s]:%d" : "http://%s:%d", host, port);
+}
+
+/* Where else it listens: for people, or into `out`. */
+static void announce_others(const hone_server *s, json_t *out) {
+    int rest = hone_server_rest_port(s), admin = hone_server_admin_port(s);
+    const char *path = args.server.unix_socket;
+    if (!args.json && rest >= 0) printf("and at %s\n", address(args.server.host, rest));
+    if (!args.json && path) printf("and at the socket %s\n", path);
+    if (!args.json && admin >= 0) printf("administration at %s\n", address(args.server.admin_host, admin));
+    if (rest >= 0) json_object_set_new(out, "rest_port", json_integer(rest));
+    if (path) json_object_set_new(out, "unix_socket", cli_json_text(path));
+    if (admin >= 0) json_object_set_new(out, "admin_port", json_integer(admin));
+}
+
 static void announce(const hone_server *s) {
-    const char *host = args.server.host;
-    const char *base =
-        cli_text(strchr(host, ':') ? "http://[%s]:%d" : "http://%s:%d", host, hone_server_port(s));
-    json_t *models = json_object();
+    const char *base = address(args.server.host, hone_server_port(s));
+    json_t *models = json_object(), *all = json_object();
     if (!args.json) printf("listening at %s\n", base);
+    announce_others(s, all);
     for (int i = 0; i < args.models.count; i++) {
         const char *item = args.models.items[i], *sign = strchr(item, '=');
         const char *name = cli_text("%.*s", (int)(sign - item), item);
@@ -90,10 +115,13 @@ static void announce(const hone_server *s) {
     }
     if (!args.json && args.server.repository)
         printf("  %s/NAME/VERSION/model.onnx: %s/v1/models/NAME:predict\n", args.server.repository, base);
+    json_object_set_new(all, "address", json_string(base));
+    json_object_set_new(all, "port", json_integer(hone_server_port(s)));
+    json_object_set_new(all, "models", models);
     if (args.json)
-        cli_print_json(
-            json_pack("{s:s, s:i, s:O}", "address", base, "port", hone_server_port(s), "models", models));
-    json_decref(models);
+        cli_print_json(all);
+    else
+        json_decref(all);
     fflush(stdout);
 }
 
@@ -124,9 +152,20 @@ static int check_models(void) {
     return CLI_OK;
 }
 
+static int read_socket_mode(void) {
+    char *end;
+    long mode = strtol(args.socket_mode, &end, 8);
+    if (end == args.socket_mode || *end || mode < 0 || mode > 0777)
+        return cli_usage_error("--unix-socket-mode needs an octal mode from 0 to 0777, not '%s'",
+                               args.socket_mode);
+    args.server.unix_socket_mode = (int)mode;
+    return CLI_OK;
+}
+
 static int run(void) {
     hone_error err = {0};
     int checked = check_models();
+    if (checked == CLI_OK) checked = read_socket_mode();
     if (checked != CLI_OK) return checked;
     args.server.models = args.models.items;
     args.server.model_count = (size_t)args.models.count;

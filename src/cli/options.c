@@ -183,7 +183,7 @@ static const char *default_text(const cli_option *o) {
     }
     default: return "";
     }
-    if (n == 0 && o->zero) return *o->zero ? cli_text("(default: %s)", o->zero) : "";
+    if (n <= 0 && o->zero) return *o->zero ? cli_text("(default: %s)", o->zero) : "";
     return cli_text("(default %g)", n);
 }
 

@@ -107,6 +107,7 @@ void hone_connection_put(hone_connection *c, const void *data, size_t size) {
 void hone_connection_dispatch(hone_connection *c, hone_request *r) {
     const hone_loop_config *config = c->loop->config;
     r->received = hone_now();
+    r->endpoint = c->endpoint;
     if (config->request_timeout) r->deadline = r->received + config->request_timeout;
     hone_stats_in_flight(config->stats, 1);
     config->handler(config->user, c->loop, r);
@@ -307,7 +308,8 @@ static void on_closed(evutil_socket_t fd, short what, void *arg) {
     hone_connection_settle(c);
 }
 
-void hone_connection_open(hone_loop *loop, int fd) {
+void hone_connection_open(hone_loop *loop, const hone_arrival *from) {
+    int fd = from->fd;
     hone_connection *c = hone_calloc(1, sizeof *c);
     if (!c) {
         close(fd);
@@ -318,6 +320,7 @@ void hone_connection_open(hone_loop *loop, int fd) {
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     c->loop = loop;
     c->fd = fd;
+    c->endpoint = from->endpoint;
     c->protocol = &sniffing;
     hone_http1_init(&c->parser, &loop->config->limits);
     event_assign(&c->readable, loop->base, fd, EV_READ | EV_PERSIST, on_readable, c);

@@ -45,6 +45,7 @@ struct hone_connection {
     hone_phase phase;
     uint64_t since; /* when it entered the phase or made progress in it */
     int fd;
+    const hone_endpoint *endpoint;
     struct event readable, writable, closed;
     const hone_protocol *protocol;
     hone_buffer out; /* answers that the socket did not take yet: from `sent` on */
@@ -64,7 +65,7 @@ struct hone_connection {
 };
 
 /* Takes the socket over, also when it fails. */
-void hone_connection_open(hone_loop *loop, int fd);
+void hone_connection_open(hone_loop *loop, const hone_arrival *from);
 void hone_connection_close(hone_connection *c);
 /* Its time in its phase is over. */
 void hone_connection_expire(hone_connection *c);

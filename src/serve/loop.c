@@ -87,12 +87,12 @@ static void close_all(hone_loop *loop) {
 
 static void adopt(hone_loop *loop) {
     for (;;) {
-        int fd = -1;
+        hone_arrival next = {.fd = -1};
         pthread_mutex_lock(&loop->lock);
-        if (loop->incoming_count > 0) fd = loop->incoming[--loop->incoming_count];
+        if (loop->incoming_count > 0) next = loop->incoming[--loop->incoming_count];
         pthread_mutex_unlock(&loop->lock);
-        if (fd < 0) return;
-        hone_connection_open(loop, fd);
+        if (next.fd < 0) return;
+        hone_connection_open(loop, &next);
     }
 }
 
@@ -125,12 +125,12 @@ static void wake(hone_loop *loop) {
     }
 }
 
-void hone_loop_hand(hone_loop *loop, int fd) {
+void hone_loop_hand(hone_loop *loop, int fd, const hone_endpoint *endpoint) {
     atomic_fetch_add(&loop->connections, 1);
     pthread_mutex_lock(&loop->lock);
-    bool room =
-        hone_reserve(&loop->incoming, &loop->incoming_capacity, loop->incoming_count + 1, sizeof(int));
-    if (room) loop->incoming[loop->incoming_count++] = fd;
+    bool room = hone_reserve(&loop->incoming, &loop->incoming_capacity, loop->incoming_count + 1,
+                             sizeof *loop->incoming);
+    if (room) loop->incoming[loop->incoming_count++] = (hone_arrival){fd, endpoint};
     pthread_mutex_unlock(&loop->lock);
     if (room) {
         wake(loop);
@@ -204,7 +204,7 @@ hone_status hone_loop_new(const hone_loop_config *config, int index, hone_loop *
 void hone_loop_free(hone_loop *loop) {
     if (!loop) return;
     close_all(loop);
-    for (size_t i = 0; i < loop->incoming_count; i++) close(loop->incoming[i]);
+    for (size_t i = 0; i < loop->incoming_count; i++) close(loop->incoming[i].fd);
     if (loop->wake) event_free(loop->wake);
     if (loop->tick) event_free(loop->tick);
     if (loop->base) event_base_free(loop->base);

@@ -3,6 +3,7 @@
 #ifndef HONE_SERVE_LOOP_H
 #define HONE_SERVE_LOOP_H
 
+#include "serve/endpoint.h"
 #include "serve/http1.h"
 #include "serve/http2.h"
 #include "serve/request.h"
@@ -47,6 +48,12 @@ typedef struct hone_connection_list {
     hone_connection *first, *last;
 } hone_connection_list;
 
+/* A socket on its way to its loop. */
+typedef struct hone_arrival {
+    int fd;
+    const hone_endpoint *endpoint;
+} hone_arrival;
+
 struct hone_loop {
     const hone_loop_config *config;
     int index;
@@ -63,7 +70,7 @@ struct hone_loop {
     bool draining;
     uint64_t drain_started;
     pthread_mutex_t lock; /* guards what follows */
-    int *incoming;
+    hone_arrival *incoming;
     size_t incoming_count, incoming_capacity;
     bool drain_asked, stop_asked;
 };
@@ -74,8 +81,8 @@ void hone_loop_free(hone_loop *loop); /* closes what is open; NULL is fine */
 /* Runs until it is drained or stopped. */
 void hone_loop_run(hone_loop *loop);
 
-/* Any thread: a connected, non-blocking socket for the loop, which closes it. */
-void hone_loop_hand(hone_loop *loop, int fd);
+/* Any thread: a connected, non-blocking socket for the loop, which closes it. The endpoint is borrowed. */
+void hone_loop_hand(hone_loop *loop, int fd, const hone_endpoint *endpoint);
 /* Any thread: answer what comes with "Connection: close", and leave hone_loop_run when no connection is left.
  */
 void hone_loop_drain(hone_loop *loop);

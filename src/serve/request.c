@@ -18,6 +18,7 @@ hone_request *hone_request_new(hone_request **pool) {
     atomic_init(&r->references, 1);
     atomic_init(&r->cancelled, false);
     r->sink = NULL;
+    r->endpoint = NULL;
     r->stream = NULL;
     r->pool = pool;
     r->next = NULL;

@@ -37,6 +37,8 @@ struct hone_request {
     atomic_int references;
     atomic_bool cancelled;
     const hone_sink *sink;
+    const struct hone_endpoint
+        *endpoint;              /* where it came in, once the handler has it; NULL: nowhere in particular */
     void *stream;               /* of the sink; NULL once the client has gone */
     hone_request **pool;        /* where it goes when it is not needed any more; NULL: freed */
     hone_request *next;         /* in that pool */

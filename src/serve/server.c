@@ -4,8 +4,8 @@
 #include "base/pool.h"
 #include "serve/clock.h"
 #include "serve/core.h"
+#include "serve/endpoints.h"
 #include "serve/grpc.h"
-#include "serve/listener.h"
 #include "serve/oip_grpc.h"
 #include "serve/oip_rest.h"
 #include "serve/tfs_grpc.h"
@@ -37,6 +37,7 @@ struct hone_server {
     pthread_mutex_t lock;
     pthread_cond_t left; /* a loop's thread is done */
     int running;         /* those that are not; guarded by the lock */
+    hone_endpoints endpoints;
     hone_listener *listener;
     int stop_fd;
     atomic_bool ready;
@@ -71,10 +72,22 @@ static void answer_unknown(hone_request *r, int status, const char *what) {
     hone_request_fail(r, status, text);
 }
 
+static void refuse_elsewhere(hone_request *r) {
+    static const char text[] = "This is answered at the port for administration only";
+    if (hone_grpc_takes(r))
+        hone_grpc_fail(r, HONE_GRPC_PERMISSION_DENIED, text);
+    else
+        hone_request_fail(r, 403, text);
+}
+
 /* The paths are matched as they were sent: what a proxy in front allows or forbids is what it saw. */
 static void handle(void *user, hone_loop *loop, hone_request *r) {
     hone_server *s = user;
     hone_slice path = r->head.path;
+    if (!hone_endpoint_offers(r->endpoint, hone_scope_of(r))) {
+        refuse_elsewhere(r);
+        return;
+    }
     if (hone_grpc_takes(r)) {
         hone_grpc_dispatch(&s->grpc, loop->index, r);
         return;
@@ -231,13 +244,12 @@ static hone_status set_up(hone_server *s, const hone_server_options *o, hone_err
     HONE_TRY(make_loops(s, loops, err));
     s->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (s->stop_fd < 0) return hone_fail_errno(err, errno, "eventfd", "can't be made");
-    hone_listener_options l = {.host = o->host,
-                               .port = o->port,
-                               .max_connections = o->max_connections,
+    hone_listener_options l = {.max_connections = o->max_connections,
                                .loops = s->loops,
                                .loop_count = s->loop_count,
                                .stats = s->stats};
-    return hone_listener_new(&l, &s->listener, err);
+    HONE_TRY(hone_listener_new(&l, &s->listener, err));
+    return hone_endpoints_open(&s->endpoints, o, s->listener, err);
 }
 
 hone_status hone_server_create(const hone_server_options *options, hone_server **out, hone_error *err) {
@@ -272,7 +284,15 @@ hone_status hone_server_add_model(hone_server *s, const char *name, int64_t vers
 }
 
 int hone_server_port(const hone_server *s) {
-    return hone_listener_port(s->listener);
+    return s->endpoints.port;
+}
+
+int hone_server_rest_port(const hone_server *s) {
+    return s->endpoints.rest_port;
+}
+
+int hone_server_admin_port(const hone_server *s) {
+    return s->endpoints.admin_port;
 }
 
 /* --- running --- */

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 /* The codes that get series; others are counted as 500. */
-static const int codes[] = {200, 400, 404, 405, 409, 413, 415, 429, 499, 500, 501, 503, 504};
+static const int codes[] = {200, 400, 403, 404, 405, 409, 413, 415, 429, 499, 500, 501, 503, 504};
 enum { CODE_COUNT = sizeof codes / sizeof *codes };
 
 static const char *const method_names[HONE_METHOD_COUNT] = {"other",  "predict",  "classify", "regress",

@@ -116,9 +116,9 @@ static void start(fixture *f, int timeout_ms) {
     assert_int_equal(hone_stats_new(&f->stats, NULL), HONE_OK);
     f->config.stats = f->stats;
     assert_int_equal(hone_loop_new(&f->config, 0, &f->loop, NULL), HONE_OK);
-    hone_listener_options o = {.host = "127.0.0.1", .loops = &f->loop, .loop_count = 1, .stats = f->stats};
+    hone_listener_options o = {.loops = &f->loop, .loop_count = 1, .stats = f->stats};
     assert_int_equal(hone_listener_new(&o, &f->listener, NULL), HONE_OK);
-    f->port = hone_listener_port(f->listener);
+    assert_int_equal(hone_listener_add_port(f->listener, NULL, "127.0.0.1", 0, &f->port, NULL), HONE_OK);
     f->stop_fd = eventfd(0, EFD_CLOEXEC);
     assert_int_equal(pthread_create(&f->thread, NULL, run, f->loop), 0);
     assert_int_equal(pthread_create(&f->acceptor, NULL, accept_all, f), 0);
