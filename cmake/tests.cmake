@@ -36,6 +36,14 @@ foreach(source ${benches})
   target_link_libraries(${stem} PRIVATE hone_static)
 endforeach()
 
+# bench/serve/NAME.c: helpers of bench/serve/run.py, which stand alone.
+file(GLOB helpers CONFIGURE_DEPENDS bench/serve/*.c)
+foreach(source ${helpers})
+  get_filename_component(stem ${source} NAME_WE)
+  add_executable(bench_${stem} ${source})
+  target_link_libraries(bench_${stem} PRIVATE Threads::Threads)
+endforeach()
+
 # fuzz/fuzz_NAME.c: with libFuzzer when HONE_FUZZ, else linked with fuzz/replay.c, which runs the corpus
 # fuzz/corpus/NAME/ as a test.
 file(GLOB fuzzers CONFIGURE_DEPENDS fuzz/fuzz_*.c)
