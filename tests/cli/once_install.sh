@@ -31,7 +31,7 @@ cp -r "$root/examples" outside
 build_with_cmake() { # DIRECTORY OPTION...
     dir=$1
     shift
-    cmake -S outside -B "$dir" -DCMAKE_C_COMPILER="$CC" -DCMAKE_PREFIX_PATH="$work/prefix" "$@" && cmake --build "$dir"
+    cmake -G Ninja -S outside -B "$dir" -DCMAKE_C_COMPILER="$CC" -DCMAKE_PREFIX_PATH="$work/prefix" "$@" && cmake --build "$dir"
 }
 holds "the CMake package" build_with_cmake with-cmake
 predicts "CMake, shared" with-cmake/predict
