@@ -6,20 +6,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ADDRESS_SANITIZER 1
-#endif
-#endif
-#if (defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__))
-#define ADDRESS_SANITIZER 1
-#endif
-
 enum { ALIGNMENT = 64 };
 
 /* From here on blocks are mappings, but under ASan, which watches the bounds and leaks of the heap only,
  * nothing is. */
-#ifdef ADDRESS_SANITIZER
+#ifdef HONE_HEAP_WATCHED
 #define MAP_FROM SIZE_MAX
 #else
 #define MAP_FROM ((size_t)64 << 10)

@@ -6,6 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A sanitizer watches the bounds and leaks of every block of the heap: blocks are then not put together. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HONE_HEAP_WATCHED 1
+#endif
+#endif
+#if (defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__))
+#define HONE_HEAP_WATCHED 1
+#endif
+
 /* Every allocation of Hone goes through these. Blocks of 64 KB and more come from mmap and go back with munmap, so
  * that an unloaded model's memory returns to the system. All blocks are aligned to 64 bytes. NULL when out of memory
  * or when the test hook says so; size 0 gives a valid block. */

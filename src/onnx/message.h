@@ -23,13 +23,23 @@ typedef Hone__Onnx__StringStringEntryProto hone_entry_message;
 /* --- wire.c --- */
 
 /* HONE_CORRUPT, saying at which byte, unless `data` is a well-formed message: fields whole, wire types as
- * declared, text in UTF-8, no message nested too deeply and no single message given twice. */
+ * declared, text in UTF-8, no message nested too deeply and no single message given twice. HONE_UNSUPPORTED if
+ * unpacked it took far more memory than its bytes. */
 hone_status hone_message_check(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
                                hone_error *err);
-/* Checks and unpacks. hone_message_free() when done. */
+
+/* A message and the small blocks that it points to. */
+typedef struct hone_unpacked {
+    void *message;
+    hone_arena *small;
+} hone_unpacked;
+
+/* Checks and unpacks. On success hone_message_free() when done; on failure `*out` is as good as freed. */
 hone_status hone_message_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
-                                void *out, hone_error *err);
-void hone_message_free(void *message); /* NULL is fine */
+                                hone_unpacked *out, hone_error *err);
+void hone_message_free(hone_unpacked *m); /* all zero is fine */
+/* Gives a field's bytes back early, if they are many. The message must not point to them any more. */
+void hone_message_free_block(void *block);
 
 /* --- tensor.c --- */
 

@@ -323,11 +323,11 @@ static hone_status read_model(const hone_model_message *m, const char *dir, hone
 /* `blob` is given back as soon as it is unpacked, so that weights are in memory twice at most. */
 static hone_status read_bytes(const void *data, size_t size, hone_blob *blob, const char *name,
                               const char *dir, hone_graph **out, hone_error *err) {
-    hone_model_message *m = NULL;
+    hone_unpacked m = {0};
     hone_status status = hone_message_unpack(&hone__onnx__model_proto__descriptor, data, size, &m, err);
     if (blob) hone_blob_free(blob);
-    if (status == HONE_OK) status = read_model(m, dir, out, err);
-    hone_message_free(m);
+    if (status == HONE_OK) status = read_model(m.message, dir, out, err);
+    hone_message_free(&m);
     return status == HONE_OK ? status : hone_error_in_file(err, status, name);
 }
 

@@ -132,7 +132,7 @@ static hone_status fill(hone_tensor_message *m, const hone_external *e, const vo
         HONE_TRY(hone_external_read(e, t->data, t->bytes, err));
     else if (m->raw_data.len > 0) {
         memcpy(t->data, m->raw_data.data, t->bytes);
-        hone_free(m->raw_data.data);
+        hone_message_free_block(m->raw_data.data);
         m->raw_data = (ProtobufCBinaryData){0};
         m->has_raw_data = false;
     } else
@@ -186,9 +186,9 @@ hone_status hone_message_tensor(hone_tensor_message *m, const char *dir, hone_te
 
 hone_status hone_onnx_tensor(const void *data, size_t size, const char *name, hone_tensor **out,
                              hone_error *err) {
-    hone_tensor_message *m = NULL;
+    hone_unpacked m = {0};
     hone_status status = hone_message_unpack(&hone__onnx__tensor_proto__descriptor, data, size, &m, err);
-    if (status == HONE_OK) status = hone_message_tensor(m, NULL, out, err);
-    hone_message_free(m);
+    if (status == HONE_OK) status = hone_message_tensor(m.message, NULL, out, err);
+    hone_message_free(&m);
     return status == HONE_OK ? status : hone_error_in_file(err, status, name);
 }

@@ -2,11 +2,18 @@
 
 #include <string.h>
 
-/* protobuf-c recurses without a limit and says nothing about why it refuses, so the bytes are walked first. */
+/* protobuf-c recurses without a limit and says nothing about why it refuses, so the bytes are walked first. The
+ * walk also adds up what the messages will take in memory: an empty node is two bytes in a file. */
 typedef struct walk {
     const uint8_t *start, *p;
     const char *why;
+    size_t unpacked; /* grows by less than 2^10 a byte walked: no overflow */
 } walk;
+
+/* Long lists of integers take up to 40 times their bytes, nodes with short names 20 times, weights about as much
+ * as in the file. */
+enum { UNPACKED_RATIO = 40 };
+static const size_t unpacked_always = (size_t)64 << 20, unpacked_at_most = (size_t)4 << 30;
 
 static bool broken(walk *w, const char *why) {
     if (!w->why) w->why = why;
@@ -67,6 +74,52 @@ static ProtobufCWireType wire_type(ProtobufCType type) {
     }
 }
 
+/* --- what protobuf-c allocates --- */
+
+enum { SCANNED_ON_STACK = 16, SCANNED = 32, UNKNOWN = sizeof(ProtobufCMessageUnknownField) };
+
+/* A block of the store below, or of hone_alloc. */
+static size_t taken(size_t size) {
+    return (size + 7) / 8 * 9;
+}
+
+/* An element of a repeated field's array. */
+static size_t element_size(ProtobufCType type) {
+    switch (type) {
+    case PROTOBUF_C_TYPE_FLOAT:
+    case PROTOBUF_C_TYPE_FIXED32:
+    case PROTOBUF_C_TYPE_SFIXED32:
+    case PROTOBUF_C_TYPE_INT32:
+    case PROTOBUF_C_TYPE_SINT32:
+    case PROTOBUF_C_TYPE_UINT32:
+    case PROTOBUF_C_TYPE_ENUM:
+    case PROTOBUF_C_TYPE_BOOL: return 4;
+    case PROTOBUF_C_TYPE_BYTES: return sizeof(ProtobufCBinaryData);
+    default: return 8;
+    }
+}
+
+/* The notes on a message's fields while it is unpacked: those beyond the first few are in slabs that double. */
+static size_t scanned(size_t fields) {
+    size_t slabs = 0;
+    for (size_t slab = SCANNED_ON_STACK; slabs + SCANNED_ON_STACK < fields; slabs += slab) slab *= 2;
+    return slabs * SCANNED;
+}
+
+/* What a field takes that has `length` bytes behind its tag, those of a message apart. */
+static size_t field_takes(const ProtobufCFieldDescriptor *f, bool packed, size_t length) {
+    if (!f) return UNKNOWN + taken(length);
+    if (packed) {
+        size_t each = wire_type(f->type) == PROTOBUF_C_WIRE_TYPE_VARINT ? 1 : element_size(f->type);
+        return taken(length / each * element_size(f->type));
+    }
+    size_t list = f->label == PROTOBUF_C_LABEL_REPEATED ? element_size(f->type) : 0;
+    bool block = f->type == PROTOBUF_C_TYPE_STRING || f->type == PROTOBUF_C_TYPE_BYTES;
+    return list + (block ? taken(length + 1) : 0);
+}
+
+/* --- the walk --- */
+
 static bool walk_message(walk *w, const ProtobufCMessageDescriptor *type, const uint8_t *end, int depth);
 
 static bool walk_block(walk *w, const ProtobufCFieldDescriptor *f, const uint8_t *end, int depth,
@@ -90,8 +143,10 @@ static bool walk_block(walk *w, const ProtobufCFieldDescriptor *f, const uint8_t
 
 static bool walk_message(walk *w, const ProtobufCMessageDescriptor *type, const uint8_t *end, int depth) {
     uint64_t seen = 0;
+    size_t fields = 0;
     if (depth > HONE_MESSAGE_MAX_DEPTH) return broken(w, "messages are nested too deeply");
-    while (w->p < end) {
+    w->unpacked += taken(type->sizeof_message);
+    for (; w->p < end; fields++) {
         uint64_t tag = 0, skipped = 0;
         if (!varint(w, end, &tag)) return false;
         if (tag > UINT32_MAX || tag >> 3 == 0) return broken(w, "a field has no valid number");
@@ -100,6 +155,7 @@ static bool walk_message(walk *w, const ProtobufCMessageDescriptor *type, const 
         ProtobufCWireType wire = (ProtobufCWireType)(tag & 7);
         bool packed = f && is_packable(f) && wire == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
         if (f && !packed && wire != wire_type(f->type)) return broken(w, "a field has the wrong wire type");
+        const uint8_t *field = w->p;
         switch (wire) {
         case PROTOBUF_C_WIRE_TYPE_VARINT:
             if (!varint(w, end, &skipped)) return false;
@@ -116,42 +172,95 @@ static bool walk_message(walk *w, const ProtobufCMessageDescriptor *type, const 
         }
         default: return broken(w, "a field has an unknown wire type");
         }
+        w->unpacked += field_takes(f, packed, (size_t)(w->p - field));
     }
+    w->unpacked += scanned(fields);
     return true;
+}
+
+static size_t unpacked_limit(size_t size) {
+    size_t limit;
+    if (!hone_mul_size(size, UNPACKED_RATIO, &limit) || limit > size + unpacked_at_most)
+        return size + unpacked_at_most;
+    return limit + unpacked_always;
 }
 
 hone_status hone_message_check(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
                                hone_error *err) {
-    walk w = {data, data, NULL};
-    if (size == 0 || walk_message(&w, type, w.start + size, 0)) return HONE_OK;
-    return hone_fail(err, HONE_CORRUPT, "is not a %s: %s at byte %zu", type->short_name, w.why,
-                     (size_t)(w.p - w.start));
+    walk w = {.start = data, .p = data};
+    if (size > 0 && !walk_message(&w, type, w.start + size, 0))
+        return hone_fail(err, HONE_CORRUPT, "is not a %s: %s at byte %zu", type->short_name, w.why,
+                         (size_t)(w.p - w.start));
+    if (w.unpacked <= unpacked_limit(size)) return HONE_OK;
+    return hone_fail(err, HONE_UNSUPPORTED,
+                     "its %zu bytes would take %zu MB of memory, as those of no model do", size,
+                     w.unpacked >> 20);
 }
 
-static void *allocate(void *failed, size_t size) {
-    void *block = hone_alloc(size);
-    if (!block) *(bool *)failed = true;
+/* --- unpacking --- */
+
+/* Small blocks lie side by side in an arena, never at multiples of 64, which tells them from those of
+ * hone_alloc. */
+enum { SLAB = 32 << 10, LARGE_ALIGNMENT = 64 };
+#ifdef HONE_HEAP_WATCHED
+enum { LARGE_FROM = 0 };
+#else
+enum { LARGE_FROM = 4096 };
+#endif
+
+typedef struct store {
+    hone_arena *small;
+    char *cursor;
+    size_t left;
+    bool failed;
+} store;
+
+static void *allocate_small(store *s, size_t size) {
+    size = (size + 7) & ~(size_t)7;
+    if (size + 8 > s->left) {
+        s->cursor = hone_arena_alloc(s->small, SLAB);
+        s->left = s->cursor ? SLAB : 0;
+        if (!s->cursor) return NULL;
+    }
+    size_t gap = (uintptr_t)s->cursor % LARGE_ALIGNMENT == 0 ? 8 : 0;
+    void *block = s->cursor + gap;
+    s->cursor += gap + size;
+    s->left -= gap + size;
+    return block;
+}
+
+static void *allocate(void *data, size_t size) {
+    store *s = data;
+    void *block = size < (size_t)LARGE_FROM ? allocate_small(s, size) : hone_alloc(size);
+    if (!block) s->failed = true;
     return block;
 }
 
 static void give_back(void *unused, void *block) {
     (void)unused;
-    hone_free(block);
+    hone_message_free_block(block);
+}
+
+void hone_message_free_block(void *block) {
+    if ((uintptr_t)block % LARGE_ALIGNMENT == 0) hone_free(block);
 }
 
 hone_status hone_message_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
-                                void *out, hone_error *err) {
+                                hone_unpacked *out, hone_error *err) {
     HONE_TRY(hone_message_check(type, data, size, err));
-    bool failed = false;
-    ProtobufCAllocator allocator = {allocate, give_back, &failed};
-    ProtobufCMessage *m = protobuf_c_message_unpack(type, &allocator, size, data);
-    if (!m && failed) return hone_fail_memory(err);
-    if (!m) return hone_fail(err, HONE_CORRUPT, "is not a %s", type->short_name);
-    *(ProtobufCMessage **)out = m;
-    return HONE_OK;
+    store s = {.small = hone_arena_new()};
+    if (!s.small) return hone_fail_memory(err);
+    ProtobufCAllocator allocator = {allocate, give_back, &s};
+    *out = (hone_unpacked){protobuf_c_message_unpack(type, &allocator, size, data), s.small};
+    if (out->message) return HONE_OK;
+    hone_message_free(out);
+    if (s.failed) return hone_fail_memory(err);
+    return hone_fail(err, HONE_CORRUPT, "is not a %s", type->short_name);
 }
 
-void hone_message_free(void *message) {
+void hone_message_free(hone_unpacked *m) {
     ProtobufCAllocator allocator = {allocate, give_back, NULL};
-    if (message) protobuf_c_message_free_unpacked(message, &allocator);
+    if (m->message) protobuf_c_message_free_unpacked(m->message, &allocator);
+    hone_arena_free(m->small);
+    *m = (hone_unpacked){0};
 }

@@ -578,7 +578,7 @@ static void test_every_allocation_fails(void **state) {
             if (status != HONE_OK) assert_int_equal(status, HONE_OUT_OF_MEMORY);
             hone_graph_free(g);
         }
-    assert_true(n > 50);
+    assert_true(n > 25);
     assert_int_equal(status, HONE_OK);
 }
 
