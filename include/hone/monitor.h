@@ -43,6 +43,7 @@ typedef struct hone_metric_options {
     const double *buckets;
     int bucket_count; /* at most 64 */
     int max_series;   /* label values come from outside and must not fill the memory */
+    bool foreign;     /* another program's name: it may be one that promtool would warn of */
 } hone_metric_options;
 #define HONE_METRIC_OPTIONS_INIT                                                                             \
     { .size = sizeof(hone_metric_options), .max_series = 1000 }

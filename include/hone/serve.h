@@ -4,7 +4,8 @@
  *   POST /v1/models/NAME[/versions/N|/labels/L]:predict      GET /v1/models/NAME[/versions/N|/labels/L][/metadata]
  *   POST /v2/models/NAME[/versions/N]/infer                  GET /v2/models/NAME[/versions/N], /v2/health/ready, …
  *   tensorflow.serving.PredictionService, tensorflow.serving.ModelService, inference.GRPCInferenceService
- *   GET /metrics      GET /healthz (the process lives)      GET /readyz (it takes traffic)
+ *   GET /metrics  GET /monitoring/prometheus/metrics (by TensorFlow Serving's names)
+ *       GET /healthz (the process lives)      GET /readyz (it takes traffic)
  *
  * A server is made (it then listens and has its models loaded), run by one thread until it is told to stop,
  * and freed:
@@ -61,14 +62,20 @@ typedef struct hone_server_options {
      * health is told everywhere. 0 picks one; -1: none. */
     int admin_port;
     const char *admin_host; /* NULL: all addresses */
+    /* Watching it. */
+    const char *access_log; /* FILE that gets a line of JSON for each request, or "-" for standard output;
+                                hone_server_reload opens it anew; NULL: none */
+    int access_log_every;   /* of requests that went well, only one of so many */
+    const char *monitoring_config_file; /* TensorFlow Serving's: where its own metrics are; NULL: at
+                                           /monitoring/prometheus/metrics */
 } hone_server_options;
 #define HONE_SERVER_OPTIONS_INIT                                                                             \
     {                                                                                                        \
         .size = sizeof(hone_server_options), .host = "127.0.0.1", .port = 8501, .model_threads = 1,          \
         .max_body_bytes = (size_t)64 << 20, .max_header_bytes = 16 << 10, .max_connections = 10000,          \
         .idle_timeout_ms = 300000, .header_timeout_ms = 10000, .request_timeout_ms = 30000,                  \
-        .drain_timeout_ms = 30000, .file_poll_ms = 1000, .gzip_from = 1024, .rest_port = -1,                 \
-        .unix_socket_mode = 0600, .admin_port = -1, .admin_host = "127.0.0.1"                                \
+        .drain_timeout_ms = 30000, .file_poll_ms = 1000, .gzip_from = 1024, .access_log_every = 1,           \
+        .rest_port = -1, .unix_socket_mode = 0600, .admin_port = -1, .admin_host = "127.0.0.1"               \
     }
 
 /* Loads the models (and fails if one that was named has no version that can be loaded), binds and listens;

@@ -59,6 +59,12 @@ static const cli_option options[] = {
             "to run models that take long, beside the others", .zero = "as many"),
     OPT_INT64("gzip-from", "BYTES", args.gzip_from, 0, 1e9,
               "pack answers of that size for clients that accept gzip", .zero = "never"),
+    OPT_TEXT("access-log", "FILE", args.server.access_log,
+             "a line of JSON for each request; - for standard output; opened anew on SIGHUP"),
+    OPT_INT("access-log-sample", "N", args.server.access_log_every, 1, 1 << 30,
+            "log one of so many requests that went well, and all that did not"),
+    OPT_TEXT("monitoring_config_file", "FILE", args.server.monitoring_config_file,
+             "TensorFlow Serving's MonitoringConfig: where metrics by its names are to be had"),
     OPT_JSON(args.json),
     OPT_END,
 };

@@ -31,14 +31,15 @@ static bool ends_in(const char *text, const char *end) {
 static hone_status check_name(const hone_metric_options *o, hone_error *err) {
     if (!name_is_valid(o->name, true))
         return hone_fail(err, HONE_INVALID_ARGUMENT, "'%s' is no name for a metric", o->name ? o->name : "");
+    if (!o->help || !*o->help)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "'%s' needs a help text", o->name);
+    if (o->foreign) return HONE_OK;
     if (ends_in(o->name, "_total") != (o->type == HONE_METRIC_COUNTER))
         return hone_fail(err, HONE_INVALID_ARGUMENT, "'%s': counters end in _total, and only they", o->name);
     static const char *const taken[] = {"_bucket", "_count", "_sum"};
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
         if (ends_in(o->name, taken[i]))
             return hone_fail(err, HONE_INVALID_ARGUMENT, "'%s': %s belongs to histograms", o->name, taken[i]);
-    if (!o->help || !*o->help)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "'%s' needs a help text", o->name);
     return HONE_OK;
 }
 

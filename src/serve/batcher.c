@@ -149,6 +149,7 @@ static bool nobody_waits(void *user) {
 static void count_run(hone_batcher *b, hone_servable *s, const list *l, const hone_run *run, uint64_t start) {
     for (hone_prediction *p = l->first; p; p = p->next) {
         p->queue_time = start - p->submitted;
+        p->batch_time = (uint64_t)(run->staged * 1e9);
         p->compute_time = (uint64_t)(run->computed * 1e9);
         p->batch_rows = run->size;
         hone_stats_stage(b->stats, HONE_STAGE_QUEUE, (double)p->queue_time * 1e-9);
@@ -488,7 +489,7 @@ void hone_batcher_submit(hone_batcher *b, hone_prediction *p) {
     hone_servable_retain(p->servable);
     if (p->request) hone_request_retain(p->request);
     p->submitted = hone_now();
-    p->queue_time = p->compute_time = 0;
+    p->queue_time = p->batch_time = p->compute_time = 0;
     p->batch_rows = 0;
     p->batch = NULL;
     p->alone = false;

@@ -104,21 +104,36 @@ void hone_connection_put(hone_connection *c, const void *data, size_t size) {
 
 /* --- requests --- */
 
+static void log_request(const hone_connection *c, const hone_request *r, bool dropped) {
+    bool old = c->protocol == &hone_connection_http1 && !r->head.chunked_answer && r->head.method.size > 0;
+    hone_access_log *log = c->loop->config->access_log;
+    if (log)
+        hone_access_log_request(log, c->loop->index, r, &c->remote, old ? "HTTP/1.0" : c->protocol->name,
+                                dropped);
+}
+
 void hone_connection_dispatch(hone_connection *c, hone_request *r) {
     const hone_loop_config *config = c->loop->config;
     r->received = hone_now();
     r->endpoint = c->endpoint;
     if (config->request_timeout) r->deadline = r->received + config->request_timeout;
     hone_stats_in_flight(config->stats, 1);
+    hone_request_join_trace(r);
     config->handler(config->user, c->loop, r);
 }
 
 void hone_connection_answered(hone_connection *c, hone_request *r) {
     hone_stats *stats = c->loop->config->stats;
-    hone_stats_answered(stats, r->model, r->method, r->status, (double)(hone_now() - r->started) * 1e-9);
+    hone_stats_answered(stats, &(hone_answered){.model = r->model,
+                                                .method = r->method,
+                                                .code = r->status,
+                                                .grpc = r->grpc_status,
+                                                .seconds = (double)(hone_now() - r->started) * 1e-9,
+                                                .computing = (double)r->stages[HONE_STAGE_COMPUTE] * 1e-9});
     if (r->status >= 400 && r->method != HONE_METHOD_HEALTH)
         hone_stats_failed(stats, hone_reason_of(r->status));
     if (r->received) hone_stats_in_flight(stats, -1);
+    log_request(c, r, false);
     c->fresh = true;
 }
 
@@ -127,6 +142,7 @@ void hone_connection_dropped(hone_connection *c, hone_request *r) {
     if (!r->received) return;
     hone_stats_in_flight(stats, -1);
     hone_stats_failed(stats, HONE_REASON_CANCELLED);
+    log_request(c, r, true);
 }
 
 bool hone_connection_is_gone(hone_connection *c) {
@@ -322,6 +338,7 @@ void hone_connection_open(hone_loop *loop, const hone_arrival *from) {
     c->fd = fd;
     c->endpoint = from->endpoint;
     c->protocol = &sniffing;
+    if (loop->config->access_log) hone_remote_of(fd, &c->remote);
     hone_http1_init(&c->parser, &loop->config->limits);
     event_assign(&c->readable, loop->base, fd, EV_READ | EV_PERSIST, on_readable, c);
     event_assign(&c->writable, loop->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);

@@ -7,6 +7,7 @@
 #ifndef HONE_SERVE_CONNECTION_H
 #define HONE_SERVE_CONNECTION_H
 
+#include "serve/access_log.h"
 #include "serve/loop.h"
 
 #include <event2/event_struct.h>
@@ -17,6 +18,7 @@ enum {
 };
 
 typedef struct hone_protocol {
+    const char *name; /* "HTTP/2" */
     /* Works on input until it is used up; what has to wait is kept. Answers go to hone_connection_put. */
     void (*feed)(hone_connection *c, const char *data, size_t size);
     /* Goes on with what waited: input that was kept, output that had no room. */
@@ -46,6 +48,7 @@ struct hone_connection {
     uint64_t since; /* when it entered the phase or made progress in it */
     int fd;
     const hone_endpoint *endpoint;
+    hone_remote remote; /* known if there is an access log */
     struct event readable, writable, closed;
     const hone_protocol *protocol;
     hone_buffer out; /* answers that the socket did not take yet: from `sent` on */

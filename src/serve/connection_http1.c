@@ -145,7 +145,7 @@ static void feed(hone_connection *c, const char *data, size_t size) {
         switch (hone_http1_next(&c->parser, &data, &size, &head, &body)) {
         case HONE_HTTP1_MORE: return;
         case HONE_HTTP1_HEAD: start_request(c, &head, size > 0); break;
-        case HONE_HTTP1_BODY: hone_buffer_put(&c->request->body, body.data, body.size); break;
+        case HONE_HTTP1_BODY: hone_request_take(c->request, body.data, body.size); break;
         case HONE_HTTP1_END: dispatch(c); break;
         case HONE_HTTP1_ERROR: refuse(c, c->parser.status, c->parser.reason); break;
         }
@@ -232,7 +232,8 @@ static void free_http1(hone_connection *c) {
     hone_http1_free(&c->parser);
 }
 
-const hone_protocol hone_connection_http1 = {.feed = feed,
+const hone_protocol hone_connection_http1 = {.name = "HTTP/1.1",
+                                             .feed = feed,
                                              .go_on = go_on,
                                              .may_read = may_read,
                                              .phase = phase,

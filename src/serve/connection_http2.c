@@ -100,7 +100,8 @@ static void free_http2(hone_connection *c) {
     c->http2 = NULL;
 }
 
-const hone_protocol hone_connection_http2 = {.feed = feed,
+const hone_protocol hone_connection_http2 = {.name = "HTTP/2",
+                                             .feed = feed,
                                              .go_on = pump,
                                              .may_read = may_read,
                                              .phase = phase,

@@ -212,7 +212,7 @@ struct hone_prediction {
     void *user;
     /* What happened, for `done` to read: nanoseconds, and the rows of the run it was part of (0: it is not
      * cut in rows). */
-    uint64_t queue_time, compute_time;
+    uint64_t queue_time, batch_time, compute_time;
     int64_t batch_rows;
     /* The core's. */
     hone_prediction *next;

@@ -58,6 +58,7 @@ static hone_call *take_call(hone_front *f) {
 static void give_call(hone_call *c) {
     hone_front *f = c->front;
     hone_servable_release(c->servable);
+    c->request->id = (hone_slice){"", 0}; /* its text may be the call's */
     hone_request_release(c->request);
     c->servable = NULL;
     c->request = NULL;
@@ -72,8 +73,19 @@ static void give_call(hone_call *c) {
     f->spare++;
 }
 
-static double seconds(uint64_t from, uint64_t to) {
-    return (double)(to - from) * 1e-9;
+static void took(hone_call *c, hone_stage stage, uint64_t ns) {
+    hone_stats_stage(c->front->o.stats, stage, (double)ns * 1e-9);
+    c->request->stages[stage] = ns;
+}
+
+/* What the batcher has counted. */
+static void note_run(hone_call *c) {
+    const hone_prediction *p = &c->prediction;
+    hone_request *r = c->request;
+    r->stages[HONE_STAGE_QUEUE] = p->queue_time;
+    r->stages[HONE_STAGE_BATCH] = p->batch_time;
+    r->stages[HONE_STAGE_COMPUTE] = p->compute_time;
+    r->rows = p->batch_rows;
 }
 
 /* A request that stops because its time is over says so. */
@@ -110,6 +122,7 @@ static void predicted(hone_prediction *p, hone_status status, const hone_tensor 
     hone_call *c = p->user;
     hone_front *f = c->front;
     hone_error own = {0};
+    note_run(c);
     if (status != HONE_OK) {
         if (err) own = *err;
         if (!own.message[0]) hone_fail(&own, status, "%s", hone_status_name(status));
@@ -123,7 +136,7 @@ static void predicted(hone_prediction *p, hone_status status, const hone_tensor 
     c->outputs = NULL;
     if (status == HONE_OK && f->answer.failed) status = hone_fail_memory(&own);
     uint64_t end = hone_now();
-    hone_stats_stage(f->o.stats, HONE_STAGE_SERIALIZE, seconds(start, end));
+    took(c, HONE_STAGE_SERIALIZE, end - start);
     if (status != HONE_OK) {
         fail_call(c, status, &own);
         return;
@@ -134,7 +147,8 @@ static void predicted(hone_prediction *p, hone_status status, const hone_tensor 
 }
 
 static void submit(hone_call *c) {
-    hone_stats_stage(c->front->o.stats, HONE_STAGE_DECODE, seconds(c->began, c->decoded));
+    took(c, HONE_STAGE_DECODE, c->decoded - c->began);
+    c->request->id = c->id;
     if (c->status != HONE_OK) {
         fail_call(c, c->status, &c->err);
         return;
@@ -190,7 +204,7 @@ static void refuse_body(hone_call *c, hone_status status, const hone_error *err)
 void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const hone_api *api) {
     hone_error err = {0};
     hone_call *c = take_call(f);
-    r->model = hone_servable_stats(s);
+    hone_request_set_model(r, hone_servable_stats(s));
     if (!c) {
         hone_fail_memory(&err);
         api->fail(r, &err);
@@ -208,7 +222,7 @@ void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const 
     c->tensors.limit = f->o.body_limit;
     c->err = (hone_error){0};
     c->began = hone_now();
-    hone_stats_stage(f->o.stats, HONE_STAGE_READ, seconds(r->started, r->received));
+    took(c, HONE_STAGE_READ, r->received - r->started);
     hone_status status = unpack(c, &err);
     if (status != HONE_OK) {
         refuse_body(c, status, &err);

@@ -27,6 +27,15 @@ hone_grpc_code hone_grpc_code_of(hone_status status) {
     }
 }
 
+const char *hone_grpc_code_name(hone_grpc_code code) {
+    static const char *const names[] = {
+        "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+        "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+        "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+        "DATA_LOSS", "UNAUTHENTICATED"};
+    return (size_t)code < sizeof names / sizeof *names ? names[code] : "UNKNOWN";
+}
+
 int hone_grpc_http_status(hone_grpc_code code) {
     switch (code) {
     case HONE_GRPC_OK: return 200;
@@ -158,6 +167,7 @@ bool hone_grpc_send(hone_request *r, hone_buffer *out) {
 
 void hone_grpc_end(hone_request *r) {
     if (!r->begun) hone_request_begin(r, 200, CONTENT_TYPE, -1);
+    r->grpc_status = HONE_GRPC_OK;
     hone_request_trailer(r, "grpc-status", "0");
     hone_request_end(r);
 }
@@ -196,6 +206,8 @@ void hone_grpc_fail(hone_request *r, hone_grpc_code code, const char *message) {
     bool begun = r->begun;
     void (*add)(hone_request *, const char *, const char *) =
         begun ? hone_request_trailer : hone_request_field;
+    r->grpc_status = (int)code;
+    hone_request_note_error(r, message);
     snprintf(number, sizeof number, "%d", (int)code);
     encode_text(text, sizeof text, message);
     add(r, "grpc-status", number);

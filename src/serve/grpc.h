@@ -33,6 +33,9 @@ typedef enum hone_grpc_code {
 
 hone_grpc_code hone_grpc_code_of(hone_status status);
 
+/* "NOT_FOUND". */
+const char *hone_grpc_code_name(hone_grpc_code code);
+
 /* The HTTP status that stands for a code in counters and logs, and the code that stands for an HTTP status.
  */
 int hone_grpc_http_status(hone_grpc_code code);

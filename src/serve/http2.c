@@ -291,7 +291,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
         refuse(s, 413, "The body is too large");
         return code;
     }
-    hone_buffer_put(&r->body, data, size);
+    hone_request_take(r, data, size);
     if (!s->streaming) return nghttp2_session_consume(session, id, size);
     s->unread += size;
     enqueue(s);

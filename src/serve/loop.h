@@ -30,6 +30,7 @@ typedef struct hone_loop_config {
     bool (*streams)(void *user, const hone_request *r);
     void *user;
     hone_stats *stats;
+    struct hone_access_log *access_log; /* NULL: none */
 } hone_loop_config;
 
 /* What a connection waits for; each phase has its list, whose order is that of the time it was entered (or,

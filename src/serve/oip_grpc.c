@@ -105,7 +105,7 @@ static hone_status model_metadata(hone_front *f, hone_request *r, hone_wire w, h
     r->method = HONE_METHOD_METADATA;
     HONE_TRY(find(f, &w, &s, err));
     const char *name = hone_servable_name(s);
-    r->model = hone_servable_stats(s);
+    hone_request_set_model(r, hone_servable_stats(s));
     hone_wire_put_text(out, 1, name);
     hone_core_versions(f->o.core, (hone_slice){name, strlen(name)}, put_version, out);
     hone_wire_put_text(out, 3, HONE_OIP_PLATFORM);
@@ -122,7 +122,7 @@ static hone_status model_config(hone_front *f, hone_request *r, hone_wire w, hon
     hone_servable *s;
     r->method = HONE_METHOD_METADATA;
     HONE_TRY(find(f, &w, &s, err));
-    r->model = hone_servable_stats(s);
+    hone_request_set_model(r, hone_servable_stats(s));
     size_t config = hone_wire_begin(out, 1);
     hone_wire_put_text(out, 1, hone_servable_name(s));
     hone_wire_put_text(out, 2, HONE_OIP_PLATFORM);
@@ -171,7 +171,7 @@ static hone_status model_statistics(hone_front *f, hone_request *r, hone_wire w,
         return HONE_OK;
     }
     HONE_TRY(hone_front_find(f, name, version, &s, err));
-    r->model = hone_servable_stats(s);
+    hone_request_set_model(r, hone_servable_stats(s));
     put_statistics(out, s);
     hone_servable_release(s);
     return HONE_OK;

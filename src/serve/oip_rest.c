@@ -299,7 +299,7 @@ static void handle_model(hone_front *f, hone_request *r, hone_slice rest, hone_s
     } else if (status != HONE_OK) {
         fail(r, &err);
     } else {
-        r->model = hone_servable_stats(s);
+        hone_request_set_model(r, hone_servable_stats(s));
         if (is(rest, "/config"))
             config(f, r, s);
         else if (is(rest, "/stats"))

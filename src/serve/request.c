@@ -32,6 +32,12 @@ hone_request *hone_request_new(hone_request **pool) {
     r->producer = NULL;
     r->method = HONE_METHOD_OTHER;
     r->model = NULL;
+    r->bytes_in = r->bytes_out = 0;
+    memset(r->stages, 0, sizeof r->stages);
+    r->rows = 0;
+    r->grpc_status = -1;
+    r->id = (hone_slice){"", 0};
+    r->trace = (hone_trace){0};
     return r;
 }
 
@@ -40,16 +46,25 @@ hone_request *hone_request_retain(hone_request *r) {
     return r;
 }
 
+void hone_request_set_model(hone_request *r, hone_model_stats *model) {
+    hone_model_stats *before = r->model;
+    r->model = hone_model_stats_retain(model);
+    hone_model_stats_release(before);
+}
+
 static void free_request(hone_request *r) {
     hone_buffer_free(&r->text);
     hone_buffer_free(&r->body);
     hone_buffer_free(&r->fields);
     hone_buffer_free(&r->trailers);
+    hone_buffer_free(&r->error);
     hone_free(r);
 }
 
 void hone_request_release(hone_request *r) {
     if (!r || atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) != 1) return;
+    hone_model_stats_release(r->model);
+    r->model = NULL;
     int depth = r->pool && *r->pool ? (*r->pool)->depth + 1 : 0;
     if (!r->pool || depth == POOLED) {
         free_request(r);
@@ -59,6 +74,7 @@ void hone_request_release(hone_request *r) {
     hone_buffer_clear(&r->body, depth < WITH_BODY ? KEEP_BODY : KEEP_TEXT);
     hone_buffer_clear(&r->fields, KEEP_TEXT);
     hone_buffer_clear(&r->trailers, KEEP_TEXT);
+    hone_buffer_clear(&r->error, KEEP_TEXT);
     r->depth = depth;
     r->next = *r->pool;
     *r->pool = r;
@@ -97,6 +113,11 @@ hone_status hone_request_set_head(hone_request *r, const hone_head *head) {
         r->head.fields[i].value = keep(&r->text, head->fields[i].value);
     }
     return HONE_OK;
+}
+
+void hone_request_take(hone_request *r, const void *data, size_t size) {
+    r->bytes_in += size;
+    hone_buffer_put(&r->body, data, size);
 }
 
 hone_status hone_request_end_body(hone_request *r) {
@@ -164,6 +185,7 @@ void hone_request_begin(hone_request *r, int status, const char *content_type, i
 }
 
 bool hone_request_part(hone_request *r, const void *data, size_t size) {
+    r->bytes_out += size;
     return r->stream ? r->sink->part(r, data, size) : true;
 }
 
@@ -179,8 +201,22 @@ void hone_request_answer(hone_request *r, int status, const char *content_type, 
     hone_request_end(r);
 }
 
+void hone_request_note_error(hone_request *r, const char *message) {
+    hone_buffer_clear(&r->error, KEEP_TEXT);
+    hone_buffer_text(&r->error, message);
+}
+
+void hone_request_join_trace(hone_request *r) {
+    char parent[HONE_TRACEPARENT_SIZE], state[HONE_TRACESTATE_MOST + 1];
+    if (!hone_trace_of(&r->head, &r->trace)) return;
+    hone_trace_write(&r->trace, parent);
+    hone_request_field(r, "traceparent", parent);
+    if (hone_trace_state(&r->head, state)) hone_request_field(r, "tracestate", state);
+}
+
 void hone_request_fail(hone_request *r, int status, const char *message) {
     hone_buffer b = {0};
+    hone_request_note_error(r, message);
     hone_buffer_text(&b, "{\n    \"error\": ");
     hone_json_write_string(&b, message, strlen(message));
     hone_buffer_text(&b, "\n}");

@@ -13,6 +13,7 @@
 #include "serve/buffer.h"
 #include "serve/head.h"
 #include "serve/stats.h"
+#include "serve/trace.h"
 
 #include <hone/error.h>
 
@@ -62,7 +63,15 @@ struct hone_request {
     void *producer;
     /* For the counters; set by the front end. */
     hone_method method;
-    hone_model_stats *model;
+    hone_model_stats *model; /* hone_request_set_model */
+    /* For the access log. */
+    uint64_t bytes_in, bytes_out;      /* of the bodies */
+    uint64_t stages[HONE_STAGE_COUNT]; /* nanoseconds; 0: it had none of it */
+    int64_t rows;                      /* of the run that it was part of; 0: none, or not cut in rows */
+    int grpc_status;                   /* -1: it is no gRPC call, or has no answer yet */
+    hone_slice id;                     /* the client's own name of the request; borrowed */
+    hone_buffer error;                 /* what the answer says is wrong */
+    hone_trace trace;
 };
 
 /* An empty request with one reference, from the pool if there is one in it; NULL when memory is out. */
@@ -72,8 +81,13 @@ hone_request *hone_request_retain(hone_request *r);
 void hone_request_release(hone_request *r);
 void hone_request_free_pool(hone_request **pool);
 
+/* The model that it is about; takes a reference. The loop's thread. */
+void hone_request_set_model(hone_request *r, hone_model_stats *model);
+
 /* Copies the head and its text. */
 hone_status hone_request_set_head(hone_request *r, const hone_head *head);
+/* Appends to the body. */
+void hone_request_take(hone_request *r, const void *data, size_t size);
 /* Ends the body: pads it. */
 hone_status hone_request_end_body(hone_request *r);
 
@@ -100,6 +114,10 @@ void hone_request_end(hone_request *r);
 /* All three. */
 void hone_request_answer(hone_request *r, int status, const char *content_type, const void *data,
                          size_t size);
+/* Notes what is wrong, for the access log. */
+void hone_request_note_error(hone_request *r, const char *message);
+/* Part of a trace or not? If so, the answer says it too. The head must be there. */
+void hone_request_join_trace(hone_request *r);
 /* {"error": "MESSAGE"} */
 void hone_request_fail(hone_request *r, int status, const char *message);
 

@@ -123,7 +123,7 @@ void hone_servable_destroy(hone_servable *s) {
     }
     if (s->session) hone_session_free(s->session);
     hone_model_free(s->model);
-    hone_model_stats_free(s->stats);
+    hone_model_stats_release(s->stats);
     hone_model_settings_free(&s->settings);
     hone_free(s->lanes);
     hone_free(s->batches);

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/pool.h"
+#include "serve/access_log.h"
 #include "serve/clock.h"
 #include "serve/core.h"
 #include "serve/endpoints.h"
@@ -10,6 +11,7 @@
 #include "serve/oip_rest.h"
 #include "serve/tfs_grpc.h"
 #include "serve/tfs_rest.h"
+#include "serve/tfs_stats.h"
 #include "serve/turns.h"
 
 #include <hone/serve.h>
@@ -27,6 +29,7 @@ struct hone_server {
     int drain_delay_ms, drain_timeout_ms;
     size_t gzip_from;
     hone_stats *stats;
+    char *tfs_metrics; /* the path; NULL: nowhere */
     hone_core *core;
     hone_loop **loops;
     hone_front **fronts; /* one for each loop */
@@ -45,12 +48,12 @@ struct hone_server {
 
 /* --- answering --- */
 
-static void answer_metrics(hone_server *s, hone_request *r) {
+static void answer_metrics(hone_metrics *metrics, hone_request *r) {
     char *text;
     size_t size;
     hone_error err = {0};
     r->method = HONE_METHOD_METRICS;
-    if (hone_metrics_write(hone_stats_metrics(s->stats), &text, &size, &err) != HONE_OK) {
+    if (hone_metrics_write(metrics, &text, &size, &err) != HONE_OK) {
         hone_request_fail(r, 500, err.message);
         return;
     }
@@ -80,11 +83,18 @@ static void refuse_elsewhere(hone_request *r) {
         hone_request_fail(r, 403, text);
 }
 
+static hone_metrics *metrics_at(const hone_server *s, hone_slice path) {
+    if (hone_json_text_is(path, "/metrics")) return hone_stats_metrics(s->stats);
+    return s->tfs_metrics && hone_json_text_is(path, s->tfs_metrics) ? hone_stats_tfs_metrics(s->stats)
+                                                                     : NULL;
+}
+
 /* The paths are matched as they were sent: what a proxy in front allows or forbids is what it saw. */
 static void handle(void *user, hone_loop *loop, hone_request *r) {
     hone_server *s = user;
     hone_slice path = r->head.path;
-    if (!hone_endpoint_offers(r->endpoint, hone_scope_of(r))) {
+    hone_metrics *metrics = metrics_at(s, path);
+    if (!hone_endpoint_offers(r->endpoint, metrics ? HONE_SCOPE_METRICS : hone_scope_of(r))) {
         refuse_elsewhere(r);
         return;
     }
@@ -100,7 +110,7 @@ static void handle(void *user, hone_loop *loop, hone_request *r) {
         hone_tfs_handle(s->fronts[loop->index], r);
         return;
     }
-    bool metrics = hone_json_text_is(path, "/metrics"), live = hone_json_text_is(path, "/healthz");
+    bool live = hone_json_text_is(path, "/healthz");
     bool ready = hone_json_text_is(path, "/readyz");
     bool get = hone_slice_is(r->head.method, "GET") || hone_slice_is(r->head.method, "HEAD");
     if (!metrics && !live && !ready)
@@ -108,7 +118,7 @@ static void handle(void *user, hone_loop *loop, hone_request *r) {
     else if (!get)
         answer_unknown(r, 405, "Method not allowed");
     else if (metrics)
-        answer_metrics(s, r);
+        answer_metrics(metrics, r);
     else if (live)
         answer_health(r, true, "ok\n", "");
     else
@@ -131,6 +141,7 @@ void hone_server_stop(hone_server *s) {
 
 void hone_server_reload(hone_server *s) {
     hone_core_poke(s->core);
+    hone_access_log_reopen(s->config.access_log);
 }
 
 /* --- making --- */
@@ -208,7 +219,8 @@ static hone_status check_options(const hone_server_options *o, hone_error *err) 
                    {"drain_timeout_ms", o->drain_timeout_ms},
                    {"model_config_poll_ms", o->model_config_poll_ms},
                    {"file_poll_ms", o->file_poll_ms},
-                   {"compute_threads", o->compute_threads}};
+                   {"compute_threads", o->compute_threads},
+                   {"access_log_every", o->access_log_every}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (numbers[i].value < 0)
             return hone_fail(err, HONE_INVALID_ARGUMENT, "%s is negative: %d", numbers[i].name,
@@ -220,6 +232,17 @@ static hone_status check_options(const hone_server_options *o, hone_error *err) 
         return hone_fail(err, HONE_INVALID_ARGUMENT, "max_header_bytes is too small: %zu",
                          o->max_header_bytes);
     return HONE_OK;
+}
+
+/* What is told about it. */
+static hone_status watch(hone_server *s, const hone_server_options *o, int loops, hone_error *err) {
+    if (o->monitoring_config_file)
+        HONE_TRY(hone_tfs_monitoring_read(o->monitoring_config_file, &s->tfs_metrics, err));
+    else if (!(s->tfs_metrics = hone_strdup(HONE_TFS_METRICS_PATH)))
+        return hone_fail_memory(err);
+    hone_access_log_options l = {
+        .path = o->access_log, .every = (uint64_t)o->access_log_every, .loops = loops, .stats = s->stats};
+    return l.path ? hone_access_log_open(&l, &s->config.access_log, err) : HONE_OK;
 }
 
 static hone_status set_up(hone_server *s, const hone_server_options *o, hone_error *err) {
@@ -239,6 +262,8 @@ static hone_status set_up(hone_server *s, const hone_server_options *o, hone_err
     s->gzip_from = o->gzip_from;
     HONE_TRY(hone_stats_new(&s->stats, err));
     s->config.stats = s->stats;
+    hone_stats_memory_limit(s->stats, (double)o->memory_limit);
+    HONE_TRY(watch(s, o, loops, err));
     HONE_TRY(hone_core_new(loops, o->model_threads, s->stats, &s->core, err));
     HONE_TRY(load_models(s, o, err));
     HONE_TRY(make_loops(s, loops, err));
@@ -378,6 +403,8 @@ void hone_server_free(hone_server *s) {
     }
     if (s->stop_fd >= 0) close(s->stop_fd);
     hone_core_free(s->core);
+    hone_access_log_close(s->config.access_log);
+    hone_free(s->tfs_metrics);
     hone_stats_free(s->stats);
     hone_free(s->loops);
     hone_free(s->fronts);

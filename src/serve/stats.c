@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "serve/grpc.h"
+#include "serve/tfs_stats.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -34,13 +36,16 @@ static const struct {
 enum { DROP_COUNT = sizeof drops / sizeof *drops };
 
 struct hone_model_stats {
+    atomic_int references;
     hone_tally tally;
     hone_stats *stats;
     const char *label;
     char *name;
+    int64_t version;
     _Atomic(hone_series *) answers[HONE_METHOD_COUNT][CODE_COUNT];
     _Atomic(hone_series *) seconds[HONE_METHOD_COUNT];
     hone_series *bytes, *rows, *depth, *waited;
+    hone_tfs_series tfs;
     _Atomic(hone_series *) dropped[DROP_COUNT];
 };
 
@@ -55,7 +60,8 @@ struct hone_stats {
     hone_metric *requests, *seconds, *model_bytes, *batch_rows, *queue_depth, *queue_seconds, *dropped;
     hone_metric *states, *loads, *load_seconds;
     hone_series *errors[HONE_REASON_COUNT], *stages[HONE_STAGE_COUNT];
-    hone_series *in_flight, *connections, *connections_total, *ready;
+    hone_series *in_flight, *connections, *connections_total, *ready, *memory_limit, *log_lines, *log_dropped;
+    hone_tfs_stats tfs;
     hone_model_stats none; /* of requests about no model */
 };
 
@@ -123,6 +129,7 @@ static hone_status add_models(hone_stats *s, hone_error *err) {
 static hone_status setup(hone_stats *s, hone_error *err) {
     HONE_TRY(hone_metrics_new(&s->metrics, err));
     HONE_TRY(hone_metrics_add_process(s->metrics, err));
+    HONE_TRY(hone_tfs_stats_init(&s->tfs, err));
     HONE_TRY(add(s, HONE_METRIC_COUNTER, "hone_requests_total", "Requests answered.",
                  (const char *const[]){"model", "method", "code", NULL}, &s->requests, err));
     HONE_TRY(add(s, HONE_METRIC_HISTOGRAM, "hone_request_seconds",
@@ -140,6 +147,13 @@ static hone_status setup(hone_stats *s, hone_error *err) {
     HONE_TRY(add_one(s, HONE_METRIC_GAUGE, "hone_connections", "Open connections.", &s->connections, err));
     HONE_TRY(add_one(s, HONE_METRIC_COUNTER, "hone_connections_total", "Connections accepted.",
                      &s->connections_total, err));
+    HONE_TRY(add_one(s, HONE_METRIC_GAUGE, "hone_memory_limit_bytes",
+                     "Memory that all loaded models may take; 0: no limit.", &s->memory_limit, err));
+    HONE_TRY(add_one(s, HONE_METRIC_COUNTER, "hone_access_log_lines_total",
+                     "Lines that were put into the access log.", &s->log_lines, err));
+    HONE_TRY(add_one(s, HONE_METRIC_COUNTER, "hone_access_log_dropped_total",
+                     "Lines of the access log that were lost because it was written too slowly.",
+                     &s->log_dropped, err));
     HONE_TRY(add_one(s, HONE_METRIC_GAUGE, "hone_ready", "1 when the server takes traffic.", &s->ready, err));
     return HONE_OK;
 }
@@ -167,6 +181,7 @@ static void drop_series(hone_model_stats *m) {
     hone_series_drop(m->rows);
     hone_series_drop(m->depth);
     hone_series_drop(m->waited);
+    hone_tfs_series_drop(&m->tfs);
 }
 
 void hone_stats_free(hone_stats *s) {
@@ -178,12 +193,19 @@ void hone_stats_free(hone_stats *s) {
     hone_series_drop(s->connections);
     hone_series_drop(s->connections_total);
     hone_series_drop(s->ready);
+    hone_series_drop(s->memory_limit);
+    hone_series_drop(s->log_lines);
+    hone_series_drop(s->log_dropped);
     hone_metrics_free(s->metrics);
+    hone_tfs_stats_done(&s->tfs);
     hone_free(s);
 }
 
 hone_metrics *hone_stats_metrics(hone_stats *s) {
     return s->metrics;
+}
+hone_metrics *hone_stats_tfs_metrics(hone_stats *s) {
+    return s->tfs.metrics;
 }
 
 hone_status hone_model_stats_new(hone_stats *s, const char *model, int64_t version, double bytes,
@@ -191,7 +213,9 @@ hone_status hone_model_stats_new(hone_stats *s, const char *model, int64_t versi
     char number[24];
     hone_model_stats *m = hone_calloc(1, sizeof *m);
     if (!m) return hone_fail_memory(err);
+    atomic_init(&m->references, 1);
     m->stats = s;
+    m->version = version;
     m->label = m->name = hone_strdup(model);
     snprintf(number, sizeof number, "%lld", (long long)version);
     hone_status status = m->name ? HONE_OK : hone_fail_memory(err);
@@ -201,7 +225,7 @@ hone_status hone_model_stats_new(hone_stats *s, const char *model, int64_t versi
     if (status == HONE_OK) status = hone_metric_series(s->queue_depth, &model, &m->depth, err);
     if (status == HONE_OK) status = hone_metric_series(s->queue_seconds, &model, &m->waited, err);
     if (status != HONE_OK) {
-        hone_model_stats_free(m);
+        hone_model_stats_release(m);
         return status;
     }
     hone_series_set(m->bytes, bytes);
@@ -213,16 +237,27 @@ hone_tally *hone_model_stats_tally(hone_model_stats *m) {
     return &m->tally;
 }
 
-void hone_model_stats_free(hone_model_stats *m) {
-    if (!m) return;
+hone_model_stats *hone_model_stats_retain(hone_model_stats *m) {
+    atomic_fetch_add_explicit(&m->references, 1, memory_order_relaxed);
+    return m;
+}
+
+const char *hone_model_stats_name(const hone_model_stats *m) {
+    return m->name;
+}
+int64_t hone_model_stats_version(const hone_model_stats *m) {
+    return m->version;
+}
+
+void hone_model_stats_release(hone_model_stats *m) {
+    if (!m || atomic_fetch_sub_explicit(&m->references, 1, memory_order_acq_rel) != 1) return;
     drop_series(m);
     hone_free(m->name);
     hone_free(m);
 }
 
-/* The series in `slot`, made at its first use; NULL when it can't be. Two threads may make it at once: they
- * get the same series, and the second one gives its reference back. */
-static hone_series *lazy(_Atomic(hone_series *) *slot, hone_metric *metric, const char *const *values) {
+/* Two threads may make it at once: they get the same series, and the second one gives its reference back. */
+hone_series *hone_series_lazy(_Atomic(hone_series *) *slot, hone_metric *metric, const char *const *values) {
     hone_series *s = atomic_load_explicit(slot, memory_order_acquire), *none = NULL;
     if (s) return s;
     if (hone_metric_series(metric, values, &s, NULL) != HONE_OK) return NULL;
@@ -246,8 +281,8 @@ void hone_model_stats_waited(hone_model_stats *m, double seconds) {
 void hone_model_stats_dropped(hone_model_stats *m, hone_status why) {
     for (int i = 0; i < DROP_COUNT; i++) {
         if (drops[i].status != why) continue;
-        hone_series *s =
-            lazy(&m->dropped[i], m->stats->dropped, (const char *const[]){m->label, drops[i].name});
+        hone_series *s = hone_series_lazy(&m->dropped[i], m->stats->dropped,
+                                          (const char *const[]){m->label, drops[i].name});
         if (s) hone_series_add(s, 1);
     }
 }
@@ -306,17 +341,29 @@ static int code_index(int code) {
     return internal;
 }
 
-void hone_stats_answered(hone_stats *s, hone_model_stats *model, hone_method method, int code,
-                         double seconds) {
-    hone_model_stats *m = model ? model : &s->none;
-    int c = code_index(code);
+static void answered_as_tfs(hone_stats *s, hone_model_stats *m, const hone_answered *a) {
+    int api = (int)a->method - (int)HONE_METHOD_PREDICT;
+    if (m == &s->none || api < 0 || api >= HONE_TFS_APIS) return;
+    int code = a->grpc >= 0 ? a->grpc : (int)hone_grpc_code_of_http(a->code);
+    hone_tfs_stats_answered(&s->tfs, &m->tfs, m->label, api, a->grpc >= 0, code, a->seconds, a->computing);
+}
+
+void hone_stats_answered(hone_stats *s, const hone_answered *a) {
+    hone_model_stats *m = a->model ? a->model : &s->none;
+    int c = code_index(a->code);
     char text[8];
     snprintf(text, sizeof text, "%d", codes[c]);
-    const char *values[] = {m->label, method_names[method], text};
-    hone_series *answers = lazy(&m->answers[method][c], s->requests, values);
-    hone_series *time = lazy(&m->seconds[method], s->seconds, values);
+    const char *values[] = {m->label, method_names[a->method], text};
+    hone_series *answers = hone_series_lazy(&m->answers[a->method][c], s->requests, values);
+    hone_series *time = hone_series_lazy(&m->seconds[a->method], s->seconds, values);
     if (answers) hone_series_add(answers, 1);
-    if (time) hone_series_observe(time, seconds);
+    if (time) hone_series_observe(time, a->seconds);
+    answered_as_tfs(s, m, a);
+}
+
+void hone_stats_logged(hone_stats *s, size_t lines, size_t dropped) {
+    if (lines) hone_series_add(s->log_lines, (double)lines);
+    if (dropped) hone_series_add(s->log_dropped, (double)dropped);
 }
 
 void hone_stats_failed(hone_stats *s, hone_reason reason) {
@@ -336,6 +383,17 @@ void hone_stats_connection(hone_stats *s, int change) {
 
 void hone_stats_ready(hone_stats *s, bool ready) {
     hone_series_set(s->ready, ready);
+}
+
+void hone_stats_memory_limit(hone_stats *s, double bytes) {
+    hone_series_set(s->memory_limit, bytes);
+}
+
+const char *hone_reason_name(hone_reason reason) {
+    return reason_names[reason];
+}
+const char *hone_stage_name(hone_stage stage) {
+    return stage_names[stage];
 }
 
 hone_reason hone_reason_of(int code) {

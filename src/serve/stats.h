@@ -6,6 +6,7 @@
 
 #include <hone/monitor.h>
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef enum hone_method {
@@ -52,11 +53,19 @@ typedef struct hone_model_stats hone_model_stats;
 hone_status hone_stats_new(hone_stats **out, hone_error *err);
 void hone_stats_free(hone_stats *s);
 hone_metrics *hone_stats_metrics(hone_stats *s);
+/* Those by TensorFlow Serving's names. */
+hone_metrics *hone_stats_tfs_metrics(hone_stats *s);
+/* The series in `slot`, made at its first use; NULL when it can't be. Any thread. */
+hone_series *hone_series_lazy(_Atomic(hone_series *) *slot, hone_metric *metric, const char *const *values);
 
-/* On success hone_model_stats_free() when no request of the model is left. */
+/* With one reference: requests take their own, so that what they count is still there when the model is
+ * unloaded. On success hone_model_stats_release() when done. */
 hone_status hone_model_stats_new(hone_stats *s, const char *model, int64_t version, double bytes,
                                  hone_model_stats **out, hone_error *err);
-void hone_model_stats_free(hone_model_stats *m); /* NULL is fine */
+hone_model_stats *hone_model_stats_retain(hone_model_stats *m);
+void hone_model_stats_release(hone_model_stats *m); /* NULL is fine */
+const char *hone_model_stats_name(const hone_model_stats *m);
+int64_t hone_model_stats_version(const hone_model_stats *m);
 hone_tally *hone_model_stats_tally(hone_model_stats *m);
 
 void hone_model_stats_bytes(hone_model_stats *m, double bytes);
@@ -78,16 +87,30 @@ void hone_version_stats_state(hone_version_stats *v, const char *state);
 /* Of the model's name: lives as long as one of its versions. */
 void hone_version_stats_loaded(hone_version_stats *v, bool ok, double seconds);
 
-/* A request got its answer. `model` NULL: it is about none. */
-void hone_stats_answered(hone_stats *s, hone_model_stats *model, hone_method method, int code,
-                         double seconds);
+typedef struct hone_answered {
+    hone_model_stats *model; /* NULL: it was about none */
+    hone_method method;
+    int code;         /* of HTTP, or what stands for gRPC's */
+    int grpc;         /* gRPC's; -1: it was no gRPC call */
+    double seconds;   /* since its first byte */
+    double computing; /* of them, running the model; 0: it did not come to that */
+} hone_answered;
+/* A request got its answer. */
+void hone_stats_answered(hone_stats *s, const hone_answered *a);
+/* Lines of the access log: put in, and lost because there was no room. */
+void hone_stats_logged(hone_stats *s, size_t lines, size_t dropped);
 void hone_stats_failed(hone_stats *s, hone_reason reason);
 void hone_stats_stage(hone_stats *s, hone_stage stage, double seconds);
 void hone_stats_in_flight(hone_stats *s, int change);
 void hone_stats_connection(hone_stats *s, int change);
 void hone_stats_ready(hone_stats *s, bool ready);
+void hone_stats_memory_limit(hone_stats *s, double bytes);
 
 /* The reason that an HTTP status of 400 and more stands for. */
 hone_reason hone_reason_of(int code);
+
+/* As the labels and the access log have them. */
+const char *hone_reason_name(hone_reason reason);
+const char *hone_stage_name(hone_stage stage);
 
 #endif

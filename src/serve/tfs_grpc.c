@@ -225,7 +225,7 @@ static void metadata(hone_front *f, hone_request *r) {
     }
     hone_buffer *out = &f->answer;
     hone_buffer_clear(out, KEEP_ANSWER);
-    r->model = hone_servable_stats(servable);
+    hone_request_set_model(r, hone_servable_stats(servable));
     hone_grpc_begin_message(out);
     put_spec(out, PREDICT_SPEC, servable, NULL);
     size_t entry = hone_wire_begin(out, METADATA_MAP);

@@ -1,4 +1,5 @@
 /* Numbers and names of TensorFlow's, each listed once. */
+#include "serve/grpc.h"
 #include "serve/tfs_rest.h"
 
 static const struct {
@@ -35,22 +36,21 @@ hone_dtype hone_tfs_dtype(uint64_t type) {
 static const struct {
     hone_status status;
     int number;
-    const char *name;
 } codes[] = {
-    {HONE_OK, 0, "OK"},
-    {HONE_CANCELLED, 1, "CANCELLED"},
-    {HONE_INVALID_ARGUMENT, 3, "INVALID_ARGUMENT"},
-    {HONE_DEADLINE_EXCEEDED, 4, "DEADLINE_EXCEEDED"},
-    {HONE_NOT_FOUND, 5, "NOT_FOUND"},
-    {HONE_ALREADY_EXISTS, 6, "ALREADY_EXISTS"},
-    {HONE_RESOURCE_EXHAUSTED, 8, "RESOURCE_EXHAUSTED"},
-    {HONE_OUT_OF_MEMORY, 8, "RESOURCE_EXHAUSTED"},
-    {HONE_FAILED_PRECONDITION, 9, "FAILED_PRECONDITION"},
-    {HONE_OUT_OF_RANGE, 11, "OUT_OF_RANGE"},
-    {HONE_UNSUPPORTED, 12, "UNIMPLEMENTED"},
-    {HONE_INTERNAL, 13, "INTERNAL"},
-    {HONE_UNAVAILABLE, 14, "UNAVAILABLE"},
-    {HONE_CORRUPT, 15, "DATA_LOSS"},
+    {HONE_OK, 0},
+    {HONE_CANCELLED, 1},
+    {HONE_INVALID_ARGUMENT, 3},
+    {HONE_DEADLINE_EXCEEDED, 4},
+    {HONE_NOT_FOUND, 5},
+    {HONE_ALREADY_EXISTS, 6},
+    {HONE_RESOURCE_EXHAUSTED, 8},
+    {HONE_OUT_OF_MEMORY, 8},
+    {HONE_FAILED_PRECONDITION, 9},
+    {HONE_OUT_OF_RANGE, 11},
+    {HONE_UNSUPPORTED, 12},
+    {HONE_INTERNAL, 13},
+    {HONE_UNAVAILABLE, 14},
+    {HONE_CORRUPT, 15},
 };
 enum { CODES = sizeof codes / sizeof *codes };
 
@@ -61,7 +61,5 @@ int hone_tfs_code(hone_status status) {
 }
 
 const char *hone_tfs_code_name(hone_status status) {
-    for (int i = 0; i < CODES; i++)
-        if (codes[i].status == status) return codes[i].name;
-    return "UNKNOWN";
+    return hone_grpc_code_name((hone_grpc_code)hone_tfs_code(status));
 }

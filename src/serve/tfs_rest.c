@@ -241,7 +241,7 @@ static void handle_model(hone_front *f, hone_request *r, const target *at) {
         hone_front_predict(f, r, s, &predict_api);
         return;
     }
-    r->model = hone_servable_stats(s);
+    hone_request_set_model(r, hone_servable_stats(s));
     if (at->method == HONE_METHOD_METADATA) {
         write_metadata(&f->answer, s);
         answer_text(f, r);
