@@ -5,6 +5,7 @@
  *   report.c     errors, numbers for people, JSON for machines
  *   table.c      aligned tables
  *   training.c   what train, prune and distill share: data, interrupts, event files
+ *   tensorflow_serving.c   that server's flags, which scripts may still pass to `hone serve`
  *   progress.c   how far training is, on stderr
  *   cmd_*.c      one command each */
 #ifndef HONE_CLI_H
@@ -55,12 +56,23 @@ typedef struct cli_option {
     bool required;
 } cli_option;
 
+/* A flag of another program, as --NAME or --NAME=VALUE: it is left out with a note, or refused where leaving it
+ * out would change what a client sees ("false" and "0" are always left out). */
+typedef struct cli_foreign {
+    const char *name; /* NULL ends a list */
+    bool refused;
+    const char *advice; /* why, or what to do instead */
+} cli_foreign;
+
+extern const cli_foreign cli_tensorflow_serving[];
+
 typedef struct cli_command {
     const char *name;
     const char *summary; /* one line */
     const char *details; /* more, shown under the options; NULL: no more */
     const cli_option *options;
-    int (*run)(void); /* gives the exit status */
+    int (*run)(void);           /* gives the exit status */
+    const cli_foreign *foreign; /* NULL: none */
 } cli_command;
 
 extern const cli_command cli_cmd_train, cli_cmd_eval, cli_cmd_quantize, cli_cmd_prune, cli_cmd_distill,

@@ -41,6 +41,7 @@ static const cli_option options[] = {
     OPT_INT("rest_api_port", "N", args.server.rest_port, 0, 65535,
             "a second port for the same, as TensorFlow Serving has one", .zero = "none"),
     OPT_TEXT("unix-socket", "PATH", args.server.unix_socket, "Unix domain socket to listen at as well"),
+    OPT_TEXT("grpc_socket_path", "PATH", args.server.unix_socket, "as --unix-socket"),
     OPT_TEXT("unix-socket-mode", "MODE", args.socket_mode, "octal mode of its file"),
     OPT_INT("admin_port", "N", args.server.admin_port, 0, 65535,
             "answer what loads models, lists the repository or tells metrics at this port only",
@@ -50,6 +51,8 @@ static const cli_option options[] = {
             .zero = "no limit"),
     OPT_INT("request-timeout", "MS", args.server.request_timeout_ms, 0, 1 << 30,
             "to answer a request; then 504", .zero = "no limit"),
+    OPT_INT("rest_api_timeout_in_ms", "MS", args.server.request_timeout_ms, 0, 1 << 30,
+            "as --request-timeout", .zero = "no limit"),
     OPT_INT("drain-delay", "MS", args.server.drain_delay_ms, 0, 1 << 30,
             "after SIGTERM: still accept, but tell /readyz no", .zero = "none"),
     OPT_INT("drain-timeout", "MS", args.server.drain_timeout_ms, 0, 1 << 30,
@@ -134,6 +137,11 @@ static void announce(const hone_server *s) {
 /* As TensorFlow Serving names them. */
 static int add_base_path(void) {
     if (!args.model_name && !args.model_base_path) return CLI_OK;
+    if (args.server.model_config_file) {
+        cli_note("--%s is left out: --model_config_file lists all models",
+                 args.model_name ? "model_name" : "model_base_path");
+        return CLI_OK;
+    }
     if (!args.model_base_path) return cli_usage_error("--model_name needs --model_base_path");
     const char *name = args.model_name ? args.model_name : "default";
     if (args.models.count == (int)(sizeof args.models.items / sizeof *args.models.items))
@@ -146,6 +154,8 @@ static int add_base_path(void) {
 }
 
 static int check_models(void) {
+    if (args.models.count > 0 && args.server.model_config_file)
+        return cli_usage_error("--model can't be given with --model_config_file, which lists all models");
     int status = add_base_path();
     if (status != CLI_OK) return status;
     if (args.models.count == 0 && !args.server.repository && !args.server.model_config_file)
@@ -190,11 +200,19 @@ static int run(void) {
 }
 
 const cli_command cli_cmd_serve = {
-    "serve", "serve models over HTTP",
-    "Speaks TensorFlow Serving's REST API: POST /v1/models/NAME:predict, GET /v1/models/NAME and\n"
-    "GET /v1/models/NAME/metadata; also GET /metrics (Prometheus), /healthz and /readyz.\n"
+    "serve",
+    "serve models over HTTP and gRPC",
+    "Answers on one port, over HTTP/1.1 and HTTP/2:\n"
+    "  TensorFlow Serving's API   POST /v1/models/NAME:predict; gRPC: tensorflow.serving.PredictionService\n"
+    "  Open Inference Protocol    POST /v2/models/NAME/infer; gRPC: inference.GRPCInferenceService\n"
+    "  for the operator           GET /metrics (Prometheus), /healthz, /readyz; gRPC: health, reflection\n"
     "SIGTERM or SIGINT (Ctrl-C): running requests finish, then it ends; a second one kills.\n"
-    "SIGHUP: looks for new versions and at the configuration now.\n\n"
+    "SIGHUP: looks for new versions and at the configuration now.\n"
+    "Flags of TensorFlow Serving's that have no meaning here are left out, with a note.\n\n"
     "  hone serve --model fashion=m.onnx --port 8501\n"
-    "  curl -d '{\"instances\": [...]}' http://127.0.0.1:8501/v1/models/fashion:predict",
-    options, run};
+    "  curl -d '{\"instances\": [...]}' http://127.0.0.1:8501/v1/models/fashion:predict\n"
+    "  hone serve --repository models     # models/NAME/VERSION/model.onnx, new versions while it runs\n\n"
+    "docs/serving.md tells all of it.",
+    options,
+    run,
+    cli_tensorflow_serving};

@@ -112,6 +112,22 @@ static const cli_option *find(const cli_command *command, const char *name, size
     return NULL;
 }
 
+static bool is_off(const char *value) {
+    return value && (strcmp(value, "false") == 0 || strcmp(value, "0") == 0);
+}
+
+/* One that the command does not have. */
+static int parse_foreign(const cli_command *command, const char *name, size_t length, const char *value) {
+    for (const cli_foreign *f = command->foreign; f && f->name; f++) {
+        if (strlen(f->name) != length || memcmp(f->name, name, length) != 0) continue;
+        if (f->refused && !is_off(value))
+            return cli_usage_error("--%s can't be done here: %s", f->name, f->advice);
+        cli_note("--%s is left out: %s", f->name, f->advice);
+        return CLI_OK;
+    }
+    return unknown(command, name, (int)length);
+}
+
 static const cli_option *next_positional(const cli_command *command, const bool *given) {
     for (const cli_option *o = command->options; o->type != CLI_END; o++)
         if (o->type == CLI_POSITIONAL && !given[o - command->options]) return o;
@@ -124,7 +140,7 @@ static int parse_option(const cli_command *command, int argc, char **argv, int *
     size_t length = strcspn(name, "=");
     const char *value = name[length] == '=' ? name + length + 1 : NULL;
     const cli_option *o = find(command, name, length);
-    if (!o) return unknown(command, name, (int)length);
+    if (!o) return parse_foreign(command, name, length, value);
     if (o->type == CLI_FLAG && value) return cli_usage_error("--%s takes no value", o->name);
     if (o->type != CLI_LIST && given[o - command->options])
         return cli_usage_error("--%s is given twice", o->name);
@@ -204,9 +220,9 @@ static void wrap(const char *text, int *column) {
 }
 
 static void print_option(const char *left, const char *help, const char *preset) {
-    int column = printf("  %-*s", HELP_LEFT - 2, left);
-    if (column > HELP_LEFT) printf("\n%*s", HELP_LEFT, "");
-    column = HELP_LEFT;
+    bool fits = strlen(left) <= HELP_LEFT - 4;
+    int column = HELP_LEFT;
+    printf("  %s%s%*s", left, fits ? "" : "\n", fits ? HELP_LEFT - 2 - (int)strlen(left) : HELP_LEFT, "");
     wrap(help, &column);
     wrap(preset, &column);
     putchar('\n');

@@ -52,6 +52,21 @@ children=""
 holds "SIGINT: exit status 0, not $status" [ $status -eq 0 ]
 
 says 2 "hone serve: --model needs NAME=PATH, not 'm.onnx'" serve --model m.onnx
+echo 'model_config_list { config { name: "c" base_path: "m.onnx" } }' >config
+says 2 "hone serve: --model can't be given with --model_config_file, which lists all models" \
+    serve --model a=m.onnx --model_config_file config
+start_server --model_config_file config --model_name b --model_base_path m.onnx --enable_batching \
+    --rest_api_enable_cors_support=false
+holds "the configuration is the whole set" curl -sf "$url/v1/models/c"
+holds "--model_name is left out" grep -q -- '--model_name is left out' serve.err
+holds "nor is it announced" sh -c "! grep -q m.onnx serve.out"
+holds "flags of TensorFlow Serving's are left out" grep -q -- '--enable_batching is left out: ' serve.err
+holds "also those that are off" grep -q -- '--rest_api_enable_cors_support is left out: ' serve.err
+kill -TERM "$pid"
+wait "$pid"
+children=""
+says_like 2 "hone serve: --rest_api_enable_cors_support can't be done here: *" \
+    serve --model a=m.onnx --rest_api_enable_cors_support=true
 says 2 "hone serve: needs --model, --repository or --model_config_file" serve
 says_like 1 "hone serve: model a: none.onnx: *" serve --port 0 --model a=none.onnx
 says 2 "hone serve: --port needs a whole number from 0 to 65535, not '70000'" serve --model a=m.onnx --port 70000
