@@ -1,8 +1,13 @@
 #!/bin/sh
-# Writes docs/cli.md, made of what `hone help` says, to stdout: scripts/make-cli-docs.sh HONE >docs/cli.md
+# Makes what the documents say about options of what `hone help` says: docs/cli.md, and the table in docs/serving.md.
+#
+#   scripts/make-cli-docs.sh HONE [DIRECTORY]     the directory is docs/, unless it is given
 set -eu
-hone=${1:?usage: make-cli-docs.sh HONE}
-cat <<'END'
+hone=${1:?usage: make-cli-docs.sh HONE [DIRECTORY]}
+docs=${2:-$(dirname "$0")/../docs}
+
+overview() {
+    cat <<'END'
 # The command line
 
 This page is made of what `hone help` says (scripts/make-cli-docs.sh); a test keeps it true.
@@ -28,11 +33,63 @@ are [n, height, width] or [n, channels, height, width]; anything else of [n, ...
 one row of its input; `hone inspect` shows the shape.
 
 END
-printf '```\n'
-"$hone" --help
-printf '```\n'
-"$hone" --help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | while read -r command; do
-    printf '\n## hone %s\n\n```\n' "$command"
-    "$hone" help "$command"
     printf '```\n'
-done
+    "$hone" --help
+    printf '```\n'
+    "$hone" --help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | while read -r command; do
+        printf '\n## hone %s\n\n```\n' "$command"
+        "$hone" help "$command"
+        printf '```\n'
+    done
+}
+
+# The options of a command as rows of a table. In the help, an option stands behind two spaces, what it means in or
+# below column 28, and its default in brackets at the end.
+option_rows() {
+    "$hone" help "$1" | awk '
+        function row(   preset) {
+            if (option == "") return
+            preset = ""
+            if (match(text, / \((default:? [^()]*|required|repeatable|required, repeatable)\)$/)) {
+                preset = substr(text, RSTART + 2, RLENGTH - 3)
+                text = substr(text, 1, RSTART - 1)
+                sub(/^default:? /, "", preset)
+            }
+            gsub(/\|/, "\\|", option)
+            gsub(/\|/, "\\|", text)
+            printf "| `%s` | %s | %s |\n", option, preset, text
+            option = ""
+        }
+        /^options:$/ { on = 1; next }
+        /^$/ && on { exit }
+        !on { next }
+        /^  -/ {
+            row()
+            option = substr($0, 3)
+            text = ""
+            if (match(option, /  +/)) {
+                text = substr(option, RSTART + RLENGTH)
+                option = substr(option, 1, RSTART - 1)
+            }
+            next
+        }
+        { sub(/^ +/, ""); text = text (text == "" ? "" : " ") $0 }
+        END { row() }'
+}
+
+# What stands between two lines of a file, taken from stdin.
+between() { # FILE BEGIN END
+    awk -v begin="$2" -v end="$3" '
+        FNR == NR { rows = rows $0 "\n"; next }
+        index($0, begin) { print; printf "%s", rows; skip = 1; next }
+        index($0, end) { skip = 0 }
+        !skip' - "$1"
+}
+
+overview >"$docs/cli.md.new"
+mv "$docs/cli.md.new" "$docs/cli.md"
+{
+    printf '| option | default | meaning |\n|---|---|---|\n'
+    option_rows serve
+} | between "$docs/serving.md" '<!-- options:' '<!-- end of options -->' >"$docs/serving.md.new"
+mv "$docs/serving.md.new" "$docs/serving.md"

@@ -1,6 +1,12 @@
 #!/bin/sh
-# docs/cli.md is what scripts/make-cli-docs.sh makes today.
+# docs/cli.md and the table of options in docs/serving.md are what scripts/make-cli-docs.sh makes today.
 . "$(dirname "$0")/lib.sh"
-"$root/scripts/make-cli-docs.sh" "$HONE" >cli.md
-holds "docs/cli.md is out of date: scripts/make-cli-docs.sh build/release/hone >docs/cli.md" diff "$root/docs/cli.md" cli.md
+mkdir docs
+cp "$root/docs/serving.md" docs
+"$root/scripts/make-cli-docs.sh" "$HONE" docs
+for page in cli serving; do
+    holds "docs/$page.md is out of date: scripts/make-cli-docs.sh build/release/hone" \
+        diff "$root/docs/$page.md" docs/$page.md
+    holds "docs/$page.md has the options" grep -q -e '--drain-timeout' docs/$page.md
+done
 finish
