@@ -1,7 +1,7 @@
 #include "base/memory.h"
 #include "graph/graph.h"
 #include "graph/infer.h"
-#include "serve/batch_list.h"
+#include "serve/batcher_inside.h"
 #include "serve/clock.h"
 #include "serve/models.h"
 #include "serve/registry.h"
@@ -54,7 +54,7 @@ static void attach(worker *w, hone_core *core, int index) {
 static void turn_until(worker *w, const int *count, int least) {
     struct timespec end;
     clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_sec += 20;
+    end.tv_sec += 60;
     while (*count > least) {
         if (!w->deferred) {
             pthread_mutex_lock(&w->lock);
@@ -397,12 +397,6 @@ static void does_as_it_is_told(void **state) {
 
 /* --- load --- */
 
-enum { HEAVY_WIDTH = 2000 };
-
-/* A run of this model takes a millisecond for each 400 steps. */
-static hone_graph *heavy(int steps) {
-    return slow_model(steps, HEAVY_WIDTH);
-}
 /* Keeps a compute thread busy until it is let go. */
 typedef struct blocker {
     hone_core_work w;
@@ -506,28 +500,34 @@ static void puts_together_what_waits(void **state) {
     stop(&f);
 }
 
+/* Cancels a request that takes minutes; false if it was still queued then. */
+static bool breaks_off(fixture *f) {
+    job j;
+    int left = 1;
+    hone_request *r = hone_request_new(NULL);
+    make_job(&j, f->s, ENDLESS_ROWS, 1, 1, &left);
+    memset(j.in[0]->data, 0, j.in[0]->bytes);
+    j.p.request = r;
+    hone_core_submit(f->core, &j.p);
+    usleep(20000);
+    hone_request_cancel(r);
+    turn_until(&f->w[0], &left, 0);
+    assert_int_equal(j.status, HONE_CANCELLED);
+    bool ran = j.p.compute_time > 0;
+    free_job(&j);
+    hone_request_release(r);
+    return ran;
+}
+
 /* A run whose requests are all gone ends between two steps. */
 static void breaks_off_runs_that_nobody_waits_for(void **state) {
     (void)state;
     fixture f;
     hone_core_options o = core_options(-1, 1);
-    start(&f, heavy(400), &o, BATCHES_OF_32);
-    job j;
-    int left = 1;
-    hone_request *r = hone_request_new(NULL);
-    make_job(&j, f.s, 3200, HEAVY_WIDTH, 1, &left);
-    j.p.request = r;
-    uint64_t began = hone_now();
-    hone_core_submit(f.core, &j.p);
-    usleep(20000);
-    hone_request_cancel(r);
-    turn_until(&f.w[0], &left, 0);
-    assert_int_equal(j.status, HONE_CANCELLED);
-    double took = (double)(hone_now() - began) * 1e-9;
-    double whole = hone_servable_estimate(f.s, j.list, 3200);
-    if (took > 0.5 * whole) fail_msg("it took %.2f s of %.2f s", took, whole);
-    free_job(&j);
-    hone_request_release(r);
+    start(&f, endless_model(), &o, NULL);
+    int tries = 0;
+    while (tries < 1000 && !breaks_off(&f)) tries++;
+    assert_true(tries < 1000);
     stop(&f);
 }
 
@@ -542,23 +542,24 @@ static void waits_for_others_as_long_as_it_is_told(void **state) {
     make_job(&jobs[0], f.s, 1, WIDTH, 0, &left);
     hone_core_submit(f.core, &jobs[0].p);
     turn_until(&f.w[0], &left, 0);
-    assert_true(hone_now() - began >= 95 * HONE_MILLISECOND);
+    assert_true(hone_now() - began >= 100 * HONE_MILLISECOND);
     free_job(&jobs[0]);
-    began = hone_now();
+    stop(&f);
+    /* and no longer: without enough of them it would be a minute */
+    start(&f, mlp(), &o, "{\"batching\": {\"max_delay_us\": 60000000, \"preferred_batch_sizes\": [4]}}");
     left = 4;
     for (int i = 0; i < 4; i++) {
         make_job(&jobs[i], f.s, 1, WIDTH, (unsigned)i, &left);
         hone_core_submit(f.core, &jobs[i].p);
     }
     turn_until(&f.w[0], &left, 0);
-    assert_true(hone_now() - began < 90 * HONE_MILLISECOND);
     for (int i = 0; i < 4; i++) assert_int_equal(jobs[i].p.batch_rows, 4);
     check_answers(&f, jobs, 4);
     for (int i = 0; i < 4; i++) free_job(&jobs[i]);
     stop(&f);
 }
 
-static void adds_no_delay_when_idle(void **state) {
+static void runs_lone_requests_alone(void **state) {
     (void)state;
     fixture f;
     hone_core_options o = core_options(-1, 1);
@@ -571,10 +572,10 @@ static void adds_no_delay_when_idle(void **state) {
         hone_core_submit(f.core, &j.p);
         turn_until(&f.w[0], &left, 0);
         if (j.p.queue_time < best) best = j.p.queue_time;
+        assert_int_equal(j.status, HONE_OK);
         assert_int_equal(j.p.batch_rows, 1);
         free_job(&j);
     }
-    if (best > HONE_MILLISECOND) fail_msg("a lone request waits %.3f ms", (double)best * 1e-6);
     print_message("a lone request waits %.1f us for a compute thread\n", (double)best * 1e-3);
     stop(&f);
 }
@@ -644,9 +645,20 @@ static void does_other_work_elsewhere(void **state) {
     stop(&f);
 }
 
+/* Lets go when the batcher has been told to stop. */
+typedef struct stopper {
+    hone_batcher *batcher;
+    blocker *b;
+} stopper;
+
 static void *let_go_later(void *arg) {
-    usleep(30000);
-    let_go(arg);
+    stopper *s = arg;
+    for (bool stopping = false; !stopping; usleep(1000)) {
+        pthread_mutex_lock(&s->batcher->lock);
+        stopping = s->batcher->stop;
+        pthread_mutex_unlock(&s->batcher->lock);
+    }
+    let_go(s->b);
     return NULL;
 }
 
@@ -664,7 +676,8 @@ static void fails_what_is_queued_when_it_stops(void **state) {
         make_job(&jobs[i], f.s, 1, WIDTH, 0, &left);
         hone_core_submit(f.core, &jobs[i].p);
     }
-    assert_int_equal(pthread_create(&thread, NULL, let_go_later, &b), 0);
+    stopper when = {f.core->batcher, &b};
+    assert_int_equal(pthread_create(&thread, NULL, let_go_later, &when), 0);
     hone_core_stop(f.core);
     pthread_join(thread, NULL);
     assert_int_equal(left, 0);
@@ -791,7 +804,7 @@ int main(void) {
         cmocka_unit_test(puts_together_what_waits),
         cmocka_unit_test(breaks_off_runs_that_nobody_waits_for),
         cmocka_unit_test(waits_for_others_as_long_as_it_is_told),
-        cmocka_unit_test(adds_no_delay_when_idle),
+        cmocka_unit_test(runs_lone_requests_alone),
         cmocka_unit_test(refuses_wrong_inputs),
         cmocka_unit_test(does_other_work_elsewhere),
         cmocka_unit_test(fails_what_is_queued_when_it_stops),
