@@ -154,6 +154,17 @@ small_model() {
     }
 }
 
+# until_so COMMAND...: waits until it succeeds, for two minutes at most.
+until_so() {
+    tries=0
+    until "$@" >/dev/null 2>&1 || [ $tries -gt 2400 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+}
+
+server_told() { grep -q '^listening at ' serve.out || ! kill -0 "$pid"; }
+
 # start_server ARGUMENT...: `hone serve` on a free port; sets $pid and $url, and leaves what it prints in serve.out and
 # serve.err.
 start_server() {
@@ -161,11 +172,7 @@ start_server() {
     "$HONE" serve --port 0 "$@" >serve.out 2>serve.err </dev/null &
     pid=$!
     children="$children $pid"
-    tries=0
-    until grep -q '^listening at ' serve.out || [ $tries -gt 200 ]; do
-        sleep 0.05
-        tries=$((tries + 1))
-    done
+    until_so server_told
     url=$(sed -n 's/^listening at //p' serve.out)
 }
 

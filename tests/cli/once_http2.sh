@@ -3,16 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 for tool in curl nghttp h2load; do command -v $tool >/dev/null || exit 77; done
 small_model m.onnx
-: >serve.out
-"$HONE" serve --port 0 --model a=m.onnx >serve.out 2>serve.err </dev/null &
-pid=$!
-children=$pid
-tries=0
-until grep -q '^listening at ' serve.out || [ $tries -gt 200 ]; do
-    sleep 0.05
-    tries=$((tries + 1))
-done
-url=$(sed -n 's/^listening at //p' serve.out)
+start_server --model a=m.onnx
 h2="curl -s --http2-prior-knowledge"
 image='[[['$(for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28; do
     printf '%s[0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1.0,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1.0,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.%d]' \
@@ -54,9 +45,12 @@ holds "h2load: $(grep '^requests' stdout)" grep -q 'requests: 3000 total, 3000 s
 holds "h2load: $(grep '^status' stdout)" grep -q 'status codes: 3000 2xx' stdout
 holds "all of them counted: $before, $(ok)" [ $(($(ok) - before)) -eq 3000 ]
 
-h2load -D 4 -c 4 -m 10 -d body "$url/v1/models/a:predict" >load.out 2>load.err &
+before=$(ok)
+h2load -D 600 -c 4 -m 10 -d body "$url/v1/models/a:predict" >load.out 2>load.err &
 load=$!
-sleep 1
+children="$children $load"
+busy() { [ $(($(ok) - before)) -gt 100 ]; }
+until_so busy
 kill -TERM "$pid"
 wait "$pid"
 status=$?

@@ -26,7 +26,7 @@ for model in models/*.onnx; do
 done
 start_server "$@"
 holds "the server listens: $(cat serve.err)" [ -n "$url" ]
-timeout 120 "$HONE_PYTHON" "$clients" serve "${url#http://}" >clients.log 2>&1
+timeout 600 "$HONE_PYTHON" "$clients" serve "${url#http://}" >clients.log 2>&1
 holds "the clients get what they want: $(tail -n 60 clients.log)" grep -q -E '^[1-9][0-9]* passed, 0 failed$' clients.log
 kill -TERM "$pid"
 wait "$pid"
@@ -44,6 +44,6 @@ model_config_list {
 END
 start_server --model_config_file config
 holds "the server listens: $(cat serve.err)" [ -n "$url" ]
-timeout 120 "$HONE_PYTHON" "$clients" labels "${url#http://}" >labels.log 2>&1
+timeout 600 "$HONE_PYTHON" "$clients" labels "${url#http://}" >labels.log 2>&1
 holds "labels and configurations: $(tail -n 30 labels.log)" grep -q -E '^[1-9][0-9]* passed, 0 failed$' labels.log
 finish

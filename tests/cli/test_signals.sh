@@ -24,8 +24,8 @@ met() {
 
 for signal in TERM INT HUP; do
     tries=0
-    until met $signal || [ $tries -gt 20 ]; do tries=$((tries + 1)); done
-    holds "SIG$signal: the file was not met in the making" [ $tries -le 20 ]
+    until met $signal || [ $tries -gt 200 ]; do tries=$((tries + 1)); done
+    holds "SIG$signal: the file was not met in the making" [ $tries -le 200 ]
     works inspect p.onnx
     nothing_left .
 done

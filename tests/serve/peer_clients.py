@@ -206,7 +206,7 @@ def grpc_failure(call, *arguments):
     import grpc
 
     try:
-        call(*arguments, timeout=20)
+        call(*arguments, timeout=60)
     except grpc.RpcError as e:
         assert e.details(), "an error without a sentence"
         return e.code().name
@@ -218,7 +218,7 @@ def tensorflow_predicts_all_types(address):
     predictor, _ = stubs(address)
     for _, name, _, _, values in TYPES:
         x = example(values, name)
-        answer = predictor.Predict(predict_request(f"echo_{name}", x=x), timeout=20)
+        answer = predictor.Predict(predict_request(f"echo_{name}", x=x), timeout=60)
         same(as_array(answer.outputs["y"]), x)
         equal(answer.model_spec.name, f"echo_{name}")
         equal(answer.model_spec.version.value, 1)
@@ -244,17 +244,17 @@ def tensorflow_predicts_from_lists(address):
             getattr(proto, lists.get(name, "int_val")).extend(elements[:given].tolist())
             want = x.reshape(-1).copy()
             want[given:] = want[given - 1]
-            same(as_array(predictor.Predict(request, timeout=20).outputs["y"]), want.reshape(2, 3))
+            same(as_array(predictor.Predict(request, timeout=60).outputs["y"]), want.reshape(2, 3))
 
 
 @check
 def tensorflow_filters_and_fails(address):
     predictor, _ = stubs(address)
     a, b = np.float32([1, 2]), np.float32([3, 5])
-    answer = predictor.Predict(predict_request("pair", a=a, b=b), timeout=20)
+    answer = predictor.Predict(predict_request("pair", a=a, b=b), timeout=60)
     same(as_array(answer.outputs["sum"]), a + b)
     same(as_array(answer.outputs["difference"]), a - b)
-    answer = predictor.Predict(predict_request("pair", 1, outputs=["difference"], a=a, b=b), timeout=20)
+    answer = predictor.Predict(predict_request("pair", 1, outputs=["difference"], a=a, b=b), timeout=60)
     equal(list(answer.outputs), ["difference"])
     equal(grpc_failure(predictor.Predict, predict_request("nobody", a=a)), "NOT_FOUND")
     equal(grpc_failure(predictor.Predict, predict_request("pair", 9, a=a, b=b)), "NOT_FOUND")
@@ -285,7 +285,7 @@ def tensorflow_metadata(address):
 
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     request.model_spec.name = "matrix"
-    answer = predictor.GetModelMetadata(request, timeout=20)
+    answer = predictor.GetModelMetadata(request, timeout=60)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     assert answer.metadata["signature_def"].Unpack(signatures)
     signature = signatures.signature_def["serving_default"]
@@ -304,7 +304,7 @@ def tensorflow_status(address):
 
     request = get_model_status_pb2.GetModelStatusRequest()
     request.model_spec.name = "pair"
-    answer = models.GetModelStatus(request, timeout=20)
+    answer = models.GetModelStatus(request, timeout=60)
     equal([(v.version, v.state, v.status.error_code) for v in answer.model_version_status], [(1, 30, 0)])
     request.model_spec.version.value = 7
     equal(grpc_failure(models.GetModelStatus, request), "NOT_FOUND")
@@ -317,7 +317,7 @@ def tensorflow_refuses_a_bad_configuration(address):
 
     request = model_management_pb2.ReloadConfigRequest()
     request.config.model_config_list.config.add(name="a/b", base_path="/nowhere")
-    answer = models.HandleReloadConfigRequest(request, timeout=20)
+    answer = models.HandleReloadConfigRequest(request, timeout=60)
     equal(answer.status.error_code, 3)
     assert answer.status.error_message
 
@@ -325,7 +325,7 @@ def tensorflow_refuses_a_bad_configuration(address):
 def post(address, path, body, **fields):
     request = urllib.request.Request(f"http://{address}{path}", data=body, headers=fields)
     try:
-        with urllib.request.urlopen(request, timeout=20) as r:
+        with urllib.request.urlopen(request, timeout=60) as r:
             return r.status, r.headers, r.read()
     except urllib.error.HTTPError as e:
         return e.code, e.headers, e.read()
@@ -431,7 +431,7 @@ def triton_in_parallel(address):
         client.async_infer("echo_float32", [given(module, "x", x, "FP32")],
                            callback=lambda result, error, x=x: answers.put((x, result, error)))
     for _ in range(50):
-        x, result, error = answers.get(timeout=20)
+        x, result, error = answers.get(timeout=60)
         assert error is None, error
         same(result.as_numpy("y"), x)
 
@@ -529,7 +529,7 @@ def labels(address):
     x = np.float32([1, 2])
 
     def version_of(**options):
-        answer = predictor.Predict(predict_request("m", x=x, **options), timeout=20)
+        answer = predictor.Predict(predict_request("m", x=x, **options), timeout=60)
         version = answer.model_spec.version.value
         same(as_array(answer.outputs["y"]), x * np.float32(version))
         return version
@@ -541,16 +541,16 @@ def labels(address):
     equal([version_of(), version_of(label="stable"), version_of(version=1)], [2, 1, 1])
     equal([rest(""), rest("/labels/stable"), rest("/versions/1"), rest("/labels/none")],
           [[2.0, 4.0], [1.0, 2.0], [1.0, 2.0], 400])
-    with urllib.request.urlopen(f"http://{address}/v1/models/m/labels/stable", timeout=20) as r:
+    with urllib.request.urlopen(f"http://{address}/v1/models/m/labels/stable", timeout=60) as r:
         equal([v["version"] for v in json.loads(r.read())["model_version_status"]], ["1"])
 
     from tensorflow_serving.apis import get_model_status_pb2, model_management_pb2
 
     status = get_model_status_pb2.GetModelStatusRequest()
     status.model_spec.name = "m"
-    equal([v.version for v in models.GetModelStatus(status, timeout=20).model_version_status], [2, 1])
+    equal([v.version for v in models.GetModelStatus(status, timeout=60).model_version_status], [2, 1])
     status.model_spec.version_label = "stable"
-    equal([v.version for v in models.GetModelStatus(status, timeout=20).model_version_status], [1])
+    equal([v.version for v in models.GetModelStatus(status, timeout=60).model_version_status], [1])
 
     # The label moves, and a name is added; then only one version is left.
     request = model_management_pb2.ReloadConfigRequest()
@@ -559,21 +559,21 @@ def labels(address):
         config = request.config.model_config_list.config.add(name=name, base_path=path, model_platform="onnx")
         config.model_version_policy.specific.versions.extend([1, 2])
         config.version_labels["stable"] = 2
-    answer = models.HandleReloadConfigRequest(request, timeout=20)
+    answer = models.HandleReloadConfigRequest(request, timeout=60)
     equal((answer.status.error_code, answer.status.error_message), (0, ""))
     equal(version_of(label="stable"), 2)
-    answer = predictor.Predict(predict_request("n", label="stable", x=x), timeout=20)
+    answer = predictor.Predict(predict_request("n", label="stable", x=x), timeout=60)
     equal(answer.model_spec.version.value, 2)
     del request.config.model_config_list.config[1]
     config = request.config.model_config_list.config[0]
     config.model_version_policy.latest.num_versions = 1
-    answer = models.HandleReloadConfigRequest(request, timeout=20)
+    answer = models.HandleReloadConfigRequest(request, timeout=60)
     equal(answer.status.error_code, 0)
     equal(grpc_failure(predictor.Predict, predict_request("n", x=x)), "NOT_FOUND")
     equal(version_of(), 2)
     # A label for a version that is not there is refused, and stays where it was.
     config.version_labels["stable"] = 7
-    answer = models.HandleReloadConfigRequest(request, timeout=20)
+    answer = models.HandleReloadConfigRequest(request, timeout=60)
     equal(answer.status.error_code, 9)
     assert answer.status.error_message
     equal(version_of(label="stable"), 2)

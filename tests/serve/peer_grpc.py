@@ -131,7 +131,7 @@ def test_reflection_v1(s):
         go_on.acquire()
 
     got = []
-    for a in ask(questions(), timeout=20):
+    for a in ask(questions(), timeout=60):
         got.append(a)
         go_on.release()
         if len(got) == 3:
@@ -145,7 +145,7 @@ def test_predict(s):
     predict = s.method("tensorflow.serving.PredictionService", "Predict")
     for count in (1, 7):
         x = images(count)
-        ours = floats(predict(s.predict(x), timeout=20))
+        ours = floats(predict(s.predict(x), timeout=60))
         theirs = np.array(rest(f"/v1/models/{MODEL}:predict", {"instances": x.tolist()})["predictions"], np.float32)
         check(f"{count} images as by REST", np.allclose(ours, theirs.ravel(), atol=1e-5), ours[:4], theirs.ravel()[:4])
     x = images(4000)  # 12 MB in, more than any window
@@ -153,7 +153,7 @@ def test_predict(s):
     check("many images", np.allclose(ours[17], floats(predict(s.predict(x[17:18]))), atol=1e-5))
     requests = [s.predict(images(n)) for n in range(1, 9)]
     want = [floats(predict(r)) for r in requests]
-    futures = [(i % 8, predict.future(requests[i % 8], timeout=30)) for i in range(400)]
+    futures = [(i % 8, predict.future(requests[i % 8], timeout=60)) for i in range(400)]
     check("400 calls at once", all(np.allclose(floats(f.result()), want[i], atol=1e-5) for i, f in futures))
 
 
@@ -187,7 +187,7 @@ def test_cancelling(s):
     for _ in range(20):
         predict.future(request).cancel()
     time.sleep(0.05)
-    check("after cancelled calls", code_of(predict, s.predict(images(1)), timeout=20)[0] == grpc.StatusCode.OK)
+    check("after cancelled calls", code_of(predict, s.predict(images(1)), timeout=60)[0] == grpc.StatusCode.OK)
 
 
 def main():

@@ -49,8 +49,11 @@ static inline void repo_write(const char *path, const void *data, size_t size) {
     if (!f || fwrite(data, 1, size, f) != size || fclose(f) != 0) abort();
 }
 
+/* At once: who looks sees the old text or the new one. */
 static inline void repo_text(const char *path, const char *text) {
-    repo_write(path, text, strlen(text));
+    char *hidden = repo_path(".text");
+    repo_write(hidden, text, strlen(text));
+    if (rename(hidden, path) != 0) abort();
 }
 
 /* y [batch, n] = x [batch, n] + number, and `weights` more floats that nobody is without. */
