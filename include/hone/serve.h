@@ -78,8 +78,9 @@ typedef struct hone_server_options {
         .rest_port = -1, .unix_socket_mode = 0600, .admin_port = -1, .admin_host = "127.0.0.1"               \
     }
 
-/* Loads the models (and fails if one that was named has no version that can be loaded), binds and listens;
- * connections wait until hone_server_run. On success `*out` belongs to the caller: hone_server_free(). */
+/* Loads the models (and fails if one that was named has no version that can be loaded; where only the newest
+ * can't be, an older one is served), binds and listens; connections wait until hone_server_run. On success
+ * `*out` belongs to the caller: hone_server_free(). */
 HONE_API hone_status hone_server_create(const hone_server_options *options, hone_server **out,
                                         hone_error *err);
 

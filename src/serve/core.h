@@ -144,11 +144,13 @@ typedef struct hone_core_task {
  * HONE_FAILED_PRECONDITION: a label's version is not loaded; the label stays where it was. */
 void hone_core_reload(hone_core *core, hone_core_task *t, hone_model_set *set);
 /* Loads the versions of a model that the policy wants, now; one that was unloaded is served again.
- * `settings`: as config.json, or NULL. HONE_NOT_FOUND: neither configured nor in the repository. */
+ * `settings`: as config.json; they hold until that file changes, until a load without settings (data NULL),
+ * which goes back to the file's, or until the process ends: they are not written down. HONE_NOT_FOUND: neither
+ * configured nor in the repository. */
 void hone_core_load_model(hone_core *core, hone_core_task *t, hone_slice name, hone_slice settings);
 /* Unloads all versions; it stays so until hone_core_load_model or a reload. */
 void hone_core_unload_model(hone_core *core, hone_core_task *t, hone_slice name);
-/* New settings, as config.json has them, until that changes. */
+/* New settings, as config.json has them, for as long as those of hone_core_load_model. */
 void hone_core_set_settings(hone_core *core, hone_core_task *t, hone_slice name, hone_slice settings);
 /* Looks at the configuration file and at all directories now, as for SIGHUP. */
 void hone_core_refresh(hone_core *core, hone_core_task *t);

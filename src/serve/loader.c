@@ -191,6 +191,7 @@ static hone_status do_task(hone_model_loader *l, hone_core_task *t, hone_error *
     if (t->kind == TASK_UNLOAD) return unload_model(l, r);
     if (t->text) HONE_TRY(set_settings(l, r, t, err));
     if (t->kind == TASK_LOAD) r->unloaded = false;
+    if (t->kind == TASK_LOAD && !t->text) r->settings_set = false; /* back to the file's */
     hone_model_loader_reconcile(l, r, true);
     return r->root && !r->unloaded ? hone_record_check(r, err) : HONE_OK;
 }

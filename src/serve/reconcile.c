@@ -13,6 +13,7 @@
 #define OLD 1000000000    /* nanoseconds since the last change: it is not being written to */
 #define RATIO_DEFAULT 2.5 /* memory to file size: constants, packed weights, workspaces */
 enum { ENDED_MOST = 8 };  /* versions that are kept for the record */
+enum { FALLBACKS = 8 };   /* older versions that may be tried in place of the wanted ones */
 
 hone_place hone_record_place(const hone_record *r) {
     return (hone_place){r->root, r->inside, r->file};
@@ -54,7 +55,10 @@ static hone_status note_listing(hone_reconcile *c, hone_record *r, const hone_li
     hone_status status = there && wanted ? HONE_OK : hone_fail_memory(err);
     for (size_t i = 0; there && i < l->count; i++) there[i] = l->versions[i].number;
     if (status == HONE_OK) hone_policy_choose(policy, there, l->count, wanted);
-    for (size_t i = 0; i < r->count; i++) r->versions[i]->present = r->versions[i]->wanted = false;
+    for (size_t i = 0; i < r->count; i++) {
+        hone_version *v = r->versions[i];
+        v->present = v->wanted = v->fallback = false;
+    }
     for (size_t i = 0; i < l->count && status == HONE_OK; i++)
         if (wanted[i] || hone_record_version(r, there[i])) status = note_found(c, r, &l->versions[i], err);
     for (size_t i = 0; i < r->count && status == HONE_OK; i++)
@@ -225,13 +229,22 @@ static bool has_settled(hone_reconcile *c, hone_version *v, uint64_t now) {
     return false;
 }
 
-static bool should_load(hone_reconcile *c, hone_version *v, uint64_t now) {
-    if (!v->wanted || !v->present) return false;
+static bool serves_any(const hone_record *r) {
+    for (size_t i = 0; i < r->count; i++)
+        if (r->versions[i]->servable) return true;
+    return false;
+}
+
+static bool should_load(hone_reconcile *c, const hone_record *r, hone_version *v, uint64_t now) {
+    if (!(v->wanted || v->fallback) || !v->present) return false;
     if (v->servable && hone_fingerprint_equal(&v->there, &v->loaded)) return false;
     if (!has_settled(c, v, now)) return false;
     if (v->failures == 0 || !hone_fingerprint_equal(&v->there, &v->tried)) return true;
     if (v->final) return false;
-    if (c->now || now >= v->retry_at) return true;
+    if (c->now) return true;
+    /* where the old one would have to go first, it does not go for something that has failed already */
+    if (c->core->options.reload == HONE_RELOAD_REPLACE && serves_any(r)) return false;
+    if (now >= v->retry_at) return true;
     look_again(c, v->retry_at);
     return false;
 }
@@ -272,12 +285,52 @@ static void unload_unwanted(hone_reconcile *c, hone_record *r, bool replace) {
     }
 }
 
+/* --- falling back --- */
+
+/* The newest of those that are wanted, if each was tried and none can be loaded; else NULL. */
+static const hone_version *unloadable(const hone_record *r) {
+    const hone_version *newest = NULL;
+    for (size_t i = 0; i < r->count; i++) {
+        const hone_version *v = r->versions[i];
+        if (!v->wanted) continue;
+        if (v->servable || v->failures == 0) return NULL;
+        newest = v;
+    }
+    return newest;
+}
+
+/* When nothing at all is served, since what a policy of the latest versions wants can't be loaded: the newest older
+ * version that can be. It goes as soon as one that is wanted is served. */
+static hone_status fall_back(hone_reconcile *c, hone_record *r, const hone_listing *l, hone_error *err) {
+    const hone_policy *policy = r->settings.has_policy ? &r->settings.policy : &r->policy;
+    const hone_version *bad = unloadable(r);
+    int tried = 0;
+    if (!bad || policy->kind != HONE_POLICY_LATEST) return HONE_OK;
+    for (size_t i = l->count; i-- > 0 && tried < FALLBACKS && !serves_any(r);) {
+        const hone_found *f = &l->versions[i];
+        hone_version *v = hone_record_version(r, f->number);
+        if (f->number > bad->number || (v && v->wanted)) continue;
+        tried++;
+        HONE_TRY(note_found(c, r, f, err));
+        v = hone_record_version(r, f->number);
+        v->fallback = true;
+        if (!should_load(c, r, v, hone_now())) continue;
+        load(c, r, v);
+        if (v->servable)
+            hone_log(HONE_LOG_WARNING,
+                     "model %s: version %lld can't be loaded (%.300s); version %lld is served instead",
+                     r->name, (long long)bad->number, bad->message, (long long)v->number);
+    }
+    return HONE_OK;
+}
+
 /* --- what is told --- */
 
 static void tell(hone_reconcile *c, hone_record *r) {
     for (size_t i = 0; i < r->count; i++) {
         hone_version *v = r->versions[i];
         bool same = v->present && hone_fingerprint_equal(&v->there, &v->loaded);
+        hone_version_stats_fallback(v->stats, v->servable && !v->wanted && unloadable(r));
         if (!v->servable || (v->present && !same && v->failures)) continue;
         if (same) v->failures = 0;
         if (!v->present) {
@@ -297,7 +350,7 @@ static void forget_ended(hone_core *core, hone_record *r) {
     size_t ended = 0;
     for (size_t i = r->count; i-- > 0;) {
         hone_version *v = r->versions[i];
-        bool busy = v->servable || v->draining || v->wanted;
+        bool busy = v->servable || v->draining || v->wanted || v->fallback;
         if (!busy && (++ended > ENDED_MOST || v->state == HONE_VERSION_START))
             hone_core_drop_version(core, r, i);
     }
@@ -374,13 +427,13 @@ static void bring_about(hone_reconcile *c, hone_record *r) {
         bool loads = false;
         for (size_t i = 0; i < r->count; i++) {
             hone_version *v = r->versions[i];
-            loads |= !v->servable && should_load(c, v, now);
+            loads |= !v->servable && should_load(c, r, v, now);
         }
         unload_unwanted(c, r, loads);
         if (loads) c->drain(c->user);
     }
     for (size_t i = r->count; i-- > 0;)
-        if (should_load(c, r->versions[i], now)) load(c, r, r->versions[i]);
+        if (should_load(c, r, r->versions[i], now)) load(c, r, r->versions[i]);
     unload_unwanted(c, r, false);
 }
 
@@ -405,12 +458,13 @@ void hone_record_reconcile(hone_reconcile *c, hone_record *r) {
         if (status == HONE_OK) status = noted;
     }
     c->watch(c->user, r, &listing);
-    hone_listing_free(&listing);
     if (status != HONE_OK)
         note_trouble(c, r, status, hone_error_format(&err, text, sizeof text));
     else
         note_trouble(c, r, r->settings_code, r->settings_code == HONE_OK ? "" : r->settings_message);
     bring_about(c, r);
+    if (fall_back(c, r, &listing, &err) != HONE_OK) look_again(c, hone_now() + c->core->options.retry_least);
+    hone_listing_free(&listing);
     tell(c, r);
     settle_labels(c->core, r);
     forget_ended(c->core, r);

@@ -26,6 +26,7 @@ typedef struct hone_version {
     /* The loader's. */
     char name[24];               /* of its directory */
     bool present, wanted, final; /* final: not to be tried again until the file changes */
+    bool fallback;               /* it may be served since no version that is wanted can be loaded */
     uint64_t weight;             /* bytes of its files */
     hone_fingerprint there, seen, tried, loaded;
     uint64_t seen_at, retry_at;

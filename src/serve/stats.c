@@ -52,13 +52,13 @@ struct hone_model_stats {
 struct hone_version_stats {
     hone_stats *stats;
     char *model, number[24];
-    hone_series *state, *loads[2], *seconds;
+    hone_series *state, *fallback, *loads[2], *seconds;
 };
 
 struct hone_stats {
     hone_metrics *metrics;
     hone_metric *requests, *seconds, *model_bytes, *batch_rows, *queue_depth, *queue_seconds, *dropped;
-    hone_metric *states, *loads, *load_seconds;
+    hone_metric *states, *fallbacks, *loads, *load_seconds;
     hone_series *errors[HONE_REASON_COUNT], *stages[HONE_STAGE_COUNT];
     hone_series *in_flight, *connections, *connections_total, *ready, *memory_limit, *log_lines, *log_dropped;
     hone_tfs_stats tfs;
@@ -119,6 +119,10 @@ static hone_status add_models(hone_stats *s, hone_error *err) {
                  &s->dropped, err));
     HONE_TRY(add(s, HONE_METRIC_GAUGE, "hone_model_state", "1 for the state that a model version is in.",
                  state, &s->states, err));
+    HONE_TRY(
+        add(s, HONE_METRIC_GAUGE, "hone_model_fallback",
+            "1 for an older model version that is served since no newer one that is wanted can be loaded.",
+            (const char *const[]){"model", "version", NULL}, &s->fallbacks, err));
     HONE_TRY(add_with(s, HONE_METRIC_HISTOGRAM, "hone_model_load_seconds",
                       "Time to load and warm up a model version.", model, load_buckets,
                       sizeof load_buckets / sizeof *load_buckets, &s->load_seconds, err));
@@ -311,6 +315,7 @@ hone_status hone_version_stats_new(hone_stats *s, const char *model, int64_t ver
 void hone_version_stats_free(hone_version_stats *v) {
     if (!v) return;
     hone_series_drop(v->state);
+    hone_series_drop(v->fallback);
     hone_series_drop(v->loads[0]);
     hone_series_drop(v->loads[1]);
     hone_series_drop(v->seconds);
@@ -325,6 +330,15 @@ void hone_version_stats_state(hone_version_stats *v, const char *state) {
     if (hone_metric_series(v->stats->states, (const char *const[]){v->model, v->number, state}, &v->state,
                            NULL) == HONE_OK)
         hone_series_set(v->state, 1);
+}
+
+void hone_version_stats_fallback(hone_version_stats *v, bool fallback) {
+    if (fallback == (v->fallback != NULL)) return;
+    hone_series_drop(v->fallback);
+    v->fallback = NULL;
+    if (fallback && hone_metric_series(v->stats->fallbacks, (const char *const[]){v->model, v->number},
+                                       &v->fallback, NULL) == HONE_OK)
+        hone_series_set(v->fallback, 1);
 }
 
 void hone_version_stats_loaded(hone_version_stats *v, bool ok, double seconds) {

@@ -84,6 +84,8 @@ hone_status hone_version_stats_new(hone_stats *s, const char *model, int64_t ver
 void hone_version_stats_free(hone_version_stats *v); /* NULL is fine */
 /* "AVAILABLE". */
 void hone_version_stats_state(hone_version_stats *v, const char *state);
+/* Is it served in place of one that is wanted and can't be loaded? */
+void hone_version_stats_fallback(hone_version_stats *v, bool fallback);
 /* Of the model's name: lives as long as one of its versions. */
 void hone_version_stats_loaded(hone_version_stats *v, bool ok, double seconds);
 

@@ -443,44 +443,69 @@ static void loads_and_unloads(void **state) {
     hone_graph_free(g);
 }
 
+static hone_model_settings settings_of(const char *name) {
+    hone_servable *s = hone_core_find(f.core, slice(name), HONE_LATEST);
+    assert_non_null(s);
+    hone_model_settings is = *hone_servable_settings(s); /* the numbers in it */
+    hone_servable_release(s);
+    return is;
+}
+
 static void changes_settings_live(void **state) {
     (void)state;
     repo_put_plus("a", 1);
     start();
-    hone_servable *old = hone_core_find(f.core, slice("a"), 1), *s;
+    hone_servable *old = hone_core_find(f.core, slice("a"), 1);
     assert_true(hone_servable_settings(old)->batching);
     repo_text(repo_path("a/config.json"), "{\"batching\": {\"enabled\": false}, \"threads\": 2}");
-    for (int i = 0; i < WAIT_MS / 2; i++, usleep(2000)) {
-        s = hone_core_find(f.core, slice("a"), 1);
-        bool done = !hone_servable_settings(s)->batching;
-        if (done) assert_int_equal(hone_servable_settings(s)->threads, 2);
-        hone_servable_release(s);
-        if (done) break;
-    }
+    WAIT_FOR(!settings_of("a").batching);
+    assert_int_equal(settings_of("a").threads, 2);
     assert_true(ask("a", 1) == 1);
     assert_true(hone_servable_settings(old)->batching); /* who has it goes on with it */
     hone_servable_release(old);
     /* what is wrong is told, and changes nothing */
     repo_text(repo_path("a/config.json"), "{\"batch\": 3}");
     expect_state("a", 1, HONE_VERSION_AVAILABLE, "no field \"batch\"");
-    s = hone_core_find(f.core, slice("a"), 1);
-    assert_false(hone_servable_settings(s)->batching);
-    hone_servable_release(s);
+    assert_false(settings_of("a").batching);
+}
+
+/* Settings of the API hold until the file changes, or until the model is loaded without any; a restart forgets them. */
+static void follows_the_last_word_on_settings(void **state) {
+    (void)state;
     errand e;
-    assert_int_equal(set_settings(&e, "a", "{\"limits\": {\"rows\": 8}}"), HONE_OK);
-    s = hone_core_find(f.core, slice("a"), 1);
-    assert_int_equal(hone_servable_settings(s)->max_rows, 8);
-    hone_servable_release(s);
-    unlink(repo_path("a/config.json")); /* over the API it was set later than the file was written */
-    usleep(50000);
-    repo_text(repo_path("a/config.json"), "{}");
-    for (int i = 0; i < WAIT_MS / 2; i++, usleep(2000)) {
-        s = hone_core_find(f.core, slice("a"), 1);
-        bool done = hone_servable_settings(s)->max_rows == 0;
-        hone_servable_release(s);
-        if (done) break;
-    }
-    expect_state("a", 1, HONE_VERSION_AVAILABLE, "");
+    repo_put_plus("a", 1);
+    repo_text(repo_path("a/config.json"), "{\"limits\": {\"rows\": 1}}");
+    start();
+    assert_int_equal(settings_of("a").max_rows, 1);
+    assert_int_equal(set_settings(&e, "a", "{\"limits\": {\"queue\": 8}}"), HONE_OK);
+    assert_int_equal(settings_of("a").max_queue, 8);
+    assert_int_equal(settings_of("a").max_rows, 0); /* the whole of them, not some on top of the file's */
+    /* looking again, and new versions, change nothing */
+    assert_int_equal(refresh(&e), HONE_OK);
+    repo_put_plus("a", 2);
+    expect_answer("a", HONE_LATEST, 2);
+    assert_int_equal(settings_of("a").max_queue, 8);
+    unlink(repo_path("a/config.json"));
+    assert_int_equal(refresh(&e), HONE_OK);
+    assert_int_equal(settings_of("a").max_queue, 8);
+    /* the file does, when it is there anew */
+    repo_text(repo_path("a/config.json"), "{\"limits\": {\"rows\": 3}}");
+    WAIT_FOR(settings_of("a").max_rows == 3);
+    assert_int_equal(settings_of("a").max_queue, 1024);
+    /* loading with settings, then without */
+    assert_int_equal(load(&e, "a", "{\"limits\": {\"rows\": 4}}"), HONE_OK);
+    assert_int_equal(settings_of("a").max_rows, 4);
+    assert_int_equal(load(&e, "a", "{\"limits\": {\"rows\": -4}}"), HONE_INVALID_ARGUMENT);
+    assert_int_equal(settings_of("a").max_rows, 4);
+    assert_int_equal(load(&e, "a", NULL), HONE_OK);
+    assert_int_equal(settings_of("a").max_rows, 3);
+    unlink(repo_path("a/config.json"));
+    assert_int_equal(load(&e, "a", NULL), HONE_OK);
+    assert_int_equal(settings_of("a").max_rows, 0);
+    assert_int_equal(load(&e, "a", "{\"limits\": {\"rows\": 5}}"), HONE_OK);
+    stop();
+    start();
+    assert_int_equal(settings_of("a").max_rows, 0);
 }
 
 /* --- what goes wrong --- */
@@ -551,6 +576,105 @@ static void tries_again(void **state) {
     hone_blob_free(&blob);
     expect_answer("a", 2, 9);
     expect_state("a", 2, HONE_VERSION_AVAILABLE, "");
+}
+
+static bool metrics_have(const char *part) {
+    char *text;
+    assert_int_equal(hone_metrics_write(hone_stats_metrics(f.stats), &text, NULL, NULL), HONE_OK);
+    bool has = strstr(text, part) != NULL;
+    hone_metrics_free_text(text);
+    return has;
+}
+
+static void repo_put_garbage(const char *name, int version) {
+    repo_mkdir(repo_path("%s", name));
+    repo_mkdir(repo_path("%s/%d", name, version));
+    repo_text(repo_path("%s/%d/model.onnx", name, version), "garbage");
+}
+
+static void copy_model(const char *from, const char *to) {
+    hone_blob blob;
+    assert_int_equal(hone_file_read(from, 0, &blob, NULL), HONE_OK);
+    repo_write(to, blob.data, blob.size);
+    hone_blob_free(&blob);
+}
+
+/* The last warning that was logged. */
+static char warning[1024];
+static void keep_warning(void *user, hone_log_level level, const char *message) {
+    (void)user;
+    if (level == HONE_LOG_WARNING) snprintf(warning, sizeof warning, "%s", message);
+}
+
+/* A restart makes no outage of a version that can't be loaded. */
+static void falls_back(hone_reload_policy policy) {
+    for (int v = 1; v <= 2; v++) repo_put_plus("a", v);
+    for (int v = 3; v <= 5; v++) repo_put_garbage("a", v);
+    hone_core_options o = options();
+    hone_error err = {0};
+    o.reload = policy;
+    o.repository = NULL; /* it is named: without any version it would be an error */
+    hone_log_set(keep_warning, NULL, HONE_LOG_WARNING);
+    make_core(&o);
+    assert_int_equal(hone_core_add_path(f.core, "a", repo_path("a"), NULL), HONE_OK);
+    if (hone_core_start(f.core, &err) != HONE_OK) fail_msg("%s", err.message);
+    assert_true(ask("a", HONE_LATEST) == 2);
+    assert_non_null(strstr(warning, "model a: version 5 can't be loaded ("));
+    assert_non_null(strstr(warning, "; version 2 is served instead"));
+    for (int v = 3; v <= 5; v++) {
+        assert_int_equal(look_at("a", v).state, HONE_VERSION_END);
+        assert_int_equal(look_at("a", v).code, HONE_CORRUPT);
+    }
+    assert_int_equal(look_at("a", 1).state, 0); /* nobody needed it */
+    assert_int_equal(look_at("a", 2).state, HONE_VERSION_AVAILABLE);
+    assert_true(metrics_have("hone_model_fallback{model=\"a\",version=\"2\"} 1"));
+    errand e;
+    assert_int_equal(load(&e, "a", NULL), HONE_CORRUPT); /* who asks for it is told */
+    assert_true(ask("a", HONE_LATEST) == 2);
+    /* what goes wrong with it later does not take it away */
+    repo_drop("a", 1);
+    assert_int_equal(refresh(&e), HONE_OK);
+    assert_true(ask("a", HONE_LATEST) == 2);
+    /* an older one is as little wanted as this one */
+    copy_model(repo_path("a/2/model.onnx"), repo_path("a/4/model.onnx"));
+    assert_int_equal(refresh(&e), HONE_OK);
+    assert_true(ask("a", HONE_LATEST) == 2);
+    assert_true(ask("a", 4) ==
+                (policy == HONE_RELOAD_REPLACE ? 2 : -1)); /* there it is asked who is the newest */
+    /* the wanted one takes over when it can be loaded */
+    repo_put_plus("good", 6);
+    copy_model(repo_path("good/6/model.onnx"), repo_path("a/5/model.onnx"));
+    expect_answer("a", 5, 6);
+    expect_state("a", 2, HONE_VERSION_END, "");
+    WAIT_FOR(!metrics_have("hone_model_fallback{"));
+    /* and when the next one can't, it stays */
+    repo_put_garbage("a", 7);
+    expect_state("a", 7, HONE_VERSION_END, "model.onnx");
+    WAIT_FOR(metrics_have("hone_model_fallback{model=\"a\",version=\"5\"} 1"));
+    assert_true(ask("a", HONE_LATEST) == 6);
+    assert_int_equal(unload(&e, "a"), HONE_OK); /* what is unloaded has none */
+    assert_true(ask("a", HONE_LATEST) == -1);
+    hone_log_set(NULL, NULL, HONE_LOG_INFO);
+}
+
+static void falls_back_to_older_versions(void **state) {
+    (void)state;
+    falls_back(HONE_RELOAD_OVERLAP);
+}
+static void falls_back_when_it_replaces(void **state) {
+    (void)state;
+    falls_back(HONE_RELOAD_REPLACE);
+}
+
+/* Versions that were named one by one have no others in their place. */
+static void serves_no_version_that_was_not_named(void **state) {
+    (void)state;
+    repo_put_plus("a", 1);
+    repo_put_garbage("a", 2);
+    repo_text(repo_path("a/config.json"), "{\"version_policy\": {\"specific\": [2]}}");
+    start();
+    assert_int_equal(look_at("a", 2).code, HONE_CORRUPT);
+    assert_true(ask("a", HONE_LATEST) == -1);
 }
 
 /* A recorded request that fails stands in the way of its version. */
@@ -950,14 +1074,6 @@ static void changes_versions_under_queued_traffic(void **state) {
 
 /* --- metrics --- */
 
-static bool metrics_have(const char *part) {
-    char *text;
-    assert_int_equal(hone_metrics_write(hone_stats_metrics(f.stats), &text, NULL, NULL), HONE_OK);
-    bool has = strstr(text, part) != NULL;
-    hone_metrics_free_text(text);
-    return has;
-}
-
 static void counts_and_forgets(void **state) {
     (void)state;
     repo_put_plus("a", 1);
@@ -994,8 +1110,12 @@ int main(void) {
         TEST(keeps_reloads_inside),
         TEST(loads_and_unloads),
         TEST(changes_settings_live),
+        TEST(follows_the_last_word_on_settings),
         TEST(goes_on_when_files_go_wrong),
         TEST(tries_again),
+        TEST(falls_back_to_older_versions),
+        TEST(falls_back_when_it_replaces),
+        TEST(serves_no_version_that_was_not_named),
         TEST(proves_versions),
         TEST(needs_what_was_named),
         TEST(gives_memory_back),
