@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -188,22 +189,41 @@ void hone_pool_run(hone_pool *pool, int64_t tasks, hone_task_fn *fn, void *arg) 
     atomic_flag_clear_explicit(&pool->busy, memory_order_release);
 }
 
-/* Workers take no signals: those are for the program's own threads. */
+static atomic_int threads_left = -1;
+
+void hone_pool_fail_threads_after(int count) {
+    atomic_store(&threads_left, count);
+}
+
+static int start_thread(worker *w) {
+    if (atomic_load(&threads_left) == 0) return EAGAIN;
+    if (atomic_load(&threads_left) > 0) atomic_fetch_sub(&threads_left, 1);
+    return pthread_create(&w->thread, NULL, work, w);
+}
+
+/* As many as the system gives. Workers take no signals: those are for the program's own threads. */
 static int start_threads(hone_pool *pool) {
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int error = 0;
-    for (int i = 1; i < pool->threads && error == 0; i++) {
+    for (int i = 1; i < pool->threads; i++) {
         worker *w = &pool->workers[i - 1];
         *w = (worker){.pool = pool, .index = i};
-        error = pthread_create(&w->thread, NULL, work, w);
+        error = start_thread(w);
         if (error) break;
         pthread_setname_np(w->thread, "hone-worker");
         pool->started++;
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     return error;
+}
+
+static void warn_once(const hone_pool *pool, int wanted, int error) {
+    static atomic_flag warned = ATOMIC_FLAG_INIT;
+    if (atomic_flag_test_and_set(&warned)) return;
+    hone_log(HONE_LOG_WARNING, "cannot start %d threads, going on with %d: %s", wanted, pool->threads,
+             strerror(error));
 }
 
 hone_status hone_pool_new(int threads, hone_pool **out, hone_error *err) {
@@ -219,13 +239,13 @@ hone_status hone_pool_new(int threads, hone_pool **out, hone_error *err) {
     pool->caller_cpu = sched_getcpu();
     if (threads > 1) {
         pool->workers = hone_calloc((size_t)threads - 1, sizeof *pool->workers);
-        int error = pool->workers ? start_threads(pool) : ENOMEM;
-        if (error) {
-            hone_pool_free(pool);
-            if (error == ENOMEM) return hone_fail_memory(err);
-            return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "cannot start %d threads: %s", threads,
-                             strerror(error));
+        if (!pool->workers) {
+            hone_free(pool);
+            return hone_fail_memory(err);
         }
+        int error = start_threads(pool);
+        pool->threads = pool->started + 1;
+        if (error) warn_once(pool, threads, error);
     }
     *out = pool;
     return HONE_OK;

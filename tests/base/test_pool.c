@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include <hone/log.h>
+
 static const int thread_counts[] = {1, 2, 4, 7};
 enum { THREAD_COUNTS = sizeof thread_counts / sizeof *thread_counts, MOST_TASKS = 1000, MOST_THREADS = 7 };
 
@@ -258,6 +260,34 @@ static void test_bad_counts_and_failing_allocations(void **state) {
     hone_pool_free(pool);
 }
 
+static int warnings;
+static void count_warnings(void *user, hone_log_level level, const char *message) {
+    (void)user;
+    if (level == HONE_LOG_WARNING && strstr(message, "cannot start 5 threads, going on with 3: ")) warnings++;
+}
+
+static void test_fewer_threads_where_the_system_gives_no_more(void **state) {
+    (void)state;
+    static job j;
+    hone_log_set(count_warnings, NULL, HONE_LOG_WARNING);
+    for (int given = 2; given >= 0; given--) {
+        hone_pool_fail_threads_after(given);
+        hone_pool *pool = new_pool(5);
+        hone_pool_fail_threads_after(-1);
+        assert_int_equal(hone_pool_threads(pool), given + 1);
+        memset(&j, 0, sizeof j);
+        j.threads = given + 1;
+        for (int round = 0; round < 20; round++) assert_true(ran_once(pool, &j, MOST_TASKS));
+        meeting m = {.expected = given + 1, .caller = pthread_self()};
+        assert_int_equal(sched_getaffinity(0, sizeof m.cpus, &m.cpus), 0);
+        hone_pool_run(pool, m.expected, meet, &m);
+        assert_int_equal(m.late, 0);
+        hone_pool_free(pool);
+    }
+    hone_log_set(NULL, NULL, HONE_LOG_ERROR);
+    assert_int_equal(warnings, 1);
+}
+
 static void test_cpu_count_follows_affinity(void **state) {
     (void)state;
     cpu_set_t old, one;
@@ -339,6 +369,7 @@ int main(void) {
         cmocka_unit_test(test_new_and_free_at_once),
         cmocka_unit_test(test_idle_workers_burn_nothing),
         cmocka_unit_test(test_bad_counts_and_failing_allocations),
+        cmocka_unit_test(test_fewer_threads_where_the_system_gives_no_more),
         cmocka_unit_test(test_cpu_count_follows_affinity),
         cmocka_unit_test(test_cgroup_quota),
     };
