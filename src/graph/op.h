@@ -28,8 +28,7 @@ typedef enum hone_slot_flags {
     HONE_SLOT_OPTIONAL = 1,
     HONE_SLOT_VARIADIC = 2, /* the last slot may repeat */
     HONE_SLOT_WEIGHT = 4,   /* trainable by default when it is a float constant */
-    HONE_SLOT_SHAPE = 16,   /* an input whose content inference needs: a shape, a list of axes */
-    HONE_SLOT_SAVED = 8     /* an output only for the gradient, not part of the ONNX operator */
+    HONE_SLOT_SHAPE = 8     /* an input whose content inference needs: a shape, a list of axes */
 } hone_slot_flags;
 
 typedef struct hone_slot {

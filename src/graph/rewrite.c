@@ -26,13 +26,12 @@ static hone_status check_words(const char *words, hone_error *err) {
     return HONE_OK;
 }
 
-hone_status hone_graph_rewrite(hone_graph *g, hone_rewrite_stage stage, const char *disabled,
-                               hone_error *err) {
+hone_status hone_graph_rewrite(hone_graph *g, const char *disabled, hone_error *err) {
     HONE_TRY(check_words(disabled, err));
     if (listed(disabled, "all", 3)) return HONE_OK;
     for (int i = 0; hone_rewrite_at(i); i++) {
         const hone_rewrite *r = hone_rewrite_at(i);
-        if (r->stage != stage || listed(disabled, r->name, strlen(r->name))) continue;
+        if (listed(disabled, r->name, strlen(r->name))) continue;
         int changes = 0;
         HONE_TRY(r->run(g, &changes, err));
         HONE_TRY(hone_graph_check(g, err));

@@ -1,13 +1,13 @@
 #include "ops/rewrites.h"
 
 static const hone_rewrite list[] = {
-    {"lower-quantized", HONE_REWRITE_LOWERING, hone_rewrite_lower_quantized,
+    {"lower-quantized", hone_rewrite_lower_quantized,
      "products of quantized matrices are computed in integers"},
-    {"fold-affine", HONE_REWRITE_LOWERING, hone_rewrite_fold_affine,
+    {"fold-affine", hone_rewrite_fold_affine,
      "scaling and shifting by constants goes into the weights of the layer behind it"},
-    {"fuse-elementwise", HONE_REWRITE_LOWERING, hone_rewrite_fuse_elementwise,
+    {"fuse-elementwise", hone_rewrite_fuse_elementwise,
      "chains of elementwise operators become one vector program"},
-    {"fuse-epilogue", HONE_REWRITE_LOWERING, hone_rewrite_fuse_epilogue,
+    {"fuse-epilogue", hone_rewrite_fuse_epilogue,
      "elementwise work behind a product runs on its finished strips"},
 };
 

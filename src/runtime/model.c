@@ -11,7 +11,7 @@ hone_status hone_model_compile(const hone_graph *g, const hone_model_options *op
     return hone_model_compile_shared(g, options, NULL, out, err);
 }
 
-/* copy → sort → infer → fold → canonical rewrites → lowering rewrites → fold */
+/* copy → sort → infer → fold → rewrites → fold */
 static hone_status lower(const hone_graph *g, const hone_model_options *options, hone_graph **out,
                          hone_error *err) {
     const char *disabled = options ? options->disable_rewrites : NULL;
@@ -22,8 +22,7 @@ static hone_status lower(const hone_graph *g, const hone_model_options *options,
     if (status == HONE_OK) status = hone_graph_infer(copy, err);
     bool fold = !disabled || strcmp(disabled, "all") != 0;
     if (status == HONE_OK && fold) status = hone_graph_fold(copy, err);
-    if (status == HONE_OK) status = hone_graph_rewrite(copy, HONE_REWRITE_CANONICAL, disabled, err);
-    if (status == HONE_OK) status = hone_graph_rewrite(copy, HONE_REWRITE_LOWERING, disabled, err);
+    if (status == HONE_OK) status = hone_graph_rewrite(copy, disabled, err);
     if (status == HONE_OK && fold) status = hone_graph_fold(copy, err);
     if (status == HONE_OK) status = hone_graph_check(copy, err);
     if (status != HONE_OK)

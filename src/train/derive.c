@@ -2,7 +2,6 @@
 
 #include "graph/autodiff.h"
 #include "graph/infer.h"
-#include "graph/rewrite.h"
 
 #include <string.h>
 
@@ -154,7 +153,6 @@ static hone_status derive(hone_graph *g, const hone_train_options *o, const hone
     HONE_TRY(make_variables(g, p, count, err));
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));
-    HONE_TRY(hone_graph_rewrite(g, HONE_REWRITE_CANONICAL, NULL, err));
     hone_value *logits = g->outputs[0];
     if (logits->type.rank != 2 || logits->type.dtype != HONE_FLOAT32)
         return hone_fail_node(err, HONE_INVALID_ARGUMENT, logits->name, NULL,

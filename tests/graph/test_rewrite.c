@@ -17,8 +17,7 @@ static hone_graph *chain(void) {
 static size_t nodes_without(const char *disabled) {
     hone_error err;
     hone_graph *g = chain();
-    check_ok(hone_graph_rewrite(g, HONE_REWRITE_CANONICAL, disabled, &err));
-    check_ok(hone_graph_rewrite(g, HONE_REWRITE_LOWERING, disabled, &err));
+    check_ok(hone_graph_rewrite(g, disabled, &err));
     size_t count = g->node_count;
     assert_string_equal(g->outputs[0]->name, "y");
     hone_graph_free(g);
@@ -44,7 +43,7 @@ static void test_unknown_names(void **state) {
         hone_error err;
         hone_graph *g = chain();
         size_t nodes = g->node_count;
-        assert_int_equal(hone_graph_rewrite(g, HONE_REWRITE_LOWERING, wrong[i], &err), HONE_INVALID_ARGUMENT);
+        assert_int_equal(hone_graph_rewrite(g, wrong[i], &err), HONE_INVALID_ARGUMENT);
         assert_int_equal(g->node_count, nodes);
         hone_graph_free(g);
     }
@@ -72,7 +71,7 @@ static void test_every_allocation_fails(void **state) {
         hone_error err;
         hone_graph *g = chain();
         hone_alloc_fail_at(n, true);
-        hone_status status = hone_graph_rewrite(g, HONE_REWRITE_LOWERING, NULL, &err);
+        hone_status status = hone_graph_rewrite(g, NULL, &err);
         hone_alloc_fail_at(0, false);
         assert_true(status == HONE_OK || status == HONE_OUT_OF_MEMORY);
         done = status == HONE_OK && g->node_count == 1;

@@ -3,7 +3,7 @@
  *
  *      Scale  newest 15: Y = X * factor, the factor an input    14: the same, without attribute `mode`
  *             9: the factor is an attribute (lifted)            7: as 9, and `mode` required
- *      Split2 has an optional second output, and a saved one that only gradients ask for */
+ *      Split2 has an optional second output */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,16 +50,15 @@ static hone_status infer_split2(hone_infer *ctx, hone_error *err) {
     return HONE_OK;
 }
 
-static const hone_op split2 = {.name = "Split2",
-                               .since = 16,
-                               .oldest = 3,
-                               .inputs = {{"X", 'T', HONE_TYPES_FIXED, 0},
-                                          {"A", 0, HONE_TYPES_FIXED, HONE_SLOT_OPTIONAL},
-                                          {"B", 0, HONE_TYPES_FIXED, HONE_SLOT_OPTIONAL}},
-                               .outputs = {{"Y", 'T', HONE_TYPES_FIXED, 0},
-                                           {"Mask", 'T', HONE_TYPES_FIXED, HONE_SLOT_OPTIONAL},
-                                           {"State", 'T', HONE_TYPES_FIXED, HONE_SLOT_SAVED}},
-                               .infer = infer_split2};
+static const hone_op split2 = {
+    .name = "Split2",
+    .since = 16,
+    .oldest = 3,
+    .inputs = {{"X", 'T', HONE_TYPES_FIXED, 0},
+               {"A", 0, HONE_TYPES_FIXED, HONE_SLOT_OPTIONAL},
+               {"B", 0, HONE_TYPES_FIXED, HONE_SLOT_OPTIONAL}},
+    .outputs = {{"Y", 'T', HONE_TYPES_FIXED, 0}, {"Mask", 'T', HONE_TYPES_FIXED, HONE_SLOT_OPTIONAL}},
+    .infer = infer_split2};
 static const hone_op join = {.name = "Join",
                              .domain = "com.example",
                              .since = 2,
@@ -245,20 +244,20 @@ static void test_written_opset(void **state) {
     hone_graph_free(g);
 }
 
-static void test_optional_and_saved(void **state) {
+static void test_optional_outputs(void **state) {
     (void)state;
     hone_value *x;
     hone_graph *g = begin(HONE_FLOAT32, &x);
-    hone_node *n = hone_graph_add_node(g, &split2, "s", 3, (hone_value *[]){x, NULL, x}, 3);
+    hone_node *n = hone_graph_add_node(g, &split2, "s", 3, (hone_value *[]){x, NULL, x}, 2);
     hone_graph_add_output(g, n->outputs[0]);
     g = rewritten(g);
     assert_int_equal(g->first->input_count, 3);
     assert_null(g->first->inputs[1]);
     assert_ptr_equal(g->first->inputs[2], g->inputs[0]);
-    assert_int_equal(g->first->output_count, 1); /* nobody wants the mask, and the state is Hone's own */
+    assert_int_equal(g->first->output_count, 1); /* nobody wants the mask */
     hone_graph_free(g);
     g = begin(HONE_FLOAT32, &x);
-    n = hone_graph_add_node(g, &split2, "s", 1, &x, 3);
+    n = hone_graph_add_node(g, &split2, "s", 1, &x, 2);
     hone_graph_add_output(g, n->outputs[1]);
     g = rewritten(g);
     assert_int_equal(g->first->output_count, 2);
@@ -359,7 +358,7 @@ int main(void) {
         cmocka_unit_test_setup(test_form_attributes, setup),
         cmocka_unit_test_setup(test_lift_needs_input, setup),
         cmocka_unit_test_setup(test_written_opset, setup),
-        cmocka_unit_test_setup(test_optional_and_saved, setup),
+        cmocka_unit_test_setup(test_optional_outputs, setup),
         cmocka_unit_test_setup(test_other_domain, setup),
         cmocka_unit_test_setup(test_required_and_variadic, setup),
         cmocka_unit_test_setup(test_unwritable, setup),
