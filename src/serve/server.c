@@ -279,8 +279,7 @@ static hone_status set_up(hone_server *s, const hone_server_options *o, hone_err
 
 hone_status hone_server_create(const hone_server_options *options, hone_server **out, hone_error *err) {
     hone_server_options defaults = HONE_SERVER_OPTIONS_INIT;
-    if (options && options->size != sizeof *options)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "the options were not initialized");
+    if (options) HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
     hone_server *s = hone_calloc(1, sizeof *s);
     if (!s) return hone_fail_memory(err);
     s->stop_fd = -1;
