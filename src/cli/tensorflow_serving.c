@@ -23,7 +23,6 @@ const cli_foreign cli_tensorflow_serving[] = {
     {"load_retry_interval_micros", false, LOADING},
     {"max_num_load_retries", false, LOADING},
     {"mixed_precision", false, "`hone quantize` makes a model compute in integers"},
-    {"monitoring_config_file", false, "metrics are always at /metrics"},
     {"num_load_threads", false, LOADING},
     {"num_request_iterations_for_warmup", false, "models are always warmed up"},
     {"num_tflite_interpreters_per_pool", false, LITE},
