@@ -42,7 +42,7 @@ step "quantize: 8-bit integers, ranges found at every run" \
 step "prune: 90 % of the weights become zero" \
     prune fp32.onnx --sparsity 0.9 --data $data --finetune-epochs 5 --out sparse.onnx
 step "prune: half of the hidden units go for good" \
-    prune fp32.onnx --structured 0.51 --data $data --finetune-epochs 5 --out half.onnx
+    prune fp32.onnx --structured 0.5 --data $data --finetune-epochs 5 --out half.onnx
 step "train a teacher for the next step: 784-512-10" \
     train --model mlp:784-512-10 --data $data --epochs 10 --seed 1 --out teacher.onnx
 step "distill: a student of 32 hidden units, 6,000 labelled images, with and without the teacher" \

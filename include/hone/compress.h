@@ -37,8 +37,10 @@ HONE_API hone_status hone_quantize(const hone_graph *g, const hone_dataset *data
 
 typedef struct hone_prune_options {
     size_t size;
-    double sparsity;             /* share of weights set to zero, by magnitude; 0: none */
-    double structured;           /* share of hidden units removed for good, by norm; 0: none */
+    double sparsity; /* share of weights set to zero, by magnitude; 0: none */
+    /* Share of hidden units removed for good, by norm; 0: none. At least that share goes, so that multiply-adds and
+     * parameters of the layers that lose units become at most 1 - structured of what they were; one unit stays. */
+    double structured;
     hone_train_options finetune; /* epochs 0: no fine-tuning; zeros stay zero */
 } hone_prune_options;
 #define HONE_PRUNE_OPTIONS_INIT                                                                              \

@@ -14,7 +14,7 @@ static const cli_option options[] = {
     OPT_NUMBER("sparsity", "X", args.prune.sparsity, 0, CLI_BELOW_ONE,
                "share of the weights to set to zero, by magnitude", .zero = ""),
     OPT_NUMBER("structured", "X", args.prune.structured, 0, CLI_BELOW_ONE,
-               "share of the hidden units to remove for good, by norm", .zero = ""),
+               "least share of the hidden units to remove for good, by norm", .zero = ""),
     OPT_DATA(args.data),
     OPT_OUT(args.out),
     OPT_INT("finetune-epochs", "N", args.prune.finetune.epochs, 0, 1000000, "epochs of training afterwards",
@@ -90,7 +90,8 @@ static int run(void) {
 const cli_command cli_cmd_prune = {
     "prune", "remove weights or whole hidden units, and fine-tune",
     "--sparsity keeps the shape and makes small weights zero; fine-tuning keeps the zeros.\n"
-    "--structured makes the model really smaller: coupled rows and columns go together.\n\n"
+    "--structured makes the model really smaller: coupled rows and columns go together. 0.5\n"
+    "leaves at most half of the parameters and multiply-adds of the layers that lose units.\n\n"
     "  hone prune m.onnx --sparsity 0.9 --data fashion-mnist --finetune-epochs 3 --out p.onnx\n"
     "  hone prune m.onnx --structured 0.5 --data fashion-mnist --finetune-epochs 3 --out s.onnx",
     options, run};

@@ -155,9 +155,11 @@ static int by_score(const void *a, const void *b) {
     return (x->position > y->position) - (x->position < y->position);
 }
 
-/* keep[p] for the best units, at least one; the number of those that go. */
+/* keep[p] for the best units, at least one; the number of those that go. The biases of the layer behind count as
+ * one more unit, one that stays: with h of them `in` wide and `out` behind, h (in + 1 + out) + out parameters become
+ * at most 1 - share of that. */
 static int64_t choose(unit *units, int64_t size, double share, bool *keep) {
-    int64_t remove = (int64_t)floor(share * (double)size + 1e-9);
+    int64_t remove = (int64_t)ceil(share * (double)(size + 1) - 1e-9);
     if (remove > size - 1) remove = size - 1;
     qsort(units, (size_t)size, sizeof *units, by_score);
     for (int64_t r = 0; r < size; r++) keep[units[r].position] = r >= remove;
@@ -192,15 +194,12 @@ static void note_blocked(hone_prune_report *r, const hone_value *seed, const hon
              seed->name, group->blocker->name, group->blocker->op->name);
 }
 
-/* `*removed` grows by the units that went. */
-static hone_status cut_group(hone_graph *g, const hone_group *group, double share, int64_t *removed,
-                             hone_error *err) {
+static hone_status cut_group(hone_graph *g, const hone_group *group, double share, hone_error *err) {
     unit *units = hone_alloc((size_t)group->size * sizeof *units);
     bool *keep = hone_alloc((size_t)group->size * sizeof *keep);
     hone_status status = units && keep ? score_units(group, units, err) : hone_fail_memory(err);
-    int64_t gone = status == HONE_OK ? choose(units, group->size, share, keep) : 0;
-    if (gone > 0) status = hone_group_cut(g, group, keep, err);
-    *removed += gone;
+    if (status == HONE_OK && choose(units, group->size, share, keep) > 0)
+        status = hone_group_cut(g, group, keep, err);
     hone_free(units);
     hone_free(keep);
     return status;
@@ -210,7 +209,7 @@ typedef struct removal {
     double share;
     bool *seen; /* (value, axis): was in a group already */
     size_t values;
-    int64_t largest, removed; /* units of the largest group that can be cut, and all that went */
+    bool any; /* a group could be cut */
     hone_prune_report *report;
 } removal;
 
@@ -226,8 +225,8 @@ static hone_status remove_along(removal *r, hone_graph *g, hone_value *v, int ax
     if (group.blocked) {
         note_blocked(r->report, v, &group);
     } else if (group.size > 1) {
-        status = cut_group(g, &group, r->share, &r->removed, err);
-        if (group.size > r->largest) r->largest = group.size;
+        status = cut_group(g, &group, r->share, err);
+        r->any = true;
     }
     hone_group_free(&group);
     return status == HONE_OK ? hone_graph_infer(g, err) : status;
@@ -243,13 +242,9 @@ static hone_status remove_units(hone_graph *g, double share, hone_prune_report *
             status = remove_along(&r, g, g->values[i], axis, err);
     hone_free(r.seen);
     HONE_TRY(status);
-    if (!r.largest)
+    if (!r.any)
         return hone_fail(err, HONE_UNSUPPORTED, "no hidden units can be removed%s%s",
                          report->blocked[0] ? ": " : "", report->blocked);
-    if (!r.removed)
-        return hone_fail(err, HONE_INVALID_ARGUMENT,
-                         "%g of %lld units is less than one: nothing can be removed", share,
-                         (long long)r.largest);
     return HONE_OK;
 }
 

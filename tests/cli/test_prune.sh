@@ -6,10 +6,11 @@ json '0.8999 < d["zero_share"] < 0.9001 and d["after"]["parameters"] == d["befor
 json 'd["after"]["accuracy"] > 0.4'
 holds "fine-tuning shows its epochs" [ "$(grep -c '^fine-tuning epoch ' stderr)" -eq 2 ]
 works prune m.onnx --structured 0.5 --data idx:data --finetune-epochs 2 --threads 1 --out s.onnx --json
-json 'd["after"]["multiply_adds"] * 2 == d["before"]["multiply_adds"]'
-json 'd["after"]["file_bytes"] < 0.55 * d["before"]["file_bytes"]'
+for what in multiply_adds parameters file_bytes; do
+    json "d['after']['$what'] <= 0.5 * d['before']['$what']"
+done
 works inspect s.onnx --json
-json 'd["multiply_adds"] == 784 * 16 + 16 * 10'
+json 'd["multiply_adds"] == 784 * 15 + 15 * 10'
 works prune m.onnx --structured 0.5 --data idx:data --finetune-epochs 2 --threads 1 --logdir runs/s --out s2.onnx
 holds "an event file of the fine-tuning" sh -c 'ls runs/s/events.out.tfevents.*'
 holds "which changes nothing" cmp s.onnx s2.onnx
