@@ -1,5 +1,6 @@
 /* Graphs with and without their rewrites give the same. */
 #include "graph/rewrite.h"
+#include "ops/each_level.h"
 #include "support/graphs.h"
 
 enum { SIDE = 6, INPUTS = 4, VALUES = 26, MAX_OUTPUTS = 8 };
@@ -220,6 +221,85 @@ static void test_chains_beyond_the_limits(void **state) {
     }
 }
 
+static const char *const unary[] = {"Tanh", "Sigmoid", "Neg", "Relu", "Gelu"}, *const binary[] = {
+                                                                                   "Add", "Sub", "Mul"};
+
+/* `live` values, each of which is read again and again. */
+static hone_value *woven(hone_graph *g, hone_rng *r, hone_value **v, int live) {
+    for (int i = 0; i < 400; i++) {
+        hone_value **a = &v[hone_rng_below(r, (uint32_t)live)], *b = v[hone_rng_below(r, (uint32_t)live)];
+        *a = i % 4 == 3 ? graph_op(g, unary[hone_rng_below(r, 5)], *a)
+                        : graph_op(g, "Tanh", graph_op(g, binary[hone_rng_below(r, 3)], *a, b));
+    }
+    for (int i = 1; i < live; i++) v[0] = graph_op(g, "Add", v[0], v[i]); /* all are needed */
+    return v[0];
+}
+
+/* A tree over `live` leaves, each read once: nothing but the limits keeps it from being one program. */
+static hone_value *grown(hone_graph *g, hone_rng *r, hone_value **v, int live) {
+    while (live > 1) {
+        int i = (int)hone_rng_below(r, (uint32_t)live);
+        hone_value *a = v[i];
+        v[i] = v[--live];
+        i = (int)hone_rng_below(r, (uint32_t)live);
+        v[i] = graph_op(g, unary[hone_rng_below(r, 5)], graph_op(g, binary[hone_rng_below(r, 3)], v[i], a));
+    }
+    return v[0];
+}
+
+/* Straight-line code with many values at once, over several tiles and a rest. What goes through memory, at the seams
+ * of programs that reached their limits, is the same to the bit. */
+static hone_graph *long_program(uint64_t seed, bool tree, int live, int rows, hone_tensor **in) {
+    enum { MOST = 200, COLUMNS = 331 };
+    hone_graph *g = hone_graph_new("long");
+    hone_rng r = hone_rng_make(seed, 5);
+    hone_value *v[MOST], *row[3];
+    assert_in_range(live, 1, MOST);
+    for (int i = 0; i < 3; i++) { /* a matrix, a row, a column */
+        in[i] =
+            tensor_random(HONE_FLOAT32, SHAPE(i == 1 ? 1 : rows, i == 2 ? 1 : COLUMNS), seed + (uint64_t)i);
+        row[i] = graph_input(g, NULL, HONE_FLOAT32, 2, in[i]->dims);
+    }
+    for (int i = 0; i < live; i++)
+        v[i] = graph_op(g, "Add", graph_op(g, unary[i % 5], row[0]), graph_op(g, "Sub", row[0], row[i % 3]));
+    hone_graph_add_output(g, tree ? grown(g, &r, v, live) : woven(g, &r, v, live));
+    return g;
+}
+
+static void compare_long_programs(void) {
+    static const int live[] = {4, 20, 33, 47, 120}, rows[] = {1, 2, 7};
+    for (int i = 0; i < 2 * COUNT(live) * COUNT(rows); i++) {
+        hone_tensor *in[3], *plain, *fused;
+        hone_graph *g =
+            long_program((uint64_t)i, i % 2, live[i / 2 % COUNT(live)], rows[i / 2 / COUNT(live)], in);
+        assert_true(steps(g) < (int)g->node_count / 2);
+        graph_run(g, "all", in, &plain, 1);
+        graph_run(g, NULL, in, &fused, 1);
+        assert_same_bits(fused, plain);
+        hone_tensor_free(plain);
+        hone_tensor_free(fused);
+        for (int k = 0; k < 3; k++) hone_tensor_free(in[k]);
+        hone_graph_free(g);
+    }
+}
+
+static const char *program;
+
+static void test_long_programs_at_every_level(void **state) {
+    (void)state;
+    compare_long_programs();
+    for (int i = 0; i < LEVEL_MASKS; i++) {
+        char output[2000];
+        if (!run_at_level(program, "--long-programs", level_masks[i], output, sizeof output))
+            fail_msg("at %s: %s", level_masks[i], output);
+    }
+}
+
+static void test_long_programs(void **state) {
+    (void)state;
+    compare_long_programs();
+}
+
 /* Constants that fold only after fusing: neither alone is small against its inputs. */
 static void test_fused_constants_fold(void **state) {
     (void)state;
@@ -274,13 +354,17 @@ static void test_not_a_number(void **state) {
     hone_graph_free(g);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    const struct CMUnitTest of_a_level[] = {cmocka_unit_test(test_long_programs)};
+    program = argv[0];
+    if (argc > 1) return cmocka_run_group_tests(of_a_level, NULL, NULL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_graphs),
         cmocka_unit_test(test_random_integer_graphs),
         cmocka_unit_test(test_narrow_integers_wrap),
         cmocka_unit_test(test_what_is_fused),
         cmocka_unit_test(test_chains_beyond_the_limits),
+        cmocka_unit_test(test_long_programs_at_every_level),
         cmocka_unit_test(test_fused_constants_fold),
         cmocka_unit_test(test_not_a_number),
     };
