@@ -38,6 +38,31 @@ static void set_phase(hone_connection *c, hone_phase phase) {
     c->fresh = false;
 }
 
+/* --- the budget --- */
+
+void hone_connection_starve(hone_connection *c) {
+    hone_connection_list *list = &c->loop->starved;
+    if (c->starved) return;
+    c->starved = true;
+    c->starved_previous = list->last;
+    c->starved_next = NULL;
+    *(list->last ? &list->last->starved_next : &list->first) = c;
+    list->last = c;
+}
+
+static void leave_starved(hone_connection *c) {
+    hone_connection_list *list = &c->loop->starved;
+    if (!c->starved) return;
+    c->starved = false;
+    *(c->starved_previous ? &c->starved_previous->starved_next : &list->first) = c->starved_next;
+    *(c->starved_next ? &c->starved_next->starved_previous : &list->last) = c->starved_previous;
+}
+
+void hone_connection_feed_starved(hone_connection *c) {
+    leave_starved(c);
+    hone_connection_settle(c);
+}
+
 /* --- sending --- */
 
 /* Sends what the socket takes of the two pieces; returns how much, and marks the connection broken if it
@@ -353,6 +378,7 @@ void hone_connection_open(hone_loop *loop, const hone_arrival *from) {
 void hone_connection_close(hone_connection *c) {
     hone_loop *loop = c->loop;
     leave_list(c);
+    leave_starved(c);
     event_del(&c->readable);
     event_del(&c->writable);
     event_del(&c->closed);

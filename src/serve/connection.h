@@ -58,6 +58,8 @@ struct hone_connection {
     bool close_after;      /* what is to be sent is the last */
     bool fresh;            /* a message ended, or some of one came or went, since the phase was set */
     bool broken;           /* to be closed as soon as nobody works on it */
+    bool starved;          /* a body waits for the budget: then in the loop's list of those */
+    hone_connection *starved_previous, *starved_next;
     /* HTTP/1 */
     hone_http1 parser;
     hone_request *request; /* being read or answered; NULL between messages */
@@ -72,6 +74,8 @@ void hone_connection_open(hone_loop *loop, const hone_arrival *from);
 void hone_connection_close(hone_connection *c);
 /* Its time in its phase is over. */
 void hone_connection_expire(hone_connection *c);
+/* Takes it out of the starved ones and goes on with it, which may put it back at their end or close it. */
+void hone_connection_feed_starved(hone_connection *c);
 /* See hone_protocol. */
 void hone_connection_sweep(hone_connection *c, uint64_t now);
 void hone_connection_drain(hone_connection *c, bool now);
@@ -105,6 +109,8 @@ void hone_connection_dispatch(hone_connection *c, hone_request *r);
 /* Counts a request whose answer is complete, or that is dropped after the handler got it. */
 void hone_connection_answered(hone_connection *c, hone_request *r);
 void hone_connection_dropped(hone_connection *c, hone_request *r);
+/* A body has to wait for the budget: the protocol's go_on is called when it is worth asking again. */
+void hone_connection_starve(hone_connection *c);
 /* Has the client gone? */
 bool hone_connection_is_gone(hone_connection *c);
 

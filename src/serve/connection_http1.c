@@ -137,11 +137,21 @@ static bool can_feed(const hone_connection *c) {
     return !c->broken && !c->close_after && !c->running && hone_connection_unsent(c) == 0;
 }
 
+/* May what the input brings of the body be kept? If not, it waits until others have given something back. */
+static bool is_covered(hone_connection *c, size_t size) {
+    const hone_http1 *p = &c->parser;
+    if (p->state != HONE_HTTP1_IN_BODY && p->state != HONE_HTTP1_CHUNK_DATA) return true;
+    size_t more = size < p->left ? size : (size_t)p->left;
+    if (hone_budget_cover(&c->loop->seat, &c->request->share, c->request->body.size + more)) return true;
+    hone_connection_starve(c);
+    return false;
+}
+
 /* Works on input until it is used up or must wait; what must wait goes to c->pending. */
 static void feed(hone_connection *c, const char *data, size_t size) {
     hone_head head;
     hone_slice body;
-    while (can_feed(c)) {
+    while (can_feed(c) && is_covered(c, size)) {
         switch (hone_http1_next(&c->parser, &data, &size, &head, &body)) {
         case HONE_HTTP1_MORE: return;
         case HONE_HTTP1_HEAD: start_request(c, &head, size > 0); break;
@@ -177,7 +187,7 @@ static void resume_producer(hone_connection *c) {
 
 static void go_on(hone_connection *c) {
     resume_producer(c);
-    while (c->pending.size > 0 && can_feed(c)) {
+    while (c->pending.size > 0 && can_feed(c) && !c->starved) {
         hone_buffer pending = c->pending;
         c->pending = (hone_buffer){0};
         feed_corked(c, pending.data, pending.size);
@@ -192,7 +202,7 @@ static bool may_read(const hone_connection *c) {
 }
 
 static hone_phase phase(const hone_connection *c) {
-    if (c->running) return HONE_PHASE_RUN;
+    if (c->running || c->starved) return HONE_PHASE_RUN; /* the client is not waited for */
     switch (c->parser.state) {
     case HONE_HTTP1_IDLE: return HONE_PHASE_IDLE;
     case HONE_HTTP1_IN_HEAD: return HONE_PHASE_HEAD;

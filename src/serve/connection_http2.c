@@ -41,6 +41,7 @@ static void pump(hone_connection *c) {
         hone_connection_send_corked(c, NULL, 0);
     }
     if (!corked) hone_connection_uncork(c);
+    if (hone_http2_is_starved(c->http2)) hone_connection_starve(c);
     if (!c->broken && hone_http2_is_done(c->http2)) c->close_after = true;
 }
 

@@ -11,7 +11,8 @@ enum {
     KEEP_OUT = 4 << 10,
     FIELD_OVERHEAD = 32, /* of each field, as SETTINGS_MAX_HEADER_LIST_SIZE counts */
     FIRST_TEXT = 512,
-    STREAM_WINDOW = 1 << 20,
+    FIRST_WINDOW = HONE_BUDGET_FREE, /* of a stream: as much as its body may hold without the budget */
+    STREAM_WINDOW = 1 << 20,         /* … whose body has turned out to be a large one */
     CONNECTION_WINDOW = 4 << 20,
     HEAD_TOO_LONG = 8 /* times the limit: not worth reading to the end */
 };
@@ -98,7 +99,8 @@ static void close_stream(hone_http2_stream *s) {
     hone_http2_host *host = h->host;
     hone_request *r = s->request;
     dequeue(s);
-    if (s->unread > 0 && nghttp2_session_consume_connection(h->session, s->unread) != 0) h->broken = true;
+    if (s->streaming && s->unread > 0 && nghttp2_session_consume_connection(h->session, s->unread) != 0)
+        h->broken = true;
     *(s->previous ? &s->previous->next : &h->first) = s->next;
     *(s->next ? &s->next->previous : &h->last) = s->previous;
     h->count--;
@@ -267,9 +269,38 @@ static void end_head(hone_http2_stream *s, bool more) {
 
 /* --- the body --- */
 
+/* Lets the client send as much again as it has sent, as soon as that is worth a frame and the budget covers it. So what
+ * a stream can make the server keep is covered before it is sent. */
+static void grant(hone_http2_stream *s) {
+    hone_http2 *h = s->h;
+    hone_request *r = s->request;
+    const hone_http2_host_options *o = &h->host->options;
+    size_t most = o->limits.body_bytes, more = s->unread;
+    if (!r || s->refused || s->unread < FIRST_WINDOW / 2) return;
+    if (r->head.content_length >= 0 && (uint64_t)r->head.content_length < most)
+        most = (size_t)r->head.content_length;
+    if (!s->widened) more += STREAM_WINDOW - FIRST_WINDOW;
+    size_t total = FIRST_WINDOW + s->granted + more;
+    s->starved = o->seat && !hone_budget_cover(o->seat, &r->share, total < most ? total : most);
+    if (s->starved) {
+        h->starved = true;
+        return;
+    }
+    s->since = h->now;
+    s->granted += more;
+    if (nghttp2_session_consume_stream(h->session, s->id, s->unread) != 0 ||
+        (!s->widened &&
+         nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, s->id, STREAM_WINDOW) != 0))
+        h->broken = true;
+    s->widened = true;
+    s->unread = 0;
+}
+
 static void end_body(hone_http2_stream *s) {
     hone_request *r = s->request;
     if (!r || s->refused) return;
+    s->starved = false;
+    hone_budget_reduce(&r->share, r->body.size);
     if (r->body.failed || hone_request_end_body(r) != HONE_OK)
         refuse(s, 503, "Out of memory");
     else
@@ -286,14 +317,17 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     s->since = h->now;
     s->body_bytes += size;
     if ((s->streaming ? r->body.size + size : s->body_bytes) > h->host->options.limits.body_bytes) {
-        int code = nghttp2_session_consume_connection(session, size + s->unread);
+        int code = nghttp2_session_consume_connection(session, s->streaming ? size + s->unread : size);
         s->unread = 0;
         refuse(s, 413, "The body is too large");
         return code;
     }
     hone_request_take(r, data, size);
-    if (!s->streaming) return nghttp2_session_consume(session, id, size);
     s->unread += size;
+    if (!s->streaming) {
+        grant(s);
+        return nghttp2_session_consume_connection(session, size);
+    }
     enqueue(s);
     return 0;
 }
@@ -364,7 +398,7 @@ static int greet(hone_http2 *h) {
     const hone_http2_limits *l = &h->host->options.limits;
     const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, l->streams},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, FIRST_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE,
          l->head_bytes < UINT32_MAX ? (uint32_t)l->head_bytes : UINT32_MAX},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}};
@@ -452,6 +486,12 @@ bool hone_http2_run(hone_http2 *h) {
         serve(s);
         did = true;
     }
+    if (h->starved) {
+        h->starved = false;
+        h->now = hone_now();
+        for (hone_http2_stream *s = h->first; s; s = s->next)
+            if (s->starved) grant(s);
+    }
     if (h->waiting) {
         h->waiting = false;
         for (hone_http2_stream *s = h->first, *next; s; s = next) {
@@ -489,6 +529,10 @@ size_t hone_http2_stream_count(const hone_http2 *h) {
     return h->count;
 }
 
+bool hone_http2_is_starved(const hone_http2 *h) {
+    return h->starved;
+}
+
 bool hone_http2_is_greeted(const hone_http2 *h) {
     return h->greeted;
 }
@@ -518,7 +562,7 @@ static void expire(hone_http2_stream *s, uint64_t then, uint64_t quiet) {
     bool silent = s->streaming && s->request && s->since < quiet;
     if (!s->head_complete && s->since < then)
         calm(h);
-    else if (s->request && !s->running && !s->queued && !s->refused && s->since < then)
+    else if (s->request && !s->running && !s->queued && !s->refused && !s->starved && s->since < then)
         refuse(s, 408, "The request did not come in time");
     else if ((stuck || silent) &&
              nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL) != 0)

@@ -46,7 +46,8 @@ typedef struct hone_http2_host_options {
      * never. */
     bool (*streams)(void *user, const hone_request *r);
     void *user;
-    bool plain_memory; /* see hone_blocks.plain */
+    hone_budget_seat *seat; /* NULL: bodies have no budget */
+    bool plain_memory;      /* see hone_blocks.plain */
 } hone_http2_host_options;
 
 hone_status hone_http2_host_new(const hone_http2_host_options *options, hone_http2_host **out,
@@ -86,6 +87,8 @@ bool hone_http2_give(hone_http2 *h, hone_buffer *out, size_t most);
 bool hone_http2_is_done(const hone_http2 *h);
 /* Streams that are open. */
 size_t hone_http2_stream_count(const hone_http2 *h);
+/* Does a body wait for the budget? hone_http2_run asks again. */
+bool hone_http2_is_starved(const hone_http2 *h);
 /* Has the client sent its preface whole, settings included? */
 bool hone_http2_is_greeted(const hone_http2 *h);
 /* Was the connection ended for what the client did? */

@@ -41,6 +41,7 @@ struct hone_http2 {
     bool broken;  /* memory is out, or nghttp2 is confused */
     bool refused; /* the client overdid something */
     bool waiting; /* some producer waits for room */
+    bool starved; /* some stream waits for the budget */
     bool greeted, drained, finished;
 };
 
@@ -53,10 +54,14 @@ struct hone_http2_stream {
     uint64_t since; /* of the last progress that the client made */
     size_t head_bytes, body_bytes;
     size_t unread; /* bytes of the body whose window is not given back yet */
+    size_t
+        granted; /* bytes of the body that the client may have been told it can send, but for the first ones */
     hone_buffer out, trailers;
     size_t sent;        /* of out */
     bool head_complete; /* all fields are there */
     bool streaming;     /* the handler reads the body as it comes */
+    bool widened;       /* the stream's window is the large one */
+    bool starved;       /* waits for the budget */
     bool queued;        /* in the ready list */
     bool running;       /* the handler has the request */
     bool refused;       /* answered before it was read to its end: what else comes is dropped */

@@ -96,6 +96,16 @@ static void adopt(hone_loop *loop) {
     }
 }
 
+/* Each goes on, or finds that it has to wait further. */
+static void feed_starved(hone_loop *loop) {
+    const hone_connection *last = loop->starved.last;
+    for (hone_connection *c = loop->starved.first; c; c = loop->starved.first) {
+        bool done = c == last;
+        hone_connection_feed_starved(c);
+        if (done) break;
+    }
+}
+
 static void on_wake(evutil_socket_t fd, short what, void *arg) {
     hone_loop *loop = arg;
     uint64_t count;
@@ -112,6 +122,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg) {
         for_each(loop, HONE_PHASE_IDLE, HONE_PHASE_WRITE, drain_connection, 0);
     }
     adopt(loop);
+    if (atomic_exchange(&loop->fed, false)) feed_starved(loop);
     if (stop) {
         close_all(loop);
         event_base_loopbreak(loop->base);
@@ -123,6 +134,12 @@ static void wake(hone_loop *loop) {
     uint64_t one = 1;
     while (write(loop->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
     }
+}
+
+static void feed(void *arg) {
+    hone_loop *loop = arg;
+    atomic_store(&loop->fed, true);
+    wake(loop);
 }
 
 void hone_loop_hand(hone_loop *loop, int fd, const hone_endpoint *endpoint) {
@@ -156,8 +173,11 @@ void hone_loop_stop(hone_loop *loop) {
 
 static hone_status make_http2(hone_loop *loop, hone_error *err) {
     const hone_loop_config *c = loop->config;
-    hone_http2_host_options o = {
-        .limits = c->http2, .requests = &loop->requests, .streams = c->streams, .user = c->user};
+    hone_http2_host_options o = {.limits = c->http2,
+                                 .requests = &loop->requests,
+                                 .streams = c->streams,
+                                 .user = c->user,
+                                 .seat = &loop->seat};
     if (!o.limits.head_bytes) o.limits.head_bytes = c->limits.head_bytes;
     if (!o.limits.body_bytes) o.limits.body_bytes = c->limits.body_bytes;
     return hone_http2_host_new(&o, &loop->http2, err);
@@ -192,6 +212,8 @@ hone_status hone_loop_new(const hone_loop_config *config, int index, hone_loop *
         hone_loop_free(loop);
         return hone_fail_errno(err, code, "event loop", "can't be made");
     }
+    loop->seat = (hone_budget_seat){.wake = feed, .user = loop};
+    if (config->budget) hone_budget_join(config->budget, &loop->seat);
     hone_status status = make_http2(loop, err);
     if (status != HONE_OK) {
         hone_loop_free(loop);

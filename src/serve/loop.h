@@ -31,6 +31,7 @@ typedef struct hone_loop_config {
     void *user;
     hone_stats *stats;
     struct hone_access_log *access_log; /* NULL: none */
+    hone_budget *budget; /* of all bodies; NULL: none */
 } hone_loop_config;
 
 /* What a connection waits for; each phase has its list, whose order is that of the time it was entered (or,
@@ -65,6 +66,9 @@ struct hone_loop {
     hone_connection *corking; /* whose answers gather in `cork`; NULL: nobody's */
     hone_buffer cork; /* answers made while a connection's input is worked on: sent at once at the end */
     hone_connection_list phases[HONE_PHASE_COUNT];
+    hone_connection_list starved; /* connections with bodies that wait for the budget */
+    hone_budget_seat seat;
+    atomic_bool fed;        /* something was given back to the budget */
     hone_request *requests; /* pool */
     hone_http2_host *http2;
     atomic_int connections; /* open ones and those handed over */

@@ -65,6 +65,7 @@ void hone_request_release(hone_request *r) {
     if (!r || atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) != 1) return;
     hone_model_stats_release(r->model);
     r->model = NULL;
+    hone_budget_release(&r->share);
     int depth = r->pool && *r->pool ? (*r->pool)->depth + 1 : 0;
     if (!r->pool || depth == POOLED) {
         free_request(r);

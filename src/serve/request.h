@@ -10,6 +10,7 @@
 #ifndef HONE_SERVE_REQUEST_H
 #define HONE_SERVE_REQUEST_H
 
+#include "serve/budget.h"
 #include "serve/buffer.h"
 #include "serve/head.h"
 #include "serve/stats.h"
@@ -49,6 +50,7 @@ struct hone_request {
     uint64_t next_look;         /* when to ask again whether the client has gone */
     hone_head head;             /* its text lies in `text` */
     hone_buffer text, body;     /* the body is followed by HONE_JSON_PAD zero bytes */
+    hone_budget_share share;    /* what the body holds of the budget, until the request is freed */
     bool begun, ended;
     int status; /* of the answer, once begun, as counters see it: gRPC's codes as what stands for them in HTTP
                  */

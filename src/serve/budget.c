@@ -1,0 +1,60 @@
+#include "serve/budget.h"
+
+void hone_budget_join(hone_budget *b, hone_budget_seat *seat) {
+    seat->budget = b->limit ? b : NULL;
+    seat->next = b->seats;
+    b->seats = seat;
+}
+
+static size_t cost(size_t total) {
+    return total > HONE_BUDGET_FREE ? total - HONE_BUDGET_FREE : 0;
+}
+
+static bool take(hone_budget *b, size_t more) {
+    size_t used = atomic_load(&b->used);
+    while (used <= b->limit && more <= b->limit - used)
+        if (atomic_compare_exchange_weak(&b->used, &used, used + more)) return true;
+    return false;
+}
+
+static bool take_favoured(hone_budget *b, const hone_budget_share *share, size_t more) {
+    const hone_budget_share *nobody = NULL;
+    if (atomic_load(&b->favoured) != share && !atomic_compare_exchange_strong(&b->favoured, &nobody, share))
+        return false;
+    atomic_fetch_add(&b->used, more);
+    return true;
+}
+
+bool hone_budget_cover(hone_budget_seat *seat, hone_budget_share *share, size_t total) {
+    hone_budget *b = seat->budget;
+    size_t needed = cost(total), more = needed > share->charged ? needed - share->charged : 0;
+    if (!b || more == 0) return true;
+    if (!take(b, more) && !take_favoured(b, share, more)) {
+        /* Whoever gives something back from here on sees that somebody waits; what was given back before is seen here. */
+        atomic_store(&seat->waiting, true);
+        if (!take(b, more) && !take_favoured(b, share, more)) return false;
+    }
+    share->budget = b;
+    share->charged += more;
+    return true;
+}
+
+static void give(hone_budget_share *share, size_t bytes, bool gone) {
+    hone_budget *b = share->budget;
+    const hone_budget_share *self = share;
+    share->charged -= bytes;
+    atomic_fetch_sub(&b->used, bytes);
+    bool passed = gone && atomic_compare_exchange_strong(&b->favoured, &self, NULL);
+    if (bytes == 0 && !passed) return;
+    for (hone_budget_seat *s = b->seats; s; s = s->next)
+        if (atomic_exchange(&s->waiting, false)) s->wake(s->user);
+}
+
+void hone_budget_reduce(hone_budget_share *share, size_t total) {
+    if (share->charged > cost(total)) give(share, share->charged - cost(total), false);
+}
+
+void hone_budget_release(hone_budget_share *share) {
+    if (share->budget) give(share, share->charged, true);
+    share->budget = NULL;
+}
