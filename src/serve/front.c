@@ -153,6 +153,7 @@ static void submit(hone_call *c) {
         fail_call(c, c->status, &c->err);
         return;
     }
+    hone_request_limit_time(c->request, c->timeout);
     c->prediction = (hone_prediction){.servable = c->servable,
                                       .request = c->request,
                                       .inputs = c->tensors.inputs,
@@ -218,6 +219,7 @@ void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const 
     c->rows = false;
     c->id = (hone_slice){"", 0};
     c->form = HONE_FORM_TYPED;
+    c->timeout = 0;
     c->wanted_count = 0;
     c->tensors.limit = f->o.body_limit;
     c->err = (hone_error){0};

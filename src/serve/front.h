@@ -58,6 +58,7 @@ struct hone_call {
     bool rows;           /* TensorFlow Serving's REST: by "instances" */
     hone_slice id;       /* Open Inference Protocol */
     hone_form form;      /* of outputs that don't say: raw bytes, or elements */
+    uint64_t timeout;    /* nanoseconds from the request's first byte; 0: as the server's */
     hone_wanted *wanted; /* in this order */
     size_t wanted_count, wanted_capacity;
     bool packed; /* the body came packed, and lies unpacked in `body` */

@@ -259,7 +259,7 @@ void hone_grpc_unknown(hone_request *r) {
 static bool take_timeout(hone_request *r) {
     bool bad;
     uint64_t timeout = hone_grpc_timeout(hone_head_field(&r->head, "grpc-timeout"), &bad);
-    if (timeout && (!r->deadline || timeout < r->deadline - r->started)) r->deadline = r->started + timeout;
+    hone_request_limit_time(r, timeout);
     return !bad;
 }
 

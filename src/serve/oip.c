@@ -61,6 +61,13 @@ hone_status hone_oip_raw(hone_feed *feed, char *data, size_t size, hone_error *e
     return hone_feed_raw(feed, data, size, err);
 }
 
+hone_status hone_oip_timeout(hone_call *c, int64_t microseconds, hone_error *err) {
+    if (microseconds < 0)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "the parameter \"timeout\" is negative");
+    c->timeout = microseconds < INT64_MAX / 1000000 ? (uint64_t)microseconds * 1000 : 0;
+    return HONE_OK;
+}
+
 const char *hone_oip_state(hone_version_state state) {
     switch (state) {
     case HONE_VERSION_AVAILABLE: return "READY";

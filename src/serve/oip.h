@@ -21,6 +21,9 @@ hone_status hone_oip_input(hone_call *c, hone_slice name, hone_slice datatype, i
 /* The bytes of an input; they may be changed. */
 hone_status hone_oip_raw(hone_feed *feed, char *data, size_t size, hone_error *err);
 
+/* The parameter "timeout" of a request, in microseconds; 0: none. */
+hone_status hone_oip_timeout(hone_call *c, int64_t microseconds, hone_error *err);
+
 /* What a version's state is in the repository's index: "READY", "LOADING", "UNLOADING", "UNAVAILABLE". */
 const char *hone_oip_state(hone_version_state state);
 

@@ -4,9 +4,10 @@
 #include "serve/grpc.h"
 #include "serve/wire_list.h"
 
-enum { REQUEST_ID = 3, REQUEST_INPUTS = 5, REQUEST_OUTPUTS = 6, REQUEST_RAW = 7 };
+enum { REQUEST_ID = 3, REQUEST_PARAMETERS = 4, REQUEST_INPUTS = 5, REQUEST_OUTPUTS = 6, REQUEST_RAW = 7 };
 enum { TENSOR_NAME = 1, TENSOR_DATATYPE = 2, TENSOR_SHAPE = 3, TENSOR_PARAMETERS = 4, TENSOR_CONTENTS = 5 };
-enum { WANTED_NAME = 1, WANTED_PARAMETERS = 2, ENTRY_KEY = 1 };
+enum { WANTED_NAME = 1, WANTED_PARAMETERS = 2, ENTRY_KEY = 1, ENTRY_VALUE = 2 };
+enum { PARAMETER_INT64 = 2, PARAMETER_UINT64 = 5 };
 enum { RESPONSE_MODEL = 1, RESPONSE_VERSION = 2, RESPONSE_ID = 3, RESPONSE_OUTPUTS = 5, RESPONSE_RAW = 6 };
 
 /* Which list of InferTensorContents holds the elements of a dtype; 0: none. */
@@ -58,6 +59,31 @@ static hone_status check_parameter(const hone_wire_field *entry, hone_error *err
                              key.data);
     }
     return hone_wire_check(&w, "ModelInferRequest", err);
+}
+
+/* One of the whole request: "timeout", which is a whole number. */
+static hone_status read_parameter(hone_call *c, const hone_wire_field *entry, hone_error *err) {
+    hone_wire w = hone_wire_into(entry);
+    hone_wire_field f, number;
+    bool timeout = false, whole = false;
+    int64_t value = 0;
+    while (hone_wire_next(&w, &f)) {
+        if (hone_wire_is(&f, ENTRY_KEY, HONE_WIRE_BYTES))
+            timeout = hone_json_text_is(hone_wire_text(&f), "timeout");
+        if (!hone_wire_is(&f, ENTRY_VALUE, HONE_WIRE_BYTES)) continue;
+        hone_wire in = hone_wire_into(&f);
+        while (hone_wire_next(&in, &number)) {
+            whole = hone_wire_is(&number, PARAMETER_INT64, HONE_WIRE_VARINT) ||
+                    hone_wire_is(&number, PARAMETER_UINT64, HONE_WIRE_VARINT);
+            value = number.number == PARAMETER_UINT64 && number.value > INT64_MAX ? INT64_MAX
+                                                                                  : (int64_t)number.value;
+        }
+        HONE_TRY(hone_wire_check(&in, "ModelInferRequest", err));
+    }
+    HONE_TRY(hone_wire_check(&w, "ModelInferRequest", err));
+    if (!timeout) return HONE_OK;
+    if (!whole) return hone_fail(err, HONE_INVALID_ARGUMENT, "the parameter \"timeout\" is no whole number");
+    return hone_oip_timeout(c, value, err);
 }
 
 static hone_status read_tensor(const hone_wire_field *message, input *in, hone_error *err) {
@@ -135,6 +161,7 @@ hone_status hone_oip_infer_decode(hone_call *c, hone_error *err) {
     hone_wire_field f;
     while (hone_wire_next(&w, &f)) {
         if (hone_wire_is(&f, REQUEST_ID, HONE_WIRE_BYTES)) c->id = hone_wire_text(&f);
+        if (hone_wire_is(&f, REQUEST_PARAMETERS, HONE_WIRE_BYTES)) HONE_TRY(read_parameter(c, &f, err));
         if (hone_wire_is(&f, REQUEST_INPUTS, HONE_WIRE_BYTES)) HONE_TRY(read_input(c, &f, &raw, err));
         if (hone_wire_is(&f, REQUEST_OUTPUTS, HONE_WIRE_BYTES)) HONE_TRY(read_wanted(c, &f, err));
     }

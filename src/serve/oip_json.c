@@ -11,7 +11,8 @@
 
 typedef struct parameters {
     bool has_size;
-    int64_t size;    /* binary_data_size */
+    int64_t size; /* binary_data_size */
+    int64_t timeout;
     hone_form form;  /* binary_data */
     hone_form other; /* binary_data_output */
 } parameters;
@@ -35,6 +36,8 @@ static hone_status read_parameters(hone_json *j, parameters *p, hone_error *err)
         if (hone_json_text_is(key, "binary_data_size")) {
             p->has_size = true;
             HONE_TRY(hone_json_integer(j, &p->size, err));
+        } else if (hone_json_text_is(key, "timeout")) {
+            HONE_TRY(hone_json_integer(j, &p->timeout, err));
         } else if (hone_json_text_is(key, "binary_data")) {
             HONE_TRY(read_bool(j, key, &p->form, err));
         } else if (hone_json_text_is(key, "binary_data_output")) {
@@ -208,7 +211,7 @@ static hone_status read_request(hone_call *c, hone_json *j, size_t *raw, hone_er
         return hone_json_fail(j, err, "The document root must not be followed by other values.");
     if (!inputs) return hone_fail(err, HONE_INVALID_ARGUMENT, "the request has no inputs");
     if (p.other == HONE_FORM_RAW) c->form = HONE_FORM_RAW;
-    return HONE_OK;
+    return hone_oip_timeout(c, p.timeout, err);
 }
 
 /* --- the body --- */

@@ -23,6 +23,7 @@ hone_request *hone_request_new(hone_request **pool) {
     r->pool = pool;
     r->next = NULL;
     r->started = r->received = r->deadline = r->next_look = 0;
+    r->counted = NULL;
     r->begun = r->ended = false;
     r->status = 0;
     r->more = NULL;
@@ -66,6 +67,7 @@ void hone_request_release(hone_request *r) {
     hone_model_stats_release(r->model);
     r->model = NULL;
     hone_budget_release(&r->share);
+    if (r->counted) atomic_fetch_sub_explicit(r->counted, 1, memory_order_relaxed);
     int depth = r->pool && *r->pool ? (*r->pool)->depth + 1 : 0;
     if (!r->pool || depth == POOLED) {
         free_request(r);
@@ -158,6 +160,24 @@ hone_status hone_request_stopped(const hone_request *r, hone_error *err) {
     return hone_request_explain(late ? HONE_DEADLINE_EXCEEDED : HONE_CANCELLED, err);
 }
 
+void hone_request_limit_time(hone_request *r, uint64_t timeout) {
+    if (timeout && (!r->deadline || timeout < r->deadline - r->started)) r->deadline = r->started + timeout;
+}
+
+bool hone_request_take_timeout(hone_request *r) {
+    enum { DIGITS = 9 };
+    hone_slice text = hone_head_field(&r->head, "x-request-timeout-ms");
+    uint64_t ms = 0;
+    if (!text.data) return true;
+    if (text.size > DIGITS) return false;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') return false;
+        ms = ms * 10 + (uint64_t)(text.data[i] - '0');
+    }
+    hone_request_limit_time(r, ms * HONE_MILLISECOND);
+    return ms > 0;
+}
+
 static void add_field(hone_buffer *fields, const char *name, const char *value) {
     hone_buffer_put(fields, name, strlen(name) + 1);
     hone_buffer_put(fields, value, strlen(value) + 1);
@@ -221,6 +241,7 @@ void hone_request_fail(hone_request *r, int status, const char *message) {
     hone_buffer_text(&b, "{\n    \"error\": ");
     hone_json_write_string(&b, message, strlen(message));
     hone_buffer_text(&b, "\n}");
+    if (status == 429) hone_request_field(r, "retry-after", "1");
     if (b.failed)
         hone_request_answer(r, 503, "application/json", "{}", 2);
     else

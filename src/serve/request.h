@@ -40,7 +40,7 @@ struct hone_request {
     atomic_bool cancelled;
     const hone_sink *sink;
     const struct hone_endpoint
-        *endpoint;              /* where it came in, once the handler has it; NULL: nowhere in particular */
+        *endpoint;              /* where it came in, once the head is there; NULL: nowhere in particular */
     void *stream;               /* of the sink; NULL once the client has gone */
     hone_request **pool;        /* where it goes when it is not needed any more; NULL: freed */
     hone_request *next;         /* in that pool */
@@ -51,6 +51,7 @@ struct hone_request {
     hone_head head;             /* its text lies in `text` */
     hone_buffer text, body;     /* the body is followed by HONE_JSON_PAD zero bytes */
     hone_budget_share share;    /* what the body holds of the budget, until the request is freed */
+    atomic_int *counted;        /* where it counts as one under way until it is freed; NULL: nowhere */
     bool begun, ended;
     int status; /* of the answer, once begun, as counters see it: gRPC's codes as what stands for them in HTTP
                  */
@@ -103,6 +104,11 @@ hone_status hone_request_stopped(const hone_request *r, hone_error *err);
 /* The words for a prediction that did not run or did not end: those two, HONE_UNAVAILABLE, or another failure. */
 hone_status hone_request_explain(hone_status status, hone_error *err);
 
+/* Brings the deadline forward, to so many nanoseconds after the request's first byte; 0 does nothing. */
+void hone_request_limit_time(hone_request *r, uint64_t timeout);
+/* The same by the field "x-request-timeout-ms", if there is one. False: it is no whole number from 1 to 999999999. */
+bool hone_request_take_timeout(hone_request *r);
+
 /* Adds a field to the head of the answer, before it begins, or to its trailer, before it ends. `name` is in
  * lower case; both are copied. */
 void hone_request_field(hone_request *r, const char *name, const char *value);
@@ -120,7 +126,7 @@ void hone_request_answer(hone_request *r, int status, const char *content_type, 
 void hone_request_note_error(hone_request *r, const char *message);
 /* Part of a trace or not? If so, the answer says it too. The head must be there. */
 void hone_request_join_trace(hone_request *r);
-/* {"error": "MESSAGE"} */
+/* {"error": "MESSAGE"}, with Retry-After if the status is 429. */
 void hone_request_fail(hone_request *r, int status, const char *message);
 
 #endif
