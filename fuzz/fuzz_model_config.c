@@ -34,7 +34,7 @@ static void check_set(const hone_model_set *set) {
 
 static void check_settings(const hone_model_settings *s) {
     hone_model_settings copy;
-    if (s->threads < 0 || s->max_batch < 0 || s->max_batch > HONE_MAX_BATCH_ROWS || s->max_queue < 1 ||
+    if (s->threads < 0 || s->max_batch < 0 || s->max_batch > HONE_MAX_BATCH_ROWS || s->max_queue < 0 ||
         s->preferred_count < 0 || s->preferred_count > HONE_MAX_BATCH_SIZES)
         abort();
     for (int i = 0; i < s->preferred_count; i++)

@@ -34,9 +34,20 @@ typedef struct hone_server_options {
     /* "NAME=PATH" of ONNX files, served as version 1; read during hone_server_create. */
     const char *const *models;
     size_t model_count;
+    /* Limits. */
     size_t max_body_bytes;   /* of a request; more: 413 */
     size_t max_header_bytes; /* of a request; more: 431 */
-    int max_connections;     /* further ones get 503; 0: no limit but the system's */
+    /* Of all bodies that are being received or worked on, but for the first 64 KB of each; 0: no limit. When it is
+     * spent, bodies wait to be read; one always goes on. */
+    size_t body_budget_bytes;
+    int max_connections; /* further ones get 503; 0: no limit but the system's */
+    int max_streams;     /* requests at the same time on one connection of HTTP/2 */
+    int max_requests;    /* under way over all connections; further ones get 429; 0: no limit */
+    int max_queue;       /* that wait for one model whose settings don't say; further ones get 429 */
+    /* A second on one connection of HTTP/2, in the long run; at first five times as many. A client that does more is
+     * disconnected. */
+    int reset_rate;   /* streams that it gives up, or makes the server give up */
+    int control_rate; /* frames that carry nothing: PING, SETTINGS, PRIORITY, empty DATA, CONTINUATION */
     /* Milliseconds; 0: no limit. */
     int idle_timeout_ms;    /* of a connection between two requests */
     int header_timeout_ms;  /* for a request's head, and for any pause in its body or in taking the answer */
@@ -72,7 +83,9 @@ typedef struct hone_server_options {
 #define HONE_SERVER_OPTIONS_INIT                                                                             \
     {                                                                                                        \
         .size = sizeof(hone_server_options), .host = "127.0.0.1", .port = 8501, .model_threads = 1,          \
-        .max_body_bytes = (size_t)64 << 20, .max_header_bytes = 16 << 10, .max_connections = 10000,          \
+        .max_body_bytes = (size_t)64 << 20, .max_header_bytes = 16 << 10,                                    \
+        .body_budget_bytes = (size_t)512 << 20, .max_connections = 10000, .max_streams = 128,                \
+        .max_requests = 4096, .max_queue = 1024, .reset_rate = 100, .control_rate = 200,                     \
         .idle_timeout_ms = 300000, .header_timeout_ms = 10000, .request_timeout_ms = 30000,                  \
         .drain_timeout_ms = 30000, .file_poll_ms = 1000, .gzip_from = 1024, .access_log_every = 1,           \
         .rest_port = -1, .unix_socket_mode = 0600, .admin_port = -1, .admin_host = "127.0.0.1"               \

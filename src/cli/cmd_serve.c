@@ -12,11 +12,19 @@ static struct {
     double config_poll, file_poll;            /* seconds */
     int64_t memory_limit;                     /* MB */
     int reload_policy;
-    int64_t gzip_from; /* bytes */
+    int64_t gzip_from;             /* bytes */
+    int64_t max_body, body_budget; /* MB */
+    int64_t max_header;            /* KB */
     const char *socket_mode;
     bool json;
     hone_server_options server;
-} args = {.file_poll = 1, .gzip_from = 1024, .socket_mode = "0600", .server = HONE_SERVER_OPTIONS_INIT};
+} args = {.file_poll = 1,
+          .gzip_from = 1024,
+          .max_body = 64,
+          .body_budget = 512,
+          .max_header = 16,
+          .socket_mode = "0600",
+          .server = HONE_SERVER_OPTIONS_INIT};
 
 static const cli_option options[] = {
     OPT_LIST("model", "NAME=PATH", args.models,
@@ -47,10 +55,30 @@ static const cli_option options[] = {
             "answer what loads models, lists the repository or tells metrics at this port only",
             .zero = "none"),
     OPT_TEXT("admin-host", "HOST", args.server.admin_host, "address of that port"),
+    OPT_INT64("max-body", "MB", args.max_body, 1, 1e6, "of one request; more gets 413"),
+    OPT_INT64("max-header", "KB", args.max_header, 1, 1024, "of one request; more gets 431"),
+    OPT_INT64("body-budget", "MB", args.body_budget, 0, 1e9,
+              "of all bodies together, but for 64 KB of each; when it is spent they wait, one goes on",
+              .zero = "no limit"),
     OPT_INT("max-connections", "N", args.server.max_connections, 0, 1000000, "more get 503",
             .zero = "no limit"),
+    OPT_INT("max-streams", "N", args.server.max_streams, 1, 1000000,
+            "requests at the same time on one connection of HTTP/2"),
+    OPT_INT("max-requests", "N", args.server.max_requests, 0, 1000000,
+            "under way over all connections; more get 429", .zero = "no limit"),
+    OPT_INT("max-queue", "N", args.server.max_queue, 1, 1000000,
+            "requests that wait for one model, unless its config.json says; more get 429"),
+    OPT_INT("reset-rate", "N", args.server.reset_rate, 1, 1000000,
+            "streams a second that a connection of HTTP/2 may give up; more ends it"),
+    OPT_INT("control-rate", "N", args.server.control_rate, 1, 1000000,
+            "frames a second that carry nothing (PING, SETTINGS, empty DATA); more ends the connection"),
+    OPT_INT("idle-timeout", "MS", args.server.idle_timeout_ms, 0, 1 << 30,
+            "of a connection between two requests; then it is closed", .zero = "no limit"),
+    OPT_INT("header-timeout", "MS", args.server.header_timeout_ms, 0, 1 << 30,
+            "for a request's head, and for a pause in its body; then 408", .zero = "no limit"),
     OPT_INT("request-timeout", "MS", args.server.request_timeout_ms, 0, 1 << 30,
-            "to answer a request; then 504", .zero = "no limit"),
+            "to answer a request; then 504. A request can say less: X-Request-Timeout-Ms",
+            .zero = "no limit"),
     OPT_INT("rest_api_timeout_in_ms", "MS", args.server.request_timeout_ms, 0, 1 << 30,
             "as --request-timeout", .zero = "no limit"),
     OPT_INT("drain-delay", "MS", args.server.drain_delay_ms, 0, 1 << 30,
@@ -189,6 +217,9 @@ static int run(void) {
     args.server.file_poll_ms = (int)(args.file_poll * 1000);
     args.server.replace_models = args.reload_policy == 1;
     args.server.gzip_from = (size_t)args.gzip_from;
+    args.server.max_body_bytes = (size_t)args.max_body << 20;
+    args.server.max_header_bytes = (size_t)args.max_header << 10;
+    args.server.body_budget_bytes = (size_t)args.body_budget << 20;
     args.server.memory_limit = (size_t)args.memory_limit << 20;
     CLI_TRY(hone_server_create(&args.server, &running, &err));
     handle_signals(stop);

@@ -50,7 +50,7 @@ static void set_queue(hone_servable *s, const list *l) {
 bool hone_batch_queue_put(hone_batch_queue *q, hone_prediction *p) {
     hone_servable *s = p->servable;
     list l = get_queue(s);
-    if (l.count >= s->settings.max_queue) return false;
+    if (l.count >= s->max_queue) return false;
     if (l.count == 0) enter_ring(q, s);
     hone_batch_list_append(&l, p);
     set_queue(s, &l);
@@ -73,7 +73,7 @@ static uint64_t ripe_at(const hone_servable *s, uint64_t now) {
     int64_t enough = o->preferred_count > 0 ? o->preferred[0] : s->sizes[s->size_count - 1];
     uint64_t at = s->first->submitted + (uint64_t)o->max_delay_us * 1000;
     if (s->first->deadline && s->first->deadline < at) at = s->first->deadline;
-    return s->queued_rows >= enough || s->queued >= o->max_queue || now >= at ? 0 : at;
+    return s->queued_rows >= enough || s->queued >= s->max_queue || now >= at ? 0 : at;
 }
 
 /* When will there be a place for its results? 0: now. Others than those that were made for it are used

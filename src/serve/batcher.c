@@ -232,7 +232,7 @@ static void refuse(hone_prediction *p, hone_status status) {
     hone_error err = {0};
     if (status == HONE_RESOURCE_EXHAUSTED) {
         hone_fail(&err, status, "The queue of model %s is full: %d requests wait", p->servable->name,
-                  p->servable->settings.max_queue);
+                  p->servable->max_queue);
         hone_model_stats_dropped(p->servable->stats, status);
     }
     tell(p, status, NULL, &err);

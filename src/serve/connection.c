@@ -137,13 +137,18 @@ static void log_request(const hone_connection *c, const hone_request *r, bool dr
                                 dropped);
 }
 
+bool hone_connection_admit(hone_connection *c, hone_request *r) {
+    const hone_loop_config *config = c->loop->config;
+    r->endpoint = c->endpoint;
+    hone_request_join_trace(r);
+    return !config->admit || config->admit(config->user, r);
+}
+
 void hone_connection_dispatch(hone_connection *c, hone_request *r) {
     const hone_loop_config *config = c->loop->config;
     r->received = hone_now();
-    r->endpoint = c->endpoint;
     if (config->request_timeout) r->deadline = r->received + config->request_timeout;
     hone_stats_in_flight(config->stats, 1);
-    hone_request_join_trace(r);
     config->handler(config->user, c->loop, r);
 }
 

@@ -104,6 +104,8 @@ void hone_connection_send(hone_connection *c);
 void hone_connection_settle(hone_connection *c);
 /* Asks for on_writable in this turn of the loop, so that several answers go out together. */
 void hone_connection_wake(hone_connection *c);
+/* May a request be read whose head is there? False: it has been answered. */
+bool hone_connection_admit(hone_connection *c, hone_request *r);
 /* Gives a complete request to the handler, and counts it. */
 void hone_connection_dispatch(hone_connection *c, hone_request *r);
 /* Counts a request whose answer is complete, or that is dropped after the handler got it. */

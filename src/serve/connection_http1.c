@@ -19,7 +19,8 @@ static void sink_begin(hone_request *r, int status, const char *content_type, in
     hone_connection *c = r->stream;
     hone_buffer head = {0};
     bool corked = hone_connection_is_corked(c) && hone_connection_unsent(c) == 0;
-    if (c->loop->draining || !r->head.keep_alive) c->close_after = true;
+    bool unread = !c->running && c->parser.state != HONE_HTTP1_COMPLETE; /* its body is not wanted */
+    if (c->loop->draining || !r->head.keep_alive || unread) c->close_after = true;
     c->bare = hone_slice_is(r->head.method, "HEAD");
     c->chunked = length < 0 && r->head.chunked_answer;
     if (length < 0 && !c->chunked) c->close_after = true;
@@ -114,11 +115,12 @@ static void start_request(hone_connection *c, const hone_head *head, bool more_i
         refuse(c, 503, "Out of memory");
         return;
     }
-    size_t body = head->content_length > 0 ? (size_t)head->content_length : 0;
-    hone_buffer_reserve(&r->body, (body < HONE_DIRECT_FROM ? body : HONE_DIRECT_FROM) + HONE_JSON_PAD);
     r->sink = &http1_sink;
     r->stream = c;
     r->started = c->phase == HONE_PHASE_HEAD ? c->since : hone_now();
+    if (!hone_connection_admit(c, r)) return;
+    size_t body = head->content_length > 0 ? (size_t)head->content_length : 0;
+    hone_buffer_reserve(&r->body, (body < HONE_DIRECT_FROM ? body : HONE_DIRECT_FROM) + HONE_JSON_PAD);
     if (head->expects_continue && !more_is_here && c->parser.state != HONE_HTTP1_COMPLETE)
         put(c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 }
@@ -156,7 +158,9 @@ static void feed(hone_connection *c, const char *data, size_t size) {
         case HONE_HTTP1_MORE: return;
         case HONE_HTTP1_HEAD: start_request(c, &head, size > 0); break;
         case HONE_HTTP1_BODY: hone_request_take(c->request, body.data, body.size); break;
-        case HONE_HTTP1_END: dispatch(c); break;
+        case HONE_HTTP1_END:
+            if (c->request) dispatch(c); /* else it was not admitted */
+            break;
         case HONE_HTTP1_ERROR: refuse(c, c->parser.status, c->parser.reason); break;
         }
     }

@@ -24,7 +24,11 @@ static bool on_gone(void *user) {
     return hone_connection_is_gone(user);
 }
 
-static const hone_http2_events events = {on_request, on_answered, on_dropped, on_output, on_gone};
+static bool on_admit(void *user, hone_request *r) {
+    return hone_connection_admit(user, r);
+}
+
+static const hone_http2_events events = {on_request, on_answered, on_dropped, on_output, on_gone, on_admit};
 
 /* --- the protocol --- */
 

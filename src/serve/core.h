@@ -53,11 +53,15 @@ typedef struct hone_core_options {
     size_t memory_limit; /* bytes of all loaded versions; 0: none */
     int compute_threads; /* that run costly models; 0: as many as workers */
     double inline_cost;  /* seconds; what costs less is run on the worker's thread; < 0: nothing */
+    int max_queue;       /* requests that wait for a model whose settings don't say; more are refused */
     bool polling;        /* never inotify */
     uint64_t retry_least, retry_most; /* nanoseconds between tries to load what failed */
 } hone_core_options;
 #define HONE_CORE_OPTIONS_INIT                                                                               \
-    { .file_poll_ms = 1000, .inline_cost = 100e-6, .retry_least = 1000000000u, .retry_most = 60000000000u }
+    {                                                                                                        \
+        .file_poll_ms = 1000, .inline_cost = 100e-6, .max_queue = 1024, .retry_least = 1000000000u,          \
+        .retry_most = 60000000000u                                                                           \
+    }
 
 /* Before hone_core_start. NULL: the defaults. */
 hone_status hone_core_configure(hone_core *core, const hone_core_options *options, hone_error *err);

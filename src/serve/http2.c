@@ -260,6 +260,8 @@ static void end_head(hone_http2_stream *s, bool more) {
         refuse(s, 431, "There are too many header fields");
     } else if (r->head.content_length > 0 && (uint64_t)r->head.content_length > o->limits.body_bytes) {
         refuse(s, 413, "The body is too large");
+    } else if (s->h->events->admit && !s->h->events->admit(s->h->user, r)) {
+        s->refused = true;
     } else if (more) {
         if (r->head.expects_continue) say_continue(s);
         s->streaming = o->streams && o->streams(o->user, r);

@@ -67,6 +67,8 @@ typedef struct hone_http2_events {
     void (*output)(void *user);
     /* Has the client gone? */
     bool (*gone)(void *user);
+    /* May this request, of which only the head is there, be read? False: it has been answered. NULL: always. */
+    bool (*admit)(void *user, hone_request *r);
 } hone_http2_events;
 
 typedef struct hone_http2 hone_http2;

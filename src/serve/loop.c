@@ -175,6 +175,7 @@ static hone_status make_http2(hone_loop *loop, hone_error *err) {
     const hone_loop_config *c = loop->config;
     hone_http2_host_options o = {.limits = c->http2,
                                  .requests = &loop->requests,
+
                                  .streams = c->streams,
                                  .user = c->user,
                                  .seat = &loop->seat};

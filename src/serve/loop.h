@@ -25,13 +25,15 @@ typedef struct hone_loop_config {
     hone_http2_limits http2; /* zeros: as `limits`, else the defaults */
     uint64_t idle_timeout, header_timeout, request_timeout, drain_grace; /* nanoseconds; 0: none */
     hone_handler_fn *handler;
+    /* May this request, of which only the head is there, be read? False: it has been answered. NULL: always. */
+    bool (*admit)(void *user, hone_request *r);
     /* Does the handler want a request, of which only the head is there, to read its body as it comes (see
      * hone_request.more)? Only HTTP/2 asks. NULL: never. */
     bool (*streams)(void *user, const hone_request *r);
     void *user;
     hone_stats *stats;
     struct hone_access_log *access_log; /* NULL: none */
-    hone_budget *budget; /* of all bodies; NULL: none */
+    hone_budget *budget;                /* of all bodies; NULL: none */
 } hone_loop_config;
 
 /* What a connection waits for; each phase has its list, whose order is that of the time it was entered (or,

@@ -76,16 +76,16 @@ typedef struct hone_model_settings {
     int64_t max_delay_us;                /* that a request waits for others when a thread is free */
     int preferred[HONE_MAX_BATCH_SIZES]; /* ascending; sizes that a batch is brought to */
     int preferred_count;                 /* 0: the powers of two */
-    int max_queue;                       /* requests that wait; more: HONE_RESOURCE_EXHAUSTED */
-    int64_t max_rows;                    /* of one request; 0: no limit */
-    int64_t timeout_ms;                  /* for a request to be answered; 0: as the server's */
+    int max_queue;      /* requests that wait; more: HONE_RESOURCE_EXHAUSTED; 0: as the server's */
+    int64_t max_rows;   /* of one request; 0: no limit */
+    int64_t timeout_ms; /* for a request to be answered; 0: as the server's */
     bool has_policy, has_labels;
     hone_policy policy;
     hone_label *labels;
     size_t label_count, label_capacity;
 } hone_model_settings;
 #define HONE_MODEL_SETTINGS_INIT                                                                             \
-    { .batching = true, .max_queue = 1024 }
+    { .batching = true }
 
 /* What the text does not speak of gets its default. An unknown key is an error, so that a typing error does
  * not pass for a setting. On success hone_model_settings_free() when done. */

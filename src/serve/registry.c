@@ -150,6 +150,7 @@ hone_servable_options hone_core_servable_options(hone_core *core, const char *na
                                    .workers = core->workers,
                                    .compute_threads = core->compute_threads,
                                    .model_threads = core->model_threads,
+                                   .max_queue = core->options.max_queue,
                                    .inline_cost = core->options.inline_cost,
                                    .stats = core->stats};
 }

@@ -81,6 +81,7 @@ static hone_status fill(hone_servable *s, const hone_servable_options *o, hone_e
     s->version = o->version;
     if (!hone_model_settings_copy(&s->settings, o->settings ? o->settings : &defaults))
         return hone_fail_memory(err);
+    s->max_queue = s->settings.max_queue ? s->settings.max_queue : o->max_queue;
     s->name = hone_strdup(o->name);
     if (!s->name) return hone_fail_memory(err);
     HONE_TRY(describe(s, err));

@@ -59,6 +59,7 @@ struct hone_servable {
     hone_value_info *inputs, *outputs; /* names live in the model's signature */
     hone_model_stats *stats;
     size_t bytes; /* of memory, after warm-up */
+    int max_queue;
     /* By warm-up. */
     bool warm, batchable;
     char unbatched[128]; /* why not */
@@ -81,6 +82,7 @@ typedef struct hone_servable_options {
     int64_t version;
     const hone_model_settings *settings; /* copied; NULL: the defaults */
     int workers, compute_threads, model_threads;
+    int max_queue; /* unless the settings say */
     double inline_cost;
     hone_stats *stats;
 } hone_servable_options;

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/pool.h"
 #include "serve/access_log.h"
+#include "serve/admission.h"
 #include "serve/clock.h"
 #include "serve/core.h"
 #include "serve/endpoints.h"
@@ -22,6 +23,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+enum { MOST = 1000000, BURST = 5 /* seconds of a rate */ };
 #define DRAIN_GRACE (200 * HONE_MILLISECOND)
 
 struct hone_server {
@@ -35,6 +37,8 @@ struct hone_server {
     hone_front **fronts; /* one for each loop */
     hone_turns **turns;  /* likewise */
     hone_grpc_table grpc;
+    hone_admission admission;
+    hone_budget budget;
     int loop_count;
     pthread_t *threads; /* of the loops */
     pthread_mutex_t lock;
@@ -75,14 +79,6 @@ static void answer_unknown(hone_request *r, int status, const char *what) {
     hone_request_fail(r, status, text);
 }
 
-static void refuse_elsewhere(hone_request *r) {
-    static const char text[] = "This is answered at the port for administration only";
-    if (hone_grpc_takes(r))
-        hone_grpc_fail(r, HONE_GRPC_PERMISSION_DENIED, text);
-    else
-        hone_request_fail(r, 403, text);
-}
-
 static hone_metrics *metrics_at(const hone_server *s, hone_slice path) {
     if (hone_json_text_is(path, "/metrics")) return hone_stats_metrics(s->stats);
     return s->tfs_metrics && hone_json_text_is(path, s->tfs_metrics) ? hone_stats_tfs_metrics(s->stats)
@@ -94,12 +90,13 @@ static void handle(void *user, hone_loop *loop, hone_request *r) {
     hone_server *s = user;
     hone_slice path = r->head.path;
     hone_metrics *metrics = metrics_at(s, path);
-    if (!hone_endpoint_offers(r->endpoint, metrics ? HONE_SCOPE_METRICS : hone_scope_of(r))) {
-        refuse_elsewhere(r);
-        return;
-    }
+    if (!hone_admission_enter(&s->admission, r)) return;
     if (hone_grpc_takes(r)) {
         hone_grpc_dispatch(&s->grpc, loop->index, r);
+        return;
+    }
+    if (!hone_request_take_timeout(r)) {
+        hone_request_fail(r, 400, "X-Request-Timeout-Ms must be a number from 1 to 999999999");
         return;
     }
     if (hone_oip_takes(path)) {
@@ -127,6 +124,10 @@ static void handle(void *user, hone_loop *loop, hone_request *r) {
 
 static bool streams(void *user, const hone_request *r) {
     return hone_grpc_is_stream(&((const hone_server *)user)->grpc, r);
+}
+
+static bool admit(void *user, hone_request *r) {
+    return hone_admission_begin(&((const hone_server *)user)->admission, r);
 }
 
 /* --- stopping --- */
@@ -195,6 +196,7 @@ static hone_status load_models(hone_server *s, const hone_server_options *o, hon
     c.file_poll_ms = o->file_poll_ms;
     c.reload = o->replace_models ? HONE_RELOAD_REPLACE : HONE_RELOAD_OVERLAP;
     c.memory_limit = o->memory_limit;
+    c.max_queue = o->max_queue;
     c.compute_threads = o->compute_threads;
     HONE_TRY(hone_core_configure(s->core, &c, err));
     for (size_t i = 0; i < o->model_count; i++) HONE_TRY(load_model(s, o->models[i], err));
@@ -212,6 +214,7 @@ static hone_status check_options(const hone_server_options *o, hone_error *err) 
     } numbers[] = {{"threads", o->threads},
                    {"model_threads", o->model_threads},
                    {"max_connections", o->max_connections},
+                   {"max_requests", o->max_requests},
                    {"idle_timeout_ms", o->idle_timeout_ms},
                    {"header_timeout_ms", o->header_timeout_ms},
                    {"request_timeout_ms", o->request_timeout_ms},
@@ -225,6 +228,17 @@ static hone_status check_options(const hone_server_options *o, hone_error *err) 
         if (numbers[i].value < 0)
             return hone_fail(err, HONE_INVALID_ARGUMENT, "%s is negative: %d", numbers[i].name,
                              numbers[i].value);
+    const struct {
+        const char *name;
+        int value;
+    } positive[] = {{"max_streams", o->max_streams},
+                    {"max_queue", o->max_queue},
+                    {"reset_rate", o->reset_rate},
+                    {"control_rate", o->control_rate}};
+    for (size_t i = 0; i < sizeof positive / sizeof *positive; i++)
+        if (positive[i].value < 1 || positive[i].value > MOST)
+            return hone_fail(err, HONE_INVALID_ARGUMENT, "%s must be from 1 to %d, not %d", positive[i].name,
+                             MOST, positive[i].value);
     if (o->threads > 1024 || o->compute_threads > 1024)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "%d threads are too many",
                          o->threads > 1024 ? o->threads : o->compute_threads);
@@ -245,18 +259,29 @@ static hone_status watch(hone_server *s, const hone_server_options *o, int loops
     return l.path ? hone_access_log_open(&l, &s->config.access_log, err) : HONE_OK;
 }
 
+static hone_http2_rate rate(int per_second) {
+    return (hone_http2_rate){.burst = BURST * (uint32_t)per_second, .per_second = (uint32_t)per_second};
+}
+
 static hone_status set_up(hone_server *s, const hone_server_options *o, hone_error *err) {
     int loops = o->threads > 0 ? o->threads : hone_cpu_count();
     HONE_TRY(check_options(o, err));
     s->config =
         (hone_loop_config){.limits = {.head_bytes = o->max_header_bytes, .body_bytes = o->max_body_bytes},
+                           .http2 = {.streams = (uint32_t)o->max_streams,
+                                     .resets = rate(o->reset_rate),
+                                     .control = rate(o->control_rate)},
                            .idle_timeout = nanoseconds(o->idle_timeout_ms),
                            .header_timeout = nanoseconds(o->header_timeout_ms),
                            .request_timeout = nanoseconds(o->request_timeout_ms),
                            .drain_grace = DRAIN_GRACE,
                            .handler = handle,
+                           .admit = admit,
+                           .budget = &s->budget,
                            .streams = streams,
                            .user = s};
+    s->budget.limit = o->body_budget_bytes;
+    s->admission.max_requests = o->max_requests;
     s->drain_delay_ms = o->drain_delay_ms;
     s->drain_timeout_ms = o->drain_timeout_ms;
     s->gzip_from = o->gzip_from;
@@ -264,6 +289,7 @@ static hone_status set_up(hone_server *s, const hone_server_options *o, hone_err
     s->config.stats = s->stats;
     hone_stats_memory_limit(s->stats, (double)o->memory_limit);
     HONE_TRY(watch(s, o, loops, err));
+    s->admission.metrics_path = s->tfs_metrics;
     HONE_TRY(hone_core_new(loops, o->model_threads, s->stats, &s->core, err));
     HONE_TRY(load_models(s, o, err));
     HONE_TRY(make_loops(s, loops, err));

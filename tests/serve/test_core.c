@@ -491,7 +491,7 @@ static void follows_the_last_word_on_settings(void **state) {
     /* the file does, when it is there anew */
     repo_text(repo_path("a/config.json"), "{\"limits\": {\"rows\": 3}}");
     WAIT_FOR(settings_of("a").max_rows == 3);
-    assert_int_equal(settings_of("a").max_queue, 1024);
+    assert_int_equal(settings_of("a").max_queue, 0);
     /* loading with settings, then without */
     assert_int_equal(load(&e, "a", "{\"limits\": {\"rows\": 4}}"), HONE_OK);
     assert_int_equal(settings_of("a").max_rows, 4);
