@@ -4,8 +4,12 @@
  *   POST /v1/models/NAME[/versions/N|/labels/L]:predict      GET /v1/models/NAME[/versions/N|/labels/L][/metadata]
  *   POST /v2/models/NAME[/versions/N]/infer                  GET /v2/models/NAME[/versions/N], /v2/health/ready, …
  *   tensorflow.serving.PredictionService, tensorflow.serving.ModelService, inference.GRPCInferenceService
- *   GET /metrics  GET /monitoring/prometheus/metrics (by TensorFlow Serving's names)
- *       GET /healthz (the process lives)      GET /readyz (it takes traffic)
+ *   grpc.health.v1.Health, grpc.reflection.v1.ServerReflection
+ *   GET /metrics      GET /monitoring/prometheus/metrics (by TensorFlow Serving's names)
+ *   GET /healthz (the process lives)      GET /readyz (it takes traffic)
+ *
+ * What each of them takes and answers, what a repository of models looks like, and what its settings are:
+ * docs/serving.md.
  *
  * A server is made (it then listens and has its models loaded), run by one thread until it is told to stop,
  * and freed:
@@ -31,7 +35,8 @@ typedef struct hone_server_options {
     int port;          /* 0 picks a free one: hone_server_port() */
     int threads;       /* event loops, each of which also runs models; 0: one for each available CPU */
     int model_threads; /* threads that one run of a model may use; 0: one for each available CPU */
-    /* "NAME=PATH" of ONNX files, served as version 1; read during hone_server_create. */
+    /* "NAME=PATH" of an ONNX file (version 1) or of a directory with versions (PATH/1/model.onnx); the texts are
+     * read during hone_server_create. Not beside model_config_file, which is the whole set. */
     const char *const *models;
     size_t model_count;
     /* Limits. */
