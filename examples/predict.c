@@ -28,7 +28,7 @@ int main(int argc, char **argv) {
     } else {
         char text[1024];
         fprintf(stderr, "%s\n",
-                err.code ? hone_error_format(&err, text, sizeof text) : "usage: predict MODEL SAMPLE");
+                err.code ? hone_error_format(&err, text, sizeof text) : "usage: predict MODEL.onnx SAMPLE.npy");
     }
     hone_context_free(context);
     hone_session_free(session);
