@@ -163,8 +163,9 @@ static uint64_t backoff(const hone_core *core, int failures) {
     return hone_now() + wait;
 }
 
-static void note_failure(hone_reconcile *c, hone_record *r, hone_version *v, hone_status status,
-                         const hone_error *err) {
+/* `said`: what was told of it before. */
+static void note_failure(hone_reconcile *c, hone_record *r, hone_version *v, const char *said,
+                         hone_status status, const hone_error *err) {
     char text[sizeof v->message], what[700];
     hone_error_format(err, what, sizeof what);
     if (v->servable)
@@ -172,7 +173,7 @@ static void note_failure(hone_reconcile *c, hone_record *r, hone_version *v, hon
                  "its file was changed and is not taken over; what was loaded goes on: %.280s", what);
     else
         snprintf(text, sizeof text, "%.380s", what);
-    if (!c->quiet && (v->failures == 0 || strcmp(v->message, text) != 0))
+    if (!c->quiet && (v->failures == 0 || strcmp(said, text) != 0))
         hone_log(HONE_LOG_ERROR, "model %s version %lld: %s", r->name, (long long)v->number, text);
     if (status == HONE_UNSUPPORTED) v->final = true; /* the file would have to be another one */
     v->failures++;
@@ -193,8 +194,10 @@ static hone_status may_replace(hone_version *v, const hone_servable *s, hone_err
 static void load(hone_reconcile *c, hone_record *r, hone_version *v) {
     hone_error err = {0};
     hone_servable *s = NULL;
+    char said[sizeof v->message];
     uint64_t start = hone_now();
     bool replaces = v->servable != NULL;
+    memcpy(said, v->message, sizeof said);
     v->final = false;
     if (!hone_fingerprint_equal(&v->there, &v->tried)) v->failures = 0;
     if (!replaces) hone_core_set_state(c->core, v, HONE_VERSION_LOADING, HONE_OK, "");
@@ -204,7 +207,7 @@ static void load(hone_reconcile *c, hone_record *r, hone_version *v) {
     double seconds = (double)(hone_now() - start) * 1e-9;
     hone_version_stats_loaded(v->stats, status == HONE_OK, seconds);
     if (status != HONE_OK) {
-        note_failure(c, r, v, status, &err);
+        note_failure(c, r, v, said, status, &err);
         return;
     }
     v->failures = 0;

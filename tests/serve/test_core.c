@@ -548,6 +548,21 @@ static void goes_on_when_files_go_wrong(void **state) {
     expect_state("a", 2, HONE_VERSION_END, "");
 }
 
+/* Several times, ever less often: it stands in the metrics. */
+static void expect_tries(const char *name, int count) {
+    char *metrics, series[100];
+    snprintf(series, sizeof series, "hone_model_loads_total{model=\"%s\",result=\"failed\"} ", name);
+    for (int i = 0; i < WAIT_MS / 10; i++, usleep(10000)) {
+        assert_int_equal(hone_metrics_write(hone_stats_metrics(f.stats), &metrics, NULL, NULL), HONE_OK);
+        const char *failed = strstr(metrics, series);
+        assert_non_null(failed);
+        double tries = atof(failed + strlen(series));
+        hone_metrics_free_text(metrics);
+        if (tries >= count) return;
+    }
+    fail_msg("%s is not tried again", name);
+}
+
 static void tries_again(void **state) {
     (void)state;
     repo_put_plus("a", 1);
@@ -559,23 +574,34 @@ static void tries_again(void **state) {
     assert_int_equal(look_at("a", 2).code, HONE_CORRUPT);
     assert_true(ask("a", HONE_LATEST) == 1);
     assert_int_equal(look_at("a", 1).state, HONE_VERSION_AVAILABLE);
-    /* several times, ever less often: it stands in the metrics */
-    char *metrics;
-    for (int i = 0; i < WAIT_MS / 10; i++, usleep(10000)) {
-        assert_int_equal(hone_metrics_write(hone_stats_metrics(f.stats), &metrics, NULL, NULL), HONE_OK);
-        const char *failed = strstr(metrics, "hone_model_loads_total{model=\"a\",result=\"failed\"} ");
-        assert_non_null(failed);
-        double count = atof(strrchr(strtok((char *)(uintptr_t)failed, "\n"), ' '));
-        hone_metrics_free_text(metrics);
-        if (count >= 3) break;
-        assert_true(i + 1 < WAIT_MS / 10);
-    }
+    expect_tries("a", 3);
     hone_blob blob;
     assert_int_equal(hone_file_read(repo_path("good/9/model.onnx"), 0, &blob, NULL), HONE_OK);
     repo_write(repo_path("a/2/model.onnx"), blob.data, blob.size);
     hone_blob_free(&blob);
     expect_answer("a", 2, 9);
     expect_state("a", 2, HONE_VERSION_AVAILABLE, "");
+}
+
+static atomic_int complaints;
+static void count_complaints(void *user, hone_log_level level, const char *message) {
+    (void)user;
+    if (level == HONE_LOG_ERROR && strstr(message, "model a version 1: ")) atomic_fetch_add(&complaints, 1);
+}
+
+/* However often it is tried, what is wrong is said once. */
+static void complains_once(void **state) {
+    (void)state;
+    hone_log_set(count_complaints, NULL, HONE_LOG_ERROR);
+    atomic_store(&complaints, 0);
+    repo_mkdir(repo_path("a"));
+    repo_mkdir(repo_path("a/1"));
+    repo_text(repo_path("a/1/model.onnx"), "garbage");
+    start();
+    expect_tries("a", 4);
+    assert_int_equal(atomic_load(&complaints), 1);
+    stop();
+    hone_log_set(NULL, NULL, HONE_LOG_INFO);
 }
 
 static bool metrics_have(const char *part) {
@@ -1113,6 +1139,7 @@ int main(void) {
         TEST(follows_the_last_word_on_settings),
         TEST(goes_on_when_files_go_wrong),
         TEST(tries_again),
+        TEST(complains_once),
         TEST(falls_back_to_older_versions),
         TEST(falls_back_when_it_replaces),
         TEST(serves_no_version_that_was_not_named),
