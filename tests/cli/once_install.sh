@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs to a new place and builds the example against it from outside of the tree: with the CMake package, shared
-# and static, and with pkg-config. Each must give the class that a real image has.
+# Installs to a new place and builds the examples against it from outside of the tree: with the CMake package, shared
+# and static, and with pkg-config. Each must give the class that a real image has, and the server must serve.
 . "$(dirname "$0")/lib.sh"
 : "${HONE_BUILD:?the build directory}"
 CC=${CC:-cc}
@@ -37,6 +37,23 @@ holds "the CMake package" build_with_cmake with-cmake
 predicts "CMake, shared" with-cmake/predict
 holds "the CMake package, static" build_with_cmake with-static -DHONE_STATIC=ON
 predicts "CMake, static" with-static/predict
+
+if command -v curl >/dev/null; then
+    with-static/serve boots m.onnx 0 >serve.out 2>serve.err &
+    pid=$!
+    children=$pid
+    tries=0
+    until grep -q '^listening at ' serve.out || [ $tries -gt 400 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    url=$(sed -n 's/^listening at //p' serve.out)
+    holds "the example serves: $(cat serve.err)" curl -sf "$url/v2/models/boots/ready"
+    kill -TERM "$pid"
+    wait "$pid"
+    holds "and ends well" [ $? -eq 0 ]
+    children=""
+fi
 
 export PKG_CONFIG_PATH="$work/$lib/pkgconfig"
 # shellcheck disable=SC2046
