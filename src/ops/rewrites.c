@@ -7,6 +7,8 @@ static const hone_rewrite list[] = {
      "scaling and shifting by constants goes into the weights of the layer behind it"},
     {"fuse-elementwise", hone_rewrite_fuse_elementwise,
      "chains of elementwise operators become one vector program"},
+    {"lower-lookups", hone_rewrite_lower_lookups,
+     "elementwise work between quantized values becomes a table of 256 entries"},
     {"fuse-epilogue", hone_rewrite_fuse_epilogue,
      "elementwise work behind a product runs on its finished strips"},
 };

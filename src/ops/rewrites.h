@@ -7,6 +7,7 @@
 hone_status hone_rewrite_fuse_elementwise(hone_graph *g, int *changes, hone_error *err);
 hone_status hone_rewrite_fuse_epilogue(hone_graph *g, int *changes, hone_error *err);
 hone_status hone_rewrite_fold_affine(hone_graph *g, int *changes, hone_error *err);
+hone_status hone_rewrite_lower_lookups(hone_graph *g, int *changes, hone_error *err);
 hone_status hone_rewrite_lower_quantized(hone_graph *g, int *changes, hone_error *err);
 
 #endif

@@ -54,3 +54,7 @@ void hone_fill(const void *x, size_t size, void *y, int64_t n) {
     default: break;
     }
 }
+
+void hone_lookup(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n) {
+    for (int64_t i = 0; i < n; i++) y[i] = table[x[i]];
+}
