@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CLIENT_WAIT_MS = 10000 };
+enum { CLIENT_WAIT_MS = 60000 };
 
 typedef struct client {
     int fd;

@@ -15,6 +15,7 @@
 
 #define MATRIX "/v1/models/matrix:predict"
 #define ENDLESS "/v1/models/endless:predict"
+#define OK_ENDLESS "hone_requests_total{model=\"endless\",method=\"predict\",code=\"200\"}"
 #define ONE_ROW "{\"instances\": [[1, 0, 0]]}"
 #define ONE_ROW_ANSWER "{\n    \"predictions\": [[1.0, 2.0]\n    ]\n}"
 
@@ -446,8 +447,7 @@ static void cancels_for_clients_that_went(void **state) {
         drops = fmax(0, metric(f.port, "hone_queue_dropped_total{model=\"endless\",reason=\"cancelled\"}"));
     }
     assert_true(runs + drops == 1);
-    assert_true(metric(f.port, "hone_requests_total{model=\"endless\",method=\"predict\",code=\"200\"}") ==
-                -1);
+    assert_true(metric(f.port, OK_ENDLESS) == -1);
     free(body);
     stop(&f);
 }
@@ -556,17 +556,21 @@ static void drains_under_load(void **state) {
     assert_true(good >= 5 * 8);
 }
 
-/* As many rows for the model "endless" as keep this machine busy for a while. */
+/* As many rows for the model "endless" as keep this machine busy for a while: the better of two tries. */
 static int rows_for_a_while(int port) {
     client c = client_open(port);
     int rows = 8;
-    for (uint64_t took = 0; took < 300 * HONE_MILLISECOND && rows < ENDLESS_ROWS; rows *= 2) {
+    for (uint64_t best = 0; best < 200 * HONE_MILLISECOND && rows < ENDLESS_ROWS; rows *= 2) {
         char *body = rows_body(2 * rows);
-        uint64_t begin = hone_now();
-        reply r = client_ask(&c, "POST", ENDLESS, body);
-        took = hone_now() - begin;
-        assert_int_equal(r.status, 200);
-        free(r.body);
+        best = UINT64_MAX;
+        for (int i = 0; i < 2; i++) {
+            uint64_t begin = hone_now();
+            reply r = client_ask(&c, "POST", ENDLESS, body);
+            uint64_t took = hone_now() - begin;
+            assert_int_equal(r.status, 200);
+            free(r.body);
+            if (took < best) best = took;
+        }
         free(body);
     }
     client_close(&c);
@@ -587,9 +591,12 @@ static void drains_running_requests(void **state) {
     client computed = client_open(f.port), read_later = client_open(f.port);
     int n = snprintf(head, sizeof head, "POST " ENDLESS " HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
                      strlen(body));
+    double before = metric(f.port, OK_ENDLESS);
     assert_true(client_send(&computed, head, (size_t)n) && client_text(&computed, body));
     assert_true(client_send(&read_later, head, (size_t)n - 10));
-    wait_for(f.port, "hone_requests_in_flight", 2); /* it, and the one that asks */
+    /* it, and the one that asks; where this thread stalls, it may be over already */
+    while (metric(f.port, "hone_requests_in_flight") < 2 && metric(f.port, OK_ENDLESS) == before)
+        usleep(1000);
     hone_server_stop(f.server);
     hone_server_stop(f.server);              /* twice is once */
     for (client late = {0}; late.fd >= 0;) { /* it takes no more connections */
