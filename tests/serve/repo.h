@@ -101,6 +101,21 @@ static inline void repo_put_plus(const char *name, int version) {
     repo_put(name, version, repo_graph((float)version, 3, 0, "x"));
 }
 
+/* A version that can't be loaded. */
+static inline void repo_put_garbage(const char *name, int version) {
+    repo_mkdir(repo_path("%s", name));
+    repo_mkdir(repo_path("%s/%d", name, version));
+    repo_text(repo_path("%s/%d/model.onnx", name, version), "garbage");
+}
+
+/* Writes a copy of one file over another, where that lies. */
+static inline void repo_copy(const char *from, const char *to) {
+    hone_blob blob;
+    if (hone_file_read(from, 0, &blob, NULL) != HONE_OK) abort();
+    repo_write(to, blob.data, blob.size);
+    hone_blob_free(&blob);
+}
+
 static inline void repo_drop(const char *name, int version) {
     /* out of sight at once */
     char *hidden = repo_path(".gone-%s-%d", name, version);

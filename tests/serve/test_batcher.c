@@ -6,6 +6,7 @@
 #include "serve/models.h"
 #include "serve/registry.h"
 #include "serve/request.h"
+#include "serve/workers.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -15,58 +16,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-/* --- a worker's thread, as an event loop would be --- */
-
-typedef struct worker {
-    hone_core *core;
-    int index;
-    pthread_mutex_t lock;
-    pthread_cond_t news;
-    bool woken;
-    int wakes, defers; /* how often it was woken, and asked for a turn */
-    bool deferred;
-} worker;
-
-static void wake(void *user) {
-    worker *w = user;
-    pthread_mutex_lock(&w->lock);
-    w->woken = true;
-    w->wakes++;
-    pthread_cond_signal(&w->news);
-    pthread_mutex_unlock(&w->lock);
-}
-
-static void defer(void *user) {
-    worker *w = user;
-    w->deferred = true;
-    w->defers++;
-}
-
-static void attach(worker *w, hone_core *core, int index) {
-    *w = (worker){.core = core, .index = index};
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->news, NULL);
-    hone_core_attach(core, index, &(hone_core_port){.wake = wake, .defer = defer, .user = w});
-}
-
-/* Turns until `*count` has come down to `least`. */
-static void turn_until(worker *w, const int *count, int least) {
-    struct timespec end;
-    clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_sec += 60;
-    while (*count > least) {
-        if (!w->deferred) {
-            pthread_mutex_lock(&w->lock);
-            while (!w->woken)
-                if (pthread_cond_timedwait(&w->news, &w->lock, &end) != 0) fail_msg("%d are left", *count);
-            w->woken = false;
-            pthread_mutex_unlock(&w->lock);
-        }
-        w->deferred = false;
-        hone_core_turn(w->core, w->index);
-    }
-}
 
 /* --- predictions --- */
 
@@ -213,10 +162,7 @@ static void stop(fixture *f) {
     hone_servable_release(f->s);
     hone_core_free(f->core);
     hone_stats_free(f->stats);
-    for (int i = 0; i < 2; i++) {
-        pthread_mutex_destroy(&f->w[i].lock);
-        pthread_cond_destroy(&f->w[i].news);
-    }
+    for (int i = 0; i < 2; i++) detach(&f->w[i]);
 }
 
 #define BATCHES_OF_32 "{\"batching\": {\"max_batch_size\": 32}}"
