@@ -1,108 +1,8 @@
-#include "base/memory.h"
-#include "serve/client.h"
-#include "serve/models.h"
-
-#include <hone/serve.h>
+#include "serve/servers.h"
 
 #include <math.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
-
-#include <cmocka.h>
-
-#define MATRIX "/v1/models/matrix:predict"
-#define ENDLESS "/v1/models/endless:predict"
-#define OK_ENDLESS "hone_requests_total{model=\"endless\",method=\"predict\",code=\"200\"}"
-#define ONE_ROW "{\"instances\": [[1, 0, 0]]}"
-#define ONE_ROW_ANSWER "{\n    \"predictions\": [[1.0, 2.0]\n    ]\n}"
-
-typedef struct fixture {
-    hone_server *server;
-    pthread_t thread;
-    hone_status result;
-    int port;
-} fixture;
-
-static void *run(void *arg) {
-    fixture *f = arg;
-    f->result = hone_server_run(f->server, NULL);
-    return NULL;
-}
-
-static hone_server_options small_options(void) {
-    hone_server_options o = HONE_SERVER_OPTIONS_INIT;
-    o.port = 0;
-    o.threads = 1;
-    o.max_body_bytes = 1 << 20;
-    o.max_header_bytes = 2048;
-    o.drain_timeout_ms = 5000;
-    return o;
-}
-
-static void add_model(hone_server *s, const char *name, hone_graph *g) {
-    hone_error err = {0};
-    assert_non_null(g);
-    if (hone_server_add_model(s, name, 1, g, &err) != HONE_OK) fail_msg("%s: %s", name, err.message);
-    hone_graph_free(g);
-}
-
-static void start(fixture *f, const hone_server_options *o) {
-    hone_error err = {0};
-    if (hone_server_create(o, &f->server, &err) != HONE_OK) fail_msg("%s", err.message);
-    add_model(f->server, "matrix", matrix_model());
-    f->port = hone_server_port(f->server);
-    assert_true(f->port > 0);
-    assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
-}
-
-static void join(fixture *f) {
-    pthread_join(f->thread, NULL);
-    assert_int_equal(f->result, HONE_OK);
-    hone_server_free(f->server);
-}
-
-static void stop(fixture *f) {
-    hone_server_stop(f->server);
-    join(f);
-}
-
-static void check(reply r, int status, const char *body) {
-    if (r.status != status || (body && (!r.body || strcmp(r.body, body) != 0)))
-        fail_msg("%d %s%s, expected %d %s", r.status, r.head, r.body ? r.body : "(none)", status,
-                 body ? body : "");
-    free(r.body);
-}
-
-static void check_has(reply r, int status, const char *part) {
-    if (r.status != status || !r.body || !strstr(r.body, part))
-        fail_msg("%d %s, expected %d with %s", r.status, r.body ? r.body : "(none)", status, part);
-    free(r.body);
-}
-
-/* Value of a line of /metrics that starts with `series`; -1 if there is none. */
-static double metric(int port, const char *series) {
-    client c = client_open(port);
-    reply r = client_ask(&c, "GET", "/metrics", NULL);
-    assert_int_equal(r.status, 200);
-    char line[256];
-    snprintf(line, sizeof line, "\n%s ", series);
-    const char *at = strstr(r.body, line);
-    double value = at ? strtod(at + strlen(line), NULL) : -1;
-    free(r.body);
-    client_close(&c);
-    return value;
-}
-
-/* Waits until a line of /metrics has this value. */
-static void wait_for(int port, const char *series, double value) {
-    double is = -1;
-    for (int i = 0; i < CLIENT_WAIT_MS / 5; i++, usleep(5000))
-        if ((is = metric(port, series)) == value) return;
-    fail_msg("%s is %g, not %g", series, is, value);
-}
 
 static void serves_on_one_connection(void **state) {
     (void)state;
@@ -406,23 +306,6 @@ static void counts(void **state) {
     assert_true(metric(f.port, "process_start_time_seconds") > 0);
     client_close(&c);
     stop(&f);
-}
-
-/* A request of `rows` rows for the model "endless"; to be freed. */
-static char *rows_body(int rows) {
-    char *text = malloc((size_t)rows * 8 + 64);
-    assert_non_null(text);
-    size_t n = (size_t)sprintf(text, "{\"instances\": [[0]");
-    for (int i = 1; i < rows; i++) n += (size_t)sprintf(text + n, ", [0]");
-    sprintf(text + n, "]}");
-    return text;
-}
-
-static bool send_post(client *c, const char *path, const char *body) {
-    char head[256];
-    int n = snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n", path,
-                     strlen(body));
-    return client_send(c, head, (size_t)n) && client_text(c, body);
 }
 
 static void cancels_for_clients_that_went(void **state) {

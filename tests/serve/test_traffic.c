@@ -291,7 +291,10 @@ static void loads_beside_traffic(void **state) {
     atomic_llong greatest = 1;
     client c = {.greatest = &greatest};
     samples quiet = {0}, loading = {0}, unloading = {0}, *all[] = {&quiet, &loading, &unloading};
-    for (int i = 0; i < 3; i++) assert_non_null(all[i]->times = malloc(SAMPLES * sizeof(float)));
+    for (int i = 0; i < 3; i++) {
+        assert_non_null(all[i]->times = malloc(SAMPLES * sizeof(float)));
+        memset(all[i]->times, 1, SAMPLES * sizeof(float)); /* the pages are there before they are counted */
+    }
     repo_put_plus("a", 1);
     repo_put("big", 1, repo_graph(1, 256, (int64_t)(large ? 256 : 16) << 18, "x"));
     start();
