@@ -1,4 +1,4 @@
-/* A small blocking HTTP client for the serving tests. Every wait is bounded. */
+/* A small blocking HTTP client for the serving tests, in cleartext or over TLS (tls_client.h). Every wait is bounded. */
 #ifndef HONE_TESTS_SERVE_CLIENT_H
 #define HONE_TESTS_SERVE_CLIENT_H
 
@@ -18,11 +18,23 @@
 
 enum { CLIENT_WAIT_MS = 60000 };
 
-typedef struct client {
+typedef struct client client;
+
+/* What lies between the client and its socket; NULL: nothing. */
+typedef struct client_transport {
+    bool (*send)(client *c, const char *data, size_t size);
+    /* So many bytes, 0: the end, -1: nothing within `ms`. */
+    ssize_t (*receive)(client *c, char *to, size_t room, int ms);
+    void (*close)(client *c);
+} client_transport;
+
+struct client {
     int fd;
+    const client_transport *transport;
+    void *user; /* of the transport */
     char *data; /* received and not yet taken */
     size_t size, capacity;
-} client;
+};
 
 typedef struct reply {
     int status; /* 0: the connection ended instead; -1: nothing came in time */
@@ -53,6 +65,7 @@ static inline client client_open(int port) {
 }
 
 static inline void client_close(client *c) {
+    if (c->transport) c->transport->close(c);
     if (c->fd >= 0) close(c->fd);
     free(c->data);
     *c = (client){.fd = -1};
@@ -60,6 +73,7 @@ static inline void client_close(client *c) {
 
 static inline bool client_send(client *c, const void *data, size_t size) {
     const char *p = data;
+    if (c->transport) return c->transport->send(c, data, size);
     while (size > 0) {
         ssize_t n = send(c->fd, p, size, MSG_NOSIGNAL);
         if (n <= 0) return false;
@@ -73,17 +87,23 @@ static inline bool client_text(client *c, const char *text) {
     return client_send(c, text, strlen(text));
 }
 
+static inline ssize_t client_receive(client *c, char *to, size_t room, int ms) {
+    struct pollfd p = {.fd = c->fd, .events = POLLIN};
+    if (c->transport) return c->transport->receive(c, to, room, ms);
+    if (poll(&p, 1, ms) <= 0) return -1;
+    ssize_t n = recv(c->fd, to, room, 0);
+    return n < 0 ? 0 : n;
+}
+
 /* More bytes: 1, the end: 0, nothing within `ms`: -1. */
 static inline int client_more(client *c, int ms) {
-    struct pollfd p = {.fd = c->fd, .events = POLLIN};
-    if (poll(&p, 1, ms) <= 0) return -1;
     if (c->capacity - c->size < 65536) {
         c->capacity = c->capacity * 2 + 131072;
         c->data = realloc(c->data, c->capacity);
         if (!c->data) abort();
     }
-    ssize_t n = recv(c->fd, c->data + c->size, c->capacity - c->size - 1, 0);
-    if (n <= 0) return 0;
+    ssize_t n = client_receive(c, c->data + c->size, c->capacity - c->size - 1, ms);
+    if (n <= 0) return (int)n;
     c->size += (size_t)n;
     c->data[c->size] = 0;
     return 1;

@@ -1,0 +1,36 @@
+/* What sessions share. Private to tls.c and tls_context.c. */
+#ifndef HONE_SERVE_TLS_CONTEXT_H
+#define HONE_SERVE_TLS_CONTEXT_H
+
+#include "serve/tls.h"
+
+#include <openssl/ssl.h>
+
+#include <pthread.h>
+#include <sys/stat.h>
+
+enum { HONE_TLS_FILES = 3 };
+
+/* What tells one content of a file from another. */
+typedef struct hone_tls_stamp {
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec written, changed;
+} hone_tls_stamp;
+
+struct hone_tls {
+    char *files[HONE_TLS_FILES]; /* certificate, key, client CA or NULL */
+    hone_tls_stamp seen[HONE_TLS_FILES];
+    BIO_METHOD *method;
+    hone_series *results[HONE_TLS_RESULT_COUNT], *not_after, *reloaded;
+    pthread_mutex_t lock; /* guards `context` */
+    SSL_CTX *context;
+};
+
+/* tls.c: the ends of a session: memory that it reads from and appends to. NULL when memory is out. */
+BIO_METHOD *hone_tls_make_method(void);
+/* tls_context.c: the context of now, with a reference for the caller. */
+SSL_CTX *hone_tls_context(hone_tls *tls);
+
+#endif
