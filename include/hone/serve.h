@@ -84,6 +84,11 @@ typedef struct hone_server_options {
     int access_log_every;   /* of requests that went well, only one of so many */
     const char *monitoring_config_file; /* TensorFlow Serving's: where its own metrics are; NULL: at
                                            /monitoring/prometheus/metrics */
+    /* TLS at all ports: PEM files, NULL: cleartext. They are read again when they change (looked at as file_poll_ms
+     * says) and at hone_server_reload; connections that are there go on with what they have. */
+    const char *tls_cert_file;      /* the certificate, and its chain */
+    const char *tls_key_file;       /* not encrypted */
+    const char *tls_client_ca_file; /* clients then need a certificate signed by one of these */
 } hone_server_options;
 #define HONE_SERVER_OPTIONS_INIT                                                                             \
     {                                                                                                        \
@@ -122,7 +127,7 @@ HONE_API hone_status hone_server_run(hone_server *s, hone_error *err);
  * once. */
 HONE_API void hone_server_stop(hone_server *s);
 
-/* Looks at the configuration and all directories of models now, and tries again what failed. May be called
+/* Looks at the configuration, all directories of models and the certificates now, and tries again what failed. May be called
  * from any thread and from a signal handler. */
 HONE_API void hone_server_reload(hone_server *s);
 

@@ -60,6 +60,11 @@ static const cli_option options[] = {
     OPT_INT64("body-budget", "MB", args.body_budget, 0, 1e9,
               "of all bodies together, but for 64 KB of each; when it is spent they wait, one goes on",
               .zero = "no limit"),
+    OPT_TEXT("tls-cert", "FILE", args.server.tls_cert_file,
+             "speak TLS at all ports with this certificate and its chain (PEM); read again when it changes"),
+    OPT_TEXT("tls-key", "FILE", args.server.tls_key_file, "its private key (PEM)"),
+    OPT_TEXT("tls-client-ca", "FILE", args.server.tls_client_ca_file,
+             "clients need a certificate that one of these (PEM) has signed"),
     OPT_INT("max-connections", "N", args.server.max_connections, 0, 1000000, "more get 503",
             .zero = "no limit"),
     OPT_INT("max-streams", "N", args.server.max_streams, 1, 1000000,
@@ -124,7 +129,8 @@ static void handle_signals(void (*handler)(int)) {
 }
 
 static const char *address(const char *host, int port) {
-    return cli_text(strchr(host, ':') ? "http://[%s]:%d" : "http://%s:%d", host, port);
+    return cli_text(strchr(host, ':') ? "%s://[%s]:%d" : "%s://%s:%d",
+                    args.server.tls_cert_file ? "https" : "http", host, port);
 }
 
 /* Where else it listens: for people, or into `out`. */
@@ -206,9 +212,19 @@ static int read_socket_mode(void) {
     return CLI_OK;
 }
 
+static int check_tls(void) {
+    const hone_server_options *o = &args.server;
+    if (o->tls_cert_file && !o->tls_key_file) return cli_usage_error("--tls-cert needs --tls-key");
+    if (o->tls_key_file && !o->tls_cert_file) return cli_usage_error("--tls-key needs --tls-cert");
+    if (o->tls_client_ca_file && !o->tls_cert_file)
+        return cli_usage_error("--tls-client-ca needs --tls-cert");
+    return CLI_OK;
+}
+
 static int run(void) {
     hone_error err = {0};
     int checked = check_models();
+    if (checked == CLI_OK) checked = check_tls();
     if (checked == CLI_OK) checked = read_socket_mode();
     if (checked != CLI_OK) return checked;
     args.server.models = args.models.items;
@@ -238,7 +254,7 @@ const cli_command cli_cmd_serve = {
     "  Open Inference Protocol    POST /v2/models/NAME/infer; gRPC: inference.GRPCInferenceService\n"
     "  for the operator           GET /metrics (Prometheus), /healthz, /readyz; gRPC: health, reflection\n"
     "SIGTERM or SIGINT (Ctrl-C): running requests finish, then it ends; a second one kills.\n"
-    "SIGHUP: looks for new versions and at the configuration now.\n"
+    "SIGHUP: looks for new versions, at the configuration and at the certificates now.\n"
     "Flags of TensorFlow Serving's that have no meaning here are left out, with a note.\n\n"
     "  hone serve --model fashion=m.onnx --port 8501\n"
     "  curl -d '{\"instances\": [...]}' http://127.0.0.1:8501/v1/models/fashion:predict\n"

@@ -11,7 +11,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { TURNS = 8 /* reads of a socket before others get their turn */ };
+enum {
+    TURNS = 8, /* reads of a socket before others get their turn */
+    UNSENT_MOST = 2 << 20
+};
 
 /* --- phases --- */
 
@@ -31,7 +34,7 @@ static void enter_list(hone_connection *c, hone_phase phase) {
     list->last = c;
 }
 
-static void set_phase(hone_connection *c, hone_phase phase) {
+void hone_connection_set_phase(hone_connection *c, hone_phase phase) {
     if (phase == c->phase && !c->fresh) return;
     leave_list(c);
     enter_list(c, phase);
@@ -65,9 +68,8 @@ void hone_connection_feed_starved(hone_connection *c) {
 
 /* --- sending --- */
 
-/* Sends what the socket takes of the two pieces; returns how much, and marks the connection broken if it
- * can't any. */
-static size_t send_pieces(hone_connection *c, const void *a, size_t a_size, const void *b, size_t b_size) {
+/* How much the socket takes of the two pieces; marks the connection broken if it never will. */
+static size_t send_some(hone_connection *c, const void *a, size_t a_size, const void *b, size_t b_size) {
     struct iovec pieces[2] = {{(void *)(uintptr_t)a, a_size}, {(void *)(uintptr_t)b, b_size}};
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = b_size ? 2 : 1};
     if (c->broken || a_size + b_size == 0) return 0;
@@ -79,22 +81,34 @@ static size_t send_pieces(hone_connection *c, const void *a, size_t a_size, cons
     return 0;
 }
 
-static void keep_unsent(hone_connection *c, const void *data, size_t size) {
-    hone_buffer_put(&c->out, data, size);
+static void keep_rest(hone_connection *c, const void *data, size_t size, size_t sent) {
+    if (sent < size) hone_buffer_put(&c->out, (const char *)data + sent, size - sent);
+    if (c->out.failed) c->broken = true;
+}
+
+void hone_connection_send_pieces(hone_connection *c, const void *a, size_t a_size, const void *b,
+                                 size_t b_size) {
+    size_t n = send_some(c, a, a_size, b, b_size);
+    keep_rest(c, a, a_size, n);
+    keep_rest(c, b, b_size, n > a_size ? n - a_size : 0);
+}
+
+/* To be sent when the socket takes more. */
+static void put_behind(hone_connection *c, const void *data, size_t size) {
+    if (!c->tls)
+        hone_buffer_put(&c->out, data, size);
+    else if (!hone_tls_write(c->tls, data, size, &c->out))
+        c->broken = true;
     if (c->out.failed) c->broken = true;
 }
 
 void hone_connection_send_corked(hone_connection *c, const void *data, size_t size) {
     hone_buffer *cork = &c->loop->cork;
     if (cork->failed) c->broken = true;
-    size_t n = send_pieces(c, cork->data, cork->size, data, size);
-    if (n < cork->size) {
-        keep_unsent(c, cork->data + n, cork->size - n);
-        n = 0;
-    } else {
-        n -= cork->size;
-    }
-    if (n < size) keep_unsent(c, (const char *)data + n, size - n);
+    if (c->tls)
+        hone_connection_send_sealed(c, data, size);
+    else
+        hone_connection_send_pieces(c, cork->data, cork->size, data, size);
     hone_buffer_clear(cork, 2 * HONE_CORK_MOST);
 }
 
@@ -108,7 +122,7 @@ void hone_connection_uncork(hone_connection *c) {
 }
 
 void hone_connection_send(hone_connection *c) {
-    c->sent += send_pieces(c, c->out.data + c->sent, hone_connection_unsent(c), NULL, 0);
+    c->sent += send_some(c, c->out.data + c->sent, hone_connection_unsent(c), NULL, 0);
     if (hone_connection_unsent(c) > 0) return;
     hone_buffer_free(&c->out);
     c->sent = 0;
@@ -116,7 +130,7 @@ void hone_connection_send(hone_connection *c) {
 
 void hone_connection_put(hone_connection *c, const void *data, size_t size) {
     if (!hone_connection_is_corked(c) || hone_connection_unsent(c) > 0) {
-        keep_unsent(c, data, size);
+        put_behind(c, data, size);
         return;
     }
     if (size >= HONE_DIRECT_FROM) {
@@ -192,7 +206,9 @@ static void sniff(hone_connection *c, const char *data, size_t size) {
         size = held.size;
     }
     size_t n = size < ENOUGH ? size : ENOUGH;
-    bool like_http2 = memcmp(data, preface, n) == 0;
+    hone_tls_protocol said = c->tls ? hone_tls_session_protocol(c->tls) : HONE_TLS_ANY_PROTOCOL;
+    bool like_http2 = said == HONE_TLS_ANY_PROTOCOL ? memcmp(data, preface, n) == 0 : said == HONE_TLS_HTTP2;
+    if (said != HONE_TLS_ANY_PROTOCOL) n = ENOUGH;
     if (like_http2 && n < ENOUGH) {
         if (c->pending.size == 0) hone_buffer_put(&held, data, size);
         c->pending = held;
@@ -253,14 +269,19 @@ static const hone_protocol sniffing = {.feed = sniff,
 
 /* --- events --- */
 
-static void feed_corked(hone_connection *c, const char *data, size_t size) {
+void hone_connection_feed(hone_connection *c, const char *data, size_t size) {
     hone_connection_cork(c);
     c->protocol->feed(c, data, size);
     hone_connection_uncork(c);
 }
 
+/* What the client may make TLS answer by itself is bounded here. */
+static bool may_read(const hone_connection *c) {
+    return c->protocol->may_read(c) && hone_connection_unsent(c) <= UNSENT_MOST;
+}
+
 static void read_input(hone_connection *c) {
-    for (int turn = 0; turn < TURNS && c->protocol->may_read(c); turn++) {
+    for (int turn = 0; turn < TURNS && may_read(c); turn++) {
         ssize_t n = recv(c->fd, c->loop->scratch, HONE_LOOP_SCRATCH, 0);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) {
@@ -269,7 +290,7 @@ static void read_input(hone_connection *c) {
         }
         if (c->phase == HONE_PHASE_LINGER) continue; /* not read any more */
         if (c->close_after) return;
-        feed_corked(c, c->loop->scratch, (size_t)n);
+        (c->tls ? hone_connection_unseal : hone_connection_feed)(c, c->loop->scratch, (size_t)n);
         if (c->phase == HONE_PHASE_BODY) c->fresh = true;
         if ((size_t)n < HONE_LOOP_SCRATCH) return;
     }
@@ -285,6 +306,7 @@ static void arm(struct event *event, bool *armed, bool wanted) {
 }
 
 static hone_phase phase_of(const hone_connection *c) {
+    if (hone_connection_is_shaking(c)) return HONE_PHASE_HEAD;
     return hone_connection_unsent(c) > 0 ? HONE_PHASE_WRITE : c->protocol->phase(c);
 }
 
@@ -307,6 +329,7 @@ void hone_connection_settle(hone_connection *c) {
         return;
     }
     bool last_sent = c->close_after && hone_connection_unsent(c) == 0 && !c->running && !c->request;
+    if (last_sent && c->tls) last_sent = hone_connection_end_tls(c);
     if (last_sent && c->phase != HONE_PHASE_LINGER) {
         if (!must_linger(c)) {
             hone_connection_close(c);
@@ -315,12 +338,12 @@ void hone_connection_settle(hone_connection *c) {
         shutdown(c->fd, SHUT_WR);
         hone_buffer_free(&c->pending);
         c->fresh = false;
-        set_phase(c, HONE_PHASE_LINGER);
+        hone_connection_set_phase(c, HONE_PHASE_LINGER);
     } else if (!last_sent) {
-        set_phase(c, phase_of(c));
+        hone_connection_set_phase(c, phase_of(c));
     }
     arm(&c->writable, &c->writing, hone_connection_unsent(c) > 0);
-    arm(&c->readable, &c->reading, c->protocol->may_read(c));
+    arm(&c->readable, &c->reading, may_read(c));
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg) {
@@ -335,7 +358,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg) {
     (void)fd, (void)what;
     size_t before = hone_connection_unsent(c);
     hone_connection_send(c);
-    if (hone_connection_unsent(c) < before) c->fresh = true;
+    if (hone_connection_unsent(c) < before && !hone_connection_is_shaking(c)) c->fresh = true;
     hone_connection_settle(c);
 }
 
@@ -357,7 +380,10 @@ static void on_closed(evutil_socket_t fd, short what, void *arg) {
 void hone_connection_open(hone_loop *loop, const hone_arrival *from) {
     int fd = from->fd;
     hone_connection *c = hone_calloc(1, sizeof *c);
-    if (!c) {
+    hone_tls *tls = from->endpoint ? from->endpoint->tls : NULL;
+    if (c && tls) c->tls = hone_tls_session_new(tls);
+    if (!c || (tls && !c->tls)) {
+        hone_free(c);
         close(fd);
         atomic_fetch_sub(&loop->connections, 1);
         return;
@@ -374,7 +400,7 @@ void hone_connection_open(hone_loop *loop, const hone_arrival *from) {
     event_assign(&c->writable, loop->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
     event_assign(&c->closed, loop->base, fd, EV_CLOSED | EV_PERSIST, on_closed, c);
     event_add(&c->closed, NULL);
-    enter_list(c, HONE_PHASE_IDLE);
+    enter_list(c, tls ? HONE_PHASE_HEAD : HONE_PHASE_IDLE);
     hone_stats_connection(loop->config->stats, 1);
     read_input(c); /* the request is often there already */
     hone_connection_settle(c);
@@ -389,6 +415,7 @@ void hone_connection_close(hone_connection *c) {
     event_del(&c->closed);
     close(c->fd);
     c->protocol->free(c);
+    hone_tls_session_free(c->tls);
     hone_buffer_free(&c->pending);
     hone_buffer_free(&c->out);
     hone_free(c);
@@ -397,6 +424,11 @@ void hone_connection_close(hone_connection *c) {
 }
 
 void hone_connection_expire(hone_connection *c) {
+    if (hone_connection_is_shaking(c)) {
+        hone_tls_count(c->tls, HONE_TLS_TIMEOUT);
+        hone_connection_close(c);
+        return;
+    }
     switch (c->phase) {
     case HONE_PHASE_HEAD:
     case HONE_PHASE_BODY:

@@ -2,6 +2,7 @@
  * thread.
  *
  *      connection.c         socket, events, phases, sending         knows no protocol
+ *      connection_tls.c     between the socket and the protocol     over tls.h
  *      connection_http1.c   one request at a time                   over http1.h
  *      connection_http2.c   many of them                            over http2.h */
 #ifndef HONE_SERVE_CONNECTION_H
@@ -49,9 +50,10 @@ struct hone_connection {
     int fd;
     const hone_endpoint *endpoint;
     hone_remote remote; /* known if there is an access log */
+    hone_tls_session *tls; /* NULL: cleartext */
     struct event readable, writable, closed;
     const hone_protocol *protocol;
-    hone_buffer out; /* answers that the socket did not take yet: from `sent` on */
+    hone_buffer out; /* what the socket did not take yet: from `sent` on; sealed if there is TLS */
     size_t sent;
     hone_buffer pending;   /* input that waits: for the answer before it, or to show its protocol */
     bool reading, writing; /* events that are armed */
@@ -80,7 +82,28 @@ void hone_connection_feed_starved(hone_connection *c);
 void hone_connection_sweep(hone_connection *c, uint64_t now);
 void hone_connection_drain(hone_connection *c, bool now);
 
+/* Moves it to the list of a phase, if it is in another one or made progress. */
+void hone_connection_set_phase(hone_connection *c, hone_phase phase);
+
+/* --- connection_tls.c --- */
+
+/* Works on input of the socket. */
+void hone_connection_unseal(hone_connection *c, const char *data, size_t size);
+/* Seals and sends; the cork's content first. */
+void hone_connection_send_sealed(hone_connection *c, const char *data, size_t size);
+/* Says that nothing more comes; false: it is not sent yet. */
+bool hone_connection_end_tls(hone_connection *c);
+static inline bool hone_connection_is_shaking(const hone_connection *c) {
+    return c->tls && hone_tls_session_state(c->tls) == HONE_TLS_SHAKING;
+}
+
 /* --- for the protocols --- */
+
+/* Hands input to the protocol. */
+void hone_connection_feed(hone_connection *c, const char *data, size_t size);
+/* Sends what the socket takes of the two pieces, and keeps the rest. As they are: sealed, if there is TLS. */
+void hone_connection_send_pieces(hone_connection *c, const void *a, size_t a_size, const void *b,
+                                 size_t b_size);
 
 /* Sends, at once or with what else the input brings. */
 void hone_connection_put(hone_connection *c, const void *data, size_t size);
@@ -95,7 +118,7 @@ static inline bool hone_connection_is_corked(const hone_connection *c) {
 }
 void hone_connection_cork(hone_connection *c);
 void hone_connection_uncork(hone_connection *c);
-/* Sends the loop's cork, then `data`. */
+/* Sends the loop's cork, then `data`. There is nothing unsent before it. */
 void hone_connection_send_corked(hone_connection *c, const void *data, size_t size);
 /* Sends what waits; the socket takes what it takes. */
 void hone_connection_send(hone_connection *c);

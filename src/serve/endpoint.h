@@ -4,8 +4,10 @@
 #define HONE_SERVE_ENDPOINT_H
 
 #include "serve/scope.h"
+#include "serve/tls.h"
 
 typedef struct hone_endpoint {
+    hone_tls *tls;   /* NULL: cleartext */
     unsigned scopes; /* that are answered here: 1 << hone_scope, one bit for each */
 } hone_endpoint;
 

@@ -10,10 +10,13 @@
 typedef struct hone_endpoints {
     hone_endpoint main, local, admin;
     int port, rest_port, admin_port; /* bound; -1: none */
+    hone_tls *tls;                   /* of main and admin; NULL: cleartext */
 } hone_endpoints;
 
-/* Listens at all of them. They must stay where they are while the listener runs. */
-hone_status hone_endpoints_open(hone_endpoints *e, const hone_server_options *options,
+/* Listens at all of them. They must stay where they are while the listener runs. hone_endpoints_close() when no
+ * connection is left, also after a failure. */
+hone_status hone_endpoints_open(hone_endpoints *e, const hone_server_options *options, hone_stats *stats,
                                 hone_listener *listener, hone_error *err);
+void hone_endpoints_close(hone_endpoints *e);
 
 #endif

@@ -49,7 +49,7 @@ static void take(hone_listener *l, const place *p, int fd) {
     int total;
     hone_loop *loop = least_loaded(l, &total);
     if (l->options.max_connections > 0 && total >= l->options.max_connections) {
-        (void)!send(fd, refusal, sizeof refusal - 1, MSG_NOSIGNAL);
+        if (!p->endpoint || !p->endpoint->tls) (void)!send(fd, refusal, sizeof refusal - 1, MSG_NOSIGNAL);
         shutdown(fd, SHUT_WR);
         char unread[4096]; /* closing over it would take the answer with it */
         while (recv(fd, unread, sizeof unread, MSG_DONTWAIT) > 0) {

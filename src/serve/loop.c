@@ -193,7 +193,8 @@ static bool set_up(hone_loop *loop) {
     event_config_free(config);
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     loop->scratch = hone_alloc(HONE_LOOP_SCRATCH);
-    if (!loop->base || loop->wake_fd < 0 || !loop->scratch) return false;
+    loop->plain = hone_alloc(HONE_LOOP_PLAIN);
+    if (!loop->base || loop->wake_fd < 0 || !loop->scratch || !loop->plain) return false;
     loop->wake = event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
     loop->tick = event_new(loop->base, -1, EV_PERSIST, on_tick, loop);
     if (!loop->wake || !loop->tick || event_add(loop->wake, NULL) != 0) return false;
@@ -236,6 +237,8 @@ void hone_loop_free(hone_loop *loop) {
     hone_request_free_pool(&loop->requests);
     hone_buffer_free(&loop->cork);
     hone_free(loop->scratch);
+    hone_free(loop->plain);
+    hone_buffer_free(&loop->sealed);
     hone_free(loop->incoming);
     pthread_mutex_destroy(&loop->lock);
     hone_free(loop);

@@ -12,6 +12,8 @@
 #include <pthread.h>
 
 #define HONE_LOOP_SCRATCH ((size_t)64 << 10)
+#define HONE_LOOP_PLAIN                                                                                      \
+    (HONE_LOOP_SCRATCH + ((size_t)16 << 10)) /* as much as can be in that, with the start of a record */
 
 typedef struct hone_loop hone_loop;
 typedef struct hone_connection hone_connection;
@@ -65,6 +67,8 @@ struct hone_loop {
     struct event *wake, *tick;
     int wake_fd;
     char *scratch;            /* HONE_LOOP_SCRATCH bytes that sockets are read into */
+    char *plain;              /* HONE_LOOP_PLAIN bytes: what TLS makes of them */
+    hone_buffer sealed;       /* what TLS makes of answers, on its way to the socket */
     hone_connection *corking; /* whose answers gather in `cork`; NULL: nobody's */
     hone_buffer cork; /* answers made while a connection's input is worked on: sent at once at the end */
     hone_connection_list phases[HONE_PHASE_COUNT];

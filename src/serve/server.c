@@ -46,7 +46,9 @@ struct hone_server {
     int running;         /* those that are not; guarded by the lock */
     hone_endpoints endpoints;
     hone_listener *listener;
-    int stop_fd;
+    int wake_fd; /* readable when there is something to do for who runs the listener */
+    int look_ms; /* how often to look for new certificates; -1: when asked to */
+    atomic_bool stopping, reloading;
     atomic_bool ready;
 };
 
@@ -132,17 +134,24 @@ static bool admit(void *user, hone_request *r) {
 
 /* --- stopping --- */
 
-void hone_server_stop(hone_server *s) {
+static void wake(hone_server *s) {
     uint64_t one = 1;
     int code = errno;
-    while (write(s->stop_fd, &one, sizeof one) < 0 && errno == EINTR) {
+    while (write(s->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
     }
     errno = code;
+}
+
+void hone_server_stop(hone_server *s) {
+    atomic_store(&s->stopping, true);
+    wake(s);
 }
 
 void hone_server_reload(hone_server *s) {
     hone_core_poke(s->core);
     hone_access_log_reopen(s->config.access_log);
+    atomic_store(&s->reloading, true);
+    wake(s);
 }
 
 /* --- making --- */
@@ -293,14 +302,16 @@ static hone_status set_up(hone_server *s, const hone_server_options *o, hone_err
     HONE_TRY(hone_core_new(loops, o->model_threads, s->stats, &s->core, err));
     HONE_TRY(load_models(s, o, err));
     HONE_TRY(make_loops(s, loops, err));
-    s->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (s->stop_fd < 0) return hone_fail_errno(err, errno, "eventfd", "can't be made");
+    s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (s->wake_fd < 0) return hone_fail_errno(err, errno, "eventfd", "can't be made");
     hone_listener_options l = {.max_connections = o->max_connections,
                                .loops = s->loops,
                                .loop_count = s->loop_count,
                                .stats = s->stats};
     HONE_TRY(hone_listener_new(&l, &s->listener, err));
-    return hone_endpoints_open(&s->endpoints, o, s->listener, err);
+    HONE_TRY(hone_endpoints_open(&s->endpoints, o, s->stats, s->listener, err));
+    s->look_ms = s->endpoints.tls && o->file_poll_ms > 0 ? o->file_poll_ms : -1;
+    return HONE_OK;
 }
 
 hone_status hone_server_create(const hone_server_options *options, hone_server **out, hone_error *err) {
@@ -308,7 +319,7 @@ hone_status hone_server_create(const hone_server_options *options, hone_server *
     if (options) HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
     hone_server *s = hone_calloc(1, sizeof *s);
     if (!s) return hone_fail_memory(err);
-    s->stop_fd = -1;
+    s->wake_fd = -1;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -398,6 +409,16 @@ static void drain(hone_server *s) {
     join_threads(s, s->loop_count);
 }
 
+static void accept_until_stopped(hone_server *s) {
+    while (!atomic_load(&s->stopping)) {
+        uint64_t count;
+        hone_listener_run(s->listener, s->wake_fd, s->look_ms);
+        (void)!read(s->wake_fd, &count, sizeof count);
+        bool asked = atomic_exchange(&s->reloading, false);
+        if (s->endpoints.tls) hone_tls_refresh(s->endpoints.tls, asked);
+    }
+}
+
 hone_status hone_server_run(hone_server *s, hone_error *err) {
     int started = start_threads(s);
     if (started < s->loop_count) {
@@ -407,7 +428,7 @@ hone_status hone_server_run(hone_server *s, hone_error *err) {
     }
     atomic_store(&s->ready, true);
     hone_stats_ready(s->stats, true);
-    hone_listener_run(s->listener, s->stop_fd, -1);
+    accept_until_stopped(s);
     hone_log(HONE_LOG_INFO, "stopping: finishing what is under way");
     atomic_store(&s->ready, false);
     hone_stats_ready(s->stats, false);
@@ -426,7 +447,8 @@ void hone_server_free(hone_server *s) {
         hone_loop_free(s->loops[i]);
         hone_front_free(s->fronts[i]);
     }
-    if (s->stop_fd >= 0) close(s->stop_fd);
+    if (s->wake_fd >= 0) close(s->wake_fd);
+    hone_endpoints_close(&s->endpoints);
     hone_core_free(s->core);
     hone_access_log_close(s->config.access_log);
     hone_free(s->tfs_metrics);

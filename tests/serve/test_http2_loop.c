@@ -3,6 +3,7 @@
 #include "serve/client.h"
 #include "serve/http2_frames.h"
 #include "serve/listener.h"
+#include "serve/tls_client.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +20,8 @@ typedef struct fixture {
     hone_listener *listener;
     pthread_t thread, acceptor;
     int port, stop_fd;
+    hone_tls *tls; /* NULL: cleartext */
+    hone_endpoint endpoint;
     hone_request *held[64];
     int held_count;
     struct event *timer;
@@ -95,6 +98,10 @@ static void handle(void *user, hone_loop *loop, hone_request *r) {
     }
 }
 
+static client connect_to(fixture *f) {
+    return f->tls ? tls_open(f->port, NULL) : client_open(f->port);
+}
+
 static void *run(void *arg) {
     hone_loop_run(arg);
     return NULL;
@@ -106,7 +113,7 @@ static void *accept_all(void *arg) {
     return NULL;
 }
 
-static void start(fixture *f, int idle_ms, int header_ms) {
+static void start(fixture *f, void **state, int idle_ms, int header_ms) {
     *f = (fixture){.config = {.limits = {.head_bytes = 4096, .body_bytes = 4096},
                               .idle_timeout = (uint64_t)idle_ms * HONE_MILLISECOND,
                               .header_timeout = (uint64_t)header_ms * HONE_MILLISECOND,
@@ -116,9 +123,11 @@ static void start(fixture *f, int idle_ms, int header_ms) {
     assert_int_equal(hone_stats_new(&f->stats, NULL), HONE_OK);
     f->config.stats = f->stats;
     assert_int_equal(hone_loop_new(&f->config, 0, &f->loop, NULL), HONE_OK);
+    if (*state) f->endpoint.tls = f->tls = make_test_tls(f->stats);
     hone_listener_options o = {.loops = &f->loop, .loop_count = 1, .stats = f->stats};
     assert_int_equal(hone_listener_new(&o, &f->listener, NULL), HONE_OK);
-    assert_int_equal(hone_listener_add_port(f->listener, NULL, "127.0.0.1", 0, &f->port, NULL), HONE_OK);
+    assert_int_equal(hone_listener_add_port(f->listener, &f->endpoint, "127.0.0.1", 0, &f->port, NULL),
+                     HONE_OK);
     f->stop_fd = eventfd(0, EFD_CLOEXEC);
     assert_int_equal(pthread_create(&f->thread, NULL, run, f->loop), 0);
     assert_int_equal(pthread_create(&f->acceptor, NULL, accept_all, f), 0);
@@ -137,6 +146,7 @@ static void finish(fixture *f, bool drain) {
     for (int i = 0; i < f->held_count; i++) hone_request_release(f->held[i]);
     if (f->timer) event_free(f->timer);
     hone_loop_free(f->loop);
+    hone_tls_free(f->tls);
     hone_stats_free(f->stats);
 }
 
@@ -157,7 +167,7 @@ static bool send_all(client *c, const hone_buffer *b) {
 /* Opens a connection with requests on it. */
 static client open_with(fixture *f, const char *const *paths, uint32_t count) {
     hone_buffer b = {0};
-    client c = client_open(f->port);
+    client c = connect_to(f);
     put_preface(&b);
     for (uint32_t i = 0; i < count; i++) put_request(&b, 2 * i + 1, "GET", paths[i], END_STREAM);
     assert_true(send_all(&c, &b));
@@ -200,9 +210,8 @@ static void watch(client *c, seen *s, int answers, int ms, bool widen) {
 static void carries_both_protocols(void **state) {
     static const char *const many[] = {"/now", "/late", "/now", "/late"};
     fixture f;
-    (void)state;
-    start(&f, 60000, 60000);
-    client a = open_with(&f, many, 4), b = client_open(f.port);
+    start(&f, state, 60000, 60000);
+    client a = open_with(&f, many, 4), b = connect_to(&f);
     seen s = {0};
     reply r = client_ask(&b, "GET", "/now", NULL);
     assert_int_equal(r.status, 200);
@@ -218,9 +227,8 @@ static void carries_both_protocols(void **state) {
 static void sends_fields_and_trailers(void **state) {
     static const char *const path[] = {"/rich"};
     fixture f;
-    (void)state;
-    start(&f, 60000, 60000);
-    client c = client_open(f.port);
+    start(&f, state, 60000, 60000);
+    client c = connect_to(&f);
     assert_true(client_text(&c, "GET /rich HTTP/1.1\r\nHost: x\r\n\r\n"));
     const char *end = "\r\n4\r\nrich\r\n0\r\nx-last: 2\r\n\r\n";
     while (!(c.size && strstr(c.data, end))) assert_true(client_more(&c, CLIENT_WAIT_MS) > 0);
@@ -241,15 +249,14 @@ static void keeps_answers_apart(void **state) {
     static const char *const waits[] = {"/wait", "/wait"};
     static const char two[] = "GET /wait HTTP/1.1\r\nHost: x\r\n\r\nGET /now HTTP/1.1\r\nHost: x\r\n\r\n";
     fixture f;
-    (void)state;
-    start(&f, 60000, 60000);
+    start(&f, state, 60000, 60000);
     for (int k = 0; k < 2; k++) { /* the one that releases speaks HTTP/1.1, then HTTP/2 */
-        client a = client_open(f.port), b = client_open(f.port), c = open_with(&f, waits, 2);
+        client a = connect_to(&f), b = connect_to(&f), c = open_with(&f, waits, 2);
         assert_true(client_text(&a, two) && client_text(&b, two));
         while (atomic_load(&f.started) < 4 + 8 * k) usleep(1000);
         client d = {.fd = -1};
         if (k == 0) {
-            d = client_open(f.port);
+            d = connect_to(&f);
             assert_true(client_text(
                 &d, "GET /now HTTP/1.1\r\nHost: x\r\n\r\nGET /release HTTP/1.1\r\nHost: x\r\n\r\n"));
             reply r = client_reply(&d, false);
@@ -290,10 +297,9 @@ static void tells_protocols_apart(void **state) {
                                         "PUT /now HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
                                         "PROPFIND /now HTTP/1.1\r\nHost: x\r\n\r\n"};
     fixture f;
-    (void)state;
-    start(&f, 60000, 60000);
+    start(&f, state, 60000, 60000);
     for (int i = 0; i < 3; i++) {
-        client c = client_open(f.port);
+        client c = connect_to(&f);
         for (const char *p = heads[i]; *p; p++) {
             assert_true(client_send(&c, p, 1));
             if (p - heads[i] < 6) usleep(3000);
@@ -305,7 +311,7 @@ static void tells_protocols_apart(void **state) {
     }
     hone_buffer b = {0};
     seen s = {0};
-    client c = client_open(f.port);
+    client c = connect_to(&f);
     put_preface(&b);
     put_request(&b, 1, "GET", "/now", END_STREAM);
     for (size_t i = 0; i < b.size; i++) {
@@ -316,7 +322,7 @@ static void tells_protocols_apart(void **state) {
     assert_int_equal(s.answers, 1);
     client_close(&c);
     /* nearly the preface, at once and later */
-    c = client_open(f.port);
+    c = connect_to(&f);
     assert_true(client_text(&c, "PRI * HTTP/1.1\r\nHost: x\r\n\r\n"));
     watch(&c, &s, 100, CLIENT_WAIT_MS, false);
     assert_true(s.closed);
@@ -328,8 +334,7 @@ static void tells_protocols_apart(void **state) {
 static void streams_to_slow_readers(void **state) {
     static const char *const path[] = {"/stream"};
     fixture f;
-    (void)state;
-    start(&f, 60000, 60000);
+    start(&f, state, 60000, 60000);
     client c = open_with(&f, path, 1);
     seen s = {0};
     for (int i = 0; i < CLIENT_WAIT_MS / 10 && s.body < 65535; i++) watch(&c, &s, 1, 10, false);
@@ -347,8 +352,7 @@ static void streams_to_slow_readers(void **state) {
 static void cancels_for_clients_that_went(void **state) {
     static const char *const paths[] = {"/never", "/never", "/never"};
     fixture f;
-    (void)state;
-    start(&f, 60000, 60000);
+    start(&f, state, 60000, 60000);
     client c = open_with(&f, paths, 3);
     while (atomic_load(&f.started) < 3) usleep(1000);
     hone_buffer b = {0};
@@ -367,8 +371,7 @@ static void cancels_for_clients_that_went(void **state) {
 static void drains(void **state) {
     static const char *const paths[] = {"/late", "/now", "/late"};
     fixture f;
-    (void)state;
-    start(&f, 60000, 60000);
+    start(&f, state, 60000, 60000);
     client busy = open_with(&f, paths, 3), idle = open_with(&f, paths + 1, 1);
     seen a = {0}, b = {0};
     watch(&idle, &b, 1, CLIENT_WAIT_MS, false);
@@ -390,8 +393,7 @@ static void drains(void **state) {
 static void serves_what_comes_with_the_notice(void **state) {
     static const char *const paths[] = {"/never", "/now"};
     fixture f;
-    (void)state;
-    start(&f, 60000, 60000);
+    start(&f, state, 60000, 60000);
     f.config.drain_grace = 3600000 * HONE_MILLISECOND; /* until the client goes */
     client c = open_with(&f, paths, 2);
     seen s = {0};
@@ -412,9 +414,8 @@ static void serves_what_comes_with_the_notice(void **state) {
 static void times_out(void **state) {
     static const char *const paths[] = {"/now", "/never"};
     fixture f;
-    (void)state;
     /* idle, with GOAWAY; where this thread stalls before it asks, without an answer, and then again */
-    start(&f, 100, 0);
+    start(&f, state, 100, 0);
     seen s = {0};
     client c;
     for (int tries = 0; tries < 50 && s.answers == 0; tries++) {
@@ -426,15 +427,15 @@ static void times_out(void **state) {
     }
     assert_true(s.answers == 1 && s.goaway && s.code == 0);
     finish(&f, true);
-    start(&f, 0, 100);
+    start(&f, state, 0, 100);
     /* a preface that does not go on; a single byte */
-    c = client_open(f.port);
+    c = connect_to(&f);
     assert_true(client_text(&c, "PRI * HT"));
     s = (seen){0};
     watch(&c, &s, 100, CLIENT_WAIT_MS, false);
     assert_true(s.closed);
     client_close(&c);
-    c = client_open(f.port);
+    c = connect_to(&f);
     assert_true(client_text(&c, "P"));
     reply r = client_reply(&c, false);
     assert_int_equal(r.status, 408);
@@ -445,7 +446,7 @@ static void times_out(void **state) {
     put_preface(&b);
     put_request(&b, 1, "GET", "/never", END_STREAM);
     put_request(&b, 3, "POST", "/now", 0);
-    c = client_open(f.port);
+    c = connect_to(&f);
     assert_true(send_all(&c, &b));
     s = (seen){0};
     watch(&c, &s, 1, CLIENT_WAIT_MS, false);
@@ -463,14 +464,13 @@ static void times_out(void **state) {
 static void ends_floods(void **state) {
     fixture f;
     hone_buffer b = {0};
-    (void)state;
-    start(&f, 60000, 60000);
+    start(&f, state, 60000, 60000);
     put_preface(&b);
     for (uint32_t i = 0; i < 3000; i++) {
         put_request(&b, 2 * i + 1, "GET", "/never", END_STREAM);
         put_frame(&b, RST_STREAM, 0, 2 * i + 1, "\0\0\0\10", 4);
     }
-    client c = client_open(f.port);
+    client c = connect_to(&f);
     send_all(&c, &b); /* may fail: the server does not wait for the end */
     seen s = {0};
     watch(&c, &s, 100, CLIENT_WAIT_MS, false);
@@ -478,7 +478,7 @@ static void ends_floods(void **state) {
     assert_int_equal(s.code, 11);
     assert_true(atomic_load(&f.started) < 100);
     client_close(&c);
-    c = client_open(f.port); /* others are served */
+    c = connect_to(&f); /* others are served */
     reply r = client_ask(&c, "GET", "/now", NULL);
     assert_int_equal(r.status, 200);
     free(r.body);
@@ -504,8 +504,7 @@ static void idle_connections_are_cheap(void **state) {
     static const char *const path[] = {"/now"};
     static client clients[COUNT];
     fixture f;
-    (void)state;
-    start(&f, 60000, 60000);
+    start(&f, state, 60000, 60000);
     for (int i = 0; i < 20; i++) { /* what all of them share */
         client c = open_with(&f, path, 1);
         seen s = {0};
@@ -533,21 +532,24 @@ static void idle_connections_are_cheap(void **state) {
 }
 #endif
 
+/* In cleartext, and over TLS. */
+#define BOTH(test) cmocka_unit_test_prestate(test, NULL), cmocka_unit_test_prestate(test, test_dir)
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(carries_both_protocols),
-        cmocka_unit_test(sends_fields_and_trailers),
-        cmocka_unit_test(keeps_answers_apart),
-        cmocka_unit_test(tells_protocols_apart),
-        cmocka_unit_test(streams_to_slow_readers),
-        cmocka_unit_test(cancels_for_clients_that_went),
-        cmocka_unit_test(drains),
-        cmocka_unit_test(serves_what_comes_with_the_notice),
+        BOTH(carries_both_protocols),
+        BOTH(sends_fields_and_trailers),
+        BOTH(keeps_answers_apart),
+        BOTH(tells_protocols_apart),
+        BOTH(streams_to_slow_readers),
+        BOTH(cancels_for_clients_that_went),
+        BOTH(drains),
+        BOTH(serves_what_comes_with_the_notice),
         cmocka_unit_test(times_out),
-        cmocka_unit_test(ends_floods),
+        BOTH(ends_floods),
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         cmocka_unit_test(idle_connections_are_cheap),
 #endif
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_test_certificates, remove_test_certificates);
 }

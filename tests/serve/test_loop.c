@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "serve/client.h"
 #include "serve/listener.h"
+#include "serve/tls_client.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +20,8 @@ typedef struct fixture {
     hone_listener *listener;
     pthread_t thread, acceptor;
     int port, stop_fd;
+    hone_tls *tls; /* NULL: cleartext */
+    hone_endpoint endpoint;
     hone_request *held;
     struct event *timer;
     int pieces, pauses;
@@ -87,6 +90,10 @@ static void handle(void *user, hone_loop *loop, hone_request *r) {
     }
 }
 
+static client connect_to(fixture *f) {
+    return f->tls ? tls_open(f->port, NULL) : client_open(f->port);
+}
+
 static void *run(void *arg) {
     hone_loop_run(arg);
     return NULL;
@@ -98,7 +105,7 @@ static void *accept_all(void *arg) {
     return NULL;
 }
 
-static void start(fixture *f) {
+static void start(fixture *f, void **state) {
     *f = (fixture){.config = {.limits = {.head_bytes = 4096, .body_bytes = 4096},
                               .idle_timeout = 60000 * HONE_MILLISECOND,
                               .header_timeout = 60000 * HONE_MILLISECOND,
@@ -108,9 +115,11 @@ static void start(fixture *f) {
     assert_int_equal(hone_stats_new(&f->stats, NULL), HONE_OK);
     f->config.stats = f->stats;
     assert_int_equal(hone_loop_new(&f->config, 0, &f->loop, NULL), HONE_OK);
+    if (*state) f->endpoint.tls = f->tls = make_test_tls(f->stats);
     hone_listener_options o = {.loops = &f->loop, .loop_count = 1, .stats = f->stats};
     assert_int_equal(hone_listener_new(&o, &f->listener, NULL), HONE_OK);
-    assert_int_equal(hone_listener_add_port(f->listener, NULL, "127.0.0.1", 0, &f->port, NULL), HONE_OK);
+    assert_int_equal(hone_listener_add_port(f->listener, &f->endpoint, "127.0.0.1", 0, &f->port, NULL),
+                     HONE_OK);
     f->stop_fd = eventfd(0, EFD_CLOEXEC);
     assert_int_equal(pthread_create(&f->thread, NULL, run, f->loop), 0);
     assert_int_equal(pthread_create(&f->acceptor, NULL, accept_all, f), 0);
@@ -130,6 +139,7 @@ static void finish(fixture *f, bool drain) {
     hone_request_release(f->held);
     hone_listener_free(f->listener);
     hone_loop_free(f->loop);
+    hone_tls_free(f->tls);
     hone_stats_free(f->stats);
 }
 
@@ -141,10 +151,9 @@ static void check(reply r, const char *body) {
 
 /* What comes while an answer is awaited is taken after it, in order. */
 static void answers_late(void **state) {
-    (void)state;
     fixture f;
-    start(&f);
-    client c = client_open(f.port);
+    start(&f, state);
+    client c = connect_to(&f);
     client_text(&c, "GET /late HTTP/1.1\r\nHost: x\r\n\r\nGET /now HTTP/1.1\r\nHost: x\r\n\r\nGET /la");
     usleep(3000);
     client_text(&c, "te HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -167,12 +176,11 @@ static void check_stream(reply *r) {
 
 /* A client that reads slowly makes the producer wait; another one is served meanwhile. */
 static void pauses_producers(void **state) {
-    (void)state;
     for (int unsized = 0; unsized < 2; unsized++) {
         fixture f;
-        start(&f);
+        start(&f, state);
         f.unsized = unsized;
-        client c = client_open(f.port), other = client_open(f.port);
+        client c = connect_to(&f), other = connect_to(&f);
         client_text(&c, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\nGET /now HTTP/1.1\r\nHost: x\r\n\r\n");
         usleep(50000);
         assert_int_equal(atomic_load(&f.answered), 0);
@@ -191,17 +199,16 @@ static void pauses_producers(void **state) {
 
 /* HTTP/1.0 knows no chunks: the answer of unsaid length ends with the connection. */
 static void ends_answers_by_closing(void **state) {
-    (void)state;
     fixture f;
-    start(&f);
+    start(&f, state);
     f.unsized = true;
-    client c = client_open(f.port);
+    client c = connect_to(&f);
     client_text(&c, "GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     reply r = client_reply(&c, false);
     assert_non_null(strstr(r.head, "Connection: close"));
     check_stream(&r);
     client_close(&c);
-    c = client_open(f.port);
+    c = connect_to(&f);
     client_text(&c, "GET /now HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     r = client_reply(&c, false);
     assert_non_null(strstr(r.head, "Connection: keep-alive"));
@@ -220,11 +227,10 @@ static void wait_for(atomic_int *x, int value) {
 
 /* However a client goes, the work for it is told to stop. */
 static void cancels(void **state) {
-    (void)state;
     fixture f;
-    start(&f);
+    start(&f, state);
     for (int way = 0; way < 4; way++) {
-        client c = client_open(f.port);
+        client c = connect_to(&f);
         client_text(&c, "GET /never HTTP/1.1\r\nHost: x\r\n\r\n");
         if (way == 1) client_text(&c, "GET /now HTTP/1.1\r\nHost: x\r\n\r\n"); /* with input unread */
         wait_for(&f.taken, way + 1);
@@ -239,7 +245,7 @@ static void cancels(void **state) {
         client_close(&c);
         wait_for(&f.cancelled, way + 1);
     }
-    client c = client_open(f.port);
+    client c = connect_to(&f);
     check(client_ask(&c, "GET", "/now", NULL), "now");
     client_close(&c);
     finish(&f, true);
@@ -248,26 +254,24 @@ static void cancels(void **state) {
 
 /* A client that goes in the middle of a stream frees everything. */
 static void drops_streams(void **state) {
-    (void)state;
     fixture f;
-    start(&f);
+    start(&f, state);
     for (int i = 0; i < 5; i++) {
-        client c = client_open(f.port);
+        client c = connect_to(&f);
         client_text(&c, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
         assert_int_equal(client_more(&c, CLIENT_WAIT_MS), 1);
         client_close(&c);
     }
-    client c = client_open(f.port);
+    client c = connect_to(&f);
     check(client_ask(&c, "GET", "/now", NULL), "now");
     client_close(&c);
     finish(&f, true);
 }
 
 static void drains_late_answers(void **state) {
-    (void)state;
     fixture f;
-    start(&f);
-    client c = client_open(f.port), idle = client_open(f.port);
+    start(&f, state);
+    client c = connect_to(&f), idle = connect_to(&f);
     atomic_store(&f.hold, true); /* the answer waits until the loop drains */
     client_text(&c, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
     while (atomic_load(&f.taken) == 0) usleep(1000);
@@ -283,10 +287,9 @@ static void drains_late_answers(void **state) {
 
 /* Stopping at once leaves nothing behind, whatever is under way. */
 static void stops_at_once(void **state) {
-    (void)state;
     fixture f;
-    start(&f);
-    client a = client_open(f.port), b = client_open(f.port), c = client_open(f.port);
+    start(&f, state);
+    client a = connect_to(&f), b = connect_to(&f), c = connect_to(&f);
     client_text(&a, "GET /never HTTP/1.1\r\nHost: x\r\n\r\n");
     client_text(&b, "POST /now HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nabc");
     client_text(&c, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -298,13 +301,12 @@ static void stops_at_once(void **state) {
 }
 
 static void idle_connections_own_no_buffers(void **state) {
-    (void)state;
     fixture f;
-    start(&f);
+    start(&f, state);
     enum { COUNT = 100 };
     client c[COUNT];
     for (int i = 0; i < COUNT; i++) {
-        c[i] = client_open(f.port);
+        c[i] = connect_to(&f);
         check(client_ask(&c[i], "GET", "/now", NULL), "now");
     }
     uint64_t before = hone_alloc_count();
@@ -315,16 +317,19 @@ static void idle_connections_own_no_buffers(void **state) {
     finish(&f, true);
 }
 
+/* In cleartext, and over TLS. */
+#define BOTH(test) cmocka_unit_test_prestate(test, NULL), cmocka_unit_test_prestate(test, test_dir)
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers_late),
-        cmocka_unit_test(pauses_producers),
-        cmocka_unit_test(ends_answers_by_closing),
-        cmocka_unit_test(cancels),
-        cmocka_unit_test(drops_streams),
-        cmocka_unit_test(drains_late_answers),
-        cmocka_unit_test(stops_at_once),
-        cmocka_unit_test(idle_connections_own_no_buffers),
+        BOTH(answers_late),
+        BOTH(pauses_producers),
+        BOTH(ends_answers_by_closing),
+        BOTH(cancels),
+        BOTH(drops_streams),
+        BOTH(drains_late_answers),
+        BOTH(stops_at_once),
+        BOTH(idle_connections_own_no_buffers),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_test_certificates, remove_test_certificates);
 }
