@@ -36,7 +36,7 @@ const cli_foreign cli_tensorflow_serving[] = {
     {"rest_api_num_threads", false, THREADS},
     {"saved_model_tags", false, LITE},
     {"skip_initialize_tpu", false, "models run on the CPU"},
-    {"ssl_config_file", true, "let the proxy in front of it speak TLS"},
+    {"ssl_config_file", true, "give --tls-cert, --tls-key and --tls-client-ca"},
     {"tensorflow_inter_op_parallelism", false, THREADS},
     {"tensorflow_intra_op_parallelism", false, THREADS},
     {"tensorflow_session_config_file", false, SESSION},
