@@ -121,7 +121,7 @@ static int parse_foreign(const cli_command *command, const char *name, size_t le
     for (const cli_foreign *f = command->foreign; f && f->name; f++) {
         if (strlen(f->name) != length || memcmp(f->name, name, length) != 0) continue;
         if (f->refused && !is_off(value))
-            return cli_usage_error("--%s can't be done here: %s", f->name, f->advice);
+            return cli_usage_error("--%s is not taken here: %s", f->name, f->advice);
         cli_note("--%s is left out: %s", f->name, f->advice);
         return CLI_OK;
     }

@@ -115,9 +115,9 @@ while read -r flag fate; do
     holds "--$flag alone is not enough" [ $status -ne 0 ]
     case $fate in
     "left out") holds "--$flag is left out" grep -q -e "^hone serve: --$flag is left out: " stderr ;;
-    same) holds "--$flag is known" sh -c '! grep -e unknown -e "left out" -e "done here" stderr' ;;
+    same) holds "--$flag is known" sh -c '! grep -e unknown -e "left out" -e "not taken" stderr' ;;
     refused)
-        holds "--$flag is refused" grep -q -e "^hone serve: --$flag can't be done here: " stderr
+        holds "--$flag is refused" grep -q -e "^hone serve: --$flag is not taken here: " stderr
         exits 2 serve "--$flag=false"
         holds "--$flag=false is left out" grep -q -e "^hone serve: --$flag is left out: " stderr
         ;;

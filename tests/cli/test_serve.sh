@@ -65,7 +65,7 @@ holds "also those that are off" grep -q -- '--rest_api_enable_cors_support is le
 kill -TERM "$pid"
 wait "$pid"
 children=""
-says_like 2 "hone serve: --rest_api_enable_cors_support can't be done here: *" \
+says_like 2 "hone serve: --rest_api_enable_cors_support is not taken here: *" \
     serve --model a=m.onnx --rest_api_enable_cors_support=true
 says 2 "hone serve: needs --model, --repository or --model_config_file" serve
 says_like 1 "hone serve: model a: none.onnx: *" serve --port 0 --model a=none.onnx
