@@ -54,7 +54,7 @@ echo "\$ hone serve --model fashion=int8.onnx --port 0"
 "$hone" serve --model fashion=int8.onnx --port 0 >server.log 2>&1 &
 server=$!
 trap 'kill $server 2>/dev/null' EXIT
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     grep -q '^listening at ' server.log && break
     sleep 0.1
 done

@@ -27,11 +27,7 @@ rm -rf ck stderr
 "$HONE" train --model mlp:784-16-10 --data idx:data --epochs 4000 --threads 1 --checkpoint ck --out m.onnx >stdout 2>stderr &
 pid=$!
 children=$pid
-tries=0
-until grep -q epoch stderr 2>/dev/null || [ $tries -gt 300 ]; do
-    sleep 0.02
-    tries=$((tries + 1))
-done
+until_so grep -q epoch stderr
 kill -TERM $pid
 wait $pid
 status=$?

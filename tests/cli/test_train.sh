@@ -52,11 +52,7 @@ rm -f stderr
     >stdout 2>stderr </dev/null &
 pid=$!
 children=$pid
-tries=0
-until [ -s stderr ] || [ $tries -gt 300 ]; do
-    sleep 0.05
-    tries=$((tries + 1))
-done
+until_so [ -s stderr ]
 kill -INT $pid
 wait $pid
 status=$?
