@@ -7,6 +7,7 @@
 
 enum { PREFIX = 5, MAX_MESSAGE_TEXT = 1024 };
 #define CONTENT_TYPE "application/grpc"
+#define ENCODINGS "identity,gzip"
 
 hone_grpc_code hone_grpc_code_of(hone_status status) {
     switch (status) {
@@ -110,9 +111,7 @@ static uint32_t big_endian(const uint8_t *p) {
 static hone_status first_message(const uint8_t *data, size_t size, const uint8_t **message, size_t *length,
                                  bool *whole, hone_error *err) {
     *whole = false;
-    if (size > 0 && data[0] == 1)
-        return hone_fail(err, HONE_UNSUPPORTED, "Compressed messages are not understood here");
-    if (size > 0 && data[0] != 0) return hone_fail(err, HONE_CORRUPT, "The message's prefix is malformed");
+    if (size > 0 && data[0] > 1) return hone_fail(err, HONE_CORRUPT, "The message's prefix is malformed");
     if (size < PREFIX) return HONE_OK;
     *length = big_endian(data + 1);
     *message = data + PREFIX;
@@ -123,13 +122,14 @@ static hone_status first_message(const uint8_t *data, size_t size, const uint8_t
 hone_status hone_grpc_message(const hone_request *r, const uint8_t **message, size_t *size, hone_error *err) {
     bool whole;
     HONE_TRY(first_message((const uint8_t *)r->body.data, r->body.size, message, size, &whole, err));
-    if (!whole || r->body.size != PREFIX + *size)
+    if (!whole || r->body.size != PREFIX + *size || r->body.data[0] != 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "The call must have exactly one whole message");
     return HONE_OK;
 }
 
-hone_status hone_grpc_next_message(const hone_request *r, const uint8_t **message, size_t *size, bool *whole,
+hone_status hone_grpc_next_message(hone_request *r, const uint8_t **message, size_t *size, bool *whole,
                                    hone_error *err) {
+    HONE_TRY(hone_grpc_unpack(r, err));
     return first_message((const uint8_t *)r->body.data, r->body.size, message, size, whole, err);
 }
 
@@ -154,19 +154,24 @@ static bool end_message(hone_buffer *out) {
     return true;
 }
 
+static void begin(hone_request *r) {
+    hone_request_field(r, "grpc-accept-encoding", ENCODINGS);
+    hone_request_begin(r, 200, CONTENT_TYPE, -1);
+}
+
 bool hone_grpc_send(hone_request *r, hone_buffer *out) {
     if (!end_message(out)) {
         hone_grpc_fail(r, HONE_GRPC_RESOURCE_EXHAUSTED, "Out of memory");
         return false;
     }
-    if (!r->begun) hone_request_begin(r, 200, CONTENT_TYPE, -1);
+    if (!r->begun) begin(r);
     bool room = hone_request_part(r, out->data, out->size);
     out->size = 0;
     return room;
 }
 
 void hone_grpc_end(hone_request *r) {
-    if (!r->begun) hone_request_begin(r, 200, CONTENT_TYPE, -1);
+    if (!r->begun) begin(r);
     r->grpc_status = HONE_GRPC_OK;
     hone_request_trailer(r, "grpc-status", "0");
     hone_request_end(r);
@@ -177,8 +182,9 @@ void hone_grpc_reply(hone_request *r, hone_buffer *out) {
         hone_grpc_fail(r, HONE_GRPC_RESOURCE_EXHAUSTED, "Out of memory");
         return;
     }
-    hone_request_begin(r, 200, CONTENT_TYPE, -1);
-    hone_request_part(r, out->data, out->size);
+    const hone_buffer *message = hone_grpc_pack(r, out);
+    begin(r);
+    hone_request_part(r, message->data, message->size);
     hone_grpc_end(r);
 }
 
@@ -210,6 +216,7 @@ void hone_grpc_fail(hone_request *r, hone_grpc_code code, const char *message) {
     hone_request_note_error(r, message);
     snprintf(number, sizeof number, "%d", (int)code);
     encode_text(text, sizeof text, message);
+    if (code == HONE_GRPC_UNIMPLEMENTED && !begun) hone_request_field(r, "grpc-accept-encoding", ENCODINGS);
     add(r, "grpc-status", number);
     add(r, "grpc-message", text);
     if (!begun) hone_request_begin(r, 200, CONTENT_TYPE, 0);
@@ -265,7 +272,9 @@ static bool take_timeout(hone_request *r) {
 
 void hone_grpc_dispatch(const hone_grpc_table *table, int worker, hone_request *r) {
     hone_slice method;
+    hone_error err = {0};
     const hone_grpc_service *service = hone_grpc_find(table, r->head.path, &method);
+    r->front = table->fronts ? table->fronts[worker] : NULL;
     if (!hone_json_text_is(r->head.method, "POST"))
         hone_request_fail(r, 405, "gRPC calls are sent with POST");
     else if (!service)
@@ -274,6 +283,8 @@ void hone_grpc_dispatch(const hone_grpc_table *table, int worker, hone_request *
         hone_grpc_fail(r, HONE_GRPC_INVALID_ARGUMENT, "grpc-timeout is malformed");
     else if (r->deadline && hone_now() >= r->deadline)
         hone_grpc_fail(r, HONE_GRPC_DEADLINE_EXCEEDED, "The deadline has passed");
+    else if (!service->streams && hone_grpc_unpack(r, &err) != HONE_OK)
+        hone_grpc_fail_error(r, &err);
     else
         service->handle(service->user, worker, r, method);
 }

@@ -4,7 +4,11 @@
  * length).
  *
  *   answer   begin(200, application/grpc) · prefix + message · end with trailers grpc-status, grpc-message
- *   failure  trailers only */
+ *   failure  trailers only
+ *
+ * Messages may be packed with gzip. An answer is, if it is large, its client accepts that, and packs its own messages
+ * (or would: says grpc-encoding: gzip): nearly every gRPC library accepts gzip unasked, which says nothing about what
+ * its user wants to spend time on. */
 #ifndef HONE_SERVE_GRPC_H
 #define HONE_SERVE_GRPC_H
 
@@ -45,14 +49,18 @@ hone_grpc_code hone_grpc_code_of_http(int status);
 bool hone_grpc_takes(const hone_request *r);
 /* "grpc-timeout: 100m" in nanoseconds; 0 if there is none, and *bad set if it is malformed. */
 uint64_t hone_grpc_timeout(hone_slice text, bool *bad);
-/* The one message of a unary call, inside r->body. HONE_INVALID_ARGUMENT: not exactly one whole message;
- * HONE_UNSUPPORTED: compressed. */
+/* The one message of a unary call, inside r->body. HONE_INVALID_ARGUMENT: not exactly one whole message. */
 hone_status hone_grpc_message(const hone_request *r, const uint8_t **message, size_t *size, hone_error *err);
 /* Of a stream: the first message of what is there of the body. *whole false: it is not complete yet (an error
  * if the body is). hone_grpc_drop_message takes it away when it has been read. */
-hone_status hone_grpc_next_message(const hone_request *r, const uint8_t **message, size_t *size, bool *whole,
+hone_status hone_grpc_next_message(hone_request *r, const uint8_t **message, size_t *size, bool *whole,
                                    hone_error *err);
 void hone_grpc_drop_message(hone_request *r, size_t size);
+/* Unpacks the first message of the body, if it is whole and packed; what gives messages does it. HONE_UNSUPPORTED:
+ * in another way than gzip; HONE_RESOURCE_EXHAUSTED: it would be too large. */
+hone_status hone_grpc_unpack(hone_request *r, hone_error *err);
+/* The whole answer, prefix and all, packed if it should be: `out`, or a buffer of the worker's. */
+hone_buffer *hone_grpc_pack(hone_request *r, hone_buffer *out);
 /* Room for the prefix at the start of an answer, in an empty buffer; the message is appended behind it. */
 void hone_grpc_begin_message(hone_buffer *out);
 /* Fills the prefix in and answers with the message and status OK. */
@@ -89,6 +97,8 @@ typedef struct hone_grpc_table {
     hone_grpc_service services[HONE_GRPC_SERVICES];
     int count;
     const atomic_bool *ready; /* what health checks say; NULL: always */
+    struct hone_front *
+        *fronts; /* one for each worker, whose gzip unpacks and packs; NULL: messages can't be packed */
 } hone_grpc_table;
 
 hone_status hone_grpc_register(hone_grpc_table *table, const hone_grpc_service *service, hone_error *err);

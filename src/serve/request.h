@@ -59,8 +59,9 @@ struct hone_request {
     /* Of a handler that reads the body as it comes: called on the loop's thread when r->body has grown, and
      * once with r->whole when it is complete. It may drop what it has read from r->body. */
     void (*more)(hone_request *r);
-    void *reader; /* of that handler */
-    bool whole;   /* the body is complete */
+    void *reader;             /* of that handler */
+    struct hone_front *front; /* of a gRPC call: unpacks and packs its messages; NULL: nobody does */
+    bool whole;               /* the body is complete */
     /* Of a producer that waits: called on the loop's thread when the sink has room again. */
     void (*resume)(hone_request *r, void *producer);
     void *producer;

@@ -176,6 +176,7 @@ static hone_status make_loops(hone_server *s, int count, hone_error *err) {
     HONE_TRY(hone_tfs_grpc_register(&s->grpc, s->fronts, err));
     HONE_TRY(hone_oip_grpc_register(&s->grpc, s->fronts, err));
     s->grpc.ready = &s->ready;
+    s->grpc.fronts = s->fronts;
     HONE_TRY(hone_grpc_register_health(&s->grpc, err));
     HONE_TRY(hone_grpc_register_reflection(&s->grpc, err));
     for (; s->loop_count < count; s->loop_count++) {

@@ -88,6 +88,7 @@ static inline void fixture_open(fixture *f) {
     hone_front_options o = {
         .core = f->core, .stats = f->stats, .ready = &f->ready, .body_limit = 1 << 20, .gzip_from = 1024};
     assert_int_equal(hone_front_new(&o, &f->front, NULL), HONE_OK);
+    f->grpc.fronts = &f->front;
     fixture_add(f, "matrix", 1, matrix_model());
     fixture_add(f, "matrix", 3, matrix_model());
     fixture_add(f, "pair", 7, pair_model());
@@ -143,22 +144,34 @@ static inline void handle_grpc(fixture *f, hone_request *r) {
     hone_grpc_dispatch(&f->grpc, 0, r);
 }
 
-/* Calls a method; the answer's body is its message without the prefix. */
-static inline answer fixture_call(fixture *f, const char *path, const void *message, size_t size) {
+/* Calls a method with more fields, and a message that is said to be packed or not; the answer's body is its message
+ * without the prefix, *was_packed whether it is packed. */
+static inline answer fixture_call_packed(fixture *f, const char *path, const char *more, bool packed,
+                                         const void *message, size_t size, bool *was_packed) {
     hone_buffer body = {0};
-    const uint8_t prefix[5] = {0, (uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8),
+    char fields[300];
+    const uint8_t prefix[5] = {packed, (uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8),
                                (uint8_t)size};
     hone_buffer_put(&body, prefix, sizeof prefix);
     hone_buffer_put(&body, message, size);
-    answer a = fixture_send(f, handle_grpc, "POST", path, "content-type: application/grpc\nte: trailers\n",
-                            body.data, body.size);
+    snprintf(fields, sizeof fields, "content-type: application/grpc\nte: trailers\n%s", more);
+    answer a = fixture_send(f, handle_grpc, "POST", path, fields, body.data, body.size);
     hone_buffer_free(&body);
     assert_int_equal(a.status, 200);
+    *was_packed = a.body.size > 0 && a.body.data[0] == 1;
     if (a.body.size >= 5) {
         const uint8_t *p = (const uint8_t *)a.body.data;
         assert_int_equal((size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4], a.body.size - 5);
         hone_buffer_drop(&a.body, 5);
     }
+    return a;
+}
+
+/* Calls a method as most clients do; the answer's body is its message without the prefix. */
+static inline answer fixture_call(fixture *f, const char *path, const void *message, size_t size) {
+    bool packed;
+    answer a = fixture_call_packed(f, path, "", false, message, size, &packed);
+    assert_false(packed);
     return a;
 }
 

@@ -458,6 +458,7 @@ static void falls_back(hone_reload_policy policy) {
     assert_true(ask("a", HONE_LATEST) == 6);
     assert_int_equal(unload(&e, "a"), HONE_OK); /* what is unloaded has none */
     assert_true(ask("a", HONE_LATEST) == -1);
+    stop();
     hone_log_set(NULL, NULL, HONE_LOG_INFO);
 }
 

@@ -136,6 +136,121 @@ static void predicts(void **state) {
     answer_free(&a);
 }
 
+/* --- packed messages --- */
+
+enum { ROWS = 300 };
+
+static void put_rows(hone_buffer *b) {
+    static float x[ROWS * 3];
+    put_spec(b, "matrix", -1, NULL, NULL);
+    for (int i = 0; i < ROWS * 3; i++) x[i] = (float)(i % 7);
+    put_floats(b, "x", 2, (int64_t[]){ROWS, 3}, x, ROWS * 3);
+}
+
+static hone_buffer packed_copy(const hone_buffer *b) {
+    hone_gzip *z = NULL;
+    hone_buffer packed = {0};
+    assert_true(hone_gzip_pack(&z, b->data, b->size, &packed));
+    hone_gzip_free(z);
+    return packed;
+}
+
+#define GZIP "grpc-encoding: gzip\n"
+#define ACCEPTS "grpc-accept-encoding: identity,deflate,gzip\n"
+
+/* The answer is the same whatever was packed on the way; it is packed for who packs and accepts it. */
+static void packs_messages(void **state) {
+    static const struct {
+        const char *fields;
+        bool packed, answer_packed;
+    } cases[] = {{"", false, false},
+                 {ACCEPTS, false, false},
+                 {GZIP, true, false},
+                 {GZIP ACCEPTS, true, true},
+                 /* not worth packing, but willing: */ {GZIP ACCEPTS, false, true},
+                 {"grpc-encoding: identity\n" ACCEPTS, false, false}};
+    hone_buffer b = {0};
+    put_rows(&b);
+    hone_buffer packed = packed_copy(&b);
+    assert_true(packed.size < b.size);
+    answer plain = fixture_call(*state, SERVICE "Predict", b.data, b.size);
+    assert_int_equal(answer_code(&plain), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const hone_buffer *message = cases[i].packed ? &packed : &b;
+        bool was_packed;
+        answer a = fixture_call_packed(*state, SERVICE "Predict", cases[i].fields, cases[i].packed,
+                                       message->data, message->size, &was_packed);
+        assert_int_equal(answer_code(&a), 0);
+        assert_int_equal(was_packed, cases[i].answer_packed);
+        assert_string_equal(answer_field(&a.fields, "grpc-accept-encoding"), "identity,gzip");
+        assert_string_equal(answer_field(&a.fields, "grpc-encoding"), was_packed ? "gzip" : "");
+        if (was_packed) {
+            hone_gzip *z = NULL;
+            hone_buffer back = {0};
+            assert_true(a.body.size < plain.body.size);
+            assert_int_equal(hone_gzip_unpack(&z, a.body.data, a.body.size, 0, &back, NULL), HONE_OK);
+            hone_buffer_free(&a.body);
+            a.body = back;
+            hone_gzip_free(z);
+        }
+        assert_int_equal(a.body.size, plain.body.size);
+        assert_memory_equal(a.body.data, plain.body.data, plain.body.size);
+        answer_free(&a);
+    }
+    /* small answers are not */
+    hone_buffer_clear(&b, SIZE_MAX);
+    put_spec(&b, "matrix", -1, NULL, NULL);
+    put_floats(&b, "x", 2, (int64_t[]){1, 3}, (float[]){1, 0, 0}, 3);
+    bool was_packed;
+    answer a =
+        fixture_call_packed(*state, SERVICE "Predict", GZIP ACCEPTS, false, b.data, b.size, &was_packed);
+    assert_false(was_packed);
+    expect_floats(&a, "y", (float[]){1, 2}, 2);
+    answer_free(&a);
+    answer_free(&plain);
+    hone_buffer_free(&b);
+    hone_buffer_free(&packed);
+}
+
+static void refuses_badly_packed_messages(void **state) {
+    hone_buffer b = {0}, bomb = {0};
+    put_rows(&b);
+    hone_buffer packed = packed_copy(&b);
+    char *zeros = calloc(1, 2 << 20); /* twice of what is allowed */
+    assert_non_null(zeros);
+    hone_buffer_put(&bomb, zeros, 2 << 20);
+    free(zeros);
+    hone_buffer packed_bomb = packed_copy(&bomb);
+    const struct {
+        const char *fields;
+        const hone_buffer *message;
+        size_t size;
+        int code;
+    } cases[] = {{"", &packed, packed.size, 13},
+                 {"grpc-encoding: identity\n", &packed, packed.size, 13},
+                 {"grpc-encoding: deflate\n", &packed, packed.size, 12},
+                 {"grpc-encoding: snappy\n", &packed, packed.size, 12},
+                 {GZIP, &b, b.size, 3},
+                 {GZIP, &packed, packed.size - 1, 3},
+                 {GZIP, &packed, 0, 3},
+                 {GZIP, &packed_bomb, packed_bomb.size, 8}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool was_packed;
+        answer a = fixture_call_packed(*state, SERVICE "Predict", cases[i].fields, true,
+                                       cases[i].message->data, cases[i].size, &was_packed);
+        if (answer_code(&a) != cases[i].code) fail_msg("%zu: %d %s", i, answer_code(&a), answer_message(&a));
+        if (cases[i].code == 12)
+            assert_string_equal(answer_field(&a.fields, "grpc-accept-encoding"), "identity,gzip");
+        answer_free(&a);
+    }
+    hone_buffer_free(&b);
+    hone_buffer_free(&packed);
+    hone_buffer_free(&bomb);
+    hone_buffer_free(&packed_bomb);
+}
+
+/* --- versions --- */
+
 static void chooses_versions(void **state) {
     static const struct {
         int64_t version;
@@ -655,6 +770,8 @@ static void allocates_nothing_when_warm(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(predicts),
+        cmocka_unit_test(packs_messages),
+        cmocka_unit_test(refuses_badly_packed_messages),
         cmocka_unit_test(chooses_versions),
         cmocka_unit_test(filters_outputs),
         cmocka_unit_test(takes_all_types),
