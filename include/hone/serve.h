@@ -82,6 +82,9 @@ typedef struct hone_server_options {
     const char *access_log; /* FILE that gets a line of JSON for each request, or "-" for standard output;
                                 hone_server_reload opens it anew; NULL: none */
     int access_log_every;   /* of requests that went well, only one of so many */
+    /* Secrets of clients and what they are good for: then others get 401 or 403. NULL: everybody may do everything.
+     * Read again when it changes (looked at as file_poll_ms says) and at hone_server_reload. See docs/serving.md. */
+    const char *auth_file;
     const char *monitoring_config_file; /* TensorFlow Serving's: where its own metrics are; NULL: at
                                            /monitoring/prometheus/metrics */
     /* TLS at all ports: PEM files, NULL: cleartext. They are read again when they change (looked at as file_poll_ms
@@ -127,8 +130,8 @@ HONE_API hone_status hone_server_run(hone_server *s, hone_error *err);
  * once. */
 HONE_API void hone_server_stop(hone_server *s);
 
-/* Looks at the configuration, all directories of models and the certificates now, and tries again what failed. May be called
- * from any thread and from a signal handler. */
+/* Looks at the configuration, all directories of models, the certificates and the secrets now, and tries again what
+ * failed. May be called from any thread and from a signal handler. */
 HONE_API void hone_server_reload(hone_server *s);
 
 /* NULL is fine. Not while it runs. */

@@ -55,6 +55,8 @@ static const cli_option options[] = {
             "answer what loads models, lists the repository or tells metrics at this port only",
             .zero = "none"),
     OPT_TEXT("admin-host", "HOST", args.server.admin_host, "address of that port"),
+    OPT_TEXT("auth-file", "FILE", args.server.auth_file,
+             "clients need a secret of this file; a line is NAME SCOPES SECRET (predict,admin,metrics)"),
     OPT_INT64("max-body", "MB", args.max_body, 1, 1e6, "of one request; more gets 413"),
     OPT_INT64("max-header", "KB", args.max_header, 1, 1024, "of one request; more gets 431"),
     OPT_INT64("body-budget", "MB", args.body_budget, 0, 1e9,
@@ -254,7 +256,7 @@ const cli_command cli_cmd_serve = {
     "  Open Inference Protocol    POST /v2/models/NAME/infer; gRPC: inference.GRPCInferenceService\n"
     "  for the operator           GET /metrics (Prometheus), /healthz, /readyz; gRPC: health, reflection\n"
     "SIGTERM or SIGINT (Ctrl-C): running requests finish, then it ends; a second one kills.\n"
-    "SIGHUP: looks for new versions, at the configuration and at the certificates now.\n"
+    "SIGHUP: looks for new versions, at the configuration, the certificates and the secrets now.\n"
     "Flags of TensorFlow Serving's that have no meaning here are left out, with a note.\n\n"
     "  hone serve --model fashion=m.onnx --port 8501\n"
     "  curl -d '{\"instances\": [...]}' http://127.0.0.1:8501/v1/models/fashion:predict\n"

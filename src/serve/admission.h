@@ -3,9 +3,10 @@
 #ifndef HONE_SERVE_ADMISSION_H
 #define HONE_SERVE_ADMISSION_H
 
-#include "serve/request.h"
+#include "serve/auth.h"
 
 typedef struct hone_admission {
+    hone_auth *auth;          /* NULL: everybody may do everything */
     const char *metrics_path; /* one more that is for those who may see metrics; NULL: none */
     int max_requests;         /* from the last byte of a request until it is answered and gone; 0: no limit */
     atomic_int requests;

@@ -47,7 +47,7 @@ struct hone_server {
     hone_endpoints endpoints;
     hone_listener *listener;
     int wake_fd; /* readable when there is something to do for who runs the listener */
-    int look_ms; /* how often to look for new certificates; -1: when asked to */
+    int look_ms; /* how often to look for new certificates and secrets; -1: when asked to */
     atomic_bool stopping, reloading;
     atomic_bool ready;
 };
@@ -311,7 +311,9 @@ static hone_status set_up(hone_server *s, const hone_server_options *o, hone_err
                                .stats = s->stats};
     HONE_TRY(hone_listener_new(&l, &s->listener, err));
     HONE_TRY(hone_endpoints_open(&s->endpoints, o, s->stats, s->listener, err));
-    s->look_ms = s->endpoints.tls && o->file_poll_ms > 0 ? o->file_poll_ms : -1;
+    if (o->auth_file) HONE_TRY(hone_auth_open(o->auth_file, &s->admission.auth, err));
+    bool look = s->endpoints.tls || s->admission.auth;
+    s->look_ms = look && o->file_poll_ms > 0 ? o->file_poll_ms : -1;
     return HONE_OK;
 }
 
@@ -417,6 +419,7 @@ static void accept_until_stopped(hone_server *s) {
         (void)!read(s->wake_fd, &count, sizeof count);
         bool asked = atomic_exchange(&s->reloading, false);
         if (s->endpoints.tls) hone_tls_refresh(s->endpoints.tls, asked);
+        if (s->admission.auth) hone_auth_refresh(s->admission.auth, asked);
     }
 }
 
@@ -450,6 +453,7 @@ void hone_server_free(hone_server *s) {
     }
     if (s->wake_fd >= 0) close(s->wake_fd);
     hone_endpoints_close(&s->endpoints);
+    hone_auth_close(s->admission.auth);
     hone_core_free(s->core);
     hone_access_log_close(s->config.access_log);
     hone_free(s->tfs_metrics);

@@ -9,13 +9,13 @@
 #include <stdio.h>
 
 /* The codes that get series; others are counted as 500. */
-static const int codes[] = {200, 400, 403, 404, 405, 409, 413, 415, 429, 499, 500, 501, 503, 504};
+static const int codes[] = {200, 400, 401, 403, 404, 405, 409, 413, 415, 429, 499, 500, 501, 503, 504};
 enum { CODE_COUNT = sizeof codes / sizeof *codes };
 
 static const char *const method_names[HONE_METHOD_COUNT] = {"other",  "predict",  "classify", "regress",
                                                             "status", "metadata", "health",   "metrics"};
 static const char *const reason_names[HONE_REASON_COUNT] = {
-    "malformed", "too_large", "timeout",    "invalid", "not_found",
+    "malformed", "too_large", "timeout",    "invalid", "denied",  "not_found",
     "deadline",  "cancelled", "overloaded", "accept",  "internal"};
 static const char *const stage_names[HONE_STAGE_COUNT] = {"read",  "decode",  "queue",
                                                           "batch", "compute", "serialize"};
@@ -412,6 +412,8 @@ const char *hone_stage_name(hone_stage stage) {
 
 hone_reason hone_reason_of(int code) {
     switch (code) {
+    case 401:
+    case 403: return HONE_REASON_DENIED;
     case 404: return HONE_REASON_NOT_FOUND;
     case 408: return HONE_REASON_TIMEOUT;
     case 413:

@@ -27,6 +27,7 @@ typedef enum hone_reason {
     HONE_REASON_TOO_LARGE,  /* head or body */
     HONE_REASON_TIMEOUT,    /* the client was too slow */
     HONE_REASON_INVALID,    /* well formed, but wrong: JSON, shapes, paths */
+    HONE_REASON_DENIED,     /* without a secret that is good for it, or at the wrong port */
     HONE_REASON_NOT_FOUND,  /* model or path */
     HONE_REASON_DEADLINE,   /* the answer came too late */
     HONE_REASON_CANCELLED,  /* the client has gone */

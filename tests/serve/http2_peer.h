@@ -149,19 +149,10 @@ static inline ssize_t peer_padding(nghttp2_session *session, const nghttp2_frame
     return (ssize_t)(n < most ? n : most);
 }
 
-/* --- both --- */
-
-static inline bool peer_open(peer *p, const hone_http2_host_options *options,
-                             void (*handle)(peer *, hone_request *)) {
-    hone_http2_host_options o = options ? *options : (hone_http2_host_options){0};
+/* The client alone. */
+static inline bool peer_open_client(peer *p) {
     nghttp2_session_callbacks *c;
     nghttp2_option *option;
-    p->step = SIZE_MAX;
-    p->handle = handle;
-    o.requests = &p->pool;
-    if (hone_http2_host_new(&o, &p->host, NULL) != HONE_OK) return false;
-    p->server = hone_http2_new(p->host, &peer_events, p);
-    if (!p->server) return false;
     if (nghttp2_session_callbacks_new(&c) != 0 || nghttp2_option_new(&option) != 0) return false;
     nghttp2_session_callbacks_set_on_header_callback(c, peer_on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, peer_on_data);
@@ -173,6 +164,19 @@ static inline bool peer_open(peer *p, const hone_http2_host_options *options,
     nghttp2_session_callbacks_del(c);
     nghttp2_option_del(option);
     return code == 0 && nghttp2_submit_settings(p->client, 0, NULL, 0) == 0;
+}
+
+/* --- both --- */
+
+static inline bool peer_open(peer *p, const hone_http2_host_options *options,
+                             void (*handle)(peer *, hone_request *)) {
+    hone_http2_host_options o = options ? *options : (hone_http2_host_options){0};
+    p->step = SIZE_MAX;
+    p->handle = handle;
+    o.requests = &p->pool;
+    if (hone_http2_host_new(&o, &p->host, NULL) != HONE_OK) return false;
+    p->server = hone_http2_new(p->host, &peer_events, p);
+    return p->server && peer_open_client(p);
 }
 
 static inline void peer_close(peer *p) {
