@@ -90,7 +90,7 @@ static void test_hostile(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hone_error err = {0};
-        file f = repeated(cases[i].path, cases[i].unit, cases[i].size, 8 * MB);
+        file f = repeated(cases[i].path, cases[i].unit, cases[i].size, 4 * MB);
         hone_status status = read_file(&f, &err);
         if (status != HONE_UNSUPPORTED || !strstr(err.message, "MB of memory") ||
             strcmp(err.file, "m.onnx") != 0)
@@ -128,7 +128,7 @@ static void test_long_lists(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hone_error err = {0};
-        file f = repeated(cases[i].path, cases[i].unit, cases[i].size, 12 * MB);
+        file f = repeated(cases[i].path, cases[i].unit, cases[i].size, 3 * MB);
         read_file(&f, &err);
         if (strstr(err.message, "memory")) fail_msg("case %zu: %s", i, err.message);
         free(f.data);
@@ -138,7 +138,7 @@ static void test_long_lists(void **state) {
 /* Nodes with the shortest names there are. */
 static void test_many_nodes(void **state) {
     (void)state;
-    enum { NODES = 100000 };
+    enum { NODES = 40000 };
     file f = {malloc(NODES * 32 + 1024), 0}, g = {malloc(NODES * 32), 0};
     static bytes part, head;
     char from[16] = "x", to[16];
