@@ -62,12 +62,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         abort();
     }
     err = (hone_error){0};
-    status = hone_model_settings_parse(text, size, &settings, &err);
+    status = hone_model_settings_parse(text, size, NULL, &settings, &err);
     if (status == HONE_OK) {
         check_settings(&settings);
         hone_model_settings_free(&settings);
     } else if (err.code != status || !err.message[0]) {
         abort();
     }
+    err = (hone_error){0};
+    int threads;
+    status = hone_batching_parameters_parse(text, size, &settings, &threads, &err);
+    if (status == HONE_OK)
+        check_settings(&settings);
+    else if (err.code != status || !err.message[0])
+        abort();
     return 0;
 }

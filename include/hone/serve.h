@@ -67,6 +67,9 @@ typedef struct hone_server_options {
     int file_poll_ms;    /* likewise for directories, where the system does not tell; 0: no watching at all */
     bool replace_models; /* unload the old version before the new one is loaded: needs less memory, and
                              requests fail meanwhile */
+    /* TensorFlow Serving's BatchingParameters, as text: how requests are put together where a model's config.json
+     * doesn't say; NULL: as measuring tells. Its num_batch_threads count where compute_threads is 0. */
+    const char *batching_parameters_file;
     size_t memory_limit; /* bytes of all loaded models; a load that would pass it fails; 0: none */
     int compute_threads; /* that run models which cost more than a loop should spend; 0: as many as loops */
     size_t gzip_from;    /* bytes from which answers are packed, for clients that accept it; 0: never */

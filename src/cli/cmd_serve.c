@@ -95,6 +95,8 @@ static const cli_option options[] = {
     OPT_THREADS(args.server.threads),
     OPT_INT("compute-threads", "N", args.server.compute_threads, 0, 1024,
             "to run models that take long, beside the others", .zero = "as many"),
+    OPT_TEXT("batching_parameters_file", "FILE", args.server.batching_parameters_file,
+             "TensorFlow Serving's BatchingParameters, for models whose config.json doesn't say"),
     OPT_INT64("gzip-from", "BYTES", args.gzip_from, 0, 1e9,
               "pack answers of that size for clients that accept gzip", .zero = "never"),
     OPT_TEXT("access-log", "FILE", args.server.access_log,

@@ -9,7 +9,6 @@
 
 const cli_foreign cli_tensorflow_serving[] = {
     {"allow_version_labels_for_unavailable_models", false, "labels are given when all versions are loaded"},
-    {"batching_parameters_file", false, BATCHING},
     {"enable_batching", false, BATCHING},
     {"enable_grpc_healthcheck_service", false, "it is always there"},
     {"enable_model_warmup", false, "models are always warmed up"},

@@ -16,6 +16,7 @@ hone_status hone_core_new(int workers, int model_threads, hone_stats *stats, hon
     core->model_threads = model_threads;
     core->stats = stats;
     core->options = (hone_core_options)HONE_CORE_OPTIONS_INIT;
+    core->defaults = (hone_model_settings)HONE_MODEL_SETTINGS_INIT;
     pthread_rwlock_init(&core->lock, NULL);
     hone_status status = hone_batcher_new(workers, stats, &core->batcher, err);
     if (status == HONE_OK) status = hone_model_loader_new(core, &core->loader, err);
@@ -41,6 +42,8 @@ hone_status hone_core_configure(hone_core *core, const hone_core_options *option
     core->compute_threads = options->compute_threads > 0 ? options->compute_threads : core->workers;
     HONE_TRY(copy_text(&core->repository, options->repository, err));
     HONE_TRY(copy_text(&core->config_file, options->config_file, err));
+    if (options->defaults) core->defaults = *options->defaults;
+    core->options.defaults = &core->defaults;
     core->options.repository = core->repository;
     core->options.config_file = core->config_file;
     return HONE_OK;

@@ -54,8 +54,9 @@ typedef struct hone_core_options {
     int compute_threads; /* that run costly models; 0: as many as workers */
     double inline_cost;  /* seconds; what costs less is run on the worker's thread; < 0: nothing */
     int max_queue;       /* requests that wait for a model whose settings don't say; more are refused */
-    bool polling;        /* never inotify */
-    uint64_t retry_least, retry_most; /* nanoseconds between tries to load what failed */
+    const hone_model_settings *defaults; /* what a model's own settings don't say; copied; NULL: the usual */
+    bool polling;                        /* never inotify */
+    uint64_t retry_least, retry_most;    /* nanoseconds between tries to load what failed */
 } hone_core_options;
 #define HONE_CORE_OPTIONS_INIT                                                                               \
     {                                                                                                        \

@@ -145,7 +145,7 @@ static hone_record *known(hone_model_loader *l, const char *name, hone_error *er
 static hone_status set_settings(hone_model_loader *l, hone_record *r, const hone_core_task *t,
                                 hone_error *err) {
     hone_model_settings settings;
-    HONE_TRY(hone_model_settings_parse(t->text, t->text_size, &settings, err));
+    HONE_TRY(hone_model_settings_parse(t->text, t->text_size, &l->core->defaults, &settings, err));
     hone_status status = hone_record_set_settings(l->core, r, &settings, err);
     hone_model_settings_free(&settings);
     if (status != HONE_OK) return status;

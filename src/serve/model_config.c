@@ -1,6 +1,7 @@
 #include "serve/model_config.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "serve/text_format.h"
 
@@ -347,6 +348,7 @@ static hone_status read_batching(reader *r, const field *f, hone_model_settings 
     if (b[0].value && !json_is_boolean(b[0].value))
         return hone_fail(r->err, HONE_INVALID_ARGUMENT, "\"enabled\" is neither true nor false");
     if (b[0].value) out->batching = json_is_true(b[0].value);
+    if (b[1].value || b[3].value) out->max_batch = out->preferred_count = 0; /* not half of the defaults */
     HONE_TRY(read_int32(r, &b[1], 0, HONE_MAX_BATCH_ROWS, &out->max_batch));
     HONE_TRY(read_int(r, &b[2], 0, 60000000, &out->max_delay_us));
     HONE_TRY(read_sizes(r, &b[3], out));
@@ -367,7 +369,7 @@ static hone_status read_settings(reader *r, json_t *tree, hone_model_settings *o
     HONE_TRY(read_int32(r, &f[0], 0, 1024, &out->threads));
     HONE_TRY(read_batching(r, &f[1], out));
     if (f[2].value) HONE_TRY(read_fields(r, f[2].value, "limits", l));
-    HONE_TRY(read_int32(r, &l[0], 1, 1000000, &out->max_queue));
+    HONE_TRY(read_int32(r, &l[0], 1, HONE_MAX_QUEUE, &out->max_queue));
     HONE_TRY(read_int(r, &l[1], 0, INT64_MAX, &out->max_rows));
     HONE_TRY(read_int(r, &l[2], 0, INT32_MAX, &out->timeout_ms));
     out->has_policy = f[3].value != NULL;
@@ -379,11 +381,11 @@ static hone_status read_settings(reader *r, json_t *tree, hone_model_settings *o
     return read_labels(r, &f[4], (labels){&out->labels, &out->label_count, &out->label_capacity});
 }
 
-hone_status hone_model_settings_parse(const char *text, size_t size, hone_model_settings *out,
-                                      hone_error *err) {
+hone_status hone_model_settings_parse(const char *text, size_t size, const hone_model_settings *defaults,
+                                      hone_model_settings *out, hone_error *err) {
     json_t *tree = NULL;
     reader r = {.err = err};
-    *out = (hone_model_settings)HONE_MODEL_SETTINGS_INIT;
+    *out = defaults ? *defaults : (hone_model_settings)HONE_MODEL_SETTINGS_INIT;
     HONE_TRY(check_size(size, err));
     HONE_TRY(parse_json(text, size, &tree, err));
     hone_status status = read_settings(&r, tree, out);
@@ -391,6 +393,71 @@ hone_status hone_model_settings_parse(const char *text, size_t size, hone_model_
     if (status != HONE_OK) hone_model_settings_free(out);
     return status;
 }
+
+/* --- BatchingParameters --- */
+
+/* "max_batch_size { value: 8 }", the value in a message of its own. */
+static hone_status read_wrapped(reader *r, const field *f, int64_t most, int64_t *out) {
+    field inner[] = {{"value", NULL}, {NULL, NULL}};
+    json_t *v = NULL;
+    if (!f->value) return HONE_OK;
+    HONE_TRY(only(r, f, &v));
+    if (!json_is_object(v)) return int_of(r, f->name, v, 0, most, out);
+    HONE_TRY(read_fields(r, v, f->name, inner));
+    inner[0].name = f->name;
+    return read_int(r, &inner[0], 0, most, out);
+}
+
+static hone_status read_parameters(reader *r, json_t *tree, hone_model_settings *out, int *threads) {
+    field f[] = {{"max_batch_size", NULL},
+                 {"batch_timeout_micros", NULL},
+                 {"max_enqueued_batches", NULL},
+                 {"num_batch_threads", NULL},
+                 {"allowed_batch_sizes", NULL},
+                 {"pad_variable_length_inputs", NULL},
+                 {"max_execution_batch_size", NULL},
+                 /* larger requests are always run in parts, and threads have no names */
+                 {"enable_large_batch_splitting", NULL},
+                 {"thread_pool_name", NULL},
+                 {NULL, NULL}};
+    int64_t rows = 0, run = 0, batches = 0, count = 0;
+    HONE_TRY(read_fields(r, tree, "the file of batching parameters", f));
+    HONE_TRY(read_wrapped(r, &f[0], INT32_MAX, &rows));
+    HONE_TRY(read_wrapped(r, &f[1], 60000000, &out->max_delay_us));
+    HONE_TRY(read_wrapped(r, &f[2], INT32_MAX, &batches));
+    HONE_TRY(read_wrapped(r, &f[3], 1024, &count));
+    HONE_TRY(read_sizes(r, &f[4], out));
+    HONE_TRY(read_wrapped(r, &f[6], INT32_MAX, &run));
+    if (run > 0) rows = run;
+    if (out->preferred_count > 0 && rows > 0 && out->preferred[out->preferred_count - 1] != rows)
+        return hone_fail(r->err, HONE_INVALID_ARGUMENT,
+                         "the last of \"allowed_batch_sizes\" is not %lld, the largest", (long long)rows);
+    if (out->preferred_count > 0) rows = out->preferred[out->preferred_count - 1];
+    out->max_batch = (int)(rows < HONE_MAX_BATCH_ROWS ? rows : HONE_MAX_BATCH_ROWS);
+    int64_t waiting = batches * (out->max_batch ? out->max_batch : HONE_AUTO_BATCH_ROWS);
+    out->max_queue = (int)(waiting < HONE_MAX_QUEUE ? waiting : HONE_MAX_QUEUE);
+    *threads = (int)count;
+    json_t *pads = f[5].value ? value_at(f[5].value, 0) : NULL;
+    if (json_is_string(pads) && strcmp(json_string_value(pads), "true") == 0)
+        hone_log(HONE_LOG_WARNING,
+                 "pad_variable_length_inputs is left out: requests of different shapes are run apart");
+    return HONE_OK;
+}
+
+hone_status hone_batching_parameters_parse(const char *text, size_t size, hone_model_settings *out,
+                                           int *threads, hone_error *err) {
+    json_t *tree = NULL;
+    reader r = {.text = true, .err = err};
+    *out = (hone_model_settings)HONE_MODEL_SETTINGS_INIT;
+    *threads = 0;
+    HONE_TRY(check_size(size, err));
+    HONE_TRY(hone_text_format_parse(text, size, HONE_CONFIG_MAX_DEPTH, &tree, err));
+    hone_status status = read_parameters(&r, tree, out, threads);
+    json_decref(tree);
+    return status;
+}
+
+/* --- copies --- */
 
 void hone_model_settings_free(hone_model_settings *s) {
     hone_policy_free(&s->policy);

@@ -62,6 +62,7 @@ hone_status hone_model_set_parse(const char *text, size_t size, hone_model_set *
 
 #define HONE_MAX_BATCH_SIZES 16
 #define HONE_MAX_BATCH_ROWS 4096
+#define HONE_MAX_QUEUE 1000000
 #define HONE_AUTO_BATCH_ROWS 32
 
 /*      {"threads": 2,
@@ -87,10 +88,15 @@ typedef struct hone_model_settings {
 #define HONE_MODEL_SETTINGS_INIT                                                                             \
     { .batching = true }
 
-/* What the text does not speak of gets its default. An unknown key is an error, so that a typing error does
- * not pass for a setting. On success hone_model_settings_free() when done. */
-hone_status hone_model_settings_parse(const char *text, size_t size, hone_model_settings *out,
-                                      hone_error *err);
+/* What the text does not speak of is as in `defaults` (NULL: as in HONE_MODEL_SETTINGS_INIT), which have neither
+ * policy nor labels. An unknown key is an error, so that a typing error does not pass for a setting. On success
+ * hone_model_settings_free() when done. */
+hone_status hone_model_settings_parse(const char *text, size_t size, const hone_model_settings *defaults,
+                                      hone_model_settings *out, hone_error *err);
+/* TensorFlow Serving's BatchingParameters, as text protobuf: defaults for all models, and in `*threads` how many are to
+ * run batches, 0 if it does not say. */
+hone_status hone_batching_parameters_parse(const char *text, size_t size, hone_model_settings *out,
+                                           int *threads, hone_error *err);
 void hone_model_settings_free(hone_model_settings *s); /* what it holds */
 bool hone_model_settings_copy(hone_model_settings *to, const hone_model_settings *from);
 /* In what a loaded version depends on: neither policy nor labels. */

@@ -98,11 +98,11 @@ hone_status hone_record_set_settings(hone_core *core, hone_record *r, const hone
 
 static hone_status read_settings(hone_reconcile *c, hone_record *r, hone_error *err) {
     hone_place place = hone_record_place(r);
-    hone_model_settings settings = HONE_MODEL_SETTINGS_INIT;
+    hone_model_settings settings = c->core->defaults;
     hone_blob blob;
     hone_status status = hone_repository_settings(&place, &blob, err);
     if (status == HONE_OK && blob.data)
-        status = hone_model_settings_parse((const char *)blob.data, blob.size, &settings, err);
+        status = hone_model_settings_parse((const char *)blob.data, blob.size, &c->core->defaults, &settings, err);
     hone_blob_free(&blob);
     if (status == HONE_OK) status = hone_record_set_settings(c->core, r, &settings, err);
     hone_model_settings_free(&settings);

@@ -42,7 +42,7 @@ hone_version *hone_record_version(const hone_record *r, int64_t number) {
 hone_record *hone_core_new_record(hone_core *core, const char *name) {
     hone_record *r = hone_calloc(1, sizeof *r);
     if (!r) return NULL;
-    r->settings = (hone_model_settings)HONE_MODEL_SETTINGS_INIT;
+    r->settings = core->defaults;
     r->name = hone_strdup(name);
     pthread_rwlock_wrlock(&core->lock);
     bool fine =
@@ -146,7 +146,7 @@ hone_servable_options hone_core_servable_options(hone_core *core, const char *na
                                                  const hone_model_settings *settings) {
     return (hone_servable_options){.name = name,
                                    .version = version,
-                                   .settings = settings,
+                                   .settings = settings ? settings : &core->defaults,
                                    .workers = core->workers,
                                    .compute_threads = core->compute_threads,
                                    .model_threads = core->model_threads,

@@ -71,6 +71,7 @@ struct hone_core {
     int workers, model_threads, compute_threads;
     hone_core_options options;
     char *repository, *config_file;
+    hone_model_settings defaults; /* for what a model's own settings don't say */
     hone_stats *stats;
     hone_batcher *batcher;
     hone_model_loader *loader;

@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/pool.h"
@@ -197,9 +198,19 @@ static hone_status make_loops(hone_server *s, int count, hone_error *err) {
     return HONE_OK;
 }
 
+static hone_status read_batching(const char *path, hone_model_settings *out, int *threads, hone_error *err) {
+    hone_blob blob;
+    HONE_TRY(hone_file_read(path, HONE_CONFIG_MAX_BYTES, &blob, err));
+    hone_status status =
+        hone_batching_parameters_parse((const char *)blob.data, blob.size, out, threads, err);
+    hone_blob_free(&blob);
+    return status == HONE_OK ? HONE_OK : hone_error_in_file(err, status, path);
+}
+
 /* The models are there when this returns. */
 static hone_status load_models(hone_server *s, const hone_server_options *o, hone_error *err) {
     hone_core_options c = HONE_CORE_OPTIONS_INIT;
+    hone_model_settings batching;
     c.repository = o->repository;
     c.config_file = o->model_config_file;
     c.config_poll_ms = o->model_config_poll_ms;
@@ -207,7 +218,11 @@ static hone_status load_models(hone_server *s, const hone_server_options *o, hon
     c.reload = o->replace_models ? HONE_RELOAD_REPLACE : HONE_RELOAD_OVERLAP;
     c.memory_limit = o->memory_limit;
     c.max_queue = o->max_queue;
-    c.compute_threads = o->compute_threads;
+    if (o->batching_parameters_file) {
+        HONE_TRY(read_batching(o->batching_parameters_file, &batching, &c.compute_threads, err));
+        c.defaults = &batching;
+    }
+    if (o->compute_threads > 0) c.compute_threads = o->compute_threads;
     HONE_TRY(hone_core_configure(s->core, &c, err));
     for (size_t i = 0; i < o->model_count; i++) HONE_TRY(load_model(s, o->models[i], err));
     return hone_core_start(s->core, err);

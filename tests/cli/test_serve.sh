@@ -67,6 +67,15 @@ wait "$pid"
 children=""
 says_like 2 "hone serve: --rest_api_enable_cors_support is not taken here: *" \
     serve --model a=m.onnx --rest_api_enable_cors_support=true
+echo 'max_batch_size { value: 4 } batch_timeout_micros { value: 0 } num_batch_threads { value: 2 }' >batching
+start_server --model a=m.onnx --enable_batching=true --batching_parameters_file=batching
+holds "TensorFlow Serving's batching parameters" curl -sf "$url/v1/models/a"
+kill -TERM "$pid"
+wait "$pid"
+children=""
+echo 'max_batch { value: 4 }' >batching
+says_like 1 'hone serve: batching: the file of batching parameters has no field "max_batch"' \
+    serve --model a=m.onnx --port 0 --batching_parameters_file batching
 says 2 "hone serve: needs --model, --repository or --model_config_file" serve
 says_like 1 "hone serve: model a: none.onnx: *" serve --port 0 --model a=none.onnx
 says 2 "hone serve: --port needs a whole number from 0 to 65535, not '70000'" serve --model a=m.onnx --port 70000

@@ -309,6 +309,29 @@ static void follows_the_last_word_on_settings(void **state) {
     assert_int_equal(settings_of("a").max_rows, 0);
 }
 
+/* What a model's own settings don't say is as the core was told, wherever the model comes from. */
+static void has_defaults_for_settings(void **state) {
+    (void)state;
+    errand e;
+    hone_model_settings defaults = HONE_MODEL_SETTINGS_INIT;
+    hone_core_options o = options();
+    defaults.max_batch = 8;
+    defaults.max_delay_us = 100;
+    o.defaults = &defaults;
+    repo_put_plus("a", 1);
+    repo_put_plus("b", 1);
+    repo_text(repo_path("b/config.json"), "{\"batching\": {\"max_batch_size\": 2}}");
+    start_with(&o);
+    hone_graph *g = repo_graph(9, 3, 0, "x");
+    assert_int_equal(hone_core_add(f.core, "memory", 1, g, NULL), HONE_OK);
+    hone_graph_free(g);
+    assert_true(settings_of("a").max_batch == 8 && settings_of("a").max_delay_us == 100);
+    assert_true(settings_of("b").max_batch == 2 && settings_of("b").max_delay_us == 100);
+    assert_true(settings_of("memory").max_batch == 8);
+    assert_int_equal(load(&e, "a", "{\"batching\": {\"max_delay_us\": 0}}"), HONE_OK);
+    assert_true(settings_of("a").max_batch == 8 && settings_of("a").max_delay_us == 0);
+}
+
 /* --- what goes wrong --- */
 
 static void goes_on_when_files_go_wrong(void **state) {
@@ -569,6 +592,7 @@ int main(void) {
         TEST(loads_and_unloads),
         TEST(changes_settings_live),
         TEST(follows_the_last_word_on_settings),
+        TEST(has_defaults_for_settings),
         TEST(goes_on_when_files_go_wrong),
         TEST(tries_again),
         TEST(complains_once),

@@ -215,7 +215,7 @@ static void reads_settings(void **state) {
                               "\"version_policy\": {\"latest\": 2}, \"labels\": {\"stable\": 1}}";
     hone_model_settings s, copy, plain = HONE_MODEL_SETTINGS_INIT;
     hone_error err = {0};
-    if (hone_model_settings_parse(all, strlen(all), &s, &err) != HONE_OK) fail_msg("%s", err.message);
+    if (hone_model_settings_parse(all, strlen(all), NULL, &s, &err) != HONE_OK) fail_msg("%s", err.message);
     assert_int_equal(s.threads, 2);
     assert_true(s.batching);
     assert_int_equal(s.max_batch, 16);
@@ -238,7 +238,7 @@ static void reads_settings(void **state) {
         "{}", "{\"version_policy\": \"all\"}", "{\"version_policy\": {\"all\": {}}}",
         "{\"version_policy\": {\"specific\": [1, 2]}}", "{\"batching\": {\"enabled\": false}}"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        if (hone_model_settings_parse(good[i], strlen(good[i]), &s, &err) != HONE_OK)
+        if (hone_model_settings_parse(good[i], strlen(good[i]), NULL, &s, &err) != HONE_OK)
             fail_msg("%s: %s", good[i], err.message);
         hone_model_settings_free(&s);
     }
@@ -265,8 +265,71 @@ static void reads_settings(void **state) {
         "{\"labels\": {\"a\": \"b\"}}",
         "{\"threads\": 1, \"threads\": 2}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (hone_model_settings_parse(bad[i], strlen(bad[i]), &s, &err) != HONE_INVALID_ARGUMENT)
+        if (hone_model_settings_parse(bad[i], strlen(bad[i]), NULL, &s, &err) != HONE_INVALID_ARGUMENT)
             fail_msg("%s is taken", bad[i]);
+}
+
+/* TensorFlow Serving's file for all models. */
+static void reads_batching_parameters(void **state) {
+    static const struct {
+        const char *text;
+        int max_batch, max_queue, threads, sizes;
+        int64_t delay;
+    } good[] = {{"", 0, 0, 0, 0, 0},
+                {"# as in its guide\n max_batch_size { value: 128 }\nbatch_timeout_micros { value: 500 }\n"
+                 "max_enqueued_batches { value: 100 } num_batch_threads { value: 8 }\n"
+                 "pad_variable_length_inputs: true",
+                 128, 12800, 8, 0, 500},
+                {"max_batch_size { value: 8 } allowed_batch_sizes: 2 allowed_batch_sizes: 8", 8, 0, 0, 2, 0},
+                {"allowed_batch_sizes: [1, 4, 16] thread_pool_name { value: 'x' }", 16, 0, 0, 3, 0},
+                {"max_batch_size { value: 1000 } max_execution_batch_size { value: 16 } "
+                 "enable_large_batch_splitting { value: true } max_enqueued_batches { value: 3 }",
+                 16, 48, 0, 0, 0},
+                {"max_enqueued_batches { value: 1000000 } max_batch_size { value: 1000000 }",
+                 HONE_MAX_BATCH_ROWS, HONE_MAX_QUEUE, 0, 0, 0},
+                {"max_batch_size: 4 batch_timeout_micros {}", 4, 0, 0, 0, 0}};
+    static const char *const bad[] = {"max_batch_size { value: -1 }",
+                                      "max_batch_size { value: many }",
+                                      "max_batch_size { value: 1 } max_batch_size { value: 2 }",
+                                      "max_batch_sizes { value: 1 }",
+                                      "max_batch_size { number: 1 }",
+                                      "batch_timeout_micros { value: 99999999999 }",
+                                      "allowed_batch_sizes: 8 allowed_batch_sizes: 4",
+                                      "max_batch_size { value: 16 } allowed_batch_sizes: 8",
+                                      "max_batch_size {"};
+    hone_model_settings s, over;
+    hone_error err = {0};
+    int threads;
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        const char *given = good[i].text;
+        if (hone_batching_parameters_parse(given, strlen(given), &s, &threads, &err) != HONE_OK)
+            fail_msg("%s: %s", given, err.message);
+        assert_true(s.batching);
+        assert_int_equal(s.max_batch, good[i].max_batch);
+        assert_int_equal(s.max_delay_us, good[i].delay);
+        assert_int_equal(s.max_queue, good[i].max_queue);
+        assert_int_equal(s.preferred_count, good[i].sizes);
+        assert_int_equal(threads, good[i].threads);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (hone_batching_parameters_parse(bad[i], strlen(bad[i]), &s, &threads, &err) !=
+            HONE_INVALID_ARGUMENT)
+            fail_msg("%s", bad[i]);
+    /* a model's own settings go before them */
+    const char *sizes = "max_batch_size { value: 8 } allowed_batch_sizes: 2 allowed_batch_sizes: 8 "
+                        "batch_timeout_micros { value: 5 }";
+    assert_int_equal(hone_batching_parameters_parse(sizes, strlen(sizes), &s, &threads, &err), HONE_OK);
+    const char *own = "{\"batching\": {\"max_batch_size\": 4}, \"threads\": 2}";
+    assert_int_equal(hone_model_settings_parse(own, strlen(own), &s, &over, &err), HONE_OK);
+    assert_int_equal(over.max_batch, 4);
+    assert_int_equal(over.preferred_count, 0);
+    assert_int_equal(over.max_delay_us, 5);
+    assert_int_equal(over.threads, 2);
+    hone_model_settings_free(&over);
+    assert_int_equal(hone_model_settings_parse("{}", 2, &s, &over, &err), HONE_OK);
+    assert_true(hone_model_settings_equal(&s, &over));
+    hone_model_settings_free(&over);
 }
 
 int main(void) {
@@ -274,6 +337,6 @@ int main(void) {
         cmocka_unit_test(reads_both_forms),      cmocka_unit_test(refuses),
         cmocka_unit_test(names_the_place),       cmocka_unit_test(bounds_everything),
         cmocka_unit_test(survives_broken_texts), cmocka_unit_test(survives_lack_of_memory),
-        cmocka_unit_test(reads_settings)};
+        cmocka_unit_test(reads_settings),        cmocka_unit_test(reads_batching_parameters)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
