@@ -163,6 +163,11 @@ static void pack_panels(void *arg, int64_t task, int worker) {
 
 /* --- run --- */
 
+/* Nanoseconds. */
+static double cost_of(const hone_matmul *s) {
+    return 0.02 * (double)s->m * (double)s->n * (double)s->k * (double)s->batch;
+}
+
 static void run_epilogue(const job *j, void *y, int64_t first_row, int64_t m0, int64_t m1, int64_t n0,
                          int64_t n1, int worker) {
     const matmul_params *p = j->p;
@@ -271,8 +276,7 @@ static void run(const hone_step *step, hone_frame *frame) {
     const void *a = hone_step_in(step, frame, 0), *b = hone_step_in(step, frame, 1);
     const void *bias = p->bias_input >= 0 ? hone_step_in(step, frame, p->bias_input) : NULL;
     void *y = hone_step_out(step, frame, 0);
-    hone_pool *pool =
-        hone_frame_pool(frame, 0.02 * (double)s->m * (double)s->n * (double)s->k * (double)s->batch);
+    hone_pool *pool = hone_frame_pool(frame, cost_of(s));
     if (p->addend) {
         void *c = hone_step_in(step, frame, s->addend_input);
         hone_elementwise_run(p->addend, &c, &y, 0, s->batch * s->m * s->n,
@@ -288,18 +292,30 @@ static void run(const hone_step *step, hone_frame *frame) {
         hone_pool_run(pool, p->row_blocks * p->column_blocks * s->batch, run_block, &j);
 }
 
-/* Blocks of whole tiles, some sixteen in all, rows first: a block of all columns has its epilogue in one go. */
+/* `size` in some `count` blocks of whole units: how large a block is. */
+static int64_t block_size(int64_t size, int64_t unit, int64_t count) {
+    int64_t units = (size + unit - 1) / unit;
+    return units > count ? (units + count - 1) / count * unit : unit;
+}
+
+/* Up to so many rows take several panels at once, or they would wait for their sums. */
+#define FEW_ROWS 3
+#define FEW_ROWS_PANELS 4
+
+#define STRIP 4096 /* elements */
+
+/* Some sixteen blocks in all, rows first: a block of all columns has its epilogue in one go. Work that stays on the
+ * caller is cut for its epilogue only, into strips that stay in the cache. */
 static void cut(matmul_params *p) {
     const hone_matmul *s = &p->shape;
+    bool whole = cost_of(s) < HONE_PARALLEL_NANOSECONDS;
     int64_t tile = p->is_double ? 4 : p->kernels->gemm_f32_rows,
             panel = p->is_double ? 16 : p->kernels->gemm_f32_panel;
-    int64_t tiles = (s->m + tile - 1) / tile, panels = (s->n + panel - 1) / panel;
-    int64_t row_blocks = tiles < 16 ? tiles : 16;
-    int64_t column_blocks = row_blocks >= 8 ? 1 : 16 / (row_blocks ? row_blocks : 1);
-    if (column_blocks > panels) column_blocks = panels;
-    p->block_rows = row_blocks ? (tiles + row_blocks - 1) / row_blocks * tile : tile;
-    p->block_columns = column_blocks ? (panels + column_blocks - 1) / column_blocks * panel : panel;
+    if (s->m <= FEW_ROWS) panel *= FEW_ROWS_PANELS;
+    p->block_rows = block_size(s->m, tile, !whole ? 16 : p->epilogue ? 1 + s->m * s->n / STRIP : 1);
     p->row_blocks = (s->m + p->block_rows - 1) / p->block_rows;
+    int64_t column_blocks = whole || p->row_blocks >= 8 || p->row_blocks == 0 ? 1 : 16 / p->row_blocks;
+    p->block_columns = block_size(s->n, panel, column_blocks);
     p->column_blocks = (s->n + p->block_columns - 1) / p->block_columns;
 }
 
