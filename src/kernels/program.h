@@ -23,8 +23,8 @@
 #define HONE_PROGRAM_MAX_OUTPUTS 8
 
 typedef struct hone_instr {
-    uint8_t op; /* hone_vop */
-    uint8_t dst, a, b, c;
+    uint8_t op;           /* hone_vop */
+    uint8_t dst, a, b, c; /* operands that `op` lacks: any; programs of the operators' room repeat `a` */
 } hone_instr;
 
 typedef struct hone_program {

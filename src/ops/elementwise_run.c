@@ -18,6 +18,7 @@ typedef struct operand {
 
 struct hone_elementwise {
     hone_program program;
+    hone_program once; /* the part of it that reads scalars and constants alone: for a run, not for a tile */
     hone_dtype dtype, computed; /* narrow integers are computed as int64 and wrap when stored */
     size_t size;                /* of a stored element */
     size_t tile;                /* bytes of a register */
@@ -80,6 +81,26 @@ static hone_dtype computed_as(hone_dtype dtype) {
     }
 }
 
+/* Moves into `once` what is the same for all tiles. Registers that are written twice stay. */
+static void split(hone_elementwise *e) {
+    hone_program *p = &e->program;
+    int writes[HONE_PROGRAM_MAX_REGISTERS] = {0}, kept = 0;
+    bool same[HONE_PROGRAM_MAX_REGISTERS] = {false};
+    for (int i = 0; i < p->inputs + p->constants; i++)
+        same[i] = i >= p->inputs || e->in[i].kind == OPERAND_SCALAR;
+    for (int i = 0; i < p->count; i++) writes[p->code[i].dst]++;
+    for (int o = 0; o < p->outputs; o++) writes[p->output[o]] = 2;
+    for (int i = 0; i < p->count; i++) {
+        hone_instr c = p->code[i];
+        same[c.dst] = writes[c.dst] == 1 && same[c.a] && same[c.b] && same[c.c];
+        if (same[c.dst])
+            e->once.code[e->once.count++] = c;
+        else
+            p->code[kept++] = c;
+    }
+    p->count = kept;
+}
+
 hone_status hone_elementwise_prepare(hone_prepare *p, const hone_map *m, const hone_type *const *in,
                                      const hone_type *out, hone_elementwise **result, hone_error *err) {
     hone_elementwise *e = hone_prepare_alloc(p, sizeof *e);
@@ -101,6 +122,7 @@ hone_status hone_elementwise_prepare(hone_prepare *p, const hone_map *m, const h
             return hone_prepare_fail(p, err, "operand %d does not broadcast to the result", i);
         if (in[i]) e->in[i] = classify(in[i], out);
     }
+    split(e);
     *result = e;
     return HONE_OK;
 }
@@ -178,12 +200,12 @@ static void fill_constant(hone_dtype dtype, double x, int64_t n, void *tile) {
     fill(hone_dtype_size(dtype), element, n, tile);
 }
 
-static void execute(const hone_elementwise *e, void *const *registers, int64_t n) {
+static void execute(const hone_elementwise *e, const hone_program *p, void *const *registers, int64_t n) {
     switch (e->computed) {
-    case HONE_FLOAT32: e->kernels->program_f32(&e->program, (float *const *)registers, n); break;
-    case HONE_FLOAT64: e->kernels->program_f64(&e->program, (double *const *)registers, n); break;
-    case HONE_INT32: e->kernels->program_i32(&e->program, (int32_t *const *)registers, n); break;
-    default: e->kernels->program_i64(&e->program, (int64_t *const *)registers, n);
+    case HONE_FLOAT32: e->kernels->program_f32(p, (float *const *)registers, n); break;
+    case HONE_FLOAT64: e->kernels->program_f64(p, (double *const *)registers, n); break;
+    case HONE_INT32: e->kernels->program_i32(p, (int32_t *const *)registers, n); break;
+    default: e->kernels->program_i64(p, (int64_t *const *)registers, n);
     }
 }
 
@@ -202,7 +224,7 @@ static void *own_tile(const hone_elementwise *e, const registers *r, int i) {
     return r->scratch + (size_t)i * e->tile;
 }
 
-/* Constants and operands of one element fill their tiles once. */
+/* Constants and operands of one element fill their tiles once, and what is computed from them alone. */
 static void set_up(const hone_elementwise *e, registers *r, void *const *in, int64_t widest) {
     const hone_program *p = &e->program;
     for (int i = 0; i < p->registers; i++) r->at[i] = own_tile(e, r, i);
@@ -215,6 +237,7 @@ static void set_up(const hone_elementwise *e, registers *r, void *const *in, int
         if (is_narrow(e)) hone_cast(e->dtype, e->computed, in[i], r->spare, 1);
         fill(hone_dtype_size(e->computed), is_narrow(e) ? r->spare : element, widest, r->at[i]);
     }
+    if (e->once.count > 0) execute(e, &e->once, r->at, widest);
 }
 
 /* Elements [at, at+n) of operand i: pointed at, gathered, or widened. */
@@ -242,7 +265,7 @@ void hone_elementwise_run(const hone_elementwise *e, void *const *in, void *cons
         for (int o = 0; o < p->outputs && !is_narrow(e); o++)
             if (out[o])
                 r.at[p->output[o]] = (char *)out[o] + (size_t)at * e->size; /* else a result nobody wants */
-        execute(e, r.at, n);
+        execute(e, p, r.at, n);
         for (int o = 0; o < p->outputs && is_narrow(e); o++)
             if (out[o])
                 hone_cast(e->computed, e->dtype, r.at[p->output[o]], (char *)out[o] + (size_t)at * e->size,
@@ -278,8 +301,12 @@ static void run(const hone_step *step, hone_frame *frame) {
     job j = {.params = p, .step = step, .frame = frame};
     for (int i = 0; i < p->inputs; i++) j.in[i] = hone_step_in(step, frame, i);
     for (int o = 0; o < p->outputs; o++) j.out[o] = hone_step_out(step, frame, o);
-    double cost = cost_of(p->work) * (double)p->work->count;
-    hone_pool_run(hone_frame_pool(frame, cost), (p->work->count + p->chunk - 1) / p->chunk, run_chunk, &j);
+    hone_pool *pool = hone_frame_pool(frame, cost_of(p->work) * (double)p->work->count);
+    if (hone_pool_threads(pool) == 1)
+        hone_elementwise_run(p->work, j.in, j.out, 0, p->work->count,
+                             hone_step_worker_scratch(step, frame, 0));
+    else
+        hone_pool_run(pool, (p->work->count + p->chunk - 1) / p->chunk, run_chunk, &j);
 }
 
 /* The map of a node that is one operator. */

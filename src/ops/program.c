@@ -123,6 +123,7 @@ static bool emit_code(build *b, hone_program *p) {
             if (b->last_use[v] == i && b->reg[v] >= b->first)
                 b->busy[b->reg[v]] = false; /* its register is free again */
         }
+        for (int k = operands(c); k < 3; k++) r[k] = r[0];
         if (b->reg[i] < 0 && (b->reg[i] = take(b, p)) < 0) return false;
         if (!emit(p, c->op, b->reg[i], r[0], r[1], r[2])) return false;
     }

@@ -281,6 +281,36 @@ static void test_unwanted_results(void **state) {
     }
 }
 
+/* What a program computes from scalars alone is there for all of its tiles, on one thread and on several. */
+static void test_scalars_of_a_program(void **state) {
+    (void)state;
+    static const int64_t counts[] = {1, 512, 513, 100003};
+    for (int c = 0; c < COUNT(counts) * 2; c++) {
+        const int64_t n = counts[c / 2];
+        hone_graph *g = hone_graph_new("step");
+        hone_value *in[4];
+        for (int i = 0; i < 4; i++)
+            in[i] = graph_input(g, NULL, HONE_FLOAT64, i == 3 ? 0 : 1, (const int64_t[]){n});
+        hone_node *s = hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, "Sgd"), "sgd", 4, in, 2);
+        hone_graph_add_output(g, s->outputs[0]);
+        hone_tensor *x[4];
+        const hone_tensor *y[1];
+        for (int i = 0; i < 4; i++)
+            x[i] = tensor_random(HONE_FLOAT64, in[i]->type.rank, in[i]->type.dims, (uint64_t)i);
+        runner r = runner_make(g, NULL, 1 + c % 2);
+        for (int run = 0; run < 2; run++) {
+            tensor_set(x[3], 0, 0.25 * (1 + run)); /* a power of two: no rounding in the product */
+            runner_run(&r, x, y);
+            for (int64_t i = 0; i < n; i++)
+                assert_true(tensor_at(y[0], i) ==
+                            tensor_at(x[0], i) - tensor_at(x[3], 0) * tensor_at(x[2], i));
+        }
+        runner_free(&r);
+        for (int i = 0; i < 4; i++) hone_tensor_free(x[i]);
+        hone_graph_free(g);
+    }
+}
+
 /* The fused operator is nothing without its program. */
 static void test_no_program(void **state) {
     (void)state;
@@ -309,6 +339,7 @@ int main(void) {
         cmocka_unit_test(test_operands_that_do_not_fit),
         cmocka_unit_test(test_no_program),
         cmocka_unit_test(test_unwanted_results),
+        cmocka_unit_test(test_scalars_of_a_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
