@@ -35,6 +35,8 @@
  * its rows. */
 #define COPY_ROWS 16
 #define COPY_STRIDE 256
+#define COPY_K 64 /* a transposed A of fewer rows stays in the cache, unless they are a power of two apart */
+#define COPY_POWER 128
 #define COPY_B (PANEL < 48)
 #define COPY_PANELS (PANEL < 48 ? 8 : 4) /* that share the copy of A */
 #define COPY_A_ROW (BLOCK_ROWS + LINE)
@@ -317,7 +319,8 @@ void HONE_ISA_NAME(gemm_f32)(const hone_gemm_f32 *g, int64_t m0, int64_t m1, int
         rows = (m1 - row + blocks - block - 1) / (blocks - block);
         if (rows < m1 - row) rows = (rows + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
         const bool many = rows >= COPY_ROWS;
-        const bool copy_a = many && units > 1 && g->a_row == 1 && g->a_col >= COPY_STRIDE;
+        const bool copy_a = many && units > 1 && g->a_row == 1 && g->a_col >= COPY_STRIDE &&
+                            (g->k > COPY_K || g->a_col % COPY_POWER == 0);
         const bool copy_b = COPY_B && many && g->b_row >= COPY_STRIDE;
         const int64_t wide = copy_a || copy_b ? COPY_PANELS
                              : rows == 1      ? WIDE_1
