@@ -181,7 +181,7 @@ def test_predict(s):
     check("400 calls at once", all(np.allclose(floats(f.result()), want[i], atol=1e-5) for i, f in futures))
 
 
-def test_packing(s, options):
+def test_packing(s):
     """What is packed on the way gives the same answers: one call, and a channel that packs all of its calls."""
     predict = s.method("tensorflow.serving.PredictionService", "Predict")
     for count in (1, 300):
@@ -189,7 +189,7 @@ def test_packing(s, options):
         want = predict(request, timeout=60).SerializeToString()
         packed = predict(request, timeout=60, compression=grpc.Compression.Gzip).SerializeToString()
         check(f"{count} images in a packed call", packed == want)
-    with grpc.insecure_channel(TARGET, options=options, compression=grpc.Compression.Gzip) as channel:
+    with open_channel(compression=grpc.Compression.Gzip) as channel:
         test_health(channel)
         packing = Services(channel)
         predict = packing.method("tensorflow.serving.PredictionService", "Predict")
@@ -234,12 +234,12 @@ def test_cancelling(s):
     check("after cancelled calls", code_of(predict, s.predict(images(1)), timeout=60)[0] == grpc.StatusCode.OK)
 
 
-def open_channel():
+def open_channel(**more):
     options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
     if not TLS:
-        return grpc.insecure_channel(TARGET, options=options)
+        return grpc.insecure_channel(TARGET, options=options, **more)
     credentials = grpc.ssl_channel_credentials(read_tls("ca.crt"), read_tls("client.key"), read_tls("client.crt"))
-    return grpc.secure_channel(TARGET, credentials, options=options)
+    return grpc.secure_channel(TARGET, credentials, options=options, **more)
 
 
 def test_strangers():
@@ -263,7 +263,7 @@ def main():
         test_reflection(s)
         test_reflection_v1(s)
         test_predict(s)
-        test_packing(s, options)
+        test_packing(s)
         test_errors(s)
         test_cancelling(s)
     print(f"{passed} passed, {failed} failed")
