@@ -5,7 +5,9 @@ packages_build="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libprotobu
 packages_demo="dataset-fashion-mnist curl"
 packages_test="dataset-fashion-mnist curl openssl nghttp2-client git g++ binutils libcmocka-dev python3 python3-venv libonnx-testdata"
 # Services are not installed, they would start: their packages are only unpacked.
-packages_peers="prometheus"
+packages_peers="prometheus
+    liblua5.3-0 libopentracing1 libopentracing-c-wrapper0 haproxy
+    libseccomp2 libapparmor1 libip4tc2 libkmod2 libcap2 libsystemd-shared systemd"
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -39,17 +41,27 @@ need_packages() {
     }
 }
 
-# need_peers NAME...: unpacks packages into build/peers; fails for those that cannot be had.
+# need_peers NAME...: unpacks packages into build/peers; fails if one cannot be had.
 need_peers() {
     mkdir -p build/peers/packages
+    had=yes
     for package in "$@"; do
         [ -e "build/peers/packages/$package.unpacked" ] && continue
         say "unpacking $package into build/peers (nothing is installed)"
-        download "$package" || { as_root apt-get -qq update && download "$package"; } || return 1
-        dpkg -x build/peers/packages/"${package}"_*.deb build/peers || return 1
+        download "$package" || { refresh_lists && download "$package"; } &&
+            dpkg -x build/peers/packages/"${package}"_*.deb build/peers || {
+            had=no
+            continue
+        }
         rm -f build/peers/packages/"${package}"_*.deb
         touch "build/peers/packages/$package.unpacked"
     done
+    [ $had = yes ]
+}
+refresh_lists() {
+    [ -z "${lists_refreshed:-}" ] || return 1
+    lists_refreshed=yes
+    as_root apt-get -qq update
 }
 download() {
     (cd build/peers/packages && rm -f "$1"_*.deb && apt-get -qq -o APT::Sandbox::User=root download "$1")

@@ -166,14 +166,54 @@ until_so() {
 server_told() { grep -q '^listening at ' serve.out || ! kill -0 "$pid"; }
 
 # start_server ARGUMENT...: `hone serve` on a free port; sets $pid and $url, and leaves what it prints in serve.out and
-# serve.err.
-start_server() {
+# serve.err. start_server_at PORT ARGUMENT...: on that one; $url is empty if it can't.
+start_server() { start_server_at 0 "$@"; }
+start_server_at() {
     : >serve.out
-    "$HONE" serve --port 0 "$@" >serve.out 2>serve.err </dev/null &
+    "$HONE" serve --port "$@" >serve.out 2>serve.err </dev/null &
     pid=$!
     children="$children $pid"
     until_so server_told
     url=$(sed -n 's/^listening at //p' serve.out)
+}
+
+# Other people's programs, from build/peers, where scripts/packages.sh unpacks them, or from the path.
+# need_peer NAME ARGUMENT...: skips the test if that does not work. peer NAME ARGUMENT...: runs it. start_peer NAME
+# ARGUMENT...: in the background; sets $peer_pid, and leaves what it says in NAME.log.
+peers=${HONE_PEERS:-$root/build/peers}
+peer_libraries=$peers/usr/lib/$(uname -m)-linux-gnu
+peer_libraries=$peer_libraries:$peer_libraries/systemd:$peers/lib/$(uname -m)-linux-gnu
+peer_path() {
+    for directory in "$peers/usr/bin" "$peers/usr/sbin"; do
+        if [ -x "$directory/$1" ]; then
+            echo "$directory/$1"
+            return
+        fi
+    done
+    command -v "$1"
+}
+peer() {
+    peer_program=$(peer_path "$1") || return 127
+    shift
+    LD_LIBRARY_PATH="$peer_libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$peer_program" "$@"
+}
+need_peer() { peer "$@" >/dev/null 2>&1 || exit 77; }
+start_peer() {
+    peer_name=$1
+    : >"$peer_name.log"
+    peer_program=$(peer_path "$1")
+    shift
+    LD_LIBRARY_PATH="$peer_libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$peer_program" "$@" \
+        >"$peer_name.log" 2>&1 </dev/null &
+    peer_pid=$!
+    children="$children $peer_pid"
+}
+
+# needs WHAT COMMAND...: as holds, but without it there is no going on.
+needs() {
+    failures=$failed
+    holds "$@"
+    [ $failed -eq "$failures" ] || finish
 }
 
 finish() {
