@@ -3,8 +3,6 @@
 #include "serve/clock.h"
 #include "serve/request.h"
 
-#define STALL (50 * HONE_MILLISECOND)
-
 typedef hone_batch_list list;
 
 hone_status hone_prediction_check(const hone_prediction *p, uint64_t now) {
@@ -78,13 +76,13 @@ static uint64_t ripe_at(const hone_servable *s, uint64_t now) {
 
 /* When will there be a place for its results? 0: now. Others than those that were made for it are used
  * only when its workers have not taken theirs for a while. */
-static uint64_t free_at(hone_servable *s, uint64_t now) {
+static uint64_t free_at(hone_servable *s, uint64_t stall, uint64_t now) {
     if (s->spare) {
         s->full_since = 0;
         return 0;
     }
     if (!s->full_since) s->full_since = now;
-    return now >= s->full_since + STALL && hone_servable_has_batch(s) ? 0 : s->full_since + STALL;
+    return now >= s->full_since + stall && hone_servable_has_batch(s) ? 0 : s->full_since + stall;
 }
 
 hone_servable *hone_batch_queue_next(const hone_batch_queue *q, uint64_t *wait_until) {
@@ -93,7 +91,7 @@ hone_servable *hone_batch_queue_next(const hone_batch_queue *q, uint64_t *wait_u
     if (!s) return NULL;
     uint64_t now = hone_now();
     do {
-        uint64_t at = free_at(s, now);
+        uint64_t at = free_at(s, q->stall, now);
         if (!at) at = ripe_at(s, now);
         if (!at) return s;
         if (!*wait_until || at < *wait_until) *wait_until = at;

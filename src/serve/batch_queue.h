@@ -7,6 +7,8 @@
 
 /* A zeroed struct is empty. */
 typedef struct hone_batch_queue {
+    uint64_t
+        stall; /* nanoseconds after which results get room of their own, where workers don't take theirs */
     hone_servable *ready; /* a ring of those with a queue; the next one to be served */
 } hone_batch_queue;
 

@@ -335,9 +335,11 @@ void hone_batcher_free(hone_batcher *b) {
     hone_free(b);
 }
 
-hone_status hone_batcher_start(hone_batcher *b, int threads, double inline_cost, hone_error *err) {
+hone_status hone_batcher_start(hone_batcher *b, int threads, double inline_cost, uint64_t stall,
+                               hone_error *err) {
     sigset_t all, before;
     b->inline_cost = inline_cost;
+    b->queue.stall = stall;
     b->threads = hone_calloc((size_t)threads + 1, sizeof *b->threads);
     if (!b->threads) return hone_fail_memory(err);
     sigfillset(&all);

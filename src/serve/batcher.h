@@ -16,8 +16,9 @@ typedef struct hone_batcher hone_batcher;
 
 hone_status hone_batcher_new(int workers, hone_stats *stats, hone_batcher **out, hone_error *err);
 void hone_batcher_free(hone_batcher *b); /* stopped; NULL is fine */
-/* `inline_cost`: seconds; what costs less is run by the worker. */
-hone_status hone_batcher_start(hone_batcher *b, int threads, double inline_cost, hone_error *err);
+/* `inline_cost`: seconds; what costs less is run by the worker. `stall`: as in hone_core_options. */
+hone_status hone_batcher_start(hone_batcher *b, int threads, double inline_cost, uint64_t stall,
+                               hone_error *err);
 /* Ends the threads, fails what is queued, and calls what is left to be called. */
 void hone_batcher_stop(hone_batcher *b);
 

@@ -50,7 +50,8 @@ hone_status hone_core_configure(hone_core *core, const hone_core_options *option
 }
 
 hone_status hone_core_start(hone_core *core, hone_error *err) {
-    HONE_TRY(hone_batcher_start(core->batcher, core->compute_threads, core->options.inline_cost, err));
+    const hone_core_options *o = &core->options;
+    HONE_TRY(hone_batcher_start(core->batcher, core->compute_threads, o->inline_cost, o->stall, err));
     return hone_model_loader_start(core->loader, err);
 }
 

@@ -668,6 +668,7 @@ static void runs_without_allocating(void **state) {
     fixture f;
     hone_error err = {0};
     hone_core_options o = core_options(60e-6, 2);
+    o.stall = UINT64_MAX / 2; /* however slow the workers are, they get no more room */
     start(&f, mlp(), &o, BATCHES_OF_32);
     hone_graph *g = slow_model(30, 96);
     if (hone_core_add(f.core, "slow", 1, g, &err) != HONE_OK) fail_msg("%s", err.message);
