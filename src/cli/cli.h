@@ -121,6 +121,8 @@ int cli_fail(const hone_error *err);
 int cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* From now on the library's messages are shown that are no warnings, too. */
+void cli_log_all(void);
 
 /* Leaves the function with an exit status if `expr` fails; needs `hone_error err` in scope. */
 #define CLI_TRY(expr)                                                                                        \

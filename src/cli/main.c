@@ -39,6 +39,10 @@ static void log_line(void *user, hone_log_level level, const char *message) {
     cli_note("%s%s", level == HONE_LOG_WARNING ? "warning: " : "", message);
 }
 
+void cli_log_all(void) {
+    hone_log_set(log_line, NULL, HONE_LOG_INFO);
+}
+
 static bool wants_help(int argc, char **argv) {
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;

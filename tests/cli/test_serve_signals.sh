@@ -37,6 +37,7 @@ config a b
 holds "nobody has said anything yet" sh -c "! curl -sf $url/v1/models/b"
 kill -HUP "$pid"
 comes "version 2 after SIGHUP" available a 2
+comes "it is told" grep -q '^hone serve: model a version 2 is served, loaded in ' serve.err
 comes "the new model after SIGHUP" available b 1
 # what is broken leaves everything as it is
 echo 'model_config_list { config { name: "b" } }' >models.config
