@@ -1,4 +1,4 @@
-# The packages of Debian 12 and Ubuntu that Hone needs, and how they get here. Sourced by demo.sh and test.sh.
+# The packages of Debian 12 and Ubuntu 24.04 that Hone needs, and how they get here. Sourced by demo.sh and test.sh.
 
 packages_build="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libprotobuf-c-dev protobuf-c-compiler libzip-dev
     libjansson-dev libevent-dev libnghttp2-dev libssl-dev"
