@@ -29,8 +29,9 @@ static inline bool hone_json_is_digit(char c) {
     return (unsigned char)(c - '0') < 10;
 }
 
-/* How many of the eight bytes at p are digits before the first other one; their bits less '0' in `*x`. */
-static inline unsigned hone_json_digit_run(const char *p, uint64_t *x) {
+/* The eight bytes at p less '0', the first one lowest. Returns a mark in the highest bit of each that is no digit; one
+ * behind a byte that is not ASCII means nothing. */
+static inline uint64_t hone_json_digits(const char *p, uint64_t *x) {
     uint64_t chunk;
     memcpy(&chunk, p, 8);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -38,7 +39,12 @@ static inline unsigned hone_json_digit_run(const char *p, uint64_t *x) {
 #endif
     chunk ^= 0x3030303030303030u;
     *x = chunk;
-    uint64_t other = ((chunk + 0x7676767676767676u) | chunk) & 0x8080808080808080u;
+    return ((chunk + 0x7676767676767676u) | chunk) & 0x8080808080808080u;
+}
+
+/* How many of the eight bytes at p are digits before the first other one; their bits less '0' in `*x`. */
+static inline unsigned hone_json_digit_run(const char *p, uint64_t *x) {
+    uint64_t other = hone_json_digits(p, x);
     return other ? (unsigned)__builtin_ctzll(other) >> 3 : 8;
 }
 
@@ -128,6 +134,30 @@ many:
     }
     if ((*p | 0x20) == 'e') return hone_json_exponent(p, d);
     return p;
+}
+
+/* What most numbers are: up to seven digits, or six with a point between them, and no exponent. NULL: another kind. The
+ * digits and the power of ten are exact as floats, so one division rounds correctly. */
+static inline const char *hone_json_short_float(const char *p, float *out) {
+    static const float power10[] = {1e0f, 1e1f, 1e2f, 1e3f, 1e4f, 1e5f};
+    bool negative = *p == '-';
+    p += negative;
+    uint64_t x, other = hone_json_digits(p, &x);
+    unsigned n = other ? (unsigned)__builtin_ctzll(other) >> 3 : 0, places = 0;
+    if (n == 0 || ((x & 0xff) == 0 && n > 1)) return NULL;
+    if (p[n] == '.') {
+        uint64_t before = ((uint64_t)1 << 8 * n) - 1;
+        other &= other - 1;
+        if (!other) return NULL;
+        places = ((unsigned)__builtin_ctzll(other) >> 3) - n - 1;
+        if (places == 0) return NULL;
+        x = (x & before) << 8 | (x & ~(before << 8 | 0xff));
+        n += places + 1;
+    }
+    if ((p[n] | 0x20) == 'e') return NULL;
+    float value = (float)(int32_t)hone_json_digits_value(x, n) / power10[places];
+    *out = negative ? -value : value;
+    return p + n;
 }
 
 /* Correctly rounded to float. `digits` to double, a power of ten and one multiplication or division each err

@@ -428,16 +428,32 @@ static hone_status scan_leaf(hone_json *j, hone_json_tensor *t, hone_error *err)
  * many. */
 static int64_t scan_float_run(hone_json *j, hone_json_tensor *t) {
     char *p = j->cursor;
+    float *data = t->data;
     size_t first = t->count, n = first;
+    ptrdiff_t size = 0;
+    bool brief = true;
     for (;;) {
         if (__builtin_expect(n == t->capacity, 0)) {
             t->count = n;
             if (!grow(t)) break;
+            data = t->data;
         }
-        const char *end = hone_json_scan_float(p, (float *)t->data + n);
-        if (__builtin_expect(!end, 0)) break;
+        const char *end = brief ? hone_json_short_float(p, data + n) : NULL;
+        if (end) {
+            /* Most are as long as the one before. That this is a guess, which the compiler must not see through,
+             * lets the processor begin with the next number before it knows where this one ends. */
+            if (end - p != size) {
+                size = end - p;
+                __asm__("" : "+r"(size));
+            }
+            p += size;
+        } else {
+            end = hone_json_scan_float(p, data + n);
+            if (__builtin_expect(!end, 0)) break;
+            brief = end - p <= 8;
+            p += end - p;
+        }
         n++;
-        p += end - p;
         j->cursor = p;
         if (*p == ' ') p = skip_space(p);
         if (*p != ',') break;

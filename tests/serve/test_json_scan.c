@@ -38,6 +38,22 @@ static uint64_t random_bits(void) {
     return x;
 }
 
+/* In lists, behind a number of another length, and before all that may follow. */
+static void check_run(const char *text, float want) {
+    static const char *const lists[] = {"[%s]", "[0.5,%s,%s]", "[0.25, %s ,%s\n, 1]", "[1,%s\t]"};
+    static hone_json_tensor t = {0};
+    char list[512];
+    hone_error err;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        snprintf(list, sizeof list, lists[i], text, text);
+        if (scan(&t, HONE_FLOAT32, list, &err) != HONE_OK) fail_msg("%s: %s", list, err.message);
+        for (size_t k = i > 0; k < t.count && k < i + 1; k++)
+            if (memcmp((float *)t.data + k, &want, sizeof want) != 0)
+                fail_msg("%s: %a, expected %a", list, (double)((float *)t.data)[k], (double)want);
+    }
+    hone_json_tensor_free(&t);
+}
+
 /* A number that strtof reads too: the scanner must give the same bits, or refuse what strtof takes for
  * infinite. */
 static void check_float(const char *text) {
@@ -53,6 +69,7 @@ static void check_float(const char *text) {
     if (memcmp(&want, &got, sizeof want) != 0)
         fail_msg("%s: %a, expected %a", text, (double)got, (double)want);
     assert_ptr_equal(j.cursor, j.end);
+    check_run(text, want);
 }
 
 static void rounds_edge_floats(void **state) {
@@ -126,6 +143,25 @@ static void rounds_edge_floats(void **state) {
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) check_float(texts[i]);
 }
 
+/* All that are written with few digits take a short way. */
+static void rounds_short_floats(void **state) {
+    (void)state;
+    char text[32];
+    for (int digits = 1; digits <= 8; digits++)
+        for (int places = 0; places < digits; places++)
+            for (int i = 0; i < 3000; i++) {
+                uint32_t most = 1;
+                for (int k = 0; k < digits; k++) most *= 10;
+                uint32_t x = i == 0 ? 0 : i == 1 ? most - 1 : (uint32_t)(random_bits() % most);
+                int n = snprintf(text, sizeof text, "%s%0*u", i & 4 ? "-" : "", places + 1, x);
+                if (places) {
+                    memmove(text + n - places + 1, text + n - places, (size_t)places + 1);
+                    text[n - places] = '.';
+                }
+                check_float(text);
+            }
+}
+
 static void rounds_random_floats(void **state) {
     (void)state;
     char text[128];
@@ -172,7 +208,10 @@ static void refuses_bad_numbers(void **state) {
                                         "--1", "nan", "inf", "Na",  "infinity",  "1f",          "1_0",
                                         "１",  "e5",  "-e5", "1 2", "000000001", "0123456789.5"};
     hone_json_tensor t = {0};
+    char list[64];
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        snprintf(list, sizeof list, "[0.5,%s,0.5]", texts[i]);
+        if (scan(&t, HONE_FLOAT32, list, NULL) == HONE_OK) fail_msg("%s was taken", list);
         if (scan(&t, HONE_FLOAT32, texts[i], NULL) == HONE_OK) fail_msg("float: %s was taken", texts[i]);
         if (scan(&t, HONE_FLOAT64, texts[i], NULL) == HONE_OK) fail_msg("double: %s was taken", texts[i]);
         if (scan(&t, HONE_INT32, texts[i], NULL) == HONE_OK) fail_msg("int32: %s was taken", texts[i]);
@@ -498,21 +537,14 @@ static void survives_lack_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rounds_edge_floats),
-        cmocka_unit_test(rounds_random_floats),
-        cmocka_unit_test(rounds_in_any_locale),
-        cmocka_unit_test(refuses_bad_numbers),
-        cmocka_unit_test(takes_specials),
-        cmocka_unit_test(finds_shapes),
-        cmocka_unit_test(keeps_values_in_order),
-        cmocka_unit_test(reads_integers),
-        cmocka_unit_test(reads_strings),
-        cmocka_unit_test(skips_values),
-        cmocka_unit_test(explains_errors),
-        cmocka_unit_test(writes_shortest_floats),
-        cmocka_unit_test(writes_floats_like_tensorflow),
-        cmocka_unit_test(writes_tensors),
-        cmocka_unit_test(survives_lack_of_memory),
+        cmocka_unit_test(rounds_edge_floats),     cmocka_unit_test(rounds_short_floats),
+        cmocka_unit_test(rounds_random_floats),   cmocka_unit_test(rounds_in_any_locale),
+        cmocka_unit_test(refuses_bad_numbers),    cmocka_unit_test(takes_specials),
+        cmocka_unit_test(finds_shapes),           cmocka_unit_test(keeps_values_in_order),
+        cmocka_unit_test(reads_integers),         cmocka_unit_test(reads_strings),
+        cmocka_unit_test(skips_values),           cmocka_unit_test(explains_errors),
+        cmocka_unit_test(writes_shortest_floats), cmocka_unit_test(writes_floats_like_tensorflow),
+        cmocka_unit_test(writes_tensors),         cmocka_unit_test(survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
