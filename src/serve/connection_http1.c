@@ -80,11 +80,24 @@ static void sink_end(hone_request *r) {
     hone_connection_settle(c);
 }
 
+/* Later than the request's turn, and nobody else's: head and body gather in the loop's cork all the same. */
+static void sink_whole(hone_request *r, int status, const char *content_type, const void *data, size_t size) {
+    hone_connection *c = r->stream;
+    bool late = !c->loop->corking && hone_connection_unsent(c) == 0;
+    if (late) hone_connection_cork(c);
+    sink_begin(r, status, content_type, (int64_t)size);
+    sink_part(r, data, size);
+    sink_end(r);
+    if (!late) return;
+    hone_connection_uncork(c);
+    hone_connection_settle(c);
+}
+
 static bool sink_gone(hone_request *r) {
     return hone_connection_is_gone(r->stream);
 }
 
-static const hone_sink http1_sink = {sink_begin, sink_part, sink_end, sink_gone};
+static const hone_sink http1_sink = {sink_begin, sink_part, sink_end, sink_gone, sink_whole};
 
 /* --- taking messages --- */
 

@@ -218,6 +218,13 @@ void hone_request_end(hone_request *r) {
 
 void hone_request_answer(hone_request *r, int status, const char *content_type, const void *data,
                          size_t size) {
+    if (r->stream && r->sink->whole) {
+        r->begun = r->ended = true;
+        r->status = status;
+        r->bytes_out += size;
+        r->sink->whole(r, status, content_type, data, size);
+        return;
+    }
     hone_request_begin(r, status, content_type, (int64_t)size);
     hone_request_part(r, data, size);
     hone_request_end(r);

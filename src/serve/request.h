@@ -33,6 +33,8 @@ typedef struct hone_sink {
     void (*end)(hone_request *r);
     /* Has the client gone? Asks the system, so ask seldom. */
     bool (*gone)(hone_request *r);
+    /* begin, part and end, for an answer that is there at once. NULL: they are called one after the other. */
+    void (*whole)(hone_request *r, int status, const char *content_type, const void *data, size_t size);
 } hone_sink;
 
 struct hone_request {

@@ -164,6 +164,21 @@ static void answers_late(void **state) {
     finish(&f, true);
 }
 
+static void late_answers_allocate_nothing(void **state) {
+    fixture f;
+    uint64_t before = 0;
+    start(&f, state);
+    client c = connect_to(&f);
+    for (int i = 0; i < 8; i++) {
+        if (i == 3) before = hone_alloc_count();
+        client_text(&c, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
+        check(client_reply(&c, false), "late");
+    }
+    assert_int_equal(hone_alloc_count(), before);
+    client_close(&c);
+    finish(&f, true);
+}
+
 static void check_stream(reply *r) {
     assert_int_equal(r->status, 200);
     assert_int_equal(r->size, (size_t)PIECE * PIECES);
@@ -323,6 +338,7 @@ static void idle_connections_own_no_buffers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         BOTH(answers_late),
+        BOTH(late_answers_allocate_nothing),
         BOTH(pauses_producers),
         BOTH(ends_answers_by_closing),
         BOTH(cancels),
