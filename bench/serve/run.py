@@ -244,6 +244,7 @@ class Bench:
         big, small = self.request("grpc", rows), self.request("rest-mlp")
         peak = self.row("large", "memory above idle for a 40 MB batch by gRPC, in batches", "×", most=2.5)
         beside = self.row("large", "p99 of rest-mlp at 1,000 req/s beside 40 MB batches", "ms", most=5)
+        cost = self.row("large", "CPU of a 40 MB batch, and of the small requests beside it", "ms")
         beside.peer_name = "without them"
         with self.serve() as server:
             client = Http2(server.address)
@@ -257,14 +258,16 @@ class Bench:
                 good, _ = server.answers()
                 others = Paced(self.peers, server.url, small, 1000, self.args.seconds + 2)
                 time.sleep(1)
-                began = time.time()
+                began, used = time.time(), server.cpu_seconds()
                 sent = h2load(self.peers, server.url, big, max(1, round(4 * self.args.seconds)), 1, "-m1")
                 ended = time.time()
+                cost.hone.append((server.cpu_seconds() - used) / sent.done * 1e3)
                 done, times = others.wait()
                 if done.failed or sent.failed or server.answers()[0] - good != done.done + sent.done:
                     raise RuntimeError("large: not all requests were answered well")
                 beside.hone.append(p99([ms for at, ms in times if began <= at <= ended]))
-                self.say(f"large: {peak.hone[-1]:.2f}×, p99 {beside.hone[-1]:.2f} ms, without {beside.peer[-1]:.2f}")
+                self.say(f"large: {peak.hone[-1]:.2f}×, p99 {beside.hone[-1]:.2f} ms, without {beside.peer[-1]:.2f}; "
+                         f"CPU {cost.hone[-1]:.0f} ms")
             client.close()
 
 
