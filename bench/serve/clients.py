@@ -1,5 +1,6 @@
 """Clients of our own, for answers that are looked at and for connections that stay open, and the programs that make
 load: wrk and h2load."""
+import functools
 import http.client
 import json
 import re
@@ -13,8 +14,9 @@ import threading
 
 
 class Http1:
-    def __init__(self, address):
-        self.connection = http.client.HTTPConnection(*address, timeout=60)
+    def __init__(self, address, tls=None):
+        self.connection = (http.client.HTTPSConnection(*address, timeout=60, context=tls) if tls else
+                           http.client.HTTPConnection(*address, timeout=60))
 
     def get(self, path):
         self.connection.request("GET", path)
@@ -120,12 +122,13 @@ class Http2:
         self.socket.close()
 
 
-def trusting_tls():
-    """Of servers with certificates made for the occasion."""
+@functools.lru_cache
+def trusting_tls(protocol):
+    """For servers with certificates made for the occasion."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     tls.check_hostname = False
     tls.verify_mode = ssl.CERT_NONE
-    tls.set_alpn_protocols(["h2"])
+    tls.set_alpn_protocols([protocol])
     return tls
 
 

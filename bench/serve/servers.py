@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from clients import Http1, Http2
+from clients import Http1, Http2, trusting_tls
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UNPACKED = ROOT / "build/peers"
@@ -76,9 +76,11 @@ class Process:
         if port:
             wait_until_open(self.address, self.process)
 
+    tls = False
+
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.address[1]}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.address[1]}"
 
     def __enter__(self):
         return self
@@ -119,27 +121,34 @@ class Hone(Process):
             self.process.wait()
             self.errors.seek(0)
             raise RuntimeError(self.errors.read().decode())
-        self.tls = line.split("listening at ")[1].startswith("https")
+        self.tls = "--tls-cert" in options
         self.address = ("127.0.0.1", int(line.rpartition(":")[2]))
-        while not self.tls and not self.is_ready():
+        while not self.is_ready():
             time.sleep(0.0005)
         self.start_seconds = time.monotonic() - began
 
-    def is_ready(self):
-        client = Http1(self.address)
+    def get(self, path):
+        client = self.http1()
         try:
-            return client.get("/readyz")[0] == 200
+            return client.get(path)
         finally:
             client.close()
 
+    def is_ready(self):
+        return self.get("/readyz")[0] == 200
+
+    def http1(self):
+        return Http1(self.address, trusting_tls("http/1.1") if self.tls else None)
+
+    def http2(self):
+        return Http2(self.address, trusting_tls("h2") if self.tls else None)
+
     def client(self, request):
-        return Http2(self.address) if "te" in request.head else Http1(self.address)
+        return self.http2() if "te" in request.head else self.http1()
 
     def answers(self):
         """Predictions that were answered: (well, otherwise)."""
-        client = Http1(self.address)
-        text = client.get("/metrics")[1].decode()
-        client.close()
+        text = self.get("/metrics")[1].decode()
         codes = {"200": 0}
         for labels, count in re.findall(r"^hone_requests_total\{(.*)\} (\d+)", text, re.M):
             labels = dict(re.findall(r'(\w+)="([^"]*)"', labels))
