@@ -166,7 +166,7 @@ static bool is_covered(hone_connection *c, size_t size) {
 static void feed(hone_connection *c, const char *data, size_t size) {
     hone_head head;
     hone_slice body;
-    while (can_feed(c) && is_covered(c, size)) {
+    while (c->pending.size == 0 && can_feed(c) && is_covered(c, size)) {
         switch (hone_http1_next(&c->parser, &data, &size, &head, &body)) {
         case HONE_HTTP1_MORE: return;
         case HONE_HTTP1_HEAD: start_request(c, &head, size > 0); break;

@@ -1,6 +1,7 @@
 /* The budget of bodies: by itself, over HTTP/1.1 on sockets, and over HTTP/2. */
 #include "base/memory.h"
 #include "serve/client.h"
+#include "serve/connection.h"
 #include "serve/http2_peer.h"
 #include "serve/loop.h"
 
@@ -305,6 +306,58 @@ static void takes_back_from_those_who_go(void **state) {
     free(body);
 }
 
+/* What was read together with what waits comes after it, although there is room by then. */
+static void check_order(void *user, hone_loop *loop, hone_request *r) {
+    (void)loop;
+    bool *sorted = user;
+    *sorted = r->body.size == 150 * KB;
+    for (size_t i = 1; i < r->body.size; i++)
+        if (r->body.data[i] < r->body.data[i - 1]) *sorted = false;
+    hone_request_answer(r, 200, NULL, NULL, 0);
+}
+
+static void keeps_the_order(void **state) {
+    hone_budget b = {.limit = 1};
+    hone_budget_seat seat = {.wake = count_wake, .user = &(atomic_int){0}};
+    hone_budget_share other = {0};
+    bool sorted = false;
+    hone_loop *loop;
+    char *body = malloc(150 * KB);
+    int pair[2];
+    (void)state;
+    assert_non_null(body);
+    memset(body, 'a', 50 * KB);
+    memset(body + 50 * KB, 'b', 50 * KB);
+    memset(body + 100 * KB, 'c', 50 * KB);
+    hone_loop_config config = {.limits = {.head_bytes = 4096, .body_bytes = MB},
+                               .handler = check_order,
+                               .user = &sorted,
+                               .budget = &b};
+    assert_int_equal(hone_stats_new(&config.stats, NULL), HONE_OK);
+    assert_int_equal(hone_loop_new(&config, 0, &loop, NULL), HONE_OK);
+    hone_budget_join(&b, &seat);
+    assert_true(hone_budget_cover(&seat, &other, MB));
+    /* The loop does not run: this is its thread. */
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    atomic_fetch_add(&loop->connections, 1);
+    hone_connection_open(loop, &(hone_arrival){.fd = pair[0]});
+    hone_connection *c = loop->phases[HONE_PHASE_IDLE].first;
+    static const char head[] = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 153600\r\n\r\n";
+    hone_connection_feed(c, head, sizeof head - 1);
+    hone_connection_feed(c, body, 50 * KB);
+    hone_connection_feed(c, body + 50 * KB, 50 * KB);
+    assert_true(c->starved);
+    hone_budget_release(&other);
+    hone_connection_feed(c, body + 100 * KB, 50 * KB);
+    hone_connection_feed_starved(c);
+    assert_true(sorted);
+    hone_loop_free(loop);
+    close(pair[1]);
+    hone_stats_free(config.stats);
+    assert_int_equal(atomic_load(&b.used), 0);
+    free(body);
+}
+
 /* --- HTTP/2 --- */
 
 static hone_budget *watched;
@@ -408,6 +461,7 @@ int main(void) {
                                        cmocka_unit_test(never_sleeps_through),
                                        cmocka_unit_test(shares_among_uploads),
                                        cmocka_unit_test(takes_back_from_those_who_go),
+                                       cmocka_unit_test(keeps_the_order),
                                        cmocka_unit_test(shuts_windows),
                                        cmocka_unit_test(takes_back_windows)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,6 +229,7 @@ static void loads_and_unloads(void **state) {
     assert_int_equal(load(&e, "a", "{\"limits\": {\"queue\": 5}}"), HONE_OK);
     hone_servable *s = hone_core_find(f.core, slice("a"), 2);
     assert_int_equal(hone_servable_settings(s)->max_queue, 5);
+    assert_int_equal(s->max_queue, 5);
     hone_servable_release(s);
     assert_int_equal(load(&e, "a", "{\"limit\": 5}"), HONE_INVALID_ARGUMENT);
     /* one in memory */

@@ -447,12 +447,38 @@ static void allocates_nothing_when_warm(void **state) {
     hone_buffer_free(&b);
 }
 
+/* In microseconds from the request's first byte, which was long ago. */
+static void keeps_deadlines(void **state) {
+    static const struct {
+        uint32_t kind;
+        uint64_t value;
+        int code;
+    } cases[] = {{2, 1, 4},          {5, 1, 4},          {2, 0, 0}, {2, (uint64_t)1 << 60, 0},
+                 {5, UINT64_MAX, 0}, {2, UINT64_MAX, 3}, {1, 1, 3}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hone_buffer b = {0};
+        put_model(&b, "matrix", NULL);
+        size_t entry = hone_wire_begin(&b, 4);
+        hone_wire_put_text(&b, 1, "timeout");
+        size_t value = hone_wire_begin(&b, 2);
+        hone_wire_put_number(&b, cases[i].kind, cases[i].value);
+        hone_wire_end(&b, value);
+        hone_wire_end(&b, entry);
+        put_input(&b, "x", "FP32", 2, (int64_t[]){1, 3}, 6, (float[]){1, 0, 0}, 12);
+        answer a = call(*state, "ModelInfer", &b);
+        if (answer_code(&a) != cases[i].code)
+            fail_msg("case %zu: %d %s", i, answer_code(&a), answer_message(&a));
+        answer_free(&a);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(infers),
         cmocka_unit_test(takes_all_types),
         cmocka_unit_test(answers_later),
         cmocka_unit_test(explains_bad_requests),
+        cmocka_unit_test(keeps_deadlines),
         cmocka_unit_test(survives_any_damage),
         cmocka_unit_test(tells_about_itself),
         cmocka_unit_test(counts_predictions),

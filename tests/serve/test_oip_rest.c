@@ -538,9 +538,30 @@ static void survives_lack_of_memory(void **state) {
     assert_true(answered);
 }
 
+/* In microseconds from the request's first byte, which was long ago. */
+static void keeps_deadlines(void **state) {
+    static const struct {
+        const char *timeout;
+        int status;
+    } cases[] = {{"1", 504},  {"0", 200},        {"9000000000000000000", 200},
+                 {"-1", 400}, {"\"soon\"", 400}, {"1.5", 400}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char body[300];
+        snprintf(body, sizeof body,
+                 "{\"parameters\": {\"timeout\": %s}, \"inputs\": [{\"name\": \"x\", \"datatype\": \"FP32\", "
+                 "\"shape\": [1, 3], \"data\": [1, 0, 0]}]}",
+                 cases[i].timeout);
+        answer a = ask(*state, "POST", "/v2/models/matrix/infer", NULL, body);
+        if (a.status != cases[i].status)
+            fail_msg("timeout %s: %d %s", cases[i].timeout, a.status, a.body.data);
+        answer_free(&a);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(infers_from_json),
+        cmocka_unit_test(keeps_deadlines),
         cmocka_unit_test(chooses_outputs),
         cmocka_unit_test(infers_from_bytes),
         cmocka_unit_test(takes_all_types),
