@@ -363,7 +363,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     return 0;
 }
 
-/* An answer that ends before its request has: the rest of the request is not wanted. */
+/* An answer that ends before its request has: the rest of the request is not wanted. Clients lose an answer that comes
+ * together with the reset (curl 7.88 does), so they are given time to stop by themselves. */
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
     int32_t id = frame->hd.stream_id;
     hone_http2 *h = user;
@@ -373,7 +374,9 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) ||
         nghttp2_session_get_stream_remote_close(session, id) != 0)
         return 0;
-    return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+    hone_http2_stream *s = nghttp2_session_get_stream_user_data(session, id);
+    if (s) s->unwanted = 1;
+    return 0;
 }
 
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user) {
@@ -562,7 +565,10 @@ static void expire(hone_http2_stream *s, uint64_t then, uint64_t quiet) {
     hone_http2 *h = s->h;
     bool stuck = hone_http2_unsent(s) > 0 && s->since < then;
     bool silent = s->streaming && s->request && s->since < quiet;
-    if (!s->head_complete && s->since < then)
+    if (s->unwanted > 0 && s->unwanted++ == 2) {
+        if (nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR) != 0)
+            h->broken = true;
+    } else if (!s->head_complete && s->since < then)
         calm(h);
     else if (s->request && !s->running && !s->queued && !s->refused && !s->starved && s->since < then)
         refuse(s, 408, "The request did not come in time");

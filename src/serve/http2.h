@@ -100,7 +100,8 @@ bool hone_http2_is_refused(const hone_http2 *h);
 void hone_http2_drain(hone_http2 *h);
 /* Ignores new streams; the connection is done when those that are there are. */
 void hone_http2_finish(hone_http2 *h);
-/* Streams on which the client has kept the server waiting since before `then`: heads end the connection,
+/* To be called from time to time: at the second time, streams that are answered before their request has come are reset.
+ * Streams on which the client has kept the server waiting since before `then`: heads end the connection,
  * bodies get 408, answers that are not taken are reset. So are calls that read a stream on which nothing came
  * since `quiet`. */
 void hone_http2_expire(hone_http2 *h, uint64_t then, uint64_t quiet);

@@ -57,7 +57,8 @@ struct hone_http2_stream {
     size_t
         granted; /* bytes of the body that the client may have been told it can send, but for the first ones */
     hone_buffer out, trailers;
-    size_t sent;        /* of out */
+    size_t sent;  /* of out */
+    int unwanted; /* the answer is sent and the request is not all there: looks since then, counted from 1 */
     bool head_complete; /* all fields are there */
     bool streaming;     /* the handler reads the body as it comes */
     bool widened;       /* the stream's window is the large one */
