@@ -1,9 +1,18 @@
 #include "serve/budget.h"
 
 void hone_budget_join(hone_budget *b, hone_budget_seat *seat) {
-    seat->budget = b->limit ? b : NULL;
+    if (!b->limit) return;
+    seat->budget = b;
     seat->next = b->seats;
     b->seats = seat;
+}
+
+void hone_budget_leave(hone_budget_seat *seat) {
+    if (!seat->budget) return;
+    hone_budget_seat **at = &seat->budget->seats;
+    while (*at != seat) at = &(*at)->next;
+    *at = seat->next;
+    seat->budget = NULL;
 }
 
 static size_t cost(size_t total) {

@@ -40,8 +40,9 @@ struct hone_budget {
     hone_budget_seat *seats;
 };
 
-/* Not while bodies are received. */
+/* Neither while bodies are received by other threads. A seat that never joined may leave. */
 void hone_budget_join(hone_budget *b, hone_budget_seat *seat);
+void hone_budget_leave(hone_budget_seat *seat);
 
 /* May the body of `share` have `total` bytes? True: they are its own. False: it has to wait. */
 bool hone_budget_cover(hone_budget_seat *seat, hone_budget_share *share, size_t total);

@@ -228,6 +228,7 @@ hone_status hone_loop_new(const hone_loop_config *config, int index, hone_loop *
 void hone_loop_free(hone_loop *loop) {
     if (!loop) return;
     close_all(loop);
+    hone_budget_leave(&loop->seat);
     for (size_t i = 0; i < loop->incoming_count; i++) close(loop->incoming[i].fd);
     if (loop->wake) event_free(loop->wake);
     if (loop->tick) event_free(loop->tick);

@@ -191,8 +191,8 @@ static void finish(fixture *f) {
     for (int i = 0; i < LOOPS; i++) {
         hone_loop_stop(f->loops[i]);
         pthread_join(f->threads[i], NULL);
-        hone_loop_free(f->loops[i]);
     }
+    for (int i = 0; i < LOOPS; i++) hone_loop_free(f->loops[i]);
     hone_stats_free(f->stats);
     assert_int_equal(atomic_load(&f->budget.used), 0);
     assert_null(atomic_load(&f->budget.favoured));
