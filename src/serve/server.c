@@ -233,6 +233,9 @@ static uint64_t nanoseconds(int ms) {
 }
 
 static hone_status check_options(const hone_server_options *o, hone_error *err) {
+    if (o->model_count > 0 && o->model_config_file)
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "models beside model_config_file: the file names the whole set");
     const struct {
         const char *name;
         int value;

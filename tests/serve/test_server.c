@@ -558,6 +558,9 @@ static void refuses_bad_options(void **state) {
     assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
     o.models = (const char *const[]){"m=/nowhere/model.onnx"};
     assert_int_equal(hone_server_create(&o, &s, &err), HONE_NOT_FOUND);
+    o.model_config_file = "/nowhere/models.config";
+    assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
+    assert_non_null(strstr(err.message, "model_config_file"));
     o = small_options();
     o.idle_timeout_ms = -1;
     assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
