@@ -175,11 +175,13 @@ VEC_FN void store_vector(const hone_gemm_u8s8 *g, int64_t i, int64_t j, int n, v
     }
     vec_f32 v = vec_from_i32(s) * load_columns(g->scale + j, n);
     if (g->offset) v = v + load_columns(g->offset + j, n);
-    v = vec_min(vec_max(v, vec_set1(lo)), vec_set1(hi));
+    const vec_f32 least = vec_set1(lo),
+                  most = vec_set1(hi); /* vec_max and vec_min give b where either is NaN */
     if (g->store == HONE_STORE_F32) {
-        vec_store_n((float *)g->c + at, v, n);
+        vec_store_n((float *)g->c + at, vec_min(most, vec_max(least, v)), n);
         return;
     }
+    v = vec_min(vec_max(v, least), most);
     s = vec_add_i32(vec_to_i32(v), vec_set1_i32(g->c_zero));
     if (g->store == HONE_STORE_U8) {
         if (n == VEC_F32)

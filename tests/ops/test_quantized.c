@@ -271,6 +271,46 @@ static void test_equal_bits(void **state) {
 
 /* --- small print --- */
 
+/* A NaN or an infinity in the bias comes out as the graph says, past Relu, too. */
+static void compare_not_finite(void) {
+    for (int relu = 0; relu < 2; relu++) {
+        layer l = {.x = HONE_UINT8, .w = HONE_INT8, .gemm = true, .relu = relu};
+        hone_graph *g = hone_graph_new("nan");
+        hone_value *y = add_layer(g, float_input(g), &l, K, 23, 700);
+        float *bias = (relu ? y->producer->inputs[0] : y)->producer->inputs[2]->data->data;
+        bias[3] = NAN;
+        bias[5] = INFINITY;
+        bias[20] = -INFINITY;
+        hone_graph_add_output(g, y);
+        int steps;
+        hone_tensor *lowered = run(g, NULL, 1, &steps), *wanted = run(g, "all", 1, NULL);
+        assert_int_equal(steps, 2);
+        assert_true(isnan(tensor_at(wanted, 3)));
+        for (int64_t i = 0; i < wanted->count; i++) {
+            double a = tensor_at(lowered, i), b = tensor_at(wanted, i);
+            if (isfinite(b) ? !(fabs(a - b) < 1e-4) : isnan(b) ? !isnan(a) : a != b)
+                fail_msg("%s, column %d: %g, not %g", relu ? "relu" : "plain", (int)(i % 23), a, b);
+        }
+        hone_tensor_free(lowered);
+        hone_tensor_free(wanted);
+        hone_graph_free(g);
+    }
+}
+
+static void test_not_finite(void **state) {
+    (void)state;
+    compare_not_finite();
+}
+
+static void test_not_finite_at_every_level(void **state) {
+    (void)state;
+    for (int i = 0; i < LEVEL_MASKS; i++) {
+        char output[2000];
+        if (!run_at_level(program, "--not-finite", level_masks[i], output, sizeof output))
+            fail_msg("at %s: %s", level_masks[i], output);
+    }
+}
+
 static float quantize_one(float x, float scale, hone_dtype dtype, int zero, bool vector) {
     hone_graph *g = hone_graph_new("one");
     hone_type type = {.kind = HONE_KIND_TENSOR, .dtype = HONE_FLOAT32, .rank = 2, .dims = {1, 1}};
@@ -408,10 +448,15 @@ int main(int argc, char **argv) {
         printf("%016llx\n", (unsigned long long)hash_all(1));
         return 0;
     }
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layers),    cmocka_unit_test(test_networks),
-        cmocka_unit_test(test_dynamic),   cmocka_unit_test(test_equal_bits),
-        cmocka_unit_test(test_rounding),  cmocka_unit_test(test_straight_through),
-        cmocka_unit_test(test_empty_sums)};
+    const struct CMUnitTest of_a_level[] = {cmocka_unit_test(test_not_finite)};
+    if (argc > 1) return cmocka_run_group_tests(of_a_level, NULL, NULL);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_not_finite_at_every_level),
+                                       cmocka_unit_test(test_layers),
+                                       cmocka_unit_test(test_networks),
+                                       cmocka_unit_test(test_dynamic),
+                                       cmocka_unit_test(test_equal_bits),
+                                       cmocka_unit_test(test_rounding),
+                                       cmocka_unit_test(test_straight_through),
+                                       cmocka_unit_test(test_empty_sums)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
