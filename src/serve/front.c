@@ -9,10 +9,13 @@
 #define KEEP_ANSWER ((size_t)1 << 20)
 #define KEEP_TENSOR ((size_t)1 << 20)
 #define KEEP_BODY ((size_t)256 << 10)
+#define KEEP_SMALL ((size_t)16 << 10)
 /* Larger bodies are decoded on a compute thread: the worker has others to look after. */
 #define OFFLOAD_FROM ((size_t)64 << 10)
 
-enum { SPARE_CALLS = 64 };
+/* Calls kept for the next requests; so many of them with the large buffers that they have, the others with small ones
+ * only. */
+enum { SPARE_CALLS = 256, WITH_BUFFERS = 16 };
 
 hone_status hone_front_new(const hone_front_options *options, hone_front **out, hone_error *err) {
     hone_front *f = hone_calloc(1, sizeof *f);
@@ -66,8 +69,8 @@ static void give_call(hone_call *c) {
         free_call(c);
         return;
     }
-    hone_tensors_trim(&c->tensors, KEEP_TENSOR);
-    hone_buffer_clear(&c->body, KEEP_BODY);
+    hone_tensors_trim(&c->tensors, f->spare < WITH_BUFFERS ? KEEP_TENSOR : KEEP_SMALL);
+    hone_buffer_clear(&c->body, f->spare < WITH_BUFFERS ? KEEP_BODY : KEEP_SMALL);
     c->next = f->calls;
     f->calls = c;
     f->spare++;

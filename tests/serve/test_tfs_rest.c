@@ -312,6 +312,47 @@ static void allocates_nothing_when_warm(void **state) {
     hone_request_free_pool(&pool);
 }
 
+static void no_wake(void *user) {
+    (void)user;
+}
+
+/* As many requests at once as HTTP/2's streams bring in one turn of a loop. */
+static void many_at_once_allocate_nothing(void **state) {
+    enum { MANY = 200, ROUNDS = 4 };
+    static const char body[] = "{\"instances\":[[1,0,0]]}";
+    static answer answers[MANY];
+    static hone_request *requests[MANY];
+    fixture f;
+    uint64_t before = 0;
+    (void)state;
+    fixture_open(&f);
+    hone_core_attach(f.core, 0, &(hone_core_port){.wake = no_wake, .defer = no_wake});
+    for (int round = 0; round < ROUNDS; round++) {
+        if (round == ROUNDS / 2) before = hone_alloc_count();
+        for (int i = 0; i < MANY; i++) {
+            hone_request *r = requests[i] = hone_request_new(&f.pool);
+            hone_head head = {
+                .method = slice("POST"), .path = slice(MATRIX), .content_length = -1, .query = slice("")};
+            assert_int_equal(hone_request_set_head(r, &head), HONE_OK);
+            hone_buffer_text(&r->body, body);
+            assert_int_equal(hone_request_end_body(r), HONE_OK);
+            r->sink = &answer_sink;
+            r->stream = &answers[i];
+            answers[i].body.size = 0;
+            hone_tfs_handle(f.front, r);
+        }
+        hone_core_turn(f.core, 0);
+        for (int i = 0; i < MANY; i++) {
+            assert_int_equal(answers[i].ends, round + 1);
+            assert_int_equal(answers[i].status, 200);
+            hone_request_release(requests[i]);
+        }
+    }
+    assert_int_equal(hone_alloc_count(), before);
+    for (int i = 0; i < MANY; i++) answer_free(&answers[i]);
+    fixture_close(&f);
+}
+
 /* Every allocation of a request fails in turn: an error or an answer, never anything else. */
 static void survives_lack_of_memory(void **state) {
     fixture *f = *state;
@@ -356,6 +397,7 @@ int main(void) {
         cmocka_unit_test(tells_metadata),
         cmocka_unit_test(stops_what_is_late),
         cmocka_unit_test(allocates_nothing_when_warm),
+        cmocka_unit_test(many_at_once_allocate_nothing),
         cmocka_unit_test(survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
