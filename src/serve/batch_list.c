@@ -42,7 +42,8 @@ int hone_batch_list_choose(const hone_servable *s, const hone_batch_list *l) {
     int count = 1, best = 1, looked = 0;
     if (rows < 0 || rows >= most || head->alone) return 1;
     double rate = (double)rows / s->cost[hone_servable_size_index(s, rows)];
-    for (const hone_prediction *p = head->next; p && looked < LOOK_AHEAD; p = p->next, looked++) {
+    for (const hone_prediction *p = head->next; p && rows < most && looked < LOOK_AHEAD;
+         p = p->next, looked++) {
         if (!joins(s, head, rows, p)) continue;
         rows += p->rows;
         count++;
