@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 enum {
-    TURNS = 8, /* reads of a socket before others get their turn */
-    UNSENT_MOST = 2 << 20
+    TURNS = 8,            /* reads of a socket before others get their turn */
+    UNSENT_MOST = 2 << 20 /* bytes; with more, nothing is read until the client has taken some */
 };
 
 /* --- phases --- */
@@ -275,7 +275,8 @@ void hone_connection_feed(hone_connection *c, const char *data, size_t size) {
     hone_connection_uncork(c);
 }
 
-/* What the client may make TLS answer by itself is bounded here. */
+/* A protocol knows what it lets a client make it say. What TLS says by itself (to requests for new keys) is bounded
+ * here. */
 static bool may_read(const hone_connection *c) {
     return c->protocol->may_read(c) && hone_connection_unsent(c) <= UNSENT_MOST;
 }

@@ -532,6 +532,40 @@ static void idle_connections_are_cheap(void **state) {
 }
 #endif
 
+static int update_step(SSL *ssl, void *arg) {
+    (void)arg;
+    return SSL_do_handshake(ssl);
+}
+
+/* A client that wants new keys again and again, and reads no answer, is not read itself any more. */
+static void bounds_what_tls_says(void **state) {
+    enum { MANY = 250000, STALL_MS = 500 };
+    static const char *const path[] = {"/now"};
+    fixture f;
+    int ends[2], sent = 0, small = 4096;
+    start(&f, state, 60000, 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    hone_loop_hand(f.loop, ends[1], &f.endpoint);
+    client c = {.fd = ends[0]};
+    assert_true(tls_over(&c, &(tls_options){.alpn = "\2h2", .version = TLS1_3_VERSION}));
+    hone_buffer b = {0};
+    put_preface(&b);
+    assert_true(send_all(&c, &b));
+    while (sent < MANY && SSL_key_update(c.user, SSL_KEY_UPDATE_REQUESTED) == 1 &&
+           tls_do(&c, update_step, NULL, STALL_MS) == SSL_ERROR_NONE)
+        sent++;
+    assert_true(sent < MANY);
+    client other = open_with(&f, path, 1); /* is served */
+    seen s = {0};
+    watch(&other, &s, 1, CLIENT_WAIT_MS, false);
+    assert_int_equal(s.answers, 1);
+    client_close(&other);
+    client_close(&c);
+    hone_buffer_free(&b);
+    finish(&f, true);
+}
+
 /* In cleartext, and over TLS. */
 #define BOTH(test) cmocka_unit_test_prestate(test, NULL), cmocka_unit_test_prestate(test, test_dir)
 
@@ -545,6 +579,7 @@ int main(void) {
         BOTH(cancels_for_clients_that_went),
         BOTH(drains),
         BOTH(serves_what_comes_with_the_notice),
+        cmocka_unit_test_prestate(bounds_what_tls_says, test_dir),
         cmocka_unit_test(times_out),
         BOTH(ends_floods),
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
