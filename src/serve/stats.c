@@ -422,6 +422,8 @@ hone_reason hone_reason_of(int code) {
     case 503: return HONE_REASON_OVERLOADED;
     case 499: return HONE_REASON_CANCELLED;
     case 504: return HONE_REASON_DEADLINE;
+    case 501: /* of what is not there, or of a version of HTTP that is not */
+    case 505: return HONE_REASON_INVALID;
     default: return code >= 500 ? HONE_REASON_INTERNAL : HONE_REASON_INVALID;
     }
 }
