@@ -20,6 +20,8 @@
 #define SAFETY_POLL (60000 * HONE_MILLISECOND) /* links that lead elsewhere are not watched */
 #define ROOT_OWNER "/"                         /* no model's name */
 
+enum { NICENESS = 10 };
+
 enum { TASK_ADD, TASK_RELOAD, TASK_LOAD, TASK_UNLOAD, TASK_SETTINGS, TASK_REFRESH };
 
 /* --- from other threads --- */
@@ -359,8 +361,14 @@ static void look_around(hone_model_loader *l, bool poked) {
     schedule(l);
 }
 
+/* Compiling and warming up a model takes a whole CPU for as long as it takes; requests don't wait for it. */
+static void step_back(void) {
+    if (nice(NICENESS) < 0) errno = 0; /* then it runs as the others */
+}
+
 static void *work(void *arg) {
     hone_model_loader *l = arg;
+    step_back();
     hone_error err = {0};
     l->starting = true;
     hone_status status = do_first(l, &err);

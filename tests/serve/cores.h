@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "serve/clock.h"
+#include "serve/process.h"
 #include "serve/registry.h"
 #include "serve/repo.h"
 
@@ -13,8 +14,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-enum { WAIT_MS = 60000 };
 
 typedef struct fixture {
     hone_stats *stats;
@@ -98,13 +97,6 @@ static inline look look_at(const char *name, int64_t version) {
     hone_core_states(f.core, slice(name), see, &l);
     return l;
 }
-
-#define WAIT_FOR(condition)                                                                                  \
-    do {                                                                                                     \
-        int left_ = WAIT_MS / 2;                                                                             \
-        while (!(condition) && left_-- > 0) usleep(2000);                                                    \
-        if (left_ < 0) fail_msg("not in time: %s", #condition);                                              \
-    } while (0)
 
 static inline void expect_state(const char *name, int64_t version, hone_version_state state,
                                 const char *message) {
@@ -210,25 +202,6 @@ static inline bool metrics_have(const char *part) {
     bool has = strstr(text, part) != NULL;
     hone_metrics_free_text(text);
     return has;
-}
-
-/* --- memory --- */
-
-static inline size_t resident(void) {
-    long pages = 0, size = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%ld %ld", &size, &pages), 2);
-    fclose(file);
-    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
-static inline bool is_sanitized(void) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return true;
-#else
-    return false;
-#endif
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -2,9 +2,8 @@
  * models that come and go. Counts are printed. */
 #include "serve/http2_client.h"
 #include "serve/http2_frames.h"
+#include "serve/messages.h"
 #include "serve/servers.h"
-#include "serve/tensor_proto.h"
-#include "serve/wire.h"
 
 #include <stdatomic.h>
 
@@ -24,31 +23,6 @@ static exchange exchanges[EXCHANGES];
     "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[1,3],\"parameters\":"                     \
     "{\"binary_data_size\":12}}],\"parameters\":{\"binary_data_output\":true}}"
 
-static void put_predict(hone_buffer *b, const float *x, size_t n) {
-    size_t spec = hone_wire_begin(b, 1);
-    hone_wire_put_text(b, 1, "matrix");
-    hone_wire_end(b, spec);
-    size_t entry = hone_wire_begin(b, 2);
-    hone_wire_put_text(b, 1, "x");
-    size_t tensor = hone_wire_begin(b, 2);
-    hone_wire_put_number(b, 1, 1);
-    hone_shape_proto_put(b, 2, 2, (int64_t[]){(int64_t)n / 3, 3}, NULL);
-    hone_wire_put_bytes(b, 4, x, n * sizeof *x);
-    hone_wire_end(b, tensor);
-    hone_wire_end(b, entry);
-}
-
-static void put_infer(hone_buffer *b, const float *x, size_t n) {
-    hone_wire_put_text(b, 1, "matrix");
-    size_t input = hone_wire_begin(b, 5);
-    hone_wire_put_text(b, 1, "x");
-    hone_wire_put_text(b, 2, "FP32");
-    hone_wire_put_number(b, 3, n / 3);
-    hone_wire_put_number(b, 3, 3);
-    hone_wire_end(b, input);
-    hone_wire_put_bytes(b, 7, x, n * sizeof *x);
-}
-
 static int make_exchanges(void **state) {
     static const float x[] = {1, 0, 0};
     static char header[64];
@@ -66,9 +40,9 @@ static int make_exchanges(void **state) {
     hone_buffer_put(&e[2].body, x, sizeof x);
     e[3] =
         (exchange){"TFS gRPC", "/tensorflow.serving.PredictionService/Predict", "", NULL, false, true, true};
-    put_predict(&e[3].body, x, 3);
+    put_predict(&e[3].body, "matrix", x, 1, 3);
     e[4] = (exchange){"OIP gRPC", "/inference.GRPCInferenceService/ModelInfer", "", NULL, false, true, true};
-    put_infer(&e[4].body, x, 3);
+    put_infer(&e[4].body, "matrix", x, 1, 3);
     e[5] = (exchange){"status", "/v1/models/matrix", "", "text/plain", true, true, false};
     e[6] = (exchange){"metadata", "/v2/models/matrix", "", "text/plain", true, true, false};
     e[7] = (exchange){"large body", MATRIX, "", "application/json", true, true, false};

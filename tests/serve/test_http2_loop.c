@@ -3,6 +3,7 @@
 #include "serve/client.h"
 #include "serve/http2_frames.h"
 #include "serve/listener.h"
+#include "serve/process.h"
 #include "serve/tls_client.h"
 
 #include <setjmp.h>
@@ -488,17 +489,6 @@ static void ends_floods(void **state) {
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-static size_t resident(void) {
-    char line[200];
-    size_t kb = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    assert_non_null(f);
-    while (fgets(line, sizeof line, f))
-        if (strncmp(line, "VmRSS:", 6) == 0) kb = strtoul(line + 6, NULL, 10);
-    fclose(f);
-    return kb << 10;
-}
-
 static void idle_connections_are_cheap(void **state) {
     enum { COUNT = 400 };
     static const char *const path[] = {"/now"};

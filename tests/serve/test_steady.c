@@ -1,13 +1,12 @@
 /* All of the way from requests to answers, by every API, in mixed batches and on all threads: after warm-up and the
  * first requests, nothing is allocated and no plan is made. */
 #include "serve/fronts.h"
+#include "serve/messages.h"
 #include "serve/oip_grpc.h"
 #include "serve/oip_rest.h"
 #include "serve/registry.h"
-#include "serve/tensor_proto.h"
 #include "serve/tfs_grpc.h"
 #include "serve/tfs_rest.h"
-#include "serve/wire.h"
 #include "serve/workers.h"
 
 enum { WORKERS = 2, MODELS = 3, SIZES = 7, BURST = 16 /* so many bodies are kept for the next requests */ };
@@ -52,42 +51,6 @@ static void put_oip_json(hone_buffer *b, int64_t n, int64_t width, bool binary) 
     hone_buffer_text(b, "]}]}");
 }
 
-static void put_bytes(hone_buffer *b, int64_t count) {
-    for (int64_t i = 0; i < count; i++) {
-        float x = number(i);
-        hone_buffer_put(b, &x, sizeof x);
-    }
-}
-
-static void put_tfs(hone_buffer *b, const char *model, int64_t n, int64_t width) {
-    size_t spec = hone_wire_begin(b, 1);
-    hone_wire_put_text(b, 1, model);
-    hone_wire_end(b, spec);
-    size_t entry = hone_wire_begin(b, 2);
-    hone_wire_put_text(b, 1, "x");
-    size_t tensor = hone_wire_begin(b, 2);
-    hone_wire_put_number(b, 1, 1);
-    hone_shape_proto_put(b, 2, 2, (int64_t[]){n, width}, NULL);
-    size_t content = hone_wire_begin(b, 4);
-    put_bytes(b, n * width);
-    hone_wire_end(b, content);
-    hone_wire_end(b, tensor);
-    hone_wire_end(b, entry);
-}
-
-static void put_oip(hone_buffer *b, const char *model, int64_t n, int64_t width) {
-    hone_wire_put_text(b, 1, model);
-    size_t input = hone_wire_begin(b, 5);
-    hone_wire_put_text(b, 1, "x");
-    hone_wire_put_text(b, 2, "FP32");
-    hone_wire_put_number(b, 3, (uint64_t)n);
-    hone_wire_put_number(b, 3, (uint64_t)width);
-    hone_wire_end(b, input);
-    size_t content = hone_wire_begin(b, 7);
-    put_bytes(b, n * width);
-    hone_wire_end(b, content);
-}
-
 static void end_grpc(text *t) {
     size_t size = t->body.size - 5;
     for (int i = 0; i < 4; i++) t->body.data[1 + i] = (char)(size >> (24 - 8 * i));
@@ -96,6 +59,8 @@ static void end_grpc(text *t) {
 
 static void make_text(text *t, kind k, const char *model, int64_t n, int64_t width) {
     hone_buffer *b = &t->body;
+    float x[40 * 96];
+    for (int64_t i = 0; i < n * width; i++) x[i] = number(i);
     *t = (text){.kind = k};
     switch (k) {
     case TFS_REST:
@@ -110,18 +75,18 @@ static void make_text(text *t, kind k, const char *model, int64_t n, int64_t wid
         snprintf(t->path, sizeof t->path, "/v2/models/%s/infer", model);
         put_oip_json(b, n, width, true);
         snprintf(t->fields, sizeof t->fields, "Inference-Header-Content-Length: %zu\n", b->size);
-        put_bytes(b, n * width);
+        hone_buffer_put(b, x, (size_t)(n * width) * sizeof *x);
         break;
     case TFS_GRPC:
         snprintf(t->path, sizeof t->path, "/tensorflow.serving.PredictionService/Predict");
         hone_grpc_begin_message(b);
-        put_tfs(b, model, n, width);
+        put_predict(b, model, x, n, width);
         end_grpc(t);
         break;
     default:
         snprintf(t->path, sizeof t->path, "/inference.GRPCInferenceService/ModelInfer");
         hone_grpc_begin_message(b);
-        put_oip(b, model, n, width);
+        put_infer(b, model, x, n, width);
         end_grpc(t);
     }
     assert_false(b->failed);

@@ -1,4 +1,4 @@
-/* Cores under traffic: memory that is given back, versions that change, models that come and go beside others. */
+/* Cores under traffic: memory that is given back, versions that change. */
 #include "serve/cores.h"
 #include "serve/workers.h"
 
@@ -227,108 +227,6 @@ static void changes_versions_under_queued_traffic(void **state) {
     loses_nothing(-1, getenv("HONE_LONG") ? 100 : 50, 0);
 }
 
-/* --- a large model that comes and goes --- */
-
-enum { SAMPLES = 1 << 20 };
-
-/* Times to an answer, in seconds. */
-typedef struct samples {
-    float *times;
-    size_t count;
-    double seconds; /* how long they were taken */
-} samples;
-
-static int by_time(const void *a, const void *b) {
-    const float *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
-static double percentile(samples *s, double part) {
-    qsort(s->times, s->count, sizeof *s->times, by_time);
-    return s->count ? (double)s->times[(size_t)((double)(s->count - 1) * part)] : 0;
-}
-
-static bool is_over(errand *e, uint64_t end) {
-    if (!e) return hone_now() >= end;
-    pthread_mutex_lock(&e->lock);
-    bool over = e->done;
-    pthread_mutex_unlock(&e->lock);
-    return over;
-}
-
-/* Asks "a" every 100 us or so until the errand is done, or, if there is none, for some seconds. */
-static void sample(client *c, samples *s, errand *e, double seconds) {
-    float zeros[3] = {0};
-    hone_tensor *x = NULL;
-    uint64_t begin = hone_now(), end = begin + (uint64_t)(seconds * 1e9);
-    hone_tensor_wrap(HONE_FLOAT32, 2, (int64_t[]){1, 3}, zeros, &x, NULL);
-    const hone_tensor *inputs[] = {x};
-    while (!is_over(e, end)) {
-        question q;
-        int left = 0;
-        uint64_t asked = hone_now();
-        ask_question(c, &q, inputs, &left);
-        turn_until(&c->w, &left, 0);
-        if (s->count < SAMPLES) s->times[s->count++] = (float)(hone_now() - asked) * 1e-9f;
-        usleep(100);
-    }
-    s->seconds += (double)(hone_now() - begin) * 1e-9;
-    hone_tensor_free(x);
-}
-
-static void report(const char *what, samples *s) {
-    print_message("%s: %zu answers in %.1f s, p50 %.1f us, p99 %.1f us, p99.9 %.1f us, most %.1f us\n", what,
-                  s->count, s->seconds, percentile(s, 0.5) * 1e6, percentile(s, 0.99) * 1e6,
-                  percentile(s, 0.999) * 1e6, percentile(s, 1) * 1e6);
-}
-
-/* A model of 256 MB (16 where it must go fast) comes and goes while another one is asked. Without it, with it and
- * without it again take turns, so that whatever else the machine does meets all of them. */
-static void loads_beside_traffic(void **state) {
-    (void)state;
-    bool large = getenv("HONE_LONG") != NULL;
-    int rounds = large ? 20 : 3;
-    atomic_llong greatest = 1;
-    client c = {.greatest = &greatest};
-    samples quiet = {0}, loading = {0}, unloading = {0}, *all[] = {&quiet, &loading, &unloading};
-    for (int i = 0; i < 3; i++) {
-        assert_non_null(all[i]->times = malloc(SAMPLES * sizeof(float)));
-        memset(all[i]->times, 1, SAMPLES * sizeof(float)); /* the pages are there before they are counted */
-    }
-    repo_put_plus("a", 1);
-    repo_put("big", 1, repo_graph(1, 256, (int64_t)(large ? 256 : 16) << 18, "x"));
-    start();
-    attach(&c.w, f.core, 0);
-    errand e;
-    assert_int_equal(unload(&e, "big"), HONE_OK);
-    expect_state("big", 1, HONE_VERSION_END, "");
-    size_t before = resident();
-    for (int i = 0; i < rounds; i++) {
-        sample(&c, &quiet, NULL, large ? 1 : 0.1);
-        begin(&e);
-        hone_core_load_model(f.core, &e.task, slice("big"), (hone_slice){0});
-        sample(&c, &loading, &e, 0);
-        assert_int_equal(e.task.status, HONE_OK);
-        sample(&c, &quiet, NULL, large ? 1 : 0.1);
-        begin(&e);
-        hone_core_unload_model(f.core, &e.task, slice("big"));
-        sample(&c, &unloading, &e, 0);
-        assert_int_equal(e.task.status, HONE_OK);
-    }
-    expect_state("big", 1, HONE_VERSION_END, "");
-    size_t after = resident();
-    report("alone", &quiet);
-    report("beside loads", &loading);
-    report("beside unloads", &unloading);
-    print_message("p99 beside loads is %.2f times that alone; %zu MB before, %zu MB after %d loads\n",
-                  percentile(&loading, 0.99) / percentile(&quiet, 0.99), before >> 20, after >> 20, rounds);
-    assert_int_equal(c.failed, 0);
-    if (!is_sanitized()) assert_true((double)after <= (double)before * 1.05 + (1 << 20));
-    stop();
-    detach(&c.w);
-    for (int i = 0; i < 3; i++) free(all[i]->times);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(gives_memory_back),
@@ -337,7 +235,6 @@ int main(void) {
         TEST(survives_lack_of_memory),
         TEST(changes_versions_under_traffic),
         TEST(changes_versions_under_queued_traffic),
-        TEST(loads_beside_traffic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
