@@ -6,6 +6,7 @@
  *   table.c      aligned tables
  *   training.c   what train, prune and distill share: data, interrupts, event files
  *   tensorflow_serving.c   that server's flags, which scripts may still pass to `hone serve`
+ *   notify.c               telling systemd
  *   progress.c   how far training is, on stderr
  *   cmd_*.c      one command each */
 #ifndef HONE_CLI_H
@@ -121,6 +122,8 @@ int cli_fail(const hone_error *err);
 int cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Tells systemd, if it has started this process and wants to know: "READY=1". */
+void cli_notify(const char *state);
 /* From now on the library's messages are shown that are no warnings, too. */
 void cli_log_all(void);
 

@@ -244,6 +244,7 @@ static int run(void) {
     CLI_TRY(hone_server_create(&args.server, &running, &err));
     handle_signals(stop);
     announce(running);
+    cli_notify("READY=1");
     cli_log_all();
     hone_status status = hone_server_run(running, &err);
     handle_signals(SIG_DFL);

@@ -52,6 +52,28 @@ kill -TERM "$pid"
 wait "$pid"
 holds "SIGTERM: the server ends well" [ $? -eq 0 ]
 
+# systemd is told when the models are loaded, by a socket in a directory or an abstract one
+for name in notify.sock "@hone-test-$$"; do
+    python3 - "$name" >told <<'END' &
+import socket, sys
+name = sys.argv[1]
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind("\0" + name[1:] if name[0] == "@" else name)
+s.settimeout(60)
+print("bound", flush=True)
+print(s.recv(100).decode(), flush=True)
+END
+    listener=$!
+    comes "a socket to be told at" grep -q bound told
+    export NOTIFY_SOCKET="$name"
+    start_server --model a=m.onnx
+    unset NOTIFY_SOCKET
+    wait $listener
+    holds "systemd is told: $(cat told)" grep -q -x READY=1 told
+    kill -TERM "$pid"
+    wait "$pid"
+done
+
 # a drain that lasts until it is cut short
 start_server --model a=m.onnx --drain-delay 600000
 holds "ready" curl -sf "$url/readyz"
