@@ -1,5 +1,5 @@
-"""Load for the tests: load.py URL BODY STOP THREADS posts the file BODY to URL, on a new connection each time, until the
-file STOP exists. Prints {"answers": {"200": N, ...}, "failures": [...]}: a failure is a request that got no answer."""
+"""Load for the tests: load.py URL BODY STOP THREADS posts the file BODY to URL, on one connection for each thread as long
+as it holds, until the file STOP exists. Prints {"answers": {"200": N, ...}, "failures": [...]}: a failure is a request that got no answer."""
 
 import collections
 import http.client
@@ -18,8 +18,7 @@ failures = []
 lock = threading.Lock()
 
 
-def ask():
-    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=120)
+def ask(connection):
     try:
         connection.request("POST", place.path, body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
@@ -29,13 +28,13 @@ def ask():
     except (OSError, http.client.HTTPException) as e:
         with lock:
             failures.append(repr(e))
-    finally:
         connection.close()
 
 
 def work():
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=120)
     while not os.path.exists(stop):
-        ask()
+        ask(connection)
         # what goes wrong at once must not go wrong a million times
         if len(failures) > 1000:
             return

@@ -58,7 +58,7 @@ pid2=$pid port2=$port
 set -- $(free_ports 3)
 rest=http://127.0.0.1:$1 grpc=http://127.0.0.1:$2 admin=http://127.0.0.1:$3
 sed -e "s/192.0.2.1:8501/127.0.0.1:$port1/" -e "s/192.0.2.2:8501/127.0.0.1:$port2/" -e "s/bind :8501/bind 127.0.0.1:$1/" \
-    -e "s/bind :8500/bind 127.0.0.1:$2/" -e "s/127.0.0.1:8404/127.0.0.1:$3/" "$root/deploy/haproxy/haproxy.cfg" >haproxy.cfg
+    -e 's/timeout \([a-z-]*\) .*/timeout \1 300s/' -e 's/body time .* unless/body time 300s unless/' -e "s/bind :8500/bind 127.0.0.1:$2/" -e "s/127.0.0.1:8404/127.0.0.1:$3/" "$root/deploy/haproxy/haproxy.cfg" >haproxy.cfg
 peer haproxy -c -f haproxy.cfg >check.log 2>&1
 needs "the configuration is good: $(cat check.log)" [ $? -eq 0 ]
 holds "and nothing is to be said about it" sh -c "! grep -q -i -e warning -e alert check.log"
