@@ -447,7 +447,8 @@ void hone_model_loader_free(hone_model_loader *l) {
     if (!l) return;
     hone_watch_free(l->watch);
     if (l->wake_fd >= 0) close(l->wake_fd);
-    hone_free(l->config_text);
+    hone_blob_free(&l->config);
+    hone_blob_free(&l->config_seen);
     pthread_mutex_destroy(&l->lock);
     pthread_cond_destroy(&l->started);
     hone_free(l);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define ROOT_OWNER "/" /* no model's name */
+#define CONFIG_SETTLE (50 * HONE_MILLISECOND)
 
 static hone_record *ensure_record(hone_core *core, const char *name, hone_error *err) {
     hone_record *r = hone_core_record(core, name, strlen(name));
@@ -236,9 +237,15 @@ hone_status hone_model_loader_look_at_root(hone_model_loader *l, hone_error *err
 
 /* --- the configuration file --- */
 
-static bool has_changed(hone_model_loader *l, const hone_blob *blob) {
-    return !l->config_text || l->config_size != blob->size ||
-           memcmp(l->config_text, blob->data, blob->size) != 0;
+static bool is_same(const hone_blob *a, const hone_blob *b) {
+    return a->data && a->size == b->size && memcmp(a->data, b->data, a->size) == 0;
+}
+
+/* Takes `blob` over. */
+static void keep(hone_blob *to, hone_blob *blob) {
+    hone_blob_free(to);
+    *to = *blob;
+    *blob = (hone_blob){0};
 }
 
 hone_status hone_model_loader_read_config(hone_model_loader *l, bool force, hone_error *err) {
@@ -247,14 +254,17 @@ hone_status hone_model_loader_read_config(hone_model_loader *l, bool force, hone
     hone_model_set set;
     if (!path) return HONE_OK;
     HONE_TRY(hone_file_read(path, HONE_CONFIG_MAX_BYTES, &blob, err));
-    if (!force && !has_changed(l, &blob)) {
+    if (!force && is_same(&l->config, &blob)) {
         hone_blob_free(&blob);
         return HONE_OK;
     }
-    hone_free(l->config_text);
-    l->config_text = (char *)blob.data;
-    l->config_size = blob.size;
-    hone_status status = hone_model_set_parse(l->config_text, l->config_size, &set, err);
+    if (!force && !is_same(&l->config_seen, &blob)) {
+        keep(&l->config_seen, &blob);
+        l->config_due = hone_now() + CONFIG_SETTLE;
+        return HONE_OK;
+    }
+    keep(&l->config, &blob);
+    hone_status status = hone_model_set_parse((const char *)l->config.data, l->config.size, &set, err);
     if (status != HONE_OK) return hone_error_in_file(err, status, path);
     status = hone_model_loader_apply(l, &set, false, err);
     hone_model_set_free(&set);

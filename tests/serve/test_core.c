@@ -1,4 +1,5 @@
 #include "serve/cores.h"
+#include "serve/loader.h"
 
 #include <hone/log.h>
 
@@ -186,6 +187,35 @@ static void replaces_the_whole_set(void **state) {
     assert_int_equal(loaded, 1);
     assert_int_equal(reload(&e, ""), HONE_OK);
     assert_true(ask("a", HONE_LATEST) == -1);
+}
+
+/* A configuration that is being written is left alone until it looks the same twice. */
+static void waits_for_a_whole_configuration(void **state) {
+    (void)state;
+    char text[300], config[100];
+    snprintf(config, sizeof config, "%s", repo_path(".models.config"));
+    hone_core_options o = options();
+    o.repository = NULL;
+    o.config_file = config;
+    o.file_poll_ms = 0; /* the loader's thread has nothing to do */
+    repo_put_plus("a", 1);
+    repo_put_plus("b", 2);
+    snprintf(text, sizeof text, "model_config_list { " ENTRY "}", 'a', repo_root, 'a');
+    repo_text(config, text);
+    start_with(&o);
+    hone_model_loader *l = f.core->loader;
+    repo_text(config, ""); /* as after fopen(…, "w"): it would be a set of no models */
+    assert_int_equal(hone_model_loader_read_config(l, false, NULL), HONE_OK);
+    assert_true(ask("a", HONE_LATEST) == 1);
+    snprintf(text, sizeof text, "model_config_list { " ENTRY "}", 'b', repo_root, 'b');
+    repo_text(config, text);
+    assert_int_equal(hone_model_loader_read_config(l, false, NULL), HONE_OK);
+    assert_true(ask("a", HONE_LATEST) == 1 && ask("b", HONE_LATEST) == -1);
+    assert_int_equal(hone_model_loader_read_config(l, false, NULL), HONE_OK);
+    assert_true(ask("a", HONE_LATEST) == -1 && ask("b", HONE_LATEST) == 2);
+    repo_text(config, ""); /* who says so need not wait */
+    assert_int_equal(hone_model_loader_read_config(l, true, NULL), HONE_OK);
+    assert_true(ask("b", HONE_LATEST) == -1);
 }
 
 /* What a request over the network may name lies in the repository, if there is one. */
@@ -589,6 +619,7 @@ int main(void) {
         TEST(obeys_policies_and_labels),
         TEST(looks_when_told),
         TEST(replaces_the_whole_set),
+        TEST(waits_for_a_whole_configuration),
         TEST(keeps_reloads_inside),
         TEST(loads_and_unloads),
         TEST(changes_settings_live),
