@@ -188,20 +188,17 @@ class Bench:
         slower = self.row(name, "p99 of rest-mlp at 2,000 req/s beside them", "ms", most_ratio=2)
         slower.peer_name = "without them"
         clients, other = [], self.request("rest-mlp")
-        with self.serve("--max-connections", count + 1000, *options) as server:
-            def measure(times):
-                for _ in range(self.args.runs):
-                    times.append(p99(self.paced(server, other, 2000, self.args.seconds)))
-
+        with self.serve("--max-connections", count + 1000, *options) as server, self.serve(*options) as empty:
             try:
-                measure(slower.peer)
                 for _ in range(count):
                     clients.append(client(server))
                     if not request.is_right(clients[-1].send(request)):
                         raise RuntimeError(f"{name}: the answer of connection {len(clients)} is wrong")
                 time.sleep(0.5)
                 memory.hone.append(server.memory())
-                measure(slower.hone)
+                for _ in range(self.args.runs):
+                    slower.peer.append(p99(self.paced(empty, other, 2000, self.args.seconds)))
+                    slower.hone.append(p99(self.paced(server, other, 2000, self.args.seconds)))
                 for one in (clients[0], clients[-1]):
                     if not request.is_right(one.send(request)):
                         raise RuntimeError(f"{name}: a connection does not answer any more")
