@@ -70,7 +70,12 @@ hone_status hone_auth_open(const char *file, hone_auth **out, hone_error *err) {
         return hone_fail_memory(err);
     }
     *a = (hone_auth){.file = copy, .read = now, .looked = now, .tokens = tokens};
-    pthread_rwlock_init(&a->lock, NULL);
+    /* Requests that follow each other closely must not keep a new set out. */
+    pthread_rwlockattr_t writers_first;
+    pthread_rwlockattr_init(&writers_first);
+    pthread_rwlockattr_setkind_np(&writers_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&a->lock, &writers_first);
+    pthread_rwlockattr_destroy(&writers_first);
     *out = a;
     return HONE_OK;
 }
