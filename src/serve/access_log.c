@@ -342,6 +342,8 @@ void hone_access_log_request(hone_access_log *l, int loop, const hone_request *r
     b->failed = false;
     put_time(to, b);
     put_text(b, "remote", remote->text, strlen(remote->text), sizeof remote->text);
+    hone_slice forwarded = hone_head_field(&r->head, "x-forwarded-for");
+    if (forwarded.size) put_text(b, "forwarded_for", forwarded.data, forwarded.size, MAX_ID);
     put_text(b, "protocol", protocol, strlen(protocol), MAX_PATH);
     put_text(b, "method", r->head.method.data, r->head.method.size, MAX_ID);
     put_text(b, "path", r->head.path.data, r->head.path.size, MAX_PATH);

@@ -121,6 +121,7 @@ static void tells_what_happened(void **state) {
     hone_request *r = request("/a\"\\\n\x01\xff/\xc3\xa4", 504);
     hone_request_set_model(r, m);
     hone_model_stats_release(m); /* the request keeps it */
+    r->head.fields[r->head.field_count++] = (hone_field){text("X-Forwarded-For"), text("203.0.113.9, \"x\"")};
     r->grpc_status = 4;
     r->bytes_in = 10;
     r->bytes_out = 20;
@@ -143,6 +144,7 @@ static void tells_what_happened(void **state) {
     assert_int_equal(n, 24);
     assert_true(year >= 2024);
     assert_string_equal(string(line, "remote"), "192.0.2.1:80");
+    assert_string_equal(string(line, "forwarded_for"), "203.0.113.9, \"x\"");
     assert_string_equal(string(line, "protocol"), "HTTP/2");
     assert_string_equal(string(line, "method"), "GET");
     assert_string_equal(string(line, "path"), "/a\"\\\n\x01\xef\xbf\xbd/\xc3\xa4");
@@ -168,6 +170,7 @@ static void tells_what_happened(void **state) {
     assert_int_equal(json_integer_value(json_object_get(line, "status")), 499);
     assert_null(json_object_get(line, "model"));
     assert_null(json_object_get(line, "grpc_status"));
+    assert_null(json_object_get(line, "forwarded_for"));
     assert_null(json_object_get(line, "trace_id"));
     json_decref(all);
     unlink(path);
