@@ -185,7 +185,8 @@ static void put_entry(void *user, const hone_version_status *v) {
 }
 
 /* The members that the repository's requests have: {"ready": …} and {"parameters": {"config": …}}. */
-static hone_status read_options(hone_json *j, bool *ready, hone_slice *settings, hone_error *err) {
+static hone_status read_options(hone_json *j, bool outer, bool *ready, hone_slice *settings,
+                                hone_error *err) {
     HONE_TRY(hone_json_expect(j, '{', err));
     if (hone_json_take(j, '}')) return HONE_OK;
     do {
@@ -197,8 +198,8 @@ static hone_status read_options(hone_json *j, bool *ready, hone_slice *settings,
             HONE_TRY(hone_json_skip(j, err));
         } else if (hone_json_text_is(key, "config")) {
             HONE_TRY(hone_json_string(j, settings, err));
-        } else if (hone_json_text_is(key, "parameters")) {
-            HONE_TRY(read_options(j, ready, settings, err));
+        } else if (outer && hone_json_text_is(key, "parameters")) {
+            HONE_TRY(read_options(j, false, ready, settings, err));
         } else if (key.size > 5 && memcmp(key.data, "file:", 5) == 0) {
             return hone_fail(err, HONE_UNSUPPORTED,
                              "files of a model can't be sent: put them into the repository");
@@ -215,7 +216,7 @@ static hone_status read_body(hone_request *r, bool *ready, hone_slice *settings,
     *settings = (hone_slice){NULL, 0};
     hone_json_init(&j, r->body.data, r->body.size);
     if (r->body.size == 0) return HONE_OK;
-    HONE_TRY(read_options(&j, ready, settings, err));
+    HONE_TRY(read_options(&j, true, ready, settings, err));
     hone_json_peek(&j);
     return j.cursor == j.end ? HONE_OK
                              : hone_json_fail(&j, err,

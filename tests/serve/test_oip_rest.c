@@ -399,6 +399,21 @@ static void tells_the_repository(void **state) {
     answer_free(&a);
 }
 
+/* However deep a client nests "parameters", the stack stays as it is. */
+static void is_not_led_deep_by_parameters(void **state) {
+    enum { LEVELS = 1000000 };
+    static const char level[] = "{\"parameters\":";
+    hone_buffer body = {0};
+    for (int i = 0; i < LEVELS; i++) hone_buffer_put(&body, level, sizeof level - 1);
+    hone_buffer_byte(&body, 0);
+    assert_false(body.failed);
+    answer a = ask(*state, "POST", "/v2/repository/index", NULL, body.data);
+    assert_int_equal(a.status, 400);
+    assert_non_null(strstr(a.body.data, "Nested too deeply"));
+    answer_free(&a);
+    hone_buffer_free(&body);
+}
+
 static void refuses_other_paths(void **state) {
     static const char *const none[] = {"/v2/other",
                                        "/v2/models",
@@ -571,6 +586,7 @@ int main(void) {
         cmocka_unit_test(tells_about_itself),
         cmocka_unit_test(counts_predictions),
         cmocka_unit_test(tells_the_repository),
+        cmocka_unit_test(is_not_led_deep_by_parameters),
         cmocka_unit_test(refuses_other_paths),
         cmocka_unit_test(packs),
         cmocka_unit_test(allocates_nothing_when_warm),
