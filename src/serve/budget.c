@@ -34,18 +34,20 @@ static bool take_favoured(hone_budget *b, const hone_budget_share *share, size_t
     return true;
 }
 
-bool hone_budget_cover(hone_budget_seat *seat, hone_budget_share *share, size_t total) {
-    hone_budget *b = seat->budget;
+bool hone_budget_charge(hone_budget *b, hone_budget_share *share, size_t total) {
     size_t needed = cost(total), more = needed > share->charged ? needed - share->charged : 0;
-    if (!b || more == 0) return true;
-    if (!take(b, more) && !take_favoured(b, share, more)) {
-        /* Whoever gives something back from here on sees that somebody waits; what was given back before is seen here. */
-        atomic_store(&seat->waiting, true);
-        if (!take(b, more) && !take_favoured(b, share, more)) return false;
-    }
+    if (!b || b->limit == 0 || more == 0) return true;
+    if (!take(b, more) && !take_favoured(b, share, more)) return false;
     share->budget = b;
     share->charged += more;
     return true;
+}
+
+bool hone_budget_cover(hone_budget_seat *seat, hone_budget_share *share, size_t total) {
+    if (hone_budget_charge(seat->budget, share, total)) return true;
+    /* Whoever gives something back from here on sees that somebody waits; what was given back before is seen here. */
+    atomic_store(&seat->waiting, true);
+    return hone_budget_charge(seat->budget, share, total);
 }
 
 static void give(hone_budget_share *share, size_t bytes, bool gone) {

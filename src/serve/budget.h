@@ -46,6 +46,9 @@ void hone_budget_leave(hone_budget_seat *seat);
 
 /* May the body of `share` have `total` bytes? True: they are its own. False: it has to wait. */
 bool hone_budget_cover(hone_budget_seat *seat, hone_budget_share *share, size_t total);
+/* The same of a body that has come whole and is unpacked; b NULL: no limit. False: there is no room for it now, and nobody
+ * is woken for it. */
+bool hone_budget_charge(hone_budget *b, hone_budget_share *share, size_t total);
 /* The body has no more than `total` bytes. */
 void hone_budget_reduce(hone_budget_share *share, size_t total);
 /* The body is gone. */

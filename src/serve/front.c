@@ -48,6 +48,11 @@ bool hone_front_is_ready(const hone_front *f) {
     return !f->o.ready || atomic_load(f->o.ready);
 }
 
+hone_status hone_front_keep(hone_front *f, hone_request *r, size_t total, hone_error *err) {
+    if (hone_budget_charge(f->o.budget, &r->share, total)) return HONE_OK;
+    return hone_fail(err, HONE_UNAVAILABLE, "There is no room for the unpacked body at this time");
+}
+
 /* --- calls --- */
 
 static hone_call *take_call(hone_front *f) {
@@ -192,15 +197,15 @@ static hone_status unpack(hone_call *c, hone_error *err) {
     hone_buffer_put(&c->body, (const char[HONE_JSON_PAD]){0}, HONE_JSON_PAD);
     if (c->body.failed) return hone_fail_memory(err);
     c->body.size -= HONE_JSON_PAD;
-    return HONE_OK;
+    return hone_front_keep(c->front, r, r->body.size + c->body.size, err);
 }
 
 /* What is wrong about the coding of a body is a matter of HTTP. */
 static void refuse_body(hone_call *c, hone_status status, const hone_error *err) {
-    int code = status == HONE_UNSUPPORTED          ? 415
-               : status == HONE_RESOURCE_EXHAUSTED ? 413
-               : status == HONE_OUT_OF_MEMORY      ? 503
-                                                   : 400;
+    int code = status == HONE_UNSUPPORTED                                   ? 415
+               : status == HONE_RESOURCE_EXHAUSTED                          ? 413
+               : status == HONE_OUT_OF_MEMORY || status == HONE_UNAVAILABLE ? 503
+                                                                            : 400;
     hone_request_fail(c->request, code, err->message);
     give_call(c);
 }

@@ -52,7 +52,7 @@ hone_status hone_grpc_unpack(hone_request *r, hone_error *err) {
     hone_buffer body = r->body;
     r->body = f->packed;
     f->packed = body;
-    return HONE_OK;
+    return hone_front_keep(f, r, r->body.size, err);
 }
 
 hone_buffer *hone_grpc_pack(hone_request *r, hone_buffer *out) {

@@ -187,6 +187,7 @@ static hone_status make_loops(hone_server *s, int count, hone_error *err) {
                                 .ready = &s->ready,
                                 .worker = i,
                                 .body_limit = s->config.limits.body_bytes,
+                                .budget = &s->budget,
                                 .gzip_from = s->gzip_from};
         HONE_TRY(hone_front_new(&f, &s->fronts[i], err));
         hone_status status = hone_loop_new(&s->config, i, &s->loops[i], err);

@@ -486,6 +486,38 @@ static void packs(void **state) {
     hone_gzip_free(z);
 }
 
+/* What bodies are unpacked to is kept within the budget, too: a small one may grow a thousandfold. */
+static void keeps_unpacked_bodies_within_the_budget(void **state) {
+    fixture *f = *state;
+    hone_budget budget = {.limit = 100 << 10};
+    hone_budget_share other = {0};
+    hone_buffer body = {0}, packed = {0};
+    hone_gzip *z = NULL;
+    f->front->o.budget = &budget;
+    hone_buffer_text(&body,
+                     "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[0,3],\"data\":[]}]}");
+    while (body.size < (300 << 10)) hone_buffer_byte(&body, ' ');
+    assert_true(hone_gzip_pack(&z, body.data, body.size, &packed));
+    assert_true(packed.size < (4 << 10));
+    for (int i = 0; i < 3; i++) {
+        /* beside another one there is no room; alone it goes on, whatever its size */
+        assert_true(hone_budget_charge(&budget, &other, 100 << 20));
+        answer a =
+            fixture_send(f, handle, "POST", MATRIX, "Content-Encoding: gzip\n", packed.data, packed.size);
+        assert_int_equal(a.status, 503);
+        answer_free(&a);
+        hone_budget_release(&other);
+        a = fixture_send(f, handle, "POST", MATRIX, "Content-Encoding: gzip\n", packed.data, packed.size);
+        assert_int_equal(a.status, 200);
+        answer_free(&a);
+        assert_int_equal(atomic_load(&budget.used), 0);
+    }
+    f->front->o.budget = NULL;
+    hone_gzip_free(z);
+    hone_buffer_free(&body);
+    hone_buffer_free(&packed);
+}
+
 static void allocates_nothing_when_warm(void **state) {
     fixture *f = *state;
     uint64_t before = 0;
@@ -589,6 +621,7 @@ int main(void) {
         cmocka_unit_test(is_not_led_deep_by_parameters),
         cmocka_unit_test(refuses_other_paths),
         cmocka_unit_test(packs),
+        cmocka_unit_test(keeps_unpacked_bodies_within_the_budget),
         cmocka_unit_test(allocates_nothing_when_warm),
         cmocka_unit_test(survives_lack_of_memory),
     };

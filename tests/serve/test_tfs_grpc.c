@@ -212,6 +212,33 @@ static void packs_messages(void **state) {
     hone_buffer_free(&packed);
 }
 
+static void keeps_unpacked_messages_within_the_budget(void **state) {
+    enum { MANY = 30000 };
+    static const float x[MANY * 3];
+    fixture *f = *state;
+    hone_budget budget = {.limit = 100 << 10};
+    hone_budget_share other = {0};
+    hone_buffer b = {0};
+    f->front->o.budget = &budget;
+    put_spec(&b, "matrix", -1, NULL, NULL);
+    put_floats(&b, "x", 2, (int64_t[]){MANY, 3}, x, MANY * 3);
+    hone_buffer packed = packed_copy(&b);
+    assert_true(packed.size < HONE_BUDGET_FREE && b.size > 300000);
+    for (int i = 0; i < 4; i++) {
+        bool was_packed, room = i % 2;
+        if (!room) assert_true(hone_budget_charge(&budget, &other, 1 << 20));
+        answer a =
+            fixture_call_packed(f, SERVICE "Predict", GZIP, true, packed.data, packed.size, &was_packed);
+        assert_int_equal(answer_code(&a), room ? HONE_GRPC_OK : HONE_GRPC_UNAVAILABLE);
+        answer_free(&a);
+        hone_budget_release(&other);
+        assert_int_equal(atomic_load(&budget.used), 0);
+    }
+    f->front->o.budget = NULL;
+    hone_buffer_free(&b);
+    hone_buffer_free(&packed);
+}
+
 static void refuses_badly_packed_messages(void **state) {
     hone_buffer b = {0}, bomb = {0};
     put_rows(&b);
@@ -771,6 +798,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(predicts),
         cmocka_unit_test(packs_messages),
+        cmocka_unit_test(keeps_unpacked_messages_within_the_budget),
         cmocka_unit_test(refuses_badly_packed_messages),
         cmocka_unit_test(chooses_versions),
         cmocka_unit_test(filters_outputs),
