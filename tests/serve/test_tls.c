@@ -4,6 +4,8 @@
 
 #include <hone/log.h>
 
+#include <sys/stat.h>
+
 enum { ROOM = 80 << 10 };
 
 /* --- OpenSSL's memory --- */
@@ -506,6 +508,9 @@ static void fails_on_bent_data(void **state) {
 static void names_what_is_wrong(void **state) {
     (void)state;
     write_file(test_path("junk"), "junk\n", 5);
+    write_file(test_path("large"), "", 0);
+    assert_int_equal(truncate(test_path("large"), (off_t)64 << 30), 0); /* takes no space */
+    assert_int_equal(mkfifo(test_path("pipe"), 0600), 0);
     identity i = make_identity("locked", &test_ca, -1, 30);
     FILE *f = fopen(test_path("locked.key"), "w");
     assert_non_null(f);
@@ -518,10 +523,10 @@ static void names_what_is_wrong(void **state) {
         const char *files[3], *at, *message;
         hone_status status;
     } cases[] = {
-        {{"none", "server.key"}, "none", "can't be read: No such file or directory", HONE_NOT_FOUND},
+        {{"none", "server.key"}, "none", "cannot open: No such file or directory", HONE_NOT_FOUND},
         {{"junk", "server.key"}, "junk", "no certificate can be read from it: no start line", HONE_CORRUPT},
         {{"server.key", "server.key"}, "server.key", "no certificate can be read from it", HONE_CORRUPT},
-        {{"server.crt", "none"}, "none", "can't be read: No such file or directory", HONE_NOT_FOUND},
+        {{"server.crt", "none"}, "none", "cannot open: No such file or directory", HONE_NOT_FOUND},
         {{"server.crt", "junk"}, "junk", "no private key can be read from it", HONE_CORRUPT},
         {{"server.crt", "client.key"},
          "client.key",
@@ -530,9 +535,16 @@ static void names_what_is_wrong(void **state) {
         {{"server.crt", "locked.key"}, "locked.key", "the key is encrypted", HONE_UNSUPPORTED},
         {{"server.crt", "server.key", "none"},
          "none",
-         "can't be read: No such file or directory",
+         "cannot open: No such file or directory",
          HONE_NOT_FOUND},
         {{"server.crt", "server.key", "junk"}, "junk", "no certificate can be read from it", HONE_CORRUPT},
+        /* nobody writes into the pipe, and the large one would take long to read */
+        {{"pipe", "server.key"}, "pipe", "is not a regular file", HONE_INVALID_ARGUMENT},
+        {{"server.crt", "pipe"}, "pipe", "is not a regular file", HONE_INVALID_ARGUMENT},
+        {{"server.crt", "server.key", "pipe"}, "pipe", "is not a regular file", HONE_INVALID_ARGUMENT},
+        {{"large", "server.key"}, "large", "the limit is 4194304", HONE_RESOURCE_EXHAUSTED},
+        {{"server.crt", "large"}, "large", "the limit is 4194304", HONE_RESOURCE_EXHAUSTED},
+        {{"server.crt", "server.key", "large"}, "large", "the limit is 4194304", HONE_RESOURCE_EXHAUSTED},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         const char *const *names = cases[k].files;
