@@ -108,8 +108,9 @@ typedef struct hone_server_options {
     }
 
 /* Loads the models (and fails if one that was named has no version that can be loaded; where only the newest
- * can't be, an older one is served), binds and listens; connections wait until hone_server_run. On success
- * `*out` belongs to the caller: hone_server_free(). */
+ * can't be, an older one is served), binds and listens; connections wait until hone_server_run. Where the system starts
+ * fewer threads than were asked for, it goes on with those, and logs a warning. On success `*out` belongs to the caller:
+ * hone_server_free(). */
 HONE_API hone_status hone_server_create(const hone_server_options *options, hone_server **out,
                                         hone_error *err);
 
@@ -124,8 +125,8 @@ HONE_API int hone_server_port(const hone_server *s);
 HONE_API int hone_server_rest_port(const hone_server *s);
 HONE_API int hone_server_admin_port(const hone_server *s);
 
-/* Serves on the calling thread (and `threads - 1` others) until hone_server_stop, then drains and returns
- * HONE_OK. Once a server. */
+/* Accepts connections on the calling thread, for the event loops on theirs, until hone_server_stop; then drains and
+ * returns HONE_OK. Once a server. */
 HONE_API hone_status hone_server_run(hone_server *s, hone_error *err);
 
 /* Asks the server to drain: it stops accepting, answers what is being read or computed with "Connection:

@@ -4,13 +4,11 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -189,34 +187,16 @@ void hone_pool_run(hone_pool *pool, int64_t tasks, hone_task_fn *fn, void *arg) 
     atomic_flag_clear_explicit(&pool->busy, memory_order_release);
 }
 
-static atomic_int threads_left = -1;
-
-void hone_pool_fail_threads_after(int count) {
-    atomic_store(&threads_left, count);
-}
-
-static int start_thread(worker *w) {
-    if (atomic_load(&threads_left) == 0) return EAGAIN;
-    if (atomic_load(&threads_left) > 0) atomic_fetch_sub(&threads_left, 1);
-    return pthread_create(&w->thread, NULL, work, w);
-}
-
-/* As many as the system gives. Workers take no signals: those are for the program's own threads. */
+/* As many as the system gives. */
 static int start_threads(hone_pool *pool) {
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int error = 0;
     for (int i = 1; i < pool->threads; i++) {
         worker *w = &pool->workers[i - 1];
         *w = (worker){.pool = pool, .index = i};
-        error = start_thread(w);
-        if (error) break;
-        pthread_setname_np(w->thread, "hone-worker");
+        int error = hone_thread_start(&w->thread, work, w, "hone-worker");
+        if (error) return error;
         pool->started++;
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return error;
+    return 0;
 }
 
 static void warn_once(const hone_pool *pool, int wanted, int error) {

@@ -13,8 +13,6 @@ typedef struct hone_pool hone_pool;
  * mask and cgroup quota). Where the system starts no more threads (limits of user or cgroup), the pool has as many as
  * there are, and the first such pool of the process logs a warning. */
 hone_status hone_pool_new(int threads, hone_pool **out, hone_error *err);
-/* The test hook: pools start the next `count` threads and the system refuses all after them; -1: off. */
-void hone_pool_fail_threads_after(int count);
 void hone_pool_free(hone_pool *pool); /* NULL is fine; no work may be running */
 /* Threads in all. 1 for NULL. */
 int hone_pool_threads(const hone_pool *pool);

@@ -3,20 +3,17 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "serve/clock.h"
 #include "serve/json_write.h"
+#include "serve/wake.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     RING_BYTES = 1 << 20,
@@ -129,20 +126,9 @@ static void empty_ring(hone_access_log *l, ring *r) {
 
 /* --- the writer --- */
 
-static void ring_bell(hone_access_log *l) {
-    uint64_t one = 1;
-    int code = errno;
-    while (write(l->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
-    }
-    errno = code;
-}
-
-static void wait_for_bell(hone_access_log *l, int ms) {
-    uint64_t count;
+static void sleep_until_woken(hone_access_log *l, int ms) {
     struct pollfd p = {.fd = l->wake_fd, .events = POLLIN};
-    if (poll(&p, 1, ms) > 0)
-        while (read(l->wake_fd, &count, sizeof count) < 0 && errno == EINTR) {
-        }
+    if (poll(&p, 1, ms) > 0) hone_wake_take(l->wake_fd);
 }
 
 static bool has_work(hone_access_log *l) {
@@ -157,10 +143,10 @@ static void *write_lines(void *arg) {
     hone_access_log *l = arg;
     for (;;) {
         atomic_store(&l->asleep, true);
-        if (!has_work(l)) wait_for_bell(l, -1);
+        if (!has_work(l)) sleep_until_woken(l, -1);
         atomic_store(&l->asleep, false);
         bool stop = atomic_load(&l->stop), reopen = atomic_exchange(&l->reopen, false);
-        if (!stop && !reopen) wait_for_bell(l, GATHER_MS);
+        if (!stop && !reopen) sleep_until_woken(l, GATHER_MS);
         for (int i = 0; i < l->ring_count; i++) empty_ring(l, &l->rings[i]);
         if (reopen) open_again(l);
         if (stop) return NULL;
@@ -178,7 +164,7 @@ static void put_line(hone_access_log *l, ring *r) {
     memcpy(r->data, r->line.data + first, size - first);
     atomic_store(&r->head, head + size);
     bool half = used <= l->capacity / 2 && used + size > l->capacity / 2;
-    if (half || (atomic_load(&l->asleep) && atomic_exchange(&l->asleep, false))) ring_bell(l);
+    if (half || (atomic_load(&l->asleep) && atomic_exchange(&l->asleep, false))) hone_wake(l->wake_fd);
 }
 
 /* --- making --- */
@@ -196,15 +182,12 @@ static hone_status make_rings(hone_access_log *l, int count, hone_error *err) {
 }
 
 static hone_status start(hone_access_log *l, hone_error *err) {
-    sigset_t all, before;
-    l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    l->wake_fd = hone_wake_new();
     if (l->wake_fd < 0) return hone_fail_errno(err, errno, "eventfd", "can't be made");
-    sigfillset(&all); /* a closed pipe is an error of write, then */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    l->started = pthread_create(&l->thread, NULL, write_lines, l) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return l->started ? HONE_OK
-                      : hone_fail(err, HONE_RESOURCE_EXHAUSTED, "the access log's thread can't be started");
+    /* without signals, a closed pipe is an error of write */
+    int code = hone_thread_start(&l->thread, write_lines, l, "hone-log");
+    l->started = code == 0;
+    return code ? hone_fail_errno(err, code, "the access log", "no thread can be started") : HONE_OK;
 }
 
 hone_status hone_access_log_open(const hone_access_log_options *o, hone_access_log **out, hone_error *err) {
@@ -230,7 +213,7 @@ void hone_access_log_close(hone_access_log *l) {
     if (!l) return;
     if (l->started) {
         atomic_store(&l->stop, true);
-        ring_bell(l);
+        hone_wake(l->wake_fd);
         pthread_join(l->thread, NULL);
     }
     for (int i = 0; i < l->ring_count; i++) {
@@ -247,7 +230,7 @@ void hone_access_log_close(hone_access_log *l) {
 void hone_access_log_reopen(hone_access_log *l) {
     if (!l) return;
     atomic_store(&l->reopen, true);
-    ring_bell(l);
+    hone_wake(l->wake_fd);
 }
 
 /* --- lines --- */

@@ -1,11 +1,12 @@
 #include "serve/batcher_inside.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "serve/clock.h"
 #include "serve/request.h"
 
-#include <signal.h>
 #include <string.h>
 
 enum { PENDING_MOST = 256 }; /* predictions of one turn; then they are run before the turn ends */
@@ -308,11 +309,7 @@ void hone_batcher_attach(hone_batcher *b, int worker, const hone_core_port *to) 
 hone_status hone_batcher_new(int workers, hone_stats *stats, hone_batcher **out, hone_error *err) {
     hone_batcher *b = hone_calloc(1, sizeof *b);
     if (!b) return hone_fail_memory(err);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&b->work, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    hone_cond_init(&b->work);
     pthread_mutex_init(&b->lock, NULL);
     b->stats = stats;
     b->ports = hone_calloc((size_t)workers, sizeof *b->ports);
@@ -337,20 +334,23 @@ void hone_batcher_free(hone_batcher *b) {
 
 hone_status hone_batcher_start(hone_batcher *b, int threads, double inline_cost, uint64_t stall,
                                hone_error *err) {
-    sigset_t all, before;
+    int code = 0;
     b->inline_cost = inline_cost;
     b->queue.stall = stall;
     b->threads = hone_calloc((size_t)threads + 1, sizeof *b->threads);
     if (!b->threads) return hone_fail_memory(err);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (b->thread_count < threads &&
-           pthread_create(&b->threads[b->thread_count], NULL, hone_batcher_compute, b) == 0)
-        b->thread_count++;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (b->thread_count == threads) return HONE_OK;
-    hone_batcher_stop(b);
-    return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "the compute threads can't be started");
+    while (b->thread_count < threads && !code) {
+        code = hone_thread_start(&b->threads[b->thread_count], hone_batcher_compute, b, "hone-compute");
+        if (!code) b->thread_count++;
+    }
+    if (code)
+        hone_log(HONE_LOG_WARNING, "cannot start %d compute threads, going on with %d: %s", threads,
+                 b->thread_count, strerror(code));
+    return HONE_OK;
+}
+
+int hone_batcher_threads(const hone_batcher *b) {
+    return b->thread_count;
 }
 
 void hone_batcher_stop(hone_batcher *b) {

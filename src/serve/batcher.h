@@ -1,8 +1,7 @@
 /* The batcher: from predictions to runs, and back to the workers.
  *
- *      submit ─┬ cheap ──► the worker's list of this turn ──► runs on its own thread
+ *      submit ─┬ cheap ──► the worker's list of this turn ──► its own thread
  *              └ costly ─► the servable's queue ──► compute threads ──► the worker's list of finished ones
- * ──► turn
  *
  * A queue is a first-in-first-out list; a compute thread takes its head and those behind it that have the
  * same shapes, as many as give the most rows a second by what warm-up measured. Queues with work take turns.
@@ -16,9 +15,12 @@ typedef struct hone_batcher hone_batcher;
 
 hone_status hone_batcher_new(int workers, hone_stats *stats, hone_batcher **out, hone_error *err);
 void hone_batcher_free(hone_batcher *b); /* stopped; NULL is fine */
-/* `inline_cost`: seconds; what costs less is run by the worker. `stall`: as in hone_core_options. */
+/* `inline_cost`: seconds; what costs less is run by the worker. `stall`: as in hone_core_options. Where the system
+ * starts no more threads it has as many as there are, and logs a warning; without any, workers run everything. */
 hone_status hone_batcher_start(hone_batcher *b, int threads, double inline_cost, uint64_t stall,
                                hone_error *err);
+/* Compute threads that were started. */
+int hone_batcher_threads(const hone_batcher *b);
 /* Ends the threads, fails what is queued, and calls what is left to be called. */
 void hone_batcher_stop(hone_batcher *b);
 

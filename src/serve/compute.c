@@ -1,3 +1,4 @@
+#include "base/thread.h"
 #include "serve/batcher_inside.h"
 #include "serve/clock.h"
 
@@ -79,10 +80,9 @@ static void run_offloaded(hone_batcher *b) {
 }
 
 static void wait(hone_batcher *b, uint64_t until) {
-    struct timespec t = {.tv_sec = (time_t)(until / 1000000000u), .tv_nsec = (long)(until % 1000000000u)};
     b->idle++;
     if (until)
-        pthread_cond_timedwait(&b->work, &b->lock, &t);
+        hone_cond_wait_until(&b->work, &b->lock, until);
     else
         pthread_cond_wait(&b->work, &b->lock);
     b->idle--;

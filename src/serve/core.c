@@ -51,8 +51,10 @@ hone_status hone_core_configure(hone_core *core, const hone_core_options *option
 
 hone_status hone_core_start(hone_core *core, hone_error *err) {
     const hone_core_options *o = &core->options;
+    HONE_TRY(hone_model_loader_start(core->loader, err)); /* first, as it can't do without a thread */
     HONE_TRY(hone_batcher_start(core->batcher, core->compute_threads, o->inline_cost, o->stall, err));
-    return hone_model_loader_start(core->loader, err);
+    core->compute_threads = hone_batcher_threads(core->batcher);
+    return hone_model_loader_begin(core->loader, err);
 }
 
 void hone_core_stop(hone_core *core) {
@@ -196,19 +198,6 @@ int hone_core_models(hone_core *core, hone_model_fn *fn, void *user) {
     pthread_rwlock_rdlock(&core->lock);
     int count = (int)core->count;
     for (size_t i = 0; i < core->count; i++) fn(user, core->records[i]->name, newest(core->records[i]));
-    pthread_rwlock_unlock(&core->lock);
-    return count;
-}
-
-int hone_core_labels(hone_core *core, hone_slice name, hone_label_fn *fn, void *user) {
-    int count = 0;
-    pthread_rwlock_rdlock(&core->lock);
-    const hone_record *r = hone_core_record(core, name.data, name.size);
-    for (size_t i = 0; r && i < r->label_count; i++) {
-        if (r->labels[i].version < 0) continue;
-        fn(user, r->labels[i].name, r->labels[i].version);
-        count++;
-    }
     pthread_rwlock_unlock(&core->lock);
     return count;
 }

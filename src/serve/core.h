@@ -1,10 +1,9 @@
 /* Models, versions and tensors: what every front end serves from. Knows no protocol.
  *
  *      repository, config ──► loader's thread ──► versions ──publish──► servables ◄──find── front ends
- *                                                                          │                  │ submit
- *                                                        compute threads ◄─┴─ queue ◄─────────┤ costly
- *                                                              └─── completions ─► worker ◄───┘ cheap: at
- * once, or with its turn
+ *                                                                                             │ submit
+ *                                                        compute threads ◄──── queue ◄────────┤ costly
+ *                                                              └─── completions ─► worker ◄───┘ cheap: in this turn
  *
  * A servable is one version of one model, loaded and warmed up. It is reference-counted: whoever found it may
  * use it until it is released, also when it has been replaced. A worker is a thread that takes requests (an
@@ -70,9 +69,9 @@ hone_status hone_core_configure(hone_core *core, const hone_core_options *option
 /* A model from a directory with versions in it, or from one ONNX file, which is version 1. Watched. Before
  * hone_core_start. */
 hone_status hone_core_add_path(hone_core *core, const char *name, const char *path, hone_error *err);
-/* Starts the compute threads and the loader, and waits until everything has been tried once. Fails if a model
- * that was named (by hone_core_add_path or in the configuration) has no version that could be loaded; what
- * lies in the repository is left to the states. */
+/* Starts the loader and the compute threads (as many as the system gives), and waits until everything has been tried
+ * once. Fails if a model that was named (by hone_core_add_path or in the configuration) has no version that could be
+ * loaded; what lies in the repository is left to the states. */
 hone_status hone_core_start(hone_core *core, hone_error *err);
 /* Ends the loader's and the compute threads; what is queued fails with HONE_UNAVAILABLE. Then, on the calling
  * thread, calls what is left to be called of all workers, which must not run any more. */
@@ -82,6 +81,7 @@ void hone_core_stop(hone_core *core);
  * freed or it is unloaded. HONE_ALREADY_EXISTS if that version of that name is there. */
 hone_status hone_core_add(hone_core *core, const char *name, int64_t version, const hone_graph *graph,
                           hone_error *err);
+
 /* --- finding --- */
 
 /* A version, or HONE_LATEST. NULL if there is none; else hone_servable_release() when done. */
@@ -121,9 +121,6 @@ int hone_core_states(hone_core *core, hone_slice name, hone_version_status_fn *f
 /* Calls `fn` for each model that is known, by name, loaded or not (then `latest` is NULL). */
 typedef void hone_model_fn(void *user, const char *name, const hone_servable *latest);
 int hone_core_models(hone_core *core, hone_model_fn *fn, void *user);
-/* Calls `fn` for each label of a model whose version is loaded. */
-typedef void hone_label_fn(void *user, const char *label, int64_t version);
-int hone_core_labels(hone_core *core, hone_slice name, hone_label_fn *fn, void *user);
 
 /* --- administration --- carried out on the loader's thread, one after the other */
 
@@ -178,8 +175,7 @@ int hone_servable_output_count(const hone_servable *s);
 /* Borrowed. The index must be in range. */
 const hone_value_info *hone_servable_input(const hone_servable *s, int index);
 const hone_value_info *hone_servable_output(const hone_servable *s, int index);
-/* -1 if there is no such input. */
-int hone_servable_find_input(const hone_servable *s, hone_slice name);
+/* -1 if there is no such output. */
 int hone_servable_find_output(const hone_servable *s, hone_slice name);
 
 /* Runs it on the calling thread as `worker`, whatever it costs. `outputs` are views that are valid until the

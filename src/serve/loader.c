@@ -2,16 +2,16 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "serve/clock.h"
+#include "serve/wake.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <malloc.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,18 +19,13 @@
 #define DRAIN_MOST (10000 * HONE_MILLISECOND)
 #define SAFETY_POLL (60000 * HONE_MILLISECOND) /* links that lead elsewhere are not watched */
 #define ROOT_OWNER "/"                         /* no model's name */
+#define POKE ((uint64_t)1 << 32)               /* how a signal handler says more than "wake up" */
 
 enum { NICENESS = 10 };
 
 enum { TASK_ADD, TASK_RELOAD, TASK_LOAD, TASK_UNLOAD, TASK_SETTINGS, TASK_REFRESH };
 
 /* --- from other threads --- */
-
-static void wake(hone_model_loader *l) {
-    uint64_t one = 1;
-    while (write(l->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
-    }
-}
 
 static void destroy(hone_core *core, hone_servable *s) {
     atomic_fetch_sub(&core->bytes, s->bytes);
@@ -46,17 +41,13 @@ void hone_model_loader_retire(hone_model_loader *l, hone_servable *s) {
     }
     pthread_mutex_unlock(&l->lock);
     if (later)
-        wake(l);
+        hone_wake(l->wake_fd);
     else
         destroy(l->core, s);
 }
 
 void hone_model_loader_poke(hone_model_loader *l) {
-    int code = errno;
-    uint64_t many = 1ull << 32; /* how a signal handler says more than "wake up" */
-    while (write(l->wake_fd, &many, sizeof many) < 0 && errno == EINTR) {
-    }
-    errno = code;
+    hone_wake_add(l->wake_fd, POKE);
 }
 
 static void post_done(hone_core_post *post) {
@@ -89,7 +80,7 @@ void hone_model_loader_ask(hone_model_loader *l, hone_core_task *t) {
     }
     pthread_mutex_unlock(&l->lock);
     if (takes)
-        wake(l);
+        hone_wake(l->wake_fd);
     else
         finish_task(l, t, hone_fail(&err, HONE_UNAVAILABLE, "The server does not run"), &err);
 }
@@ -336,19 +327,18 @@ static void schedule(hone_model_loader *l) {
 
 /* Waits for something to do; true if it was poked. */
 static bool wait_for_work(hone_model_loader *l) {
-    uint64_t now = hone_now(), due = next_due(l), count = 0;
+    uint64_t now = hone_now(), due = next_due(l);
     int ms = !due ? -1 : due <= now ? 0 : (int)((due - now) / HONE_MILLISECOND + 1);
     struct pollfd fds[] = {
         {.fd = l->wake_fd, .events = POLLIN},
         {.fd = l->core->options.file_poll_ms > 0 ? hone_watch_fd(l->watch) : -1, .events = POLLIN}};
     poll(fds, 2, ms);
-    if (fds[0].revents && read(l->wake_fd, &count, sizeof count) < 0) count = 0;
     if (fds[1].revents) {
         struct timespec quiet = {.tv_nsec = (long)QUIET};
         nanosleep(&quiet, NULL);
         hone_watch_read(l->watch, hone_model_loader_note_event, l);
     }
-    return count >> 32;
+    return hone_wake_take(l->wake_fd) >= POKE;
 }
 
 static void look_around(hone_model_loader *l, bool poked) {
@@ -366,10 +356,10 @@ static void step_back(void) {
     if (nice(NICENESS) < 0) errno = 0; /* then it runs as the others */
 }
 
-static void *work(void *arg) {
-    hone_model_loader *l = arg;
-    step_back();
+/* With the lock, which it gives away meanwhile. */
+static void begin(hone_model_loader *l) {
     hone_error err = {0};
+    pthread_mutex_unlock(&l->lock);
     l->starting = true;
     hone_status status = do_first(l, &err);
     l->starting = false;
@@ -378,7 +368,15 @@ static void *work(void *arg) {
     l->first_status = status;
     l->first_error = err;
     l->ready = true;
-    pthread_cond_signal(&l->started);
+    pthread_cond_broadcast(&l->change);
+}
+
+static void *work(void *arg) {
+    hone_model_loader *l = arg;
+    step_back();
+    pthread_mutex_lock(&l->lock);
+    while (!l->begun && !l->stop) pthread_cond_wait(&l->change, &l->lock);
+    if (!l->stop) begin(l);
     while (!l->stop) {
         pthread_mutex_unlock(&l->lock);
         bool poked = wait_for_work(l);
@@ -396,8 +394,8 @@ hone_status hone_model_loader_new(hone_core *core, hone_model_loader **out, hone
     if (!l) return hone_fail_memory(err);
     l->core = core;
     pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->started, NULL);
-    l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    pthread_cond_init(&l->change, NULL);
+    l->wake_fd = hone_wake_new();
     if (l->wake_fd < 0) {
         int code = errno;
         hone_model_loader_free(l);
@@ -408,17 +406,19 @@ hone_status hone_model_loader_new(hone_core *core, hone_model_loader **out, hone
 }
 
 hone_status hone_model_loader_start(hone_model_loader *l, hone_error *err) {
-    sigset_t all, before;
     HONE_TRY(hone_watch_new(l->core->options.polling, &l->watch, err));
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_mutex_lock(&l->lock);
-    bool running = l->running = pthread_create(&l->thread, NULL, work, l) == 0;
+    int code = hone_thread_start(&l->thread, work, l, "hone-loader");
+    l->running = code == 0;
     pthread_mutex_unlock(&l->lock);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!running) return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "the loader's thread can't be started");
+    return code ? hone_fail_errno(err, code, "the loader of models", "no thread can be started") : HONE_OK;
+}
+
+hone_status hone_model_loader_begin(hone_model_loader *l, hone_error *err) {
     pthread_mutex_lock(&l->lock);
-    while (!l->ready) pthread_cond_wait(&l->started, &l->lock);
+    l->begun = true;
+    pthread_cond_broadcast(&l->change);
+    while (!l->ready) pthread_cond_wait(&l->change, &l->lock);
     hone_status status = l->first_status;
     if (status != HONE_OK && err) *err = l->first_error;
     pthread_mutex_unlock(&l->lock);
@@ -430,9 +430,10 @@ void hone_model_loader_stop(hone_model_loader *l) {
     pthread_mutex_lock(&l->lock);
     bool running = l->running && !l->stop;
     l->stop = true;
+    pthread_cond_broadcast(&l->change);
     pthread_mutex_unlock(&l->lock);
     if (!running) return;
-    wake(l);
+    hone_wake(l->wake_fd);
     pthread_join(l->thread, NULL);
     hone_fail(&err, HONE_UNAVAILABLE, "The server is stopping");
     while (l->tasks) {
@@ -450,6 +451,6 @@ void hone_model_loader_free(hone_model_loader *l) {
     hone_blob_free(&l->config);
     hone_blob_free(&l->config_seen);
     pthread_mutex_destroy(&l->lock);
-    pthread_cond_destroy(&l->started);
+    pthread_cond_destroy(&l->change);
     hone_free(l);
 }

@@ -18,10 +18,10 @@ struct hone_model_loader {
         config_seen;        /* the file as it was applied last, and as it looked when it had just changed */
     char config_error[600]; /* likewise */
     bool root_dirty, root_blind;
-    bool starting;        /* what fails is told to whoever starts it */
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t started;
-    bool stop, ready, poked;
+    bool starting;         /* what fails is told to whoever starts it */
+    pthread_mutex_t lock;  /* guards what follows */
+    pthread_cond_t change; /* of the next three */
+    bool begun, ready, stop;
     hone_core_task *tasks, *last_task;
     hone_servable *retired;
     hone_status first_status;

@@ -4,10 +4,7 @@
 #include "base/memory.h"
 #include "serve/clock.h"
 #include "serve/connection.h"
-
-#include <errno.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
+#include "serve/wake.h"
 
 #define LINGER_TIMEOUT (2000 * HONE_MILLISECOND)
 #define TICK_LEAST (5 * HONE_MILLISECOND)
@@ -108,10 +105,8 @@ static void feed_starved(hone_loop *loop) {
 
 static void on_wake(evutil_socket_t fd, short what, void *arg) {
     hone_loop *loop = arg;
-    uint64_t count;
     (void)what;
-    while (read(fd, &count, sizeof count) < 0 && errno == EINTR) {
-    }
+    hone_wake_take(fd);
     pthread_mutex_lock(&loop->lock);
     bool drain = loop->drain_asked, stop = loop->stop_asked;
     pthread_mutex_unlock(&loop->lock);
@@ -130,16 +125,10 @@ static void on_wake(evutil_socket_t fd, short what, void *arg) {
     leave_when_drained(loop);
 }
 
-static void wake(hone_loop *loop) {
-    uint64_t one = 1;
-    while (write(loop->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
-    }
-}
-
 static void feed(void *arg) {
     hone_loop *loop = arg;
     atomic_store(&loop->fed, true);
-    wake(loop);
+    hone_wake(loop->wake_fd);
 }
 
 void hone_loop_hand(hone_loop *loop, int fd, const hone_endpoint *endpoint) {
@@ -150,7 +139,7 @@ void hone_loop_hand(hone_loop *loop, int fd, const hone_endpoint *endpoint) {
     if (room) loop->incoming[loop->incoming_count++] = (hone_arrival){fd, endpoint};
     pthread_mutex_unlock(&loop->lock);
     if (room) {
-        wake(loop);
+        hone_wake(loop->wake_fd);
         return;
     }
     close(fd);
@@ -161,21 +150,20 @@ void hone_loop_drain(hone_loop *loop) {
     pthread_mutex_lock(&loop->lock);
     loop->drain_asked = true;
     pthread_mutex_unlock(&loop->lock);
-    wake(loop);
+    hone_wake(loop->wake_fd);
 }
 
 void hone_loop_stop(hone_loop *loop) {
     pthread_mutex_lock(&loop->lock);
     loop->stop_asked = true;
     pthread_mutex_unlock(&loop->lock);
-    wake(loop);
+    hone_wake(loop->wake_fd);
 }
 
 static hone_status make_http2(hone_loop *loop, hone_error *err) {
     const hone_loop_config *c = loop->config;
     hone_http2_host_options o = {.limits = c->http2,
                                  .requests = &loop->requests,
-
                                  .streams = c->streams,
                                  .user = c->user,
                                  .seat = &loop->seat};
@@ -191,7 +179,7 @@ static bool set_up(hone_loop *loop) {
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     loop->base = event_base_new_with_config(config);
     event_config_free(config);
-    loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    loop->wake_fd = hone_wake_new();
     loop->scratch = hone_alloc(HONE_LOOP_SCRATCH);
     loop->plain = hone_alloc(HONE_LOOP_PLAIN);
     if (!loop->base || loop->wake_fd < 0 || !loop->scratch || !loop->plain) return false;

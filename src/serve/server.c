@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/pool.h"
+#include "base/thread.h"
 #include "serve/access_log.h"
 #include "serve/admission.h"
 #include "serve/clock.h"
@@ -11,20 +12,16 @@
 #include "serve/grpc.h"
 #include "serve/oip_grpc.h"
 #include "serve/oip_rest.h"
+#include "serve/server_options.h"
 #include "serve/tfs_grpc.h"
 #include "serve/tfs_rest.h"
 #include "serve/tfs_stats.h"
 #include "serve/turns.h"
+#include "serve/wake.h"
 
-#include <hone/serve.h>
-
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-enum { MOST = 1000000, BURST = 5 /* seconds of a rate */ };
+enum { BURST = 5 /* seconds of a rate */ };
 #define DRAIN_GRACE (200 * HONE_MILLISECOND)
 
 struct hone_server {
@@ -45,6 +42,7 @@ struct hone_server {
     pthread_mutex_t lock;
     pthread_cond_t left; /* a loop's thread is done */
     int running;         /* those that are not; guarded by the lock */
+    bool joined;         /* they are all done */
     hone_endpoints endpoints;
     hone_listener *listener;
     int wake_fd; /* readable when there is something to do for who runs the listener */
@@ -53,14 +51,16 @@ struct hone_server {
     atomic_bool ready;
 };
 
-/* --- answering --- */
+/* --- the operator's pages --- */
 
-static void answer_metrics(hone_metrics *metrics, hone_request *r) {
+static void answer_metrics(hone_server *s, hone_request *r) {
+    bool tfs = s->tfs_metrics && hone_json_text_is(r->head.path, s->tfs_metrics);
     char *text;
     size_t size;
     hone_error err = {0};
     r->method = HONE_METHOD_METRICS;
-    if (hone_metrics_write(metrics, &text, &size, &err) != HONE_OK) {
+    if (hone_metrics_write(tfs ? hone_stats_tfs_metrics(s->stats) : hone_stats_metrics(s->stats), &text,
+                           &size, &err) != HONE_OK) {
         hone_request_fail(r, 500, err.message);
         return;
     }
@@ -68,13 +68,22 @@ static void answer_metrics(hone_metrics *metrics, hone_request *r) {
     hone_metrics_free_text(text);
 }
 
-static void answer_health(hone_request *r, bool good, const char *yes, const char *no) {
-    const char *text = good ? yes : no;
+static void answer_health(hone_request *r, bool good, const char *text) {
     r->method = HONE_METHOD_HEALTH;
     hone_request_answer(r, good ? 200 : 503, "text/plain; charset=utf-8", text, strlen(text));
 }
 
-static void answer_unknown(hone_request *r, int status, const char *what) {
+static void answer_live(hone_server *s, hone_request *r) {
+    (void)s;
+    answer_health(r, true, "ok\n");
+}
+
+static void answer_ready(hone_server *s, hone_request *r) {
+    bool ready = atomic_load(&s->ready);
+    answer_health(r, ready, ready ? "ready\n" : "not ready\n");
+}
+
+static void refuse(hone_request *r, int status, const char *what) {
     char text[300];
     hone_slice path = r->head.path, method = r->head.method;
     snprintf(text, sizeof text, "%s: %.*s %.*s", what, (int)(method.size < 32 ? method.size : 32),
@@ -82,47 +91,42 @@ static void answer_unknown(hone_request *r, int status, const char *what) {
     hone_request_fail(r, status, text);
 }
 
-static hone_metrics *metrics_at(const hone_server *s, hone_slice path) {
-    if (hone_json_text_is(path, "/metrics")) return hone_stats_metrics(s->stats);
-    return s->tfs_metrics && hone_json_text_is(path, s->tfs_metrics) ? hone_stats_tfs_metrics(s->stats)
-                                                                     : NULL;
+static void answer_page(hone_server *s, hone_request *r) {
+    const struct {
+        const char *path; /* NULL: nowhere */
+        void (*answer)(hone_server *s, hone_request *r);
+    } pages[] = {{"/healthz", answer_live},
+                 {"/readyz", answer_ready},
+                 {"/metrics", answer_metrics},
+                 {s->tfs_metrics, answer_metrics}};
+    bool reads = hone_slice_is(r->head.method, "GET") || hone_slice_is(r->head.method, "HEAD");
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+        if (!pages[i].path || !hone_json_text_is(r->head.path, pages[i].path)) continue;
+        if (reads)
+            pages[i].answer(s, r);
+        else
+            refuse(r, 405, "Method not allowed");
+        return;
+    }
+    refuse(r, 404, "Not found");
 }
+
+/* --- requests --- */
 
 /* The paths are matched as they were sent: what a proxy in front allows or forbids is what it saw. */
 static void handle(void *user, hone_loop *loop, hone_request *r) {
     hone_server *s = user;
-    hone_slice path = r->head.path;
-    hone_metrics *metrics = metrics_at(s, path);
     if (!hone_admission_enter(&s->admission, r)) return;
-    if (hone_grpc_takes(r)) {
+    if (hone_grpc_takes(r))
         hone_grpc_dispatch(&s->grpc, loop->index, r);
-        return;
-    }
-    if (!hone_request_take_timeout(r)) {
+    else if (!hone_request_take_timeout(r))
         hone_request_fail(r, 400, "X-Request-Timeout-Ms must be a number from 1 to 999999999");
-        return;
-    }
-    if (hone_oip_takes(path)) {
+    else if (hone_oip_takes(r->head.path))
         hone_oip_handle(s->fronts[loop->index], r);
-        return;
-    }
-    if (hone_tfs_takes(path)) {
+    else if (hone_tfs_takes(r->head.path))
         hone_tfs_handle(s->fronts[loop->index], r);
-        return;
-    }
-    bool live = hone_json_text_is(path, "/healthz");
-    bool ready = hone_json_text_is(path, "/readyz");
-    bool get = hone_slice_is(r->head.method, "GET") || hone_slice_is(r->head.method, "HEAD");
-    if (!metrics && !live && !ready)
-        answer_unknown(r, 404, "Not found");
-    else if (!get)
-        answer_unknown(r, 405, "Method not allowed");
-    else if (metrics)
-        answer_metrics(metrics, r);
-    else if (live)
-        answer_health(r, true, "ok\n", "");
     else
-        answer_health(r, atomic_load(&s->ready), "ready\n", "not ready\n");
+        answer_page(s, r);
 }
 
 static bool streams(void *user, const hone_request *r) {
@@ -135,24 +139,16 @@ static bool admit(void *user, hone_request *r) {
 
 /* --- stopping --- */
 
-static void wake(hone_server *s) {
-    uint64_t one = 1;
-    int code = errno;
-    while (write(s->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
-    }
-    errno = code;
-}
-
 void hone_server_stop(hone_server *s) {
     atomic_store(&s->stopping, true);
-    wake(s);
+    hone_wake(s->wake_fd);
 }
 
 void hone_server_reload(hone_server *s) {
     hone_core_poke(s->core);
     hone_access_log_reopen(s->config.access_log);
     atomic_store(&s->reloading, true);
-    wake(s);
+    hone_wake(s->wake_fd);
 }
 
 /* --- making --- */
@@ -168,7 +164,63 @@ static hone_status load_model(hone_server *s, const char *entry, hone_error *err
     return hone_core_add_path(s->core, name, equals + 1, err);
 }
 
-static hone_status make_loops(hone_server *s, int count, hone_error *err) {
+static void *run_loop(void *arg) {
+    hone_loop *loop = arg;
+    hone_server *s = loop->config->user;
+    hone_loop_run(loop);
+    pthread_mutex_lock(&s->lock);
+    s->running--;
+    pthread_cond_signal(&s->left);
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+static hone_status make_loop(hone_server *s, int i, hone_error *err) {
+    const hone_front_options f = {.core = s->core,
+                                  .stats = s->stats,
+                                  .ready = &s->ready,
+                                  .worker = i,
+                                  .body_limit = s->config.limits.body_bytes,
+                                  .budget = &s->budget,
+                                  .gzip_from = s->gzip_from};
+    HONE_TRY(hone_front_new(&f, &s->fronts[i], err));
+    HONE_TRY(hone_loop_new(&s->config, i, &s->loops[i], err));
+    return hone_turns_new(s->core, s->loops[i], &s->turns[i], err);
+}
+
+static void free_loop(hone_server *s, int i) {
+    hone_turns_free(s->turns[i]);
+    hone_loop_free(s->loops[i]);
+    hone_front_free(s->fronts[i]);
+    s->turns[i] = NULL;
+    s->loops[i] = NULL;
+    s->fronts[i] = NULL;
+}
+
+/* Up to `count` loops, each with its thread. There must be one; without the others it goes on. */
+static hone_status start_loops(hone_server *s, int count, hone_error *err) {
+    for (; s->loop_count < count; s->loop_count++) {
+        int i = s->loop_count;
+        hone_status status = make_loop(s, i, err);
+        if (status != HONE_OK) {
+            free_loop(s, i);
+            return status;
+        }
+        pthread_mutex_lock(&s->lock);
+        int code = hone_thread_start(&s->threads[i], run_loop, s->loops[i], "hone-loop");
+        if (!code) s->running++;
+        pthread_mutex_unlock(&s->lock);
+        if (!code) continue;
+        free_loop(s, i);
+        if (i == 0) return hone_fail_errno(err, code, "event loop", "no thread can be started");
+        hone_log(HONE_LOG_WARNING, "cannot start %d event loops, going on with %d: %s", count, i,
+                 strerror(code));
+        return HONE_OK;
+    }
+    return HONE_OK;
+}
+
+static hone_status prepare_loops(hone_server *s, int count, hone_error *err) {
     s->loops = hone_calloc((size_t)count, sizeof(hone_loop *));
     s->fronts = hone_calloc((size_t)count, sizeof(hone_front *));
     s->turns = hone_calloc((size_t)count, sizeof(hone_turns *));
@@ -179,24 +231,7 @@ static hone_status make_loops(hone_server *s, int count, hone_error *err) {
     s->grpc.ready = &s->ready;
     s->grpc.fronts = s->fronts;
     HONE_TRY(hone_grpc_register_health(&s->grpc, err));
-    HONE_TRY(hone_grpc_register_reflection(&s->grpc, err));
-    for (; s->loop_count < count; s->loop_count++) {
-        int i = s->loop_count;
-        hone_front_options f = {.core = s->core,
-                                .stats = s->stats,
-                                .ready = &s->ready,
-                                .worker = i,
-                                .body_limit = s->config.limits.body_bytes,
-                                .budget = &s->budget,
-                                .gzip_from = s->gzip_from};
-        HONE_TRY(hone_front_new(&f, &s->fronts[i], err));
-        hone_status status = hone_loop_new(&s->config, i, &s->loops[i], err);
-        if (status == HONE_OK) continue;
-        hone_front_free(s->fronts[i]);
-        return status;
-    }
-    for (int i = 0; i < count; i++) HONE_TRY(hone_turns_new(s->core, s->loops[i], &s->turns[i], err));
-    return HONE_OK;
+    return hone_grpc_register_reflection(&s->grpc, err);
 }
 
 static hone_status read_batching(const char *path, hone_model_settings *out, int *threads, hone_error *err) {
@@ -233,50 +268,6 @@ static uint64_t nanoseconds(int ms) {
     return (uint64_t)ms * HONE_MILLISECOND;
 }
 
-static hone_status check_options(const hone_server_options *o, hone_error *err) {
-    if (o->model_count > 0 && o->model_config_file)
-        return hone_fail(err, HONE_INVALID_ARGUMENT,
-                         "models beside model_config_file: the file names the whole set");
-    const struct {
-        const char *name;
-        int value;
-    } numbers[] = {{"threads", o->threads},
-                   {"model_threads", o->model_threads},
-                   {"max_connections", o->max_connections},
-                   {"max_requests", o->max_requests},
-                   {"idle_timeout_ms", o->idle_timeout_ms},
-                   {"header_timeout_ms", o->header_timeout_ms},
-                   {"request_timeout_ms", o->request_timeout_ms},
-                   {"drain_delay_ms", o->drain_delay_ms},
-                   {"drain_timeout_ms", o->drain_timeout_ms},
-                   {"model_config_poll_ms", o->model_config_poll_ms},
-                   {"file_poll_ms", o->file_poll_ms},
-                   {"compute_threads", o->compute_threads},
-                   {"access_log_every", o->access_log_every}};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        if (numbers[i].value < 0)
-            return hone_fail(err, HONE_INVALID_ARGUMENT, "%s is negative: %d", numbers[i].name,
-                             numbers[i].value);
-    const struct {
-        const char *name;
-        int value;
-    } positive[] = {{"max_streams", o->max_streams},
-                    {"max_queue", o->max_queue},
-                    {"reset_rate", o->reset_rate},
-                    {"control_rate", o->control_rate}};
-    for (size_t i = 0; i < sizeof positive / sizeof *positive; i++)
-        if (positive[i].value < 1 || positive[i].value > MOST)
-            return hone_fail(err, HONE_INVALID_ARGUMENT, "%s must be from 1 to %d, not %d", positive[i].name,
-                             MOST, positive[i].value);
-    if (o->threads > 1024 || o->compute_threads > 1024)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "%d threads are too many",
-                         o->threads > 1024 ? o->threads : o->compute_threads);
-    if (o->max_header_bytes < 64)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "max_header_bytes is too small: %zu",
-                         o->max_header_bytes);
-    return HONE_OK;
-}
-
 /* What is told about it. */
 static hone_status watch(hone_server *s, const hone_server_options *o, int loops, hone_error *err) {
     if (o->monitoring_config_file)
@@ -294,7 +285,7 @@ static hone_http2_rate rate(int per_second) {
 
 static hone_status set_up(hone_server *s, const hone_server_options *o, hone_error *err) {
     int loops = o->threads > 0 ? o->threads : hone_cpu_count();
-    HONE_TRY(check_options(o, err));
+    HONE_TRY(hone_server_options_check(o, err));
     s->config =
         (hone_loop_config){.limits = {.head_bytes = o->max_header_bytes, .body_bytes = o->max_body_bytes},
                            .http2 = {.streams = (uint32_t)o->max_streams,
@@ -320,9 +311,12 @@ static hone_status set_up(hone_server *s, const hone_server_options *o, hone_err
     HONE_TRY(watch(s, o, loops, err));
     s->admission.metrics_path = s->tfs_metrics;
     HONE_TRY(hone_core_new(loops, o->model_threads, s->stats, &s->core, err));
+    HONE_TRY(prepare_loops(s, loops, err));
+    /* Where the system gives few threads, what can't be done without is started first. */
+    HONE_TRY(start_loops(s, 1, err));
     HONE_TRY(load_models(s, o, err));
-    HONE_TRY(make_loops(s, loops, err));
-    s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    HONE_TRY(start_loops(s, loops, err));
+    s->wake_fd = hone_wake_new();
     if (s->wake_fd < 0) return hone_fail_errno(err, errno, "eventfd", "can't be made");
     hone_listener_options l = {.max_connections = o->max_connections,
                                .loops = s->loops,
@@ -342,11 +336,7 @@ hone_status hone_server_create(const hone_server_options *options, hone_server *
     hone_server *s = hone_calloc(1, sizeof *s);
     if (!s) return hone_fail_memory(err);
     s->wake_fd = -1;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->left, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    hone_cond_init(&s->left);
     pthread_mutex_init(&s->lock, NULL);
     hone_status status = set_up(s, options ? options : &defaults, err);
     if (status != HONE_OK) {
@@ -380,45 +370,21 @@ int hone_server_admin_port(const hone_server *s) {
 
 /* --- running --- */
 
-static void *run_loop(void *arg) {
-    hone_loop *loop = arg;
-    hone_server *s = loop->config->user;
-    hone_loop_run(loop);
-    pthread_mutex_lock(&s->lock);
-    s->running--;
-    pthread_cond_signal(&s->left);
-    pthread_mutex_unlock(&s->lock);
-    return NULL;
+static void join_loops(hone_server *s) {
+    for (int i = 0; i < s->loop_count; i++) pthread_join(s->threads[i], NULL);
+    s->joined = true;
 }
 
-/* Signals go to the caller's thread, which knows what to do about them. */
-static int start_threads(hone_server *s) {
-    sigset_t all, before;
-    int started = 0;
-    s->running = s->loop_count;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (started < s->loop_count &&
-           pthread_create(&s->threads[started], NULL, run_loop, s->loops[started]) == 0)
-        started++;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return started;
-}
-
-static void join_threads(hone_server *s, int count) {
-    for (int i = 0; i < count; i++) pthread_join(s->threads[i], NULL);
+static void stop_loops(hone_server *s) {
+    for (int i = 0; i < s->loop_count; i++) hone_loop_stop(s->loops[i]);
 }
 
 /* Waits for the loops to leave, up to the drain timeout; then closes what is left. */
 static void drain(hone_server *s) {
-    struct timespec end;
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    uint64_t ns = (uint64_t)end.tv_nsec + nanoseconds(s->drain_timeout_ms);
-    end.tv_sec += (time_t)(ns / 1000000000u);
-    end.tv_nsec = (long)(ns % 1000000000u);
+    uint64_t end = hone_now() + nanoseconds(s->drain_timeout_ms);
     for (int i = 0; i < s->loop_count; i++) hone_loop_drain(s->loops[i]);
     pthread_mutex_lock(&s->lock);
-    while (s->running > 0 && pthread_cond_timedwait(&s->left, &s->lock, &end) == 0) {
+    while (s->running > 0 && hone_cond_wait_until(&s->left, &s->lock, end)) {
     }
     bool late = s->running > 0;
     pthread_mutex_unlock(&s->lock);
@@ -426,16 +392,15 @@ static void drain(hone_server *s) {
         int left = 0;
         for (int i = 0; i < s->loop_count; i++) left += atomic_load(&s->loops[i]->connections);
         hone_log(HONE_LOG_WARNING, "closing %d connections that did not finish in time", left);
-        for (int i = 0; i < s->loop_count; i++) hone_loop_stop(s->loops[i]);
+        stop_loops(s);
     }
-    join_threads(s, s->loop_count);
+    join_loops(s);
 }
 
 static void accept_until_stopped(hone_server *s) {
     while (!atomic_load(&s->stopping)) {
-        uint64_t count;
         hone_listener_run(s->listener, s->wake_fd, s->look_ms);
-        (void)!read(s->wake_fd, &count, sizeof count);
+        hone_wake_take(s->wake_fd);
         bool asked = atomic_exchange(&s->reloading, false);
         if (s->endpoints.tls) hone_tls_refresh(s->endpoints.tls, asked);
         if (s->admission.auth) hone_auth_refresh(s->admission.auth, asked);
@@ -443,12 +408,7 @@ static void accept_until_stopped(hone_server *s) {
 }
 
 hone_status hone_server_run(hone_server *s, hone_error *err) {
-    int started = start_threads(s);
-    if (started < s->loop_count) {
-        for (int i = 0; i < started; i++) hone_loop_stop(s->loops[i]);
-        join_threads(s, started);
-        return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "the server's threads can't be started");
-    }
+    (void)err;
     atomic_store(&s->ready, true);
     hone_stats_ready(s->stats, true);
     accept_until_stopped(s);
@@ -464,12 +424,12 @@ hone_status hone_server_run(hone_server *s, hone_error *err) {
 void hone_server_free(hone_server *s) {
     if (!s) return;
     hone_listener_free(s->listener);
-    if (s->core) hone_core_stop(s->core);
-    for (int i = 0; i < s->loop_count; i++) {
-        hone_turns_free(s->turns[i]);
-        hone_loop_free(s->loops[i]);
-        hone_front_free(s->fronts[i]);
+    if (!s->joined) {
+        stop_loops(s);
+        join_loops(s);
     }
+    if (s->core) hone_core_stop(s->core);
+    for (int i = 0; i < s->loop_count; i++) free_loop(s, i);
     if (s->wake_fd >= 0) close(s->wake_fd);
     hone_endpoints_close(&s->endpoints);
     hone_auth_close(s->admission.auth);

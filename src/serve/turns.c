@@ -2,10 +2,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-
-#include <errno.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
+#include "serve/wake.h"
 
 struct hone_turns {
     hone_core *core;
@@ -15,10 +12,8 @@ struct hone_turns {
 
 static void on_wake(evutil_socket_t fd, short what, void *arg) {
     hone_turns *t = arg;
-    uint64_t count;
     (void)what;
-    while (read(fd, &count, sizeof count) < 0 && errno == EINTR) {
-    }
+    hone_wake_take(fd);
     hone_core_turn(t->core, t->worker);
 }
 
@@ -29,10 +24,7 @@ static void on_deferred(evutil_socket_t fd, short what, void *arg) {
 }
 
 static void wake(void *user) {
-    hone_turns *t = user;
-    uint64_t one = 1;
-    while (write(t->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
-    }
+    hone_wake(((const hone_turns *)user)->wake_fd);
 }
 
 /* It comes behind all that is active already: the sockets that were readable when the loop looked. */
@@ -46,7 +38,7 @@ hone_status hone_turns_new(hone_core *core, hone_loop *loop, hone_turns **out, h
     if (!t) return hone_fail_memory(err);
     t->core = core;
     t->worker = loop->index;
-    t->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    t->wake_fd = hone_wake_new();
     if (t->wake_fd >= 0) {
         t->wake = event_new(loop->base, t->wake_fd, EV_READ | EV_PERSIST, on_wake, t);
         t->deferred = event_new(loop->base, -1, 0, on_deferred, t);

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/pool.h"
+#include "base/thread.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -307,9 +308,9 @@ static void test_fewer_threads_where_the_system_gives_no_more(void **state) {
     static job j;
     hone_log_set(count_warnings, NULL, HONE_LOG_WARNING);
     for (int given = 2; given >= 0; given--) {
-        hone_pool_fail_threads_after(given);
+        hone_thread_fail_after(given);
         hone_pool *pool = new_pool(5);
-        hone_pool_fail_threads_after(-1);
+        hone_thread_fail_after(-1);
         assert_int_equal(hone_pool_threads(pool), given + 1);
         memset(&j, 0, sizeof j);
         j.threads = given + 1;

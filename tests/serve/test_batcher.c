@@ -1,4 +1,5 @@
 #include "base/memory.h"
+#include "base/thread.h"
 #include "graph/graph.h"
 #include "graph/infer.h"
 #include "serve/batcher_inside.h"
@@ -268,6 +269,29 @@ static void batches_change_no_answer(double inline_cost, int threads) {
 static void batches_queued_requests(void **state) {
     (void)state;
     batches_change_no_answer(-1, 2);
+}
+
+/* Without any, the workers run what is costly, too. */
+static void goes_on_with_the_threads_it_gets(void **state) {
+    (void)state;
+    for (int given = 0; given < 3; given++) {
+        fixture f;
+        hone_core_options o = core_options(-1, 3);
+        job jobs[20];
+        int left = 20;
+        hone_thread_fail_after(1 + given); /* the loader's is the first one */
+        start(&f, mlp(), &o, NULL);
+        hone_thread_fail_after(-1);
+        assert_int_equal(f.s->lane_count, f.s->workers + given);
+        for (int i = 0; i < 20; i++) {
+            make_job(&jobs[i], f.s, 1 + i % 3, WIDTH, (unsigned)i, &left);
+            hone_core_submit(f.core, &jobs[i].p);
+        }
+        turn_until(&f.w[0], &left, 0);
+        check_answers(&f, jobs, 20);
+        for (int i = 0; i < 20; i++) free_job(&jobs[i]);
+        stop(&f);
+    }
 }
 
 static void batches_the_requests_of_a_turn(void **state) {
@@ -743,6 +767,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chooses_by_measured_cost),
         cmocka_unit_test(batches_queued_requests),
+        cmocka_unit_test(goes_on_with_the_threads_it_gets),
         cmocka_unit_test(batches_the_requests_of_a_turn),
         cmocka_unit_test(runs_cheap_ones_at_the_end_of_the_turn),
         cmocka_unit_test(leaves_apart_what_must_not_touch),

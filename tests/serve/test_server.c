@@ -1,4 +1,7 @@
+#include "base/thread.h"
 #include "serve/servers.h"
+
+#include <hone/log.h>
 
 #include <math.h>
 #include <stdatomic.h>
@@ -548,6 +551,49 @@ static void is_not_ready_while_it_still_accepts(void **state) {
     assert_true(seen);
 }
 
+static int warnings;
+static void count_warnings(void *user, hone_log_level level, const char *message) {
+    (void)user;
+    if (level == HONE_LOG_WARNING && strstr(message, ", going on with ")) warnings++;
+}
+
+/* Six threads are asked for: the loader's, three loops' and two that compute. */
+static void goes_on_with_fewer_threads(void **state) {
+    (void)state;
+    enum { NEEDED = 2, ALL = 6 };
+    hone_server_options o = small_options();
+    hone_error err;
+    fixture f;
+    o.threads = 3;
+    o.compute_threads = 2;
+    for (int given = 0; given < NEEDED; given++) {
+        hone_thread_fail_after(given);
+        hone_status status = hone_server_create(&o, &f.server, &err);
+        hone_thread_fail_after(-1);
+        assert_int_equal(status, HONE_IO);
+        assert_non_null(strstr(err.message, "no thread can be started"));
+    }
+    for (int given = NEEDED; given <= ALL; given++) {
+        warnings = 0;
+        hone_log_set(count_warnings, NULL, HONE_LOG_WARNING);
+        hone_thread_fail_after(given);
+        start(&f, &o);
+        hone_thread_fail_after(-1);
+        hone_log_set(NULL, NULL, HONE_LOG_INFO);
+        assert_int_equal(warnings, given == ALL ? 0 : given < NEEDED + 2 ? 2 : 1);
+        client c[4];
+        char *body = rows_body(20000); /* long enough to be decoded by a compute thread */
+        for (int i = 0; i < 4; i++) {
+            c[i] = client_open(f.port);
+            check(client_ask(&c[i], "POST", MATRIX, ONE_ROW), 200, ONE_ROW_ANSWER);
+            check_has(client_ask(&c[i], "POST", MATRIX, body), 400, "has the shape [20000, 1]");
+        }
+        for (int i = 0; i < 4; i++) client_close(&c[i]);
+        free(body);
+        stop(&f);
+    }
+}
+
 static void refuses_bad_options(void **state) {
     (void)state;
     hone_server *s;
@@ -564,9 +610,19 @@ static void refuses_bad_options(void **state) {
     o = small_options();
     o.idle_timeout_ms = -1;
     assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
+    assert_non_null(strstr(err.message, "idle_timeout_ms must be from 0 to "));
     o = small_options();
     o.port = 65536;
     assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
+    assert_string_equal(err.message, "port must be from 0 to 65535, not 65536");
+    o = small_options();
+    o.max_streams = 0;
+    assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
+    assert_string_equal(err.message, "max_streams must be from 1 to 1000000, not 0");
+    o = small_options();
+    o.max_header_bytes = 63;
+    assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
+    assert_string_equal(err.message, "max_header_bytes must be 64 or more, not 63");
     o = small_options();
     assert_int_equal(hone_server_create(&o, &s, &err), HONE_OK);
     o.port = hone_server_port(s);
@@ -613,6 +669,7 @@ int main(void) {
         cmocka_unit_test(drains_running_requests),
         cmocka_unit_test(stops_waiting_at_the_drain_timeout),
         cmocka_unit_test(is_not_ready_while_it_still_accepts),
+        cmocka_unit_test(goes_on_with_fewer_threads),
         cmocka_unit_test(refuses_bad_options),
         cmocka_unit_test(survives_lack_of_memory),
     };
