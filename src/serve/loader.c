@@ -21,8 +21,6 @@
 #define ROOT_OWNER "/"                         /* no model's name */
 #define POKE ((uint64_t)1 << 32)               /* how a signal handler says more than "wake up" */
 
-enum { NICENESS = 10 };
-
 enum { TASK_ADD, TASK_RELOAD, TASK_LOAD, TASK_UNLOAD, TASK_SETTINGS, TASK_REFRESH };
 
 /* --- from other threads --- */
@@ -351,11 +349,6 @@ static void look_around(hone_model_loader *l, bool poked) {
     schedule(l);
 }
 
-/* Compiling and warming up a model takes a whole CPU for as long as it takes; requests don't wait for it. */
-static void step_back(void) {
-    if (nice(NICENESS) < 0) errno = 0; /* then it runs as the others */
-}
-
 /* With the lock, which it gives away meanwhile. */
 static void begin(hone_model_loader *l) {
     hone_error err = {0};
@@ -373,7 +366,6 @@ static void begin(hone_model_loader *l) {
 
 static void *work(void *arg) {
     hone_model_loader *l = arg;
-    step_back();
     pthread_mutex_lock(&l->lock);
     while (!l->begun && !l->stop) pthread_cond_wait(&l->change, &l->lock);
     if (!l->stop) begin(l);

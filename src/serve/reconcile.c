@@ -3,17 +3,21 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "serve/clock.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SETTLE (50 * HONE_MILLISECOND)
 #define OLD 1000000000    /* nanoseconds since the last change: it is not being written to */
 #define RATIO_DEFAULT 2.5 /* memory to file size: constants, packed weights, workspaces */
-enum { ENDED_MOST = 8 };  /* versions that are kept for the record */
-enum { FALLBACKS = 8 };   /* older versions that may be tried in place of the wanted ones */
+enum { NICENESS = 10 };
+enum { ENDED_MOST = 8 }; /* versions that are kept for the record */
+enum { FALLBACKS = 8 };  /* older versions that may be tried in place of the wanted ones */
 
 hone_place hone_record_place(const hone_record *r) {
     return (hone_place){r->root, r->inside, r->file};
@@ -102,7 +106,8 @@ static hone_status read_settings(hone_reconcile *c, hone_record *r, hone_error *
     hone_blob blob;
     hone_status status = hone_repository_settings(&place, &blob, err);
     if (status == HONE_OK && blob.data)
-        status = hone_model_settings_parse((const char *)blob.data, blob.size, &c->core->defaults, &settings, err);
+        status =
+            hone_model_settings_parse((const char *)blob.data, blob.size, &c->core->defaults, &settings, err);
     hone_blob_free(&blob);
     if (status == HONE_OK) status = hone_record_set_settings(c->core, r, &settings, err);
     hone_model_settings_free(&settings);
@@ -156,6 +161,36 @@ static hone_status make(hone_reconcile *c, hone_record *r, hone_version *v, hone
     return status;
 }
 
+/* Compiling and warming up keeps a CPU for whole slices of the scheduler, in which requests would wait. A thread can
+ * lower its priority, but not raise it again: it is one for this model. */
+typedef struct making {
+    hone_reconcile *c;
+    hone_record *r;
+    hone_version *v;
+    hone_servable *servable;
+    hone_status status;
+    hone_error err;
+} making;
+
+static void *make_gently(void *arg) {
+    making *m = arg;
+    if (nice(NICENESS) < 0) errno = 0; /* then it runs as the others */
+    m->status = make(m->c, m->r, m->v, &m->servable, &m->err);
+    return NULL;
+}
+
+static hone_status make_somewhere(hone_reconcile *c, hone_record *r, hone_version *v, hone_servable **out,
+                                  hone_error *err) {
+    making m = {.c = c, .r = r, .v = v};
+    pthread_t thread;
+    if (!c->gently || hone_thread_start(&thread, make_gently, &m, "hone-model") != 0)
+        return make(c, r, v, out, err);
+    pthread_join(thread, NULL);
+    *out = m.servable;
+    *err = m.err;
+    return m.status;
+}
+
 static uint64_t backoff(const hone_core *core, int failures) {
     uint64_t least = core->options.retry_least, most = core->options.retry_most;
     int doublings = failures > 1 ? failures - 1 : 0;
@@ -201,7 +236,7 @@ static void load(hone_reconcile *c, hone_record *r, hone_version *v) {
     v->final = false;
     if (!hone_fingerprint_equal(&v->there, &v->tried)) v->failures = 0;
     if (!replaces) hone_core_set_state(c->core, v, HONE_VERSION_LOADING, HONE_OK, "");
-    hone_status status = make(c, r, v, &s, &err);
+    hone_status status = make_somewhere(c, r, v, &s, &err);
     v->tried = v->there;
     if (status == HONE_OK && (status = may_replace(v, s, &err)) != HONE_OK) hone_servable_release(s);
     double seconds = (double)(hone_now() - start) * 1e-9;

@@ -10,6 +10,7 @@ typedef struct hone_reconcile {
     bool first;   /* files need not settle */
     bool now;     /* what failed is tried again at once */
     bool quiet;   /* whoever asked is told what is wrong: no need to log it */
+    bool gently;  /* there are requests: models are made at a lower priority */
     uint64_t due; /* result: when to look again; 0: when something happens */
     /* Called when it is known what is there; `l` is empty if nothing is. */
     void (*watch)(void *user, hone_record *r, const hone_listing *l);

@@ -183,6 +183,7 @@ void hone_model_loader_reconcile(hone_model_loader *l, hone_record *r, bool at_o
                         .first = at_once,
                         .now = at_once,
                         .quiet = l->starting && r->named,
+                        .gently = !l->starting,
                         .watch = watch_record,
                         .drain = hone_model_loader_drain,
                         .user = l};

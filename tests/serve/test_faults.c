@@ -108,7 +108,7 @@ static void fail_each(exchange *e, bool http2, bool and_after, outcome *o) {
     fixture f;
     hone_server_options options = small_options();
     uint64_t total = 0;
-    for (uint64_t n = 0; n <= total; n++) { /* first without a failure, to count */
+    for (uint64_t n = 0; n <= total; n += n && and_after ? 5 : 1) { /* first without a failure, to count */
         start(&f, &options);
         wait_for(f.port, "hone_requests_in_flight", 1); /* the server runs */
         uint64_t before = hone_alloc_count();
@@ -140,11 +140,10 @@ static void survives_lack_of_memory(void **state) {
             fail_each(&exchanges[i], http2, false, &once);
             fail_each(&exchanges[i], http2, true, &after);
             print_message("%s, HTTP/%d: each of %d allocations failed: %d answered, %d refused, %d cut off; "
-                          "and all after "
-                          "it: %d, %d, %d\n",
+                          "all from each fifth on: %d, %d, %d\n",
                           exchanges[i].name, http2 ? 2 : 1, once.tries, once.answered, once.refused, once.cut,
                           after.answered, after.refused, after.cut);
-            assert_true(once.tries > 3 && after.tries > 3);
+            assert_true(once.tries > 3 && after.tries > 0);
         }
     }
 }
@@ -239,7 +238,6 @@ static void survives_broken_bytes(void **state) {
     int rounds = getenv("HONE_LONG") ? 20000 : 400, answers[6] = {0};
     unsigned random = 1;
     (void)state;
-    o.header_timeout_ms = o.idle_timeout_ms = 500; /* of what is cut off */
     start(&f, &o);
     for (int i = 0; i < rounds; i++) {
         exchange *e = &exchanges[i % EXCHANGES];
