@@ -273,6 +273,12 @@ static bool serves_any(const hone_record *r) {
     return false;
 }
 
+/* Failures that are not the file's fault. */
+static bool may_pass(hone_status code) {
+    return code == HONE_RESOURCE_EXHAUSTED || code == HONE_OUT_OF_MEMORY || code == HONE_UNAVAILABLE ||
+           code == HONE_IO;
+}
+
 static bool should_load(hone_reconcile *c, const hone_record *r, hone_version *v, uint64_t now) {
     if (!(v->wanted || v->fallback) || !v->present) return false;
     if (v->servable && hone_fingerprint_equal(&v->there, &v->loaded)) return false;
@@ -280,8 +286,8 @@ static bool should_load(hone_reconcile *c, const hone_record *r, hone_version *v
     if (v->failures == 0 || !hone_fingerprint_equal(&v->there, &v->tried)) return true;
     if (v->final) return false;
     if (c->now) return true;
-    /* where the old one would have to go first, it does not go for something that has failed already */
-    if (c->core->options.reload == HONE_RELOAD_REPLACE && serves_any(r)) return false;
+    /* where the old one would have to go first, it does not go for a file that was found bad */
+    if (c->core->options.reload == HONE_RELOAD_REPLACE && serves_any(r) && !may_pass(v->code)) return false;
     if (now >= v->retry_at) return true;
     look_again(c, v->retry_at);
     return false;
