@@ -3,7 +3,9 @@
 #include <hone/log.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 static const cli_command *const commands[] = {
     &cli_cmd_train, &cli_cmd_eval,    &cli_cmd_quantize, &cli_cmd_prune, &cli_cmd_distill,
@@ -78,7 +80,15 @@ static int dispatch(int argc, char **argv) {
     return status == CLI_OK ? command->run() : status;
 }
 
+/* Else the next file or connection that is opened would take the number of a closed standard stream, and what is meant
+ * for that stream would go there. Opened the wrong way round, they still tell that they can't be used. */
+static void keep_standard_streams(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv) {
+    keep_standard_streams();
     int status = dispatch(argc, argv);
     /* a report that nobody could read is a failure */
     errno = 0;

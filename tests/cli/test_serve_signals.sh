@@ -74,6 +74,18 @@ END
     wait "$pid"
 done
 
+# closed standard streams: what is meant for them goes nowhere, and not to files or clients that were opened later
+"$HONE" serve --model a=m.onnx --port 0 --unix-socket "$work/socket" --access-log - <&- >&- 2>&- &
+pid=$!
+children="$children $pid"
+comes "it serves without standard streams" curl -sf --unix-socket "$work/socket" http://localhost/readyz
+for stream in 0 1 2; do
+    where=$(readlink /proc/$pid/fd/$stream)
+    holds "stream $stream leads to $where" [ "$where" = /dev/null ]
+done
+kill -TERM "$pid"
+wait "$pid"
+
 # a drain that lasts until it is cut short
 start_server --model a=m.onnx --drain-delay 600000
 holds "ready" curl -sf "$url/readyz"
