@@ -4,45 +4,24 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "serve/fingerprint.h"
 #include "serve/tokens.h"
 
 #include <openssl/crypto.h>
 #include <pthread.h>
-#include <sys/stat.h>
-
-/* What tells one content of the file from another. */
-typedef struct stamp {
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec written, changed;
-} stamp;
 
 struct hone_auth {
     char *file;
-    stamp read, looked;    /* when it was read, and looked at */
-    pthread_rwlock_t lock; /* guards `tokens` */
+    hone_fingerprint read, looked; /* when it was read, and looked at */
+    pthread_rwlock_t lock;         /* guards `tokens` */
     hone_tokens *tokens;
 };
 
-static stamp look(const char *file, mode_t *mode) {
+static hone_fingerprint look(const char *file, mode_t *mode) {
     struct stat is = {0};
     if (stat(file, &is) != 0) is = (struct stat){0};
     *mode = is.st_mode;
-    return (stamp){.device = is.st_dev,
-                   .inode = is.st_ino,
-                   .size = is.st_size,
-                   .written = is.st_mtim,
-                   .changed = is.st_ctim};
-}
-
-static bool is_same_time(struct timespec a, struct timespec b) {
-    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-static bool is_same(const stamp *a, const stamp *b) {
-    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-           is_same_time(a->written, b->written) && is_same_time(a->changed, b->changed);
+    return hone_fingerprint_of(&is);
 }
 
 static hone_status read_tokens(const char *file, mode_t mode, hone_tokens **out, hone_error *err) {
@@ -59,7 +38,7 @@ static hone_status read_tokens(const char *file, mode_t mode, hone_tokens **out,
 hone_status hone_auth_open(const char *file, hone_auth **out, hone_error *err) {
     hone_tokens *tokens;
     mode_t mode;
-    stamp now = look(file, &mode);
+    hone_fingerprint now = look(file, &mode);
     HONE_TRY(read_tokens(file, mode, &tokens, err));
     hone_auth *a = hone_calloc(1, sizeof *a);
     char *copy = hone_strdup(file);
@@ -92,10 +71,10 @@ void hone_auth_refresh(hone_auth *a, bool asked) {
     hone_tokens *tokens;
     hone_error err = {0};
     mode_t mode;
-    stamp now = look(a->file, &mode);
-    bool rests = is_same(&now, &a->looked);
+    hone_fingerprint now = look(a->file, &mode);
+    bool rests = hone_fingerprint_equal(&now, &a->looked);
     a->looked = now;
-    if (is_same(&now, &a->read) || !(rests || asked)) return;
+    if (hone_fingerprint_equal(&now, &a->read) || !(rests || asked)) return;
     a->read = now;
     if (read_tokens(a->file, mode, &tokens, &err) != HONE_OK) {
         char text[600];

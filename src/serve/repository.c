@@ -90,13 +90,11 @@ static hone_status open_inside(const hone_place *place, const char *path, int fl
     return *out >= 0 ? HONE_OK : cannot(err, code, full, "cannot open");
 }
 
-bool hone_fingerprint_equal(const hone_fingerprint *a, const hone_fingerprint *b) {
-    return a->device == b->device && a->inode == b->inode && a->size == b->size && a->modified == b->modified;
-}
-
-static hone_fingerprint fingerprint(const struct stat *info) {
-    return (hone_fingerprint){(uint64_t)info->st_dev, (uint64_t)info->st_ino, (uint64_t)info->st_size,
-                              (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec};
+/* A new name or other permissions make no new model of it. */
+static hone_fingerprint fingerprint(const struct stat *is) {
+    hone_fingerprint f = hone_fingerprint_of(is);
+    f.changed = 0;
+    return f;
 }
 
 /* --- listing --- */

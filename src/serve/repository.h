@@ -3,22 +3,16 @@
  *
  *      ROOT/INSIDE/config.json
  *                 /1/model.onnx      and its external data
- *                   /warmup/NAME/input_0.pb …      recorded requests: one tensor (TensorProto) for each
- * input; /test_data_set_0/input_0.pb …  ONNX's own name for the same                                */
+ *                   /warmup/NAME/input_0.pb …      recorded requests: a tensor (TensorProto) for each input
+ *                   /test_data_set_0/input_0.pb …  ONNX's own name for the same                          */
 #ifndef HONE_SERVE_REPOSITORY_H
 #define HONE_SERVE_REPOSITORY_H
 
 #include "base/file.h"
+#include "serve/fingerprint.h"
 #include "serve/warmup.h"
 
 #include <hone/graph.h>
-
-/* Tells one content of a file from another, as far as its times and sizes do. All zero: there is no file. */
-typedef struct hone_fingerprint {
-    uint64_t device, inode, size;
-    int64_t modified; /* nanoseconds */
-} hone_fingerprint;
-bool hone_fingerprint_equal(const hone_fingerprint *a, const hone_fingerprint *b);
 
 /* Where a model's versions lie. */
 typedef struct hone_place {
@@ -36,8 +30,7 @@ typedef struct hone_found {
 typedef struct hone_listing {
     hone_found *versions; /* ascending */
     size_t count, capacity;
-    hone_found
-        *pending; /* directories with a number for a name that have no model.onnx (yet); the first few */
+    hone_found *pending; /* directories that have no model.onnx (yet); the first few */
     size_t pending_count, pending_capacity;
     hone_fingerprint settings;
 } hone_listing;

@@ -149,25 +149,26 @@ static void judge_dates(const hone_tls *tls, SSL_CTX *c) {
     hone_series_set(tls->not_after, (double)until);
 }
 
-static void look(const hone_tls *tls, hone_tls_stamp stamps[HONE_TLS_FILES]) {
+static void look(const hone_tls *tls, hone_fingerprint out[HONE_TLS_FILES]) {
     for (int i = 0; i < HONE_TLS_FILES; i++) {
         struct stat is = {0};
-        if (tls->files[i]) (void)stat(tls->files[i], &is);
-        memset(&stamps[i], 0, sizeof stamps[i]); /* padding too: they are compared as bytes */
-        stamps[i].device = is.st_dev;
-        stamps[i].inode = is.st_ino;
-        stamps[i].size = is.st_size;
-        stamps[i].written = is.st_mtim;
-        stamps[i].changed = is.st_ctim;
+        if (tls->files[i] && stat(tls->files[i], &is) != 0) is = (struct stat){0};
+        out[i] = hone_fingerprint_of(&is);
     }
 }
 
+static bool are_as_seen(const hone_tls *tls, const hone_fingerprint now[HONE_TLS_FILES]) {
+    for (int i = 0; i < HONE_TLS_FILES; i++)
+        if (!hone_fingerprint_equal(&now[i], &tls->seen[i])) return false;
+    return true;
+}
+
 void hone_tls_refresh(hone_tls *tls, bool anyway) {
-    hone_tls_stamp now[HONE_TLS_FILES];
+    hone_fingerprint now[HONE_TLS_FILES];
     hone_error err = {0};
     SSL_CTX *c = NULL;
     look(tls, now);
-    if (!anyway && memcmp(now, tls->seen, sizeof now) == 0) return;
+    if (!anyway && are_as_seen(tls, now)) return;
     hone_status status = load(tls, &c, &err);
     if (status != HONE_OUT_OF_MEMORY) memcpy(tls->seen, now, sizeof now);
     hone_series_set(tls->reloaded, status == HONE_OK);

@@ -2,26 +2,18 @@
 #ifndef HONE_SERVE_TLS_CONTEXT_H
 #define HONE_SERVE_TLS_CONTEXT_H
 
+#include "serve/fingerprint.h"
 #include "serve/tls.h"
 
 #include <openssl/ssl.h>
 
 #include <pthread.h>
-#include <sys/stat.h>
 
 enum { HONE_TLS_FILES = 3 };
 
-/* What tells one content of a file from another. */
-typedef struct hone_tls_stamp {
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec written, changed;
-} hone_tls_stamp;
-
 struct hone_tls {
     char *files[HONE_TLS_FILES]; /* certificate, key, client CA or NULL */
-    hone_tls_stamp seen[HONE_TLS_FILES];
+    hone_fingerprint seen[HONE_TLS_FILES];
     BIO_METHOD *method;
     hone_series *results[HONE_TLS_RESULT_COUNT], *not_after, *reloaded;
     pthread_mutex_t lock; /* guards `context` */
