@@ -153,8 +153,6 @@ void hone_core_reload(hone_core *core, hone_core_task *t, hone_model_set *set);
 void hone_core_load_model(hone_core *core, hone_core_task *t, hone_slice name, hone_slice settings);
 /* Unloads all versions; it stays so until hone_core_load_model or a reload. */
 void hone_core_unload_model(hone_core *core, hone_core_task *t, hone_slice name);
-/* New settings, as config.json has them, for as long as those of hone_core_load_model. */
-void hone_core_set_settings(hone_core *core, hone_core_task *t, hone_slice name, hone_slice settings);
 /* Looks at the configuration file and at all directories now, as for SIGHUP. */
 void hone_core_refresh(hone_core *core, hone_core_task *t);
 /* Any thread, a signal handler too: hone_core_refresh that nobody waits for. */

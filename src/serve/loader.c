@@ -21,7 +21,7 @@
 #define ROOT_OWNER "/"                         /* no model's name */
 #define POKE ((uint64_t)1 << 32)               /* how a signal handler says more than "wake up" */
 
-enum { TASK_ADD, TASK_RELOAD, TASK_LOAD, TASK_UNLOAD, TASK_SETTINGS, TASK_REFRESH };
+enum { TASK_ADD, TASK_RELOAD, TASK_LOAD, TASK_UNLOAD, TASK_REFRESH };
 
 /* --- from other threads --- */
 
@@ -180,11 +180,13 @@ static hone_status do_task(hone_model_loader *l, hone_core_task *t, hone_error *
     if (!t->name || (t->text_size && !t->text)) return hone_fail_memory(err);
     if (!(r = known(l, t->name, err))) return HONE_NOT_FOUND;
     if (t->kind == TASK_UNLOAD) return unload_model(l, r);
-    if (t->text) HONE_TRY(set_settings(l, r, t, err));
-    if (t->kind == TASK_LOAD) r->unloaded = false;
-    if (t->kind == TASK_LOAD && !t->text) r->settings_set = false; /* back to the file's */
+    if (t->text)
+        HONE_TRY(set_settings(l, r, t, err));
+    else
+        r->settings_set = false; /* back to the file's */
+    r->unloaded = false;
     hone_model_loader_reconcile(l, r, true);
-    return r->root && !r->unloaded ? hone_record_check(r, err) : HONE_OK;
+    return r->root ? hone_record_check(r, err) : HONE_OK;
 }
 
 static void do_tasks(hone_model_loader *l) {
@@ -261,9 +263,6 @@ void hone_core_load_model(hone_core *core, hone_core_task *t, hone_slice name, h
 }
 void hone_core_unload_model(hone_core *core, hone_core_task *t, hone_slice name) {
     ask(core, t, TASK_UNLOAD, name, (hone_slice){0});
-}
-void hone_core_set_settings(hone_core *core, hone_core_task *t, hone_slice name, hone_slice settings) {
-    ask(core, t, TASK_SETTINGS, name, settings);
 }
 void hone_core_refresh(hone_core *core, hone_core_task *t) {
     ask(core, t, TASK_REFRESH, (hone_slice){0}, (hone_slice){0});

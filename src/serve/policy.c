@@ -33,16 +33,6 @@ void hone_policy_free(hone_policy *p) {
     *p = (hone_policy){0};
 }
 
-bool hone_policy_equal(const hone_policy *a, const hone_policy *b) {
-    if (a->kind != b->kind) return false;
-    if (a->kind == HONE_POLICY_LATEST) return (a->latest ? a->latest : 1) == (b->latest ? b->latest : 1);
-    if (a->kind == HONE_POLICY_ALL) return true;
-    if (a->version_count != b->version_count) return false;
-    for (size_t i = 0; i < a->version_count; i++)
-        if (!is_listed(b, a->versions[i])) return false;
-    return true;
-}
-
 void hone_policy_choose(const hone_policy *p, const int64_t *there, size_t count, bool *wanted) {
     size_t latest = p->latest > 0 ? (size_t)p->latest : 1;
     for (size_t i = 0; i < count; i++) {

@@ -27,7 +27,6 @@ bool hone_policy_add(hone_policy *p, int64_t version);
 /* On failure `to` is empty. */
 bool hone_policy_copy(hone_policy *to, const hone_policy *from);
 void hone_policy_free(hone_policy *p); /* what it holds */
-bool hone_policy_equal(const hone_policy *a, const hone_policy *b);
 
 /* Chooses from `there`, which is sorted ascending without repeats: sets wanted[i] for each of `count`. */
 void hone_policy_choose(const hone_policy *p, const int64_t *there, size_t count, bool *wanted);

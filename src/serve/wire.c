@@ -113,15 +113,6 @@ void hone_wire_put_number(hone_buffer *b, uint32_t number, uint64_t x) {
     hone_wire_put_varint(b, x);
 }
 
-void hone_wire_put_double(hone_buffer *b, uint32_t number, double x) {
-    uint64_t bits;
-    uint8_t out[8];
-    memcpy(&bits, &x, sizeof bits);
-    for (int i = 0; i < 8; i++) out[i] = (uint8_t)(bits >> (8 * i));
-    hone_wire_put_tag(b, number, HONE_WIRE_FIXED64);
-    hone_buffer_put(b, out, sizeof out);
-}
-
 void hone_wire_put_bytes(hone_buffer *b, uint32_t number, const void *data, size_t size) {
     hone_wire_put_tag(b, number, HONE_WIRE_BYTES);
     hone_wire_put_varint(b, size);

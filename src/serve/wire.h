@@ -81,7 +81,6 @@ void hone_wire_put_tag(hone_buffer *b, uint32_t number, hone_wire_type type);
 /* Fields. A number that is 0 and text that is empty are written as well: leave them out yourself. */
 void hone_wire_put_number(hone_buffer *b, uint32_t number,
                           uint64_t x); /* ints (int32 sign-extended), bools */
-void hone_wire_put_double(hone_buffer *b, uint32_t number, double x);
 void hone_wire_put_bytes(hone_buffer *b, uint32_t number, const void *data, size_t size);
 void hone_wire_put_text(hone_buffer *b, uint32_t number, const char *text);
 /* A message (or packed numbers) of a size that is not known yet: what is appended between begin and end.

@@ -175,12 +175,6 @@ static inline hone_status unload(errand *e, const char *name) {
     return finish(e);
 }
 
-static inline hone_status set_settings(errand *e, const char *name, const char *settings) {
-    begin(e);
-    hone_core_set_settings(f.core, &e->task, slice(name), slice(settings));
-    return finish(e);
-}
-
 static inline hone_status reload(errand *e, const char *config) {
     hone_model_set set;
     hone_error err = {0};

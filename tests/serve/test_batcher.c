@@ -151,7 +151,7 @@ static void start(fixture *f, hone_graph *g, const hone_core_options *o, const c
     if (settings) {
         int left = 1;
         hone_core_task t = {.worker = 0, .done = tell_task, .user = &left};
-        hone_core_set_settings(f->core, &t, slice("m"), slice(settings));
+        hone_core_load_model(f->core, &t, slice("m"), slice(settings));
         turn_until(&f->w[0], &left, 0);
         assert_int_equal(t.status, HONE_OK);
     }

@@ -310,7 +310,7 @@ static void follows_the_last_word_on_settings(void **state) {
     repo_text(repo_path("a/config.json"), "{\"limits\": {\"rows\": 1}}");
     start();
     assert_int_equal(settings_of("a").max_rows, 1);
-    assert_int_equal(set_settings(&e, "a", "{\"limits\": {\"queue\": 8}}"), HONE_OK);
+    assert_int_equal(load(&e, "a", "{\"limits\": {\"queue\": 8}}"), HONE_OK);
     assert_int_equal(settings_of("a").max_queue, 8);
     assert_int_equal(settings_of("a").max_rows, 0); /* the whole of them, not some on top of the file's */
     /* looking again, and new versions, change nothing */

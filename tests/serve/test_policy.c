@@ -46,33 +46,27 @@ static void chooses(void **state) {
     }
 }
 
-static void compares_and_copies(void **state) {
+static void copies(void **state) {
     (void)state;
-    hone_policy a = {.kind = HONE_POLICY_SPECIFIC}, b = {.kind = HONE_POLICY_SPECIFIC}, c;
+    hone_policy a = {.kind = HONE_POLICY_SPECIFIC, .latest = 3}, c;
     for (int i = 0; i < 20; i++) {
         assert_true(hone_policy_add(&a, i));
         assert_true(hone_policy_add(&a, i));
-        assert_true(hone_policy_add(&b, 19 - i));
     }
     assert_int_equal(a.version_count, 20);
-    assert_true(hone_policy_equal(&a, &b));
     assert_true(hone_policy_copy(&c, &a));
-    assert_true(hone_policy_equal(&a, &c));
+    assert_int_equal(c.kind, HONE_POLICY_SPECIFIC);
+    assert_int_equal(c.latest, 3);
+    assert_int_equal(c.version_count, 20);
+    for (int i = 0; i < 20; i++) assert_int_equal(c.versions[i], i);
     assert_true(hone_policy_add(&c, 77));
-    assert_false(hone_policy_equal(&a, &c));
-    b.kind = HONE_POLICY_ALL;
-    assert_false(hone_policy_equal(&a, &b));
-    hone_policy latest = {.kind = HONE_POLICY_LATEST}, one = {.kind = HONE_POLICY_LATEST, .latest = 1};
-    assert_true(hone_policy_equal(&latest, &one));
-    one.latest = 2;
-    assert_false(hone_policy_equal(&latest, &one));
+    assert_int_equal(a.version_count, 20);
     hone_policy_free(&c);
     hone_alloc_fail_at(1, true);
     assert_false(hone_policy_copy(&c, &a));
     hone_alloc_fail_at(0, false);
     assert_int_equal(c.version_count, 0);
     hone_policy_free(&a);
-    hone_policy_free(&b);
 }
 
 static void parses_versions(void **state) {
@@ -93,7 +87,7 @@ static void parses_versions(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(chooses), cmocka_unit_test(compares_and_copies),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(chooses), cmocka_unit_test(copies),
                                        cmocka_unit_test(parses_versions)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -196,7 +196,7 @@ static void loses_nothing(double inline_cost, int changes, int every_ms) {
         repo_put_plus("a", v);
         assert_int_equal(load(&e, "a", NULL), HONE_OK);
         if (v % 10 == 0)
-            assert_int_equal(set_settings(&e, "a", v % 20 ? "{}" : "{\"batching\": {\"max_batch_size\": 4}}"),
+            assert_int_equal(load(&e, "a", v % 20 ? "{}" : "{\"batching\": {\"max_batch_size\": 4}}"),
                              HONE_OK);
         if (v > 3) repo_drop("a", v - 2);
         WAIT_FOR(atomic_load(&c[0].asked) > before);
