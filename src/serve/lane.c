@@ -97,24 +97,33 @@ void hone_batch_shrink(hone_batch *batch) {
     batch->capacity = 0;
 }
 
-/* --- inputs --- */
+/* --- views --- of the elements of others: `to` keeps its reference count */
 
-static void shape_input(hone_tensor *to, const hone_tensor *like, int64_t rows, void *data) {
-    size_t row = row_bytes(like);
-    to->dtype = like->dtype;
-    to->rank = like->rank;
-    memcpy(to->dims, like->dims, sizeof to->dims);
+static void view_whole(hone_tensor *to, const hone_tensor *t) {
+    to->dtype = t->dtype;
+    to->rank = t->rank;
+    memcpy(to->dims, t->dims, sizeof to->dims);
+    to->count = t->count;
+    to->bytes = t->bytes;
+    to->data = t->data;
+}
+
+/* `rows` rows at `data`, each as those of `like`. */
+static void view_rows(hone_tensor *to, const hone_tensor *like, int64_t rows, void *data) {
+    view_whole(to, like);
     to->dims[0] = rows;
     to->count = like->count / like->dims[0] * rows;
-    to->bytes = row * (size_t)rows;
+    to->bytes = row_bytes(like) * (size_t)rows;
     to->data = data;
 }
+
+/* --- inputs --- */
 
 /* Rows `at` to at + n of one request, where they lie. */
 static void feed_view(hone_servable *s, hone_lane *lane, const hone_prediction *p, int64_t at, int64_t n) {
     for (int i = 0; i < s->input_count; i++) {
         const hone_tensor *t = p->inputs[i];
-        shape_input(&lane->in[i], t, n, (char *)t->data + row_bytes(t) * (size_t)at);
+        view_rows(&lane->in[i], t, n, (char *)t->data + row_bytes(t) * (size_t)at);
     }
 }
 
@@ -133,7 +142,7 @@ static hone_status feed_copy(hone_servable *s, hone_lane *lane, const hone_predi
             used += t->bytes - skip;
         }
         for (; used < row * (size_t)size; used += row) memcpy(to + used, to + used - row, row);
-        shape_input(&lane->in[i], first->inputs[i], size, to);
+        view_rows(&lane->in[i], first->inputs[i], size, to);
         to += round_up(row * (size_t)size);
     }
     return HONE_OK;
@@ -143,16 +152,7 @@ static hone_status feed_copy(hone_servable *s, hone_lane *lane, const hone_predi
 
 /* The results as they lie in the context, to be read before its next run. */
 static void borrow(hone_servable *s, hone_lane *lane, hone_batch *batch) {
-    for (int i = 0; i < s->output_count; i++) {
-        const hone_tensor *t = lane->results[i];
-        hone_tensor *to = &batch->outputs[i];
-        to->dtype = t->dtype;
-        to->rank = t->rank;
-        memcpy(to->dims, t->dims, sizeof to->dims);
-        to->count = t->count;
-        to->bytes = t->bytes;
-        to->data = t->data;
-    }
+    for (int i = 0; i < s->output_count; i++) view_whole(&batch->outputs[i], lane->results[i]);
 }
 
 static hone_status keep_whole(hone_servable *s, hone_lane *lane, hone_batch *batch, hone_error *err) {
@@ -179,7 +179,7 @@ static hone_status lay_out(hone_servable *s, hone_lane *lane, hone_batch *batch,
     if (!grow(&batch->storage, &batch->capacity, sum)) return hone_fail_memory(err);
     char *to = batch->storage;
     for (int i = 0; i < s->output_count; i++) {
-        shape_input(&batch->outputs[i], lane->results[i], total, to);
+        view_rows(&batch->outputs[i], lane->results[i], total, to);
         to += round_up(batch->outputs[i].bytes);
     }
     return HONE_OK;
@@ -214,16 +214,10 @@ const hone_tensor *const *hone_lane_view(hone_servable *s, hone_lane *lane, cons
     for (int i = 0; i < s->output_count; i++) {
         const hone_tensor *t = &batch->outputs[i];
         hone_tensor *to = &lane->out[i];
-        if (p->rows > 0) {
-            shape_input(to, t, p->rows, (char *)t->data + row_bytes(t) * (size_t)p->offset);
-            continue;
-        }
-        to->dtype = t->dtype;
-        to->rank = t->rank;
-        memcpy(to->dims, t->dims, sizeof to->dims);
-        to->count = t->count;
-        to->bytes = t->bytes;
-        to->data = t->data;
+        if (p->rows > 0)
+            view_rows(to, t, p->rows, (char *)t->data + row_bytes(t) * (size_t)p->offset);
+        else
+            view_whole(to, t);
     }
     return lane->out_list;
 }
