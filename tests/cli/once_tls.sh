@@ -108,7 +108,7 @@ children=""
 
 says 2 "hone serve: --tls-cert needs --tls-key" serve --model a=m.onnx --tls-cert server.crt
 says 2 "hone serve: --tls-client-ca needs --tls-cert" serve --model a=m.onnx --tls-client-ca ca.crt
-says 1 "hone serve: none: can't be read: No such file or directory" \
+says 1 "hone serve: none: cannot open: No such file or directory" \
     serve --port 0 --model a=m.onnx --tls-cert none --tls-key server.key
 says 1 "hone serve: client.key: the key is not that of the certificate in server.crt" \
     serve --port 0 --model a=m.onnx --tls-cert server.crt --tls-key client.key
