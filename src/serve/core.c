@@ -134,12 +134,12 @@ hone_status hone_core_find_label(hone_core *core, hone_slice name, hone_slice la
     const hone_version *v = l && l->version >= 0 ? hone_record_version(r, l->version) : NULL;
     if (!r)
         status = hone_fail(err, HONE_NOT_FOUND, "Servable not found for request: Latest(%.*s)",
-                           (int)(name.size < 255 ? name.size : 255), name.data);
+                           hone_shown(name, 255), name.data);
     else if (v && v->servable)
         *out = hone_servable_retain(v->servable);
     else
         status = hone_fail(err, HONE_INVALID_ARGUMENT, "Unrecognized servable version label: %.*s",
-                           (int)(label.size < 255 ? label.size : 255), label.data);
+                           hone_shown(label, 255), label.data);
     pthread_rwlock_unlock(&core->lock);
     return status;
 }

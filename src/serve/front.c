@@ -266,7 +266,7 @@ static hone_status want(hone_call *c, int output, hone_form form, hone_error *er
 
 hone_status hone_call_want(hone_call *c, hone_slice name, hone_form form, hone_error *err) {
     int output = hone_servable_find_output(c->servable, name);
-    int shown = (int)(name.size < 200 ? name.size : 200);
+    int shown = hone_shown(name, 200);
     if (output < 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no output \"%.*s\"", shown, name.data);
     for (size_t i = 0; i < c->wanted_count; i++)
@@ -302,11 +302,11 @@ void hone_front_answer(hone_front *f, hone_request *r, int status, const char *c
 hone_status hone_front_find(hone_front *f, hone_slice name, hone_slice version, hone_servable **out,
                             hone_error *err) {
     int64_t number = HONE_LATEST;
-    int shown = (int)(name.size < 200 ? name.size : 200);
+    int shown = hone_shown(name, 200);
     if (name.size == 0) return hone_fail(err, HONE_INVALID_ARGUMENT, "the request names no model");
     if (version.size > 0 && !hone_version_parse(version.data, version.size, &number))
         return hone_fail(err, HONE_INVALID_ARGUMENT, "\"%.*s\" is no version of a model",
-                         (int)(version.size < 100 ? version.size : 100), version.data);
+                         hone_shown(version, 100), version.data);
     *out = hone_core_find(f->o.core, name, number);
     if (*out) return HONE_OK;
     if (version.size > 0)
@@ -325,12 +325,6 @@ bool hone_path_take(hone_slice *path, const char *word, bool ignore_case) {
     return true;
 }
 
-static int hex(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool hone_path_segment(hone_slice *path, char stop, char *out, size_t size) {
     const char *s = path->data;
     size_t end = 0, n = 0;
@@ -338,8 +332,8 @@ bool hone_path_segment(hone_slice *path, char stop, char *out, size_t size) {
     *path = (hone_slice){s + end, path->size - end};
     for (size_t i = 0; i < end; i++) {
         char c = s[i];
-        if (c == '%' && i + 2 < end && hex(s[i + 1]) >= 0 && hex(s[i + 2]) >= 0) {
-            c = (char)(hex(s[i + 1]) * 16 + hex(s[i + 2]));
+        if (c == '%' && i + 2 < end && hone_hex_digit(s[i + 1]) >= 0 && hone_hex_digit(s[i + 2]) >= 0) {
+            c = (char)(hone_hex_digit(s[i + 1]) * 16 + hone_hex_digit(s[i + 2]));
             i += 2;
         }
         if (c == 0 || n + 1 == size) return false;

@@ -258,8 +258,7 @@ bool hone_grpc_is_stream(const hone_grpc_table *table, const hone_request *r) {
 void hone_grpc_unknown(hone_request *r) {
     char text[300];
     hone_slice path = r->head.path;
-    snprintf(text, sizeof text, "There is no method %.*s here", (int)(path.size < 200 ? path.size : 200),
-             path.data);
+    snprintf(text, sizeof text, "There is no method %.*s here", hone_shown(path, 200), path.data);
     hone_grpc_fail(r, HONE_GRPC_UNIMPLEMENTED, text);
 }
 

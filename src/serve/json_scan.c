@@ -85,17 +85,11 @@ hone_status hone_json_expect(hone_json *j, char c, hone_error *err) {
 
 /* --- strings --- */
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Four hexadecimal digits, or -1. The padding stops it at the end of the text. */
 static int32_t hex4(const char *p) {
     int32_t x = 0;
     for (int i = 0; i < 4; i++) {
-        int d = hex_digit(p[i]);
+        int d = hone_hex_digit(p[i]);
         if (d < 0) return -1;
         x = x * 16 + d;
     }
@@ -319,7 +313,7 @@ static bool grow(hone_json_tensor *t) {
 
 static hone_status base64_error(hone_json_text text, hone_error *err) {
     return hone_fail(err, HONE_INVALID_ARGUMENT, "JSON Value: {\"b64\": \"%.*s\"} can't be decoded as base64",
-                     (int)(text.size < 40 ? text.size : 40), text.data);
+                     hone_shown(text, 40), text.data);
 }
 
 static int base64_digit(unsigned char c) {

@@ -39,6 +39,16 @@ hone_status hone_json_fail(const hone_json *j, hone_error *err, const char *reas
 /* A string, decoded: valid until the text goes away. */
 hone_status hone_json_string(hone_json *j, hone_json_text *out, hone_error *err);
 bool hone_json_text_is(hone_json_text text, const char *word);
+/* For "%.*s" in messages: the bytes of a text that are shown, at most `most`. */
+static inline int hone_shown(hone_json_text text, int most) {
+    return text.size < (size_t)most ? (int)text.size : most;
+}
+/* 0 to 15; -1: it is no hexadecimal digit. */
+static inline int hone_hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 /* Checks and skips any value, and leaves its text as it is. */
 hone_status hone_json_skip(hone_json *j, hone_error *err);
 /* A number, correctly rounded. Finite numbers too large for the type are errors. */

@@ -41,7 +41,7 @@ int hone_oip_config_number(hone_dtype dtype) {
 
 hone_status hone_oip_input(hone_call *c, hone_slice name, hone_slice datatype, int rank, const int64_t *dims,
                            hone_feed **out, hone_error *err) {
-    int shown = (int)(name.size < 200 ? name.size : 200);
+    int shown = hone_shown(name, 200);
     hone_feed *feed = hone_tensors_find(&c->tensors, name);
     if (!feed)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no input \"%.*s\"", shown, name.data);
@@ -51,7 +51,7 @@ hone_status hone_oip_input(hone_call *c, hone_slice name, hone_slice datatype, i
     if (!hone_json_text_is(datatype, wanted))
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "the input \"%s\" is of the datatype \"%.*s\", but the model takes %s", feed->name,
-                         (int)(datatype.size < 40 ? datatype.size : 40), datatype.data, wanted);
+                         hone_shown(datatype, 40), datatype.data, wanted);
     *out = feed;
     return hone_feed_shape(feed, rank, dims, c->tensors.limit, err);
 }

@@ -294,7 +294,7 @@ static hone_status dispatch(hone_front *f, hone_request *r, hone_slice method, h
     }
     return hone_fail(err, HONE_UNSUPPORTED,
                      "There are no streams, shared memory, traces or log settings here: no method \"%.*s\"",
-                     (int)(method.size < 100 ? method.size : 100), method.data);
+                     hone_shown(method, 100), method.data);
 }
 
 static void handle(void *user, int worker, hone_request *r, hone_slice method) {

@@ -85,8 +85,7 @@ static hone_status find_input(hone_call *c, input *in, hone_error *err) {
     if (!in->has_name) return hone_fail(err, HONE_INVALID_ARGUMENT, "an input has no name");
     if (!in->has_datatype || !in->has_shape)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "the input \"%.*s\" has no %s",
-                         (int)(in->name.size < 200 ? in->name.size : 200), in->name.data,
-                         in->has_datatype ? "shape" : "datatype");
+                         hone_shown(in->name, 200), in->name.data, in->has_datatype ? "shape" : "datatype");
     return hone_oip_input(c, in->name, in->datatype, in->rank, in->dims, &in->feed, err);
 }
 

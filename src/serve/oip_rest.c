@@ -5,8 +5,6 @@
 #include "serve/oip_json.h"
 #include "serve/tfs_rest.h"
 
-#include <stdio.h>
-
 #define JSON "application/json"
 #define RAW "application/octet-stream"
 #define KEEP_ANSWER ((size_t)1 << 20)
@@ -259,15 +257,6 @@ static void change(hone_front *f, hone_request *r, const char *name, bool load) 
 
 /* --- paths --- */
 
-static void not_found(hone_request *r, int status) {
-    char text[400];
-    hone_slice path = r->head.path, method = r->head.method;
-    snprintf(text, sizeof text, "%s: %.*s %.*s", status == 405 ? "Method not allowed" : "Not found",
-             (int)(method.size < 32 ? method.size : 32), method.data,
-             (int)(path.size < 300 ? path.size : 300), path.data);
-    hone_request_fail(r, status, text);
-}
-
 static bool is(hone_slice path, const char *word) {
     return hone_json_text_is(path, word);
 }
@@ -279,11 +268,11 @@ static void handle_model(hone_front *f, hone_request *r, hone_slice rest, hone_s
     hone_error err = {0};
     hone_servable *s = NULL;
     if (!infer && !is(rest, "") && !is(rest, "/ready") && !is(rest, "/config") && !is(rest, "/stats")) {
-        not_found(r, 404);
+        hone_request_refuse_path(r, 404);
         return;
     }
     if (infer ? !hone_slice_is(r->head.method, "POST") : !get) {
-        not_found(r, 405);
+        hone_request_refuse_path(r, 405);
         return;
     }
     hone_status status = hone_front_find(f, name, version, &s, &err);
@@ -316,7 +305,7 @@ static void handle_models(hone_front *f, hone_request *r, hone_slice rest) {
     if (!hone_path_segment(&rest, '/', name, sizeof name) ||
         (hone_path_take(&rest, "/versions/", false) &&
          !hone_path_segment(&rest, '/', version, sizeof version))) {
-        not_found(r, 404);
+        hone_request_refuse_path(r, 404);
         return;
     }
     handle_model(f, r, rest, (hone_slice){name, strlen(name)}, (hone_slice){version, strlen(version)});
@@ -329,7 +318,7 @@ static void handle_repository(hone_front *f, hone_request *r, hone_slice rest) {
         if (post)
             repository_index(f, r);
         else
-            not_found(r, 405);
+            hone_request_refuse_path(r, 405);
         return;
     }
     bool load = false;
@@ -337,9 +326,9 @@ static void handle_repository(hone_front *f, hone_request *r, hone_slice rest) {
                  hone_path_segment(&rest, '/', name, sizeof name) &&
                  ((load = is(rest, "/load")) || is(rest, "/unload"));
     if (!found)
-        not_found(r, 404);
+        hone_request_refuse_path(r, 404);
     else if (!post)
-        not_found(r, 405);
+        hone_request_refuse_path(r, 405);
     else
         change(f, r, name, load);
 }
@@ -357,7 +346,7 @@ void hone_oip_handle(hone_front *f, hone_request *r) {
     bool statistics_of_all = is(rest, "/models/stats");
     if (root || live || is(rest, "/health/ready") || statistics_of_all) {
         if (!get)
-            not_found(r, 405);
+            hone_request_refuse_path(r, 405);
         else if (root)
             server(f, r);
         else if (statistics_of_all)
@@ -369,6 +358,6 @@ void hone_oip_handle(hone_front *f, hone_request *r) {
     } else if (hone_path_take(&rest, "/repository", false)) {
         handle_repository(f, r, rest);
     } else {
-        not_found(r, 404);
+        hone_request_refuse_path(r, 404);
     }
 }

@@ -5,6 +5,8 @@
 #include "serve/clock.h"
 #include "serve/json_write.h"
 
+#include <stdio.h>
+
 enum { KEEP_BODY = 256 << 10, KEEP_TEXT = 4 << 10, POOLED = 256, WITH_BODY = 16 };
 #define LOOK_EVERY (5 * HONE_MILLISECOND)
 
@@ -255,4 +257,12 @@ void hone_request_fail(hone_request *r, int status, const char *message) {
     else
         hone_request_answer(r, status, "application/json", b.data, b.size);
     hone_buffer_free(&b);
+}
+
+void hone_request_refuse_path(hone_request *r, int status) {
+    char text[400];
+    hone_slice path = r->head.path, method = r->head.method;
+    snprintf(text, sizeof text, "%s: %.*s %.*s", status == 405 ? "Method not allowed" : "Not found",
+             hone_shown(method, 32), method.data, hone_shown(path, 300), path.data);
+    hone_request_fail(r, status, text);
 }

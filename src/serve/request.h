@@ -131,5 +131,7 @@ void hone_request_note_error(hone_request *r, const char *message);
 void hone_request_join_trace(hone_request *r);
 /* {"error": "MESSAGE"}, with Retry-After if the status is 429. */
 void hone_request_fail(hone_request *r, int status, const char *message);
+/* The same for a path that is not there (404) or not there for that method (405). */
+void hone_request_refuse_path(hone_request *r, int status);
 
 #endif

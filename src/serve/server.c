@@ -19,8 +19,6 @@
 #include "serve/turns.h"
 #include "serve/wake.h"
 
-#include <stdio.h>
-
 enum { BURST = 5 /* seconds of a rate */ };
 #define DRAIN_GRACE (200 * HONE_MILLISECOND)
 
@@ -83,14 +81,6 @@ static void answer_ready(hone_server *s, hone_request *r) {
     answer_health(r, ready, ready ? "ready\n" : "not ready\n");
 }
 
-static void refuse(hone_request *r, int status, const char *what) {
-    char text[300];
-    hone_slice path = r->head.path, method = r->head.method;
-    snprintf(text, sizeof text, "%s: %.*s %.*s", what, (int)(method.size < 32 ? method.size : 32),
-             method.data, (int)(path.size < 200 ? path.size : 200), path.data);
-    hone_request_fail(r, status, text);
-}
-
 static void answer_page(hone_server *s, hone_request *r) {
     const struct {
         const char *path; /* NULL: nowhere */
@@ -105,10 +95,10 @@ static void answer_page(hone_server *s, hone_request *r) {
         if (reads)
             pages[i].answer(s, r);
         else
-            refuse(r, 405, "Method not allowed");
+            hone_request_refuse_path(r, 405);
         return;
     }
-    refuse(r, 404, "Not found");
+    hone_request_refuse_path(r, 404);
 }
 
 /* --- requests --- */

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "serve/buffer.h"
+#include "serve/json_scan.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -48,16 +49,10 @@ static bool is_word(char c) {
 
 /* --- scalars --- */
 
-static int digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 99;
-}
-
-static void put_number(parser *p, int base, int most) {
+static void put_number(parser *p, unsigned base, int most) {
     unsigned x = 0;
-    for (int i = 0; i < most && p->at < p->end && digit(*p->at) < base; i++)
-        x = x * (unsigned)base + (unsigned)digit(*p->at++);
+    for (int i = 0; i < most && p->at < p->end && (unsigned)hone_hex_digit(*p->at) < base; i++)
+        x = x * base + (unsigned)hone_hex_digit(*p->at++);
     hone_buffer_byte(&p->text, (char)x);
 }
 
@@ -76,7 +71,8 @@ static hone_status read_escape(parser *p) {
         hone_buffer_byte(&p->text, to[known - from]);
         return HONE_OK;
     }
-    if ((c != 'x' && c != 'X') || p->at == p->end || digit(*p->at) > 15) return fail(p, "unknown escape");
+    if ((c != 'x' && c != 'X') || p->at == p->end || hone_hex_digit(*p->at) < 0)
+        return fail(p, "unknown escape");
     put_number(p, 16, 2);
     return HONE_OK;
 }

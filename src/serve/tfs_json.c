@@ -52,7 +52,7 @@ static hone_status in_element(hone_error *err, hone_status status, int64_t row, 
     return hone_fail(
         err, status,
         "Failed to process element: %lld key: %.*s of 'instances' list. Error: INVALID_ARGUMENT: %s",
-        (long long)row, (int)(key.size < 100 ? key.size : 100), key.data, inner.message);
+        (long long)row, hone_shown(key, 100), key.data, inner.message);
 }
 
 static hone_status keys_error(const body *b, int64_t row, hone_error *err) {
@@ -72,7 +72,7 @@ static hone_status scan_member(hone_json *j, body *b, hone_slice key, int64_t ro
     hone_feed *in = hone_tensors_find(b->tensors, key);
     if (!in)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "JSON object: does not have named input: %.*s",
-                         (int)(key.size < 100 ? key.size : 100), key.data);
+                         hone_shown(key, 100), key.data);
     if (in->rows != row) return hone_fail(err, HONE_INVALID_ARGUMENT, "the key is there twice");
     return scan_row(j, in, err);
 }
@@ -183,8 +183,8 @@ static hone_status check_signature(hone_json *j, hone_error *err) {
     HONE_TRY(hone_json_string(j, &name, err));
     if (name.size == 0 || hone_json_text_is(name, "serving_default")) return HONE_OK;
     return hone_fail(err, HONE_INVALID_ARGUMENT,
-                     "Serving signature name: \"%.*s\" not found in signature def",
-                     (int)(name.size < 200 ? name.size : 200), name.data);
+                     "Serving signature name: \"%.*s\" not found in signature def", hone_shown(name, 200),
+                     name.data);
 }
 
 static hone_status scan_body(hone_json *j, body *b, bool *found, hone_error *err) {

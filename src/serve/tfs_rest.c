@@ -217,9 +217,8 @@ static void malformed(hone_request *r, const hone_error *err) {
     if (err->message[0])
         snprintf(text, sizeof text, "%s", err->message);
     else
-        snprintf(text, sizeof text, "Malformed request: %.*s %.*s",
-                 (int)(method.size < 32 ? method.size : 32), method.data,
-                 (int)(path.size < 500 ? path.size : 500), path.data);
+        snprintf(text, sizeof text, "Malformed request: %.*s %.*s", hone_shown(method, 32), method.data,
+                 hone_shown(path, 500), path.data);
     hone_request_fail(r, 400, text);
 }
 

@@ -71,16 +71,10 @@ static bool read_scopes(hone_slice text, unsigned *out) {
     }
 }
 
-static int hex(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool read_digest(hone_slice text, unsigned char digest[DIGEST]) {
     if (text.size != 2 * DIGEST) return false;
     for (size_t i = 0; i < DIGEST; i++) {
-        int high = hex(text.data[2 * i]), low = hex(text.data[2 * i + 1]);
+        int high = hone_hex_digit(text.data[2 * i]), low = hone_hex_digit(text.data[2 * i + 1]);
         if (high < 0 || low < 0) return false;
         digest[i] = (unsigned char)(high << 4 | low);
     }
