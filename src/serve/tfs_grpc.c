@@ -81,7 +81,7 @@ static void put_spec(hone_buffer *out, uint32_t number, const hone_servable *s, 
 static hone_status check_signature(hone_slice name, hone_error *err) {
     if (name.size == 0 || hone_json_text_is(name, SIGNATURE)) return HONE_OK;
     return hone_fail(err, HONE_FAILED_PRECONDITION, "Serving signature key \"%.*s\" not found.",
-                     (int)(name.size < 200 ? name.size : 200), name.data);
+                     hone_shown(name, 200), name.data);
 }
 
 static hone_status read_input(hone_call *c, const hone_wire_field *entry, hone_error *err) {
@@ -94,7 +94,7 @@ static hone_status read_input(hone_call *c, const hone_wire_field *entry, hone_e
     }
     HONE_TRY(hone_wire_check(&w, "PredictRequest", err));
     hone_feed *feed = hone_tensors_find(&c->tensors, key);
-    int shown = (int)(key.size < 200 ? key.size : 200);
+    int shown = hone_shown(key, 200);
     if (!feed)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no input \"%.*s\"", shown, key.data);
     if (feed->given)
@@ -179,7 +179,7 @@ static hone_status check_fields(const hone_request *r, hone_error *err) {
         any = true;
         if (!hone_json_text_is(hone_wire_text(&f), "signature_def"))
             return hone_fail(err, HONE_INVALID_ARGUMENT, "Metadata field %.*s is not supported",
-                             (int)(f.size < 200 ? f.size : 200), (const char *)f.data);
+                             hone_shown(hone_wire_text(&f), 200), (const char *)f.data);
     }
     if (any) return HONE_OK;
     return hone_fail(err, HONE_INVALID_ARGUMENT,
@@ -263,7 +263,7 @@ static void put_state(void *user, const hone_version_status *v) {
 }
 
 static hone_status list_states(hone_front *f, spec *s, hone_error *err) {
-    int shown = (int)(s->name.size < 200 ? s->name.size : 200);
+    int shown = hone_shown(s->name, 200);
     states st = {.out = &f->answer};
     if (s->name.size == 0) return hone_fail(err, HONE_INVALID_ARGUMENT, "Missing model name in request.");
     if (s->label.size > 0) {
@@ -300,17 +300,6 @@ static void model_status(hone_front *f, hone_request *r) {
 
 typedef void method_fn(hone_front *f, hone_request *r);
 
-static void call(const char *const *names, method_fn *const *methods, size_t count, void *user, int worker,
-                 hone_request *r, hone_slice method) {
-    hone_front **fronts = user;
-    for (size_t i = 0; i < count; i++)
-        if (hone_json_text_is(method, names[i])) {
-            methods[i](fronts[worker], r);
-            return;
-        }
-    hone_grpc_unknown(r);
-}
-
 static void no_signatures(hone_front *f, hone_request *r) {
     (void)f;
     hone_grpc_fail(r, HONE_GRPC_UNIMPLEMENTED,
@@ -323,23 +312,36 @@ static void no_session(hone_front *f, hone_request *r) {
                    "Only Predict is there: an ONNX model has no session to run parts of its graph in");
 }
 
-static void prediction_service(void *user, int worker, hone_request *r, hone_slice method) {
-    static const char *const names[] = {"Predict", "GetModelMetadata", "Classify", "Regress",
-                                        "MultiInference"};
-    static method_fn *const methods[] = {predict, metadata, no_signatures, no_signatures, no_signatures};
-    call(names, methods, sizeof names / sizeof *names, user, worker, r, method);
+typedef struct method {
+    const char *name;
+    method_fn *call;
+} method;
+
+static const method predictions[] = {
+    {"Predict", predict},       {"GetModelMetadata", metadata},    {"Classify", no_signatures},
+    {"Regress", no_signatures}, {"MultiInference", no_signatures}, {NULL, NULL}};
+static const method models[] = {
+    {"GetModelStatus", model_status}, {"HandleReloadConfigRequest", hone_tfs_reload}, {NULL, NULL}};
+static const method sessions[] = {{"SessionRun", no_session}, {NULL, NULL}};
+
+static void call(const method *m, hone_front *f, hone_request *r, hone_slice name) {
+    while (m->name && !hone_json_text_is(name, m->name)) m++;
+    if (m->name)
+        m->call(f, r);
+    else
+        hone_grpc_unknown(r);
 }
 
-static void model_service(void *user, int worker, hone_request *r, hone_slice method) {
-    static const char *const names[] = {"GetModelStatus", "HandleReloadConfigRequest"};
-    static method_fn *const methods[] = {model_status, hone_tfs_reload};
-    call(names, methods, sizeof names / sizeof *names, user, worker, r, method);
+static void prediction_service(void *fronts, int worker, hone_request *r, hone_slice name) {
+    call(predictions, ((hone_front **)fronts)[worker], r, name);
 }
 
-static void session_service(void *user, int worker, hone_request *r, hone_slice method) {
-    static const char *const names[] = {"SessionRun"};
-    static method_fn *const methods[] = {no_session};
-    call(names, methods, sizeof names / sizeof *names, user, worker, r, method);
+static void model_service(void *fronts, int worker, hone_request *r, hone_slice name) {
+    call(models, ((hone_front **)fronts)[worker], r, name);
+}
+
+static void session_service(void *fronts, int worker, hone_request *r, hone_slice name) {
+    call(sessions, ((hone_front **)fronts)[worker], r, name);
 }
 
 hone_status hone_tfs_grpc_register(hone_grpc_table *table, hone_front **fronts, hone_error *err) {
