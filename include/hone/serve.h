@@ -1,8 +1,9 @@
-/* Serving: models over HTTP/1.1 and HTTP/2, by TensorFlow Serving's API and the Open Inference Protocol, each as REST
- * and as gRPC, with metrics for Prometheus and health checks.
+/* Serving: models over HTTP/1.1 and HTTP/2, by TensorFlow Serving's API and the Open Inference Protocol, each
+ * as REST and as gRPC, with metrics for Prometheus and health checks.
  *
- *   POST /v1/models/NAME[/versions/N|/labels/L]:predict      GET /v1/models/NAME[/versions/N|/labels/L][/metadata]
- *   POST /v2/models/NAME[/versions/N]/infer                  GET /v2/models/NAME[/versions/N], /v2/health/ready, …
+ *   POST /v1/models/NAME[/versions/N|/labels/L]:predict
+ *   GET /v1/models/NAME[/versions/N|/labels/L][/metadata]
+ *   POST /v2/models/NAME[/versions/N]/infer      GET /v2/models/NAME[/versions/N], /v2/health/ready, …
  *   tensorflow.serving.PredictionService, tensorflow.serving.ModelService, inference.GRPCInferenceService
  *   grpc.health.v1.Health, grpc.reflection.v1.ServerReflection
  *   GET /metrics      GET /monitoring/prometheus/metrics (by TensorFlow Serving's names)
@@ -35,22 +36,22 @@ typedef struct hone_server_options {
     int port;          /* 0 picks a free one: hone_server_port() */
     int threads;       /* event loops, each of which also runs models; 0: one for each available CPU */
     int model_threads; /* threads that one run of a model may use; 0: one for each available CPU */
-    /* "NAME=PATH" of an ONNX file (version 1) or of a directory with versions (PATH/1/model.onnx); the texts are
-     * read during hone_server_create. Not beside model_config_file, which is the whole set. */
+    /* "NAME=PATH" of an ONNX file (version 1) or of a directory with versions (PATH/1/model.onnx); the texts
+     * are read during hone_server_create. Not beside model_config_file, which is the whole set. */
     const char *const *models;
     size_t model_count;
     /* Limits. */
     size_t max_body_bytes;   /* of a request; more: 413 */
     size_t max_header_bytes; /* of a request; more: 431 */
-    /* Of all bodies that are being received or worked on, but for the first 64 KB of each; 0: no limit. When it is
-     * spent, bodies wait to be read; one always goes on. */
+    /* Of all bodies that are being received or worked on, but for the first 64 KB of each; 0: no limit. When
+     * it is spent, bodies wait to be read; one always goes on. */
     size_t body_budget_bytes;
     int max_connections; /* further ones get 503; 0: no limit but the system's */
     int max_streams;     /* requests at the same time on one connection of HTTP/2 */
     int max_requests;    /* under way over all connections; further ones get 429; 0: no limit */
     int max_queue;       /* that wait for one model whose settings don't say; further ones get 429 */
-    /* A second on one connection of HTTP/2, in the long run; at first five times as many. A client that does more is
-     * disconnected. */
+    /* A second on one connection of HTTP/2, in the long run; at first five times as many. A client that does
+     * more is disconnected. */
     int reset_rate;   /* streams that it gives up, or makes the server give up */
     int control_rate; /* frames that carry nothing: PING, SETTINGS, PRIORITY, empty DATA, CONTINUATION */
     /* Milliseconds; 0: no limit. */
@@ -67,8 +68,9 @@ typedef struct hone_server_options {
     int file_poll_ms;    /* likewise for directories, where the system does not tell; 0: no watching at all */
     bool replace_models; /* unload the old version before the new one is loaded: needs less memory, and
                              requests fail meanwhile */
-    /* TensorFlow Serving's BatchingParameters, as text: how requests are put together where a model's config.json
-     * doesn't say; NULL: as measuring tells. Its num_batch_threads count where compute_threads is 0. */
+    /* TensorFlow Serving's BatchingParameters, as text: how requests are put together where a model's
+     * config.json doesn't say; NULL: as measuring tells. Its num_batch_threads count where compute_threads is
+     * 0. */
     const char *batching_parameters_file;
     size_t memory_limit; /* bytes of all loaded models; a load that would pass it fails; 0: none */
     int compute_threads; /* that run models which cost more than a loop should spend; 0: as many as loops */
@@ -77,21 +79,22 @@ typedef struct hone_server_options {
     int rest_port;           /* a second port on `host`, for clients that expect two; 0 picks one; -1: none */
     const char *unix_socket; /* path of a Unix domain socket, always in cleartext; NULL: none */
     int unix_socket_mode;    /* of that file */
-    /* What changes the server, lists its repository or tells what it counts is then answered at this port only;
-     * health is told everywhere. 0 picks one; -1: none. */
+    /* What changes the server, lists its repository or tells what it counts is then answered at this port
+     * only; health is told everywhere. 0 picks one; -1: none. */
     int admin_port;
     const char *admin_host; /* NULL: all addresses */
     /* Watching it. */
     const char *access_log; /* FILE that gets a line of JSON for each request, or "-" for standard output;
                                 hone_server_reload opens it anew; NULL: none */
     int access_log_every;   /* of requests that went well, only one of so many */
-    /* Secrets of clients and what they are good for: then others get 401 or 403. NULL: everybody may do everything.
-     * Read again when it changes (looked at as file_poll_ms says) and at hone_server_reload. See docs/serving.md. */
+    /* Secrets of clients and what they are good for: then others get 401 or 403. NULL: everybody may do
+     * everything. Read again when it changes (looked at as file_poll_ms says) and at hone_server_reload. See
+     * docs/serving.md. */
     const char *auth_file;
     const char *monitoring_config_file; /* TensorFlow Serving's: where its own metrics are; NULL: at
                                            /monitoring/prometheus/metrics */
-    /* TLS at all ports: PEM files, NULL: cleartext. They are read again when they change (looked at as file_poll_ms
-     * says) and at hone_server_reload; connections that are there go on with what they have. */
+    /* TLS at all ports: PEM files, NULL: cleartext. They are read again when they change (looked at as
+     * file_poll_ms says) and at hone_server_reload; connections that are there go on with what they have. */
     const char *tls_cert_file;      /* the certificate, and its chain */
     const char *tls_key_file;       /* not encrypted */
     const char *tls_client_ca_file; /* clients then need a certificate signed by one of these */
@@ -108,9 +111,9 @@ typedef struct hone_server_options {
     }
 
 /* Loads the models (and fails if one that was named has no version that can be loaded; where only the newest
- * can't be, an older one is served), binds and listens; connections wait until hone_server_run. Where the system starts
- * fewer threads than were asked for, it goes on with those, and logs a warning. On success `*out` belongs to the caller:
- * hone_server_free(). */
+ * can't be, an older one is served), binds and listens; connections wait until hone_server_run. Where the
+ * system starts fewer threads than were asked for, it goes on with those, and logs a warning. On success
+ * `*out` belongs to the caller: hone_server_free(). */
 HONE_API hone_status hone_server_create(const hone_server_options *options, hone_server **out,
                                         hone_error *err);
 
@@ -125,8 +128,8 @@ HONE_API int hone_server_port(const hone_server *s);
 HONE_API int hone_server_rest_port(const hone_server *s);
 HONE_API int hone_server_admin_port(const hone_server *s);
 
-/* Accepts connections on the calling thread, for the event loops on theirs, until hone_server_stop; then drains and
- * returns HONE_OK. Once a server. */
+/* Accepts connections on the calling thread, for the event loops on theirs, until hone_server_stop; then
+ * drains and returns HONE_OK. Once a server. */
 HONE_API hone_status hone_server_run(hone_server *s, hone_error *err);
 
 /* Asks the server to drain: it stops accepting, answers what is being read or computed with "Connection:
@@ -134,8 +137,8 @@ HONE_API hone_status hone_server_run(hone_server *s, hone_error *err);
  * once. */
 HONE_API void hone_server_stop(hone_server *s);
 
-/* Looks at the configuration, all directories of models, the certificates and the secrets now, and tries again what
- * failed. May be called from any thread and from a signal handler. */
+/* Looks at the configuration, all directories of models, the certificates and the secrets now, and tries
+ * again what failed. May be called from any thread and from a signal handler. */
 HONE_API void hone_server_reload(hone_server *s);
 
 /* NULL is fine. Not while it runs. */

@@ -137,8 +137,8 @@ static bool has_work(hone_access_log *l) {
     return atomic_load(&l->reopen) || atomic_load(&l->stop);
 }
 
-/* Whoever puts a line into a ring and then finds the writer asleep wakes it; the writer looks once more after it has
- * said that it sleeps. */
+/* Whoever puts a line into a ring and then finds the writer asleep wakes it; the writer looks once more after
+ * it has said that it sleeps. */
 static void *write_lines(void *arg) {
     hone_access_log *l = arg;
     for (;;) {

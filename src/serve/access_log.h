@@ -3,8 +3,8 @@
  *      loop ──► ring of the loop ──┐
  *      loop ──► ring of the loop ──┴──► writer thread ──► file
  *
- * A loop puts whole lines into its own ring and never waits: what finds no room is dropped and counted. The thread
- * writes what has gathered in one call. */
+ * A loop puts whole lines into its own ring and never waits: what finds no room is dropped and counted. The
+ * thread writes what has gathered in one call. */
 #ifndef HONE_SERVE_ACCESS_LOG_H
 #define HONE_SERVE_ACCESS_LOG_H
 
@@ -26,7 +26,8 @@ typedef struct hone_access_log_options {
 hone_status hone_access_log_open(const hone_access_log_options *options, hone_access_log **out,
                                  hone_error *err);
 void hone_access_log_close(hone_access_log *l); /* NULL is fine */
-/* Any thread, a signal handler too: writes what it has, and opens the file anew, because somebody has moved it away. */
+/* Any thread, a signal handler too: writes what it has, and opens the file anew, because somebody has moved
+ * it away. */
 void hone_access_log_reopen(hone_access_log *l); /* NULL is fine */
 
 /* Where a socket's peer is, as the log tells it. */
@@ -35,7 +36,8 @@ typedef struct hone_remote {
 } hone_remote;
 void hone_remote_of(int fd, hone_remote *out);
 
-/* On the thread of that loop: a request that was answered, or (`dropped`) whose client has gone before that. */
+/* On the thread of that loop: a request that was answered, or (`dropped`) whose client has gone before
+ * that. */
 void hone_access_log_request(hone_access_log *l, int loop, const hone_request *r, const hone_remote *remote,
                              const char *protocol, bool dropped);
 

@@ -1,5 +1,5 @@
-/* What stands before the front ends: how many requests there may be at once, and who may ask for what. First asked
- * when only the head of a request is there, so that a body that is not wanted is not read. */
+/* What stands before the front ends: how many requests there may be at once, and who may ask for what. First
+ * asked when only the head of a request is there, so that a body that is not wanted is not read. */
 #ifndef HONE_SERVE_ADMISSION_H
 #define HONE_SERVE_ADMISSION_H
 
@@ -14,8 +14,8 @@ typedef struct hone_admission {
 
 /* Of a request whose head is there. False: it has been answered. */
 bool hone_admission_begin(const hone_admission *a, hone_request *r);
-/* Of one that is complete: counts it until it is freed. Health, metrics and administration pass also when there are too
- * many. False: it has been answered. */
+/* Of one that is complete: counts it until it is freed. Health, metrics and administration pass also when
+ * there are too many. False: it has been answered. */
 bool hone_admission_enter(hone_admission *a, hone_request *r);
 
 /* Answers with {"error": MESSAGE}, or as a gRPC call is told so. */

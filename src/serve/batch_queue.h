@@ -1,5 +1,5 @@
-/* The queues of servables, which take turns: first in, first out, but for those that run together with the head.
- * Knows no threads: all of it is called under one lock, the batcher's. */
+/* The queues of servables, which take turns: first in, first out, but for those that run together with the
+ * head. Knows no threads: all of it is called under one lock, the batcher's. */
 #ifndef HONE_SERVE_BATCH_QUEUE_H
 #define HONE_SERVE_BATCH_QUEUE_H
 
@@ -7,8 +7,7 @@
 
 /* A zeroed struct is empty. */
 typedef struct hone_batch_queue {
-    uint64_t
-        stall; /* nanoseconds after which results get room of their own, where workers don't take theirs */
+    uint64_t stall;       /* as in hone_core_options */
     hone_servable *ready; /* a ring of those with a queue; the next one to be served */
 } hone_batch_queue;
 
@@ -21,8 +20,8 @@ bool hone_batch_queue_put(hone_batch_queue *q, hone_prediction *p);
 void hone_batch_queue_put_back(hone_batch_queue *q, hone_servable *s, hone_batch_list *l);
 /* The next servable whose head may be run; else NULL, and when the first will be (0: not by waiting). */
 hone_servable *hone_batch_queue_next(const hone_batch_queue *q, uint64_t *wait_until);
-/* Takes the next run of a servable, and a batch for its results (NULL: nothing is to be run); moves what comes too
- * late for one to `late`. */
+/* Takes the next run of a servable, and a batch for its results (NULL: nothing is to be run); moves what
+ * comes too late for one to `late`. */
 hone_batch *hone_batch_queue_take(hone_batch_queue *q, hone_servable *s, hone_batch_list *run,
                                   hone_batch_list *late);
 /* Empties it. */

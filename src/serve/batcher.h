@@ -4,8 +4,8 @@
  *              └ costly ─► the servable's queue ──► compute threads ──► the worker's list of finished ones
  *
  * A queue is a first-in-first-out list; a compute thread takes its head and those behind it that have the
- * same shapes, as many as give the most rows a second by what warm-up measured. Queues with work take turns.
- */
+ * same shapes, as many as give the most rows a second by what warm-up measured. Queues with work take
+ * turns. */
 #ifndef HONE_SERVE_BATCHER_H
 #define HONE_SERVE_BATCHER_H
 
@@ -15,8 +15,9 @@ typedef struct hone_batcher hone_batcher;
 
 hone_status hone_batcher_new(int workers, hone_stats *stats, hone_batcher **out, hone_error *err);
 void hone_batcher_free(hone_batcher *b); /* stopped; NULL is fine */
-/* `inline_cost`: seconds; what costs less is run by the worker. `stall`: as in hone_core_options. Where the system
- * starts no more threads it has as many as there are, and logs a warning; without any, workers run everything. */
+/* `inline_cost`: seconds; what costs less is run by the worker. `stall`: as in hone_core_options. Where the
+ * system starts no more threads it has as many as there are, and logs a warning; without any, workers run
+ * everything. */
 hone_status hone_batcher_start(hone_batcher *b, int threads, double inline_cost, uint64_t stall,
                                hone_error *err);
 /* Compute threads that were started. */

@@ -36,13 +36,14 @@ struct hone_batcher {
     bool batch_is_next;
 };
 
-/* Runs predictions together on a lane. `keep`: the results outlive the lane's next run, and nobody but the cancel
- * flags is asked whether clients are there. */
+/* Runs predictions together on a lane. `keep`: the results outlive the lane's next run, and nobody but the
+ * cancel flags is asked whether clients are there. */
 hone_status hone_batcher_run(hone_batcher *b, hone_servable *s, hone_lane *lane, hone_batch_list *l,
                              hone_batch *batch, bool keep, hone_error *err);
 /* What becomes of one whose run was broken off: HONE_DEADLINE_EXCEEDED or HONE_CANCELLED. */
 hone_status hone_batcher_why_cancelled(const hone_prediction *p);
-/* Any thread: gives predictions, whose status is set, back to their workers; one wake-up for each of these. */
+/* Any thread: gives predictions, whose status is set, back to their workers; one wake-up for each of
+ * these. */
 void hone_batcher_hand_back(hone_batcher *b, hone_batch_list *done);
 /* One of a batch's predictions was told; the last one gives the batch back. */
 void hone_batcher_give_batch_back(hone_batcher *b, hone_batch *batch);

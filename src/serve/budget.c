@@ -45,7 +45,8 @@ bool hone_budget_charge(hone_budget *b, hone_budget_share *share, size_t total) 
 
 bool hone_budget_cover(hone_budget_seat *seat, hone_budget_share *share, size_t total) {
     if (hone_budget_charge(seat->budget, share, total)) return true;
-    /* Whoever gives something back from here on sees that somebody waits; what was given back before is seen here. */
+    /* Whoever gives something back from here on sees that somebody waits; what was given back before is seen
+     * here. */
     atomic_store(&seat->waiting, true);
     return hone_budget_charge(seat->budget, share, total);
 }

@@ -4,9 +4,10 @@
  *                          └─► false: wait; the seat is woken when asking again is worth it
  *      release(share) ─────────► others go on
  *
- * Small bodies never wait, as their bytes are free. When the budget is spent, one share is favoured: it gets what it
- * asks for nevertheless until it is released. So there is always a body that can be received to its end, however much
- * of the budget half-received ones hold, and at most the largest body allowed is kept beyond the limit. */
+ * Small bodies never wait, as their bytes are free. When the budget is spent, one share is favoured: it gets
+ * what it asks for nevertheless until it is released. So there is always a body that can be received to its
+ * end, however much of the budget half-received ones hold, and at most the largest body allowed is kept
+ * beyond the limit. */
 #ifndef HONE_SERVE_BUDGET_H
 #define HONE_SERVE_BUDGET_H
 
@@ -46,8 +47,8 @@ void hone_budget_leave(hone_budget_seat *seat);
 
 /* May the body of `share` have `total` bytes? True: they are its own. False: it has to wait. */
 bool hone_budget_cover(hone_budget_seat *seat, hone_budget_share *share, size_t total);
-/* The same of a body that has come whole and is unpacked; b NULL: no limit. False: there is no room for it now, and nobody
- * is woken for it. */
+/* The same of a body that has come whole and is unpacked; b NULL: no limit. False: there is no room for it
+ * now, and nobody is woken for it. */
 bool hone_budget_charge(hone_budget *b, hone_budget_share *share, size_t total);
 /* The body has no more than `total` bytes. */
 void hone_budget_reduce(hone_budget_share *share, size_t total);

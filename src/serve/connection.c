@@ -275,8 +275,8 @@ void hone_connection_feed(hone_connection *c, const char *data, size_t size) {
     hone_connection_uncork(c);
 }
 
-/* A protocol knows what it lets a client make it say. What TLS says by itself (to requests for new keys) is bounded
- * here. */
+/* A protocol knows what it lets a client make it say. What TLS says by itself (to requests for new keys) is
+ * bounded here. */
 static bool may_read(const hone_connection *c) {
     return c->protocol->may_read(c) && hone_connection_unsent(c) <= UNSENT_MOST;
 }

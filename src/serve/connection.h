@@ -49,7 +49,7 @@ struct hone_connection {
     uint64_t since; /* when it entered the phase or made progress in it */
     int fd;
     const hone_endpoint *endpoint;
-    hone_remote remote; /* known if there is an access log */
+    hone_remote remote;    /* known if there is an access log */
     hone_tls_session *tls; /* NULL: cleartext */
     struct event readable, writable, closed;
     const hone_protocol *protocol;
@@ -111,8 +111,9 @@ void hone_connection_put(hone_connection *c, const void *data, size_t size);
 static inline size_t hone_connection_unsent(const hone_connection *c) {
     return c->out.size - c->sent;
 }
-/* Between cork and uncork, while input is worked on, answers gather in the loop's cork, and nothing is settled: neither
- * this connection nor another whose request happens to be answered meanwhile. One connection at a time. */
+/* Between cork and uncork, while input is worked on, answers gather in the loop's cork, and nothing is
+ * settled: neither this connection nor another whose request happens to be answered meanwhile. One connection
+ * at a time. */
 static inline bool hone_connection_is_corked(const hone_connection *c) {
     return c->loop->corking == c;
 }
@@ -122,8 +123,8 @@ void hone_connection_uncork(hone_connection *c);
 void hone_connection_send_corked(hone_connection *c, const void *data, size_t size);
 /* Sends what waits; the socket takes what it takes. */
 void hone_connection_send(hone_connection *c);
-/* After anything happened: closes what is broken or done, and waits for the right things otherwise. At once, or, while
- * something is corked, later in this turn of the loop. */
+/* After anything happened: closes what is broken or done, and waits for the right things otherwise. At once,
+ * or, while something is corked, later in this turn of the loop. */
 void hone_connection_settle(hone_connection *c);
 /* Asks for on_writable in this turn of the loop, so that several answers go out together. */
 void hone_connection_wake(hone_connection *c);

@@ -1,4 +1,5 @@
-/* Between a socket and a protocol: TLS. What waits for the socket is sealed; what waits for the protocol is not. */
+/* Between a socket and a protocol: TLS. What waits for the socket is sealed; what waits for the protocol is
+ * not. */
 #include "serve/connection.h"
 
 enum { PIECE = 256 << 10 /* of plaintext, sealed and sent at a time */ };

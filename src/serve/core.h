@@ -3,7 +3,7 @@
  *      repository, config ──► loader's thread ──► versions ──publish──► servables ◄──find── front ends
  *                                                                                             │ submit
  *                                                        compute threads ◄──── queue ◄────────┤ costly
- *                                                              └─── completions ─► worker ◄───┘ cheap: in this turn
+ *                                                              └─── completions ─► worker ◄───┘ cheap
  *
  * A servable is one version of one model, loaded and warmed up. It is reference-counted: whoever found it may
  * use it until it is released, also when it has been replaced. A worker is a thread that takes requests (an
@@ -69,9 +69,9 @@ hone_status hone_core_configure(hone_core *core, const hone_core_options *option
 /* A model from a directory with versions in it, or from one ONNX file, which is version 1. Watched. Before
  * hone_core_start. */
 hone_status hone_core_add_path(hone_core *core, const char *name, const char *path, hone_error *err);
-/* Starts the loader and the compute threads (as many as the system gives), and waits until everything has been tried
- * once. Fails if a model that was named (by hone_core_add_path or in the configuration) has no version that could be
- * loaded; what lies in the repository is left to the states. */
+/* Starts the loader and the compute threads (as many as the system gives), and waits until everything has
+ * been tried once. Fails if a model that was named (by hone_core_add_path or in the configuration) has no
+ * version that could be loaded; what lies in the repository is left to the states. */
 hone_status hone_core_start(hone_core *core, hone_error *err);
 /* Ends the loader's and the compute threads; what is queued fails with HONE_UNAVAILABLE. Then, on the calling
  * thread, calls what is left to be called of all workers, which must not run any more. */
@@ -148,8 +148,8 @@ typedef struct hone_core_task {
 void hone_core_reload(hone_core *core, hone_core_task *t, hone_model_set *set);
 /* Loads the versions of a model that the policy wants, now; one that was unloaded is served again.
  * `settings`: as config.json; they hold until that file changes, until a load without settings (data NULL),
- * which goes back to the file's, or until the process ends: they are not written down. HONE_NOT_FOUND: neither
- * configured nor in the repository. */
+ * which goes back to the file's, or until the process ends: they are not written down. HONE_NOT_FOUND:
+ * neither configured nor in the repository. */
 void hone_core_load_model(hone_core *core, hone_core_task *t, hone_slice name, hone_slice settings);
 /* Unloads all versions; it stays so until hone_core_load_model or a reload. */
 void hone_core_unload_model(hone_core *core, hone_core_task *t, hone_slice name);
@@ -199,8 +199,7 @@ void hone_core_turn(hone_core *core, int worker);
 typedef struct hone_prediction hone_prediction;
 /* On the worker's thread, once. `outputs` (one for each output of the servable) are valid during the call, or
  * until it submits something; NULL if `status` is not HONE_OK, and then `err` says more. The prediction may
- * be freed or submitted again.
- */
+ * be freed or submitted again. */
 typedef void hone_prediction_fn(hone_prediction *p, hone_status status, const hone_tensor *const *outputs,
                                 const hone_error *err);
 

@@ -1,5 +1,5 @@
-/* A place where the server listens, as those see it who answer what comes there. Constant while the server runs; every
- * connection has a pointer to its own, and so has every request. */
+/* A place where the server listens, as those see it who answer what comes there. Constant while the server
+ * runs; every connection has a pointer to its own, and so has every request. */
 #ifndef HONE_SERVE_ENDPOINT_H
 #define HONE_SERVE_ENDPOINT_H
 

@@ -13,8 +13,8 @@
 /* Larger bodies are decoded on a compute thread: the worker has others to look after. */
 #define OFFLOAD_FROM ((size_t)64 << 10)
 
-/* Calls kept for the next requests; so many of them with the large buffers that they have, the others with small ones
- * only. */
+/* Calls kept for the next requests; so many of them with the large buffers that they have, the others with
+ * small ones only. */
 enum { SPARE_CALLS = 256, WITH_BUFFERS = 16 };
 
 hone_status hone_front_new(const hone_front_options *options, hone_front **out, hone_error *err) {

@@ -22,8 +22,8 @@ typedef struct hone_front_options {
     atomic_bool *ready; /* does the server take traffic? NULL: always */
     int worker;
     size_t body_limit; /* bytes of an unpacked body, and of a decoded tensor; 0: none */
-    hone_budget
-        *budget; /* borrowed; what bodies are unpacked to counts as if it had been sent so; NULL: no limit */
+    /* Borrowed; what bodies are unpacked to counts as if it had been sent so. NULL: no limit. */
+    hone_budget *budget;
     size_t gzip_from; /* bytes from which an answer is packed for clients that take gzip; 0: never */
 } hone_front_options;
 
@@ -40,7 +40,8 @@ hone_status hone_front_new(const hone_front_options *options, hone_front **out, 
 void hone_front_free(hone_front *f); /* NULL is fine */
 
 bool hone_front_is_ready(const hone_front *f);
-/* May a request keep that much of a body, now that it is unpacked? HONE_UNAVAILABLE if the budget is spent. */
+/* May a request keep that much of a body, now that it is unpacked? HONE_UNAVAILABLE if the budget is
+ * spent. */
 hone_status hone_front_keep(hone_front *f, hone_request *r, size_t total, hone_error *err);
 
 /* An output that is to be in the answer. */

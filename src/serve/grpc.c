@@ -188,8 +188,8 @@ void hone_grpc_reply(hone_request *r, hone_buffer *out) {
     hone_grpc_end(r);
 }
 
-/* As gRPC writes status messages: printable ASCII but for '%', all else as %XX. So are spaces at the ends, with which
- * clients refuse fields. */
+/* As gRPC writes status messages: printable ASCII but for '%', all else as %XX. So are spaces at the ends,
+ * with which clients refuse fields. */
 static void encode_text(char *out, size_t room, const char *text) {
     static const char hex[] = "0123456789ABCDEF";
     size_t n = 0;

@@ -6,9 +6,9 @@
  *   answer   begin(200, application/grpc) · prefix + message · end with trailers grpc-status, grpc-message
  *   failure  trailers only
  *
- * Messages may be packed with gzip. An answer is, if it is large, its client accepts that, and packs its own messages
- * (or would: says grpc-encoding: gzip): nearly every gRPC library accepts gzip unasked, which says nothing about what
- * its user wants to spend time on. */
+ * Messages may be packed with gzip. An answer is, if it is large, its client accepts that, and packs its own
+ * messages (or would: says grpc-encoding: gzip): nearly every gRPC library accepts gzip unasked, which says
+ * nothing about what its user wants to spend time on. */
 #ifndef HONE_SERVE_GRPC_H
 #define HONE_SERVE_GRPC_H
 
@@ -40,8 +40,8 @@ hone_grpc_code hone_grpc_code_of(hone_status status);
 /* "NOT_FOUND". */
 const char *hone_grpc_code_name(hone_grpc_code code);
 
-/* The HTTP status that stands for a code in counters and logs, and the code that stands for an HTTP status.
- */
+/* The HTTP status that stands for a code in counters and logs, and the code that stands for an HTTP
+ * status. */
 int hone_grpc_http_status(hone_grpc_code code);
 hone_grpc_code hone_grpc_code_of_http(int status);
 
@@ -56,8 +56,8 @@ hone_status hone_grpc_message(const hone_request *r, const uint8_t **message, si
 hone_status hone_grpc_next_message(hone_request *r, const uint8_t **message, size_t *size, bool *whole,
                                    hone_error *err);
 void hone_grpc_drop_message(hone_request *r, size_t size);
-/* Unpacks the first message of the body, if it is whole and packed; what gives messages does it. HONE_UNSUPPORTED:
- * in another way than gzip; HONE_RESOURCE_EXHAUSTED: it would be too large. */
+/* Unpacks the first message of the body, if it is whole and packed; what gives messages does it.
+ * HONE_UNSUPPORTED: in another way than gzip; HONE_RESOURCE_EXHAUSTED: it would be too large. */
 hone_status hone_grpc_unpack(hone_request *r, hone_error *err);
 /* The whole answer, prefix and all, packed if it should be: `out`, or a buffer of the worker's. */
 hone_buffer *hone_grpc_pack(hone_request *r, hone_buffer *out);
@@ -65,8 +65,8 @@ hone_buffer *hone_grpc_pack(hone_request *r, hone_buffer *out);
 void hone_grpc_begin_message(hone_buffer *out);
 /* Fills the prefix in and answers with the message and status OK. */
 void hone_grpc_reply(hone_request *r, hone_buffer *out);
-/* Of a stream: sends one message (begin_message, the message), true if the client keeps up; `out` is emptied.
- */
+/* Of a stream: sends one message (begin_message, the message), true if the client keeps up; `out` is
+ * emptied. */
 bool hone_grpc_send(hone_request *r, hone_buffer *out);
 /* Of a stream: ends it with status OK. */
 void hone_grpc_end(hone_request *r);
@@ -96,9 +96,8 @@ enum { HONE_GRPC_SERVICES = 16 };
 typedef struct hone_grpc_table {
     hone_grpc_service services[HONE_GRPC_SERVICES];
     int count;
-    const atomic_bool *ready; /* what health checks say; NULL: always */
-    struct hone_front *
-        *fronts; /* one for each worker, whose gzip unpacks and packs; NULL: messages can't be packed */
+    const atomic_bool *ready;   /* what health checks say; NULL: always */
+    struct hone_front **fronts; /* of the workers, whose gzip unpacks and packs; NULL: nothing is packed */
 } hone_grpc_table;
 
 hone_status hone_grpc_register(hone_grpc_table *table, const hone_grpc_service *service, hone_error *err);

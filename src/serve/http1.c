@@ -91,8 +91,8 @@ static hone_http1_event fail(hone_http1 *p, int status, const char *reason) {
     return HONE_HTTP1_ERROR;
 }
 
-/* Gives bytes that the gate let through to llhttp; false, and the parser has failed, if llhttp refuses them.
- */
+/* Gives bytes that the gate let through to llhttp; false, and the parser has failed, if llhttp refuses
+ * them. */
 static bool feed(hone_http1 *p, const char *data, size_t size) {
     llhttp_errno_t code = llhttp_execute(machine_of(p), data, size);
     if (code == HPE_OK) return true;
@@ -110,8 +110,8 @@ static bool clean_line(const char *line, size_t size) {
     const uint64_t ones = ~(uint64_t)0 / 255;
     unsigned bad = 0;
     size_t i = 0;
-    for (; i + 8 <= size;
-         i += 8) { /* eight at a time as long as there is none at all, nor a byte above 0x7f */
+    /* eight at a time as long as there is none at all, nor a byte above 0x7f */
+    for (; i + 8 <= size; i += 8) {
         uint64_t x;
         memcpy(&x, line + i, sizeof x);
         if ((x | (x - ones * 0x20) | (x + ones)) & ones * 0x80) break;

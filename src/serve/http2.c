@@ -271,8 +271,8 @@ static void end_head(hone_http2_stream *s, bool more) {
 
 /* --- the body --- */
 
-/* Lets the client send as much again as it has sent, as soon as that is worth a frame and the budget covers it. So what
- * a stream can make the server keep is covered before it is sent. */
+/* Lets the client send as much again as it has sent, as soon as that is worth a frame and the budget covers
+ * it. So what a stream can make the server keep is covered before it is sent. */
 static void grant(hone_http2_stream *s) {
     hone_http2 *h = s->h;
     hone_request *r = s->request;
@@ -363,8 +363,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     return 0;
 }
 
-/* An answer that ends before its request has: the rest of the request is not wanted. Clients lose an answer that comes
- * together with the reset (curl 7.88 does), so they are given time to stop by themselves. */
+/* An answer that ends before its request has: the rest of the request is not wanted. Clients lose an answer
+ * that comes together with the reset (curl 7.88 does), so they are given time to stop by themselves. */
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
     int32_t id = frame->hd.stream_id;
     hone_http2 *h = user;

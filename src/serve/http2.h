@@ -4,8 +4,7 @@
  *
  *   hone_http2_take(h, input)          as many requests as there are become ready
  *   hone_http2_run(h)                  hands them out; resumes producers that waited
- *   hone_http2_give(h, output)         answers, as the client's windows allow, and what the protocol says by
- * itself
+ *   hone_http2_give(h, output)         answers, as the client's windows allow, and the protocol's own frames
  *
  * What is refused here: heads over the limit (431), bodies over the limit (413), more than HONE_MAX_FIELDS
  * fields; each is answered on its stream, in gRPC's terms if it is a gRPC call. A client that resets streams,
@@ -67,7 +66,8 @@ typedef struct hone_http2_events {
     void (*output)(void *user);
     /* Has the client gone? */
     bool (*gone)(void *user);
-    /* May this request, of which only the head is there, be read? False: it has been answered. NULL: always. */
+    /* May this request, of which only the head is there, be read? False: it has been answered. NULL:
+     * always. */
     bool (*admit)(void *user, hone_request *r);
 } hone_http2_events;
 
@@ -100,10 +100,10 @@ bool hone_http2_is_refused(const hone_http2 *h);
 void hone_http2_drain(hone_http2 *h);
 /* Ignores new streams; the connection is done when those that are there are. */
 void hone_http2_finish(hone_http2 *h);
-/* To be called from time to time: at the second time, streams that are answered before their request has come are reset.
- * Streams on which the client has kept the server waiting since before `then`: heads end the connection,
- * bodies get 408, answers that are not taken are reset. So are calls that read a stream on which nothing came
- * since `quiet`. */
+/* To be called from time to time: at the second time, streams that are answered before their request has come
+ * are reset. Streams on which the client has kept the server waiting since before `then`: heads end the
+ * connection, bodies get 408, answers that are not taken are reset. So are calls that read a stream on which
+ * nothing came since `quiet`. */
 void hone_http2_expire(hone_http2 *h, uint64_t then, uint64_t quiet);
 
 #endif

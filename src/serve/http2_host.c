@@ -36,8 +36,8 @@ static void *take_zeroed(size_t count, size_t size, void *host) {
     return block;
 }
 
-/* When nghttp2 1.52 can't grow its queue of streams that have data to send, it frees an item twice. So that never
- * fails: there is a block in reserve, and who finds none before it starts does not start. */
+/* When nghttp2 1.52 can't grow its queue of streams that have data to send, it frees an item twice. So that
+ * never fails: there is a block in reserve, and who finds none before it starts does not start. */
 static size_t reserve_size(const hone_http2_host *host) {
     size_t queue = 2 * sizeof(void *) * (size_t)host->options.limits.streams;
     return queue < 4096 ? 4096 : queue;

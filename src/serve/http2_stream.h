@@ -53,9 +53,8 @@ struct hone_http2_stream {
     int32_t id;
     uint64_t since; /* of the last progress that the client made */
     size_t head_bytes, body_bytes;
-    size_t unread; /* bytes of the body whose window is not given back yet */
-    size_t
-        granted; /* bytes of the body that the client may have been told it can send, but for the first ones */
+    size_t unread;  /* bytes of the body whose window is not given back yet */
+    size_t granted; /* bytes of the body that the client was told it can send, beyond the first window */
     hone_buffer out, trailers;
     size_t sent;  /* of out */
     int unwanted; /* the answer is sent and the request is not all there: looks since then, counted from 1 */

@@ -29,8 +29,8 @@ static inline bool hone_json_is_digit(char c) {
     return (unsigned char)(c - '0') < 10;
 }
 
-/* The eight bytes at p less '0', the first one lowest. Returns a mark in the highest bit of each that is no digit; one
- * behind a byte that is not ASCII means nothing. */
+/* The eight bytes at p less '0', the first one lowest. Returns a mark in the highest bit of each that is no
+ * digit; one behind a byte that is not ASCII means nothing. */
 static inline uint64_t hone_json_digits(const char *p, uint64_t *x) {
     uint64_t chunk;
     memcpy(&chunk, p, 8);
@@ -136,8 +136,8 @@ many:
     return p;
 }
 
-/* What most numbers are: up to seven digits, or six with a point between them, and no exponent. NULL: another kind. The
- * digits and the power of ten are exact as floats, so one division rounds correctly. */
+/* What most numbers are: up to seven digits, or six with a point between them, and no exponent. NULL: another
+ * kind. The digits and the power of ten are exact as floats, so one division rounds correctly. */
 static inline const char *hone_json_short_float(const char *p, float *out) {
     static const float power10[] = {1e0f, 1e1f, 1e2f, 1e3f, 1e4f, 1e5f};
     bool negative = *p == '-';

@@ -434,8 +434,8 @@ static int64_t scan_float_run(hone_json *j, hone_json_tensor *t) {
         }
         const char *end = brief ? hone_json_short_float(p, data + n) : NULL;
         if (end) {
-            /* Most are as long as the one before. That this is a guess, which the compiler must not see through,
-             * lets the processor begin with the next number before it knows where this one ends. */
+            /* Most are as long as the one before. That this is a guess, which the compiler must not see
+             * through, lets the processor begin with the next number before it knows where this one ends. */
             if (end - p != size) {
                 size = end - p;
                 __asm__("" : "+r"(size));

@@ -89,7 +89,8 @@ static bool accept_one(hone_listener *l, const place *p) {
     }
 }
 
-/* Lack of descriptors leaves connections in the backlog, and the sockets readable: waiting for them would spin. */
+/* Lack of descriptors leaves connections in the backlog, and the sockets readable: waiting for them would
+ * spin. */
 static void wait_and_accept(hone_listener *l, struct pollfd *until, int wait) {
     struct pollfd p[1 + HONE_LISTENER_SOCKETS] = {*until};
     if (l->starved && (wait < 0 || wait > STARVED_MS)) wait = STARVED_MS;

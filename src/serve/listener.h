@@ -1,5 +1,5 @@
-/* The listening sockets: accepts, and hands each connection to the loop with the fewest. They are served by one
- * thread of their own, which no running model holds up. */
+/* The listening sockets: accepts, and hands each connection to the loop with the fewest. They are served by
+ * one thread of their own, which no running model holds up. */
 #ifndef HONE_SERVE_LISTENER_H
 #define HONE_SERVE_LISTENER_H
 
@@ -20,7 +20,8 @@ typedef struct hone_listener_options {
 
 /* On success hone_listener_free() when done. */
 hone_status hone_listener_new(const hone_listener_options *options, hone_listener **out, hone_error *err);
-/* Binds and listens, before it runs; see sockets.h. The endpoint is borrowed. `*bound` (may be NULL) is the port. */
+/* Binds and listens, before it runs; see sockets.h. The endpoint is borrowed. `*bound` (may be NULL) is the
+ * port. */
 hone_status hone_listener_add_port(hone_listener *l, const hone_endpoint *endpoint, const char *host,
                                    int port, int *bound, hone_error *err);
 hone_status hone_listener_add_file(hone_listener *l, const hone_endpoint *endpoint, const char *path,

@@ -39,8 +39,8 @@ void hone_model_loader_mark_all(hone_model_loader *l);
  * `bounded`: by the repository, if there is one. */
 hone_status hone_model_loader_apply(hone_model_loader *l, hone_model_set *set, bool bounded, hone_error *err);
 hone_status hone_model_loader_look_at_root(hone_model_loader *l, hone_error *err);
-/* Reads the configuration file, and applies it if it has changed or `force`. Unless forced, a change must look the same
- * twice, so that nothing is made of a file that is just being written. */
+/* Reads the configuration file, and applies it if it has changed or `force`. Unless forced, a change must
+ * look the same twice, so that nothing is made of a file that is just being written. */
 hone_status hone_model_loader_read_config(hone_model_loader *l, bool force, hone_error *err);
 void hone_model_loader_note_event(void *loader, const char *owner);
 /* Is nothing of it served, nor about to go? */

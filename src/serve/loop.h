@@ -12,8 +12,8 @@
 #include <pthread.h>
 
 #define HONE_LOOP_SCRATCH ((size_t)64 << 10)
-#define HONE_LOOP_PLAIN                                                                                      \
-    (HONE_LOOP_SCRATCH + ((size_t)16 << 10)) /* as much as can be in that, with the start of a record */
+/* As much plaintext as can be in that, with the start of a record that came before. */
+#define HONE_LOOP_PLAIN (HONE_LOOP_SCRATCH + ((size_t)16 << 10))
 
 typedef struct hone_loop hone_loop;
 typedef struct hone_connection hone_connection;
@@ -27,7 +27,8 @@ typedef struct hone_loop_config {
     hone_http2_limits http2; /* zeros: as `limits`, else the defaults */
     uint64_t idle_timeout, header_timeout, request_timeout, drain_grace; /* nanoseconds; 0: none */
     hone_handler_fn *handler;
-    /* May this request, of which only the head is there, be read? False: it has been answered. NULL: always. */
+    /* May this request, of which only the head is there, be read? False: it has been answered. NULL:
+     * always. */
     bool (*admit)(void *user, hone_request *r);
     /* Does the handler want a request, of which only the head is there, to read its body as it comes (see
      * hone_request.more)? Only HTTP/2 asks. NULL: never. */
@@ -94,8 +95,8 @@ void hone_loop_run(hone_loop *loop);
 
 /* Any thread: a connected, non-blocking socket for the loop, which closes it. The endpoint is borrowed. */
 void hone_loop_hand(hone_loop *loop, int fd, const hone_endpoint *endpoint);
-/* Any thread: answer what comes with "Connection: close", and leave hone_loop_run when no connection is left.
- */
+/* Any thread: answer what comes with "Connection: close", and leave hone_loop_run when no connection is
+ * left. */
 void hone_loop_drain(hone_loop *loop);
 /* Any thread: closes all connections and leaves hone_loop_run. */
 void hone_loop_stop(hone_loop *loop);

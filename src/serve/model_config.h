@@ -66,9 +66,11 @@ hone_status hone_model_set_parse(const char *text, size_t size, hone_model_set *
 #define HONE_AUTO_BATCH_ROWS 32
 
 /*      {"threads": 2,
- *       "batching": {"enabled": true, "max_batch_size": 32, "max_delay_us": 0, "preferred_batch_sizes": [8,
- * 32]}, "limits": {"queue": 1024, "rows": 0, "timeout_ms": 0}, "version_policy": {"latest": 1} | "all" |
- * {"specific": [1, 2]}, "labels": {"stable": 1}} */
+ *       "batching": {"enabled": true, "max_batch_size": 32, "max_delay_us": 0,
+ *                    "preferred_batch_sizes": [8, 32]},
+ *       "limits": {"queue": 1024, "rows": 0, "timeout_ms": 0},
+ *       "version_policy": {"latest": 1} | "all" | {"specific": [1, 2]},
+ *       "labels": {"stable": 1}} */
 typedef struct hone_model_settings {
     int threads; /* of one run; 0: as the server's */
     bool batching;
@@ -88,13 +90,13 @@ typedef struct hone_model_settings {
 #define HONE_MODEL_SETTINGS_INIT                                                                             \
     { .batching = true }
 
-/* What the text does not speak of is as in `defaults` (NULL: as in HONE_MODEL_SETTINGS_INIT), which have neither
- * policy nor labels. An unknown key is an error, so that a typing error does not pass for a setting. On success
- * hone_model_settings_free() when done. */
+/* What the text does not speak of is as in `defaults` (NULL: as in HONE_MODEL_SETTINGS_INIT), which have
+ * neither policy nor labels. An unknown key is an error, so that a typing error does not pass for a setting.
+ * On success hone_model_settings_free() when done. */
 hone_status hone_model_settings_parse(const char *text, size_t size, const hone_model_settings *defaults,
                                       hone_model_settings *out, hone_error *err);
-/* TensorFlow Serving's BatchingParameters, as text protobuf: defaults for all models, and in `*threads` how many are to
- * run batches, 0 if it does not say. */
+/* TensorFlow Serving's BatchingParameters, as text protobuf: defaults for all models, and in `*threads` how
+ * many are to run batches, 0 if it does not say. */
 hone_status hone_batching_parameters_parse(const char *text, size_t size, hone_model_settings *out,
                                            int *threads, hone_error *err);
 void hone_model_settings_free(hone_model_settings *s); /* what it holds */

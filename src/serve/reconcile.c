@@ -161,8 +161,8 @@ static hone_status make(hone_reconcile *c, hone_record *r, hone_version *v, hone
     return status;
 }
 
-/* Compiling and warming up keeps a CPU for whole slices of the scheduler, in which requests would wait. A thread can
- * lower its priority, but not raise it again: it is one for this model. */
+/* Compiling and warming up keeps a CPU for whole slices of the scheduler, in which requests would wait. A
+ * thread can lower its priority, but not raise it again: it is one for this model. */
 typedef struct making {
     hone_reconcile *c;
     hone_record *r;
@@ -320,7 +320,8 @@ static bool serves_wanted(const hone_record *r) {
     return false;
 }
 
-/* What is not wanted goes when something else is served instead, so that a model whose files vanish goes on. */
+/* What is not wanted goes when something else is served instead, so that a model whose files vanish goes
+ * on. */
 static void unload_unwanted(hone_reconcile *c, hone_record *r, bool replace) {
     bool others = r->unloaded || replace || serves_wanted(r);
     for (size_t i = 0; i < r->count; i++) {
@@ -343,8 +344,8 @@ static const hone_version *unloadable(const hone_record *r) {
     return newest;
 }
 
-/* When nothing at all is served, since what a policy of the latest versions wants can't be loaded: the newest older
- * version that can be. It goes as soon as one that is wanted is served. */
+/* When nothing at all is served, since what a policy of the latest versions wants can't be loaded: the newest
+ * older version that can be. It goes as soon as one that is wanted is served. */
 static hone_status fall_back(hone_reconcile *c, hone_record *r, const hone_listing *l, hone_error *err) {
     const hone_policy *policy = r->settings.has_policy ? &r->settings.policy : &r->policy;
     const hone_version *bad = unloadable(r);
@@ -389,7 +390,8 @@ static void tell(hone_reconcile *c, hone_record *r) {
     }
 }
 
-/* Those that are neither there nor served: only the last few are kept, for whoever asks what became of them. */
+/* Those that are neither there nor served: only the last few are kept, for whoever asks what became of
+ * them. */
 static void forget_ended(hone_core *core, hone_record *r) {
     size_t ended = 0;
     for (size_t i = r->count; i-- > 0;) {

@@ -108,7 +108,8 @@ hone_status hone_core_prepare(hone_core *core, hone_servable *s, const hone_reco
 hone_status hone_model_loader_new(hone_core *core, hone_model_loader **out, hone_error *err);
 /* Starts its thread. */
 hone_status hone_model_loader_start(hone_model_loader *l, hone_error *err);
-/* Has it look at everything, and waits for that. HONE_OK, or what is wrong with the first model that was named. */
+/* Has it look at everything, and waits for that. HONE_OK, or what is wrong with the first model that was
+ * named. */
 hone_status hone_model_loader_begin(hone_model_loader *l, hone_error *err);
 void hone_model_loader_stop(hone_model_loader *l);
 void hone_model_loader_free(hone_model_loader *l); /* NULL is fine */

@@ -26,8 +26,8 @@ typedef struct hone_request hone_request;
 typedef struct hone_sink {
     /* `length` of the body, -1 if it is not known yet. Sends r->fields as well. */
     void (*begin)(hone_request *r, int status, const char *content_type, int64_t length);
-    /* Takes all of `data`. False: the client is slow, and the producer should wait until r->resume is called.
-     */
+    /* Takes all of `data`. False: the client is slow, and the producer should wait until r->resume is
+     * called. */
     bool (*part)(hone_request *r, const void *data, size_t size);
     /* Sends r->trailers as well, where the protocol can: HTTP/2, and chunked answers of HTTP/1.1. */
     void (*end)(hone_request *r);
@@ -41,22 +41,20 @@ struct hone_request {
     atomic_int references;
     atomic_bool cancelled;
     const hone_sink *sink;
-    const struct hone_endpoint
-        *endpoint;              /* where it came in, once the head is there; NULL: nowhere in particular */
-    void *stream;               /* of the sink; NULL once the client has gone */
-    hone_request **pool;        /* where it goes when it is not needed any more; NULL: freed */
-    hone_request *next;         /* in that pool */
-    int depth;                  /* in that pool: requests below it */
-    uint64_t started, received; /* when its first byte and its last one came */
-    uint64_t deadline;          /* 0: none */
-    uint64_t next_look;         /* when to ask again whether the client has gone */
-    hone_head head;             /* its text lies in `text` */
-    hone_buffer text, body;     /* the body is followed by HONE_JSON_PAD zero bytes */
-    hone_budget_share share;    /* what the body holds of the budget, until the request is freed */
-    atomic_int *counted;        /* where it counts as one under way until it is freed; NULL: nowhere */
+    const struct hone_endpoint *endpoint; /* where it came in, once the head is there; NULL: anywhere */
+    void *stream;                         /* of the sink; NULL once the client has gone */
+    hone_request **pool;                  /* where it goes when it is not needed any more; NULL: freed */
+    hone_request *next;                   /* in that pool */
+    int depth;                            /* in that pool: requests below it */
+    uint64_t started, received;           /* when its first byte and its last one came */
+    uint64_t deadline;                    /* 0: none */
+    uint64_t next_look;                   /* when to ask again whether the client has gone */
+    hone_head head;                       /* its text lies in `text` */
+    hone_buffer text, body;               /* the body is followed by HONE_JSON_PAD zero bytes */
+    hone_budget_share share;              /* what the body holds of the budget, until the request is freed */
+    atomic_int *counted; /* where it counts as one under way until it is freed; NULL: nowhere */
     bool begun, ended;
-    int status; /* of the answer, once begun, as counters see it: gRPC's codes as what stands for them in HTTP
-                 */
+    int status; /* of the answer, once begun, as counters see it: HTTP's, or what stands for gRPC's */
     hone_buffer fields, trailers; /* of the answer: NAME 0 VALUE 0 … */
     /* Of a handler that reads the body as it comes: called on the loop's thread when r->body has grown, and
      * once with r->whole when it is complete. It may drop what it has read from r->body. */
@@ -104,12 +102,14 @@ void hone_request_cancel(hone_request *r);
 bool hone_request_should_stop(void *request);
 /* Why it should: HONE_DEADLINE_EXCEEDED or HONE_CANCELLED, in words for whoever asked. */
 hone_status hone_request_stopped(const hone_request *r, hone_error *err);
-/* The words for a prediction that did not run or did not end: those two, HONE_UNAVAILABLE, or another failure. */
+/* The words for a prediction that did not run or did not end: those two, HONE_UNAVAILABLE, or another
+ * failure. */
 hone_status hone_request_explain(hone_status status, hone_error *err);
 
 /* Brings the deadline forward, to so many nanoseconds after the request's first byte; 0 does nothing. */
 void hone_request_limit_time(hone_request *r, uint64_t timeout);
-/* The same by the field "x-request-timeout-ms", if there is one. False: it is no whole number from 1 to 999999999. */
+/* The same by the field "x-request-timeout-ms", if there is one. False: it is no whole number from 1 to
+ * 999999999. */
 bool hone_request_take_timeout(hone_request *r);
 
 /* Adds a field to the head of the answer, before it begins, or to its trailer, before it ends. `name` is in

@@ -3,8 +3,8 @@
 #define HEALTH "/grpc.health.v1.Health/"
 #define OIP "/inference.GRPCInferenceService/"
 
-/* The first row that fits counts. '*' stands for anything, at most once. Paths are as the front ends compare them: as
- * they were sent, with their case. */
+/* The first row that fits counts. '*' stands for anything, at most once. Paths are as the front ends compare
+ * them: as they were sent, with their case. */
 static const struct {
     const char *path;
     bool reading; /* for GET and HEAD only */

@@ -1,5 +1,5 @@
-/* What a request is allowed to see or to change, by its path alone: the one place that says which paths are for
- * whom. Tokens and the port for administration go by it. */
+/* What a request is allowed to see or to change, by its path alone: the one place that says which paths are
+ * for whom. Tokens and the port for administration go by it. */
 #ifndef HONE_SERVE_SCOPE_H
 #define HONE_SERVE_SCOPE_H
 

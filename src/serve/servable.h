@@ -4,8 +4,8 @@
  * for all, and when warm-up has seen that rows do not touch each other: the rows of a batch came out bit for
  * bit as alone. Runs then have one of a few sizes, the powers of two or those that were asked for; a run's
  * missing rows are filled with copies of its last one and cut off afterwards, and a request of more rows than
- * the largest size is run in pieces. So warm-up can make every plan and every buffer that traffic will need.
- */
+ * the largest size is run in pieces. So warm-up can make every plan and every buffer that traffic will
+ * need. */
 #ifndef HONE_SERVE_SERVABLE_H
 #define HONE_SERVE_SERVABLE_H
 
@@ -112,9 +112,8 @@ double hone_servable_estimate(const hone_servable *s, const hone_tensor *const *
 /* --- running --- by the thread of that lane */
 
 typedef struct hone_run {
-    hone_prediction
-        *first; /* a list; several of them are of equal shapes but for rows, which fit the largest size */
-    bool keep;  /* results must outlive the lane's next run: they go to the batch's storage */
+    hone_prediction *first; /* a list; several are of equal shapes but for rows, which fit the largest size */
+    bool keep;              /* results must outlive the lane's next run: they go to the batch's storage */
     hone_cancel_fn *cancel;
     void *user;
     double staged, computed; /* result: seconds */
@@ -126,8 +125,8 @@ hone_status hone_lane_run(hone_servable *s, hone_lane *lane, hone_run *run, hone
 /* The rows of one prediction: valid until the lane's next. */
 const hone_tensor *const *hone_lane_view(hone_servable *s, hone_lane *lane, const hone_batch *batch,
                                          const hone_prediction *p);
-/* Room for results of `rows` rows, of which one has the bytes in `row_bytes`; kept until the servable goes.
- */
+/* Room for results of `rows` rows, of which one has the bytes in `row_bytes`; kept until the servable
+ * goes. */
 bool hone_batch_reserve(hone_servable *s, hone_batch *batch, const size_t *row_bytes, int64_t rows);
 bool hone_lane_reserve(hone_servable *s, hone_lane *lane, const size_t *row_bytes, int64_t rows);
 /* Under the batcher's lock: one that is not in use. When a worker is slow to take its results, so that all

@@ -4,7 +4,8 @@
 
 #include <hone/serve.h>
 
-/* HONE_INVALID_ARGUMENT names the first option that is out of its range, or that does not go with another one. */
+/* HONE_INVALID_ARGUMENT names the first option that is out of its range, or that does not go with another
+ * one. */
 hone_status hone_server_options_check(const hone_server_options *o, hone_error *err);
 
 #endif

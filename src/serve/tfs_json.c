@@ -107,8 +107,8 @@ static hone_status scan_objects(hone_json *j, body *b, hone_error *err) {
     return hone_json_expect(j, ']', err);
 }
 
-/* Rows that are values of the only input: together they are one tensor, the first axis of which is the batch.
- */
+/* Rows that are values of the only input: together they are one tensor, the first axis of which is the
+ * batch. */
 static hone_status scan_values(hone_json *j, hone_feed *in, hone_error *err) {
     HONE_TRY(hone_json_scan_tensor(j, &in->values, err));
     in->rows = in->values.dims[0];

@@ -1,5 +1,6 @@
-/* Counters by TensorFlow Serving's names, for the dashboards of those who come from there; in a registry of their own,
- * since its names are not what promtool wants to see. Predictions are counted, through whatever API they came. */
+/* Counters by TensorFlow Serving's names, for the dashboards of those who come from there; in a registry of
+ * their own, since its names are not what promtool wants to see. Predictions are counted, through whatever
+ * API they came. */
 #ifndef HONE_SERVE_TFS_STATS_H
 #define HONE_SERVE_TFS_STATS_H
 
@@ -29,12 +30,12 @@ void hone_tfs_series_drop(hone_tfs_series *s);
 void hone_tfs_stats_answered(hone_tfs_stats *t, hone_tfs_series *s, const char *model, int api, bool grpc,
                              int code, double seconds, double computing);
 
-/* --- --monitoring_config_file: prometheus_config { enable: true path: "/monitoring/prometheus/metrics" } --- */
+/* --- MonitoringConfig: prometheus_config { enable: true path: "/monitoring/prometheus/metrics" } --- */
 
 #define HONE_TFS_METRICS_PATH "/monitoring/prometheus/metrics"
 
-/* On success *path is where the metrics are to be had, hone_free() it; NULL: nowhere. HONE_INVALID_ARGUMENT for what
- * is no MonitoringConfig, or for a path that Hone itself serves. */
+/* On success *path is where the metrics are to be had, hone_free() it; NULL: nowhere. HONE_INVALID_ARGUMENT
+ * for what is no MonitoringConfig, or for a path that Hone itself serves. */
 hone_status hone_tfs_monitoring_parse(const char *text, size_t size, char **path, hone_error *err);
 hone_status hone_tfs_monitoring_read(const char *file, char **path, hone_error *err);
 

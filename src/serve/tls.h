@@ -16,16 +16,15 @@ typedef struct hone_tls_session hone_tls_session;
 typedef struct hone_tls_files {
     const char *certificate; /* PEM, followed by its chain */
     const char *key;         /* PEM, not encrypted */
-    const char
-        *client_ca; /* PEM: clients need a certificate that one of these has signed; NULL: they need none */
+    const char *client_ca; /* PEM: one of these must have signed a client's certificate; NULL: none needed */
 } hone_tls_files;
 
-/* Reads the files, and adds metrics: one hone_tls for one `stats`, which it borrows. On success hone_tls_free() when no
- * session is left. */
+/* Reads the files, and adds metrics: one hone_tls for one `stats`, which it borrows. On success
+ * hone_tls_free() when no session is left. */
 hone_status hone_tls_new(const hone_tls_files *files, hone_stats *stats, hone_tls **out, hone_error *err);
 void hone_tls_free(hone_tls *tls); /* NULL is fine */
-/* If the files have changed (or `anyway`), new sessions get what they hold now. What is wrong with them is logged, and
- * all stays as it was. One thread at a time, while others make sessions. */
+/* If the files have changed (or `anyway`), new sessions get what they hold now. What is wrong with them is
+ * logged, and all stays as it was. One thread at a time, while others make sessions. */
 void hone_tls_refresh(hone_tls *tls, bool anyway);
 
 /* How a handshake ended, for the counters. */
@@ -61,8 +60,8 @@ hone_tls_protocol hone_tls_session_protocol(const hone_tls_session *s);
 /* The handshake has ended so; the first call counts. */
 void hone_tls_count(hone_tls_session *s, hone_tls_result result);
 
-/* Takes bytes from *data, moving it on, and gives up to `room` bytes of plaintext. If it gives fewer, it has taken
- * everything, or the state says why not. What TLS has to say by itself is appended to `out`. */
+/* Takes bytes from *data, moving it on, and gives up to `room` bytes of plaintext. If it gives fewer, it has
+ * taken everything, or the state says why not. What TLS has to say by itself is appended to `out`. */
 size_t hone_tls_read(hone_tls_session *s, const char **data, size_t *size, char *plain, size_t room,
                      hone_buffer *out);
 /* Appends plaintext, sealed, to `out`. False: memory is out, or the session is not open. */

@@ -31,7 +31,8 @@ static hone_status fail_reading(hone_error *err, const char *file, const char *w
                           text ? text : "");
 }
 
-/* OpenSSL opens files by name, waits for pipes, and reads without end: only what is plainly a small file is for it. */
+/* OpenSSL opens files by name, waits for pipes, and reads without end: only what is plainly a small file is
+ * for it. */
 static hone_status check_readable(const char *file, hone_error *err) {
     hone_blob blob;
     HONE_TRY(hone_file_read(file, FILE_MOST, &blob, err));
@@ -110,7 +111,8 @@ static bool set_up(SSL_CTX *c) {
     SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS);
-    /* Sessions resume by tickets, which the client keeps; those of another certificate or client CA are void. */
+    /* Sessions resume by tickets, which the client keeps; those of another certificate or client CA are
+     * void. */
     SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(c, 1);
     SSL_CTX_set_alpn_select_cb(c, choose_protocol, NULL);

@@ -4,8 +4,8 @@
  *      web      predict                9mJ0cQ1vZt6cWb3kXe2u
  *      ops      predict,admin,metrics  sha256:5e884898da28047151d0e56f8dc6292773603d0d6aabbd62a11ef721d1542d8
  *
- * The name is for whoever keeps the file. A secret is printable ASCII, or "sha256:" with the 64 hexadecimal digits of its
- * hash. Only hashes are kept, and no message has a word of the file in it. */
+ * The name is for whoever keeps the file. A secret is printable ASCII, or "sha256:" with the 64 hexadecimal
+ * digits of its hash. Only hashes are kept, and no message has a word of the file in it. */
 #ifndef HONE_SERVE_TOKENS_H
 #define HONE_SERVE_TOKENS_H
 
@@ -24,8 +24,8 @@ hone_status hone_tokens_parse(const char *file, const char *text, size_t size, h
                               hone_error *err);
 void hone_tokens_free(hone_tokens *t); /* NULL is fine */
 size_t hone_tokens_count(const hone_tokens *t);
-/* What a secret is good for, 1 << hone_scope for each; 0: it is not known. Takes as long for every secret of that
- * length. */
+/* What a secret is good for, 1 << hone_scope for each; 0: it is not known. Takes as long for every secret of
+ * that length. */
 unsigned hone_tokens_scopes(const hone_tokens *t, hone_slice secret);
 
 #endif

@@ -79,13 +79,13 @@ static inline size_t hone_wire_bytes_size(uint32_t number, size_t size) {
 void hone_wire_put_varint(hone_buffer *b, uint64_t x);
 void hone_wire_put_tag(hone_buffer *b, uint32_t number, hone_wire_type type);
 /* Fields. A number that is 0 and text that is empty are written as well: leave them out yourself. */
-void hone_wire_put_number(hone_buffer *b, uint32_t number,
-                          uint64_t x); /* ints (int32 sign-extended), bools */
+/* Ints (int32 sign-extended) and bools. */
+void hone_wire_put_number(hone_buffer *b, uint32_t number, uint64_t x);
 void hone_wire_put_bytes(hone_buffer *b, uint32_t number, const void *data, size_t size);
 void hone_wire_put_text(hone_buffer *b, uint32_t number, const char *text);
 /* A message (or packed numbers) of a size that is not known yet: what is appended between begin and end.
- * `end` gets what `begin` returned. They nest, and suit small messages: long ones are moved by a few bytes.
- */
+ * `end` gets what `begin` returned. They nest, and suit small messages: long ones are moved by a few
+ * bytes. */
 size_t hone_wire_begin(hone_buffer *b, uint32_t number);
 void hone_wire_end(hone_buffer *b, size_t begun);
 

@@ -1,4 +1,5 @@
-/* A small blocking HTTP client for the serving tests, in cleartext or over TLS (tls_client.h). Every wait is bounded. */
+/* A small blocking HTTP client for the serving tests, in cleartext or over TLS (tls_client.h). Every wait is
+ * bounded. */
 #ifndef HONE_TESTS_SERVE_CLIENT_H
 #define HONE_TESTS_SERVE_CLIENT_H
 

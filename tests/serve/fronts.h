@@ -144,8 +144,8 @@ static inline void handle_grpc(fixture *f, hone_request *r) {
     hone_grpc_dispatch(&f->grpc, 0, r);
 }
 
-/* Calls a method with more fields, and a message that is said to be packed or not; the answer's body is its message
- * without the prefix, *was_packed whether it is packed. */
+/* Calls a method with more fields, and a message that is said to be packed or not; the answer's body is its
+ * message without the prefix, *was_packed whether it is packed. */
 static inline answer fixture_call_packed(fixture *f, const char *path, const char *more, bool packed,
                                          const void *message, size_t size, bool *was_packed) {
     hone_buffer body = {0};

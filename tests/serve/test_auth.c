@@ -1,4 +1,5 @@
-/* Secrets: their file, what requests show, and what a server answers to those who show none or the wrong one. */
+/* Secrets: their file, what requests show, and what a server answers to those who show none or the wrong
+ * one. */
 #include "serve/auth.h"
 
 #include "base/memory.h"

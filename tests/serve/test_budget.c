@@ -87,7 +87,8 @@ static void lets_one_through(void **state) {
     assert_int_equal(atomic_load(&b.used), 0);
 }
 
-/* Loops that wait for each other: each thread covers bodies in steps and waits to be woken when it may not go on. */
+/* Loops that wait for each other: each thread covers bodies in steps and waits to be woken when it may not go
+ * on. */
 enum { THREADS = 4, BODIES = 300, STEPS = 8 };
 
 typedef struct waiter {
@@ -371,8 +372,8 @@ static void answer_size(peer *p, hone_request *r) {
     hone_request_answer(r, 200, "text/plain", text, (size_t)n);
 }
 
-/* Many large bodies on one connection: their windows stay shut until it is their turn, and the connection's never
- * does, so that small ones pass. */
+/* Many large bodies on one connection: their windows stay shut until it is their turn, and the connection's
+ * never does, so that small ones pass. */
 static void shuts_windows(void **state) {
     enum { COUNT = 12 };
     atomic_int wakes = 0;

@@ -205,7 +205,7 @@ static void waits_for_a_whole_configuration(void **state) {
     start_with(&o);
     hone_model_loader *l = f.core->loader;
     hone_model_loader_stop(l); /* its thread's work is done here instead, in steps */
-    repo_text(config, ""); /* as after fopen(…, "w"): it would be a set of no models */
+    repo_text(config, "");     /* as after fopen(…, "w"): it would be a set of no models */
     assert_int_equal(hone_model_loader_read_config(l, false, NULL), HONE_OK);
     assert_true(ask("a", HONE_LATEST) == 1);
     snprintf(text, sizeof text, "model_config_list { " ENTRY "}", 'b', repo_root, 'b');
@@ -302,7 +302,8 @@ static void changes_settings_live(void **state) {
     assert_false(settings_of("a").batching);
 }
 
-/* Settings of the API hold until the file changes, or until the model is loaded without any; a restart forgets them. */
+/* Settings of the API hold until the file changes, or until the model is loaded without any; a restart
+ * forgets them. */
 static void follows_the_last_word_on_settings(void **state) {
     (void)state;
     errand e;

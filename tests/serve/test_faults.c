@@ -1,5 +1,5 @@
-/* What goes wrong around a server: memory that is not there, bytes that make no sense, the end in the middle of traffic,
- * models that come and go. Counts are printed. */
+/* What goes wrong around a server: memory that is not there, bytes that make no sense, the end in the middle
+ * of traffic, models that come and go. Counts are printed. */
 #include "serve/http2_client.h"
 #include "serve/http2_frames.h"
 #include "serve/messages.h"
@@ -61,8 +61,8 @@ static int free_exchanges(void **state) {
     return 0;
 }
 
-/* Carries it out on a new connection: HTTP's status, or gRPC's as what it stands for; 0: the connection ended. What comes
- * must be what came the first time, if it is good. */
+/* Carries it out on a new connection: HTTP's status, or gRPC's as what it stands for; 0: the connection
+ * ended. What comes must be what came the first time, if it is good. */
 static int carry_out(exchange *e, int port, bool http2) {
     const void *body = e->body.size ? e->body.data : NULL, *got = NULL;
     size_t size = 0;
@@ -208,7 +208,8 @@ static void spoil(hone_buffer *b, unsigned *random) {
     }
 }
 
-/* Sends them, and nothing more; reads what comes until the end. Returns HTTP/1's status, 0 if there is none. */
+/* Sends them, and nothing more; reads what comes until the end. Returns HTTP/1's status, 0 if there is
+ * none. */
 static int send_bytes(int port, const hone_buffer *b) {
     client c = client_open(port);
     int more, status = 0;

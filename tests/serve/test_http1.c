@@ -35,8 +35,8 @@ static void see_head(outcome *o, const hone_head *head) {
     if (accept.data) copy(o->accept, sizeof o->accept, accept);
 }
 
-/* Parses `text` in pieces of `step` bytes, each in a heap block of its own so that reading past it is seen.
- */
+/* Parses `text` in pieces of `step` bytes, each in a heap block of its own so that reading past it is
+ * seen. */
 static outcome parse(const char *text, size_t size, size_t step) {
     outcome o = {0};
     hone_http1 p;

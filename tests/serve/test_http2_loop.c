@@ -244,8 +244,8 @@ static void sends_fields_and_trailers(void **state) {
     finish(&f, true);
 }
 
-/* Answering one connection's request while another's input is worked on: each gets what is its own, and what waited
- * behind it. */
+/* Answering one connection's request while another's input is worked on: each gets what is its own, and what
+ * waited behind it. */
 static void keeps_answers_apart(void **state) {
     static const char *const waits[] = {"/wait", "/wait"};
     static const char two[] = "GET /wait HTTP/1.1\r\nHost: x\r\n\r\nGET /now HTTP/1.1\r\nHost: x\r\n\r\n";

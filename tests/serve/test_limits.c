@@ -1,4 +1,5 @@
-/* A server's limits, seen from outside: requests under way, their time, streams, floods, and clients that dawdle. */
+/* A server's limits, seen from outside: requests under way, their time, streams, floods, and clients that
+ * dawdle. */
 #include "serve/caller.h"
 #include "serve/http2_frames.h"
 #include "serve/servers.h"
@@ -187,8 +188,8 @@ static void limits_streams(void **state) {
     stop(&f);
 }
 
-/* Sends bytes until the server closes, and returns the code of its GOAWAY; UINT32_MAX if it answers the PING at their
- * end instead. */
+/* Sends bytes until the server closes, and returns the code of its GOAWAY; UINT32_MAX if it answers the PING
+ * at their end instead. */
 static uint32_t flood(int port, const hone_buffer *bytes) {
     client c = client_open(port);
     uint32_t code = UINT32_MAX - 1;
@@ -225,7 +226,8 @@ static void put_flood(hone_buffer *b, int kind, int count) {
     put_frame(b, PING, 0, 0, "the last", 8);
 }
 
-/* The same bytes pass where a client may do more, and end the connection where it may do less; others do not notice. */
+/* The same bytes pass where a client may do more, and end the connection where it may do less; others do not
+ * notice. */
 static void ends_floods(void **state) {
     (void)state;
     for (int strict = 0; strict < 2; strict++) {

@@ -181,8 +181,8 @@ static void removes_only_its_own_file(void **state) {
     hone_socket_file_remove(&other);
 }
 
-/* gRPC's status stands in the head of an answer without messages, else behind it: the client takes the first bytes of
- * that for the end of the last chunk. */
+/* gRPC's status stands in the head of an answer without messages, else behind it: the client takes the first
+ * bytes of that for the end of the last chunk. */
 static void calls(int port, const char *path, const char *grpc_status) {
     client c = client_open(port);
     char text[400], field[40];

@@ -176,8 +176,8 @@ static void wake(void *user) {
     atomic_fetch_add((atomic_int *)user, 1);
 }
 
-/* With a port the core answers later: large messages are decoded on a compute thread, and what is wrong about them is
- * told all the same. */
+/* With a port the core answers later: large messages are decoded on a compute thread, and what is wrong about
+ * them is told all the same. */
 static void answers_later(void **state) {
     (void)state;
     static fixture f;

@@ -124,8 +124,8 @@ static double percentile(samples *s, double part) {
     return s->count ? (double)s->times[(size_t)((double)(s->count - 1) * part)] : 0;
 }
 
-/* Asks on one connection, over and over, until something comes on the other one; or for some seconds, if there is no
- * other. */
+/* Asks on one connection, over and over, until something comes on the other one; or for some seconds, if
+ * there is no other. */
 static void sample(client *c, samples *s, client *other, double seconds) {
     uint64_t begin = hone_now(), end = begin + (uint64_t)(seconds * 1e9);
     while (other ? client_more(other, 0) < 0 : hone_now() < end) {
@@ -153,8 +153,8 @@ static void change_beside(client *c, client *admin, samples *s, const char *path
     free(r.body);
 }
 
-/* A model of 256 MB (16 where it must go fast) comes and goes while another one answers. Times with it and without it
- * take turns, so that whatever else the machine does meets both. */
+/* A model of 256 MB (16 where it must go fast) comes and goes while another one answers. Times with it and
+ * without it take turns, so that whatever else the machine does meets both. */
 static void loads_beside_traffic(void **state) {
     bool large = getenv("HONE_LONG") != NULL;
     int rounds = large ? 20 : 3;

@@ -180,9 +180,9 @@ static void refuses_smuggling(void **state) {
     stop(&f);
 }
 
-/* Sends the beginning of a request, and then `drip` (if there is one) every few milliseconds: is it told that it
- * took too long, and is the connection closed? On a machine that stalls, the server may give up before anything
- * was sent; then it is tried again. */
+/* Sends the beginning of a request, and then `drip` (if there is one) every few milliseconds: is it told that
+ * it took too long, and is the connection closed? On a machine that stalls, the server may give up before
+ * anything was sent; then it is tried again. */
 static bool is_too_slow(int port, const char *begin, const char *drip) {
     for (int tries = 0; tries < 50; tries++) {
         client c = client_open(port);

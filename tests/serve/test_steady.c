@@ -1,5 +1,5 @@
-/* All of the way from requests to answers, by every API, in mixed batches and on all threads: after warm-up and the
- * first requests, nothing is allocated and no plan is made. */
+/* All of the way from requests to answers, by every API, in mixed batches and on all threads: after warm-up
+ * and the first requests, nothing is allocated and no plan is made. */
 #include "serve/fronts.h"
 #include "serve/messages.h"
 #include "serve/oip_grpc.h"

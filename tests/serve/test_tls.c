@@ -337,7 +337,8 @@ static void survives_garbage(void **state) {
     hone_tls_free(tls);
 }
 
-/* One byte of the client's flights is another one: the session fails, or (an extension that nobody knows) it works. */
+/* One byte of the client's flights is another one: the session fails, or (an extension that nobody knows) it
+ * works. */
 static void survives_bent_handshakes(void **state) {
     (void)state;
     hone_tls *tls = make_test_tls(stats);
@@ -638,8 +639,8 @@ static void reads_changed_files(void **state) {
 
 /* --- memory --- */
 
-/* Each allocation of one step fails in turn. Steps: the session is made, the client's flights come, something is read,
- * something is written, the end is said. */
+/* Each allocation of one step fails in turn. Steps: the session is made, the client's flights come, something
+ * is read, something is written, the end is said. */
 enum { STEPS = 8 };
 
 static bool take_step(pair *p, hone_tls *tls, int step) {
@@ -670,7 +671,8 @@ static void client_step(pair *p, int step) {
         SSL_write_ex(p->client, "question", 8, &n);
 }
 
-/* Goes through all steps; in one of them the n-th allocation fails (0: none). Returns the allocations of that step. */
+/* Goes through all steps; in one of them the n-th allocation fails (0: none). Returns the allocations of that
+ * step. */
 static uint64_t fail_in(hone_tls *tls, SSL_CTX *context, int failing, uint64_t n, int *failures) {
     pair p = open_pair_in(tls, context);
     hone_tls_session_free(p.server);

@@ -1,4 +1,5 @@
-/* A server that speaks TLS, and clients of all sorts. Its Unix domain socket, which does not, tells what it counts. */
+/* A server that speaks TLS, and clients of all sorts. Its Unix domain socket, which does not, tells what it
+ * counts. */
 #include "serve/http2_frames.h"
 #include "serve/models.h"
 #include "serve/tls_client.h"
@@ -205,7 +206,8 @@ static void tells_cleartext_clients(void **state) {
     stop(&f);
 }
 
-/* A client of TLS 1.3 is done before the server has looked at its certificate: then the first answer does not come. */
+/* A client of TLS 1.3 is done before the server has looked at its certificate: then the first answer does not
+ * come. */
 static int status_of(int port, const tls_options *o) {
     client c = tls_open(port, o);
     if (c.fd < 0) return 0;

@@ -174,7 +174,8 @@ static void *ask_on(void *arg) {
 
 /* --- versions that change --- */
 
-/* `changes` new versions of "a", `every_ms` apart, under questions from two threads; none of these may fail. */
+/* `changes` new versions of "a", `every_ms` apart, under questions from two threads; none of these may
+ * fail. */
 static void loses_nothing(double inline_cost, int changes, int every_ms) {
     hone_core_options o = options();
     o.inline_cost = inline_cost;
