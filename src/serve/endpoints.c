@@ -2,15 +2,6 @@
 
 #include "base/error.h"
 
-static hone_status check(const hone_server_options *o, hone_error *err) {
-    if (o->unix_socket && (o->unix_socket_mode < 0 || o->unix_socket_mode > 0777))
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "unix_socket_mode is no mode of a file: %o",
-                         (unsigned)o->unix_socket_mode);
-    if (!o->tls_cert_file != !o->tls_key_file || (o->tls_client_ca_file && !o->tls_cert_file))
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "tls_cert_file and tls_key_file go together");
-    return HONE_OK;
-}
-
 static hone_status open_tls(hone_endpoints *e, const hone_server_options *o, hone_stats *stats,
                             hone_error *err) {
     const hone_tls_files files = {o->tls_cert_file, o->tls_key_file, o->tls_client_ca_file};
@@ -25,7 +16,6 @@ hone_status hone_endpoints_open(hone_endpoints *e, const hone_server_options *o,
     e->rest_port = e->admin_port = -1;
     e->admin.scopes = HONE_SCOPES_ALL;
     e->main.scopes = e->local.scopes = o->admin_port >= 0 ? HONE_SCOPES_PUBLIC : HONE_SCOPES_ALL;
-    HONE_TRY(check(o, err));
     HONE_TRY(open_tls(e, o, stats, err));
     HONE_TRY(hone_listener_add_port(l, &e->main, o->host, o->port, &e->port, err));
     if (o->rest_port >= 0)

@@ -47,5 +47,10 @@ hone_status hone_server_options_check(const hone_server_options *o, hone_error *
     if (o->model_count > 0 && o->model_config_file)
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "models beside model_config_file: the file names the whole set");
+    if (o->unix_socket && (o->unix_socket_mode < 0 || o->unix_socket_mode > 0777))
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "unix_socket_mode must be from 0 to 0777, not %#o",
+                         (unsigned)o->unix_socket_mode);
+    if (!o->tls_cert_file != !o->tls_key_file || (o->tls_client_ca_file && !o->tls_cert_file))
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "tls_cert_file and tls_key_file go together");
     return HONE_OK;
 }

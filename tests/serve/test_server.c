@@ -624,6 +624,15 @@ static void refuses_bad_options(void **state) {
     assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
     assert_string_equal(err.message, "max_header_bytes must be 64 or more, not 63");
     o = small_options();
+    o.unix_socket = "socket";
+    o.unix_socket_mode = 01000;
+    assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
+    assert_string_equal(err.message, "unix_socket_mode must be from 0 to 0777, not 01000");
+    o = small_options();
+    o.tls_key_file = "server.key";
+    assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
+    assert_string_equal(err.message, "tls_cert_file and tls_key_file go together");
+    o = small_options();
     assert_int_equal(hone_server_create(&o, &s, &err), HONE_OK);
     o.port = hone_server_port(s);
     hone_server *second;
