@@ -93,13 +93,14 @@ static void adopt(hone_loop *loop) {
     }
 }
 
-/* Each goes on, or finds that it has to wait further. */
+/* They go on until one finds that it has to wait further: then the others do, too. To try all of them each time would
+ * take long if there are many. */
 static void feed_starved(hone_loop *loop) {
     const hone_connection *last = loop->starved.last;
     for (hone_connection *c = loop->starved.first; c; c = loop->starved.first) {
         bool done = c == last;
         hone_connection_feed_starved(c);
-        if (done) break;
+        if (done || atomic_load(&loop->seat.waiting)) break;
     }
 }
 
