@@ -89,15 +89,12 @@ bool hone_grpc_takes(const hone_request *r) {
 uint64_t hone_grpc_timeout(hone_slice text, bool *bad) {
     static const char units[] = "HMSmun";
     static const uint64_t nanoseconds[] = {3600000000000u, 60000000000u, 1000000000u, 1000000u, 1000u, 1u};
-    uint64_t n = 0;
+    uint64_t n;
     *bad = false;
     if (!text.data) return 0;
     const char *unit = text.size > 1 ? strchr(units, text.data[text.size - 1]) : NULL;
-    *bad = text.size > 9 || !unit || !*unit;
-    for (size_t i = 0; !*bad && i < text.size - 1; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9') *bad = true;
-        n = n * 10 + (uint64_t)(text.data[i] - '0');
-    }
+    *bad = text.size > 9 || !unit || !*unit ||
+           !hone_text_number((hone_slice){text.data, text.size - 1}, 99999999, &n);
     if (*bad) return 0;
     n *= nanoseconds[unit - units]; /* eight digits of hours fit */
     return n ? n : 1;

@@ -225,18 +225,6 @@ static bool next_field(hone_slice block, size_t *at, hone_field *out) {
     return true;
 }
 
-static bool all_digits(hone_slice text) {
-    for (size_t i = 0; i < text.size; i++)
-        if (text.data[i] < '0' || text.data[i] > '9') return false;
-    return text.size > 0 && text.size < 19;
-}
-
-static int64_t decimal(hone_slice text) {
-    int64_t x = 0;
-    for (size_t i = 0; i < text.size; i++) x = x * 10 + (text.data[i] - '0');
-    return x;
-}
-
 /* HTTP/1.x at the end of the request line: its x, or -1 after failing. */
 static int check_version(hone_http1 *p, hone_slice line) {
     static const char version[] = " HTTP/1.";
@@ -254,6 +242,7 @@ static int check_version(hone_http1 *p, hone_slice line) {
 
 static bool check_fields(hone_http1 *p, hone_slice block, size_t at, int minor, hone_head *head) {
     int hosts = 0, lengths = 0, codings = 0;
+    uint64_t length;
     hone_field f;
     while (at + 2 < block.size) {
         if (!next_field(block, &at, &f)) return fail(p, 400, "A header line is malformed"), false;
@@ -261,8 +250,9 @@ static bool check_fields(hone_http1 *p, hone_slice block, size_t at, int minor, 
             hosts++;
         } else if (hone_slice_is(f.name, "content-length")) {
             lengths++;
-            if (!all_digits(f.value)) return fail(p, 400, "Content-Length is not a number"), false;
-            head->content_length = decimal(f.value);
+            if (!hone_text_number(f.value, INT64_MAX, &length))
+                return fail(p, 400, "Content-Length is not a number"), false;
+            head->content_length = (int64_t)length;
         } else if (hone_slice_is(f.name, "transfer-encoding")) {
             codings++;
             if (!hone_slice_is(f.value, "chunked"))

@@ -219,14 +219,11 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
+/* What is no number is more than any limit. */
 static int64_t length_of(hone_slice text) {
-    int64_t n = 0;
+    uint64_t n;
     if (text.size == 0) return -1;
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9' || n > INT64_MAX / 10 - 1) return INT64_MAX;
-        n = n * 10 + (text.data[i] - '0');
-    }
-    return n;
+    return hone_text_number(text, INT64_MAX, &n) ? (int64_t)n : INT64_MAX;
 }
 
 static void split_path(hone_head *head) {

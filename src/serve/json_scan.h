@@ -43,6 +43,17 @@ bool hone_json_text_is(hone_json_text text, const char *word);
 static inline int hone_shown(hone_json_text text, int most) {
     return text.size < (size_t)most ? (int)text.size : most;
 }
+/* Decimal digits and nothing else, for a number of at most `most` (9 or more); false: the text is none. */
+static inline bool hone_text_number(hone_json_text text, uint64_t most, uint64_t *out) {
+    uint64_t x = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned digit = (unsigned)(unsigned char)text.data[i] - '0';
+        if (digit > 9 || x > (most - digit) / 10) return false;
+        x = x * 10 + digit;
+    }
+    *out = x;
+    return text.size > 0;
+}
 /* 0 to 15; -1: it is no hexadecimal digit. */
 static inline int hone_hex_digit(char c) {
     if (c >= '0' && c <= '9') return c - '0';

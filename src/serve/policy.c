@@ -1,6 +1,7 @@
 #include "serve/policy.h"
 
 #include "base/memory.h"
+#include "serve/json_scan.h"
 
 #include <string.h>
 
@@ -45,12 +46,8 @@ void hone_policy_choose(const hone_policy *p, const int64_t *there, size_t count
 }
 
 bool hone_version_parse(const char *text, size_t size, int64_t *out) {
-    int64_t x = 0;
-    if (size == 0) return false;
-    for (size_t i = 0; i < size; i++) {
-        if (text[i] < '0' || text[i] > '9') return false;
-        if (__builtin_mul_overflow(x, 10, &x) || __builtin_add_overflow(x, text[i] - '0', &x)) return false;
-    }
-    *out = x;
+    uint64_t number;
+    if (!hone_text_number((hone_json_text){text, size}, INT64_MAX, &number)) return false;
+    *out = (int64_t)number;
     return true;
 }

@@ -168,17 +168,12 @@ void hone_request_limit_time(hone_request *r, uint64_t timeout) {
 }
 
 bool hone_request_take_timeout(hone_request *r) {
-    enum { DIGITS = 9 };
     hone_slice text = hone_head_field(&r->head, "x-request-timeout-ms");
-    uint64_t ms = 0;
+    uint64_t ms;
     if (!text.data) return true;
-    if (text.size > DIGITS) return false;
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9') return false;
-        ms = ms * 10 + (uint64_t)(text.data[i] - '0');
-    }
+    if (!hone_text_number(text, 999999999, &ms) || ms == 0) return false;
     hone_request_limit_time(r, ms * HONE_MILLISECOND);
-    return ms > 0;
+    return true;
 }
 
 static void add_field(hone_buffer *fields, const char *name, const char *value) {
