@@ -273,9 +273,7 @@ static hone_http2_rate rate(int per_second) {
     return (hone_http2_rate){.burst = BURST * (uint32_t)per_second, .per_second = (uint32_t)per_second};
 }
 
-static hone_status set_up(hone_server *s, const hone_server_options *o, hone_error *err) {
-    int loops = o->threads > 0 ? o->threads : hone_cpu_count();
-    HONE_TRY(hone_server_options_check(o, err));
+static void configure(hone_server *s, const hone_server_options *o) {
     s->config =
         (hone_loop_config){.limits = {.head_bytes = o->max_header_bytes, .body_bytes = o->max_body_bytes},
                            .http2 = {.streams = (uint32_t)o->max_streams,
@@ -295,25 +293,39 @@ static hone_status set_up(hone_server *s, const hone_server_options *o, hone_err
     s->drain_delay_ms = o->drain_delay_ms;
     s->drain_timeout_ms = o->drain_timeout_ms;
     s->gzip_from = o->gzip_from;
+}
+
+/* Where the system gives few threads, what can't be done without is started first. */
+static hone_status start(hone_server *s, const hone_server_options *o, int loops, hone_error *err) {
+    HONE_TRY(prepare_loops(s, loops, err));
+    HONE_TRY(start_loops(s, 1, err));
+    HONE_TRY(load_models(s, o, err));
+    return start_loops(s, loops, err);
+}
+
+static hone_status listen_at_all(hone_server *s, const hone_server_options *o, hone_error *err) {
+    hone_listener_options l = {.max_connections = o->max_connections,
+                               .loops = s->loops,
+                               .loop_count = s->loop_count,
+                               .stats = s->stats};
+    s->wake_fd = hone_wake_new();
+    if (s->wake_fd < 0) return hone_fail_errno(err, errno, "eventfd", "can't be made");
+    HONE_TRY(hone_listener_new(&l, &s->listener, err));
+    return hone_endpoints_open(&s->endpoints, o, s->stats, s->listener, err);
+}
+
+static hone_status set_up(hone_server *s, const hone_server_options *o, hone_error *err) {
+    int loops = o->threads > 0 ? o->threads : hone_cpu_count();
+    HONE_TRY(hone_server_options_check(o, err));
+    configure(s, o);
     HONE_TRY(hone_stats_new(&s->stats, err));
     s->config.stats = s->stats;
     hone_stats_memory_limit(s->stats, (double)o->memory_limit);
     HONE_TRY(watch(s, o, loops, err));
     s->admission.metrics_path = s->tfs_metrics;
     HONE_TRY(hone_core_new(loops, o->model_threads, s->stats, &s->core, err));
-    HONE_TRY(prepare_loops(s, loops, err));
-    /* Where the system gives few threads, what can't be done without is started first. */
-    HONE_TRY(start_loops(s, 1, err));
-    HONE_TRY(load_models(s, o, err));
-    HONE_TRY(start_loops(s, loops, err));
-    s->wake_fd = hone_wake_new();
-    if (s->wake_fd < 0) return hone_fail_errno(err, errno, "eventfd", "can't be made");
-    hone_listener_options l = {.max_connections = o->max_connections,
-                               .loops = s->loops,
-                               .loop_count = s->loop_count,
-                               .stats = s->stats};
-    HONE_TRY(hone_listener_new(&l, &s->listener, err));
-    HONE_TRY(hone_endpoints_open(&s->endpoints, o, s->stats, s->listener, err));
+    HONE_TRY(start(s, o, loops, err));
+    HONE_TRY(listen_at_all(s, o, err));
     if (o->auth_file) HONE_TRY(hone_auth_open(o->auth_file, &s->admission.auth, err));
     bool look = s->endpoints.tls || s->admission.auth;
     s->look_ms = look && o->file_poll_ms > 0 ? o->file_poll_ms : -1;
