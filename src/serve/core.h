@@ -166,7 +166,6 @@ const char *hone_servable_name(const hone_servable *s);
 int64_t hone_servable_version(const hone_servable *s);
 hone_model_stats *hone_servable_stats(hone_servable *s);
 const hone_graph *hone_servable_signature(const hone_servable *s);
-const hone_model_settings *hone_servable_settings(const hone_servable *s);
 
 int hone_servable_input_count(const hone_servable *s);
 int hone_servable_output_count(const hone_servable *s);

@@ -161,9 +161,6 @@ hone_model_stats *hone_servable_stats(hone_servable *s) {
 const hone_graph *hone_servable_signature(const hone_servable *s) {
     return hone_model_signature(s->model);
 }
-const hone_model_settings *hone_servable_settings(const hone_servable *s) {
-    return &s->settings;
-}
 int hone_servable_input_count(const hone_servable *s) {
     return s->input_count;
 }

@@ -259,7 +259,7 @@ static void loads_and_unloads(void **state) {
     assert_int_equal(unload(&e, "nothing"), HONE_NOT_FOUND);
     assert_int_equal(load(&e, "a", "{\"limits\": {\"queue\": 5}}"), HONE_OK);
     hone_servable *s = hone_core_find(f.core, slice("a"), 2);
-    assert_int_equal(hone_servable_settings(s)->max_queue, 5);
+    assert_int_equal(s->settings.max_queue, 5);
     assert_int_equal(s->max_queue, 5);
     hone_servable_release(s);
     assert_int_equal(load(&e, "a", "{\"limit\": 5}"), HONE_INVALID_ARGUMENT);
@@ -279,7 +279,7 @@ static void loads_and_unloads(void **state) {
 static hone_model_settings settings_of(const char *name) {
     hone_servable *s = hone_core_find(f.core, slice(name), HONE_LATEST);
     assert_non_null(s);
-    hone_model_settings is = *hone_servable_settings(s); /* the numbers in it */
+    hone_model_settings is = s->settings; /* the numbers in it */
     hone_servable_release(s);
     return is;
 }
@@ -289,12 +289,12 @@ static void changes_settings_live(void **state) {
     repo_put_plus("a", 1);
     start();
     hone_servable *old = hone_core_find(f.core, slice("a"), 1);
-    assert_true(hone_servable_settings(old)->batching);
+    assert_true(old->settings.batching);
     repo_text(repo_path("a/config.json"), "{\"batching\": {\"enabled\": false}, \"threads\": 2}");
     WAIT_FOR(!settings_of("a").batching);
     assert_int_equal(settings_of("a").threads, 2);
     assert_true(ask("a", 1) == 1);
-    assert_true(hone_servable_settings(old)->batching); /* who has it goes on with it */
+    assert_true(old->settings.batching); /* who has it goes on with it */
     hone_servable_release(old);
     /* what is wrong is told, and changes nothing */
     repo_text(repo_path("a/config.json"), "{\"batch\": 3}");
