@@ -41,7 +41,7 @@ typedef struct hone_server_options {
     const char *const *models;
     size_t model_count;
     /* Limits. */
-    size_t max_body_bytes;   /* of a request; more: 413 */
+    size_t max_body_bytes;   /* of a request; more: 413. Health and readiness: 64 KB at most */
     size_t max_header_bytes; /* of a request; more: 431 */
     /* Of all bodies that are being received or worked on, but for the first 64 KB of each; 0: no limit. When
      * it is spent, bodies wait to be read; one always goes on. */

@@ -1,5 +1,6 @@
 /* What stands before the front ends: how many requests there may be at once, and who may ask for what. First
- * asked when only the head of a request is there, so that a body that is not wanted is not read. */
+ * asked when only the head of a request is there, so that a body that is not wanted is not read. What is open
+ * to everybody has no more of a body than is free of the budget. */
 #ifndef HONE_SERVE_ADMISSION_H
 #define HONE_SERVE_ADMISSION_H
 

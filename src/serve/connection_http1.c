@@ -132,6 +132,7 @@ static void start_request(hone_connection *c, const hone_head *head, bool more_i
     r->stream = c;
     r->started = c->phase == HONE_PHASE_HEAD ? c->since : hone_now();
     if (!hone_connection_admit(c, r)) return;
+    if (r->body_most < c->parser.body_most) c->parser.body_most = r->body_most;
     size_t body = head->content_length > 0 ? (size_t)head->content_length : 0;
     hone_buffer_reserve(&r->body, (body < HONE_DIRECT_FROM ? body : HONE_DIRECT_FROM) + HONE_JSON_PAD);
     if (head->expects_continue && !more_is_here && c->parser.state != HONE_HTTP1_COMPLETE)

@@ -300,6 +300,7 @@ static hone_http1_event take_head(hone_http1 *p, hone_slice block, hone_head *he
     strip_authority(head);
     head->chunked_answer = minor == 1;
     p->body_bytes = 0;
+    p->body_most = p->limits->body_bytes;
     bool chunked = machine_of(p)->flags & F_CHUNKED;
     if (chunked) {
         p->state = HONE_HTTP1_CHUNK_SIZE;
@@ -344,7 +345,7 @@ static bool take_chunk_size(hone_http1 *p, hone_slice line) {
     }
     if (i == 0 || i == 16 || (line.data[i] != '\r' && line.data[i] != ';'))
         return fail(p, 400, "A chunk's size is malformed"), false;
-    if (n > p->limits->body_bytes - p->body_bytes) return fail(p, 413, "The body is too large"), false;
+    if (n > p->body_most - p->body_bytes) return fail(p, 413, "The body is too large"), false;
     if (!feed(p, line.data, line.size)) return false;
     p->body_bytes += n;
     p->left = n;

@@ -49,6 +49,7 @@ typedef struct hone_http1 {
     size_t line, looked;  /* in the unit being gathered: start of its last line, where to look on */
     uint64_t left;        /* bytes left of the body or chunk */
     uint64_t body_bytes;  /* so far, of a chunked body */
+    size_t body_most;     /* of this message: the limit, or what the owner sets below it after HEAD */
     bool blank_skipped;   /* the one empty line that may stand before a request */
     bool complete, too_many;
     int status;         /* of an error */

@@ -268,14 +268,20 @@ static void end_head(hone_http2_stream *s, bool more) {
 
 /* --- the body --- */
 
+static size_t body_most(const hone_http2_stream *s) {
+    size_t most = s->h->host->options.limits.body_bytes;
+    return s->request->body_most < most ? s->request->body_most : most;
+}
+
 /* Lets the client send as much again as it has sent, as soon as that is worth a frame and the budget covers
  * it. So what a stream can make the server keep is covered before it is sent. */
 static void grant(hone_http2_stream *s) {
     hone_http2 *h = s->h;
     hone_request *r = s->request;
     const hone_http2_host_options *o = &h->host->options;
-    size_t most = o->limits.body_bytes, more = s->unread;
+    size_t more = s->unread;
     if (!r || s->refused || s->unread < FIRST_WINDOW / 2) return;
+    size_t most = body_most(s);
     if (r->head.content_length >= 0 && (uint64_t)r->head.content_length < most)
         most = (size_t)r->head.content_length;
     if (!s->widened) more += STREAM_WINDOW - FIRST_WINDOW;
@@ -315,7 +321,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     if (!r || s->refused) return nghttp2_session_consume_connection(session, size);
     s->since = h->now;
     s->body_bytes += size;
-    if ((s->streaming ? r->body.size + size : s->body_bytes) > h->host->options.limits.body_bytes) {
+    if ((s->streaming ? r->body.size + size : s->body_bytes) > body_most(s)) {
         int code = nghttp2_session_consume_connection(session, s->streaming ? size + s->unread : size);
         s->unread = 0;
         refuse(s, 413, "The body is too large");

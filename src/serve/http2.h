@@ -6,10 +6,10 @@
  *   hone_http2_run(h)                  hands them out; resumes producers that waited
  *   hone_http2_give(h, output)         answers, as the client's windows allow, and the protocol's own frames
  *
- * What is refused here: heads over the limit (431), bodies over the limit (413), more than HONE_MAX_FIELDS
- * fields; each is answered on its stream, in gRPC's terms if it is a gRPC call. A client that resets streams,
- * or sends frames that carry nothing, faster than the limits allow is told ENHANCE_YOUR_CALM and the
- * connection ends. Everything else that is wrong is nghttp2's to find.
+ * What is refused here: heads over the limit (431), bodies over the limit or the request's own (413), more
+ * than HONE_MAX_FIELDS fields; each is answered on its stream, in gRPC's terms if it is a gRPC call. A client
+ * that resets streams, or sends frames that carry nothing, faster than the limits allow is told
+ * ENHANCE_YOUR_CALM and the connection ends. Everything else that is wrong is nghttp2's to find.
  *
  * A connection without streams holds its nghttp2 session, no request and no buffer. */
 #ifndef HONE_SERVE_HTTP2_H

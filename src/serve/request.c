@@ -25,6 +25,7 @@ hone_request *hone_request_new(hone_request **pool) {
     r->pool = pool;
     r->next = NULL;
     r->started = r->received = r->deadline = r->next_look = 0;
+    r->body_most = SIZE_MAX;
     r->counted = NULL;
     r->begun = r->ended = false;
     r->status = 0;

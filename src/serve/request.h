@@ -51,6 +51,7 @@ struct hone_request {
     uint64_t next_look;                   /* when to ask again whether the client has gone */
     hone_head head;                       /* its text lies in `text` */
     hone_buffer text, body;               /* the body is followed by HONE_JSON_PAD zero bytes */
+    size_t body_most;                     /* bytes; what admission says, however many the server allows */
     hone_budget_share share;              /* what the body holds of the budget, until the request is freed */
     atomic_int *counted; /* where it counts as one under way until it is freed; NULL: nowhere */
     bool begun, ended;

@@ -170,6 +170,77 @@ static void keeps_deadlines_of_requests(void **state) {
     stop(&f);
 }
 
+/* --- bodies of those who need no secret --- */
+
+enum { OPEN_MOST = 64 << 10 };
+
+static void check_too_large(int port, const char *start, const char *body, size_t size) {
+    client c = client_open(port);
+    assert_true(client_text(&c, start));
+    assert_true(client_send(&c, body, size));
+    check_has(client_reply(&c, false), 413, "The body is too large");
+    assert_true(client_sees_close(&c, CLIENT_WAIT_MS));
+    client_close(&c);
+}
+
+static answer *ask_open(caller *c, const char *path, const char *body, size_t size,
+                        const char *const *fields) {
+    answer *a = peer_ask(&c->p, "POST", path, body, size, fields);
+    assert_true(caller_wait(c, a, false));
+    return a;
+}
+
+static void takes_small_bodies_at_open_paths(void **state) {
+    fixture f;
+    hone_server_options o = small_options();
+    char head[200], row[OPEN_MOST + 2], *spaces = malloc(OPEN_MOST + 1);
+    static const char *const open_paths[] = {"/healthz", "/readyz", "/v2/health/ready",
+                                             "/v2/models/matrix/ready"};
+    (void)state;
+    assert_non_null(spaces);
+    memset(spaces, ' ', OPEN_MOST + 1);
+    start(&f, &o);
+    for (size_t i = 0; i < sizeof open_paths / sizeof *open_paths; i++) {
+        snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n",
+                 open_paths[i]);
+        check_too_large(f.port, head, NULL, 0); /* the head is enough */
+    }
+    check_too_large(
+        f.port, "POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n", NULL, 0);
+    hone_buffer chunks = {0};
+    hone_buffer_put(&chunks, spaces, 0xffff);
+    hone_buffer_text(&chunks, "\r\n2\r\n");
+    check_too_large(f.port, "POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n",
+                    chunks.data, chunks.size);
+    hone_buffer_free(&chunks);
+    /* as much as may be, and more elsewhere */
+    client c = client_open(f.port);
+    assert_true(client_text(&c, "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 65536\r\n\r\n"));
+    assert_true(client_send(&c, spaces, OPEN_MOST));
+    check(client_reply(&c, false), 200, "ok\n");
+    snprintf(row, sizeof row, "%-65537s", ONE_ROW);
+    check(client_ask(&c, "POST", MATRIX, row), 200, ONE_ROW_ANSWER);
+    client_close(&c);
+    caller h2;
+    caller_open(&h2, f.port);
+    answer *a = ask_open(&h2, "/healthz", spaces, OPEN_MOST + 1, NULL);
+    assert_int_equal(a->status, 413);
+    a = ask_open(&h2, "/grpc.health.v1.Health/Check", spaces, OPEN_MOST + 1,
+                 (const char *const[]){"content-type", "application/grpc", NULL});
+    assert_non_null(strstr(a->fields, "grpc-status: 8\n"));
+    a = peer_ask(&h2.p, "POST", "/healthz", spaces, OPEN_MOST + 1,
+                 (const char *const[]){"content-length", "65537", NULL});
+    a->hold = 1; /* the head is enough */
+    assert_true(caller_wait(&h2, a, false));
+    assert_int_equal(a->status, 413);
+    a = peer_ask(&h2.p, "GET", "/healthz", spaces, OPEN_MOST, NULL);
+    assert_true(caller_wait(&h2, a, true));
+    assert_int_equal(a->status, 200);
+    caller_close(&h2);
+    free(spaces);
+    stop(&f);
+}
+
 /* --- HTTP/2 --- */
 
 static void limits_streams(void **state) {
@@ -343,6 +414,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(bounds_requests),
                                        cmocka_unit_test(counts_no_request_twice),
                                        cmocka_unit_test(keeps_deadlines_of_requests),
+                                       cmocka_unit_test(takes_small_bodies_at_open_paths),
                                        cmocka_unit_test(limits_streams),
                                        cmocka_unit_test(ends_floods),
                                        cmocka_unit_test(serves_beside_those_who_dawdle),
