@@ -132,7 +132,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (o.late && at % 3 == 0) answer_held(&o);
     }
     if (how & 8) hone_http2_drain(h);
-    if (how & 16) hone_http2_expire(h, hone_now() + 1, how & 32 ? hone_now() + 1 : 0);
+    uint64_t now = hone_now() + 1, then = how & 32 ? now : 0;
+    if (how & 16) hone_http2_expire(h, &(hone_http2_ages){.progress = now, .quiet = then, .body = then});
     if (how & 64) hone_http2_finish(h);
     if (good) turn(h, &o, NULL, 0);
     if (how & 128) answer_held(&o);

@@ -57,7 +57,8 @@ typedef struct hone_server_options {
     /* Milliseconds; 0: no limit. */
     int idle_timeout_ms;    /* of a connection between two requests */
     int header_timeout_ms;  /* for a request's head, and for any pause in its body or in taking the answer */
-    int request_timeout_ms; /* for answering a request: then 504 */
+    int request_timeout_ms; /* for a request to come whole, not counting waits for the budget: then 408; and
+                             * for answering it: then 504 */
     /* After hone_server_stop: first not ready but still accepting, then no more accepting but finishing. */
     int drain_delay_ms;
     int drain_timeout_ms; /* for finishing; then connections are closed as they are; 0: at once */

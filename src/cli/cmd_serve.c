@@ -84,7 +84,8 @@ static const cli_option options[] = {
     OPT_INT("header-timeout", "MS", args.server.header_timeout_ms, 0, 1 << 30,
             "for a request's head, and for a pause in its body; then 408", .zero = "no limit"),
     OPT_INT("request-timeout", "MS", args.server.request_timeout_ms, 0, 1 << 30,
-            "to answer a request; then 504. A request can say less: X-Request-Timeout-Ms",
+            "for a request to come whole, then 408; to answer it, then 504. It can say less: "
+            "X-Request-Timeout-Ms",
             .zero = "no limit"),
     OPT_INT("rest_api_timeout_in_ms", "MS", args.server.request_timeout_ms, 0, 1 << 30,
             "as --request-timeout", .zero = "no limit"),

@@ -1,5 +1,7 @@
 #include "serve/budget.h"
 
+#include "serve/clock.h"
+
 void hone_budget_join(hone_budget *b, hone_budget_seat *seat) {
     if (!b->limit) return;
     seat->budget = b;
@@ -43,12 +45,23 @@ bool hone_budget_charge(hone_budget *b, hone_budget_share *share, size_t total) 
     return true;
 }
 
-bool hone_budget_cover(hone_budget_seat *seat, hone_budget_share *share, size_t total) {
+static bool cover(hone_budget_seat *seat, hone_budget_share *share, size_t total) {
     if (hone_budget_charge(seat->budget, share, total)) return true;
     /* Whoever gives something back from here on sees that somebody waits; what was given back before is seen
      * here. */
     atomic_store(&seat->waiting, true);
     return hone_budget_charge(seat->budget, share, total);
+}
+
+bool hone_budget_cover(hone_budget_seat *seat, hone_budget_share *share, size_t total) {
+    bool covered = cover(seat, share, total);
+    if (covered && share->waiting_since) {
+        share->waited += hone_now() - share->waiting_since;
+        share->waiting_since = 0;
+    } else if (!covered && !share->waiting_since) {
+        share->waiting_since = hone_now();
+    }
+    return covered;
 }
 
 static void give(hone_budget_share *share, size_t bytes, bool gone) {
@@ -68,5 +81,5 @@ void hone_budget_reduce(hone_budget_share *share, size_t total) {
 
 void hone_budget_release(hone_budget_share *share) {
     if (share->budget) give(share, share->charged, true);
-    share->budget = NULL;
+    *share = (hone_budget_share){0};
 }

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { HONE_BUDGET_FREE = 64 << 10 };
 
@@ -32,6 +33,8 @@ typedef struct hone_budget_seat {
 typedef struct hone_budget_share {
     hone_budget *budget;
     size_t charged;
+    uint64_t waited;        /* nanoseconds, until it was last let in */
+    uint64_t waiting_since; /* 0: it does not wait */
 } hone_budget_share;
 
 struct hone_budget {

@@ -32,7 +32,7 @@ typedef struct hone_protocol {
     bool (*is_running)(const hone_connection *c);
     /* HEAD or BODY took too long: says so and ends what must end. */
     void (*expire)(hone_connection *c);
-    /* Looks for parts of a connection at work that took too long. */
+    /* Looks for parts of a connection at work, and for bodies, that took too long. */
     void (*sweep)(hone_connection *c, uint64_t now);
     /* Says that no more requests should come; `now`: that none are taken any more. */
     void (*drain)(hone_connection *c, bool now);

@@ -240,8 +240,14 @@ static void expire(hone_connection *c) {
     refuse(c, 408, "The request did not come in time");
 }
 
+/* Pauses are HONE_PHASE_BODY's to end; this ends bodies that trickle. */
 static void sweep(hone_connection *c, uint64_t now) {
-    (void)c, (void)now;
+    uint64_t whole = c->loop->config->request_timeout;
+    if (c->phase != HONE_PHASE_BODY || !c->request || !whole || now <= whole) return;
+    if (!hone_request_began_before(c->request, now - whole)) return;
+    hone_connection_cork(c);
+    expire(c);
+    hone_connection_uncork(c);
 }
 
 /* Answers say "Connection: close" while the loop drains; only idle connections are to be told. */

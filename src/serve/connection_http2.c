@@ -87,10 +87,15 @@ static void expire(hone_connection *c) {
     c->close_after = true;
 }
 
+static uint64_t before(uint64_t now, uint64_t timeout) {
+    return timeout && now > timeout ? now - timeout : 0;
+}
+
 static void sweep(hone_connection *c, uint64_t now) {
     const hone_loop_config *config = c->loop->config;
-    uint64_t wait = config->header_timeout, quiet = config->idle_timeout;
-    hone_http2_expire(c->http2, wait && now > wait ? now - wait : 0, quiet && now > quiet ? now - quiet : 0);
+    hone_http2_expire(c->http2, &(hone_http2_ages){.progress = before(now, config->header_timeout),
+                                                   .quiet = before(now, config->idle_timeout),
+                                                   .body = before(now, config->request_timeout)});
 }
 
 static void drain(hone_connection *c, bool now) {

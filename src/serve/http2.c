@@ -564,28 +564,30 @@ void hone_http2_finish(hone_http2 *h) {
         h->broken = true;
 }
 
-static void expire(hone_http2_stream *s, uint64_t then, uint64_t quiet) {
+static void expire(hone_http2_stream *s, const hone_http2_ages *ages) {
     hone_http2 *h = s->h;
-    bool stuck = hone_http2_unsent(s) > 0 && s->since < then;
-    bool silent = s->streaming && s->request && s->since < quiet;
+    bool slow = s->since < ages->progress;
+    bool stuck = hone_http2_unsent(s) > 0 && slow;
+    bool silent = s->streaming && s->request && s->since < ages->quiet;
+    bool incoming = s->request && !s->running && !s->queued && !s->refused && !s->starved;
     if (s->unwanted > 0 && s->unwanted++ == 2) {
         if (nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR) != 0)
             h->broken = true;
-    } else if (!s->head_complete && s->since < then)
+    } else if (!s->head_complete && slow)
         calm(h);
-    else if (s->request && !s->running && !s->queued && !s->refused && !s->starved && s->since < then)
+    else if (incoming && (slow || (s->head_complete && hone_request_began_before(s->request, ages->body))))
         refuse(s, 408, "The request did not come in time");
     else if ((stuck || silent) &&
              nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL) != 0)
         h->broken = true;
 }
 
-void hone_http2_expire(hone_http2 *h, uint64_t then, uint64_t quiet) {
+void hone_http2_expire(hone_http2 *h, const hone_http2_ages *ages) {
     bool busy = h->busy;
     h->busy = true;
     for (hone_http2_stream *s = h->first, *next; s; s = next) {
         next = s->next;
-        expire(s, then, quiet);
+        expire(s, ages);
     }
     h->busy = busy;
 }

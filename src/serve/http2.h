@@ -100,10 +100,16 @@ bool hone_http2_is_refused(const hone_http2 *h);
 void hone_http2_drain(hone_http2 *h);
 /* Ignores new streams; the connection is done when those that are there are. */
 void hone_http2_finish(hone_http2 *h);
+
+/* Points in time, for streams on which the client keeps the server waiting. 0: none. */
+typedef struct hone_http2_ages {
+    uint64_t progress; /* none since before: heads end the connection, bodies get 408, answers are reset */
+    uint64_t quiet;    /* nothing came since before: calls that read a stream are reset */
+    uint64_t body;     /* began before, apart from waits for the budget: bodies get 408 though they go on */
+} hone_http2_ages;
+
 /* To be called from time to time: at the second time, streams that are answered before their request has come
- * are reset. Streams on which the client has kept the server waiting since before `then`: heads end the
- * connection, bodies get 408, answers that are not taken are reset. So are calls that read a stream on which
- * nothing came since `quiet`. */
-void hone_http2_expire(hone_http2 *h, uint64_t then, uint64_t quiet);
+ * are reset. */
+void hone_http2_expire(hone_http2 *h, const hone_http2_ages *ages);
 
 #endif

@@ -58,7 +58,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg) {
     (void)fd, (void)what;
     uint64_t now = hone_now();
     for (int i = 0; i < HONE_PHASE_COUNT; i++) expire_phase(loop, (hone_phase)i, now);
-    for_each(loop, HONE_PHASE_RUN, HONE_PHASE_WRITE, hone_connection_sweep, now);
+    for_each(loop, HONE_PHASE_BODY, HONE_PHASE_WRITE, hone_connection_sweep, now);
     if (loop->draining && now >= loop->drain_started + loop->config->drain_grace)
         for_each(loop, HONE_PHASE_HEAD, HONE_PHASE_WRITE, drain_connection, 1);
     leave_when_drained(loop);
@@ -66,7 +66,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg) {
 
 /* A quarter of the shortest timeout, so that none is late by more than that. */
 static void set_tick(hone_loop *loop) {
-    uint64_t period = TICK_MOST;
+    uint64_t period = TICK_MOST, whole = loop->config->request_timeout;
+    if (whole && whole / 4 < period) period = whole / 4;
     for (int i = 0; i < HONE_PHASE_COUNT; i++) {
         uint64_t timeout = phase_timeout(loop, (hone_phase)i);
         if (timeout && timeout / 4 < period) period = timeout / 4;

@@ -107,6 +107,11 @@ hone_status hone_request_stopped(const hone_request *r, hone_error *err);
  * failure. */
 hone_status hone_request_explain(hone_status status, hone_error *err);
 
+/* Did it begin before `then`, apart from the time that its body had to wait for the budget? */
+static inline bool hone_request_began_before(const hone_request *r, uint64_t then) {
+    return r->started + r->share.waited < then;
+}
+
 /* Brings the deadline forward, to so many nanoseconds after the request's first byte; 0 does nothing. */
 void hone_request_limit_time(hone_request *r, uint64_t timeout);
 /* The same by the field "x-request-timeout-ms", if there is one. False: it is no whole number from 1 to

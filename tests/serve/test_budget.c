@@ -3,6 +3,7 @@
 #include "serve/client.h"
 #include "serve/connection.h"
 #include "serve/http2_peer.h"
+#include "serve/http2_stream.h"
 #include "serve/loop.h"
 
 #include <fcntl.h>
@@ -307,6 +308,11 @@ static void takes_back_from_those_who_go(void **state) {
     free(body);
 }
 
+static void check_timed_out(reply r) {
+    assert_int_equal(r.status, 408);
+    free(r.body);
+}
+
 /* What was read together with what waits comes after it, although there is room by then. */
 static void check_order(void *user, hone_loop *loop, hone_request *r) {
     (void)loop;
@@ -317,45 +323,102 @@ static void check_order(void *user, hone_loop *loop, hone_request *r) {
     hone_request_answer(r, 200, NULL, NULL, 0);
 }
 
-static void keeps_the_order(void **state) {
-    hone_budget b = {.limit = 1};
-    hone_budget_seat seat = {.wake = count_wake, .user = &(atomic_int){0}};
-    hone_budget_share other = {0};
-    bool sorted = false;
+/* A loop that does not run: the test is its thread. One connection, and a budget that others have spent. */
+typedef struct stage {
+    hone_budget budget;
+    hone_budget_seat seat;
+    hone_budget_share other;
+    atomic_int wakes;
+    hone_loop_config config;
     hone_loop *loop;
-    char *body = malloc(150 * KB);
+    hone_connection *c;
+    client client;
+} stage;
+
+static void stage_open(stage *s, hone_handler_fn *handler, void *user) {
     int pair[2];
+    *s = (stage){.budget = {.limit = 1}, .seat = {.wake = count_wake, .user = &s->wakes}};
+    s->config = (hone_loop_config){.limits = {.head_bytes = 4096, .body_bytes = MB},
+                                   .handler = handler,
+                                   .user = user,
+                                   .budget = &s->budget};
+    assert_int_equal(hone_stats_new(&s->config.stats, NULL), HONE_OK);
+    assert_int_equal(hone_loop_new(&s->config, 0, &s->loop, NULL), HONE_OK);
+    hone_budget_join(&s->budget, &s->seat);
+    assert_true(hone_budget_cover(&s->seat, &s->other, MB));
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    atomic_fetch_add(&s->loop->connections, 1);
+    hone_connection_open(s->loop, &(hone_arrival){.fd = pair[0]});
+    s->c = s->loop->phases[HONE_PHASE_IDLE].first;
+    s->client = (client){.fd = pair[1]};
+}
+
+static void stage_close(stage *s) {
+    hone_loop_free(s->loop);
+    client_close(&s->client);
+    hone_stats_free(s->config.stats);
+    assert_int_equal(atomic_load(&s->budget.used), 0);
+}
+
+static void keeps_the_order(void **state) {
+    stage s;
+    bool sorted = false;
+    char *body = malloc(150 * KB);
     (void)state;
     assert_non_null(body);
     memset(body, 'a', 50 * KB);
     memset(body + 50 * KB, 'b', 50 * KB);
     memset(body + 100 * KB, 'c', 50 * KB);
-    hone_loop_config config = {.limits = {.head_bytes = 4096, .body_bytes = MB},
-                               .handler = check_order,
-                               .user = &sorted,
-                               .budget = &b};
-    assert_int_equal(hone_stats_new(&config.stats, NULL), HONE_OK);
-    assert_int_equal(hone_loop_new(&config, 0, &loop, NULL), HONE_OK);
-    hone_budget_join(&b, &seat);
-    assert_true(hone_budget_cover(&seat, &other, MB));
-    /* The loop does not run: this is its thread. */
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-    atomic_fetch_add(&loop->connections, 1);
-    hone_connection_open(loop, &(hone_arrival){.fd = pair[0]});
-    hone_connection *c = loop->phases[HONE_PHASE_IDLE].first;
+    stage_open(&s, check_order, &sorted);
     static const char head[] = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 153600\r\n\r\n";
-    hone_connection_feed(c, head, sizeof head - 1);
-    hone_connection_feed(c, body, 50 * KB);
-    hone_connection_feed(c, body + 50 * KB, 50 * KB);
-    assert_true(c->starved);
-    hone_budget_release(&other);
-    hone_connection_feed(c, body + 100 * KB, 50 * KB);
-    hone_connection_feed_starved(c);
+    hone_connection_feed(s.c, head, sizeof head - 1);
+    hone_connection_feed(s.c, body, 50 * KB);
+    hone_connection_feed(s.c, body + 50 * KB, 50 * KB);
+    assert_true(s.c->starved);
+    hone_budget_release(&s.other);
+    hone_connection_feed(s.c, body + 100 * KB, 50 * KB);
+    hone_connection_feed_starved(s.c);
     assert_true(sorted);
-    hone_loop_free(loop);
-    close(pair[1]);
-    hone_stats_free(config.stats);
-    assert_int_equal(atomic_load(&b.used), 0);
+    stage_close(&s);
+    free(body);
+}
+
+/* A body has the time of its request to come, not counting that in which it waits for others. */
+enum { WAIT_MS = 20 };
+
+static void counts_no_waiting(void **state) {
+    const uint64_t whole = 1000 * HONE_MILLISECOND, wait = WAIT_MS * HONE_MILLISECOND;
+    static const char head[] = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 153600\r\n\r\n";
+    stage s;
+    bool sorted = false;
+    char *body = calloc(1, 100 * KB);
+    (void)state;
+    assert_non_null(body);
+    stage_open(&s, check_order, &sorted);
+    s.config.request_timeout = whole;
+    hone_connection_feed(s.c, head, sizeof head - 1);
+    hone_connection_feed(s.c, body, 50 * KB);
+    hone_connection_feed(s.c, body, 50 * KB);
+    hone_connection_settle(s.c);
+    assert_true(s.c->starved);
+    uint64_t started = s.c->request->started;
+    hone_connection_sweep(s.c, UINT64_MAX);
+    assert_non_null(s.c->request); /* it is not read: that is not its client's fault */
+    usleep(WAIT_MS * 1000);
+    hone_budget_release(&s.other);
+    hone_connection_feed_starved(s.c);
+    assert_int_equal(s.c->phase, HONE_PHASE_BODY);
+    assert_int_equal(s.c->request->body.size, 100 * KB);
+    hone_connection_sweep(s.c, started + whole + wait);
+    assert_non_null(s.c->request);
+    s.config.request_timeout = 0;
+    hone_connection_sweep(s.c, UINT64_MAX);
+    assert_non_null(s.c->request);
+    s.config.request_timeout = whole;
+    hone_connection_sweep(s.c, hone_now() + whole + 1);
+    check_timed_out(client_reply(&s.client, false));
+    assert_int_equal(atomic_load(&s.budget.used), 0);
+    stage_close(&s);
     free(body);
 }
 
@@ -409,7 +472,7 @@ static void shuts_windows(void **state) {
     peer_transfer(&p);
     assert_int_equal(small->status, 200);
     /* Waiting is not the client's fault. */
-    hone_http2_expire(p.server, UINT64_MAX, 0);
+    hone_http2_expire(p.server, &(hone_http2_ages){.progress = UINT64_MAX, .body = UINT64_MAX});
     peer_transfer(&p);
     for (int i = 0; i < COUNT; i++) assert_int_equal(answers[i]->status, answers[i] == large ? 408 : 0);
     for (int i = 0; i < COUNT; i++) {
@@ -455,6 +518,43 @@ static void takes_back_windows(void **state) {
     free(body);
 }
 
+static void counts_no_waiting_of_streams(void **state) {
+    atomic_int wakes = 0;
+    hone_budget b = {.limit = 1};
+    hone_budget_seat seat = {.wake = count_wake, .user = &wakes};
+    hone_budget_share other = {0};
+    hone_http2_host_options o = {.seat = &seat, .limits = {.body_bytes = BODY}};
+    char *body = calloc(1, BODY);
+    peer p = {0};
+    (void)state;
+    assert_non_null(body);
+    hone_budget_join(&b, &seat);
+    watched = &b;
+    assert_true(hone_budget_cover(&seat, &other, MB));
+    assert_true(peer_open(&p, &o, answer_size));
+    answer *a = peer_ask(&p, "POST", "/", body, BODY, NULL);
+    a->hold = BODY - 1;
+    peer_transfer(&p);
+    assert_true(hone_http2_is_starved(p.server));
+    uint64_t started = p.server->first->request->started;
+    hone_http2_expire(p.server, &(hone_http2_ages){.body = UINT64_MAX});
+    peer_transfer(&p);
+    assert_int_equal(a->status, 0);
+    usleep(WAIT_MS * 1000);
+    hone_budget_release(&other);
+    peer_transfer(&p);
+    assert_int_equal(a->uploaded, BODY - 1);
+    hone_http2_expire(p.server, &(hone_http2_ages){.body = started + WAIT_MS * HONE_MILLISECOND});
+    peer_transfer(&p);
+    assert_int_equal(a->status, 0);
+    hone_http2_expire(p.server, &(hone_http2_ages){.body = hone_now() + 1});
+    peer_transfer(&p);
+    assert_int_equal(a->status, 408);
+    assert_int_equal(atomic_load(&b.used), 0);
+    peer_close(&p);
+    free(body);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(counts),
                                        cmocka_unit_test(favours_one),
@@ -463,7 +563,9 @@ int main(void) {
                                        cmocka_unit_test(shares_among_uploads),
                                        cmocka_unit_test(takes_back_from_those_who_go),
                                        cmocka_unit_test(keeps_the_order),
+                                       cmocka_unit_test(counts_no_waiting),
                                        cmocka_unit_test(shuts_windows),
-                                       cmocka_unit_test(takes_back_windows)};
+                                       cmocka_unit_test(takes_back_windows),
+                                       cmocka_unit_test(counts_no_waiting_of_streams)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,7 @@ static void release(peer *p) {
 /* As time goes by. */
 static void look_twice(peer *p) {
     for (int i = 0; i < 2; i++) {
-        hone_http2_expire(p->server, 0, 0);
+        hone_http2_expire(p->server, &(hone_http2_ages){0});
         peer_transfer(p);
     }
 }
@@ -728,10 +728,10 @@ static void expires(void **state) {
     answer *body = peer_ask(&p, "POST", "/", "12345678", 8, NULL);
     body->hold = 4;
     peer_transfer(&p);
-    hone_http2_expire(p.server, before, 0);
+    hone_http2_expire(p.server, &(hone_http2_ages){.progress = before});
     peer_transfer(&p);
     assert_int_equal(body->status, 0);
-    hone_http2_expire(p.server, hone_now() + 1, 0);
+    hone_http2_expire(p.server, &(hone_http2_ages){.progress = hone_now() + 1});
     peer_transfer(&p);
     assert_int_equal(body->status, 408);
     look_twice(&p);
@@ -752,7 +752,7 @@ static void expires_answers_and_heads(void **state) {
     assert_true(peer_open(&p, NULL, stream));
     answer *a = peer_ask(&p, "GET", "/", NULL, 0, NULL);
     peer_transfer(&p);
-    hone_http2_expire(p.server, hone_now() + 1, 0);
+    hone_http2_expire(p.server, &(hone_http2_ages){.progress = hone_now() + 1});
     peer_transfer(&p);
     assert_true(a->closed);
     assert_int_equal(a->code, NGHTTP2_CANCEL);
@@ -762,7 +762,7 @@ static void expires_answers_and_heads(void **state) {
     put_preface(&in);
     put_frame(&in, HEADERS, END_STREAM, 1, "\x82\x86", 2); /* goes on */
     assert_true(hone_http2_take(p.server, in.data, in.size));
-    hone_http2_expire(p.server, hone_now() + 1, 0);
+    hone_http2_expire(p.server, &(hone_http2_ages){.progress = hone_now() + 1});
     assert_true(hone_http2_give(p.server, &out, SIZE_MAX));
     assert_true(find_frame(out.data, out.size, GOAWAY, 0, &f));
     assert_true(hone_http2_is_done(p.server));
@@ -779,10 +779,10 @@ static void expires_silent_streams(void **state) {
     answer *a = peer_ask(&p, "POST", "/stream", "one two", 7, NULL);
     a->hold = 3;
     peer_transfer(&p);
-    hone_http2_expire(p.server, hone_now() + 1, 0);
+    hone_http2_expire(p.server, &(hone_http2_ages){.progress = hone_now() + 1});
     peer_transfer(&p);
     assert_false(a->closed);
-    hone_http2_expire(p.server, 0, hone_now() + 1);
+    hone_http2_expire(p.server, &(hone_http2_ages){.quiet = hone_now() + 1});
     peer_transfer(&p);
     assert_true(a->closed);
     assert_int_equal(p.dropped, 1);

@@ -170,6 +170,54 @@ static void keeps_deadlines_of_requests(void **state) {
     stop(&f);
 }
 
+/* Feeds a byte now and then until something comes back. */
+static reply trickle(client *c) {
+    for (int i = 0; i < CLIENT_WAIT_MS / 20 && client_more(c, 20) < 0; i++) (void)!client_send(c, " ", 1);
+    return client_reply(c, false);
+}
+
+/* Progress alone doesn't buy a body more time than the request has. */
+static void ends_bodies_that_trickle(void **state) {
+    enum { SIZE = 500000 };
+    fixture f;
+    hone_server_options o = small_options();
+    (void)state;
+    o.header_timeout_ms = 600000;
+    o.request_timeout_ms = 300;
+    start(&f, &o);
+    static const char *const heads[] = {
+        "POST " MATRIX " HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n",
+        "POST " MATRIX " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n7a120\r\n"};
+    for (int i = 0; i < 2; i++) {
+        client c = client_open(f.port);
+        assert_true(client_text(&c, heads[i]));
+        reply r = trickle(&c);
+        assert_non_null(strcasestr(r.head, "connection: close"));
+        check_has(r, 408, "did not come in time");
+        client_close(&c);
+    }
+    char *body = calloc(1, SIZE);
+    caller h2;
+    assert_non_null(body);
+    caller_open(&h2, f.port);
+    answer *a = peer_ask(&h2.p, "POST", MATRIX, body, SIZE, NULL);
+    for (int i = 0; i < CLIENT_WAIT_MS / 20 && a->status == 0; i++) {
+        a->hold++;
+        nghttp2_session_resume_data(h2.p.client, a->id);
+        assert_true(caller_send(&h2));
+        if (client_more(&h2.c, 20) < 0) continue;
+        assert_true(nghttp2_session_mem_recv(h2.p.client, (const uint8_t *)h2.c.data, h2.c.size) >= 0);
+        client_drop(&h2.c, h2.c.size);
+    }
+    assert_int_equal(a->status, 408);
+    a = peer_ask(&h2.p, "GET", "/healthz", NULL, 0, NULL); /* others go on */
+    assert_true(caller_wait(&h2, a, true));
+    assert_int_equal(a->status, 200);
+    caller_close(&h2);
+    free(body);
+    stop(&f);
+}
+
 /* --- bodies of those who need no secret --- */
 
 enum { OPEN_MOST = 64 << 10 };
@@ -414,6 +462,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(bounds_requests),
                                        cmocka_unit_test(counts_no_request_twice),
                                        cmocka_unit_test(keeps_deadlines_of_requests),
+                                       cmocka_unit_test(ends_bodies_that_trickle),
                                        cmocka_unit_test(takes_small_bodies_at_open_paths),
                                        cmocka_unit_test(limits_streams),
                                        cmocka_unit_test(ends_floods),
