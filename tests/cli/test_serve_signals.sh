@@ -54,6 +54,7 @@ holds "SIGTERM: the server ends well" [ $? -eq 0 ]
 
 # systemd is told when the models are loaded, by a socket in a directory or an abstract one
 for name in notify.sock "@hone-test-$$"; do
+    rm -f told # what the listener before this one said
     python3 - "$name" >told <<'END' &
 import socket, sys
 name = sys.argv[1]
