@@ -28,8 +28,12 @@ else
     echo "Python's packages cannot be had: the tests that need them are skipped"
     export HONE_PYTHON=
 fi
+need_grpcurl >build/grpcurl.log 2>&1 ||
+    echo "grpcurl cannot be had: the test that needs it is skipped"
 export HONE_PROMTOOL=$PWD/build/peers/usr/bin/promtool
 [ -x "$HONE_PROMTOOL" ] || HONE_PROMTOOL=
+export HONE_GRPCURL=$PWD/build/peers/go/bin/grpcurl
+[ -x "$HONE_GRPCURL" ] || HONE_GRPCURL=
 
 passed=0
 failed=0

@@ -84,6 +84,14 @@ need_python() {
         cp build/requirements build/venv/requirements.installed
 }
 
+# need_grpcurl: build/peers/go/bin/grpcurl, where Go is there to build it.
+need_grpcurl() {
+    [ -x build/peers/go/bin/grpcurl ] && return 0
+    command -v go >/dev/null || return 1
+    say "building grpcurl in build/peers (nothing is installed)"
+    GOBIN=$PWD/build/peers/go/bin GOFLAGS=-mod=mod timeout 600 go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.1
+}
+
 # configure NAME OPTION...: build/NAME.
 configure() {
     dir=build/$1
