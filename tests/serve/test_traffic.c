@@ -121,6 +121,8 @@ typedef struct client {
 typedef struct question {
     hone_prediction p;
     client *c;
+    float
+        least; /* the newest version that had answered when it was asked; those asked beside it may overtake it */
     int *left;
 } question;
 
@@ -131,8 +133,8 @@ static void answered(hone_prediction *p, hone_status status, const hone_tensor *
     atomic_fetch_add(&q->c->asked, 1);
     float y = status == HONE_OK ? ((const float *)outputs[0]->data)[0] : -1;
     /* the version that is newest or was a moment ago, and never an older one than before */
-    if (status != HONE_OK || y < q->c->last || y > (float)atomic_load(q->c->greatest)) {
-        print_error("answer %g after %g: %s\n", (double)y, (double)q->c->last, err->message);
+    if (status != HONE_OK || y < q->least || y > (float)atomic_load(q->c->greatest)) {
+        print_error("answer %g after %g: %s\n", (double)y, (double)q->least, err->message);
         q->c->failed++;
     }
     if (y > q->c->last) q->c->last = y;
@@ -141,7 +143,7 @@ static void answered(hone_prediction *p, hone_status status, const hone_tensor *
 /* Asks for the newest version of "a". */
 static void ask_question(client *c, question *q, const hone_tensor *const *inputs, int *left) {
     hone_servable *s = hone_core_find(f.core, slice("a"), HONE_LATEST);
-    *q = (question){.c = c, .left = left};
+    *q = (question){.c = c, .least = c->last, .left = left};
     if (!s) {
         c->failed++;
         return;
