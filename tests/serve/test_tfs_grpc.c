@@ -763,34 +763,10 @@ static void refuses_bad_configurations(void **state) {
 static void allocates_nothing_when_warm(void **state) {
     fixture *f = *state;
     hone_buffer b = {0};
-    uint64_t before = 0;
     put_spec(&b, "pair", -1, NULL, NULL);
     put_floats(&b, "a", 1, (int64_t[]){2}, (float[]){1, 2}, 2);
     put_floats(&b, "b", 1, (int64_t[]){2}, (float[]){3, 5}, 2);
-    answer a = {0};
-    for (int i = 0; i < 200; i++) {
-        if (i == 100) before = hone_alloc_count();
-        hone_request *r = hone_request_new(&f->pool);
-        const uint8_t prefix[5] = {0, 0, 0, 0, (uint8_t)b.size};
-        hone_head head = {.method = slice("POST"),
-                          .path = slice(SERVICE "Predict"),
-                          .query = slice(""),
-                          .content_length = -1};
-        assert_int_equal(hone_request_set_head(r, &head), HONE_OK);
-        hone_buffer_put(&r->body, prefix, 5);
-        hone_buffer_put(&r->body, b.data, b.size);
-        assert_int_equal(hone_request_end_body(r), HONE_OK);
-        r->sink = &answer_sink;
-        r->stream = &a;
-        a.body.size = a.fields.size = a.trailers.size = 0;
-        a.ends = 0;
-        handle_grpc(f, r);
-        assert_int_equal(a.ends, 1);
-        assert_int_equal(answer_code(&a), 0);
-        hone_request_release(r);
-    }
-    assert_int_equal(hone_alloc_count(), before);
-    answer_free(&a);
+    check_allocates_nothing(f, SERVICE "Predict", &b);
     hone_buffer_free(&b);
 }
 
