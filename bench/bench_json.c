@@ -2,8 +2,8 @@
  * several. */
 #include "base/clock.h"
 #include "base/memory.h"
-#include "serve/json_scan.h"
-#include "serve/json_write.h"
+#include "serve/format/json_scan.h"
+#include "serve/format/json_write.h"
 
 #include <stdio.h>
 #include <stdlib.h>

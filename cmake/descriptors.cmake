@@ -1,5 +1,5 @@
-# The descriptors of all .proto files under src/serve/proto, one set, as an array of bytes for server reflection.
-set(proto_root ${PROJECT_SOURCE_DIR}/src/serve/proto)
+# The descriptors of all .proto files under src/serve/grpc/proto, one set, as an array of bytes for server reflection.
+set(proto_root ${PROJECT_SOURCE_DIR}/src/serve/grpc/proto)
 file(GLOB_RECURSE protos RELATIVE ${proto_root} CONFIGURE_DEPENDS ${proto_root}/*.proto)
 list(TRANSFORM protos PREPEND ${proto_root}/ OUTPUT_VARIABLE proto_files)
 set(descriptors ${PROJECT_BINARY_DIR}/proto/serve/descriptors)

@@ -1,4 +1,4 @@
-# llhttp: C sources that are built into the room serve (src/serve/llhttp_*.c). Debian's package is node-llhttp;
+# llhttp: C sources that are built into the room serve (src/serve/http/llhttp_*.c). Debian's package is node-llhttp;
 # -DLLHTTP_SOURCE_DIR and -DLLHTTP_INCLUDE_DIR point elsewhere.
 find_path(LLHTTP_SOURCE_DIR NAMES llhttp.c PATHS /usr/share/llhttp /usr/local/share/llhttp
           DOC "directory with llhttp's llhttp.c, api.c and http.c")

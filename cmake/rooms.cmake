@@ -1,13 +1,13 @@
-# hone_room(NAME [USES ROOM…] [LIBS TARGET…] [PROTO FILE]): the room src/NAME as an object library hone_NAME_objects
-# and a static library hone_NAME that brings the rooms it uses, for tests that need no more.
+# hone_room(NAME [USES ROOM…] [LIBS TARGET…] [PROTO FILE]): the room src/NAME with its folders as an object library
+# hone_NAME_objects and a static library hone_NAME that brings the rooms it uses, for tests that need no more.
 include(cmake/isa.cmake)
 
 set(HONE_ROOMS "")
 
 function(hone_room name)
   cmake_parse_arguments(R "" "PROTO" "USES;LIBS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.c
-                                      ${PROJECT_SOURCE_DIR}/src/${name}/generic/*.c)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.c ${PROJECT_SOURCE_DIR}/src/${name}/*/*.c)
+  list(FILTER sources EXCLUDE REGEX "/kernels/(vector|x86)/") # compiled per ISA level, see isa.cmake
   if(R_PROTO AND EXISTS ${PROJECT_SOURCE_DIR}/${R_PROTO})
     get_filename_component(stem ${R_PROTO} NAME_WE)
     set(generated ${PROJECT_BINARY_DIR}/proto/${name})

@@ -1,6 +1,6 @@
 /* The HTTP/1.1 parser: any bytes, cut anywhere, give the same events (of two reasons to refuse, either may come
  * first); what they borrow lies where it should. */
-#include "serve/http1.h"
+#include "serve/http/http1.h"
 
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 /* HTTP/2 and gRPC: any frames, cut anywhere, behind a good preface. The first byte says how they are cut and who answers
  * when. Requests hold together, streams stay within their limit, and all of it is given back. */
+#include "base/clock.h"
 #include "base/memory.h"
-#include "serve/clock.h"
-#include "serve/grpc.h"
-#include "serve/http2.h"
+#include "serve/grpc/grpc.h"
+#include "serve/http/http2.h"
 
 #include <stdlib.h>
 

@@ -2,8 +2,8 @@
  * counts its elements, and written and scanned again it is the same. The first byte chooses the dtype. */
 #include "base/memory.h"
 #include "graph/tensor.h"
-#include "serve/json_scan.h"
-#include "serve/json_write.h"
+#include "serve/format/json_scan.h"
+#include "serve/format/json_write.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Configurations of models: text protobuf, JSON, and one model's settings. What is taken must hold what
  * the limits promise; everything is given back. */
-#include "serve/model_config.h"
+#include "serve/models/model_config.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* The Open Inference Protocol over REST: the first line is the path, with "N " before it if N bytes of the
  * rest are the JSON header. Every request gets one answer, which is JSON up to its raw tensors. */
 #include "../tests/serve/models.h"
-#include "serve/oip_rest.h"
+#include "serve/oip/oip_rest.h"
 
 #include <stdio.h>
 #include <stdlib.h>

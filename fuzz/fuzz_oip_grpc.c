@@ -1,8 +1,8 @@
 /* Messages of the Open Inference Protocol, sent to every method with small models behind it: every one gets
  * one answer, which is well-formed. */
 #include "../tests/serve/models.h"
-#include "serve/oip_grpc.h"
-#include "serve/wire.h"
+#include "serve/format/wire.h"
+#include "serve/oip/oip_grpc.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* Bodies of TensorFlow Serving's predict method, and paths, sent to the front end with a small model behind
  * it: every one gets one answer, which is JSON. The first line is the path if it starts with a slash. */
 #include "../tests/serve/models.h"
-#include "serve/tfs_rest.h"
+#include "serve/tfs/tfs_rest.h"
 
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /* Messages of TensorFlow Serving's gRPC API, sent to every method with small models behind it: every one
  * gets one answer, which is well-formed. */
 #include "../tests/serve/models.h"
-#include "serve/tfs_grpc.h"
-#include "serve/wire.h"
+#include "serve/format/wire.h"
+#include "serve/tfs/tfs_grpc.h"
 
 #include <stdlib.h>
 

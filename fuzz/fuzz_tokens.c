@@ -1,7 +1,7 @@
 /* Files of secrets. What is taken holds what the limits promise, and knows the secrets in it; what is refused is
  * explained without a word of the file. */
-#include "serve/scope.h"
-#include "serve/tokens.h"
+#include "serve/access/scope.h"
+#include "serve/access/tokens.h"
 
 #include <stdlib.h>
 

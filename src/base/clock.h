@@ -5,14 +5,17 @@
 #include <stdint.h>
 #include <time.h>
 
-static inline int64_t hone_nanoseconds_now(void) {
+#define HONE_MILLISECOND ((uint64_t)1000000)
+
+/* Nanoseconds. */
+static inline uint64_t hone_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static inline double hone_seconds_now(void) {
-    return 1e-9 * (double)hone_nanoseconds_now();
+    return 1e-9 * (double)hone_now();
 }
 
 #endif

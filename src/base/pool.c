@@ -75,13 +75,13 @@ static bool is_below(uint32_t word, uint32_t value) {
 
 /* Spins until done(*word, value); false when the time is up. */
 static inline bool spin_until(done_fn *done, _Atomic uint32_t *word, uint32_t value) {
-    int64_t end = hone_nanoseconds_now() + SPIN_NANOSECONDS;
+    uint64_t end = hone_now() + SPIN_NANOSECONDS;
     do {
         for (int i = 0; i < PAUSES_PER_CHECK; i++) {
             if (done(atomic_load_explicit(word, memory_order_acquire), value)) return true;
             pause_cpu();
         }
-    } while (hone_nanoseconds_now() < end);
+    } while (hone_now() < end);
     return false;
 }
 

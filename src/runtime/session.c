@@ -239,9 +239,9 @@ static hone_status run_steps(hone_context *c, hone_error *err) {
     for (int i = 0; i < plan->step_count; i++) {
         if (c->cancel && c->cancel(c->cancel_user))
             return hone_fail(err, HONE_CANCELLED, "the run was cancelled");
-        int64_t start = c->profiling ? hone_nanoseconds_now() : 0;
+        uint64_t start = c->profiling ? hone_now() : 0;
         plan->steps[i].run(&plan->steps[i], &frame);
-        if (c->profiling) c->microseconds[i] = 1e-3 * (double)(hone_nanoseconds_now() - start);
+        if (c->profiling) c->microseconds[i] = 1e-3 * (double)(hone_now() - start);
     }
     return HONE_OK;
 }

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "serve/wake.h"
+#include "base/wake.h"
 
 struct hone_turns {
     hone_core *core;

@@ -3,8 +3,8 @@
 #ifndef HONE_SERVE_TURNS_H
 #define HONE_SERVE_TURNS_H
 
-#include "serve/core.h"
-#include "serve/loop.h"
+#include "serve/models/core.h"
+#include "serve/net/loop.h"
 
 typedef struct hone_turns hone_turns;
 

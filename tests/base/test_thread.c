@@ -10,10 +10,6 @@
 
 #include <cmocka.h>
 
-static uint64_t now(void) {
-    return (uint64_t)hone_nanoseconds_now();
-}
-
 typedef struct seen {
     pthread_mutex_t lock;
     pthread_cond_t change;
@@ -40,7 +36,7 @@ static void test_threads_take_no_signals(void **state) {
     hone_cond_init(&s.change);
     assert_int_equal(hone_thread_start(&thread, look, &s, "hone-test"), 0);
     pthread_mutex_lock(&s.lock);
-    while (!s.done) assert_true(hone_cond_wait_until(&s.change, &s.lock, now() + 60000000000u));
+    while (!s.done) assert_true(hone_cond_wait_until(&s.change, &s.lock, hone_now() + 60000000000u));
     pthread_mutex_unlock(&s.lock);
     pthread_join(thread, NULL);
     assert_true(s.is_blocked);
@@ -53,12 +49,12 @@ static void test_waiting_ends(void **state) {
     (void)state;
     pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     pthread_cond_t never;
-    uint64_t end = now() + 2000000;
+    uint64_t end = hone_now() + 2000000;
     hone_cond_init(&never);
     pthread_mutex_lock(&lock);
     while (hone_cond_wait_until(&never, &lock, end)) {
     }
-    assert_true(now() >= end);
+    assert_true(hone_now() >= end);
     assert_false(hone_cond_wait_until(&never, &lock, 0));
     pthread_mutex_unlock(&lock);
     pthread_cond_destroy(&never);

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 manual=$root/docs/operations.md
 sed -n 's/^| `\([a-z_]*\)` | \(counter\|gauge\|histogram\) |.*|$/\1/p' "$manual" | sort >documented
-grep -o -h '"\(hone\|process\)_[a-z_]*"' "$root"/src/serve/*.c "$root/src/monitor/process.c" | tr -d '"' | sort -u >named
+grep -r -o -h --include='*.c' '"\(hone\|process\)_[a-z_]*"' "$root/src/serve" "$root/src/monitor/process.c" | tr -d '"' | sort -u >named
 holds "names: $(diff documented named)" cmp documented named
 
 small_model m.onnx

@@ -8,7 +8,7 @@ clients="$root/tests/serve/peer_clients.py"
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY
 
 if command -v protoc-c >/dev/null; then
-    protos="$root/src/serve/proto"
+    protos="$root/src/serve/grpc/proto"
     # shellcheck disable=SC2046
     protoc-c --proto_path="$protos" --include_imports --descriptor_set_out=ours.bin \
         $(cd "$protos" && find . -name '*.proto' | sed 's,^\./,,')

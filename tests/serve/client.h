@@ -3,7 +3,7 @@
 #ifndef HONE_TESTS_SERVE_CLIENT_H
 #define HONE_TESTS_SERVE_CLIENT_H
 
-#include "serve/clock.h"
+#include "base/clock.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -2,10 +2,10 @@
 #ifndef HONE_TESTS_SERVE_CORES_H
 #define HONE_TESTS_SERVE_CORES_H
 
+#include "base/clock.h"
 #include "base/memory.h"
-#include "serve/clock.h"
+#include "serve/models/registry.h"
 #include "serve/process.h"
-#include "serve/registry.h"
 #include "serve/repo.h"
 
 #include <pthread.h>

@@ -4,8 +4,8 @@
 #define HONE_TESTS_SERVE_FRONTS_H
 
 #include "base/memory.h"
-#include "serve/front.h"
-#include "serve/grpc.h"
+#include "serve/api/front.h"
+#include "serve/grpc/grpc.h"
 #include "serve/models.h"
 
 #include <setjmp.h>

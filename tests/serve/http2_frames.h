@@ -2,8 +2,8 @@
 #ifndef HONE_TESTS_SERVE_HTTP2_FRAMES_H
 #define HONE_TESTS_SERVE_HTTP2_FRAMES_H
 
-#include "serve/buffer.h"
-#include "serve/http2.h"
+#include "serve/format/buffer.h"
+#include "serve/http/http2.h"
 
 #include <stdint.h>
 

@@ -2,7 +2,7 @@
 #ifndef HONE_TESTS_SERVE_HTTP2_PEER_H
 #define HONE_TESTS_SERVE_HTTP2_PEER_H
 
-#include "serve/http2.h"
+#include "serve/http/http2.h"
 
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #ifndef HONE_TESTS_SERVE_MESSAGES_H
 #define HONE_TESTS_SERVE_MESSAGES_H
 
-#include "serve/tensor_proto.h"
-#include "serve/wire.h"
+#include "serve/format/wire.h"
+#include "serve/tfs/tensor_proto.h"
 
 /* tensorflow.serving.PredictRequest */
 static inline void put_predict(hone_buffer *b, const char *model, const float *x, int64_t rows,

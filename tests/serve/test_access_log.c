@@ -1,7 +1,7 @@
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "serve/access_log.h"
-#include "serve/clock.h"
+#include "serve/request/access_log.h"
 
 #include <fcntl.h>
 #include <jansson.h>

@@ -1,12 +1,12 @@
 /* Secrets: their file, what requests show, and what a server answers to those who show none or the wrong
  * one. */
-#include "serve/auth.h"
+#include "serve/access/auth.h"
 
 #include "base/memory.h"
+#include "serve/access/tokens.h"
 #include "serve/caller.h"
 #include "serve/repo.h"
 #include "serve/servers.h"
-#include "serve/tokens.h"
 
 #include <hone/log.h>
 

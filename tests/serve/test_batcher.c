@@ -1,12 +1,12 @@
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
 #include "graph/graph.h"
 #include "graph/infer.h"
-#include "serve/batcher_inside.h"
-#include "serve/clock.h"
+#include "serve/batching/batcher_inside.h"
 #include "serve/models.h"
-#include "serve/registry.h"
-#include "serve/request.h"
+#include "serve/models/registry.h"
+#include "serve/request/request.h"
 #include "serve/workers.h"
 
 #include <math.h>

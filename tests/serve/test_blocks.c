@@ -1,6 +1,6 @@
 /* Small blocks: they do not overlap, they come back, and the chunks go back. */
 #include "base/memory.h"
-#include "serve/blocks.h"
+#include "serve/http/blocks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

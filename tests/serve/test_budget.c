@@ -1,10 +1,10 @@
 /* The budget of bodies: by itself, over HTTP/1.1 on sockets, and over HTTP/2. */
 #include "base/memory.h"
 #include "serve/client.h"
-#include "serve/connection.h"
+#include "serve/http/http2_stream.h"
 #include "serve/http2_peer.h"
-#include "serve/http2_stream.h"
-#include "serve/loop.h"
+#include "serve/net/connection.h"
+#include "serve/net/loop.h"
 
 #include <fcntl.h>
 #include <pthread.h>

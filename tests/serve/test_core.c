@@ -1,5 +1,5 @@
 #include "serve/cores.h"
-#include "serve/loader.h"
+#include "serve/models/loader.h"
 
 #include <hone/log.h>
 

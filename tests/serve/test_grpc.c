@@ -1,9 +1,9 @@
 /* gRPC over requests: framing, timeouts, status; health checks and reflection as a client sees them. */
+#include "base/clock.h"
 #include "base/error.h"
-#include "serve/clock.h"
-#include "serve/grpc.h"
+#include "serve/format/wire.h"
+#include "serve/grpc/grpc.h"
 #include "serve/http2_peer.h"
-#include "serve/wire.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

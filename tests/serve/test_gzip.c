@@ -1,5 +1,5 @@
 #include "base/memory.h"
-#include "serve/gzip.h"
+#include "serve/format/gzip.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

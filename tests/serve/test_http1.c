@@ -1,4 +1,4 @@
-#include "serve/http1.h"
+#include "serve/http/http1.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* HTTP/2 without sockets: nghttp2's client on the other side, and frames made by hand. */
+#include "base/clock.h"
 #include "base/memory.h"
-#include "serve/clock.h"
 #include "serve/http2_frames.h"
 #include "serve/http2_peer.h"
 

@@ -2,7 +2,7 @@
 #include "base/memory.h"
 #include "serve/client.h"
 #include "serve/http2_frames.h"
-#include "serve/listener.h"
+#include "serve/net/listener.h"
 #include "serve/process.h"
 #include "serve/tls_client.h"
 

@@ -1,5 +1,5 @@
-#include "serve/json_scan.h"
-#include "serve/json_write.h"
+#include "serve/format/json_scan.h"
+#include "serve/format/json_write.h"
 
 #include "base/memory.h"
 

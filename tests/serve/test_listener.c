@@ -1,7 +1,7 @@
 /* Where a server listens: two ports, a Unix domain socket, a port for administration. */
 #include "serve/client.h"
 #include "serve/models.h"
-#include "serve/sockets.h"
+#include "serve/net/sockets.h"
 #include "support/files.h"
 
 #include <hone/serve.h>

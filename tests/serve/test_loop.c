@@ -1,7 +1,7 @@
 /* The loop and its connections under handlers that answer late, slowly, or never. */
 #include "base/memory.h"
 #include "serve/client.h"
-#include "serve/listener.h"
+#include "serve/net/listener.h"
 #include "serve/tls_client.h"
 
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 #include "base/memory.h"
-#include "serve/model_config.h"
-#include "serve/text_format.h"
+#include "serve/format/text_format.h"
+#include "serve/models/model_config.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

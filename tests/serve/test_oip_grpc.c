@@ -1,6 +1,6 @@
+#include "serve/format/wire.h"
 #include "serve/fronts.h"
-#include "serve/oip_grpc.h"
-#include "serve/wire.h"
+#include "serve/oip/oip_grpc.h"
 
 #define SERVICE "/inference.GRPCInferenceService/"
 

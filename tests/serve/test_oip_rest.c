@@ -1,5 +1,5 @@
 #include "serve/fronts.h"
-#include "serve/oip_rest.h"
+#include "serve/oip/oip_rest.h"
 
 static int setup(void **state) {
     static fixture f;

@@ -1,5 +1,5 @@
 #include "base/memory.h"
-#include "serve/policy.h"
+#include "serve/models/policy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 #include "base/memory.h"
 #include "onnx/onnx.h"
+#include "serve/models/repository.h"
+#include "serve/models/watch.h"
 #include "serve/repo.h"
-#include "serve/repository.h"
-#include "serve/watch.h"
 
 #include <errno.h>
 #include <poll.h>

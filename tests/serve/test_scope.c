@@ -1,5 +1,5 @@
 /* Which paths are for whom. */
-#include "serve/scope.h"
+#include "serve/access/scope.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "base/memory.h"
-#include "serve/stats.h"
-#include "serve/tfs_stats.h"
+#include "serve/observe/stats.h"
+#include "serve/observe/tfs_stats.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

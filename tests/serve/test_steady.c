@@ -2,11 +2,11 @@
  * and the first requests, nothing is allocated and no plan is made. */
 #include "serve/fronts.h"
 #include "serve/messages.h"
-#include "serve/oip_grpc.h"
-#include "serve/oip_rest.h"
-#include "serve/registry.h"
-#include "serve/tfs_grpc.h"
-#include "serve/tfs_rest.h"
+#include "serve/models/registry.h"
+#include "serve/oip/oip_grpc.h"
+#include "serve/oip/oip_rest.h"
+#include "serve/tfs/tfs_grpc.h"
+#include "serve/tfs/tfs_rest.h"
 #include "serve/workers.h"
 
 enum { WORKERS = 2, MODELS = 3, SIZES = 7, BURST = 16 /* so many bodies are kept for the next requests */ };

@@ -1,5 +1,5 @@
 #include "serve/fronts.h"
-#include "serve/tfs_rest.h"
+#include "serve/tfs/tfs_rest.h"
 
 static int setup(void **state) {
     static fixture f;

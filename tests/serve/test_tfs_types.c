@@ -1,7 +1,7 @@
+#include "serve/format/json_write.h"
 #include "serve/fronts.h"
-#include "serve/json_write.h"
-#include "serve/tfs_json.h"
-#include "serve/tfs_rest.h"
+#include "serve/tfs/tfs_json.h"
+#include "serve/tfs/tfs_rest.h"
 
 static const struct {
     hone_dtype dtype;

@@ -1,5 +1,5 @@
 /* TLS as a filter, without sockets: a session against OpenSSL's client, both in memory. */
-#include "serve/tls.h"
+#include "serve/tls/tls.h"
 #include "serve/tls_client.h"
 
 #include <hone/log.h>

@@ -1,4 +1,4 @@
-#include "serve/trace.h"
+#include "serve/request/trace.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "base/memory.h"
-#include "serve/half.h"
-#include "serve/wire.h"
+#include "serve/format/half.h"
+#include "serve/format/wire.h"
 
 #include <math.h>
 #include <setjmp.h>

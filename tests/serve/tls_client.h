@@ -4,7 +4,7 @@
 
 #include "serve/certificates.h"
 #include "serve/client.h"
-#include "serve/tls.h"
+#include "serve/tls/tls.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>

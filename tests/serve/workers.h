@@ -2,7 +2,7 @@
 #ifndef HONE_TESTS_SERVE_WORKERS_H
 #define HONE_TESTS_SERVE_WORKERS_H
 
-#include "serve/core.h"
+#include "serve/models/core.h"
 
 #include <pthread.h>
 #include <setjmp.h>

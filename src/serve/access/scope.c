@@ -1,0 +1,49 @@
+#include "serve/access/scope.h"
+
+#define HEALTH "/grpc.health.v1.Health/"
+#define OIP "/inference.GRPCInferenceService/"
+
+/* The first row that fits counts. '*' stands for anything, at most once. Paths are as the front ends compare
+ * them: as they were sent, with their case. */
+static const struct {
+    const char *path;
+    bool reading; /* for GET and HEAD only */
+    hone_scope scope;
+} rows[] = {{"/healthz", false, HONE_SCOPE_OPEN},
+            {"/readyz", false, HONE_SCOPE_OPEN},
+            {"/metrics", false, HONE_SCOPE_METRICS},
+            {"/monitoring/*", false, HONE_SCOPE_METRICS},
+            {"/v2/health/*", false, HONE_SCOPE_OPEN},
+            {"/v2/repository*", false, HONE_SCOPE_ADMIN},
+            {"/v2/models/stats", false, HONE_SCOPE_METRICS},
+            {"/v2/models/*/stats", false, HONE_SCOPE_METRICS},
+            {"/v2/models/*/ready", false, HONE_SCOPE_OPEN},
+            {"/v2/models/*/config", true, HONE_SCOPE_PREDICT},
+            {"/v2/models/*/config", false, HONE_SCOPE_ADMIN},
+            {HEALTH "*", false, HONE_SCOPE_OPEN},
+            {OIP "ServerLive", false, HONE_SCOPE_OPEN},
+            {OIP "ServerReady", false, HONE_SCOPE_OPEN},
+            {OIP "ModelReady", false, HONE_SCOPE_OPEN},
+            {OIP "ModelStatistics", false, HONE_SCOPE_METRICS},
+            {OIP "Repository*", false, HONE_SCOPE_ADMIN},
+            {"/tensorflow.serving.ModelService/HandleReloadConfigRequest", false, HONE_SCOPE_ADMIN}};
+
+static bool fits(hone_slice path, const char *pattern) {
+    const char *star = strchr(pattern, '*');
+    if (!star) return hone_json_text_is(path, pattern);
+    size_t before = (size_t)(star - pattern), after = strlen(star + 1);
+    return path.size >= before + after && memcmp(path.data, pattern, before) == 0 &&
+           memcmp(path.data + path.size - after, star + 1, after) == 0;
+}
+
+hone_scope hone_scope_of(const hone_request *r) {
+    bool reading = hone_slice_is(r->head.method, "GET") || hone_slice_is(r->head.method, "HEAD");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if ((reading || !rows[i].reading) && fits(r->head.path, rows[i].path)) return rows[i].scope;
+    return HONE_SCOPE_PREDICT;
+}
+
+const char *hone_scope_name(hone_scope scope) {
+    static const char *const names[] = {"open", "predict", "admin", "metrics"};
+    return names[scope];
+}

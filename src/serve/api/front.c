@@ -1,0 +1,344 @@
+#include "serve/api/front.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <strings.h>
+
+#define KEEP_ANSWER ((size_t)1 << 20)
+#define KEEP_TENSOR ((size_t)1 << 20)
+#define KEEP_BODY ((size_t)256 << 10)
+#define KEEP_SMALL ((size_t)16 << 10)
+/* Larger bodies are decoded on a compute thread: the worker has others to look after. */
+#define OFFLOAD_FROM ((size_t)64 << 10)
+
+/* Calls kept for the next requests; so many of them with the large buffers that they have, the others with
+ * small ones only. */
+enum { SPARE_CALLS = 256, WITH_BUFFERS = 16 };
+
+hone_status hone_front_new(const hone_front_options *options, hone_front **out, hone_error *err) {
+    hone_front *f = hone_calloc(1, sizeof *f);
+    if (!f) return hone_fail_memory(err);
+    f->o = *options;
+    *out = f;
+    return HONE_OK;
+}
+
+static void free_call(hone_call *c) {
+    hone_tensors_free(&c->tensors);
+    hone_buffer_free(&c->body);
+    hone_free(c->wanted);
+    hone_free(c);
+}
+
+void hone_front_free(hone_front *f) {
+    if (!f) return;
+    for (hone_call *c = f->calls, *next; c; c = next) {
+        next = c->next;
+        free_call(c);
+    }
+    hone_buffer_free(&f->answer);
+    hone_buffer_free(&f->packed);
+    hone_gzip_free(f->gzip);
+    hone_free(f);
+}
+
+bool hone_front_is_ready(const hone_front *f) {
+    return !f->o.ready || atomic_load(f->o.ready);
+}
+
+hone_status hone_front_keep(hone_front *f, hone_request *r, size_t total, hone_error *err) {
+    if (hone_budget_charge(f->o.budget, &r->share, total)) return HONE_OK;
+    return hone_fail(err, HONE_UNAVAILABLE, "There is no room for the unpacked body at this time");
+}
+
+/* --- calls --- */
+
+static hone_call *take_call(hone_front *f) {
+    hone_call *c = f->calls;
+    if (!c) return hone_calloc(1, sizeof *c);
+    f->calls = c->next;
+    f->spare--;
+    return c;
+}
+
+static void give_call(hone_call *c) {
+    hone_front *f = c->front;
+    hone_servable_release(c->servable);
+    c->request->id = (hone_slice){"", 0}; /* its text may be the call's */
+    hone_request_release(c->request);
+    c->servable = NULL;
+    c->request = NULL;
+    if (f->spare == SPARE_CALLS) {
+        free_call(c);
+        return;
+    }
+    hone_tensors_trim(&c->tensors, f->spare < WITH_BUFFERS ? KEEP_TENSOR : KEEP_SMALL);
+    hone_buffer_clear(&c->body, f->spare < WITH_BUFFERS ? KEEP_BODY : KEEP_SMALL);
+    c->next = f->calls;
+    f->calls = c;
+    f->spare++;
+}
+
+static void took(hone_call *c, hone_stage stage, uint64_t ns) {
+    hone_stats_stage(c->front->o.stats, stage, (double)ns * 1e-9);
+    c->request->stages[stage] = ns;
+}
+
+/* What the batcher has counted. */
+static void note_run(hone_call *c) {
+    const hone_prediction *p = &c->prediction;
+    hone_request *r = c->request;
+    r->stages[HONE_STAGE_QUEUE] = p->queue_time;
+    r->stages[HONE_STAGE_BATCH] = p->batch_time;
+    r->stages[HONE_STAGE_COMPUTE] = p->compute_time;
+    r->rows = p->batch_rows;
+}
+
+/* A request that stops because its time is over says so. */
+static void fail_call(hone_call *c, hone_status status, hone_error *err) {
+    hone_request *r = c->request;
+    hone_tally_add(hone_model_stats_tally(hone_servable_stats(c->servable)), HONE_TALLY_FAIL,
+                   hone_now() - c->began);
+    if (status == HONE_CANCELLED && r->deadline && hone_now() >= r->deadline)
+        hone_fail(err, HONE_DEADLINE_EXCEEDED, "The request took longer than the server allows");
+    else
+        err->code = status;
+    c->api->fail(r, err);
+    give_call(c);
+}
+
+static void tally(const hone_call *c, uint64_t start, uint64_t end) {
+    const hone_prediction *p = &c->prediction;
+    hone_tally *t = hone_model_stats_tally(hone_servable_stats(c->servable));
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    hone_tally_add(t, HONE_TALLY_SUCCESS, end - c->began);
+    hone_tally_add(t, HONE_TALLY_INPUT, c->decoded - c->began);
+    hone_tally_add(t, HONE_TALLY_QUEUE, p->queue_time);
+    hone_tally_add(t, HONE_TALLY_INFER, p->compute_time);
+    hone_tally_add(t, HONE_TALLY_OUTPUT, end - start);
+    atomic_fetch_add_explicit(&t->rows, p->rows > 0 ? (uint64_t)p->rows : 1, memory_order_relaxed);
+    if (p->offset == 0) atomic_fetch_add_explicit(&t->runs, 1, memory_order_relaxed);
+    atomic_store_explicit(&t->last, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
+                          memory_order_relaxed);
+}
+
+static void predicted(hone_prediction *p, hone_status status, const hone_tensor *const *outputs,
+                      const hone_error *err) {
+    hone_call *c = p->user;
+    hone_front *f = c->front;
+    hone_error own = {0};
+    note_run(c);
+    if (status != HONE_OK) {
+        if (err) own = *err;
+        if (!own.message[0]) hone_fail(&own, status, "%s", hone_status_name(status));
+        fail_call(c, status, &own);
+        return;
+    }
+    uint64_t start = hone_now();
+    hone_buffer_clear(&f->answer, KEEP_ANSWER);
+    c->outputs = outputs;
+    status = c->api->encode(c, &f->answer, &own);
+    c->outputs = NULL;
+    if (status == HONE_OK && f->answer.failed) status = hone_fail_memory(&own);
+    uint64_t end = hone_now();
+    took(c, HONE_STAGE_SERIALIZE, end - start);
+    if (status != HONE_OK) {
+        fail_call(c, status, &own);
+        return;
+    }
+    tally(c, start, end);
+    c->api->reply(c, &f->answer);
+    give_call(c);
+}
+
+static void submit(hone_call *c) {
+    took(c, HONE_STAGE_DECODE, c->decoded - c->began);
+    c->request->id = c->id;
+    if (c->status != HONE_OK) {
+        fail_call(c, c->status, &c->err);
+        return;
+    }
+    hone_request_limit_time(c->request, c->timeout);
+    c->prediction = (hone_prediction){.servable = c->servable,
+                                      .request = c->request,
+                                      .inputs = c->tensors.inputs,
+                                      .worker = c->front->o.worker,
+                                      .done = predicted,
+                                      .user = c};
+    hone_core_submit(c->front->o.core, &c->prediction);
+}
+
+static void decode(hone_core_work *w) {
+    hone_call *c = w->user;
+    c->status = hone_tensors_begin(&c->tensors, c->servable, &c->err);
+    if (c->status == HONE_OK) c->status = c->api->decode(c, &c->err);
+    if (c->status == HONE_OK) c->status = hone_tensors_finish(&c->tensors, &c->err);
+    c->decoded = hone_now();
+}
+
+static void was_decoded(hone_core_work *w) {
+    submit(w->user);
+}
+
+/* The body as it is to be decoded. */
+static hone_status unpack(hone_call *c, hone_error *err) {
+    hone_request *r = c->request;
+    hone_slice coding = hone_head_field(&r->head, "content-encoding");
+    c->packed = false;
+    if (!c->api->http || coding.size == 0 || hone_slice_is(coding, "identity")) return HONE_OK;
+    if (!hone_slice_is(coding, "gzip") && !hone_slice_is(coding, "x-gzip"))
+        return hone_fail(err, HONE_UNSUPPORTED, "The only Content-Encoding understood is gzip");
+    c->packed = true;
+    HONE_TRY(
+        hone_gzip_unpack(&c->front->gzip, r->body.data, r->body.size, c->front->o.body_limit, &c->body, err));
+    hone_buffer_put(&c->body, (const char[HONE_JSON_PAD]){0}, HONE_JSON_PAD);
+    if (c->body.failed) return hone_fail_memory(err);
+    c->body.size -= HONE_JSON_PAD;
+    return hone_front_keep(c->front, r, r->body.size + c->body.size, err);
+}
+
+/* What is wrong about the coding of a body is a matter of HTTP. */
+static void refuse_body(hone_call *c, hone_status status, const hone_error *err) {
+    int code = status == HONE_UNSUPPORTED                                   ? 415
+               : status == HONE_RESOURCE_EXHAUSTED                          ? 413
+               : status == HONE_OUT_OF_MEMORY || status == HONE_UNAVAILABLE ? 503
+                                                                            : 400;
+    hone_request_fail(c->request, code, err->message);
+    give_call(c);
+}
+
+void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const hone_api *api) {
+    hone_error err = {0};
+    hone_call *c = take_call(f);
+    hone_request_set_model(r, hone_servable_stats(s));
+    if (!c) {
+        hone_fail_memory(&err);
+        api->fail(r, &err);
+        hone_servable_release(s);
+        return;
+    }
+    c->front = f;
+    c->request = hone_request_retain(r);
+    c->servable = s;
+    c->api = api;
+    c->rows = false;
+    c->id = (hone_slice){"", 0};
+    c->form = HONE_FORM_TYPED;
+    c->timeout = 0;
+    c->wanted_count = 0;
+    c->tensors.limit = f->o.body_limit;
+    c->err = (hone_error){0};
+    c->began = hone_now();
+    took(c, HONE_STAGE_READ, r->received - r->started);
+    hone_status status = unpack(c, &err);
+    if (status != HONE_OK) {
+        refuse_body(c, status, &err);
+        return;
+    }
+    if (hone_request_should_stop(r)) {
+        fail_call(c, hone_request_stopped(r, &err), &err);
+        return;
+    }
+    c->work = (hone_core_work){.worker = f->o.worker, .run = decode, .done = was_decoded, .user = c};
+    if ((c->packed ? c->body.size : r->body.size) > OFFLOAD_FROM) {
+        hone_core_offload(f->o.core, &c->work);
+        return;
+    }
+    decode(&c->work);
+    submit(c);
+}
+
+char *hone_call_body(hone_call *c, size_t *size) {
+    hone_buffer *b = c->packed ? &c->body : &c->request->body;
+    *size = b->size;
+    return b->data;
+}
+
+static hone_status want(hone_call *c, int output, hone_form form, hone_error *err) {
+    if (!hone_reserve(&c->wanted, &c->wanted_capacity, c->wanted_count + 1, sizeof *c->wanted))
+        return hone_fail_memory(err);
+    c->wanted[c->wanted_count++] = (hone_wanted){output, form};
+    return HONE_OK;
+}
+
+hone_status hone_call_want(hone_call *c, hone_slice name, hone_form form, hone_error *err) {
+    int output = hone_servable_find_output(c->servable, name);
+    int shown = hone_shown(name, 200);
+    if (output < 0)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no output \"%.*s\"", shown, name.data);
+    for (size_t i = 0; i < c->wanted_count; i++)
+        if (c->wanted[i].output == output)
+            return hone_fail(err, HONE_INVALID_ARGUMENT, "the output \"%.*s\" is asked for twice", shown,
+                             name.data);
+    return want(c, output, form, err);
+}
+
+hone_status hone_call_want_all(hone_call *c, hone_error *err) {
+    if (c->wanted_count > 0) return HONE_OK;
+    for (int i = 0; i < hone_servable_output_count(c->servable); i++)
+        HONE_TRY(want(c, i, HONE_FORM_UNSAID, err));
+    return HONE_OK;
+}
+
+void hone_front_answer(hone_front *f, hone_request *r, int status, const char *content_type,
+                       const hone_buffer *body) {
+    if (f->o.gzip_from && body->size >= f->o.gzip_from &&
+        hone_gzip_accepted(hone_head_field(&r->head, "accept-encoding"))) {
+        hone_buffer_clear(&f->packed, KEEP_ANSWER);
+        if (hone_gzip_pack(&f->gzip, body->data, body->size, &f->packed) && f->packed.size < body->size) {
+            hone_request_field(r, "content-encoding", "gzip");
+            hone_request_field(r, "vary", "accept-encoding");
+            body = &f->packed;
+        }
+    }
+    hone_request_answer(r, status, content_type, body->data, body->size);
+}
+
+/* --- finding models --- */
+
+hone_status hone_front_find(hone_front *f, hone_slice name, hone_slice version, hone_servable **out,
+                            hone_error *err) {
+    int64_t number = HONE_LATEST;
+    int shown = hone_shown(name, 200);
+    if (name.size == 0) return hone_fail(err, HONE_INVALID_ARGUMENT, "the request names no model");
+    if (version.size > 0 && !hone_version_parse(version.data, version.size, &number))
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "\"%.*s\" is no version of a model",
+                         hone_shown(version, 100), version.data);
+    *out = hone_core_find(f->o.core, name, number);
+    if (*out) return HONE_OK;
+    if (version.size > 0)
+        return hone_fail(err, HONE_NOT_FOUND, "the model \"%.*s\" is not there in version %lld", shown,
+                         name.data, (long long)number);
+    return hone_fail(err, HONE_NOT_FOUND, "the model \"%.*s\" is not there", shown, name.data);
+}
+
+/* --- paths --- */
+
+bool hone_path_take(hone_slice *path, const char *word, bool ignore_case) {
+    size_t n = strlen(word);
+    if (path->size < n) return false;
+    if ((ignore_case ? strncasecmp(path->data, word, n) : memcmp(path->data, word, n)) != 0) return false;
+    *path = (hone_slice){path->data + n, path->size - n};
+    return true;
+}
+
+bool hone_path_segment(hone_slice *path, char stop, char *out, size_t size) {
+    const char *s = path->data;
+    size_t end = 0, n = 0;
+    while (end < path->size && s[end] != '/' && s[end] != stop) end++;
+    *path = (hone_slice){s + end, path->size - end};
+    for (size_t i = 0; i < end; i++) {
+        char c = s[i];
+        if (c == '%' && i + 2 < end && hone_hex_digit(s[i + 1]) >= 0 && hone_hex_digit(s[i + 2]) >= 0) {
+            c = (char)(hone_hex_digit(s[i + 1]) * 16 + hone_hex_digit(s[i + 2]));
+            i += 2;
+        }
+        if (c == 0 || n + 1 == size) return false;
+        out[n++] = c;
+    }
+    out[n] = 0;
+    return n > 0;
+}

@@ -1,0 +1,120 @@
+/* What the API front ends share: a worker's scratch memory, and calls, which are predictions on their way.
+ *
+ *      request ──► front end: which model? ──► call ──► decode ──► hone_core_submit ──► encode ──► answer
+ *                                               │   large bodies: on a compute thread      │
+ *                                               └────────────── hone_api ──────────────────┘
+ *
+ * An API is a table of functions over a call; everything else about predictions is here. */
+#ifndef HONE_SERVE_API_FRONT_H
+#define HONE_SERVE_API_FRONT_H
+
+#include "serve/api/tensors.h"
+#include "serve/format/gzip.h"
+#include "serve/models/core.h"
+#include "serve/request/request.h"
+
+typedef struct hone_front hone_front;
+typedef struct hone_call hone_call;
+
+typedef struct hone_front_options {
+    hone_core *core; /* borrowed, as are the next two */
+    hone_stats *stats;
+    atomic_bool *ready; /* does the server take traffic? NULL: always */
+    int worker;
+    size_t body_limit; /* bytes of an unpacked body, and of a decoded tensor; 0: none */
+    /* Borrowed; what bodies are unpacked to counts as if it had been sent so. NULL: no limit. */
+    hone_budget *budget;
+    size_t gzip_from; /* bytes from which an answer is packed for clients that take gzip; 0: never */
+} hone_front_options;
+
+/* The worker's own: all that follows is called on its thread. Freed when the core has stopped. */
+struct hone_front {
+    hone_front_options o;
+    hone_call *calls; /* pool */
+    int spare;        /* calls in it */
+    hone_buffer answer, packed;
+    hone_gzip *gzip;
+};
+
+hone_status hone_front_new(const hone_front_options *options, hone_front **out, hone_error *err);
+void hone_front_free(hone_front *f); /* NULL is fine */
+
+bool hone_front_is_ready(const hone_front *f);
+/* May a request keep that much of a body, now that it is unpacked? HONE_UNAVAILABLE if the budget is
+ * spent. */
+hone_status hone_front_keep(hone_front *f, hone_request *r, size_t total, hone_error *err);
+
+/* An output that is to be in the answer. */
+typedef enum hone_form { HONE_FORM_UNSAID, HONE_FORM_TYPED, HONE_FORM_RAW } hone_form;
+
+typedef struct hone_wanted {
+    int output; /* of the servable */
+    hone_form form;
+} hone_wanted;
+
+struct hone_call {
+    hone_front *front;
+    hone_request *request;
+    hone_servable *servable;
+    const struct hone_api *api;
+    hone_tensors tensors;
+    const hone_tensor *const *outputs; /* while it is encoded */
+    /* What was asked for, set by `decode`. Text is borrowed from the request. */
+    bool rows;           /* TensorFlow Serving's REST: by "instances" */
+    hone_slice id;       /* Open Inference Protocol */
+    hone_form form;      /* of outputs that don't say: raw bytes, or elements */
+    uint64_t timeout;    /* nanoseconds from the request's first byte; 0: as the server's */
+    hone_wanted *wanted; /* in this order */
+    size_t wanted_count, wanted_capacity;
+    bool packed; /* the body came packed, and lies unpacked in `body` */
+    hone_buffer body;
+    /* Its own. */
+    hone_prediction prediction;
+    hone_core_work work;
+    hone_status status;
+    hone_error err;
+    uint64_t began, decoded; /* when */
+    hone_call *next;
+};
+
+typedef struct hone_api {
+    /* Decodes the body into c->tensors and what was asked for. Perhaps on a compute thread: touches the call
+     * and nothing of the worker's. */
+    hone_status (*decode)(hone_call *c, hone_error *err);
+    /* Appends the answer for c->outputs; may add fields to it. */
+    hone_status (*encode)(hone_call *c, hone_buffer *out, hone_error *err);
+    /* Answers. */
+    void (*reply)(hone_call *c, hone_buffer *out);
+    void (*fail)(hone_request *r, const hone_error *err);
+    bool http; /* the body may come packed as Content-Encoding says */
+} hone_api;
+
+/* Runs a prediction: takes over the reference to `s`, and answers now or later. */
+void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const hone_api *api);
+
+/* The bytes to decode, which may be changed: the body, unpacked. Followed by HONE_JSON_PAD zero bytes. */
+char *hone_call_body(hone_call *c, size_t *size);
+/* Asks for an output. HONE_INVALID_ARGUMENT: there is none of that name, or it is asked for twice. */
+hone_status hone_call_want(hone_call *c, hone_slice name, hone_form form, hone_error *err);
+/* Asks for all of them, if none was asked for. */
+hone_status hone_call_want_all(hone_call *c, hone_error *err);
+
+/* Answers with a body, packed if that is allowed and worth it. */
+void hone_front_answer(hone_front *f, hone_request *r, int status, const char *content_type,
+                       const hone_buffer *body);
+
+/* --- finding models --- */
+
+/* "12" for a version, "" for the latest one. HONE_INVALID_ARGUMENT: no number; HONE_NOT_FOUND. */
+hone_status hone_front_find(hone_front *f, hone_slice name, hone_slice version, hone_servable **out,
+                            hone_error *err);
+
+/* --- paths --- */
+
+/* Takes `word` from the front of a path, ignoring case or not. */
+bool hone_path_take(hone_slice *path, const char *word, bool ignore_case);
+/* Takes what comes before the next '/' or `stop`, and decodes "%41" into `out`, terminated. False if it is
+ * empty, too long, or hides a zero byte. */
+bool hone_path_segment(hone_slice *path, char stop, char *out, size_t size);
+
+#endif

@@ -1,0 +1,198 @@
+#include "serve/api/tensors.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+/* Inputs up to this size keep their buffer for the next request. */
+#define KEEP_VALUES ((size_t)4 << 20)
+
+hone_status hone_tensors_begin(hone_tensors *t, const hone_servable *s, hone_error *err) {
+    size_t count = (size_t)hone_servable_input_count(s), before = t->feed_capacity;
+    t->count = 0;
+    if (!hone_reserve(&t->feeds, &t->feed_capacity, count, sizeof *t->feeds)) return hone_fail_memory(err);
+    if (t->feed_capacity > before)
+        memset(t->feeds + before, 0, (t->feed_capacity - before) * sizeof *t->feeds);
+    if (!hone_reserve(&t->inputs, &t->input_capacity, count, sizeof *t->inputs)) return hone_fail_memory(err);
+    t->count = (int)count;
+    for (int i = 0; i < t->count; i++) {
+        const hone_value_info *v = hone_servable_input(s, i);
+        hone_feed *feed = &t->feeds[i];
+        hone_json_tensor_reset(&feed->values, v->dtype, KEEP_VALUES);
+        feed->tensor = (hone_tensor){.dtype = v->dtype};
+        atomic_init(&feed->tensor.references, 1);
+        feed->name = v->name;
+        feed->rows = 0;
+        feed->given = feed->raw = false;
+    }
+    return HONE_OK;
+}
+
+hone_feed *hone_tensors_find(const hone_tensors *t, hone_slice name) {
+    for (int i = 0; i < t->count; i++)
+        if (hone_json_text_is(name, t->feeds[i].name)) return &t->feeds[i];
+    return NULL;
+}
+
+hone_status hone_tensors_finish(hone_tensors *t, hone_error *err) {
+    for (int i = 0; i < t->count; i++) {
+        if (!t->feeds[i].given)
+            return hone_fail(err, HONE_INVALID_ARGUMENT, "the input \"%s\" is missing", t->feeds[i].name);
+        t->inputs[i] = &t->feeds[i].tensor;
+    }
+    return HONE_OK;
+}
+
+void hone_tensors_trim(hone_tensors *t, size_t keep) {
+    for (size_t i = 0; i < t->feed_capacity; i++)
+        hone_json_tensor_reset(&t->feeds[i].values, t->feeds[i].values.dtype, keep);
+}
+
+void hone_tensors_free(hone_tensors *t) {
+    for (size_t i = 0; i < t->feed_capacity; i++) hone_json_tensor_free(&t->feeds[i].values);
+    hone_free(t->feeds);
+    hone_free(t->inputs);
+    *t = (hone_tensors){0};
+}
+
+hone_status hone_feed_shape(hone_feed *feed, int rank, const int64_t *dims, size_t limit, hone_error *err) {
+    hone_tensor *t = &feed->tensor;
+    if (rank > HONE_MAX_RANK)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "the input \"%s\" has more than %d dimensions",
+                         feed->name, HONE_MAX_RANK);
+    hone_error inner;
+    if (hone_shape_size(t->dtype, rank, dims, &t->count, &t->bytes, &inner) != HONE_OK)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "the shape of the input \"%s\" is none: %s", feed->name,
+                         inner.message);
+    if (limit && t->bytes > limit)
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "the input \"%s\" would take %zu bytes, and the server allows %zu", feed->name,
+                         t->bytes, limit);
+    t->rank = rank;
+    if (rank > 0) memcpy(t->dims, dims, (size_t)rank * sizeof *dims);
+    return HONE_OK;
+}
+
+hone_status hone_feed_room(hone_feed *feed, hone_error *err) {
+    hone_json_tensor *v = &feed->values;
+    size_t count = (size_t)feed->tensor.count;
+    if (!hone_reserve(&v->data, &v->capacity, count ? count : 1, hone_dtype_size(v->dtype)))
+        return hone_fail_memory(err);
+    v->count = count;
+    feed->tensor.data = v->data;
+    feed->given = true;
+    return HONE_OK;
+}
+
+void hone_copy_elements(void *to, const void *from, size_t bytes, size_t element) {
+    if (bytes == 0) return;
+    memcpy(to, from, bytes);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    uint8_t *p = to;
+    for (size_t i = 0; i < bytes; i += element)
+        for (size_t k = 0; k < element / 2; k++) {
+            uint8_t byte = p[i + k];
+            p[i + k] = p[i + element - 1 - k];
+            p[i + element - 1 - k] = byte;
+        }
+#else
+    (void)element;
+#endif
+}
+
+hone_status hone_feed_raw(hone_feed *feed, const void *data, size_t size, hone_error *err) {
+    hone_tensor *t = &feed->tensor;
+    size_t element = hone_dtype_size(t->dtype);
+    bool little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+    if (size != t->bytes)
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "the input \"%s\" has %zu bytes, but its shape and type take %zu", feed->name, size,
+                         t->bytes);
+    if (t->dtype == HONE_BOOL)
+        for (size_t i = 0; i < size; i++)
+            if (((const uint8_t *)data)[i] > 1)
+                return hone_fail(err, HONE_INVALID_ARGUMENT,
+                                 "the input \"%s\" has a byte that is no bool at element %zu", feed->name, i);
+    if (size > 0 && little && (uintptr_t)data % element == 0) {
+        t->data = (void *)(uintptr_t)data;
+        feed->given = true;
+        return HONE_OK;
+    }
+    HONE_TRY(hone_feed_room(feed, err));
+    hone_copy_elements(t->data, data, size, element);
+    return HONE_OK;
+}
+
+hone_status hone_feed_text(hone_feed *feed, size_t i, char *text, size_t size, hone_error *err) {
+    if (memchr(text, 0, size))
+        return hone_fail(err, HONE_UNSUPPORTED,
+                         "the input \"%s\" has a string with a zero byte in it, which can't be an element",
+                         feed->name);
+    if (size > 0) memmove(text - 1, text, size);
+    text[(ptrdiff_t)size - 1] = 0;
+    ((char **)feed->values.data)[i] = text - 1;
+    return HONE_OK;
+}
+
+void hone_feed_bits(hone_feed *feed, size_t i, uint64_t x) {
+    void *data = feed->values.data;
+    switch (hone_dtype_size(feed->values.dtype)) {
+    case 1: ((uint8_t *)data)[i] = feed->values.dtype == HONE_BOOL ? x != 0 : (uint8_t)x; break;
+    case 2: ((uint16_t *)data)[i] = (uint16_t)x; break;
+    case 4: ((uint32_t *)data)[i] = (uint32_t)x; break;
+    default: ((uint64_t *)data)[i] = x;
+    }
+}
+
+/* --- raw --- */
+
+static const char *text_of(const hone_tensor *t, int64_t i) {
+    const char *text = ((char *const *)t->data)[i];
+    return text ? text : "";
+}
+
+size_t hone_tensor_raw_size(const hone_tensor *t) {
+    if (t->dtype != HONE_STRING) return t->bytes;
+    size_t size = 0;
+    for (int64_t i = 0; i < t->count; i++) size += 4 + strlen(text_of(t, i));
+    return size;
+}
+
+void hone_tensor_put_raw(hone_buffer *out, const hone_tensor *t) {
+    if (t->dtype != HONE_STRING) {
+        if (!hone_buffer_reserve(out, t->bytes)) return;
+        hone_copy_elements(out->data + out->size, t->data, t->bytes, hone_dtype_size(t->dtype));
+        out->size += t->bytes;
+        return;
+    }
+    for (int64_t i = 0; i < t->count; i++) {
+        const char *text = text_of(t, i);
+        size_t n = strlen(text);
+        const uint8_t length[4] = {(uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), (uint8_t)(n >> 24)};
+        hone_buffer_put(out, length, sizeof length);
+        hone_buffer_put(out, text, n);
+    }
+}
+
+hone_status hone_feed_raw_texts(hone_feed *feed, char *data, size_t size, hone_error *err) {
+    size_t count = (size_t)feed->tensor.count, at = 0;
+    if (size / 4 < count)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "the input \"%s\" has too few bytes for %zu strings",
+                         feed->name, count);
+    HONE_TRY(hone_feed_room(feed, err));
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *p = (const uint8_t *)data + at;
+        if (size - at < 4)
+            return hone_fail(err, HONE_INVALID_ARGUMENT, "the input \"%s\" ends before its string %zu",
+                             feed->name, i);
+        size_t n = (size_t)p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 | (size_t)p[3] << 24;
+        at += 4;
+        if (n > size - at)
+            return hone_fail(err, HONE_INVALID_ARGUMENT, "the input \"%s\": its string %zu passes the end",
+                             feed->name, i);
+        HONE_TRY(hone_feed_text(feed, i, data + at, n, err));
+        at += n;
+    }
+    if (at == size) return HONE_OK;
+    return hone_fail(err, HONE_INVALID_ARGUMENT, "the input \"%s\" has %zu bytes behind its last string",
+                     feed->name, size - at);
+}

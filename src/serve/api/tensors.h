@@ -1,0 +1,61 @@
+/* The tensors of one prediction: what JSON, protocol buffers and raw bytes are decoded into. Kept and used
+ * again, so that decoding allocates nothing once the largest request was seen. */
+#ifndef HONE_SERVE_API_TENSORS_H
+#define HONE_SERVE_API_TENSORS_H
+
+#include "graph/tensor.h"
+#include "serve/format/buffer.h"
+#include "serve/models/core.h"
+
+/* One input. */
+typedef struct hone_feed {
+    const char *name;        /* the model's; borrowed */
+    hone_json_tensor values; /* its buffer holds decoded elements */
+    hone_tensor tensor;      /* what the model gets: over that buffer, or over the request's body */
+    int64_t rows;            /* of JSON: values scanned so far */
+    size_t raw_at, raw_size; /* of bytes behind JSON: where they are */
+    bool raw;                /* they are there */
+    bool given;
+} hone_feed;
+
+typedef struct hone_tensors {
+    hone_feed *feeds; /* one for each input of the model, in its order */
+    const hone_tensor **inputs;
+    int count;
+    size_t feed_capacity, input_capacity;
+    size_t limit; /* bytes of one decoded tensor; 0: none */
+} hone_tensors;
+
+/* Makes it ready for a request to `s`: nothing is given. */
+hone_status hone_tensors_begin(hone_tensors *t, const hone_servable *s, hone_error *err);
+/* NULL if the model has no such input. */
+hone_feed *hone_tensors_find(const hone_tensors *t, hone_slice name);
+/* Fills t->inputs. HONE_INVALID_ARGUMENT names an input that was not given. */
+hone_status hone_tensors_finish(hone_tensors *t, hone_error *err);
+/* Gives back buffers that are larger than `keep` bytes. */
+void hone_tensors_trim(hone_tensors *t, size_t keep);
+void hone_tensors_free(hone_tensors *t);
+
+/* Sets the tensor's shape, with HONE_INVALID_ARGUMENT if it is none or its elements pass the limit. */
+hone_status hone_feed_shape(hone_feed *feed, int rank, const int64_t *dims, size_t limit, hone_error *err);
+/* Makes room for the shape's elements; they are not set. The feed is given. */
+hone_status hone_feed_room(hone_feed *feed, hone_error *err);
+/* The elements as they lie in memory, little-endian. `data` is borrowed until the prediction is done if it is
+ * aligned for its type, else copied. Not for strings. */
+hone_status hone_feed_raw(hone_feed *feed, const void *data, size_t size, hone_error *err);
+/* Stores a string as element `i`, whose room is there. The text is moved by one byte to make place for its
+ * terminator: the byte before it must be free to use. HONE_UNSUPPORTED if it has a zero byte in it. */
+hone_status hone_feed_text(hone_feed *feed, size_t i, char *text, size_t size, hone_error *err);
+/* Stores an integer (its low bits), a bool, or the bits of a narrow float as element `i`. */
+void hone_feed_bits(hone_feed *feed, size_t i, uint64_t x);
+
+/* Little-endian elements of `element` bytes to the machine's order, or back. */
+void hone_copy_elements(void *to, const void *from, size_t bytes, size_t element);
+
+/* Bytes that hone_tensor_put_raw writes. Strings: each behind its length, a u32. */
+size_t hone_tensor_raw_size(const hone_tensor *t);
+void hone_tensor_put_raw(hone_buffer *out, const hone_tensor *t);
+/* Strings in that form, `size` bytes in all, moved in place. The feed's shape is set. */
+hone_status hone_feed_raw_texts(hone_feed *feed, char *data, size_t size, hone_error *err);
+
+#endif

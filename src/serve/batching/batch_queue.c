@@ -1,0 +1,132 @@
+#include "serve/batching/batch_queue.h"
+
+#include "base/clock.h"
+#include "serve/request/request.h"
+
+typedef hone_batch_list list;
+
+hone_status hone_prediction_check(const hone_prediction *p, uint64_t now) {
+    if (p->deadline && now >= p->deadline) return HONE_DEADLINE_EXCEEDED;
+    if (p->request && atomic_load_explicit(&p->request->cancelled, memory_order_relaxed))
+        return HONE_CANCELLED;
+    return HONE_OK;
+}
+
+/* --- the ring --- */
+
+static void enter_ring(hone_batch_queue *q, hone_servable *s) {
+    if (!q->ready) {
+        q->ready = s->ready_next = s->ready_previous = s;
+        return;
+    }
+    s->ready_next = q->ready;
+    s->ready_previous = q->ready->ready_previous;
+    s->ready_previous->ready_next = s;
+    q->ready->ready_previous = s;
+}
+
+static void leave_ring(hone_batch_queue *q, hone_servable *s) {
+    if (q->ready == s) q->ready = s->ready_next == s ? NULL : s->ready_next;
+    s->ready_previous->ready_next = s->ready_next;
+    s->ready_next->ready_previous = s->ready_previous;
+    s->ready_next = s->ready_previous = NULL;
+}
+
+static list get_queue(const hone_servable *s) {
+    return (list){s->first, s->last, s->queued, s->queued_rows};
+}
+
+static void set_queue(hone_servable *s, const list *l) {
+    s->first = l->first;
+    s->last = l->last;
+    s->queued = l->count;
+    s->queued_rows = l->rows;
+}
+
+/* --- in --- */
+
+bool hone_batch_queue_put(hone_batch_queue *q, hone_prediction *p) {
+    hone_servable *s = p->servable;
+    list l = get_queue(s);
+    if (l.count >= s->max_queue) return false;
+    if (l.count == 0) enter_ring(q, s);
+    hone_batch_list_append(&l, p);
+    set_queue(s, &l);
+    return true;
+}
+
+void hone_batch_queue_put_back(hone_batch_queue *q, hone_servable *s, hone_batch_list *l) {
+    list queue = get_queue(s);
+    if (queue.count == 0) enter_ring(q, s);
+    while (l->first) hone_batch_list_append(&queue, hone_batch_list_pop(l));
+    set_queue(s, &queue);
+}
+
+/* --- out --- */
+
+/* When may its head be run? 0: now. */
+static uint64_t ripe_at(const hone_servable *s, uint64_t now) {
+    const hone_model_settings *o = &s->settings;
+    if (o->max_delay_us == 0 || !s->batchable || s->first->rows < 0) return 0;
+    int64_t enough = o->preferred_count > 0 ? o->preferred[0] : s->sizes[s->size_count - 1];
+    uint64_t at = s->first->submitted + (uint64_t)o->max_delay_us * 1000;
+    if (s->first->deadline && s->first->deadline < at) at = s->first->deadline;
+    return s->queued_rows >= enough || s->queued >= s->max_queue || now >= at ? 0 : at;
+}
+
+/* When will there be a place for its results? 0: now. Others than those that were made for it are used
+ * only when its workers have not taken theirs for a while. */
+static uint64_t free_at(hone_servable *s, uint64_t stall, uint64_t now) {
+    if (s->spare) {
+        s->full_since = 0;
+        return 0;
+    }
+    if (!s->full_since) s->full_since = now;
+    return now >= s->full_since + stall && hone_servable_has_batch(s) ? 0 : s->full_since + stall;
+}
+
+hone_servable *hone_batch_queue_next(const hone_batch_queue *q, uint64_t *wait_until) {
+    hone_servable *s = q->ready;
+    *wait_until = 0;
+    if (!s) return NULL;
+    uint64_t now = hone_now();
+    do {
+        uint64_t at = free_at(s, q->stall, now);
+        if (!at) at = ripe_at(s, now);
+        if (!at) return s;
+        if (!*wait_until || at < *wait_until) *wait_until = at;
+        s = s->ready_next;
+    } while (s != q->ready);
+    return NULL;
+}
+
+hone_batch *hone_batch_queue_take(hone_batch_queue *q, hone_servable *s, hone_batch_list *run,
+                                  hone_batch_list *late) {
+    list queue = get_queue(s);
+    uint64_t now = hone_now();
+    while (queue.first && (queue.first->status = hone_prediction_check(queue.first, now)) != HONE_OK)
+        hone_batch_list_append(late, hone_batch_list_pop(&queue));
+    hone_batch *batch = queue.first ? hone_servable_take_batch(s) : NULL;
+    if (queue.first && !batch) {
+        queue.first->status = HONE_OUT_OF_MEMORY;
+        hone_batch_list_append(late, hone_batch_list_pop(&queue));
+    }
+    if (batch) {
+        hone_batch_list_take(s, &queue, hone_batch_list_choose(s, &queue), run);
+        hone_servable_retain(s);
+    }
+    set_queue(s, &queue);
+    q->ready = s->ready_next;
+    if (queue.count == 0) leave_ring(q, s);
+    return batch;
+}
+
+void hone_batch_queue_clear(hone_batch_queue *q, hone_batch_list *out) {
+    while (q->ready) {
+        hone_servable *s = q->ready;
+        list queue = get_queue(s);
+        while (queue.first) hone_batch_list_append(out, hone_batch_list_pop(&queue));
+        set_queue(s, &queue);
+        leave_ring(q, s);
+    }
+}

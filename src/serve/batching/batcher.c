@@ -1,0 +1,365 @@
+#include "serve/batching/batcher_inside.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/thread.h"
+#include "serve/request/request.h"
+
+#include <string.h>
+
+enum { PENDING_MOST = 256 }; /* predictions of one turn; then they are run before the turn ends */
+
+typedef hone_batch_list list;
+typedef hone_port port;
+
+/* --- telling --- on the worker's thread */
+
+static void tell(hone_prediction *p, hone_status status, const hone_tensor *const *outputs, hone_error *err) {
+    hone_servable *s = p->servable;
+    hone_request *r = p->request;
+    if (status != HONE_OK && !err->message[0]) hone_request_explain(status, err);
+    p->done(p, status, outputs, err);
+    hone_request_release(r);
+    hone_servable_release(s);
+}
+
+void hone_batcher_give_batch_back(hone_batcher *b, hone_batch *batch) {
+    hone_servable *s = batch->servable;
+    if (atomic_fetch_sub_explicit(&batch->left, 1, memory_order_acq_rel) != 1) return;
+    hone_batch_shrink(batch);
+    pthread_mutex_lock(&b->lock);
+    hone_servable_give_batch(s, batch);
+    if (s->queued > 0 && b->idle > 0) pthread_cond_signal(&b->work);
+    pthread_mutex_unlock(&b->lock);
+    hone_servable_release(s);
+}
+
+static void tell_finished(hone_batcher *b, int worker, hone_prediction *p) {
+    hone_servable *s = p->servable;
+    hone_batch *batch = p->batch;
+    hone_lane *lane = &s->lanes[worker];
+    hone_error err = {0};
+    hone_status status = p->status;
+    p->batch = NULL;
+    if (batch && status == batch->status) err = batch->err;
+    tell(p, status, status == HONE_OK ? hone_lane_view(s, lane, batch, p) : NULL, &err);
+    if (batch) hone_batcher_give_batch_back(b, batch);
+}
+
+/* --- to the workers --- */
+
+static void wake(port *p, bool was_woken) {
+    if (!was_woken) p->to.wake(p->to.user);
+}
+
+void hone_batcher_post(hone_batcher *b, int worker, hone_core_post *post) {
+    port *p = &b->ports[worker];
+    post->next = NULL;
+    pthread_mutex_lock(&p->lock);
+    *(p->posts ? &p->last_post->next : &p->posts) = post;
+    p->last_post = post;
+    bool woken = p->woken || !p->attached;
+    p->woken = true;
+    pthread_mutex_unlock(&p->lock);
+    wake(p, woken);
+}
+
+void hone_batcher_hand_back(hone_batcher *b, list *done) {
+    while (done->first) {
+        int worker = done->first->worker;
+        list mine = {0}, others = {0};
+        while (done->first) {
+            hone_prediction *p = hone_batch_list_pop(done);
+            hone_batch_list_append(p->worker == worker ? &mine : &others, p);
+        }
+        port *p = &b->ports[worker];
+        pthread_mutex_lock(&p->lock);
+        *(p->finished.last ? &p->finished.last->next : &p->finished.first) = mine.first;
+        p->finished.last = mine.last;
+        p->finished.count += mine.count;
+        bool woken = p->woken;
+        p->woken = true;
+        pthread_mutex_unlock(&p->lock);
+        wake(p, woken);
+        *done = others;
+    }
+}
+
+/* --- running --- */
+
+typedef struct watch {
+    const hone_prediction *first;
+    bool inline_run; /* on the thread of the requests' loop, which may ask whether clients are there */
+} watch;
+
+static bool nobody_waits(void *user) {
+    const watch *w = user;
+    uint64_t now = hone_now();
+    for (const hone_prediction *p = w->first; p; p = p->next) {
+        if (hone_prediction_check(p, now) != HONE_OK) continue;
+        if (!w->inline_run || !p->request || !hone_request_should_stop(p->request)) return false;
+    }
+    return true;
+}
+
+static void count_run(hone_batcher *b, hone_servable *s, const list *l, const hone_run *run, uint64_t start) {
+    for (hone_prediction *p = l->first; p; p = p->next) {
+        p->queue_time = start - p->submitted;
+        p->batch_time = (uint64_t)(run->staged * 1e9);
+        p->compute_time = (uint64_t)(run->computed * 1e9);
+        p->batch_rows = run->size;
+        hone_stats_stage(b->stats, HONE_STAGE_QUEUE, (double)p->queue_time * 1e-9);
+        hone_model_stats_waited(s->stats, (double)p->queue_time * 1e-9);
+        hone_stats_stage(b->stats, HONE_STAGE_BATCH, run->staged);
+        hone_stats_stage(b->stats, HONE_STAGE_COMPUTE, run->computed);
+    }
+    hone_model_stats_run(s->stats, (double)(l->rows > 0 ? l->rows : 1));
+}
+
+hone_status hone_batcher_run(hone_batcher *b, hone_servable *s, hone_lane *lane, hone_batch_list *l,
+                             hone_batch *batch, bool keep, hone_error *err) {
+    watch w = {l->first, !keep};
+    hone_run run = {.first = l->first, .keep = keep, .cancel = nobody_waits, .user = &w};
+    uint64_t start = hone_now();
+    hone_status status = hone_lane_run(s, lane, &run, batch, err);
+    count_run(b, s, l, &run, start);
+    if (status == HONE_CANCELLED) err->message[0] = 0;
+    return status;
+}
+
+hone_status hone_batcher_why_cancelled(const hone_prediction *p) {
+    hone_status status = hone_prediction_check(p, hone_now());
+    return status == HONE_OK ? HONE_CANCELLED : status;
+}
+
+/* --- on the worker's thread --- */
+
+static void run_inline(hone_batcher *b, int worker, list *l) {
+    hone_servable *s = l->first->servable;
+    hone_lane *lane = &s->lanes[worker];
+    hone_error err = {0};
+    if (l->count == 1 && l->first->request && hone_request_should_stop(l->first->request)) {
+        tell(l->first, hone_batcher_why_cancelled(l->first), NULL, &err);
+        return;
+    }
+    bool several = l->count > 1;
+    hone_servable_retain(s);
+    hone_status status = hone_batcher_run(b, s, lane, l, &lane->batch, false, &err);
+    while (l->first) {
+        hone_prediction *p = hone_batch_list_pop(l);
+        hone_error own = err;
+        hone_status result = status == HONE_CANCELLED ? hone_batcher_why_cancelled(p) : status;
+        if (several && status != HONE_OK && status != HONE_CANCELLED) { /* one is at fault: each for itself */
+            list one = {0};
+            own = (hone_error){0};
+            hone_batch_list_append(&one, p);
+            result = hone_batcher_run(b, s, lane, &one, &lane->batch, false, &own);
+            if (result == HONE_CANCELLED) result = hone_batcher_why_cancelled(p);
+        }
+        tell(p, result, result == HONE_OK ? hone_lane_view(s, lane, &lane->batch, p) : NULL, &own);
+    }
+    hone_batch_shrink(&lane->batch);
+    hone_servable_release(s);
+}
+
+static void run_pending(hone_batcher *b, int worker) {
+    port *p = &b->ports[worker];
+    if (p->running) return;
+    p->running = true;
+    /* what is submitted meanwhile waits for the next turn */
+    list l = p->pending;
+    p->pending = (list){0};
+    while (l.first) {
+        list run = {0};
+        hone_servable *s = l.first->servable;
+        hone_batch_list_take(s, &l, hone_batch_list_choose(s, &l), &run);
+        run_inline(b, worker, &run);
+    }
+    p->running = false;
+}
+
+void hone_batcher_turn(hone_batcher *b, int worker) {
+    port *p = &b->ports[worker];
+    pthread_mutex_lock(&p->lock);
+    list finished = p->finished;
+    hone_core_post *posts = p->posts;
+    p->finished = (list){0};
+    p->posts = p->last_post = NULL;
+    p->woken = false;
+    pthread_mutex_unlock(&p->lock);
+    while (finished.first) tell_finished(b, worker, hone_batch_list_pop(&finished));
+    while (posts) {
+        hone_core_post *post = posts;
+        posts = post->next;
+        post->call(post);
+    }
+    run_pending(b, worker);
+}
+
+/* --- submitting --- */
+
+/* HONE_RESOURCE_EXHAUSTED: the queue is full; HONE_UNAVAILABLE: nothing is queued any more. */
+static hone_status enqueue(hone_batcher *b, hone_prediction *p) {
+    pthread_mutex_lock(&b->lock);
+    hone_status status = b->stop                              ? HONE_UNAVAILABLE
+                         : hone_batch_queue_put(&b->queue, p) ? HONE_OK
+                                                              : HONE_RESOURCE_EXHAUSTED;
+    if (status == HONE_OK && b->idle > 0) pthread_cond_signal(&b->work);
+    pthread_mutex_unlock(&b->lock);
+    return status;
+}
+
+static void set_deadline(hone_prediction *p) {
+    const hone_model_settings *o = &p->servable->settings;
+    p->deadline = p->request ? p->request->deadline : 0;
+    if (o->timeout_ms == 0) return;
+    uint64_t own = p->submitted + (uint64_t)o->timeout_ms * HONE_MILLISECOND;
+    if (!p->deadline || own < p->deadline) p->deadline = own;
+}
+
+static hone_status accept(hone_prediction *p, hone_error *err) {
+    const hone_servable *s = p->servable;
+    HONE_TRY(hone_servable_check(s, p->inputs, err));
+    p->rows = hone_servable_rows(s, p->inputs);
+    if (s->settings.max_rows && p->rows > s->settings.max_rows)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "%lld rows are more than the %lld that are allowed",
+                         (long long)p->rows, (long long)s->settings.max_rows);
+    return HONE_OK;
+}
+
+static void refuse(hone_prediction *p, hone_status status) {
+    hone_error err = {0};
+    if (status == HONE_RESOURCE_EXHAUSTED) {
+        hone_fail(&err, status, "The queue of model %s is full: %d requests wait", p->servable->name,
+                  p->servable->max_queue);
+        hone_model_stats_dropped(p->servable->stats, status);
+    }
+    tell(p, status, NULL, &err);
+}
+
+void hone_batcher_submit(hone_batcher *b, hone_prediction *p) {
+    port *to = &b->ports[p->worker];
+    hone_error err = {0};
+    hone_servable_retain(p->servable);
+    if (p->request) hone_request_retain(p->request);
+    p->submitted = hone_now();
+    p->queue_time = p->batch_time = p->compute_time = 0;
+    p->batch_rows = 0;
+    p->batch = NULL;
+    p->alone = false;
+    p->status = HONE_OK;
+    set_deadline(p);
+    hone_status status = accept(p, &err);
+    if (status != HONE_OK) {
+        tell(p, status, NULL, &err);
+        return;
+    }
+    bool threads = to->attached && b->thread_count > 0;
+    if (threads && hone_servable_estimate(p->servable, p->inputs, p->rows) >= b->inline_cost) {
+        hone_model_stats *stats = p->servable->stats;
+        hone_model_stats_queue(stats, 1);
+        status = enqueue(b, p);
+        if (status == HONE_OK) return;
+        hone_model_stats_queue(stats, -1);
+        refuse(p, status);
+        return;
+    }
+    if (!to->attached || !to->to.defer) {
+        list one = {0};
+        hone_batch_list_append(&one, p);
+        run_inline(b, p->worker, &one);
+        return;
+    }
+    hone_batch_list_append(&to->pending, p);
+    if (to->pending.count >= PENDING_MOST)
+        run_pending(b, p->worker);
+    else if (to->pending.count == 1)
+        to->to.defer(to->to.user);
+}
+
+static void call_done(hone_core_post *post) {
+    hone_core_work *w = (hone_core_work *)((char *)post - offsetof(hone_core_work, post));
+    w->done(w);
+}
+
+void hone_batcher_offload(hone_batcher *b, hone_core_work *w) {
+    w->next = NULL;
+    w->post.call = call_done;
+    if (!b->ports[w->worker].attached || b->thread_count == 0) {
+        w->run(w);
+        w->done(w);
+        return;
+    }
+    pthread_mutex_lock(&b->lock);
+    *(b->offloaded ? &b->last_offloaded->next : &b->offloaded) = w;
+    b->last_offloaded = w;
+    if (b->idle > 0) pthread_cond_signal(&b->work);
+    pthread_mutex_unlock(&b->lock);
+}
+
+void hone_batcher_attach(hone_batcher *b, int worker, const hone_core_port *to) {
+    b->ports[worker].to = *to;
+    b->ports[worker].attached = true;
+}
+
+/* --- the batcher --- */
+
+hone_status hone_batcher_new(int workers, hone_stats *stats, hone_batcher **out, hone_error *err) {
+    hone_batcher *b = hone_calloc(1, sizeof *b);
+    if (!b) return hone_fail_memory(err);
+    hone_cond_init(&b->work);
+    pthread_mutex_init(&b->lock, NULL);
+    b->stats = stats;
+    b->ports = hone_calloc((size_t)workers, sizeof *b->ports);
+    if (!b->ports) {
+        hone_batcher_free(b);
+        return hone_fail_memory(err);
+    }
+    for (; b->workers < workers; b->workers++) pthread_mutex_init(&b->ports[b->workers].lock, NULL);
+    *out = b;
+    return HONE_OK;
+}
+
+void hone_batcher_free(hone_batcher *b) {
+    if (!b) return;
+    for (int i = 0; i < b->workers; i++) pthread_mutex_destroy(&b->ports[i].lock);
+    pthread_mutex_destroy(&b->lock);
+    pthread_cond_destroy(&b->work);
+    hone_free(b->ports);
+    hone_free(b->threads);
+    hone_free(b);
+}
+
+hone_status hone_batcher_start(hone_batcher *b, int threads, double inline_cost, uint64_t stall,
+                               hone_error *err) {
+    int code = 0;
+    b->inline_cost = inline_cost;
+    b->queue.stall = stall;
+    b->threads = hone_calloc((size_t)threads + 1, sizeof *b->threads);
+    if (!b->threads) return hone_fail_memory(err);
+    while (b->thread_count < threads && !code) {
+        code = hone_thread_start(&b->threads[b->thread_count], hone_batcher_compute, b, "hone-compute");
+        if (!code) b->thread_count++;
+    }
+    if (code)
+        hone_log(HONE_LOG_WARNING, "cannot start %d compute threads, going on with %d: %s", threads,
+                 b->thread_count, strerror(code));
+    return HONE_OK;
+}
+
+int hone_batcher_threads(const hone_batcher *b) {
+    return b->thread_count;
+}
+
+void hone_batcher_stop(hone_batcher *b) {
+    pthread_mutex_lock(&b->lock);
+    b->stop = true;
+    pthread_cond_broadcast(&b->work);
+    pthread_mutex_unlock(&b->lock);
+    for (int i = 0; i < b->thread_count; i++) pthread_join(b->threads[i], NULL);
+    b->thread_count = 0;
+    hone_batcher_fail_queued(b);
+    for (int i = 0; i < b->workers; i++) hone_batcher_turn(b, i);
+}

@@ -1,0 +1,56 @@
+/* What the batcher's two sides share: batcher.c, the workers', and compute.c, the compute threads'. */
+#ifndef HONE_SERVE_BATCHING_BATCHER_INSIDE_H
+#define HONE_SERVE_BATCHING_BATCHER_INSIDE_H
+
+#include "serve/batching/batch_queue.h"
+#include "serve/batching/batcher.h"
+
+#include <pthread.h>
+
+/* A worker. */
+typedef struct hone_port {
+    hone_core_port to;
+    bool attached;
+    /* The worker's own. */
+    hone_batch_list pending; /* of this turn */
+    bool running;
+    pthread_mutex_t lock; /* guards what follows */
+    hone_batch_list finished;
+    hone_core_post *posts, *last_post;
+    bool woken;
+} hone_port;
+
+struct hone_batcher {
+    hone_stats *stats;
+    hone_port *ports;
+    int workers;
+    double inline_cost;
+    pthread_t *threads;
+    int thread_count;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t work;
+    bool stop;
+    int idle, named;
+    hone_batch_queue queue;
+    hone_core_work *offloaded, *last_offloaded;
+    bool batch_is_next;
+};
+
+/* Runs predictions together on a lane. `keep`: the results outlive the lane's next run, and nobody but the
+ * cancel flags is asked whether clients are there. */
+hone_status hone_batcher_run(hone_batcher *b, hone_servable *s, hone_lane *lane, hone_batch_list *l,
+                             hone_batch *batch, bool keep, hone_error *err);
+/* What becomes of one whose run was broken off: HONE_DEADLINE_EXCEEDED or HONE_CANCELLED. */
+hone_status hone_batcher_why_cancelled(const hone_prediction *p);
+/* Any thread: gives predictions, whose status is set, back to their workers; one wake-up for each of
+ * these. */
+void hone_batcher_hand_back(hone_batcher *b, hone_batch_list *done);
+/* One of a batch's predictions was told; the last one gives the batch back. */
+void hone_batcher_give_batch_back(hone_batcher *b, hone_batch *batch);
+
+/* A compute thread: runs what is queued until the batcher stops. */
+void *hone_batcher_compute(void *batcher);
+/* After that: fails what is queued, and does what was offloaded. */
+void hone_batcher_fail_queued(hone_batcher *b);
+
+#endif

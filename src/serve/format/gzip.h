@@ -1,0 +1,24 @@
+/* gzip, for bodies and answers. One object a worker; its tables are made at the first use and kept. */
+#ifndef HONE_SERVE_FORMAT_GZIP_H
+#define HONE_SERVE_FORMAT_GZIP_H
+
+#include "serve/format/buffer.h"
+#include "serve/request/head.h"
+
+#include <hone/error.h>
+
+typedef struct hone_gzip hone_gzip;
+
+void hone_gzip_free(hone_gzip *z); /* NULL is fine */
+
+/* Appends what `data` unpacks to. HONE_INVALID_ARGUMENT: it is not gzip, or cut off, or followed by something
+ * else; HONE_RESOURCE_EXHAUSTED: more than `limit` bytes (0: no limit). `*z` is made if it is NULL. */
+hone_status hone_gzip_unpack(hone_gzip **z, const void *data, size_t size, size_t limit, hone_buffer *out,
+                             hone_error *err);
+/* Appends `data` packed, at the fastest level. False, with `out` as it was, when memory is out. */
+bool hone_gzip_pack(hone_gzip **z, const void *data, size_t size, hone_buffer *out);
+
+/* Does "Accept-Encoding: …" allow gzip? */
+bool hone_gzip_accepted(hone_slice accept_encoding);
+
+#endif

@@ -1,0 +1,50 @@
+/* Narrow floats to float and back, rounded to nearest even. */
+#ifndef HONE_SERVE_FORMAT_HALF_H
+#define HONE_SERVE_FORMAT_HALF_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline float hone_float_of_bits(uint32_t bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline uint32_t hone_bits_of_float(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float hone_float_of_bfloat(uint16_t x) {
+    return hone_float_of_bits((uint32_t)x << 16);
+}
+
+static inline uint16_t hone_bfloat_of_float(float x) {
+    uint32_t bits = hone_bits_of_float(x);
+    if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40); /* NaN stays one */
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/* The exponent's bias is changed by a multiplication, which makes small halves right as well. */
+static inline float hone_float_of_half(uint16_t x) {
+    uint32_t sign = (uint32_t)(x & 0x8000) << 16, rest = (uint32_t)(x & 0x7fff) << 13;
+    if (rest >= 0x0f800000) return hone_float_of_bits(sign | rest | 0x7f800000); /* infinity, NaN */
+    float scaled = hone_float_of_bits(rest) * 0x1p112f;
+    return hone_float_of_bits(sign | hone_bits_of_float(scaled));
+}
+
+static inline uint16_t hone_half_of_float(float x) {
+    uint32_t bits = hone_bits_of_float(x), sign = bits >> 16 & 0x8000;
+    bits &= 0x7fffffff;
+    if (bits > 0x7f800000) return (uint16_t)(sign | 0x7e00);
+    if (bits >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* 65520 and more */
+    if (bits < 0x38800000) {                                  /* below 2^-14: a multiple of 2^-24 */
+        float shifted = hone_float_of_bits(bits) + 0x1p-1f;
+        return (uint16_t)(sign | (hone_bits_of_float(shifted) - 0x3f000000));
+    }
+    return (uint16_t)(sign | ((bits - 0x38000000 + 0xfff + (bits >> 13 & 1)) >> 13));
+}
+
+#endif

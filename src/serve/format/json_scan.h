@@ -1,0 +1,88 @@
+/* Reading JSON as tensors: a cursor over the text and functions that take the next value from it. No tree is
+ * built; numbers go straight into the destination.
+ *
+ * The text must be followed by HONE_JSON_PAD readable bytes of zero, because digits are looked at eight at a
+ * time. It is consumed: strings with escapes are decoded in place. Numbers follow RFC 8259; NaN, Infinity,
+ * Inf and their negatives are taken as well, where a float is asked for. Errors are HONE_INVALID_ARGUMENT,
+ * name the offset, and leave the cursor where it was stuck. */
+#ifndef HONE_SERVE_FORMAT_JSON_SCAN_H
+#define HONE_SERVE_FORMAT_JSON_SCAN_H
+
+#include <hone/tensor.h>
+
+#define HONE_JSON_PAD 16
+#define HONE_JSON_MAX_DEPTH 64
+
+typedef struct hone_json {
+    char *start, *cursor, *end;
+} hone_json;
+
+/* A piece of the text, not terminated. */
+typedef struct hone_json_text {
+    const char *data;
+    size_t size;
+} hone_json_text;
+
+static inline void hone_json_init(hone_json *j, char *text, size_t size) {
+    *j = (hone_json){text, text, text + size};
+}
+
+/* Skips white space and tells the next byte; 0 at the end of the text. */
+char hone_json_peek(hone_json *j);
+/* Skips white space, and `c` if it comes next. */
+bool hone_json_take(hone_json *j, char c);
+/* As hone_json_take, but another byte is an error that says what was expected. */
+hone_status hone_json_expect(hone_json *j, char c, hone_error *err);
+/* HONE_INVALID_ARGUMENT: "JSON Parse error: REASON at offset: N". */
+hone_status hone_json_fail(const hone_json *j, hone_error *err, const char *reason);
+
+/* A string, decoded: valid until the text goes away. */
+hone_status hone_json_string(hone_json *j, hone_json_text *out, hone_error *err);
+bool hone_json_text_is(hone_json_text text, const char *word);
+/* For "%.*s" in messages: the bytes of a text that are shown, at most `most`. */
+static inline int hone_shown(hone_json_text text, int most) {
+    return text.size < (size_t)most ? (int)text.size : most;
+}
+/* Decimal digits and nothing else, for a number of at most `most` (9 or more); false: the text is none. */
+static inline bool hone_text_number(hone_json_text text, uint64_t most, uint64_t *out) {
+    uint64_t x = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned digit = (unsigned)(unsigned char)text.data[i] - '0';
+        if (digit > 9 || x > (most - digit) / 10) return false;
+        x = x * 10 + digit;
+    }
+    *out = x;
+    return text.size > 0;
+}
+/* 0 to 15; -1: it is no hexadecimal digit. */
+static inline int hone_hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+/* Checks and skips any value, and leaves its text as it is. */
+hone_status hone_json_skip(hone_json *j, hone_error *err);
+/* A number, correctly rounded. Finite numbers too large for the type are errors. */
+hone_status hone_json_float(hone_json *j, float *out, hone_error *err);
+/* An integer without fraction and exponent. */
+hone_status hone_json_integer(hone_json *j, int64_t *out, hone_error *err);
+
+/* Where tensors go. Set dtype (a number, bool or string) and leave the rest zero; reuse it for any number of
+ * values after hone_json_tensor_reset(). */
+typedef struct hone_json_tensor {
+    hone_dtype dtype;
+    void *data; /* of hone_alloc; strings: char * each, terminated, in the scanned text */
+    size_t count, capacity;
+    int rank; /* shape of the value that was scanned last, without those before it */
+    int64_t dims[HONE_MAX_RANK];
+} hone_json_tensor;
+
+/* Does {"b64": "…"} come next, and nothing else in that object? It stands for a string of any bytes. */
+bool hone_json_is_base64(const hone_json *j);
+/* Scans one value (a scalar or nested arrays of equal lengths) and appends its elements. */
+hone_status hone_json_scan_tensor(hone_json *j, hone_json_tensor *t, hone_error *err);
+/* Forgets the elements; keeps the buffer unless it is larger than `keep` bytes. */
+void hone_json_tensor_reset(hone_json_tensor *t, hone_dtype dtype, size_t keep);
+void hone_json_tensor_free(hone_json_tensor *t);
+
+#endif

@@ -1,0 +1,286 @@
+#include "serve/grpc/grpc.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <stdio.h>
+
+enum { PREFIX = 5, MAX_MESSAGE_TEXT = 1024 };
+#define CONTENT_TYPE "application/grpc"
+#define ENCODINGS "identity,gzip"
+
+hone_grpc_code hone_grpc_code_of(hone_status status) {
+    switch (status) {
+    case HONE_OK: return HONE_GRPC_OK;
+    case HONE_INVALID_ARGUMENT:
+    case HONE_CORRUPT: return HONE_GRPC_INVALID_ARGUMENT;
+    case HONE_NOT_FOUND: return HONE_GRPC_NOT_FOUND;
+    case HONE_ALREADY_EXISTS: return HONE_GRPC_ALREADY_EXISTS;
+    case HONE_FAILED_PRECONDITION: return HONE_GRPC_FAILED_PRECONDITION;
+    case HONE_OUT_OF_RANGE: return HONE_GRPC_OUT_OF_RANGE;
+    case HONE_UNSUPPORTED: return HONE_GRPC_UNIMPLEMENTED;
+    case HONE_OUT_OF_MEMORY:
+    case HONE_RESOURCE_EXHAUSTED: return HONE_GRPC_RESOURCE_EXHAUSTED;
+    case HONE_UNAVAILABLE: return HONE_GRPC_UNAVAILABLE;
+    case HONE_DEADLINE_EXCEEDED: return HONE_GRPC_DEADLINE_EXCEEDED;
+    case HONE_CANCELLED: return HONE_GRPC_CANCELLED;
+    default: return HONE_GRPC_INTERNAL;
+    }
+}
+
+const char *hone_grpc_code_name(hone_grpc_code code) {
+    static const char *const names[] = {
+        "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+        "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+        "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+        "DATA_LOSS", "UNAUTHENTICATED"};
+    return (size_t)code < sizeof names / sizeof *names ? names[code] : "UNKNOWN";
+}
+
+int hone_grpc_http_status(hone_grpc_code code) {
+    switch (code) {
+    case HONE_GRPC_OK: return 200;
+    case HONE_GRPC_CANCELLED: return 499;
+    case HONE_GRPC_INVALID_ARGUMENT:
+    case HONE_GRPC_FAILED_PRECONDITION:
+    case HONE_GRPC_OUT_OF_RANGE: return 400;
+    case HONE_GRPC_DEADLINE_EXCEEDED: return 504;
+    case HONE_GRPC_NOT_FOUND: return 404;
+    case HONE_GRPC_ALREADY_EXISTS:
+    case HONE_GRPC_ABORTED: return 409;
+    case HONE_GRPC_PERMISSION_DENIED: return 403;
+    case HONE_GRPC_UNAUTHENTICATED: return 401;
+    case HONE_GRPC_RESOURCE_EXHAUSTED: return 429;
+    case HONE_GRPC_UNIMPLEMENTED: return 501;
+    case HONE_GRPC_UNAVAILABLE: return 503;
+    default: return 500;
+    }
+}
+
+hone_grpc_code hone_grpc_code_of_http(int status) {
+    switch (status) {
+    case 200: return HONE_GRPC_OK;
+    case 400: return HONE_GRPC_INVALID_ARGUMENT;
+    case 401: return HONE_GRPC_UNAUTHENTICATED;
+    case 403: return HONE_GRPC_PERMISSION_DENIED;
+    case 404: return HONE_GRPC_NOT_FOUND;
+    case 408:
+    case 504: return HONE_GRPC_DEADLINE_EXCEEDED;
+    case 409: return HONE_GRPC_ABORTED;
+    case 413:
+    case 429:
+    case 431: return HONE_GRPC_RESOURCE_EXHAUSTED;
+    case 499: return HONE_GRPC_CANCELLED;
+    case 501: return HONE_GRPC_UNIMPLEMENTED;
+    case 503: return HONE_GRPC_UNAVAILABLE;
+    default: return status < 500 ? HONE_GRPC_UNKNOWN : HONE_GRPC_INTERNAL;
+    }
+}
+
+/* --- requests --- */
+
+bool hone_grpc_takes(const hone_request *r) {
+    hone_slice type = hone_head_field(&r->head, "content-type");
+    size_t n = sizeof CONTENT_TYPE - 1;
+    if (type.size < n || !hone_slice_is((hone_slice){type.data, n}, CONTENT_TYPE)) return false;
+    return type.size == n || type.data[n] == '+' || type.data[n] == ';' || type.data[n] == ' ';
+}
+
+uint64_t hone_grpc_timeout(hone_slice text, bool *bad) {
+    static const char units[] = "HMSmun";
+    static const uint64_t nanoseconds[] = {3600000000000u, 60000000000u, 1000000000u, 1000000u, 1000u, 1u};
+    uint64_t n;
+    *bad = false;
+    if (!text.data) return 0;
+    const char *unit = text.size > 1 ? strchr(units, text.data[text.size - 1]) : NULL;
+    *bad = text.size > 9 || !unit || !*unit ||
+           !hone_text_number((hone_slice){text.data, text.size - 1}, 99999999, &n);
+    if (*bad) return 0;
+    n *= nanoseconds[unit - units]; /* eight digits of hours fit */
+    return n ? n : 1;
+}
+
+static uint32_t big_endian(const uint8_t *p) {
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* The first message of `size` bytes; *whole false: it is not complete yet. */
+static hone_status first_message(const uint8_t *data, size_t size, const uint8_t **message, size_t *length,
+                                 bool *whole, hone_error *err) {
+    *whole = false;
+    if (size > 0 && data[0] > 1) return hone_fail(err, HONE_CORRUPT, "The message's prefix is malformed");
+    if (size < PREFIX) return HONE_OK;
+    *length = big_endian(data + 1);
+    *message = data + PREFIX;
+    *whole = size - PREFIX >= *length;
+    return HONE_OK;
+}
+
+hone_status hone_grpc_message(const hone_request *r, const uint8_t **message, size_t *size, hone_error *err) {
+    bool whole;
+    HONE_TRY(first_message((const uint8_t *)r->body.data, r->body.size, message, size, &whole, err));
+    if (!whole || r->body.size != PREFIX + *size || r->body.data[0] != 0)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "The call must have exactly one whole message");
+    return HONE_OK;
+}
+
+hone_status hone_grpc_next_message(hone_request *r, const uint8_t **message, size_t *size, bool *whole,
+                                   hone_error *err) {
+    HONE_TRY(hone_grpc_unpack(r, err));
+    return first_message((const uint8_t *)r->body.data, r->body.size, message, size, whole, err);
+}
+
+void hone_grpc_drop_message(hone_request *r, size_t size) {
+    hone_buffer_drop(&r->body, PREFIX + size);
+}
+
+/* --- answers --- */
+
+void hone_grpc_begin_message(hone_buffer *out) {
+    static const char prefix[PREFIX];
+    hone_buffer_put(out, prefix, PREFIX);
+}
+
+static bool end_message(hone_buffer *out) {
+    if (out->failed || out->size < PREFIX || out->size - PREFIX > UINT32_MAX) return false;
+    size_t n = out->size - PREFIX;
+    out->data[1] = (char)(n >> 24);
+    out->data[2] = (char)(n >> 16);
+    out->data[3] = (char)(n >> 8);
+    out->data[4] = (char)n;
+    return true;
+}
+
+static void begin(hone_request *r) {
+    hone_request_field(r, "grpc-accept-encoding", ENCODINGS);
+    hone_request_begin(r, 200, CONTENT_TYPE, -1);
+}
+
+bool hone_grpc_send(hone_request *r, hone_buffer *out) {
+    if (!end_message(out)) {
+        hone_grpc_fail(r, HONE_GRPC_RESOURCE_EXHAUSTED, "Out of memory");
+        return false;
+    }
+    if (!r->begun) begin(r);
+    bool room = hone_request_part(r, out->data, out->size);
+    out->size = 0;
+    return room;
+}
+
+void hone_grpc_end(hone_request *r) {
+    if (!r->begun) begin(r);
+    r->grpc_status = HONE_GRPC_OK;
+    hone_request_trailer(r, "grpc-status", "0");
+    hone_request_end(r);
+}
+
+void hone_grpc_reply(hone_request *r, hone_buffer *out) {
+    if (!end_message(out)) {
+        hone_grpc_fail(r, HONE_GRPC_RESOURCE_EXHAUSTED, "Out of memory");
+        return;
+    }
+    const hone_buffer *message = hone_grpc_pack(r, out);
+    begin(r);
+    hone_request_part(r, message->data, message->size);
+    hone_grpc_end(r);
+}
+
+/* As gRPC writes status messages: printable ASCII but for '%', all else as %XX. So are spaces at the ends,
+ * with which clients refuse fields. */
+static void encode_text(char *out, size_t room, const char *text) {
+    static const char hex[] = "0123456789ABCDEF";
+    size_t n = 0;
+    for (const char *p = text; *p && n + 4 <= room; p++) {
+        unsigned char c = (unsigned char)*p;
+        bool edge = c == ' ' && (p == text || p[1] == 0);
+        if (c >= ' ' && c <= '~' && c != '%' && !edge) {
+            out[n++] = (char)c;
+        } else {
+            out[n++] = '%';
+            out[n++] = hex[c >> 4];
+            out[n++] = hex[c & 15];
+        }
+    }
+    out[n] = 0;
+}
+
+void hone_grpc_fail(hone_request *r, hone_grpc_code code, const char *message) {
+    char number[16], text[MAX_MESSAGE_TEXT];
+    bool begun = r->begun;
+    void (*add)(hone_request *, const char *, const char *) =
+        begun ? hone_request_trailer : hone_request_field;
+    r->grpc_status = (int)code;
+    hone_request_note_error(r, message);
+    snprintf(number, sizeof number, "%d", (int)code);
+    encode_text(text, sizeof text, message);
+    if (code == HONE_GRPC_UNIMPLEMENTED && !begun) hone_request_field(r, "grpc-accept-encoding", ENCODINGS);
+    add(r, "grpc-status", number);
+    add(r, "grpc-message", text);
+    if (!begun) hone_request_begin(r, 200, CONTENT_TYPE, 0);
+    r->status = hone_grpc_http_status(code);
+    hone_request_end(r);
+}
+
+void hone_grpc_fail_error(hone_request *r, const hone_error *err) {
+    hone_grpc_fail(r, hone_grpc_code_of(err->code), err->message);
+}
+
+/* --- services --- */
+
+hone_status hone_grpc_register(hone_grpc_table *table, const hone_grpc_service *service, hone_error *err) {
+    if (table->count == HONE_GRPC_SERVICES)
+        return hone_fail(err, HONE_INTERNAL, "no room for the gRPC service %s", service->name);
+    table->services[table->count++] = *service;
+    return HONE_OK;
+}
+
+const hone_grpc_service *hone_grpc_find(const hone_grpc_table *table, hone_slice path, hone_slice *method) {
+    if (path.size == 0 || path.data[0] != '/') return NULL;
+    const char *name = path.data + 1, *slash = memchr(name, '/', path.size - 1);
+    if (!slash) return NULL;
+    *method = (hone_slice){slash + 1, (size_t)(path.data + path.size - slash - 1)};
+    for (int i = 0; i < table->count; i++)
+        if (hone_json_text_is((hone_slice){name, (size_t)(slash - name)}, table->services[i].name))
+            return &table->services[i];
+    return NULL;
+}
+
+bool hone_grpc_is_stream(const hone_grpc_table *table, const hone_request *r) {
+    hone_slice method;
+    const hone_grpc_service *service =
+        hone_grpc_takes(r) ? hone_grpc_find(table, r->head.path, &method) : NULL;
+    return service && service->streams;
+}
+
+void hone_grpc_unknown(hone_request *r) {
+    char text[300];
+    hone_slice path = r->head.path;
+    snprintf(text, sizeof text, "There is no method %.*s here", hone_shown(path, 200), path.data);
+    hone_grpc_fail(r, HONE_GRPC_UNIMPLEMENTED, text);
+}
+
+static bool take_timeout(hone_request *r) {
+    bool bad;
+    uint64_t timeout = hone_grpc_timeout(hone_head_field(&r->head, "grpc-timeout"), &bad);
+    hone_request_limit_time(r, timeout);
+    return !bad;
+}
+
+void hone_grpc_dispatch(const hone_grpc_table *table, int worker, hone_request *r) {
+    hone_slice method;
+    hone_error err = {0};
+    const hone_grpc_service *service = hone_grpc_find(table, r->head.path, &method);
+    r->front = table->fronts ? table->fronts[worker] : NULL;
+    if (!hone_json_text_is(r->head.method, "POST"))
+        hone_request_fail(r, 405, "gRPC calls are sent with POST");
+    else if (!service)
+        hone_grpc_unknown(r);
+    else if (!take_timeout(r))
+        hone_grpc_fail(r, HONE_GRPC_INVALID_ARGUMENT, "grpc-timeout is malformed");
+    else if (r->deadline && hone_now() >= r->deadline)
+        hone_grpc_fail(r, HONE_GRPC_DEADLINE_EXCEEDED, "The deadline has passed");
+    else if (!service->streams && hone_grpc_unpack(r, &err) != HONE_OK)
+        hone_grpc_fail_error(r, &err);
+    else
+        service->handle(service->user, worker, r, method);
+}

@@ -1,0 +1,117 @@
+/* gRPC over a request: framing and status. A call is a request whose content type is application/grpc; its
+ * path is
+ * "/package.Service/Method", its body the message behind a 5-byte prefix (compressed flag, u32 big-endian
+ * length).
+ *
+ *   answer   begin(200, application/grpc) · prefix + message · end with trailers grpc-status, grpc-message
+ *   failure  trailers only
+ *
+ * Messages may be packed with gzip. An answer is, if it is large, its client accepts that, and packs its own
+ * messages (or would: says grpc-encoding: gzip): nearly every gRPC library accepts gzip unasked, which says
+ * nothing about what its user wants to spend time on. */
+#ifndef HONE_SERVE_GRPC_GRPC_H
+#define HONE_SERVE_GRPC_GRPC_H
+
+#include "serve/request/request.h"
+
+/* gRPC's status codes. */
+typedef enum hone_grpc_code {
+    HONE_GRPC_OK = 0,
+    HONE_GRPC_CANCELLED = 1,
+    HONE_GRPC_UNKNOWN = 2,
+    HONE_GRPC_INVALID_ARGUMENT = 3,
+    HONE_GRPC_DEADLINE_EXCEEDED = 4,
+    HONE_GRPC_NOT_FOUND = 5,
+    HONE_GRPC_ALREADY_EXISTS = 6,
+    HONE_GRPC_PERMISSION_DENIED = 7,
+    HONE_GRPC_RESOURCE_EXHAUSTED = 8,
+    HONE_GRPC_FAILED_PRECONDITION = 9,
+    HONE_GRPC_ABORTED = 10,
+    HONE_GRPC_OUT_OF_RANGE = 11,
+    HONE_GRPC_UNIMPLEMENTED = 12,
+    HONE_GRPC_INTERNAL = 13,
+    HONE_GRPC_UNAVAILABLE = 14,
+    HONE_GRPC_DATA_LOSS = 15,
+    HONE_GRPC_UNAUTHENTICATED = 16
+} hone_grpc_code;
+
+hone_grpc_code hone_grpc_code_of(hone_status status);
+
+/* "NOT_FOUND". */
+const char *hone_grpc_code_name(hone_grpc_code code);
+
+/* The HTTP status that stands for a code in counters and logs, and the code that stands for an HTTP
+ * status. */
+int hone_grpc_http_status(hone_grpc_code code);
+hone_grpc_code hone_grpc_code_of_http(int status);
+
+/* Is this request a gRPC call? */
+bool hone_grpc_takes(const hone_request *r);
+/* "grpc-timeout: 100m" in nanoseconds; 0 if there is none, and *bad set if it is malformed. */
+uint64_t hone_grpc_timeout(hone_slice text, bool *bad);
+/* The one message of a unary call, inside r->body. HONE_INVALID_ARGUMENT: not exactly one whole message. */
+hone_status hone_grpc_message(const hone_request *r, const uint8_t **message, size_t *size, hone_error *err);
+/* Of a stream: the first message of what is there of the body. *whole false: it is not complete yet (an error
+ * if the body is). hone_grpc_drop_message takes it away when it has been read. */
+hone_status hone_grpc_next_message(hone_request *r, const uint8_t **message, size_t *size, bool *whole,
+                                   hone_error *err);
+void hone_grpc_drop_message(hone_request *r, size_t size);
+/* Unpacks the first message of the body, if it is whole and packed; what gives messages does it.
+ * HONE_UNSUPPORTED: in another way than gzip; HONE_RESOURCE_EXHAUSTED: it would be too large. */
+hone_status hone_grpc_unpack(hone_request *r, hone_error *err);
+/* The whole answer, prefix and all, packed if it should be: `out`, or a buffer of the worker's. */
+hone_buffer *hone_grpc_pack(hone_request *r, hone_buffer *out);
+/* Room for the prefix at the start of an answer, in an empty buffer; the message is appended behind it. */
+void hone_grpc_begin_message(hone_buffer *out);
+/* Fills the prefix in and answers with the message and status OK. */
+void hone_grpc_reply(hone_request *r, hone_buffer *out);
+/* Of a stream: sends one message (begin_message, the message), true if the client keeps up; `out` is
+ * emptied. */
+bool hone_grpc_send(hone_request *r, hone_buffer *out);
+/* Of a stream: ends it with status OK. */
+void hone_grpc_end(hone_request *r);
+/* Trailers only. `message` is percent-encoded as gRPC wants it. */
+void hone_grpc_fail(hone_request *r, hone_grpc_code code, const char *message);
+/* hone_grpc_fail with the code and text of an error. */
+void hone_grpc_fail_error(hone_request *r, const hone_error *err);
+
+/* --- services --- */
+
+/* Answers a call of `method` ("Predict") of its service; as any handler it may do so later, after
+ * hone_request_retain. It runs on the loop's thread; `worker` is the loop's number. Of a service that streams
+ * it is called as soon as the head is there and must set r->more. A method it does not know:
+ * hone_grpc_unknown. */
+typedef void hone_grpc_fn(void *user, int worker, hone_request *r, hone_slice method);
+
+/* One row for each service; front ends register theirs when the server is made. */
+typedef struct hone_grpc_service {
+    const char *name; /* "tensorflow.serving.PredictionService"; borrowed */
+    hone_grpc_fn *handle;
+    void *user;
+    bool streams; /* its methods read a stream of messages */
+} hone_grpc_service;
+
+enum { HONE_GRPC_SERVICES = 16 };
+
+typedef struct hone_grpc_table {
+    hone_grpc_service services[HONE_GRPC_SERVICES];
+    int count;
+    const atomic_bool *ready;   /* what health checks say; NULL: always */
+    struct hone_front **fronts; /* of the workers, whose gzip unpacks and packs; NULL: nothing is packed */
+} hone_grpc_table;
+
+hone_status hone_grpc_register(hone_grpc_table *table, const hone_grpc_service *service, hone_error *err);
+/* The row that a path "/SERVICE/METHOD" is for, and the method; NULL if there is none. */
+const hone_grpc_service *hone_grpc_find(const hone_grpc_table *table, hone_slice path, hone_slice *method);
+/* grpc.health.v1.Health, and grpc.reflection.v1 and v1alpha.ServerReflection over the descriptors of
+ * src/serve/grpc/proto and the services of the table, which must stay where it is. */
+hone_status hone_grpc_register_health(hone_grpc_table *table, hone_error *err);
+hone_status hone_grpc_register_reflection(hone_grpc_table *table, hone_error *err);
+/* Is it a call of a service that streams? For hone_loop_config.streams. */
+bool hone_grpc_is_stream(const hone_grpc_table *table, const hone_request *r);
+/* Answers a call: takes its timeout into r->deadline, finds the service, or says UNIMPLEMENTED. */
+void hone_grpc_dispatch(const hone_grpc_table *table, int worker, hone_request *r);
+/* UNIMPLEMENTED: there is no such method. */
+void hone_grpc_unknown(hone_request *r);
+
+#endif

@@ -1,5 +1,0 @@
-/* Compiles llhttp's http.c, from the directory that CMake found, under our names and in strict mode. */
-#include "serve/llhttp_names.h"
-
-#pragma GCC diagnostic ignored "-Wmissing-prototypes"
-#include <http.c>

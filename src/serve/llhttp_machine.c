@@ -1,6 +1,0 @@
-/* Compiles llhttp's llhttp.c, from the directory that CMake found, under our names and in strict mode. */
-#include "serve/llhttp_names.h"
-#include <llhttp_state_names.h>
-
-#pragma GCC diagnostic ignored "-Wmissing-prototypes"
-#include <llhttp.c>

@@ -1,0 +1,35 @@
+/* One model brought to what its directory and its configuration want: which versions are loaded, taken
+ * over, unloaded. On the loader's thread. */
+#ifndef HONE_SERVE_MODELS_RECONCILE_H
+#define HONE_SERVE_MODELS_RECONCILE_H
+
+#include "serve/models/registry.h"
+
+typedef struct hone_reconcile {
+    hone_core *core;
+    bool first;   /* files need not settle */
+    bool now;     /* what failed is tried again at once */
+    bool quiet;   /* whoever asked is told what is wrong: no need to log it */
+    bool gently;  /* there are requests: models are made at a lower priority */
+    uint64_t due; /* result: when to look again; 0: when something happens */
+    /* Called when it is known what is there; `l` is empty if nothing is. */
+    void (*watch)(void *user, hone_record *r, const hone_listing *l);
+    /* Waits, in case of HONE_RELOAD_REPLACE, until what was unloaded is gone; or for not much longer. */
+    void (*drain)(void *user);
+    void *user;
+} hone_reconcile;
+
+void hone_record_reconcile(hone_reconcile *c, hone_record *r);
+/* Unloads everything of it. */
+void hone_record_unload(hone_core *core, hone_record *r);
+/* A servable is gone: its version's state becomes END. `s` is not looked into. */
+void hone_record_ended(hone_core *core, hone_record *r, int64_t version, const hone_servable *s);
+/* Makes what is loaded follow new settings, which are copied. On failure the old ones stay. */
+hone_status hone_record_set_settings(hone_core *core, hone_record *r, const hone_model_settings *settings,
+                                     hone_error *err);
+/* What is wrong with it: the first of its versions that is wanted and not served, or a label that stands
+ * for a version that is not loaded. */
+hone_status hone_record_check(const hone_record *r, hone_error *err);
+hone_place hone_record_place(const hone_record *r);
+
+#endif

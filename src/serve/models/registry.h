@@ -1,0 +1,123 @@
+/* The inside of the core: what is known of each model and version. Front ends read it, the loader's thread
+ * changes it.
+ *
+ * The lock guards the list of records, their versions and labels, and of these what front ends see. Only
+ * the loader's thread writes them (before it is started: whoever sets the core up), so it reads without
+ * the lock. */
+#ifndef HONE_SERVE_MODELS_REGISTRY_H
+#define HONE_SERVE_MODELS_REGISTRY_H
+
+#include "serve/batching/batcher.h"
+#include "serve/models/repository.h"
+
+#include <pthread.h>
+
+typedef struct hone_model_loader hone_model_loader;
+
+typedef struct hone_version {
+    int64_t number;
+    hone_version_state state;
+    hone_status code;
+    char message[384];
+    hone_servable *servable;       /* a reference, while it is served */
+    const hone_servable *draining; /* the one that state UNLOADING is about; not to be looked into */
+    size_t bytes;
+    hone_version_stats *stats;
+    /* The loader's. */
+    char name[24];               /* of its directory */
+    bool present, wanted, final; /* final: not to be tried again until the file changes */
+    bool fallback;               /* it may be served since no version that is wanted can be loaded */
+    uint64_t weight;             /* bytes of its files */
+    hone_fingerprint there, seen, tried, loaded;
+    uint64_t seen_at, retry_at;
+    int failures;
+} hone_version;
+
+typedef struct hone_record_label {
+    char *name;
+    int64_t version, wanted; /* version -1: not loaded yet */
+    bool stale;
+} hone_record_label;
+
+typedef struct hone_record {
+    char *name;
+    hone_version **versions; /* ascending */
+    size_t count, capacity;
+    hone_record_label *labels;
+    size_t label_count, label_capacity;
+    /* The loader's. */
+    char *root, *inside; /* its place; root NULL: it is in memory */
+    bool file;
+    bool named;        /* by an option or a configuration: not having it is an error at the start */
+    bool configured;   /* by a set that replaces all others */
+    bool unloaded;     /* by the administration */
+    bool removed;      /* to be forgotten when nothing of it is left */
+    bool dirty, blind; /* to be looked at; not watched, so to be looked at from time to time */
+    uint64_t due;      /* when to look next; 0: never */
+    double ratio;      /* memory to file size, of what was loaded last */
+    hone_policy policy;
+    hone_label *asked; /* labels of the configuration */
+    size_t asked_count;
+    hone_model_settings settings;
+    hone_fingerprint settings_file;
+    bool settings_set;         /* over the API */
+    hone_status settings_code; /* of what is wrong with the file */
+    char settings_message[256];
+    hone_status code; /* of what is wrong with the directory or the settings */
+    char message[256];
+} hone_record;
+
+struct hone_core {
+    int workers, model_threads, compute_threads;
+    hone_core_options options;
+    char *repository, *config_file;
+    hone_model_settings defaults; /* for what a model's own settings don't say */
+    hone_stats *stats;
+    hone_batcher *batcher;
+    hone_model_loader *loader;
+    atomic_size_t bytes; /* of all servables that are there */
+    pthread_rwlock_t lock;
+    hone_record **records; /* by name */
+    size_t count, capacity;
+};
+
+/* Under the lock, or by the loader. NULL if it is not there. */
+hone_record *hone_core_record(const hone_core *core, const char *name, size_t size);
+hone_version *hone_record_version(const hone_record *r, int64_t number);
+/* New ones; these take the lock themselves. NULL when memory is out. */
+hone_record *hone_core_new_record(hone_core *core, const char *name);
+hone_version *hone_core_new_version(hone_core *core, hone_record *r, int64_t number);
+/* Nothing of it is served. */
+void hone_core_drop_version(hone_core *core, hone_record *r, size_t index);
+void hone_core_drop_record(hone_core *core, hone_record *r);
+
+void hone_core_set_state(hone_core *core, hone_version *v, hone_version_state state, hone_status code,
+                         const char *message);
+/* Takes the reference; what was served before is released. NULL: nothing is served any more. */
+void hone_core_publish(hone_core *core, hone_version *v, hone_servable *s);
+
+hone_servable_options hone_core_servable_options(hone_core *core, const char *name, int64_t version,
+                                                 const hone_model_settings *settings);
+/* Warms it up, counts its memory and checks the limit. */
+hone_status hone_core_prepare(hone_core *core, hone_servable *s, const hone_recorded *recorded,
+                              hone_error *err);
+
+/* --- the loader --- */
+
+/* Before the core's first servable. */
+hone_status hone_model_loader_new(hone_core *core, hone_model_loader **out, hone_error *err);
+/* Starts its thread. */
+hone_status hone_model_loader_start(hone_model_loader *l, hone_error *err);
+/* Has it look at everything, and waits for that. HONE_OK, or what is wrong with the first model that was
+ * named. */
+hone_status hone_model_loader_begin(hone_model_loader *l, hone_error *err);
+void hone_model_loader_stop(hone_model_loader *l);
+void hone_model_loader_free(hone_model_loader *l); /* NULL is fine */
+/* A servable's last reference is gone. */
+void hone_model_loader_retire(hone_model_loader *l, hone_servable *s);
+void hone_model_loader_ask(hone_model_loader *l, hone_core_task *t);
+/* Takes over a servable that was made elsewhere; waits for it. */
+hone_status hone_model_loader_add(hone_model_loader *l, hone_servable *s, hone_error *err);
+void hone_model_loader_poke(hone_model_loader *l);
+
+#endif

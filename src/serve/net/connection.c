@@ -1,0 +1,461 @@
+#include "serve/net/connection.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum {
+    TURNS = 8,            /* reads of a socket before others get their turn */
+    UNSENT_MOST = 2 << 20 /* bytes; with more, nothing is read until the client has taken some */
+};
+
+/* --- phases --- */
+
+static void leave_list(hone_connection *c) {
+    hone_connection_list *list = &c->loop->phases[c->phase];
+    *(c->previous ? &c->previous->next : &list->first) = c->next;
+    *(c->next ? &c->next->previous : &list->last) = c->previous;
+}
+
+static void enter_list(hone_connection *c, hone_phase phase) {
+    hone_connection_list *list = &c->loop->phases[phase];
+    c->phase = phase;
+    c->since = hone_now();
+    c->previous = list->last;
+    c->next = NULL;
+    *(list->last ? &list->last->next : &list->first) = c;
+    list->last = c;
+}
+
+void hone_connection_set_phase(hone_connection *c, hone_phase phase) {
+    if (phase == c->phase && !c->fresh) return;
+    leave_list(c);
+    enter_list(c, phase);
+    c->fresh = false;
+}
+
+/* --- the budget --- */
+
+void hone_connection_starve(hone_connection *c) {
+    hone_connection_list *list = &c->loop->starved;
+    if (c->starved) return;
+    c->starved = true;
+    c->starved_previous = list->last;
+    c->starved_next = NULL;
+    *(list->last ? &list->last->starved_next : &list->first) = c;
+    list->last = c;
+}
+
+static void leave_starved(hone_connection *c) {
+    hone_connection_list *list = &c->loop->starved;
+    if (!c->starved) return;
+    c->starved = false;
+    *(c->starved_previous ? &c->starved_previous->starved_next : &list->first) = c->starved_next;
+    *(c->starved_next ? &c->starved_next->starved_previous : &list->last) = c->starved_previous;
+}
+
+void hone_connection_feed_starved(hone_connection *c) {
+    leave_starved(c);
+    hone_connection_settle(c);
+}
+
+/* --- sending --- */
+
+/* How much the socket takes of the two pieces; marks the connection broken if it never will. */
+static size_t send_some(hone_connection *c, const void *a, size_t a_size, const void *b, size_t b_size) {
+    struct iovec pieces[2] = {{(void *)(uintptr_t)a, a_size}, {(void *)(uintptr_t)b, b_size}};
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = b_size ? 2 : 1};
+    if (c->broken || a_size + b_size == 0) return 0;
+    ssize_t n;
+    do n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n >= 0) return (size_t)n;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) c->broken = true;
+    return 0;
+}
+
+static void keep_rest(hone_connection *c, const void *data, size_t size, size_t sent) {
+    if (sent < size) hone_buffer_put(&c->out, (const char *)data + sent, size - sent);
+    if (c->out.failed) c->broken = true;
+}
+
+void hone_connection_send_pieces(hone_connection *c, const void *a, size_t a_size, const void *b,
+                                 size_t b_size) {
+    size_t n = send_some(c, a, a_size, b, b_size);
+    keep_rest(c, a, a_size, n);
+    keep_rest(c, b, b_size, n > a_size ? n - a_size : 0);
+}
+
+/* To be sent when the socket takes more. */
+static void put_behind(hone_connection *c, const void *data, size_t size) {
+    if (!c->tls)
+        hone_buffer_put(&c->out, data, size);
+    else if (!hone_tls_write(c->tls, data, size, &c->out))
+        c->broken = true;
+    if (c->out.failed) c->broken = true;
+}
+
+void hone_connection_send_corked(hone_connection *c, const void *data, size_t size) {
+    hone_buffer *cork = &c->loop->cork;
+    if (cork->failed) c->broken = true;
+    if (c->tls)
+        hone_connection_send_sealed(c, data, size);
+    else
+        hone_connection_send_pieces(c, cork->data, cork->size, data, size);
+    hone_buffer_clear(cork, 2 * HONE_CORK_MOST);
+}
+
+void hone_connection_cork(hone_connection *c) {
+    c->loop->corking = c;
+}
+
+void hone_connection_uncork(hone_connection *c) {
+    hone_connection_send_corked(c, NULL, 0);
+    c->loop->corking = NULL;
+}
+
+void hone_connection_send(hone_connection *c) {
+    c->sent += send_some(c, c->out.data + c->sent, hone_connection_unsent(c), NULL, 0);
+    if (hone_connection_unsent(c) > 0) return;
+    hone_buffer_free(&c->out);
+    c->sent = 0;
+}
+
+void hone_connection_put(hone_connection *c, const void *data, size_t size) {
+    if (!hone_connection_is_corked(c) || hone_connection_unsent(c) > 0) {
+        put_behind(c, data, size);
+        return;
+    }
+    if (size >= HONE_DIRECT_FROM) {
+        hone_connection_send_corked(c, data, size);
+        return;
+    }
+    hone_buffer_put(&c->loop->cork, data, size);
+    if (c->loop->cork.size > HONE_CORK_MOST) hone_connection_send_corked(c, NULL, 0);
+}
+
+/* --- requests --- */
+
+static void log_request(const hone_connection *c, const hone_request *r, bool dropped) {
+    bool old = c->protocol == &hone_connection_http1 && !r->head.chunked_answer && r->head.method.size > 0;
+    hone_access_log *log = c->loop->config->access_log;
+    if (log)
+        hone_access_log_request(log, c->loop->index, r, &c->remote, old ? "HTTP/1.0" : c->protocol->name,
+                                dropped);
+}
+
+bool hone_connection_admit(hone_connection *c, hone_request *r) {
+    const hone_loop_config *config = c->loop->config;
+    r->endpoint = c->endpoint;
+    hone_request_join_trace(r);
+    return !config->admit || config->admit(config->user, r);
+}
+
+void hone_connection_dispatch(hone_connection *c, hone_request *r) {
+    const hone_loop_config *config = c->loop->config;
+    r->received = hone_now();
+    if (config->request_timeout) r->deadline = r->received + config->request_timeout;
+    hone_stats_in_flight(config->stats, 1);
+    config->handler(config->user, c->loop, r);
+}
+
+void hone_connection_answered(hone_connection *c, hone_request *r) {
+    hone_stats *stats = c->loop->config->stats;
+    hone_stats_answered(stats, &(hone_answered){.model = r->model,
+                                                .method = r->method,
+                                                .code = r->status,
+                                                .grpc = r->grpc_status,
+                                                .seconds = (double)(hone_now() - r->started) * 1e-9,
+                                                .computing = (double)r->stages[HONE_STAGE_COMPUTE] * 1e-9});
+    if (r->status >= 400 && r->method != HONE_METHOD_HEALTH)
+        hone_stats_failed(stats, hone_reason_of(r->status));
+    if (r->received) hone_stats_in_flight(stats, -1);
+    log_request(c, r, false);
+    c->fresh = true;
+}
+
+void hone_connection_dropped(hone_connection *c, hone_request *r) {
+    hone_stats *stats = c->loop->config->stats;
+    if (!r->received) return;
+    hone_stats_in_flight(stats, -1);
+    hone_stats_failed(stats, HONE_REASON_CANCELLED);
+    log_request(c, r, true);
+}
+
+bool hone_connection_is_gone(hone_connection *c) {
+    struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+    return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
+/* --- which protocol --- */
+
+static void sniff(hone_connection *c, const char *data, size_t size) {
+    static const char preface[] = HONE_HTTP2_PREFACE;
+    enum { ENOUGH = 4 }; /* "PRI ": no method of HTTP/1 */
+    hone_buffer held = c->pending;
+    if (held.size > 0) {
+        hone_buffer_put(&held, data, size);
+        data = held.data;
+        size = held.size;
+    }
+    size_t n = size < ENOUGH ? size : ENOUGH;
+    hone_tls_protocol said = c->tls ? hone_tls_session_protocol(c->tls) : HONE_TLS_ANY_PROTOCOL;
+    bool like_http2 = said == HONE_TLS_ANY_PROTOCOL ? memcmp(data, preface, n) == 0 : said == HONE_TLS_HTTP2;
+    if (said != HONE_TLS_ANY_PROTOCOL) n = ENOUGH;
+    if (like_http2 && n < ENOUGH) {
+        if (c->pending.size == 0) hone_buffer_put(&held, data, size);
+        c->pending = held;
+    } else {
+        c->pending = (hone_buffer){0};
+        c->protocol = like_http2 ? &hone_connection_http2 : &hone_connection_http1;
+        c->protocol->feed(c, data, size);
+        hone_buffer_free(&held);
+    }
+    if (held.failed) c->broken = true;
+}
+
+static void sniff_nothing(hone_connection *c) {
+    (void)c;
+}
+
+static bool sniff_may_read(const hone_connection *c) {
+    return !c->broken;
+}
+
+static hone_phase sniff_phase(const hone_connection *c) {
+    return c->pending.size ? HONE_PHASE_HEAD : HONE_PHASE_IDLE;
+}
+
+static bool sniff_is_idle(const hone_connection *c) {
+    return c->pending.size == 0;
+}
+
+static bool sniff_is_running(const hone_connection *c) {
+    (void)c;
+    return false;
+}
+
+/* What came could be the start of either; it is answered as most clients would understand it. */
+static void sniff_expire(hone_connection *c) {
+    c->protocol = &hone_connection_http1;
+    c->protocol->expire(c);
+}
+
+static void sniff_sweep(hone_connection *c, uint64_t now) {
+    (void)c, (void)now;
+}
+
+static void sniff_drain(hone_connection *c, bool now) {
+    if (now && sniff_is_idle(c)) c->close_after = true;
+}
+
+static const hone_protocol sniffing = {.feed = sniff,
+                                       .go_on = sniff_nothing,
+                                       .may_read = sniff_may_read,
+                                       .phase = sniff_phase,
+                                       .is_idle = sniff_is_idle,
+                                       .is_running = sniff_is_running,
+                                       .expire = sniff_expire,
+                                       .sweep = sniff_sweep,
+                                       .drain = sniff_drain,
+                                       .free = sniff_nothing};
+
+/* --- events --- */
+
+void hone_connection_feed(hone_connection *c, const char *data, size_t size) {
+    hone_connection_cork(c);
+    c->protocol->feed(c, data, size);
+    hone_connection_uncork(c);
+}
+
+/* A protocol knows what it lets a client make it say. What TLS says by itself (to requests for new keys) is
+ * bounded here. */
+static bool may_read(const hone_connection *c) {
+    return c->protocol->may_read(c) && hone_connection_unsent(c) <= UNSENT_MOST;
+}
+
+static void read_input(hone_connection *c) {
+    for (int turn = 0; turn < TURNS && may_read(c); turn++) {
+        ssize_t n = recv(c->fd, c->loop->scratch, HONE_LOOP_SCRATCH, 0);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) {
+            if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) c->broken = true;
+            return;
+        }
+        if (c->phase == HONE_PHASE_LINGER) continue; /* not read any more */
+        if (c->close_after) return;
+        (c->tls ? hone_connection_unseal : hone_connection_feed)(c, c->loop->scratch, (size_t)n);
+        if (c->phase == HONE_PHASE_BODY) c->fresh = true;
+        if ((size_t)n < HONE_LOOP_SCRATCH) return;
+    }
+}
+
+static void arm(struct event *event, bool *armed, bool wanted) {
+    if (*armed == wanted) return;
+    *armed = wanted;
+    if (wanted)
+        event_add(event, NULL);
+    else
+        event_del(event);
+}
+
+static hone_phase phase_of(const hone_connection *c) {
+    if (hone_connection_is_shaking(c)) return HONE_PHASE_HEAD;
+    return hone_connection_unsent(c) > 0 ? HONE_PHASE_WRITE : c->protocol->phase(c);
+}
+
+/* Closing with unread input would reset the connection and could take the answer with it: then the client is
+ * given time to close first. */
+static bool must_linger(const hone_connection *c) {
+    char byte;
+    return !c->protocol->is_idle(c) || c->pending.size > 0 ||
+           recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+void hone_connection_settle(hone_connection *c) {
+    if (c->loop->corking) {
+        if (!hone_connection_is_corked(c)) hone_connection_wake(c);
+        return;
+    }
+    if (!c->broken && c->phase != HONE_PHASE_LINGER) c->protocol->go_on(c);
+    if (c->broken) {
+        hone_connection_close(c);
+        return;
+    }
+    bool last_sent = c->close_after && hone_connection_unsent(c) == 0 && !c->running && !c->request;
+    if (last_sent && c->tls) last_sent = hone_connection_end_tls(c);
+    if (last_sent && c->phase != HONE_PHASE_LINGER) {
+        if (!must_linger(c)) {
+            hone_connection_close(c);
+            return;
+        }
+        shutdown(c->fd, SHUT_WR);
+        hone_buffer_free(&c->pending);
+        c->fresh = false;
+        hone_connection_set_phase(c, HONE_PHASE_LINGER);
+    } else if (!last_sent) {
+        hone_connection_set_phase(c, phase_of(c));
+    }
+    arm(&c->writable, &c->writing, hone_connection_unsent(c) > 0);
+    arm(&c->readable, &c->reading, may_read(c));
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg) {
+    hone_connection *c = arg;
+    (void)fd, (void)what;
+    read_input(c);
+    hone_connection_settle(c);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg) {
+    hone_connection *c = arg;
+    (void)fd, (void)what;
+    size_t before = hone_connection_unsent(c);
+    hone_connection_send(c);
+    if (hone_connection_unsent(c) < before && !hone_connection_is_shaking(c)) c->fresh = true;
+    hone_connection_settle(c);
+}
+
+void hone_connection_wake(hone_connection *c) {
+    event_active(&c->writable, EV_WRITE, 0);
+}
+
+/* The client has closed its side. While something is read, the end of the input says so in its time. */
+static void on_closed(evutil_socket_t fd, short what, void *arg) {
+    hone_connection *c = arg;
+    (void)fd, (void)what;
+    if (c->protocol->is_running(c))
+        c->broken = true;
+    else if (!c->reading)
+        event_del(&c->closed); /* still takes its answer, perhaps */
+    hone_connection_settle(c);
+}
+
+void hone_connection_open(hone_loop *loop, const hone_arrival *from) {
+    int fd = from->fd;
+    hone_connection *c = hone_calloc(1, sizeof *c);
+    hone_tls *tls = from->endpoint ? from->endpoint->tls : NULL;
+    if (c && tls) c->tls = hone_tls_session_new(tls);
+    if (!c || (tls && !c->tls)) {
+        hone_free(c);
+        close(fd);
+        atomic_fetch_sub(&loop->connections, 1);
+        return;
+    }
+    int one = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    c->loop = loop;
+    c->fd = fd;
+    c->endpoint = from->endpoint;
+    c->protocol = &sniffing;
+    if (loop->config->access_log) hone_remote_of(fd, &c->remote);
+    hone_http1_init(&c->parser, &loop->config->limits);
+    event_assign(&c->readable, loop->base, fd, EV_READ | EV_PERSIST, on_readable, c);
+    event_assign(&c->writable, loop->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
+    event_assign(&c->closed, loop->base, fd, EV_CLOSED | EV_PERSIST, on_closed, c);
+    event_add(&c->closed, NULL);
+    enter_list(c, tls ? HONE_PHASE_HEAD : HONE_PHASE_IDLE);
+    hone_stats_connection(loop->config->stats, 1);
+    read_input(c); /* the request is often there already */
+    hone_connection_settle(c);
+}
+
+void hone_connection_close(hone_connection *c) {
+    hone_loop *loop = c->loop;
+    leave_list(c);
+    leave_starved(c);
+    event_del(&c->readable);
+    event_del(&c->writable);
+    event_del(&c->closed);
+    close(c->fd);
+    c->protocol->free(c);
+    hone_tls_session_free(c->tls);
+    hone_buffer_free(&c->pending);
+    hone_buffer_free(&c->out);
+    hone_free(c);
+    hone_stats_connection(loop->config->stats, -1);
+    atomic_fetch_sub(&loop->connections, 1);
+}
+
+void hone_connection_expire(hone_connection *c) {
+    if (hone_connection_is_shaking(c)) {
+        hone_tls_count(c->tls, HONE_TLS_TIMEOUT);
+        hone_connection_close(c);
+        return;
+    }
+    switch (c->phase) {
+    case HONE_PHASE_HEAD:
+    case HONE_PHASE_BODY:
+        hone_connection_cork(c);
+        c->protocol->expire(c);
+        hone_connection_uncork(c);
+        hone_connection_settle(c);
+        break;
+    case HONE_PHASE_IDLE:
+        read_input(c); /* a request that came this very moment is still answered */
+        if (c->phase == HONE_PHASE_IDLE && !c->broken && !c->fresh && c->protocol->is_idle(c))
+            c->protocol->drain(c, true);
+        hone_connection_settle(c);
+        break;
+    default:
+        if (c->phase == HONE_PHASE_WRITE) hone_stats_failed(c->loop->config->stats, HONE_REASON_TIMEOUT);
+        hone_connection_close(c);
+    }
+}
+
+void hone_connection_sweep(hone_connection *c, uint64_t now) {
+    c->protocol->sweep(c, now);
+    hone_connection_settle(c);
+}
+
+void hone_connection_drain(hone_connection *c, bool now) {
+    c->protocol->drain(c, now);
+    hone_connection_settle(c);
+}

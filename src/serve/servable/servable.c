@@ -1,0 +1,286 @@
+#include "serve/servable/servable.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- making --- */
+
+static hone_status describe(hone_servable *s, hone_error *err) {
+    const hone_graph *g = hone_model_signature(s->model);
+    s->input_count = hone_graph_input_count(g);
+    s->output_count = hone_graph_output_count(g);
+    s->inputs = hone_calloc((size_t)s->input_count + 1, sizeof *s->inputs);
+    s->outputs = hone_calloc((size_t)s->output_count + 1, sizeof *s->outputs);
+    if (!s->inputs || !s->outputs) return hone_fail_memory(err);
+    for (int i = 0; i < s->input_count; i++) hone_graph_input(g, i, &s->inputs[i]);
+    for (int i = 0; i < s->output_count; i++) hone_graph_output(g, i, &s->outputs[i]);
+    for (int i = 0; i < s->input_count + s->output_count; i++) {
+        const hone_value_info *v = i < s->input_count ? &s->inputs[i] : &s->outputs[i - s->input_count];
+        if (v->kind != HONE_KIND_TENSOR)
+            return hone_fail(err, HONE_UNSUPPORTED, "\"%s\" is no tensor; only tensors are served", v->name);
+    }
+    return HONE_OK;
+}
+
+static bool make_batch(hone_servable *s, hone_batch *b) {
+    b->outputs = hone_calloc((size_t)s->output_count + 1, sizeof *b->outputs);
+    return b->outputs != NULL;
+}
+
+static hone_status make_lane(hone_servable *s, hone_lane *lane, hone_error *err) {
+    size_t in = (size_t)s->input_count + 1, out = (size_t)s->output_count + 1;
+    lane->in = hone_calloc(in, sizeof *lane->in);
+    lane->in_list = hone_calloc(in, sizeof *lane->in_list);
+    lane->results = hone_calloc(out, sizeof *lane->results);
+    lane->out = hone_calloc(out, sizeof *lane->out);
+    lane->out_list = hone_calloc(out, sizeof *lane->out_list);
+    if (!lane->in || !lane->in_list || !lane->results || !lane->out || !lane->out_list ||
+        !make_batch(s, &lane->batch))
+        return hone_fail_memory(err);
+    for (int i = 0; i < s->input_count; i++) lane->in_list[i] = &lane->in[i];
+    for (int i = 0; i < s->output_count; i++) lane->out_list[i] = &lane->out[i];
+    return hone_context_create(s->session, &lane->context, err);
+}
+
+static void free_lane(hone_lane *lane) {
+    hone_context_free(lane->context);
+    hone_free(lane->in);
+    hone_free(lane->in_list);
+    hone_free(lane->results);
+    hone_free(lane->out);
+    hone_free(lane->out_list);
+    hone_free(lane->staging);
+    hone_free(lane->batch.outputs);
+    hone_free(lane->batch.storage);
+}
+
+static hone_status make_lanes(hone_servable *s, const hone_servable_options *o, hone_error *err) {
+    s->workers = o->workers;
+    s->lanes = hone_calloc((size_t)(o->workers + o->compute_threads), sizeof *s->lanes);
+    if (!s->lanes) return hone_fail_memory(err);
+    while (s->lane_count < o->workers + o->compute_threads)
+        HONE_TRY(make_lane(s, &s->lanes[s->lane_count++], err));
+    s->batch_count = o->compute_threads ? 2 * (o->compute_threads + o->workers) : 0;
+    s->batches = hone_calloc((size_t)s->batch_count + 1, sizeof *s->batches);
+    if (!s->batches) return hone_fail_memory(err);
+    for (int i = 0; i < s->batch_count; i++) {
+        if (!make_batch(s, &s->batches[i])) return hone_fail_memory(err);
+        s->batches[i].next = s->spare;
+        s->spare = &s->batches[i];
+    }
+    return HONE_OK;
+}
+
+static hone_status fill(hone_servable *s, const hone_servable_options *o, hone_error *err) {
+    hone_model_settings defaults = HONE_MODEL_SETTINGS_INIT;
+    hone_session_options session = HONE_SESSION_OPTIONS_INIT;
+    s->version = o->version;
+    if (!hone_model_settings_copy(&s->settings, o->settings ? o->settings : &defaults))
+        return hone_fail_memory(err);
+    s->max_queue = s->settings.max_queue ? s->settings.max_queue : o->max_queue;
+    s->name = hone_strdup(o->name);
+    if (!s->name) return hone_fail_memory(err);
+    HONE_TRY(describe(s, err));
+    session.threads = s->settings.threads ? s->settings.threads : o->model_threads;
+    session.max_plans = HONE_MAX_SIZES + 16;
+    HONE_TRY(hone_session_create(s->model, &session, &s->session, err));
+    HONE_TRY(make_lanes(s, o, err));
+    return hone_model_stats_new(o->stats, s->name, s->version, (double)hone_model_bytes(s->model), &s->stats,
+                                err);
+}
+
+hone_status hone_servable_remake(const hone_servable_options *o, hone_model *model, hone_servable **out,
+                                 hone_error *err) {
+    hone_servable *s = hone_calloc(1, sizeof *s);
+    if (!s) return hone_fail_memory(err);
+    atomic_init(&s->references, 1);
+    s->model = hone_model_retain(model);
+    hone_status status = fill(s, o, err);
+    if (status == HONE_OK)
+        *out = s;
+    else
+        hone_servable_destroy(s);
+    return status;
+}
+
+hone_status hone_servable_new(const hone_servable_options *o, const hone_graph *graph, hone_servable **out,
+                              hone_error *err) {
+    hone_model *model = NULL;
+    HONE_TRY(hone_model_compile(graph, NULL, &model, err));
+    hone_status status = hone_servable_remake(o, model, out, err);
+    hone_model_free(model);
+    return status;
+}
+
+void hone_servable_destroy(hone_servable *s) {
+    for (int i = 0; i < s->lane_count; i++) free_lane(&s->lanes[i]);
+    for (int i = 0; s->batches && i < s->batch_count; i++) {
+        hone_free(s->batches[i].outputs);
+        hone_free(s->batches[i].storage);
+    }
+    if (s->session) hone_session_free(s->session);
+    hone_model_free(s->model);
+    hone_model_stats_release(s->stats);
+    hone_model_settings_free(&s->settings);
+    hone_free(s->lanes);
+    hone_free(s->batches);
+    hone_free(s->inputs);
+    hone_free(s->outputs);
+    hone_free(s->name);
+    hone_free(s);
+}
+
+hone_servable *hone_servable_retain(hone_servable *s) {
+    atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);
+    return s;
+}
+
+void hone_servable_release(hone_servable *s) {
+    if (!s || atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) != 1) return;
+    if (s->retire)
+        s->retire(s->retire_user, s);
+    else
+        hone_servable_destroy(s);
+}
+
+/* --- telling --- */
+
+const char *hone_servable_name(const hone_servable *s) {
+    return s->name;
+}
+int64_t hone_servable_version(const hone_servable *s) {
+    return s->version;
+}
+hone_model_stats *hone_servable_stats(hone_servable *s) {
+    return s->stats;
+}
+const hone_graph *hone_servable_signature(const hone_servable *s) {
+    return hone_model_signature(s->model);
+}
+int hone_servable_input_count(const hone_servable *s) {
+    return s->input_count;
+}
+int hone_servable_output_count(const hone_servable *s) {
+    return s->output_count;
+}
+const hone_value_info *hone_servable_input(const hone_servable *s, int index) {
+    return &s->inputs[index];
+}
+const hone_value_info *hone_servable_output(const hone_servable *s, int index) {
+    return &s->outputs[index];
+}
+
+int hone_servable_find_output(const hone_servable *s, hone_slice name) {
+    for (int i = 0; i < s->output_count; i++)
+        if (hone_json_text_is(name, s->outputs[i].name)) return i;
+    return -1;
+}
+
+/* "[batch, 1, 28, 28]" */
+static void format_wanted(const hone_servable *s, const hone_value_info *v, char *text, size_t size) {
+    const hone_graph *g = hone_model_signature(s->model);
+    size_t used = (size_t)snprintf(text, size, "[");
+    for (int i = 0; i < v->rank && used < size; i++) {
+        const char *name = v->dims[i] < 0 ? hone_graph_dim_name(g, v->dims[i]) : NULL, *comma = i ? ", " : "";
+        if (v->dims[i] >= 0)
+            used += (size_t)snprintf(text + used, size - used, "%s%lld", comma, (long long)v->dims[i]);
+        else
+            used += (size_t)snprintf(text + used, size - used, "%s%s", comma, name ? name : "?");
+    }
+    if (used < size) snprintf(text + used, size - used, "]");
+}
+
+static bool shape_fits(const hone_value_info *v, const hone_tensor *t) {
+    if (v->rank < 0) return true;
+    if (t->rank != v->rank) return false;
+    for (int i = 0; i < t->rank; i++)
+        if (v->dims[i] >= 0 && v->dims[i] != t->dims[i]) return false;
+    return true;
+}
+
+static hone_status check_input(const hone_servable *s, int index, const hone_tensor *t, hone_error *err) {
+    const hone_value_info *v = &s->inputs[index];
+    char wanted[160], given[160];
+    if (!t) return hone_fail(err, HONE_INVALID_ARGUMENT, "input \"%s\" is missing", v->name);
+    if (t->dtype != v->dtype)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "input \"%s\" is %s, but the model takes %s", v->name,
+                         hone_dtype_name(t->dtype), hone_dtype_name(v->dtype));
+    if (shape_fits(v, t)) return HONE_OK;
+    format_wanted(s, v, wanted, sizeof wanted);
+    size_t used = (size_t)snprintf(given, sizeof given, "[");
+    for (int i = 0; i < t->rank && used < sizeof given; i++)
+        used += (size_t)snprintf(given + used, sizeof given - used, "%s%lld", i ? ", " : "",
+                                 (long long)t->dims[i]);
+    return hone_fail(err, HONE_INVALID_ARGUMENT, "input \"%s\" has the shape %s], but the model takes %s",
+                     v->name, given, wanted);
+}
+
+hone_status hone_servable_check(const hone_servable *s, const hone_tensor *const *inputs, hone_error *err) {
+    for (int i = 0; i < s->input_count; i++) HONE_TRY(check_input(s, i, inputs[i], err));
+    return HONE_OK;
+}
+
+static bool same_value(const hone_value_info *a, const hone_value_info *b) {
+    if (strcmp(a->name, b->name) != 0 || a->dtype != b->dtype || a->rank != b->rank) return false;
+    for (int i = 0; i < a->rank; i++)
+        if (a->dims[i] != b->dims[i] && (a->dims[i] >= 0 || b->dims[i] >= 0)) return false;
+    return true;
+}
+
+/* The order of inputs means nothing: clients name them. */
+static bool same_values(const hone_value_info *a, int a_count, const hone_value_info *b, int b_count,
+                        const char *what, char *why, size_t size) {
+    for (int i = 0; i < a_count; i++) {
+        int k = 0;
+        while (k < b_count && !same_value(&a[i], &b[k])) k++;
+        if (k < b_count) continue;
+        snprintf(why, size, "its %s \"%s\" is of another type or not there", what, a[i].name);
+        return false;
+    }
+    if (a_count == b_count) return true;
+    snprintf(why, size, "it has %d %ss instead of %d", b_count, what, a_count);
+    return false;
+}
+
+bool hone_servable_same_signature(const hone_servable *a, const hone_servable *b, char *why, size_t size) {
+    return same_values(a->inputs, a->input_count, b->inputs, b->input_count, "input", why, size) &&
+           same_values(a->outputs, a->output_count, b->outputs, b->output_count, "output", why, size);
+}
+
+/* --- rows --- */
+
+int64_t hone_servable_rows(const hone_servable *s, const hone_tensor *const *inputs) {
+    if (!s->batchable) return -1;
+    int64_t rows = inputs[0]->dims[0];
+    for (int i = 1; i < s->input_count; i++)
+        if (inputs[i]->dims[0] != rows) return -1;
+    return rows > 0 ? rows : -1;
+}
+
+int hone_servable_size_index(const hone_servable *s, int64_t rows) {
+    int i = 0;
+    while (i + 1 < s->size_count && s->sizes[i] < rows) i++;
+    return i;
+}
+
+double hone_servable_estimate(const hone_servable *s, const hone_tensor *const *inputs, int64_t rows) {
+    double bytes = 0, cost;
+    for (int i = 0; i < s->output_count; i++)
+        if (s->outputs[i].dtype == HONE_STRING) return 0; /* their text belongs to the context */
+    if (!s->warm) return HUGE_VAL;
+    for (int i = 0; i < s->input_count; i++) bytes += (double)inputs[i]->bytes;
+    if (rows > 0) {
+        int64_t most = s->sizes[s->size_count - 1], whole = rows / most, rest = rows % most;
+        cost = (double)whole * s->cost[s->size_count - 1];
+        if (rest) cost += s->cost[hone_servable_size_index(s, rest)];
+        bytes /= (double)rows;
+    } else {
+        cost = s->cost[0];
+    }
+    double larger = s->warm_bytes > 0 ? bytes / (double)s->warm_bytes : 1;
+    return larger > 1 ? cost * larger : cost;
+}

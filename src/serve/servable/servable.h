@@ -1,0 +1,140 @@
+/* The inside of a servable: a compiled model, and what each thread needs to run it.
+ *
+ * Rows. A servable is batchable when every input and output has a leading dimension that is free and the same
+ * for all, and when warm-up has seen that rows do not touch each other: the rows of a batch came out bit for
+ * bit as alone. Runs then have one of a few sizes, the powers of two or those that were asked for; a run's
+ * missing rows are filled with copies of its last one and cut off afterwards, and a request of more rows than
+ * the largest size is run in pieces. So warm-up can make every plan and every buffer that traffic will
+ * need. */
+#ifndef HONE_SERVE_SERVABLE_SERVABLE_H
+#define HONE_SERVE_SERVABLE_SERVABLE_H
+
+#include "graph/tensor.h"
+#include "serve/models/core.h"
+
+#include <stdatomic.h>
+
+#define HONE_MAX_SIZES (HONE_MAX_BATCH_SIZES + 16)
+
+/* Results of a run that outlive it, and what the run was for. */
+typedef struct hone_batch {
+    struct hone_batch *next;
+    hone_servable *servable; /* a reference, while it is in use */
+    bool extra;              /* made when all others were in use; freed afterwards */
+    atomic_int left;         /* predictions that were not told yet */
+    hone_tensor *outputs;    /* over the storage, or copies of the context's views */
+    char *storage;
+    size_t capacity, usual; /* bytes; `usual` is what warm-up made */
+    hone_status status;
+    hone_error err;
+} hone_batch;
+
+/* One thread's share. */
+typedef struct hone_lane {
+    hone_context *context;
+    hone_tensor *in; /* over the staging memory, or over rows of a request */
+    const hone_tensor **in_list;
+    const hone_tensor **results; /* of the context */
+    hone_tensor *out;            /* the rows of one prediction */
+    const hone_tensor **out_list;
+    char *staging;
+    size_t capacity;
+    hone_batch batch; /* of runs whose results are told at once */
+} hone_lane;
+
+struct hone_servable {
+    atomic_int references;
+    /* Takes it when the last reference is gone; NULL: it is freed there. */
+    void (*retire)(void *user, hone_servable *s);
+    void *retire_user;
+    hone_servable *next; /* for that */
+    char *name;
+    int64_t version;
+    hone_model_settings settings;
+    hone_model *model;
+    hone_session *session;
+    hone_lane *lanes; /* of the workers, then of the compute threads */
+    int workers, lane_count;
+    int input_count, output_count;
+    hone_value_info *inputs, *outputs; /* names live in the model's signature */
+    hone_model_stats *stats;
+    size_t bytes; /* of memory, after warm-up */
+    int max_queue;
+    /* By warm-up. */
+    bool warm, batchable;
+    char unbatched[128]; /* why not */
+    int64_t warm_bytes;  /* of the inputs of one row, or of the whole request where there are no rows */
+    int size_count;
+    int sizes[HONE_MAX_SIZES];   /* ascending from 1 */
+    double cost[HONE_MAX_SIZES]; /* seconds */
+    /* The batcher's, under its lock. */
+    hone_prediction *first, *last;
+    int queued;
+    int64_t queued_rows;
+    hone_servable *ready_next, *ready_previous;
+    hone_batch *batches, *spare; /* all of them; those not in use */
+    int batch_count, extra_count;
+    uint64_t full_since; /* when none was to spare any more; 0: some are */
+};
+
+typedef struct hone_servable_options {
+    const char *name;
+    int64_t version;
+    const hone_model_settings *settings; /* copied; NULL: the defaults */
+    int workers, compute_threads, model_threads;
+    int max_queue; /* unless the settings say */
+    double inline_cost;
+    hone_stats *stats;
+} hone_servable_options;
+
+/* Compiles; not warmed up. */
+hone_status hone_servable_new(const hone_servable_options *o, const hone_graph *graph, hone_servable **out,
+                              hone_error *err);
+/* Another one over the same compiled model. */
+hone_status hone_servable_remake(const hone_servable_options *o, hone_model *model, hone_servable **out,
+                                 hone_error *err);
+/* Frees it now; there is no reference but the caller's. */
+void hone_servable_destroy(hone_servable *s);
+
+/* Do inputs and outputs of both have the same names, dtypes and shapes (symbols count as free)? If not, says
+ * what differs. */
+bool hone_servable_same_signature(const hone_servable *a, const hone_servable *b, char *why, size_t size);
+
+/* HONE_INVALID_ARGUMENT names the input whose dtype or shape does not fit. */
+hone_status hone_servable_check(const hone_servable *s, const hone_tensor *const *inputs, hone_error *err);
+/* Rows of these (checked) inputs; -1: they are not cut in rows. */
+int64_t hone_servable_rows(const hone_servable *s, const hone_tensor *const *inputs);
+/* Of the smallest size that takes `rows`, or of the largest one. */
+int hone_servable_size_index(const hone_servable *s, int64_t rows);
+/* Seconds that these inputs will take, as far as warm-up can tell; HUGE_VAL if it can't. */
+double hone_servable_estimate(const hone_servable *s, const hone_tensor *const *inputs, int64_t rows);
+
+/* --- running --- by the thread of that lane */
+
+typedef struct hone_run {
+    hone_prediction *first; /* a list; several are of equal shapes but for rows, which fit the largest size */
+    bool keep;              /* results must outlive the lane's next run: they go to the batch's storage */
+    hone_cancel_fn *cancel;
+    void *user;
+    double staged, computed; /* result: seconds */
+    int64_t size;            /* result: rows of the (last) run, padding included */
+} hone_run;
+/* Fills batch->outputs, and the predictions' offsets in it. */
+hone_status hone_lane_run(hone_servable *s, hone_lane *lane, hone_run *run, hone_batch *batch,
+                          hone_error *err);
+/* The rows of one prediction: valid until the lane's next. */
+const hone_tensor *const *hone_lane_view(hone_servable *s, hone_lane *lane, const hone_batch *batch,
+                                         const hone_prediction *p);
+/* Room for results of `rows` rows, of which one has the bytes in `row_bytes`; kept until the servable
+ * goes. */
+bool hone_batch_reserve(hone_servable *s, hone_batch *batch, const size_t *row_bytes, int64_t rows);
+bool hone_lane_reserve(hone_servable *s, hone_lane *lane, const size_t *row_bytes, int64_t rows);
+/* Under the batcher's lock: one that is not in use. When a worker is slow to take its results, so that all
+ * are in use, some more can be had. NULL when memory is out. */
+bool hone_servable_has_batch(const hone_servable *s);
+hone_batch *hone_servable_take_batch(hone_servable *s);
+void hone_servable_give_batch(hone_servable *s, hone_batch *batch);
+/* Gives unusual amounts of memory back. */
+void hone_batch_shrink(hone_batch *batch);
+
+#endif

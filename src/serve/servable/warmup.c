@@ -1,0 +1,360 @@
+#include "serve/servable/warmup.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { TIMINGS = 3, PATTERNS = 2 };
+enum { RESULT_ROWS = 64 }; /* of one request that is run in pieces, whose results are set aside */
+#define TIME_ENOUGH (20 * HONE_MILLISECOND) /* a run of this length is timed once */
+#define WORKSPACE_MOST ((size_t)256 << 20)  /* of one thread, where the size of batches is not given */
+#define GAIN_LEAST 0.95                     /* of the cost of a row, for the next size to be worth it */
+#define SECONDS_MOST 0.25                   /* of a run, likewise */
+#define STORAGE_MOST ((size_t)64 << 20)     /* of one batch's results that is set aside */
+
+void hone_recorded_free(hone_recorded *r, int input_count) {
+    for (size_t i = 0; i < r->count * (size_t)input_count; i++) hone_tensor_free(r->tensors[i]);
+    hone_free(r->tensors);
+    *r = (hone_recorded){0};
+}
+
+/* What is known while a servable is warmed up. */
+typedef struct warmer {
+    hone_servable *s;
+    hone_lane *lane;                  /* where it is measured */
+    hone_tensor **one[PATTERNS];      /* inputs of one row each, of different content */
+    hone_tensor **expected[PATTERNS]; /* and what comes out */
+    hone_tensor **inputs;             /* of the size under test */
+    double inline_cost;
+} warmer;
+
+/* --- made-up inputs --- */
+
+static uint64_t mix(uint64_t x) {
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+/* Floats in [0, 1); whole numbers and bools 0 or 1, which most tables that they may be an index of have. */
+static void fill(hone_tensor *t, uint64_t seed) {
+    for (int64_t i = 0; i < t->count; i++) {
+        uint64_t x = mix(seed * 0x9e3779b97f4a7c15u + (uint64_t)i + 1);
+        double f = (double)(x >> 40) * 0x1p-24;
+        switch (t->dtype) {
+        case HONE_FLOAT32: ((float *)t->data)[i] = (float)f; break;
+        case HONE_FLOAT64: ((double *)t->data)[i] = f; break;
+        case HONE_FLOAT16: ((uint16_t *)t->data)[i] = (uint16_t)(0x3000 + (x & 0x7ff)); break;
+        case HONE_BFLOAT16: ((uint16_t *)t->data)[i] = (uint16_t)(0x3e00 + (x & 0x7f)); break;
+        default:
+            memset((char *)t->data + (size_t)i * hone_dtype_size(t->dtype), 0, hone_dtype_size(t->dtype));
+            ((char *)t->data)[(size_t)i * hone_dtype_size(t->dtype)] = (char)(x & 1); /* little-endian */
+        }
+    }
+}
+
+static hone_status make_up(const hone_value_info *v, uint64_t seed, hone_tensor **out, hone_error *err) {
+    int64_t dims[HONE_MAX_RANK] = {0};
+    if (v->rank < 0) return hone_fail(err, HONE_UNSUPPORTED, "the rank of \"%s\" is not known", v->name);
+    if (v->dtype == HONE_STRING) return hone_fail(err, HONE_UNSUPPORTED, "\"%s\" is text", v->name);
+    for (int d = 0; d < v->rank; d++) dims[d] = v->dims[d] >= 0 ? v->dims[d] : 1;
+    HONE_TRY(hone_tensor_new(v->dtype, v->rank, dims, out, err));
+    fill(*out, seed);
+    return HONE_OK;
+}
+
+/* --- may requests be put together? --- */
+
+static const char *unfit(const hone_servable *s) {
+    if (!s->settings.batching) return "batching is switched off";
+    if (s->input_count == 0) return "it has no inputs";
+    for (int i = 0; i < s->input_count; i++) {
+        const hone_value_info *v = &s->inputs[i];
+        if (v->dtype == HONE_STRING) return "an input is text";
+        if (v->rank < 1 || v->dims[0] >= 0) return "an input has no free leading dimension";
+        if (v->dims[0] != s->inputs[0].dims[0]) return "the leading dimensions of the inputs differ";
+        for (int d = 1; d < v->rank; d++)
+            if (v->dims[d] == v->dims[0] && v->dims[0] != HONE_DIM_ANY)
+                return "the leading dimension of an input stands elsewhere, too";
+    }
+    for (int i = 0; i < s->output_count; i++) {
+        const hone_value_info *v = &s->outputs[i];
+        if (v->dtype == HONE_STRING) return "an output is text";
+        if (v->rank == 0 || (v->rank > 0 && v->dims[0] >= 0)) return "an output has no row for each input's";
+    }
+    return NULL;
+}
+
+static void do_not_batch(hone_servable *s, const char *why) {
+    s->batchable = false;
+    s->size_count = 1;
+    snprintf(s->unbatched, sizeof s->unbatched, "%s", why);
+    if (s->settings.batching)
+        hone_log(HONE_LOG_INFO, "model %s version %lld: requests are not put together, since %s", s->name,
+                 (long long)s->version, why);
+}
+
+/* --- runs --- */
+
+static hone_status time_run(warmer *w, hone_tensor *const *inputs, double *best, hone_error *err) {
+    *best = HUGE_VAL;
+    for (int i = 0; i <= TIMINGS; i++) { /* the first one makes the plan */
+        uint64_t start = hone_now();
+        HONE_TRY(
+            hone_context_run(w->lane->context, (const hone_tensor *const *)inputs, w->lane->results, err));
+        uint64_t took = hone_now() - start;
+        if (i > 0 && (double)took * 1e-9 < *best) *best = (double)took * 1e-9;
+        if (took > (i ? TIME_ENOUGH : 10 * TIME_ENOUGH)) {
+            if (i == 0) *best = (double)took * 1e-9;
+            break;
+        }
+    }
+    return HONE_OK;
+}
+
+static hone_status keep_expected(warmer *w, int pattern, hone_error *err) {
+    for (int i = 0; i < w->s->output_count; i++) {
+        const hone_tensor *t = w->lane->results[i];
+        HONE_TRY(hone_tensor_copy_of(t->dtype, t->rank, t->dims, t->data, &w->expected[pattern][i], err));
+    }
+    return HONE_OK;
+}
+
+static hone_status run_alone(warmer *w, hone_error *err) {
+    hone_servable *s = w->s;
+    s->warm_bytes = 0;
+    for (int k = 0; k < PATTERNS; k++) {
+        for (int i = 0; i < s->input_count; i++)
+            HONE_TRY(make_up(&s->inputs[i], (uint64_t)(k * 64 + i), &w->one[k][i], err));
+        HONE_TRY(time_run(w, w->one[k], &s->cost[0], err));
+        HONE_TRY(keep_expected(w, k, err));
+    }
+    for (int i = 0; i < s->input_count; i++) s->warm_bytes += (int64_t)w->one[0][i]->bytes;
+    return HONE_OK;
+}
+
+static void free_inputs(warmer *w) {
+    for (int i = 0; i < w->s->input_count; i++) {
+        hone_tensor_free(w->inputs[i]);
+        w->inputs[i] = NULL;
+    }
+}
+
+/* Inputs of `size` rows, whose content takes turns. */
+static hone_status make_rows(warmer *w, int size, hone_error *err) {
+    free_inputs(w);
+    for (int i = 0; i < w->s->input_count; i++) {
+        const hone_tensor *one = w->one[0][i];
+        int64_t dims[HONE_MAX_RANK];
+        memcpy(dims, one->dims, sizeof dims);
+        dims[0] = size;
+        HONE_TRY(hone_tensor_new(one->dtype, one->rank, dims, &w->inputs[i], err));
+        for (int r = 0; r < size; r++)
+            memcpy((char *)w->inputs[i]->data + (size_t)r * one->bytes, w->one[r % PATTERNS][i]->data,
+                   one->bytes);
+    }
+    return HONE_OK;
+}
+
+/* Did every row come out as it does alone? */
+static bool rows_agree(const warmer *w, int size) {
+    for (int i = 0; i < w->s->output_count; i++) {
+        const hone_tensor *t = w->lane->results[i];
+        const hone_tensor *one = w->expected[0][i];
+        if (t->rank != one->rank || t->rank < 1 || one->dims[0] != 1 || t->dims[0] != size ||
+            t->bytes != one->bytes * (size_t)size)
+            return false;
+        for (int r = 0; r < size; r++)
+            if (memcmp((const char *)t->data + (size_t)r * one->bytes, w->expected[r % PATTERNS][i]->data,
+                       one->bytes) != 0)
+                return false;
+    }
+    return true;
+}
+
+/* --- sizes --- */
+
+/* The sizes to try, ascending from 1. */
+static int list_sizes(const hone_model_settings *o, int *sizes) {
+    int count = 0, most = o->max_batch ? o->max_batch : HONE_AUTO_BATCH_ROWS;
+    sizes[count++] = 1;
+    if (o->preferred_count > 0) {
+        for (int i = 0; i < o->preferred_count; i++)
+            if (o->preferred[i] > 1) sizes[count++] = o->preferred[i];
+    } else {
+        for (int size = 2; size < most; size *= 2) sizes[count++] = size;
+    }
+    if (sizes[count - 1] < most) sizes[count++] = most;
+    return count;
+}
+
+/* Tries the sizes while they bring something (all of them, if they were asked for). */
+static hone_status try_sizes(warmer *w, hone_error *err) {
+    hone_servable *s = w->s;
+    int sizes[HONE_MAX_SIZES], count = list_sizes(&s->settings, sizes);
+    if (count == 1) {
+        do_not_batch(s, "its batches have one row");
+        return HONE_OK;
+    }
+    s->batchable = true;
+    for (int i = 1; i < count && s->batchable; i++) {
+        double cost, before = s->cost[s->size_count - 1] / s->sizes[s->size_count - 1];
+        if (!s->settings.max_batch && i > 1 && before * sizes[i] > SECONDS_MOST) break;
+        HONE_TRY(make_rows(w, sizes[i], err));
+        HONE_TRY(time_run(w, w->inputs, &cost, err));
+        if (!rows_agree(w, sizes[i])) {
+            do_not_batch(s, "its rows touch each other");
+            return HONE_OK;
+        }
+        bool large = hone_context_workspace(w->lane->context) > WORKSPACE_MOST;
+        if (!s->settings.max_batch && (large || cost / sizes[i] > GAIN_LEAST * before)) {
+            if (large || s->size_count > 1) break;
+        }
+        s->sizes[s->size_count] = sizes[i];
+        s->cost[s->size_count++] = cost;
+    }
+    return HONE_OK;
+}
+
+/* --- all threads --- */
+
+/* The worker's threads do not run what is costly, unless there are no others. */
+static bool lane_is_used(const hone_servable *s, int lane, double inline_cost) {
+    return lane >= s->workers || s->lane_count == s->workers || s->cost[0] < inline_cost;
+}
+
+static hone_status run_lanes(warmer *w, hone_error *err) {
+    hone_servable *s = w->s;
+    for (int i = s->size_count - 1; i >= 0; i--) {
+        if (s->batchable) HONE_TRY(make_rows(w, s->sizes[i], err));
+        for (int k = 0; k < s->lane_count; k++) {
+            if (!lane_is_used(s, k, w->inline_cost)) continue;
+            HONE_TRY(hone_context_run(s->lanes[k].context,
+                                      (const hone_tensor *const *)(s->batchable ? w->inputs : w->one[0]),
+                                      s->lanes[k].results, err));
+        }
+    }
+    return HONE_OK;
+}
+
+static hone_status reserve(warmer *w, hone_error *err) {
+    hone_servable *s = w->s;
+    size_t wide = (size_t)(s->input_count > s->output_count ? s->input_count : s->output_count) + 1,
+           total = 0;
+    size_t *bytes = hone_calloc(wide, sizeof *bytes);
+    if (!bytes) return hone_fail_memory(err);
+    int64_t rows = s->sizes[s->size_count - 1];
+    bool fine = true;
+    for (int i = 0; i < s->input_count; i++) bytes[i] = w->one[0][i]->bytes;
+    for (int k = 0; k < s->lane_count && fine && s->batchable; k++)
+        if (lane_is_used(s, k, w->inline_cost)) fine = hone_lane_reserve(s, &s->lanes[k], bytes, rows);
+    for (int i = 0; i < s->output_count; i++) total += bytes[i] = w->expected[0][i]->bytes;
+    if (s->batchable && rows < RESULT_ROWS) rows = RESULT_ROWS;
+    if (total * (size_t)rows > STORAGE_MOST) rows = 1;
+    for (int k = 0; k < s->batch_count && fine; k++)
+        fine = hone_batch_reserve(s, &s->batches[k], bytes, rows);
+    for (int k = 0; k < s->workers && fine && s->batchable; k++)
+        if (lane_is_used(s, k, w->inline_cost)) fine = hone_batch_reserve(s, &s->lanes[k].batch, bytes, rows);
+    hone_free(bytes);
+    return fine ? HONE_OK : hone_fail_memory(err);
+}
+
+static void measure(hone_servable *s) {
+    s->bytes = hone_model_bytes(s->model);
+    for (int k = 0; k < s->lane_count; k++)
+        s->bytes +=
+            hone_context_workspace(s->lanes[k].context) + s->lanes[k].capacity + s->lanes[k].batch.capacity;
+    for (int k = 0; k < s->batch_count; k++) s->bytes += s->batches[k].capacity;
+}
+
+/* --- recorded requests --- */
+
+static hone_status run_recorded(warmer *w, const hone_recorded *r, hone_error *err) {
+    hone_servable *s = w->s;
+    for (size_t n = 0; r && n < r->count; n++) {
+        const hone_tensor *const *inputs =
+            (const hone_tensor *const *)(r->tensors + n * (size_t)s->input_count);
+        hone_status status = hone_servable_check(s, inputs, err);
+        for (int k = 0; k < s->lane_count && status == HONE_OK; k++) {
+            hone_prediction p = {.inputs = inputs, .rows = hone_servable_rows(s, inputs)};
+            hone_run run = {.first = &p};
+            if (lane_is_used(s, k, w->inline_cost))
+                status = hone_lane_run(s, &s->lanes[k], &run, &s->lanes[k].batch, err);
+            hone_batch_shrink(&s->lanes[k].batch);
+        }
+        if (status == HONE_OK) continue;
+        char why[400];
+        snprintf(why, sizeof why, "%.300s", err && err->message[0] ? err->message : hone_status_name(status));
+        return hone_fail(err, HONE_FAILED_PRECONDITION, "recorded request %zu fails: %s", n, why);
+    }
+    return HONE_OK;
+}
+
+/* --- the whole --- */
+
+static hone_tensor **list_of(int count) {
+    return hone_calloc((size_t)count + 1, sizeof(hone_tensor *));
+}
+
+static void free_list(hone_tensor **list, int count) {
+    for (int i = 0; list && i < count; i++) hone_tensor_free(list[i]);
+    hone_free(list);
+}
+
+static bool set_up(warmer *w) {
+    bool fine = (w->inputs = list_of(w->s->input_count)) != NULL;
+    for (int k = 0; k < PATTERNS; k++) {
+        w->one[k] = list_of(w->s->input_count);
+        w->expected[k] = list_of(w->s->output_count);
+        fine = fine && w->one[k] && w->expected[k];
+    }
+    return fine;
+}
+
+static void tear_down(warmer *w) {
+    free_list(w->inputs, w->s->input_count);
+    for (int k = 0; k < PATTERNS; k++) {
+        free_list(w->one[k], w->s->input_count);
+        free_list(w->expected[k], w->s->output_count);
+    }
+}
+
+static hone_status warm(warmer *w, hone_error *err) {
+    hone_servable *s = w->s;
+    hone_error cause = {0};
+    const char *why = unfit(s);
+    s->size_count = 1;
+    s->sizes[0] = 1;
+    hone_status status = run_alone(w, &cause);
+    if (status == HONE_OUT_OF_MEMORY) return hone_fail_memory(err);
+    if (status != HONE_OK) {
+        hone_log(HONE_LOG_WARNING, "model %s version %lld can't be run with made-up inputs: %s", s->name,
+                 (long long)s->version, cause.message[0] ? cause.message : hone_status_name(status));
+        do_not_batch(s, "it can't be run with made-up inputs");
+        return HONE_OK;
+    }
+    s->warm = true;
+    if (why)
+        do_not_batch(s, why);
+    else if ((status = try_sizes(w, &cause)) == HONE_OUT_OF_MEMORY)
+        return hone_fail_memory(err);
+    else if (status != HONE_OK)
+        do_not_batch(s, "it fails with several rows");
+    HONE_TRY(run_lanes(w, err));
+    return reserve(w, err);
+}
+
+hone_status hone_warm_up(hone_servable *s, const hone_recorded *recorded, double inline_cost,
+                         hone_error *err) {
+    warmer w = {.s = s, .lane = &s->lanes[s->lane_count - 1], .inline_cost = inline_cost};
+    hone_status status = set_up(&w) ? warm(&w, err) : hone_fail_memory(err);
+    if (status == HONE_OK) status = run_recorded(&w, recorded, err);
+    tear_down(&w);
+    measure(s);
+    return status;
+}

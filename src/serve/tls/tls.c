@@ -1,0 +1,212 @@
+#include "serve/tls/tls.h"
+
+#include "base/memory.h"
+#include "serve/tls/tls_context.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+
+struct hone_tls_session {
+    hone_tls *tls;
+    SSL *ssl;
+    hone_tls_state state;
+    bool begun, counted, said_end;
+    /* While something is called: what it reads from, and appends to. */
+    const char *data;
+    size_t size;
+    hone_buffer *out;
+};
+
+/* --- the ends --- */
+
+static int give_input(BIO *bio, char *to, int room) {
+    hone_tls_session *s = BIO_get_data(bio);
+    size_t n = s->size < (size_t)room ? s->size : (size_t)room;
+    BIO_clear_retry_flags(bio);
+    if (n == 0) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    memcpy(to, s->data, n);
+    s->data += n;
+    s->size -= n;
+    return (int)n;
+}
+
+static int take_output(BIO *bio, const char *data, int size) {
+    hone_tls_session *s = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (!s->out) return -1;
+    hone_buffer_put(s->out, data, (size_t)size);
+    return s->out->failed ? -1 : size;
+}
+
+static long control(BIO *bio, int command, long number, void *pointer) {
+    (void)bio, (void)number, (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+
+BIO_METHOD *hone_tls_make_method(void) {
+    BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "hone");
+    if (!m) return NULL;
+    if (BIO_meth_set_read(m, give_input) == 1 && BIO_meth_set_write(m, take_output) == 1 &&
+        BIO_meth_set_ctrl(m, control) == 1)
+        return m;
+    BIO_meth_free(m);
+    return NULL;
+}
+
+/* --- sessions --- */
+
+static bool make(hone_tls_session *s) {
+    SSL_CTX *context = hone_tls_context(s->tls);
+    s->ssl = SSL_new(context);
+    SSL_CTX_free(context);
+    BIO *bio = s->ssl ? BIO_new(s->tls->method) : NULL;
+    if (!bio) return false;
+    BIO_set_data(bio, s);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(s->ssl, bio, bio);
+    SSL_set_accept_state(s->ssl);
+    return true;
+}
+
+hone_tls_session *hone_tls_session_new(hone_tls *tls) {
+    hone_tls_session *s = hone_calloc(1, sizeof *s);
+    if (!s) return NULL;
+    s->tls = tls;
+    if (make(s)) return s;
+    SSL_free(s->ssl);
+    hone_free(s);
+    ERR_clear_error();
+    return NULL;
+}
+
+void hone_tls_session_free(hone_tls_session *s) {
+    if (!s) return;
+    hone_tls_count(s, HONE_TLS_CLOSED);
+    SSL_free(s->ssl);
+    hone_free(s);
+}
+
+hone_tls_state hone_tls_session_state(const hone_tls_session *s) {
+    return s->state;
+}
+
+hone_tls_protocol hone_tls_session_protocol(const hone_tls_session *s) {
+    const unsigned char *name;
+    unsigned size;
+    SSL_get0_alpn_selected(s->ssl, &name, &size);
+    return size == 0 ? HONE_TLS_ANY_PROTOCOL : size == 2 ? HONE_TLS_HTTP2 : HONE_TLS_HTTP1;
+}
+
+void hone_tls_count(hone_tls_session *s, hone_tls_result result) {
+    if (!s->counted) hone_series_add(s->tls->results[result], 1);
+    s->counted = true;
+}
+
+/* --- reading --- */
+
+/* Reasons above this are alerts that the client has sent. */
+static hone_tls_result result_of(unsigned long code) {
+    int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+    if (reason > SSL_AD_REASON_OFFSET) return HONE_TLS_REFUSED;
+    switch (reason) {
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE: return HONE_TLS_NO_CERTIFICATE;
+    case SSL_R_CERTIFICATE_VERIFY_FAILED:
+    case SSL_R_EE_KEY_TOO_SMALL:
+    case SSL_R_CA_MD_TOO_WEAK: return HONE_TLS_BAD_CERTIFICATE;
+    case SSL_R_NO_SHARED_CIPHER:
+    case SSL_R_NO_SHARED_GROUPS:
+    case SSL_R_NO_SUITABLE_KEY_SHARE:
+    case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
+    case SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS:
+    case SSL_R_NO_APPLICATION_PROTOCOL:
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_VERSION_TOO_LOW: return HONE_TLS_UNSUPPORTED;
+    default: return HONE_TLS_MALFORMED;
+    }
+}
+
+static void fail(hone_tls_session *s) {
+    hone_tls_count(s, result_of(ERR_peek_error()));
+    ERR_clear_error();
+    s->state = HONE_TLS_FAILED;
+}
+
+/* A handshake's record begins with 22; every method of HTTP, and HTTP/2's preface, with a capital letter. */
+static bool is_cleartext(hone_tls_session *s, const char *data, size_t size) {
+    if (s->begun || size == 0) return false;
+    s->begun = true;
+    return *data >= 'A' && *data <= 'Z';
+}
+
+static size_t read_some(hone_tls_session *s, char *plain, size_t room) {
+    size_t got = 0;
+    while (got < room) {
+        size_t n, most = room - got;
+        ERR_clear_error();
+        bool read = SSL_read_ex(s->ssl, plain + got, most, &n) == 1;
+        if (s->state == HONE_TLS_SHAKING && SSL_is_init_finished(s->ssl)) {
+            s->state = HONE_TLS_OPEN;
+            hone_tls_count(s, HONE_TLS_OK);
+        }
+        if (read) {
+            got += n;
+            continue;
+        }
+        int error = SSL_get_error(s->ssl, 0);
+        if (error == SSL_ERROR_ZERO_RETURN)
+            s->state = HONE_TLS_ENDED;
+        else if (error != SSL_ERROR_WANT_READ)
+            fail(s);
+        break;
+    }
+    return got;
+}
+
+size_t hone_tls_read(hone_tls_session *s, const char **data, size_t *size, char *plain, size_t room,
+                     hone_buffer *out) {
+    if (s->state != HONE_TLS_SHAKING && s->state != HONE_TLS_OPEN) return 0;
+    if (is_cleartext(s, *data, *size)) {
+        s->state = HONE_TLS_CLEARTEXT;
+        hone_tls_count(s, HONE_TLS_NOT_TLS);
+        return 0;
+    }
+    s->data = *data;
+    s->size = *size;
+    s->out = out;
+    size_t got = read_some(s, plain, room);
+    *data = s->data;
+    *size = s->size;
+    s->size = 0;
+    s->out = NULL;
+    return got;
+}
+
+/* --- writing --- */
+
+static bool can_write(const hone_tls_session *s) {
+    return (s->state == HONE_TLS_OPEN || s->state == HONE_TLS_ENDED) && !s->said_end;
+}
+
+bool hone_tls_write(hone_tls_session *s, const char *plain, size_t size, hone_buffer *out) {
+    if (!can_write(s)) return false;
+    if (size == 0) return true;
+    size_t n;
+    s->out = out;
+    ERR_clear_error();
+    bool good = SSL_write_ex(s->ssl, plain, size, &n) == 1;
+    s->out = NULL;
+    if (!good) fail(s);
+    return good;
+}
+
+void hone_tls_end(hone_tls_session *s, hone_buffer *out) {
+    if (!can_write(s)) return;
+    s->said_end = true;
+    s->out = out;
+    ERR_clear_error();
+    if (SSL_shutdown(s->ssl) < 0) ERR_clear_error();
+    s->out = NULL;
+}
