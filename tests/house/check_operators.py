@@ -14,7 +14,7 @@ def operator_names():
     """The .name of each descriptor hone_op_ID that ops.def lists."""
     listing = re.sub(r"/\*.*?\*/", "", (ROOT / "src/ops/ops.def").read_text(), flags=re.S)
     ids = re.findall(r"^\s*X\((\w+)", listing, re.M)
-    sources = "\n".join(p.read_text() for p in sorted((ROOT / "src/ops").glob("*.c")))
+    sources = "\n".join(p.read_text() for p in sorted((ROOT / "src/ops").rglob("*.c")))
     names = set(re.findall(r'\.name\s*=\s*"([A-Z]\w+)"', sources))
     # Families whose descriptors a macro makes: hone_op_ID comes from the name given to it.
     lowered = {i.replace("_", "") for i in ids}

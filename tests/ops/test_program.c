@@ -1,5 +1,5 @@
 /* Maps as kernel programs: random maps against direct evaluation, wherever results may lie. */
-#include "ops/program.h"
+#include "ops/engine/program.h"
 
 #include "kernels/kernels.h"
 #include "support/graphs.h"

@@ -1,0 +1,346 @@
+#include "ops/engine/matmul.h"
+
+#include "graph/infer.h"
+#include "kernels/kernels.h"
+#include "ops/engine/elementwise.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef enum b_form {
+    B_PACKED_ONCE, /* a constant: `packed` of the plan */
+    B_PACK_EACH,   /* packed into scratch at every run */
+    B_DIRECT       /* rows read as they are */
+} b_form;
+
+typedef struct matmul_params {
+    hone_matmul shape;
+    const hone_kernels *kernels;
+    bool is_double;
+    b_form form;
+    const float *packed;
+    int bias_input;
+    float lo, hi;
+    const hone_elementwise *epilogue; /* NULL: none, or all of it is bias and clamp */
+    int map_input, epilogue_inputs;
+    const hone_elementwise *addend; /* Y = beta C, before the products are added; NULL: none */
+    int64_t block_rows, block_columns, row_blocks, column_blocks;
+} matmul_params;
+
+/* --- epilogues that fit into registers --- */
+
+static bool is_row(const hone_type *t, int64_t n) {
+    return hone_type_count(t) == n && t->rank > 0 && t->dims[t->rank - 1] == n;
+}
+
+/* Is the map [+ row] [max constant] of the strip? Then bias and clamp say it all. */
+static bool match_bias_clamp(const hone_prepare *p, const hone_matmul *s, matmul_params *params) {
+    const hone_map *m = p->node->map;
+    if (m->outputs != 1 || s->addend_input >= 0) return false;
+    hone_reg at = m->output[0];
+    const hone_map_code *c = &m->code[at];
+    if (c->op == HONE_VOP_MAX) {
+        const hone_map_code *limit = &m->code[c->b];
+        if (limit->op != HONE_MAP_CONST) return false;
+        params->lo = (float)limit->constant;
+        c = &m->code[c->a];
+    }
+    if (c->op == HONE_VOP_ADD && s->bias_input < 0) {
+        const hone_map_code *x = &m->code[c->a], *row = &m->code[c->b];
+        if (x->op == HONE_MAP_INPUT && x->input > 0) { /* row + strip */
+            row = x;
+            x = &m->code[c->b];
+        }
+        if (row->op != HONE_MAP_INPUT || row->input < 1) return false;
+        int input = p->node->map_input + row->input - 1;
+        if (!is_row(p->in[input], s->n)) return false;
+        params->bias_input = input;
+        c = x;
+    }
+    return c->op == HONE_MAP_INPUT && c->input == 0;
+}
+
+static hone_status prepare_epilogue(hone_prepare *p, const hone_matmul *s, matmul_params *params,
+                                    hone_error *err) {
+    const hone_map *m = p->node->map;
+    if (!m) return HONE_OK;
+    matmul_params guess = *params;
+    if (!params->is_double && match_bias_clamp(p, s, &guess)) {
+        *params = guess;
+        return HONE_OK;
+    }
+    const hone_type *in[HONE_NODE_MAX_VALUES] = {NULL}; /* operand 0 is the strip itself */
+    params->map_input = p->node->map_input;
+    params->epilogue_inputs = m->inputs;
+    in[0] = &p->out[0];
+    for (int i = 1; i < m->inputs; i++) in[i] = p->in[params->map_input + i - 1];
+    hone_elementwise *e = NULL;
+    HONE_TRY(hone_elementwise_prepare(p, m, in, &p->out[0], &e, err));
+    params->epilogue = e;
+    return HONE_OK;
+}
+
+static hone_status prepare_addend(hone_prepare *p, const hone_matmul *s, matmul_params *params,
+                                  hone_error *err) {
+    if (s->addend_input < 0) return HONE_OK;
+    hone_arena *arena = hone_arena_new();
+    hone_map *m = arena ? hone_map_new(arena) : NULL;
+    hone_elementwise *e = NULL;
+    if (m) hone_map_add_output(m, hone_map_mul(m, hone_map_input(m, 0), hone_map_const(m, s->beta)));
+    hone_status status = m ? hone_elementwise_prepare(p, m, &p->in[s->addend_input], &p->out[0], &e, err)
+                           : hone_fail_memory(err);
+    params->addend = e;
+    hone_arena_free(arena);
+    return status;
+}
+
+/* --- B --- */
+
+typedef struct pack_args {
+    const hone_kernels *kernels;
+    hone_matmul shape;
+    int64_t matrices;
+} pack_args;
+
+static void pack_constant(const hone_tensor *t, const void *arg, void *out) {
+    const pack_args *a = arg;
+    size_t size = a->kernels->gemm_f32_packed_size(a->shape.k, a->shape.n);
+    for (int64_t i = 0; i < a->matrices; i++)
+        a->kernels->gemm_f32_pack(a->shape.k, a->shape.n,
+                                  (const float *)t->data + i * a->shape.k * a->shape.n, a->shape.b_row,
+                                  a->shape.b_col, (float *)((char *)out + (size_t)i * size));
+}
+
+/* Rows of A from which packing B at every run pays, being spread over many tiles. */
+#define PACK_ROWS 96
+
+/* A constant that is a single column has both strides 1: only its shape tells whether it is turned over. */
+static bool in_rows(const hone_tensor *t, const hone_matmul *s) {
+    return s->b_col == 1 && (t->rank < 2 || t->dims[t->rank - 2] == s->k);
+}
+
+static hone_status prepare_b(hone_prepare *p, matmul_params *params, hone_error *err) {
+    const hone_matmul *s = &params->shape;
+    const hone_kernels *kernels = params->kernels;
+    if (params->is_double) {
+        params->form = B_DIRECT;
+        return HONE_OK;
+    }
+    size_t size = kernels->gemm_f32_packed_size(s->k, s->n);
+    int64_t matrices = s->k > 0 && s->n > 0 ? hone_type_count(p->in[1]) / (s->k * s->n) : 1;
+    if (p->constant[1]) {
+        pack_args args = {kernels, *s, matrices};
+        params->form = B_PACKED_ONCE;
+        params->packed = hone_prepare_pack(p, p->constant[1],
+                                           in_rows(p->constant[1], s) ? "gemm_f32 rows" : "gemm_f32 columns",
+                                           size * (size_t)matrices, pack_constant, &args, err);
+        return params->packed ? HONE_OK : err ? err->code : HONE_OUT_OF_MEMORY;
+    }
+    params->form = s->b_col == 1 && s->m < PACK_ROWS ? B_DIRECT : B_PACK_EACH;
+    if (params->form == B_PACK_EACH) p->scratch = size ? size : 1;
+    return HONE_OK;
+}
+
+typedef struct job {
+    const matmul_params *p;
+    const hone_step *step;
+    const hone_frame *frame;
+    hone_gemm_f32 f32;
+    hone_gemm_f64 f64;
+    const float *b_raw;
+    float *b_packed;
+    int64_t first_batch;
+} job;
+
+static void pack_panels(void *arg, int64_t task, int worker) {
+    (void)worker;
+    const job *j = arg;
+    const hone_matmul *s = &j->p->shape;
+    int64_t panel = j->p->kernels->gemm_f32_panel, end = (task + 1) * panel;
+    j->p->kernels->gemm_f32_pack_part(s->k, s->n, j->b_raw, s->b_row, s->b_col, task * panel,
+                                      end < s->n ? end : s->n, j->b_packed);
+}
+
+/* --- run --- */
+
+/* Nanoseconds. */
+static double cost_of(const hone_matmul *s) {
+    return 0.02 * (double)s->m * (double)s->n * (double)s->k * (double)s->batch;
+}
+
+static void run_epilogue(const job *j, void *y, int64_t first_row, int64_t m0, int64_t m1, int64_t n0,
+                         int64_t n1, int worker) {
+    const matmul_params *p = j->p;
+    void *in[HONE_NODE_MAX_VALUES];
+    in[0] = y;
+    for (int i = 1; i < p->epilogue_inputs; i++)
+        in[i] = hone_step_in(j->step, j->frame, p->map_input + i - 1);
+    void *scratch = hone_step_worker_scratch(j->step, j->frame, worker);
+    int64_t n = p->shape.n;
+    if (n0 == 0 && n1 == n) {
+        hone_elementwise_run(p->epilogue, in, &y, (first_row + m0) * n, (first_row + m1) * n, scratch);
+        return;
+    }
+    for (int64_t i = first_row + m0; i < first_row + m1; i++)
+        hone_elementwise_run(p->epilogue, in, &y, i * n + n0, i * n + n1, scratch);
+}
+
+static void run_block(void *arg, int64_t task, int worker) {
+    const job *j = arg;
+    const matmul_params *p = j->p;
+    const hone_matmul *s = &p->shape;
+    int64_t column = task % p->column_blocks, row = task / p->column_blocks % p->row_blocks;
+    int64_t batch = j->first_batch + task / (p->column_blocks * p->row_blocks);
+    int64_t m0 = row * p->block_rows, n0 = column * p->block_columns;
+    int64_t m1 = m0 + p->block_rows < s->m ? m0 + p->block_rows : s->m;
+    int64_t n1 = n0 + p->block_columns < s->n ? n0 + p->block_columns : s->n;
+    int64_t a = s->a_offset ? s->a_offset[batch] : 0, b = s->b_offset ? s->b_offset[batch] : 0,
+            y = batch * s->m * s->n;
+    void *out = hone_step_out(j->step, j->frame, 0);
+    if (p->is_double) {
+        hone_gemm_f64 g = j->f64;
+        g.a += a;
+        g.b += b;
+        g.c += y;
+        p->kernels->gemm_f64(&g, m0, m1, n0, n1);
+    } else {
+        hone_gemm_f32 g = j->f32;
+        g.a += a;
+        g.c += y;
+        if (p->form == B_PACKED_ONCE && b)
+            g.b = (const float *)((const char *)g.b +
+                                  (size_t)(b / (s->k * s->n)) * p->kernels->gemm_f32_packed_size(s->k, s->n));
+        else if (p->form == B_DIRECT)
+            g.b += b;
+        p->kernels->gemm_f32(&g, m0, m1, n0, n1);
+    }
+    if (p->epilogue) run_epilogue(j, out, batch * s->m, m0, m1, n0, n1, worker);
+}
+
+static hone_gemm_f64 gemm_f64_of(const matmul_params *p, const void *a, const void *b, void *y,
+                                 const void *bias) {
+    const hone_matmul *s = &p->shape;
+    return (hone_gemm_f64){.m = s->m,
+                           .n = s->n,
+                           .k = s->k,
+                           .a = a,
+                           .a_row = s->a_row,
+                           .a_col = s->a_col,
+                           .b = b,
+                           .b_row = s->b_row,
+                           .b_col = s->b_col,
+                           .c = y,
+                           .c_row = s->n,
+                           .alpha = s->alpha,
+                           .bias = bias,
+                           .accumulate = p->addend != NULL};
+}
+
+static hone_gemm_f32 gemm_f32_of(const matmul_params *p, const void *a, const void *b, void *y,
+                                 const void *bias) {
+    const hone_matmul *s = &p->shape;
+    return (hone_gemm_f32){.m = s->m,
+                           .n = s->n,
+                           .k = s->k,
+                           .a = a,
+                           .a_row = s->a_row,
+                           .a_col = s->a_col,
+                           .b = p->form == B_PACKED_ONCE ? p->packed : b,
+                           .b_row = p->form == B_DIRECT ? s->b_row : 0,
+                           .c = y,
+                           .c_row = s->n,
+                           .alpha = s->alpha,
+                           .bias = bias,
+                           .lo = p->lo,
+                           .hi = p->hi,
+                           .accumulate = p->addend != NULL};
+}
+
+/* One scratch for the packed B, batch by batch. */
+static void run_packing(job *j, const float *b, hone_pool *pool) {
+    const hone_matmul *s = &j->p->shape;
+    int64_t panel = j->p->kernels->gemm_f32_panel, panels = (s->n + panel - 1) / panel;
+    j->b_packed = hone_step_scratch(j->step, j->frame);
+    j->f32.b = j->b_packed;
+    for (j->first_batch = 0; j->first_batch < s->batch; j->first_batch++) {
+        j->b_raw = b + (s->b_offset ? s->b_offset[j->first_batch] : 0);
+        hone_pool_run(pool, panels, pack_panels, j);
+        hone_pool_run(pool, j->p->row_blocks * j->p->column_blocks, run_block, j);
+    }
+}
+
+static void run(const hone_step *step, hone_frame *frame) {
+    const matmul_params *p = step->params;
+    const hone_matmul *s = &p->shape;
+    job j = {.p = p, .step = step, .frame = frame};
+    const void *a = hone_step_in(step, frame, 0), *b = hone_step_in(step, frame, 1);
+    const void *bias = p->bias_input >= 0 ? hone_step_in(step, frame, p->bias_input) : NULL;
+    void *y = hone_step_out(step, frame, 0);
+    hone_pool *pool = hone_frame_pool(frame, cost_of(s));
+    if (p->addend) {
+        void *c = hone_step_in(step, frame, s->addend_input);
+        hone_elementwise_run(p->addend, &c, &y, 0, s->batch * s->m * s->n,
+                             hone_step_worker_scratch(step, frame, 0));
+    }
+    if (p->is_double)
+        j.f64 = gemm_f64_of(p, a, b, y, bias);
+    else
+        j.f32 = gemm_f32_of(p, a, b, y, bias);
+    if (p->form == B_PACK_EACH)
+        run_packing(&j, b, pool);
+    else
+        hone_pool_run(pool, p->row_blocks * p->column_blocks * s->batch, run_block, &j);
+}
+
+/* `size` in some `count` blocks of whole units: how large a block is. */
+static int64_t block_size(int64_t size, int64_t unit, int64_t count) {
+    int64_t units = (size + unit - 1) / unit;
+    return units > count ? (units + count - 1) / count * unit : unit;
+}
+
+/* Up to so many rows take several panels at once, or they would wait for their sums. */
+#define FEW_ROWS 3
+#define FEW_ROWS_PANELS 4
+
+#define STRIP 4096 /* elements */
+
+/* Some sixteen blocks in all, rows first: a block of all columns has its epilogue in one go. Work that stays on the
+ * caller is cut for its epilogue only, into strips that stay in the cache. */
+static void cut(matmul_params *p) {
+    const hone_matmul *s = &p->shape;
+    bool whole = cost_of(s) < HONE_PARALLEL_NANOSECONDS;
+    int64_t tile = p->is_double ? 4 : p->kernels->gemm_f32_rows,
+            panel = p->is_double ? 16 : p->kernels->gemm_f32_panel;
+    if (s->m <= FEW_ROWS) panel *= FEW_ROWS_PANELS;
+    p->block_rows = block_size(s->m, tile, !whole ? 16 : p->epilogue ? 1 + s->m * s->n / STRIP : 1);
+    p->row_blocks = (s->m + p->block_rows - 1) / p->block_rows;
+    int64_t column_blocks = whole || p->row_blocks >= 8 || p->row_blocks == 0 ? 1 : 16 / p->row_blocks;
+    p->block_columns = block_size(s->n, panel, column_blocks);
+    p->column_blocks = (s->n + p->block_columns - 1) / p->block_columns;
+}
+
+hone_status hone_matmul_prepare(hone_prepare *p, const hone_matmul *shape, hone_error *err) {
+    matmul_params *params = hone_prepare_alloc(p, sizeof *params);
+    if (!params) return hone_fail_memory(err);
+    params->shape = *shape;
+    params->kernels = hone_kernels_get();
+    params->is_double = p->out[0].dtype == HONE_FLOAT64;
+    params->bias_input = shape->bias_input;
+    params->lo = -INFINITY;
+    params->hi = INFINITY;
+    HONE_TRY(prepare_epilogue(p, shape, params, err));
+    HONE_TRY(prepare_addend(p, shape, params, err));
+    for (int i = 0; i < 2; i++) {
+        const hone_elementwise *e = i ? params->addend : params->epilogue;
+        size_t scratch = e ? hone_elementwise_scratch(e) : 0;
+        if (scratch > p->worker_scratch) p->worker_scratch = scratch;
+    }
+    HONE_TRY(prepare_b(p, params, err));
+    cut(params);
+    p->params = params;
+    p->run = run;
+    p->kernel = params->is_double          ? "gemm_f64"
+                : params->form == B_DIRECT ? "gemm_f32 direct"
+                                           : "gemm_f32 packed";
+    return HONE_OK;
+}

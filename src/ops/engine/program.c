@@ -1,0 +1,160 @@
+#include "ops/engine/program.h"
+
+#include <string.h>
+
+#define MAX_MAP 256
+
+typedef struct build {
+    const hone_map *m;
+    hone_map_code code[MAX_MAP];
+    int count;
+    int last_use[MAX_MAP]; /* index of the last reader; MAX_MAP + 1: an output; -1: dead */
+    int reg[MAX_MAP];      /* program register of a map register; -1: none yet */
+    int first;             /* temporaries: registers from here on */
+    bool busy[HONE_PROGRAM_MAX_REGISTERS];
+} build;
+
+static bool is_vop(const hone_map_code *c) {
+    return c->op < HONE_VOP_COUNT;
+}
+
+static int operands(const hone_map_code *c) {
+    static const int counts[] = {
+#define X(name, n) n,
+        HONE_VOPS(X)
+#undef X
+    };
+    return is_vop(c) ? counts[c->op] : 0;
+}
+
+static int operand(const hone_map_code *c, int i) {
+    return i == 0 ? c->a : i == 1 ? c->b : c->c;
+}
+
+static void find_uses(build *b) {
+    for (int i = 0; i < b->count; i++) b->last_use[i] = -1;
+    for (int o = 0; o < b->m->outputs; o++) b->last_use[b->m->output[o]] = MAX_MAP + 1;
+    for (int i = b->count - 1; i >= 0; i--) {
+        if (b->last_use[i] < 0) continue;
+        for (int k = 0; k < operands(&b->code[i]); k++) {
+            int r = operand(&b->code[i], k);
+            if (b->last_use[r] < i) b->last_use[r] = i;
+        }
+    }
+}
+
+/* Which inputs output o's memory may be. */
+static bool may_alias(const hone_map *m, int o, int input) {
+    return m->outputs == 1 || o == input;
+}
+
+/* May register r be written straight into output o's memory? Not if a later instruction reads an input there,
+ * nor if r is an input or constant itself, or stands for an earlier output already. */
+static bool direct(const build *b, int o) {
+    int r = b->m->output[o];
+    if (!is_vop(&b->code[r])) return false;
+    for (int k = 0; k < o; k++)
+        if (b->m->output[k] == r) return false;
+    for (int i = r + 1; i < b->count; i++) {
+        if (b->last_use[i] < 0) continue;
+        for (int k = 0; k < operands(&b->code[i]); k++) {
+            const hone_map_code *read = &b->code[operand(&b->code[i], k)];
+            if (read->op == HONE_MAP_INPUT && may_alias(b->m, o, read->input)) return false;
+        }
+    }
+    /* copies at the end read their sources after all of this */
+    for (int k = 0; k < b->m->outputs; k++) {
+        const hone_map_code *source = &b->code[b->m->output[k]];
+        if (source->op == HONE_MAP_INPUT && may_alias(b->m, o, source->input)) return false;
+    }
+    return true;
+}
+
+static hone_status too_big(hone_error *err) {
+    return hone_fail(err, HONE_UNSUPPORTED,
+                     "the vector program is too long (at most %d instructions, %d registers)",
+                     HONE_PROGRAM_MAX_CODE, HONE_PROGRAM_MAX_REGISTERS);
+}
+
+static bool emit(hone_program *p, int op, int dst, int a, int b, int c) {
+    if (p->count == HONE_PROGRAM_MAX_CODE) return false;
+    p->code[p->count++] = (hone_instr){(uint8_t)op, (uint8_t)dst, (uint8_t)a, (uint8_t)b, (uint8_t)c};
+    return true;
+}
+
+/* Inputs and constants get their registers, in the order that the program promises. */
+static bool place_operands(build *b, hone_program *p) {
+    p->inputs = b->m->inputs;
+    p->outputs = b->m->outputs;
+    for (int i = 0; i < b->count; i++) {
+        b->reg[i] = -1;
+        if (b->code[i].op == HONE_MAP_INPUT) b->reg[i] = b->code[i].input;
+        if (b->code[i].op != HONE_MAP_CONST || b->last_use[i] < 0) continue;
+        if (p->constants == HONE_PROGRAM_MAX_CONSTANTS) return false;
+        b->reg[i] = p->inputs + p->constants;
+        p->constant[p->constants++] = b->code[i].constant;
+    }
+    p->registers = p->inputs + p->constants;
+    for (int o = 0; o < p->outputs; o++) {
+        p->output[o] = (uint8_t)p->registers++;
+        if (direct(b, o)) b->reg[b->m->output[o]] = p->output[o];
+    }
+    return p->registers <= HONE_PROGRAM_MAX_REGISTERS;
+}
+
+/* A temporary that nobody holds; -1 if there is none left. */
+static int take(build *b, hone_program *p) {
+    int t = b->first;
+    while (t < HONE_PROGRAM_MAX_REGISTERS && b->busy[t]) t++;
+    if (t == HONE_PROGRAM_MAX_REGISTERS) return -1;
+    b->busy[t] = true;
+    if (t >= p->registers) p->registers = t + 1;
+    return t;
+}
+
+static bool emit_code(build *b, hone_program *p) {
+    for (int i = 0; i < b->count; i++) {
+        const hone_map_code *c = &b->code[i];
+        int r[3] = {0, 0, 0};
+        if (!is_vop(c) || b->last_use[i] < 0) continue;
+        for (int k = 0; k < operands(c); k++) {
+            int v = operand(c, k);
+            r[k] = b->reg[v];
+            if (b->last_use[v] == i && b->reg[v] >= b->first)
+                b->busy[b->reg[v]] = false; /* its register is free again */
+        }
+        for (int k = operands(c); k < 3; k++) r[k] = r[0];
+        if (b->reg[i] < 0 && (b->reg[i] = take(b, p)) < 0) return false;
+        if (!emit(p, c->op, b->reg[i], r[0], r[1], r[2])) return false;
+    }
+    return true;
+}
+
+/* Results that are not in their places yet. An input that another result may overwrite is saved before any of
+ * them is copied. */
+static bool emit_copies(build *b, hone_program *p) {
+    int from[HONE_PROGRAM_MAX_OUTPUTS];
+    for (int o = 0; o < p->outputs; o++) {
+        const hone_map_code *source = &b->code[b->m->output[o]];
+        from[o] = b->reg[b->m->output[o]];
+        if (source->op != HONE_MAP_INPUT || source->input == o || source->input >= p->outputs) continue;
+        int saved = take(b, p);
+        if (saved < 0 || !emit(p, HONE_VOP_COPY, saved, from[o], 0, 0)) return false;
+        from[o] = saved;
+    }
+    for (int o = 0; o < p->outputs; o++)
+        if (from[o] != p->output[o] && !emit(p, HONE_VOP_COPY, p->output[o], from[o], 0, 0)) return false;
+    return true;
+}
+
+hone_status hone_program_make(const hone_map *m, hone_program *p, hone_error *err) {
+    if (!hone_map_ok(m)) return hone_fail_memory(err);
+    if (m->count > MAX_MAP || m->outputs > HONE_PROGRAM_MAX_OUTPUTS) return too_big(err);
+    build b = {.m = m, .count = m->count};
+    memcpy(b.code, m->code, (size_t)m->count * sizeof *m->code);
+    memset(p, 0, sizeof *p);
+    find_uses(&b);
+    if (!place_operands(&b, p)) return too_big(err);
+    b.first = p->registers;
+    return emit_code(&b, p) && emit_copies(&b, p) ? HONE_OK : too_big(err);
+}

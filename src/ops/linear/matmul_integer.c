@@ -1,0 +1,221 @@
+/* Products of integer matrices: MatMulInteger, QLinearMatMul, and the one form that quantized graphs are
+ * lowered to. */
+#include "graph/infer.h"
+#include "ops/common/axes.h"
+#include "ops/engine/integer_gemm.h"
+
+#define FLOAT HONE_TYPE(HONE_FLOAT32)
+#define INT32 HONE_TYPE(HONE_INT32)
+#define BYTES HONE_TYPES_BYTE
+
+#define NO_INPUT                                                                                             \
+    .a_scale = -1, .a_zero = -1, .b_scale = -1, .b_zero = -1, .y_scale = -1, .y_zero = -1, .bias = -1
+
+/* A [..., M, K] and B [..., K, N] (or [N, K]) at inputs a and b, and what runs along rows and columns. */
+static void axes_product(const hone_node *n, hone_axes *out, int a, int b, bool b_columns) {
+    const hone_type *ta = &n->inputs[a]->type, *tb = &n->inputs[b]->type, *y = &n->outputs[0]->type;
+    if (ta->rank < 2 || tb->rank < 2) return;
+    for (int i = 0; i + 2 < ta->rank; i++)
+        if (ta->dims[i] != 1) hone_axes_same(out, a, i, y->rank - ta->rank + i);
+    for (int i = 0; i + 2 < tb->rank; i++)
+        if (tb->dims[i] != 1) hone_axes_same(out, b, i, y->rank - tb->rank + i);
+    hone_axes_same(out, a, ta->rank - 2, y->rank - 2);
+    hone_axes_same(out, b, tb->rank - (b_columns ? 2 : 1), y->rank - 1);
+    hone_axes_contract(out, a, ta->rank - 1, b, tb->rank - (b_columns ? 1 : 2));
+}
+
+/* Input i, if it is a vector, runs along axis `to` of the output. */
+static void axes_vector(const hone_node *n, hone_axes *out, int i, int to) {
+    if (i < n->input_count && n->inputs[i] && n->inputs[i]->type.rank == 1 &&
+        n->inputs[i]->type.dims[0] != 1 && to >= 0)
+        hone_axes_same(out, i, 0, to);
+}
+
+static int64_t multiply_adds(const hone_type *a, const hone_type *out) {
+    return hone_type_count(out) * (a->rank ? a->dims[a->rank - 1] : 1);
+}
+
+/* --- MatMulInteger --- */
+
+static hone_status infer_integer(hone_infer *ctx, hone_error *err) {
+    return hone_infer_matmul_shape(ctx, ctx->in[0], ctx->in[1], &ctx->out[0], err);
+}
+
+static void axes_integer(const hone_node *n, hone_axes *out) {
+    int rank = n->outputs[0]->type.rank;
+    axes_product(n, out, 0, 1, false);
+    if (out->count == 0) return;
+    axes_vector(n, out, 2, rank - 2);
+    axes_vector(n, out, 3, rank - 1);
+}
+
+static int64_t multiply_adds_integer(const hone_node *n, const hone_type *const *in, const hone_type *out) {
+    (void)n;
+    return multiply_adds(in[0], out);
+}
+
+static hone_status prepare_integer(hone_prepare *p, hone_error *err) {
+    hone_integer_gemm s = {NO_INPUT};
+    s.a = 0;
+    s.b = 1;
+    s.a_zero = p->in_count > 2 ? 2 : -1;
+    s.b_zero = p->in_count > 3 ? 3 : -1;
+    HONE_TRY(hone_integer_gemm_shape(p, &s, err));
+    return hone_integer_gemm_prepare(p, &s, err);
+}
+
+const hone_op hone_op_matmul_integer = {.name = "MatMulInteger",
+                                        .since = 10,
+                                        .oldest = 10,
+                                        .inputs = {{"A", 'A', BYTES, 0},
+                                                   {"B", 'B', BYTES, HONE_SLOT_WEIGHT},
+                                                   {"a_zero_point", 'A', BYTES, HONE_SLOT_OPTIONAL},
+                                                   {"b_zero_point", 'B', BYTES, HONE_SLOT_OPTIONAL}},
+                                        .outputs = {{"Y", 0, INT32, 0}},
+                                        .infer = infer_integer,
+                                        .axes = axes_integer,
+                                        .multiply_adds = multiply_adds_integer,
+                                        .prepare = prepare_integer,
+                                        .quantize = HONE_QUANTIZE_INTEGER,
+                                        .doc = "matrix product of 8-bit integers, summed in int32"};
+
+/* --- QLinearMatMul --- */
+
+enum { QA, QA_SCALE, QA_ZERO, QB, QB_SCALE, QB_ZERO, QY_SCALE, QY_ZERO };
+
+static hone_status infer_qlinear(hone_infer *ctx, hone_error *err) {
+    const hone_type *scale = ctx->in[QY_SCALE], *zero = ctx->in[QY_ZERO];
+    if ((hone_type_is_concrete(scale) && hone_type_count(scale) != 1) ||
+        (hone_type_is_concrete(zero) && hone_type_count(zero) != 1))
+        return hone_infer_fail(ctx, err, "the result's scale and zero point must be one number each");
+    return hone_infer_matmul_shape(ctx, ctx->in[QA], ctx->in[QB], &ctx->out[0], err);
+}
+
+static void axes_qlinear(const hone_node *n, hone_axes *out) {
+    int rank = n->outputs[0]->type.rank;
+    axes_product(n, out, QA, QB, false);
+    if (out->count == 0) return;
+    axes_vector(n, out, QA_SCALE, rank - 2);
+    axes_vector(n, out, QA_ZERO, rank - 2);
+    axes_vector(n, out, QB_SCALE, rank - 1);
+    axes_vector(n, out, QB_ZERO, rank - 1);
+}
+
+static int64_t multiply_adds_qlinear(const hone_node *n, const hone_type *const *in, const hone_type *out) {
+    (void)n;
+    return multiply_adds(in[QA], out);
+}
+
+static hone_status prepare_qlinear(hone_prepare *p, hone_error *err) {
+    hone_integer_gemm s = {.a = QA,
+                           .a_scale = QA_SCALE,
+                           .a_zero = QA_ZERO,
+                           .b = QB,
+                           .b_scale = QB_SCALE,
+                           .b_zero = QB_ZERO,
+                           .y_scale = QY_SCALE,
+                           .y_zero = QY_ZERO,
+                           .bias = -1};
+    HONE_TRY(hone_integer_gemm_shape(p, &s, err));
+    return hone_integer_gemm_prepare(p, &s, err);
+}
+
+const hone_op hone_op_qlinear_matmul = {.name = "QLinearMatMul",
+                                        .since = 10,
+                                        .oldest = 10,
+                                        .inputs = {{"a", 'A', BYTES, 0},
+                                                   {"a_scale", 0, FLOAT, 0},
+                                                   {"a_zero_point", 'A', BYTES, 0},
+                                                   {"b", 'B', BYTES, HONE_SLOT_WEIGHT},
+                                                   {"b_scale", 0, FLOAT, 0},
+                                                   {"b_zero_point", 'B', BYTES, 0},
+                                                   {"y_scale", 0, FLOAT, 0},
+                                                   {"y_zero_point", 'Y', BYTES, 0}},
+                                        .outputs = {{"y", 'Y', BYTES, 0}},
+                                        .infer = infer_qlinear,
+                                        .axes = axes_qlinear,
+                                        .multiply_adds = multiply_adds_qlinear,
+                                        .prepare = prepare_qlinear,
+                                        .quantize = HONE_QUANTIZE_INTEGER,
+                                        .doc = "matrix product of quantized matrices, quantized again"};
+
+/* --- IntegerGemm --- Y = quantize(relu(a_scale b_scale (A - a_zero) (B - b_zero) + bias)); an int32 bias
+ * counts in steps of a_scale * b_scale. Y is float32 where `to` says so. */
+
+enum { GA, GA_SCALE, GA_ZERO, GB, GB_SCALE, GB_ZERO, GBIAS };
+
+static hone_status infer_gemm(hone_infer *ctx, hone_error *err) {
+    const hone_type *a = ctx->in[GA], *b = ctx->in[GB];
+    int64_t to = hone_node_int(ctx->node, "to");
+    if (to != HONE_FLOAT32 && to != HONE_UINT8 && to != HONE_INT8)
+        return hone_infer_fail(ctx, err, "dtype %lld of the result", (long long)to);
+    ctx->out[0].dtype = (hone_dtype)to;
+    hone_type columns = *b;
+    if (hone_node_int(ctx->node, "transB") && b->rank == 2) {
+        columns.dims[0] = b->dims[1];
+        columns.dims[1] = b->dims[0];
+    }
+    HONE_TRY(hone_infer_matmul_shape(ctx, a, &columns, &ctx->out[0], err));
+    for (int i = GA_SCALE; i <= GA_ZERO && i < ctx->input_count; i++)
+        if (ctx->in[i] && hone_type_is_concrete(ctx->in[i]) && hone_type_count(ctx->in[i]) != 1)
+            return hone_infer_fail(ctx, err, "scale and zero point of A must be one number each");
+    return HONE_OK;
+}
+
+static void axes_gemm(const hone_node *n, hone_axes *out) {
+    int rank = n->outputs[0]->type.rank;
+    axes_product(n, out, GA, GB, hone_node_int(n, "transB") != 0);
+    if (out->count == 0) return;
+    for (int i = GB_SCALE; i <= GBIAS; i++) axes_vector(n, out, i, rank - 1);
+}
+
+static int64_t multiply_adds_gemm(const hone_node *n, const hone_type *const *in, const hone_type *out) {
+    (void)n;
+    return multiply_adds(in[GA], out);
+}
+
+static int present(const hone_prepare *p, int i) {
+    return i < p->in_count && p->in[i] ? i : -1;
+}
+
+static hone_status prepare_gemm(hone_prepare *p, hone_error *err) {
+    hone_integer_gemm s = {
+        .a = GA, .a_scale = GA_SCALE, .b = GB, .b_scale = GB_SCALE, .y_scale = -1, .y_zero = -1};
+    s.a_zero = present(p, GA_ZERO);
+    s.b_zero = present(p, GB_ZERO);
+    s.bias = present(p, GBIAS);
+    s.relu = hone_node_int(p->node, "relu") != 0;
+    if (p->out[0].dtype != HONE_FLOAT32) s.y_scale_value = hone_node_float(p->node, "y_scale");
+    s.y_zero_value = (int32_t)hone_node_int(p->node, "y_zero_point");
+    HONE_TRY(hone_integer_gemm_shape(p, &s, err));
+    s.b_columns = hone_node_int(p->node, "transB") != 0;
+    if (s.b_columns) s.n = p->in[GB]->dims[0];
+    if (s.bias >= 0 && hone_type_count(p->in[s.bias]) != s.n)
+        return hone_prepare_fail(p, err, "the bias has not one element for each column");
+    return hone_integer_gemm_prepare(p, &s, err);
+}
+
+const hone_op hone_op_integer_gemm = {
+    .domain = HONE_PRIVATE_DOMAIN,
+    .name = "IntegerGemm",
+    .since = 1,
+    .oldest = 1,
+    .inputs = {{"A", 'A', BYTES, 0},
+               {"a_scale", 0, FLOAT, 0},
+               {"a_zero_point", 'A', BYTES, HONE_SLOT_OPTIONAL},
+               {"B", 'B', BYTES, 0},
+               {"b_scale", 0, FLOAT, 0},
+               {"b_zero_point", 'B', BYTES, HONE_SLOT_OPTIONAL},
+               {"bias", 0, FLOAT | INT32, HONE_SLOT_OPTIONAL}},
+    .outputs = {{"Y", 0, BYTES | FLOAT, 0}},
+    .attrs = {{"transB", HONE_ATTR_INT},
+              {"relu", HONE_ATTR_INT},
+              {"to", HONE_ATTR_INT, .i = HONE_FLOAT32},
+              {"y_scale", HONE_ATTR_FLOAT, .f = 1},
+              {"y_zero_point", HONE_ATTR_INT}},
+    .infer = infer_gemm,
+    .axes = axes_gemm,
+    .multiply_adds = multiply_adds_gemm,
+    .prepare = prepare_gemm,
+    .quantize = HONE_QUANTIZE_INTEGER,
+    .doc = "product of quantized matrices with bias and relu, quantized again or not"};

@@ -1,0 +1,121 @@
+/* Arithmetic that broadcasts, and the fused form of all elementwise operators. */
+#include "ops/engine/elementwise.h"
+
+#include "graph/autodiff.h"
+#include "graph/infer.h"
+#include "ops/common/axes.h"
+
+#define LATE (HONE_TYPES_BYTE | HONE_TYPE(HONE_INT16) | HONE_TYPE(HONE_UINT16)) /* since opset 14 */
+#define NUMBERS (HONE_TYPES_FLOAT | HONE_TYPES_INT | HONE_TYPE(HONE_UINT32) | LATE)
+#define BINARY                                                                                               \
+    .inputs = {{"A", 'T', NUMBERS, 0}, {"B", 'T', NUMBERS, 0}}, .outputs = {{"C", 'T', NUMBERS, 0}},         \
+    .late_types = LATE, .infer = hone_infer_elementwise, .axes = hone_axes_broadcast,                        \
+    .prepare = hone_prepare_elementwise, .overwrite = 3, .integer_map = true,                                \
+    .gradient_kind = HONE_GRADIENT_EXACT, .quantize = HONE_QUANTIZE_FLOAT
+
+/* dA (or dB) of a broadcasting operator: `d` has the output's shape. */
+static void give(hone_gradient *ctx, int input, hone_value *d) {
+    if (ctx->wanted[input])
+        ctx->din[input] = hone_gradient_sum_to(ctx, d, ctx->node->outputs[0], ctx->node->inputs[input]);
+}
+
+static hone_value *emit(hone_gradient *ctx, const char *op, hone_value *a, hone_value *b) {
+    return HONE_EMIT(ctx->graph, "", op, a, b);
+}
+
+static void map_add(hone_map *m, const hone_node *n) {
+    (void)n;
+    hone_map_out(m, 0, hone_map_add(m, hone_map_in(m, 0), hone_map_in(m, 1)));
+}
+
+static void gradient_add(hone_gradient *ctx) {
+    give(ctx, 0, ctx->dout[0]);
+    give(ctx, 1, ctx->dout[0]);
+}
+
+const hone_op hone_op_add = {.name = "Add",
+                             .since = 14,
+                             .oldest = 7,
+                             BINARY,
+                             .map = map_add,
+                             .gradient = gradient_add,
+                             .doc = "A + B"};
+
+static void map_sub(hone_map *m, const hone_node *n) {
+    (void)n;
+    hone_map_out(m, 0, hone_map_sub(m, hone_map_in(m, 0), hone_map_in(m, 1)));
+}
+
+static void gradient_sub(hone_gradient *ctx) {
+    give(ctx, 0, ctx->dout[0]);
+    if (ctx->wanted[1]) give(ctx, 1, HONE_EMIT(ctx->graph, "", "Neg", ctx->dout[0]));
+}
+
+const hone_op hone_op_sub = {.name = "Sub",
+                             .since = 14,
+                             .oldest = 7,
+                             BINARY,
+                             .map = map_sub,
+                             .gradient = gradient_sub,
+                             .doc = "A - B"};
+
+static void map_mul(hone_map *m, const hone_node *n) {
+    (void)n;
+    hone_map_out(m, 0, hone_map_mul(m, hone_map_in(m, 0), hone_map_in(m, 1)));
+}
+
+static void gradient_mul(hone_gradient *ctx) {
+    hone_value *const *in = ctx->node->inputs;
+    if (ctx->wanted[0]) give(ctx, 0, emit(ctx, "Mul", ctx->dout[0], in[1]));
+    if (ctx->wanted[1]) give(ctx, 1, emit(ctx, "Mul", ctx->dout[0], in[0]));
+}
+
+const hone_op hone_op_mul = {.name = "Mul",
+                             .since = 14,
+                             .oldest = 7,
+                             BINARY,
+                             .map = map_mul,
+                             .gradient = gradient_mul,
+                             .doc = "A * B"};
+
+static void map_div(hone_map *m, const hone_node *n) {
+    (void)n;
+    hone_map_out(m, 0, hone_map_div(m, hone_map_in(m, 0), hone_map_in(m, 1)));
+}
+
+/* d(a/b) = da/b - (a/b) db/b */
+static void gradient_div(hone_gradient *ctx) {
+    hone_value *const *in = ctx->node->inputs;
+    hone_value *over_b = emit(ctx, "Div", ctx->dout[0], in[1]);
+    give(ctx, 0, over_b);
+    if (ctx->wanted[1])
+        give(ctx, 1, HONE_EMIT(ctx->graph, "", "Neg", emit(ctx, "Mul", over_b, ctx->node->outputs[0])));
+}
+
+const hone_op hone_op_div = {.name = "Div",
+                             .since = 14,
+                             .oldest = 7,
+                             BINARY,
+                             .map = map_div,
+                             .gradient = gradient_div,
+                             .domain_hint = {.lo = 0.5f, .hi = 2},
+                             .doc = "A / B; integers round toward zero"};
+
+/* Any number of operands of one dtype; what it does is the node's map. */
+static hone_status infer_map(hone_infer *ctx, hone_error *err) {
+    HONE_TRY(hone_infer_elementwise(ctx, err));
+    for (int o = 1; o < ctx->output_count; o++) ctx->out[o] = ctx->out[0];
+    return HONE_OK;
+}
+
+const hone_op hone_op_map = {.domain = HONE_PRIVATE_DOMAIN,
+                             .name = "Map",
+                             .since = 1,
+                             .inputs = {{"operands", 'T', NUMBERS, HONE_SLOT_VARIADIC}},
+                             .outputs = {{"results", 'T', NUMBERS, HONE_SLOT_VARIADIC}},
+                             .infer = infer_map,
+                             .axes = hone_axes_broadcast,
+                             .prepare = hone_prepare_elementwise,
+                             .overwrite = 0xffffffffu,
+                             .integer_map = true,
+                             .doc = "several elementwise operators as one vector program"};

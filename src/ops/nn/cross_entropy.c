@@ -1,0 +1,258 @@
+/* SoftmaxCrossEntropyLoss and its gradient. A run cannot fail: a label outside of the classes (that is not
+ * ignored) makes its sample's loss and gradient NaN. */
+#include "graph/infer.h"
+#include "kernels/portable.h"
+#include "ops/common/axes.h"
+#include "ops/engine/softmax.h"
+#include "ops/common/walk.h"
+
+#include <string.h>
+
+#define FLOATS HONE_TYPES_FLOAT
+
+static bool reduction_of(const hone_node *n, hone_reduction *out) {
+    const char *r = hone_node_string(n, "reduction");
+    *out = strcmp(r, "none") == 0  ? HONE_REDUCE_NONE
+           : strcmp(r, "sum") == 0 ? HONE_REDUCE_SUM
+                                   : HONE_REDUCE_MEAN;
+    return *out != HONE_REDUCE_MEAN || strcmp(r, "mean") == 0;
+}
+
+/* scores [N, C, d…], labels [N, d…], weights [C] → loss [N, d…] or a scalar, log_prob like scores */
+static hone_status check_shapes(const hone_infer *ctx, const hone_type *scores, const hone_type *labels,
+                                const hone_type *weights, hone_type *loss, hone_error *err) {
+    if (labels->rank < 0 && scores->rank < 0) return HONE_OK;
+    if (scores->rank >= 0 && scores->rank < 2)
+        return hone_infer_fail(ctx, err, "scores have %d dimensions where 2 or more are needed",
+                               scores->rank);
+    if (labels->rank >= 0 && scores->rank >= 0 && labels->rank != scores->rank - 1)
+        return hone_infer_fail(ctx, err, "labels have %d dimensions where %d are needed", labels->rank,
+                               scores->rank - 1);
+    hone_type each = {.rank = scores->rank >= 0 ? scores->rank - 1 : labels->rank};
+    for (int i = 0; i < each.rank; i++) {
+        int64_t s = scores->rank >= 0 ? scores->dims[i ? i + 1 : 0] : HONE_DIM_ANY;
+        int64_t l = labels->rank >= 0 ? labels->dims[i] : HONE_DIM_ANY;
+        HONE_TRY(hone_infer_same_dim(ctx, s, l, &each.dims[i], err));
+    }
+    if (weights && weights->rank >= 0 && scores->rank >= 0) {
+        int64_t classes;
+        if (weights->rank != 1) return hone_infer_fail(ctx, err, "weights have %d dimensions", weights->rank);
+        HONE_TRY(hone_infer_same_dim(ctx, scores->dims[1], weights->dims[0], &classes, err));
+    }
+    hone_reduction reduction;
+    if (!reduction_of(ctx->node, &reduction))
+        return hone_infer_fail(ctx, err, "reduction \"%s\" is unknown",
+                               hone_node_string(ctx->node, "reduction"));
+    if (!loss) return HONE_OK;
+    loss->rank = reduction == HONE_REDUCE_NONE ? each.rank : 0;
+    memcpy(loss->dims, each.dims, sizeof loss->dims);
+    return HONE_OK;
+}
+
+static hone_status infer_loss(hone_infer *ctx, hone_error *err) {
+    HONE_TRY(check_shapes(ctx, ctx->in[0], ctx->in[1], ctx->input_count > 2 ? ctx->in[2] : NULL, &ctx->out[0],
+                          err));
+    if (ctx->output_count < 2) return HONE_OK;
+    ctx->out[1].rank = ctx->in[0]->rank;
+    memcpy(ctx->out[1].dims, ctx->in[0]->dims, sizeof ctx->out[1].dims);
+    return HONE_OK;
+}
+
+/* Sample and inner axes run along loss and log_prob, or are summed; classes are picked by content. */
+static void axes_loss(const hone_node *n, hone_axes *out) {
+    const hone_type *x = &n->inputs[0]->type;
+    hone_reduction reduction;
+    if (x->rank < 2 || !reduction_of(n, &reduction)) return;
+    bool log_prob = n->output_count > 1 && n->outputs[1];
+    for (int a = 0; a < x->rank; a++) {
+        int each = a ? a - 1 : 0;
+        if (a == 1) {
+            hone_axes_add(out, (hone_axis_link){HONE_AXIS_BLOCKED, .axis = 1, .output_axis = 1});
+            continue;
+        }
+        if (reduction == HONE_REDUCE_NONE) {
+            hone_axes_add(out, (hone_axis_link){HONE_AXIS_SAME, .axis = a, .output_axis = each});
+            hone_axes_add(out,
+                          (hone_axis_link){HONE_AXIS_SAME, .input = 1, .axis = each, .output_axis = each});
+        } else if (!log_prob) {
+            hone_axes_contract(out, 0, a, 1, each);
+        }
+        if (log_prob && reduction == HONE_REDUCE_NONE)
+            hone_axes_add(out, (hone_axis_link){HONE_AXIS_SAME, .axis = a, .output = 1, .output_axis = a});
+    }
+}
+
+typedef struct params {
+    hone_softmax softmax;
+    hone_cross_entropy loss; /* labels and weights are set at each run */
+    size_t elements;         /* of the scores */
+} params;
+
+static hone_status prepare_common(hone_prepare *p, const hone_type *scores, const hone_type *labels,
+                                  params **out, hone_error *err) {
+    params *q = hone_prepare_alloc(p, sizeof *q);
+    if (!q) return hone_fail_memory(err);
+    hone_softmax_make(&q->softmax, HONE_LOG_SOFTMAX, scores, 1);
+    const hone_attr *ignore = hone_node_attr(p->node, "ignore_index");
+    q->loss = (hone_cross_entropy){.samples = q->softmax.outer,
+                                   .classes = q->softmax.n,
+                                   .inner = q->softmax.inner,
+                                   .wide_labels = labels->dtype == HONE_INT64,
+                                   .ignores = ignore != NULL,
+                                   .ignore_index = ignore ? ignore->i : 0};
+    reduction_of(p->node, &q->loss.reduction);
+    q->elements = (size_t)hone_type_count(scores);
+    p->params = q;
+    *out = q;
+    return HONE_OK;
+}
+
+static size_t real_size(const params *p) {
+    return p->softmax.is_double ? sizeof(double) : sizeof(float);
+}
+
+static void run_loss(const hone_step *step, hone_frame *frame) {
+    const params *p = step->params;
+    void *log_prob = hone_step_out(step, frame, 1), *loss = hone_step_out(step, frame, 0);
+    if (!log_prob) log_prob = hone_step_scratch(step, frame);
+    hone_softmax_run(&p->softmax, step, frame, hone_step_in(step, frame, 0), NULL, log_prob);
+    if (!loss) return;
+    hone_cross_entropy c = p->loss;
+    c.labels = hone_step_in(step, frame, 1);
+    c.weights = hone_step_in(step, frame, 2);
+    if (p->softmax.is_double)
+        hone_cross_entropy_f64(&c, log_prob, loss);
+    else
+        hone_cross_entropy_f32(&c, log_prob, loss);
+}
+
+static hone_status prepare_loss(hone_prepare *p, hone_error *err) {
+    params *q;
+    HONE_TRY(prepare_common(p, p->in[0], p->in[1], &q, err));
+    bool has_log_prob = p->out_count > 1 && p->node->outputs[1];
+    p->scratch = has_log_prob ? 0 : q->elements * real_size(q);
+    p->worker_scratch = hone_softmax_scratch(&q->softmax);
+    p->run = run_loss;
+    p->kernel = "cross_entropy";
+    return HONE_OK;
+}
+
+static void copy_attrs(hone_graph *g, hone_node *to, const hone_node *from) {
+    if (to) hone_node_copy_attrs(g, to, from);
+}
+
+/* The forward node's log_prob; asked for if it was not. */
+static hone_value *log_prob_of(hone_gradient *ctx) {
+    hone_node *n = ctx->node;
+    if (n->output_count > 1 && n->outputs[1]) return n->outputs[1];
+    hone_value **outputs = hone_arena_array(ctx->graph->arena, 2, sizeof *outputs);
+    hone_value *v = outputs ? hone_graph_add_value(ctx->graph, n->name) : NULL;
+    if (!v) {
+        ctx->graph->failed = true;
+        return NULL;
+    }
+    v->type = n->inputs[0]->type;
+    v->producer = n;
+    v->output_index = 1;
+    outputs[0] = n->outputs[0];
+    outputs[1] = v;
+    n->outputs = outputs;
+    n->output_count = 2;
+    return v;
+}
+
+static void gradient_loss(hone_gradient *ctx) {
+    hone_node *n = ctx->node;
+    if (!ctx->wanted[0]) return;
+    hone_graph *g = ctx->graph;
+    hone_value *log_prob = log_prob_of(ctx), *d = NULL;
+    if (ctx->dout[0]) {
+        hone_value *in[] = {ctx->dout[0], log_prob, n->inputs[1], n->input_count > 2 ? n->inputs[2] : NULL};
+        d = hone_graph_emit(g, HONE_PRIVATE_DOMAIN, "SoftmaxCrossEntropyGrad", in, 4);
+        if (d) copy_attrs(g, d->producer, n);
+    }
+    if (n->output_count > 1 && ctx->dout[1]) {
+        hone_value *more = HONE_EMIT(g, HONE_PRIVATE_DOMAIN, "LogSoftmaxGrad", ctx->dout[1], log_prob);
+        if (more) hone_node_set_int(g, more->producer, "axis", 1);
+        d = d ? HONE_EMIT(g, "", "Add", d, more) : more;
+    }
+    ctx->din[0] = d;
+}
+
+#define ATTRS .attrs = {{"ignore_index", HONE_ATTR_INT}, {"reduction", HONE_ATTR_STRING, .s = "mean"}}
+
+const hone_op hone_op_softmax_cross_entropy_loss = {
+    .name = "SoftmaxCrossEntropyLoss",
+    .since = 13,
+    .oldest = 12,
+    .inputs = {{"scores", 'T', FLOATS, 0},
+               {"labels", 'L', HONE_TYPES_INT, 0},
+               {"weights", 'T', FLOATS, HONE_SLOT_OPTIONAL}},
+    .outputs = {{"output", 'T', FLOATS, 0}, {"log_prob", 'T', FLOATS, HONE_SLOT_OPTIONAL}},
+    ATTRS,
+    .infer = infer_loss,
+    .axes = axes_loss,
+    .prepare = prepare_loss,
+    .gradient_kind = HONE_GRADIENT_EXACT,
+    .gradient = gradient_loss,
+    .doc = "cross entropy of labels and softmax(scores); NaN for a label that is no class"};
+
+/* --- SoftmaxCrossEntropyGrad --- dscores of (dloss, log_prob, labels[, weights]) */
+
+static hone_status infer_grad(hone_infer *ctx, hone_error *err) {
+    HONE_TRY(check_shapes(ctx, ctx->in[1], ctx->in[2], ctx->input_count > 3 ? ctx->in[3] : NULL, NULL, err));
+    ctx->out[0].rank = ctx->in[1]->rank;
+    memcpy(ctx->out[0].dims, ctx->in[1]->dims, sizeof ctx->out[0].dims);
+    return HONE_OK;
+}
+
+static void axes_grad(const hone_node *n, hone_axes *out) {
+    const hone_type *x = &n->inputs[1]->type;
+    hone_reduction reduction;
+    if (x->rank < 2 || !reduction_of(n, &reduction) || reduction == HONE_REDUCE_MEAN) return;
+    for (int a = 0; a < x->rank; a++) {
+        int each = a ? a - 1 : 0;
+        if (a == 1) continue;
+        hone_axes_same(out, 1, a, a);
+        hone_axes_same(out, 2, each, a);
+        if (reduction == HONE_REDUCE_NONE) hone_axes_same(out, 0, each, a);
+    }
+}
+
+static void run_grad(const hone_step *step, hone_frame *frame) {
+    const params *p = step->params;
+    hone_cross_entropy c = p->loss;
+    c.labels = hone_step_in(step, frame, 2);
+    c.weights = hone_step_in(step, frame, 3);
+    void *d = hone_step_out(step, frame, 0);
+    hone_exp_tiles(p->softmax.is_double, hone_step_in(step, frame, 1), d, (int64_t)p->elements);
+    if (p->softmax.is_double)
+        hone_cross_entropy_grad_f64(&c, hone_step_in(step, frame, 0), d);
+    else
+        hone_cross_entropy_grad_f32(&c, hone_step_in(step, frame, 0), d);
+}
+
+static hone_status prepare_grad(hone_prepare *p, hone_error *err) {
+    params *q;
+    HONE_TRY(prepare_common(p, p->in[1], p->in[2], &q, err));
+    p->run = run_grad;
+    p->kernel = "cross_entropy_grad";
+    return HONE_OK;
+}
+
+const hone_op hone_op_softmax_cross_entropy_grad = {.domain = HONE_PRIVATE_DOMAIN,
+                                                    .name = "SoftmaxCrossEntropyGrad",
+                                                    .since = 1,
+                                                    .oldest = 1,
+                                                    .inputs = {{"dloss", 'T', FLOATS, 0},
+                                                               {"log_prob", 'T', FLOATS, 0},
+                                                               {"labels", 'L', HONE_TYPES_INT, 0},
+                                                               {"weights", 'T', FLOATS, HONE_SLOT_OPTIONAL}},
+                                                    .outputs = {{"dscores", 'T', FLOATS, 0}},
+                                                    ATTRS,
+                                                    .infer = infer_grad,
+                                                    .axes = axes_grad,
+                                                    .overwrite = 2,
+                                                    .prepare = prepare_grad,
+                                                    .doc =
+                                                        "gradient of SoftmaxCrossEntropyLoss to its scores"};
