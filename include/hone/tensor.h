@@ -31,8 +31,21 @@ typedef enum hone_dtype {
     HONE_FLOAT64 = 11,
     HONE_UINT32 = 12,
     HONE_UINT64 = 13,
-    HONE_BFLOAT16 = 16
+    HONE_COMPLEX64 = 14, /* known by name only, as HONE_COMPLEX128 is */
+    HONE_COMPLEX128 = 15,
+    HONE_BFLOAT16 = 16,
+    HONE_FLOAT8E4M3FN = 17, /* the float8 formats of ONNX: one byte */
+    HONE_FLOAT8E4M3FNUZ = 18,
+    HONE_FLOAT8E5M2 = 19,
+    HONE_FLOAT8E5M2FNUZ = 20,
+    HONE_UINT4 = 21, /* two an element's byte, the first in the low bits */
+    HONE_INT4 = 22,
+    HONE_FLOAT4E2M1 = 23,
+    HONE_FLOAT8E8M0 = 24, /* a power of two: scales of blocks */
+    HONE_UINT2 = 25,      /* four a byte, the first in the lowest bits */
+    HONE_INT2 = 26
 } hone_dtype;
+#define HONE_DTYPE_COUNT 27 /* one more than the largest */
 
 /* What a value of a graph can be (ONNX TypeProto). */
 typedef enum hone_value_kind {
@@ -44,7 +57,9 @@ typedef enum hone_value_kind {
 
 typedef struct hone_tensor hone_tensor;
 
-/* Bytes of one element: 4 for float32, sizeof(char *) for string, 0 if unknown. */
+/* Bits of one element: 32 for float32, 4 for int4, 0 if unknown. */
+HONE_API int hone_dtype_bits(hone_dtype dtype);
+/* Bytes of one element: 4 for float32, sizeof(char *) for string; 0 if unknown or less than a byte. */
 HONE_API size_t hone_dtype_size(hone_dtype dtype);
 /* "float32", "int8", … as in NumPy. Never NULL. */
 HONE_API const char *hone_dtype_name(hone_dtype dtype);

@@ -9,9 +9,7 @@ static const hone_attr *own(const hone_node *n, const char *name) {
 }
 
 static const hone_attr_def *definition(const hone_node *n, const char *name) {
-    for (int i = 0; i < HONE_OP_MAX_ATTRS && n->op->attrs[i].name; i++)
-        if (strcmp(n->op->attrs[i].name, name) == 0) return &n->op->attrs[i];
-    return NULL;
+    return hone_attr_find(n->op->attrs, name);
 }
 
 const hone_attr *hone_node_attr(const hone_node *n, const char *name) {

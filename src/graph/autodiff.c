@@ -5,10 +5,12 @@
 
 typedef struct walk {
     hone_graph *g;
-    size_t values;        /* value ids below this are the forward graph's */
-    bool *needed;         /* per value: depends on a wanted one */
-    hone_value **adjoint; /* per value: its cotangent so far */
-    hone_node *last;      /* last forward node */
+    size_t values;            /* value ids below this are the forward graph's */
+    bool *needed;             /* per value: depends on a wanted one */
+    hone_value **adjoint;     /* per value: its cotangent so far */
+    hone_node *last;          /* last forward node */
+    hone_value **dout, **din; /* of one node: as wide as the widest */
+    bool *wanted;
 } walk;
 
 static bool is_float(const hone_value *v) {
@@ -67,18 +69,19 @@ static void accumulate(walk *w, hone_value *v, hone_value *d) {
 }
 
 static void step_back(walk *w, hone_node *n) {
-    hone_value *dout[HONE_NODE_MAX_VALUES] = {NULL}, *din[HONE_NODE_MAX_VALUES] = {NULL};
-    bool wanted[HONE_NODE_MAX_VALUES] = {false};
     bool reached = false;
     for (int i = 0; i < n->output_count; i++) {
-        dout[i] = n->outputs[i] ? w->adjoint[n->outputs[i]->id] : NULL;
-        reached |= dout[i] != NULL;
+        w->dout[i] = n->outputs[i] ? w->adjoint[n->outputs[i]->id] : NULL;
+        reached |= w->dout[i] != NULL;
     }
     if (!reached || !n->mark || !n->op->gradient) return;
-    for (int i = 0; i < n->input_count; i++) wanted[i] = n->inputs[i] && w->needed[n->inputs[i]->id];
-    n->op->gradient(&(hone_gradient){w->g, n, dout, wanted, din});
+    for (int i = 0; i < n->input_count; i++) {
+        w->wanted[i] = n->inputs[i] && w->needed[n->inputs[i]->id];
+        w->din[i] = NULL;
+    }
+    n->op->gradient(&(hone_gradient){w->g, n, w->dout, w->wanted, w->din});
     for (int i = 0; i < n->input_count; i++)
-        if (wanted[i] && din[i]) accumulate(w, n->inputs[i], din[i]);
+        if (w->wanted[i] && w->din[i]) accumulate(w, n->inputs[i], w->din[i]);
 }
 
 hone_status hone_graph_differentiate(hone_graph *g, int output_count, hone_value *const *outputs,
@@ -87,7 +90,13 @@ hone_status hone_graph_differentiate(hone_graph *g, int output_count, hone_value
     walk w = {.g = g, .values = g->value_count, .last = g->last};
     w.needed = hone_calloc(w.values + 1, sizeof *w.needed);
     w.adjoint = hone_calloc(w.values + 1, sizeof *w.adjoint);
-    hone_status status = w.needed && w.adjoint ? HONE_OK : hone_fail_memory(err);
+    int widest_in, widest_out;
+    hone_graph_widest(g, &widest_in, &widest_out);
+    w.dout = hone_calloc((size_t)widest_out + 1, sizeof *w.dout);
+    w.din = hone_calloc((size_t)widest_in + 1, sizeof *w.din);
+    w.wanted = hone_calloc((size_t)widest_in + 1, sizeof *w.wanted);
+    bool ok = w.needed && w.adjoint && w.dout && w.din && w.wanted;
+    hone_status status = ok ? HONE_OK : hone_fail_memory(err);
     if (status == HONE_OK) {
         mark_needed(&w, wanted_count, wanted);
         status = check_rules(&w, output_count, outputs, err);
@@ -103,6 +112,9 @@ hone_status hone_graph_differentiate(hone_graph *g, int output_count, hone_value
     }
     hone_free(w.needed);
     hone_free(w.adjoint);
+    hone_free(w.dout);
+    hone_free(w.din);
+    hone_free(w.wanted);
     return status;
 }
 

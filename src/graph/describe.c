@@ -82,14 +82,13 @@ static bool is_parameter(const hone_value *v) {
 
 /* The node's multiply-adds; 0 where shapes are unknown or no memory could hold them. Each is the product of
  * an output's elements and a dimension of an input. */
-static int64_t count_multiply_adds(const hone_node *n, const hone_type *types) {
-    const hone_type *in[HONE_OP_MAX_INPUTS] = {NULL};
-    if (!n->op->multiply_adds || !n->outputs[0] || n->input_count > HONE_OP_MAX_INPUTS) return 0;
+static int64_t count_multiply_adds(const hone_node *n, const hone_type *types, const hone_type **in) {
+    if (!n->op->multiply_adds || !n->outputs[0]) return 0;
     const hone_type *y = &types[n->outputs[0]->id];
     int64_t longest = 1;
     for (int i = 0; i < n->input_count; i++) {
-        if (!n->inputs[i]) continue;
-        in[i] = &types[n->inputs[i]->id];
+        in[i] = n->inputs[i] ? &types[n->inputs[i]->id] : NULL;
+        if (!in[i]) continue;
         if (!hone_type_is_concrete(in[i])) return 0;
         for (int d = 0; d < in[i]->rank; d++)
             if (in[i]->dims[d] > longest) longest = in[i]->dims[d];
@@ -111,8 +110,15 @@ static hone_status infer_for_one(const hone_graph *g, bool as_one, hone_type *ty
 }
 
 hone_status hone_graph_get_stats(const hone_graph *g, hone_graph_stats *out, hone_error *err) {
+    int inputs, outputs;
+    hone_graph_widest(g, &inputs, &outputs);
     hone_type *types = hone_calloc(g->value_count + 1, sizeof *types);
-    if (!types) return hone_fail_memory(err);
+    const hone_type **in = hone_calloc((size_t)inputs + 1, sizeof *in);
+    if (!types || !in) {
+        hone_free(types);
+        hone_free(in);
+        return hone_fail_memory(err);
+    }
     *out = (hone_graph_stats){.nodes = (int64_t)g->node_count};
     for (size_t i = 0; i < g->value_count; i++) {
         const hone_value *v = g->values[i];
@@ -130,10 +136,12 @@ hone_status hone_graph_get_stats(const hone_graph *g, hone_graph_stats *out, hon
         status = infer_for_one(g, false, types, err);
     }
     for (const hone_node *n = g->first; n && status == HONE_OK; n = n->next) {
-        if (__builtin_add_overflow(out->multiply_adds, count_multiply_adds(n, types), &out->multiply_adds))
+        if (__builtin_add_overflow(out->multiply_adds, count_multiply_adds(n, types, in),
+                                   &out->multiply_adds))
             out->multiply_adds = INT64_MAX;
     }
     hone_free(types);
+    hone_free(in);
     return status;
 }
 

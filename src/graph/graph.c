@@ -49,6 +49,7 @@ void hone_graph_free(hone_graph *g) {
 
 hone_status hone_graph_check(const hone_graph *g, hone_error *err) {
     if (!g || g->failed) return hone_fail_memory(err);
+    if (g->missing) return hone_fail(err, HONE_INTERNAL, "no operator %s", g->missing);
     return HONE_OK;
 }
 
@@ -265,7 +266,11 @@ static void unlink_node(hone_graph *g, hone_node *n) {
 hone_node *hone_graph_add_node(hone_graph *g, const hone_op *op, const char *name, int input_count,
                                hone_value *const *inputs, int output_count) {
     while (input_count > 0 && !inputs[input_count - 1]) input_count--;
-    hone_node *n = op ? hone_arena_alloc(g->arena, sizeof *n) : NULL;
+    if (!op) {
+        if (!g->missing) g->missing = "(given for a node is NULL)";
+        return NULL;
+    }
+    hone_node *n = hone_arena_alloc(g->arena, sizeof *n);
     if (!n) {
         g->failed = true;
         return NULL;
@@ -297,7 +302,11 @@ hone_node *hone_graph_add_node(hone_graph *g, const hone_op *op, const char *nam
 
 hone_value *hone_graph_emit(hone_graph *g, const char *domain, const char *op, hone_value *const *inputs,
                             int input_count) {
-    hone_node *n = hone_graph_add_node(g, hone_op_find(domain, op), NULL, input_count, inputs, 1);
+    const hone_op *found = hone_op_find(domain, op);
+    if (!found && !g->missing &&
+        !(g->missing = hone_arena_printf(g->arena, "%s%s%s", domain, *domain ? "." : "", op)))
+        g->failed = true;
+    hone_node *n = found ? hone_graph_add_node(g, found, NULL, input_count, inputs, 1) : NULL;
     return n ? n->outputs[0] : NULL;
 }
 
@@ -358,6 +367,14 @@ void hone_graph_remove_node(hone_graph *g, hone_node *n) {
     free_attrs(n);
     n->attr_count = 0;
     unlink_node(g, n);
+}
+
+void hone_graph_widest(const hone_graph *g, int *inputs, int *outputs) {
+    *inputs = *outputs = 0;
+    for (const hone_node *n = g->first; n; n = n->next) {
+        if (n->input_count > *inputs) *inputs = n->input_count;
+        if (n->output_count > *outputs) *outputs = n->output_count;
+    }
 }
 
 static bool gives_output(const hone_graph *g, const hone_node *n) {

@@ -30,12 +30,29 @@ typedef enum hone_storage {
                               content */
 } hone_storage;
 
-/* A value's type. dims: >= 0 a number; HONE_DIM_ANY unknown; <= -2 symbol number -2-dim of the graph. */
+/* How a tensor's elements lie. Dimensions and axes are logical ones whatever the layout. */
+typedef enum hone_layout_kind {
+    HONE_LAYOUT_ROWS,         /* row-major */
+    HONE_LAYOUT_BLOCKED,      /* [N, C/block, …, block]: C padded to whole blocks */
+    HONE_LAYOUT_CHANNELS_LAST /* [N, …, C] */
+} hone_layout_kind;
+typedef struct hone_layout {
+    uint8_t kind;   /* hone_layout_kind */
+    uint16_t block; /* BLOCKED: channels in a block */
+} hone_layout;
+
+/* A value's type. dims: >= 0 a number; HONE_DIM_ANY unknown; <= -2 symbol number -2-dim of the graph.
+ *
+ *   tensor               dtype, layout, rank, dims
+ *   sequence, optional   element: what it holds; dtype: the tensors' inside
+ *   map                  dtype: the keys'; element: the values' type */
 typedef struct hone_type {
     hone_value_kind kind;
     hone_dtype dtype;
     int rank; /* HONE_RANK_ANY */
     int64_t dims[HONE_MAX_RANK];
+    hone_layout layout;
+    const struct hone_type *element; /* NULL: a tensor. In the graph's arena, or static */
 } hone_type;
 
 typedef struct hone_use {
@@ -107,7 +124,8 @@ typedef struct hone_metadata {
 
 struct hone_graph {
     hone_arena *arena;
-    bool failed; /* an allocation failed while building */
+    bool failed;         /* an allocation failed while building */
+    const char *missing; /* an operator that was asked for and does not exist; NULL: none */
     const char *name, *doc;
     hone_node *first, *last;
     size_t node_count;
@@ -128,7 +146,8 @@ struct hone_graph {
 };
 
 hone_graph *hone_graph_new(const char *name); /* NULL when out of memory */
-/* HONE_OK, or HONE_OUT_OF_MEMORY if any building call failed. */
+/* HONE_OK, or HONE_OUT_OF_MEMORY if any building call failed; HONE_INTERNAL names an operator that was asked for and
+ * does not exist. */
 hone_status hone_graph_check(const hone_graph *g, hone_error *err);
 
 /* --- values --- */
@@ -171,6 +190,8 @@ hone_value *hone_graph_emit(hone_graph *g, const char *domain, const char *op, h
 void hone_node_set_input(hone_graph *g, hone_node *n, int index, hone_value *v);
 /* All users of `old`, graph outputs and bindings too, use `v` from now on. A graph output keeps its name. */
 void hone_graph_replace(hone_graph *g, hone_value *old, hone_value *v);
+/* The most inputs and the most outputs that a node has: how wide scratch arrays must be. */
+void hone_graph_widest(const hone_graph *g, int *inputs, int *outputs);
 /* Removes a node whose outputs nobody uses; its outputs go with it. */
 void hone_graph_remove_node(hone_graph *g, hone_node *n);
 /* Removes all nodes that lead to no output and no binding, and constants and variables without uses

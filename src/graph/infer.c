@@ -161,9 +161,10 @@ static hone_status check_inputs(const hone_infer *ctx, hone_dtype *letters, hone
 static hone_status infer_node(const hone_node *n, const hone_type *const *in,
                               const hone_tensor *const *constant, hone_type *out, hone_error *err) {
     int own_inputs = n->map && n->map_input < n->input_count ? n->map_input : n->input_count;
-    if (!n->op->inputs[0].name) own_inputs = 0;
     hone_infer ctx = {n, own_inputs, n->output_count, in, constant, out};
-    if (n->op->inputs[0].flags & HONE_SLOT_VARIADIC) ctx.input_count = n->input_count;
+    const hone_slot *first = hone_op_input(n->op, 0);
+    if (!first) ctx.input_count = 0;
+    if (first && first->flags & HONE_SLOT_VARIADIC) ctx.input_count = n->input_count;
     hone_dtype letters[32] = {HONE_UNDEFINED};
     HONE_TRY(check_inputs(&ctx, letters, err));
     for (int i = 0; i < n->output_count; i++) {
@@ -173,36 +174,52 @@ static hone_status infer_node(const hone_node *n, const hone_type *const *in,
                                    n->output_count);
         out[i] = (hone_type){.kind = HONE_KIND_TENSOR, .rank = HONE_RANK_ANY};
         if (slot->var) out[i].dtype = letters[(unsigned char)slot->var & 31];
-        for (int d = HONE_FLOAT32; !slot->var && d <= HONE_BFLOAT16; d++)
+        for (int d = HONE_FLOAT32; !slot->var && d < HONE_DTYPE_COUNT; d++)
             if (slot->types == HONE_TYPE(d)) out[i].dtype = (hone_dtype)d;
     }
     return n->op->infer(&ctx, err);
+}
+
+/* Room for what the widest node reads and gives. */
+typedef struct scratch {
+    const hone_type **in;
+    const hone_tensor **constant;
+    hone_type *out;
+} scratch;
+
+static hone_status make_scratch(const hone_graph *g, scratch *s, hone_error *err) {
+    int inputs, outputs;
+    hone_graph_widest(g, &inputs, &outputs);
+    size_t pointers = (size_t)inputs + 1;
+    char *room = hone_alloc(2 * pointers * sizeof(void *) + ((size_t)outputs + 1) * sizeof(hone_type));
+    if (!room) return hone_fail_memory(err);
+    s->in = (const hone_type **)(void *)room;
+    s->constant = (const hone_tensor **)(void *)(room + pointers * sizeof(void *));
+    s->out = (hone_type *)(void *)(room + 2 * pointers * sizeof(void *));
+    return HONE_OK;
 }
 
 hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, const hone_tensor *const *known,
                                    hone_error *err) {
     for (size_t i = 0; i < g->value_count; i++)
         if (g->values[i] && g->values[i]->data) types[i] = hone_type_of(g->values[i]->data);
-    for (const hone_node *n = g->first; n; n = n->next) {
-        const hone_type *in[HONE_NODE_MAX_VALUES];
-        const hone_tensor *constant[HONE_NODE_MAX_VALUES];
-        hone_type out[HONE_NODE_MAX_VALUES];
-        if (n->input_count > HONE_NODE_MAX_VALUES || n->output_count > HONE_NODE_MAX_VALUES)
-            return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
-                                  "more than %d inputs or outputs", HONE_NODE_MAX_VALUES);
+    scratch s = {NULL};
+    hone_status status = make_scratch(g, &s, err);
+    for (const hone_node *n = g->first; n && status == HONE_OK; n = n->next) {
         for (int i = 0; i < n->input_count; i++) {
             const hone_value *v = n->inputs[i];
-            in[i] = v ? &types[v->id] : NULL;
-            constant[i] = !v                                    ? NULL
-                          : v->storage == HONE_STORAGE_CONSTANT ? v->data
-                          : known                               ? known[v->id]
-                                                                : NULL;
+            s.in[i] = v ? &types[v->id] : NULL;
+            s.constant[i] = !v                                    ? NULL
+                            : v->storage == HONE_STORAGE_CONSTANT ? v->data
+                            : known                               ? known[v->id]
+                                                                  : NULL;
         }
-        HONE_TRY(infer_node(n, in, constant, out, err));
-        for (int i = 0; i < n->output_count; i++)
-            if (n->outputs[i]) types[n->outputs[i]->id] = out[i];
+        status = infer_node(n, s.in, s.constant, s.out, err);
+        for (int i = 0; i < n->output_count && status == HONE_OK; i++)
+            if (n->outputs[i]) types[n->outputs[i]->id] = s.out[i];
     }
-    return HONE_OK;
+    hone_free(s.in);
+    return status;
 }
 
 /* A declared type may say more than what was found (a symbol's name), never something else. */

@@ -10,15 +10,21 @@ bool hone_op_is_private(const hone_op *op) {
     return strcmp(hone_op_domain(op), HONE_PRIVATE_DOMAIN) == 0;
 }
 
-static const hone_slot *slot(const hone_slot *slots, int max, int i) {
-    for (int k = 0; k < max && slots[k].name; k++)
+static const hone_slot *slot(const hone_slot *slots, int i) {
+    for (int k = 0; slots && slots[k].name; k++)
         if (k == i || (slots[k].flags & HONE_SLOT_VARIADIC)) return &slots[k];
     return NULL;
 }
 
 const hone_slot *hone_op_input(const hone_op *op, int i) {
-    return slot(op->inputs, HONE_OP_MAX_INPUTS, i);
+    return slot(op->inputs, i);
 }
 const hone_slot *hone_op_output(const hone_op *op, int i) {
-    return slot(op->outputs, HONE_OP_MAX_OUTPUTS, i);
+    return slot(op->outputs, i);
+}
+
+const hone_attr_def *hone_attr_find(const hone_attr_def *table, const char *name) {
+    for (; table && table->name; table++)
+        if (strcmp(table->name, name) == 0) return table;
+    return NULL;
 }

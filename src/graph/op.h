@@ -5,11 +5,6 @@
 
 #include "graph/graph.h"
 
-#define HONE_OP_MAX_INPUTS 8  /* slots; the last may be variadic */
-#define HONE_OP_MAX_OUTPUTS 6 /* likewise */
-#define HONE_OP_MAX_ATTRS 10
-#define HONE_NODE_MAX_VALUES 64 /* inputs, and outputs, of a node; inference refuses more */
-
 /* Hone's own operators: gradients, optimizers, fused and lowered forms. Never written to a file. */
 #define HONE_PRIVATE_DOMAIN "hone"
 
@@ -31,21 +26,29 @@ typedef enum hone_slot_flags {
     HONE_SLOT_SHAPE = 8     /* an input whose content inference needs: a shape, a list of axes */
 } hone_slot_flags;
 
+/* --- kinds --- sets of value kinds, a bit each */
+#define HONE_KIND(kind) (1u << (kind))
+
 typedef struct hone_slot {
-    const char *name; /* NULL ends the list */
-    char var;         /* slots of the same letter have the same dtype; 0: on its own */
-    uint32_t types;   /* dtypes Hone's kernels take */
+    const char *name; /* NULL ends the table */
+    char
+        var; /* slots of the same letter have the same dtype (of the same kind: the same type); 0: on its own */
+    uint32_t types; /* dtypes Hone's kernels take; of a sequence, optional or map: those of its elements */
     int flags;
+    uint32_t kinds; /* 0: tensors only */
 } hone_slot;
+/* A table of slots; the last slot may be variadic. */
+#define HONE_SLOTS(...) ((const hone_slot[]){__VA_ARGS__, {0}})
 
 typedef struct hone_attr_def {
-    const char *name; /* NULL ends the list */
+    const char *name; /* NULL ends the table */
     hone_attr_type type;
     bool required;
     int64_t i; /* the default, by type */
     float f;
     const char *s;
 } hone_attr_def;
+#define HONE_ATTRS(...) ((const hone_attr_def[]){__VA_ARGS__, {0}})
 
 typedef enum hone_role {
     HONE_ROLE_PLAIN,
@@ -109,7 +112,9 @@ typedef struct hone_gradient {
 typedef struct hone_prepare hone_prepare;
 typedef struct hone_step hone_step;
 typedef struct hone_frame hone_frame;
-typedef void hone_run_fn(const hone_step *step, hone_frame *frame);
+/* HONE_OK, or a failure that names the node (hone_step_fail): an index out of range, a text that is no number. What
+ * the step has written then is nobody's; variables that it updates in place may be updated in part. */
+typedef hone_status hone_run_fn(const hone_step *step, hone_frame *frame, hone_error *err);
 
 /* --- quantization --- */
 
@@ -142,11 +147,10 @@ struct hone_op {
     const char *name;
     int since; /* opset of the newest form, which Hone's descriptor describes */
     hone_role role;
-    hone_slot inputs[HONE_OP_MAX_INPUTS];
-    hone_slot outputs[HONE_OP_MAX_OUTPUTS];
-    hone_attr_def attrs[HONE_OP_MAX_ATTRS];
-    const hone_op_version *older; /* newest first; older forms that are the same need no row */
-    int oldest;                   /* smallest opset whose form is accepted */
+    const hone_slot *inputs, *outputs; /* HONE_SLOTS; NULL: none */
+    const hone_attr_def *attrs;        /* HONE_ATTRS; NULL: none */
+    const hone_op_version *older;      /* newest first; older forms that are the same need no row */
+    int oldest;                        /* smallest opset whose form is accepted */
     uint32_t late_types; /* dtypes that only the newest form takes: nodes of them are written as the newest */
 
     hone_status (*infer)(hone_infer *ctx, hone_error *err);
@@ -198,5 +202,7 @@ bool hone_op_is_private(const hone_op *op);
 /* The slot of input (output) i, the variadic one for all that follow; NULL: too many. */
 const hone_slot *hone_op_input(const hone_op *op, int i);
 const hone_slot *hone_op_output(const hone_op *op, int i);
+/* The row of an attribute table (may be NULL) for that name; NULL if there is none. */
+const hone_attr_def *hone_attr_find(const hone_attr_def *table, const char *name);
 
 #endif

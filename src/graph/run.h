@@ -42,6 +42,9 @@ static inline void *hone_step_worker_scratch(const hone_step *s, const hone_fram
     return (char *)f->address[s->worker_scratch] + (size_t)worker * s->worker_scratch_size;
 }
 
+/* HONE_INVALID_ARGUMENT naming the step's node: for `run`. */
+hone_status hone_step_fail(const hone_step *s, hone_error *err, const char *format, ...) HONE_PRINTF(3, 4);
+
 /* Below this many nanoseconds of work a step stays on the caller: a hand-off costs some microseconds. */
 #define HONE_PARALLEL_NANOSECONDS 20000
 /* The pool to use for work of about `nanoseconds` in all: NULL when it should stay on the caller. */
@@ -55,7 +58,8 @@ struct hone_prepare {
     const hone_type *out;
     int in_count, out_count;
     const hone_tensor *const *constant; /* the content of constant inputs, else NULL */
-    struct hone_plan_builder *builder;  /* the executor's */
+    hone_arena *arena;                  /* of what lives as long as the plan */
+    struct hone_packs *packs;           /* the model's store of packed constants */
     /* to set: */
     hone_run_fn *run;
     const void *params; /* of hone_prepare_alloc, or static */

@@ -6,46 +6,53 @@
 #include <stdio.h>
 #include <string.h>
 
+static const struct {
+    const char *name;
+    int bits;
+} dtypes[HONE_DTYPE_COUNT] = {
+    [HONE_UNDEFINED] = {"undefined", 0},
+    [HONE_FLOAT32] = {"float32", 32},
+    [HONE_UINT8] = {"uint8", 8},
+    [HONE_INT8] = {"int8", 8},
+    [HONE_UINT16] = {"uint16", 16},
+    [HONE_INT16] = {"int16", 16},
+    [HONE_INT32] = {"int32", 32},
+    [HONE_INT64] = {"int64", 64},
+    [HONE_STRING] = {"string", 8 * sizeof(char *)},
+    [HONE_BOOL] = {"bool", 8},
+    [HONE_FLOAT16] = {"float16", 16},
+    [HONE_FLOAT64] = {"float64", 64},
+    [HONE_UINT32] = {"uint32", 32},
+    [HONE_UINT64] = {"uint64", 64},
+    [HONE_COMPLEX64] = {"complex64", 0},
+    [HONE_COMPLEX128] = {"complex128", 0},
+    [HONE_BFLOAT16] = {"bfloat16", 16},
+    [HONE_FLOAT8E4M3FN] = {"float8e4m3fn", 8},
+    [HONE_FLOAT8E4M3FNUZ] = {"float8e4m3fnuz", 8},
+    [HONE_FLOAT8E5M2] = {"float8e5m2", 8},
+    [HONE_FLOAT8E5M2FNUZ] = {"float8e5m2fnuz", 8},
+    [HONE_UINT4] = {"uint4", 4},
+    [HONE_INT4] = {"int4", 4},
+    [HONE_FLOAT4E2M1] = {"float4e2m1", 4},
+    [HONE_FLOAT8E8M0] = {"float8e8m0", 8},
+    [HONE_UINT2] = {"uint2", 2},
+    [HONE_INT2] = {"int2", 2},
+};
+
+static bool is_dtype(hone_dtype dtype) {
+    return (unsigned)dtype < HONE_DTYPE_COUNT;
+}
+
+int hone_dtype_bits(hone_dtype dtype) {
+    return is_dtype(dtype) ? dtypes[dtype].bits : 0;
+}
+
 size_t hone_dtype_size(hone_dtype dtype) {
-    switch (dtype) {
-    case HONE_UINT8:
-    case HONE_INT8:
-    case HONE_BOOL: return 1;
-    case HONE_UINT16:
-    case HONE_INT16:
-    case HONE_FLOAT16:
-    case HONE_BFLOAT16: return 2;
-    case HONE_FLOAT32:
-    case HONE_INT32:
-    case HONE_UINT32: return 4;
-    case HONE_INT64:
-    case HONE_FLOAT64:
-    case HONE_UINT64: return 8;
-    case HONE_STRING: return sizeof(char *);
-    case HONE_UNDEFINED: break;
-    }
-    return 0;
+    return (size_t)hone_dtype_bits(dtype) / 8;
 }
 
 const char *hone_dtype_name(hone_dtype dtype) {
-    switch (dtype) {
-    case HONE_FLOAT32: return "float32";
-    case HONE_UINT8: return "uint8";
-    case HONE_INT8: return "int8";
-    case HONE_UINT16: return "uint16";
-    case HONE_INT16: return "int16";
-    case HONE_INT32: return "int32";
-    case HONE_INT64: return "int64";
-    case HONE_STRING: return "string";
-    case HONE_BOOL: return "bool";
-    case HONE_FLOAT16: return "float16";
-    case HONE_FLOAT64: return "float64";
-    case HONE_UINT32: return "uint32";
-    case HONE_UINT64: return "uint64";
-    case HONE_BFLOAT16: return "bfloat16";
-    case HONE_UNDEFINED: break;
-    }
-    return "undefined";
+    return dtypes[is_dtype(dtype) ? dtype : HONE_UNDEFINED].name;
 }
 
 bool hone_dtype_is_float(hone_dtype dtype) {
@@ -69,14 +76,14 @@ bool hone_dtype_is_int(hone_dtype dtype) {
 
 hone_status hone_shape_size(hone_dtype dtype, int rank, const int64_t *dims, int64_t *count, size_t *bytes,
                             hone_error *err) {
-    size_t size = hone_dtype_size(dtype);
-    if (size == 0) return hone_fail(err, HONE_INVALID_ARGUMENT, "unknown element type %d", (int)dtype);
+    size_t bits = (size_t)hone_dtype_bits(dtype);
+    if (bits == 0) return hone_fail(err, HONE_INVALID_ARGUMENT, "unknown element type %d", (int)dtype);
     if (rank < 0 || rank > HONE_MAX_RANK)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a tensor of rank %d; at most %d is possible", rank,
                          HONE_MAX_RANK);
     /* A zero anywhere makes the tensor empty, but the other dimensions must not overflow either: strides use
      * them. */
-    size_t total = size, nonzero = size;
+    size_t total = 1, nonzero = bits > 8 ? bits / 8 : 1;
     for (int i = 0; i < rank; i++) {
         if (dims[i] < 0) return hone_fail(err, HONE_INVALID_ARGUMENT, "dimension %d is negative", i);
         size_t d = (size_t)dims[i];
@@ -84,8 +91,8 @@ hone_status hone_shape_size(hone_dtype dtype, int rank, const int64_t *dims, int
             return hone_fail(err, HONE_INVALID_ARGUMENT, "the shape's size overflows at dimension %d", i);
         total = d == 0 ? 0 : total * d;
     }
-    if (count) *count = (int64_t)(total / size);
-    if (bytes) *bytes = total;
+    if (count) *count = (int64_t)total;
+    if (bytes) *bytes = bits >= 8 ? total * (bits / 8) : (total + 8 / bits - 1) / (8 / bits);
     return HONE_OK;
 }
 

@@ -64,7 +64,8 @@ void hone_log_softmax_grad_f32(const float *dy, const float *exp_y, float *dx, i
 void hone_log_softmax_grad_f64(const double *dy, const double *exp_y, double *dx, int64_t n);
 
 /* Cross entropy. Scores are [samples, classes, inner]; a label picks one of the classes for each sample and
- * inner position. A label out of [0, classes) that is not ignored makes a NaN, in the loss and the gradient. */
+ * inner position. The functions give the first position whose label is out of [0, classes) and not ignored (what
+ * they have written is then nothing), or -1. */
 typedef enum hone_reduction { HONE_REDUCE_NONE, HONE_REDUCE_SUM, HONE_REDUCE_MEAN } hone_reduction;
 typedef struct hone_cross_entropy {
     int64_t samples, classes, inner;
@@ -75,11 +76,15 @@ typedef struct hone_cross_entropy {
     int64_t ignore_index; /* labels that count for nothing, if `ignores` */
     hone_reduction reduction;
 } hone_cross_entropy;
+/* The label of position i. */
+static inline int64_t hone_cross_entropy_label(const hone_cross_entropy *c, int64_t i) {
+    return c->wide_labels ? ((const int64_t *)c->labels)[i] : ((const int32_t *)c->labels)[i];
+}
 /* loss [samples, inner], or one element. */
-void hone_cross_entropy_f32(const hone_cross_entropy *c, const float *log_prob, float *loss);
-void hone_cross_entropy_f64(const hone_cross_entropy *c, const double *log_prob, double *loss);
+int64_t hone_cross_entropy_f32(const hone_cross_entropy *c, const float *log_prob, float *loss);
+int64_t hone_cross_entropy_f64(const hone_cross_entropy *c, const double *log_prob, double *loss);
 /* dscores holds exp(log_prob) and becomes the gradient; dloss has the loss's shape. */
-void hone_cross_entropy_grad_f32(const hone_cross_entropy *c, const float *dloss, float *dscores);
-void hone_cross_entropy_grad_f64(const hone_cross_entropy *c, const double *dloss, double *dscores);
+int64_t hone_cross_entropy_grad_f32(const hone_cross_entropy *c, const float *dloss, float *dscores);
+int64_t hone_cross_entropy_grad_f64(const hone_cross_entropy *c, const double *dloss, double *dscores);
 
 #endif

@@ -66,7 +66,7 @@ static hone_status set_attr(hone_graph *g, hone_node *n, hone_attr_message *m, c
 static hone_status check_attr(const hone_node_message *node, size_t index, const hone_attr_def *table,
                               hone_error *err) {
     const hone_attr_message *m = node->attribute[index];
-    const hone_attr_def *def = hone_attr_def_find(table, hone_message_text(m->name));
+    const hone_attr_def *def = hone_attr_find(table, hone_message_text(m->name));
     int type = hone_message_attr_type(m);
     if (!def) return hone_fail(err, HONE_UNSUPPORTED, "is not an attribute of the operator");
     if (m->ref_attr_name && *m->ref_attr_name)
@@ -93,7 +93,7 @@ hone_status hone_message_attrs(hone_graph *g, hone_node *n, hone_node_message *m
                        hone_message_text(m->attribute[i]->name), why.message);
         return *why.file ? hone_error_in_file(err, status, why.file) : status;
     }
-    for (int i = 0; i < HONE_OP_MAX_ATTRS && table[i].name; i++)
+    for (int i = 0; table && table[i].name; i++)
         if (table[i].required && !hone_node_attr(n, table[i].name))
             return hone_graph_check(g, err) != HONE_OK
                        ? HONE_OUT_OF_MEMORY

@@ -8,7 +8,5 @@
 const hone_op_version *hone_op_form(const hone_op *op, int64_t opset);
 /* The attribute table of that form (NULL: the newest's). */
 const hone_attr_def *hone_op_form_attrs(const hone_op *op, const hone_op_version *form);
-/* The attribute of that name; NULL if there is none. */
-const hone_attr_def *hone_attr_def_find(const hone_attr_def *table, const char *name);
 
 #endif

@@ -226,12 +226,13 @@ static hone_status connect_node(reader *r, size_t index, hone_error *err) {
 /* Inputs that the operator must have. Before lifting, an older form may have fewer than the newest; only the
  * first is then asked for. */
 static hone_status check_inputs(const hone_node *n, bool lifted, hone_error *err) {
-    for (int i = 0; i < HONE_OP_MAX_INPUTS || i < n->input_count; i++) {
+    for (int i = 0;; i++) {
         const hone_slot *slot = hone_op_input(n->op, i);
         if (!slot || (!lifted && i > 0)) break;
         if (i < n->input_count && n->inputs[i]) continue;
         bool repeated = i > 0 && slot == hone_op_input(n->op, i - 1);
-        if ((slot->flags & HONE_SLOT_OPTIONAL) || (repeated && i >= n->input_count)) continue;
+        if (repeated && i >= n->input_count) break;
+        if (slot->flags & HONE_SLOT_OPTIONAL) continue;
         return hone_fail_node(err, HONE_CORRUPT, n->name, n->op->name, "input %s is missing", slot->name);
     }
     return HONE_OK;

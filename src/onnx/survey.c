@@ -87,7 +87,7 @@ static void survey_attr(findings *f, const hone_node_message *m, const hone_attr
         lacks(f, "attribute %.64s of %.64s, of a kind that Hone lacks (node %.64s)", name, type, node);
     else if (op && kind == HONE_ATTR_GRAPH)
         lacks(f, "the subgraph %.64s of %.64s (node %.64s)", name, type, node);
-    else if (table && !hone_attr_def_find(table, name))
+    else if (table && !hone_attr_find(table, name))
         lacks(f, "attribute %.64s of %.64s (node %.64s)", name, type, node);
     if (op && a->t) survey_tensor(f, a->t, "node", node);
     if (a->g) survey_graph(f, a->g);

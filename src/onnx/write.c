@@ -196,7 +196,7 @@ static hone_status write_attrs(writer *w, const hone_node *n, hone_node_message 
     if (!m->attribute) return hone_fail_memory(err);
     for (int i = 0; i < n->attr_count; i++) {
         /* the form of this operator set says the same without it */
-        if (*hone_op_domain(n->op) == 0 && !hone_attr_def_find(table, n->attrs[i].name)) continue;
+        if (*hone_op_domain(n->op) == 0 && !hone_attr_find(table, n->attrs[i].name)) continue;
         HONE_TRY(write_attr(w, &n->attrs[i], &m->attribute[m->n_attribute], err));
         m->n_attribute++;
     }
@@ -294,8 +294,8 @@ static bool can_say(const writer *w, const hone_node *n, int64_t opset) {
     if (types & (LATE_TYPES | op->late_types)) return false;
     const hone_attr_def *table = hone_op_form_attrs(op, form);
     for (int i = 0; i < n->attr_count; i++)
-        if (!hone_attr_def_find(table, n->attrs[i].name) &&
-            !is_default(&n->attrs[i], hone_attr_def_find(op->attrs, n->attrs[i].name)))
+        if (!hone_attr_find(table, n->attrs[i].name) &&
+            !is_default(&n->attrs[i], hone_attr_find(op->attrs, n->attrs[i].name)))
             return false;
     return true;
 }
@@ -352,7 +352,7 @@ static hone_status check_graph(const hone_graph *g, hone_error *err) {
             return hone_fail_node(err, HONE_FAILED_PRECONDITION, n->name, n->op->name,
                                   "only Hone itself has this operator; it can't be written to a file");
         for (int i = 0; i < n->attr_count; i++)
-            if (!hone_attr_def_find(n->op->attrs, n->attrs[i].name))
+            if (!hone_attr_find(n->op->attrs, n->attrs[i].name))
                 return hone_fail_node(err, HONE_FAILED_PRECONDITION, n->name, n->op->name,
                                       "ONNX has no attribute %s of this operator", n->attrs[i].name);
     }

@@ -9,8 +9,7 @@
 #define MAX_GROWTH 65536
 
 static bool foldable(const hone_graph *g, const hone_node *n) {
-    if (n->op->role != HONE_ROLE_PLAIN || n->input_count == 0 || n->output_count > HONE_OP_MAX_OUTPUTS)
-        return false;
+    if (n->op->role != HONE_ROLE_PLAIN || n->input_count == 0) return false;
     size_t before = 0, after = 0;
     for (int i = 0; i < n->input_count; i++) {
         const hone_value *v = n->inputs[i];
@@ -55,8 +54,8 @@ static hone_status evaluate(const hone_node *n, hone_tensor **results, hone_erro
     hone_model *model = NULL;
     hone_session *session = NULL;
     hone_context *context = NULL;
-    const hone_tensor *outputs[HONE_OP_MAX_OUTPUTS];
-    hone_status status = hone_graph_check(g, err);
+    const hone_tensor **outputs = hone_calloc((size_t)n->output_count + 1, sizeof *outputs);
+    hone_status status = g && outputs ? hone_graph_check(g, err) : hone_fail_memory(err);
     if (status == HONE_OK) status = hone_model_compile(g, &options, &model, err);
     if (status == HONE_OK) status = hone_session_create(model, NULL, &session, err);
     if (status == HONE_OK) status = hone_context_create(session, &context, err);
@@ -68,14 +67,16 @@ static hone_status evaluate(const hone_node *n, hone_tensor **results, hone_erro
     hone_session_free(session);
     hone_model_free(model);
     hone_graph_free(g);
+    hone_free(outputs);
     return status;
 }
 
 hone_status hone_graph_fold(hone_graph *g, hone_error *err) {
     for (hone_node *n = g->first, *next; n; n = next) {
-        hone_tensor *results[HONE_OP_MAX_OUTPUTS] = {NULL};
         next = n->next;
         if (!foldable(g, n)) continue;
+        hone_tensor **results = hone_calloc((size_t)n->output_count + 1, sizeof(hone_tensor *));
+        if (!results) return hone_fail_memory(err);
         hone_status status = evaluate(n, results, err);
         for (int o = 0; o < n->output_count; o++) {
             if (status == HONE_OK && n->outputs[o] && n->outputs[o]->use_count)
@@ -83,6 +84,7 @@ hone_status hone_graph_fold(hone_graph *g, hone_error *err) {
                                    hone_graph_add_constant(g, n->outputs[o]->name, results[o]));
             hone_tensor_free(results[o]);
         }
+        hone_free(results);
         HONE_TRY(status);
         hone_graph_remove_node(g, n);
     }

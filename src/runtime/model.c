@@ -69,9 +69,9 @@ hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_opti
     hone_model *m = hone_calloc(1, sizeof *m);
     if (!m) return hone_fail_memory(err);
     atomic_init(&m->references, 1);
-    pthread_mutex_init(&m->lock, NULL);
+    m->packs = hone_packs_new();
     m->variables = variables ? hone_variables_retain(variables) : hone_variables_new();
-    hone_status status = m->variables ? HONE_OK : hone_fail_memory(err);
+    hone_status status = m->packs && m->variables ? HONE_OK : hone_fail_memory(err);
     if (status == HONE_OK) status = hone_graph_copy(g, &m->signature, err);
     if (status == HONE_OK) status = lower(g, options, &m->graph, err);
     if (status == HONE_OK) status = check_bindings(m->graph, err);
@@ -91,13 +91,11 @@ hone_model *hone_model_retain(hone_model *m) {
 
 void hone_model_free(hone_model *m) {
     if (!m || atomic_fetch_sub_explicit(&m->references, 1, memory_order_acq_rel) != 1) return;
-    for (size_t i = 0; i < m->pack_count; i++) hone_free(m->packs[i].data);
-    hone_free(m->packs);
     hone_free(m->variable);
     hone_graph_free(m->graph);
     hone_graph_free(m->signature);
     hone_variables_free(m->variables);
-    pthread_mutex_destroy(&m->lock);
+    hone_packs_free(m->packs);
     hone_free(m);
 }
 
@@ -106,31 +104,8 @@ const hone_graph *hone_model_signature(const hone_model *m) {
 }
 
 size_t hone_model_bytes(const hone_model *m) {
-    size_t bytes = 0;
+    size_t bytes = hone_packs_bytes(m->packs);
     for (size_t i = 0; i < m->graph->value_count; i++)
         if (m->graph->values[i] && m->graph->values[i]->data) bytes += m->graph->values[i]->data->bytes;
-    pthread_mutex_lock((pthread_mutex_t *)&m->lock);
-    for (size_t i = 0; i < m->pack_count; i++) bytes += m->packs[i].bytes;
-    pthread_mutex_unlock((pthread_mutex_t *)&m->lock);
     return bytes;
-}
-
-static void *find_or_make(hone_model *m, const hone_tensor *t, const char *format, size_t bytes,
-                          hone_pack_fn *pack, const void *arg) {
-    for (size_t i = 0; i < m->pack_count; i++)
-        if (m->packs[i].source == t->data && strcmp(m->packs[i].format, format) == 0) return m->packs[i].data;
-    if (!hone_reserve(&m->packs, &m->pack_capacity, m->pack_count + 1, sizeof *m->packs)) return NULL;
-    void *data = hone_alloc(bytes ? bytes : 1);
-    if (!data) return NULL;
-    pack(t, arg, data);
-    m->packs[m->pack_count++] = (hone_pack){t->data, format, data, bytes};
-    return data;
-}
-
-const void *hone_model_pack(hone_model *m, const hone_tensor *t, const char *format, size_t bytes,
-                            hone_pack_fn *pack, const void *arg) {
-    pthread_mutex_lock(&m->lock);
-    const void *data = find_or_make(m, t, format, bytes, pack, arg);
-    pthread_mutex_unlock(&m->lock);
-    return data;
 }

@@ -3,18 +3,10 @@
 #define HONE_RUNTIME_MODEL_H
 
 #include "graph/run.h"
+#include "runtime/packs.h"
 #include "runtime/variables.h"
 
 #include <hone/session.h>
-#include <pthread.h>
-
-/* One packed form of a constant. */
-typedef struct hone_pack {
-    const void *source; /* the constant's bytes */
-    const char *format;
-    void *data;
-    size_t bytes;
-} hone_pack;
 
 struct hone_model {
     atomic_int references;
@@ -23,17 +15,11 @@ struct hone_model {
     hone_graph *signature; /* as it was given */
     hone_variables *variables;
     hone_tensor **variable; /* by value id: where a variable lives; NULL for other values */
-    pthread_mutex_t lock;   /* guards the packs */
-    hone_pack *packs;
-    size_t pack_count, pack_capacity;
+    hone_packs *packs;
 };
 
 /* As hone_model_compile, over a store of variables that may have other users. Variables of the graph that the
  * store lacks are added with their first content. `variables` NULL: a store of its own. */
 hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_options *options,
                                       hone_variables *variables, hone_model **out, hone_error *err);
-/* The packed form; made under the lock if it is not there. NULL when out of memory. */
-const void *hone_model_pack(hone_model *m, const hone_tensor *t, const char *format, size_t bytes,
-                            hone_pack_fn *pack, const void *arg);
-
 #endif

@@ -23,20 +23,12 @@ struct hone_plan_builder {
     int *root_of;              /* by value id: index of its root */
     root *roots;               /* one for each value, then scratch: of steps, and what copies need */
     int root_count;
+    const hone_type **in; /* of one node: as wide as the widest */
+    const hone_tensor **constant;
+    hone_type *out;
     hone_error *err;
 };
 typedef struct hone_plan_builder builder;
-
-void *hone_prepare_alloc(hone_prepare *p, size_t size) {
-    return hone_arena_alloc(p->builder->plan->arena, size);
-}
-
-const void *hone_prepare_pack(hone_prepare *p, const hone_tensor *t, const char *format, size_t bytes,
-                              hone_pack_fn *pack, const void *arg, hone_error *err) {
-    const void *data = hone_model_pack(p->builder->model, t, format, bytes, pack, arg);
-    if (!data) hone_fail_memory(err);
-    return data;
-}
 
 /* Is the input one whose content plans depend on? */
 static bool reads_content(const hone_model *m, size_t input) {
@@ -214,9 +206,9 @@ static int *address_list(builder *b, hone_value *const *values, int count) {
 }
 
 static hone_status prepare_step(builder *b, const hone_node *n, hone_step *step) {
-    const hone_type *in[HONE_NODE_MAX_VALUES];
-    const hone_tensor *constant[HONE_NODE_MAX_VALUES];
-    hone_type out[HONE_NODE_MAX_VALUES];
+    const hone_type **in = b->in;
+    const hone_tensor **constant = b->constant;
+    hone_type *out = b->out;
     for (int i = 0; i < n->input_count; i++) {
         const hone_value *v = n->inputs[i];
         in[i] = v ? &b->types[v->id] : NULL;
@@ -230,7 +222,8 @@ static hone_status prepare_step(builder *b, const hone_node *n, hone_step *step)
                       .in_count = n->input_count,
                       .out_count = n->output_count,
                       .constant = constant,
-                      .builder = b,
+                      .arena = b->plan->arena,
+                      .packs = b->model->packs,
                       .kernel = "generic"};
     if (!n->op->prepare)
         return hone_fail_node(b->err, HONE_UNSUPPORTED, n->name, n->op->name, "the operator has no kernel");
@@ -380,16 +373,25 @@ hone_status hone_plan_make(hone_model *m, const hone_tensor *const *inputs, int 
     b.roots =
         hone_calloc(values + 2 * g->node_count + g->output_count + g->binding_count + 1, sizeof *b.roots);
     b.root_count = (int)values;
+    int node_inputs, node_outputs;
+    hone_graph_widest(g, &node_inputs, &node_outputs);
+    b.in = hone_calloc((size_t)node_inputs + 1, sizeof *b.in);
+    b.constant = hone_calloc((size_t)node_inputs + 1, sizeof *b.constant);
+    b.out = hone_calloc((size_t)node_outputs + 1, sizeof *b.out);
     if (plan) {
         atomic_init(&plan->references, 1);
         plan->arena = hone_arena_new();
     }
-    bool ok = plan && plan->arena && b.types && b.known && b.root_of && b.roots;
+    bool ok =
+        plan && plan->arena && b.types && b.known && b.root_of && b.roots && b.in && b.constant && b.out;
     hone_status status = ok ? build(&b, inputs) : hone_fail_memory(err);
     hone_free(b.types);
     hone_free(b.known);
     hone_free(b.root_of);
     hone_free(b.roots);
+    hone_free(b.in);
+    hone_free(b.constant);
+    hone_free(b.out);
     if (status == HONE_OK)
         *out = plan;
     else

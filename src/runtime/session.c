@@ -2,6 +2,7 @@
 #include "graph/infer.h"
 #include "runtime/plan.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -240,7 +241,7 @@ static hone_status run_steps(hone_context *c, hone_error *err) {
         if (c->cancel && c->cancel(c->cancel_user))
             return hone_fail(err, HONE_CANCELLED, "the run was cancelled");
         uint64_t start = c->profiling ? hone_now() : 0;
-        plan->steps[i].run(&plan->steps[i], &frame);
+        HONE_TRY(plan->steps[i].run(&plan->steps[i], &frame, err));
         if (c->profiling) c->microseconds[i] = 1e-3 * (double)(hone_now() - start);
     }
     return HONE_OK;

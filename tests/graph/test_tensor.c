@@ -117,9 +117,30 @@ static void test_texts(void **state) {
     assert_string_equal(hone_shape_format(0, NULL, text, sizeof text), "[]");
     hone_shape_format(SHAPE(123456, 10), small, sizeof small);
     assert_string_equal(small, "[1234");
-    for (int d = 0; d <= HONE_BFLOAT16; d++) {
-        bool known = hone_dtype_size((hone_dtype)d) > 0;
-        assert_int_equal(known, strcmp(hone_dtype_name((hone_dtype)d), "undefined") != 0);
+    for (int d = -1; d <= HONE_DTYPE_COUNT; d++) {
+        bool named = strcmp(hone_dtype_name((hone_dtype)d), "undefined") != 0;
+        bool complex = d == HONE_COMPLEX64 || d == HONE_COMPLEX128;
+        assert_int_equal(named, d > HONE_UNDEFINED && d < HONE_DTYPE_COUNT);
+        assert_int_equal(hone_dtype_bits((hone_dtype)d) > 0, named && !complex);
+    }
+}
+
+/* Elements of less than a byte lie together; what asks for whole bytes gets 0. */
+static void test_small_elements(void **state) {
+    (void)state;
+    static const struct {
+        hone_dtype dtype;
+        int bits;
+        size_t bytes_of_five;
+    } cases[] = {{HONE_INT4, 4, 3}, {HONE_UINT4, 4, 3}, {HONE_FLOAT4E2M1, 4, 3},
+                 {HONE_INT2, 2, 2}, {HONE_UINT2, 2, 2}, {HONE_FLOAT8E5M2, 8, 5}};
+    for (int i = 0; i < COUNT(cases); i++) {
+        hone_tensor *t = tensor_make(cases[i].dtype, SHAPE(5));
+        assert_int_equal(hone_dtype_bits(cases[i].dtype), cases[i].bits);
+        assert_int_equal(hone_dtype_size(cases[i].dtype), cases[i].bits / 8);
+        assert_int_equal(t->count, 5);
+        assert_int_equal(t->bytes, cases[i].bytes_of_five);
+        hone_tensor_free(t);
     }
 }
 
@@ -132,6 +153,7 @@ int main(void) {
         cmocka_unit_test(test_string_copies_own_their_texts),
         cmocka_unit_test(test_integers),
         cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_small_elements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,9 +36,9 @@ static const hone_op scale = {
     .oldest = 7,
     .older = scale_older,
     .late_types = HONE_TYPE(HONE_INT32),
-    .inputs = {{"X", 'T', HONE_TYPES_FIXED, 0}, {"factor", 'T', HONE_TYPES_FIXED, 0}},
-    .outputs = {{"Y", 'T', HONE_TYPES_FIXED, 0}},
-    .attrs = {{"mode", HONE_ATTR_STRING, .s = "plain"}, {"level", HONE_ATTR_INT, .i = 3}},
+    .inputs = HONE_SLOTS({"X", 'T', HONE_TYPES_FIXED, 0}, {"factor", 'T', HONE_TYPES_FIXED, 0}),
+    .outputs = HONE_SLOTS({"Y", 'T', HONE_TYPES_FIXED, 0}),
+    .attrs = HONE_ATTRS({"mode", HONE_ATTR_STRING, .s = "plain"}, {"level", HONE_ATTR_INT, .i = 3}),
     .infer = hone_infer_same};
 
 static hone_status infer_split2(hone_infer *ctx, hone_error *err) {
@@ -54,29 +54,29 @@ static const hone_op split2 = {
     .name = "Split2",
     .since = 16,
     .oldest = 3,
-    .inputs = {{"X", 'T', HONE_TYPES_FIXED, 0},
-               {"A", 0, HONE_TYPES_FIXED, HONE_SLOT_OPTIONAL},
-               {"B", 0, HONE_TYPES_FIXED, HONE_SLOT_OPTIONAL}},
-    .outputs = {{"Y", 'T', HONE_TYPES_FIXED, 0}, {"Mask", 'T', HONE_TYPES_FIXED, HONE_SLOT_OPTIONAL}},
+    .inputs = HONE_SLOTS({"X", 'T', HONE_TYPES_FIXED, 0}, {"A", 0, HONE_TYPES_FIXED, HONE_SLOT_OPTIONAL},
+                         {"B", 0, HONE_TYPES_FIXED, HONE_SLOT_OPTIONAL}),
+    .outputs =
+        HONE_SLOTS({"Y", 'T', HONE_TYPES_FIXED, 0}, {"Mask", 'T', HONE_TYPES_FIXED, HONE_SLOT_OPTIONAL}),
     .infer = infer_split2};
 static const hone_op join = {.name = "Join",
                              .domain = "com.example",
                              .since = 2,
                              .oldest = 1,
-                             .inputs = {{"X", 'T', HONE_TYPES_FIXED, HONE_SLOT_VARIADIC}},
-                             .outputs = {{"Y", 'T', HONE_TYPES_FIXED, 0}},
-                             .attrs = {{"axis", HONE_ATTR_INT, .required = true},
-                                       {"names", HONE_ATTR_STRINGS, .required = false},
-                                       {"weights", HONE_ATTR_FLOATS, .required = false},
-                                       {"sizes", HONE_ATTR_INTS, .required = false},
-                                       {"table", HONE_ATTR_TENSOR, .required = false}},
+                             .inputs = HONE_SLOTS({"X", 'T', HONE_TYPES_FIXED, HONE_SLOT_VARIADIC}),
+                             .outputs = HONE_SLOTS({"Y", 'T', HONE_TYPES_FIXED, 0}),
+                             .attrs = HONE_ATTRS({"axis", HONE_ATTR_INT, .required = true},
+                                                 {"names", HONE_ATTR_STRINGS, .required = false},
+                                                 {"weights", HONE_ATTR_FLOATS, .required = false},
+                                                 {"sizes", HONE_ATTR_INTS, .required = false},
+                                                 {"table", HONE_ATTR_TENSOR, .required = false}),
                              .infer = hone_infer_same};
 static const hone_op own = {.name = "Own",
                             .domain = HONE_PRIVATE_DOMAIN,
                             .since = 1,
                             .oldest = 1,
-                            .inputs = {{"X", 'T', HONE_TYPES_FIXED, 0}},
-                            .outputs = {{"Y", 'T', HONE_TYPES_FIXED, 0}},
+                            .inputs = HONE_SLOTS({"X", 'T', HONE_TYPES_FIXED, 0}),
+                            .outputs = HONE_SLOTS({"Y", 'T', HONE_TYPES_FIXED, 0}),
                             .infer = hone_infer_same};
 static const hone_op *const table[] = {&scale, &split2, &join, &own};
 
@@ -147,8 +147,8 @@ static void test_form_in_force(void **state) {
     assert_null(hone_op_form(&split2, 5));
     assert_ptr_equal(hone_op_form_attrs(&split2, NULL), split2.attrs);
     assert_ptr_equal(hone_op_form_attrs(&scale, hone_op_form(&scale, 8)), scale_7);
-    assert_non_null(hone_attr_def_find(scale_7, "mode"));
-    assert_null(hone_attr_def_find(scale_9, "mode"));
+    assert_non_null(hone_attr_find(scale_7, "mode"));
+    assert_null(hone_attr_find(scale_9, "mode"));
 }
 
 static void test_lift(void **state) {

@@ -141,6 +141,7 @@ static const op_case op_cases[] = {
 #define OP_CASE_COUNT (int)(sizeof op_cases / sizeof *op_cases)
 
 #define CASE_MAX_INPUTS 12
+#define CASE_MAX_OUTPUTS 8
 
 /* A graph of one node, its inputs and their content. */
 typedef struct built_case {
@@ -227,9 +228,8 @@ static hone_value *case_input(built_case *b, const hone_op *op, const char **at,
 }
 
 static hone_attr_type case_attr_type(const hone_op *op, const char *name) {
-    for (int i = 0; i < HONE_OP_MAX_ATTRS && op->attrs[i].name; i++)
-        if (strcmp(op->attrs[i].name, name) == 0) return op->attrs[i].type;
-    return HONE_ATTR_NONE;
+    const hone_attr_def *def = hone_attr_find(op->attrs, name);
+    return def ? def->type : HONE_ATTR_NONE;
 }
 
 static void case_attrs(built_case *b, const char *text) {

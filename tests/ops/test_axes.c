@@ -15,11 +15,10 @@
 
 /* The axes that one permutation goes along: everything linked with each other, directly or not. */
 typedef struct group {
-    int64_t size;                            /* positions */
-    bool in[CASE_MAX_INPUTS][HONE_MAX_RANK]; /* by input of the node */
-    int64_t out[HONE_OP_MAX_OUTPUTS]
-               [HONE_MAX_RANK]; /* elements that a position is wide; 0: not in the group */
-    bool sums;                  /* has a contracted axis: unlinked outputs keep their content */
+    int64_t size;                                 /* positions */
+    bool in[CASE_MAX_INPUTS][HONE_MAX_RANK];      /* by input of the node */
+    int64_t out[CASE_MAX_OUTPUTS][HONE_MAX_RANK]; /* elements that a position is wide; 0: not in the group */
+    bool sums; /* has a contracted axis: unlinked outputs keep their content */
 } group;
 
 static bool join(group *g, const hone_axis_link *l) {
@@ -86,7 +85,7 @@ static bool check_group(const op_case *c, runner *r, const built_case *b, const 
                         hone_tensor *const *base) {
     hone_error err;
     hone_tensor *in[CASE_MAX_INPUTS];
-    const hone_tensor *out[HONE_OP_MAX_OUTPUTS];
+    const hone_tensor *out[CASE_MAX_OUTPUTS];
     bool ok = true;
     for (int i = 0; i < b->inputs; i++) {
         in[i] = copy_tensor(b->data[i]);
@@ -116,8 +115,8 @@ static int check_case(const op_case *c, int *failures) {
     built_case b;
     runner r;
     hone_axes axes = {.count = 0};
-    hone_tensor *base[HONE_OP_MAX_OUTPUTS];
-    const hone_tensor *out[HONE_OP_MAX_OUTPUTS];
+    hone_tensor *base[CASE_MAX_OUTPUTS];
+    const hone_tensor *out[CASE_MAX_OUTPUTS];
     if (!case_build(c, HONE_FLOAT32, &b)) fail_msg("case %s %s cannot be built", c->op, c->inputs);
     if (hone_graph_infer(b.g, &err) != HONE_OK) fail_msg("%s %s: %s", c->op, c->inputs, err.message);
     if (runner_open(b.g, NULL, 1, &r, &err) != HONE_OK) fail_msg("%s %s: %s", c->op, c->inputs, err.message);

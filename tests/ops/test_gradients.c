@@ -23,7 +23,7 @@ static const char *program;
 static void add_gradients(built_case *b, int wanted_count, hone_value *const *wanted,
                           hone_value **gradients) {
     hone_error err;
-    hone_value *outputs[HONE_OP_MAX_OUTPUTS], *cotangents[HONE_OP_MAX_OUTPUTS];
+    hone_value *outputs[CASE_MAX_OUTPUTS], *cotangents[CASE_MAX_OUTPUTS];
     int count = 0;
     assert_int_equal(hone_graph_infer(b->g, &err), HONE_OK);
     for (int o = 0; o < b->node->output_count; o++) {
@@ -51,7 +51,7 @@ static void add_gradients(built_case *b, int wanted_count, hone_value *const *wa
 /* <outputs, cotangents> of a run of the forward graph. */
 static double objective(runner *r, const built_case *b, int outputs, int forward_inputs) {
     hone_error err;
-    const hone_tensor *out[HONE_OP_MAX_OUTPUTS];
+    const hone_tensor *out[CASE_MAX_OUTPUTS];
     if (hone_context_run(r->context, (const hone_tensor *const *)b->data, out, &err) != HONE_OK)
         fail_msg("%s: %s", b->node->op->name, err.message);
     double sum = 0;

@@ -143,7 +143,7 @@ static void test_runs_agree(void **state) {
         hone_error err;
         built_case b;
         runner r;
-        const hone_tensor *out[HONE_OP_MAX_OUTPUTS];
+        const hone_tensor *out[CASE_MAX_OUTPUTS];
         assert_true(case_build(&op_cases[i], HONE_FLOAT32, &b));
         assert_int_equal(hone_graph_infer(b.g, &err), HONE_OK);
         assert_int_equal(runner_open(b.g, NULL, 2, &r, &err), HONE_OK);

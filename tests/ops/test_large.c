@@ -40,7 +40,7 @@ static void run_case(const op_case *c, hone_dtype real, int threads, hone_tensor
     hone_error err;
     built_case b;
     runner r;
-    const hone_tensor *result[HONE_OP_MAX_OUTPUTS];
+    const hone_tensor *result[CASE_MAX_OUTPUTS];
     if (!case_build(c, real, &b)) fail_msg("case %s %s cannot be built", c->op, c->inputs);
     if (runner_open(b.g, NULL, threads, &r, &err) != HONE_OK)
         fail_msg("%s %s: %s", c->op, c->inputs, err.message);
@@ -61,7 +61,7 @@ static void free_all(hone_tensor **t, int n) {
 static void test_threads(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
-        hone_tensor *one[HONE_OP_MAX_OUTPUTS], *more[HONE_OP_MAX_OUTPUTS];
+        hone_tensor *one[CASE_MAX_OUTPUTS], *more[CASE_MAX_OUTPUTS];
         run_case(&large[i], HONE_FLOAT32, 1, one);
         for (int threads = 2; threads <= 4; threads += 2) {
             run_case(&large[i], HONE_FLOAT32, threads, more);
@@ -78,7 +78,7 @@ static void test_float_against_double(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
         if (large[i].inputs[0] != 'R') continue;
-        hone_tensor *narrow[HONE_OP_MAX_OUTPUTS], *wide[HONE_OP_MAX_OUTPUTS];
+        hone_tensor *narrow[CASE_MAX_OUTPUTS], *wide[CASE_MAX_OUTPUTS];
         run_case(&large[i], HONE_FLOAT32, 2, narrow);
         run_case(&large[i], HONE_FLOAT64, 1, wide);
         for (int o = 0; o < large[i].outputs; o++)
@@ -93,8 +93,9 @@ static void test_float_against_double(void **state) {
     }
 }
 
-/* One node over given inputs, of given dtype: its first output. */
-static hone_tensor *apply(const char *op, const char *attrs, int count, hone_tensor *const *in) {
+/* One node over given inputs, of given dtype: its first output; NULL, and why, if the run fails. */
+static hone_tensor *try_apply(const char *op, const char *attrs, int count, hone_tensor *const *in,
+                              hone_error *why) {
     hone_error err;
     runner r;
     const hone_tensor *out;
@@ -109,12 +110,19 @@ static hone_tensor *apply(const char *op, const char *attrs, int count, hone_ten
     case_attrs(&b, attrs);
     hone_graph_add_output(b.g, b.node->outputs[0]);
     if (runner_open(b.g, NULL, 2, &r, &err) != HONE_OK) fail_msg("%s: %s", op, err.message);
-    if (hone_context_run(r.context, (const hone_tensor *const *)in, &out, &err) != HONE_OK)
-        fail_msg("%s: %s", op, err.message);
-    assert_int_equal(hone_tensor_copy_of(out->dtype, out->rank, out->dims, out->data, &copy, &err), HONE_OK);
+    if (hone_context_run(r.context, (const hone_tensor *const *)in, &out, why) == HONE_OK)
+        assert_int_equal(hone_tensor_copy_of(out->dtype, out->rank, out->dims, out->data, &copy, &err),
+                         HONE_OK);
     runner_close(&r);
     hone_graph_free(b.g);
     return copy;
+}
+
+static hone_tensor *apply(const char *op, const char *attrs, int count, hone_tensor *const *in) {
+    hone_error why;
+    hone_tensor *y = try_apply(op, attrs, count, in, &why);
+    if (!y) fail_msg("%s: %s", op, why.message);
+    return y;
 }
 
 /* Every element size and many permutations against index arithmetic. */
@@ -204,23 +212,38 @@ static void test_cast(void **state) {
     hone_tensor_free(x);
 }
 
-/* A label that is no class makes its sample NaN and touches nothing else. */
+/* A label that is no class fails the run, with the node, the label and where it is. */
 static void test_labels_out_of_range(void **state) {
     (void)state;
+    static const char *const reductions[] = {"reduction=none", "reduction=sum", "reduction=mean"};
     const float scores[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
     const int64_t labels[] = {2, 3, INT64_MIN};
-    hone_tensor *in[2] = {NULL};
-    assert_int_equal(hone_tensor_copy_of(HONE_FLOAT32, 2, (int64_t[]){3, 3}, scores, &in[0], NULL), HONE_OK);
-    in[1] = of(HONE_INT64, 3, labels);
-    hone_tensor *y = apply("SoftmaxCrossEntropyLoss", "reduction=none", 2, in);
-    assert_true(fabs(tensor_at(y, 0) - 0.407605964) < 1e-6);
-    assert_true(isnan(tensor_at(y, 1)) && isnan(tensor_at(y, 2)));
-    hone_tensor_free(y);
-    y = apply("SoftmaxCrossEntropyLoss", "reduction=none ignore_index=3", 2, in);
-    assert_true(tensor_at(y, 1) == 0 && isnan(tensor_at(y, 2)));
-    hone_tensor_free(y);
-    hone_tensor_free(in[0]);
-    hone_tensor_free(in[1]);
+    for (int wide = 0; wide < 2; wide++)
+        for (int i = 0; i < 3; i++) {
+            hone_error why;
+            hone_tensor *in[2] = {NULL};
+            char attrs[80];
+            const int32_t narrow[] = {2, 3, -1};
+            assert_int_equal(hone_tensor_copy_of(HONE_FLOAT32, 2, (int64_t[]){3, 3}, scores, &in[0], NULL),
+                             HONE_OK);
+            in[1] = wide ? of(HONE_INT64, 3, labels) : of(HONE_INT32, 3, narrow);
+            assert_null(try_apply("SoftmaxCrossEntropyLoss", reductions[i], 2, in, &why));
+            assert_int_equal(why.code, HONE_INVALID_ARGUMENT);
+            assert_string_equal(why.node, "node");
+            assert_string_equal(why.op, "SoftmaxCrossEntropyLoss");
+            assert_non_null(strstr(why.message, "label 3 at position 1"));
+            snprintf(attrs, sizeof attrs, "%s ignore_index=3", reductions[i]);
+            assert_null(try_apply("SoftmaxCrossEntropyLoss", attrs, 2, in, &why));
+            assert_non_null(strstr(why.message, wide ? "label -9223372036854775808" : "label -1"));
+            hone_tensor_free(in[1]);
+            in[1] = of(HONE_INT64, 3, (int64_t[]){2, 3, 3});
+            hone_tensor *y = apply("SoftmaxCrossEntropyLoss", attrs, 2, in);
+            assert_true(fabs(tensor_at(y, 0) - 0.407605964) < 1e-6);
+            if (i == 0) assert_true(tensor_at(y, 1) == 0 && tensor_at(y, 2) == 0);
+            hone_tensor_free(y);
+            hone_tensor_free(in[0]);
+            hone_tensor_free(in[1]);
+        }
 }
 
 /* Tensors without elements. */
@@ -243,7 +266,7 @@ static void test_empty(void **state) {
         {"SoftmaxCrossEntropyLoss", "R0,3 I0<3", "reduction=sum", 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        hone_tensor *out[HONE_OP_MAX_OUTPUTS];
+        hone_tensor *out[CASE_MAX_OUTPUTS];
         run_case(&cases[i], HONE_FLOAT32, 2, out);
         for (int64_t k = 0; k < out[0]->count; k++) assert_true(tensor_at(out[0], k) == 0);
         free_all(out, cases[i].outputs);

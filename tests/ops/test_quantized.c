@@ -245,7 +245,7 @@ static uint64_t hash_all(int threads) {
         built_case b;
         runner r;
         hone_error err;
-        const hone_tensor *out[HONE_OP_MAX_OUTPUTS];
+        const hone_tensor *out[CASE_MAX_OUTPUTS];
         assert_true(case_build(&op_cases[i], HONE_FLOAT32, &b));
         if (runner_open(b.g, NULL, threads, &r, &err) != HONE_OK) fail_msg("%s", err.message);
         assert_int_equal(hone_context_run(r.context, (const hone_tensor *const *)b.data, out, &err), HONE_OK);

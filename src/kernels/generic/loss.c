@@ -1,10 +1,8 @@
 #include "kernels/portable.h"
 
-#include <math.h>
-
 /* The label of one position: a class, or -1 for one that is ignored, or -2 for one that is out of range. */
 static int64_t label_at(const hone_cross_entropy *c, int64_t i) {
-    int64_t label = c->wide_labels ? ((const int64_t *)c->labels)[i] : ((const int32_t *)c->labels)[i];
+    int64_t label = hone_cross_entropy_label(c, i);
     if (c->ignores && label == c->ignore_index) return -1;
     return label >= 0 && label < c->classes ? label : -2;
 }

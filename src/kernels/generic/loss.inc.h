@@ -23,15 +23,15 @@ void NAME(hone_log_softmax_grad)(const REAL *dy, const REAL *exp_y, REAL *dx, in
 
 static REAL NAME(weight)(const hone_cross_entropy *c, int64_t label) {
     if (label == -1) return 0;
-    if (label < 0) return (REAL)NAN;
     return c->weights ? ((const REAL *)c->weights)[label] : 1;
 }
 
-void NAME(hone_cross_entropy)(const hone_cross_entropy *c, const REAL *log_prob, REAL *loss) {
+int64_t NAME(hone_cross_entropy)(const hone_cross_entropy *c, const REAL *log_prob, REAL *loss) {
     double total = 0, weights = 0;
     for (int64_t i = 0; i < c->samples * c->inner; i++) {
         int64_t label = label_at(c, i), sample = i / c->inner, at = i % c->inner;
-        REAL w = NAME(weight)(c, label), l = w;
+        if (label == -2) return i;
+        REAL w = NAME(weight)(c, label), l = 0;
         if (label >= 0) l = -w * log_prob[(sample * c->classes + label) * c->inner + at];
         if (c->reduction == HONE_REDUCE_NONE) loss[i] = l;
         total += l;
@@ -39,16 +39,22 @@ void NAME(hone_cross_entropy)(const hone_cross_entropy *c, const REAL *log_prob,
     }
     if (c->reduction == HONE_REDUCE_SUM) *loss = (REAL)total;
     if (c->reduction == HONE_REDUCE_MEAN) *loss = (REAL)(total / weights);
+    return -1;
 }
 
-void NAME(hone_cross_entropy_grad)(const hone_cross_entropy *c, const REAL *dloss, REAL *dscores) {
+int64_t NAME(hone_cross_entropy_grad)(const hone_cross_entropy *c, const REAL *dloss, REAL *dscores) {
     double weights = 1;
     if (c->reduction == HONE_REDUCE_MEAN) {
         weights = 0;
-        for (int64_t i = 0; i < c->samples * c->inner; i++) weights += NAME(weight)(c, label_at(c, i));
+        for (int64_t i = 0; i < c->samples * c->inner; i++) {
+            int64_t label = label_at(c, i);
+            if (label == -2) return i;
+            weights += NAME(weight)(c, label);
+        }
     }
     for (int64_t i = 0; i < c->samples * c->inner; i++) {
         int64_t label = label_at(c, i), sample = i / c->inner, at = i % c->inner;
+        if (label == -2) return i;
         REAL w = NAME(weight)(c, label);
         REAL d = c->reduction == HONE_REDUCE_NONE ? dloss[i] : *dloss;
         REAL f = label == -1 ? 0 : (REAL)(w * d / weights);
@@ -56,4 +62,5 @@ void NAME(hone_cross_entropy_grad)(const hone_cross_entropy *c, const REAL *dlos
         for (int64_t j = 0; j < c->classes; j++) row[j * c->inner] *= f;
         if (label >= 0) row[label * c->inner] -= f;
     }
+    return -1;
 }

@@ -1,7 +1,7 @@
+#include "ops/engine/elementwise.h"
 #include "graph/infer.h"
 #include "kernels/kernels.h"
 #include "kernels/portable.h"
-#include "ops/engine/elementwise.h"
 #include "ops/engine/program.h"
 
 #include <string.h>
@@ -296,7 +296,8 @@ static void run_chunk(void *arg, int64_t task, int worker) {
                          hone_step_worker_scratch(j->step, j->frame, worker));
 }
 
-static void run(const hone_step *step, hone_frame *frame) {
+static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
     const step_params *p = step->params;
     job j = {.params = p, .step = step, .frame = frame};
     for (int i = 0; i < p->inputs; i++) j.in[i] = hone_step_in(step, frame, i);
@@ -307,14 +308,16 @@ static void run(const hone_step *step, hone_frame *frame) {
                              hone_step_worker_scratch(step, frame, 0));
     else
         hone_pool_run(pool, (p->work->count + p->chunk - 1) / p->chunk, run_chunk, &j);
+    return HONE_OK;
 }
 
 /* The map of a node that is one operator. */
 static hone_map *own_map(hone_prepare *p, hone_arena *arena) {
     const hone_node *n = p->node;
     hone_map *m = hone_map_new(arena);
-    hone_reg operands[HONE_OP_MAX_INPUTS], results[HONE_OP_MAX_OUTPUTS];
-    if (!m) return NULL;
+    hone_reg *operands = hone_arena_array(arena, (size_t)n->input_count + 1, sizeof *operands);
+    hone_reg *results = hone_arena_array(arena, (size_t)n->output_count + 1, sizeof *results);
+    if (!m || !operands || !results) return NULL;
     for (int i = 0; i < n->input_count; i++) operands[i] = hone_map_input(m, i);
     hone_map_emit(m, n, operands, results);
     for (int o = 0; o < n->output_count; o++) hone_map_add_output(m, results[o]);

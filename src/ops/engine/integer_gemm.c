@@ -252,7 +252,8 @@ static const void *input(const hone_step *step, hone_frame *frame, int i) {
     return i >= 0 ? hone_step_in(step, frame, i) : NULL;
 }
 
-static void run(const hone_step *step, hone_frame *frame) {
+static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
     const params *p = step->params;
     const hone_integer_gemm *s = &p->shape;
     char *scratch = step->scratch >= 0 ? hone_step_scratch(step, frame) : NULL;
@@ -289,6 +290,7 @@ static void run(const hone_step *step, hone_frame *frame) {
                       prepare_rows, &j);
     hone_pool_run(hone_frame_pool(frame, 0.01 * work), s->batch * p->row_blocks * p->column_blocks, run_block,
                   &j);
+    return HONE_OK;
 }
 
 /* --- preparing --- */

@@ -69,9 +69,10 @@ static hone_status prepare_epilogue(hone_prepare *p, const hone_matmul *s, matmu
         *params = guess;
         return HONE_OK;
     }
-    const hone_type *in[HONE_NODE_MAX_VALUES] = {NULL}; /* operand 0 is the strip itself */
+    const hone_type *in[HONE_PROGRAM_MAX_REGISTERS] = {NULL}; /* operand 0 is the strip itself */
     params->map_input = p->node->map_input;
     params->epilogue_inputs = m->inputs;
+    if (m->inputs > HONE_PROGRAM_MAX_REGISTERS) return hone_prepare_fail(p, err, "its epilogue is too long");
     in[0] = &p->out[0];
     for (int i = 1; i < m->inputs; i++) in[i] = p->in[params->map_input + i - 1];
     hone_elementwise *e = NULL;
@@ -171,7 +172,7 @@ static double cost_of(const hone_matmul *s) {
 static void run_epilogue(const job *j, void *y, int64_t first_row, int64_t m0, int64_t m1, int64_t n0,
                          int64_t n1, int worker) {
     const matmul_params *p = j->p;
-    void *in[HONE_NODE_MAX_VALUES];
+    void *in[HONE_PROGRAM_MAX_REGISTERS];
     in[0] = y;
     for (int i = 1; i < p->epilogue_inputs; i++)
         in[i] = hone_step_in(j->step, j->frame, p->map_input + i - 1);
@@ -269,7 +270,8 @@ static void run_packing(job *j, const float *b, hone_pool *pool) {
     }
 }
 
-static void run(const hone_step *step, hone_frame *frame) {
+static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
     const matmul_params *p = step->params;
     const hone_matmul *s = &p->shape;
     job j = {.p = p, .step = step, .frame = frame};
@@ -290,6 +292,7 @@ static void run(const hone_step *step, hone_frame *frame) {
         run_packing(&j, b, pool);
     else
         hone_pool_run(pool, p->row_blocks * p->column_blocks * s->batch, run_block, &j);
+    return HONE_OK;
 }
 
 /* `size` in some `count` blocks of whole units: how large a block is. */

@@ -1,8 +1,8 @@
 /* Matrix products: MatMul (NumPy's semantics) and Gemm. */
+#include "ops/engine/matmul.h"
 #include "graph/autodiff.h"
 #include "graph/infer.h"
 #include "ops/common/axes.h"
-#include "ops/engine/matmul.h"
 
 #include <string.h>
 
@@ -180,8 +180,9 @@ static hone_value *emit_integer_matmul(hone_graph *g, const hone_node *node, con
 const hone_op hone_op_matmul = {.name = "MatMul",
                                 .since = 13,
                                 .oldest = 1,
-                                .inputs = {{"A", 'T', FLOATS, 0}, {"B", 'T', FLOATS, HONE_SLOT_WEIGHT}},
-                                .outputs = {{"Y", 'T', FLOATS, 0}},
+                                .inputs =
+                                    HONE_SLOTS({"A", 'T', FLOATS, 0}, {"B", 'T', FLOATS, HONE_SLOT_WEIGHT}),
+                                .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),
                                 .infer = infer_matmul,
                                 .axes = axes_matmul,
                                 .multiply_adds = multiply_adds_matmul,
@@ -282,24 +283,22 @@ static hone_value *emit_integer_gemm(hone_graph *g, const hone_node *n, const ho
                      q->x_zero);
 }
 
-const hone_op hone_op_gemm = {.name = "Gemm",
-                              .since = 13,
-                              .oldest = 7,
-                              .inputs = {{"A", 'T', FLOATS, 0},
-                                         {"B", 'T', FLOATS, HONE_SLOT_WEIGHT},
-                                         {"C", 'T', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_OPTIONAL}},
-                              .outputs = {{"Y", 'T', FLOATS, 0}},
-                              .attrs = {{"alpha", HONE_ATTR_FLOAT, .f = 1},
-                                        {"beta", HONE_ATTR_FLOAT, .f = 1},
-                                        {"transA", HONE_ATTR_INT, .i = 0},
-                                        {"transB", HONE_ATTR_INT, .i = 0}},
-                              .infer = infer_gemm,
-                              .axes = axes_gemm,
-                              .multiply_adds = multiply_adds_gemm,
-                              .prepare = prepare_gemm,
-                              .epilogue = true,
-                              .gradient_kind = HONE_GRADIENT_EXACT,
-                              .gradient = gradient_gemm,
-                              .quantize = HONE_QUANTIZE_INTEGER,
-                              .emit_integer = emit_integer_gemm,
-                              .doc = "alpha A' B' + beta C of matrices, A' = A or its transpose"};
+const hone_op hone_op_gemm = {
+    .name = "Gemm",
+    .since = 13,
+    .oldest = 7,
+    .inputs = HONE_SLOTS({"A", 'T', FLOATS, 0}, {"B", 'T', FLOATS, HONE_SLOT_WEIGHT},
+                         {"C", 'T', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_OPTIONAL}),
+    .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),
+    .attrs = HONE_ATTRS({"alpha", HONE_ATTR_FLOAT, .f = 1}, {"beta", HONE_ATTR_FLOAT, .f = 1},
+                        {"transA", HONE_ATTR_INT, .i = 0}, {"transB", HONE_ATTR_INT, .i = 0}),
+    .infer = infer_gemm,
+    .axes = axes_gemm,
+    .multiply_adds = multiply_adds_gemm,
+    .prepare = prepare_gemm,
+    .epilogue = true,
+    .gradient_kind = HONE_GRADIENT_EXACT,
+    .gradient = gradient_gemm,
+    .quantize = HONE_QUANTIZE_INTEGER,
+    .emit_integer = emit_integer_gemm,
+    .doc = "alpha A' B' + beta C of matrices, A' = A or its transpose"};

@@ -64,20 +64,20 @@ static hone_status prepare_integer(hone_prepare *p, hone_error *err) {
     return hone_integer_gemm_prepare(p, &s, err);
 }
 
-const hone_op hone_op_matmul_integer = {.name = "MatMulInteger",
-                                        .since = 10,
-                                        .oldest = 10,
-                                        .inputs = {{"A", 'A', BYTES, 0},
-                                                   {"B", 'B', BYTES, HONE_SLOT_WEIGHT},
-                                                   {"a_zero_point", 'A', BYTES, HONE_SLOT_OPTIONAL},
-                                                   {"b_zero_point", 'B', BYTES, HONE_SLOT_OPTIONAL}},
-                                        .outputs = {{"Y", 0, INT32, 0}},
-                                        .infer = infer_integer,
-                                        .axes = axes_integer,
-                                        .multiply_adds = multiply_adds_integer,
-                                        .prepare = prepare_integer,
-                                        .quantize = HONE_QUANTIZE_INTEGER,
-                                        .doc = "matrix product of 8-bit integers, summed in int32"};
+const hone_op hone_op_matmul_integer = {
+    .name = "MatMulInteger",
+    .since = 10,
+    .oldest = 10,
+    .inputs = HONE_SLOTS({"A", 'A', BYTES, 0}, {"B", 'B', BYTES, HONE_SLOT_WEIGHT},
+                         {"a_zero_point", 'A', BYTES, HONE_SLOT_OPTIONAL},
+                         {"b_zero_point", 'B', BYTES, HONE_SLOT_OPTIONAL}),
+    .outputs = HONE_SLOTS({"Y", 0, INT32, 0}),
+    .infer = infer_integer,
+    .axes = axes_integer,
+    .multiply_adds = multiply_adds_integer,
+    .prepare = prepare_integer,
+    .quantize = HONE_QUANTIZE_INTEGER,
+    .doc = "matrix product of 8-bit integers, summed in int32"};
 
 /* --- QLinearMatMul --- */
 
@@ -120,24 +120,21 @@ static hone_status prepare_qlinear(hone_prepare *p, hone_error *err) {
     return hone_integer_gemm_prepare(p, &s, err);
 }
 
-const hone_op hone_op_qlinear_matmul = {.name = "QLinearMatMul",
-                                        .since = 10,
-                                        .oldest = 10,
-                                        .inputs = {{"a", 'A', BYTES, 0},
-                                                   {"a_scale", 0, FLOAT, 0},
-                                                   {"a_zero_point", 'A', BYTES, 0},
-                                                   {"b", 'B', BYTES, HONE_SLOT_WEIGHT},
-                                                   {"b_scale", 0, FLOAT, 0},
-                                                   {"b_zero_point", 'B', BYTES, 0},
-                                                   {"y_scale", 0, FLOAT, 0},
-                                                   {"y_zero_point", 'Y', BYTES, 0}},
-                                        .outputs = {{"y", 'Y', BYTES, 0}},
-                                        .infer = infer_qlinear,
-                                        .axes = axes_qlinear,
-                                        .multiply_adds = multiply_adds_qlinear,
-                                        .prepare = prepare_qlinear,
-                                        .quantize = HONE_QUANTIZE_INTEGER,
-                                        .doc = "matrix product of quantized matrices, quantized again"};
+const hone_op hone_op_qlinear_matmul = {
+    .name = "QLinearMatMul",
+    .since = 10,
+    .oldest = 10,
+    .inputs = HONE_SLOTS({"a", 'A', BYTES, 0}, {"a_scale", 0, FLOAT, 0}, {"a_zero_point", 'A', BYTES, 0},
+                         {"b", 'B', BYTES, HONE_SLOT_WEIGHT}, {"b_scale", 0, FLOAT, 0},
+                         {"b_zero_point", 'B', BYTES, 0}, {"y_scale", 0, FLOAT, 0},
+                         {"y_zero_point", 'Y', BYTES, 0}),
+    .outputs = HONE_SLOTS({"y", 'Y', BYTES, 0}),
+    .infer = infer_qlinear,
+    .axes = axes_qlinear,
+    .multiply_adds = multiply_adds_qlinear,
+    .prepare = prepare_qlinear,
+    .quantize = HONE_QUANTIZE_INTEGER,
+    .doc = "matrix product of quantized matrices, quantized again"};
 
 /* --- IntegerGemm --- Y = quantize(relu(a_scale b_scale (A - a_zero) (B - b_zero) + bias)); an int32 bias
  * counts in steps of a_scale * b_scale. Y is float32 where `to` says so. */
@@ -200,19 +197,14 @@ const hone_op hone_op_integer_gemm = {
     .name = "IntegerGemm",
     .since = 1,
     .oldest = 1,
-    .inputs = {{"A", 'A', BYTES, 0},
-               {"a_scale", 0, FLOAT, 0},
-               {"a_zero_point", 'A', BYTES, HONE_SLOT_OPTIONAL},
-               {"B", 'B', BYTES, 0},
-               {"b_scale", 0, FLOAT, 0},
-               {"b_zero_point", 'B', BYTES, HONE_SLOT_OPTIONAL},
-               {"bias", 0, FLOAT | INT32, HONE_SLOT_OPTIONAL}},
-    .outputs = {{"Y", 0, BYTES | FLOAT, 0}},
-    .attrs = {{"transB", HONE_ATTR_INT},
-              {"relu", HONE_ATTR_INT},
-              {"to", HONE_ATTR_INT, .i = HONE_FLOAT32},
-              {"y_scale", HONE_ATTR_FLOAT, .f = 1},
-              {"y_zero_point", HONE_ATTR_INT}},
+    .inputs = HONE_SLOTS({"A", 'A', BYTES, 0}, {"a_scale", 0, FLOAT, 0},
+                         {"a_zero_point", 'A', BYTES, HONE_SLOT_OPTIONAL}, {"B", 'B', BYTES, 0},
+                         {"b_scale", 0, FLOAT, 0}, {"b_zero_point", 'B', BYTES, HONE_SLOT_OPTIONAL},
+                         {"bias", 0, FLOAT | INT32, HONE_SLOT_OPTIONAL}),
+    .outputs = HONE_SLOTS({"Y", 0, BYTES | FLOAT, 0}),
+    .attrs = HONE_ATTRS({"transB", HONE_ATTR_INT}, {"relu", HONE_ATTR_INT},
+                        {"to", HONE_ATTR_INT, .i = HONE_FLOAT32}, {"y_scale", HONE_ATTR_FLOAT, .f = 1},
+                        {"y_zero_point", HONE_ATTR_INT}),
     .infer = infer_gemm,
     .axes = axes_gemm,
     .multiply_adds = multiply_adds_gemm,

@@ -8,9 +8,9 @@
 #define LATE (HONE_TYPES_BYTE | HONE_TYPE(HONE_INT16) | HONE_TYPE(HONE_UINT16)) /* since opset 14 */
 #define NUMBERS (HONE_TYPES_FLOAT | HONE_TYPES_INT | HONE_TYPE(HONE_UINT32) | LATE)
 #define BINARY                                                                                               \
-    .inputs = {{"A", 'T', NUMBERS, 0}, {"B", 'T', NUMBERS, 0}}, .outputs = {{"C", 'T', NUMBERS, 0}},         \
-    .late_types = LATE, .infer = hone_infer_elementwise, .axes = hone_axes_broadcast,                        \
-    .prepare = hone_prepare_elementwise, .overwrite = 3, .integer_map = true,                                \
+    .inputs = HONE_SLOTS({"A", 'T', NUMBERS, 0}, {"B", 'T', NUMBERS, 0}),                                    \
+    .outputs = HONE_SLOTS({"C", 'T', NUMBERS, 0}), .late_types = LATE, .infer = hone_infer_elementwise,      \
+    .axes = hone_axes_broadcast, .prepare = hone_prepare_elementwise, .overwrite = 3, .integer_map = true,   \
     .gradient_kind = HONE_GRADIENT_EXACT, .quantize = HONE_QUANTIZE_FLOAT
 
 /* dA (or dB) of a broadcasting operator: `d` has the output's shape. */
@@ -111,8 +111,8 @@ static hone_status infer_map(hone_infer *ctx, hone_error *err) {
 const hone_op hone_op_map = {.domain = HONE_PRIVATE_DOMAIN,
                              .name = "Map",
                              .since = 1,
-                             .inputs = {{"operands", 'T', NUMBERS, HONE_SLOT_VARIADIC}},
-                             .outputs = {{"results", 'T', NUMBERS, HONE_SLOT_VARIADIC}},
+                             .inputs = HONE_SLOTS({"operands", 'T', NUMBERS, HONE_SLOT_VARIADIC}),
+                             .outputs = HONE_SLOTS({"results", 'T', NUMBERS, HONE_SLOT_VARIADIC}),
                              .infer = infer_map,
                              .axes = hone_axes_broadcast,
                              .prepare = hone_prepare_elementwise,

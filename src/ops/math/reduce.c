@@ -113,7 +113,8 @@ static void reduce_strip(void *arg, int64_t task, int worker) {
     if (p->mean) divide(p, y, columns);
 }
 
-static void run(const hone_step *step, hone_frame *frame) {
+static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
     const params *p = step->params;
     job j = {p, hone_step_in(step, frame, 0), hone_step_out(step, frame, 0)};
     double work =
@@ -123,6 +124,7 @@ static void run(const hone_step *step, hone_frame *frame) {
         hone_pool_run(pool, p->kept.count * p->strips, reduce_strip, &j);
     else
         hone_pool_run(pool, hone_tasks(p->kept.count, p->per_task), reduce_runs, &j);
+    return HONE_OK;
 }
 
 /* Sums `x` over the axes in `mask`. */
@@ -291,10 +293,10 @@ static const hone_op_version older_reduce[] = {{1, reduce_1, lift_axes}, {0}};
 
 #define REDUCE                                                                                               \
     .oldest = 1, .older = older_reduce,                                                                      \
-    .inputs = {{"data", 'T', NUMBERS, 0},                                                                    \
-               {"axes", 0, HONE_TYPE(HONE_INT64), HONE_SLOT_OPTIONAL | HONE_SLOT_SHAPE}},                    \
-    .outputs = {{"reduced", 'T', NUMBERS, 0}},                                                               \
-    .attrs = {{"keepdims", HONE_ATTR_INT, .i = 1}, {"noop_with_empty_axes", HONE_ATTR_INT}},                 \
+    .inputs = HONE_SLOTS({"data", 'T', NUMBERS, 0},                                                          \
+                         {"axes", 0, HONE_TYPE(HONE_INT64), HONE_SLOT_OPTIONAL | HONE_SLOT_SHAPE}),          \
+    .outputs = HONE_SLOTS({"reduced", 'T', NUMBERS, 0}),                                                     \
+    .attrs = HONE_ATTRS({"keepdims", HONE_ATTR_INT, .i = 1}, {"noop_with_empty_axes", HONE_ATTR_INT}),       \
     .infer = infer_reduce, .axes = axes_reduce, .gradient_kind = HONE_GRADIENT_EXACT
 
 const hone_op hone_op_reduce_sum = {.name = "ReduceSum",
@@ -368,9 +370,9 @@ static void gradient_sum_to(hone_gradient *ctx) {
 
 #define LIKE                                                                                                 \
     .domain = HONE_PRIVATE_DOMAIN, .since = 1, .oldest = 1,                                                  \
-    .inputs = {{"X", 'T', NUMBERS, 0}, {"like", 0, HONE_TYPES_FIXED, 0}},                                    \
-    .outputs = {{"Y", 'T', NUMBERS, 0}}, .attrs = {{"mean", HONE_ATTR_INT}}, .infer = infer_like,            \
-    .gradient_kind = HONE_GRADIENT_EXACT
+    .inputs = HONE_SLOTS({"X", 'T', NUMBERS, 0}, {"like", 0, HONE_TYPES_FIXED, 0}),                          \
+    .outputs = HONE_SLOTS({"Y", 'T', NUMBERS, 0}), .attrs = HONE_ATTRS({"mean", HONE_ATTR_INT}),             \
+    .infer = infer_like, .gradient_kind = HONE_GRADIENT_EXACT
 
 const hone_op hone_op_sum_to = {
     .name = "SumTo",
@@ -425,12 +427,14 @@ static void broadcast_rows(void *arg, int64_t task, int worker) {
     }
 }
 
-static void run_broadcast(const hone_step *step, hone_frame *frame) {
+static hone_status run_broadcast(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
     const broadcast_params *p = step->params;
     broadcast_job j = {p, hone_step_in(step, frame, 0), hone_step_out(step, frame, 0)};
     double bytes = (double)p->rows.count * (double)p->width * (double)p->size;
     hone_pool_run(hone_frame_pool(frame, 0.05 * bytes), hone_tasks(p->rows.count, p->per_task),
                   broadcast_rows, &j);
+    return HONE_OK;
 }
 
 static hone_status prepare_broadcast_to(hone_prepare *p, hone_error *err) {

@@ -8,14 +8,15 @@
 
 #define FLOATS HONE_TYPES_FLOAT
 #define UNARY                                                                                                \
-    .inputs = {{"X", 'T', FLOATS, 0}}, .outputs = {{"Y", 'T', FLOATS, 0}}, .infer = hone_infer_same,         \
-    .axes = hone_axes_broadcast, .prepare = hone_prepare_elementwise, .overwrite = 1,                        \
-    .gradient_kind = HONE_GRADIENT_EXACT, .quantize = HONE_QUANTIZE_TABLE
+    .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}), .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),               \
+    .infer = hone_infer_same, .axes = hone_axes_broadcast, .prepare = hone_prepare_elementwise,              \
+    .overwrite = 1, .gradient_kind = HONE_GRADIENT_EXACT, .quantize = HONE_QUANTIZE_TABLE
 
 /* A private gradient: dX of dY and one forward value. */
 #define BACKWARD                                                                                             \
-    .domain = HONE_PRIVATE_DOMAIN, .since = 1, .inputs = {{"dY", 'T', FLOATS, 0}, {"V", 'T', FLOATS, 0}},    \
-    .outputs = {{"dX", 'T', FLOATS, 0}}, .infer = hone_infer_same, .axes = hone_axes_broadcast,              \
+    .domain = HONE_PRIVATE_DOMAIN, .since = 1,                                                               \
+    .inputs = HONE_SLOTS({"dY", 'T', FLOATS, 0}, {"V", 'T', FLOATS, 0}),                                     \
+    .outputs = HONE_SLOTS({"dX", 'T', FLOATS, 0}), .infer = hone_infer_same, .axes = hone_axes_broadcast,    \
     .prepare = hone_prepare_elementwise, .overwrite = 3
 
 static hone_value *scalar_like(hone_gradient *ctx, const hone_value *like, double x) {
@@ -80,7 +81,7 @@ const hone_op hone_op_leaky_relu = {.name = "LeakyRelu",
                                     .since = 16,
                                     .oldest = 6,
                                     UNARY,
-                                    .attrs = {{"alpha", HONE_ATTR_FLOAT, .f = 0.01f}},
+                                    .attrs = HONE_ATTRS({"alpha", HONE_ATTR_FLOAT, .f = 0.01f}),
                                     .map = map_leaky_relu,
                                     .gradient = gradient_leaky_relu,
                                     .domain_hint = {.kink_at_zero = true},
@@ -94,7 +95,7 @@ static void map_leaky_relu_grad(hone_map *m, const hone_node *n) {
 
 const hone_op hone_op_leaky_relu_grad = {.name = "LeakyReluGrad",
                                          BACKWARD,
-                                         .attrs = {{"alpha", HONE_ATTR_FLOAT, .f = 0.01f}},
+                                         .attrs = HONE_ATTRS({"alpha", HONE_ATTR_FLOAT, .f = 0.01f}),
                                          .map = map_leaky_relu_grad,
                                          .doc = "V < 0 ? alpha dY : dY"};
 
@@ -180,7 +181,7 @@ const hone_op hone_op_gelu = {.name = "Gelu",
                               .since = 20,
                               .oldest = 20,
                               UNARY,
-                              .attrs = {{"approximate", HONE_ATTR_STRING, .s = "none"}},
+                              .attrs = HONE_ATTRS({"approximate", HONE_ATTR_STRING, .s = "none"}),
                               .map = map_gelu,
                               .gradient = gradient_gelu,
                               .doc = "X times the normal distribution function of X"};
@@ -204,7 +205,7 @@ static void map_gelu_grad(hone_map *m, const hone_node *n) {
 
 const hone_op hone_op_gelu_grad = {.name = "GeluGrad",
                                    BACKWARD,
-                                   .attrs = {{"approximate", HONE_ATTR_STRING, .s = "none"}},
+                                   .attrs = HONE_ATTRS({"approximate", HONE_ATTR_STRING, .s = "none"}),
                                    .map = map_gelu_grad,
                                    .doc = "dY Gelu'(V)"};
 

@@ -1,10 +1,9 @@
-/* SoftmaxCrossEntropyLoss and its gradient. A run cannot fail: a label outside of the classes (that is not
- * ignored) makes its sample's loss and gradient NaN. */
+/* SoftmaxCrossEntropyLoss and its gradient. A label outside of the classes that is not ignored fails the run. */
 #include "graph/infer.h"
 #include "kernels/portable.h"
 #include "ops/common/axes.h"
-#include "ops/engine/softmax.h"
 #include "ops/common/walk.h"
+#include "ops/engine/softmax.h"
 
 #include <string.h>
 
@@ -111,19 +110,25 @@ static size_t real_size(const params *p) {
     return p->softmax.is_double ? sizeof(double) : sizeof(float);
 }
 
-static void run_loss(const hone_step *step, hone_frame *frame) {
+static hone_status check_labels(const hone_step *step, const hone_cross_entropy *c, int64_t bad,
+                                hone_error *err) {
+    if (bad < 0) return HONE_OK;
+    return hone_step_fail(step, err, "label %lld at position %lld is none of the %lld classes",
+                          (long long)hone_cross_entropy_label(c, bad), (long long)bad, (long long)c->classes);
+}
+
+static hone_status run_loss(const hone_step *step, hone_frame *frame, hone_error *err) {
     const params *p = step->params;
     void *log_prob = hone_step_out(step, frame, 1), *loss = hone_step_out(step, frame, 0);
     if (!log_prob) log_prob = hone_step_scratch(step, frame);
     hone_softmax_run(&p->softmax, step, frame, hone_step_in(step, frame, 0), NULL, log_prob);
-    if (!loss) return;
+    if (!loss) return HONE_OK;
     hone_cross_entropy c = p->loss;
     c.labels = hone_step_in(step, frame, 1);
     c.weights = hone_step_in(step, frame, 2);
-    if (p->softmax.is_double)
-        hone_cross_entropy_f64(&c, log_prob, loss);
-    else
-        hone_cross_entropy_f32(&c, log_prob, loss);
+    int64_t bad = p->softmax.is_double ? hone_cross_entropy_f64(&c, log_prob, loss)
+                                       : hone_cross_entropy_f32(&c, log_prob, loss);
+    return check_labels(step, &c, bad, err);
 }
 
 static hone_status prepare_loss(hone_prepare *p, hone_error *err) {
@@ -179,23 +184,23 @@ static void gradient_loss(hone_gradient *ctx) {
     ctx->din[0] = d;
 }
 
-#define ATTRS .attrs = {{"ignore_index", HONE_ATTR_INT}, {"reduction", HONE_ATTR_STRING, .s = "mean"}}
+#define ATTRS                                                                                                \
+    .attrs = HONE_ATTRS({"ignore_index", HONE_ATTR_INT}, {"reduction", HONE_ATTR_STRING, .s = "mean"})
 
 const hone_op hone_op_softmax_cross_entropy_loss = {
     .name = "SoftmaxCrossEntropyLoss",
     .since = 13,
     .oldest = 12,
-    .inputs = {{"scores", 'T', FLOATS, 0},
-               {"labels", 'L', HONE_TYPES_INT, 0},
-               {"weights", 'T', FLOATS, HONE_SLOT_OPTIONAL}},
-    .outputs = {{"output", 'T', FLOATS, 0}, {"log_prob", 'T', FLOATS, HONE_SLOT_OPTIONAL}},
+    .inputs = HONE_SLOTS({"scores", 'T', FLOATS, 0}, {"labels", 'L', HONE_TYPES_INT, 0},
+                         {"weights", 'T', FLOATS, HONE_SLOT_OPTIONAL}),
+    .outputs = HONE_SLOTS({"output", 'T', FLOATS, 0}, {"log_prob", 'T', FLOATS, HONE_SLOT_OPTIONAL}),
     ATTRS,
     .infer = infer_loss,
     .axes = axes_loss,
     .prepare = prepare_loss,
     .gradient_kind = HONE_GRADIENT_EXACT,
     .gradient = gradient_loss,
-    .doc = "cross entropy of labels and softmax(scores); NaN for a label that is no class"};
+    .doc = "cross entropy of labels and softmax(scores)"};
 
 /* --- SoftmaxCrossEntropyGrad --- dscores of (dloss, log_prob, labels[, weights]) */
 
@@ -219,17 +224,17 @@ static void axes_grad(const hone_node *n, hone_axes *out) {
     }
 }
 
-static void run_grad(const hone_step *step, hone_frame *frame) {
+static hone_status run_grad(const hone_step *step, hone_frame *frame, hone_error *err) {
     const params *p = step->params;
     hone_cross_entropy c = p->loss;
     c.labels = hone_step_in(step, frame, 2);
     c.weights = hone_step_in(step, frame, 3);
     void *d = hone_step_out(step, frame, 0);
     hone_exp_tiles(p->softmax.is_double, hone_step_in(step, frame, 1), d, (int64_t)p->elements);
-    if (p->softmax.is_double)
-        hone_cross_entropy_grad_f64(&c, hone_step_in(step, frame, 0), d);
-    else
-        hone_cross_entropy_grad_f32(&c, hone_step_in(step, frame, 0), d);
+    const void *dloss = hone_step_in(step, frame, 0);
+    int64_t bad = p->softmax.is_double ? hone_cross_entropy_grad_f64(&c, dloss, d)
+                                       : hone_cross_entropy_grad_f32(&c, dloss, d);
+    return check_labels(step, &c, bad, err);
 }
 
 static hone_status prepare_grad(hone_prepare *p, hone_error *err) {
@@ -240,19 +245,17 @@ static hone_status prepare_grad(hone_prepare *p, hone_error *err) {
     return HONE_OK;
 }
 
-const hone_op hone_op_softmax_cross_entropy_grad = {.domain = HONE_PRIVATE_DOMAIN,
-                                                    .name = "SoftmaxCrossEntropyGrad",
-                                                    .since = 1,
-                                                    .oldest = 1,
-                                                    .inputs = {{"dloss", 'T', FLOATS, 0},
-                                                               {"log_prob", 'T', FLOATS, 0},
-                                                               {"labels", 'L', HONE_TYPES_INT, 0},
-                                                               {"weights", 'T', FLOATS, HONE_SLOT_OPTIONAL}},
-                                                    .outputs = {{"dscores", 'T', FLOATS, 0}},
-                                                    ATTRS,
-                                                    .infer = infer_grad,
-                                                    .axes = axes_grad,
-                                                    .overwrite = 2,
-                                                    .prepare = prepare_grad,
-                                                    .doc =
-                                                        "gradient of SoftmaxCrossEntropyLoss to its scores"};
+const hone_op hone_op_softmax_cross_entropy_grad = {
+    .domain = HONE_PRIVATE_DOMAIN,
+    .name = "SoftmaxCrossEntropyGrad",
+    .since = 1,
+    .oldest = 1,
+    .inputs = HONE_SLOTS({"dloss", 'T', FLOATS, 0}, {"log_prob", 'T', FLOATS, 0},
+                         {"labels", 'L', HONE_TYPES_INT, 0}, {"weights", 'T', FLOATS, HONE_SLOT_OPTIONAL}),
+    .outputs = HONE_SLOTS({"dscores", 'T', FLOATS, 0}),
+    ATTRS,
+    .infer = infer_grad,
+    .axes = axes_grad,
+    .overwrite = 2,
+    .prepare = prepare_grad,
+    .doc = "gradient of SoftmaxCrossEntropyLoss to its scores"};

@@ -1,7 +1,7 @@
+#include "ops/engine/softmax.h"
 #include "graph/infer.h"
 #include "ops/common/axes.h"
 #include "ops/common/reshape.h"
-#include "ops/engine/softmax.h"
 
 #include <string.h>
 
@@ -28,10 +28,12 @@ static void axes(const hone_node *n, hone_axes *out) {
                                                 .axis = a, .output_axis = a});
 }
 
-static void run(const hone_step *step, hone_frame *frame) {
+static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
     const hone_softmax *s = step->params;
     hone_softmax_run(s, step, frame, hone_step_in(step, frame, 0), hone_step_in(step, frame, 1),
                      hone_step_out(step, frame, 0));
+    return HONE_OK;
 }
 
 static hone_status prepare(hone_prepare *p, hone_softmax_kind kind, const char *kernel, hone_error *err) {
@@ -106,9 +108,10 @@ static const hone_attr_def softmax_1[] = {{"axis", HONE_ATTR_INT, .i = 1}, {NULL
 static const hone_op_version older[] = {{1, softmax_1, lift_flat}, {0}};
 
 #define SOFTMAX                                                                                              \
-    .since = 13, .oldest = 1, .older = older, .inputs = {{"input", 'T', FLOATS, 0}},                         \
-    .outputs = {{"output", 'T', FLOATS, 0}}, .attrs = {{"axis", HONE_ATTR_INT, .i = -1}}, .infer = infer,    \
-    .axes = axes, .overwrite = 1, .gradient_kind = HONE_GRADIENT_EXACT
+    .since = 13, .oldest = 1, .older = older, .inputs = HONE_SLOTS({"input", 'T', FLOATS, 0}),               \
+    .outputs = HONE_SLOTS({"output", 'T', FLOATS, 0}),                                                       \
+    .attrs = HONE_ATTRS({"axis", HONE_ATTR_INT, .i = -1}), .infer = infer, .axes = axes, .overwrite = 1,     \
+    .gradient_kind = HONE_GRADIENT_EXACT
 
 const hone_op hone_op_softmax = {.name = "Softmax",
                                  SOFTMAX,
@@ -124,8 +127,9 @@ const hone_op hone_op_log_softmax = {.name = "LogSoftmax",
 
 #define SOFTMAX_GRAD                                                                                         \
     .domain = HONE_PRIVATE_DOMAIN, .since = 1, .oldest = 1,                                                  \
-    .inputs = {{"dY", 'T', FLOATS, 0}, {"Y", 'T', FLOATS, 0}}, .outputs = {{"dX", 'T', FLOATS, 0}},          \
-    .attrs = {{"axis", HONE_ATTR_INT, .i = -1}}, .infer = infer, .axes = axes
+    .inputs = HONE_SLOTS({"dY", 'T', FLOATS, 0}, {"Y", 'T', FLOATS, 0}),                                     \
+    .outputs = HONE_SLOTS({"dX", 'T', FLOATS, 0}), .attrs = HONE_ATTRS({"axis", HONE_ATTR_INT, .i = -1}),    \
+    .infer = infer, .axes = axes
 
 const hone_op hone_op_softmax_grad = {.name = "SoftmaxGrad",
                                       SOFTMAX_GRAD,

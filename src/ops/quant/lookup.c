@@ -9,9 +9,9 @@
 #include "kernels/kernels.h"
 #include "kernels/portable.h"
 #include "ops/common/axes.h"
+#include "ops/common/walk.h"
 #include "ops/engine/elementwise.h"
 #include "ops/rewrites/rewrites.h"
-#include "ops/common/walk.h"
 
 #include <string.h>
 
@@ -51,7 +51,8 @@ static void run_task(void *arg, int64_t task, int worker) {
     hone_lookup(j->table, j->x + first, j->y + first, hone_min_i64(CHUNK, j->p->count - first));
 }
 
-static void run(const hone_step *step, hone_frame *frame) {
+static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
     const params *p = step->params;
     uint8_t own[CODES];
     job j = {.p = p,
@@ -60,6 +61,7 @@ static void run(const hone_step *step, hone_frame *frame) {
              .y = hone_step_out(step, frame, 0)};
     if (!p->table) make_table(p, hone_step_in(step, frame, 1), own);
     hone_pool_run(hone_frame_pool(frame, 0.5 * (double)p->count), p->chunks, run_task, &j);
+    return HONE_OK;
 }
 
 static hone_status prepare(hone_prepare *p, hone_error *err) {
@@ -99,11 +101,10 @@ const hone_op hone_op_lookup = {
     .name = "Lookup",
     .since = 1,
     .oldest = 1,
-    .inputs = {{"X", 0, HONE_TYPES_BYTE, 0}, {"values", 0, HONE_TYPE(HONE_FLOAT32), 0}},
-    .outputs = {{"Y", 0, HONE_TYPES_BYTE, 0}},
-    .attrs = {{"to", HONE_ATTR_INT, .required = true},
-              {"y_scale", HONE_ATTR_FLOAT, .f = 1},
-              {"y_zero_point", HONE_ATTR_INT}},
+    .inputs = HONE_SLOTS({"X", 0, HONE_TYPES_BYTE, 0}, {"values", 0, HONE_TYPE(HONE_FLOAT32), 0}),
+    .outputs = HONE_SLOTS({"Y", 0, HONE_TYPES_BYTE, 0}),
+    .attrs = HONE_ATTRS({"to", HONE_ATTR_INT, .required = true}, {"y_scale", HONE_ATTR_FLOAT, .f = 1},
+                        {"y_zero_point", HONE_ATTR_INT}),
     .infer = infer,
     .axes = axes,
     .overwrite = 1,

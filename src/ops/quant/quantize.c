@@ -226,12 +226,16 @@ static void run_step(const hone_step *step, hone_frame *frame, bool gradient, ho
     run_tasks(j.p, frame, &j, fn);
 }
 
-static void run_quantize(const hone_step *step, hone_frame *frame) {
+static hone_status run_quantize(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
     run_step(step, frame, false, quantize_task);
+    return HONE_OK;
 }
 
-static void run_dequantize(const hone_step *step, hone_frame *frame) {
+static hone_status run_dequantize(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
     run_step(step, frame, false, dequantize_task);
+    return HONE_OK;
 }
 
 static hone_status prepare_quantize(hone_prepare *p, hone_error *err) {
@@ -286,11 +290,10 @@ const hone_op hone_op_quantize_linear = {
     .oldest = 10,
     .older = older_quantize,
     .role = HONE_ROLE_QUANTIZE,
-    .inputs = {{"x", 0, FLOAT, 0},
-               {"y_scale", 0, FLOAT, 0},
-               {"y_zero_point", 'Z', BYTES, HONE_SLOT_OPTIONAL}},
-    .outputs = {{"y", 'Z', BYTES, 0}},
-    .attrs = {AXIS, SATURATE, BLOCK, OUTPUT, {"precision", HONE_ATTR_INT}},
+    .inputs = HONE_SLOTS({"x", 0, FLOAT, 0}, {"y_scale", 0, FLOAT, 0},
+                         {"y_zero_point", 'Z', BYTES, HONE_SLOT_OPTIONAL}),
+    .outputs = HONE_SLOTS({"y", 'Z', BYTES, 0}),
+    .attrs = HONE_ATTRS(AXIS, SATURATE, BLOCK, OUTPUT, {"precision", HONE_ATTR_INT}),
     .infer = infer_quantize,
     .axes = axes_linear,
     .prepare = prepare_quantize,
@@ -308,27 +311,29 @@ static const hone_attr_def dequantize_21[] = {AXIS, BLOCK, {NULL}};
 static const hone_op_version older_dequantize[] = {
     {21, dequantize_21, NULL}, {13, quantize_13, NULL}, {10, none, NULL}, {0}};
 
-const hone_op hone_op_dequantize_linear = {.name = "DequantizeLinear",
-                                           .since = 23,
-                                           .oldest = 10,
-                                           .older = older_dequantize,
-                                           .role = HONE_ROLE_DEQUANTIZE,
-                                           .inputs = {{"x", 'Z', CODES, HONE_SLOT_WEIGHT},
-                                                      {"x_scale", 0, FLOAT, 0},
-                                                      {"x_zero_point", 'Z', CODES, HONE_SLOT_OPTIONAL}},
-                                           .outputs = {{"y", 0, FLOAT, 0}},
-                                           .attrs = {AXIS, BLOCK, OUTPUT},
-                                           .infer = infer_dequantize,
-                                           .axes = axes_linear,
-                                           .prepare = prepare_dequantize,
-                                           .gradient_kind = HONE_GRADIENT_STRAIGHT_THROUGH,
-                                           .gradient = gradient_dequantize,
-                                           .doc = "(x - zero point) * scale"};
+const hone_op hone_op_dequantize_linear = {
+    .name = "DequantizeLinear",
+    .since = 23,
+    .oldest = 10,
+    .older = older_dequantize,
+    .role = HONE_ROLE_DEQUANTIZE,
+    .inputs = HONE_SLOTS({"x", 'Z', CODES, HONE_SLOT_WEIGHT}, {"x_scale", 0, FLOAT, 0},
+                         {"x_zero_point", 'Z', CODES, HONE_SLOT_OPTIONAL}),
+    .outputs = HONE_SLOTS({"y", 0, FLOAT, 0}),
+    .attrs = HONE_ATTRS(AXIS, BLOCK, OUTPUT),
+    .infer = infer_dequantize,
+    .axes = axes_linear,
+    .prepare = prepare_dequantize,
+    .gradient_kind = HONE_GRADIENT_STRAIGHT_THROUGH,
+    .gradient = gradient_dequantize,
+    .doc = "(x - zero point) * scale"};
 
 /* --- QuantizeGrad --- dx of (dy, x, scale[, zero point]); `to` is the dtype that x was quantized to */
 
-static void run_gradient(const hone_step *step, hone_frame *frame) {
+static hone_status run_gradient(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
     run_step(step, frame, true, gradient_task);
+    return HONE_OK;
 }
 
 static hone_status prepare_gradient(hone_prepare *p, hone_error *err) {
@@ -356,12 +361,11 @@ const hone_op hone_op_quantize_grad = {.domain = HONE_PRIVATE_DOMAIN,
                                        .name = "QuantizeGrad",
                                        .since = 1,
                                        .oldest = 1,
-                                       .inputs = {{"dy", 0, FLOAT, 0},
-                                                  {"x", 0, FLOAT, 0},
-                                                  {"scale", 0, FLOAT, 0},
-                                                  {"zero_point", 0, BYTES, HONE_SLOT_OPTIONAL}},
-                                       .outputs = {{"dx", 0, FLOAT, 0}},
-                                       .attrs = {AXIS, {"to", HONE_ATTR_INT, .required = true}},
+                                       .inputs = HONE_SLOTS({"dy", 0, FLOAT, 0}, {"x", 0, FLOAT, 0},
+                                                            {"scale", 0, FLOAT, 0},
+                                                            {"zero_point", 0, BYTES, HONE_SLOT_OPTIONAL}),
+                                       .outputs = HONE_SLOTS({"dx", 0, FLOAT, 0}),
+                                       .attrs = HONE_ATTRS(AXIS, {"to", HONE_ATTR_INT, .required = true}),
                                        .infer = hone_infer_same,
                                        .axes = axes_gradient,
                                        .overwrite = 3,
@@ -398,7 +402,8 @@ static void choose_scale(float low, float high, float *scale, uint8_t *zero) {
     *zero = (uint8_t)(z > 0 ? z < 255 ? z : 255 : 0);
 }
 
-static void run_dynamic(const hone_step *step, hone_frame *frame) {
+static hone_status run_dynamic(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
     const params *p = step->params;
     dynamic_job d = {p, hone_step_in(step, frame, 0), hone_step_scratch(step, frame)};
     hone_pool *pool = hone_frame_pool(frame, 0.1 * (double)p->inner);
@@ -417,6 +422,7 @@ static void run_dynamic(const hone_step *step, hone_frame *frame) {
     uint8_t *zero_out = hone_step_out(step, frame, 2);
     if (scale_out) *scale_out = scale;
     if (zero_out) *zero_out = zero;
+    return HONE_OK;
 }
 
 static hone_status prepare_dynamic(hone_prepare *p, hone_error *err) {
@@ -437,14 +443,14 @@ static hone_status prepare_dynamic(hone_prepare *p, hone_error *err) {
     return HONE_OK;
 }
 
-const hone_op hone_op_dynamic_quantize_linear = {.name = "DynamicQuantizeLinear",
-                                                 .since = 11,
-                                                 .oldest = 11,
-                                                 .role = HONE_ROLE_QUANTIZE,
-                                                 .inputs = {{"x", 0, FLOAT, 0}},
-                                                 .outputs = {{"y", 0, HONE_TYPE(HONE_UINT8), 0},
-                                                             {"y_scale", 0, FLOAT, 0},
-                                                             {"y_zero_point", 0, HONE_TYPE(HONE_UINT8), 0}},
-                                                 .infer = infer_dynamic,
-                                                 .prepare = prepare_dynamic,
-                                                 .doc = "uint8 with scale and zero point that fit x's range"};
+const hone_op hone_op_dynamic_quantize_linear = {
+    .name = "DynamicQuantizeLinear",
+    .since = 11,
+    .oldest = 11,
+    .role = HONE_ROLE_QUANTIZE,
+    .inputs = HONE_SLOTS({"x", 0, FLOAT, 0}),
+    .outputs = HONE_SLOTS({"y", 0, HONE_TYPE(HONE_UINT8), 0}, {"y_scale", 0, FLOAT, 0},
+                          {"y_zero_point", 0, HONE_TYPE(HONE_UINT8), 0}),
+    .infer = infer_dynamic,
+    .prepare = prepare_dynamic,
+    .doc = "uint8 with scale and zero point that fit x's range"};

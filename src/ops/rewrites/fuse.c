@@ -46,7 +46,7 @@ static hone_reg operand(hone_map *m, operands *o, hone_value *v) {
 
 /* Emits node n, an operator or a fused node, with the given registers for its inputs. */
 static hone_reg emit(hone_map *m, const hone_node *n, const hone_reg *in) {
-    hone_reg out[HONE_OP_MAX_OUTPUTS];
+    hone_reg out[HONE_MAP_MAX_OUTPUTS];
     if (!n->map) {
         hone_map_emit(m, n, in, out);
         return out[0];
@@ -60,7 +60,7 @@ static hone_node *join(hone_graph *g, hone_node *n, int index) {
     hone_node *maker = joined->producer;
     hone_map *m = hone_map_new(g->arena);
     operands o = {.count = 0};
-    hone_reg in[MAX_OPERANDS + HONE_OP_MAX_INPUTS];
+    hone_reg in[MAX_OPERANDS];
     if (!m || maker->input_count > MAX_OPERANDS || n->input_count > MAX_OPERANDS) return NULL;
     bool fits = true;
     for (int i = 0; i < maker->input_count; i++) fits &= (in[i] = operand(m, &o, maker->inputs[i])) >= 0;

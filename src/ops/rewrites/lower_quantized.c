@@ -201,11 +201,10 @@ static hone_value *move_quantized(hone_graph *g, const product *p) {
     hone_value *v = p->a;
     for (int i = p->move_count - 1; i >= 0 && v; i--) {
         const hone_node *move = p->moves[i];
-        hone_value *in[HONE_OP_MAX_INPUTS];
         hone_dtype dtype = v->type.dtype;
-        for (int k = 0; k < move->input_count; k++) in[k] = k ? move->inputs[k] : v;
-        hone_node *n = hone_graph_add_node(g, move->op, move->name, move->input_count, in, 1);
+        hone_node *n = hone_graph_add_node(g, move->op, move->name, 1, &v, 1);
         if (!n) return NULL;
+        for (int k = 1; k < move->input_count; k++) hone_node_set_input(g, n, k, move->inputs[k]);
         hone_node_copy_attrs(g, n, move);
         v = n->outputs[0];
         v->type = move->outputs[0]->type;

@@ -57,10 +57,12 @@ static void convert(void *arg, int64_t task, int worker) {
         hone_cast(p->from, p->to, x, y, n);
 }
 
-static void run(const hone_step *step, hone_frame *frame) {
+static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
     const params *p = step->params;
     job j = {p, hone_step_in(step, frame, 0), hone_step_out(step, frame, 0)};
     hone_pool_run(hone_frame_pool(frame, (double)p->count), hone_tasks(p->count, CHUNK), convert, &j);
+    return HONE_OK;
 }
 
 static hone_status prepare(hone_prepare *p, hone_error *err) {
@@ -83,11 +85,11 @@ const hone_op hone_op_cast = {.name = "Cast",
                               .since = 24,
                               .oldest = 6,
                               .older = older,
-                              .inputs = {{"input", 0, HONE_TYPES_FIXED, 0}},
-                              .outputs = {{"output", 0, HONE_TYPES_FIXED, 0}},
-                              .attrs = {{"to", HONE_ATTR_INT, .required = true},
-                                        {"saturate", HONE_ATTR_INT, .i = 1},
-                                        {"round_mode", HONE_ATTR_STRING, .s = "up"}},
+                              .inputs = HONE_SLOTS({"input", 0, HONE_TYPES_FIXED, 0}),
+                              .outputs = HONE_SLOTS({"output", 0, HONE_TYPES_FIXED, 0}),
+                              .attrs = HONE_ATTRS({"to", HONE_ATTR_INT, .required = true},
+                                                  {"saturate", HONE_ATTR_INT, .i = 1},
+                                                  {"round_mode", HONE_ATTR_STRING, .s = "up"}),
                               .infer = infer,
                               .axes = hone_axes_broadcast,
                               .prepare = prepare,

@@ -91,7 +91,8 @@ static void transpose_strip(void *arg, int64_t task, int worker) {
                  j->y + (size_t)out * p->size, p->y_row);
 }
 
-static void run(const hone_step *step, hone_frame *frame) {
+static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
     const params *p = step->params;
     job j = {p, hone_step_in(step, frame, 0), hone_step_out(step, frame, 0)};
     double bytes = (double)p->outer_in.count * (double)(p->transpose ? p->rows * p->columns : p->columns) *
@@ -101,6 +102,7 @@ static void run(const hone_step *step, hone_frame *frame) {
         hone_pool_run(pool, p->outer_in.count * p->strips, transpose_strip, &j);
     else
         hone_pool_run(pool, hone_tasks(p->outer_in.count, p->per_task), copy_rows, &j);
+    return HONE_OK;
 }
 
 /* The output's axes, merged: sizes, and their strides in the input. */
@@ -172,9 +174,9 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
 const hone_op hone_op_transpose = {.name = "Transpose",
                                    .since = 13,
                                    .oldest = 1,
-                                   .inputs = {{"data", 'T', HONE_TYPES_FIXED, 0}},
-                                   .outputs = {{"transposed", 'T', HONE_TYPES_FIXED, 0}},
-                                   .attrs = {{"perm", HONE_ATTR_INTS}},
+                                   .inputs = HONE_SLOTS({"data", 'T', HONE_TYPES_FIXED, 0}),
+                                   .outputs = HONE_SLOTS({"transposed", 'T', HONE_TYPES_FIXED, 0}),
+                                   .attrs = HONE_ATTRS({"perm", HONE_ATTR_INTS}),
                                    .infer = infer,
                                    .axes = axes,
                                    .prepare = prepare,
