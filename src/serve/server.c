@@ -52,7 +52,7 @@ struct hone_server {
 /* --- the operator's pages --- */
 
 static void answer_metrics(hone_server *s, hone_request *r) {
-    bool tfs = s->tfs_metrics && hone_json_text_is(r->head.path, s->tfs_metrics);
+    bool tfs = s->tfs_metrics && hone_slice_equal(r->head.path, s->tfs_metrics);
     char *text;
     size_t size;
     hone_error err = {0};
@@ -89,9 +89,10 @@ static void answer_page(hone_server *s, hone_request *r) {
                  {"/readyz", answer_ready},
                  {"/metrics", answer_metrics},
                  {s->tfs_metrics, answer_metrics}};
-    bool reads = hone_slice_is(r->head.method, "GET") || hone_slice_is(r->head.method, "HEAD");
+    bool reads =
+        hone_slice_equal_nocase(r->head.method, "GET") || hone_slice_equal_nocase(r->head.method, "HEAD");
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
-        if (!pages[i].path || !hone_json_text_is(r->head.path, pages[i].path)) continue;
+        if (!pages[i].path || !hone_slice_equal(r->head.path, pages[i].path)) continue;
         if (reads)
             pages[i].answer(s, r);
         else

@@ -284,7 +284,7 @@ static int mores;
 
 static bool is_stream(void *user, const hone_request *r) {
     (void)user;
-    return hone_json_text_is(r->head.path, "/stream");
+    return hone_slice_equal(r->head.path, "/stream");
 }
 
 /* Takes whole words, and says each again. */

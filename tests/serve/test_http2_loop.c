@@ -54,7 +54,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg) {
     for (int i = 0; i < count; i++) {
         hone_request *r = f->held[i];
         bool stop = hone_request_should_stop(r);
-        if (!stop && hone_slice_is(r->head.path, "/never")) {
+        if (!stop && hone_slice_equal_nocase(r->head.path, "/never")) {
             f->held[left++] = r;
             continue;
         }
@@ -70,21 +70,22 @@ static void handle(void *user, hone_loop *loop, hone_request *r) {
     fixture *f = user;
     struct timeval soon = {.tv_usec = 20000};
     atomic_fetch_add(&f->started, 1);
-    if (hone_slice_is(r->head.path, "/now")) {
+    if (hone_slice_equal_nocase(r->head.path, "/now")) {
         hone_request_answer(r, 200, "text/plain", "now", 3);
-    } else if (hone_slice_is(r->head.path, "/stream")) {
+    } else if (hone_slice_equal_nocase(r->head.path, "/stream")) {
         f->pieces = 0;
         hone_request_begin(r, 200, "text/plain", -1);
         stream(r, f);
-    } else if (hone_slice_is(r->head.path, "/rich")) {
+    } else if (hone_slice_equal_nocase(r->head.path, "/rich")) {
         hone_request_field(r, "x-head", "1");
         hone_request_begin(r, 200, "text/plain", -1);
         hone_request_part(r, "rich", 4);
         hone_request_trailer(r, "x-last", "2");
         hone_request_end(r);
-    } else if (hone_slice_is(r->head.path, "/wait")) {
+    } else if (hone_slice_equal_nocase(r->head.path, "/wait")) {
         f->held[f->held_count++] = hone_request_retain(r);
-    } else if (hone_slice_is(r->head.path, "/release")) { /* answers others first, as a batch does */
+    } else if (hone_slice_equal_nocase(r->head.path,
+                                       "/release")) { /* answers others first, as a batch does */
         int count = f->held_count;
         f->held_count = 0;
         for (int i = 0; i < count; i++) {

@@ -58,7 +58,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg) {
     (void)fd, (void)what;
     bool stop = hone_request_should_stop(r);
     bool wait = atomic_load(&f->hold) && !f->loop->draining;
-    if (!stop && (wait || hone_slice_is(r->head.path, "/never"))) {
+    if (!stop && (wait || hone_slice_equal_nocase(r->head.path, "/never"))) {
         event_add(f->timer, &again);
         return;
     }
@@ -76,9 +76,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg) {
 static void handle(void *user, hone_loop *loop, hone_request *r) {
     fixture *f = user;
     struct timeval soon = {.tv_usec = 20000};
-    if (hone_slice_is(r->head.path, "/now")) {
+    if (hone_slice_equal_nocase(r->head.path, "/now")) {
         hone_request_answer(r, 200, "text/plain", "now", 3);
-    } else if (hone_slice_is(r->head.path, "/stream")) {
+    } else if (hone_slice_equal_nocase(r->head.path, "/stream")) {
         f->pieces = 0;
         hone_request_begin(r, 200, "text/plain", f->unsized ? -1 : (int64_t)PIECE * PIECES);
         stream(r, f);

@@ -86,7 +86,7 @@ static hone_wire_field find_output(const answer *a, const char *name) {
         hone_wire entry = hone_wire_into(&f);
         bool match = false;
         while (hone_wire_next(&entry, &g)) {
-            if (hone_wire_is(&g, 1, HONE_WIRE_BYTES)) match = hone_json_text_is(hone_wire_text(&g), name);
+            if (hone_wire_is(&g, 1, HONE_WIRE_BYTES)) match = hone_slice_equal(hone_wire_text(&g), name);
             if (match && hone_wire_is(&g, 2, HONE_WIRE_BYTES)) value = g;
         }
     }
@@ -480,7 +480,7 @@ static void takes_strings(void **state) {
         while (hone_wire_next(&w, &f)) {
             if (!hone_wire_is(&f, 8, HONE_WIRE_BYTES)) continue;
             const char *want = given == 0 ? "" : texts[n < given ? n : given - 1];
-            assert_true(hone_json_text_is(hone_wire_text(&f), want));
+            assert_true(hone_slice_equal(hone_wire_text(&f), want));
             n++;
         }
         assert_int_equal(n, 4);
@@ -611,15 +611,15 @@ static void tells_metadata(void **state) {
     answer a = call(*state, SERVICE "GetModelMetadata", &b);
     assert_int_equal(answer_code(&a), 0);
     hone_wire_field entry = field(hone_wire_of(a.body.data, a.body.size), 2);
-    assert_true(hone_json_text_is((hone_slice){(const char *)field(hone_wire_into(&entry), 1).data, 13},
-                                  "signature_def"));
+    assert_true(hone_slice_equal((hone_slice){(const char *)field(hone_wire_into(&entry), 1).data, 13},
+                                 "signature_def"));
     hone_wire_field any = field(hone_wire_into(&entry), 2), url = field(hone_wire_into(&any), 1);
     assert_true(
-        hone_json_text_is(hone_wire_text(&url), "type.googleapis.com/tensorflow.serving.SignatureDefMap"));
+        hone_slice_equal(hone_wire_text(&url), "type.googleapis.com/tensorflow.serving.SignatureDefMap"));
     hone_wire_field map = field(hone_wire_into(&any), 2), named = field(hone_wire_into(&map), 1);
     hone_wire_field signature = field(hone_wire_into(&named), 2),
                     method = field(hone_wire_into(&signature), 3);
-    assert_true(hone_json_text_is(hone_wire_text(&method), "tensorflow/serving/predict"));
+    assert_true(hone_slice_equal(hone_wire_text(&method), "tensorflow/serving/predict"));
     hone_wire w = hone_wire_into(&signature);
     hone_wire_field f;
     int inputs = 0, outputs = 0;

@@ -11,8 +11,8 @@ void hone_admission_refuse(hone_request *r, int status, const char *message) {
 }
 
 static hone_scope scope_of(const hone_admission *a, const hone_request *r) {
-    return a->metrics_path && hone_json_text_is(r->head.path, a->metrics_path) ? HONE_SCOPE_METRICS
-                                                                               : hone_scope_of(r);
+    return a->metrics_path && hone_slice_equal(r->head.path, a->metrics_path) ? HONE_SCOPE_METRICS
+                                                                              : hone_scope_of(r);
 }
 
 static bool is_allowed(const hone_admission *a, hone_request *r, hone_scope scope) {

@@ -95,7 +95,8 @@ void hone_auth_refresh(hone_auth *a, bool asked) {
 static hone_slice behind_scheme(hone_slice field) {
     static const char scheme[] = "bearer";
     size_t n = sizeof scheme - 1;
-    if (field.size <= n || !hone_slice_is((hone_slice){field.data, n}, scheme) || field.data[n] != ' ')
+    if (field.size <= n || !hone_slice_equal_nocase((hone_slice){field.data, n}, scheme) ||
+        field.data[n] != ' ')
         return (hone_slice){NULL, 0};
     while (n < field.size && field.data[n] == ' ') n++;
     return (hone_slice){field.data + n, field.size - n};

@@ -30,14 +30,15 @@ static const struct {
 
 static bool fits(hone_slice path, const char *pattern) {
     const char *star = strchr(pattern, '*');
-    if (!star) return hone_json_text_is(path, pattern);
+    if (!star) return hone_slice_equal(path, pattern);
     size_t before = (size_t)(star - pattern), after = strlen(star + 1);
     return path.size >= before + after && memcmp(path.data, pattern, before) == 0 &&
            memcmp(path.data + path.size - after, star + 1, after) == 0;
 }
 
 hone_scope hone_scope_of(const hone_request *r) {
-    bool reading = hone_slice_is(r->head.method, "GET") || hone_slice_is(r->head.method, "HEAD");
+    bool reading =
+        hone_slice_equal_nocase(r->head.method, "GET") || hone_slice_equal_nocase(r->head.method, "HEAD");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if ((reading || !rows[i].reading) && fits(r->head.path, rows[i].path)) return rows[i].scope;
     return HONE_SCOPE_PREDICT;

@@ -63,7 +63,7 @@ static bool read_scopes(hone_slice text, unsigned *out) {
         hone_slice word = {text.data, comma ? (size_t)(comma - text.data) : text.size};
         unsigned found = 0;
         for (size_t i = 0; i < sizeof scopes / sizeof *scopes; i++)
-            if (hone_json_text_is(word, hone_scope_name(scopes[i]))) found = 1u << scopes[i];
+            if (hone_slice_equal(word, hone_scope_name(scopes[i]))) found = 1u << scopes[i];
         if (!found) return false;
         *out |= found;
         if (!comma) return true;

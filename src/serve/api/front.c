@@ -188,8 +188,8 @@ static hone_status unpack(hone_call *c, hone_error *err) {
     hone_request *r = c->request;
     hone_slice coding = hone_head_field(&r->head, "content-encoding");
     c->packed = false;
-    if (!c->api->http || coding.size == 0 || hone_slice_is(coding, "identity")) return HONE_OK;
-    if (!hone_slice_is(coding, "gzip") && !hone_slice_is(coding, "x-gzip"))
+    if (!c->api->http || coding.size == 0 || hone_slice_equal_nocase(coding, "identity")) return HONE_OK;
+    if (!hone_slice_equal_nocase(coding, "gzip") && !hone_slice_equal_nocase(coding, "x-gzip"))
         return hone_fail(err, HONE_UNSUPPORTED, "The only Content-Encoding understood is gzip");
     c->packed = true;
     HONE_TRY(
@@ -266,7 +266,7 @@ static hone_status want(hone_call *c, int output, hone_form form, hone_error *er
 
 hone_status hone_call_want(hone_call *c, hone_slice name, hone_form form, hone_error *err) {
     int output = hone_servable_find_output(c->servable, name);
-    int shown = hone_shown(name, 200);
+    int shown = hone_slice_shown(name, 200);
     if (output < 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no output \"%.*s\"", shown, name.data);
     for (size_t i = 0; i < c->wanted_count; i++)
@@ -302,11 +302,11 @@ void hone_front_answer(hone_front *f, hone_request *r, int status, const char *c
 hone_status hone_front_find(hone_front *f, hone_slice name, hone_slice version, hone_servable **out,
                             hone_error *err) {
     int64_t number = HONE_LATEST;
-    int shown = hone_shown(name, 200);
+    int shown = hone_slice_shown(name, 200);
     if (name.size == 0) return hone_fail(err, HONE_INVALID_ARGUMENT, "the request names no model");
     if (version.size > 0 && !hone_version_parse(version.data, version.size, &number))
         return hone_fail(err, HONE_INVALID_ARGUMENT, "\"%.*s\" is no version of a model",
-                         hone_shown(version, 100), version.data);
+                         hone_slice_shown(version, 100), version.data);
     *out = hone_core_find(f->o.core, name, number);
     if (*out) return HONE_OK;
     if (version.size > 0)

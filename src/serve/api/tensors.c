@@ -29,7 +29,7 @@ hone_status hone_tensors_begin(hone_tensors *t, const hone_servable *s, hone_err
 
 hone_feed *hone_tensors_find(const hone_tensors *t, hone_slice name) {
     for (int i = 0; i < t->count; i++)
-        if (hone_json_text_is(name, t->feeds[i].name)) return &t->feeds[i];
+        if (hone_slice_equal(name, t->feeds[i].name)) return &t->feeds[i];
     return NULL;
 }
 

@@ -5,6 +5,7 @@
 
 #include "graph/tensor.h"
 #include "serve/format/buffer.h"
+#include "serve/format/json_scan.h"
 #include "serve/models/core.h"
 
 /* One input. */

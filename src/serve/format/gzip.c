@@ -112,8 +112,9 @@ bool hone_gzip_accepted(hone_slice list) {
     while (list.size > 0) {
         hone_slice item = before(list, ',', &list), parameters;
         hone_slice coding = before(item, ';', &parameters);
-        if (hone_slice_is(coding, "gzip") || hone_slice_is(coding, "x-gzip")) return !is_refused(parameters);
-        if (hone_slice_is(coding, "*")) any = !is_refused(parameters);
+        if (hone_slice_equal_nocase(coding, "gzip") || hone_slice_equal_nocase(coding, "x-gzip"))
+            return !is_refused(parameters);
+        if (hone_slice_equal_nocase(coding, "*")) any = !is_refused(parameters);
     }
     return any;
 }

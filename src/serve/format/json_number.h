@@ -1,6 +1,5 @@
-/* The numbers of JSON, inline for the scanner's loops. Private to the JSON scanner. Each function reads at
- * `p`, which is followed by HONE_JSON_PAD zero bytes at the latest, and returns the byte after the number, or
- * NULL. */
+/* The numbers of JSON, inline for the scanner's loops. Each function reads at `p`, which is followed by
+ * HONE_JSON_PAD zero bytes (json_scan.h) at the latest, and returns the byte after the number, or NULL. */
 #ifndef HONE_SERVE_FORMAT_JSON_NUMBER_H
 #define HONE_SERVE_FORMAT_JSON_NUMBER_H
 

@@ -5,46 +5,8 @@
 #include "serve/format/half.h"
 #include "serve/format/json_number.h"
 
-#include <locale.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
-
-const double hone_json_power10[64] = {
-    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22, 1e23, 1e24, 1e25, 1e26, 1e27, 1e28, 1e29, 1e30, 1e31,
-    1e32, 1e33, 1e34, 1e35, 1e36, 1e37, 1e38, 1e39, 1e40, 1e41, 1e42, 1e43, 1e44, 1e45, 1e46, 1e47,
-    1e48, 1e49, 1e50, 1e51, 1e52, 1e53, 1e54, 1e55, 1e56, 1e57, 1e58, 1e59, 1e60, 1e61, 1e62, 1e63};
-const uint64_t hone_json_integer10[9] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
-
-static pthread_once_t locale_once = PTHREAD_ONCE_INIT;
-static locale_t c_locale; /* 0 if there was no memory for it: then the program's own is used */
-
-static void make_locale(void) {
-    c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-}
-
-float hone_json_slow_float(const char *p) {
-    pthread_once(&locale_once, make_locale);
-    return c_locale ? strtof_l(p, NULL, c_locale) : strtof(p, NULL);
-}
-
-double hone_json_slow_double(const char *p) {
-    pthread_once(&locale_once, make_locale);
-    return c_locale ? strtod_l(p, NULL, c_locale) : strtod(p, NULL);
-}
-
-const char *hone_json_special(const char *p, double *out) {
-    bool negative = *p == '-';
-    p += negative;
-    if (memcmp(p, "NaN", 3) == 0) {
-        *out = NAN;
-        return p + 3;
-    }
-    if (memcmp(p, "Inf", 3) != 0) return NULL;
-    *out = negative ? -INFINITY : INFINITY;
-    return p + (memcmp(p, "Infinity", 8) == 0 ? 8 : 3);
-}
 
 /* --- the cursor --- */
 
@@ -148,7 +110,7 @@ static hone_status bad_string(const hone_json *j, hone_error *err) {
                                        : "Control character in string");
 }
 
-hone_status hone_json_string(hone_json *j, hone_json_text *out, hone_error *err) {
+hone_status hone_json_string(hone_json *j, hone_slice *out, hone_error *err) {
     if (hone_json_peek(j) != '"') return hone_json_fail(j, err, "Expected a string");
     char *first = ++j->cursor, *p = first;
     while (*p != '"' && *p != '\\' && (unsigned char)*p >= 0x20) p++;
@@ -165,12 +127,8 @@ hone_status hone_json_string(hone_json *j, hone_json_text *out, hone_error *err)
         }
     }
     j->cursor = p + 1;
-    *out = (hone_json_text){first, (size_t)(to - first)};
+    *out = (hone_slice){first, (size_t)(to - first)};
     return HONE_OK;
-}
-
-bool hone_json_text_is(hone_json_text text, const char *word) {
-    return strlen(word) == text.size && memcmp(text.data, word, text.size) == 0;
 }
 
 /* --- any value --- */
@@ -311,9 +269,9 @@ static bool grow(hone_json_tensor *t) {
     return hone_reserve(&t->data, &t->capacity, t->count + 1, hone_dtype_size(t->dtype));
 }
 
-static hone_status base64_error(hone_json_text text, hone_error *err) {
+static hone_status base64_error(hone_slice text, hone_error *err) {
     return hone_fail(err, HONE_INVALID_ARGUMENT, "JSON Value: {\"b64\": \"%.*s\"} can't be decoded as base64",
-                     hone_shown(text, 40), text.data);
+                     hone_slice_shown(text, 40), text.data);
 }
 
 static int base64_digit(unsigned char c) {
@@ -324,7 +282,7 @@ static int base64_digit(unsigned char c) {
 }
 
 /* In place; the padding may be left out. */
-static hone_status decode_base64(hone_json_text *text, hone_error *err) {
+static hone_status decode_base64(hone_slice *text, hone_error *err) {
     char *out = (char *)(uintptr_t)text->data;
     size_t n = text->size, used = 0;
     uint32_t bits = 0;
@@ -333,7 +291,7 @@ static hone_status decode_base64(hone_json_text *text, hone_error *err) {
     if (n % 4 == 1) return base64_error(*text, err);
     for (size_t i = 0; i < n; i++) {
         int digit = base64_digit((unsigned char)text->data[i]);
-        if (digit < 0) return base64_error((hone_json_text){text->data + i, text->size - i}, err);
+        if (digit < 0) return base64_error((hone_slice){text->data + i, text->size - i}, err);
         bits = bits << 6 | (uint32_t)digit;
         if (i % 4 != 0) out[used++] = (char)(bits >> (6 - 2 * (i % 4)));
     }
@@ -342,8 +300,8 @@ static hone_status decode_base64(hone_json_text *text, hone_error *err) {
 }
 
 /* {"b64": "…"} */
-static hone_status scan_base64(hone_json *j, hone_json_text *text, hone_error *err) {
-    hone_json_text key;
+static hone_status scan_base64(hone_json *j, hone_slice *text, hone_error *err) {
+    hone_slice key;
     if (!hone_json_is_base64(j)) return type_error(j, HONE_STRING, err);
     HONE_TRY(hone_json_expect(j, '{', err));
     HONE_TRY(hone_json_string(j, &key, err));
@@ -354,7 +312,7 @@ static hone_status scan_base64(hone_json *j, hone_json_text *text, hone_error *e
 }
 
 static hone_status scan_text(hone_json *j, hone_json_tensor *t, hone_error *err) {
-    hone_json_text text;
+    hone_slice text;
     if (*j->cursor == '{')
         HONE_TRY(scan_base64(j, &text, err));
     else if (*j->cursor != '"')

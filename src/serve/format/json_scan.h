@@ -8,6 +8,8 @@
 #ifndef HONE_SERVE_FORMAT_JSON_SCAN_H
 #define HONE_SERVE_FORMAT_JSON_SCAN_H
 
+#include "serve/format/slice.h"
+
 #include <hone/tensor.h>
 
 #define HONE_JSON_PAD 16
@@ -16,12 +18,6 @@
 typedef struct hone_json {
     char *start, *cursor, *end;
 } hone_json;
-
-/* A piece of the text, not terminated. */
-typedef struct hone_json_text {
-    const char *data;
-    size_t size;
-} hone_json_text;
 
 static inline void hone_json_init(hone_json *j, char *text, size_t size) {
     *j = (hone_json){text, text, text + size};
@@ -37,29 +33,7 @@ hone_status hone_json_expect(hone_json *j, char c, hone_error *err);
 hone_status hone_json_fail(const hone_json *j, hone_error *err, const char *reason);
 
 /* A string, decoded: valid until the text goes away. */
-hone_status hone_json_string(hone_json *j, hone_json_text *out, hone_error *err);
-bool hone_json_text_is(hone_json_text text, const char *word);
-/* For "%.*s" in messages: the bytes of a text that are shown, at most `most`. */
-static inline int hone_shown(hone_json_text text, int most) {
-    return text.size < (size_t)most ? (int)text.size : most;
-}
-/* Decimal digits and nothing else, for a number of at most `most` (9 or more); false: the text is none. */
-static inline bool hone_text_number(hone_json_text text, uint64_t most, uint64_t *out) {
-    uint64_t x = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        unsigned digit = (unsigned)(unsigned char)text.data[i] - '0';
-        if (digit > 9 || x > (most - digit) / 10) return false;
-        x = x * 10 + digit;
-    }
-    *out = x;
-    return text.size > 0;
-}
-/* 0 to 15; -1: it is no hexadecimal digit. */
-static inline int hone_hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+hone_status hone_json_string(hone_json *j, hone_slice *out, hone_error *err);
 /* Checks and skips any value, and leaves its text as it is. */
 hone_status hone_json_skip(hone_json *j, hone_error *err);
 /* A number, correctly rounded. Finite numbers too large for the type are errors. */

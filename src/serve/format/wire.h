@@ -12,7 +12,7 @@
 #define HONE_SERVE_FORMAT_WIRE_H
 
 #include "serve/format/buffer.h"
-#include "serve/request/head.h"
+#include "serve/format/slice.h"
 
 #include <hone/error.h>
 

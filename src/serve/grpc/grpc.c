@@ -82,7 +82,7 @@ hone_grpc_code hone_grpc_code_of_http(int status) {
 bool hone_grpc_takes(const hone_request *r) {
     hone_slice type = hone_head_field(&r->head, "content-type");
     size_t n = sizeof CONTENT_TYPE - 1;
-    if (type.size < n || !hone_slice_is((hone_slice){type.data, n}, CONTENT_TYPE)) return false;
+    if (type.size < n || !hone_slice_equal_nocase((hone_slice){type.data, n}, CONTENT_TYPE)) return false;
     return type.size == n || type.data[n] == '+' || type.data[n] == ';' || type.data[n] == ' ';
 }
 
@@ -94,7 +94,7 @@ uint64_t hone_grpc_timeout(hone_slice text, bool *bad) {
     if (!text.data) return 0;
     const char *unit = text.size > 1 ? strchr(units, text.data[text.size - 1]) : NULL;
     *bad = text.size > 9 || !unit || !*unit ||
-           !hone_text_number((hone_slice){text.data, text.size - 1}, 99999999, &n);
+           !hone_slice_number((hone_slice){text.data, text.size - 1}, 99999999, &n);
     if (*bad) return 0;
     n *= nanoseconds[unit - units]; /* eight digits of hours fit */
     return n ? n : 1;
@@ -240,7 +240,7 @@ const hone_grpc_service *hone_grpc_find(const hone_grpc_table *table, hone_slice
     if (!slash) return NULL;
     *method = (hone_slice){slash + 1, (size_t)(path.data + path.size - slash - 1)};
     for (int i = 0; i < table->count; i++)
-        if (hone_json_text_is((hone_slice){name, (size_t)(slash - name)}, table->services[i].name))
+        if (hone_slice_equal((hone_slice){name, (size_t)(slash - name)}, table->services[i].name))
             return &table->services[i];
     return NULL;
 }
@@ -255,7 +255,7 @@ bool hone_grpc_is_stream(const hone_grpc_table *table, const hone_request *r) {
 void hone_grpc_unknown(hone_request *r) {
     char text[300];
     hone_slice path = r->head.path;
-    snprintf(text, sizeof text, "There is no method %.*s here", hone_shown(path, 200), path.data);
+    snprintf(text, sizeof text, "There is no method %.*s here", hone_slice_shown(path, 200), path.data);
     hone_grpc_fail(r, HONE_GRPC_UNIMPLEMENTED, text);
 }
 
@@ -271,7 +271,7 @@ void hone_grpc_dispatch(const hone_grpc_table *table, int worker, hone_request *
     hone_error err = {0};
     const hone_grpc_service *service = hone_grpc_find(table, r->head.path, &method);
     r->front = table->fronts ? table->fronts[worker] : NULL;
-    if (!hone_json_text_is(r->head.method, "POST"))
+    if (!hone_slice_equal(r->head.method, "POST"))
         hone_request_fail(r, 405, "gRPC calls are sent with POST");
     else if (!service)
         hone_grpc_unknown(r);

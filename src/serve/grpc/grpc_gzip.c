@@ -19,17 +19,17 @@ static void put_prefix(char *p, bool packed, size_t size) {
 }
 
 static bool speaks_gzip(const hone_request *r) {
-    return r->front && hone_json_text_is(hone_head_field(&r->head, "grpc-encoding"), "gzip");
+    return r->front && hone_slice_equal(hone_head_field(&r->head, "grpc-encoding"), "gzip");
 }
 
 static hone_status check_encoding(hone_request *r, hone_error *err) {
     hone_slice encoding = hone_head_field(&r->head, "grpc-encoding");
-    if (encoding.size == 0 || hone_json_text_is(encoding, "identity"))
+    if (encoding.size == 0 || hone_slice_equal(encoding, "identity"))
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "A message is packed, but grpc-encoding does not say how");
     if (speaks_gzip(r)) return HONE_OK;
     return hone_fail(err, HONE_UNSUPPORTED, "Messages may be packed with gzip, not with %.*s",
-                     hone_shown(encoding, 40), encoding.data);
+                     hone_slice_shown(encoding, 40), encoding.data);
 }
 
 hone_status hone_grpc_unpack(hone_request *r, hone_error *err) {

@@ -8,7 +8,7 @@ enum { SERVING = 1, NOT_SERVING = 2 };
 static bool is_known(const hone_grpc_table *table, hone_slice name) {
     if (name.size == 0) return true;
     for (int i = 0; i < table->count; i++)
-        if (hone_json_text_is(name, table->services[i].name)) return true;
+        if (hone_slice_equal(name, table->services[i].name)) return true;
     return false;
 }
 
@@ -30,9 +30,9 @@ static void handle(void *user, int worker, hone_request *r, hone_slice method) {
     hone_error err = {0};
     (void)worker;
     r->method = HONE_METHOD_HEALTH;
-    if (hone_json_text_is(method, "Watch")) {
+    if (hone_slice_equal(method, "Watch")) {
         hone_grpc_fail(r, HONE_GRPC_UNIMPLEMENTED, "Health is not watched here: call Check now and then");
-    } else if (!hone_json_text_is(method, "Check")) {
+    } else if (!hone_slice_equal(method, "Check")) {
         hone_grpc_unknown(r);
     } else if (service_of(r, &service, &err) != HONE_OK) {
         hone_grpc_fail_error(r, &err);

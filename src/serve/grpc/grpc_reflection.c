@@ -247,7 +247,7 @@ static void resume(hone_request *r, void *producer) {
 
 static void handle(void *user, int worker, hone_request *r, hone_slice method) {
     (void)worker;
-    if (!hone_json_text_is(method, "ServerReflectionInfo")) {
+    if (!hone_slice_equal(method, "ServerReflectionInfo")) {
         hone_grpc_unknown(r);
         return;
     }

@@ -16,16 +16,6 @@ static llhttp_t *machine_of(hone_http1 *p) {
     return (llhttp_t *)(void *)p->machine;
 }
 
-bool hone_slice_is(hone_slice text, const char *word) {
-    return strlen(word) == text.size && strncasecmp(text.data, word, text.size) == 0;
-}
-
-hone_slice hone_head_field(const hone_head *head, const char *name) {
-    for (size_t i = 0; i < head->field_count; i++)
-        if (hone_slice_is(head->fields[i].name, name)) return head->fields[i].value;
-    return (hone_slice){NULL, 0};
-}
-
 /* --- what llhttp tells --- */
 
 static int on_url(llhttp_t *m, const char *at, size_t size) {
@@ -246,19 +236,19 @@ static bool check_fields(hone_http1 *p, hone_slice block, size_t at, int minor, 
     hone_field f;
     while (at + 2 < block.size) {
         if (!next_field(block, &at, &f)) return fail(p, 400, "A header line is malformed"), false;
-        if (hone_slice_is(f.name, "host")) {
+        if (hone_slice_equal_nocase(f.name, "host")) {
             hosts++;
-        } else if (hone_slice_is(f.name, "content-length")) {
+        } else if (hone_slice_equal_nocase(f.name, "content-length")) {
             lengths++;
-            if (!hone_text_number(f.value, INT64_MAX, &length))
+            if (!hone_slice_number(f.value, INT64_MAX, &length))
                 return fail(p, 400, "Content-Length is not a number"), false;
             head->content_length = (int64_t)length;
-        } else if (hone_slice_is(f.name, "transfer-encoding")) {
+        } else if (hone_slice_equal_nocase(f.name, "transfer-encoding")) {
             codings++;
-            if (!hone_slice_is(f.value, "chunked"))
+            if (!hone_slice_equal_nocase(f.value, "chunked"))
                 return fail(p, 400, "The only Transfer-Encoding understood is chunked"), false;
-        } else if (hone_slice_is(f.name, "expect")) {
-            if (!hone_slice_is(f.value, "100-continue"))
+        } else if (hone_slice_equal_nocase(f.name, "expect")) {
+            if (!hone_slice_equal_nocase(f.value, "100-continue"))
                 return fail(p, 417, "The only expectation understood is 100-continue"), false;
             head->expects_continue = minor == 1;
         }
@@ -356,8 +346,9 @@ static bool take_chunk_size(hone_http1 *p, hone_slice line) {
 static bool take_trailer(hone_http1 *p, hone_slice block) {
     hone_field f;
     for (size_t at = 0; at + 2 < block.size;) {
-        if (!next_field(block, &at, &f) || hone_slice_is(f.name, "host") ||
-            hone_slice_is(f.name, "content-length") || hone_slice_is(f.name, "transfer-encoding"))
+        if (!next_field(block, &at, &f) || hone_slice_equal_nocase(f.name, "host") ||
+            hone_slice_equal_nocase(f.name, "content-length") ||
+            hone_slice_equal_nocase(f.name, "transfer-encoding"))
             return fail(p, 400, "A trailer line is malformed"), false;
     }
     if (!feed(p, block.data, block.size)) return false;

@@ -223,7 +223,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 static int64_t length_of(hone_slice text) {
     uint64_t n;
     if (text.size == 0) return -1;
-    return hone_text_number(text, INT64_MAX, &n) ? (int64_t)n : INT64_MAX;
+    return hone_slice_number(text, INT64_MAX, &n) ? (int64_t)n : INT64_MAX;
 }
 
 static void split_path(hone_head *head) {
@@ -248,7 +248,7 @@ static void end_head(hone_http2_stream *s, bool more) {
     s->head_complete = true;
     split_path(&r->head);
     r->head.content_length = length_of(hone_head_field(&r->head, "content-length"));
-    r->head.expects_continue = hone_slice_is(hone_head_field(&r->head, "expect"), "100-continue");
+    r->head.expects_continue = hone_slice_equal_nocase(hone_head_field(&r->head, "expect"), "100-continue");
     if (r->text.failed) {
         refuse(s, 503, "Out of memory");
     } else if (s->head_bytes > o->limits.head_bytes) {

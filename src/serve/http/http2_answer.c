@@ -40,7 +40,7 @@ static void sink_begin(hone_request *r, int status, const char *content_type, in
     nghttp2_nv fields[ANSWER_FIELDS];
     size_t count = 0;
     char code[16], size[24];
-    bool head = hone_slice_is(r->head.method, "HEAD");
+    bool head = hone_slice_equal_nocase(r->head.method, "HEAD");
     nghttp2_data_provider body = {.source = {.ptr = s}, .read_callback = hone_http2_read_answer};
     s->bodiless = head || length == 0;
     snprintf(code, sizeof code, "%d", status);

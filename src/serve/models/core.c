@@ -120,7 +120,7 @@ hone_servable *hone_core_find(hone_core *core, hone_slice name, int64_t version)
 
 static const hone_record_label *find_label(const hone_record *r, hone_slice label) {
     for (size_t i = 0; r && i < r->label_count; i++)
-        if (hone_json_text_is(label, r->labels[i].name)) return &r->labels[i];
+        if (hone_slice_equal(label, r->labels[i].name)) return &r->labels[i];
     return NULL;
 }
 
@@ -134,12 +134,12 @@ hone_status hone_core_find_label(hone_core *core, hone_slice name, hone_slice la
     const hone_version *v = l && l->version >= 0 ? hone_record_version(r, l->version) : NULL;
     if (!r)
         status = hone_fail(err, HONE_NOT_FOUND, "Servable not found for request: Latest(%.*s)",
-                           hone_shown(name, 255), name.data);
+                           hone_slice_shown(name, 255), name.data);
     else if (v && v->servable)
         *out = hone_servable_retain(v->servable);
     else
         status = hone_fail(err, HONE_INVALID_ARGUMENT, "Unrecognized servable version label: %.*s",
-                           hone_shown(label, 255), label.data);
+                           hone_slice_shown(label, 255), label.data);
     pthread_rwlock_unlock(&core->lock);
     return status;
 }

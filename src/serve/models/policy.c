@@ -47,7 +47,7 @@ void hone_policy_choose(const hone_policy *p, const int64_t *there, size_t count
 
 bool hone_version_parse(const char *text, size_t size, int64_t *out) {
     uint64_t number;
-    if (!hone_text_number((hone_json_text){text, size}, INT64_MAX, &number)) return false;
+    if (!hone_slice_number((hone_slice){text, size}, INT64_MAX, &number)) return false;
     *out = (int64_t)number;
     return true;
 }

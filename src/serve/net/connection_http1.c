@@ -21,7 +21,7 @@ static void sink_begin(hone_request *r, int status, const char *content_type, in
     bool corked = hone_connection_is_corked(c) && hone_connection_unsent(c) == 0;
     bool unread = !c->running && c->parser.state != HONE_HTTP1_COMPLETE; /* its body is not wanted */
     if (c->loop->draining || !r->head.keep_alive || unread) c->close_after = true;
-    c->bare = hone_slice_is(r->head.method, "HEAD");
+    c->bare = hone_slice_equal_nocase(r->head.method, "HEAD");
     c->chunked = length < 0 && r->head.chunked_answer;
     if (length < 0 && !c->chunked) c->close_after = true;
     hone_http1_answer answer = {.status = status,

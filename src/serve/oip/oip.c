@@ -41,17 +41,17 @@ int hone_oip_config_number(hone_dtype dtype) {
 
 hone_status hone_oip_input(hone_call *c, hone_slice name, hone_slice datatype, int rank, const int64_t *dims,
                            hone_feed **out, hone_error *err) {
-    int shown = hone_shown(name, 200);
+    int shown = hone_slice_shown(name, 200);
     hone_feed *feed = hone_tensors_find(&c->tensors, name);
     if (!feed)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no input \"%.*s\"", shown, name.data);
     if (feed->given || feed->raw)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "the input \"%.*s\" is there twice", shown, name.data);
     const char *wanted = hone_oip_datatype(feed->values.dtype);
-    if (!hone_json_text_is(datatype, wanted))
+    if (!hone_slice_equal(datatype, wanted))
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "the input \"%s\" is of the datatype \"%.*s\", but the model takes %s", feed->name,
-                         hone_shown(datatype, 40), datatype.data, wanted);
+                         hone_slice_shown(datatype, 40), datatype.data, wanted);
     *out = feed;
     return hone_feed_shape(feed, rank, dims, c->tensors.limit, err);
 }

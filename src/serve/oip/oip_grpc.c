@@ -231,7 +231,7 @@ static hone_status read_parameter(const hone_wire_field *entry, hone_slice *sett
                          "files of a model can't be sent: put them into the repository");
     inner = hone_wire_into(&value);
     while (hone_wire_next(&inner, &f))
-        if (hone_wire_is(&f, STRING_PARAM, HONE_WIRE_BYTES) && hone_json_text_is(key, "config"))
+        if (hone_wire_is(&f, STRING_PARAM, HONE_WIRE_BYTES) && hone_slice_equal(key, "config"))
             *settings = hone_wire_text(&f);
     return hone_wire_check(&inner, "ModelRepositoryParameter", err);
 }
@@ -281,11 +281,11 @@ static hone_status dispatch(hone_front *f, hone_request *r, hone_slice method, h
     size_t size;
     HONE_TRY(hone_grpc_message(r, &data, &size, err));
     hone_wire w = hone_wire_of(data, size);
-    if (hone_json_text_is(method, "ModelInfer")) return infer(f, r, w, err);
-    if (hone_json_text_is(method, "RepositoryModelLoad")) return change(f, r, w, true, err);
-    if (hone_json_text_is(method, "RepositoryModelUnload")) return change(f, r, w, false, err);
+    if (hone_slice_equal(method, "ModelInfer")) return infer(f, r, w, err);
+    if (hone_slice_equal(method, "RepositoryModelLoad")) return change(f, r, w, true, err);
+    if (hone_slice_equal(method, "RepositoryModelUnload")) return change(f, r, w, false, err);
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        if (!hone_json_text_is(method, methods[i].name)) continue;
+        if (!hone_slice_equal(method, methods[i].name)) continue;
         hone_buffer_clear(&f->answer, KEEP_ANSWER);
         hone_grpc_begin_message(&f->answer);
         HONE_TRY(methods[i].method(f, r, w, &f->answer, err));
@@ -294,7 +294,7 @@ static hone_status dispatch(hone_front *f, hone_request *r, hone_slice method, h
     }
     return hone_fail(err, HONE_UNSUPPORTED,
                      "There are no streams, shared memory, traces or log settings here: no method \"%.*s\"",
-                     hone_shown(method, 100), method.data);
+                     hone_slice_shown(method, 100), method.data);
 }
 
 static void handle(void *user, int worker, hone_request *r, hone_slice method) {

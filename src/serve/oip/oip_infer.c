@@ -53,7 +53,7 @@ static hone_status check_parameter(const hone_wire_field *entry, hone_error *err
     while (hone_wire_next(&w, &f)) {
         if (!hone_wire_is(&f, ENTRY_KEY, HONE_WIRE_BYTES)) continue;
         hone_slice key = hone_wire_text(&f);
-        if (hone_json_text_is(key, "classification") || hone_json_text_is(key, "shared_memory_region"))
+        if (hone_slice_equal(key, "classification") || hone_slice_equal(key, "shared_memory_region"))
             return hone_fail(err, HONE_UNSUPPORTED,
                              "the parameter \"%.*s\" is of an extension that is not there", (int)key.size,
                              key.data);
@@ -69,7 +69,7 @@ static hone_status read_parameter(hone_call *c, const hone_wire_field *entry, ho
     int64_t value = 0;
     while (hone_wire_next(&w, &f)) {
         if (hone_wire_is(&f, ENTRY_KEY, HONE_WIRE_BYTES))
-            timeout = hone_json_text_is(hone_wire_text(&f), "timeout");
+            timeout = hone_slice_equal(hone_wire_text(&f), "timeout");
         if (!hone_wire_is(&f, ENTRY_VALUE, HONE_WIRE_BYTES)) continue;
         hone_wire in = hone_wire_into(&f);
         while (hone_wire_next(&in, &number)) {

@@ -33,17 +33,16 @@ static hone_status read_parameters(hone_json *j, parameters *p, hone_error *err)
         hone_slice key;
         HONE_TRY(hone_json_string(j, &key, err));
         HONE_TRY(hone_json_expect(j, ':', err));
-        if (hone_json_text_is(key, "binary_data_size")) {
+        if (hone_slice_equal(key, "binary_data_size")) {
             p->has_size = true;
             HONE_TRY(hone_json_integer(j, &p->size, err));
-        } else if (hone_json_text_is(key, "timeout")) {
+        } else if (hone_slice_equal(key, "timeout")) {
             HONE_TRY(hone_json_integer(j, &p->timeout, err));
-        } else if (hone_json_text_is(key, "binary_data")) {
+        } else if (hone_slice_equal(key, "binary_data")) {
             HONE_TRY(read_bool(j, key, &p->form, err));
-        } else if (hone_json_text_is(key, "binary_data_output")) {
+        } else if (hone_slice_equal(key, "binary_data_output")) {
             HONE_TRY(read_bool(j, key, &p->other, err));
-        } else if (hone_json_text_is(key, "classification") ||
-                   hone_json_text_is(key, "shared_memory_region")) {
+        } else if (hone_slice_equal(key, "classification") || hone_slice_equal(key, "shared_memory_region")) {
             return hone_fail(err, HONE_UNSUPPORTED,
                              "the parameter \"%.*s\" is of an extension that is not there", (int)key.size,
                              key.data);
@@ -85,7 +84,8 @@ static hone_status find_input(hone_call *c, input *in, hone_error *err) {
     if (!in->has_name) return hone_fail(err, HONE_INVALID_ARGUMENT, "an input has no name");
     if (!in->has_datatype || !in->has_shape)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "the input \"%.*s\" has no %s",
-                         hone_shown(in->name, 200), in->name.data, in->has_datatype ? "shape" : "datatype");
+                         hone_slice_shown(in->name, 200), in->name.data,
+                         in->has_datatype ? "shape" : "datatype");
     return hone_oip_input(c, in->name, in->datatype, in->rank, in->dims, &in->feed, err);
 }
 
@@ -105,17 +105,17 @@ static hone_status scan_data(hone_json *j, hone_feed *feed, hone_error *err) {
 }
 
 static hone_status read_member(hone_call *c, hone_json *j, hone_slice key, input *in, hone_error *err) {
-    if (hone_json_text_is(key, "name")) {
+    if (hone_slice_equal(key, "name")) {
         in->has_name = true;
         return hone_json_string(j, &in->name, err);
     }
-    if (hone_json_text_is(key, "datatype")) {
+    if (hone_slice_equal(key, "datatype")) {
         in->has_datatype = true;
         return hone_json_string(j, &in->datatype, err);
     }
-    if (hone_json_text_is(key, "shape")) return read_shape(j, in, err);
-    if (hone_json_text_is(key, "parameters")) return read_parameters(j, &in->parameters, err);
-    if (!hone_json_text_is(key, "data")) return hone_json_skip(j, err);
+    if (hone_slice_equal(key, "shape")) return read_shape(j, in, err);
+    if (hone_slice_equal(key, "parameters")) return read_parameters(j, &in->parameters, err);
+    if (!hone_slice_equal(key, "data")) return hone_json_skip(j, err);
     if (in->has_data) return hone_fail(err, HONE_INVALID_ARGUMENT, "an input has its data twice");
     in->has_data = true;
     in->data = *j;
@@ -162,9 +162,9 @@ static hone_status read_output(hone_call *c, hone_json *j, hone_error *err) {
             hone_slice key;
             HONE_TRY(hone_json_string(j, &key, err));
             HONE_TRY(hone_json_expect(j, ':', err));
-            if (hone_json_text_is(key, "name"))
+            if (hone_slice_equal(key, "name"))
                 HONE_TRY(hone_json_string(j, &name, err));
-            else if (hone_json_text_is(key, "parameters"))
+            else if (hone_slice_equal(key, "parameters"))
                 HONE_TRY(read_parameters(j, &p, err));
             else
                 HONE_TRY(hone_json_skip(j, err));
@@ -192,13 +192,13 @@ static hone_status read_request(hone_call *c, hone_json *j, size_t *raw, hone_er
             hone_slice key;
             HONE_TRY(hone_json_string(j, &key, err));
             HONE_TRY(hone_json_expect(j, ':', err));
-            bool is_inputs = hone_json_text_is(key, "inputs");
+            bool is_inputs = hone_slice_equal(key, "inputs");
             inputs |= is_inputs;
-            if (is_inputs || hone_json_text_is(key, "outputs"))
+            if (is_inputs || hone_slice_equal(key, "outputs"))
                 HONE_TRY(read_list(c, j, is_inputs, raw, err));
-            else if (hone_json_text_is(key, "id"))
+            else if (hone_slice_equal(key, "id"))
                 HONE_TRY(hone_json_string(j, &c->id, err));
-            else if (hone_json_text_is(key, "parameters"))
+            else if (hone_slice_equal(key, "parameters"))
                 HONE_TRY(read_parameters(j, &p, err));
             else
                 HONE_TRY(hone_json_skip(j, err));

@@ -191,12 +191,12 @@ static hone_status read_options(hone_json *j, bool outer, bool *ready, hone_slic
         hone_slice key;
         HONE_TRY(hone_json_string(j, &key, err));
         HONE_TRY(hone_json_expect(j, ':', err));
-        if (hone_json_text_is(key, "ready")) {
+        if (hone_slice_equal(key, "ready")) {
             *ready = hone_json_peek(j) == 't';
             HONE_TRY(hone_json_skip(j, err));
-        } else if (hone_json_text_is(key, "config")) {
+        } else if (hone_slice_equal(key, "config")) {
             HONE_TRY(hone_json_string(j, settings, err));
-        } else if (outer && hone_json_text_is(key, "parameters")) {
+        } else if (outer && hone_slice_equal(key, "parameters")) {
             HONE_TRY(read_options(j, false, ready, settings, err));
         } else if (key.size > 5 && memcmp(key.data, "file:", 5) == 0) {
             return hone_fail(err, HONE_UNSUPPORTED,
@@ -258,20 +258,20 @@ static void change(hone_front *f, hone_request *r, const char *name, bool load) 
 /* --- paths --- */
 
 static bool is(hone_slice path, const char *word) {
-    return hone_json_text_is(path, word);
+    return hone_slice_equal(path, word);
 }
 
 /* What comes behind "/v2/models/M[/versions/V]". */
 static void handle_model(hone_front *f, hone_request *r, hone_slice rest, hone_slice name,
                          hone_slice version) {
-    bool get = hone_slice_is(r->head.method, "GET"), infer = is(rest, "/infer");
+    bool get = hone_slice_equal_nocase(r->head.method, "GET"), infer = is(rest, "/infer");
     hone_error err = {0};
     hone_servable *s = NULL;
     if (!infer && !is(rest, "") && !is(rest, "/ready") && !is(rest, "/config") && !is(rest, "/stats")) {
         hone_request_refuse_path(r, 404);
         return;
     }
-    if (infer ? !hone_slice_is(r->head.method, "POST") : !get) {
+    if (infer ? !hone_slice_equal_nocase(r->head.method, "POST") : !get) {
         hone_request_refuse_path(r, 405);
         return;
     }
@@ -313,7 +313,7 @@ static void handle_models(hone_front *f, hone_request *r, hone_slice rest) {
 
 static void handle_repository(hone_front *f, hone_request *r, hone_slice rest) {
     char name[NAME_MOST + 1];
-    bool post = hone_slice_is(r->head.method, "POST");
+    bool post = hone_slice_equal_nocase(r->head.method, "POST");
     if (is(rest, "/index")) {
         if (post)
             repository_index(f, r);
@@ -339,7 +339,7 @@ bool hone_oip_takes(hone_slice path) {
 
 void hone_oip_handle(hone_front *f, hone_request *r) {
     hone_slice rest = r->head.path;
-    bool get = hone_slice_is(r->head.method, "GET");
+    bool get = hone_slice_equal_nocase(r->head.method, "GET");
     hone_buffer_clear(&f->answer, KEEP_ANSWER);
     hone_path_take(&rest, "/v2", false);
     bool root = rest.size == 0 || is(rest, "/"), live = is(rest, "/health/live");

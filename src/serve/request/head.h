@@ -3,15 +3,9 @@
 #ifndef HONE_SERVE_REQUEST_HEAD_H
 #define HONE_SERVE_REQUEST_HEAD_H
 
-#include "serve/format/json_scan.h"
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "serve/format/slice.h"
 
 #define HONE_MAX_FIELDS 64
-
-typedef hone_json_text hone_slice;
 
 typedef struct hone_field {
     hone_slice name, value;
@@ -30,7 +24,5 @@ typedef struct hone_head {
 
 /* The value of the first field of that name (case does not matter); data NULL if there is none. */
 hone_slice hone_head_field(const hone_head *head, const char *name);
-/* Is `text` equal to `word`, ignoring ASCII case? */
-bool hone_slice_is(hone_slice text, const char *word);
 
 #endif

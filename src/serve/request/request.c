@@ -172,7 +172,7 @@ bool hone_request_take_timeout(hone_request *r) {
     hone_slice text = hone_head_field(&r->head, "x-request-timeout-ms");
     uint64_t ms;
     if (!text.data) return true;
-    if (!hone_text_number(text, 999999999, &ms) || ms == 0) return false;
+    if (!hone_slice_number(text, 999999999, &ms) || ms == 0) return false;
     hone_request_limit_time(r, ms * HONE_MILLISECOND);
     return true;
 }
@@ -259,6 +259,6 @@ void hone_request_refuse_path(hone_request *r, int status) {
     char text[400];
     hone_slice path = r->head.path, method = r->head.method;
     snprintf(text, sizeof text, "%s: %.*s %.*s", status == 405 ? "Method not allowed" : "Not found",
-             hone_shown(method, 32), method.data, hone_shown(path, 300), path.data);
+             hone_slice_shown(method, 32), method.data, hone_slice_shown(path, 300), path.data);
     hone_request_fail(r, status, text);
 }

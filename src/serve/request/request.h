@@ -11,6 +11,7 @@
 #define HONE_SERVE_REQUEST_REQUEST_H
 
 #include "serve/format/buffer.h"
+#include "serve/format/json_scan.h"
 #include "serve/observe/stats.h"
 #include "serve/request/budget.h"
 #include "serve/request/head.h"

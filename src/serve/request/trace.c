@@ -55,7 +55,7 @@ static uint64_t next_random(void) {
 static hone_slice only_field(const hone_head *head, const char *name) {
     hone_slice found = {NULL, 0};
     for (size_t i = 0; i < head->field_count; i++) {
-        if (!hone_slice_is(head->fields[i].name, name)) continue;
+        if (!hone_slice_equal_nocase(head->fields[i].name, name)) continue;
         if (found.data) return (hone_slice){NULL, 0};
         found = head->fields[i].value;
     }
@@ -81,7 +81,7 @@ bool hone_trace_state(const hone_head *head, char out[HONE_TRACESTATE_MOST + 1])
     size_t size = 0;
     for (size_t i = 0; i < head->field_count; i++) {
         hone_slice value = head->fields[i].value;
-        if (value.size == 0 || !hone_slice_is(head->fields[i].name, "tracestate")) continue;
+        if (value.size == 0 || !hone_slice_equal_nocase(head->fields[i].name, "tracestate")) continue;
         if (value.size + (size ? 1 : 0) > HONE_TRACESTATE_MOST - size) return false;
         if (size) out[size++] = ',';
         memcpy(out + size, value.data, value.size);

@@ -176,7 +176,7 @@ const hone_value_info *hone_servable_output(const hone_servable *s, int index) {
 
 int hone_servable_find_output(const hone_servable *s, hone_slice name) {
     for (int i = 0; i < s->output_count; i++)
-        if (hone_json_text_is(name, s->outputs[i].name)) return i;
+        if (hone_slice_equal(name, s->outputs[i].name)) return i;
     return -1;
 }
 

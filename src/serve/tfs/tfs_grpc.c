@@ -79,9 +79,9 @@ static void put_spec(hone_buffer *out, uint32_t number, const hone_servable *s, 
 /* --- Predict --- */
 
 static hone_status check_signature(hone_slice name, hone_error *err) {
-    if (name.size == 0 || hone_json_text_is(name, SIGNATURE)) return HONE_OK;
+    if (name.size == 0 || hone_slice_equal(name, SIGNATURE)) return HONE_OK;
     return hone_fail(err, HONE_FAILED_PRECONDITION, "Serving signature key \"%.*s\" not found.",
-                     hone_shown(name, 200), name.data);
+                     hone_slice_shown(name, 200), name.data);
 }
 
 static hone_status read_input(hone_call *c, const hone_wire_field *entry, hone_error *err) {
@@ -94,7 +94,7 @@ static hone_status read_input(hone_call *c, const hone_wire_field *entry, hone_e
     }
     HONE_TRY(hone_wire_check(&w, "PredictRequest", err));
     hone_feed *feed = hone_tensors_find(&c->tensors, key);
-    int shown = hone_shown(key, 200);
+    int shown = hone_slice_shown(key, 200);
     if (!feed)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no input \"%.*s\"", shown, key.data);
     if (feed->given)
@@ -177,9 +177,9 @@ static hone_status check_fields(const hone_request *r, hone_error *err) {
     while (hone_wire_next(&w, &f)) {
         if (!hone_wire_is(&f, METADATA_FIELD, HONE_WIRE_BYTES)) continue;
         any = true;
-        if (!hone_json_text_is(hone_wire_text(&f), "signature_def"))
+        if (!hone_slice_equal(hone_wire_text(&f), "signature_def"))
             return hone_fail(err, HONE_INVALID_ARGUMENT, "Metadata field %.*s is not supported",
-                             hone_shown(hone_wire_text(&f), 200), (const char *)f.data);
+                             hone_slice_shown(hone_wire_text(&f), 200), (const char *)f.data);
     }
     if (any) return HONE_OK;
     return hone_fail(err, HONE_INVALID_ARGUMENT,
@@ -263,7 +263,7 @@ static void put_state(void *user, const hone_version_status *v) {
 }
 
 static hone_status list_states(hone_front *f, spec *s, hone_error *err) {
-    int shown = hone_shown(s->name, 200);
+    int shown = hone_slice_shown(s->name, 200);
     states st = {.out = &f->answer};
     if (s->name.size == 0) return hone_fail(err, HONE_INVALID_ARGUMENT, "Missing model name in request.");
     if (s->label.size > 0) {
@@ -325,7 +325,7 @@ static const method models[] = {
 static const method sessions[] = {{"SessionRun", no_session}, {NULL, NULL}};
 
 static void call(const method *m, hone_front *f, hone_request *r, hone_slice name) {
-    while (m->name && !hone_json_text_is(name, m->name)) m++;
+    while (m->name && !hone_slice_equal(name, m->name)) m++;
     if (m->name)
         m->call(f, r);
     else

@@ -52,7 +52,7 @@ static hone_status in_element(hone_error *err, hone_status status, int64_t row, 
     return hone_fail(
         err, status,
         "Failed to process element: %lld key: %.*s of 'instances' list. Error: INVALID_ARGUMENT: %s",
-        (long long)row, hone_shown(key, 100), key.data, inner.message);
+        (long long)row, hone_slice_shown(key, 100), key.data, inner.message);
 }
 
 static hone_status keys_error(const body *b, int64_t row, hone_error *err) {
@@ -72,7 +72,7 @@ static hone_status scan_member(hone_json *j, body *b, hone_slice key, int64_t ro
     hone_feed *in = hone_tensors_find(b->tensors, key);
     if (!in)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "JSON object: does not have named input: %.*s",
-                         hone_shown(key, 100), key.data);
+                         hone_slice_shown(key, 100), key.data);
     if (in->rows != row) return hone_fail(err, HONE_INVALID_ARGUMENT, "the key is there twice");
     return scan_row(j, in, err);
 }
@@ -181,10 +181,10 @@ static hone_status check_signature(hone_json *j, hone_error *err) {
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "JSON Value not formatted correctly. 'signature_name' key must be a string value.");
     HONE_TRY(hone_json_string(j, &name, err));
-    if (name.size == 0 || hone_json_text_is(name, "serving_default")) return HONE_OK;
+    if (name.size == 0 || hone_slice_equal(name, "serving_default")) return HONE_OK;
     return hone_fail(err, HONE_INVALID_ARGUMENT,
-                     "Serving signature name: \"%.*s\" not found in signature def", hone_shown(name, 200),
-                     name.data);
+                     "Serving signature name: \"%.*s\" not found in signature def",
+                     hone_slice_shown(name, 200), name.data);
 }
 
 static hone_status scan_body(hone_json *j, body *b, bool *found, hone_error *err) {
@@ -193,7 +193,7 @@ static hone_status scan_body(hone_json *j, body *b, bool *found, hone_error *err
         hone_slice key;
         HONE_TRY(hone_json_string(j, &key, err));
         HONE_TRY(hone_json_expect(j, ':', err));
-        bool rows = hone_json_text_is(key, "instances"), columns = hone_json_text_is(key, "inputs");
+        bool rows = hone_slice_equal(key, "instances"), columns = hone_slice_equal(key, "inputs");
         if ((rows || columns) && *found)
             return hone_fail(
                 err, HONE_INVALID_ARGUMENT,
@@ -203,7 +203,7 @@ static hone_status scan_body(hone_json *j, body *b, bool *found, hone_error *err
             HONE_TRY(scan_instances(j, b, err));
         else if (columns)
             HONE_TRY(scan_columns(j, b, err));
-        else if (hone_json_text_is(key, "signature_name"))
+        else if (hone_slice_equal(key, "signature_name"))
             HONE_TRY(check_signature(j, err));
         else
             HONE_TRY(hone_json_skip(j, err));

@@ -52,11 +52,11 @@ static bool take_name(hone_slice *path, char out[NAME_MOST + 1]) {
 }
 
 static bool is_method(hone_slice s, target *out) {
-    if (hone_slice_is(s, "predict"))
+    if (hone_slice_equal_nocase(s, "predict"))
         out->method = HONE_METHOD_PREDICT;
-    else if (hone_slice_is(s, "classify"))
+    else if (hone_slice_equal_nocase(s, "classify"))
         out->method = HONE_METHOD_CLASSIFY;
-    else if (hone_slice_is(s, "regress"))
+    else if (hone_slice_equal_nocase(s, "regress"))
         out->method = HONE_METHOD_REGRESS;
     else
         return false;
@@ -66,7 +66,8 @@ static bool is_method(hone_slice s, target *out) {
 /* HONE_INVALID_ARGUMENT with an empty message if the path is none of this API. */
 static hone_status parse_target(const hone_request *r, target *out, hone_error *err) {
     hone_slice rest = r->head.path;
-    bool get = hone_slice_is(r->head.method, "GET"), post = hone_slice_is(r->head.method, "POST");
+    bool get = hone_slice_equal_nocase(r->head.method, "GET"),
+         post = hone_slice_equal_nocase(r->head.method, "POST");
     err->message[0] = 0;
     *out = (target){.method = HONE_METHOD_STATUS};
     if ((!get && !post) || !take(&rest, "/v1/models")) return HONE_INVALID_ARGUMENT;
@@ -217,8 +218,8 @@ static void malformed(hone_request *r, const hone_error *err) {
     if (err->message[0])
         snprintf(text, sizeof text, "%s", err->message);
     else
-        snprintf(text, sizeof text, "Malformed request: %.*s %.*s", hone_shown(method, 32), method.data,
-                 hone_shown(path, 500), path.data);
+        snprintf(text, sizeof text, "Malformed request: %.*s %.*s", hone_slice_shown(method, 32), method.data,
+                 hone_slice_shown(path, 500), path.data);
     hone_request_fail(r, 400, text);
 }
 
