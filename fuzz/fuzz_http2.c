@@ -51,7 +51,7 @@ static void on_request(void *user, hone_request *r) {
     r->received = 1;
     o->running++;
     if (hone_grpc_takes(r))
-        hone_grpc_dispatch(&o->table, 0, r);
+        hone_grpc_dispatch(&o->table, 0, NULL, r);
     else if (o->late && o->held_count < HELD)
         o->held[o->held_count++] = hone_request_retain(r);
     else

@@ -70,7 +70,7 @@ static void send(const char *path, const uint8_t *data, size_t size) {
     if (hone_request_end_body(r) != HONE_OK) abort();
     r->sink = &sink;
     r->stream = &a;
-    hone_grpc_dispatch(&s->table, 0, r);
+    hone_grpc_dispatch(&s->table, 0, &s->front->packer, r);
     for (int i = 0; i < 1000 && a.ends == 0; i++) hone_core_turn(s->core, 0);
     hone_request_release(r);
     if (a.ends != 1) abort();

@@ -109,7 +109,7 @@ static void handle(void *user, hone_loop *loop, hone_request *r) {
     hone_server *s = user;
     if (!hone_admission_enter(&s->admission, r)) return;
     if (hone_grpc_takes(r))
-        hone_grpc_dispatch(&s->grpc, loop->index, r);
+        hone_grpc_dispatch(&s->grpc, loop->index, &s->fronts[loop->index]->packer, r);
     else if (!hone_request_take_timeout(r))
         hone_request_fail(r, 400, "X-Request-Timeout-Ms must be a number from 1 to 999999999");
     else if (hone_oip_takes(r->head.path))
@@ -220,7 +220,6 @@ static hone_status prepare_loops(hone_server *s, int count, hone_error *err) {
     HONE_TRY(hone_tfs_grpc_register(&s->grpc, s->fronts, err));
     HONE_TRY(hone_oip_grpc_register(&s->grpc, s->fronts, err));
     s->grpc.ready = &s->ready;
-    s->grpc.fronts = s->fronts;
     HONE_TRY(hone_grpc_register_health(&s->grpc, err));
     return hone_grpc_register_reflection(&s->grpc, err);
 }

@@ -88,7 +88,6 @@ static inline void fixture_open(fixture *f) {
     hone_front_options o = {
         .core = f->core, .stats = f->stats, .ready = &f->ready, .body_limit = 1 << 20, .gzip_from = 1024};
     assert_int_equal(hone_front_new(&o, &f->front, NULL), HONE_OK);
-    f->grpc.fronts = &f->front;
     fixture_add(f, "matrix", 1, matrix_model());
     fixture_add(f, "matrix", 3, matrix_model());
     fixture_add(f, "pair", 7, pair_model());
@@ -141,7 +140,7 @@ static inline answer fixture_send(fixture *f, handle_fn *handle, const char *met
 /* --- gRPC --- */
 
 static inline void handle_grpc(fixture *f, hone_request *r) {
-    hone_grpc_dispatch(&f->grpc, 0, r);
+    hone_grpc_dispatch(&f->grpc, 0, &f->front->packer, r);
 }
 
 /* Calls a method with more fields, and a message that is said to be packed or not; the answer's body is its

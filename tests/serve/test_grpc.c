@@ -178,7 +178,7 @@ static bool is_stream(void *user, const hone_request *r) {
 static void dispatch(peer *p, hone_request *r) {
     (void)p;
     if (hone_grpc_takes(r))
-        hone_grpc_dispatch(&table, 3, r);
+        hone_grpc_dispatch(&table, 3, NULL, r);
     else
         hone_request_fail(r, 404, "no call");
 }

@@ -493,7 +493,7 @@ static void keeps_unpacked_bodies_within_the_budget(void **state) {
     hone_budget_share other = {0};
     hone_buffer body = {0}, packed = {0};
     hone_gzip *z = NULL;
-    f->front->o.budget = &budget;
+    f->front->packer.budget = &budget;
     hone_buffer_text(&body,
                      "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[0,3],\"data\":[]}]}");
     while (body.size < (300 << 10)) hone_buffer_byte(&body, ' ');
@@ -512,7 +512,7 @@ static void keeps_unpacked_bodies_within_the_budget(void **state) {
         answer_free(&a);
         assert_int_equal(atomic_load(&budget.used), 0);
     }
-    f->front->o.budget = NULL;
+    f->front->packer.budget = NULL;
     hone_gzip_free(z);
     hone_buffer_free(&body);
     hone_buffer_free(&packed);

@@ -138,7 +138,7 @@ static void send_text(station *s, const text *t) {
     else if (t->kind == OIP_JSON || t->kind == OIP_BINARY)
         hone_oip_handle(s->front, r);
     else
-        hone_grpc_dispatch(&s->f->grpc, s->w.index, r);
+        hone_grpc_dispatch(&s->f->grpc, s->w.index, &s->front->packer, r);
     hone_request_release(r);
 }
 
@@ -207,7 +207,6 @@ static void mixed_load_allocates_nothing(void **state) {
         s[k] = (station){.f = &f, .front = fronts[k], .random = (unsigned)k + 1};
         attach(&s[k].w, f.core, k);
     }
-    f.grpc.fronts = fronts;
     assert_int_equal(hone_tfs_grpc_register(&f.grpc, fronts, NULL), HONE_OK);
     assert_int_equal(hone_oip_grpc_register(&f.grpc, fronts, NULL), HONE_OK);
     for (int i = 0; i < TEXTS; i++)

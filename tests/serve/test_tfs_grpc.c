@@ -219,7 +219,7 @@ static void keeps_unpacked_messages_within_the_budget(void **state) {
     hone_budget budget = {.limit = 100 << 10};
     hone_budget_share other = {0};
     hone_buffer b = {0};
-    f->front->o.budget = &budget;
+    f->front->packer.budget = &budget;
     put_spec(&b, "matrix", -1, NULL, NULL);
     put_floats(&b, "x", 2, (int64_t[]){MANY, 3}, x, MANY * 3);
     hone_buffer packed = packed_copy(&b);
@@ -234,7 +234,7 @@ static void keeps_unpacked_messages_within_the_budget(void **state) {
         hone_budget_release(&other);
         assert_int_equal(atomic_load(&budget.used), 0);
     }
-    f->front->o.budget = NULL;
+    f->front->packer.budget = NULL;
     hone_buffer_free(&b);
     hone_buffer_free(&packed);
 }

@@ -1,14 +1,7 @@
 #include "serve/access/admission.h"
 
 #include "serve/access/endpoint.h"
-#include "serve/grpc/grpc.h"
-
-void hone_admission_refuse(hone_request *r, int status, const char *message) {
-    if (hone_grpc_takes(r))
-        hone_grpc_fail(r, hone_grpc_code_of_http(status), message);
-    else
-        hone_request_fail(r, status, message);
-}
+#include "serve/request/grpc_status.h"
 
 static hone_scope scope_of(const hone_admission *a, const hone_request *r) {
     return a->metrics_path && hone_slice_equal(r->head.path, a->metrics_path) ? HONE_SCOPE_METRICS
@@ -28,7 +21,7 @@ static bool is_allowed(const hone_admission *a, hone_request *r, hone_scope scop
     hone_auth_verdict verdict = a->auth ? hone_auth_check(a->auth, &r->head, scope) : HONE_AUTH_FINE;
     if (verdict == HONE_AUTH_FINE) return true;
     hone_request_field(r, "www-authenticate", answers[verdict].challenge);
-    hone_admission_refuse(r, answers[verdict].status, answers[verdict].text);
+    hone_request_refuse(r, answers[verdict].status, answers[verdict].text);
     return false;
 }
 
@@ -36,18 +29,18 @@ static bool is_allowed(const hone_admission *a, hone_request *r, hone_scope scop
 static bool is_small(hone_request *r) {
     r->body_most = HONE_BUDGET_FREE;
     if (r->head.content_length <= (int64_t)r->body_most) return true;
-    hone_admission_refuse(r, 413, "The body is too large");
+    hone_request_refuse(r, 413, "The body is too large");
     return false;
 }
 
 static void refuse_more(hone_request *r) {
-    hone_admission_refuse(r, 429, "The server has too many requests under way");
+    hone_request_refuse(r, 429, "The server has too many requests under way");
 }
 
 bool hone_admission_begin(const hone_admission *a, hone_request *r) {
     hone_scope scope = scope_of(a, r);
     if (!hone_endpoint_offers(r->endpoint, scope)) {
-        hone_admission_refuse(r, 403, "This is answered at the port for administration only");
+        hone_request_refuse(r, 403, "This is answered at the port for administration only");
         return false;
     }
     if (!is_allowed(a, r, scope)) return false;

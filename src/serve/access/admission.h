@@ -19,7 +19,4 @@ bool hone_admission_begin(const hone_admission *a, hone_request *r);
  * there are too many. False: it has been answered. */
 bool hone_admission_enter(hone_admission *a, hone_request *r);
 
-/* Answers with {"error": MESSAGE}, or as a gRPC call is told so. */
-void hone_admission_refuse(hone_request *r, int status, const char *message);
-
 #endif

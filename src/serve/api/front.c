@@ -21,6 +21,8 @@ hone_status hone_front_new(const hone_front_options *options, hone_front **out, 
     hone_front *f = hone_calloc(1, sizeof *f);
     if (!f) return hone_fail_memory(err);
     f->o = *options;
+    f->packer =
+        (hone_packer){.limit = options->body_limit, .from = options->gzip_from, .budget = options->budget};
     *out = f;
     return HONE_OK;
 }
@@ -39,18 +41,12 @@ void hone_front_free(hone_front *f) {
         free_call(c);
     }
     hone_buffer_free(&f->answer);
-    hone_buffer_free(&f->packed);
-    hone_gzip_free(f->gzip);
+    hone_packer_free(&f->packer);
     hone_free(f);
 }
 
 bool hone_front_is_ready(const hone_front *f) {
     return !f->o.ready || atomic_load(f->o.ready);
-}
-
-hone_status hone_front_keep(hone_front *f, hone_request *r, size_t total, hone_error *err) {
-    if (hone_budget_charge(f->o.budget, &r->share, total)) return HONE_OK;
-    return hone_fail(err, HONE_UNAVAILABLE, "There is no room for the unpacked body at this time");
 }
 
 /* --- calls --- */
@@ -192,12 +188,9 @@ static hone_status unpack(hone_call *c, hone_error *err) {
     if (!hone_slice_equal_nocase(coding, "gzip") && !hone_slice_equal_nocase(coding, "x-gzip"))
         return hone_fail(err, HONE_UNSUPPORTED, "The only Content-Encoding understood is gzip");
     c->packed = true;
-    HONE_TRY(
-        hone_gzip_unpack(&c->front->gzip, r->body.data, r->body.size, c->front->o.body_limit, &c->body, err));
-    hone_buffer_put(&c->body, (const char[HONE_JSON_PAD]){0}, HONE_JSON_PAD);
-    if (c->body.failed) return hone_fail_memory(err);
-    c->body.size -= HONE_JSON_PAD;
-    return hone_front_keep(c->front, r, r->body.size + c->body.size, err);
+    hone_packer *p = &c->front->packer;
+    HONE_TRY(hone_packer_unpack(p, r->body.data, r->body.size, &c->body, err));
+    return hone_packer_keep(p, r, r->body.size + c->body.size, err);
 }
 
 /* What is wrong about the coding of a body is a matter of HTTP. */
@@ -285,14 +278,12 @@ hone_status hone_call_want_all(hone_call *c, hone_error *err) {
 
 void hone_front_answer(hone_front *f, hone_request *r, int status, const char *content_type,
                        const hone_buffer *body) {
-    if (f->o.gzip_from && body->size >= f->o.gzip_from &&
-        hone_gzip_accepted(hone_head_field(&r->head, "accept-encoding"))) {
-        hone_buffer_clear(&f->packed, KEEP_ANSWER);
-        if (hone_gzip_pack(&f->gzip, body->data, body->size, &f->packed) && f->packed.size < body->size) {
-            hone_request_field(r, "content-encoding", "gzip");
-            hone_request_field(r, "vary", "accept-encoding");
-            body = &f->packed;
-        }
+    bool accepted = hone_gzip_accepted(hone_head_field(&r->head, "accept-encoding"));
+    const hone_buffer *packed = accepted ? hone_packer_pack(&f->packer, body, 0) : NULL;
+    if (packed) {
+        hone_request_field(r, "content-encoding", "gzip");
+        hone_request_field(r, "vary", "accept-encoding");
+        body = packed;
     }
     hone_request_answer(r, status, content_type, body->data, body->size);
 }

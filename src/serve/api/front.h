@@ -9,9 +9,8 @@
 #define HONE_SERVE_API_FRONT_H
 
 #include "serve/api/tensors.h"
-#include "serve/format/gzip.h"
 #include "serve/models/core.h"
-#include "serve/request/request.h"
+#include "serve/request/packer.h"
 
 typedef struct hone_front hone_front;
 typedef struct hone_call hone_call;
@@ -32,17 +31,14 @@ struct hone_front {
     hone_front_options o;
     hone_call *calls; /* pool */
     int spare;        /* calls in it */
-    hone_buffer answer, packed;
-    hone_gzip *gzip;
+    hone_buffer answer;
+    hone_packer packer;
 };
 
 hone_status hone_front_new(const hone_front_options *options, hone_front **out, hone_error *err);
 void hone_front_free(hone_front *f); /* NULL is fine */
 
 bool hone_front_is_ready(const hone_front *f);
-/* May a request keep that much of a body, now that it is unpacked? HONE_UNAVAILABLE if the budget is
- * spent. */
-hone_status hone_front_keep(hone_front *f, hone_request *r, size_t total, hone_error *err);
 
 /* An output that is to be in the answer. */
 typedef enum hone_form { HONE_FORM_UNSAID, HONE_FORM_TYPED, HONE_FORM_RAW } hone_form;

@@ -5,86 +5,9 @@
 
 #include <stdio.h>
 
-enum { PREFIX = 5, MAX_MESSAGE_TEXT = 1024 };
-#define CONTENT_TYPE "application/grpc"
-#define ENCODINGS "identity,gzip"
-
-hone_grpc_code hone_grpc_code_of(hone_status status) {
-    switch (status) {
-    case HONE_OK: return HONE_GRPC_OK;
-    case HONE_INVALID_ARGUMENT:
-    case HONE_CORRUPT: return HONE_GRPC_INVALID_ARGUMENT;
-    case HONE_NOT_FOUND: return HONE_GRPC_NOT_FOUND;
-    case HONE_ALREADY_EXISTS: return HONE_GRPC_ALREADY_EXISTS;
-    case HONE_FAILED_PRECONDITION: return HONE_GRPC_FAILED_PRECONDITION;
-    case HONE_OUT_OF_RANGE: return HONE_GRPC_OUT_OF_RANGE;
-    case HONE_UNSUPPORTED: return HONE_GRPC_UNIMPLEMENTED;
-    case HONE_OUT_OF_MEMORY:
-    case HONE_RESOURCE_EXHAUSTED: return HONE_GRPC_RESOURCE_EXHAUSTED;
-    case HONE_UNAVAILABLE: return HONE_GRPC_UNAVAILABLE;
-    case HONE_DEADLINE_EXCEEDED: return HONE_GRPC_DEADLINE_EXCEEDED;
-    case HONE_CANCELLED: return HONE_GRPC_CANCELLED;
-    default: return HONE_GRPC_INTERNAL;
-    }
-}
-
-const char *hone_grpc_code_name(hone_grpc_code code) {
-    static const char *const names[] = {
-        "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
-        "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
-        "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
-        "DATA_LOSS", "UNAUTHENTICATED"};
-    return (size_t)code < sizeof names / sizeof *names ? names[code] : "UNKNOWN";
-}
-
-int hone_grpc_http_status(hone_grpc_code code) {
-    switch (code) {
-    case HONE_GRPC_OK: return 200;
-    case HONE_GRPC_CANCELLED: return 499;
-    case HONE_GRPC_INVALID_ARGUMENT:
-    case HONE_GRPC_FAILED_PRECONDITION:
-    case HONE_GRPC_OUT_OF_RANGE: return 400;
-    case HONE_GRPC_DEADLINE_EXCEEDED: return 504;
-    case HONE_GRPC_NOT_FOUND: return 404;
-    case HONE_GRPC_ALREADY_EXISTS:
-    case HONE_GRPC_ABORTED: return 409;
-    case HONE_GRPC_PERMISSION_DENIED: return 403;
-    case HONE_GRPC_UNAUTHENTICATED: return 401;
-    case HONE_GRPC_RESOURCE_EXHAUSTED: return 429;
-    case HONE_GRPC_UNIMPLEMENTED: return 501;
-    case HONE_GRPC_UNAVAILABLE: return 503;
-    default: return 500;
-    }
-}
-
-hone_grpc_code hone_grpc_code_of_http(int status) {
-    switch (status) {
-    case 200: return HONE_GRPC_OK;
-    case 400: return HONE_GRPC_INVALID_ARGUMENT;
-    case 401: return HONE_GRPC_UNAUTHENTICATED;
-    case 403: return HONE_GRPC_PERMISSION_DENIED;
-    case 404: return HONE_GRPC_NOT_FOUND;
-    case 408:
-    case 504: return HONE_GRPC_DEADLINE_EXCEEDED;
-    case 409: return HONE_GRPC_ABORTED;
-    case 413:
-    case 429:
-    case 431: return HONE_GRPC_RESOURCE_EXHAUSTED;
-    case 499: return HONE_GRPC_CANCELLED;
-    case 501: return HONE_GRPC_UNIMPLEMENTED;
-    case 503: return HONE_GRPC_UNAVAILABLE;
-    default: return status < 500 ? HONE_GRPC_UNKNOWN : HONE_GRPC_INTERNAL;
-    }
-}
+enum { PREFIX = 5 };
 
 /* --- requests --- */
-
-bool hone_grpc_takes(const hone_request *r) {
-    hone_slice type = hone_head_field(&r->head, "content-type");
-    size_t n = sizeof CONTENT_TYPE - 1;
-    if (type.size < n || !hone_slice_equal_nocase((hone_slice){type.data, n}, CONTENT_TYPE)) return false;
-    return type.size == n || type.data[n] == '+' || type.data[n] == ';' || type.data[n] == ' ';
-}
 
 uint64_t hone_grpc_timeout(hone_slice text, bool *bad) {
     static const char units[] = "HMSmun";
@@ -152,8 +75,8 @@ static bool end_message(hone_buffer *out) {
 }
 
 static void begin(hone_request *r) {
-    hone_request_field(r, "grpc-accept-encoding", ENCODINGS);
-    hone_request_begin(r, 200, CONTENT_TYPE, -1);
+    hone_request_field(r, "grpc-accept-encoding", HONE_GRPC_ENCODINGS);
+    hone_request_begin(r, 200, HONE_GRPC_CONTENT_TYPE, -1);
 }
 
 bool hone_grpc_send(hone_request *r, hone_buffer *out) {
@@ -183,46 +106,6 @@ void hone_grpc_reply(hone_request *r, hone_buffer *out) {
     begin(r);
     hone_request_part(r, message->data, message->size);
     hone_grpc_end(r);
-}
-
-/* As gRPC writes status messages: printable ASCII but for '%', all else as %XX. So are spaces at the ends,
- * with which clients refuse fields. */
-static void encode_text(char *out, size_t room, const char *text) {
-    static const char hex[] = "0123456789ABCDEF";
-    size_t n = 0;
-    for (const char *p = text; *p && n + 4 <= room; p++) {
-        unsigned char c = (unsigned char)*p;
-        bool edge = c == ' ' && (p == text || p[1] == 0);
-        if (c >= ' ' && c <= '~' && c != '%' && !edge) {
-            out[n++] = (char)c;
-        } else {
-            out[n++] = '%';
-            out[n++] = hex[c >> 4];
-            out[n++] = hex[c & 15];
-        }
-    }
-    out[n] = 0;
-}
-
-void hone_grpc_fail(hone_request *r, hone_grpc_code code, const char *message) {
-    char number[16], text[MAX_MESSAGE_TEXT];
-    bool begun = r->begun;
-    void (*add)(hone_request *, const char *, const char *) =
-        begun ? hone_request_trailer : hone_request_field;
-    r->grpc_status = (int)code;
-    hone_request_note_error(r, message);
-    snprintf(number, sizeof number, "%d", (int)code);
-    encode_text(text, sizeof text, message);
-    if (code == HONE_GRPC_UNIMPLEMENTED && !begun) hone_request_field(r, "grpc-accept-encoding", ENCODINGS);
-    add(r, "grpc-status", number);
-    add(r, "grpc-message", text);
-    if (!begun) hone_request_begin(r, 200, CONTENT_TYPE, 0);
-    r->status = hone_grpc_http_status(code);
-    hone_request_end(r);
-}
-
-void hone_grpc_fail_error(hone_request *r, const hone_error *err) {
-    hone_grpc_fail(r, hone_grpc_code_of(err->code), err->message);
 }
 
 /* --- services --- */
@@ -266,11 +149,11 @@ static bool take_timeout(hone_request *r) {
     return !bad;
 }
 
-void hone_grpc_dispatch(const hone_grpc_table *table, int worker, hone_request *r) {
+void hone_grpc_dispatch(const hone_grpc_table *table, int worker, hone_packer *packer, hone_request *r) {
     hone_slice method;
     hone_error err = {0};
     const hone_grpc_service *service = hone_grpc_find(table, r->head.path, &method);
-    r->front = table->fronts ? table->fronts[worker] : NULL;
+    r->packer = packer;
     if (!hone_slice_equal(r->head.method, "POST"))
         hone_request_fail(r, 405, "gRPC calls are sent with POST");
     else if (!service)

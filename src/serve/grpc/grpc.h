@@ -12,41 +12,9 @@
 #ifndef HONE_SERVE_GRPC_GRPC_H
 #define HONE_SERVE_GRPC_GRPC_H
 
-#include "serve/request/request.h"
+#include "serve/request/grpc_status.h"
+#include "serve/request/packer.h"
 
-/* gRPC's status codes. */
-typedef enum hone_grpc_code {
-    HONE_GRPC_OK = 0,
-    HONE_GRPC_CANCELLED = 1,
-    HONE_GRPC_UNKNOWN = 2,
-    HONE_GRPC_INVALID_ARGUMENT = 3,
-    HONE_GRPC_DEADLINE_EXCEEDED = 4,
-    HONE_GRPC_NOT_FOUND = 5,
-    HONE_GRPC_ALREADY_EXISTS = 6,
-    HONE_GRPC_PERMISSION_DENIED = 7,
-    HONE_GRPC_RESOURCE_EXHAUSTED = 8,
-    HONE_GRPC_FAILED_PRECONDITION = 9,
-    HONE_GRPC_ABORTED = 10,
-    HONE_GRPC_OUT_OF_RANGE = 11,
-    HONE_GRPC_UNIMPLEMENTED = 12,
-    HONE_GRPC_INTERNAL = 13,
-    HONE_GRPC_UNAVAILABLE = 14,
-    HONE_GRPC_DATA_LOSS = 15,
-    HONE_GRPC_UNAUTHENTICATED = 16
-} hone_grpc_code;
-
-hone_grpc_code hone_grpc_code_of(hone_status status);
-
-/* "NOT_FOUND". */
-const char *hone_grpc_code_name(hone_grpc_code code);
-
-/* The HTTP status that stands for a code in counters and logs, and the code that stands for an HTTP
- * status. */
-int hone_grpc_http_status(hone_grpc_code code);
-hone_grpc_code hone_grpc_code_of_http(int status);
-
-/* Is this request a gRPC call? */
-bool hone_grpc_takes(const hone_request *r);
 /* "grpc-timeout: 100m" in nanoseconds; 0 if there is none, and *bad set if it is malformed. */
 uint64_t hone_grpc_timeout(hone_slice text, bool *bad);
 /* The one message of a unary call, inside r->body. HONE_INVALID_ARGUMENT: not exactly one whole message. */
@@ -59,7 +27,7 @@ void hone_grpc_drop_message(hone_request *r, size_t size);
 /* Unpacks the first message of the body, if it is whole and packed; what gives messages does it.
  * HONE_UNSUPPORTED: in another way than gzip; HONE_RESOURCE_EXHAUSTED: it would be too large. */
 hone_status hone_grpc_unpack(hone_request *r, hone_error *err);
-/* The whole answer, prefix and all, packed if it should be: `out`, or a buffer of the worker's. */
+/* The whole answer, prefix and all, packed if it should be: `out`, or the packer's scratch. */
 hone_buffer *hone_grpc_pack(hone_request *r, hone_buffer *out);
 /* Room for the prefix at the start of an answer, in an empty buffer; the message is appended behind it. */
 void hone_grpc_begin_message(hone_buffer *out);
@@ -70,10 +38,6 @@ void hone_grpc_reply(hone_request *r, hone_buffer *out);
 bool hone_grpc_send(hone_request *r, hone_buffer *out);
 /* Of a stream: ends it with status OK. */
 void hone_grpc_end(hone_request *r);
-/* Trailers only. `message` is percent-encoded as gRPC wants it. */
-void hone_grpc_fail(hone_request *r, hone_grpc_code code, const char *message);
-/* hone_grpc_fail with the code and text of an error. */
-void hone_grpc_fail_error(hone_request *r, const hone_error *err);
 
 /* --- services --- */
 
@@ -96,8 +60,7 @@ enum { HONE_GRPC_SERVICES = 16 };
 typedef struct hone_grpc_table {
     hone_grpc_service services[HONE_GRPC_SERVICES];
     int count;
-    const atomic_bool *ready;   /* what health checks say; NULL: always */
-    struct hone_front **fronts; /* of the workers, whose gzip unpacks and packs; NULL: nothing is packed */
+    const atomic_bool *ready; /* what health checks say; NULL: always */
 } hone_grpc_table;
 
 hone_status hone_grpc_register(hone_grpc_table *table, const hone_grpc_service *service, hone_error *err);
@@ -109,8 +72,9 @@ hone_status hone_grpc_register_health(hone_grpc_table *table, hone_error *err);
 hone_status hone_grpc_register_reflection(hone_grpc_table *table, hone_error *err);
 /* Is it a call of a service that streams? For hone_loop_config.streams. */
 bool hone_grpc_is_stream(const hone_grpc_table *table, const hone_request *r);
-/* Answers a call: takes its timeout into r->deadline, finds the service, or says UNIMPLEMENTED. */
-void hone_grpc_dispatch(const hone_grpc_table *table, int worker, hone_request *r);
+/* Answers a call: takes its timeout into r->deadline, finds the service, or says UNIMPLEMENTED. `packer`: the
+ * worker's; NULL: nothing is unpacked or packed. */
+void hone_grpc_dispatch(const hone_grpc_table *table, int worker, hone_packer *packer, hone_request *r);
 /* UNIMPLEMENTED: there is no such method. */
 void hone_grpc_unknown(hone_request *r);
 

@@ -1,10 +1,8 @@
-/* gRPC's compression of messages, by the gzip of the worker's front end. */
+/* gRPC's compression of messages, by the worker's packer. */
 #include "base/error.h"
-#include "base/memory.h"
-#include "serve/api/front.h"
 #include "serve/grpc/grpc.h"
 
-enum { PREFIX = 5, KEEP_ANSWER = 1 << 20 };
+enum { PREFIX = 5, KEEP_SCRATCH = 1 << 20 };
 
 static uint32_t big_endian(const uint8_t *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -19,7 +17,7 @@ static void put_prefix(char *p, bool packed, size_t size) {
 }
 
 static bool speaks_gzip(const hone_request *r) {
-    return r->front && hone_slice_equal(hone_head_field(&r->head, "grpc-encoding"), "gzip");
+    return r->packer && hone_slice_equal(hone_head_field(&r->head, "grpc-encoding"), "gzip");
 }
 
 static hone_status check_encoding(hone_request *r, hone_error *err) {
@@ -37,36 +35,31 @@ hone_status hone_grpc_unpack(hone_request *r, hone_error *err) {
     if (r->body.size == 0 || p[0] != 1) return HONE_OK;
     HONE_TRY(check_encoding(r, err));
     if (r->body.size < PREFIX || r->body.size - PREFIX < big_endian(p + 1)) return HONE_OK;
-    hone_front *f = r->front;
-    size_t packed = big_endian(p + 1), limit = f->o.body_limit;
-    hone_buffer_clear(&f->packed, KEEP_ANSWER);
-    hone_buffer_put(&f->packed, (const char[PREFIX]){0}, PREFIX);
-    HONE_TRY(hone_gzip_unpack(&f->gzip, p + PREFIX, packed, limit, &f->packed, err));
-    size_t size = f->packed.size - PREFIX, rest = r->body.size - PREFIX - packed;
+    hone_packer *packer = r->packer;
+    hone_buffer *out = &packer->scratch;
+    size_t packed = big_endian(p + 1);
+    hone_buffer_clear(out, KEEP_SCRATCH);
+    hone_buffer_put(out, (const char[PREFIX]){0}, PREFIX);
+    HONE_TRY(hone_packer_unpack(packer, p + PREFIX, packed, out, err));
+    size_t size = out->size - PREFIX, rest = r->body.size - PREFIX - packed;
     if (size > UINT32_MAX)
         return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "The message unpacks to more than 4 GB");
-    put_prefix(f->packed.data, false, size);
-    hone_buffer_put(&f->packed, p + PREFIX + packed, rest);
-    hone_buffer_put(&f->packed, (const char[HONE_JSON_PAD]){0}, HONE_JSON_PAD);
-    if (f->packed.failed) return hone_fail_memory(err);
-    f->packed.size -= HONE_JSON_PAD;
+    put_prefix(out->data, false, size);
+    hone_buffer_put(out, p + PREFIX + packed, rest);
+    hone_buffer_put(out, (const char[HONE_JSON_PAD]){0}, HONE_JSON_PAD);
+    if (out->failed) return hone_fail_memory(err);
+    out->size -= HONE_JSON_PAD;
     hone_buffer body = r->body;
-    r->body = f->packed;
-    f->packed = body;
-    return hone_front_keep(f, r, r->body.size, err);
+    r->body = *out;
+    *out = body;
+    return hone_packer_keep(packer, r, r->body.size, err);
 }
 
 hone_buffer *hone_grpc_pack(hone_request *r, hone_buffer *out) {
-    hone_front *f = r->front;
-    if (!speaks_gzip(r) || !f->o.gzip_from || out->size - PREFIX < f->o.gzip_from ||
-        !hone_gzip_accepted(hone_head_field(&r->head, "grpc-accept-encoding")))
-        return out;
-    hone_buffer_clear(&f->packed, KEEP_ANSWER);
-    hone_buffer_put(&f->packed, (const char[PREFIX]){0}, PREFIX);
-    if (f->packed.failed || !hone_gzip_pack(&f->gzip, out->data + PREFIX, out->size - PREFIX, &f->packed) ||
-        f->packed.size >= out->size)
-        return out;
-    put_prefix(f->packed.data, true, f->packed.size - PREFIX);
+    if (!speaks_gzip(r) || !hone_gzip_accepted(hone_head_field(&r->head, "grpc-accept-encoding"))) return out;
+    hone_buffer *packed = hone_packer_pack(r->packer, out, PREFIX);
+    if (!packed) return out;
+    put_prefix(packed->data, true, packed->size - PREFIX);
     hone_request_field(r, "grpc-encoding", "gzip");
-    return &f->packed;
+    return packed;
 }

@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "serve/grpc/grpc.h"
 #include "serve/http/http2_stream.h"
+#include "serve/request/grpc_status.h"
 
 enum {
     SPARE_STREAMS = 256,
@@ -126,10 +126,7 @@ static void refuse(hone_http2_stream *s, int status, const char *message) {
     hone_request *r = s->request;
     dequeue(s);
     s->refused = true;
-    if (hone_grpc_takes(r))
-        hone_grpc_fail(r, hone_grpc_code_of_http(status), message);
-    else
-        hone_request_fail(r, status, message);
+    hone_request_refuse(r, status, message);
 }
 
 /* --- the head --- */

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "serve/grpc/grpc.h"
+#include "serve/format/grpc_code.h"
 #include "serve/observe/tfs_stats.h"
 
 #include <stdatomic.h>

@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "serve/format/grpc_code.h"
 #include "serve/format/text_format.h"
-#include "serve/grpc/grpc.h"
 #include "serve/observe/stats.h"
 
 #include <string.h>

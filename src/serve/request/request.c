@@ -30,7 +30,7 @@ hone_request *hone_request_new(hone_request **pool) {
     r->begun = r->ended = false;
     r->status = 0;
     r->more = NULL;
-    r->front = NULL;
+    r->packer = NULL;
     r->reader = NULL;
     r->whole = false;
     r->resume = NULL;

@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 
 typedef struct hone_request hone_request;
+typedef struct hone_packer hone_packer;
 
 /* Where answers go; made by the protocol. Called on the loop's thread. */
 typedef struct hone_sink {
@@ -61,9 +62,9 @@ struct hone_request {
     /* Of a handler that reads the body as it comes: called on the loop's thread when r->body has grown, and
      * once with r->whole when it is complete. It may drop what it has read from r->body. */
     void (*more)(hone_request *r);
-    void *reader;             /* of that handler */
-    struct hone_front *front; /* of a gRPC call: unpacks and packs its messages; NULL: nobody does */
-    bool whole;               /* the body is complete */
+    void *reader;        /* of that handler */
+    hone_packer *packer; /* of a gRPC call: unpacks and packs its messages; NULL: nobody does */
+    bool whole;          /* the body is complete */
     /* Of a producer that waits: called on the loop's thread when the sink has room again. */
     void (*resume)(hone_request *r, void *producer);
     void *producer;
