@@ -1,82 +1,26 @@
 #include "serve/tls/tls.h"
 
 #include "base/memory.h"
-#include "serve/tls/tls_context.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/ssl.h>
 
 struct hone_tls_session {
     hone_tls *tls;
     SSL *ssl;
     hone_tls_state state;
     bool begun, counted, said_end;
-    /* While something is called: what it reads from, and appends to. */
-    const char *data;
-    size_t size;
-    hone_buffer *out;
+    hone_tls_ends ends;
 };
 
-/* --- the ends --- */
-
-static int give_input(BIO *bio, char *to, int room) {
-    hone_tls_session *s = BIO_get_data(bio);
-    size_t n = s->size < (size_t)room ? s->size : (size_t)room;
-    BIO_clear_retry_flags(bio);
-    if (n == 0) {
-        BIO_set_retry_read(bio);
-        return -1;
-    }
-    memcpy(to, s->data, n);
-    s->data += n;
-    s->size -= n;
-    return (int)n;
-}
-
-static int take_output(BIO *bio, const char *data, int size) {
-    hone_tls_session *s = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
-    if (!s->out) return -1;
-    hone_buffer_put(s->out, data, (size_t)size);
-    return s->out->failed ? -1 : size;
-}
-
-static long control(BIO *bio, int command, long number, void *pointer) {
-    (void)bio, (void)number, (void)pointer;
-    return command == BIO_CTRL_FLUSH;
-}
-
-BIO_METHOD *hone_tls_make_method(void) {
-    BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "hone");
-    if (!m) return NULL;
-    if (BIO_meth_set_read(m, give_input) == 1 && BIO_meth_set_write(m, take_output) == 1 &&
-        BIO_meth_set_ctrl(m, control) == 1)
-        return m;
-    BIO_meth_free(m);
-    return NULL;
-}
-
 /* --- sessions --- */
-
-static bool make(hone_tls_session *s) {
-    SSL_CTX *context = hone_tls_context(s->tls);
-    s->ssl = SSL_new(context);
-    SSL_CTX_free(context);
-    BIO *bio = s->ssl ? BIO_new(s->tls->method) : NULL;
-    if (!bio) return false;
-    BIO_set_data(bio, s);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(s->ssl, bio, bio);
-    SSL_set_accept_state(s->ssl);
-    return true;
-}
 
 hone_tls_session *hone_tls_session_new(hone_tls *tls) {
     hone_tls_session *s = hone_calloc(1, sizeof *s);
     if (!s) return NULL;
     s->tls = tls;
-    if (make(s)) return s;
-    SSL_free(s->ssl);
+    s->ssl = hone_tls_connect(tls, &s->ends);
+    if (s->ssl) return s;
     hone_free(s);
     ERR_clear_error();
     return NULL;
@@ -101,7 +45,7 @@ hone_tls_protocol hone_tls_session_protocol(const hone_tls_session *s) {
 }
 
 void hone_tls_count(hone_tls_session *s, hone_tls_result result) {
-    if (!s->counted) hone_series_add(s->tls->results[result], 1);
+    if (!s->counted) hone_tls_count_result(s->tls, result);
     s->counted = true;
 }
 
@@ -173,14 +117,14 @@ size_t hone_tls_read(hone_tls_session *s, const char **data, size_t *size, char 
         hone_tls_count(s, HONE_TLS_NOT_TLS);
         return 0;
     }
-    s->data = *data;
-    s->size = *size;
-    s->out = out;
+    s->ends.data = *data;
+    s->ends.size = *size;
+    s->ends.out = out;
     size_t got = read_some(s, plain, room);
-    *data = s->data;
-    *size = s->size;
-    s->size = 0;
-    s->out = NULL;
+    *data = s->ends.data;
+    *size = s->ends.size;
+    s->ends.size = 0;
+    s->ends.out = NULL;
     return got;
 }
 
@@ -194,10 +138,10 @@ bool hone_tls_write(hone_tls_session *s, const char *plain, size_t size, hone_bu
     if (!can_write(s)) return false;
     if (size == 0) return true;
     size_t n;
-    s->out = out;
+    s->ends.out = out;
     ERR_clear_error();
     bool good = SSL_write_ex(s->ssl, plain, size, &n) == 1;
-    s->out = NULL;
+    s->ends.out = NULL;
     if (!good) fail(s);
     return good;
 }
@@ -205,8 +149,8 @@ bool hone_tls_write(hone_tls_session *s, const char *plain, size_t size, hone_bu
 void hone_tls_end(hone_tls_session *s, hone_buffer *out) {
     if (!can_write(s)) return;
     s->said_end = true;
-    s->out = out;
+    s->ends.out = out;
     ERR_clear_error();
     if (SSL_shutdown(s->ssl) < 0) ERR_clear_error();
-    s->out = NULL;
+    s->ends.out = NULL;
 }

@@ -7,39 +7,9 @@
 #ifndef HONE_SERVE_TLS_TLS_H
 #define HONE_SERVE_TLS_TLS_H
 
-#include "serve/format/buffer.h"
-#include "serve/observe/stats.h"
+#include "serve/tls/tls_context.h"
 
-typedef struct hone_tls hone_tls;
 typedef struct hone_tls_session hone_tls_session;
-
-typedef struct hone_tls_files {
-    const char *certificate; /* PEM, followed by its chain */
-    const char *key;         /* PEM, not encrypted */
-    const char *client_ca; /* PEM: one of these must have signed a client's certificate; NULL: none needed */
-} hone_tls_files;
-
-/* Reads the files, and adds metrics: one hone_tls for one `stats`, which it borrows. On success
- * hone_tls_free() when no session is left. */
-hone_status hone_tls_new(const hone_tls_files *files, hone_stats *stats, hone_tls **out, hone_error *err);
-void hone_tls_free(hone_tls *tls); /* NULL is fine */
-/* If the files have changed (or `anyway`), new sessions get what they hold now. What is wrong with them is
- * logged, and all stays as it was. One thread at a time, while others make sessions. */
-void hone_tls_refresh(hone_tls *tls, bool anyway);
-
-/* How a handshake ended, for the counters. */
-typedef enum hone_tls_result {
-    HONE_TLS_OK,
-    HONE_TLS_CLOSED,          /* the client went in the middle of it */
-    HONE_TLS_TIMEOUT,         /* told by hone_tls_count */
-    HONE_TLS_NOT_TLS,         /* the client speaks cleartext */
-    HONE_TLS_NO_CERTIFICATE,  /* the client has none */
-    HONE_TLS_BAD_CERTIFICATE, /* the client's */
-    HONE_TLS_REFUSED,         /* the client does not like ours, most likely */
-    HONE_TLS_UNSUPPORTED,     /* no version, cipher or protocol in common */
-    HONE_TLS_MALFORMED,
-    HONE_TLS_RESULT_COUNT
-} hone_tls_result;
 
 typedef enum hone_tls_state {
     HONE_TLS_SHAKING,   /* hands */

@@ -3,21 +3,33 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/fingerprint.h"
 #include "base/log.h"
 #include "base/memory.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include <pthread.h>
 #include <time.h>
 
-enum { CERTIFICATE, KEY, CLIENT_CA };
+enum { CERTIFICATE, KEY, CLIENT_CA, FILES };
 #define FILE_MOST ((size_t)4 << 20)
 
 /* HTTP/2 forbids TLS 1.2 without forward secrecy and without AEAD. */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+struct hone_tls {
+    char *files[FILES]; /* the client CA may be NULL */
+    hone_fingerprint seen[FILES];
+    BIO_METHOD *method;
+    hone_series *results[HONE_TLS_RESULT_COUNT], *not_after, *reloaded;
+    pthread_mutex_t lock; /* guards `context` */
+    SSL_CTX *context;
+};
 
 /* --- reading --- */
 
@@ -151,22 +163,22 @@ static void judge_dates(const hone_tls *tls, SSL_CTX *c) {
     hone_series_set(tls->not_after, (double)until);
 }
 
-static void look(const hone_tls *tls, hone_fingerprint out[HONE_TLS_FILES]) {
-    for (int i = 0; i < HONE_TLS_FILES; i++) {
+static void look(const hone_tls *tls, hone_fingerprint out[FILES]) {
+    for (int i = 0; i < FILES; i++) {
         struct stat is = {0};
         if (tls->files[i] && stat(tls->files[i], &is) != 0) is = (struct stat){0};
         out[i] = hone_fingerprint_of(&is);
     }
 }
 
-static bool are_as_seen(const hone_tls *tls, const hone_fingerprint now[HONE_TLS_FILES]) {
-    for (int i = 0; i < HONE_TLS_FILES; i++)
+static bool are_as_seen(const hone_tls *tls, const hone_fingerprint now[FILES]) {
+    for (int i = 0; i < FILES; i++)
         if (!hone_fingerprint_equal(&now[i], &tls->seen[i])) return false;
     return true;
 }
 
 void hone_tls_refresh(hone_tls *tls, bool anyway) {
-    hone_fingerprint now[HONE_TLS_FILES];
+    hone_fingerprint now[FILES];
     hone_error err = {0};
     SSL_CTX *c = NULL;
     look(tls, now);
@@ -189,12 +201,31 @@ void hone_tls_refresh(hone_tls *tls, bool anyway) {
     judge_dates(tls, c);
 }
 
-SSL_CTX *hone_tls_context(hone_tls *tls) {
+/* With a reference for the caller. */
+static SSL_CTX *context_of_now(hone_tls *tls) {
     pthread_mutex_lock(&tls->lock);
     SSL_CTX *c = tls->context;
     SSL_CTX_up_ref(c);
     pthread_mutex_unlock(&tls->lock);
     return c;
+}
+
+SSL *hone_tls_connect(hone_tls *tls, hone_tls_ends *ends) {
+    SSL_CTX *context = context_of_now(tls);
+    SSL *ssl = SSL_new(context);
+    SSL_CTX_free(context);
+    BIO *bio = ssl ? hone_tls_ends_bio(tls->method, ends) : NULL;
+    if (!bio) {
+        SSL_free(ssl);
+        return NULL;
+    }
+    SSL_set_bio(ssl, bio, bio);
+    SSL_set_accept_state(ssl);
+    return ssl;
+}
+
+void hone_tls_count_result(hone_tls *tls, hone_tls_result result) {
+    hone_series_add(tls->results[result], 1);
 }
 
 /* --- making --- */
@@ -232,10 +263,10 @@ static hone_status add_metrics(hone_tls *tls, hone_metrics *m, hone_error *err) 
 }
 
 static hone_status make(hone_tls *tls, const hone_tls_files *files, hone_stats *stats, hone_error *err) {
-    const char *const names[HONE_TLS_FILES] = {files->certificate, files->key, files->client_ca};
-    for (int i = 0; i < HONE_TLS_FILES; i++)
+    const char *const names[FILES] = {files->certificate, files->key, files->client_ca};
+    for (int i = 0; i < FILES; i++)
         if (names[i] && !(tls->files[i] = hone_strdup(names[i]))) return hone_fail_memory(err);
-    tls->method = hone_tls_make_method();
+    tls->method = hone_tls_ends_method();
     if (!tls->method) return hone_fail_memory(err);
     look(tls, tls->seen);
     HONE_TRY(load(tls, &tls->context, err));
@@ -264,7 +295,7 @@ void hone_tls_free(hone_tls *tls) {
     for (int i = 0; i < HONE_TLS_RESULT_COUNT; i++) hone_series_drop(tls->results[i]);
     hone_series_drop(tls->not_after);
     hone_series_drop(tls->reloaded);
-    for (int i = 0; i < HONE_TLS_FILES; i++) hone_free(tls->files[i]);
+    for (int i = 0; i < FILES; i++) hone_free(tls->files[i]);
     pthread_mutex_destroy(&tls->lock);
     hone_free(tls);
 }
