@@ -1,9 +1,9 @@
 #include "serve/oip/oip_rest.h"
 
 #include "base/error.h"
+#include "serve/api/status.h"
 #include "serve/format/json_write.h"
 #include "serve/oip/oip_json.h"
-#include "serve/tfs/tfs_rest.h"
 
 #define JSON "application/json"
 #define RAW "application/octet-stream"
@@ -12,7 +12,7 @@
 enum { NAME_MOST = 255 };
 
 static void fail(hone_request *r, const hone_error *err) {
-    hone_request_fail(r, hone_tfs_http_status(err->code), err->message);
+    hone_request_fail(r, hone_http_status_of(err->code), err->message);
 }
 
 static void answer(hone_front *f, hone_request *r) {
@@ -242,7 +242,7 @@ static void changed(hone_front *f, hone_request *r, hone_status status, const ho
     if (status == HONE_OK)
         empty(r, 200);
     else
-        hone_request_fail(r, hone_tfs_http_status(status), err ? err->message : hone_status_name(status));
+        hone_request_fail(r, hone_http_status_of(status), err ? err->message : hone_status_name(status));
 }
 
 static void change(hone_front *f, hone_request *r, const char *name, bool load) {

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "serve/api/wire_list.h"
-#include "serve/tfs/tfs_rest.h"
+#include "serve/tfs/tfs_names.h"
 
 enum { DTYPE = 1, SHAPE = 2, CONTENT = 4 };
 enum { SHAPE_DIM = 2, SHAPE_UNKNOWN_RANK = 3, DIM_SIZE = 1, DIM_NAME = 2 };

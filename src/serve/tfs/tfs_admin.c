@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "serve/format/wire.h"
 #include "serve/grpc/grpc.h"
-#include "serve/tfs/tfs_rest.h"
+#include "serve/tfs/tfs_names.h"
 
 #define KEEP_ANSWER ((size_t)1 << 20)
 

@@ -4,6 +4,7 @@
 #include "serve/format/wire.h"
 #include "serve/tfs/tensor_proto.h"
 #include "serve/tfs/tfs_admin.h"
+#include "serve/tfs/tfs_names.h"
 #include "serve/tfs/tfs_rest.h"
 
 #define SIGNATURE "serving_default"

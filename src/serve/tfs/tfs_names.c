@@ -1,6 +1,6 @@
-/* Numbers and names of TensorFlow's, each listed once. */
-#include "serve/grpc/grpc.h"
-#include "serve/tfs/tfs_rest.h"
+#include "serve/tfs/tfs_names.h"
+
+#include "serve/format/grpc_code.h"
 
 static const struct {
     hone_dtype dtype;

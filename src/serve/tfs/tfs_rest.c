@@ -1,8 +1,10 @@
 #include "serve/tfs/tfs_rest.h"
 
 #include "base/error.h"
+#include "serve/api/status.h"
 #include "serve/format/json_write.h"
 #include "serve/tfs/tfs_json.h"
+#include "serve/tfs/tfs_names.h"
 
 #include <stdio.h>
 
@@ -11,26 +13,8 @@
 
 enum { NAME_MOST = 255 };
 
-int hone_tfs_http_status(hone_status status) {
-    switch (status) {
-    case HONE_OK: return 200;
-    case HONE_INVALID_ARGUMENT:
-    case HONE_FAILED_PRECONDITION:
-    case HONE_OUT_OF_RANGE: return 400;
-    case HONE_NOT_FOUND: return 404;
-    case HONE_ALREADY_EXISTS: return 409;
-    case HONE_RESOURCE_EXHAUSTED: return 429;
-    case HONE_OUT_OF_MEMORY:
-    case HONE_UNAVAILABLE: return 503;
-    case HONE_DEADLINE_EXCEEDED: return 504;
-    case HONE_UNSUPPORTED: return 501;
-    case HONE_CANCELLED: return 499;
-    default: return 500;
-    }
-}
-
 static void fail(hone_request *r, const hone_error *err) {
-    hone_request_fail(r, hone_tfs_http_status(err->code), err->message);
+    hone_request_fail(r, hone_http_status_of(err->code), err->message);
 }
 
 /* --- paths --- */

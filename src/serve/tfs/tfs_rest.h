@@ -10,22 +10,8 @@ bool hone_tfs_takes(hone_slice path);
 /* Answers, now or later. */
 void hone_tfs_handle(hone_front *f, hone_request *r);
 
-/* The HTTP status that TensorFlow Serving gives an error of that kind. */
-int hone_tfs_http_status(hone_status status);
-
-/* --- what its gRPC API needs as well --- */
-
 /* A model by its version, its label, or (NULL and an empty one) the latest. */
 hone_status hone_tfs_find(hone_front *f, hone_slice name, hone_slice label, const int64_t *version,
                           hone_servable **out, hone_error *err);
-
-/* tensorflow.error.Code: 5 is "NOT_FOUND". */
-int hone_tfs_code(hone_status status);
-const char *hone_tfs_code_name(hone_status status);
-/* tensorflow.DataType: 1 is "DT_FLOAT"; 0 is "DT_INVALID". */
-int hone_tfs_type(hone_dtype dtype);
-const char *hone_tfs_type_name(hone_dtype dtype);
-/* HONE_UNDEFINED if there is none. */
-hone_dtype hone_tfs_dtype(uint64_t type);
 
 #endif
