@@ -3,6 +3,7 @@
 #include "serve/tfs/tensor_proto.h"
 #include "serve/tfs/tfs_admin.h"
 #include "serve/tfs/tfs_grpc.h"
+#include "serve/tfs/tfs_names.h"
 #include "serve/tfs/tfs_rest.h"
 
 #define SERVICE "/tensorflow.serving.PredictionService/"
