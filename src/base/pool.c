@@ -33,7 +33,9 @@ typedef struct worker {
 
 /* What different threads write often is on different cache lines. */
 struct hone_pool {
-    int threads, started;
+    atomic_int references;
+    int wanted, threads, started; /* `wanted`: as asked for; the others may be fewer */
+    hone_pool *next_shared;       /* under shared_lock */
     bool spins;
     worker *workers;
     hone_task_fn *fn;
@@ -206,16 +208,21 @@ static void warn_once(const hone_pool *pool, int wanted, int error) {
              strerror(error));
 }
 
-hone_status hone_pool_new(int threads, hone_pool **out, hone_error *err) {
+static int default_threads(void) {
     int cpus = hone_cpu_count();
-    if (threads == 0) threads = cpus < MOST_THREADS ? cpus : MOST_THREADS;
+    return cpus < MOST_THREADS ? cpus : MOST_THREADS;
+}
+
+hone_status hone_pool_new(int threads, hone_pool **out, hone_error *err) {
+    if (threads == 0) threads = default_threads();
     if (threads < 0 || threads > MOST_THREADS)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "%d threads: at most %d, or 0 for one per CPU", threads,
                          MOST_THREADS);
     hone_pool *pool = hone_calloc(1, sizeof *pool);
     if (!pool) return hone_fail_memory(err);
-    pool->threads = threads;
-    pool->spins = threads <= cpus;
+    atomic_init(&pool->references, 1);
+    pool->wanted = pool->threads = threads;
+    pool->spins = threads <= hone_cpu_count();
     pool->caller_cpu = sched_getcpu();
     if (threads > 1) {
         pool->workers = hone_calloc((size_t)threads - 1, sizeof *pool->workers);
@@ -231,8 +238,48 @@ hone_status hone_pool_new(int threads, hone_pool **out, hone_error *err) {
     return HONE_OK;
 }
 
+hone_pool *hone_pool_retain(hone_pool *pool) {
+    if (pool) atomic_fetch_add(&pool->references, 1);
+    return pool;
+}
+
+/* The shared pools, of which nobody needs many. The list holds no reference: whoever drops the last one takes the pool
+ * out, under the lock. */
+static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
+static hone_pool *shared_pools;
+
+hone_status hone_pool_shared(int threads, hone_pool **out, hone_error *err) {
+    if (threads == 0) threads = default_threads();
+    hone_status status = HONE_OK;
+    pthread_mutex_lock(&shared_lock);
+    hone_pool *pool = shared_pools;
+    while (pool && pool->wanted != threads) pool = pool->next_shared;
+    if (pool) {
+        *out = hone_pool_retain(pool);
+    } else {
+        status = hone_pool_new(threads, out, err);
+        if (status == HONE_OK) {
+            (*out)->next_shared = shared_pools;
+            shared_pools = *out;
+        }
+    }
+    pthread_mutex_unlock(&shared_lock);
+    return status;
+}
+
+/* Drops a reference; is it the last one? */
+static bool drop(hone_pool *pool) {
+    pthread_mutex_lock(&shared_lock);
+    bool last = atomic_fetch_sub(&pool->references, 1) == 1;
+    hone_pool **link = &shared_pools;
+    while (last && *link && *link != pool) link = &(*link)->next_shared;
+    if (last && *link) *link = pool->next_shared;
+    pthread_mutex_unlock(&shared_lock);
+    return last;
+}
+
 void hone_pool_free(hone_pool *pool) {
-    if (!pool) return;
+    if (!pool || !drop(pool)) return;
     atomic_store(&pool->stopping, true);
     start_workers(pool, INT_MAX);
     for (int i = 0; i < pool->started; i++) pthread_join(pool->workers[i].thread, NULL);

@@ -13,7 +13,13 @@ typedef struct hone_pool hone_pool;
  * mask and cgroup quota). Where the system starts no more threads (limits of user or cgroup), the pool has as many as
  * there are, and the first such pool of the process logs a warning. */
 hone_status hone_pool_new(int threads, hone_pool **out, hone_error *err);
-void hone_pool_free(hone_pool *pool); /* NULL is fine; no work may be running */
+/* The pool that the whole process shares for this number of threads: made at the first call, the same one for as long
+ * as somebody holds it, so that any number of models starts no more threads than one. The caller frees what it got. */
+hone_status hone_pool_shared(int threads, hone_pool **out, hone_error *err);
+/* Holds it once more; gives `pool` back. NULL is fine. */
+hone_pool *hone_pool_retain(hone_pool *pool);
+/* Lets go of it; the last one ends its threads. NULL is fine; the last one's work must be done. */
+void hone_pool_free(hone_pool *pool);
 /* Threads in all. 1 for NULL. */
 int hone_pool_threads(const hone_pool *pool);
 

@@ -297,6 +297,97 @@ static void test_bad_counts_and_failing_allocations(void **state) {
     hone_pool_free(pool);
 }
 
+static int workers(void) {
+    int count = 0;
+    DIR *d = opendir("/proc/self/task");
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));) {
+        char path[300], name[40] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", e->d_name);
+        FILE *f = fopen(path, "r");
+        if (!f) continue;
+        count += fgets(name, sizeof name, f) && strcmp(name, "hone-worker\n") == 0;
+        fclose(f);
+    }
+    closedir(d);
+    return count;
+}
+
+/* A thread may be seen a moment after it has been joined. */
+static bool workers_are(int count) {
+    for (int i = 0; i < 2000 && workers() != count; i++) usleep(1000);
+    return workers() == count;
+}
+
+/* Many users of one pool start its threads once, and the last one ends them. */
+static void test_shared_pool(void **state) {
+    (void)state;
+    enum { USERS = 20 };
+    hone_pool *user[USERS], *other;
+    hone_error err;
+    static job j;
+    j.threads = 3;
+    assert_true(workers_are(0));
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < USERS; i++) {
+            assert_int_equal(hone_pool_shared(3, &user[i], &err), HONE_OK);
+            assert_ptr_equal(user[i], user[0]);
+        }
+        assert_int_equal(hone_pool_shared(2, &other, &err), HONE_OK);
+        assert_ptr_not_equal(other, user[0]);
+        assert_ptr_equal(hone_pool_retain(other), other);
+        assert_true(workers_are(3));
+        hone_pool_free(other);
+        for (int i = 0; i < USERS; i++) {
+            assert_true(ran_once(user[i], &j, MOST_TASKS));
+            hone_pool_free(user[i]);
+        }
+        assert_true(workers_are(1));
+        hone_pool_free(other);
+        assert_true(workers_are(0));
+    }
+    /* no threads named means as many as there are CPUs */
+    assert_int_equal(hone_pool_shared(0, &user[0], &err), HONE_OK);
+    assert_int_equal(hone_pool_shared(hone_cpu_count(), &user[1], &err), HONE_OK);
+    assert_ptr_equal(user[0], user[1]);
+    hone_pool_free(user[0]);
+    hone_pool_free(user[1]);
+    assert_int_equal(hone_pool_shared(-1, &other, &err), HONE_INVALID_ARGUMENT);
+    assert_null(hone_pool_retain(NULL));
+    hone_alloc_fail_at(1, false);
+    assert_int_equal(hone_pool_shared(3, &other, &err), HONE_OUT_OF_MEMORY);
+    hone_alloc_fail_at(0, false);
+}
+
+static void *share_often(void *arg) {
+    caller *c = arg;
+    c->good = true;
+    for (int round = 0; round < 100; round++) {
+        if (hone_pool_shared(4, &c->pool, NULL) != HONE_OK) {
+            c->good = false;
+            break;
+        }
+        c->good = ran_once(c->pool, &c->j, 1 + round % 40) && c->good;
+        hone_pool_free(c->pool);
+    }
+    return NULL;
+}
+
+static void test_shared_pool_comes_and_goes(void **state) {
+    (void)state;
+    enum { CALLERS = 4 };
+    caller *callers = calloc(CALLERS, sizeof *callers);
+    pthread_t threads[CALLERS];
+    for (int k = 0; k < CALLERS; k++) {
+        callers[k].j.threads = 4;
+        assert_int_equal(pthread_create(&threads[k], NULL, share_often, &callers[k]), 0);
+    }
+    for (int k = 0; k < CALLERS; k++) pthread_join(threads[k], NULL);
+    for (int k = 0; k < CALLERS; k++) assert_true(callers[k].good);
+    free(callers);
+    assert_true(workers_are(0));
+}
+
 static int warnings;
 static void count_warnings(void *user, hone_log_level level, const char *message) {
     (void)user;
@@ -406,6 +497,8 @@ int main(void) {
         cmocka_unit_test(test_new_and_free_at_once),
         cmocka_unit_test(test_idle_workers_burn_nothing),
         cmocka_unit_test(test_bad_counts_and_failing_allocations),
+        cmocka_unit_test(test_shared_pool),
+        cmocka_unit_test(test_shared_pool_comes_and_goes),
         cmocka_unit_test(test_fewer_threads_where_the_system_gives_no_more),
         cmocka_unit_test(test_cpu_count_follows_affinity),
         cmocka_unit_test(test_cgroup_quota),
