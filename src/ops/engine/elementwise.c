@@ -2,6 +2,7 @@
 #include "graph/infer.h"
 #include "kernels/kernels.h"
 #include "kernels/portable.h"
+#include "ops/common/cut.h"
 #include "ops/engine/program.h"
 
 #include <string.h>
@@ -277,7 +278,7 @@ void hone_elementwise_run(const hone_elementwise *e, void *const *in, void *cons
 
 typedef struct step_params {
     const hone_elementwise *work;
-    int64_t chunk;
+    hone_cut cut;
     int inputs, outputs;
 } step_params;
 
@@ -288,10 +289,8 @@ typedef struct job {
     const hone_frame *frame;
 } job;
 
-static void run_chunk(void *arg, int64_t task, int worker) {
+static void run_range(void *arg, int64_t begin, int64_t end, int worker) {
     const job *j = arg;
-    int64_t begin = task * j->params->chunk, end = begin + j->params->chunk;
-    if (end > j->params->work->count) end = j->params->work->count;
     hone_elementwise_run(j->params->work, j->in, j->out, begin, end,
                          hone_step_worker_scratch(j->step, j->frame, worker));
 }
@@ -302,12 +301,7 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     job j = {.params = p, .step = step, .frame = frame};
     for (int i = 0; i < p->inputs; i++) j.in[i] = hone_step_in(step, frame, i);
     for (int o = 0; o < p->outputs; o++) j.out[o] = hone_step_out(step, frame, o);
-    hone_pool *pool = hone_frame_pool(frame, cost_of(p->work) * (double)p->work->count);
-    if (hone_pool_threads(pool) == 1)
-        hone_elementwise_run(p->work, j.in, j.out, 0, p->work->count,
-                             hone_step_worker_scratch(step, frame, 0));
-    else
-        hone_pool_run(pool, (p->work->count + p->chunk - 1) / p->chunk, run_chunk, &j);
+    hone_cut_run(&p->cut, frame, run_range, &j);
     return HONE_OK;
 }
 
@@ -339,7 +333,8 @@ hone_status hone_prepare_elementwise(hone_prepare *p, hone_error *err) {
         status = hone_prepare_fail(p, err, "no kernel for %s", hone_dtype_name(y->dtype));
     if (status == HONE_OK) status = hone_elementwise_prepare(p, m, p->in, y, &work, err);
     if (status == HONE_OK) {
-        *params = (step_params){work, 16 * HONE_PROGRAM_TILE, m->inputs, m->outputs};
+        *params = (step_params){work, hone_cut_make(work->count, cost_of(work), HONE_PROGRAM_TILE), m->inputs,
+                                m->outputs};
         p->params = params;
         p->worker_scratch = hone_elementwise_scratch(work);
         p->kernel = "elementwise";

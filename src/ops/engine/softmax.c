@@ -2,6 +2,7 @@
 
 #include "kernels/kernels.h"
 #include "kernels/portable.h"
+#include "ops/common/cut.h"
 #include "ops/common/walk.h"
 
 /* Rows that are not contiguous are gathered: so many at a time. */
@@ -80,30 +81,26 @@ typedef struct job {
     const hone_frame *frame;
     const char *a, *b;
     char *y;
-    int64_t per_task, strips;
 } job;
 
-static void contiguous_rows(void *arg, int64_t task, int worker) {
+static void contiguous_rows(void *arg, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const job *j = arg;
     const hone_kernels *k = hone_kernels_get();
     size_t bytes = (size_t)j->s->n * element(j->s);
-    int64_t end = hone_min_i64((task + 1) * j->per_task, j->s->outer);
-    for (int64_t i = task * j->per_task; i < end; i++) {
+    for (int64_t i = begin; i < end; i++) {
         size_t at = (size_t)i * bytes;
         one_row(j->s, k, j->a + at, j->b ? j->b + at : NULL, j->y + at);
     }
 }
 
 /* [n, GATHER columns] becomes rows in scratch, and back. */
-static void gathered_rows(void *arg, int64_t task, int worker) {
-    const job *j = arg;
+static void gather(const job *j, int64_t outer, int64_t first, int64_t count, int worker) {
     const hone_softmax *s = j->s;
     const hone_kernels *k = hone_kernels_get();
     size_t size = element(s), tile = (size_t)s->n * GATHER * size, row = (size_t)s->n * size;
     hone_transpose_fn *transpose = hone_transpose_for(size);
-    int64_t first = task % j->strips * GATHER, count = hone_min_i64(GATHER, s->inner - first);
-    size_t at = (size_t)(task / j->strips * s->n * s->inner + first) * size;
+    size_t at = (size_t)(outer * s->n * s->inner + first) * size;
     char *y = hone_step_worker_scratch(j->step, j->frame, worker), *a = y + tile, *b = a + tile;
     transpose(j->a + at, s->n, count, s->inner, a, s->n);
     if (j->b) transpose(j->b + at, s->n, count, s->inner, b, s->n);
@@ -112,16 +109,21 @@ static void gathered_rows(void *arg, int64_t task, int worker) {
     transpose(y, count, s->n, s->n, j->y + at, s->inner);
 }
 
+static void gathered_rows(void *arg, int64_t begin, int64_t end, int worker) {
+    const job *j = arg;
+    int64_t inner = j->s->inner;
+    for (int64_t i = begin, count; i < end; i += count) {
+        count = hone_min_i64(hone_min_i64(GATHER, inner - i % inner), end - i);
+        gather(j, i / inner, i % inner, count, worker);
+    }
+}
+
 void hone_softmax_run(const hone_softmax *s, const hone_step *step, hone_frame *frame, const void *a,
                       const void *b, void *y) {
     if (s->outer == 0 || s->n == 0 || s->inner == 0) return;
     job j = {.s = s, .step = step, .frame = frame, .a = a, .b = b, .y = y};
-    double elements = (double)s->outer * (double)s->n * (double)s->inner;
-    hone_pool *pool = hone_frame_pool(frame, elements * (s->is_double ? 20 : 1));
-    j.per_task = 8192 / s->n + 1;
-    j.strips = hone_tasks(s->inner, GATHER);
-    if (s->inner == 1)
-        hone_pool_run(pool, hone_tasks(s->outer, j.per_task), contiguous_rows, &j);
-    else
-        hone_pool_run(pool, s->outer * j.strips, gathered_rows, &j);
+    bool whole = s->inner == 1;
+    hone_cut cut =
+        hone_cut_make(s->outer * s->inner, (double)s->n * (s->is_double ? 20 : 1), whole ? 1 : GATHER);
+    hone_cut_run(&cut, frame, whole ? contiguous_rows : gathered_rows, &j);
 }

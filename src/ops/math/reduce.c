@@ -11,6 +11,7 @@
 #include "kernels/kernels.h"
 #include "kernels/portable.h"
 #include "ops/common/axes.h"
+#include "ops/common/cut.h"
 #include "ops/common/reshape.h"
 #include "ops/common/walk.h"
 
@@ -26,13 +27,12 @@ typedef struct params {
     hone_walk kept, reduced; /* all groups but the innermost: positions in the input */
     int64_t run;             /* elements of a contiguous run; or rows of `width` */
     int64_t width;           /* 0: the last group is reduced */
-    int64_t strips;          /* of columns */
-    int64_t per_task;        /* outputs of a task, where runs are summed */
+    hone_cut cut;            /* of the outputs */
     bool mean;
     int64_t divisor;
 } params;
 
-#define STRIP 1024
+#define STRIP 1024 /* columns whose sums stay in the cache */
 
 typedef struct job {
     const params *p;
@@ -82,12 +82,11 @@ static void divide(const params *p, void *y, int64_t n) {
         }
 }
 
-static void reduce_runs(void *arg, int64_t task, int worker) {
+static void reduce_runs(void *arg, int64_t first, int64_t end, int worker) {
     (void)worker;
     const job *j = arg;
     const params *p = j->p;
     size_t size = hone_dtype_size(p->dtype);
-    int64_t first = task * p->per_task, end = hone_min_i64(first + p->per_task, p->kept.count);
     for (int64_t i = first; i < end; i++) {
         const char *x = j->x + (size_t)hone_walk_offset(&p->kept, i) * size;
         char *y = j->y + (size_t)i * size;
@@ -98,13 +97,9 @@ static void reduce_runs(void *arg, int64_t task, int worker) {
     if (p->mean) divide(p, j->y + (size_t)first * size, end - first);
 }
 
-static void reduce_strip(void *arg, int64_t task, int worker) {
-    (void)worker;
-    const job *j = arg;
+static void reduce_strip(const job *j, int64_t outer, int64_t first, int64_t columns) {
     const params *p = j->p;
     size_t size = hone_dtype_size(p->dtype);
-    int64_t outer = task / p->strips, first = task % p->strips * STRIP;
-    int64_t columns = hone_min_i64(STRIP, p->width - first);
     const char *x = j->x + (size_t)(hone_walk_offset(&p->kept, outer) + first) * size;
     char *y = j->y + (size_t)(outer * p->width + first) * size;
     if (p->reduced.count == 0) memset(y, 0, (size_t)columns * size);
@@ -113,17 +108,21 @@ static void reduce_strip(void *arg, int64_t task, int worker) {
     if (p->mean) divide(p, y, columns);
 }
 
+static void reduce_strips(void *arg, int64_t begin, int64_t end, int worker) {
+    (void)worker;
+    const job *j = arg;
+    int64_t width = j->p->width;
+    for (int64_t i = begin, columns; i < end; i += columns) {
+        columns = hone_min_i64(hone_min_i64(STRIP, width - i % width), end - i);
+        reduce_strip(j, i / width, i % width, columns);
+    }
+}
+
 static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
     (void)err;
     const params *p = step->params;
     job j = {p, hone_step_in(step, frame, 0), hone_step_out(step, frame, 0)};
-    double work =
-        (double)p->kept.count * (double)p->reduced.count * (double)p->run * (double)(p->width ? p->width : 1);
-    hone_pool *pool = hone_frame_pool(frame, 0.1 * work + 5.0 * (double)p->kept.count);
-    if (p->width)
-        hone_pool_run(pool, p->kept.count * p->strips, reduce_strip, &j);
-    else
-        hone_pool_run(pool, hone_tasks(p->kept.count, p->per_task), reduce_runs, &j);
+    hone_cut_run(&p->cut, frame, p->width ? reduce_strips : reduce_runs, &j);
     return HONE_OK;
 }
 
@@ -169,9 +168,9 @@ static hone_status prepare(hone_prepare *p, const hone_type *x, const bool *mask
         q->kept.count = 0;
         q->width = 0;
     }
-    q->strips = hone_tasks(q->width, STRIP);
-    int64_t each = q->reduced.count * q->run;
-    q->per_task = 16384 / (each ? each : 1) + 1;
+    double sum = 0.1 * (double)q->reduced.count * (double)q->run;
+    q->cut = q->width ? hone_cut_make(q->kept.count * q->width, sum, 64)
+                      : hone_cut_make(q->kept.count, sum + 5, 1);
     if (mean && q->divisor == 0 && (HONE_TYPES_INT & HONE_TYPE(q->dtype)))
         return hone_prepare_fail(p, err, "the integer mean of no elements");
     p->params = q;
@@ -387,7 +386,8 @@ typedef struct broadcast_params {
     size_t size;
     hone_dtype dtype;
     hone_walk rows; /* positions in the input */
-    int64_t width, per_task;
+    int64_t width;
+    hone_cut cut;
     bool fills;
     int64_t divisor; /* 0: none */
 } broadcast_params;
@@ -405,13 +405,12 @@ static void divide_broadcast(const broadcast_params *p, void *y, int64_t n) {
         for (int64_t i = 0; i < n; i++) ((double *)y)[i] /= (double)p->divisor;
 }
 
-static void broadcast_rows(void *arg, int64_t task, int worker) {
+static void broadcast_rows(void *arg, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const broadcast_job *j = arg;
     const broadcast_params *p = j->p;
     size_t bytes = (size_t)p->width * p->size;
-    int64_t end = hone_min_i64((task + 1) * p->per_task, p->rows.count);
-    for (int64_t i = task * p->per_task; i < end; i++) {
+    for (int64_t i = begin; i < end; i++) {
         const char *x = j->x + (size_t)hone_walk_offset(&p->rows, i) * p->size;
         char *y = j->y + (size_t)i * bytes;
         if (p->fills && p->divisor) { /* divided once */
@@ -431,9 +430,7 @@ static hone_status run_broadcast(const hone_step *step, hone_frame *frame, hone_
     (void)err;
     const broadcast_params *p = step->params;
     broadcast_job j = {p, hone_step_in(step, frame, 0), hone_step_out(step, frame, 0)};
-    double bytes = (double)p->rows.count * (double)p->width * (double)p->size;
-    hone_pool_run(hone_frame_pool(frame, 0.05 * bytes), hone_tasks(p->rows.count, p->per_task),
-                  broadcast_rows, &j);
+    hone_cut_run(&p->cut, frame, broadcast_rows, &j);
     return HONE_OK;
 }
 
@@ -470,7 +467,7 @@ static hone_status prepare_broadcast_to(hone_prepare *p, hone_error *err) {
     if (q->width == 0) q->rows.count = 0;
     q->size = hone_dtype_size(y->dtype);
     q->dtype = y->dtype;
-    q->per_task = 16384 / (q->width ? q->width : 1) + 1;
+    q->cut = hone_cut_make(q->rows.count, 0.05 * (double)q->width * (double)q->size, 1);
     p->params = q;
     p->run = run_broadcast;
     p->kernel = "broadcast";

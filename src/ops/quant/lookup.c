@@ -9,7 +9,7 @@
 #include "kernels/kernels.h"
 #include "kernels/portable.h"
 #include "ops/common/axes.h"
-#include "ops/common/walk.h"
+#include "ops/common/cut.h"
 #include "ops/engine/elementwise.h"
 #include "ops/rewrites/rewrites.h"
 
@@ -20,7 +20,7 @@
 /* --- Lookup --- y[i] = quantized(values[the bits of x[i]]) */
 
 typedef struct params {
-    int64_t count, chunks;
+    hone_cut cut;
     hone_dtype to;
     float scale;
     int32_t zero;
@@ -28,8 +28,6 @@ typedef struct params {
     const uint8_t *table; /* NULL: the values are not known before */
     uint8_t space[CODES];
 } params;
-
-#define CHUNK 65536
 
 static void make_table(const params *p, const float *values, uint8_t *table) {
     if (p->to == HONE_INT8)
@@ -39,40 +37,36 @@ static void make_table(const params *p, const float *values, uint8_t *table) {
 }
 
 typedef struct job {
-    const params *p;
     const uint8_t *table, *x;
     uint8_t *y;
 } job;
 
-static void run_task(void *arg, int64_t task, int worker) {
+static void run_range(void *arg, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const job *j = arg;
-    int64_t first = task * CHUNK;
-    hone_lookup(j->table, j->x + first, j->y + first, hone_min_i64(CHUNK, j->p->count - first));
+    hone_lookup(j->table, j->x + begin, j->y + begin, end - begin);
 }
 
 static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
     (void)err;
     const params *p = step->params;
     uint8_t own[CODES];
-    job j = {.p = p,
-             .table = p->table ? p->table : own,
+    job j = {.table = p->table ? p->table : own,
              .x = hone_step_in(step, frame, 0),
              .y = hone_step_out(step, frame, 0)};
     if (!p->table) make_table(p, hone_step_in(step, frame, 1), own);
-    hone_pool_run(hone_frame_pool(frame, 0.5 * (double)p->count), p->chunks, run_task, &j);
+    hone_cut_run(&p->cut, frame, run_range, &j);
     return HONE_OK;
 }
 
 static hone_status prepare(hone_prepare *p, hone_error *err) {
     params *q = hone_prepare_alloc(p, sizeof *q);
     if (!q) return hone_fail_memory(err);
-    *q = (params){.count = hone_type_count(p->in[0]),
+    *q = (params){.cut = hone_cut_make(hone_type_count(p->in[0]), 0.5, 64),
                   .to = p->out[0].dtype,
                   .scale = hone_node_float(p->node, "y_scale"),
                   .zero = (int32_t)hone_node_int(p->node, "y_zero_point"),
                   .kernels = hone_kernels_get()};
-    q->chunks = hone_tasks(q->count, CHUNK);
     if (p->constant[1]) {
         make_table(q, p->constant[1]->data, q->space);
         q->table = q->space;

@@ -8,6 +8,7 @@
 #include "kernels/kernels.h"
 #include "kernels/portable.h"
 #include "ops/common/axes.h"
+#include "ops/common/cut.h"
 #include "ops/common/walk.h"
 
 #include <math.h>
@@ -82,10 +83,11 @@ static void axes_linear(const hone_node *n, hone_axes *out) {
 typedef struct params {
     hone_dtype from, to;
     const hone_kernels *kernels;
-    int64_t outer, channels, inner, chunk, chunks;
+    int64_t outer, channels, inner;
+    hone_cut cut; /* of rows of channels where inner is 1, else of elements */
 } params;
 
-#define CHUNK 16384
+#define NANOSECONDS 0.3 /* an element */
 
 static hone_status prepare_channels(hone_prepare *p, const hone_type *x, const hone_type *scale, params **out,
                                     hone_error *err) {
@@ -103,9 +105,8 @@ static hone_status prepare_channels(hone_prepare *p, const hone_type *x, const h
         q->channels = x->dims[axis];
         q->inner = hone_dims_product(x, axis + 1, x->rank);
     }
-    /* a task: a chunk of one run of inner elements, or of the rows of channels */
-    q->chunk = q->inner == 1 ? CHUNK / (q->channels ? q->channels : 1) + 1 : CHUNK;
-    q->chunks = hone_tasks(q->inner == 1 ? q->outer : q->inner, q->chunk);
+    q->cut = q->inner == 1 ? hone_cut_make(q->outer, NANOSECONDS * (double)q->channels, 1)
+                           : hone_cut_make(q->outer * q->channels * q->inner, NANOSECONDS, 64);
     p->params = q;
     *out = q;
     return HONE_OK;
@@ -182,40 +183,30 @@ static void gradient_row(const job *j, int64_t at) {
 typedef void part_fn(const job *j, int64_t at, int64_t n, int64_t channel);
 typedef void row_fn(const job *j, int64_t at);
 
-/* The part of the work that task stands for. */
-static void run_task(const job *j, int64_t task, part_fn *part, row_fn *row) {
+static void run_range(const job *j, int64_t begin, int64_t end, part_fn *part, row_fn *row) {
     const params *p = j->p;
-    int64_t first = task % p->chunks * p->chunk;
-    if (p->inner != 1) {
-        int64_t run = task / p->chunks;
-        part(j, run * p->inner + first, hone_min_i64(p->chunk, p->inner - first), run % p->channels);
-        return;
+    for (int64_t i = begin; i < end && p->inner == 1; i++) row(j, i * p->channels);
+    for (int64_t i = begin, n; i < end && p->inner != 1; i += n) {
+        n = hone_min_i64(p->inner - i % p->inner, end - i);
+        part(j, i, n, i / p->inner % p->channels);
     }
-    int64_t end = hone_min_i64(first + p->chunk, p->outer);
-    for (int64_t i = first; i < end; i++) row(j, i * p->channels);
 }
 
-static void quantize_task(void *arg, int64_t task, int worker) {
+static void quantize_range(void *arg, int64_t begin, int64_t end, int worker) {
     (void)worker;
-    run_task(arg, task, quantize_part, quantize_row);
+    run_range(arg, begin, end, quantize_part, quantize_row);
 }
-static void dequantize_task(void *arg, int64_t task, int worker) {
+static void dequantize_range(void *arg, int64_t begin, int64_t end, int worker) {
     (void)worker;
-    run_task(arg, task, dequantize_part, dequantize_row);
+    run_range(arg, begin, end, dequantize_part, dequantize_row);
 }
-static void gradient_task(void *arg, int64_t task, int worker) {
+static void gradient_range(void *arg, int64_t begin, int64_t end, int worker) {
     (void)worker;
-    run_task(arg, task, gradient_part, gradient_row);
-}
-
-static void run_tasks(const params *p, hone_frame *frame, job *j, hone_task_fn *fn) {
-    double elements = (double)p->outer * (double)p->channels * (double)p->inner;
-    hone_pool_run(hone_frame_pool(frame, 0.3 * elements),
-                  (p->inner == 1 ? 1 : p->outer * p->channels) * p->chunks, fn, j);
+    run_range(arg, begin, end, gradient_part, gradient_row);
 }
 
 /* A step of (x, scale[, zero point]); a gradient's has dy before them. */
-static void run_step(const hone_step *step, hone_frame *frame, bool gradient, hone_task_fn *fn) {
+static void run_step(const hone_step *step, hone_frame *frame, bool gradient, hone_range_fn *fn) {
     int x = gradient ? 1 : 0;
     job j = {.p = step->params,
              .dy = gradient ? hone_step_in(step, frame, 0) : NULL,
@@ -223,18 +214,18 @@ static void run_step(const hone_step *step, hone_frame *frame, bool gradient, ho
              .scale = hone_step_in(step, frame, x + 1),
              .zero = hone_step_in(step, frame, x + 2),
              .y = hone_step_out(step, frame, 0)};
-    run_tasks(j.p, frame, &j, fn);
+    hone_cut_run(&j.p->cut, frame, fn, &j);
 }
 
 static hone_status run_quantize(const hone_step *step, hone_frame *frame, hone_error *err) {
     (void)err;
-    run_step(step, frame, false, quantize_task);
+    run_step(step, frame, false, quantize_range);
     return HONE_OK;
 }
 
 static hone_status run_dequantize(const hone_step *step, hone_frame *frame, hone_error *err) {
     (void)err;
-    run_step(step, frame, false, dequantize_task);
+    run_step(step, frame, false, dequantize_range);
     return HONE_OK;
 }
 
@@ -332,7 +323,7 @@ const hone_op hone_op_dequantize_linear = {
 
 static hone_status run_gradient(const hone_step *step, hone_frame *frame, hone_error *err) {
     (void)err;
-    run_step(step, frame, true, gradient_task);
+    run_step(step, frame, true, gradient_range);
     return HONE_OK;
 }
 
@@ -383,15 +374,17 @@ static hone_status infer_dynamic(hone_infer *ctx, hone_error *err) {
 typedef struct dynamic_job {
     const params *p;
     const float *x;
-    float *ends; /* [chunks][min, max] */
+    float *ends; /* [tasks][min, max] */
 } dynamic_job;
 
-static void min_max_task(void *arg, int64_t task, int worker) {
+static void min_max_range(void *arg, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const dynamic_job *j = arg;
-    int64_t first = task * CHUNK;
-    j->p->kernels->min_max_f32(j->x + first, hone_min_i64(CHUNK, j->p->inner - first), &j->ends[2 * task],
-                               &j->ends[2 * task + 1]);
+    int64_t each = j->p->cut.each;
+    for (int64_t i = begin; i < end; i += each) {
+        float *ends = &j->ends[2 * (i / each)];
+        j->p->kernels->min_max_f32(j->x + i, hone_min_i64(each, end - i), ends, ends + 1);
+    }
 }
 
 /* The range holds 0. One without width, or with NaN, has scale 1; a zero point fits uint8 always. */
@@ -406,18 +399,17 @@ static hone_status run_dynamic(const hone_step *step, hone_frame *frame, hone_er
     (void)err;
     const params *p = step->params;
     dynamic_job d = {p, hone_step_in(step, frame, 0), hone_step_scratch(step, frame)};
-    hone_pool *pool = hone_frame_pool(frame, 0.1 * (double)p->inner);
-    hone_pool_run(pool, p->chunks, min_max_task, &d);
+    hone_cut_run(&p->cut, frame, min_max_range, &d);
     float low = 0, high = 0, scale;
     uint8_t zero;
-    for (int64_t i = 0; i < p->chunks; i++) {
+    for (int64_t i = 0; i < hone_cut_tasks(&p->cut); i++) {
         if (low == low && !(d.ends[2 * i] >= low)) low = d.ends[2 * i]; /* NaN stays */
         if (high == high && !(d.ends[2 * i + 1] <= high)) high = d.ends[2 * i + 1];
     }
     choose_scale(low, high, &scale, &zero);
     void *y = hone_step_out(step, frame, 0);
     job j = {.p = p, .x = (const char *)d.x, .scale = &scale, .zero = (const char *)&zero, .y = y};
-    if (y) run_tasks(p, frame, &j, quantize_task);
+    if (y) hone_cut_run(&p->cut, frame, quantize_range, &j);
     float *scale_out = hone_step_out(step, frame, 1);
     uint8_t *zero_out = hone_step_out(step, frame, 2);
     if (scale_out) *scale_out = scale;
@@ -433,10 +425,9 @@ static hone_status prepare_dynamic(hone_prepare *p, hone_error *err) {
                   .kernels = hone_kernels_get(),
                   .outer = 1,
                   .channels = 1,
-                  .inner = hone_type_count(p->in[0]),
-                  .chunk = CHUNK};
-    q->chunks = hone_tasks(q->inner, CHUNK);
-    p->scratch = (size_t)(q->chunks + 1) * 2 * sizeof(float);
+                  .inner = hone_type_count(p->in[0])};
+    q->cut = hone_cut_make(q->inner, NANOSECONDS, 64);
+    p->scratch = (size_t)(hone_cut_tasks(&q->cut) + 1) * 2 * sizeof(float);
     p->params = q;
     p->run = run_dynamic;
     p->kernel = "dynamic quantize";

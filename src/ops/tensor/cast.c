@@ -3,6 +3,7 @@
 #include "kernels/kernels.h"
 #include "kernels/portable.h"
 #include "ops/common/axes.h"
+#include "ops/common/cut.h"
 #include "ops/common/walk.h"
 
 static hone_status infer(hone_infer *ctx, hone_error *err) {
@@ -30,11 +31,9 @@ static void gradient(hone_gradient *ctx) {
 
 typedef struct params {
     hone_dtype from, to;
-    int64_t count;
+    hone_cut cut;
     const hone_kernels *kernels;
 } params;
-
-#define CHUNK 16384
 
 typedef struct job {
     const params *p;
@@ -42,11 +41,11 @@ typedef struct job {
     char *y;
 } job;
 
-static void convert(void *arg, int64_t task, int worker) {
+static void convert(void *arg, int64_t first, int64_t end, int worker) {
     (void)worker;
     const job *j = arg;
     const params *p = j->p;
-    int64_t first = task * CHUNK, n = hone_min_i64(CHUNK, p->count - first);
+    int64_t n = end - first;
     const void *x = j->x + (size_t)first * hone_dtype_size(p->from);
     void *y = j->y + (size_t)first * hone_dtype_size(p->to);
     if (p->from == HONE_UINT8 && p->to == HONE_FLOAT32)
@@ -61,14 +60,15 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     (void)err;
     const params *p = step->params;
     job j = {p, hone_step_in(step, frame, 0), hone_step_out(step, frame, 0)};
-    hone_pool_run(hone_frame_pool(frame, (double)p->count), hone_tasks(p->count, CHUNK), convert, &j);
+    hone_cut_run(&p->cut, frame, convert, &j);
     return HONE_OK;
 }
 
 static hone_status prepare(hone_prepare *p, hone_error *err) {
     params *q = hone_prepare_alloc(p, sizeof *q);
     if (!q) return hone_fail_memory(err);
-    *q = (params){p->in[0]->dtype, p->out[0].dtype, hone_type_count(&p->out[0]), hone_kernels_get()};
+    *q = (params){p->in[0]->dtype, p->out[0].dtype, hone_cut_make(hone_type_count(&p->out[0]), 1, 64),
+                  hone_kernels_get()};
     p->params = q;
     p->run = run;
     p->kernel = "cast";

@@ -2,6 +2,7 @@
 #include "graph/run.h"
 #include "kernels/portable.h"
 #include "ops/common/axes.h"
+#include "ops/common/cut.h"
 #include "ops/common/walk.h"
 
 #include <string.h>
@@ -59,10 +60,10 @@ typedef struct params {
     hone_transpose_fn *transpose; /* NULL: copy rows */
     hone_walk outer_in, outer_out;
     int64_t rows, columns, x_row, y_row;
-    int64_t per_task, strips; /* rows a task copies; strips of columns in each matrix */
+    hone_cut cut; /* of the rows to copy, or of the columns of all matrices */
 } params;
 
-#define STRIP 128
+#define STRIP 128 /* columns at a time */
 
 typedef struct job {
     const params *p;
@@ -70,38 +71,34 @@ typedef struct job {
     char *y;
 } job;
 
-static void copy_rows(void *arg, int64_t task, int worker) {
+static void copy_rows(void *arg, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const job *j = arg;
     const params *p = j->p;
     size_t bytes = (size_t)p->columns * p->size;
-    int64_t end = hone_min_i64((task + 1) * p->per_task, p->outer_in.count);
-    for (int64_t i = task * p->per_task; i < end; i++)
+    for (int64_t i = begin; i < end; i++)
         memcpy(j->y + (size_t)i * bytes, j->x + (size_t)hone_walk_offset(&p->outer_in, i) * p->size, bytes);
 }
 
-static void transpose_strip(void *arg, int64_t task, int worker) {
+static void transpose_strips(void *arg, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const job *j = arg;
     const params *p = j->p;
-    int64_t first = task % p->strips * STRIP, matrix = task / p->strips;
-    int64_t in = hone_walk_offset(&p->outer_in, matrix) + first;
-    int64_t out = hone_walk_offset(&p->outer_out, matrix) + first * p->y_row;
-    p->transpose(j->x + (size_t)in * p->size, p->rows, hone_min_i64(STRIP, p->columns - first), p->x_row,
-                 j->y + (size_t)out * p->size, p->y_row);
+    for (int64_t i = begin, count; i < end; i += count) {
+        int64_t matrix = i / p->columns, first = i % p->columns;
+        int64_t in = hone_walk_offset(&p->outer_in, matrix) + first;
+        int64_t out = hone_walk_offset(&p->outer_out, matrix) + first * p->y_row;
+        count = hone_min_i64(hone_min_i64(STRIP, p->columns - first), end - i);
+        p->transpose(j->x + (size_t)in * p->size, p->rows, count, p->x_row, j->y + (size_t)out * p->size,
+                     p->y_row);
+    }
 }
 
 static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
     (void)err;
     const params *p = step->params;
     job j = {p, hone_step_in(step, frame, 0), hone_step_out(step, frame, 0)};
-    double bytes = (double)p->outer_in.count * (double)(p->transpose ? p->rows * p->columns : p->columns) *
-                   (double)p->size;
-    hone_pool *pool = hone_frame_pool(frame, bytes * 0.1);
-    if (p->transpose)
-        hone_pool_run(pool, p->outer_in.count * p->strips, transpose_strip, &j);
-    else
-        hone_pool_run(pool, hone_tasks(p->outer_in.count, p->per_task), copy_rows, &j);
+    hone_cut_run(&p->cut, frame, p->transpose ? transpose_strips : copy_rows, &j);
     return HONE_OK;
 }
 
@@ -160,11 +157,11 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
         q->columns = dims[across];
         q->y_row = out_strides[across];
         q->transpose = hone_transpose_for(q->size);
-        q->strips = hone_tasks(q->columns, STRIP);
-    } else {
-        q->per_task = 65536 / ((int64_t)q->size * (q->columns ? q->columns : 1)) + 1;
     }
     if (out_stride == 0) q->outer_in.count = 0; /* no elements */
+    double byte = 0.1 * (double)q->size;
+    q->cut = q->transpose ? hone_cut_make(q->outer_in.count * q->columns, byte * (double)q->rows, 16)
+                          : hone_cut_make(q->outer_in.count, byte * (double)q->columns, 1);
     p->params = q;
     p->run = run;
     p->kernel = across >= 0 ? "transpose" : "copy rows";
