@@ -165,6 +165,7 @@ struct hone_op {
     /* The output may overwrite input i when bit i is set, shapes and dtypes being equal. With several
      * outputs: output i may overwrite input i. */
     uint32_t overwrite;
+    bool commutes; /* of two inputs: f(a, b) is f(b, a), to the bit */
 
     /* Chooses the kernel for concrete shapes, packs constants, states scratch, sets p->run. NULL for
      * operators that have a map: the elementwise driver runs them. */
