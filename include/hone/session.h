@@ -23,6 +23,7 @@ typedef struct hone_model_options {
     /* Names of rewrites that are switched off, separated by commas; "all" for none at all. NULL: all rewrites
      * run. */
     const char *disable_rewrites;
+    int threads; /* that pack weights; 0: one for each available CPU */
 } hone_model_options;
 #define HONE_MODEL_OPTIONS_INIT                                                                              \
     { .size = sizeof(hone_model_options) }
@@ -34,7 +35,7 @@ HONE_API hone_status hone_model_compile(const hone_graph *g, const hone_model_op
                                         hone_model **out, hone_error *err);
 HONE_API hone_model *hone_model_retain(hone_model *m);
 HONE_API void hone_model_free(hone_model *m);
-/* The signature, as given to hone_model_compile. Borrowed. */
+/* The inputs, outputs and metadata of the graph that was compiled; nodes and weights it has none. Borrowed. */
 HONE_API const hone_graph *hone_model_signature(const hone_model *m);
 /* Bytes of constants and packed weights. */
 HONE_API size_t hone_model_bytes(const hone_model *m);

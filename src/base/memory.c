@@ -136,6 +136,13 @@ void hone_free(void *block) {
         free(h);
 }
 
+void hone_discard(void *part, size_t size) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)part, end = start + size;
+    start = (start + page - 1) & ~(page - 1);
+    end &= ~(page - 1);
+    if (start < end) (void)madvise((void *)start, end - start, MADV_DONTNEED);
+}
+
 char *hone_strdup(const char *text) {
     size_t size = strlen(text) + 1;
     char *copy = hone_alloc(size);

@@ -23,6 +23,9 @@ void *hone_alloc(size_t size);
 void *hone_calloc(size_t count, size_t size); /* zero-filled, NULL on overflow of the product */
 void *hone_realloc(void *block, size_t size); /* keeps the content; on NULL the old block is untouched */
 void hone_free(void *block);                  /* NULL is fine */
+/* Gives the whole pages inside of a part of a block back to the system. Their content is lost, the block stays whole:
+ * it is freed as ever. For a block that is taken apart while another one grows. */
+void hone_discard(void *part, size_t size);
 char *hone_strdup(const char *text);
 
 /* Number of successful calls of hone_alloc, hone_calloc and hone_realloc so far in this process, all threads. Tests

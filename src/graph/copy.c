@@ -108,25 +108,47 @@ static hone_status copy_texts(hone_graph *copy, const hone_graph *g, hone_error 
     return HONE_OK;
 }
 
-hone_status hone_graph_copy(const hone_graph *g, hone_graph **out, hone_error *err) {
+/* A graph of the same name, symbols and inputs, to which `map` leads. */
+static hone_graph *copy_inputs(const hone_graph *g, hone_value **map) {
     hone_graph *copy = hone_graph_new(g->name);
-    hone_value **map = hone_calloc(g->value_count + 1, sizeof(hone_value *));
-    hone_status status = copy && map ? HONE_OK : hone_fail_memory(err);
-    if (status == HONE_OK) {
-        for (size_t i = 0; i < g->symbol_count; i++) hone_graph_symbol(copy, g->symbols[i]);
-        for (size_t i = 0; i < g->input_count; i++) { /* keep the order of inputs */
-            hone_type type = import_type(copy, g, &g->inputs[i]->type);
-            map[g->inputs[i]->id] = hone_graph_add_input(copy, g->inputs[i]->name, &type);
-        }
-        status = hone_graph_append(copy, g, NULL, map, err);
+    for (size_t i = 0; copy && i < g->symbol_count; i++) hone_graph_symbol(copy, g->symbols[i]);
+    for (size_t i = 0; copy && i < g->input_count; i++) { /* keep the order of inputs */
+        hone_type type = import_type(copy, g, &g->inputs[i]->type);
+        map[g->inputs[i]->id] = hone_graph_add_input(copy, g->inputs[i]->name, &type);
     }
-    if (status == HONE_OK) status = copy_results(copy, g, map, err);
+    return copy;
+}
+
+static hone_status finish(hone_graph *copy, const hone_graph *g, hone_value **map, hone_status status,
+                          hone_graph **out, hone_error *err) {
     if (status == HONE_OK) status = copy_texts(copy, g, err);
+    if (status == HONE_OK) status = hone_graph_check(copy, err);
     hone_free(map);
-    if (status != HONE_OK) {
+    if (status != HONE_OK)
         hone_graph_free(copy);
-        return status;
+    else
+        *out = copy;
+    return status;
+}
+
+hone_status hone_graph_copy(const hone_graph *g, hone_graph **out, hone_error *err) {
+    hone_value **map = hone_calloc(g->value_count + 1, sizeof(hone_value *));
+    hone_graph *copy = map ? copy_inputs(g, map) : NULL;
+    hone_status status = copy ? hone_graph_append(copy, g, NULL, map, err) : hone_fail_memory(err);
+    if (status == HONE_OK) status = copy_results(copy, g, map, err);
+    return finish(copy, g, map, status, out, err);
+}
+
+hone_status hone_graph_copy_signature(const hone_graph *g, hone_graph **out, hone_error *err) {
+    hone_value **map = hone_calloc(g->value_count + 1, sizeof(hone_value *));
+    hone_graph *copy = map ? copy_inputs(g, map) : NULL;
+    for (size_t i = 0; copy && i < g->output_count; i++) {
+        const hone_value *from = g->outputs[i];
+        hone_value *to = map[from->id];
+        if (!to && (to = hone_graph_add_value(copy, from->name)))
+            to->type = import_type(copy, g, &from->type);
+        map[from->id] = to;
+        hone_graph_add_output(copy, to);
     }
-    *out = copy;
-    return HONE_OK;
+    return finish(copy, g, map, copy ? HONE_OK : hone_fail_memory(err), out, err);
 }

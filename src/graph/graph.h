@@ -145,6 +145,11 @@ struct hone_graph {
     int opset; /* of the file it was read from; 0: none */
 };
 
+/* The content of a constant; NULL: not a constant, or one that is there packed only. */
+static inline const hone_tensor *hone_value_constant(const hone_value *v) {
+    return v && v->storage == HONE_STORAGE_CONSTANT && v->data->data ? v->data : NULL;
+}
+
 hone_graph *hone_graph_new(const char *name); /* NULL when out of memory */
 /* HONE_OK, or HONE_OUT_OF_MEMORY if any building call failed; HONE_INTERNAL names an operator that was asked for and
  * does not exist. */
@@ -219,6 +224,9 @@ void hone_node_set_strings(hone_graph *g, hone_node *n, const char *name, const 
 void hone_node_copy_attrs(hone_graph *g, hone_node *to, const hone_node *from);
 
 /* --- copies --- */
+
+/* The graph's inputs, outputs and texts, without nodes, constants and variables. */
+hone_status hone_graph_copy_signature(const hone_graph *g, hone_graph **out, hone_error *err);
 
 /* Copies `src`'s nodes, in any order, constants and variables into `dst`. `map[id]` (of src->value_count) says
  * which value of dst stands for a value of src; entries already set are kept (so inputs can be wired), the

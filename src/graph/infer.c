@@ -209,10 +209,8 @@ hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, const 
         for (int i = 0; i < n->input_count; i++) {
             const hone_value *v = n->inputs[i];
             s.in[i] = v ? &types[v->id] : NULL;
-            s.constant[i] = !v                                    ? NULL
-                            : v->storage == HONE_STORAGE_CONSTANT ? v->data
-                            : known                               ? known[v->id]
-                                                                  : NULL;
+            s.constant[i] = hone_value_constant(v);
+            if (v && known && v->storage != HONE_STORAGE_CONSTANT) s.constant[i] = known[v->id];
         }
         status = infer_node(n, s.in, s.constant, s.out, err);
         for (int i = 0; i < n->output_count && status == HONE_OK; i++)

@@ -109,6 +109,7 @@ typedef struct hone_gradient {
 
 /* --- running (runtime/plan.h) --- */
 
+typedef struct hone_packer hone_packer;
 typedef struct hone_prepare hone_prepare;
 typedef struct hone_step hone_step;
 typedef struct hone_frame hone_frame;
@@ -167,7 +168,10 @@ struct hone_op {
     uint32_t overwrite;
     bool commutes; /* of two inputs: f(a, b) is f(b, a), to the bit */
 
-    /* Chooses the kernel for concrete shapes, packs constants, states scratch, sets p->run. NULL for
+    /* Packs constants (hone_pack_constant) as the kernels want them, once a model. Types are inferred, but not
+     * concrete. NULL: kernels read all constants as they lie. */
+    hone_status (*pack)(hone_packer *p, const hone_node *node, hone_error *err);
+    /* Chooses the kernel for concrete shapes, states scratch, sets p->run. NULL for
      * operators that have a map: the elementwise driver runs them. */
     hone_status (*prepare)(hone_prepare *p, hone_error *err);
     /* Elementwise operators: emits vector code for float dtypes. */

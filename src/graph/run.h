@@ -1,7 +1,8 @@
-/* The contract between operators and the executor: what a descriptor's `prepare` gets and gives, and what its
- * `run` sees. Operators include this; the executor (src/runtime) carries it out.
+/* The contract between operators and the executor: what a descriptor's `pack` and `prepare` get and give, and
+ * what its `run` sees. Operators include this; the executor (src/runtime) carries it out.
  *
- *   prepare  once for each combination of shapes: choose, pack constants, state scratch, set run and params
+ *   pack     once a model, after the last rewrite: say which constants to lay out anew, and how
+ *   prepare  once for each combination of shapes: choose, find packed constants, state scratch, set run and params
  *   run      no allocation, no decisions: addresses come from the frame, everything else from params */
 #ifndef HONE_GRAPH_RUN_H
 #define HONE_GRAPH_RUN_H
@@ -52,12 +53,42 @@ static inline hone_pool *hone_frame_pool(const hone_frame *f, double nanoseconds
     return nanoseconds >= HONE_PARALLEL_NANOSECONDS ? f->pool : NULL;
 }
 
+/* --- packing --- */
+
+/* Packs part number `part` of a constant from `source`, its bytes, to `out`, the packed form, aligned to 64 and
+ * zero-filled before its first part. Parts run in any order, on several threads at once. */
+typedef void hone_pack_fn(const void *source, const void *arg, int64_t part, void *out);
+
+/* A packed form of a constant. Part i reads the `part_bytes` bytes of it from i * part_bytes on, and no others: so
+ * the source can go as the packed form comes. Parts of about HONE_PACK_PART bytes serve both threads and memory. */
+typedef struct hone_packing {
+    const char *format; /* a literal that names the form: one constant has each form once, whoever reads it */
+    size_t bytes;       /* of the packed form */
+    size_t part_bytes;  /* of the constant: some rows of it, or whatever can be packed alone */
+    hone_pack_fn *pack;
+    const void *arg; /* `arg_size` bytes, copied */
+    size_t arg_size;
+} hone_packing;
+#define HONE_PACK_PART ((size_t)1 << 20)
+
+/* Rows of `row` bytes each in a part: a multiple of `unit`. */
+static inline int64_t hone_pack_rows(size_t row, int64_t unit) {
+    int64_t units = (int64_t)(HONE_PACK_PART / (row ? row : 1)) / unit;
+    return units > 1 ? units * unit : unit;
+}
+
+/* Packs constant `input` of the node that is asked, which then reads it by hone_prepare_packed() only: a constant
+ * that all its readers have packed is freed. At most once an input. Where the input is no constant nothing happens. */
+hone_status hone_pack_constant(hone_packer *p, int input, const hone_packing *packing, hone_error *err);
+
+/* --- preparing --- */
+
 struct hone_prepare {
     const hone_node *node;
     const hone_type *const *in; /* concrete; NULL: left out */
     const hone_type *out;
     int in_count, out_count;
-    const hone_tensor *const *constant; /* the content of constant inputs, else NULL */
+    const hone_tensor *const *constant; /* the content of constant inputs, else NULL: also of those packed */
     hone_arena *arena;                  /* of what lives as long as the plan */
     struct hone_packs *packs;           /* the model's store of packed constants */
     /* to set: */
@@ -70,12 +101,8 @@ struct hone_prepare {
 /* Memory that lives as long as the plan, zero-filled; NULL when out of memory. */
 void *hone_prepare_alloc(hone_prepare *p, size_t size);
 
-/* Makes the packed form of a constant into `out` (`bytes` of it, aligned to 64). */
-typedef void hone_pack_fn(const hone_tensor *t, const void *arg, void *out);
-/* The packed form of constant `t`, made once for each (t, format) of the model and shared by all plans.
- * `format` is a literal that names what pack does to t, arg included. NULL (and err) when out of memory. */
-const void *hone_prepare_pack(hone_prepare *p, const hone_tensor *t, const char *format, size_t bytes,
-                              hone_pack_fn *pack, const void *arg, hone_error *err);
+/* The packed form that `pack` asked for constant `input` in; NULL: it has none. */
+const void *hone_prepare_packed(const hone_prepare *p, int input, const char *format);
 /* HONE_UNSUPPORTED naming the node. */
 hone_status hone_prepare_fail(const hone_prepare *p, hone_error *err, const char *format, ...)
     HONE_PRINTF(3, 4);

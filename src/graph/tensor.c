@@ -147,6 +147,22 @@ hone_status hone_tensor_copy_of(hone_dtype dtype, int rank, const int64_t *dims,
     return HONE_OK;
 }
 
+hone_status hone_tensor_shell(hone_dtype dtype, int rank, const int64_t *dims, hone_tensor **out,
+                              hone_error *err) {
+    static char nothing;
+    HONE_TRY(make(dtype, rank, dims, &nothing, out, err));
+    (*out)->data = NULL;
+    (*out)->bytes = 0;
+    return HONE_OK;
+}
+
+void hone_tensor_discard(hone_tensor *t, size_t offset, size_t bytes) {
+    if (atomic_load_explicit(&t->references, memory_order_acquire) != 1 || !t->owns_data ||
+        offset >= t->bytes)
+        return;
+    hone_discard((char *)t->data + offset, bytes < t->bytes - offset ? bytes : t->bytes - offset);
+}
+
 hone_tensor *hone_tensor_retain(hone_tensor *t) {
     if (t) atomic_fetch_add_explicit(&t->references, 1, memory_order_relaxed);
     return t;

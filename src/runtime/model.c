@@ -69,13 +69,13 @@ hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_opti
     hone_model *m = hone_calloc(1, sizeof *m);
     if (!m) return hone_fail_memory(err);
     atomic_init(&m->references, 1);
-    m->packs = hone_packs_new();
     m->variables = variables ? hone_variables_retain(variables) : hone_variables_new();
-    hone_status status = m->packs && m->variables ? HONE_OK : hone_fail_memory(err);
-    if (status == HONE_OK) status = hone_graph_copy(g, &m->signature, err);
+    hone_status status = m->variables ? HONE_OK : hone_fail_memory(err);
+    if (status == HONE_OK) status = hone_graph_copy_signature(g, &m->signature, err);
     if (status == HONE_OK) status = lower(g, options, &m->graph, err);
     if (status == HONE_OK) status = check_bindings(m->graph, err);
     if (status == HONE_OK) status = bind_variables(m, err);
+    if (status == HONE_OK) status = hone_packs_make(m->graph, options ? options->threads : 0, &m->packs, err);
     if (status == HONE_OK) number_steps(m);
     if (status != HONE_OK)
         hone_model_free(m);

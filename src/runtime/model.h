@@ -12,7 +12,7 @@ struct hone_model {
     atomic_int references;
     hone_graph *graph;     /* lowered; its values' ids are those of plans, its nodes' marks their steps */
     int step_count;        /* of every plan: nodes that are no views */
-    hone_graph *signature; /* as it was given */
+    hone_graph *signature; /* inputs, outputs and texts as they were given */
     hone_variables *variables;
     hone_tensor **variable; /* by value id: where a variable lives; NULL for other values */
     hone_packs *packs;

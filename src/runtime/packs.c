@@ -1,62 +1,186 @@
 #include "runtime/packs.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 /* One packed form of a constant. */
 typedef struct pack_entry {
-    const void *source; /* the constant's bytes */
-    const char *format;
-    void *data;
-    size_t bytes;
+    hone_packing packing;
+    hone_value *constant;
+    void *data;         /* NULL: not begun */
+    int next;           /* the next form of the same constant; -1: none */
+    int64_t first_part; /* among the parts of all entries */
 } pack_entry;
 
 struct hone_packs {
-    pthread_mutex_t lock; /* guards what follows */
+    hone_arena *arena; /* of the packings' arguments */
     pack_entry *entries;
     size_t count, capacity;
+    int *form; /* by value id: the first packed form; -1: none */
 };
 
-hone_packs *hone_packs_new(void) {
-    hone_packs *s = hone_calloc(1, sizeof *s);
-    if (s) pthread_mutex_init(&s->lock, NULL);
-    return s;
+/* What is known of a constant while it is packed. */
+typedef struct constant {
+    hone_tensor *shell;    /* takes the place of one that all readers have packed */
+    size_t readers;        /* that have it packed */
+    _Atomic int64_t parts; /* still to come, of all its forms */
+    int forms;
+} constant;
+
+struct hone_packer {
+    hone_packs *packs;
+    const hone_node *node;
+    constant *constants; /* by value id */
+    int64_t parts;
+    pthread_mutex_t lock; /* guards allocation */
+    atomic_bool failed;
+};
+
+/* --- asking --- */
+
+static pack_entry *find(const hone_packs *s, int value, const char *format) {
+    for (int i = s->form[value]; i >= 0; i = s->entries[i].next)
+        if (strcmp(s->entries[i].packing.format, format) == 0) return &s->entries[i];
+    return NULL;
 }
+
+static int64_t parts_of(const pack_entry *e) {
+    size_t bytes = e->constant->data->bytes, part = e->packing.part_bytes;
+    return bytes > part && part > 0 ? (int64_t)((bytes - 1) / part + 1) : 1;
+}
+
+hone_status hone_pack_constant(hone_packer *p, int input, const hone_packing *packing, hone_error *err) {
+    hone_packs *s = p->packs;
+    hone_value *v = input < p->node->input_count ? p->node->inputs[input] : NULL;
+    if (!hone_value_constant(v)) return HONE_OK;
+    constant *c = &p->constants[v->id];
+    c->readers++;
+    if (find(s, v->id, packing->format)) return HONE_OK;
+    void *arg = hone_arena_alloc(s->arena, packing->arg_size + 1);
+    if (!arg || !hone_reserve(&s->entries, &s->capacity, s->count + 1, sizeof *s->entries))
+        return hone_fail_memory(err);
+    if (packing->arg_size) memcpy(arg, packing->arg, packing->arg_size);
+    pack_entry *e = &s->entries[s->count];
+    *e = (pack_entry){*packing, v, NULL, s->form[v->id], p->parts};
+    e->packing.arg = arg;
+    s->form[v->id] = (int)s->count++;
+    p->parts += parts_of(e);
+    c->parts += parts_of(e);
+    c->forms++;
+    return HONE_OK;
+}
+
+static hone_status ask(hone_packer *p, const hone_graph *g, hone_error *err) {
+    for (const hone_node *n = g->first; n; n = n->next) {
+        p->node = n;
+        if (n->op->pack) HONE_TRY(n->op->pack(p, n, err));
+    }
+    for (size_t i = 0; i < p->packs->count; i++) {
+        const hone_value *v = p->packs->entries[i].constant;
+        constant *c = &p->constants[v->id];
+        if (c->shell || c->readers < v->use_count || hone_graph_is_output(g, v)) continue;
+        HONE_TRY(hone_tensor_shell(v->data->dtype, v->data->rank, v->data->dims, &c->shell, err));
+    }
+    return HONE_OK;
+}
+
+/* --- packing --- */
+
+static pack_entry *entry_of(const hone_packs *s, int64_t part) {
+    size_t low = 0, high = s->count;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        *(s->entries[middle].first_part <= part ? &low : &high) = middle;
+    }
+    return &s->entries[low];
+}
+
+/* Room for the packed form: with its first part only, so that what comes later is not there with what goes later. */
+static bool begin(hone_packer *p, pack_entry *e) {
+    pthread_mutex_lock(&p->lock);
+    if (!e->data && !p->failed) e->data = hone_calloc(e->packing.bytes ? e->packing.bytes : 1, 1);
+    if (!e->data) p->failed = true;
+    pthread_mutex_unlock(&p->lock);
+    return e->data != NULL;
+}
+
+static void pack_part(void *arg, int64_t task, int worker) {
+    (void)worker;
+    hone_packer *p = arg;
+    pack_entry *e = entry_of(p->packs, task);
+    hone_value *v = e->constant;
+    constant *c = &p->constants[v->id];
+    if (!begin(p, e)) return;
+    int64_t part = task - e->first_part;
+    e->packing.pack(v->data->data, e->packing.arg, part, e->data);
+    if (c->shell && c->forms == 1)
+        hone_tensor_discard(v->data, (size_t)part * e->packing.part_bytes, e->packing.part_bytes);
+    if (atomic_fetch_sub(&c->parts, 1) > 1 || !c->shell) return;
+    hone_tensor_free(v->data);
+    v->data = c->shell;
+    c->shell = NULL;
+}
+
+/* Below so many bytes the threads are not worth starting. */
+#define ALONE ((size_t)4 << 20)
+
+static hone_status pack_all(hone_packer *p, int threads, hone_error *err) {
+    size_t bytes = 0;
+    hone_pool *pool = NULL;
+    for (size_t i = 0; i < p->packs->count; i++) bytes += p->packs->entries[i].packing.bytes;
+    if (bytes >= ALONE && threads != 1) HONE_TRY(hone_pool_new(threads, &pool, err));
+    hone_pool_run(pool, p->parts, pack_part, p);
+    hone_pool_free(pool);
+    return p->failed ? hone_fail_memory(err) : HONE_OK;
+}
+
+static hone_status start(hone_packer *p, const hone_graph *g, hone_error *err) {
+    p->packs = hone_calloc(1, sizeof *p->packs);
+    p->constants = hone_calloc(g->value_count + 1, sizeof *p->constants);
+    if (!p->packs || !p->constants) return hone_fail_memory(err);
+    p->packs->arena = hone_arena_new();
+    p->packs->form = hone_alloc((g->value_count + 1) * sizeof(int));
+    if (!p->packs->arena || !p->packs->form) return hone_fail_memory(err);
+    for (size_t i = 0; i < g->value_count; i++) p->packs->form[i] = -1;
+    return HONE_OK;
+}
+
+hone_status hone_packs_make(hone_graph *g, int threads, hone_packs **out, hone_error *err) {
+    hone_packer p = {0};
+    pthread_mutex_init(&p.lock, NULL);
+    hone_status status = start(&p, g, err);
+    if (status == HONE_OK) status = ask(&p, g, err);
+    if (status == HONE_OK) status = pack_all(&p, threads, err);
+    for (size_t i = 0; p.constants && i < g->value_count; i++) hone_tensor_free(p.constants[i].shell);
+    hone_free(p.constants);
+    pthread_mutex_destroy(&p.lock);
+    if (status == HONE_OK)
+        *out = p.packs;
+    else
+        hone_packs_free(p.packs);
+    return status;
+}
+
+/* --- afterwards --- */
 
 void hone_packs_free(hone_packs *s) {
     if (!s) return;
     for (size_t i = 0; i < s->count; i++) hone_free(s->entries[i].data);
     hone_free(s->entries);
-    pthread_mutex_destroy(&s->lock);
+    hone_free(s->form);
+    hone_arena_free(s->arena);
     hone_free(s);
 }
 
-size_t hone_packs_bytes(hone_packs *s) {
+size_t hone_packs_bytes(const hone_packs *s) {
     size_t bytes = 0;
-    pthread_mutex_lock(&s->lock);
-    for (size_t i = 0; i < s->count; i++) bytes += s->entries[i].bytes;
-    pthread_mutex_unlock(&s->lock);
+    for (size_t i = 0; i < s->count; i++) bytes += s->entries[i].packing.bytes;
     return bytes;
 }
 
-static void *find_or_make(hone_packs *s, const hone_tensor *t, const char *format, size_t bytes,
-                          hone_pack_fn *pack, const void *arg) {
-    for (size_t i = 0; i < s->count; i++)
-        if (s->entries[i].source == t->data && strcmp(s->entries[i].format, format) == 0)
-            return s->entries[i].data;
-    if (!hone_reserve(&s->entries, &s->capacity, s->count + 1, sizeof *s->entries)) return NULL;
-    void *data = hone_alloc(bytes ? bytes : 1);
-    if (!data) return NULL;
-    pack(t, arg, data);
-    s->entries[s->count++] = (pack_entry){t->data, format, data, bytes};
-    return data;
-}
-
-const void *hone_prepare_pack(hone_prepare *p, const hone_tensor *t, const char *format, size_t bytes,
-                              hone_pack_fn *pack, const void *arg, hone_error *err) {
-    pthread_mutex_lock(&p->packs->lock);
-    const void *data = find_or_make(p->packs, t, format, bytes, pack, arg);
-    pthread_mutex_unlock(&p->packs->lock);
-    if (!data) hone_fail_memory(err);
-    return data;
+const void *hone_prepare_packed(const hone_prepare *p, int input, const char *format) {
+    const hone_value *v = input < p->node->input_count ? p->node->inputs[input] : NULL;
+    const pack_entry *e = v ? find(p->packs, v->id, format) : NULL;
+    return e ? e->data : NULL;
 }

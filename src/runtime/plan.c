@@ -212,7 +212,7 @@ static hone_status prepare_step(builder *b, const hone_node *n, hone_step *step)
     for (int i = 0; i < n->input_count; i++) {
         const hone_value *v = n->inputs[i];
         in[i] = v ? &b->types[v->id] : NULL;
-        constant[i] = v && v->storage == HONE_STORAGE_CONSTANT ? v->data : v ? b->known[v->id] : NULL;
+        constant[i] = v && v->storage != HONE_STORAGE_CONSTANT ? b->known[v->id] : hone_value_constant(v);
     }
     for (int o = 0; o < n->output_count; o++)
         out[o] = n->outputs[o] ? b->types[n->outputs[o]->id] : (hone_type){.rank = HONE_RANK_ANY};

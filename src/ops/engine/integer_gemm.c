@@ -14,9 +14,18 @@ typedef struct vectors {
     int32_t *bias, *b_zero, *correction; /* correction[j]: column sum - k * zero, times A's zero point */
 } vectors;
 
+/* What packing has to know of B, [k, n] matrices or (`columns`) one of [n, k]. */
+typedef struct packing {
+    const hone_kernels *kernels;
+    int64_t k, n, matrices;
+    int64_t step; /* rows or columns of a part of a single matrix */
+    bool columns, flips;
+} packing;
+
 typedef struct params {
     hone_integer_gemm shape;
     const hone_kernels *kernels;
+    packing b;
     hone_dtype a_dtype, b_dtype, y_dtype, bias_dtype;
     int64_t a_matrices, b_matrices;
     bool row_wise; /* A has scales or zero points for its rows: sums go to scratch, rows are finished one by
@@ -30,7 +39,7 @@ typedef struct params {
     int64_t counts[8];    /* elements of inputs, see count_of */
     int64_t block_rows, block_columns, row_blocks, column_blocks;
     /* offsets in scratch */
-    size_t at_a, at_sums, at_packed, at_column_sums, at_flip, at_vectors, at_rows;
+    size_t at_a, at_sums, at_packed, at_column_sums, at_vectors, at_rows;
 } params;
 
 static size_t align(size_t n) {
@@ -108,45 +117,86 @@ static vectors vectors_at(const params *p, void *memory, int64_t matrix) {
 
 /* --- B --- */
 
-/* Packs matrix `b` [k, n]; a u8 one is flipped panel by panel through `flip`, k * panel bytes. */
-static void pack_matrix(const params *p, const int8_t *b, int8_t *packed, int32_t *column_sums,
-                        uint8_t *flip) {
-    const hone_integer_gemm *s = &p->shape;
-    int64_t row = s->b_columns ? 1 : s->n, column = s->b_columns ? s->k : 1;
-    if (p->b_dtype == HONE_INT8) {
-        p->kernels->gemm_u8s8_pack(s->k, s->n, b, row, column, packed, column_sums);
-        return;
-    }
-    int64_t panel = p->kernels->gemm_u8s8_panel;
-    for (int64_t j = 0; j < s->n; j += panel) {
-        int64_t width = hone_min_i64(panel, s->n - j);
-        for (int64_t l = 0; l < s->k; l++)
+/* Rows that are packed at once: a multiple of all groups. */
+#define PACK_STRIP 64
+#define WIDEST_PANEL 128
+
+static size_t packed_matrix(const packing *a) {
+    return align(a->kernels->gemm_u8s8_packed_size(a->k, a->n));
+}
+
+/* Rows [l0, l1) of one panel's `width` columns from j on; l0 is a multiple of all groups. A u8 B is flipped on the
+ * way. Column sums are added to. */
+static void pack_strip(const packing *a, const int8_t *b, int64_t l0, int64_t l1, int64_t j, int64_t width,
+                       int8_t *packed, int32_t *column_sums) {
+    uint8_t flipped[PACK_STRIP * WIDEST_PANEL];
+    int32_t sums[WIDEST_PANEL];
+    int64_t row = a->columns ? 1 : a->n, column = a->columns ? a->k : 1;
+    const int8_t *from = b + l0 * row + j * column;
+    packed += a->kernels->gemm_u8s8_packed_size(a->k, j) + a->kernels->gemm_u8s8_packed_size(l0, width);
+    if (a->flips) {
+        for (int64_t l = 0; l < l1 - l0; l++)
             for (int64_t c = 0; c < width; c++)
-                flip[l * width + c] = (uint8_t)b[l * row + (j + c) * column] ^ 0x80;
-        p->kernels->gemm_u8s8_pack(s->k, width, (const int8_t *)flip, width, 1,
-                                   packed + p->kernels->gemm_u8s8_packed_size(s->k, j), column_sums + j);
+                flipped[l * width + c] = (uint8_t)from[l * row + c * column] ^ 0x80;
+        from = (const int8_t *)flipped;
+        row = width;
+        column = 1;
     }
+    a->kernels->gemm_u8s8_pack(l1 - l0, width, from, row, column, packed, sums);
+    for (int64_t c = 0; c < width; c++)
+        __atomic_fetch_add(&column_sums[j + c], sums[c], __ATOMIC_RELAXED); /* parts share columns */
 }
 
-/* The store's form: packed matrices, their column sums, and the room that flipping took. */
-static size_t store_sums_at(const params *p) {
-    return align(p->packed_size * (size_t)p->b_matrices);
-}
-static size_t store_flip_at(const params *p) {
-    return store_sums_at(p) + align((size_t)(p->b_matrices * p->shape.n) * 4);
-}
-static size_t flip_size(const params *p) {
-    return p->b_dtype == HONE_UINT8 ? (size_t)(p->shape.k * p->kernels->gemm_u8s8_panel) : 0;
+static void pack_block(const packing *a, const int8_t *b, int64_t l0, int64_t l1, int64_t j0, int64_t j1,
+                       int8_t *packed, int32_t *column_sums) {
+    int64_t panel = a->kernels->gemm_u8s8_panel;
+    for (int64_t j = j0; j < j1; j += panel)
+        for (int64_t l = l0; l < l1; l += PACK_STRIP)
+            pack_strip(a, b, l, hone_min_i64(l + PACK_STRIP, l1), j, hone_min_i64(panel, j1 - j), packed,
+                       column_sums);
 }
 
-static void pack_constant(const hone_tensor *t, const void *arg, void *out) {
-    const params *p = arg;
-    const hone_integer_gemm *s = &p->shape;
-    char *base = out;
-    for (int64_t i = 0; i < p->b_matrices; i++)
-        pack_matrix(p, (const int8_t *)t->data + i * s->k * s->n,
-                    (int8_t *)(base + (size_t)i * p->packed_size),
-                    (int32_t *)(base + store_sums_at(p)) + i * s->n, (uint8_t *)(base + store_flip_at(p)));
+/* The packed form: matrices, then their column sums. */
+static void pack_part(const void *source, const void *arg, int64_t part, void *out) {
+    const packing *a = arg;
+    int32_t *sums = (int32_t *)((char *)out + packed_matrix(a) * (size_t)a->matrices);
+    int64_t first = part * a->step, end = first + a->step;
+    if (a->matrices != 1)
+        pack_block(a, (const int8_t *)source + part * a->k * a->n, 0, a->k, 0, a->n,
+                   (int8_t *)out + (size_t)part * packed_matrix(a), sums + part * a->n);
+    else if (a->columns)
+        pack_block(a, source, 0, a->k, first, hone_min_i64(end, a->n), out, sums);
+    else
+        pack_block(a, source, first, hone_min_i64(end, a->k), 0, a->n, out, sums);
+}
+
+static const char *format_of(bool columns) {
+    return columns ? "gemm_u8s8 columns" : "gemm_u8s8 rows";
+}
+
+static packing packing_of(const hone_type *b, bool columns) {
+    packing a = {hone_kernels_get(), .matrices = 1, .columns = columns, .flips = b->dtype == HONE_UINT8};
+    a.k = b->dims[columns ? 1 : b->rank > 1 ? b->rank - 2 : 0];
+    a.n = columns ? b->dims[0] : b->rank > 1 ? b->dims[b->rank - 1] : 1;
+    for (int i = 0; i + 2 < b->rank; i++) a.matrices *= b->dims[i];
+    a.step = columns ? hone_pack_rows((size_t)a.k, a.kernels->gemm_u8s8_panel)
+                     : hone_pack_rows((size_t)a.n, PACK_STRIP);
+    return a;
+}
+
+hone_status hone_integer_gemm_pack(hone_packer *p, const hone_node *node, int input, bool b_columns,
+                                   hone_error *err) {
+    const hone_type *b = &node->inputs[input]->type;
+    if (b->rank < 1 || !hone_type_is_concrete(b)) return HONE_OK;
+    packing a = packing_of(b, b_columns);
+    size_t row = (size_t)(b_columns ? a.k : a.n);
+    hone_packing form = {.format = format_of(b_columns),
+                         .bytes = (packed_matrix(&a) + (size_t)a.n * sizeof(int32_t)) * (size_t)a.matrices,
+                         .part_bytes = row * (size_t)(a.matrices == 1 ? a.step : a.k),
+                         .pack = pack_part,
+                         .arg = &a,
+                         .arg_size = sizeof a};
+    return form.bytes ? hone_pack_constant(p, input, &form, err) : HONE_OK;
 }
 
 /* --- running --- */
@@ -160,7 +210,6 @@ typedef struct job {
     const int8_t *b_raw, *packed;
     int8_t *packed_here;
     int32_t *column_sums, *rows;
-    uint8_t *flip;
     void *vectors;
     char *y;
     int32_t y_zero;
@@ -181,9 +230,11 @@ static void prepare_rows(void *arg, int64_t task, int worker) {
 }
 
 static void prepare_matrix(const job *j, int64_t i) {
-    const params *p = j->p;
-    pack_matrix(p, j->b_raw + i * p->shape.k * p->shape.n, j->packed_here + (size_t)i * p->packed_size,
-                j->column_sums + i * p->shape.n, j->flip);
+    const packing *b = &j->p->b;
+    int32_t *sums = j->column_sums + i * b->n;
+    memset(sums, 0, (size_t)b->n * sizeof *sums);
+    pack_block(b, j->b_raw + i * b->k * b->n, 0, b->k, 0, b->n, j->packed_here + (size_t)i * packed_matrix(b),
+               sums);
 }
 
 static size_t y_size(const params *p) {
@@ -276,7 +327,6 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     if (!p->packed) {
         j.packed = j.packed_here = (int8_t *)scratch + p->at_packed;
         j.column_sums = (int32_t *)(scratch + p->at_column_sums);
-        j.flip = (uint8_t *)scratch + p->at_flip;
         for (int64_t i = 0; i < p->b_matrices; i++) prepare_matrix(&j, i);
     }
     const int32_t *column_sums = p->packed ? p->column_sums : j.column_sums;
@@ -327,17 +377,14 @@ static hone_status check_count(const hone_prepare *p, int i, int64_t n, int64_t 
                              (long long)n);
 }
 
-static hone_status prepare_b(hone_prepare *p, params *q, hone_error *err) {
-    q->packed_size = align(q->kernels->gemm_u8s8_packed_size(q->shape.k, q->shape.n));
-    const hone_tensor *b = p->constant[q->shape.b];
-    if (!b) return HONE_OK;
-    const char *format = q->shape.b_columns ? "gemm_u8s8 columns" : "gemm_u8s8 rows";
-    const char *packed =
-        hone_prepare_pack(p, b, format, store_flip_at(q) + flip_size(q), pack_constant, q, err);
-    if (!packed) return err ? err->code : HONE_OUT_OF_MEMORY;
+static void prepare_b(hone_prepare *p, params *q) {
+    const hone_integer_gemm *s = &q->shape;
+    q->b = packing_of(p->in[s->b], s->b_columns);
+    q->packed_size = packed_matrix(&q->b);
+    const char *packed = hone_prepare_packed(p, s->b, format_of(s->b_columns));
+    if (!packed) return;
     q->packed = (const int8_t *)packed;
-    q->column_sums = (const int32_t *)(packed + store_sums_at(q));
-    return HONE_OK;
+    q->column_sums = (const int32_t *)(packed + q->packed_size * (size_t)q->b_matrices);
 }
 
 /* A zero point of B that is 0 everywhere costs nothing. */
@@ -397,7 +444,6 @@ static void lay_out_scratch(hone_prepare *p, params *q) {
     if (!q->packed) {
         q->at_packed = take(p, q->packed_size * (size_t)q->b_matrices);
         q->at_column_sums = take(p, (size_t)(q->b_matrices * s->n) * 4);
-        q->at_flip = take(p, flip_size(q));
     }
     if (!q->fixed) q->at_vectors = take(p, vectors_size(q) * (size_t)q->b_matrices);
     if (q->row_wise) q->at_rows = take(p, (size_t)(s->batch * s->m * s->n) * 4);
@@ -426,7 +472,7 @@ hone_status hone_integer_gemm_prepare(hone_prepare *p, const hone_integer_gemm *
     q->row_wise = q->counts[COUNT_A_SCALE] != 1 || q->counts[COUNT_A_ZERO] != 1;
     q->flips = q->a_dtype == HONE_INT8;
     q->has_b_zero = q->sums_a = needs_b_zero(p, q);
-    HONE_TRY(prepare_b(p, q, err));
+    prepare_b(p, q);
     HONE_TRY(prepare_vectors(p, q, err));
     cut(q);
     lay_out_scratch(p, q);

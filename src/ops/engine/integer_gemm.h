@@ -23,6 +23,9 @@ typedef struct hone_integer_gemm {
     bool relu;
 } hone_integer_gemm;
 
+/* Packs B, at that input of the node, if it is a constant. */
+hone_status hone_integer_gemm_pack(hone_packer *p, const hone_node *node, int input, bool b_columns,
+                                   hone_error *err);
 /* Fills m, n, k, batch and the matrices from the shapes of inputs s->a and s->b, as MatMul has them. */
 hone_status hone_integer_gemm_shape(hone_prepare *p, hone_integer_gemm *s, hone_error *err);
 /* Sets p up to run `s`. The output's dtype says what the sums become. A scale or zero point has one element,

@@ -97,49 +97,78 @@ static hone_status prepare_addend(hone_prepare *p, const hone_matmul *s, matmul_
 
 /* --- B --- */
 
-typedef struct pack_args {
+/* A part is some rows (columns, where B is stored so) of a single matrix, or one of several. */
+typedef struct packing {
     const hone_kernels *kernels;
-    hone_matmul shape;
-    int64_t matrices;
-} pack_args;
+    int64_t k, n, matrices;
+    int64_t step; /* rows or columns of a part */
+    bool columns;
+} packing;
 
-static void pack_constant(const hone_tensor *t, const void *arg, void *out) {
-    const pack_args *a = arg;
-    size_t size = a->kernels->gemm_f32_packed_size(a->shape.k, a->shape.n);
-    for (int64_t i = 0; i < a->matrices; i++)
-        a->kernels->gemm_f32_pack(a->shape.k, a->shape.n,
-                                  (const float *)t->data + i * a->shape.k * a->shape.n, a->shape.b_row,
-                                  a->shape.b_col, (float *)((char *)out + (size_t)i * size));
+/* Rows [l0, l1) of B [k, n]. */
+static void pack_rows(const packing *a, const float *b, int64_t l0, int64_t l1, float *out) {
+    int64_t panel = a->kernels->gemm_f32_panel;
+    for (int64_t j = 0; j < a->n; j += panel) {
+        int64_t width = a->n - j < panel ? a->n - j : panel;
+        int64_t stored = (int64_t)(a->kernels->gemm_f32_packed_size(16, width) / 16 / sizeof *out);
+        a->kernels->gemm_f32_pack(l1 - l0, width, b + l0 * a->n + j, a->n, 1, out + j * a->k + l0 * stored);
+    }
+}
+
+static void pack_part(const void *source, const void *arg, int64_t part, void *out) {
+    const packing *a = arg;
+    int64_t first = part * a->step, end = first + a->step, size = a->columns ? a->n : a->k;
+    if (end > size) end = size;
+    if (a->columns)
+        a->kernels->gemm_f32_pack_part(a->k, a->n, source, 1, a->k, first, end, out);
+    else if (a->matrices == 1)
+        pack_rows(a, source, first, end, out);
+    else
+        pack_rows(a, (const float *)source + part * a->k * a->n, 0, a->k,
+                  (float *)out + (size_t)part * a->kernels->gemm_f32_packed_size(a->k, a->n) / sizeof(float));
+}
+
+static const char *format_of(bool columns) {
+    return columns ? "gemm_f32 columns" : "gemm_f32 rows";
+}
+
+hone_status hone_matmul_pack(hone_packer *p, const hone_node *node, bool b_columns, hone_error *err) {
+    const hone_type *b = &node->inputs[1]->type;
+    if (b->dtype != HONE_FLOAT32 || b->rank < 1 || !hone_type_is_concrete(b)) return HONE_OK;
+    packing a = {hone_kernels_get(), b->dims[b->rank > 1 ? b->rank - 2 : 0],
+                 b->rank > 1 ? b->dims[b->rank - 1] : 1, .matrices = 1, .columns = b_columns};
+    if (b_columns) {
+        a.k = b->dims[1];
+        a.n = b->dims[0];
+    }
+    for (int i = 0; i + 2 < b->rank; i++) a.matrices *= b->dims[i];
+    size_t row = (size_t)(b_columns ? a.k : a.n) * sizeof(float);
+    a.step = hone_pack_rows(row, b_columns ? a.kernels->gemm_f32_panel : 8);
+    size_t size = a.kernels->gemm_f32_packed_size(a.k, a.n) * (size_t)a.matrices;
+    if (size == 0) return HONE_OK;
+    hone_packing form = {.format = format_of(b_columns),
+                         .bytes = size,
+                         .part_bytes = row * (size_t)(a.matrices == 1 ? a.step : a.k),
+                         .pack = pack_part,
+                         .arg = &a,
+                         .arg_size = sizeof a};
+    return hone_pack_constant(p, 1, &form, err);
 }
 
 /* Rows of A from which packing B at every run pays, being spread over many tiles. */
 #define PACK_ROWS 96
 
-/* A constant that is a single column has both strides 1: only its shape tells whether it is turned over. */
-static bool in_rows(const hone_tensor *t, const hone_matmul *s) {
-    return s->b_col == 1 && (t->rank < 2 || t->dims[t->rank - 2] == s->k);
-}
-
-static hone_status prepare_b(hone_prepare *p, matmul_params *params, hone_error *err) {
+static void prepare_b(hone_prepare *p, matmul_params *params) {
     const hone_matmul *s = &params->shape;
-    const hone_kernels *kernels = params->kernels;
-    if (params->is_double) {
-        params->form = B_DIRECT;
-        return HONE_OK;
-    }
-    size_t size = kernels->gemm_f32_packed_size(s->k, s->n);
-    int64_t matrices = s->k > 0 && s->n > 0 ? hone_type_count(p->in[1]) / (s->k * s->n) : 1;
-    if (p->constant[1]) {
-        pack_args args = {kernels, *s, matrices};
+    params->form = B_DIRECT;
+    if (params->is_double) return;
+    params->packed = hone_prepare_packed(p, 1, format_of(s->b_columns));
+    if (params->packed)
         params->form = B_PACKED_ONCE;
-        params->packed = hone_prepare_pack(p, p->constant[1],
-                                           in_rows(p->constant[1], s) ? "gemm_f32 rows" : "gemm_f32 columns",
-                                           size * (size_t)matrices, pack_constant, &args, err);
-        return params->packed ? HONE_OK : err ? err->code : HONE_OUT_OF_MEMORY;
-    }
-    params->form = s->b_col == 1 && s->m < PACK_ROWS ? B_DIRECT : B_PACK_EACH;
+    else if (s->b_col != 1 || s->m >= PACK_ROWS)
+        params->form = B_PACK_EACH;
+    size_t size = params->kernels->gemm_f32_packed_size(s->k, s->n);
     if (params->form == B_PACK_EACH) p->scratch = size ? size : 1;
-    return HONE_OK;
 }
 
 typedef struct job {
@@ -338,7 +367,7 @@ hone_status hone_matmul_prepare(hone_prepare *p, const hone_matmul *shape, hone_
         size_t scratch = e ? hone_elementwise_scratch(e) : 0;
         if (scratch > p->worker_scratch) p->worker_scratch = scratch;
     }
-    HONE_TRY(prepare_b(p, params, err));
+    prepare_b(p, params);
     cut(params);
     p->params = params;
     p->run = run;

@@ -62,6 +62,10 @@ static int64_t *batch_offsets(hone_prepare *p, const hone_type *t, const hone_ty
     return offsets;
 }
 
+static hone_status pack_matmul(hone_packer *p, const hone_node *node, hone_error *err) {
+    return hone_matmul_pack(p, node, false, err);
+}
+
 static hone_status prepare_matmul(hone_prepare *p, hone_error *err) {
     const hone_type *a = p->in[0], *b = p->in[1], *y = &p->out[0];
     hone_matmul s = {.batch = 1, .alpha = 1, .bias_input = -1, .addend_input = -1};
@@ -186,6 +190,7 @@ const hone_op hone_op_matmul = {.name = "MatMul",
                                 .infer = infer_matmul,
                                 .axes = axes_matmul,
                                 .multiply_adds = multiply_adds_matmul,
+                                .pack = pack_matmul,
                                 .prepare = prepare_matmul,
                                 .epilogue = true,
                                 .gradient_kind = HONE_GRADIENT_EXACT,
@@ -233,6 +238,10 @@ static int64_t multiply_adds_gemm(const hone_node *node, const hone_type *const 
     return hone_type_count(out) * in[0]->dims[hone_node_int(node, "transA") ? 0 : 1];
 }
 
+static hone_status pack_gemm(hone_packer *p, const hone_node *node, hone_error *err) {
+    return hone_matmul_pack(p, node, hone_node_int(node, "transB") != 0, err);
+}
+
 static hone_status prepare_gemm(hone_prepare *p, hone_error *err) {
     bool ta = hone_node_int(p->node, "transA") != 0, tb = hone_node_int(p->node, "transB") != 0;
     const hone_type *a = p->in[0], *b = p->in[1];
@@ -246,6 +255,7 @@ static hone_status prepare_gemm(hone_prepare *p, hone_error *err) {
     s.a_col = ta ? a->dims[1] : 1;
     s.b_row = tb ? 1 : b->dims[1];
     s.b_col = tb ? b->dims[1] : 1;
+    s.b_columns = tb;
     const hone_type *c = p->in_count > 2 && (!p->node->map || p->node->map_input > 2) ? p->in[2] : NULL;
     if (c && s.beta != 0) {
         bool row = c->rank > 0 && c->dims[c->rank - 1] == s.n && hone_type_count(c) == s.n;
@@ -295,6 +305,7 @@ const hone_op hone_op_gemm = {
     .infer = infer_gemm,
     .axes = axes_gemm,
     .multiply_adds = multiply_adds_gemm,
+    .pack = pack_gemm,
     .prepare = prepare_gemm,
     .epilogue = true,
     .gradient_kind = HONE_GRADIENT_EXACT,

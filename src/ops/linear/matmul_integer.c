@@ -54,6 +54,10 @@ static int64_t multiply_adds_integer(const hone_node *n, const hone_type *const 
     return multiply_adds(in[0], out);
 }
 
+static hone_status pack_integer(hone_packer *p, const hone_node *node, hone_error *err) {
+    return hone_integer_gemm_pack(p, node, 1, false, err);
+}
+
 static hone_status prepare_integer(hone_prepare *p, hone_error *err) {
     hone_integer_gemm s = {NO_INPUT};
     s.a = 0;
@@ -75,6 +79,7 @@ const hone_op hone_op_matmul_integer = {
     .infer = infer_integer,
     .axes = axes_integer,
     .multiply_adds = multiply_adds_integer,
+    .pack = pack_integer,
     .prepare = prepare_integer,
     .quantize = HONE_QUANTIZE_INTEGER,
     .doc = "matrix product of 8-bit integers, summed in int32"};
@@ -106,6 +111,10 @@ static int64_t multiply_adds_qlinear(const hone_node *n, const hone_type *const 
     return multiply_adds(in[QA], out);
 }
 
+static hone_status pack_qlinear(hone_packer *p, const hone_node *node, hone_error *err) {
+    return hone_integer_gemm_pack(p, node, QB, false, err);
+}
+
 static hone_status prepare_qlinear(hone_prepare *p, hone_error *err) {
     hone_integer_gemm s = {.a = QA,
                            .a_scale = QA_SCALE,
@@ -132,6 +141,7 @@ const hone_op hone_op_qlinear_matmul = {
     .infer = infer_qlinear,
     .axes = axes_qlinear,
     .multiply_adds = multiply_adds_qlinear,
+    .pack = pack_qlinear,
     .prepare = prepare_qlinear,
     .quantize = HONE_QUANTIZE_INTEGER,
     .doc = "matrix product of quantized matrices, quantized again"};
@@ -175,6 +185,10 @@ static int present(const hone_prepare *p, int i) {
     return i < p->in_count && p->in[i] ? i : -1;
 }
 
+static hone_status pack_gemm(hone_packer *p, const hone_node *node, hone_error *err) {
+    return hone_integer_gemm_pack(p, node, GB, hone_node_int(node, "transB") != 0, err);
+}
+
 static hone_status prepare_gemm(hone_prepare *p, hone_error *err) {
     hone_integer_gemm s = {
         .a = GA, .a_scale = GA_SCALE, .b = GB, .b_scale = GB_SCALE, .y_scale = -1, .y_zero = -1};
@@ -208,6 +222,7 @@ const hone_op hone_op_integer_gemm = {
     .infer = infer_gemm,
     .axes = axes_gemm,
     .multiply_adds = multiply_adds_gemm,
+    .pack = pack_gemm,
     .prepare = prepare_gemm,
     .quantize = HONE_QUANTIZE_INTEGER,
     .doc = "product of quantized matrices with bias and relu, quantized again or not"};
