@@ -306,7 +306,7 @@ static void place_outputs(builder *b) {
         int at = b->root_of[g->outputs[i]->id];
         const root *r = &b->roots[at];
         if (!r->buffer && (r->location.place == HONE_PLACE_INPUT || is_bound(b, at)))
-            at = save(b, at, (size_t)hone_type_count(type) * hone_dtype_size(type->dtype));
+            at = save(b, at, hone_type_bytes(type));
         plan->outputs[i] = (hone_plan_output){at, *type};
     }
 }

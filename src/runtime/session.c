@@ -175,7 +175,7 @@ static void bind_outputs(hone_context *c) {
         t->rank = o->type.rank;
         memcpy(t->dims, o->type.dims, sizeof t->dims);
         t->count = hone_type_count(&o->type);
-        t->bytes = (size_t)t->count * hone_dtype_size(t->dtype);
+        t->bytes = hone_type_bytes(&o->type);
         t->data = c->address[o->address];
     }
 }
