@@ -34,17 +34,17 @@ static void check_set(const hone_model_set *set) {
 
 static void check_settings(const hone_model_settings *s) {
     hone_model_settings copy;
-    if (s->threads < 0 || s->max_batch < 0 || s->max_batch > HONE_MAX_BATCH_ROWS || s->max_queue < 0 ||
-        s->preferred_count < 0 || s->preferred_count > HONE_MAX_BATCH_SIZES)
+    if (s->run.threads < 0 || s->run.max_batch < 0 || s->run.max_batch > HONE_MAX_BATCH_ROWS ||
+        s->run.max_queue < 0 || s->run.preferred_count < 0 || s->run.preferred_count > HONE_MAX_BATCH_SIZES)
         abort();
-    for (int i = 0; i < s->preferred_count; i++)
-        if (s->preferred[i] < 1 || s->preferred[i] > HONE_MAX_BATCH_ROWS ||
-            (i > 0 && s->preferred[i] <= s->preferred[i - 1]))
+    for (int i = 0; i < s->run.preferred_count; i++)
+        if (s->run.preferred[i] < 1 || s->run.preferred[i] > HONE_MAX_BATCH_ROWS ||
+            (i > 0 && s->run.preferred[i] <= s->run.preferred[i - 1]))
             abort();
     check_policy(&s->policy);
     check_labels(s->labels, s->label_count);
     if (!hone_model_settings_copy(&copy, s)) abort();
-    if (!hone_model_settings_equal(&copy, s) || copy.policy.kind != s->policy.kind ||
+    if (!hone_servable_settings_equal(&copy.run, &s->run) || copy.policy.kind != s->policy.kind ||
         copy.policy.version_count != s->policy.version_count)
         abort();
     hone_model_settings_free(&copy);

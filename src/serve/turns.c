@@ -48,7 +48,7 @@ hone_status hone_turns_new(hone_core *core, hone_loop *loop, hone_turns **out, h
         hone_turns_free(t);
         return hone_fail_errno(err, code, "event loop", "can't be made");
     }
-    hone_core_attach(core, t->worker, &(hone_core_port){.wake = wake, .defer = defer, .user = t});
+    hone_core_attach(core, t->worker, &(hone_port){.wake = wake, .defer = defer, .user = t});
     *out = t;
     return HONE_OK;
 }

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "serve/models/registry.h"
+#include "serve/models/core_inside.h"
 #include "serve/process.h"
 #include "serve/repo.h"
 
@@ -135,13 +135,13 @@ static inline void expect_answer(const char *name, int64_t version, float y) {
 /* --- asking the loader --- */
 
 typedef struct errand {
-    hone_core_task task;
+    hone_model_task task;
     pthread_mutex_t lock;
     pthread_cond_t news;
     bool done;
 } errand;
 
-static inline void was_done(hone_core_task *t, hone_status status, const hone_error *err) {
+static inline void was_done(hone_model_task *t, hone_status status, const hone_error *err) {
     errand *e = t->user;
     (void)status, (void)err;
     pthread_mutex_lock(&e->lock);

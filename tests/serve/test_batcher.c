@@ -5,7 +5,7 @@
 #include "graph/infer.h"
 #include "serve/batching/batcher_inside.h"
 #include "serve/models.h"
-#include "serve/models/registry.h"
+#include "serve/models/core_inside.h"
 #include "serve/request/request.h"
 #include "serve/workers.h"
 
@@ -133,7 +133,7 @@ static hone_slice slice(const char *text) {
     return (hone_slice){text, strlen(text)};
 }
 
-static void tell_task(hone_core_task *t, hone_status status, const hone_error *err) {
+static void tell_task(hone_model_task *t, hone_status status, const hone_error *err) {
     if (status != HONE_OK) print_error("%s\n", err->message);
     (*(int *)t->user)--;
 }
@@ -150,7 +150,7 @@ static void start(fixture *f, hone_graph *g, const hone_core_options *o, const c
     hone_graph_free(g);
     if (settings) {
         int left = 1;
-        hone_core_task t = {.worker = 0, .done = tell_task, .user = &left};
+        hone_model_task t = {.worker = 0, .done = tell_task, .user = &left};
         hone_core_load_model(f->core, &t, slice("m"), slice(settings));
         turn_until(&f->w[0], &left, 0);
         assert_int_equal(t.status, HONE_OK);
@@ -189,7 +189,7 @@ static void chooses_by_measured_cost(void **state) {
         hone_batch_list l = {0}, out = {0};
         memcpy(s.cost, cases[c].cost, sizeof cases[c].cost);
         for (int i = 0; i < cases[c].queued; i++) {
-            p[i] = (hone_prediction){.servable = &s, .rows = 1, .inputs = &in};
+            p[i] = (hone_prediction){.servable = &s, .part.rows = 1, .inputs = &in};
             hone_batch_list_append(&l, &p[i]);
         }
         assert_int_equal(hone_batch_list_choose(&s, &l), cases[c].taken);
@@ -208,7 +208,7 @@ static void chooses_by_measured_cost(void **state) {
     memcpy(s.cost, (double[]){1, 1.1, 1.2, 1.3}, sizeof(double[4]));
     for (int i = 0; i < 8; i++) {
         p[i] = (hone_prediction){.servable = i % 4 == 1 ? &other : &s,
-                                 .rows = i == 6 ? 7 : 1,
+                                 .part.rows = i == 6 ? 7 : 1,
                                  .inputs = i % 4 == 3 ? &in_wide : &in};
         hone_batch_list_append(&l, &p[i]);
     }
@@ -369,14 +369,14 @@ static void does_as_it_is_told(void **state) {
 
 /* Keeps a compute thread busy until it is let go. */
 typedef struct blocker {
-    hone_core_work w;
+    hone_work w;
     pthread_mutex_t lock;
     pthread_cond_t news;
     bool runs, let_go;
     int left;
 } blocker;
 
-static void block(hone_core_work *w) {
+static void block(hone_work *w) {
     blocker *b = w->user;
     pthread_mutex_lock(&b->lock);
     b->runs = true;
@@ -385,13 +385,13 @@ static void block(hone_core_work *w) {
     pthread_mutex_unlock(&b->lock);
 }
 
-static void blocker_done(hone_core_work *w) {
+static void blocker_done(hone_work *w) {
     ((blocker *)w->user)->left--;
 }
 
 static void occupy(blocker *b, hone_core *core) {
     *b = (blocker){.left = 1, .lock = PTHREAD_MUTEX_INITIALIZER, .news = PTHREAD_COND_INITIALIZER};
-    b->w = (hone_core_work){.run = block, .done = blocker_done, .user = b};
+    b->w = (hone_work){.run = block, .done = blocker_done, .user = b};
     hone_core_offload(core, &b->w);
     pthread_mutex_lock(&b->lock);
     while (!b->runs) pthread_cond_wait(&b->news, &b->lock);
@@ -581,15 +581,15 @@ static void refuses_wrong_inputs(void **state) {
 /* --- other work --- */
 
 typedef struct chore {
-    hone_core_work w;
+    hone_work w;
     pthread_t ran, told;
     int *left;
 } chore;
 
-static void run_chore(hone_core_work *w) {
+static void run_chore(hone_work *w) {
     ((chore *)w->user)->ran = pthread_self();
 }
-static void chore_done(hone_core_work *w) {
+static void chore_done(hone_work *w) {
     chore *c = w->user;
     c->told = pthread_self();
     (*c->left)--;
@@ -604,7 +604,7 @@ static void does_other_work_elsewhere(void **state) {
     int left = 50;
     for (int i = 0; i < 50; i++) {
         chores[i] = (chore){.left = &left};
-        chores[i].w = (hone_core_work){.worker = 1, .run = run_chore, .done = chore_done, .user = &chores[i]};
+        chores[i].w = (hone_work){.worker = 1, .run = run_chore, .done = chore_done, .user = &chores[i]};
         hone_core_offload(f.core, &chores[i].w);
     }
     turn_until(&f.w[1], &left, 0);

@@ -1,5 +1,5 @@
 #include "serve/cores.h"
-#include "serve/models/loader.h"
+#include "serve/models/discovery.h"
 
 #include <hone/log.h>
 
@@ -189,34 +189,47 @@ static void replaces_the_whole_set(void **state) {
     assert_true(ask("a", HONE_LATEST) == -1);
 }
 
+static int64_t served(const hone_registry *g, const char *name) {
+    const hone_record *r = hone_registry_find(g, name, strlen(name));
+    for (size_t i = 0; r && i < r->count; i++)
+        if (r->versions[i]->servable) return r->versions[i]->number;
+    return -1;
+}
+
 /* A configuration that is being written is left alone until it looks the same twice. */
 static void waits_for_a_whole_configuration(void **state) {
     (void)state;
     char text[300], config[100];
-    snprintf(config, sizeof config, "%s", repo_path(".models.config"));
     hone_core_options o = options();
+    hone_registry g;
+    hone_discovery d = {.registry = &g};
+    snprintf(config, sizeof config, "%s", repo_path(".models.config"));
     o.repository = NULL;
     o.config_file = config;
-    o.file_poll_ms = 0;
     repo_put_plus("a", 1);
     repo_put_plus("b", 2);
+    assert_int_equal(hone_stats_new(&f.stats, NULL), HONE_OK);
+    hone_registry_init(&g, 1, 1, f.stats);
+    assert_int_equal(hone_registry_configure(&g, &o, NULL), HONE_OK);
+    assert_int_equal(hone_watch_new(true, &d.watch, NULL), HONE_OK);
     snprintf(text, sizeof text, "model_config_list { " ENTRY "}", 'a', repo_root, 'a');
     repo_text(config, text);
-    start_with(&o);
-    hone_model_loader *l = f.core->loader;
-    hone_model_loader_stop(l); /* its thread's work is done here instead, in steps */
-    repo_text(config, "");     /* as after fopen(…, "w"): it would be a set of no models */
-    assert_int_equal(hone_model_loader_read_config(l, false, NULL), HONE_OK);
-    assert_true(ask("a", HONE_LATEST) == 1);
+    assert_int_equal(hone_discovery_read_config(&d, true, NULL), HONE_OK);
+    assert_true(served(&g, "a") == 1);
+    repo_text(config, ""); /* as after fopen(…, "w"): it would be a set of no models */
+    assert_int_equal(hone_discovery_read_config(&d, false, NULL), HONE_OK);
+    assert_true(served(&g, "a") == 1);
     snprintf(text, sizeof text, "model_config_list { " ENTRY "}", 'b', repo_root, 'b');
     repo_text(config, text);
-    assert_int_equal(hone_model_loader_read_config(l, false, NULL), HONE_OK);
-    assert_true(ask("a", HONE_LATEST) == 1 && ask("b", HONE_LATEST) == -1);
-    assert_int_equal(hone_model_loader_read_config(l, false, NULL), HONE_OK);
-    assert_true(ask("a", HONE_LATEST) == -1 && ask("b", HONE_LATEST) == 2);
+    assert_int_equal(hone_discovery_read_config(&d, false, NULL), HONE_OK);
+    assert_true(served(&g, "a") == 1 && served(&g, "b") == -1);
+    assert_int_equal(hone_discovery_read_config(&d, false, NULL), HONE_OK);
+    assert_true(served(&g, "a") == -1 && served(&g, "b") == 2);
     repo_text(config, ""); /* who says so need not wait */
-    assert_int_equal(hone_model_loader_read_config(l, true, NULL), HONE_OK);
-    assert_true(ask("b", HONE_LATEST) == -1);
+    assert_int_equal(hone_discovery_read_config(&d, true, NULL), HONE_OK);
+    assert_true(served(&g, "b") == -1);
+    hone_registry_free(&g);
+    hone_discovery_free(&d);
 }
 
 /* What a request over the network may name lies in the repository, if there is one. */
@@ -276,10 +289,10 @@ static void loads_and_unloads(void **state) {
     hone_graph_free(g);
 }
 
-static hone_model_settings settings_of(const char *name) {
+static hone_servable_settings settings_of(const char *name) {
     hone_servable *s = hone_core_find(f.core, slice(name), HONE_LATEST);
     assert_non_null(s);
-    hone_model_settings is = s->settings; /* the numbers in it */
+    hone_servable_settings is = s->settings;
     hone_servable_release(s);
     return is;
 }
@@ -348,8 +361,8 @@ static void has_defaults_for_settings(void **state) {
     errand e;
     hone_model_settings defaults = HONE_MODEL_SETTINGS_INIT;
     hone_core_options o = options();
-    defaults.max_batch = 8;
-    defaults.max_delay_us = 100;
+    defaults.run.max_batch = 8;
+    defaults.run.max_delay_us = 100;
     o.defaults = &defaults;
     repo_put_plus("a", 1);
     repo_put_plus("b", 1);

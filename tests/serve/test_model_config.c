@@ -216,21 +216,21 @@ static void reads_settings(void **state) {
     hone_model_settings s, copy, plain = HONE_MODEL_SETTINGS_INIT;
     hone_error err = {0};
     if (hone_model_settings_parse(all, strlen(all), NULL, &s, &err) != HONE_OK) fail_msg("%s", err.message);
-    assert_int_equal(s.threads, 2);
-    assert_true(s.batching);
-    assert_int_equal(s.max_batch, 16);
-    assert_int_equal(s.max_delay_us, 500);
-    assert_int_equal(s.preferred_count, 2);
-    assert_int_equal(s.max_queue, 7);
-    assert_int_equal(s.max_rows, 100);
-    assert_int_equal(s.timeout_ms, 250);
+    assert_int_equal(s.run.threads, 2);
+    assert_true(s.run.batching);
+    assert_int_equal(s.run.max_batch, 16);
+    assert_int_equal(s.run.max_delay_us, 500);
+    assert_int_equal(s.run.preferred_count, 2);
+    assert_int_equal(s.run.max_queue, 7);
+    assert_int_equal(s.run.max_rows, 100);
+    assert_int_equal(s.run.timeout_ms, 250);
     assert_true(s.has_policy && s.policy.latest == 2);
     assert_true(s.has_labels && s.label_count == 1);
     assert_true(hone_model_settings_copy(&copy, &s));
-    assert_true(hone_model_settings_equal(&copy, &s));
-    assert_false(hone_model_settings_equal(&copy, &plain));
-    copy.preferred[1] = 32;
-    assert_false(hone_model_settings_equal(&copy, &s));
+    assert_true(hone_servable_settings_equal(&copy.run, &s.run));
+    assert_false(hone_servable_settings_equal(&copy.run, &plain.run));
+    copy.run.preferred[1] = 32;
+    assert_false(hone_servable_settings_equal(&copy.run, &s.run));
     assert_string_equal(copy.labels[0].name, "stable");
     hone_model_settings_free(&copy);
     hone_model_settings_free(&s);
@@ -305,11 +305,11 @@ static void reads_batching_parameters(void **state) {
         const char *given = good[i].text;
         if (hone_batching_parameters_parse(given, strlen(given), &s, &threads, &err) != HONE_OK)
             fail_msg("%s: %s", given, err.message);
-        assert_true(s.batching);
-        assert_int_equal(s.max_batch, good[i].max_batch);
-        assert_int_equal(s.max_delay_us, good[i].delay);
-        assert_int_equal(s.max_queue, good[i].max_queue);
-        assert_int_equal(s.preferred_count, good[i].sizes);
+        assert_true(s.run.batching);
+        assert_int_equal(s.run.max_batch, good[i].max_batch);
+        assert_int_equal(s.run.max_delay_us, good[i].delay);
+        assert_int_equal(s.run.max_queue, good[i].max_queue);
+        assert_int_equal(s.run.preferred_count, good[i].sizes);
         assert_int_equal(threads, good[i].threads);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -322,13 +322,13 @@ static void reads_batching_parameters(void **state) {
     assert_int_equal(hone_batching_parameters_parse(sizes, strlen(sizes), &s, &threads, &err), HONE_OK);
     const char *own = "{\"batching\": {\"max_batch_size\": 4}, \"threads\": 2}";
     assert_int_equal(hone_model_settings_parse(own, strlen(own), &s, &over, &err), HONE_OK);
-    assert_int_equal(over.max_batch, 4);
-    assert_int_equal(over.preferred_count, 0);
-    assert_int_equal(over.max_delay_us, 5);
-    assert_int_equal(over.threads, 2);
+    assert_int_equal(over.run.max_batch, 4);
+    assert_int_equal(over.run.preferred_count, 0);
+    assert_int_equal(over.run.max_delay_us, 5);
+    assert_int_equal(over.run.threads, 2);
     hone_model_settings_free(&over);
     assert_int_equal(hone_model_settings_parse("{}", 2, &s, &over, &err), HONE_OK);
-    assert_true(hone_model_settings_equal(&s, &over));
+    assert_true(hone_servable_settings_equal(&s.run, &over.run));
     hone_model_settings_free(&over);
 }
 

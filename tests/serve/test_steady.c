@@ -2,7 +2,7 @@
  * and the first requests, nothing is allocated and no plan is made. */
 #include "serve/fronts.h"
 #include "serve/messages.h"
-#include "serve/models/registry.h"
+#include "serve/models/core_inside.h"
 #include "serve/oip/oip_grpc.h"
 #include "serve/oip/oip_rest.h"
 #include "serve/tfs/tfs_grpc.h"

@@ -326,7 +326,7 @@ static void many_at_once_allocate_nothing(void **state) {
     uint64_t before = 0;
     (void)state;
     fixture_open(&f);
-    hone_core_attach(f.core, 0, &(hone_core_port){.wake = no_wake, .defer = no_wake});
+    hone_core_attach(f.core, 0, &(hone_port){.wake = no_wake, .defer = no_wake});
     for (int round = 0; round < ROUNDS; round++) {
         if (round == ROUNDS / 2) before = hone_alloc_count();
         for (int i = 0; i < MANY; i++) {

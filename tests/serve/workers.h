@@ -41,7 +41,7 @@ static inline void attach(worker *w, hone_core *core, int index) {
     *w = (worker){.core = core, .index = index};
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->news, NULL);
-    hone_core_attach(core, index, &(hone_core_port){.wake = wake, .defer = defer, .user = w});
+    hone_core_attach(core, index, &(hone_port){.wake = wake, .defer = defer, .user = w});
 }
 
 static inline void detach(worker *w) {

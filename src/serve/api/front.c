@@ -115,8 +115,8 @@ static void tally(const hone_call *c, uint64_t start, uint64_t end) {
     hone_tally_add(t, HONE_TALLY_QUEUE, p->queue_time);
     hone_tally_add(t, HONE_TALLY_INFER, p->compute_time);
     hone_tally_add(t, HONE_TALLY_OUTPUT, end - start);
-    atomic_fetch_add_explicit(&t->rows, p->rows > 0 ? (uint64_t)p->rows : 1, memory_order_relaxed);
-    if (p->offset == 0) atomic_fetch_add_explicit(&t->runs, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&t->rows, p->part.rows > 0 ? (uint64_t)p->part.rows : 1, memory_order_relaxed);
+    if (p->part.offset == 0) atomic_fetch_add_explicit(&t->runs, 1, memory_order_relaxed);
     atomic_store_explicit(&t->last, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
                           memory_order_relaxed);
 }
@@ -167,7 +167,7 @@ static void submit(hone_call *c) {
     hone_core_submit(c->front->o.core, &c->prediction);
 }
 
-static void decode(hone_core_work *w) {
+static void decode(hone_work *w) {
     hone_call *c = w->user;
     c->status = hone_tensors_begin(&c->tensors, c->servable, &c->err);
     if (c->status == HONE_OK) c->status = c->api->decode(c, &c->err);
@@ -175,7 +175,7 @@ static void decode(hone_core_work *w) {
     c->decoded = hone_now();
 }
 
-static void was_decoded(hone_core_work *w) {
+static void was_decoded(hone_work *w) {
     submit(w->user);
 }
 
@@ -235,7 +235,7 @@ void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const 
         fail_call(c, hone_request_stopped(r, &err), &err);
         return;
     }
-    c->work = (hone_core_work){.worker = f->o.worker, .run = decode, .done = was_decoded, .user = c};
+    c->work = (hone_work){.worker = f->o.worker, .run = decode, .done = was_decoded, .user = c};
     if ((c->packed ? c->body.size : r->body.size) > OFFLOAD_FROM) {
         hone_core_offload(f->o.core, &c->work);
         return;

@@ -66,7 +66,7 @@ struct hone_call {
     hone_buffer body;
     /* Its own. */
     hone_prediction prediction;
-    hone_core_work work;
+    hone_work work;
     hone_status status;
     hone_error err;
     uint64_t began, decoded; /* when */

@@ -7,7 +7,7 @@ void hone_batch_list_append(hone_batch_list *l, hone_prediction *p) {
     *(l->last ? &l->last->next : &l->first) = p;
     l->last = p;
     l->count++;
-    if (p->rows > 0) l->rows += p->rows;
+    if (p->part.rows > 0) l->rows += p->part.rows;
 }
 
 hone_prediction *hone_batch_list_pop(hone_batch_list *l) {
@@ -15,7 +15,7 @@ hone_prediction *hone_batch_list_pop(hone_batch_list *l) {
     l->first = p->next;
     if (!l->first) l->last = NULL;
     l->count--;
-    if (p->rows > 0) l->rows -= p->rows;
+    if (p->part.rows > 0) l->rows -= p->part.rows;
     p->next = NULL;
     return p;
 }
@@ -32,20 +32,20 @@ static bool same_shapes(const hone_prediction *a, const hone_prediction *b) {
 
 static bool joins(const hone_servable *s, const hone_prediction *head, int64_t rows,
                   const hone_prediction *p) {
-    return p->servable == s && p->rows > 0 && !p->alone && rows + p->rows <= s->sizes[s->size_count - 1] &&
-           same_shapes(head, p);
+    return p->servable == s && p->part.rows > 0 && !p->alone &&
+           rows + p->part.rows <= s->sizes[s->size_count - 1] && same_shapes(head, p);
 }
 
 int hone_batch_list_choose(const hone_servable *s, const hone_batch_list *l) {
     const hone_prediction *head = l->first;
-    int64_t rows = head->rows, most = s->sizes[s->size_count - 1];
+    int64_t rows = head->part.rows, most = s->sizes[s->size_count - 1];
     int count = 1, best = 1, looked = 0;
     if (rows < 0 || rows >= most || head->alone) return 1;
     double rate = (double)rows / s->cost[hone_servable_size_index(s, rows)];
     for (const hone_prediction *p = head->next; p && rows < most && looked < LOOK_AHEAD;
          p = p->next, looked++) {
         if (!joins(s, head, rows, p)) continue;
-        rows += p->rows;
+        rows += p->part.rows;
         count++;
         double now = (double)rows / s->cost[hone_servable_size_index(s, rows)];
         if (now < rate) continue;
@@ -58,16 +58,16 @@ int hone_batch_list_choose(const hone_servable *s, const hone_batch_list *l) {
 void hone_batch_list_take(const hone_servable *s, hone_batch_list *from, int count, hone_batch_list *out) {
     hone_prediction *head = hone_batch_list_pop(from), *before = NULL;
     hone_batch_list_append(out, head);
-    int64_t rows = head->rows;
+    int64_t rows = head->part.rows;
     for (hone_prediction *p = from->first, *next; p && out->count < count; p = next) {
         next = p->next;
         if (!joins(s, head, rows, p)) {
             before = p;
             continue;
         }
-        rows += p->rows;
+        rows += p->part.rows;
         from->count--;
-        from->rows -= p->rows;
+        from->rows -= p->part.rows;
         *(before ? &before->next : &from->first) = next;
         if (from->last == p) from->last = before;
         hone_batch_list_append(out, p);

@@ -2,7 +2,7 @@
 #ifndef HONE_SERVE_BATCHING_BATCH_LIST_H
 #define HONE_SERVE_BATCHING_BATCH_LIST_H
 
-#include "serve/servable/servable.h"
+#include "serve/batching/prediction.h"
 
 /* A zeroed struct is empty. */
 typedef struct hone_batch_list {

@@ -12,7 +12,6 @@
 enum { PENDING_MOST = 256 }; /* predictions of one turn; then they are run before the turn ends */
 
 typedef hone_batch_list list;
-typedef hone_port port;
 
 /* --- telling --- on the worker's thread */
 
@@ -44,26 +43,26 @@ static void tell_finished(hone_batcher *b, int worker, hone_prediction *p) {
     hone_status status = p->status;
     p->batch = NULL;
     if (batch && status == batch->status) err = batch->err;
-    tell(p, status, status == HONE_OK ? hone_lane_view(s, lane, batch, p) : NULL, &err);
+    tell(p, status, status == HONE_OK ? hone_lane_view(s, lane, batch, &p->part) : NULL, &err);
     if (batch) hone_batcher_give_batch_back(b, batch);
 }
 
 /* --- to the workers --- */
 
-static void wake(port *p, bool was_woken) {
-    if (!was_woken) p->to.wake(p->to.user);
+static void wake(hone_worker *w, bool was_woken) {
+    if (!was_woken) w->port.wake(w->port.user);
 }
 
-void hone_batcher_post(hone_batcher *b, int worker, hone_core_post *post) {
-    port *p = &b->ports[worker];
+void hone_batcher_post(hone_batcher *b, int worker, hone_post *post) {
+    hone_worker *w = &b->workers[worker];
     post->next = NULL;
-    pthread_mutex_lock(&p->lock);
-    *(p->posts ? &p->last_post->next : &p->posts) = post;
-    p->last_post = post;
-    bool woken = p->woken || !p->attached;
-    p->woken = true;
-    pthread_mutex_unlock(&p->lock);
-    wake(p, woken);
+    pthread_mutex_lock(&w->lock);
+    *(w->posts ? &w->last_post->next : &w->posts) = post;
+    w->last_post = post;
+    bool woken = w->woken || !w->attached;
+    w->woken = true;
+    pthread_mutex_unlock(&w->lock);
+    wake(w, woken);
 }
 
 void hone_batcher_hand_back(hone_batcher *b, list *done) {
@@ -74,15 +73,15 @@ void hone_batcher_hand_back(hone_batcher *b, list *done) {
             hone_prediction *p = hone_batch_list_pop(done);
             hone_batch_list_append(p->worker == worker ? &mine : &others, p);
         }
-        port *p = &b->ports[worker];
-        pthread_mutex_lock(&p->lock);
-        *(p->finished.last ? &p->finished.last->next : &p->finished.first) = mine.first;
-        p->finished.last = mine.last;
-        p->finished.count += mine.count;
-        bool woken = p->woken;
-        p->woken = true;
-        pthread_mutex_unlock(&p->lock);
-        wake(p, woken);
+        hone_worker *w = &b->workers[worker];
+        pthread_mutex_lock(&w->lock);
+        *(w->finished.last ? &w->finished.last->next : &w->finished.first) = mine.first;
+        w->finished.last = mine.last;
+        w->finished.count += mine.count;
+        bool woken = w->woken;
+        w->woken = true;
+        pthread_mutex_unlock(&w->lock);
+        wake(w, woken);
         *done = others;
     }
 }
@@ -121,8 +120,9 @@ static void count_run(hone_batcher *b, hone_servable *s, const list *l, const ho
 hone_status hone_batcher_run(hone_batcher *b, hone_servable *s, hone_lane *lane, hone_batch_list *l,
                              hone_batch *batch, bool keep, hone_error *err) {
     watch w = {l->first, !keep};
-    hone_run run = {.first = l->first, .keep = keep, .cancel = nobody_waits, .user = &w};
+    hone_run run = {.first = &l->first->part, .keep = keep, .cancel = nobody_waits, .user = &w};
     uint64_t start = hone_now();
+    for (hone_prediction *p = l->first; p; p = p->next) p->part.next = p->next ? &p->next->part : NULL;
     hone_status status = hone_lane_run(s, lane, &run, batch, err);
     count_run(b, s, l, &run, start);
     if (status == HONE_CANCELLED) err->message[0] = 0;
@@ -158,40 +158,40 @@ static void run_inline(hone_batcher *b, int worker, list *l) {
             result = hone_batcher_run(b, s, lane, &one, &lane->batch, false, &own);
             if (result == HONE_CANCELLED) result = hone_batcher_why_cancelled(p);
         }
-        tell(p, result, result == HONE_OK ? hone_lane_view(s, lane, &lane->batch, p) : NULL, &own);
+        tell(p, result, result == HONE_OK ? hone_lane_view(s, lane, &lane->batch, &p->part) : NULL, &own);
     }
     hone_batch_shrink(&lane->batch);
     hone_servable_release(s);
 }
 
 static void run_pending(hone_batcher *b, int worker) {
-    port *p = &b->ports[worker];
-    if (p->running) return;
-    p->running = true;
+    hone_worker *w = &b->workers[worker];
+    if (w->running) return;
+    w->running = true;
     /* what is submitted meanwhile waits for the next turn */
-    list l = p->pending;
-    p->pending = (list){0};
+    list l = w->pending;
+    w->pending = (list){0};
     while (l.first) {
         list run = {0};
         hone_servable *s = l.first->servable;
         hone_batch_list_take(s, &l, hone_batch_list_choose(s, &l), &run);
         run_inline(b, worker, &run);
     }
-    p->running = false;
+    w->running = false;
 }
 
 void hone_batcher_turn(hone_batcher *b, int worker) {
-    port *p = &b->ports[worker];
-    pthread_mutex_lock(&p->lock);
-    list finished = p->finished;
-    hone_core_post *posts = p->posts;
-    p->finished = (list){0};
-    p->posts = p->last_post = NULL;
-    p->woken = false;
-    pthread_mutex_unlock(&p->lock);
+    hone_worker *w = &b->workers[worker];
+    pthread_mutex_lock(&w->lock);
+    list finished = w->finished;
+    hone_post *posts = w->posts;
+    w->finished = (list){0};
+    w->posts = w->last_post = NULL;
+    w->woken = false;
+    pthread_mutex_unlock(&w->lock);
     while (finished.first) tell_finished(b, worker, hone_batch_list_pop(&finished));
     while (posts) {
-        hone_core_post *post = posts;
+        hone_post *post = posts;
         posts = post->next;
         post->call(post);
     }
@@ -212,7 +212,7 @@ static hone_status enqueue(hone_batcher *b, hone_prediction *p) {
 }
 
 static void set_deadline(hone_prediction *p) {
-    const hone_model_settings *o = &p->servable->settings;
+    const hone_servable_settings *o = &p->servable->settings;
     p->deadline = p->request ? p->request->deadline : 0;
     if (o->timeout_ms == 0) return;
     uint64_t own = p->submitted + (uint64_t)o->timeout_ms * HONE_MILLISECOND;
@@ -222,10 +222,10 @@ static void set_deadline(hone_prediction *p) {
 static hone_status accept(hone_prediction *p, hone_error *err) {
     const hone_servable *s = p->servable;
     HONE_TRY(hone_servable_check(s, p->inputs, err));
-    p->rows = hone_servable_rows(s, p->inputs);
-    if (s->settings.max_rows && p->rows > s->settings.max_rows)
+    p->part = (hone_part){.inputs = p->inputs, .rows = hone_servable_rows(s, p->inputs)};
+    if (s->settings.max_rows && p->part.rows > s->settings.max_rows)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "%lld rows are more than the %lld that are allowed",
-                         (long long)p->rows, (long long)s->settings.max_rows);
+                         (long long)p->part.rows, (long long)s->settings.max_rows);
     return HONE_OK;
 }
 
@@ -240,7 +240,7 @@ static void refuse(hone_prediction *p, hone_status status) {
 }
 
 void hone_batcher_submit(hone_batcher *b, hone_prediction *p) {
-    port *to = &b->ports[p->worker];
+    hone_worker *w = &b->workers[p->worker];
     hone_error err = {0};
     hone_servable_retain(p->servable);
     if (p->request) hone_request_retain(p->request);
@@ -256,8 +256,8 @@ void hone_batcher_submit(hone_batcher *b, hone_prediction *p) {
         tell(p, status, NULL, &err);
         return;
     }
-    bool threads = to->attached && b->thread_count > 0;
-    if (threads && hone_servable_estimate(p->servable, p->inputs, p->rows) >= b->inline_cost) {
+    bool threads = w->attached && b->thread_count > 0;
+    if (threads && hone_servable_estimate(p->servable, p->inputs, p->part.rows) >= b->inline_cost) {
         hone_model_stats *stats = p->servable->stats;
         hone_model_stats_queue(stats, 1);
         status = enqueue(b, p);
@@ -266,28 +266,28 @@ void hone_batcher_submit(hone_batcher *b, hone_prediction *p) {
         refuse(p, status);
         return;
     }
-    if (!to->attached || !to->to.defer) {
+    if (!w->attached || !w->port.defer) {
         list one = {0};
         hone_batch_list_append(&one, p);
         run_inline(b, p->worker, &one);
         return;
     }
-    hone_batch_list_append(&to->pending, p);
-    if (to->pending.count >= PENDING_MOST)
+    hone_batch_list_append(&w->pending, p);
+    if (w->pending.count >= PENDING_MOST)
         run_pending(b, p->worker);
-    else if (to->pending.count == 1)
-        to->to.defer(to->to.user);
+    else if (w->pending.count == 1)
+        w->port.defer(w->port.user);
 }
 
-static void call_done(hone_core_post *post) {
-    hone_core_work *w = (hone_core_work *)((char *)post - offsetof(hone_core_work, post));
+static void call_done(hone_post *post) {
+    hone_work *w = (hone_work *)((char *)post - offsetof(hone_work, post));
     w->done(w);
 }
 
-void hone_batcher_offload(hone_batcher *b, hone_core_work *w) {
+void hone_batcher_offload(hone_batcher *b, hone_work *w) {
     w->next = NULL;
     w->post.call = call_done;
-    if (!b->ports[w->worker].attached || b->thread_count == 0) {
+    if (!b->workers[w->worker].attached || b->thread_count == 0) {
         w->run(w);
         w->done(w);
         return;
@@ -299,9 +299,9 @@ void hone_batcher_offload(hone_batcher *b, hone_core_work *w) {
     pthread_mutex_unlock(&b->lock);
 }
 
-void hone_batcher_attach(hone_batcher *b, int worker, const hone_core_port *to) {
-    b->ports[worker].to = *to;
-    b->ports[worker].attached = true;
+void hone_batcher_attach(hone_batcher *b, int worker, const hone_port *port) {
+    b->workers[worker].port = *port;
+    b->workers[worker].attached = true;
 }
 
 /* --- the batcher --- */
@@ -312,22 +312,23 @@ hone_status hone_batcher_new(int workers, hone_stats *stats, hone_batcher **out,
     hone_cond_init(&b->work);
     pthread_mutex_init(&b->lock, NULL);
     b->stats = stats;
-    b->ports = hone_calloc((size_t)workers, sizeof *b->ports);
-    if (!b->ports) {
+    b->workers = hone_calloc((size_t)workers, sizeof *b->workers);
+    if (!b->workers) {
         hone_batcher_free(b);
         return hone_fail_memory(err);
     }
-    for (; b->workers < workers; b->workers++) pthread_mutex_init(&b->ports[b->workers].lock, NULL);
+    for (; b->worker_count < workers; b->worker_count++)
+        pthread_mutex_init(&b->workers[b->worker_count].lock, NULL);
     *out = b;
     return HONE_OK;
 }
 
 void hone_batcher_free(hone_batcher *b) {
     if (!b) return;
-    for (int i = 0; i < b->workers; i++) pthread_mutex_destroy(&b->ports[i].lock);
+    for (int i = 0; i < b->worker_count; i++) pthread_mutex_destroy(&b->workers[i].lock);
     pthread_mutex_destroy(&b->lock);
     pthread_cond_destroy(&b->work);
-    hone_free(b->ports);
+    hone_free(b->workers);
     hone_free(b->threads);
     hone_free(b);
 }
@@ -361,5 +362,5 @@ void hone_batcher_stop(hone_batcher *b) {
     for (int i = 0; i < b->thread_count; i++) pthread_join(b->threads[i], NULL);
     b->thread_count = 0;
     hone_batcher_fail_queued(b);
-    for (int i = 0; i < b->workers; i++) hone_batcher_turn(b, i);
+    for (int i = 0; i < b->worker_count; i++) hone_batcher_turn(b, i);
 }

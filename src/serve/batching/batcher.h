@@ -9,7 +9,7 @@
 #ifndef HONE_SERVE_BATCHING_BATCHER_H
 #define HONE_SERVE_BATCHING_BATCHER_H
 
-#include "serve/servable/servable.h"
+#include "serve/batching/prediction.h"
 
 typedef struct hone_batcher hone_batcher;
 
@@ -26,11 +26,11 @@ int hone_batcher_threads(const hone_batcher *b);
 void hone_batcher_stop(hone_batcher *b);
 
 /* As the functions of the core. */
-void hone_batcher_attach(hone_batcher *b, int worker, const hone_core_port *port);
+void hone_batcher_attach(hone_batcher *b, int worker, const hone_port *port);
 void hone_batcher_turn(hone_batcher *b, int worker);
 void hone_batcher_submit(hone_batcher *b, hone_prediction *p);
-void hone_batcher_offload(hone_batcher *b, hone_core_work *w);
+void hone_batcher_offload(hone_batcher *b, hone_work *w);
 /* Any thread: has `post` called on the worker's thread. */
-void hone_batcher_post(hone_batcher *b, int worker, hone_core_post *post);
+void hone_batcher_post(hone_batcher *b, int worker, hone_post *post);
 
 #endif

@@ -8,22 +8,22 @@
 #include <pthread.h>
 
 /* A worker. */
-typedef struct hone_port {
-    hone_core_port to;
+typedef struct hone_worker {
+    hone_port port;
     bool attached;
     /* The worker's own. */
     hone_batch_list pending; /* of this turn */
     bool running;
     pthread_mutex_t lock; /* guards what follows */
     hone_batch_list finished;
-    hone_core_post *posts, *last_post;
+    hone_post *posts, *last_post;
     bool woken;
-} hone_port;
+} hone_worker;
 
 struct hone_batcher {
     hone_stats *stats;
-    hone_port *ports;
-    int workers;
+    hone_worker *workers;
+    int worker_count;
     double inline_cost;
     pthread_t *threads;
     int thread_count;
@@ -32,7 +32,7 @@ struct hone_batcher {
     bool stop;
     int idle, named;
     hone_batch_queue queue;
-    hone_core_work *offloaded, *last_offloaded;
+    hone_work *offloaded, *last_offloaded;
     bool batch_is_next;
 };
 

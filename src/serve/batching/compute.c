@@ -18,7 +18,7 @@ static void run_alone(hone_batcher *b, hone_servable *s, list *l) {
 
 /* Those that are late are dropped, the others run. */
 static void run_queued(hone_batcher *b, int thread, hone_servable *s, hone_batch *batch, list *run) {
-    hone_lane *lane = &s->lanes[b->workers + thread];
+    hone_lane *lane = &s->lanes[b->worker_count + thread];
     list fine = {0}, done = {0};
     uint64_t now = hone_now();
     while (run->first) {
@@ -70,7 +70,7 @@ static void run_batch(hone_batcher *b, int thread, hone_servable *s) {
 }
 
 static void run_offloaded(hone_batcher *b) {
-    hone_core_work *w = b->offloaded;
+    hone_work *w = b->offloaded;
     b->offloaded = w->next;
     if (!w->next) b->last_offloaded = NULL;
     pthread_mutex_unlock(&b->lock);
@@ -118,7 +118,7 @@ void hone_batcher_fail_queued(hone_batcher *b) {
     }
     hone_batcher_hand_back(b, &left);
     while (b->offloaded) {
-        hone_core_work *w = b->offloaded;
+        hone_work *w = b->offloaded;
         b->offloaded = w->next;
         w->run(w);
         hone_batcher_post(b, w->worker, &w->post);

@@ -1,25 +1,27 @@
-#include "serve/models/core.h"
+#include "serve/models/core_inside.h"
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "serve/models/registry.h"
+#include "serve/models/discovery.h"
 
 #include <stdio.h>
 #include <string.h>
+
+static void retire(void *user, hone_servable *s) {
+    hone_core *core = user;
+    hone_model_loader_retire(core->loader, s);
+}
 
 hone_status hone_core_new(int workers, int model_threads, hone_stats *stats, hone_core **out,
                           hone_error *err) {
     hone_core *core = hone_calloc(1, sizeof *core);
     if (!core) return hone_fail_memory(err);
-    core->workers = core->compute_threads = workers;
-    core->model_threads = model_threads;
-    core->stats = stats;
-    core->options = (hone_core_options)HONE_CORE_OPTIONS_INIT;
-    core->defaults = (hone_model_settings)HONE_MODEL_SETTINGS_INIT;
-    pthread_rwlock_init(&core->lock, NULL);
+    hone_registry_init(&core->registry, workers, model_threads, stats);
+    core->registry.retire = retire;
+    core->registry.retire_user = core;
     hone_status status = hone_batcher_new(workers, stats, &core->batcher, err);
-    if (status == HONE_OK) status = hone_model_loader_new(core, &core->loader, err);
+    if (status == HONE_OK) status = hone_model_loader_new(&core->registry, core->batcher, &core->loader, err);
     if (status != HONE_OK)
         hone_core_free(core);
     else
@@ -27,33 +29,20 @@ hone_status hone_core_new(int workers, int model_threads, hone_stats *stats, hon
     return status;
 }
 
-static hone_status copy_text(char **to, const char *text, hone_error *err) {
-    hone_free(*to);
-    *to = text ? hone_strdup(text) : NULL;
-    return *to || !text ? HONE_OK : hone_fail_memory(err);
+hone_status hone_core_configure(hone_core *core, const hone_core_options *options, hone_error *err) {
+    return hone_registry_configure(&core->registry, options, err);
 }
 
-hone_status hone_core_configure(hone_core *core, const hone_core_options *options, hone_error *err) {
-    hone_core_options defaults = HONE_CORE_OPTIONS_INIT;
-    if (!options) options = &defaults;
-    if (core->count)
-        return hone_fail(err, HONE_FAILED_PRECONDITION, "the core is configured before it has models");
-    core->options = *options;
-    core->compute_threads = options->compute_threads > 0 ? options->compute_threads : core->workers;
-    HONE_TRY(copy_text(&core->repository, options->repository, err));
-    HONE_TRY(copy_text(&core->config_file, options->config_file, err));
-    if (options->defaults) core->defaults = *options->defaults;
-    core->options.defaults = &core->defaults;
-    core->options.repository = core->repository;
-    core->options.config_file = core->config_file;
-    return HONE_OK;
+hone_status hone_core_add_path(hone_core *core, const char *name, const char *path, hone_error *err) {
+    return hone_discovery_add_path(&core->registry, name, path, err);
 }
 
 hone_status hone_core_start(hone_core *core, hone_error *err) {
-    const hone_core_options *o = &core->options;
+    hone_registry *g = &core->registry;
+    const hone_core_options *o = &g->options;
     HONE_TRY(hone_model_loader_start(core->loader, err)); /* first, as it can't do without a thread */
-    HONE_TRY(hone_batcher_start(core->batcher, core->compute_threads, o->inline_cost, o->stall, err));
-    core->compute_threads = hone_batcher_threads(core->batcher);
+    HONE_TRY(hone_batcher_start(core->batcher, g->compute_threads, o->inline_cost, o->stall, err));
+    g->compute_threads = hone_batcher_threads(core->batcher);
     return hone_model_loader_begin(core->loader, err);
 }
 
@@ -65,20 +54,9 @@ void hone_core_stop(hone_core *core) {
 void hone_core_free(hone_core *core) {
     if (!core) return;
     hone_core_stop(core);
-    while (core->count) {
-        hone_record *r = core->records[core->count - 1];
-        for (size_t i = 0; i < r->count; i++) {
-            hone_servable_release(r->versions[i]->servable);
-            r->versions[i]->servable = NULL;
-        }
-        hone_core_drop_record(core, r);
-    }
+    hone_registry_free(&core->registry);
     hone_model_loader_free(core->loader);
     hone_batcher_free(core->batcher);
-    hone_free(core->records);
-    hone_free(core->repository);
-    hone_free(core->config_file);
-    pthread_rwlock_destroy(&core->lock);
     hone_free(core);
 }
 
@@ -86,10 +64,10 @@ void hone_core_free(hone_core *core) {
 
 hone_status hone_core_add(hone_core *core, const char *name, int64_t version, const hone_graph *graph,
                           hone_error *err) {
-    hone_servable_options o = hone_core_servable_options(core, name, version, NULL);
+    hone_servable_options o = hone_registry_servable_options(&core->registry, name, version, NULL);
     hone_servable *s = NULL;
     HONE_TRY(hone_servable_new(&o, graph, &s, err));
-    hone_status status = hone_core_prepare(core, s, NULL, err);
+    hone_status status = hone_registry_prepare(&core->registry, s, NULL, err);
     if (status == HONE_OK) status = hone_model_loader_add(core->loader, s, err);
     if (status != HONE_OK) hone_servable_release(s);
     return status;
@@ -105,8 +83,8 @@ static hone_servable *newest(const hone_record *r) {
 
 hone_servable *hone_core_find(hone_core *core, hone_slice name, int64_t version) {
     hone_servable *s = NULL;
-    pthread_rwlock_rdlock(&core->lock);
-    const hone_record *r = hone_core_record(core, name.data, name.size);
+    pthread_rwlock_rdlock(&core->registry.lock);
+    const hone_record *r = hone_registry_find(&core->registry, name.data, name.size);
     if (r && version == HONE_LATEST) {
         s = newest(r);
     } else if (r) {
@@ -114,7 +92,7 @@ hone_servable *hone_core_find(hone_core *core, hone_slice name, int64_t version)
         s = v ? v->servable : NULL;
     }
     if (s) hone_servable_retain(s);
-    pthread_rwlock_unlock(&core->lock);
+    pthread_rwlock_unlock(&core->registry.lock);
     return s;
 }
 
@@ -128,8 +106,8 @@ hone_status hone_core_find_label(hone_core *core, hone_slice name, hone_slice la
                                  hone_error *err) {
     hone_status status = HONE_OK;
     *out = NULL;
-    pthread_rwlock_rdlock(&core->lock);
-    const hone_record *r = hone_core_record(core, name.data, name.size);
+    pthread_rwlock_rdlock(&core->registry.lock);
+    const hone_record *r = hone_registry_find(&core->registry, name.data, name.size);
     const hone_record_label *l = find_label(r, label);
     const hone_version *v = l && l->version >= 0 ? hone_record_version(r, l->version) : NULL;
     if (!r)
@@ -140,32 +118,21 @@ hone_status hone_core_find_label(hone_core *core, hone_slice name, hone_slice la
     else
         status = hone_fail(err, HONE_INVALID_ARGUMENT, "Unrecognized servable version label: %.*s",
                            hone_slice_shown(label, 255), label.data);
-    pthread_rwlock_unlock(&core->lock);
+    pthread_rwlock_unlock(&core->registry.lock);
     return status;
 }
 
 int hone_core_versions(hone_core *core, hone_slice name, hone_version_fn *fn, void *user) {
     int count = 0;
-    pthread_rwlock_rdlock(&core->lock);
-    const hone_record *r = hone_core_record(core, name.data, name.size);
+    pthread_rwlock_rdlock(&core->registry.lock);
+    const hone_record *r = hone_registry_find(&core->registry, name.data, name.size);
     for (size_t i = r ? r->count : 0; i-- > 0;) {
         if (!r->versions[i]->servable) continue;
         fn(user, r->versions[i]->number);
         count++;
     }
-    pthread_rwlock_unlock(&core->lock);
+    pthread_rwlock_unlock(&core->registry.lock);
     return count;
-}
-
-const char *hone_version_state_name(hone_version_state state) {
-    switch (state) {
-    case HONE_VERSION_START: return "START";
-    case HONE_VERSION_LOADING: return "LOADING";
-    case HONE_VERSION_AVAILABLE: return "AVAILABLE";
-    case HONE_VERSION_UNLOADING: return "UNLOADING";
-    case HONE_VERSION_END: return "END";
-    }
-    return "UNKNOWN";
 }
 
 static int tell_states(const hone_record *r, hone_version_status_fn *fn, void *user) {
@@ -183,28 +150,54 @@ static int tell_states(const hone_record *r, hone_version_status_fn *fn, void *u
 
 int hone_core_states(hone_core *core, hone_slice name, hone_version_status_fn *fn, void *user) {
     int count = 0;
-    pthread_rwlock_rdlock(&core->lock);
+    pthread_rwlock_rdlock(&core->registry.lock);
     if (name.data) {
-        const hone_record *r = hone_core_record(core, name.data, name.size);
+        const hone_record *r = hone_registry_find(&core->registry, name.data, name.size);
         if (r) count = tell_states(r, fn, user);
     } else {
-        for (size_t i = 0; i < core->count; i++) count += tell_states(core->records[i], fn, user);
+        for (size_t i = 0; i < core->registry.count; i++)
+            count += tell_states(core->registry.records[i], fn, user);
     }
-    pthread_rwlock_unlock(&core->lock);
+    pthread_rwlock_unlock(&core->registry.lock);
     return count;
 }
 
 int hone_core_models(hone_core *core, hone_model_fn *fn, void *user) {
-    pthread_rwlock_rdlock(&core->lock);
-    int count = (int)core->count;
-    for (size_t i = 0; i < core->count; i++) fn(user, core->records[i]->name, newest(core->records[i]));
-    pthread_rwlock_unlock(&core->lock);
+    pthread_rwlock_rdlock(&core->registry.lock);
+    int count = (int)core->registry.count;
+    for (size_t i = 0; i < core->registry.count; i++)
+        fn(user, core->registry.records[i]->name, newest(core->registry.records[i]));
+    pthread_rwlock_unlock(&core->registry.lock);
     return count;
+}
+
+/* --- administration --- */
+
+void hone_core_reload(hone_core *core, hone_model_task *t, hone_model_set *set) {
+    t->set = *set;
+    *set = (hone_model_set){0};
+    t->kind = HONE_TASK_RELOAD;
+    hone_model_loader_ask(core->loader, t, (hone_slice){0}, (hone_slice){0});
+}
+void hone_core_load_model(hone_core *core, hone_model_task *t, hone_slice name, hone_slice settings) {
+    t->kind = HONE_TASK_LOAD;
+    hone_model_loader_ask(core->loader, t, name, settings);
+}
+void hone_core_unload_model(hone_core *core, hone_model_task *t, hone_slice name) {
+    t->kind = HONE_TASK_UNLOAD;
+    hone_model_loader_ask(core->loader, t, name, (hone_slice){0});
+}
+void hone_core_refresh(hone_core *core, hone_model_task *t) {
+    t->kind = HONE_TASK_REFRESH;
+    hone_model_loader_ask(core->loader, t, (hone_slice){0}, (hone_slice){0});
+}
+void hone_core_poke(hone_core *core) {
+    hone_model_loader_poke(core->loader);
 }
 
 /* --- predictions --- */
 
-void hone_core_attach(hone_core *core, int worker, const hone_core_port *port) {
+void hone_core_attach(hone_core *core, int worker, const hone_port *port) {
     hone_batcher_attach(core->batcher, worker, port);
 }
 void hone_core_turn(hone_core *core, int worker) {
@@ -213,6 +206,6 @@ void hone_core_turn(hone_core *core, int worker) {
 void hone_core_submit(hone_core *core, hone_prediction *p) {
     hone_batcher_submit(core->batcher, p);
 }
-void hone_core_offload(hone_core *core, hone_core_work *w) {
+void hone_core_offload(hone_core *core, hone_work *w) {
     hone_batcher_offload(core->batcher, w);
 }

@@ -1,10 +1,12 @@
 #include "serve/models/loader.h"
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/thread.h"
 #include "base/wake.h"
+#include "serve/models/discovery.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -18,15 +20,28 @@
 #define QUIET (10 * HONE_MILLISECOND) /* events come in groups */
 #define DRAIN_MOST (10000 * HONE_MILLISECOND)
 #define SAFETY_POLL (60000 * HONE_MILLISECOND) /* links that lead elsewhere are not watched */
-#define ROOT_OWNER "/"                         /* no model's name */
 #define POKE ((uint64_t)1 << 32)               /* how a signal handler says more than "wake up" */
 
-enum { TASK_ADD, TASK_RELOAD, TASK_LOAD, TASK_UNLOAD, TASK_REFRESH };
+struct hone_model_loader {
+    hone_registry *registry;
+    hone_batcher *batcher;
+    hone_discovery discovery; /* its own thread's */
+    pthread_t thread;
+    bool running;
+    int wake_fd;
+    pthread_mutex_t lock;  /* guards what follows */
+    pthread_cond_t change; /* of the next three */
+    bool begun, ready, stop;
+    hone_model_task *tasks, *last_task;
+    hone_servable *retired;
+    hone_status first_status;
+    hone_error first_error;
+};
 
 /* --- from other threads --- */
 
-static void destroy(hone_core *core, hone_servable *s) {
-    atomic_fetch_sub(&core->bytes, s->bytes);
+static void destroy(hone_registry *g, hone_servable *s) {
+    atomic_fetch_sub(&g->bytes, s->bytes);
     hone_servable_destroy(s);
 }
 
@@ -41,19 +56,19 @@ void hone_model_loader_retire(hone_model_loader *l, hone_servable *s) {
     if (later)
         hone_wake(l->wake_fd);
     else
-        destroy(l->core, s);
+        destroy(l->registry, s);
 }
 
 void hone_model_loader_poke(hone_model_loader *l) {
     hone_wake_add(l->wake_fd, POKE);
 }
 
-static void post_done(hone_core_post *post) {
-    hone_core_task *t = (hone_core_task *)((char *)post - offsetof(hone_core_task, post));
+static void post_done(hone_post *post) {
+    hone_model_task *t = (hone_model_task *)((char *)post - offsetof(hone_model_task, post));
     t->done(t, t->status, &t->err);
 }
 
-static void finish_task(hone_model_loader *l, hone_core_task *t, hone_status status, const hone_error *err) {
+static void finish_task(hone_model_loader *l, hone_model_task *t, hone_status status, const hone_error *err) {
     t->status = status;
     t->err = *err;
     hone_model_set_free(&t->set);
@@ -64,10 +79,10 @@ static void finish_task(hone_model_loader *l, hone_core_task *t, hone_status sta
     if (t->worker < 0)
         t->done(t, t->status, &t->err);
     else
-        hone_batcher_post(l->core->batcher, t->worker, &t->post);
+        hone_batcher_post(l->batcher, t->worker, &t->post);
 }
 
-void hone_model_loader_ask(hone_model_loader *l, hone_core_task *t) {
+static void ask(hone_model_loader *l, hone_model_task *t) {
     hone_error err = {0};
     t->next = NULL;
     pthread_mutex_lock(&l->lock);
@@ -83,6 +98,19 @@ void hone_model_loader_ask(hone_model_loader *l, hone_core_task *t) {
         finish_task(l, t, hone_fail(&err, HONE_UNAVAILABLE, "The server does not run"), &err);
 }
 
+void hone_model_loader_ask(hone_model_loader *l, hone_model_task *t, hone_slice name, hone_slice text) {
+    t->name = name.data ? hone_alloc(name.size + 1) : NULL;
+    t->text = text.data ? hone_alloc(text.size + 1) : NULL;
+    t->text_size = text.data ? text.size : 0;
+    if (t->name) {
+        memcpy(t->name, name.data, name.size);
+        t->name[name.size] = 0;
+    }
+    if (t->text) memcpy(t->text, text.data, text.size);
+    if (t->kind != HONE_TASK_RELOAD) t->set = (hone_model_set){0};
+    ask(l, t);
+}
+
 /* --- what was unloaded --- */
 
 /* Frees it, and gives its memory back to the system. */
@@ -94,26 +122,26 @@ static void bury(hone_model_loader *l) {
     if (!s) return;
     while (s) {
         hone_servable *next = s->next;
-        hone_record *r = hone_core_record(l->core, s->name, strlen(s->name));
+        hone_record *r = hone_registry_find(l->registry, s->name, strlen(s->name));
         int64_t version = s->version;
-        destroy(l->core, s);
-        if (r) hone_record_ended(l->core, r, version, s);
+        destroy(l->registry, s);
+        if (r) hone_record_ended(l->registry, r, version, s);
         s = next;
     }
     malloc_trim(0);
 }
 
-static bool anything_drains(const hone_core *core) {
-    for (size_t i = 0; i < core->count; i++)
-        for (size_t k = 0; k < core->records[i]->count; k++)
-            if (core->records[i]->versions[k]->draining) return true;
+static bool anything_drains(const hone_registry *g) {
+    for (size_t i = 0; i < g->count; i++)
+        for (size_t k = 0; k < g->records[i]->count; k++)
+            if (g->records[i]->versions[k]->draining) return true;
     return false;
 }
 
-void hone_model_loader_drain(void *loader) {
+static void drain(void *loader) {
     hone_model_loader *l = loader;
     uint64_t end = hone_now() + DRAIN_MOST;
-    for (bury(l); anything_drains(l->core) && hone_now() < end; bury(l)) {
+    for (bury(l); anything_drains(l->registry) && hone_now() < end; bury(l)) {
         struct timespec moment = {.tv_nsec = 1000000};
         pthread_mutex_lock(&l->lock);
         bool stop = l->stop;
@@ -126,18 +154,18 @@ void hone_model_loader_drain(void *loader) {
 /* --- tasks --- */
 
 static hone_record *known(hone_model_loader *l, const char *name, hone_error *err) {
-    hone_record *r = hone_core_record(l->core, name, strlen(name));
-    if (!r && hone_model_loader_look_at_root(l, NULL) == HONE_OK)
-        r = hone_core_record(l->core, name, strlen(name));
+    hone_record *r = hone_registry_find(l->registry, name, strlen(name));
+    if (!r && hone_discovery_look_at_root(&l->discovery, NULL) == HONE_OK)
+        r = hone_registry_find(l->registry, name, strlen(name));
     if (!r || r->removed) hone_fail(err, HONE_NOT_FOUND, "there is no model %s", name);
     return r && !r->removed ? r : NULL;
 }
 
-static hone_status set_settings(hone_model_loader *l, hone_record *r, const hone_core_task *t,
+static hone_status set_settings(hone_model_loader *l, hone_record *r, const hone_model_task *t,
                                 hone_error *err) {
     hone_model_settings settings;
-    HONE_TRY(hone_model_settings_parse(t->text, t->text_size, &l->core->defaults, &settings, err));
-    hone_status status = hone_record_set_settings(l->core, r, &settings, err);
+    HONE_TRY(hone_model_settings_parse(t->text, t->text_size, &l->registry->defaults, &settings, err));
+    hone_status status = hone_record_set_settings(l->registry, r, &settings, err);
     hone_model_settings_free(&settings);
     if (status != HONE_OK) return status;
     r->settings_set = true;
@@ -148,87 +176,73 @@ static hone_status set_settings(hone_model_loader *l, hone_record *r, const hone
 static hone_status unload_model(hone_model_loader *l, hone_record *r) {
     r->unloaded = true;
     if (!r->root) r->removed = true; /* in memory: it can't come back */
-    hone_model_loader_reconcile(l, r, true);
+    hone_discovery_reconcile(&l->discovery, r, true);
     return HONE_OK;
 }
 
 /* The names are as in memory: neither config nor repository may have them. */
-static hone_status add_servable(hone_core *core, hone_servable *s, hone_error *err) {
-    hone_record *r = hone_core_record(core, s->name, strlen(s->name));
+static hone_status add_servable(hone_registry *g, hone_servable *s, hone_error *err) {
+    hone_record *r = hone_registry_find(g, s->name, strlen(s->name));
     hone_version *v = r ? hone_record_version(r, s->version) : NULL;
     if (v && v->servable)
         return hone_fail(err, HONE_ALREADY_EXISTS, "the model %s is there already in version %lld", s->name,
                          (long long)s->version);
     if (r && r->root)
         return hone_fail(err, HONE_ALREADY_EXISTS, "the model %s is served from %s", s->name, r->root);
-    if (!r) r = hone_core_new_record(core, s->name);
-    if (r && !v) v = hone_core_new_version(core, r, s->version);
+    if (!r) r = hone_registry_add(g, s->name);
+    if (r && !v) v = hone_registry_add_version(g, r, s->version);
     if (!v) return hone_fail_memory(err);
     r->removed = false;
-    hone_core_publish(core, v, s);
+    hone_registry_publish(g, v, s);
     return HONE_OK;
 }
 
-static hone_status do_task(hone_model_loader *l, hone_core_task *t, hone_error *err) {
+static hone_status do_task(hone_model_loader *l, hone_model_task *t, hone_error *err) {
     hone_record *r = NULL;
-    if (t->kind == TASK_ADD) return add_servable(l->core, t->servable, err);
-    if (t->kind == TASK_RELOAD) return hone_model_loader_apply(l, &t->set, true, err);
-    if (t->kind == TASK_REFRESH) {
-        hone_model_loader_mark_all(l);
-        return hone_model_loader_read_config(l, true, err);
+    if (t->kind == HONE_TASK_ADD) return add_servable(l->registry, t->servable, err);
+    if (t->kind == HONE_TASK_RELOAD) return hone_discovery_apply(&l->discovery, &t->set, true, err);
+    if (t->kind == HONE_TASK_REFRESH) {
+        hone_discovery_mark_all(&l->discovery);
+        return hone_discovery_read_config(&l->discovery, true, err);
     }
     if (!t->name || (t->text_size && !t->text)) return hone_fail_memory(err);
     if (!(r = known(l, t->name, err))) return HONE_NOT_FOUND;
-    if (t->kind == TASK_UNLOAD) return unload_model(l, r);
+    if (t->kind == HONE_TASK_UNLOAD) return unload_model(l, r);
     if (t->text)
         HONE_TRY(set_settings(l, r, t, err));
     else
         r->settings_set = false; /* back to the file's */
     r->unloaded = false;
-    hone_model_loader_reconcile(l, r, true);
+    hone_discovery_reconcile(&l->discovery, r, true);
     return r->root ? hone_record_check(r, err) : HONE_OK;
 }
 
 static void do_tasks(hone_model_loader *l) {
     for (;;) {
         pthread_mutex_lock(&l->lock);
-        hone_core_task *t = l->tasks;
+        hone_model_task *t = l->tasks;
         if (t) l->tasks = t->next;
         pthread_mutex_unlock(&l->lock);
         if (!t) return;
         hone_error err = {0};
         hone_status status = do_task(l, t, &err);
-        if (t->kind == TASK_REFRESH) {
-            hone_model_loader_look_at_root(l, NULL);
-            hone_model_loader_reconcile_dirty(l, true);
+        if (t->kind == HONE_TASK_REFRESH) {
+            hone_discovery_look_at_root(&l->discovery, NULL);
+            hone_discovery_reconcile_dirty(&l->discovery, true);
         }
         bury(l);
         finish_task(l, t, status, &err);
     }
 }
 
-static void ask(hone_core *core, hone_core_task *t, int kind, hone_slice name, hone_slice text) {
-    t->kind = kind;
-    t->name = name.data ? hone_alloc(name.size + 1) : NULL;
-    t->text = text.data ? hone_alloc(text.size + 1) : NULL;
-    t->text_size = text.data ? text.size : 0;
-    if (t->name) {
-        memcpy(t->name, name.data, name.size);
-        t->name[name.size] = 0;
-    }
-    if (t->text) memcpy(t->text, text.data, text.size);
-    if (kind != TASK_RELOAD) t->set = (hone_model_set){0};
-    hone_model_loader_ask(core->loader, t);
-}
-
 typedef struct waiter {
-    hone_core_task task;
+    hone_model_task task;
     pthread_mutex_t lock;
     pthread_cond_t done;
     bool is_done;
 } waiter;
 
-static void stop_waiting(hone_core_task *t, hone_status status, const hone_error *err) {
+static void stop_waiting(hone_model_task *t, hone_status status, const hone_error *err) {
     waiter *w = t->user;
     (void)status, (void)err;
     pthread_mutex_lock(&w->lock);
@@ -242,10 +256,10 @@ hone_status hone_model_loader_add(hone_model_loader *l, hone_servable *s, hone_e
     pthread_mutex_lock(&l->lock);
     bool running = l->running;
     pthread_mutex_unlock(&l->lock);
-    if (!running) return add_servable(l->core, s, err);
-    w.task =
-        (hone_core_task){.worker = -1, .done = stop_waiting, .user = &w, .kind = TASK_ADD, .servable = s};
-    hone_model_loader_ask(l, &w.task);
+    if (!running) return add_servable(l->registry, s, err);
+    w.task = (hone_model_task){
+        .worker = -1, .done = stop_waiting, .user = &w, .kind = HONE_TASK_ADD, .servable = s};
+    ask(l, &w.task);
     pthread_mutex_lock(&w.lock);
     while (!w.is_done) pthread_cond_wait(&w.done, &w.lock);
     pthread_mutex_unlock(&w.lock);
@@ -253,52 +267,35 @@ hone_status hone_model_loader_add(hone_model_loader *l, hone_servable *s, hone_e
     return w.task.status;
 }
 
-void hone_core_reload(hone_core *core, hone_core_task *t, hone_model_set *set) {
-    t->set = *set;
-    *set = (hone_model_set){0};
-    ask(core, t, TASK_RELOAD, (hone_slice){0}, (hone_slice){0});
-}
-void hone_core_load_model(hone_core *core, hone_core_task *t, hone_slice name, hone_slice settings) {
-    ask(core, t, TASK_LOAD, name, settings);
-}
-void hone_core_unload_model(hone_core *core, hone_core_task *t, hone_slice name) {
-    ask(core, t, TASK_UNLOAD, name, (hone_slice){0});
-}
-void hone_core_refresh(hone_core *core, hone_core_task *t) {
-    ask(core, t, TASK_REFRESH, (hone_slice){0}, (hone_slice){0});
-}
-void hone_core_poke(hone_core *core) {
-    hone_model_loader_poke(core->loader);
-}
-
 /* --- the thread --- */
 
 /* What is wrong is said once, not at every look. */
 static void reread_config(hone_model_loader *l, bool force) {
     hone_error err = {0};
-    char text[sizeof l->config_error] = "";
-    if (hone_model_loader_read_config(l, force, &err) != HONE_OK) hone_error_format(&err, text, sizeof text);
-    if (text[0] && (force || strcmp(text, l->config_error) != 0))
+    char text[sizeof l->discovery.config_error] = "";
+    if (hone_discovery_read_config(&l->discovery, force, &err) != HONE_OK)
+        hone_error_format(&err, text, sizeof text);
+    if (text[0] && (force || strcmp(text, l->discovery.config_error) != 0))
         hone_log(HONE_LOG_ERROR, "the configuration: %s", text);
-    memcpy(l->config_error, text, sizeof text);
+    memcpy(l->discovery.config_error, text, sizeof text);
 }
 
 /* Returns what is wrong with the first model that was named. */
 static hone_status do_first(hone_model_loader *l, hone_error *err) {
-    HONE_TRY(hone_model_loader_look_at_root(l, err));
-    HONE_TRY(hone_model_loader_read_config(l, true, err));
-    hone_model_loader_reconcile_dirty(l, true);
-    for (size_t i = 0; i < l->core->count; i++) {
-        const hone_record *r = l->core->records[i];
+    HONE_TRY(hone_discovery_look_at_root(&l->discovery, err));
+    HONE_TRY(hone_discovery_read_config(&l->discovery, true, err));
+    hone_discovery_reconcile_dirty(&l->discovery, true);
+    for (size_t i = 0; i < l->registry->count; i++) {
+        const hone_record *r = l->registry->records[i];
         if (r->named && hone_record_is_gone(r)) return hone_record_check(r, err);
     }
     return HONE_OK;
 }
 
 static bool is_blind(const hone_model_loader *l) {
-    bool blind = l->core->repository && l->root_blind;
-    for (size_t i = 0; i < l->core->count && !blind; i++)
-        blind = l->core->records[i]->root && l->core->records[i]->blind;
+    bool blind = l->registry->repository && l->discovery.root_blind;
+    for (size_t i = 0; i < l->registry->count && !blind; i++)
+        blind = l->registry->records[i]->root && l->registry->records[i]->blind;
     return blind;
 }
 
@@ -307,19 +304,20 @@ static uint64_t sooner(uint64_t a, uint64_t b) {
 }
 
 static uint64_t next_due(const hone_model_loader *l) {
-    uint64_t due = sooner(l->config_due, l->poll_due);
-    for (size_t i = 0; i < l->core->count; i++) due = sooner(due, l->core->records[i]->due);
+    uint64_t due = sooner(l->discovery.config_due, l->discovery.poll_due);
+    for (size_t i = 0; i < l->registry->count; i++) due = sooner(due, l->registry->records[i]->due);
     return due;
 }
 
 static void schedule(hone_model_loader *l) {
-    const hone_core_options *o = &l->core->options;
+    const hone_core_options *o = &l->registry->options;
     uint64_t now = hone_now(), poll = (uint64_t)o->file_poll_ms * HONE_MILLISECOND;
-    if (o->config_poll_ms > 0 && l->core->config_file && now >= l->config_due)
-        l->config_due = now + (uint64_t)o->config_poll_ms * HONE_MILLISECOND;
+    if (o->config_poll_ms > 0 && l->registry->config_file && now >= l->discovery.config_due)
+        l->discovery.config_due = now + (uint64_t)o->config_poll_ms * HONE_MILLISECOND;
     if (o->file_poll_ms <= 0) return;
     if (!is_blind(l) && poll < SAFETY_POLL) poll = SAFETY_POLL;
-    if (!l->poll_due || now >= l->poll_due || l->poll_due > now + poll) l->poll_due = now + poll;
+    if (!l->discovery.poll_due || now >= l->discovery.poll_due || l->discovery.poll_due > now + poll)
+        l->discovery.poll_due = now + poll;
 }
 
 /* Waits for something to do; true if it was poked. */
@@ -328,23 +326,24 @@ static bool wait_for_work(hone_model_loader *l) {
     int ms = !due ? -1 : due <= now ? 0 : (int)((due - now) / HONE_MILLISECOND + 1);
     struct pollfd fds[] = {
         {.fd = l->wake_fd, .events = POLLIN},
-        {.fd = l->core->options.file_poll_ms > 0 ? hone_watch_fd(l->watch) : -1, .events = POLLIN}};
+        {.fd = l->registry->options.file_poll_ms > 0 ? hone_watch_fd(l->discovery.watch) : -1,
+         .events = POLLIN}};
     poll(fds, 2, ms);
     if (fds[1].revents) {
         struct timespec quiet = {.tv_nsec = (long)QUIET};
         nanosleep(&quiet, NULL);
-        hone_watch_read(l->watch, hone_model_loader_note_event, l);
+        hone_discovery_read_events(&l->discovery);
     }
     return hone_wake_take(l->wake_fd) >= POKE;
 }
 
 static void look_around(hone_model_loader *l, bool poked) {
     uint64_t now = hone_now();
-    if (l->poll_due && now >= l->poll_due) hone_model_loader_mark_all(l);
-    if (poked) hone_model_loader_mark_all(l);
-    if (poked || (l->config_due && now >= l->config_due)) reread_config(l, poked);
-    if (l->root_dirty) hone_model_loader_look_at_root(l, NULL);
-    hone_model_loader_reconcile_dirty(l, poked);
+    if (l->discovery.poll_due && now >= l->discovery.poll_due) hone_discovery_mark_all(&l->discovery);
+    if (poked) hone_discovery_mark_all(&l->discovery);
+    if (poked || (l->discovery.config_due && now >= l->discovery.config_due)) reread_config(l, poked);
+    if (l->discovery.root_dirty) hone_discovery_look_at_root(&l->discovery, NULL);
+    hone_discovery_reconcile_dirty(&l->discovery, poked);
     schedule(l);
 }
 
@@ -352,9 +351,9 @@ static void look_around(hone_model_loader *l, bool poked) {
 static void begin(hone_model_loader *l) {
     hone_error err = {0};
     pthread_mutex_unlock(&l->lock);
-    l->starting = true;
+    l->discovery.starting = true;
     hone_status status = do_first(l, &err);
-    l->starting = false;
+    l->discovery.starting = false;
     schedule(l);
     pthread_mutex_lock(&l->lock);
     l->first_status = status;
@@ -380,10 +379,13 @@ static void *work(void *arg) {
     return NULL;
 }
 
-hone_status hone_model_loader_new(hone_core *core, hone_model_loader **out, hone_error *err) {
+hone_status hone_model_loader_new(hone_registry *g, hone_batcher *batcher, hone_model_loader **out,
+                                  hone_error *err) {
     hone_model_loader *l = hone_calloc(1, sizeof *l);
     if (!l) return hone_fail_memory(err);
-    l->core = core;
+    l->registry = g;
+    l->batcher = batcher;
+    l->discovery = (hone_discovery){.registry = g, .drain = drain, .user = l};
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->change, NULL);
     l->wake_fd = hone_wake_new();
@@ -397,7 +399,7 @@ hone_status hone_model_loader_new(hone_core *core, hone_model_loader **out, hone
 }
 
 hone_status hone_model_loader_start(hone_model_loader *l, hone_error *err) {
-    HONE_TRY(hone_watch_new(l->core->options.polling, &l->watch, err));
+    HONE_TRY(hone_watch_new(l->registry->options.polling, &l->discovery.watch, err));
     pthread_mutex_lock(&l->lock);
     int code = hone_thread_start(&l->thread, work, l, "hone-loader");
     l->running = code == 0;
@@ -428,7 +430,7 @@ void hone_model_loader_stop(hone_model_loader *l) {
     pthread_join(l->thread, NULL);
     hone_fail(&err, HONE_UNAVAILABLE, "The server is stopping");
     while (l->tasks) {
-        hone_core_task *t = l->tasks;
+        hone_model_task *t = l->tasks;
         l->tasks = t->next;
         finish_task(l, t, HONE_UNAVAILABLE, &err);
     }
@@ -437,10 +439,8 @@ void hone_model_loader_stop(hone_model_loader *l) {
 
 void hone_model_loader_free(hone_model_loader *l) {
     if (!l) return;
-    hone_watch_free(l->watch);
+    hone_discovery_free(&l->discovery);
     if (l->wake_fd >= 0) close(l->wake_fd);
-    hone_blob_free(&l->config);
-    hone_blob_free(&l->config_seen);
     pthread_mutex_destroy(&l->lock);
     pthread_cond_destroy(&l->change);
     hone_free(l);

@@ -1,54 +1,32 @@
-/* The inside of the loader: the thread that reads, compiles, loads and unloads models, so that no event
- * loop ever waits for that. What it does is one model after the other (reconcile.h); what it does it for
- * are changes in directories and in the configuration, the clock, and tasks. */
+/* The loader: the thread that reads, compiles, loads and unloads models, so that no event loop ever waits for
+ * that. It does one thing after the other: what discovery.h finds, and tasks. */
 #ifndef HONE_SERVE_MODELS_LOADER_H
 #define HONE_SERVE_MODELS_LOADER_H
 
-#include "serve/models/reconcile.h"
-#include "serve/models/watch.h"
+#include "serve/batching/batcher.h"
+#include "serve/models/registry.h"
+#include "serve/models/task.h"
 
-struct hone_model_loader {
-    hone_core *core;
-    pthread_t thread;
-    bool running;
-    int wake_fd;
-    hone_watch *watch;
-    uint64_t config_due, poll_due;
-    hone_blob config,
-        config_seen;        /* the file as it was applied last, and as it looked when it had just changed */
-    char config_error[600]; /* likewise */
-    bool root_dirty, root_blind;
-    bool starting;         /* what fails is told to whoever starts it */
-    pthread_mutex_t lock;  /* guards what follows */
-    pthread_cond_t change; /* of the next three */
-    bool begun, ready, stop;
-    hone_core_task *tasks, *last_task;
-    hone_servable *retired;
-    hone_status first_status;
-    hone_error first_error;
-};
+typedef struct hone_model_loader hone_model_loader;
 
-/* --- sources.c: which models there are --- */
+/* Before the first servable. Both are borrowed; tasks are answered by the batcher. */
+hone_status hone_model_loader_new(hone_registry *g, hone_batcher *batcher, hone_model_loader **out,
+                                  hone_error *err);
+/* Starts its thread. */
+hone_status hone_model_loader_start(hone_model_loader *l, hone_error *err);
+/* Has it look at everything, and waits for that. HONE_OK, or what is wrong with the first model that was
+ * named. */
+hone_status hone_model_loader_begin(hone_model_loader *l, hone_error *err);
+void hone_model_loader_stop(hone_model_loader *l);
+void hone_model_loader_free(hone_model_loader *l); /* NULL is fine */
 
-/* One model; `at_once`: files need not settle, and what failed is tried again. */
-void hone_model_loader_reconcile(hone_model_loader *l, hone_record *r, bool at_once);
-void hone_model_loader_reconcile_dirty(hone_model_loader *l, bool at_once);
-/* Everything is to be looked at. */
-void hone_model_loader_mark_all(hone_model_loader *l);
-/* Serves exactly this set, of which it takes parts; returns the first thing that is wrong with it.
- * `bounded`: by the repository, if there is one. */
-hone_status hone_model_loader_apply(hone_model_loader *l, hone_model_set *set, bool bounded, hone_error *err);
-hone_status hone_model_loader_look_at_root(hone_model_loader *l, hone_error *err);
-/* Reads the configuration file, and applies it if it has changed or `force`. Unless forced, a change must
- * look the same twice, so that nothing is made of a file that is just being written. */
-hone_status hone_model_loader_read_config(hone_model_loader *l, bool force, hone_error *err);
-void hone_model_loader_note_event(void *loader, const char *owner);
-/* Is nothing of it served, nor about to go? */
-bool hone_record_is_gone(const hone_record *r);
-
-/* --- loader.c --- */
-
-/* Waits until what was unloaded is gone, or for ten seconds. */
-void hone_model_loader_drain(void *loader);
+/* A servable's last reference is gone. Any thread. */
+void hone_model_loader_retire(hone_model_loader *l, hone_servable *s);
+/* Has it do a task of that kind. Both texts are copied; data NULL: there is none. */
+void hone_model_loader_ask(hone_model_loader *l, hone_model_task *t, hone_slice name, hone_slice text);
+/* Takes over a servable that was made elsewhere; waits for it. */
+hone_status hone_model_loader_add(hone_model_loader *l, hone_servable *s, hone_error *err);
+/* Any thread, a signal handler too: everything is to be looked at. */
+void hone_model_loader_poke(hone_model_loader *l);
 
 #endif

@@ -321,7 +321,7 @@ hone_status hone_model_set_parse(const char *text, size_t size, hone_model_set *
 
 /* --- settings --- */
 
-static hone_status read_sizes(reader *r, const field *f, hone_model_settings *out) {
+static hone_status read_sizes(reader *r, const field *f, hone_servable_settings *out) {
     size_t count = value_count(f->value);
     if (count > HONE_MAX_BATCH_SIZES)
         return hone_fail(r->err, HONE_INVALID_ARGUMENT, "\"%s\" has more than %d sizes", f->name,
@@ -337,7 +337,7 @@ static hone_status read_sizes(reader *r, const field *f, hone_model_settings *ou
     return HONE_OK;
 }
 
-static hone_status read_batching(reader *r, const field *f, hone_model_settings *out) {
+static hone_status read_batching(reader *r, const field *f, hone_servable_settings *out) {
     field b[] = {{"enabled", NULL},
                  {"max_batch_size", NULL},
                  {"max_delay_us", NULL},
@@ -366,12 +366,12 @@ static hone_status read_settings(reader *r, json_t *tree, hone_model_settings *o
                  {"version_policy", NULL}, {"labels", NULL},   {NULL, NULL}};
     field l[] = {{"queue", NULL}, {"rows", NULL}, {"timeout_ms", NULL}, {NULL, NULL}};
     HONE_TRY(read_fields(r, tree, "the settings", f));
-    HONE_TRY(read_int32(r, &f[0], 0, 1024, &out->threads));
-    HONE_TRY(read_batching(r, &f[1], out));
+    HONE_TRY(read_int32(r, &f[0], 0, 1024, &out->run.threads));
+    HONE_TRY(read_batching(r, &f[1], &out->run));
     if (f[2].value) HONE_TRY(read_fields(r, f[2].value, "limits", l));
-    HONE_TRY(read_int32(r, &l[0], 1, HONE_MAX_QUEUE, &out->max_queue));
-    HONE_TRY(read_int(r, &l[1], 0, INT64_MAX, &out->max_rows));
-    HONE_TRY(read_int(r, &l[2], 0, INT32_MAX, &out->timeout_ms));
+    HONE_TRY(read_int32(r, &l[0], 1, HONE_MAX_QUEUE, &out->run.max_queue));
+    HONE_TRY(read_int(r, &l[1], 0, INT64_MAX, &out->run.max_rows));
+    HONE_TRY(read_int(r, &l[2], 0, INT32_MAX, &out->run.timeout_ms));
     out->has_policy = f[3].value != NULL;
     if (json_is_string(f[3].value) && strcmp(json_string_value(f[3].value), "all") == 0)
         out->policy.kind = HONE_POLICY_ALL;
@@ -408,7 +408,7 @@ static hone_status read_wrapped(reader *r, const field *f, int64_t most, int64_t
     return read_int(r, &inner[0], 0, most, out);
 }
 
-static hone_status read_parameters(reader *r, json_t *tree, hone_model_settings *out, int *threads) {
+static hone_status read_parameters(reader *r, json_t *tree, hone_servable_settings *out, int *threads) {
     field f[] = {{"max_batch_size", NULL},
                  {"batch_timeout_micros", NULL},
                  {"max_enqueued_batches", NULL},
@@ -452,7 +452,7 @@ hone_status hone_batching_parameters_parse(const char *text, size_t size, hone_m
     *threads = 0;
     HONE_TRY(check_size(size, err));
     HONE_TRY(hone_text_format_parse(text, size, HONE_CONFIG_MAX_DEPTH, &tree, err));
-    hone_status status = read_parameters(&r, tree, out, threads);
+    hone_status status = read_parameters(&r, tree, &out->run, threads);
     json_decref(tree);
     return status;
 }
@@ -476,12 +476,4 @@ bool hone_model_settings_copy(hone_model_settings *to, const hone_model_settings
                          from->labels[i].version, NULL) == HONE_OK;
     if (!fine) hone_model_settings_free(to);
     return fine;
-}
-
-bool hone_model_settings_equal(const hone_model_settings *a, const hone_model_settings *b) {
-    if (a->threads != b->threads || a->batching != b->batching || a->max_batch != b->max_batch ||
-        a->max_delay_us != b->max_delay_us || a->preferred_count != b->preferred_count ||
-        a->max_queue != b->max_queue || a->max_rows != b->max_rows || a->timeout_ms != b->timeout_ms)
-        return false;
-    return memcmp(a->preferred, b->preferred, (size_t)a->preferred_count * sizeof *a->preferred) == 0;
 }

@@ -15,6 +15,7 @@
 #define HONE_SERVE_MODELS_MODEL_CONFIG_H
 
 #include "serve/models/policy.h"
+#include "serve/servable/settings.h"
 
 /* Limits on a text: what breaks them is HONE_INVALID_ARGUMENT. */
 #define HONE_CONFIG_MAX_BYTES ((size_t)4 << 20)
@@ -60,11 +61,6 @@ hone_status hone_model_set_parse(const char *text, size_t size, hone_model_set *
 
 /* --- one model's settings --- */
 
-#define HONE_MAX_BATCH_SIZES 16
-#define HONE_MAX_BATCH_ROWS 4096
-#define HONE_MAX_QUEUE 1000000
-#define HONE_AUTO_BATCH_ROWS 32
-
 /*      {"threads": 2,
  *       "batching": {"enabled": true, "max_batch_size": 32, "max_delay_us": 0,
  *                    "preferred_batch_sizes": [8, 32]},
@@ -72,23 +68,14 @@ hone_status hone_model_set_parse(const char *text, size_t size, hone_model_set *
  *       "version_policy": {"latest": 1} | "all" | {"specific": [1, 2]},
  *       "labels": {"stable": 1}} */
 typedef struct hone_model_settings {
-    int threads; /* of one run; 0: as the server's */
-    bool batching;
-    int max_batch; /* rows of a run that is put together from several requests; 0: as many as make it faster,
-                      at most HONE_AUTO_BATCH_ROWS */
-    int64_t max_delay_us;                /* that a request waits for others when a thread is free */
-    int preferred[HONE_MAX_BATCH_SIZES]; /* ascending; sizes that a batch is brought to */
-    int preferred_count;                 /* 0: the powers of two */
-    int max_queue;      /* requests that wait; more: HONE_RESOURCE_EXHAUSTED; 0: as the server's */
-    int64_t max_rows;   /* of one request; 0: no limit */
-    int64_t timeout_ms; /* for a request to be answered; 0: as the server's */
+    hone_servable_settings run; /* what a loaded version depends on */
     bool has_policy, has_labels;
     hone_policy policy;
     hone_label *labels;
     size_t label_count, label_capacity;
 } hone_model_settings;
 #define HONE_MODEL_SETTINGS_INIT                                                                             \
-    { .batching = true }
+    { .run = HONE_SERVABLE_SETTINGS_INIT }
 
 /* What the text does not speak of is as in `defaults` (NULL: as in HONE_MODEL_SETTINGS_INIT), which have
  * neither policy nor labels. An unknown key is an error, so that a typing error does not pass for a setting.
@@ -101,7 +88,5 @@ hone_status hone_batching_parameters_parse(const char *text, size_t size, hone_m
                                            int *threads, hone_error *err);
 void hone_model_settings_free(hone_model_settings *s); /* what it holds */
 bool hone_model_settings_copy(hone_model_settings *to, const hone_model_settings *from);
-/* In what a loaded version depends on: neither policy nor labels. */
-bool hone_model_settings_equal(const hone_model_settings *a, const hone_model_settings *b);
 
 #endif

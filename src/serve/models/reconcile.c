@@ -42,7 +42,7 @@ static bool is_wanted(const hone_version *v, const int64_t *there, const bool *w
 
 static hone_status note_found(hone_reconcile *c, hone_record *r, const hone_found *f, hone_error *err) {
     hone_version *v = hone_record_version(r, f->number);
-    if (!v) v = hone_core_new_version(c->core, r, f->number);
+    if (!v) v = hone_registry_add_version(c->registry, r, f->number);
     if (!v) return hone_fail_memory(err);
     snprintf(v->name, sizeof v->name, "%s", f->name);
     v->present = true;
@@ -74,7 +74,7 @@ static hone_status note_listing(hone_reconcile *c, hone_record *r, const hone_li
 
 /* --- settings --- */
 
-hone_status hone_record_set_settings(hone_core *core, hone_record *r, const hone_model_settings *settings,
+hone_status hone_record_set_settings(hone_registry *g, hone_record *r, const hone_model_settings *settings,
                                      hone_error *err) {
     hone_model_settings copy;
     if (!hone_model_settings_copy(&copy, settings)) return hone_fail_memory(err);
@@ -82,12 +82,12 @@ hone_status hone_record_set_settings(hone_core *core, hone_record *r, const hone
     for (size_t i = 0; i < r->count && status == HONE_OK; i++) {
         hone_version *v = r->versions[i];
         hone_servable *s = NULL;
-        if (!v->servable || hone_model_settings_equal(&v->servable->settings, settings)) continue;
-        hone_servable_options o = hone_core_servable_options(core, r->name, v->number, settings);
+        if (!v->servable || hone_servable_settings_equal(&v->servable->settings, &settings->run)) continue;
+        hone_servable_options o = hone_registry_servable_options(g, r->name, v->number, settings);
         status = hone_servable_remake(&o, v->servable->model, &s, err);
-        if (status == HONE_OK) status = hone_core_prepare(core, s, NULL, err);
+        if (status == HONE_OK) status = hone_registry_prepare(g, s, NULL, err);
         if (status == HONE_OK)
-            hone_core_publish(core, v, s);
+            hone_registry_publish(g, v, s);
         else
             hone_servable_release(s);
     }
@@ -102,14 +102,14 @@ hone_status hone_record_set_settings(hone_core *core, hone_record *r, const hone
 
 static hone_status read_settings(hone_reconcile *c, hone_record *r, hone_error *err) {
     hone_place place = hone_record_place(r);
-    hone_model_settings settings = c->core->defaults;
+    hone_model_settings settings = c->registry->defaults;
     hone_blob blob;
     hone_status status = hone_repository_settings(&place, &blob, err);
     if (status == HONE_OK && blob.data)
-        status =
-            hone_model_settings_parse((const char *)blob.data, blob.size, &c->core->defaults, &settings, err);
+        status = hone_model_settings_parse((const char *)blob.data, blob.size, &c->registry->defaults,
+                                           &settings, err);
     hone_blob_free(&blob);
-    if (status == HONE_OK) status = hone_record_set_settings(c->core, r, &settings, err);
+    if (status == HONE_OK) status = hone_record_set_settings(c->registry, r, &settings, err);
     hone_model_settings_free(&settings);
     return status;
 }
@@ -130,9 +130,9 @@ static void follow_settings(hone_reconcile *c, hone_record *r, const hone_listin
 
 /* --- loading --- */
 
-static hone_status check_memory(const hone_core *core, const hone_record *r, const hone_version *v,
+static hone_status check_memory(const hone_registry *g, const hone_record *r, const hone_version *v,
                                 hone_error *err) {
-    size_t limit = core->options.memory_limit, now = atomic_load(&core->bytes);
+    size_t limit = g->options.memory_limit, now = atomic_load(&g->bytes);
     double more = (double)v->weight * (r->ratio > 0 ? r->ratio : RATIO_DEFAULT);
     if (limit == 0 || (double)now + more <= (double)limit) return HONE_OK;
     return hone_fail(err, HONE_RESOURCE_EXHAUSTED,
@@ -145,15 +145,15 @@ static hone_status make(hone_reconcile *c, hone_record *r, hone_version *v, hone
     hone_place place = hone_record_place(r);
     hone_recorded recorded = {0};
     hone_graph *graph = NULL;
-    HONE_TRY(check_memory(c->core, r, v, err));
+    HONE_TRY(check_memory(c->registry, r, v, err));
     HONE_TRY(hone_repository_load(&place, v->name, &graph, &v->there, err));
-    hone_servable_options o = hone_core_servable_options(c->core, r->name, v->number, &r->settings);
+    hone_servable_options o = hone_registry_servable_options(c->registry, r->name, v->number, &r->settings);
     hone_status status = hone_servable_new(&o, graph, out, err);
     hone_graph_free(graph);
     HONE_TRY(status);
     int inputs = (*out)->input_count;
     status = hone_repository_recorded(&place, v->name, inputs, &recorded, err);
-    if (status == HONE_OK) status = hone_core_prepare(c->core, *out, &recorded, err);
+    if (status == HONE_OK) status = hone_registry_prepare(c->registry, *out, &recorded, err);
     hone_recorded_free(&recorded, inputs);
     if (status == HONE_OK) return HONE_OK;
     hone_servable_release(*out);
@@ -191,8 +191,8 @@ static hone_status make_somewhere(hone_reconcile *c, hone_record *r, hone_versio
     return m.status;
 }
 
-static uint64_t backoff(const hone_core *core, int failures) {
-    uint64_t least = core->options.retry_least, most = core->options.retry_most;
+static uint64_t backoff(const hone_registry *g, int failures) {
+    uint64_t least = g->options.retry_least, most = g->options.retry_most;
     int doublings = failures > 1 ? failures - 1 : 0;
     uint64_t wait = doublings < 32 && least < most >> doublings ? least << doublings : most;
     return hone_now() + wait;
@@ -212,9 +212,10 @@ static void note_failure(hone_reconcile *c, hone_record *r, hone_version *v, con
         hone_log(HONE_LOG_ERROR, "model %s version %lld: %s", r->name, (long long)v->number, text);
     if (status == HONE_UNSUPPORTED) v->final = true; /* the file would have to be another one */
     v->failures++;
-    v->retry_at = backoff(c->core, v->failures);
+    v->retry_at = backoff(c->registry, v->failures);
     if (!v->final) look_again(c, v->retry_at);
-    hone_core_set_state(c->core, v, v->servable ? HONE_VERSION_AVAILABLE : HONE_VERSION_END, status, text);
+    hone_registry_set_state(c->registry, v, v->servable ? HONE_VERSION_AVAILABLE : HONE_VERSION_END, status,
+                            text);
 }
 
 /* May what is served be replaced by what its file holds now? */
@@ -235,7 +236,7 @@ static void load(hone_reconcile *c, hone_record *r, hone_version *v) {
     memcpy(said, v->message, sizeof said);
     v->final = false;
     if (!hone_fingerprint_equal(&v->there, &v->tried)) v->failures = 0;
-    if (!replaces) hone_core_set_state(c->core, v, HONE_VERSION_LOADING, HONE_OK, "");
+    if (!replaces) hone_registry_set_state(c->registry, v, HONE_VERSION_LOADING, HONE_OK, "");
     hone_status status = make_somewhere(c, r, v, &s, &err);
     v->tried = v->there;
     if (status == HONE_OK && (status = may_replace(v, s, &err)) != HONE_OK) hone_servable_release(s);
@@ -248,7 +249,7 @@ static void load(hone_reconcile *c, hone_record *r, hone_version *v) {
     v->failures = 0;
     v->loaded = v->there;
     if (v->weight) r->ratio = (double)s->bytes / (double)v->weight;
-    hone_core_publish(c->core, v, s);
+    hone_registry_publish(c->registry, v, s);
     hone_log(HONE_LOG_INFO, "model %s version %lld %s in %.0f ms", r->name, (long long)v->number,
              replaces ? "was taken over anew" : "is served, loaded", seconds * 1e3);
 }
@@ -287,7 +288,8 @@ static bool should_load(hone_reconcile *c, const hone_record *r, hone_version *v
     if (v->final) return false;
     if (c->now) return true;
     /* where the old one would have to go first, it does not go for a file that was found bad */
-    if (c->core->options.reload == HONE_RELOAD_REPLACE && serves_any(r) && !may_pass(v->code)) return false;
+    if (c->registry->options.reload == HONE_RELOAD_REPLACE && serves_any(r) && !may_pass(v->code))
+        return false;
     if (now >= v->retry_at) return true;
     look_again(c, v->retry_at);
     return false;
@@ -295,23 +297,29 @@ static bool should_load(hone_reconcile *c, const hone_record *r, hone_version *v
 
 /* --- unloading --- */
 
-static void unload(hone_core *core, hone_record *r, hone_version *v) {
+bool hone_record_is_gone(const hone_record *r) {
+    for (size_t i = 0; i < r->count; i++)
+        if (r->versions[i]->servable || r->versions[i]->draining) return false;
+    return true;
+}
+
+static void unload(hone_registry *g, hone_record *r, hone_version *v) {
     hone_log(HONE_LOG_INFO, "model %s version %lld is unloaded", r->name, (long long)v->number);
     v->failures = 0;
     v->loaded = v->tried = (hone_fingerprint){0};
-    hone_core_publish(core, v, NULL);
+    hone_registry_publish(g, v, NULL);
 }
 
-void hone_record_unload(hone_core *core, hone_record *r) {
+void hone_record_unload(hone_registry *g, hone_record *r) {
     for (size_t i = 0; i < r->count; i++)
-        if (r->versions[i]->servable) unload(core, r, r->versions[i]);
+        if (r->versions[i]->servable) unload(g, r, r->versions[i]);
 }
 
-void hone_record_ended(hone_core *core, hone_record *r, int64_t version, const hone_servable *s) {
+void hone_record_ended(hone_registry *g, hone_record *r, int64_t version, const hone_servable *s) {
     hone_version *v = hone_record_version(r, version);
     if (!v || v->draining != s) return;
     v->draining = NULL;
-    if (v->state == HONE_VERSION_UNLOADING) hone_core_set_state(core, v, HONE_VERSION_END, HONE_OK, "");
+    if (v->state == HONE_VERSION_UNLOADING) hone_registry_set_state(g, v, HONE_VERSION_END, HONE_OK, "");
 }
 
 static bool serves_wanted(const hone_record *r) {
@@ -326,7 +334,7 @@ static void unload_unwanted(hone_reconcile *c, hone_record *r, bool replace) {
     bool others = r->unloaded || replace || serves_wanted(r);
     for (size_t i = 0; i < r->count; i++) {
         hone_version *v = r->versions[i];
-        if (v->servable && !v->wanted && others) unload(c->core, r, v);
+        if (v->servable && !v->wanted && others) unload(c->registry, r, v);
     }
 }
 
@@ -382,43 +390,43 @@ static void tell(hone_reconcile *c, hone_record *r) {
             if (v->code != HONE_NOT_FOUND)
                 hone_log(HONE_LOG_WARNING, "the files of model %s version %lld are gone; it is served on",
                          r->name, (long long)v->number);
-            hone_core_set_state(c->core, v, v->state, HONE_NOT_FOUND,
-                                "its files are gone; what was loaded goes on");
+            hone_registry_set_state(c->registry, v, v->state, HONE_NOT_FOUND,
+                                    "its files are gone; what was loaded goes on");
         } else if (r->code != v->code || strcmp(r->message, v->message) != 0) {
-            hone_core_set_state(c->core, v, v->state, r->code, r->message);
+            hone_registry_set_state(c->registry, v, v->state, r->code, r->message);
         }
     }
 }
 
 /* Those that are neither there nor served: only the last few are kept, for whoever asks what became of
  * them. */
-static void forget_ended(hone_core *core, hone_record *r) {
+static void forget_ended(hone_registry *g, hone_record *r) {
     size_t ended = 0;
     for (size_t i = r->count; i-- > 0;) {
         hone_version *v = r->versions[i];
         bool busy = v->servable || v->draining || v->wanted || v->fallback;
         if (!busy && (++ended > ENDED_MOST || v->state == HONE_VERSION_START))
-            hone_core_drop_version(core, r, i);
+            hone_registry_drop_version(g, r, i);
     }
 }
 
 /* --- labels --- */
 
-static hone_record_label *label_slot(hone_core *core, hone_record *r, const char *name) {
+static hone_record_label *label_slot(hone_registry *g, hone_record *r, const char *name) {
     for (size_t i = 0; i < r->label_count; i++)
         if (strcmp(r->labels[i].name, name) == 0) return &r->labels[i];
     char *copy = hone_strdup(name);
-    pthread_rwlock_wrlock(&core->lock);
+    pthread_rwlock_wrlock(&g->lock);
     bool fine = copy && hone_reserve(&r->labels, &r->label_capacity, r->label_count + 1, sizeof *r->labels);
     if (fine) r->labels[r->label_count++] = (hone_record_label){copy, -1, -1, false};
-    pthread_rwlock_unlock(&core->lock);
+    pthread_rwlock_unlock(&g->lock);
     if (!fine) hone_free(copy);
     return fine ? &r->labels[r->label_count - 1] : NULL;
 }
 
-static void ask_labels(hone_core *core, hone_record *r, const hone_label *labels, size_t count) {
+static void ask_labels(hone_registry *g, hone_record *r, const hone_label *labels, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        hone_record_label *l = label_slot(core, r, labels[i].name);
+        hone_record_label *l = label_slot(g, r, labels[i].name);
         if (!l) continue;
         l->wanted = labels[i].version;
         l->stale = false;
@@ -426,11 +434,11 @@ static void ask_labels(hone_core *core, hone_record *r, const hone_label *labels
 }
 
 /* A label moves when its new version is served, and is nobody's when its version goes. */
-static void settle_labels(hone_core *core, hone_record *r) {
+static void settle_labels(hone_registry *g, hone_record *r) {
     for (size_t i = 0; i < r->label_count; i++) r->labels[i].stale = true;
-    ask_labels(core, r, r->asked, r->asked_count);
-    if (r->settings.has_labels) ask_labels(core, r, r->settings.labels, r->settings.label_count);
-    pthread_rwlock_wrlock(&core->lock);
+    ask_labels(g, r, r->asked, r->asked_count);
+    if (r->settings.has_labels) ask_labels(g, r, r->settings.labels, r->settings.label_count);
+    pthread_rwlock_wrlock(&g->lock);
     for (size_t i = r->label_count; i-- > 0;) {
         hone_record_label *l = &r->labels[i];
         const hone_version *to = hone_record_version(r, l->wanted), *at = hone_record_version(r, l->version);
@@ -443,7 +451,7 @@ static void settle_labels(hone_core *core, hone_record *r) {
             l->version = -1;
         }
     }
-    pthread_rwlock_unlock(&core->lock);
+    pthread_rwlock_unlock(&g->lock);
 }
 
 hone_status hone_record_check(const hone_record *r, hone_error *err) {
@@ -469,7 +477,7 @@ hone_status hone_record_check(const hone_record *r, hone_error *err) {
 
 static void bring_about(hone_reconcile *c, hone_record *r) {
     uint64_t now = hone_now();
-    if (c->core->options.reload == HONE_RELOAD_REPLACE) {
+    if (c->registry->options.reload == HONE_RELOAD_REPLACE) {
         bool loads = false;
         for (size_t i = 0; i < r->count; i++) {
             hone_version *v = r->versions[i];
@@ -509,9 +517,10 @@ void hone_record_reconcile(hone_reconcile *c, hone_record *r) {
     else
         note_trouble(c, r, r->settings_code, r->settings_code == HONE_OK ? "" : r->settings_message);
     bring_about(c, r);
-    if (fall_back(c, r, &listing, &err) != HONE_OK) look_again(c, hone_now() + c->core->options.retry_least);
+    if (fall_back(c, r, &listing, &err) != HONE_OK)
+        look_again(c, hone_now() + c->registry->options.retry_least);
     hone_listing_free(&listing);
     tell(c, r);
-    settle_labels(c->core, r);
-    forget_ended(c->core, r);
+    settle_labels(c->registry, r);
+    forget_ended(c->registry, r);
 }

@@ -6,7 +6,7 @@
 #include "serve/models/registry.h"
 
 typedef struct hone_reconcile {
-    hone_core *core;
+    hone_registry *registry;
     bool first;   /* files need not settle */
     bool now;     /* what failed is tried again at once */
     bool quiet;   /* whoever asked is told what is wrong: no need to log it */
@@ -21,12 +21,14 @@ typedef struct hone_reconcile {
 
 void hone_record_reconcile(hone_reconcile *c, hone_record *r);
 /* Unloads everything of it. */
-void hone_record_unload(hone_core *core, hone_record *r);
+void hone_record_unload(hone_registry *g, hone_record *r);
 /* A servable is gone: its version's state becomes END. `s` is not looked into. */
-void hone_record_ended(hone_core *core, hone_record *r, int64_t version, const hone_servable *s);
+void hone_record_ended(hone_registry *g, hone_record *r, int64_t version, const hone_servable *s);
 /* Makes what is loaded follow new settings, which are copied. On failure the old ones stay. */
-hone_status hone_record_set_settings(hone_core *core, hone_record *r, const hone_model_settings *settings,
+hone_status hone_record_set_settings(hone_registry *g, hone_record *r, const hone_model_settings *settings,
                                      hone_error *err);
+/* Is nothing of it served, nor about to go? */
+bool hone_record_is_gone(const hone_record *r);
 /* What is wrong with it: the first of its versions that is wanted and not served, or a label that stands
  * for a version that is not loaded. */
 hone_status hone_record_check(const hone_record *r, hone_error *err);

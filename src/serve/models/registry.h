@@ -1,18 +1,25 @@
-/* The inside of the core: what is known of each model and version. Front ends read it, the loader's thread
- * changes it.
+/* What is known of each model and version. Front ends read it, the loader's thread changes it.
  *
  * The lock guards the list of records, their versions and labels, and of these what front ends see. Only
- * the loader's thread writes them (before it is started: whoever sets the core up), so it reads without
+ * the loader's thread writes them (before it is started: whoever sets it up), so it reads without
  * the lock. */
 #ifndef HONE_SERVE_MODELS_REGISTRY_H
 #define HONE_SERVE_MODELS_REGISTRY_H
 
-#include "serve/batching/batcher.h"
+#include "serve/models/model_config.h"
 #include "serve/models/repository.h"
 
 #include <pthread.h>
 
-typedef struct hone_model_loader hone_model_loader;
+/* The life of a version, numbered as in tensorflow.serving.ModelVersionStatus.State. */
+typedef enum hone_version_state {
+    HONE_VERSION_START = 10,
+    HONE_VERSION_LOADING = 20,
+    HONE_VERSION_AVAILABLE = 30,
+    HONE_VERSION_UNLOADING = 40,
+    HONE_VERSION_END = 50
+} hone_version_state;
+const char *hone_version_state_name(hone_version_state state); /* "AVAILABLE" */
 
 typedef struct hone_version {
     int64_t number;
@@ -67,57 +74,74 @@ typedef struct hone_record {
     char message[256];
 } hone_record;
 
-struct hone_core {
+typedef enum hone_reload_policy {
+    HONE_RELOAD_OVERLAP, /* a new version is loaded before the old one goes */
+    HONE_RELOAD_REPLACE  /* the old one goes first: needs less memory, and requests fail meanwhile */
+} hone_reload_policy;
+
+/* Texts are copied. */
+typedef struct hone_core_options {
+    const char *repository;  /* DIR/NAME/VERSION/model.onnx: every NAME is a model; NULL: none */
+    const char *config_file; /* a ModelServerConfig; NULL: none */
+    int64_t config_poll_ms;  /* 0: the file is read once, and by hone_core_refresh */
+    int64_t file_poll_ms;    /* where directories can't be watched; 0: looked at once, and by refresh */
+    hone_reload_policy reload;
+    size_t memory_limit; /* bytes of all loaded versions; 0: none */
+    int compute_threads; /* that run costly models; 0: as many as workers */
+    double inline_cost;  /* seconds; what costs less is run on the worker's thread; < 0: nothing */
+    int max_queue;       /* requests that wait for a model whose settings don't say; more are refused */
+    const hone_model_settings *defaults; /* what a model's own settings don't say; copied; NULL: the usual */
+    bool polling;                        /* never inotify */
+    uint64_t stall; /* nanoseconds; when workers take no results for so long, more room is made for them */
+    uint64_t retry_least, retry_most; /* nanoseconds between tries to load what failed */
+} hone_core_options;
+#define HONE_CORE_OPTIONS_INIT                                                                               \
+    {                                                                                                        \
+        .file_poll_ms = 1000, .inline_cost = 100e-6, .max_queue = 1024, .stall = 50000000u,                  \
+        .retry_least = 1000000000u, .retry_most = 60000000000u                                               \
+    }
+
+typedef struct hone_registry {
     int workers, model_threads, compute_threads;
     hone_core_options options;
     char *repository, *config_file;
     hone_model_settings defaults; /* for what a model's own settings don't say */
     hone_stats *stats;
-    hone_batcher *batcher;
-    hone_model_loader *loader;
+    /* Takes servables whose last reference is gone. */
+    void (*retire)(void *user, hone_servable *s);
+    void *retire_user;
     atomic_size_t bytes; /* of all servables that are there */
     pthread_rwlock_t lock;
     hone_record **records; /* by name */
     size_t count, capacity;
-};
+} hone_registry;
+
+/* `stats` is borrowed. */
+void hone_registry_init(hone_registry *g, int workers, int model_threads, hone_stats *stats);
+/* Releases what is served. */
+void hone_registry_free(hone_registry *g); /* what it holds */
+/* `options` NULL: the defaults. HONE_FAILED_PRECONDITION: there are models already. */
+hone_status hone_registry_configure(hone_registry *g, const hone_core_options *options, hone_error *err);
 
 /* Under the lock, or by the loader. NULL if it is not there. */
-hone_record *hone_core_record(const hone_core *core, const char *name, size_t size);
+hone_record *hone_registry_find(const hone_registry *g, const char *name, size_t size);
 hone_version *hone_record_version(const hone_record *r, int64_t number);
 /* New ones; these take the lock themselves. NULL when memory is out. */
-hone_record *hone_core_new_record(hone_core *core, const char *name);
-hone_version *hone_core_new_version(hone_core *core, hone_record *r, int64_t number);
+hone_record *hone_registry_add(hone_registry *g, const char *name);
+hone_version *hone_registry_add_version(hone_registry *g, hone_record *r, int64_t number);
 /* Nothing of it is served. */
-void hone_core_drop_version(hone_core *core, hone_record *r, size_t index);
-void hone_core_drop_record(hone_core *core, hone_record *r);
+void hone_registry_drop_version(hone_registry *g, hone_record *r, size_t index);
+void hone_registry_drop(hone_registry *g, hone_record *r);
 
-void hone_core_set_state(hone_core *core, hone_version *v, hone_version_state state, hone_status code,
-                         const char *message);
+void hone_registry_set_state(hone_registry *g, hone_version *v, hone_version_state state, hone_status code,
+                             const char *message);
 /* Takes the reference; what was served before is released. NULL: nothing is served any more. */
-void hone_core_publish(hone_core *core, hone_version *v, hone_servable *s);
+void hone_registry_publish(hone_registry *g, hone_version *v, hone_servable *s);
 
-hone_servable_options hone_core_servable_options(hone_core *core, const char *name, int64_t version,
-                                                 const hone_model_settings *settings);
+hone_servable_options hone_registry_servable_options(hone_registry *g, const char *name, int64_t version,
+                                                     const hone_model_settings *settings);
 /* Warms it up, counts its memory and checks the limit. */
-hone_status hone_core_prepare(hone_core *core, hone_servable *s, const hone_recorded *recorded,
-                              hone_error *err);
-
-/* --- the loader --- */
-
-/* Before the core's first servable. */
-hone_status hone_model_loader_new(hone_core *core, hone_model_loader **out, hone_error *err);
-/* Starts its thread. */
-hone_status hone_model_loader_start(hone_model_loader *l, hone_error *err);
-/* Has it look at everything, and waits for that. HONE_OK, or what is wrong with the first model that was
- * named. */
-hone_status hone_model_loader_begin(hone_model_loader *l, hone_error *err);
-void hone_model_loader_stop(hone_model_loader *l);
-void hone_model_loader_free(hone_model_loader *l); /* NULL is fine */
-/* A servable's last reference is gone. */
-void hone_model_loader_retire(hone_model_loader *l, hone_servable *s);
-void hone_model_loader_ask(hone_model_loader *l, hone_core_task *t);
-/* Takes over a servable that was made elsewhere; waits for it. */
-hone_status hone_model_loader_add(hone_model_loader *l, hone_servable *s, hone_error *err);
-void hone_model_loader_poke(hone_model_loader *l);
+hone_status hone_registry_prepare(hone_registry *g, hone_servable *s, const hone_recorded *recorded,
+                                  hone_error *err);
 
 #endif

@@ -80,13 +80,13 @@ const char *hone_oip_state(hone_version_state state) {
 /* --- the repository --- */
 
 typedef struct change {
-    hone_core_task task;
+    hone_model_task task;
     hone_front *front;
     hone_request *request;
     hone_oip_done_fn *done;
 } change;
 
-static void changed(hone_core_task *t, hone_status status, const hone_error *err) {
+static void changed(hone_model_task *t, hone_status status, const hone_error *err) {
     change *c = t->user;
     c->done(c->front, c->request, status, err);
     hone_request_release(c->request);

@@ -120,15 +120,15 @@ static void view_rows(hone_tensor *to, const hone_tensor *like, int64_t rows, vo
 /* --- inputs --- */
 
 /* Rows `at` to at + n of one request, where they lie. */
-static void feed_view(hone_servable *s, hone_lane *lane, const hone_prediction *p, int64_t at, int64_t n) {
+static void feed_view(hone_servable *s, hone_lane *lane, const hone_part *p, int64_t at, int64_t n) {
     for (int i = 0; i < s->input_count; i++) {
         const hone_tensor *t = p->inputs[i];
         view_rows(&lane->in[i], t, n, (char *)t->data + row_bytes(t) * (size_t)at);
     }
 }
 
-/* The rows of all predictions, from row `at` of the first one on, and copies of the last row up to `size`. */
-static hone_status feed_copy(hone_servable *s, hone_lane *lane, const hone_prediction *first, int64_t at,
+/* The rows of all parts, from row `at` of the first one on, and copies of the last row up to `size`. */
+static hone_status feed_copy(hone_servable *s, hone_lane *lane, const hone_part *first, int64_t at,
                              int64_t size, hone_error *err) {
     size_t total = 0;
     for (int i = 0; i < s->input_count; i++) total += round_up(row_bytes(first->inputs[i]) * (size_t)size);
@@ -136,7 +136,7 @@ static hone_status feed_copy(hone_servable *s, hone_lane *lane, const hone_predi
     char *to = lane->staging;
     for (int i = 0; i < s->input_count; i++) {
         size_t row = row_bytes(first->inputs[i]), used = 0, skip = row * (size_t)at;
-        for (const hone_prediction *p = first; p; p = p->next, skip = 0) {
+        for (const hone_part *p = first; p; p = p->next, skip = 0) {
             const hone_tensor *t = p->inputs[i];
             memcpy(to + used, (const char *)t->data + skip, t->bytes - skip);
             used += t->bytes - skip;
@@ -234,7 +234,7 @@ static hone_status check_rows(hone_servable *s, hone_lane *lane, int64_t size, h
 }
 
 const hone_tensor *const *hone_lane_view(hone_servable *s, hone_lane *lane, const hone_batch *batch,
-                                         const hone_prediction *p) {
+                                         const hone_part *p) {
     for (int i = 0; i < s->output_count; i++) {
         const hone_tensor *t = &batch->outputs[i];
         hone_tensor *to = &lane->out[i];
@@ -290,7 +290,7 @@ hone_status hone_lane_run(hone_servable *s, hone_lane *lane, hone_run *run, hone
     run->size = 0;
     if (run->first->rows < 0) return run_whole(s, lane, run, batch, err);
     int64_t total = 0, most = s->sizes[s->size_count - 1];
-    for (hone_prediction *p = run->first; p; p = p->next) {
+    for (hone_part *p = run->first; p; p = p->next) {
         p->offset = total;
         total += p->rows;
     }

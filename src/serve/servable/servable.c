@@ -76,11 +76,10 @@ static hone_status make_lanes(hone_servable *s, const hone_servable_options *o, 
 }
 
 static hone_status fill(hone_servable *s, const hone_servable_options *o, hone_error *err) {
-    hone_model_settings defaults = HONE_MODEL_SETTINGS_INIT;
+    static const hone_servable_settings defaults = HONE_SERVABLE_SETTINGS_INIT;
     hone_session_options session = HONE_SESSION_OPTIONS_INIT;
     s->version = o->version;
-    if (!hone_model_settings_copy(&s->settings, o->settings ? o->settings : &defaults))
-        return hone_fail_memory(err);
+    s->settings = o->settings ? *o->settings : defaults;
     s->max_queue = s->settings.max_queue ? s->settings.max_queue : o->max_queue;
     s->name = hone_strdup(o->name);
     if (!s->name) return hone_fail_memory(err);
@@ -125,7 +124,6 @@ void hone_servable_destroy(hone_servable *s) {
     if (s->session) hone_session_free(s->session);
     hone_model_free(s->model);
     hone_model_stats_release(s->stats);
-    hone_model_settings_free(&s->settings);
     hone_free(s->lanes);
     hone_free(s->batches);
     hone_free(s->inputs);

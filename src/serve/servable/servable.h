@@ -1,4 +1,6 @@
-/* The inside of a servable: a compiled model, and what each thread needs to run it.
+/* A servable: one version of one model, compiled and warmed up, with what each thread needs to run it. It is
+ * reference-counted: whoever found it may use it until it is released, also when it has been replaced. A worker
+ * is a thread that takes requests, numbered from 0.
  *
  * Rows. A servable is batchable when every input and output has a leading dimension that is free and the same
  * for all, and when warm-up has seen that rows do not touch each other: the rows of a batch came out bit for
@@ -10,11 +12,17 @@
 #define HONE_SERVE_SERVABLE_SERVABLE_H
 
 #include "graph/tensor.h"
-#include "serve/models/core.h"
+#include "serve/format/slice.h"
+#include "serve/observe/stats.h"
+#include "serve/servable/settings.h"
+
+#include <hone/session.h>
 
 #include <stdatomic.h>
 
 #define HONE_MAX_SIZES (HONE_MAX_BATCH_SIZES + 16)
+
+typedef struct hone_servable hone_servable;
 
 /* Results of a run that outlive it, and what the run was for. */
 typedef struct hone_batch {
@@ -35,7 +43,7 @@ typedef struct hone_lane {
     hone_tensor *in; /* over the staging memory, or over rows of a request */
     const hone_tensor **in_list;
     const hone_tensor **results; /* of the context */
-    hone_tensor *out;            /* the rows of one prediction */
+    hone_tensor *out;            /* the rows of one part */
     const hone_tensor **out_list;
     char *staging;
     size_t capacity;
@@ -50,7 +58,7 @@ struct hone_servable {
     hone_servable *next; /* for that */
     char *name;
     int64_t version;
-    hone_model_settings settings;
+    hone_servable_settings settings;
     hone_model *model;
     hone_session *session;
     hone_lane *lanes; /* of the workers, then of the compute threads */
@@ -68,7 +76,7 @@ struct hone_servable {
     int sizes[HONE_MAX_SIZES];   /* ascending from 1 */
     double cost[HONE_MAX_SIZES]; /* seconds */
     /* The batcher's, under its lock. */
-    hone_prediction *first, *last;
+    struct hone_prediction *first, *last;
     int queued;
     int64_t queued_rows;
     hone_servable *ready_next, *ready_previous;
@@ -80,7 +88,7 @@ struct hone_servable {
 typedef struct hone_servable_options {
     const char *name;
     int64_t version;
-    const hone_model_settings *settings; /* copied; NULL: the defaults */
+    const hone_servable_settings *settings; /* copied; NULL: the defaults */
     int workers, compute_threads, model_threads;
     int max_queue; /* unless the settings say */
     double inline_cost;
@@ -96,6 +104,23 @@ hone_status hone_servable_remake(const hone_servable_options *o, hone_model *mod
 /* Frees it now; there is no reference but the caller's. */
 void hone_servable_destroy(hone_servable *s);
 
+/* --- telling --- */
+
+hone_servable *hone_servable_retain(hone_servable *s);
+void hone_servable_release(hone_servable *s); /* NULL is fine */
+const char *hone_servable_name(const hone_servable *s);
+int64_t hone_servable_version(const hone_servable *s);
+hone_model_stats *hone_servable_stats(hone_servable *s);
+const hone_graph *hone_servable_signature(const hone_servable *s);
+
+int hone_servable_input_count(const hone_servable *s);
+int hone_servable_output_count(const hone_servable *s);
+/* Borrowed. The index must be in range. */
+const hone_value_info *hone_servable_input(const hone_servable *s, int index);
+const hone_value_info *hone_servable_output(const hone_servable *s, int index);
+/* -1 if there is no such output. */
+int hone_servable_find_output(const hone_servable *s, hone_slice name);
+
 /* Do inputs and outputs of both have the same names, dtypes and shapes (symbols count as free)? If not, says
  * what differs. */
 bool hone_servable_same_signature(const hone_servable *a, const hone_servable *b, char *why, size_t size);
@@ -109,22 +134,36 @@ int hone_servable_size_index(const hone_servable *s, int64_t rows);
 /* Seconds that these inputs will take, as far as warm-up can tell; HUGE_VAL if it can't. */
 double hone_servable_estimate(const hone_servable *s, const hone_tensor *const *inputs, int64_t rows);
 
-/* --- running --- by the thread of that lane */
+/* --- running --- */
+
+/* Runs it on the calling thread as `worker`, whatever it costs. `outputs` are views that are valid until the
+ * worker's next run of this servable. HONE_INVALID_ARGUMENT names an input whose shape does not fit. */
+hone_status hone_servable_run(hone_servable *s, int worker, const hone_tensor *const *inputs,
+                              const hone_tensor **outputs, hone_cancel_fn *cancel, void *user,
+                              hone_error *err);
+
+/* One request's part in a run. */
+typedef struct hone_part {
+    struct hone_part *next; /* of the same run; NULL: the last one */
+    const hone_tensor *const *inputs;
+    int64_t rows;   /* < 0: it is not cut in rows */
+    int64_t offset; /* result: of its first row in the run */
+} hone_part;
 
 typedef struct hone_run {
-    hone_prediction *first; /* a list; several are of equal shapes but for rows, which fit the largest size */
-    bool keep;              /* results must outlive the lane's next run: they go to the batch's storage */
+    hone_part *first; /* several are of equal shapes but for rows, which fit the largest size */
+    bool keep;        /* results must outlive the lane's next run: they go to the batch's storage */
     hone_cancel_fn *cancel;
     void *user;
     double staged, computed; /* result: seconds */
     int64_t size;            /* result: rows of the (last) run, padding included */
 } hone_run;
-/* Fills batch->outputs, and the predictions' offsets in it. */
+/* By the thread of that lane. Fills batch->outputs, and the parts' offsets in it. */
 hone_status hone_lane_run(hone_servable *s, hone_lane *lane, hone_run *run, hone_batch *batch,
                           hone_error *err);
-/* The rows of one prediction: valid until the lane's next. */
+/* The rows of one part: valid until the lane's next. */
 const hone_tensor *const *hone_lane_view(hone_servable *s, hone_lane *lane, const hone_batch *batch,
-                                         const hone_prediction *p);
+                                         const hone_part *p);
 /* Room for results of `rows` rows, of which one has the bytes in `row_bytes`; kept until the servable
  * goes. */
 bool hone_batch_reserve(hone_servable *s, hone_batch *batch, const size_t *row_bytes, int64_t rows);

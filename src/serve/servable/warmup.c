@@ -180,7 +180,7 @@ static bool rows_agree(const warmer *w, int size) {
 /* --- sizes --- */
 
 /* The sizes to try, ascending from 1. */
-static int list_sizes(const hone_model_settings *o, int *sizes) {
+static int list_sizes(const hone_servable_settings *o, int *sizes) {
     int count = 0, most = o->max_batch ? o->max_batch : HONE_AUTO_BATCH_ROWS;
     sizes[count++] = 1;
     if (o->preferred_count > 0) {
@@ -281,7 +281,7 @@ static hone_status run_recorded(warmer *w, const hone_recorded *r, hone_error *e
             (const hone_tensor *const *)(r->tensors + n * (size_t)s->input_count);
         hone_status status = hone_servable_check(s, inputs, err);
         for (int k = 0; k < s->lane_count && status == HONE_OK; k++) {
-            hone_prediction p = {.inputs = inputs, .rows = hone_servable_rows(s, inputs)};
+            hone_part p = {.inputs = inputs, .rows = hone_servable_rows(s, inputs)};
             hone_run run = {.first = &p};
             if (lane_is_used(s, k, w->inline_cost))
                 status = hone_lane_run(s, &s->lanes[k], &run, &s->lanes[k].batch, err);

@@ -143,7 +143,7 @@ hone_status hone_tfs_read_config(const uint8_t *data, size_t size, hone_model_se
 /* --- carrying it out --- */
 
 typedef struct reload {
-    hone_core_task task;
+    hone_model_task task;
     hone_front *front;
     hone_request *request;
 } reload;
@@ -155,7 +155,7 @@ static void answer(hone_front *f, hone_request *r, hone_status status, const cha
     hone_grpc_reply(r, &f->answer);
 }
 
-static void done(hone_core_task *t, hone_status status, const hone_error *err) {
+static void done(hone_model_task *t, hone_status status, const hone_error *err) {
     reload *l = t->user;
     answer(l->front, l->request, status, status != HONE_OK && err ? err->message : "");
     hone_request_release(l->request);

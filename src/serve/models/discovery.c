@@ -1,8 +1,9 @@
+#include "serve/models/discovery.h"
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "serve/models/loader.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -13,9 +14,9 @@
 #define ROOT_OWNER "/" /* no model's name */
 #define CONFIG_SETTLE (50 * HONE_MILLISECOND)
 
-static hone_record *ensure_record(hone_core *core, const char *name, hone_error *err) {
-    hone_record *r = hone_core_record(core, name, strlen(name));
-    if (!r && !(r = hone_core_new_record(core, name))) hone_fail_memory(err);
+static hone_record *ensure_record(hone_registry *g, const char *name, hone_error *err) {
+    hone_record *r = hone_registry_find(g, name, strlen(name));
+    if (!r && !(r = hone_registry_add(g, name))) hone_fail_memory(err);
     if (!r || r->root || r->count == 0) return r;
     hone_fail(err, HONE_ALREADY_EXISTS, "the model %s is served from memory", name);
     return NULL;
@@ -44,9 +45,9 @@ static bool is_file(const char *path) {
 }
 
 /* With a repository, what is asked for over the API may lie nowhere else. */
-static hone_status place_source(hone_core *core, hone_record *r, const char *path, bool bounded,
+static hone_status place_source(hone_registry *g, hone_record *r, const char *path, bool bounded,
                                 hone_error *err) {
-    const char *root = core->repository;
+    const char *root = g->repository;
     size_t n = root ? strlen(root) : 0;
     while (n > 1 && root[n - 1] == '/') n--;
     bool beneath = root && strncmp(path, root, n) == 0 && path[n] == '/' && path[n + 1];
@@ -56,14 +57,14 @@ static hone_status place_source(hone_core *core, hone_record *r, const char *pat
     return fine ? HONE_OK : hone_fail_memory(err);
 }
 
-hone_status hone_core_add_path(hone_core *core, const char *name, const char *path, hone_error *err) {
+hone_status hone_discovery_add_path(hone_registry *g, const char *name, const char *path, hone_error *err) {
     HONE_TRY(hone_model_name_check(name, err));
-    if (hone_core_record(core, name, strlen(name)))
+    if (hone_registry_find(g, name, strlen(name)))
         return hone_fail(err, HONE_ALREADY_EXISTS, "the model %s is there twice", name);
-    hone_record *r = ensure_record(core, name, err);
+    hone_record *r = ensure_record(g, name, err);
     if (!r) return err ? err->code : HONE_OUT_OF_MEMORY;
     r->named = r->configured = r->dirty = true;
-    return place_source(core, r, path, false, err);
+    return place_source(g, r, path, false, err);
 }
 
 static void free_asked(hone_record *r) {
@@ -73,14 +74,14 @@ static void free_asked(hone_record *r) {
     r->asked_count = 0;
 }
 
-static hone_status apply_source(hone_model_loader *l, hone_model_source *e, bool bounded, hone_error *err) {
+static hone_status apply_source(hone_discovery *d, hone_model_source *e, bool bounded, hone_error *err) {
     hone_error own = {0};
-    hone_record *r = ensure_record(l->core, e->name, &own);
+    hone_record *r = ensure_record(d->registry, e->name, &own);
     if (!r) {
         if (err) *err = own;
         return own.code;
     }
-    HONE_TRY(place_source(l->core, r, e->base_path, bounded, err));
+    HONE_TRY(place_source(d->registry, r, e->base_path, bounded, err));
     r->named = r->configured = r->dirty = true;
     r->removed = r->unloaded = false;
     hone_policy_free(&r->policy);
@@ -94,105 +95,106 @@ static hone_status apply_source(hone_model_loader *l, hone_model_source *e, bool
     return HONE_OK;
 }
 
-/* Serves exactly this set; returns the first thing that is wrong with it. */
-hone_status hone_model_loader_apply(hone_model_loader *l, hone_model_set *set, bool bounded,
-                                    hone_error *err) {
-    hone_core *core = l->core;
+hone_status hone_discovery_apply(hone_discovery *d, hone_model_set *set, bool bounded, hone_error *err) {
+    hone_registry *g = d->registry;
     hone_status status = HONE_OK;
-    for (size_t i = 0; i < core->count; i++) core->records[i]->removed = core->records[i]->configured;
+    for (size_t i = 0; i < g->count; i++) g->records[i]->removed = g->records[i]->configured;
     for (size_t i = 0; i < set->count; i++) {
         hone_error own = {0};
-        hone_status applied = apply_source(l, &set->entries[i], bounded, &own);
+        hone_status applied = apply_source(d, &set->entries[i], bounded, &own);
         if (status != HONE_OK || applied == HONE_OK) continue;
         status = applied;
         if (err) *err = own;
     }
-    for (size_t i = core->count; i-- > 0;) {
-        hone_record *r = core->records[i];
-        if (r->configured) hone_model_loader_reconcile(l, r, true);
+    for (size_t i = g->count; i-- > 0;) {
+        hone_record *r = g->records[i];
+        if (r->configured) hone_discovery_reconcile(d, r, true);
     }
-    for (size_t i = 0; i < core->count && status == HONE_OK; i++)
-        if (core->records[i]->configured && !core->records[i]->removed)
-            status = hone_record_check(core->records[i], err);
+    for (size_t i = 0; i < g->count && status == HONE_OK; i++)
+        if (g->records[i]->configured && !g->records[i]->removed)
+            status = hone_record_check(g->records[i], err);
     return status;
 }
 
 /* --- watching --- */
 
-static bool watch_inside(hone_model_loader *l, const char *directory, const char *name) {
+static bool watch_inside(hone_discovery *d, const char *directory, const char *name) {
     char path[PATH_MAX];
-    return snprintf(path, sizeof path, "%s/%s", directory, name) < PATH_MAX && hone_watch_add(l->watch, path);
+    return snprintf(path, sizeof path, "%s/%s", directory, name) < PATH_MAX && hone_watch_add(d->watch, path);
 }
 
 /* The model's directory, those of the versions that are wanted or served, and those whose file is still to
  * come. */
-static void watch_record(void *loader, hone_record *r, const hone_listing *listing) {
-    hone_model_loader *l = loader;
+static void watch_record(void *discovery, hone_record *r, const hone_listing *listing) {
+    hone_discovery *d = discovery;
     char path[PATH_MAX];
     bool news = false;
-    hone_watch_begin(l->watch, r->name);
+    hone_watch_begin(d->watch, r->name);
     if (r->file) {
         const char *slash = strrchr(r->root, '/');
         size_t n = slash && slash > r->root ? (size_t)(slash - r->root) : 1;
         snprintf(path, sizeof path, "%.*s", (int)n, slash ? r->root : ".");
-        news = hone_watch_add(l->watch, path);
+        news = hone_watch_add(d->watch, path);
     } else if (snprintf(path, sizeof path, "%s/%s", r->root, r->inside) < PATH_MAX) {
-        news = hone_watch_add(l->watch, path);
+        news = hone_watch_add(d->watch, path);
         for (size_t i = 0; i < r->count; i++)
             if (r->versions[i]->present && (r->versions[i]->wanted || r->versions[i]->servable))
-                news |= watch_inside(l, path, r->versions[i]->name);
+                news |= watch_inside(d, path, r->versions[i]->name);
         for (size_t i = 0; i < listing->pending_count; i++)
-            news |= watch_inside(l, path, listing->pending[i].name);
+            news |= watch_inside(d, path, listing->pending[i].name);
     }
-    r->blind = !hone_watch_end(l->watch);
+    r->blind = !hone_watch_end(d->watch);
     if (news) r->dirty = true; /* once more, for what changed before it was watched */
 }
 
-static void watch_root(hone_model_loader *l) {
-    hone_watch_begin(l->watch, ROOT_OWNER);
-    hone_watch_add(l->watch, l->core->repository);
-    l->root_blind = !hone_watch_end(l->watch);
+static void watch_root(hone_discovery *d) {
+    hone_watch_begin(d->watch, ROOT_OWNER);
+    hone_watch_add(d->watch, d->registry->repository);
+    d->root_blind = !hone_watch_end(d->watch);
 }
 
-void hone_model_loader_mark_all(hone_model_loader *l) {
-    l->root_dirty = true;
-    for (size_t i = 0; i < l->core->count; i++) l->core->records[i]->dirty = true;
+void hone_discovery_mark_all(hone_discovery *d) {
+    d->root_dirty = true;
+    for (size_t i = 0; i < d->registry->count; i++) d->registry->records[i]->dirty = true;
 }
 
-void hone_model_loader_note_event(void *loader, const char *owner) {
-    hone_model_loader *l = loader;
-    hone_record *r = owner ? hone_core_record(l->core, owner, strlen(owner)) : NULL;
+static void note_event(void *discovery, const char *owner) {
+    hone_discovery *d = discovery;
+    hone_record *r = owner ? hone_registry_find(d->registry, owner, strlen(owner)) : NULL;
     if (r)
         r->dirty = true;
     else if (owner && strcmp(owner, ROOT_OWNER) == 0)
-        l->root_dirty = true;
+        d->root_dirty = true;
     else if (!owner)
-        hone_model_loader_mark_all(l);
+        hone_discovery_mark_all(d);
+}
+
+void hone_discovery_read_events(hone_discovery *d) {
+    hone_watch_read(d->watch, note_event, d);
 }
 
 /* --- one model --- */
 
-bool hone_record_is_gone(const hone_record *r) {
-    for (size_t i = 0; i < r->count; i++)
-        if (r->versions[i]->servable || r->versions[i]->draining) return false;
-    return true;
+static void drain(void *discovery) {
+    hone_discovery *d = discovery;
+    d->drain(d->user);
 }
 
-void hone_model_loader_reconcile(hone_model_loader *l, hone_record *r, bool at_once) {
-    hone_reconcile c = {.core = l->core,
+void hone_discovery_reconcile(hone_discovery *d, hone_record *r, bool at_once) {
+    hone_reconcile c = {.registry = d->registry,
                         .first = at_once,
                         .now = at_once,
-                        .quiet = l->starting && r->named,
-                        .gently = !l->starting,
+                        .quiet = d->starting && r->named,
+                        .gently = !d->starting,
                         .watch = watch_record,
-                        .drain = hone_model_loader_drain,
-                        .user = l};
+                        .drain = drain,
+                        .user = d};
     r->dirty = false;
     r->due = 0;
     if (r->removed) {
-        hone_record_unload(l->core, r);
-        hone_watch_forget(l->watch, r->name);
-        if (hone_record_is_gone(r)) hone_core_drop_record(l->core, r);
+        hone_record_unload(d->registry, r);
+        hone_watch_forget(d->watch, r->name);
+        if (hone_record_is_gone(r)) hone_registry_drop(d->registry, r);
         return;
     }
     if (!r->root) return;
@@ -200,32 +202,32 @@ void hone_model_loader_reconcile(hone_model_loader *l, hone_record *r, bool at_o
     r->due = c.due;
 }
 
-void hone_model_loader_reconcile_dirty(hone_model_loader *l, bool at_once) {
+void hone_discovery_reconcile_dirty(hone_discovery *d, bool at_once) {
     uint64_t now = hone_now();
-    for (size_t i = l->core->count; i-- > 0;) { /* from the end: each may be forgotten */
-        hone_record *r = l->core->records[i];
+    for (size_t i = d->registry->count; i-- > 0;) { /* from the end: each may be forgotten */
+        hone_record *r = d->registry->records[i];
         if (r->removed && hone_record_is_gone(r)) r->dirty = true;
-        if (r->dirty || (r->due && now >= r->due)) hone_model_loader_reconcile(l, r, at_once);
+        if (r->dirty || (r->due && now >= r->due)) hone_discovery_reconcile(d, r, at_once);
     }
 }
 
 /* --- the repository --- */
 
 static void note_model(void *user, const char *name) {
-    hone_model_loader *l = user;
-    hone_record *r = hone_core_record(l->core, name, strlen(name));
+    hone_discovery *d = user;
+    hone_record *r = hone_registry_find(d->registry, name, strlen(name));
     if (r || hone_model_name_check(name, NULL) != HONE_OK) return;
-    r = ensure_record(l->core, name, NULL);
-    if (r && set_place(r, l->core->repository, name, false)) r->dirty = true;
+    r = ensure_record(d->registry, name, NULL);
+    if (r && set_place(r, d->registry->repository, name, false)) r->dirty = true;
 }
 
-hone_status hone_model_loader_look_at_root(hone_model_loader *l, hone_error *err) {
-    l->root_dirty = false;
-    if (!l->core->repository) return HONE_OK;
-    watch_root(l);
-    hone_status status = hone_repository_models(l->core->repository, note_model, l, err);
-    for (size_t i = 0; status == HONE_OK && i < l->core->count; i++) {
-        hone_record *r = l->core->records[i];
+hone_status hone_discovery_look_at_root(hone_discovery *d, hone_error *err) {
+    d->root_dirty = false;
+    if (!d->registry->repository) return HONE_OK;
+    watch_root(d);
+    hone_status status = hone_repository_models(d->registry->repository, note_model, d, err);
+    for (size_t i = 0; status == HONE_OK && i < d->registry->count; i++) {
+        hone_record *r = d->registry->records[i];
         char path[PATH_MAX];
         if (r->configured || !r->root || !hone_record_is_gone(r)) continue;
         /* of a directory that is gone, nothing is left */
@@ -249,25 +251,31 @@ static void keep(hone_blob *to, hone_blob *blob) {
     *blob = (hone_blob){0};
 }
 
-hone_status hone_model_loader_read_config(hone_model_loader *l, bool force, hone_error *err) {
-    const char *path = l->core->config_file;
+hone_status hone_discovery_read_config(hone_discovery *d, bool force, hone_error *err) {
+    const char *path = d->registry->config_file;
     hone_blob blob;
     hone_model_set set;
     if (!path) return HONE_OK;
     HONE_TRY(hone_file_read(path, HONE_CONFIG_MAX_BYTES, &blob, err));
-    if (!force && is_same(&l->config, &blob)) {
+    if (!force && is_same(&d->config, &blob)) {
         hone_blob_free(&blob);
         return HONE_OK;
     }
-    if (!force && !is_same(&l->config_seen, &blob)) {
-        keep(&l->config_seen, &blob);
-        l->config_due = hone_now() + CONFIG_SETTLE;
+    if (!force && !is_same(&d->config_seen, &blob)) {
+        keep(&d->config_seen, &blob);
+        d->config_due = hone_now() + CONFIG_SETTLE;
         return HONE_OK;
     }
-    keep(&l->config, &blob);
-    hone_status status = hone_model_set_parse((const char *)l->config.data, l->config.size, &set, err);
+    keep(&d->config, &blob);
+    hone_status status = hone_model_set_parse((const char *)d->config.data, d->config.size, &set, err);
     if (status != HONE_OK) return hone_error_in_file(err, status, path);
-    status = hone_model_loader_apply(l, &set, false, err);
+    status = hone_discovery_apply(d, &set, false, err);
     hone_model_set_free(&set);
     return status;
+}
+
+void hone_discovery_free(hone_discovery *d) {
+    hone_watch_free(d->watch);
+    hone_blob_free(&d->config);
+    hone_blob_free(&d->config_seen);
 }

@@ -1,0 +1,61 @@
+/* What is asked of the batcher, and how it reaches those who asked. */
+#ifndef HONE_SERVE_BATCHING_PREDICTION_H
+#define HONE_SERVE_BATCHING_PREDICTION_H
+
+#include "serve/request/request.h"
+#include "serve/servable/servable.h"
+
+/* How a worker's thread is reached. */
+typedef struct hone_port {
+    void (*wake)(void *user); /* any thread: hone_batcher_turn is to be called soon */
+    void (*defer)(void *user); /* the worker's thread: … at the end of this turn. NULL: nothing is deferred */
+    void *user;
+} hone_port;
+
+/* Something to be called on a worker's thread. */
+typedef struct hone_post {
+    struct hone_post *next;
+    void (*call)(struct hone_post *post);
+} hone_post;
+
+typedef struct hone_prediction hone_prediction;
+/* On the worker's thread, once. `outputs` (one for each output of the servable) are valid during the call, or
+ * until it submits something; NULL if `status` is not HONE_OK, and then `err` says more. The prediction may
+ * be freed or submitted again. */
+typedef void hone_prediction_fn(hone_prediction *p, hone_status status, const hone_tensor *const *outputs,
+                                const hone_error *err);
+
+/* Lives with the caller, as do the tensors, until `done` was called. */
+struct hone_prediction {
+    hone_servable *servable;          /* the batcher takes a reference of its own */
+    hone_request *request;            /* likewise; its deadline and cancel flag count. NULL: none */
+    const hone_tensor *const *inputs; /* one for each input of the servable, in order */
+    int worker;
+    hone_prediction_fn *done;
+    void *user;
+    /* What happened, for `done` to read: nanoseconds, and the rows of the run it was part of (0: it is not
+     * cut in rows). */
+    uint64_t queue_time, batch_time, compute_time;
+    int64_t batch_rows;
+    /* The batcher's. */
+    hone_prediction *next;
+    hone_part part;
+    uint64_t submitted, deadline;
+    hone_batch *batch;
+    bool alone;
+    hone_status status;
+};
+
+/* Other work that is too long for a worker's thread: `run` on a compute thread, then `done` on the worker's.
+ * Lives with the caller until then. */
+typedef struct hone_work {
+    int worker;
+    void (*run)(struct hone_work *w);
+    void (*done)(struct hone_work *w);
+    void *user;
+    /* The batcher's. */
+    hone_post post;
+    struct hone_work *next;
+} hone_work;
+
+#endif
