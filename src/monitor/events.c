@@ -1,9 +1,11 @@
-#include "monitor/events.h"
-
+/* Event files. A record, all little endian, is
+ *
+ *   length (8 bytes) | masked CRC of the length (4) | a serialized Event | masked CRC of it (4) */
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "monitor/crc32c.h"
+#include "monitor/graph_def.h"
 #include "monitor/utf8.h"
 
 #include <errno.h>

@@ -1,12 +1,12 @@
 /* A hone_graph as TensorFlow's GraphDef. Inputs become Placeholder, constants and variables Const (without
  * content), outputs _Retval; a node keeps its operator's name. Values have no names there: an input is "NODE"
  * or "NODE:k". */
+#include "monitor/graph_def.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "graph/graph.h"
 #include "graph/names.h"
 #include "graph/op.h"
-#include "monitor/events.h"
 #include "monitor/utf8.h"
 
 #include <ctype.h>

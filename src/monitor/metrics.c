@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/pool.h"
+#include "monitor/text.h"
 
 #include <ctype.h>
 #include <math.h>

@@ -55,15 +55,4 @@ struct hone_metrics {
 /* Number of observations in bucket i (the last is above all bounds), over all shards. */
 uint64_t hone_series_bucket(const hone_series *s, int i);
 
-/* Text that grows; after an allocation failed it stays as it is and `failed` is set. */
-typedef struct hone_text {
-    char *data;
-    size_t size, capacity;
-    bool failed;
-} hone_text;
-void hone_text_add(hone_text *t, const char *text, size_t size);
-/* Adds `value` as the text format wants it inside quotes (or in a HELP line, without escaped quotes). Bytes
- * that are not UTF-8 become U+FFFD. */
-void hone_text_escape(hone_text *t, const char *value, bool quoted);
-
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "serve/grpc/grpc_gzip.h"
 
 #include <stdio.h>
 

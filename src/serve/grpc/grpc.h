@@ -24,11 +24,6 @@ hone_status hone_grpc_message(const hone_request *r, const uint8_t **message, si
 hone_status hone_grpc_next_message(hone_request *r, const uint8_t **message, size_t *size, bool *whole,
                                    hone_error *err);
 void hone_grpc_drop_message(hone_request *r, size_t size);
-/* Unpacks the first message of the body, if it is whole and packed; what gives messages does it.
- * HONE_UNSUPPORTED: in another way than gzip; HONE_RESOURCE_EXHAUSTED: it would be too large. */
-hone_status hone_grpc_unpack(hone_request *r, hone_error *err);
-/* The whole answer, prefix and all, packed if it should be: `out`, or the packer's scratch. */
-hone_buffer *hone_grpc_pack(hone_request *r, hone_buffer *out);
 /* Room for the prefix at the start of an answer, in an empty buffer; the message is appended behind it. */
 void hone_grpc_begin_message(hone_buffer *out);
 /* Fills the prefix in and answers with the message and status OK. */

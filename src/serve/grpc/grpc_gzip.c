@@ -1,6 +1,6 @@
-/* gRPC's compression of messages, by the worker's packer. */
+#include "serve/grpc/grpc_gzip.h"
+
 #include "base/error.h"
-#include "serve/grpc/grpc.h"
 
 enum { PREFIX = 5, KEEP_SCRATCH = 1 << 20 };
 

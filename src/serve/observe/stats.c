@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "serve/format/grpc_code.h"
+#include "serve/observe/series.h"
 #include "serve/observe/tfs_stats.h"
 
 #include <stdatomic.h>
@@ -258,15 +259,6 @@ void hone_model_stats_release(hone_model_stats *m) {
     drop_series(m);
     hone_free(m->name);
     hone_free(m);
-}
-
-/* Two threads may make it at once: they get the same series, and the second one gives its reference back. */
-hone_series *hone_series_lazy(_Atomic(hone_series *) *slot, hone_metric *metric, const char *const *values) {
-    hone_series *s = atomic_load_explicit(slot, memory_order_acquire), *none = NULL;
-    if (s) return s;
-    if (hone_metric_series(metric, values, &s, NULL) != HONE_OK) return NULL;
-    if (!atomic_compare_exchange_strong(slot, &none, s)) hone_series_drop(s);
-    return s;
 }
 
 void hone_model_stats_bytes(hone_model_stats *m, double bytes) {

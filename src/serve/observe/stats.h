@@ -56,8 +56,6 @@ void hone_stats_free(hone_stats *s);
 hone_metrics *hone_stats_metrics(hone_stats *s);
 /* Those by TensorFlow Serving's names. */
 hone_metrics *hone_stats_tfs_metrics(hone_stats *s);
-/* The series in `slot`, made at its first use; NULL when it can't be. Any thread. */
-hone_series *hone_series_lazy(_Atomic(hone_series *) *slot, hone_metric *metric, const char *const *values);
 
 /* With one reference: requests take their own, so that what they count is still there when the model is
  * unloaded. On success hone_model_stats_release() when done. */

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "serve/format/grpc_code.h"
 #include "serve/format/text_format.h"
-#include "serve/observe/stats.h"
+#include "serve/observe/series.h"
 
 #include <string.h>
 

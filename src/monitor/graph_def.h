@@ -1,8 +1,6 @@
-/* The inside of event files. A record, all little endian, is
- *
- *   length (8 bytes) | masked CRC of the length (4) | a serialized Event | masked CRC of it (4) */
-#ifndef HONE_MONITOR_EVENTS_H
-#define HONE_MONITOR_EVENTS_H
+/* Graphs for event files. */
+#ifndef HONE_MONITOR_GRAPH_DEF_H
+#define HONE_MONITOR_GRAPH_DEF_H
 
 #include "monitor/event.pb-c.h"
 
