@@ -13,7 +13,7 @@
 #include "graph/graph.h"
 #include "graph/op.h"
 #include "monitor/crc32c.h"
-#include "monitor/events.h"
+#include "monitor/graph_def.h"
 
 #include <errno.h>
 #include <math.h>
