@@ -47,6 +47,7 @@ static const op_case op_cases[] = {
     {"LeakyRelu", "R3,5", "alpha=0.3", 1},
     {"Sigmoid", "R3,5", "", 1},
     {"Tanh", "R3,5", "", 1},
+    {"Softplus", "R3,5", "", 1},
     {"Gelu", "R3,5", "", 1},
     {"Gelu", "R3,5", "approximate=tanh", 1},
     {"Neg", "R3,5", "", 1},

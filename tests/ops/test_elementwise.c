@@ -182,15 +182,20 @@ static double root(double x) {
     return x < 0 ? NAN : sqrt(x);
 }
 
+static double softplus(double x) {
+    return fmax(x, 0) + log1p(exp(-fabs(x)));
+}
+
 static void test_unary(void **state) {
     (void)state;
     static const struct {
         const char *op;
         double (*f)(double);
-    } cases[] = {{"Relu", relu},       {"LeakyRelu", leaky_relu},
-                 {"Sigmoid", sigmoid}, {"Tanh", tanh},
-                 {"Gelu", gelu},       {"Neg", minus},
-                 {"Sqrt", root},       {"Exp", exp}};
+    } cases[] = {{"Relu", relu},        {"LeakyRelu", leaky_relu},
+                 {"Sigmoid", sigmoid},  {"Tanh", tanh},
+                 {"Gelu", gelu},        {"Neg", minus},
+                 {"Sqrt", root},        {"Exp", exp},
+                 {"Softplus", softplus}};
     for (int c = 0; c < COUNT(cases); c++) {
         for (int d = 0; d < 2; d++) {
             hone_graph *g = hone_graph_new("unary");
@@ -210,6 +215,26 @@ static void test_unary(void **state) {
             hone_tensor_free(out);
             hone_graph_free(g);
         }
+    }
+}
+
+/* Where hardly anything is left: losses of what is surely right. */
+static void test_softplus_of_far_negatives(void **state) {
+    (void)state;
+    for (int d = 0; d < 2; d++) {
+        hone_graph *g = hone_graph_new("softplus");
+        hone_graph_add_output(g, graph_op(g, "Softplus", graph_input(g, "x", dtypes[d], SHAPE(300))));
+        hone_tensor *in = tensor_random(dtypes[d], SHAPE(300), 3), *out;
+        for (int64_t i = 0; i < 300; i++) tensor_set(in, i, -0.25 * (double)i);
+        graph_run(g, NULL, &in, &out, 1);
+        for (int64_t i = 0; i < 300; i++) {
+            double want = softplus(-0.25 * (double)i), got = tensor_at(out, i);
+            if (!(fabs(got - want) <= (d ? 1e-13 : 1e-6) * want))
+                fail_msg("Softplus(%g): %.9g, not %.9g", -0.25 * (double)i, got, want);
+        }
+        hone_tensor_free(in);
+        hone_tensor_free(out);
+        hone_graph_free(g);
     }
 }
 
@@ -335,6 +360,7 @@ int main(void) {
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_division_of_integers),
         cmocka_unit_test(test_unary),
+        cmocka_unit_test(test_softplus_of_far_negatives),
         cmocka_unit_test(test_what_does_not_broadcast),
         cmocka_unit_test(test_operands_that_do_not_fit),
         cmocka_unit_test(test_no_program),

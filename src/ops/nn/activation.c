@@ -141,6 +141,35 @@ const hone_op hone_op_tanh = {.name = "Tanh",
                               .gradient = gradient_tanh,
                               .doc = "tanh(X)"};
 
+/* --- Softplus --- log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)); its slope is the sigmoid */
+
+/* log(1 + e) for 0 <= e <= 1, exact to some ulp: what 1 + e lost in rounding is put right by the quotient (Kahan). */
+static hone_reg log_1_plus(hone_map *m, hone_reg e) {
+    hone_reg one = hone_map_const(m, 1), u = hone_map_add(m, one, e), kept = hone_map_sub(m, u, one);
+    hone_reg ratio = hone_map_div(m, e, kept);
+    return hone_map_select(m, hone_map_gt(m, kept, hone_map_const(m, 0)),
+                           hone_map_mul(m, hone_map_log(m, u), ratio), e);
+}
+
+static void map_softplus(hone_map *m, const hone_node *n) {
+    (void)n;
+    hone_reg x = hone_map_in(m, 0), e = hone_map_exp(m, hone_map_neg(m, hone_map_abs(m, x)));
+    hone_map_out(m, 0, hone_map_add(m, hone_map_max(m, x, hone_map_const(m, 0)), log_1_plus(m, e)));
+}
+
+static void gradient_softplus(hone_gradient *ctx) {
+    hone_value *slope = HONE_EMIT(ctx->graph, "", "Sigmoid", ctx->node->inputs[0]);
+    ctx->din[0] = emit(ctx, "Mul", ctx->dout[0], slope);
+}
+
+const hone_op hone_op_softplus = {.name = "Softplus",
+                                  .since = 22,
+                                  .oldest = 1,
+                                  UNARY,
+                                  .map = map_softplus,
+                                  .gradient = gradient_softplus,
+                                  .doc = "log(1 + exp(X))"};
+
 /* --- Gelu --- x/2 (1 + erf(x/sqrt 2)), or with approximate = "tanh": x/2 (1 + tanh(sqrt(2/pi)(x + 0.044715
  * x^3))) */
 
