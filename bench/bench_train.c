@@ -64,12 +64,8 @@ static hone_status bench(const char *spec, const char *model, hone_train_options
                          hone_error *err) {
     hone_dataset *data = NULL;
     hone_graph *g = NULL;
-    double mean, deviation;
     hone_status status = hone_dataset_open(spec, HONE_SPLIT_TRAIN, &data, err);
-    if (status == HONE_OK) {
-        hone_dataset_moments(data, 0, &mean, &deviation);
-        status = hone_build_model(model, data, mean, deviation, 1, &g, err);
-    }
+    if (status == HONE_OK) status = hone_build_model(model, data, NULL, &g, err);
     if (status == HONE_OK) status = hone_train(g, data, o, NULL, err);
     if (status == HONE_OK && !j->rounds) {
         double took = hone_seconds_now() - j->start;

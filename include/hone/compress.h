@@ -16,6 +16,7 @@ typedef enum hone_quantize_mode {
 typedef struct hone_quantize_options {
     size_t size;
     hone_quantize_mode mode;
+    hone_task task;              /* which columns feed the model's inputs; its objective does not matter */
     int64_t calibration_samples; /* the first N samples of the data; 0: all */
     int threads;                 /* 0: one for each available CPU */
 } hone_quantize_options;

@@ -8,45 +8,75 @@
 extern "C" {
 #endif
 
-/* A labelled data set, kept as stored (bytes stay bytes) and read-only: any number of threads may read it. */
+/* A table of samples: named columns of as many samples each, kept as stored (bytes stay bytes) and read-only: any
+ * number of threads may read it. */
 typedef struct hone_dataset hone_dataset;
 
 typedef enum hone_split { HONE_SPLIT_TRAIN, HONE_SPLIT_TEST } hone_split;
 
+typedef struct hone_column {
+    const char *name; /* unique in the data set */
+    hone_dtype dtype; /* as stored */
+    int rank;         /* of one sample: 0 for a number, 3 for images */
+    const int64_t *dims;
+} hone_column;
+
 /* Opens one split of `spec`:
- *   fashion-mnist   where Debian's package dataset-fashion-mnist puts it
- *   idx:DIR         MNIST's four files, gzipped or not
- *   npz:FILE        arrays x_train, y_train, x_test and y_test; or x [n, …] and y [n], which stand for
- *                   both splits where there are no others
+ *   fashion-mnist   where Debian's package dataset-fashion-mnist puts it: columns x and y
+ *   idx:DIR         MNIST's four files, gzipped or not: likewise
+ *   npz:FILE        one column for each array, whose first axis is the samples. NAME_train and NAME_test are the column
+ *                   NAME of the two splits; without such arrays all others stand for both splits
  *
+ * Bytes [n, height, width] are images of one channel: [1, height, width]. Arrays that are no column (of another number
+ * of samples than most, of one value, of texts) are left out.
  * HONE_NOT_FOUND says which package or file is missing. On success `*out` belongs to the caller. */
 HONE_API hone_status hone_dataset_open(const char *spec, hone_split split, hone_dataset **out,
                                        hone_error *err);
+typedef struct hone_named_tensor {
+    const char *name;
+    hone_tensor *tensor;
+} hone_named_tensor;
+/* A data set of tensors [samples, …] in memory; references of its own are taken, names copied. `describe` is what
+ * hone_dataset_describe() says. */
+HONE_API hone_status hone_dataset_make(const hone_named_tensor *columns, int count, const char *describe,
+                                       hone_dataset **out, hone_error *err);
+/* A data set of the given samples of another, which shares its data. */
+HONE_API hone_status hone_dataset_subset(const hone_dataset *d, const uint32_t *indices, int64_t n,
+                                         hone_dataset **out, hone_error *err);
 HONE_API void hone_dataset_free(hone_dataset *d);
 
-/* False for an npz:FILE whose x and y stand for both splits: the test samples are the training samples. */
+/* False for an npz:FILE whose arrays stand for both splits: the test samples are the training samples. */
 HONE_API bool hone_dataset_is_split(const hone_dataset *d);
 HONE_API int64_t hone_dataset_count(const hone_dataset *d);
-/* The shape of one sample as a model sees it: [1, 28, 28] for images. Borrowed; `*rank` gets the rank. */
-HONE_API const int64_t *hone_dataset_sample_shape(const hone_dataset *d, int *rank);
-/* 1 + the largest label. */
-HONE_API int hone_dataset_classes(const hone_dataset *d);
+HONE_API int hone_dataset_column_count(const hone_dataset *d);
+/* What it is; false if there is no column `index`. Borrowed. */
+HONE_API bool hone_dataset_column(const hone_dataset *d, int index, hone_column *out);
+/* The index of the column of that name; -1 if there is none. */
+HONE_API int hone_dataset_find(const hone_dataset *d, const char *name);
+/* Of a column of one integer a sample: 1 + the largest, if none is negative. Else 0: its values are no classes. */
+HONE_API int hone_dataset_classes(const hone_dataset *d, int column);
 /* "T-shirt/top", …; NULL where the set has no names. Borrowed. */
 HONE_API const char *hone_dataset_class_name(const hone_dataset *d, int label);
 /* "fashion-mnist (train, 60000 samples)" */
 HONE_API const char *hone_dataset_describe(const hone_dataset *d);
 
-/* Copies samples indices[0 … n-1] (NULL: first … first+n-1) into x: float [n, sample shape], bytes scaled to
- * value/255; and labels into y: int64 [n]. x or y may be NULL. Allocates nothing. HONE_OUT_OF_RANGE names a
- * bad index. */
-HONE_API hone_status hone_dataset_read(const hone_dataset *d, const uint32_t *indices, int64_t first,
-                                       int64_t n, float *x, int64_t *y, hone_error *err);
-/* Mean and standard deviation over all values of the first `samples` samples (0: all), as the model sees
- * them. */
-HONE_API void hone_dataset_moments(const hone_dataset *d, int64_t samples, double *mean, double *deviation);
-/* A data set of the given samples of another, which must outlive it. */
-HONE_API hone_status hone_dataset_subset(const hone_dataset *d, const uint32_t *indices, int64_t n,
-                                         hone_dataset **out, hone_error *err);
+/* How the values of a column are read. */
+typedef struct hone_reading {
+    int column;
+    hone_dtype dtype; /* what they become */
+    bool unit; /* bytes become value/255 as floats, as models see images; else numbers stay what they are */
+} hone_reading;
+
+/* Copies samples indices[0 … n-1] (NULL: first … first+n-1) of one column to `out`: [n, sample shape] of the dtype
+ * asked for. Allocates nothing. HONE_OUT_OF_RANGE names a bad index, or an integer too large for the dtype;
+ * HONE_INVALID_ARGUMENT if floats are read as integers. */
+HONE_API hone_status hone_dataset_read(const hone_dataset *d, const hone_reading *reading,
+                                       const uint32_t *indices, int64_t first, int64_t n, void *out,
+                                       hone_error *err);
+/* Mean and standard deviation over all values of a column in the first `samples` samples (0: all), as a model sees
+ * them: float32, bytes scaled to value/255. */
+HONE_API void hone_dataset_moments(const hone_dataset *d, int column, int64_t samples, double *mean,
+                                   double *deviation);
 
 /* Reads a NumPy .npy file (versions 1–3, C or Fortran order, little or big endian; booleans, integers,
  * floats). */

@@ -9,14 +9,70 @@
 extern "C" {
 #endif
 
+/* --- tasks: what a model has to do with the columns of a data set --- */
+
+/* This column feeds that input. */
+typedef struct hone_pairing {
+    const char *input, *column;
+} hone_pairing;
+
+/* All of it may be left out: a task of zeros is what names alone say.
+ *
+ * An input is fed by the column paired with it, else by the column of its own name; one input that is left then takes
+ * the column "x", or the only column that is left, or that is left and fits. The target is the column named, else "y", "label", "labels",
+ * "target" or "targets", else the only column that feeds no input. Bytes feed float inputs as value/255. A column fits an
+ * input of the same shape, and one that has axes of 1 more or less. */
+typedef struct hone_task {
+    /* The first output against the target, the mean over the samples:
+     *   cross-entropy          logits float32 [batch, classes], a label each
+     *   mean-squared-error     float32 [batch, …], as many numbers
+     *   binary-cross-entropy   logits float32 [batch, …], as many numbers in [0, 1]
+     * NULL: what the model was last trained with (metadata "hone.objective"), else cross-entropy. */
+    const char *objective;
+    const char *target; /* a column; NULL: found by its name */
+    const hone_pairing *pairings;
+    int pairing_count;
+} hone_task;
+
+/* Whether `data` has what the task needs of it: a column for each input of `g`, and a target. `task` NULL: names decide.
+ * HONE_INVALID_ARGUMENT says what is missing or does not fit. */
+HONE_API hone_status hone_task_check(const hone_graph *g, const hone_dataset *data, const hone_task *task,
+                                     hone_error *err);
+
+/* The names of all objectives, in order, until NULL. */
+HONE_API const char *hone_objective_name(int index);
+
+/* A measure of how well a model does. */
+typedef struct hone_metric {
+    const char *name; /* "accuracy", "mean_absolute_error", "r2" */
+    double value;
+    bool share; /* in [0, 1], people read it in percent */
+} hone_metric;
+
+/* --- building --- */
+
+typedef struct hone_build_options {
+    size_t size;
+    hone_task task;
+    uint64_t seed;
+    /* The input is standardized inside the model: with mean and deviation of its values in the first `samples` samples
+     * (0: all), or with these, unless the deviation is 0. */
+    int64_t samples;
+    double mean, deviation;
+} hone_build_options;
+#define HONE_BUILD_OPTIONS_INIT                                                                              \
+    { .size = sizeof(hone_build_options), .seed = 1 }
+
 /* Builds a network from a short description:
  *   mlp:784-128-10   flatten, then fully connected layers with ReLU between; initialized uniformly in
- *                    ±1/sqrt(fan-in) from `seed`
- * The input is float [batch, sample shape of `data`], values in [0, 1]; `mean` and `deviation` standardize it
- * inside the model. The output "logits" is float [batch, classes]. Class names of `data` go into the
- * metadata. HONE_INVALID_ARGUMENT says what of the description is wrong. */
-HONE_API hone_status hone_build_model(const char *description, const hone_dataset *data, double mean,
-                                      double deviation, uint64_t seed, hone_graph **out, hone_error *err);
+ *                    ±1/sqrt(fan-in) from the seed
+ * The input "input" is float [batch, sample shape of its column]; the output "logits" is float [batch, width]. Class
+ * names of `data` go into the metadata. `options` NULL: the defaults. HONE_INVALID_ARGUMENT says what of the
+ * description is wrong. */
+HONE_API hone_status hone_build_model(const char *description, const hone_dataset *data,
+                                      const hone_build_options *options, hone_graph **out, hone_error *err);
+
+/* --- training --- */
 
 typedef enum hone_schedule { HONE_SCHEDULE_CONSTANT, HONE_SCHEDULE_COSINE } hone_schedule;
 
@@ -27,12 +83,12 @@ typedef struct hone_train_progress {
     int64_t samples;       /* samples seen in this epoch */
     int64_t epoch_samples; /* samples of an epoch */
     double loss;           /* mean over this epoch so far */
-    double accuracy;       /* of the training samples of this epoch so far, in [0, 1] */
+    hone_metric metric;    /* of the training samples of this epoch so far: the objective's first */
     double learning_rate;
-    double seconds;      /* since the start */
-    double data_seconds; /* of these, spent on reading batches */
-    bool epoch_done;     /* the epoch ended with this step: the fields below are set */
-    double validation_loss, validation_accuracy; /* NaN without validation data */
+    double seconds;                            /* since the start */
+    double data_seconds;                       /* of these, spent on reading batches */
+    bool epoch_done;                           /* the epoch ended with this step: the fields below are set */
+    double validation_loss, validation_metric; /* NaN without validation data */
     const hone_graph *graph; /* at epoch_done: the model with the weights of now; borrowed */
 } hone_train_progress;
 
@@ -41,6 +97,7 @@ typedef bool hone_train_progress_fn(void *user, const hone_train_progress *progr
 
 typedef struct hone_train_options {
     size_t size;
+    hone_task task;
     int epochs;
     int batch;
     double learning_rate;
@@ -50,7 +107,7 @@ typedef struct hone_train_options {
     uint64_t seed;       /* order of the samples */
     int threads;         /* 0: one for each available CPU */
     int64_t max_samples; /* use only the first N training samples; 0: all */
-    /* Distillation (Hinton, Vinyals, Dean 2015, arXiv 1503.02531): the loss becomes
+    /* Distillation (Hinton, Vinyals, Dean 2015, arXiv 1503.02531), with cross-entropy: the loss becomes
      *   alpha T^2 KL(teacher || student, both softened by T) + (1 - alpha) cross-entropy. */
     const hone_graph *teacher; /* NULL: none */
     double temperature, alpha;
@@ -71,27 +128,39 @@ typedef struct hone_train_options {
 
 typedef struct hone_train_report {
     int64_t steps;
-    bool stopped;          /* the progress function ended it early */
-    double loss, accuracy; /* of the last epoch, on the training samples */
+    bool stopped; /* the progress function ended it early */
+    double loss;  /* of the last epoch, on the training samples */
+    hone_metric metric;
     double seconds;
 } hone_train_report;
 
-/* Trains the float weights of `g` in place with cross-entropy on output 0. `g`'s input 0 takes the samples.
- * Results depend on neither threads nor time. `report` may be NULL. On failure `g` is unchanged.
+/* Trains the float weights of `g` in place. Results depend on neither threads nor time. `report` may be NULL. On
+ * failure `g` is unchanged. HONE_INVALID_ARGUMENT names a column and the input or objective that it doesn't fit;
  * HONE_UNSUPPORTED lists all operators without a gradient. */
 HONE_API hone_status hone_train(hone_graph *g, const hone_dataset *data, const hone_train_options *options,
                                 hone_train_report *report, hone_error *err);
 
+/* --- evaluating --- */
+
+#define HONE_MAX_METRICS 4
+
 typedef struct hone_eval_report {
     int64_t samples;
-    double accuracy; /* share of samples whose largest output is the label, in [0, 1] */
-    double loss;     /* mean cross-entropy of the outputs as logits */
-    double seconds;  /* running and reading, without compiling */
+    const char *objective;
+    double loss; /* the mean */
+    /* Of the objective, the first is what training shows:
+     *   cross-entropy          accuracy: the share of samples whose largest output is the label
+     *   mean-squared-error     mean_absolute_error, and r2: the share of the target's variance that is explained
+     *   binary-cross-entropy   accuracy: the share of outputs on the target's side of 0 and 1/2 */
+    hone_metric metrics[HONE_MAX_METRICS];
+    int metric_count;
+    double seconds; /* running and reading, without compiling */
 } hone_eval_report;
 
-/* Runs a classifier over a data set. threads 0: one for each available CPU. */
-HONE_API hone_status hone_evaluate(const hone_graph *g, const hone_dataset *data, int threads,
-                                   hone_eval_report *out, hone_error *err);
+/* Runs a model over a data set and compares its first output with the target. `task` NULL: names decide. threads 0:
+ * one for each available CPU. */
+HONE_API hone_status hone_evaluate(const hone_graph *g, const hone_dataset *data, const hone_task *task,
+                                   int threads, hone_eval_report *out, hone_error *err);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@
  *   report.c     errors, numbers for people, JSON for machines
  *   table.c      aligned tables
  *   training.c   what train, prune and distill share: data, interrupts, event files
+ *   task.c       what a model has to do with the columns of the data, and how well it does
  *   tensorflow_serving.c   that server's flags, which scripts may still pass to `hone serve`
  *   notify.c               telling systemd
  *   progress.c   how far training is, on stderr
@@ -107,8 +108,8 @@ const char *cli_suggest(const char *given, const char *const *words);
 #define OPT_OUT(field) OPT_TEXT("out", "FILE", field, "ONNX file to write", .required = true)
 #define OPT_DATA(field, ...)                                                                                 \
     OPT_TEXT("data", "DATA", field,                                                                          \
-             "data set: fashion-mnist, idx:DIR (MNIST's four files) or npz:FILE (x and y, or x_train, "      \
-             "y_train, x_test and y_test)",                                                                  \
+             "data set: fashion-mnist, idx:DIR (MNIST's four files) or npz:FILE (an array for each column, " \
+             "such as x and y, or x_train, y_train, x_test and y_test)",                                     \
              __VA_ARGS__)
 #define OPT_END                                                                                              \
     { .type = CLI_END }
@@ -177,6 +178,32 @@ void cli_table_row(cli_table *t, ...) __attribute__((sentinel)); /* const char *
 void cli_table_print(const cli_table *t, FILE *to);
 void cli_table_free(cli_table *t);
 
+/* --- tasks --- */
+
+/* Which columns feed the model, and what its output is compared with. */
+typedef struct cli_task {
+    const char *objective, *target;
+    cli_list inputs; /* NAME=COLUMN */
+    hone_pairing pairings[64];
+} cli_task;
+#define OPT_TASK(t)                                                                                          \
+    OPT_TEXT(                                                                                                \
+        "objective", "NAME", (t).objective,                                                                  \
+        "what the output is for: cross-entropy (classes), mean-squared-error (numbers) or "                  \
+        "binary-cross-entropy (yes or no) (default: what the model was trained for, else cross-entropy)"),   \
+        OPT_TEXT("target", "COLUMN", (t).target,                                                             \
+                 "column to compare the output with (default: y, label or target, else the one left)"),      \
+        OPT_LIST("input", "NAME=COLUMN", (t).inputs,                                                         \
+                 "column that feeds an input (default: the one of its name, else x or the one left)")
+
+/* Gives CLI_OK, or CLI_USAGE after saying what is wrong. */
+int cli_read_task(cli_task *t, hone_task *out);
+const char *cli_metric_value(const hone_metric *m); /* "88.53 %", "0.1234" */
+const char *cli_metric_name(const hone_metric *m);  /* "mean absolute error" */
+const char *cli_metrics(const hone_eval_report *r); /* "accuracy 88.53 %" */
+/* Sets PREFIXaccuracy, …, PREFIXloss. */
+void cli_json_metrics(json_t *object, const char *prefix, const hone_eval_report *r);
+
 /* --- measuring models, before and after --- */
 
 typedef struct cli_score {
@@ -185,9 +212,9 @@ typedef struct cli_score {
     int64_t file_bytes; /* -1: not in a file */
 } cli_score;
 
-/* `test` NULL: no accuracy. */
-hone_status cli_score_graph(const hone_graph *g, const char *path, const hone_dataset *test, int threads,
-                            cli_score *out, hone_error *err);
+/* `test` NULL: no metrics. */
+hone_status cli_score_graph(const hone_graph *g, const char *path, const hone_dataset *test,
+                            const hone_task *task, int threads, cli_score *out, hone_error *err);
 json_t *cli_json_score(const cli_score *s);
 /* The table "before, after, change". */
 void cli_print_change(const cli_score *before, const cli_score *after);
@@ -219,7 +246,7 @@ typedef struct cli_log {
     { NULL, 100 }
 #define OPT_LOG(log)                                                                                         \
     OPT_TEXT("logdir", "DIR", (log).dir,                                                                     \
-             "write event files for TensorBoard: loss, accuracy, learning rate, weights, the graph"),        \
+             "write event files for TensorBoard: loss, metric, learning rate, weights, the graph"),          \
         OPT_INT64("log-steps", "N", (log).steps, 1, 1e15, "steps between two points of a curve")
 
 /* Begins an event file with the graph in it, in the folder `name` of the directory ("": in itself). */
@@ -257,7 +284,12 @@ int cli_interrupted(const cli_watch *w, const char *checkpoint);
                   .zero = "all"),                                                                            \
         OPT_SEED((o).seed), OPT_THREADS((o).threads)
 
+/* hone_build_model for a training with these options. */
+hone_status cli_build(const char *description, const hone_dataset *data, const hone_train_options *o,
+                      hone_graph **out, hone_error *err);
 /* Opens the test split. One that is not there is no error: `*out` is NULL, and a note says so. */
 hone_status cli_open_test(const char *spec, hone_dataset **out, hone_error *err);
+/* Likewise, lets go of one that lacks what the model's task needs. */
+void cli_check_test(const hone_graph *g, const hone_task *task, hone_dataset **test);
 
 #endif

@@ -6,6 +6,7 @@ static struct {
     const char *model, *teacher, *data, *out;
     bool json, baseline;
     cli_log log;
+    cli_task task;
     hone_train_options train;
 } args = {.log = CLI_LOG_INIT, .train = HONE_TRAIN_OPTIONS_INIT};
 
@@ -13,6 +14,7 @@ static const cli_option options[] = {
     OPT_TEXT("teacher", "FILE", args.teacher, "ONNX file to learn from", .required = true),
     OPT_TEXT("model", "MODEL", args.model, "student to build: mlp:784-32-10", .required = true),
     OPT_DATA(args.data, .required = true),
+    OPT_TASK(args.task),
     OPT_OUT(args.out),
     OPT_NUMBER("temperature", "T", args.train.temperature, CLI_ABOVE_ZERO, 1000, "softens both outputs"),
     OPT_NUMBER("alpha", "X", args.train.alpha, 0, 1,
@@ -45,7 +47,7 @@ static hone_status train(const job *j, hone_graph *student, const hone_graph *te
 }
 
 static void row(cli_table *t, const char *name, const cli_score *s) {
-    cli_table_row(t, name, cli_percent(s->eval.accuracy), cli_count(s->stats.parameters),
+    cli_table_row(t, name, cli_metric_value(&s->eval.metrics[0]), cli_count(s->stats.parameters),
                   cli_count(s->stats.multiply_adds), NULL);
 }
 
@@ -74,14 +76,15 @@ static int work(job *j) {
     hone_error err = {0};
     hone_train_report alone_report;
     int threads = args.train.threads;
-    double mean, deviation;
+    if (cli_read_task(&args.task, &args.train.task) != CLI_OK) return CLI_USAGE;
+    const hone_task *task = &args.train.task;
     CLI_TRY(cli_check_output(args.out, &err));
     CLI_TRY(hone_graph_load(args.teacher, &j->teacher, &err));
     CLI_TRY(hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->train, &err));
     CLI_TRY(cli_open_test(args.data, &j->test, &err));
-    CLI_TRY(cli_score_graph(j->teacher, args.teacher, j->test, threads, &j->teacher_score, &err));
-    hone_dataset_moments(j->train, args.train.max_samples, &mean, &deviation);
-    CLI_TRY(hone_build_model(args.model, j->train, mean, deviation, args.train.seed, &j->student, &err));
+    cli_check_test(j->teacher, task, &j->test);
+    CLI_TRY(cli_score_graph(j->teacher, args.teacher, j->test, task, threads, &j->teacher_score, &err));
+    CLI_TRY(cli_build(args.model, j->train, &args.train, &j->student, &err));
     CLI_TRY(hone_graph_copy(j->student, &j->alone, &err));
     CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->student, &err));
     if (args.baseline) CLI_TRY(cli_watch_open(&j->alone_watch, &args.log, "alone", j->alone, &err));
@@ -94,9 +97,9 @@ static int work(job *j) {
         cli_note("the baseline was interrupted after step %lld of %lld; the student is written",
                  (long long)j->alone_watch.step, (long long)j->alone_watch.steps);
     cli_signals_default();
-    CLI_TRY(cli_score_graph(j->student, args.out, j->test, threads, &j->student_score, &err));
+    CLI_TRY(cli_score_graph(j->student, args.out, j->test, task, threads, &j->student_score, &err));
     if (args.baseline && !alone_report.stopped)
-        CLI_TRY(cli_score_graph(j->alone, NULL, j->test, threads, &j->alone_score, &err));
+        CLI_TRY(cli_score_graph(j->alone, NULL, j->test, task, threads, &j->alone_score, &err));
     print(j);
     return args.baseline && alone_report.stopped ? 128 + cli_signal() : CLI_OK;
 }

@@ -4,11 +4,13 @@ static struct {
     const char *model, *data;
     int split, threads;
     bool json;
+    cli_task task;
 } args = {.split = HONE_SPLIT_TEST};
 
 static const cli_option options[] = {
     OPT_MODEL(args.model),
     OPT_DATA(args.data, .required = true),
+    OPT_TASK(args.task),
     OPT_CHOICE("split", "train|test", args.split, "which part of the data"),
     OPT_THREADS(args.threads),
     OPT_JSON(args.json),
@@ -20,17 +22,20 @@ _Static_assert(HONE_SPLIT_TRAIN == 0 && HONE_SPLIT_TEST == 1, "the words of --sp
 static int work(hone_graph **graph, hone_dataset **data) {
     hone_error err = {0};
     hone_eval_report r;
+    hone_task task;
+    if (cli_read_task(&args.task, &task) != CLI_OK) return CLI_USAGE;
     CLI_TRY(hone_graph_load(args.model, graph, &err));
     CLI_TRY(hone_dataset_open(args.data, (hone_split)args.split, data, &err));
-    CLI_TRY(hone_evaluate(*graph, *data, args.threads, &r, &err));
-    if (args.json)
-        cli_print_json(json_pack("{s:I, s:o, s:o, s:o}", "samples", (json_int_t)r.samples, "accuracy",
-                                 cli_json_number(r.accuracy), "loss", cli_json_number(r.loss), "seconds",
-                                 cli_json_number(r.seconds)));
-    else
-        printf("%s: accuracy %s, loss %.4f, %.3f s, %s samples/s\n", hone_dataset_describe(*data),
-               cli_percent(r.accuracy), r.loss, r.seconds,
-               cli_count(r.seconds > 0 ? (int64_t)((double)r.samples / r.seconds) : 0));
+    CLI_TRY(hone_evaluate(*graph, *data, &task, args.threads, &r, &err));
+    if (args.json) {
+        json_t *o =
+            json_pack("{s:I, s:o}", "samples", (json_int_t)r.samples, "seconds", cli_json_number(r.seconds));
+        cli_json_metrics(o, "", &r);
+        cli_print_json(o);
+        return CLI_OK;
+    }
+    printf("%s: %s, loss %.4f, %.3f s, %s samples/s\n", hone_dataset_describe(*data), cli_metrics(&r), r.loss,
+           r.seconds, cli_count(r.seconds > 0 ? (int64_t)((double)r.samples / r.seconds) : 0));
     return CLI_OK;
 }
 
@@ -43,5 +48,10 @@ static int run(void) {
     return status;
 }
 
-const cli_command cli_cmd_eval = {"eval", "measure a classifier's accuracy and loss on a data set",
-                                  "  hone eval m.onnx --data fashion-mnist --json", options, run};
+const cli_command cli_cmd_eval = {
+    "eval", "measure how well a model does on a data set",
+    "Of classes: accuracy. Of numbers: the mean absolute error, and r2, the share of the variance that is\n"
+    "explained.\n\n"
+    "  hone eval m.onnx --data fashion-mnist --json\n"
+    "  hone eval m.onnx --data npz:houses.npz --target price --objective mean-squared-error",
+    options, run};

@@ -6,6 +6,7 @@ static struct {
     const char *model, *data, *out;
     bool json;
     cli_log log;
+    cli_task task;
     hone_prune_options prune;
 } args = {.log = CLI_LOG_INIT, .prune = HONE_PRUNE_OPTIONS_INIT};
 
@@ -16,6 +17,7 @@ static const cli_option options[] = {
     OPT_NUMBER("structured", "X", args.prune.structured, 0, CLI_BELOW_ONE,
                "least share of the hidden units to remove for good, by norm", .zero = ""),
     OPT_DATA(args.data),
+    OPT_TASK(args.task),
     OPT_OUT(args.out),
     OPT_INT("finetune-epochs", "N", args.prune.finetune.epochs, 0, 1000000, "epochs of training afterwards",
             .zero = "none"),
@@ -56,6 +58,8 @@ static int work(job *j) {
         return cli_usage_error("give --sparsity, --structured or both");
     if (args.prune.finetune.epochs > 0 && !args.data)
         return cli_usage_error("fine-tuning needs --data; --finetune-epochs 0 goes without");
+    if (cli_read_task(&args.task, &args.prune.finetune.task) != CLI_OK) return CLI_USAGE;
+    const hone_task *task = &args.prune.finetune.task;
     args.prune.finetune.progress = cli_watch_step;
     args.prune.finetune.user = &j->watch;
     CLI_TRY(cli_check_output(args.out, &err));
@@ -63,8 +67,9 @@ static int work(job *j) {
     if (args.prune.finetune.epochs > 0)
         CLI_TRY(hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->train, &err));
     if (args.data) CLI_TRY(cli_open_test(args.data, &j->test, &err));
+    cli_check_test(j->graph, task, &j->test);
     int threads = args.prune.finetune.threads; /* the model may be replaced by the result: measured before */
-    CLI_TRY(cli_score_graph(j->graph, args.model, j->test, threads, &j->before, &err));
+    CLI_TRY(cli_score_graph(j->graph, args.model, j->test, task, threads, &j->before, &err));
     if (args.prune.finetune.epochs > 0) CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->graph, &err));
     cli_signals_catch();
     hone_status status = hone_prune(j->graph, j->train, &args.prune, &j->pruned, &j->report, &err);
@@ -72,7 +77,7 @@ static int work(job *j) {
     cli_signals_default();
     CLI_TRY(status);
     CLI_TRY(cli_save(j->pruned, args.out, &err));
-    CLI_TRY(cli_score_graph(j->pruned, args.out, j->test, threads, &j->after, &err));
+    CLI_TRY(cli_score_graph(j->pruned, args.out, j->test, task, threads, &j->after, &err));
     print(j);
     return CLI_OK;
 }

@@ -6,6 +6,7 @@ static struct {
     const char *model, *data, *out;
     int mode;
     bool json;
+    cli_task task;
     hone_quantize_options quantize;
 } args = {.mode = HONE_QUANTIZE_STATIC, .quantize = HONE_QUANTIZE_OPTIONS_INIT};
 
@@ -14,6 +15,7 @@ static const cli_option options[] = {
     OPT_CHOICE("mode", "static|dynamic", args.mode,
                "ranges of activations from training samples, or at every run"),
     OPT_DATA(args.data),
+    OPT_TASK(args.task),
     OPT_OUT(args.out),
     OPT_INT64("calibration-samples", "N", args.quantize.calibration_samples, 1, 1e15,
               "static: find ranges on the first N training samples"),
@@ -52,16 +54,19 @@ static int work(job *j) {
     args.quantize.mode = (hone_quantize_mode)args.mode;
     if (args.mode == HONE_QUANTIZE_STATIC && !args.data)
         return cli_usage_error("--mode static needs --data, to find the ranges of activations");
+    if (cli_read_task(&args.task, &args.quantize.task) != CLI_OK) return CLI_USAGE;
+    const hone_task *task = &args.quantize.task;
     CLI_TRY(cli_check_output(args.out, &err));
     CLI_TRY(hone_graph_load(args.model, &j->graph, &err));
     if (args.mode == HONE_QUANTIZE_STATIC)
         CLI_TRY(hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->train, &err));
     if (args.data) CLI_TRY(cli_open_test(args.data, &j->test, &err));
+    cli_check_test(j->graph, task, &j->test);
     int threads = args.quantize.threads; /* the model may be replaced by the result: measured before */
-    CLI_TRY(cli_score_graph(j->graph, args.model, j->test, threads, &j->before, &err));
+    CLI_TRY(cli_score_graph(j->graph, args.model, j->test, task, threads, &j->before, &err));
     CLI_TRY(hone_quantize(j->graph, j->train, &args.quantize, &j->quantized, &j->report, &err));
     CLI_TRY(cli_save(j->quantized, args.out, &err));
-    CLI_TRY(cli_score_graph(j->quantized, args.out, j->test, threads, &j->after, &err));
+    CLI_TRY(cli_score_graph(j->quantized, args.out, j->test, task, threads, &j->after, &err));
     print(j);
     return CLI_OK;
 }

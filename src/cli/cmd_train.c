@@ -7,6 +7,7 @@ static struct {
     int64_t validation;
     bool json;
     cli_log log;
+    cli_task task;
     hone_train_options train;
 } args = {.log = CLI_LOG_INIT, .train = HONE_TRAIN_OPTIONS_INIT};
 
@@ -14,6 +15,7 @@ static const cli_option options[] = {
     OPT_TEXT("model", "MODEL", args.model, "network to build (mlp:784-128-10), or an ONNX file to go on with",
              .required = true),
     OPT_DATA(args.data, .required = true),
+    OPT_TASK(args.task),
     OPT_OUT(args.out),
     OPT_INT("epochs", "N", args.train.epochs, 1, 1000000, "passes over the training samples"),
     OPT_TRAINING(args.train),
@@ -78,9 +80,7 @@ static hone_status make_model(job *j, hone_error *err) {
     size_t length = strlen(args.model);
     if (length > 5 && strcmp(args.model + length - 5, ".onnx") == 0)
         return hone_graph_load(args.model, &j->graph, err);
-    double mean, deviation;
-    hone_dataset_moments(training_data(j), args.train.max_samples, &mean, &deviation);
-    return hone_build_model(args.model, training_data(j), mean, deviation, args.train.seed, &j->graph, err);
+    return cli_build(args.model, training_data(j), &args.train, &j->graph, err);
 }
 
 static hone_status train(job *j, hone_error *err) {
@@ -98,30 +98,30 @@ static hone_status train(job *j, hone_error *err) {
 static hone_status finish(job *j, hone_error *err) {
     hone_status status = cli_save(j->graph, args.out, err);
     if (status == HONE_OK && j->test)
-        status = hone_evaluate(j->graph, j->test, args.train.threads, &j->test_report, err);
+        status = hone_evaluate(j->graph, j->test, &args.train.task, args.train.threads, &j->test_report, err);
     return status;
 }
 
 static void report(const job *j) {
     const hone_eval_report *test = j->test ? &j->test_report : NULL;
+    const hone_metric *metric = &j->report.metric;
     if (args.json) {
-        json_t *o =
-            json_pack("{s:o, s:i, s:I, s:o, s:o, s:o}", "model", cli_json_text(args.out), "epochs",
-                      args.train.epochs, "steps", (json_int_t)j->report.steps, "train_loss",
-                      cli_json_number(j->report.loss), "train_accuracy", cli_json_number(j->report.accuracy),
-                      "seconds", cli_json_number(j->report.seconds));
-        json_object_set_new(o, "test_accuracy", test ? cli_json_number(test->accuracy) : json_null());
-        json_object_set_new(o, "test_loss", test ? cli_json_number(test->loss) : json_null());
+        hone_eval_report none = {.loss = NAN, .metrics = {{metric->name, NAN, true}}, .metric_count = 1};
+        json_t *o = json_pack("{s:o, s:i, s:I, s:o, s:o}", "model", cli_json_text(args.out), "epochs",
+                              args.train.epochs, "steps", (json_int_t)j->report.steps, "train_loss",
+                              cli_json_number(j->report.loss), "seconds", cli_json_number(j->report.seconds));
+        json_object_set_new(o, cli_text("train_%s", metric->name), cli_json_number(metric->value));
+        cli_json_metrics(o, "test_", test ? test : &none);
         cli_print_json(o);
         return;
     }
     int64_t now = j->watch.steps ? j->report.steps - j->watch.first_step + 1 : 0;
-    printf("trained %s steps%s in %.1f s: loss %.4f, accuracy %s on the training samples\n", cli_count(now),
+    printf("trained %s steps%s in %.1f s: loss %.4f, %s %s on the training samples\n", cli_count(now),
            now < j->report.steps ? cli_text(" (%s with those before)", cli_count(j->report.steps)) : "",
-           j->report.seconds, j->report.loss, cli_percent(j->report.accuracy));
+           j->report.seconds, j->report.loss, cli_metric_name(metric), cli_metric_value(metric));
     if (test)
-        printf("test accuracy %s, loss %.4f: %s test samples, looked at once, after the training\n",
-               cli_percent(test->accuracy), test->loss, cli_count(test->samples));
+        printf("test %s, loss %.4f: %s test samples, looked at once, after the training\n", cli_metrics(test),
+               test->loss, cli_count(test->samples));
     printf("wrote %s, %s bytes\n", args.out, cli_count(cli_file_bytes(args.out)));
 }
 
@@ -140,11 +140,13 @@ static void choose_start(void) {
 
 static int work(job *j) {
     hone_error err = {0};
+    if (cli_read_task(&args.task, &args.train.task) != CLI_OK) return CLI_USAGE;
     choose_start();
     CLI_TRY(cli_check_output(args.out, &err));
     if (args.train.checkpoint_dir) CLI_TRY(cli_check_directory(args.train.checkpoint_dir, &err));
     CLI_TRY(open_data(j, &err));
     CLI_TRY(make_model(j, &err));
+    cli_check_test(j->graph, &args.train.task, &j->test);
     CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->graph, &err));
     CLI_TRY(train(j, &err));
     if (j->report.stopped) return cli_interrupted(&j->watch, args.train.checkpoint_dir);
@@ -171,6 +173,8 @@ const cli_command cli_cmd_train = {
     "SIGINT (Ctrl-C) stops after the step, with a checkpoint if --checkpoint is given; a second one "
     "kills.\n\n"
     "  hone train --model mlp:784-128-10 --data fashion-mnist --epochs 10 --out m.onnx --logdir runs/m\n"
-    "  hone train --model mlp:784-128-10 --data fashion-mnist --checkpoint ck --resume ck --out m.onnx\n\n"
+    "  hone train --model mlp:784-128-10 --data fashion-mnist --checkpoint ck --resume ck --out m.onnx\n"
+    "  hone train --model m.onnx --data npz:houses.npz --target price --objective mean-squared-error --out "
+    "n.onnx\n\n"
     "The second, given again after an interrupt, goes on: with no checkpoint in ck yet it starts anew.",
     options, run};

@@ -42,8 +42,8 @@ static int columns(void) {
 static void draw_bar(cli_watch *w, const hone_train_progress *p) {
     enum { WIDEST = 24, NARROWEST = 4 };
     const char *left = cli_text("%sepoch %*d/%d", w->label, p->epochs > 9 ? 2 : 1, p->epoch, p->epochs);
-    const char *right =
-        cli_text("loss %.4f  accuracy %s  %s", p->loss, cli_percent(p->accuracy), speed_text(w, p));
+    const char *right = cli_text("loss %.4f  %s %s  %s", p->loss, cli_metric_name(&p->metric),
+                                 cli_metric_value(&p->metric), speed_text(w, p));
     int room = columns() - 1 - (int)strlen(left) - (int)strlen(right) - (int)strlen(" [] ");
     int width = room > WIDEST ? WIDEST : room;
     int full = p->epoch_samples > 0 ? (int)(width * p->samples / p->epoch_samples) : width;
@@ -57,11 +57,14 @@ static void draw_bar(cli_watch *w, const hone_train_progress *p) {
 
 static void print_epoch(cli_watch *w, const hone_train_progress *p) {
     cli_progress_clear();
-    fprintf(stderr, "%sepoch %*d/%d  loss %.4f  accuracy %s", w->label, p->epochs > 9 ? 2 : 1, p->epoch,
-            p->epochs, p->loss, cli_percent(p->accuracy));
-    if (isfinite(p->validation_accuracy))
-        fprintf(stderr, "  validation loss %.4f  accuracy %s", p->validation_loss,
-                cli_percent(p->validation_accuracy));
+    const char *name = cli_metric_name(&p->metric);
+    fprintf(stderr, "%sepoch %*d/%d  loss %.4f  %s %s", w->label, p->epochs > 9 ? 2 : 1, p->epoch, p->epochs,
+            p->loss, name, cli_metric_value(&p->metric));
+    if (isfinite(p->validation_metric)) {
+        hone_metric m = p->metric;
+        m.value = p->validation_metric;
+        fprintf(stderr, "  validation loss %.4f  %s %s", p->validation_loss, name, cli_metric_value(&m));
+    }
     fprintf(stderr, "  lr %-9.3g %s\n", p->learning_rate, speed_text(w, p));
 }
 

@@ -123,12 +123,12 @@ static void log_step(cli_watch *w, const hone_train_progress *p) {
     hone_error err = {0};
     if (p->epoch_done || p->step % w->log_steps == 0) {
         log_scalar(w, "loss", p->step, p->loss);
-        log_scalar(w, "accuracy", p->step, p->accuracy);
+        log_scalar(w, p->metric.name, p->step, p->metric.value);
         log_scalar(w, "learning_rate", p->step, p->learning_rate);
     }
     if (!p->epoch_done) return;
     log_scalar(w, "validation/loss", p->step, p->validation_loss);
-    log_scalar(w, "validation/accuracy", p->step, p->validation_accuracy);
+    log_scalar(w, cli_text("validation/%s", p->metric.name), p->step, p->validation_metric);
     log_weights(w, p->graph, p->step);
     if (w->events) log_event(w, hone_events_flush(w->events, &err), &err);
 }
@@ -162,22 +162,50 @@ hone_status cli_open_test(const char *spec, hone_dataset **out, hone_error *err)
     return status;
 }
 
-hone_status cli_score_graph(const hone_graph *g, const char *path, const hone_dataset *test, int threads,
-                            cli_score *out, hone_error *err) {
-    *out =
-        (cli_score){.file_bytes = path ? cli_file_bytes(path) : -1, .eval = {.accuracy = NAN, .loss = NAN}};
+hone_status cli_build(const char *description, const hone_dataset *data, const hone_train_options *o,
+                      hone_graph **out, hone_error *err) {
+    hone_build_options build = HONE_BUILD_OPTIONS_INIT;
+    build.task = o->task;
+    build.seed = o->seed;
+    build.samples = o->max_samples;
+    return hone_build_model(description, data, &build, out, err);
+}
+
+void cli_check_test(const hone_graph *g, const hone_task *task, hone_dataset **test) {
+    hone_error why = {0};
+    char text[1024];
+    if (!*test || hone_task_check(g, *test, task, &why) == HONE_OK) return;
+    cli_note("no test accuracy: %s", hone_error_format(&why, text, sizeof text));
+    hone_dataset_free(*test);
+    *test = NULL;
+}
+
+hone_status cli_score_graph(const hone_graph *g, const char *path, const hone_dataset *test,
+                            const hone_task *task, int threads, cli_score *out, hone_error *err) {
+    *out = (cli_score){.file_bytes = path ? cli_file_bytes(path) : -1,
+                       .eval = {.loss = NAN, .metrics = {{"accuracy", NAN, true}}, .metric_count = 1}};
     hone_status status = hone_graph_get_stats(g, &out->stats, err);
-    if (status == HONE_OK && test) status = hone_evaluate(g, test, threads, &out->eval, err);
+    if (status == HONE_OK && test) status = hone_evaluate(g, test, task, threads, &out->eval, err);
     return status;
 }
 
 json_t *cli_json_score(const cli_score *s) {
-    return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "accuracy", cli_json_number(s->eval.accuracy),
-                     "loss", cli_json_number(s->eval.loss), "file_bytes", (json_int_t)s->file_bytes,
-                     "parameters", (json_int_t)s->stats.parameters, "nonzero_parameters",
-                     (json_int_t)s->stats.nonzero_parameters, "parameter_bytes",
-                     (json_int_t)s->stats.parameter_bytes, "multiply_adds",
-                     (json_int_t)s->stats.multiply_adds);
+    json_t *o = json_object();
+    cli_json_metrics(o, "", &s->eval);
+    json_t *more =
+        json_pack("{s:I, s:I, s:I, s:I, s:I}", "file_bytes", (json_int_t)s->file_bytes, "parameters",
+                  (json_int_t)s->stats.parameters, "nonzero_parameters",
+                  (json_int_t)s->stats.nonzero_parameters, "parameter_bytes",
+                  (json_int_t)s->stats.parameter_bytes, "multiply_adds", (json_int_t)s->stats.multiply_adds);
+    json_object_update(o, more);
+    json_decref(more);
+    return o;
+}
+
+/* "+0.12 points" of shares, else the difference. */
+static const char *metric_change(const hone_metric *before, const hone_metric *after) {
+    double change = after->value - before->value;
+    return before->share ? cli_text("%+.2f points", 100 * change) : cli_text("%+.4f", change);
 }
 
 static void count_row(cli_table *t, const char *name, int64_t before, int64_t after) {
@@ -188,10 +216,12 @@ static void count_row(cli_table *t, const char *name, int64_t before, int64_t af
 void cli_print_change(const cli_score *before, const cli_score *after) {
     cli_table *t = cli_table_new("lrrr");
     cli_table_row(t, "", "before", "after", "change", NULL);
-    if (isfinite(before->eval.accuracy)) {
-        cli_table_row(t, "test accuracy", cli_percent(before->eval.accuracy),
-                      cli_percent(after->eval.accuracy),
-                      cli_text("%+.2f points", 100 * (after->eval.accuracy - before->eval.accuracy)), NULL);
+    for (int i = 0; i < before->eval.metric_count && isfinite(before->eval.loss); i++) {
+        const hone_metric *m = &before->eval.metrics[i], *n = &after->eval.metrics[i];
+        cli_table_row(t, cli_text("test %s", cli_metric_name(m)), cli_metric_value(m), cli_metric_value(n),
+                      metric_change(m, n), NULL);
+    }
+    if (isfinite(before->eval.loss)) {
         cli_table_row(t, "test loss", cli_text("%.4f", before->eval.loss), cli_text("%.4f", after->eval.loss),
                       cli_text("%+.4f", after->eval.loss - before->eval.loss), NULL);
     }

@@ -43,18 +43,21 @@ static hone_status observe(hone_graph *g, const char *const *values, int count, 
     return hone_graph_check(g, err);
 }
 
-hone_status hone_calibrate(const hone_graph *g, const hone_dataset *data, int64_t samples, int threads,
-                           const char *const *values, int count, hone_range *ranges, hone_error *err) {
+hone_status hone_calibrate(const hone_graph *g, const hone_dataset *data, const hone_task *task,
+                           int64_t samples, int threads, const char *const *values, int count,
+                           hone_range *ranges, hone_error *err) {
     hone_graph *copy = NULL;
-    if (g->input_count != 1)
-        return hone_fail(err, HONE_INVALID_ARGUMENT,
-                         "calibration needs a model with one input; this one has %zu", g->input_count);
+    int target;
     for (int i = 0; i < count; i++) ranges[i] = (hone_range){INFINITY, -INFINITY};
-    HONE_TRY(hone_graph_copy(g, &copy, err));
-    hone_status status = observe(copy, values, count, err);
+    hone_feed *inputs = hone_calloc(g->input_count + 1, sizeof *inputs);
+    if (!inputs) return hone_fail_memory(err);
+    hone_status status = hone_task_wire(g, data, task, inputs, &target, err);
+    if (status == HONE_OK) status = hone_graph_copy(g, &copy, err);
+    if (status == HONE_OK) status = observe(copy, values, count, err);
     if (status == HONE_OK)
-        status = hone_run_samples(copy, data, samples, threads, widen_all, &(job){values, count, ranges},
-                                  NULL, err);
+        status = hone_run_samples(copy, data, inputs, samples, threads, widen_all,
+                                  &(job){values, count, ranges}, NULL, err);
     hone_graph_free(copy);
+    hone_free(inputs);
     return status;
 }

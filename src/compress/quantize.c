@@ -281,8 +281,8 @@ static hone_status quantize_static(job *j, const hone_dataset *data) {
     int count = status == HONE_OK ? collect(j, values) : 0;
     for (int i = 0; i < count; i++) names[i] = values[i]->name;
     if (count)
-        status = hone_calibrate(j->g, data, j->options->calibration_samples, j->options->threads, names,
-                                count, ranges, j->err);
+        status = hone_calibrate(j->g, data, &j->options->task, j->options->calibration_samples,
+                                j->options->threads, names, count, ranges, j->err);
     for (int i = 0; i < count && status == HONE_OK; i++) status = quantize_users(j, values[i], ranges[i]);
     hone_free(values);
     hone_free(names);

@@ -5,78 +5,168 @@
 #include "graph/tensor.h"
 
 #include <inttypes.h>
-#include <math.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char *split_name(hone_split split) {
-    return split == HONE_SPLIT_TRAIN ? "train" : "test";
+static hone_rows *retain_rows(hone_rows *r) {
+    if (r) atomic_fetch_add_explicit(&r->references, 1, memory_order_relaxed);
+    return r;
 }
 
-static hone_status take_labels(hone_dataset *d, const hone_tensor *y, hone_error *err) {
-    d->labels = hone_alloc((size_t)d->count * sizeof *d->labels);
-    if (!d->labels) return hone_fail_memory(err);
-    d->owns_labels = true;
-    for (int64_t i = 0; i < d->count; i++) {
-        int64_t label = hone_tensor_int(y, i);
-        if (label < 0 || label > UINT16_MAX)
-            return hone_fail(err, HONE_OUT_OF_RANGE,
-                             "label %" PRId64 " of sample %" PRId64 " is not in 0 … 65535", label, i);
-        d->labels[i] = (uint16_t)label;
-        if (label >= d->classes) d->classes = (int)label + 1;
+static void free_rows(hone_rows *r) {
+    if (r && atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) == 1) hone_free(r);
+}
+
+/* --- columns --- */
+
+/* 1 + the largest, as far as the values can be classes. */
+static int count_classes(const hone_tensor *t) {
+    int64_t most = -1;
+    if (!hone_dtype_is_int(t->dtype)) return 0;
+    for (int64_t i = 0; i < t->count; i++) {
+        int64_t label = hone_tensor_int(t, i);
+        if (label < 0 || label >= INT_MAX) return 0;
+        if (label > most) most = label;
     }
-    return HONE_OK;
+    return (int)most + 1;
 }
 
-static hone_status take_samples(hone_dataset *d, hone_tensor *x, hone_error *err) {
-    if (x->dtype == HONE_UINT8 || x->dtype == HONE_FLOAT32) {
-        d->x = hone_tensor_retain(x);
-        return HONE_OK;
-    }
-    HONE_TRY(hone_tensor_new(HONE_FLOAT32, x->rank, x->dims, &d->x, err));
-    const double *in = x->data;
-    float *out = d->x->data;
-    for (int64_t i = 0; i < x->count; i++) out[i] = (float)in[i];
-    return HONE_OK;
-}
-
-static hone_status check_fit(const hone_tensor *x, const hone_tensor *y, hone_error *err) {
+static hone_status check_column(const hone_dataset *d, const char *name, const hone_tensor *t,
+                                hone_error *err) {
     char text[128];
-    if (x->dtype != HONE_UINT8 && x->dtype != HONE_FLOAT32 && x->dtype != HONE_FLOAT64)
-        return hone_fail(err, HONE_UNSUPPORTED, "samples of %s; uint8, float32 and float64 are possible",
-                         hone_dtype_name(x->dtype));
-    if (!hone_dtype_is_int(y->dtype) || y->dtype == HONE_BOOL)
-        return hone_fail(err, HONE_UNSUPPORTED, "labels of %s; they must be integers",
-                         hone_dtype_name(y->dtype));
-    if (x->rank < 2 || x->count == 0 || x->dims[0] > UINT32_MAX)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "samples of shape %s; [n, values …] is needed",
-                         hone_shape_format(x->rank, x->dims, text, sizeof text));
-    if (y->rank != 1)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "labels of shape %s; [n] is needed",
-                         hone_shape_format(y->rank, y->dims, text, sizeof text));
-    if (y->dims[0] != x->dims[0])
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "%" PRId64 " samples but %" PRId64 " labels", x->dims[0],
-                         y->dims[0]);
+    if (hone_dataset_find(d, name) >= 0)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "there are two columns '%s'", name);
+    if (t->dtype == HONE_STRING)
+        return hone_fail(err, HONE_UNSUPPORTED, "column '%s' has texts; only numbers are possible", name);
+    if (t->rank < 1 || t->count == 0 || t->dims[0] > UINT32_MAX)
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "column '%s' has the shape %s; [samples, values …] is needed", name,
+                         hone_shape_format(t->rank, t->dims, text, sizeof text));
+    if (d->column_count && t->dims[0] != d->count)
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "column '%s' has %" PRId64 " samples, but column '%s' has %" PRId64, name,
+                         t->dims[0], d->columns[0].name, d->count);
     return HONE_OK;
 }
 
-hone_status hone_dataset_make(hone_tensor *x, const hone_tensor *y, const char *name, hone_split split,
-                              hone_dataset **out, hone_error *err) {
-    HONE_TRY(check_fit(x, y, err));
+/* There is room for it. */
+static hone_status add_column(hone_dataset *d, const char *name, hone_tensor *t, hone_error *err) {
+    HONE_TRY(check_column(d, name, t, err));
+    hone_stored_column *c = &d->columns[d->column_count];
+    *c = (hone_stored_column){.name = hone_strdup(name)};
+    if (!c->name) return hone_fail_memory(err);
+    c->data = hone_tensor_retain(t);
+    if (t->dtype == HONE_UINT8 && t->rank == 3) c->dims[c->rank++] = 1; /* images of one channel */
+    for (int i = 1; i < t->rank; i++) c->dims[c->rank++] = t->dims[i];
+    c->size = t->count / t->dims[0];
+    if (c->size == 1) c->classes = count_classes(t);
+    d->count = t->dims[0];
+    d->column_count++;
+    return HONE_OK;
+}
+
+static hone_dataset *new_dataset(int columns) {
     hone_dataset *d = hone_calloc(1, sizeof *d);
-    if (!d) return hone_fail_memory(err);
-    d->count = x->dims[0];
-    d->sample_size = x->count / d->count;
-    if (x->rank == 3) d->dims[d->rank++] = 1; /* [n, h, w]: images of one channel */
-    for (int i = 1; i < x->rank; i++) d->dims[d->rank++] = x->dims[i];
-    snprintf(d->describe, sizeof d->describe, "%.180s (%s, %" PRId64 " samples)", name, split_name(split),
-             d->count);
-    hone_status status = take_samples(d, x, err);
-    if (status == HONE_OK) status = take_labels(d, y, err);
-    if (status == HONE_OK)
-        *out = d;
+    if (d && !(d->columns = hone_calloc((size_t)columns + 1, sizeof *d->columns))) {
+        hone_free(d);
+        return NULL;
+    }
+    return d;
+}
+
+/* All but the columns. */
+static void copy_properties(hone_dataset *to, const hone_dataset *from) {
+    hone_stored_column *columns = to->columns;
+    *to = *from;
+    to->columns = columns;
+    to->column_count = 0;
+}
+
+/* Takes a reference of `rows`. */
+static hone_status share_column(hone_dataset *d, const hone_stored_column *from, hone_rows *rows,
+                                hone_error *err) {
+    char *name = hone_strdup(from->name);
+    if (!name) return hone_fail_memory(err);
+    hone_stored_column *c = &d->columns[d->column_count++];
+    *c = *from;
+    c->name = name;
+    c->data = hone_tensor_retain(from->data);
+    c->rows = retain_rows(rows);
+    return HONE_OK;
+}
+
+/* --- data sets --- */
+
+static void say(hone_dataset *d, int64_t of) {
+    if (of == d->count)
+        snprintf(d->describe, sizeof d->describe, "%s (%s%" PRId64 " samples)", d->name, d->part, d->count);
     else
+        snprintf(d->describe, sizeof d->describe, "%s (%s%" PRId64 " of %" PRId64 " samples)", d->name,
+                 d->part, d->count, of);
+}
+
+void hone_dataset_label(hone_dataset *d, const char *name, const char *part) {
+    snprintf(d->name, sizeof d->name, "%.180s", name);
+    snprintf(d->part, sizeof d->part, *part ? "%.8s, " : "%s", part);
+    say(d, d->count);
+}
+
+hone_status hone_dataset_make(const hone_named_tensor *columns, int count, const char *describe,
+                              hone_dataset **out, hone_error *err) {
+    if (count < 1) return hone_fail(err, HONE_INVALID_ARGUMENT, "a data set without columns");
+    hone_dataset *d = new_dataset(count);
+    if (!d) return hone_fail_memory(err);
+    hone_status status = HONE_OK;
+    for (int i = 0; i < count && status == HONE_OK; i++)
+        status = add_column(d, columns[i].name, columns[i].tensor, err);
+    if (status != HONE_OK) {
         hone_dataset_free(d);
+        return status;
+    }
+    hone_dataset_label(d, describe, "");
+    *out = d;
+    return HONE_OK;
+}
+
+hone_status hone_dataset_with_column(const hone_dataset *d, const char *name, hone_tensor *data,
+                                     hone_dataset **out, hone_error *err) {
+    hone_dataset *more = new_dataset(d->column_count + 1);
+    if (!more) return hone_fail_memory(err);
+    copy_properties(more, d);
+    hone_status status = HONE_OK;
+    for (int i = 0; i < d->column_count && status == HONE_OK; i++)
+        status = share_column(more, &d->columns[i], d->columns[i].rows, err);
+    if (status == HONE_OK) status = add_column(more, name, data, err);
+    if (status == HONE_OK)
+        *out = more;
+    else
+        hone_dataset_free(more);
+    return status;
+}
+
+/* The stored samples behind samples indices[0 … n-1] of a column. */
+static hone_rows *chosen_rows(const hone_stored_column *c, const uint32_t *indices, int64_t n) {
+    hone_rows *r = hone_alloc(sizeof *r + (size_t)n * sizeof *r->at);
+    if (!r) return NULL;
+    atomic_init(&r->references, 1);
+    for (int64_t i = 0; i < n; i++) r->at[i] = c->rows ? c->rows->at[indices[i]] : indices[i];
+    return r;
+}
+
+static hone_status choose(hone_dataset *s, const hone_dataset *d, const uint32_t *indices, int64_t n,
+                          hone_error *err) {
+    hone_rows *rows = NULL;
+    hone_status status = HONE_OK;
+    for (int i = 0; i < d->column_count && status == HONE_OK; i++) {
+        const hone_stored_column *c = &d->columns[i];
+        if (i == 0 || c->rows != c[-1].rows) { /* columns of one file share their rows */
+            free_rows(rows);
+            rows = chosen_rows(c, indices, n);
+        }
+        status = rows ? share_column(s, c, rows, err) : hone_fail_memory(err);
+    }
+    free_rows(rows);
     return status;
 }
 
@@ -87,31 +177,27 @@ hone_status hone_dataset_subset(const hone_dataset *d, const uint32_t *indices, 
     for (int64_t i = 0; i < n; i++)
         if (indices[i] >= d->count)
             return hone_fail(err, HONE_OUT_OF_RANGE, "sample %u of %" PRId64, indices[i], d->count);
-    hone_dataset *s = hone_alloc(sizeof *s);
-    uint32_t *chosen = s ? hone_alloc((size_t)n * sizeof *chosen) : NULL;
-    if (!chosen) {
-        hone_free(s);
-        return hone_fail_memory(err);
-    }
-    for (int64_t i = 0; i < n; i++) chosen[i] = d->indices ? d->indices[indices[i]] : indices[i];
-    *s = *d;
-    s->x = hone_tensor_retain(d->x);
-    s->owns_labels = false;
-    s->indices = chosen;
+    hone_dataset *s = new_dataset(d->column_count);
+    if (!s) return hone_fail_memory(err);
+    copy_properties(s, d);
     s->count = n;
-    const char *total = strrchr(d->describe, ',');
-    int prefix = total ? (int)(total - d->describe) : (int)strlen(d->describe);
-    snprintf(s->describe, sizeof s->describe, "%.*s, %" PRId64 " of %" PRId64 " samples)", prefix,
-             d->describe, n, d->count);
-    *out = s;
-    return HONE_OK;
+    say(s, d->count);
+    hone_status status = choose(s, d, indices, n, err);
+    if (status == HONE_OK)
+        *out = s;
+    else
+        hone_dataset_free(s);
+    return status;
 }
 
 void hone_dataset_free(hone_dataset *d) {
     if (!d) return;
-    hone_tensor_free(d->x);
-    if (d->owns_labels) hone_free(d->labels);
-    hone_free((void *)d->indices);
+    for (int i = 0; i < d->column_count; i++) {
+        hone_free(d->columns[i].name);
+        hone_tensor_free(d->columns[i].data);
+        free_rows(d->columns[i].rows);
+    }
+    hone_free(d->columns);
     hone_free(d);
 }
 
@@ -123,13 +209,25 @@ int64_t hone_dataset_count(const hone_dataset *d) {
     return d->count;
 }
 
-const int64_t *hone_dataset_sample_shape(const hone_dataset *d, int *rank) {
-    *rank = d->rank;
-    return d->dims;
+int hone_dataset_column_count(const hone_dataset *d) {
+    return d->column_count;
 }
 
-int hone_dataset_classes(const hone_dataset *d) {
-    return d->classes;
+bool hone_dataset_column(const hone_dataset *d, int index, hone_column *out) {
+    if (index < 0 || index >= d->column_count) return false;
+    const hone_stored_column *c = &d->columns[index];
+    *out = (hone_column){c->name, c->data->dtype, c->rank, c->dims};
+    return true;
+}
+
+int hone_dataset_find(const hone_dataset *d, const char *name) {
+    for (int i = 0; i < d->column_count; i++)
+        if (strcmp(d->columns[i].name, name) == 0) return i;
+    return -1;
+}
+
+int hone_dataset_classes(const hone_dataset *d, int column) {
+    return column >= 0 && column < d->column_count ? d->columns[column].classes : 0;
 }
 
 const char *hone_dataset_class_name(const hone_dataset *d, int label) {
@@ -138,106 +236,4 @@ const char *hone_dataset_class_name(const hone_dataset *d, int label) {
 
 const char *hone_dataset_describe(const hone_dataset *d) {
     return d->describe;
-}
-
-/* --- reading --- */
-
-/* x / 255, rounded once: 1/255 in two parts, the first of so few bits that its product is exact. (The product with
- * 1/255 would round twice; a division costs several times as much.) */
-static float scaled(uint8_t x) {
-    return (float)x * 0x1.01p-8f + (float)x * 0x1.010102p-24f;
-}
-
-/* The fixed inner length lets it be vectorized. */
-static void scale_bytes(const uint8_t *restrict in, float *restrict out, int64_t n) {
-    enum { BLOCK = 16 };
-    int64_t i = 0;
-    for (; i + BLOCK <= n; i += BLOCK)
-        for (int j = 0; j < BLOCK; j++) out[i + j] = scaled(in[i + j]);
-    for (; i < n; i++) out[i] = scaled(in[i]);
-}
-
-/* Samples in a random order are not in the cache: they are asked for some samples ahead. */
-enum { AHEAD = 3, AHEAD_BYTES = 4096, LINE = 64 };
-
-static void prefetch(const void *sample, int64_t bytes) {
-    for (int64_t i = 0; i < bytes && i < AHEAD_BYTES; i += LINE) __builtin_prefetch((const char *)sample + i);
-}
-
-static int64_t stored_index(const hone_dataset *d, int64_t i) {
-    return d->indices ? d->indices[i] : i;
-}
-
-static hone_status check_indices(const hone_dataset *d, const uint32_t *indices, int64_t first, int64_t n,
-                                 hone_error *err) {
-    if (n < 0 || (!indices && (first < 0 || first > d->count || n > d->count - first)))
-        return hone_fail(err, HONE_OUT_OF_RANGE, "%" PRId64 " samples from %" PRId64 " on, of %" PRId64, n,
-                         first, d->count);
-    for (int64_t i = 0; indices && i < n; i++)
-        if (indices[i] >= d->count)
-            return hone_fail(err, HONE_OUT_OF_RANGE, "sample %u of %" PRId64, indices[i], d->count);
-    return HONE_OK;
-}
-
-hone_status hone_dataset_read(const hone_dataset *d, const uint32_t *indices, int64_t first, int64_t n,
-                              float *x, int64_t *y, hone_error *err) {
-    HONE_TRY(check_indices(d, indices, first, n, err));
-    int64_t size = d->sample_size, bytes = size * (int64_t)hone_dtype_size(d->x->dtype);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t from = stored_index(d, indices ? indices[i] : first + i);
-        if (y) y[i] = d->labels[from];
-        if (!x) continue;
-        const char *sample = (const char *)d->x->data + from * bytes;
-        if (indices && i + AHEAD < n)
-            prefetch((const char *)d->x->data + stored_index(d, indices[i + AHEAD]) * bytes, bytes);
-        if (d->x->dtype == HONE_UINT8)
-            scale_bytes((const uint8_t *)sample, x + i * size, size);
-        else
-            memcpy(x + i * size, sample, (size_t)bytes);
-    }
-    return HONE_OK;
-}
-
-/* --- moments --- */
-
-/* In integers, so exact but for the last division. */
-static void byte_moments(const hone_dataset *d, int64_t n, double *mean, double *deviation) {
-    uint64_t sum = 0, squares = 0, values = (uint64_t)n * (uint64_t)d->sample_size;
-    for (int64_t i = 0; i < n; i++) {
-        const uint8_t *v = (const uint8_t *)d->x->data + stored_index(d, i) * d->sample_size;
-        for (int64_t j = 0; j < d->sample_size; j++) {
-            sum += v[j];
-            squares += (uint64_t)v[j] * v[j];
-        }
-    }
-    unsigned __int128 spread = (unsigned __int128)values * squares - (unsigned __int128)sum * sum;
-    *mean = (double)sum / ((double)values * 255);
-    *deviation = sqrt((double)spread) / ((double)values * 255);
-}
-
-/* Neumaier's compensated sum of (v - shift)^power over the values in their order. */
-static double power_sum(const hone_dataset *d, int64_t n, double shift, bool squared) {
-    double sum = 0, lost = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const float *v = (const float *)d->x->data + stored_index(d, i) * d->sample_size;
-        for (int64_t j = 0; j < d->sample_size; j++) {
-            double term = v[j] - shift, next;
-            if (squared) term *= term;
-            next = sum + term;
-            lost += fabs(sum) >= fabs(term) ? (sum - next) + term : (term - next) + sum;
-            sum = next;
-        }
-    }
-    return sum + lost;
-}
-
-void hone_dataset_moments(const hone_dataset *d, int64_t samples, double *mean, double *deviation) {
-    int64_t n = samples > 0 && samples < d->count ? samples : d->count;
-    if (d->x->dtype == HONE_UINT8) {
-        byte_moments(d, n, mean, deviation);
-        return;
-    }
-    double values = (double)n * (double)d->sample_size;
-    *mean = power_sum(d, n, 0, false) / values;
-    *deviation = sqrt(power_sum(d, n, *mean, true) / values);
 }

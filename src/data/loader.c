@@ -10,13 +10,16 @@
 
 enum { RING_MAX = 64 };
 
+/* A buffer of the ring: a tensor for each feed. */
 typedef struct slot {
-    hone_tensor *x, *y;           /* full batches */
-    hone_tensor *tail_x, *tail_y; /* the smaller last one, in the same memory; NULL if there is none */
+    hone_tensor **full;
+    hone_tensor **tail; /* the smaller last batch, in the same memory; NULL if there is none */
 } slot;
 
 struct hone_loader {
     const hone_dataset *data;
+    hone_feed *feeds;
+    int feed_count;
     hone_loader_options options;
     int64_t count, tail; /* samples in the set, and in the last smaller batch */
     uint32_t *order;
@@ -28,30 +31,30 @@ struct hone_loader {
 };
 
 static hone_status make_slot(hone_loader *l, slot *s, hone_error *err) {
-    int rank = 0;
-    int64_t dims[HONE_MAX_RANK];
-    const int64_t *sample = hone_dataset_sample_shape(l->data, &rank);
-    if (rank + 1 > HONE_MAX_RANK) return hone_fail(err, HONE_UNSUPPORTED, "samples of rank %d", rank);
-    memcpy(dims + 1, sample, (size_t)rank * sizeof *dims);
-    dims[0] = l->options.batch;
-    HONE_TRY(hone_tensor_new(HONE_FLOAT32, rank + 1, dims, &s->x, err));
-    HONE_TRY(hone_tensor_new(HONE_INT64, 1, dims, &s->y, err));
-    if (l->tail == 0 || l->options.drop_last) return HONE_OK;
-    dims[0] = l->tail;
-    HONE_TRY(hone_tensor_wrap(HONE_FLOAT32, rank + 1, dims, hone_tensor_data(s->x), &s->tail_x, err));
-    return hone_tensor_wrap(HONE_INT64, 1, dims, hone_tensor_data(s->y), &s->tail_y, err);
+    bool tail = l->tail > 0 && !l->options.drop_last;
+    s->full = hone_calloc((size_t)l->feed_count + 1, sizeof(hone_tensor *));
+    if (tail) s->tail = hone_calloc((size_t)l->feed_count + 1, sizeof(hone_tensor *));
+    if (!s->full || (tail && !s->tail)) return hone_fail_memory(err);
+    for (int i = 0; i < l->feed_count; i++) {
+        HONE_TRY(hone_feed_tensor(&l->feeds[i], l->options.batch, NULL, &s->full[i], err));
+        if (tail)
+            HONE_TRY(hone_feed_tensor(&l->feeds[i], l->tail, hone_tensor_data(s->full[i]), &s->tail[i], err));
+    }
+    return HONE_OK;
 }
 
-static hone_status fill(hone_loader *l, hone_error *err) {
+static hone_status fill(hone_loader *l, const hone_feed *feeds, hone_error *err) {
     l->order = hone_alloc((size_t)l->count * sizeof *l->order);
-    if (!l->order) return hone_fail_memory(err);
+    l->feeds = hone_alloc(((size_t)l->feed_count + 1) * sizeof *l->feeds);
+    if (!l->order || !l->feeds) return hone_fail_memory(err);
+    memcpy(l->feeds, feeds, (size_t)l->feed_count * sizeof *feeds);
     for (int64_t i = 0; i < l->count; i++) l->order[i] = (uint32_t)i;
     for (int i = 0; i < l->options.ring; i++) HONE_TRY(make_slot(l, &l->slots[i], err));
     return HONE_OK;
 }
 
-hone_status hone_loader_new(const hone_dataset *d, const hone_loader_options *options, hone_loader **out,
-                            hone_error *err) {
+hone_status hone_loader_new(const hone_dataset *d, const hone_feed *feeds, int feed_count,
+                            const hone_loader_options *options, hone_loader **out, hone_error *err) {
     int64_t count = hone_dataset_count(d);
     HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
     if (options->batch < 1 || (options->drop_last && options->batch > count))
@@ -63,12 +66,13 @@ hone_status hone_loader_new(const hone_dataset *d, const hone_loader_options *op
     hone_loader *l = hone_calloc(1, sizeof *l);
     if (!l) return hone_fail_memory(err);
     l->data = d;
+    l->feed_count = feed_count;
     l->options = *options;
     if (l->options.batch > count) l->options.batch = count;
     l->count = count;
     l->tail = count % l->options.batch;
     l->order_epoch = -1;
-    hone_status status = fill(l, err);
+    hone_status status = fill(l, feeds, err);
     if (status == HONE_OK)
         *out = l;
     else
@@ -80,11 +84,12 @@ void hone_loader_free(hone_loader *l) {
     if (!l) return;
     for (int i = 0; i < RING_MAX; i++) {
         slot *s = &l->slots[i];
-        hone_tensor_free(s->tail_x);
-        hone_tensor_free(s->tail_y);
-        hone_tensor_free(s->x);
-        hone_tensor_free(s->y);
+        for (int k = 0; s->tail && k < l->feed_count; k++) hone_tensor_free(s->tail[k]);
+        for (int k = 0; s->full && k < l->feed_count; k++) hone_tensor_free(s->full[k]);
+        hone_free(s->tail);
+        hone_free(s->full);
     }
+    hone_free(l->feeds);
     hone_free(l->order);
     hone_free(l);
 }
@@ -107,14 +112,14 @@ hone_status hone_loader_next(hone_loader *l, hone_batch *out, hone_error *err) {
     int64_t left = epoch_size(l) - l->at.sample;
     bool full = left >= l->options.batch;
     const slot *s = &l->slots[l->served % (uint64_t)l->options.ring];
-    hone_batch b = {.x = full ? s->x : s->tail_x,
-                    .y = full ? s->y : s->tail_y,
+    hone_batch b = {.tensors = full ? s->full : s->tail,
                     .indices = l->order + l->at.sample,
                     .n = full ? l->options.batch : left,
                     .position = l->at};
     b.last = b.n == left;
-    HONE_TRY(
-        hone_dataset_read(l->data, b.indices, 0, b.n, hone_tensor_data(b.x), hone_tensor_data(b.y), err));
+    for (int i = 0; i < l->feed_count; i++)
+        HONE_TRY(hone_dataset_read(l->data, &l->feeds[i].reading, b.indices, 0, b.n,
+                                   hone_tensor_data(b.tensors[i]), err));
     l->served++;
     l->at.sample += b.n;
     if (b.last) l->at = (hone_loader_position){l->at.epoch + 1, 0};

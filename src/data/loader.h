@@ -1,13 +1,13 @@
 /* Batches for training: a permutation for each epoch, a ring of buffers, a position that can be saved.
  *
- *      seed, epoch ──► permutation ──► batch: x [n, sample] float32, y [n] int64
+ *      seed, epoch ──► permutation ──► batch: a tensor [n, sample] for each feed
  *
  * The order depends on seed and epoch alone. Batches go on for ever, from epoch to epoch; each says where it
  * is. */
 #ifndef HONE_DATA_LOADER_H
 #define HONE_DATA_LOADER_H
 
-#include <hone/data.h>
+#include "data/dataset.h"
 
 typedef struct hone_loader hone_loader;
 
@@ -29,17 +29,17 @@ typedef struct hone_loader_position {
 } hone_loader_position;
 
 typedef struct hone_batch {
-    hone_tensor *x;                /* float32 [n, sample shape], borrowed from the ring */
-    hone_tensor *y;                /* int64 [n], likewise */
+    hone_tensor *const *tensors;   /* one for each feed, [n, sample shape], borrowed from the ring */
     const uint32_t *indices;       /* which samples, [n]; valid until the next epoch begins */
     int64_t n;                     /* samples in it */
     hone_loader_position position; /* of its first sample */
     bool last;                     /* the epoch's last one */
 } hone_batch;
 
-/* The data set must outlive the loader. HONE_INVALID_ARGUMENT if there would be no batch at all. */
-hone_status hone_loader_new(const hone_dataset *d, const hone_loader_options *options, hone_loader **out,
-                            hone_error *err);
+/* A batch has a tensor for each of the feeds, which are copied. The data set must outlive the loader.
+ * HONE_INVALID_ARGUMENT if there would be no batch at all. */
+hone_status hone_loader_new(const hone_dataset *d, const hone_feed *feeds, int feed_count,
+                            const hone_loader_options *options, hone_loader **out, hone_error *err);
 void hone_loader_free(hone_loader *l); /* NULL is fine */
 
 /* The next batch. Allocates nothing. The content does not depend on when it is called, so batches may come to

@@ -92,7 +92,7 @@ bool hone_npz_has(const hone_npz *z, const char *name) {
     return locate(z, name) >= 0;
 }
 
-static hone_status fail_missing(const hone_npz *z, const char *name, hone_error *err) {
+hone_status hone_npz_missing(const hone_npz *z, const char *name, hone_error *err) {
     char list[384] = "";
     size_t used = 0;
     const char *there;
@@ -134,7 +134,7 @@ static hone_status entry_limit(const hone_npz *z, zip_uint64_t index, uint64_t *
 
 hone_status hone_npz_read(hone_npz *z, const char *name, hone_tensor **out, hone_error *err) {
     int64_t index = locate(z, name);
-    if (index < 0) return fail_missing(z, name, err);
+    if (index < 0) return hone_npz_missing(z, name, err);
     entry_source e = {.base = {.read = read_entry}};
     hone_status status = entry_limit(z, (zip_uint64_t)index, &e.base.limit, err);
     if (status != HONE_OK) return hone_error_in_file(err, status, z->path);

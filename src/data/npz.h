@@ -17,6 +17,8 @@ bool hone_npz_has(const hone_npz *z, const char *name);
 /* Names of the arrays, in the archive's order: NULL for an index past the end. Valid until the archive is
  * closed. */
 const char *hone_npz_name(const hone_npz *z, int64_t index);
+/* HONE_NOT_FOUND: says that there is no array of that name, and lists those that are there. */
+hone_status hone_npz_missing(const hone_npz *z, const char *name, hone_error *err);
 /* Reads one. HONE_NOT_FOUND lists the names that are there. */
 hone_status hone_npz_read(hone_npz *z, const char *name, hone_tensor **out, hone_error *err);
 

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FORMAT = 1, STATE_LIMIT = 1 << 26 };
+enum { FORMAT = 2, STATE_LIMIT = 1 << 26 };
 
 static hone_status join(char *out, const char *dir, const char *name, hone_error *err) {
     if (hone_path_join(out, PATH_MAX, dir, name)) return HONE_OK;
@@ -24,13 +24,13 @@ static hone_status join(char *out, const char *dir, const char *name, hone_error
 
 static hone_status save_state(const char *path, const hone_train_state *s, const char *recipe,
                               hone_error *err) {
-    char loss[64];
+    char loss[64], score[64];
     snprintf(loss, sizeof loss, "%a", s->loss_sum);
+    snprintf(score, sizeof score, "%a", s->score_sum);
     json_t *settings = json_loads(recipe, 0, NULL);
-    json_t *root =
-        json_pack("{s:i, s:I, s:I, s:I, s:s, s:I, s:o}", "format", FORMAT, "step", (json_int_t)s->step,
-                  "epoch", (json_int_t)s->epoch, "sample", (json_int_t)s->sample, "loss_sum", loss, "correct",
-                  (json_int_t)s->correct, "recipe", settings);
+    json_t *root = json_pack("{s:i, s:I, s:I, s:I, s:s, s:s, s:o}", "format", FORMAT, "step",
+                             (json_int_t)s->step, "epoch", (json_int_t)s->epoch, "sample",
+                             (json_int_t)s->sample, "loss_sum", loss, "score_sum", score, "recipe", settings);
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     hone_status status = text ? hone_file_replace(path, text, strlen(text), err) : hone_fail_memory(err);
     free(text);
@@ -46,21 +46,21 @@ static bool parse_double(const char *text, double *out) {
 
 /* HONE_CORRUPT or HONE_UNSUPPORTED without a file. */
 static hone_status parse_state(const json_t *root, hone_train_state *s, json_t **recipe, hone_error *err) {
-    json_int_t format, step, epoch, sample, correct;
-    const char *loss = NULL;
+    json_int_t format, step, epoch, sample;
+    const char *loss = NULL, *score = NULL;
     if (json_unpack((json_t *)root, "{s:I}", "format", &format) == 0 && format != FORMAT)
         return hone_fail(err, HONE_UNSUPPORTED,
                          "the checkpoint has format %lld; this version reads format %d", (long long)format,
                          FORMAT);
-    if (json_unpack((json_t *)root, "{s:I, s:I, s:I, s:I, s:s, s:I, s:o}", "format", &format, "step", &step,
-                    "epoch", &epoch, "sample", &sample, "loss_sum", &loss, "correct", &correct, "recipe",
+    if (json_unpack((json_t *)root, "{s:I, s:I, s:I, s:I, s:s, s:s, s:o}", "format", &format, "step", &step,
+                    "epoch", &epoch, "sample", &sample, "loss_sum", &loss, "score_sum", &score, "recipe",
                     recipe) != 0 ||
-        step < 0 || epoch < 0 || sample < 0 || correct < 0 || !parse_double(loss, &s->loss_sum))
+        step < 0 || epoch < 0 || sample < 0 || !parse_double(loss, &s->loss_sum) ||
+        !parse_double(score, &s->score_sum) || s->score_sum < 0)
         return hone_fail(err, HONE_CORRUPT, "is not a checkpoint's state");
     s->step = step;
     s->epoch = epoch;
     s->sample = sample;
-    s->correct = correct;
     return HONE_OK;
 }
 

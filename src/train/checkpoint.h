@@ -19,7 +19,7 @@ typedef struct hone_train_state {
     int64_t step;          /* optimizer steps done */
     int64_t epoch, sample; /* the loader's position */
     double loss_sum;       /* of the epoch that step belongs to, over its samples so far */
-    int64_t correct;       /* likewise */
+    double score_sum;      /* likewise, of the objective's first metric */
 } hone_train_state;
 
 /* Makes `dir` and keeps other trainings off it until hone_dir_release(): HONE_UNAVAILABLE while one is there. */

@@ -68,13 +68,6 @@ static hone_value *scalar(hone_graph *g, double x) {
     return hone_graph_scalar(g, HONE_FLOAT32, x);
 }
 
-/* Mean cross-entropy of logits [batch, classes] and labels [batch]. */
-static hone_value *cross_entropy(hone_graph *g, hone_value *logits, hone_value *labels) {
-    hone_value *in[] = {logits, labels};
-    hone_node *n = hone_graph_add_node(g, hone_op_find("", "SoftmaxCrossEntropyLoss"), "loss", 2, in, 2);
-    return n ? n->outputs[0] : NULL;
-}
-
 /* T^2 times the mean of KL(softmax(teacher/T) || softmax(student/T)) (arXiv 1503.02531, section 2). */
 static hone_value *softened_divergence(hone_graph *g, hone_value *student, hone_value *teacher,
                                        double temperature) {
@@ -91,19 +84,23 @@ static hone_value *softened_divergence(hone_graph *g, hone_value *student, hone_
     return HONE_EMIT(g, "", "Mul", mean, scalar(g, temperature * temperature));
 }
 
-static hone_value *add_loss(hone_graph *g, const hone_train_options *o, hone_value *logits,
-                            hone_value **rate) {
-    int64_t batch = logits->type.dims[0];
-    hone_type label_type = hone_type_make(HONE_INT64, 1, &batch),
-              rate_type = hone_type_make(HONE_FLOAT32, 0, NULL);
-    hone_value *labels = hone_graph_add_input(g, "labels", &label_type);
+static hone_status add_loss(hone_graph *g, const hone_train_options *o, const hone_objective *objective,
+                            hone_value **loss, hone_value **rate, hone_error *err) {
+    hone_value *output = g->outputs[0];
+    hone_type target_type, rate_type = hone_type_make(HONE_FLOAT32, 0, NULL);
+    char text[128];
+    if (!objective->target(&output->type, &target_type) || (o->teacher && output->type.rank != 2))
+        return hone_fail_node(
+            err, HONE_INVALID_ARGUMENT, output->name, NULL, "the first output is %s; %s needs %s",
+            hone_type_format(g, &output->type, text, sizeof text), objective->name, objective->wants);
     *rate = hone_graph_add_input(g, "rate", &rate_type);
-    hone_value *hard = cross_entropy(g, logits, labels);
-    if (!o->teacher) return hard;
-    hone_value *teacher = hone_graph_add_input(g, "teacher", &logits->type);
-    hone_value *soft = softened_divergence(g, logits, teacher, o->temperature);
-    return HONE_EMIT(g, "", "Add", HONE_EMIT(g, "", "Mul", soft, scalar(g, o->alpha)),
-                     HONE_EMIT(g, "", "Mul", hard, scalar(g, 1 - o->alpha)));
+    *loss = objective->emit(g, output, hone_graph_add_input(g, "target", &target_type));
+    if (!o->teacher) return HONE_OK;
+    hone_value *teacher = hone_graph_add_input(g, "teacher", &output->type);
+    hone_value *soft = softened_divergence(g, output, teacher, o->temperature);
+    *loss = HONE_EMIT(g, "", "Add", HONE_EMIT(g, "", "Mul", soft, scalar(g, o->alpha)),
+                      HONE_EMIT(g, "", "Mul", *loss, scalar(g, 1 - o->alpha)));
+    return HONE_OK;
 }
 
 static void add_optimizer(hone_graph *g, const hone_train_options *o, hone_value *rate, hone_value *w,
@@ -145,34 +142,32 @@ static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_
     return status == HONE_OK && !any ? no_weights(err) : status;
 }
 
-static hone_status derive(hone_graph *g, const hone_train_options *o, const hone_parametrization *p,
-                          int count, hone_error *err) {
-    if (g->input_count != 1 || g->output_count < 1)
-        return hone_fail(err, HONE_INVALID_ARGUMENT,
-                         "a model to train has one input, and logits as its first output");
+static hone_status derive(hone_graph *g, const hone_train_options *o, const hone_objective *objective,
+                          const hone_parametrization *p, int count, hone_error *err) {
+    hone_value *rate = NULL, *loss = NULL, *output;
+    if (g->input_count < 1 || g->output_count < 1)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "a model to train has inputs and an output");
     HONE_TRY(make_variables(g, p, count, err));
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));
-    hone_value *logits = g->outputs[0];
-    if (logits->type.rank != 2 || logits->type.dtype != HONE_FLOAT32)
-        return hone_fail_node(err, HONE_INVALID_ARGUMENT, logits->name, NULL,
-                              "the first output must be logits, float32 [batch, classes]");
-    hone_value *rate = NULL, *loss = add_loss(g, o, logits, &rate);
+    output = g->outputs[0];
+    HONE_TRY(add_loss(g, o, objective, &loss, &rate, err));
     HONE_TRY(hone_graph_check(g, err));
     HONE_TRY(hone_graph_infer(g, err));
     g->output_count = 0;
     hone_graph_add_output(g, loss);
-    hone_graph_add_output(g, logits);
+    hone_graph_add_output(g, output);
     HONE_TRY(add_updates(g, o, loss, rate, err));
     return hone_graph_check(g, err);
 }
 
 hone_status hone_derive_training(const hone_graph *model, const hone_train_options *options,
+                                 const hone_objective *objective,
                                  const hone_parametrization *parametrizations, int parametrization_count,
                                  hone_graph **out, hone_error *err) {
     hone_graph *g = NULL;
     HONE_TRY(hone_graph_copy(model, &g, err));
-    hone_status status = derive(g, options, parametrizations, parametrization_count, err);
+    hone_status status = derive(g, options, objective, parametrizations, parametrization_count, err);
     if (status == HONE_OK)
         *out = g;
     else

@@ -1,12 +1,13 @@
 /* The training graph, derived from a model and thrown away afterwards:
  *
- *   copy → weights become variables → parametrizations → loss → autodiff → optimizer nodes, bound to variables
+ *   copy → weights become variables → parametrizations → objective → autodiff → optimizer nodes, bound to variables
  *
- *   inputs    input 0 of the model | labels int64 [batch] | rate float32 | distilling: float32 [batch, classes]
- *   outputs   loss float32, the mean over the batch | logits [batch, classes] */
+ *   inputs    the model's | rate float32 | target | distilling: the teacher's output, like the first output
+ *   outputs   loss float32, the mean over the batch | the model's first output */
 #ifndef HONE_TRAIN_DERIVE_H
 #define HONE_TRAIN_DERIVE_H
 
+#include "train/objective.h"
 #include "train/parametrize.h"
 
 #include <hone/train.h>
@@ -16,6 +17,7 @@
 bool hone_is_trainable(const hone_value *v);
 
 hone_status hone_derive_training(const hone_graph *model, const hone_train_options *options,
+                                 const hone_objective *objective,
                                  const hone_parametrization *parametrizations, int parametrization_count,
                                  hone_graph **out, hone_error *err);
 

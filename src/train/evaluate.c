@@ -4,96 +4,76 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "graph/graph.h"
-#include "graph/infer.h"
 #include "graph/tensor.h"
 
-#include <math.h>
-#include <string.h>
-
 #define BATCH 250 /* samples at a time, where the model leaves it open */
-
-int hone_argmax(const float *x, int64_t n) {
-    int best = 0;
-    for (int64_t i = 1; i < n; i++)
-        if (x[i] > x[best]) best = (int)i;
-    return best;
-}
-
-hone_status hone_check_label(int64_t label, int64_t classes, hone_error *err) {
-    if (label >= 0 && label < classes) return HONE_OK;
-    return hone_fail(err, HONE_INVALID_ARGUMENT, "the data has label %lld, but the model has %lld outputs",
-                     (long long)label, (long long)classes);
-}
 
 /* What runs over the samples. */
 typedef struct pass {
     const hone_dataset *data;
+    const hone_feed *inputs;
+    size_t input_count;
     int64_t samples, batch;
-    hone_tensor *x; /* [batch, sample shape] */
-    bool fixed;     /* the model takes batches of that size only */
+    hone_tensor **whole; /* [batch, sample shape], one for each input */
+    hone_tensor **part;  /* the smaller last batch, in the same memory; NULL where there is none */
+    bool fixed;          /* the model takes batches of one size only */
     hone_context *context;
     const hone_tensor **outputs;
     hone_outputs_fn *fn;
     void *user;
 } pass;
 
-hone_status hone_check_samples(const hone_graph *g, const hone_dataset *data, hone_error *err) {
-    int rank;
-    const int64_t *sample = hone_dataset_sample_shape(data, &rank);
-    const hone_value *v = g->inputs[0];
-    bool fits = v->type.rank < 0 || v->type.rank == rank + 1;
-    for (int d = 0; fits && d + 1 < v->type.rank; d++)
-        fits = v->type.dims[d + 1] < 0 || v->type.dims[d + 1] == sample[d];
-    if (fits) return HONE_OK;
-    char wanted[128], given[128];
-    return hone_fail(err, HONE_INVALID_ARGUMENT, "the model's input '%s' is %s, but a sample of %s is %s",
-                     v->name, hone_type_format(g, &v->type, wanted, sizeof wanted),
-                     hone_dataset_describe(data), hone_shape_format(rank, sample, given, sizeof given));
+/* The size of the batch, where the model has one. */
+static int64_t fixed_batch(const hone_graph *g) {
+    for (size_t i = 0; i < g->input_count; i++)
+        if (g->inputs[i]->type.rank > 0 && g->inputs[i]->type.dims[0] > 0) return g->inputs[i]->type.dims[0];
+    return 0;
 }
 
-static hone_status make_input(pass *p, const hone_graph *g, hone_error *err) {
-    int rank;
-    const int64_t *sample = hone_dataset_sample_shape(p->data, &rank);
-    int64_t dims[HONE_MAX_RANK];
-    hone_value_info input;
-    HONE_TRY(hone_check_samples(g, p->data, err));
-    p->fixed = hone_graph_input(g, 0, &input) && input.rank > 0 && input.dims[0] > 0;
-    p->batch = p->fixed ? input.dims[0] : p->samples < BATCH ? p->samples : BATCH;
-    if (rank + 1 > HONE_MAX_RANK) return hone_fail(err, HONE_UNSUPPORTED, "samples of rank %d", rank);
-    dims[0] = p->batch;
-    memcpy(dims + 1, sample, (size_t)rank * sizeof *dims);
-    return hone_tensor_new(HONE_FLOAT32, rank + 1, dims, &p->x, err);
+static hone_status make_inputs(pass *p, const hone_graph *g, hone_error *err) {
+    int64_t fixed = fixed_batch(g);
+    p->fixed = fixed > 0;
+    p->batch = p->fixed ? fixed : p->samples < BATCH ? p->samples : BATCH;
+    int64_t rest = p->fixed ? 0 : p->samples % p->batch;
+    p->whole = hone_calloc(p->input_count + 1, sizeof(hone_tensor *));
+    p->part = hone_calloc(p->input_count + 1, sizeof(hone_tensor *));
+    if (!p->whole || !p->part) return hone_fail_memory(err);
+    for (size_t i = 0; i < p->input_count; i++) {
+        HONE_TRY(hone_feed_tensor(&p->inputs[i], p->batch, NULL, &p->whole[i], err));
+        if (rest) HONE_TRY(hone_feed_tensor(&p->inputs[i], rest, p->whole[i]->data, &p->part[i], err));
+    }
+    return HONE_OK;
 }
 
 /* The samples from `first` on. A batch of fixed size is filled up with samples from the start. */
-static hone_status read_batch(const pass *p, int64_t first, int64_t n, hone_error *err) {
-    float *x = p->x->data;
-    int64_t size = p->x->count / p->batch;
-    HONE_TRY(hone_dataset_read(p->data, NULL, first, n, x, NULL, err));
+static hone_status read_input(const pass *p, size_t input, int64_t first, int64_t n, hone_error *err) {
+    const hone_reading *r = &p->inputs[input].reading;
+    char *to = p->whole[input]->data;
+    size_t size = p->whole[input]->bytes / (size_t)p->batch;
+    HONE_TRY(hone_dataset_read(p->data, r, NULL, first, n, to, err));
     for (int64_t at = n, more; p->fixed && at < p->batch; at += more) {
         more = p->batch - at < p->samples ? p->batch - at : p->samples;
-        HONE_TRY(hone_dataset_read(p->data, NULL, 0, more, x + at * size, NULL, err));
+        HONE_TRY(hone_dataset_read(p->data, r, NULL, 0, more, to + (size_t)at * size, err));
     }
     return HONE_OK;
 }
 
 static hone_status run_batch(const pass *p, int64_t first, int64_t n, hone_error *err) {
-    HONE_TRY(read_batch(p, first, n, err));
-    hone_tensor *part = NULL;
-    if (n < p->batch && !p->fixed) {
-        int64_t dims[HONE_MAX_RANK] = {0};
-        memcpy(dims, p->x->dims, sizeof dims);
-        dims[0] = n;
-        HONE_TRY(hone_tensor_wrap(HONE_FLOAT32, p->x->rank, dims, p->x->data, &part, err));
-    }
-    const hone_tensor *inputs[] = {part ? part : p->x};
-    hone_status status = hone_context_run(p->context, inputs, p->outputs, err);
-    hone_tensor_free(part);
-    return status == HONE_OK ? p->fn(p->user, first, n, p->outputs, err) : status;
+    for (size_t i = 0; i < p->input_count; i++) HONE_TRY(read_input(p, i, first, n, err));
+    hone_tensor *const *inputs = n < p->batch && !p->fixed ? p->part : p->whole;
+    HONE_TRY(hone_context_run(p->context, (const hone_tensor *const *)inputs, p->outputs, err));
+    return p->fn(p->user, first, n, p->outputs, err);
+}
+
+static void free_inputs(pass *p) {
+    for (size_t i = 0; p->part && i < p->input_count; i++) hone_tensor_free(p->part[i]);
+    for (size_t i = 0; p->whole && i < p->input_count; i++) hone_tensor_free(p->whole[i]);
+    hone_free(p->part);
+    hone_free(p->whole);
 }
 
 static hone_status run_all(pass *p, hone_session *s, const hone_graph *g, double *seconds, hone_error *err) {
-    HONE_TRY(make_input(p, g, err));
+    HONE_TRY(make_inputs(p, g, err));
     p->outputs = hone_calloc((size_t)hone_graph_output_count(g) + 1, sizeof *p->outputs);
     if (!p->outputs) return hone_fail_memory(err);
     HONE_TRY(hone_context_create(s, &p->context, err));
@@ -106,11 +86,16 @@ static hone_status run_all(pass *p, hone_session *s, const hone_graph *g, double
     return HONE_OK;
 }
 
-hone_status hone_run_samples(const hone_graph *g, const hone_dataset *data, int64_t samples, int threads,
-                             hone_outputs_fn *fn, void *user, double *seconds, hone_error *err) {
+hone_status hone_run_samples(const hone_graph *g, const hone_dataset *data, const hone_feed *inputs,
+                             int64_t samples, int threads, hone_outputs_fn *fn, void *user, double *seconds,
+                             hone_error *err) {
     int64_t count = hone_dataset_count(data);
-    pass p = {
-        .data = data, .samples = samples > 0 && samples < count ? samples : count, .fn = fn, .user = user};
+    pass p = {.data = data,
+              .inputs = inputs,
+              .input_count = g->input_count,
+              .samples = samples > 0 && samples < count ? samples : count,
+              .fn = fn,
+              .user = user};
     hone_model *model = NULL;
     hone_session *session = NULL;
     hone_session_options options = HONE_SESSION_OPTIONS_INIT;
@@ -120,73 +105,118 @@ hone_status hone_run_samples(const hone_graph *g, const hone_dataset *data, int6
     if (status == HONE_OK) status = run_all(&p, session, g, seconds, err);
     hone_context_free(p.context);
     hone_free(p.outputs);
-    hone_tensor_free(p.x);
+    free_inputs(&p);
     hone_session_free(session);
     hone_model_free(model);
     return status;
 }
 
-/* --- classifiers --- */
+/* --- the first output --- */
 
-typedef struct classifier {
-    int64_t batch; /* of the model; < 0: any */
+typedef struct prediction {
+    int64_t batch; /* of the model; 0: any */
     hone_predict_fn *fn;
     void *user;
-} classifier;
+} prediction;
 
-static hone_status take_logits(void *user, int64_t first, int64_t n, const hone_tensor *const *outputs,
-                               hone_error *err) {
-    const classifier *c = user;
+static hone_status take_first(void *user, int64_t first, int64_t n, const hone_tensor *const *outputs,
+                              hone_error *err) {
+    const prediction *p = user;
     const hone_tensor *y = outputs[0];
-    if (y->dtype != HONE_FLOAT32 || y->rank != 2 || y->dims[0] != (c->batch > 0 ? c->batch : n) ||
-        y->dims[1] < 1)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "the first output must be float32 [batch, classes]");
-    return c->fn(c->user, first, n, y->data, y->dims[1], err);
+    if (y->dtype != HONE_FLOAT32 || y->rank < 1 || y->dims[0] != (p->batch > 0 ? p->batch : n) ||
+        y->count == 0)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "the first output must be float32 [batch, …]");
+    return p->fn(p->user, first, n, y->data, y->count / y->dims[0], err);
 }
 
-hone_status hone_predict_all(const hone_graph *g, const hone_dataset *data, int threads, hone_predict_fn *fn,
-                             void *user, double *seconds, hone_error *err) {
-    hone_value_info input = {.rank = 0};
-    if (hone_graph_input_count(g) != 1 || hone_graph_output_count(g) < 1)
-        return hone_fail(err, HONE_INVALID_ARGUMENT,
-                         "a classifier has one input and an output; this model has %d and %d",
-                         hone_graph_input_count(g), hone_graph_output_count(g));
-    hone_graph_input(g, 0, &input);
-    classifier c = {input.rank > 0 ? input.dims[0] : -1, fn, user};
-    return hone_run_samples(g, data, 0, threads, take_logits, &c, seconds, err);
+hone_status hone_predict_all(const hone_graph *g, const hone_dataset *data, const hone_feed *inputs,
+                             int threads, hone_predict_fn *fn, void *user, double *seconds, hone_error *err) {
+    prediction p = {fixed_batch(g), fn, user};
+    return hone_run_samples(g, data, inputs, 0, threads, take_first, &p, seconds, err);
 }
 
-typedef struct score {
+/* --- scores --- */
+
+typedef struct judge {
     const hone_dataset *data;
-    int64_t correct;
-    double loss;
-} score;
+    const hone_objective *objective;
+    hone_feed target;
+    hone_tensor *targets; /* of a batch */
+    int64_t size;         /* values of the output in a sample; 0: not known yet */
+    hone_tally tally;
+} judge;
 
-static double cross_entropy(const float *logits, int64_t classes, int64_t label) {
-    double max = logits[hone_argmax(logits, classes)], sum = 0;
-    for (int64_t i = 0; i < classes; i++) sum += exp(logits[i] - max);
-    return log(sum) + max - logits[label];
-}
-
-static hone_status add_score(void *user, int64_t first, int64_t n, const float *logits, int64_t classes,
-                             hone_error *err) {
-    score *s = user;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t label;
-        HONE_TRY(hone_dataset_read(s->data, NULL, first + i, 1, NULL, &label, err));
-        HONE_TRY(hone_check_label(label, classes, err));
-        s->correct += hone_argmax(logits + i * classes, classes) == label;
-        s->loss += cross_entropy(logits + i * classes, classes, label);
-    }
+/* What comes to light with the first output. */
+static hone_status begin(judge *j, int64_t size, hone_error *err) {
+    j->size = size;
+    j->tally.shift = hone_calloc(3 * (size_t)size, sizeof(double));
+    if (!j->tally.shift) return hone_fail_memory(err);
+    j->tally.sum = j->tally.shift + size;
+    j->tally.sum_of_squares = j->tally.sum + size;
     return HONE_OK;
 }
 
-hone_status hone_evaluate(const hone_graph *g, const hone_dataset *data, int threads, hone_eval_report *out,
-                          hone_error *err) {
-    score s = {.data = data};
+static hone_status make_targets(judge *j, int64_t n, hone_error *err) {
+    if (j->targets && j->targets->dims[0] >= n) return HONE_OK;
+    hone_tensor_free(j->targets);
+    j->targets = NULL;
+    return hone_feed_tensor(&j->target, n, NULL, &j->targets, err);
+}
+
+static hone_status add_answers(void *user, int64_t first, int64_t n, const float *output, int64_t size,
+                               hone_error *err) {
+    judge *j = user;
+    const hone_objective *o = j->objective;
+    if (j->size == 0) HONE_TRY(begin(j, size, err));
+    HONE_TRY(make_targets(j, n, err));
+    HONE_TRY(hone_dataset_read(j->data, &j->target.reading, NULL, first, n, j->targets->data, err));
+    int64_t values = j->targets->count / j->targets->dims[0];
+    hone_answers a = {output, j->targets->data, n, size};
+    if (size != j->size || (j->target.reading.dtype == HONE_FLOAT32 && values != size))
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "%lld outputs for %lld targets in a sample",
+                         (long long)size, (long long)values);
+    HONE_TRY(o->check(&a, values, err));
+    o->add(&j->tally, &a);
+    j->tally.score += o->score(&a);
+    j->tally.samples += n;
+    return HONE_OK;
+}
+
+static void fill_report(const judge *j, double seconds, hone_eval_report *out) {
+    const hone_tally *t = &j->tally;
+    const hone_objective *o = j->objective;
+    double n = (double)t->samples;
+    *out = (hone_eval_report){.samples = t->samples,
+                              .objective = o->name,
+                              .loss = t->loss / n,
+                              .metrics = {o->metric},
+                              .metric_count = 1,
+                              .seconds = seconds};
+    out->metrics[0].value = t->score / n;
+    if (o->more) out->metric_count += o->more(t, j->size, out->metrics + 1);
+}
+
+static hone_status evaluate(judge *j, const hone_graph *g, const hone_task *task, hone_feed *inputs,
+                            int threads, hone_eval_report *out, hone_error *err) {
+    int target;
     double seconds = 0;
-    HONE_TRY(hone_predict_all(g, data, threads, add_score, &s, &seconds, err));
-    double n = (double)hone_dataset_count(data);
-    *out = (hone_eval_report){hone_dataset_count(data), (double)s.correct / n, s.loss / n, seconds};
+    HONE_TRY(hone_task_objective(g, task, &j->objective, err));
+    HONE_TRY(hone_task_wire(g, j->data, task, inputs, &target, err));
+    HONE_TRY(hone_task_target(g, j->data, j->objective, target, &j->target, err));
+    HONE_TRY(hone_predict_all(g, j->data, inputs, threads, add_answers, j, &seconds, err));
+    fill_report(j, seconds, out);
     return HONE_OK;
+}
+
+hone_status hone_evaluate(const hone_graph *g, const hone_dataset *data, const hone_task *task, int threads,
+                          hone_eval_report *out, hone_error *err) {
+    judge j = {.data = data};
+    if (g->input_count < 1 || g->output_count < 1)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "a model to evaluate has inputs and an output");
+    hone_feed *inputs = hone_calloc(g->input_count, sizeof *inputs);
+    hone_status status = inputs ? evaluate(&j, g, task, inputs, threads, out, err) : hone_fail_memory(err);
+    hone_tensor_free(j.targets);
+    hone_free(j.tally.shift);
+    hone_free(inputs);
+    return status;
 }

@@ -15,6 +15,11 @@ typedef struct trainer {
     const hone_train_options *options;
     hone_graph *graph; /* the caller's */
     const hone_dataset *data;
+    hone_dataset *distilled; /* the data with the teacher's logits as one more column; NULL: no teacher */
+    const hone_objective *objective;
+    hone_feed *feeds; /* of a batch: the model's inputs, the target, the teacher's logits */
+    int feed_count, target;
+    const hone_tensor **inputs; /* of the training graph */
     const hone_parametrization *parametrizations;
     int parametrization_count;
     hone_variables *variables;
@@ -22,13 +27,12 @@ typedef struct trainer {
     hone_session *session;
     hone_context *context;
     hone_loader *loader;
-    hone_tensor *rate;             /* float32 scalar */
-    hone_tensor *teacher;          /* [samples, classes]: the teacher's logits, computed once */
-    hone_tensor *teacher_batch[2]; /* [batch, classes] and the smaller last one */
+    hone_tensor *rate;    /* float32 scalar */
+    hone_tensor *teacher; /* [samples, classes]: the teacher's logits, computed once */
     char *recipe;
     hone_train_state state;
     int64_t steps_per_epoch, steps;
-    int64_t classes; /* of the logits; < 0: known when running */
+    int64_t classes; /* values of the output in a sample; < 0: known when running */
     bool stopped;
     int hold; /* of the checkpoints' directory; < 0: none */
     double start;
@@ -73,6 +77,7 @@ static hone_status write_back(const trainer *t, hone_graph *g, hone_error *err) 
             status = hone_tensor_copy_of(w->dtype, w->rank, w->dims, w->data, &copies[i], err);
         if (status == HONE_OK) bake(t, v->name, copies[i]);
     }
+    if (status == HONE_OK) status = hone_task_remember(g, t->objective, err);
     for (size_t i = 0; i < g->value_count; i++) {
         if (copies[i] && status == HONE_OK) {
             hone_tensor_free(g->values[i]->data);
@@ -100,25 +105,73 @@ static hone_status keep_logits(void *user, int64_t first, int64_t n, const float
     return HONE_OK;
 }
 
+/* Inputs paired by name as the student's are, where the teacher has such inputs. */
+static hone_status wire_teacher(const trainer *t, hone_feed *inputs, hone_error *err) {
+    const hone_graph *g = t->options->teacher;
+    hone_task task = t->options->task;
+    int target;
+    for (int i = 0; i < task.pairing_count; i++) {
+        const hone_value *v = hone_graph_find(g, task.pairings[i].input);
+        if (!v || v->storage != HONE_STORAGE_INPUT) task.pairing_count = 0;
+    }
+    if (g->output_count < 1) return hone_fail(err, HONE_INVALID_ARGUMENT, "the teacher has no output");
+    return hone_task_wire(g, t->data, &task, inputs, &target, err);
+}
+
+/* The logits become a column. */
 static hone_status ask_teacher(trainer *t, hone_error *err) {
     const hone_train_options *o = t->options;
     if (!o->teacher) return HONE_OK;
-    HONE_TRY(hone_predict_all(o->teacher, t->data, o->threads, keep_logits, t, NULL, err));
-    int64_t count = hone_dataset_count(t->data), batch = o->batch < count ? o->batch : count;
-    for (int i = 0; i < 2; i++) {
-        int64_t dims[] = {i == 0 ? batch : count % batch, t->teacher->dims[1]};
-        HONE_TRY(hone_tensor_new(HONE_FLOAT32, 2, dims, &t->teacher_batch[i], err));
-    }
+    hone_feed *inputs = hone_calloc(o->teacher->input_count + 1, sizeof *inputs);
+    hone_status status = inputs ? wire_teacher(t, inputs, err) : hone_fail_memory(err);
+    if (status == HONE_OK)
+        status = hone_predict_all(o->teacher, t->data, inputs, o->threads, keep_logits, t, NULL, err);
+    hone_free(inputs);
+    HONE_TRY(status);
+    HONE_TRY(hone_dataset_with_column(t->data, "teacher's logits", t->teacher, &t->distilled, err));
+    t->feeds[t->feed_count++] =
+        hone_feed_of(t->distilled, t->distilled->column_count - 1, HONE_FLOAT32, false);
     return HONE_OK;
 }
 
-/* As far as it is known before running how many there are. */
-static hone_status check_labels(const trainer *t, hone_error *err) {
-    for (int64_t i = 0; t->classes >= 0 && i < hone_dataset_count(t->data); i++) {
-        int64_t label;
-        HONE_TRY(hone_dataset_read(t->data, NULL, i, 1, NULL, &label, err));
-        HONE_TRY(hone_check_label(label, t->classes, err));
+/* Looks at all targets before the first step, as far as it is known what the output will be. */
+static hone_status check_targets(const trainer *t, hone_error *err) {
+    enum { SOME = 256 };
+    const hone_feed *f = &t->feeds[t->target];
+    int64_t count = hone_dataset_count(t->data), some = count < SOME ? count : SOME;
+    hone_tensor *targets = NULL;
+    HONE_TRY(hone_feed_tensor(f, some, NULL, &targets, err));
+    hone_status status = HONE_OK;
+    for (int64_t at = 0; at < count && status == HONE_OK; at += some) {
+        int64_t n = count - at < some ? count - at : some;
+        status = hone_dataset_read(t->data, &f->reading, NULL, at, n, targets->data, err);
+        if (status == HONE_OK)
+            status = t->objective->check(&(hone_answers){.target = targets->data, .n = n, .size = t->classes},
+                                         targets->count / some, err);
     }
+    hone_tensor_free(targets);
+    return status;
+}
+
+/* What feeds the model, and the target. */
+static hone_status wire(trainer *t, hone_error *err) {
+    const hone_task *task = &t->options->task;
+    const hone_graph *g = t->graph;
+    int target;
+    if (g->input_count < 1 || g->output_count < 1)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "a model to train has inputs and an output");
+    t->feeds = hone_calloc(g->input_count + 2, sizeof *t->feeds);
+    t->inputs = hone_calloc(g->input_count + 3, sizeof *t->inputs);
+    if (!t->feeds || !t->inputs) return hone_fail_memory(err);
+    HONE_TRY(hone_task_objective(g, task, &t->objective, err));
+    HONE_TRY(hone_task_wire(g, t->data, task, t->feeds, &target, err));
+    t->target = (int)g->input_count;
+    t->feed_count = t->target + 1;
+    HONE_TRY(hone_task_target(g, t->data, t->objective, target, &t->feeds[t->target], err));
+    bool labels = hone_dtype_is_int(t->feeds[t->target].reading.dtype);
+    if (t->options->teacher && !labels)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "a teacher needs the objective cross-entropy, not %s",
+                         t->objective->name);
     return HONE_OK;
 }
 
@@ -126,10 +179,12 @@ static hone_status compile(trainer *t, hone_error *err) {
     hone_graph *derived = NULL;
     hone_session_options options = HONE_SESSION_OPTIONS_INIT;
     options.threads = t->options->threads;
-    HONE_TRY(hone_derive_training(t->graph, t->options, t->parametrizations, t->parametrization_count,
-                                  &derived, err));
-    t->classes = derived->outputs[1]->type.dims[1];
-    hone_status status = hone_recipe_make(t->options, t->graph, derived, t->data, &t->recipe, err);
+    HONE_TRY(hone_derive_training(t->graph, t->options, t->objective, t->parametrizations,
+                                  t->parametrization_count, &derived, err));
+    const hone_type *output = &derived->outputs[1]->type;
+    t->classes = output->rank == 2 && output->dims[1] >= 0 ? output->dims[1] : -1;
+    hone_recipe_subject made = {t->objective, t->graph, derived, t->data, t->feeds, t->feed_count};
+    hone_status status = hone_recipe_make(t->options, &made, &t->recipe, err);
     if (status == HONE_OK) status = hone_model_compile_shared(derived, NULL, t->variables, &t->model, err);
     hone_graph_free(derived);
     HONE_TRY(status);
@@ -172,29 +227,38 @@ static hone_status resume(trainer *t, hone_error *err) {
     const hone_train_state *s = &t->state;
     HONE_TRY(hone_checkpoint_load(o->resume_dir, t->variables, &t->state, t->recipe, err));
     if (s->step > t->steps || s->epoch != s->step / t->steps_per_epoch ||
-        s->sample != s->step % t->steps_per_epoch * o->batch || s->correct > samples_seen(t))
+        s->sample != s->step % t->steps_per_epoch * o->batch ||
+        (t->objective->metric.share && s->score_sum > (double)samples_seen(t)))
         return hone_fail_file(err, HONE_CORRUPT, o->resume_dir,
                               "the newest checkpoint is damaged: step %lld is not sample %lld of epoch %lld",
                               (long long)s->step, (long long)s->sample, (long long)s->epoch);
-    return hone_loader_seek(t->loader, (hone_loader_position){s->epoch, s->sample}, err);
+    return HONE_OK;
 }
 
-static hone_status set_up(trainer *t, hone_error *err) {
+static hone_status make_loader(trainer *t, hone_error *err) {
     const hone_train_options *o = t->options;
     hone_loader_options loader = HONE_LOADER_OPTIONS_INIT;
     loader.batch = o->batch;
     loader.seed = o->seed;
-    if (t->graph->input_count > 0) HONE_TRY(hone_check_samples(t->graph, t->data, err));
-    HONE_TRY(hone_loader_new(t->data, &loader, &t->loader, err));
-    t->steps_per_epoch = hone_loader_batches(t->loader);
+    const hone_dataset *data = t->distilled ? t->distilled : t->data;
+    return hone_loader_new(data, t->feeds, t->feed_count, &loader, &t->loader, err);
+}
+
+static hone_status set_up(trainer *t, hone_error *err) {
+    const hone_train_options *o = t->options;
+    int64_t samples = hone_dataset_count(t->data);
+    HONE_TRY(wire(t, err));
+    t->steps_per_epoch = (samples + o->batch - 1) / o->batch;
     t->steps = t->steps_per_epoch * o->epochs;
     t->variables = hone_variables_new();
     if (!t->variables) return hone_fail_memory(err);
     HONE_TRY(compile(t, err));
-    HONE_TRY(check_labels(t, err));
+    HONE_TRY(check_targets(t, err));
     if (o->checkpoint_dir) HONE_TRY(hone_checkpoint_hold(o->checkpoint_dir, &t->hold, err));
     if (o->resume_dir) HONE_TRY(resume(t, err));
-    return ask_teacher(t, err);
+    HONE_TRY(ask_teacher(t, err));
+    HONE_TRY(make_loader(t, err));
+    return hone_loader_seek(t->loader, (hone_loader_position){t->state.epoch, t->state.sample}, err);
 }
 
 static void tear_down(trainer *t) {
@@ -206,58 +270,67 @@ static void tear_down(trainer *t) {
     hone_loader_free(t->loader);
     hone_tensor_free(t->rate);
     hone_tensor_free(t->teacher);
-    hone_tensor_free(t->teacher_batch[0]);
-    hone_tensor_free(t->teacher_batch[1]);
+    hone_dataset_free(t->distilled);
+    hone_free(t->feeds);
+    hone_free(t->inputs);
     free(t->recipe);
 }
 
 /* --- steps --- */
 
-static const hone_tensor *gather_teacher(trainer *t, const hone_batch *b) {
-    hone_tensor *out = t->teacher_batch[b->n == t->teacher_batch[0]->dims[0] ? 0 : 1];
-    size_t row = (size_t)t->teacher->dims[1];
-    for (int64_t i = 0; i < b->n; i++)
-        memcpy((float *)out->data + (size_t)i * row, (const float *)t->teacher->data + b->indices[i] * row,
-               row * sizeof(float));
-    return out;
+/* In the order of the training graph's inputs: the rate stands behind the model's. */
+static void set_inputs(trainer *t, const hone_batch *b) {
+    for (int i = 0; i < t->feed_count; i++) t->inputs[i < t->target ? i : i + 1] = b->tensors[i];
+    t->inputs[t->target] = t->rate;
+    *(float *)t->rate->data = (float)learning_rate(t);
+}
+
+static hone_status score(trainer *t, const hone_batch *b, const hone_tensor *output, double *out,
+                         hone_error *err) {
+    const hone_tensor *target = b->tensors[t->target];
+    hone_answers a = {output->data, target->data, b->n, output->count / b->n};
+    if (target->dtype == HONE_FLOAT32 && target->count != output->count)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "%lld outputs for %lld targets",
+                         (long long)output->count, (long long)target->count);
+    if (t->classes < 0) HONE_TRY(t->objective->check(&a, target->count / b->n, err));
+    *out = t->objective->score(&a);
+    return HONE_OK;
 }
 
 static hone_status step(trainer *t, const hone_batch *b, hone_error *err) {
-    const hone_tensor *inputs[4] = {b->x, b->y, t->rate, NULL}, *outputs[2];
-    *(float *)t->rate->data = (float)learning_rate(t);
-    if (t->teacher) inputs[3] = gather_teacher(t, b);
-    HONE_TRY(hone_context_run(t->context, inputs, outputs, err));
+    const hone_tensor *outputs[2];
+    double reached = 0;
+    set_inputs(t, b);
+    HONE_TRY(hone_context_run(t->context, t->inputs, outputs, err));
     float loss = *(const float *)outputs[0]->data;
-    int64_t classes = outputs[1]->dims[1], correct = 0;
-    for (int64_t i = 0; i < b->n; i++) {
-        int64_t label = ((const int64_t *)b->y->data)[i];
-        HONE_TRY(hone_check_label(label, classes, err));
-        correct += hone_argmax((const float *)outputs[1]->data + i * classes, classes) == label;
-    }
+    HONE_TRY(score(t, b, outputs[1], &reached, err));
     if (!isfinite(loss))
         return hone_fail(err, HONE_OUT_OF_RANGE,
                          "the loss became %g at step %lld: a smaller learning rate may help", fabs(loss),
                          (long long)t->state.step + 1);
-    if (b->position.sample == 0) {
-        t->state.loss_sum = 0;
-        t->state.correct = 0;
-    }
+    if (b->position.sample == 0) t->state.loss_sum = t->state.score_sum = 0;
     t->state.loss_sum += (double)loss * (double)b->n;
-    t->state.correct += correct;
+    t->state.score_sum += reached;
     t->state.step++;
     return HONE_OK;
 }
 
+static hone_metric metric(const trainer *t, double value) {
+    hone_metric m = t->objective->metric;
+    m.value = value;
+    return m;
+}
+
 static hone_status report_epoch(trainer *t, hone_train_progress *p, hone_graph **now, hone_error *err) {
-    p->validation_loss = p->validation_accuracy = NAN;
+    p->validation_loss = p->validation_metric = NAN;
     HONE_TRY(hone_graph_copy(t->graph, now, err));
     HONE_TRY(write_back(t, *now, err));
     p->graph = *now;
     if (!t->options->validation) return HONE_OK;
     hone_eval_report r;
-    HONE_TRY(hone_evaluate(*now, t->options->validation, t->options->threads, &r, err));
+    HONE_TRY(hone_evaluate(*now, t->options->validation, &t->options->task, t->options->threads, &r, err));
     p->validation_loss = r.loss;
-    p->validation_accuracy = r.accuracy;
+    p->validation_metric = r.metrics[0].value;
     return HONE_OK;
 }
 
@@ -273,7 +346,7 @@ static hone_status report(trainer *t, const hone_batch *b, double rate, hone_err
                              .samples = seen,
                              .epoch_samples = hone_dataset_count(t->data),
                              .loss = t->state.loss_sum / (double)seen,
-                             .accuracy = (double)t->state.correct / (double)seen,
+                             .metric = metric(t, t->state.score_sum / (double)seen),
                              .learning_rate = rate,
                              .seconds = hone_seconds_now() - t->start,
                              .data_seconds = hone_loader_seconds(t->loader),
@@ -318,7 +391,7 @@ static hone_status train(trainer *t, hone_train_report *report_out, hone_error *
     *report_out = (hone_train_report){.steps = t->state.step,
                                       .stopped = t->state.step < t->steps,
                                       .loss = t->state.loss_sum / seen,
-                                      .accuracy = (double)t->state.correct / seen,
+                                      .metric = metric(t, t->state.score_sum / seen),
                                       .seconds = hone_seconds_now() - t->start};
     return HONE_OK;
 }

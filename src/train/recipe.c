@@ -87,17 +87,28 @@ static json_t *weight_shapes(const hone_graph *g) {
     return weights;
 }
 
+static json_t *column_names(const hone_recipe_subject *s) {
+    json_t *names = json_array();
+    for (int i = 0; i < s->feed_count; i++) {
+        hone_column c;
+        if (hone_dataset_column(s->data, s->feeds[i].reading.column, &c))
+            json_array_append_new(names, json_string(c.name));
+    }
+    return names;
+}
+
 /* From what a user sets to what follows from it: the first difference is the one that is told. */
-hone_status hone_recipe_make(const hone_train_options *o, const hone_graph *model, const hone_graph *training,
-                             const hone_dataset *data, char **out, hone_error *err) {
+hone_status hone_recipe_make(const hone_train_options *o, const hone_recipe_subject *s, char **out,
+                             hone_error *err) {
     const hone_graph *teacher = o->teacher;
     json_t *root = json_pack(
-        "{s:i, s:i, s:f, s:f, s:f, s:s, s:I, s:s, s:o, s:f, s:f, s:o, s:o}", "epochs", o->epochs, "batch",
-        o->batch, "learning rate", o->learning_rate, "momentum", o->momentum, "weight decay", o->weight_decay,
-        "schedule", o->schedule == HONE_SCHEDULE_COSINE ? "cosine" : "constant", "seed", (json_int_t)o->seed,
-        "data", hone_dataset_describe(data), "teacher", teacher ? fingerprint_text(teacher) : json_null(),
+        "{s:i, s:i, s:f, s:f, s:f, s:s, s:I, s:s, s:s, s:o, s:o, s:f, s:f, s:o, s:o}", "epochs", o->epochs,
+        "batch", o->batch, "learning rate", o->learning_rate, "momentum", o->momentum, "weight decay",
+        o->weight_decay, "schedule", o->schedule == HONE_SCHEDULE_COSINE ? "cosine" : "constant", "seed",
+        (json_int_t)o->seed, "data", hone_dataset_describe(s->data), "objective", s->objective->name,
+        "columns", column_names(s), "teacher", teacher ? fingerprint_text(teacher) : json_null(),
         "temperature", teacher ? o->temperature : 0.0, "alpha", teacher ? o->alpha : 0.0, "weights",
-        weight_shapes(model), "network", fingerprint_text(training));
+        weight_shapes(s->model), "network", fingerprint_text(s->training));
     *out = root ? json_dumps(root, 0) : NULL;
     json_decref(root);
     return *out ? HONE_OK : hone_fail_memory(err);

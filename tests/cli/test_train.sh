@@ -80,11 +80,11 @@ works train --model mlp:10-4-1 --data npz:splits.npz --epochs 1 --out z.onnx --j
 json 'd["test_accuracy"] == 1'
 works eval z.onnx --data npz:plain.npz
 prints "plain.npz (all, 100 samples): accuracy 100.00 %"
-says 1 "hone eval: the model's input 'input' is float32[batch, 1, 28, 28], but a sample of plain.npz (all, 100 samples) is [10]" \
+says 1 "hone eval: the model's input 'input' is float32[batch, 1, 28, 28], but a sample of plain.npz (all, 100 samples) is [10] (column 'x', float32)" \
     eval m.onnx --data npz:plain.npz
 hone train --model m.onnx --data npz:plain.npz --out z.onnx
 holds "the data does not fit: exit status 1" [ $status -eq 1 ]
-holds "and both shapes are told" grep -q 'float32\[batch, 1, 28, 28\], but a sample of plain.npz (all, 100 samples) is \[10\]$' stderr
+holds "and both shapes are told" grep -q 'float32\[batch, 1, 28, 28\], but a sample of plain.npz (all, 100 samples) is \[10\] ' stderr
 
 # event files
 works train --model mlp:784-16-10 --data idx:data --epochs 1 --logdir runs/m --log-steps 10 --out n.onnx

@@ -39,11 +39,11 @@ static void test_ranges(void **state) {
     static const int64_t samples[] = {0, 1, 99, 100, 101, 250, 257, 5000};
     const char *names[] = {"logits", "input", hidden};
     float x[257 * 8];
-    ok(hone_dataset_read(data, NULL, 0, 257, x, NULL, &err));
+    read_x(data, 0, 257, x);
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
         hone_range r[3];
         int64_t n = samples[i] > 0 && samples[i] < 257 ? samples[i] : 257;
-        ok(hone_calibrate(graph, data, samples[i], 1 + (int)(i % 2), names, 3, r, &err));
+        ok(hone_calibrate(graph, data, NULL, samples[i], 1 + (int)(i % 2), names, 3, r, &err));
         hone_tensor *y = predict(graph, data, n);
         hone_range logits = range_of(y->data, y->count), input = range_of(x, n * 8);
         assert_true(fabsf(r[0].min - logits.min) < 1e-5f && fabsf(r[0].max - logits.max) < 1e-5f);
@@ -61,8 +61,8 @@ static void test_fixed_batch(void **state) {
     finished(g, HONE_EMIT(g, "", "Neg", hone_graph_add_input(g, "input", &type)));
     hone_range r;
     float x[257 * 8];
-    ok(hone_dataset_read(data, NULL, 0, 257, x, NULL, &err));
-    ok(hone_calibrate(g, data, 0, 1, (const char *[]){"logits"}, 1, &r, &err));
+    read_x(data, 0, 257, x);
+    ok(hone_calibrate(g, data, NULL, 0, 1, (const char *[]){"logits"}, 1, &r, &err));
     hone_range want = range_of(x, 257 * 8);
     assert_true(r.min == -want.max && r.max == -want.min);
     hone_graph_free(g);
@@ -77,7 +77,7 @@ static void test_what_is_not_finite(void **state) {
         ((float *)weight_of(g, "layer2.bias")->data)[3] = bad[i];
         hone_range r[2];
         const char *names[] = {"input", "logits"};
-        refused(hone_calibrate(g, data, 0, 1, names, 2, r, &err), HONE_OUT_OF_RANGE, text[i]);
+        refused(hone_calibrate(g, data, NULL, 0, 1, names, 2, r, &err), HONE_OUT_OF_RANGE, text[i]);
         hone_graph_free(g);
     }
 }
@@ -86,10 +86,11 @@ static void test_what_cannot_be_calibrated(void **state) {
     (void)state;
     hone_range r[2];
     const char *names[] = {"input", "nothing"};
-    refused(hone_calibrate(graph, data, 0, 1, names, 2, r, &err), HONE_NOT_FOUND, "node nothing: ");
+    refused(hone_calibrate(graph, data, NULL, 0, 1, names, 2, r, &err), HONE_NOT_FOUND, "node nothing: ");
     hone_graph *g = mlp("8-6-4", data, 1);
     hone_graph_add_input(g, "more", &g->inputs[0]->type);
-    refused(hone_calibrate(g, data, 0, 1, names, 1, r, &err), HONE_INVALID_ARGUMENT, "has 2");
+    refused(hone_calibrate(g, data, NULL, 0, 1, names, 1, r, &err), HONE_INVALID_ARGUMENT,
+            "which column of blobs (257 samples) feeds the model's input 'input', float32[batch, 8]?");
     hone_graph_free(g);
 }
 
@@ -97,8 +98,8 @@ static void test_out_of_memory(void **state) {
     (void)state;
     const char *names[] = {"logits", "input"};
     hone_range r[2], want[2];
-    ok(hone_calibrate(graph, data, 0, 1, names, 2, want, &err));
-    FAIL_EACH_ALLOCATION(hone_calibrate(graph, data, 0, 1, names, 2, r, &err), (void)0);
+    ok(hone_calibrate(graph, data, NULL, 0, 1, names, 2, want, &err));
+    FAIL_EACH_ALLOCATION(hone_calibrate(graph, data, NULL, 0, 1, names, 2, r, &err), (void)0);
     assert_memory_equal(r, want, sizeof r);
 }
 

@@ -201,16 +201,13 @@ static void test_transposed_weights(void **state) {
  * x [b, 1, 2, 3] ⊙ scale [4, 1, 1] → [b, 4, 2, 3] → Flatten → Gemm */
 static void test_flatten_of_channels(void **state) {
     (void)state;
-    int64_t dims[] = {40, 6, 6};
+    int64_t dims[] = {40, 1, 6, 6};
     hone_tensor *x = NULL, *y = NULL;
-    hone_dataset *images = NULL, *flat = data;
-    ok(hone_tensor_new(HONE_FLOAT32, 3, dims, &x, &err));
+    hone_dataset *images, *flat = data;
+    ok(hone_tensor_new(HONE_FLOAT32, 4, dims, &x, &err));
     ok(hone_tensor_new(HONE_INT64, 1, dims, &y, &err));
     for (int64_t i = 0; i < x->count; i++) ((float *)x->data)[i] = (float)(i * 7 % 13) * 0.1f - 0.5f;
-    ok(hone_dataset_make(x, y, "images", HONE_SPLIT_TRAIN, &images, &err));
-    hone_tensor_free(x);
-    hone_tensor_free(y);
-    data = images;
+    data = images = dataset_of("images", x, y);
 
     hone_graph *g = hone_graph_new("channels");
     hone_value *c =

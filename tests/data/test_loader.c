@@ -1,6 +1,5 @@
 #include "files.h"
 
-#include "data/dataset.h"
 #include "data/loader.h"
 #include "graph/tensor.h"
 
@@ -14,10 +13,17 @@ static hone_dataset *numbers(int64_t n) {
         for (int j = 0; j < 3; j++) ((float *)x->data)[3 * i + j] = (float)i;
     }
     hone_dataset *d = NULL;
-    assert_int_equal(hone_dataset_make(x, y, "numbers", HONE_SPLIT_TRAIN, &d, NULL), HONE_OK);
+    hone_named_tensor columns[] = {{"x", x}, {"y", y}};
+    assert_int_equal(hone_dataset_make(columns, 2, "numbers", &d, NULL), HONE_OK);
     hone_tensor_free(x);
     hone_tensor_free(y);
     return d;
+}
+
+/* x as floats, y as int64. */
+static hone_status make_loader(const hone_dataset *d, const hone_loader_options *o, hone_loader **out) {
+    hone_feed feeds[] = {hone_feed_of(d, 0, HONE_FLOAT32, true), hone_feed_of(d, 1, HONE_INT64, false)};
+    return hone_loader_new(d, feeds, 2, o, out, NULL);
 }
 
 static hone_loader *new_loader(const hone_dataset *d, int64_t batch, bool shuffle, bool drop_last,
@@ -28,18 +34,18 @@ static hone_loader *new_loader(const hone_dataset *d, int64_t batch, bool shuffl
     o.drop_last = drop_last;
     o.seed = seed;
     hone_loader *l = NULL;
-    assert_int_equal(hone_loader_new(d, &o, &l, NULL), HONE_OK);
+    assert_int_equal(make_loader(d, &o, &l), HONE_OK);
     return l;
 }
 
 static hone_batch next(hone_loader *l) {
     hone_batch b;
     assert_int_equal(hone_loader_next(l, &b, NULL), HONE_OK);
-    assert_int_equal(hone_tensor_dims(b.x)[0], b.n);
-    assert_int_equal(hone_tensor_dims(b.x)[1], 3);
-    assert_int_equal(hone_tensor_dims(b.y)[0], b.n);
-    const float *x = hone_tensor_data(b.x);
-    const int64_t *y = hone_tensor_data(b.y);
+    assert_int_equal(hone_tensor_dims(b.tensors[0])[0], b.n);
+    assert_int_equal(hone_tensor_dims(b.tensors[0])[1], 3);
+    assert_int_equal(hone_tensor_dims(b.tensors[1])[0], b.n);
+    const float *x = hone_tensor_data(b.tensors[0]);
+    const int64_t *y = hone_tensor_data(b.tensors[1]);
     for (int64_t i = 0; i < b.n; i++) {
         assert_int_equal(y[i], b.indices[i]);
         for (int j = 0; j < 3; j++) assert_true(x[3 * i + j] == (float)y[i]);
@@ -54,7 +60,7 @@ static int64_t epoch(hone_loader *l, int64_t *out) {
         hone_batch b = next(l);
         assert_int_equal(b.position.epoch, number);
         assert_int_equal(b.position.sample, n);
-        memcpy(out + n, hone_tensor_data(b.y), (size_t)b.n * sizeof *out);
+        memcpy(out + n, hone_tensor_data(b.tensors[1]), (size_t)b.n * sizeof *out);
         n += b.n;
         last = b.last;
     }
@@ -127,7 +133,7 @@ static void test_resume(void **state) {
         hone_batch a = next(l), b = next(fresh);
         assert_true(a.n == b.n && a.last == b.last);
         assert_true(a.position.epoch == b.position.epoch && a.position.sample == b.position.sample);
-        assert_memory_equal(hone_tensor_data(a.y), hone_tensor_data(b.y), (size_t)a.n * 8);
+        assert_memory_equal(hone_tensor_data(a.tensors[1]), hone_tensor_data(b.tensors[1]), (size_t)a.n * 8);
         hone_loader_free(fresh);
     }
     hone_loader_position end = hone_loader_tell(l), back = {1, 16};
@@ -137,7 +143,7 @@ static void test_resume(void **state) {
     hone_loader *fresh = new_loader(d, 8, true, false, 9);
     for (int i = 0; i < 9; i++) next(fresh);
     hone_batch a = next(fresh);
-    assert_memory_equal(hone_tensor_data(a.y), hone_tensor_data(b.y), (size_t)a.n * 8);
+    assert_memory_equal(hone_tensor_data(a.tensors[1]), hone_tensor_data(b.tensors[1]), (size_t)a.n * 8);
     hone_loader_free(fresh);
     static const hone_loader_position bad[] = {{-1, 0}, {0, -8}, {0, 3}, {0, 50}, {0, 56}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -153,13 +159,13 @@ static void test_ring(void **state) {
     o.batch = 10;
     o.ring = 3;
     hone_loader *l = NULL;
-    assert_int_equal(hone_loader_new(d, &o, &l, NULL), HONE_OK);
+    assert_int_equal(make_loader(d, &o, &l), HONE_OK);
     uint64_t before = hone_alloc_count();
     int64_t kept[10];
     hone_batch b = next(l);
-    memcpy(kept, hone_tensor_data(b.y), sizeof kept);
+    memcpy(kept, hone_tensor_data(b.tensors[1]), sizeof kept);
     for (int i = 0; i < 2; i++) next(l);
-    assert_memory_equal(kept, hone_tensor_data(b.y), sizeof kept); /* still there after two more */
+    assert_memory_equal(kept, hone_tensor_data(b.tensors[1]), sizeof kept); /* still there after two more */
     for (int i = 0; i < 20; i++) next(l);
     assert_int_equal(hone_alloc_count(), before);
     assert_true(hone_loader_seconds(l) > 0);
@@ -171,7 +177,7 @@ static hone_status make_and_free(const hone_dataset *d) {
     hone_loader_options o = HONE_LOADER_OPTIONS_INIT;
     o.batch = 7;
     hone_loader *l = NULL;
-    hone_status status = hone_loader_new(d, &o, &l, NULL);
+    hone_status status = make_loader(d, &o, &l);
     hone_loader_free(l);
     return status;
 }
@@ -186,7 +192,7 @@ static void test_refused(void **state) {
                                               {.batch = 1, .ring = 0},
                                               {.batch = 1, .ring = 65}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(hone_loader_new(d, &bad[i], &l, NULL), HONE_INVALID_ARGUMENT);
+        assert_int_equal(make_loader(d, &bad[i], &l), HONE_INVALID_ARGUMENT);
     assert_null(l);
     FAIL_EACH_ALLOCATION(make_and_free(d), (void)0);
     hone_dataset_free(d);

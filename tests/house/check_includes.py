@@ -16,7 +16,7 @@ MAY = {
     "ops": ["graph", "kernels", "base"],
     "onnx": ["graph", "base"],
     "runtime": ["graph", "base"],
-    "data": ["base", "graph/tensor.h"],
+    "data": ["kernels", "base", "graph/tensor.h"],
     "train": ["runtime", "data", "graph", "onnx", "base"],
     "compress": ["train", "runtime", "data", "graph", "onnx", "base"],
     "monitor": ["graph", "base"],

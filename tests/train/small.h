@@ -34,11 +34,36 @@ static inline void refused_at(hone_status status, hone_status wanted, const char
 
 /* --- data --- */
 
+/* Columns x and y. */
+static inline hone_dataset *dataset_of(const char *name, hone_tensor *x, hone_tensor *y) {
+    hone_dataset *d = NULL;
+    ok(hone_dataset_make((hone_named_tensor[]){{"x", x}, {"y", y}}, 2, name, &d, &err));
+    hone_tensor_free(x);
+    hone_tensor_free(y);
+    return d;
+}
+
+static inline hone_column column_of(const hone_dataset *d, const char *name) {
+    hone_column c;
+    if (!hone_dataset_column(d, hone_dataset_find(d, name), &c)) fail_msg("no column %s", name);
+    return c;
+}
+
+/* As a model sees them. */
+static inline void read_x(const hone_dataset *d, int64_t first, int64_t n, float *x) {
+    hone_reading r = {hone_dataset_find(d, "x"), HONE_FLOAT32, true};
+    ok(hone_dataset_read(d, &r, NULL, first, n, x, &err));
+}
+
+static inline void read_y(const hone_dataset *d, int64_t first, int64_t n, int64_t *y) {
+    hone_reading r = {hone_dataset_find(d, "y"), HONE_INT64, false};
+    ok(hone_dataset_read(d, &r, NULL, first, n, y, &err));
+}
+
 /* n samples of `features` floats: class c lies around a point of its own. */
 static inline hone_dataset *blobs(int64_t n, int64_t features, int classes, uint64_t seed) {
     int64_t dims[] = {n, features};
     hone_tensor *x = NULL, *y = NULL;
-    hone_dataset *d = NULL;
     ok(hone_tensor_new(HONE_FLOAT32, 2, dims, &x, &err));
     ok(hone_tensor_new(HONE_INT64, 1, dims, &y, &err));
     hone_rng rng = hone_rng_make(seed, 1);
@@ -50,19 +75,16 @@ static inline hone_dataset *blobs(int64_t n, int64_t features, int classes, uint
             ((float *)x->data)[i * features + j] =
                 hone_rng_uniform(&center) + 0.3f * (hone_rng_uniform(&rng) - 0.5f);
     }
-    ok(hone_dataset_make(x, y, "blobs", HONE_SPLIT_TRAIN, &d, &err));
-    hone_tensor_free(x);
-    hone_tensor_free(y);
-    return d;
+    return dataset_of("blobs", x, y);
 }
 
 static inline hone_graph *mlp(const char *widths, const hone_dataset *d, uint64_t seed) {
     char text[64];
     hone_graph *g = NULL;
-    double mean, deviation;
+    hone_build_options o = HONE_BUILD_OPTIONS_INIT;
     snprintf(text, sizeof text, "mlp:%s", widths);
-    hone_dataset_moments(d, 0, &mean, &deviation);
-    ok(hone_build_model(text, d, mean, deviation, seed, &g, &err));
+    o.seed = seed;
+    ok(hone_build_model(text, d, &o, &g, &err));
     return g;
 }
 
@@ -135,12 +157,11 @@ static inline hone_tensor *predict(const hone_graph *g, const hone_dataset *d, i
     hone_context *c = NULL;
     hone_tensor *x = NULL, *y = NULL;
     const hone_tensor *outputs[8];
-    int rank;
-    const int64_t *sample = hone_dataset_sample_shape(d, &rank);
+    hone_column sample = column_of(d, "x");
     int64_t dims[HONE_MAX_RANK] = {n};
-    memcpy(dims + 1, sample, (size_t)rank * sizeof *dims);
-    ok(hone_tensor_new(HONE_FLOAT32, rank + 1, dims, &x, &err));
-    ok(hone_dataset_read(d, NULL, 0, n, x->data, NULL, &err));
+    memcpy(dims + 1, sample.dims, (size_t)sample.rank * sizeof *dims);
+    ok(hone_tensor_new(HONE_FLOAT32, sample.rank + 1, dims, &x, &err));
+    read_x(d, 0, n, x->data);
     ok(hone_model_compile(g, NULL, &m, &err));
     ok(hone_session_create(m, NULL, &s, &err));
     ok(hone_context_create(s, &c, &err));

@@ -37,7 +37,7 @@ static float first_of(const hone_variables *s) {
 
 static hone_status save(float first, int64_t step) {
     hone_variables *s = store(first);
-    hone_train_state state = {.step = step, .epoch = 1, .sample = 64, .loss_sum = 0.1, .correct = 7};
+    hone_train_state state = {.step = step, .epoch = 1, .sample = 64, .loss_sum = 0.1, .score_sum = 7};
     hone_status status = hone_checkpoint_save(dir(), s, &state, recipe, &err);
     hone_variables_free(s);
     return status;
@@ -72,7 +72,7 @@ static void test_round_trip(void **state) {
     assert_int_equal(s.epoch, 1);
     assert_int_equal(s.sample, 64);
     assert_true(s.loss_sum == 0.1);
-    assert_int_equal(s.correct, 7);
+    assert_true(s.score_sum == 7);
 }
 
 static void test_the_newest_two_are_kept(void **state) {
@@ -184,14 +184,19 @@ static void test_damaged_state(void **state) {
         "[]",
         "{}",
         "{\"format\": 1",
-        "{\"format\":1,\"step\":1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"0x0p+0\",\"correct\":0}",
-        "{\"format\":1,\"step\":\"1\",\"epoch\":1,\"sample\":0,\"loss_sum\":\"0x0p+0\",\"correct\":0,"
+        "{\"format\":2,\"step\":1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"0x0p+0\",\"score_sum\":\"0x0p+0\"}",
+        "{\"format\":2,\"step\":\"1\",\"epoch\":1,\"sample\":0,\"loss_sum\":\"0x0p+0\",\"score_sum\":\"0x0p+"
+        "0\","
         "\"recipe\":{}}",
-        "{\"format\":1,\"step\":1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"much\",\"correct\":0,\"recipe\":{}"
+        "{\"format\":2,\"step\":1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"much\",\"score_sum\":\"0x0p+0\","
+        "\"recipe\":{}"
         "}",
-        "{\"format\":1,\"step\":1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"\",\"correct\":0,\"recipe\":{}}",
-        "{\"format\":1,\"step\":1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"nan\",\"correct\":0,\"recipe\":{}}",
-        "{\"format\":1,\"step\":-1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"0x0p+0\",\"correct\":0,\"recipe\":"
+        "{\"format\":2,\"step\":1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"\",\"score_sum\":\"0x0p+0\","
+        "\"recipe\":{}}",
+        "{\"format\":2,\"step\":1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"nan\",\"score_sum\":\"0x0p+0\","
+        "\"recipe\":{}}",
+        "{\"format\":2,\"step\":-1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"0x0p+0\",\"score_sum\":\"0x0p+0\","
+        "\"recipe\":"
         "{}}",
     };
     hone_train_state s;
@@ -204,10 +209,10 @@ static void test_damaged_state(void **state) {
         if (status != HONE_CORRUPT || !strstr(error_text(), "state.json"))
             fail_msg("%s: %s", bad[i], error_text());
     }
-    static const char later[] = "{\"format\":2,\"step\":1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"0x0p+0\","
-                                "\"correct\":0,\"recipe\":{}}";
+    static const char later[] = "{\"format\":3,\"step\":1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"0x0p+0\","
+                                "\"score_sum\":\"0x0p+0\",\"recipe\":{}}";
     write_file(test_path("ck/step-000000001/state.json"), later, sizeof later - 1);
-    refused(load(&first, &s), HONE_UNSUPPORTED, "format 2");
+    refused(load(&first, &s), HONE_UNSUPPORTED, "format 3");
 }
 
 static void test_cut_short_anywhere(void **state) {
@@ -317,7 +322,7 @@ static void stopped_and_resumed(hone_train_options o, int64_t at, const hone_gra
     ok(hone_train(g, data, &o, &r, &err));
     if (!same_weights(g, whole)) fail_msg("other weights after a stop at step %d", (int)at);
     assert_int_equal(r.steps, want->steps);
-    assert_true(r.loss == want->loss && r.accuracy == want->accuracy);
+    assert_true(r.loss == want->loss && r.metric.value == want->metric.value);
     assert_false(r.stopped);
     hone_graph_free(g);
 }
@@ -528,7 +533,7 @@ static void test_another_network_is_refused(void **state) {
 /* A state whose numbers do not belong together. */
 static void test_a_position_that_cannot_be(void **state) {
     (void)state;
-    static const char *const keys[] = {"step", "epoch", "sample", "correct"};
+    static const char *const keys[] = {"step", "epoch", "sample", "score_sum"};
     static const int bad[] = {3, 4, 6, 11, 100000, -1};
     int64_t at = 5;
     hone_train_options o = options();
@@ -548,9 +553,9 @@ static void test_a_position_that_cannot_be(void **state) {
             if (k == 3 && bad[b] >= 0 && bad[b] <= 16) continue; /* may well be */
             snprintf(key, sizeof key, "\"%s\": ", keys[k]);
             const char *found = strstr((const char *)blob.data, key), *comma = strchr(found, ',');
-            snprintf(text, sizeof text, "%.*s%s%d%.*s", (int)(found - (const char *)blob.data),
-                     (const char *)blob.data, key, bad[b], (int)((const char *)blob.data + blob.size - comma),
-                     comma);
+            snprintf(text, sizeof text, k == 3 ? "%.*s%s\"%d\"%.*s" : "%.*s%s%d%.*s",
+                     (int)(found - (const char *)blob.data), (const char *)blob.data, key, bad[b],
+                     (int)((const char *)blob.data + blob.size - comma), comma);
             write_file(test_path("ck/step-000000005/state.json"), text, strlen(text));
             refused(resume("10-8-3", data, &o), HONE_CORRUPT, "ck");
         }

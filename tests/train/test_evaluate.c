@@ -20,7 +20,7 @@ static void test_accuracy_and_loss(void **state) {
     hone_tensor *y = predict(g, d, 613);
     int64_t labels[613], correct = 0;
     double loss = 0;
-    ok(hone_dataset_read(d, NULL, 0, 613, NULL, labels, &err));
+    read_y(d, 0, 613, labels);
     for (int i = 0; i < 613; i++) {
         const float *row = (const float *)y->data + 4 * i;
         double sum = 0;
@@ -34,9 +34,9 @@ static void test_accuracy_and_loss(void **state) {
     }
     hone_eval_report r[3];
     for (int i = 0; i < 3; i++) {
-        ok(hone_evaluate(g, d, 1 << i, &r[i], &err));
+        ok(hone_evaluate(g, d, NULL, 1 << i, &r[i], &err));
         assert_int_equal(r[i].samples, 613);
-        assert_true(r[i].accuracy == (double)correct / 613);
+        assert_true(r[i].metrics[0].value == (double)correct / 613);
         assert_true(fabs(r[i].loss - loss / 613) < 1e-6);
         assert_true(r[i].loss == r[0].loss);
         assert_true(r[i].seconds >= 0 && r[i].seconds < 60);
@@ -52,12 +52,12 @@ static void test_more_outputs(void **state) {
     hone_dataset *d = blobs(300, 8, 4, 1);
     hone_graph *g = mlp("8-6-4", d, 1);
     hone_eval_report one, three;
-    ok(hone_evaluate(g, d, 1, &one, &err));
+    ok(hone_evaluate(g, d, NULL, 1, &one, &err));
     hone_graph_add_output(g, HONE_EMIT(g, "", "Relu", g->outputs[0]));
     hone_graph_add_output(g, HONE_EMIT(g, "", "Tanh", g->outputs[0]));
     ok(hone_graph_infer(g, &err));
-    ok(hone_evaluate(g, d, 1, &three, &err));
-    assert_true(one.loss == three.loss && one.accuracy == three.accuracy);
+    ok(hone_evaluate(g, d, NULL, 1, &three, &err));
+    assert_true(one.loss == three.loss && one.metrics[0].value == three.metrics[0].value);
     hone_graph_free(g);
     hone_dataset_free(d);
 }
@@ -68,7 +68,7 @@ static void test_fixed_batch(void **state) {
     hone_dataset *d = blobs(301, 8, 4, 1);
     hone_graph *any = mlp("8-6-4", d, 1);
     hone_eval_report want, got;
-    ok(hone_evaluate(any, d, 1, &want, &err));
+    ok(hone_evaluate(any, d, NULL, 1, &want, &err));
     int64_t batches[] = {1, 7, 100, 400};
     for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
         hone_graph *g = mlp("8-6-4", d, 1);
@@ -76,8 +76,8 @@ static void test_fixed_batch(void **state) {
             if (g->values[k]->storage == HONE_STORAGE_INTERMEDIATE) g->values[k]->type.rank = HONE_RANK_ANY;
         g->inputs[0]->type.dims[0] = batches[i];
         ok(hone_graph_infer(g, &err));
-        ok(hone_evaluate(g, d, 1, &got, &err));
-        assert_true(got.accuracy == want.accuracy && fabs(got.loss - want.loss) < 1e-6);
+        ok(hone_evaluate(g, d, NULL, 1, &got, &err));
+        assert_true(got.metrics[0].value == want.metrics[0].value && fabs(got.loss - want.loss) < 1e-6);
         hone_graph_free(g);
     }
     hone_graph_free(any);
@@ -89,7 +89,7 @@ static void test_labels_beyond_the_outputs(void **state) {
     hone_dataset *d = blobs(20, 8, 4, 1), *more = blobs(20, 8, 7, 1);
     hone_graph *g = mlp("8-4", d, 1);
     hone_eval_report r = {.samples = -1};
-    refused(hone_evaluate(g, more, 1, &r, &err), HONE_INVALID_ARGUMENT, "but the model has 4 outputs");
+    refused(hone_evaluate(g, more, NULL, 1, &r, &err), HONE_INVALID_ARGUMENT, "but the model has 4 outputs");
     assert_int_equal(r.samples, -1);
     hone_graph_free(g);
     hone_dataset_free(d);
@@ -103,19 +103,23 @@ static void test_no_classifier(void **state) {
     hone_graph *g = hone_graph_new("flat");
     hone_value *x = INPUT(g, 8);
     finished(g, HONE_EMIT(g, "", "ReduceSum", x));
-    refused(hone_evaluate(g, d, 1, &r, &err), HONE_INVALID_ARGUMENT, "must be float32 [batch, classes]");
+    refused(hone_evaluate(g, d, NULL, 1, &r, &err), HONE_INVALID_ARGUMENT,
+            "the first output must be float32 [batch, …]");
     hone_graph_free(g);
     g = hone_graph_new("two inputs");
     x = INPUT(g, 8);
     finished(g, HONE_EMIT(g, "", "Add", x, hone_graph_add_input(g, "more", &x->type)));
-    refused(hone_evaluate(g, d, 1, &r, &err), HONE_INVALID_ARGUMENT, "has 2 and 1");
+    refused(hone_evaluate(g, d, NULL, 1, &r, &err), HONE_INVALID_ARGUMENT,
+            "which column of blobs (20 samples) feeds the model's input 'input', float32[batch, 8]? There "
+            "are 'x', "
+            "float32[8]; 'y', int64[]");
     hone_graph_free(g);
     g = hone_graph_new("wider");
     x = INPUT(g, 9);
     finished(g, HONE_EMIT(g, "", "Relu", x));
-    refused(
-        hone_evaluate(g, d, 1, &r, &err), HONE_INVALID_ARGUMENT,
-        "the model's input 'input' is float32[batch, 9], but a sample of blobs (train, 20 samples) is [8]");
+    refused(hone_evaluate(g, d, NULL, 1, &r, &err), HONE_INVALID_ARGUMENT,
+            "the model's input 'input' is float32[batch, 9], but a sample of blobs (20 samples) is "
+            "[8] (column 'x', float32)");
     hone_graph_free(g);
     hone_dataset_free(d);
 }
@@ -125,8 +129,8 @@ static void test_out_of_memory(void **state) {
     hone_dataset *d = blobs(300, 8, 4, 1);
     hone_graph *g = mlp("8-6-4", d, 1);
     hone_eval_report want, r = {.samples = -1};
-    ok(hone_evaluate(g, d, 1, &want, &err));
-    FAIL_EACH_ALLOCATION(hone_evaluate(g, d, 1, &r, &err), assert_int_equal(r.samples, -1));
+    ok(hone_evaluate(g, d, NULL, 1, &want, &err));
+    FAIL_EACH_ALLOCATION(hone_evaluate(g, d, NULL, 1, &r, &err), assert_int_equal(r.samples, -1));
     assert_true(r.loss == want.loss);
     hone_graph_free(g);
     hone_dataset_free(d);

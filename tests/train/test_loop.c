@@ -44,14 +44,14 @@ static void test_it_learns(void **state) {
     hone_train_report r = {0};
     hone_eval_report before, after;
     hone_graph *g = mlp("16-12-5", data, 1);
-    ok(hone_evaluate(g, data, 1, &before, &err));
+    ok(hone_evaluate(g, data, NULL, 1, &before, &err));
     o.epochs = 15;
     ok(hone_train(g, data, &o, &r, &err));
-    ok(hone_evaluate(g, data, 1, &after, &err));
-    assert_true(after.accuracy > 0.95 && after.loss < before.loss / 3);
+    ok(hone_evaluate(g, data, NULL, 1, &after, &err));
+    assert_true(after.metrics[0].value > 0.95 && after.loss < before.loss / 3);
     assert_int_equal(r.steps, 15 * 7);
     assert_false(r.stopped);
-    assert_true(fabs(r.loss - after.loss) < 0.2 && r.accuracy > 0.9 && r.seconds > 0);
+    assert_true(fabs(r.loss - after.loss) < 0.2 && r.metric.value > 0.9 && r.seconds > 0);
     hone_graph_free(g);
 }
 
@@ -133,7 +133,7 @@ static bool look(void *user, const hone_train_progress *p) {
     w->epochs += p->epoch_done;
     w->counts_fit &= p->step == w->calls && p->epoch >= 1 && p->epoch <= p->epochs &&
                      p->samples <= p->epoch_samples && p->epoch_done == (p->samples == p->epoch_samples) &&
-                     p->accuracy >= 0 && p->accuracy <= 1 && p->data_seconds <= p->seconds + 1;
+                     p->metric.value >= 0 && p->metric.value <= 1 && p->data_seconds <= p->seconds + 1;
     w->graphs_fit &= (p->graph != NULL) == p->epoch_done;
     if (p->graph)
         w->graphs_fit &= p->graph != w->source && hone_graph_initializer(p->graph, "layer1.weight") != NULL;
@@ -167,18 +167,18 @@ static void test_progress(void **state) {
     o.validation = data;
     hone_graph *g = trained("16-12-5", &o, &r);
     hone_eval_report after;
-    ok(hone_evaluate(g, data, 1, &after, &err));
+    ok(hone_evaluate(g, data, NULL, 1, &after, &err));
     assert_true(w.counts_fit && w.graphs_fit);
     assert_int_equal(w.calls, 21);
     assert_int_equal(w.epochs, 3);
     assert_int_equal(w.last.epoch, 3);
     assert_int_equal(w.last.samples, 200);
-    assert_true(w.last.validation_loss == after.loss && w.last.validation_accuracy == after.accuracy);
-    assert_true(w.last.loss == r.loss && w.last.accuracy == r.accuracy);
+    assert_true(w.last.validation_loss == after.loss && w.last.validation_metric == after.metrics[0].value);
+    assert_true(w.last.loss == r.loss && w.last.metric.value == r.metric.value);
     w = (watch){0};
     o.validation = NULL;
     hone_graph_free(trained("16-12-5", &o, &r));
-    assert_true(isnan(w.last.validation_loss) && isnan(w.last.validation_accuracy));
+    assert_true(isnan(w.last.validation_loss) && isnan(w.last.validation_metric));
     hone_graph_free(g);
 }
 
@@ -209,7 +209,7 @@ static void test_stopping(void **state) {
         assert_int_equal(r.steps, at);
         assert_int_equal(w.calls, at);
         assert_int_equal(r.stopped, at < 21); /* the last step ends it anyway */
-        assert_true(r.loss == w.last.loss && r.accuracy == w.last.accuracy && r.loss > 0);
+        assert_true(r.loss == w.last.loss && r.metric.value == w.last.metric.value && r.loss > 0);
         hone_graph_free(g);
     }
 }
@@ -405,7 +405,7 @@ static void test_labels_beyond_the_classes(void **state) {
     uint32_t indices[200];
     int64_t n = 0, label;
     for (uint32_t i = 0; i < 200; i++) {
-        ok(hone_dataset_read(more, &i, 0, 1, NULL, &label, &err));
+        read_y(more, i, 1, &label);
         if (label < 5) indices[n++] = i;
     }
     hone_dataset *fitting = NULL;
@@ -448,7 +448,7 @@ static void test_teacher_that_does_not_fit(void **state) {
     FAILS("16-12-5", data, &o, HONE_INVALID_ARGUMENT, "input");
     hone_graph_add_input(two, "more", &two->inputs[0]->type);
     o.teacher = two;
-    FAILS("16-12-5", data, &o, HONE_INVALID_ARGUMENT, "has 2 and 1");
+    FAILS("16-12-5", data, &o, HONE_INVALID_ARGUMENT, "feeds the model's input 'input'");
     hone_graph_free(classes);
     hone_graph_free(features);
     hone_graph_free(two);

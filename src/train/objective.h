@@ -1,0 +1,50 @@
+/* Objectives: functions of a model's first output and a target column, by name. Each is a row of one table: the
+ * target that it wants, the loss as nodes, and how well the model does, in numbers for people. */
+#ifndef HONE_TRAIN_OBJECTIVE_H
+#define HONE_TRAIN_OBJECTIVE_H
+
+#include "graph/graph.h"
+
+#include <hone/train.h>
+
+/* The first output and the target of n samples. */
+typedef struct hone_answers {
+    const float *output;
+    const void *target; /* int64 labels, or floats like the output */
+    int64_t n;
+    int64_t size; /* values of the output in a sample */
+} hone_answers;
+
+/* Sums over samples, of which metrics are made. */
+typedef struct hone_tally {
+    int64_t samples;
+    double loss, score;
+    double squares; /* of the errors */
+    double *shift, *sum,
+        *sum_of_squares; /* of target - shift, the first sample's, for each value of a sample */
+} hone_tally;
+
+typedef struct hone_objective {
+    const char *name;
+    const char *wants; /* of the first output and the target, in words */
+    /* The target's type for an output of that type, batch axis included; false if the output does not suit. */
+    bool (*target)(const hone_type *output, hone_type *target);
+    /* Emits the mean loss over the batch. */
+    hone_value *(*emit)(hone_graph *g, hone_value *output, hone_value *target);
+    /* HONE_INVALID_ARGUMENT for a target that can't be. `a->output` is not looked at, `a->size` may be < 0: unknown. */
+    hone_status (*check)(const hone_answers *a, int64_t values, hone_error *err);
+    hone_metric metric; /* the first one, without a value */
+    /* Its sum over the samples; targets were checked. */
+    double (*score)(const hone_answers *a);
+    /* Adds the samples' loss, and what else `more` needs, to the tally. */
+    void (*add)(hone_tally *t, const hone_answers *a);
+    /* Further metrics; gives how many. NULL: none. */
+    int (*more)(const hone_tally *t, int64_t size, hone_metric *out);
+} hone_objective;
+
+/* The row of that name; else HONE_INVALID_ARGUMENT lists those that are there. */
+hone_status hone_objective_find(const char *name, const hone_objective **out, hone_error *err);
+/* Index of the largest of n values, the first of equals. */
+int64_t hone_argmax(const float *x, int64_t n);
+
+#endif

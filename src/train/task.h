@@ -1,0 +1,25 @@
+/* Tasks, resolved: which columns of a data set feed a model, and what its output is compared with. */
+#ifndef HONE_TRAIN_TASK_H
+#define HONE_TRAIN_TASK_H
+
+#include "data/dataset.h"
+#include "train/objective.h"
+
+/* The objective that the task names, or the model does, or cross-entropy. */
+hone_status hone_task_objective(const hone_graph *g, const hone_task *task, const hone_objective **out,
+                                hone_error *err);
+
+/* Finds the columns that feed the inputs of `g`: inputs[i] for input i. `*target` becomes the target's column, -1
+ * if nothing says which it is. HONE_INVALID_ARGUMENT names an input that no column feeds, or that one doesn't fit. */
+hone_status hone_task_wire(const hone_graph *g, const hone_dataset *d, const hone_task *task,
+                           hone_feed *inputs, int *target, hone_error *err);
+
+/* The target of `objective` for the graph's first output, of inferred type, read from column `column` (of
+ * hone_task_wire). */
+hone_status hone_task_target(const hone_graph *g, const hone_dataset *d, const hone_objective *objective,
+                             int column, hone_feed *out, hone_error *err);
+
+/* Remembers in the model what it was trained for. */
+hone_status hone_task_remember(hone_graph *g, const hone_objective *objective, hone_error *err);
+
+#endif

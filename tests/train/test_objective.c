@@ -1,0 +1,276 @@
+/* Objectives: each one's loss and its gradient against double precision, its metrics, and targets that can't be. */
+#include "train/small.h"
+
+#include "runtime/model.h"
+#include "train/derive.h"
+
+#include <math.h>
+
+enum { N = 7, IN = 4, OUT = 3 };
+
+/* y = x w + b, and what it is compared with */
+typedef struct problem {
+    float x[N * IN], target[N * OUT];
+    int64_t labels[N];
+    double w[IN * OUT], b[OUT];
+} problem;
+
+static problem random_problem(const char *objective, uint64_t seed) {
+    problem p;
+    hone_rng rng = hone_rng_make(seed, 3);
+    bool shares = strcmp(objective, "binary-cross-entropy") == 0;
+    for (int i = 0; i < N * IN; i++) p.x[i] = 4 * hone_rng_uniform(&rng) - 2;
+    for (int i = 0; i < N; i++) p.labels[i] = hone_rng_below(&rng, OUT);
+    for (int i = 0; i < N * OUT; i++) {
+        float u = hone_rng_uniform(&rng);
+        p.target[i] = !shares ? 6 * u - 3 : u < 0.3f ? 0 : u > 0.7f ? 1 : u;
+    }
+    for (int i = 0; i < IN * OUT; i++) p.w[i] = (float)(2 * hone_rng_uniform(&rng) - 1);
+    for (int i = 0; i < OUT; i++) p.b[i] = (float)hone_rng_uniform(&rng);
+    return p;
+}
+
+static void outputs_of(const problem *p, double *y) {
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < OUT; j++) {
+            y[i * OUT + j] = p->b[j];
+            for (int k = 0; k < IN; k++) y[i * OUT + j] += p->x[i * IN + k] * p->w[k * OUT + j];
+        }
+}
+
+static double reference_loss(const problem *p, const char *objective) {
+    double y[N * OUT], loss = 0;
+    outputs_of(p, y);
+    for (int i = 0; i < N; i++) {
+        if (strcmp(objective, "cross-entropy") == 0) {
+            double sum = 0;
+            for (int j = 0; j < OUT; j++) sum += exp(y[i * OUT + j]);
+            loss += log(sum) - y[i * OUT + p->labels[i]];
+            continue;
+        }
+        for (int j = 0; j < OUT; j++) {
+            double o = y[i * OUT + j], t = p->target[i * OUT + j], s = 1 / (1 + exp(-o));
+            if (strcmp(objective, "mean-squared-error") == 0)
+                loss += (o - t) * (o - t) / OUT;
+            else
+                loss -= (t * log(s) + (1 - t) * log(1 - s)) / OUT;
+        }
+    }
+    return loss / N;
+}
+
+static hone_graph *linear(const problem *p) {
+    hone_graph *g = hone_graph_new("linear");
+    hone_value *x = INPUT(g, IN), *w = WEIGHT(g, "w", 1, IN, OUT), *b = WEIGHT(g, "b", 1, OUT);
+    for (int i = 0; i < IN * OUT; i++) ((float *)w->data->data)[i] = (float)p->w[i];
+    for (int i = 0; i < OUT; i++) ((float *)b->data->data)[i] = (float)p->b[i];
+    return finished(g, HONE_EMIT(g, "", "Gemm", x, w, b));
+}
+
+/* One step of the training graph at learning rate 1 without momentum: the loss; *w and *b the new weights. */
+static float one_step(const problem *p, const hone_objective *o, float *w, float *b) {
+    hone_train_options options = HONE_TRAIN_OPTIONS_INIT;
+    hone_graph *g = linear(p), *training = NULL;
+    hone_variables *variables = hone_variables_new();
+    hone_model *m = NULL;
+    hone_session *s = NULL;
+    hone_context *c = NULL;
+    const hone_tensor *outputs[2];
+    hone_tensor *x, *rate, *target;
+    bool labels = strcmp(o->name, "cross-entropy") == 0;
+    options.momentum = 0;
+    ok(hone_derive_training(g, &options, o, NULL, 0, &training, &err));
+    ok(hone_model_compile_shared(training, NULL, variables, &m, &err));
+    ok(hone_session_create(m, NULL, &s, &err));
+    ok(hone_context_create(s, &c, &err));
+    ok(hone_tensor_copy_of(HONE_FLOAT32, 2, (int64_t[]){N, IN}, p->x, &x, &err));
+    ok(hone_tensor_copy_of(HONE_FLOAT32, 0, NULL, &(float){1}, &rate, &err));
+    if (labels)
+        ok(hone_tensor_copy_of(HONE_INT64, 1, (int64_t[]){N}, p->labels, &target, &err));
+    else
+        ok(hone_tensor_copy_of(HONE_FLOAT32, 2, (int64_t[]){N, OUT}, p->target, &target, &err));
+    ok(hone_context_run(c, (const hone_tensor *[]){x, rate, target}, outputs, &err));
+    float loss = *(const float *)outputs[0]->data;
+    memcpy(w, hone_variables_get(variables, "w")->data, IN * OUT * sizeof *w);
+    memcpy(b, hone_variables_get(variables, "b")->data, OUT * sizeof *b);
+    hone_tensor_free(x);
+    hone_tensor_free(rate);
+    hone_tensor_free(target);
+    hone_context_free(c);
+    hone_session_free(s);
+    hone_model_free(m);
+    hone_variables_free(variables);
+    hone_graph_free(training);
+    hone_graph_free(g);
+    return loss;
+}
+
+static const hone_objective *find(const char *name) {
+    const hone_objective *o = NULL;
+    ok(hone_objective_find(name, &o, &err));
+    return o;
+}
+
+/* The step goes along the central differences of the loss. */
+static void test_losses_and_gradients(void **state) {
+    (void)state;
+    const double h = 1e-5;
+    const char *name;
+    for (int k = 0; (name = hone_objective_name(k)); k++) {
+        for (uint64_t seed = 1; seed <= 5; seed++) {
+            problem p = random_problem(name, seed);
+            float w[IN * OUT], b[OUT];
+            double want = reference_loss(&p, name), loss = one_step(&p, find(name), w, b);
+            if (!(fabs(loss - want) < 2e-6 * fmax(1, want)))
+                fail_msg("%s: loss %.9g, not %.9g", name, loss, want);
+            for (int i = 0; i < IN * OUT + OUT; i++) {
+                double *at = i < IN * OUT ? &p.w[i] : &p.b[i - IN * OUT], kept = *at;
+                *at = kept + h;
+                double up = reference_loss(&p, name);
+                *at = kept - h;
+                double slope = (up - reference_loss(&p, name)) / (2 * h);
+                *at = kept;
+                double moved = kept - (i < IN * OUT ? w[i] : b[i - IN * OUT]);
+                if (!(fabs(moved - slope) < 5e-6 * fmax(1, fabs(slope))))
+                    fail_msg("%s: gradient %d is %.9g, not %.9g", name, i, moved, slope);
+            }
+        }
+    }
+}
+
+/* Logits far from 0: the loss and its gradient stay finite, and what is surely right costs next to nothing. */
+static void test_binary_cross_entropy_is_stable(void **state) {
+    (void)state;
+    const hone_objective *o = find("binary-cross-entropy");
+    problem p = {.b = {1000, -1000, 30}};
+    float w[IN * OUT], b[OUT];
+    for (int i = 0; i < N; i++) p.target[i * OUT] = p.target[i * OUT + 2] = 1;
+    float loss = one_step(&p, o, w, b);
+    assert_true(loss > 0 && fabs(loss - log1p(exp(-30)) / 3) < 1e-6 * loss);
+    assert_true(b[0] == 1000 && b[1] == -1000);
+    for (int i = 0; i < N; i++) {
+        p.target[i * OUT] = p.target[i * OUT + 2] = 0;
+        p.target[i * OUT + 1] = 1;
+    }
+    loss = one_step(&p, o, w, b);
+    assert_true(fabs(loss - (1000 + 1000 + 30) / 3.0) < 1e-3);
+    assert_true(fabsf(b[0] - (1000 - 1 / 3.0f)) < 1e-4 && fabsf(b[1] - (1 / 3.0f - 1000)) < 1e-4);
+}
+
+/* --- metrics --- */
+
+static hone_dataset *columns_of(const float *x, const void *y, hone_dtype y_type, int y_rank) {
+    hone_tensor *a = NULL, *b = NULL;
+    ok(hone_tensor_copy_of(HONE_FLOAT32, 2, (int64_t[]){N, IN}, x, &a, &err));
+    ok(hone_tensor_copy_of(y_type, y_rank, (int64_t[]){N, OUT}, y, &b, &err));
+    return dataset_of("numbers", a, b);
+}
+
+static void test_metrics_of_numbers(void **state) {
+    (void)state;
+    problem p = random_problem("mean-squared-error", 9);
+    hone_dataset *d = columns_of(p.x, p.target, HONE_FLOAT32, 2);
+    hone_graph *g = linear(&p);
+    hone_eval_report r;
+    hone_task task = {.objective = "mean-squared-error"};
+    double y[N * OUT], absolute = 0, squares = 0, total = 0;
+    outputs_of(&p, y);
+    for (int j = 0; j < OUT; j++) {
+        double mean = 0;
+        for (int i = 0; i < N; i++) mean += p.target[i * OUT + j] / N;
+        for (int i = 0; i < N; i++) {
+            double t = p.target[i * OUT + j], e = y[i * OUT + j] - t;
+            absolute += fabs(e);
+            squares += e * e;
+            total += (t - mean) * (t - mean);
+        }
+    }
+    ok(hone_evaluate(g, d, &task, 1, &r, &err));
+    assert_true(r.samples == N && r.metric_count == 2 && strcmp(r.objective, "mean-squared-error") == 0);
+    assert_true(fabs(r.loss - squares / (N * OUT)) < 1e-5);
+    assert_string_equal(r.metrics[0].name, "mean_absolute_error");
+    assert_true(fabs(r.metrics[0].value - absolute / (N * OUT)) < 1e-6 && !r.metrics[0].share);
+    assert_string_equal(r.metrics[1].name, "r2");
+    assert_true(fabs(r.metrics[1].value - (1 - squares / total)) < 1e-5);
+    hone_graph_free(g);
+    hone_dataset_free(d);
+}
+
+/* Bytes of 0 and 1, several for each sample: they are taken as they are, not as parts of 255. */
+static void test_metrics_of_yes_and_no(void **state) {
+    (void)state;
+    problem p = random_problem("binary-cross-entropy", 9);
+    uint8_t bytes[N * OUT];
+    double y[N * OUT];
+    int right = 0;
+    outputs_of(&p, y);
+    for (int i = 0; i < N * OUT; i++) {
+        bytes[i] = p.target[i] > 0.5f;
+        p.target[i] = bytes[i];
+        right += (y[i] > 0) == bytes[i];
+    }
+    hone_dataset *d = columns_of(p.x, bytes, HONE_UINT8, 2);
+    hone_graph *g = linear(&p);
+    hone_eval_report r;
+    ok(hone_evaluate(g, d, &(hone_task){.objective = "binary-cross-entropy"}, 1, &r, &err));
+    assert_true(fabs(r.loss - reference_loss(&p, "binary-cross-entropy")) < 1e-6);
+    assert_true(r.metric_count == 1 && strcmp(r.metrics[0].name, "accuracy") == 0 && r.metrics[0].share);
+    assert_true(fabs(r.metrics[0].value - (double)right / (N * OUT)) < 1e-12);
+    hone_graph_free(g);
+    hone_dataset_free(d);
+}
+
+/* --- targets that can't be --- */
+
+static void test_targets_that_cannot_be(void **state) {
+    (void)state;
+    problem p = random_problem("mean-squared-error", 2);
+    hone_graph *g = linear(&p), *before = copy_of(g);
+    hone_train_options o = HONE_TRAIN_OPTIONS_INIT;
+    static const struct {
+        const char *objective;
+        float value;
+        const char *text;
+    } bad[] = {{"mean-squared-error", NAN, "the target has a value that is nan"},
+               {"mean-squared-error", INFINITY, "the target has a value that is inf"},
+               {"binary-cross-entropy", 1.5f, "the target has a value that is 1.5 and not in [0, 1]"},
+               {"binary-cross-entropy", -0.1f, "not in [0, 1]"},
+               {"binary-cross-entropy", NAN, "not in [0, 1]"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        hone_eval_report r;
+        for (int k = 0; k < N * OUT; k++) p.target[k] = 0.5f;
+        p.target[N * OUT - 1] = bad[i].value;
+        hone_dataset *d = columns_of(p.x, p.target, HONE_FLOAT32, 2);
+        o.task.objective = bad[i].objective;
+        refused(hone_train(g, d, &o, NULL, &err), HONE_INVALID_ARGUMENT, bad[i].text);
+        refused(hone_evaluate(g, d, &o.task, 1, &r, &err), HONE_INVALID_ARGUMENT, bad[i].text);
+        hone_dataset_free(d);
+    }
+    p.labels[3] = -1;
+    hone_dataset *d = columns_of(p.x, p.labels, HONE_INT64, 1);
+    o.task.objective = "cross-entropy";
+    refused(hone_train(g, d, &o, NULL, &err), HONE_INVALID_ARGUMENT, "label -1; labels are 0 and more");
+    assert_true(same_weights(g, before));
+    hone_dataset_free(d);
+    hone_graph_free(before);
+    hone_graph_free(g);
+}
+
+static void test_names(void **state) {
+    (void)state;
+    const hone_objective *o = NULL;
+    refused(hone_objective_find("mse", &o, &err), HONE_INVALID_ARGUMENT,
+            "no objective 'mse'; there are cross-entropy, mean-squared-error, binary-cross-entropy");
+    assert_null(o);
+    assert_null(hone_objective_name(-1));
+    assert_null(hone_objective_name(3));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_losses_and_gradients),   cmocka_unit_test(test_binary_cross_entropy_is_stable),
+        cmocka_unit_test(test_metrics_of_numbers),     cmocka_unit_test(test_metrics_of_yes_and_no),
+        cmocka_unit_test(test_targets_that_cannot_be), cmocka_unit_test(test_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
