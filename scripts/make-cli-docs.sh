@@ -24,13 +24,20 @@ Data sets:
 
 | `--data` | what it reads |
 |---|---|
-| `fashion-mnist` | the files of Debian's package `dataset-fashion-mnist` |
-| `idx:DIR` | MNIST's four files in a directory, gzipped or not |
-| `npz:FILE` | NumPy's `np.savez`: `x_train`, `y_train`, `x_test`, `y_test`; or `x` and `y` alone, which `eval` takes whole, and from which training reports no test accuracy |
+| `fashion-mnist` | the files of Debian's package `dataset-fashion-mnist`: columns `x` and `y` |
+| `idx:DIR` | MNIST's four files in a directory, gzipped or not: likewise |
+| `npz:FILE` | NumPy's `np.savez`: a column for each array, whose first axis is the samples. `NAME_train` and `NAME_test` are the column `NAME` of the two splits; arrays without such names `eval` takes whole, and from them training reports no test accuracy |
 
-Samples are bytes, which a model sees as value / 255, or floats, taken as they are; labels are integers from 0. Images
-are [n, height, width] or [n, channels, height, width]; anything else of [n, ...] goes, too. A model takes one sample as
-one row of its input; `hone inspect` shows the shape.
+A data set is a table of named columns. An input of the model is fed by the column of its name, else by `x`, else by the
+only one that is left; `--input NAME=COLUMN` says it. Bytes are seen as value / 255, other numbers as they are. Bytes
+[n, height, width] are images of one channel; axes of 1 may be more or less than the input has. The target, which the
+first output is compared with, is the column `y`, `label` or `target`, else the only one that is left; `--target` says it.
+
+| `--objective` | first output | target | reported |
+|---|---|---|---|
+| `cross-entropy` | logits, [n, classes] | classes, integers from 0 | accuracy |
+| `mean-squared-error` | numbers, [n, ...] | as many numbers | mean absolute error; r2, the share of the variance that is explained |
+| `binary-cross-entropy` | logits, [n, ...] | as many numbers from 0 to 1 | accuracy: on the right side of 1/2 |
 
 END
     printf '```\n'
