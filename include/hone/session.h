@@ -42,11 +42,12 @@ HONE_API size_t hone_model_bytes(const hone_model *m);
 
 typedef struct hone_session_options {
     size_t size;
-    int threads;   /* in all, the caller included; 0: one for each available CPU */
-    int max_plans; /* shape combinations kept */
+    int threads; /* in all, the caller included; 0: one for each available CPU. The process has one pool of threads
+                      for all sessions that ask for the same number */
+    int max_plans; /* plans kept; those unused for longest go */
 } hone_session_options;
 #define HONE_SESSION_OPTIONS_INIT                                                                            \
-    { .size = sizeof(hone_session_options), .threads = 1, .max_plans = 16 }
+    { .size = sizeof(hone_session_options), .threads = 1, .max_plans = 64 }
 
 /* Holds a reference to the model. */
 HONE_API hone_status hone_session_create(hone_model *m, const hone_session_options *options,
@@ -61,11 +62,38 @@ HONE_API void hone_context_free(hone_context *c);
 
 /* Runs the graph. `inputs` has one tensor for each input of the signature, in order; they are read during the
  * call only. `outputs` (one entry for each output) gets views that the context owns, valid until its next run
- * or free. The bytes of strings in them may be those of the inputs, too: they are valid as long as those are.
- * HONE_INVALID_ARGUMENT names an input whose dtype or shape does not fit. One context serves one
+ * or free. HONE_INVALID_ARGUMENT names an input whose dtype or shape does not fit. One context serves one
  * thread at a time. */
 HONE_API hone_status hone_context_run(hone_context *c, const hone_tensor *const *inputs,
                                       const hone_tensor **outputs, hone_error *err);
+
+/* Makes the plan and the memory for inputs like these without running: `inputs` tell shapes, and content where shapes
+ * depend on it. Fails as hone_context_run does. What depends on data that is computed on the way is planned when it is
+ * there. */
+HONE_API hone_status hone_context_reserve(hone_context *c, const hone_tensor *const *inputs, hone_error *err);
+/* From now on output `index` goes into `t`, which the caller keeps alive and whose shape it must have at each run, and
+ * which may not overlap an input. It is computed there wherever possible, else copied. NULL: as before. */
+HONE_API hone_status hone_context_bind_output(hone_context *c, int index, hone_tensor *t, hone_error *err);
+
+/* State of a model: its variables, by name. A model has a first content of each, which all contexts share unless they
+ * get some of their own. */
+typedef struct hone_variables hone_variables;
+/* A copy of what the model's variables hold now; `*out` belongs to the caller: hone_variables_free(). */
+HONE_API hone_status hone_variables_copy_of(const hone_model *m, hone_variables **out, hone_error *err);
+HONE_API void hone_variables_free(hone_variables *v); /* gives a reference back; NULL is fine */
+/* The tensor of that name, borrowed and writable; NULL if there is none. */
+HONE_API hone_tensor *hone_variables_get(const hone_variables *v, const char *name);
+/* The context's runs read and write these from now on (a reference is held); NULL: the model's own. Contexts with
+ * variables of their own run at the same time. HONE_INVALID_ARGUMENT names a variable that is missing or of another
+ * type. */
+HONE_API hone_status hone_context_set_variables(hone_context *c, hone_variables *v, hone_error *err);
+
+/* Memory for intermediate values. A context has one of its own; contexts that run on the same thread may share one.
+ * Outputs are then valid until any of them runs again. */
+typedef struct hone_workspace hone_workspace;
+HONE_API hone_status hone_workspace_create(hone_workspace **out, hone_error *err);
+HONE_API void hone_workspace_free(hone_workspace *w); /* gives a reference back; NULL is fine */
+HONE_API void hone_context_set_workspace(hone_context *c, hone_workspace *w); /* holds a reference */
 
 /* Asked between steps; true ends the run with HONE_CANCELLED, and variables may then be updated in part. NULL:
  * never. */

@@ -130,7 +130,7 @@ static hone_status cut_tensor(const hone_tensor *t, int axis, int64_t inner, int
 /* A view whose new shape is a constant that names the axis gets one of its own with the new length. */
 static hone_status cut_shape(hone_graph *g, hone_node *n, int axis, int64_t before, int64_t after,
                              hone_error *err) {
-    for (int i = 1; n->op->alias && i < n->input_count; i++) {
+    for (int i = 1; n->op->view == hone_view_whole && i < n->input_count; i++) {
         const hone_slot *slot = hone_op_input(n->op, i);
         const hone_tensor *shape = n->inputs[i] ? n->inputs[i]->data : NULL;
         if (!slot || !(slot->flags & HONE_SLOT_SHAPE) || !shape || shape->dtype != HONE_INT64) continue;

@@ -1,5 +1,7 @@
 #include "graph/infer.h"
 
+#include "graph/evaluate.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,15 +31,6 @@ int64_t hone_type_count(const hone_type *t) {
         fits = fits && !__builtin_mul_overflow(n, t->dims[i], &n);
     }
     return fits ? n : INT64_MAX;
-}
-
-size_t hone_type_bytes(const hone_type *t) {
-    int64_t dims[HONE_MAX_RANK], block = t->layout.block;
-    size_t bytes;
-    if (t->rank > 0) memcpy(dims, t->dims, (size_t)t->rank * sizeof *dims);
-    if (t->layout.kind == HONE_LAYOUT_BLOCKED && t->rank > 1 && block > 1 && dims[1] <= INT64_MAX - block)
-        dims[1] = (dims[1] + block - 1) / block * block;
-    return hone_shape_size(t->dtype, t->rank, dims, NULL, &bytes, NULL) == HONE_OK ? bytes : SIZE_MAX;
 }
 
 const char *hone_type_format(const hone_graph *g, const hone_type *t, char *text, size_t size) {
@@ -165,15 +158,26 @@ static hone_status check_inputs(const hone_infer *ctx, hone_dtype *letters, hone
     return HONE_OK;
 }
 
-/* Infers the outputs of one node: checks arity and dtypes against the operator's slots, presets out[i] from
- * the slots' letters and calls the descriptor. in[i] and constant[i] may be NULL. Errors name the node. */
-static hone_status infer_node(const hone_node *n, const hone_type *const *in,
-                              const hone_tensor *const *constant, hone_type *out, hone_error *err) {
-    int own_inputs = n->map && n->map_input < n->input_count ? n->map_input : n->input_count;
-    hone_infer ctx = {n, own_inputs, n->output_count, in, constant, out};
+bool hone_infer_items(const hone_infer *ctx, int i, hone_content *out) {
+    if (i >= ctx->input_count) return false;
+    if (ctx->constant[i] && hone_content_of(ctx->constant[i], out)) return true;
+    if (!ctx->content || !ctx->content[i]) return false;
+    memcpy(out, ctx->content[i], hone_content_bytes(ctx->content[i]->count));
+    return true;
+}
+
+/* Operands of a fused program behind the operator's own are not its business. */
+hone_infer hone_infer_context(const hone_node *n, const hone_infer_room *room) {
+    int inputs = n->map && n->map_input < n->input_count ? n->map_input : n->input_count;
     const hone_slot *first = hone_op_input(n->op, 0);
-    if (!first) ctx.input_count = 0;
-    if (first && first->flags & HONE_SLOT_VARIADIC) ctx.input_count = n->input_count;
+    if (!first) inputs = 0;
+    if (first && first->flags & HONE_SLOT_VARIADIC) inputs = n->input_count;
+    return (hone_infer){n, inputs, n->output_count, room->in, room->constant, room->content, room->out};
+}
+
+hone_status hone_node_infer(const hone_node *n, const hone_infer_room *room, hone_error *err) {
+    hone_infer ctx = hone_infer_context(n, room);
+    hone_type *out = room->out;
     hone_dtype letters[32] = {HONE_UNDEFINED};
     HONE_TRY(check_inputs(&ctx, letters, err));
     for (int i = 0; i < n->output_count; i++) {
@@ -189,22 +193,83 @@ static hone_status infer_node(const hone_node *n, const hone_type *const *in,
     return n->op->infer(&ctx, err);
 }
 
-/* Room for what the widest node reads and gives. */
-typedef struct scratch {
-    const hone_type **in;
-    const hone_tensor **constant;
-    hone_type *out;
-} scratch;
-
-static hone_status make_scratch(const hone_graph *g, scratch *s, hone_error *err) {
+hone_status hone_infer_room_make(const hone_graph *g, hone_infer_room *room, hone_error *err) {
     int inputs, outputs;
     hone_graph_widest(g, &inputs, &outputs);
     size_t pointers = (size_t)inputs + 1;
-    char *room = hone_alloc(2 * pointers * sizeof(void *) + ((size_t)outputs + 1) * sizeof(hone_type));
-    if (!room) return hone_fail_memory(err);
-    s->in = (const hone_type **)(void *)room;
-    s->constant = (const hone_tensor **)(void *)(room + pointers * sizeof(void *));
-    s->out = (hone_type *)(void *)(room + 2 * pointers * sizeof(void *));
+    void **block = hone_calloc(1, 3 * pointers * sizeof(void *) + ((size_t)outputs + 1) * sizeof(hone_type));
+    if (!block) return hone_fail_memory(err);
+    room->in = (const hone_type **)block;
+    room->constant = (const hone_tensor **)(block + pointers);
+    room->content = (const hone_content **)(block + 2 * pointers);
+    room->out = (hone_type *)(void *)(block + 3 * pointers);
+    return HONE_OK;
+}
+
+/* --- all nodes --- */
+
+typedef struct inference {
+    const hone_graph *g;
+    hone_type *types;                /* by value id */
+    const hone_tensor *const *known; /* by value id, or NULL */
+    hone_content **content;          /* by value id; NULL: nothing is known */
+    hone_arena *arena;               /* of the contents */
+    hone_infer_room room;
+} inference;
+
+static const hone_tensor *tensor_of(const inference *w, const hone_value *v) {
+    if (!v) return NULL;
+    if (v->storage == HONE_STORAGE_CONSTANT) return hone_value_constant(v);
+    return w->known ? w->known[v->id] : NULL;
+}
+
+static hone_status keep(inference *w, const hone_value *v, const hone_content *c, hone_error *err) {
+    hone_content *copy = hone_arena_alloc(w->arena, hone_content_bytes(c->count));
+    if (!copy) return hone_fail_memory(err);
+    memcpy(copy, c, hone_content_bytes(c->count));
+    w->content[v->id] = copy;
+    return HONE_OK;
+}
+
+/* Looks at a node's inputs: their contents as far as they are known. True if something is that no constant says. */
+static bool gather_contents(inference *w, const hone_node *n) {
+    bool any = false;
+    for (int i = 0; i < n->input_count; i++) {
+        const hone_value *v = n->inputs[i];
+        w->room.content[i] = v ? w->content[v->id] : NULL;
+        any |= w->room.content[i] != NULL;
+    }
+    return any;
+}
+
+/* What is known of output 0, which has been inferred. */
+static hone_status carry(inference *w, const hone_node *n, bool any, hone_error *err) {
+    const hone_type *y = &w->room.out[0];
+    const hone_op *op = n->op;
+    if (n->output_count < 1 || !n->outputs[0] || (y->dtype != HONE_INT64 && y->dtype != HONE_INT32))
+        return HONE_OK;
+    hone_content c;
+    hone_infer ctx = hone_infer_context(n, &w->room);
+    if (op->content) return op->content(&ctx, &c) ? keep(w, n->outputs[0], &c, err) : HONE_OK;
+    if (!any || op->quantize != HONE_QUANTIZE_BITS) return HONE_OK;
+    bool moved = false;
+    HONE_TRY(hone_content_move(&ctx, &c, &moved, err));
+    return moved ? keep(w, n->outputs[0], &c, err) : HONE_OK;
+}
+
+static hone_status infer_all(inference *w, hone_error *err) {
+    for (const hone_node *n = w->g->first; n; n = n->next) {
+        for (int i = 0; i < n->input_count; i++) {
+            const hone_value *v = n->inputs[i];
+            w->room.in[i] = v ? &w->types[v->id] : NULL;
+            w->room.constant[i] = tensor_of(w, v);
+        }
+        bool any = gather_contents(w, n);
+        HONE_TRY(hone_node_infer(n, &w->room, err));
+        HONE_TRY(carry(w, n, any, err));
+        for (int i = 0; i < n->output_count; i++)
+            if (n->outputs[i]) w->types[n->outputs[i]->id] = w->room.out[i];
+    }
     return HONE_OK;
 }
 
@@ -212,20 +277,15 @@ hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, const 
                                    hone_error *err) {
     for (size_t i = 0; i < g->value_count; i++)
         if (g->values[i] && g->values[i]->data) types[i] = hone_type_of(g->values[i]->data);
-    scratch s = {NULL};
-    hone_status status = make_scratch(g, &s, err);
-    for (const hone_node *n = g->first; n && status == HONE_OK; n = n->next) {
-        for (int i = 0; i < n->input_count; i++) {
-            const hone_value *v = n->inputs[i];
-            s.in[i] = v ? &types[v->id] : NULL;
-            s.constant[i] = hone_value_constant(v);
-            if (v && known && v->storage != HONE_STORAGE_CONSTANT) s.constant[i] = known[v->id];
-        }
-        status = infer_node(n, s.in, s.constant, s.out, err);
-        for (int i = 0; i < n->output_count && status == HONE_OK; i++)
-            if (n->outputs[i]) types[n->outputs[i]->id] = s.out[i];
-    }
-    hone_free(s.in);
+    inference w = {.g = g, .types = types, .known = known};
+    w.content = hone_calloc(g->value_count + 1, sizeof *w.content);
+    w.arena = hone_arena_new();
+    hone_status status = w.content && w.arena ? HONE_OK : hone_fail_memory(err);
+    if (status == HONE_OK) status = hone_infer_room_make(g, &w.room, err);
+    if (status == HONE_OK) status = infer_all(&w, err);
+    hone_free(w.room.in);
+    hone_free(w.content);
+    hone_arena_free(w.arena);
     return status;
 }
 

@@ -13,14 +13,26 @@ hone_status hone_graph_infer(hone_graph *g, hone_error *err);
 hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, const hone_tensor *const *known,
                                    hone_error *err);
 
+/* What inference of one node reads and fills; arrays as long as the node's inputs and outputs. */
+typedef struct hone_infer_room {
+    const hone_type **in;         /* NULL: left out */
+    const hone_tensor **constant; /* content that is known, else NULL */
+    const hone_content **content; /* what is known of small integers, else NULL */
+    hone_type *out;
+} hone_infer_room;
+/* Room for the widest node of `g`, in one block: hone_free(room->in). */
+hone_status hone_infer_room_make(const hone_graph *g, hone_infer_room *room, hone_error *err);
+/* Infers the outputs of one node: checks arity, kinds and dtypes against the operator's slots, presets out[i] from the
+ * slots' letters and calls the descriptor. Errors name the node. */
+hone_status hone_node_infer(const hone_node *n, const hone_infer_room *room, hone_error *err);
+/* What `infer` and other hooks get, for that room. */
+hone_infer hone_infer_context(const hone_node *n, const hone_infer_room *room);
+
 /* The type of a tensor. */
 hone_type hone_type_of(const hone_tensor *t);
 hone_type hone_type_make(hone_dtype dtype, int rank, const int64_t *dims);
 bool hone_type_is_concrete(const hone_type *t); /* rank and every dimension known */
 int64_t hone_type_count(const hone_type *t);    /* elements of a concrete type; INT64_MAX if they are more */
-/* Bytes of a concrete tensor type as it lies in memory: what pads its layout counts, elements of less than a byte share
- * one. SIZE_MAX if they are more, or the dtype has no size. */
-size_t hone_type_bytes(const hone_type *t);
 /* "float32[batch, 10]" (symbols named when `g` is given). Returns `text`. */
 const char *hone_type_format(const hone_graph *g, const hone_type *t, char *text, size_t size);
 /* NumPy broadcasting of two shapes into out's; HONE_INVALID_ARGUMENT if they don't fit. */
@@ -31,6 +43,8 @@ hone_status hone_infer_same_dim(const hone_infer *ctx, int64_t a, int64_t b, int
 /* An axis attribute in [-rank, rank) (or rank itself when `inclusive`) as one in [0, rank]. */
 hone_status hone_infer_axis(const hone_infer *ctx, int64_t axis, int rank, bool inclusive, int *out,
                             hone_error *err);
+/* What is known of the elements of input i: false if nothing is, or it was left out. */
+bool hone_infer_items(const hone_infer *ctx, int i, hone_content *out);
 /* out[0] = in[0]'s shape: for operators that keep it. */
 hone_status hone_infer_same(hone_infer *ctx, hone_error *err);
 /* out[0] = the broadcast of all inputs. */

@@ -3,7 +3,7 @@
 #ifndef HONE_GRAPH_OP_H
 #define HONE_GRAPH_OP_H
 
-#include "graph/graph.h"
+#include "graph/content.h"
 
 /* Hone's own operators: gradients, optimizers, fused and lowered forms. Never written to a file. */
 #define HONE_PRIVATE_DOMAIN "hone"
@@ -16,18 +16,8 @@
 #define HONE_TYPES_NUMBER                                                                                    \
     (HONE_TYPES_FLOAT | HONE_TYPES_INT | HONE_TYPES_BYTE | HONE_TYPE(HONE_INT16) | HONE_TYPE(HONE_UINT16) |  \
      HONE_TYPE(HONE_UINT32) | HONE_TYPE(HONE_UINT64))
-#define HONE_TYPES_FIXED /* all of whole bytes that are computed with */                                     \
+#define HONE_TYPES_FIXED /* all of fixed size */                                                             \
     (HONE_TYPES_NUMBER | HONE_TYPE(HONE_BOOL) | HONE_TYPE(HONE_FLOAT16) | HONE_TYPE(HONE_BFLOAT16))
-#define HONE_TYPES_FLOAT8                                                                                    \
-    (HONE_TYPE(HONE_FLOAT8E4M3FN) | HONE_TYPE(HONE_FLOAT8E4M3FNUZ) | HONE_TYPE(HONE_FLOAT8E5M2) |            \
-     HONE_TYPE(HONE_FLOAT8E5M2FNUZ) | HONE_TYPE(HONE_FLOAT8E8M0))
-#define HONE_TYPES_PACKED /* several elements a byte */                                                      \
-    (HONE_TYPE(HONE_UINT4) | HONE_TYPE(HONE_INT4) | HONE_TYPE(HONE_FLOAT4E2M1) | HONE_TYPE(HONE_UINT2) |     \
-     HONE_TYPE(HONE_INT2))
-#define HONE_TYPES_STORED (HONE_TYPES_FIXED | HONE_TYPES_FLOAT8 | HONE_TYPES_PACKED) /* all but strings */
-/* What operators take that only move elements. Strings are elements of sizeof(hone_string) bytes: a kernel copies the
- * struct, the bytes stay with their owner, which is an input, a constant, or the frame's run arena. */
-#define HONE_TYPES_ALL (HONE_TYPES_STORED | HONE_TYPE(HONE_STRING))
 
 typedef enum hone_slot_flags {
     HONE_SLOT_OPTIONAL = 1,
@@ -73,8 +63,15 @@ typedef struct hone_infer {
     int input_count, output_count;
     const hone_type *const *in;         /* NULL: left out */
     const hone_tensor *const *constant; /* the content where it is known, else NULL */
+    const hone_content *const *content; /* what is known of small integer inputs, else NULL; NULL: of none */
     hone_type *out;                     /* to fill; kind and dtype come preset from the slots' letters */
 } hone_infer;
+
+/* Where a value lies inside of another one: the same bytes, nothing is copied. */
+typedef struct hone_view {
+    int input;     /* which input of the node */
+    size_t offset; /* bytes from its first element */
+} hone_view;
 
 /* --- axes: how input axes map to output axes --- */
 
@@ -170,9 +167,15 @@ struct hone_op {
     /* Multiply-adds for concrete shapes. NULL: none. */
     int64_t (*multiply_adds)(const hone_node *node, const hone_type *const *in, const hone_type *out);
 
-    /* Output 0 is a view of input alias-1 (same bytes, other shape): there is nothing to prepare or run; 0:
-     * no. */
-    int alias;
+    /* What is known of output 0's elements from what is known of the inputs, types being inferred; false: nothing.
+     * Operators that only move elements need none. */
+    bool (*content)(const hone_infer *ctx, hone_content *out);
+    /* Output `output` lies inside of an input, for these concrete types: a node whose outputs all do has nothing to
+     * prepare or run. hone_view_whole: always, all of input 0's bytes. NULL or false: it has bytes of its own. */
+    bool (*view)(const hone_infer *ctx, int output, hone_view *v);
+    /* The other way round: input `input` may be computed right into its place, at this byte of output 0. Whoever
+     * runs compares addresses and copies what does not lie there. NULL or false: it may not. */
+    bool (*join)(const hone_infer *ctx, int input, size_t *offset);
     /* The output may overwrite input i when bit i is set, shapes and dtypes being equal. With several
      * outputs: output i may overwrite input i. */
     uint32_t overwrite;
@@ -214,6 +217,8 @@ const hone_op *hone_op_at(int index);
 /* The domain as written in files: never NULL. */
 const char *hone_op_domain(const hone_op *op);
 bool hone_op_is_private(const hone_op *op);
+/* `view` of operators whose output 0 always is input 0 in another shape. */
+bool hone_view_whole(const hone_infer *ctx, int output, hone_view *v);
 /* The slot of input (output) i, the variadic one for all that follow; NULL: too many. */
 const hone_slot *hone_op_input(const hone_op *op, int i);
 const hone_slot *hone_op_output(const hone_op *op, int i);

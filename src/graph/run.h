@@ -22,10 +22,17 @@ struct hone_step {
     const char *kernel;
 };
 
+/* Memory for output `o` of a running step, whose shape only the step knows: *data is aligned to 64 bytes and the step's
+ * to fill. The address of the output is set, too. */
+typedef hone_status hone_output_fn(hone_frame *f, const hone_step *s, int o, int rank, const int64_t *dims,
+                                   void **data, hone_error *err);
+
 /* One run of a plan: the addresses of all its values, and the threads. */
 struct hone_frame {
     void **address;
-    hone_pool *pool; /* may be NULL: one thread */
+    hone_pool *pool;        /* may be NULL: one thread */
+    hone_output_fn *output; /* for outputs whose type inference leaves open */
+    void *owner;            /* the executor's */
 };
 
 static inline void *hone_step_in(const hone_step *s, const hone_frame *f, int i) {

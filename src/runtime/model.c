@@ -32,11 +32,6 @@ static hone_status lower(const hone_graph *g, const hone_model_options *options,
     return status;
 }
 
-/* Plans share the graph, maybe in several threads: so its nodes are marked here, once. */
-static void number_steps(hone_model *m) {
-    for (hone_node *n = m->graph->first; n; n = n->next) n->mark = n->op->alias ? -1 : m->step_count++;
-}
-
 static hone_status check_bindings(const hone_graph *g, hone_error *err) {
     for (size_t i = 0; i < g->binding_count; i++) {
         const hone_value *v = g->bindings[i].variable;
@@ -50,17 +45,32 @@ static hone_status check_bindings(const hone_graph *g, hone_error *err) {
     return HONE_OK;
 }
 
-static hone_status bind_variables(hone_model *m, hone_error *err) {
-    m->variable = hone_calloc(m->graph->value_count + 1, sizeof(hone_tensor *));
-    if (!m->variable) return hone_fail_memory(err);
-    for (size_t i = 0; i < m->graph->value_count; i++) {
-        hone_value *v = m->graph->values[i];
+static hone_status bind_variables(hone_model *m, hone_body *b, hone_error *err) {
+    for (size_t i = 0; i < b->graph->value_count; i++) {
+        hone_value *v = b->graph->values[i];
         if (!v || v->storage != HONE_STORAGE_VARIABLE) continue;
-        HONE_TRY(hone_variables_add(m->variables, v->name, v->data, &m->variable[i], err));
+        HONE_TRY(hone_variables_add(m->variables, v->name, v->data, &b->variable[i], err));
         hone_tensor_free(v->data); /* the store's content is the one that counts */
-        v->data = hone_tensor_retain(m->variable[i]);
+        v->data = hone_tensor_retain(b->variable[i]);
     }
     return HONE_OK;
+}
+
+/* The graph belongs to the model, also on failure. */
+static hone_status add_body(hone_model *m, hone_graph *g, hone_error *err) {
+    hone_body *bodies = hone_calloc(m->body_count + 1, sizeof *bodies);
+    if (!bodies) {
+        hone_graph_free(g);
+        return hone_fail_memory(err);
+    }
+    if (m->body_count) memcpy(bodies, m->bodies, m->body_count * sizeof *bodies);
+    hone_free(m->bodies);
+    m->bodies = bodies;
+    hone_body *b = &bodies[m->body_count];
+    hone_status status = hone_body_init(b, g, err);
+    b->graph = g;
+    b->index = (int)m->body_count++;
+    return status;
 }
 
 hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_options *options,
@@ -72,11 +82,12 @@ hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_opti
     m->variables = variables ? hone_variables_retain(variables) : hone_variables_new();
     hone_status status = m->variables ? HONE_OK : hone_fail_memory(err);
     if (status == HONE_OK) status = hone_graph_copy_signature(g, &m->signature, err);
-    if (status == HONE_OK) status = lower(g, options, &m->graph, err);
-    if (status == HONE_OK) status = check_bindings(m->graph, err);
-    if (status == HONE_OK) status = bind_variables(m, err);
-    if (status == HONE_OK) status = hone_packs_make(m->graph, options ? options->threads : 0, &m->packs, err);
-    if (status == HONE_OK) number_steps(m);
+    hone_graph *lowered = NULL;
+    if (status == HONE_OK) status = lower(g, options, &lowered, err);
+    if (status == HONE_OK) status = add_body(m, lowered, err);
+    if (status == HONE_OK) status = check_bindings(lowered, err);
+    if (status == HONE_OK) status = bind_variables(m, &m->bodies[0], err);
+    if (status == HONE_OK) status = hone_packs_make(lowered, options ? options->threads : 0, &m->packs, err);
     if (status != HONE_OK)
         hone_model_free(m);
     else
@@ -91,8 +102,12 @@ hone_model *hone_model_retain(hone_model *m) {
 
 void hone_model_free(hone_model *m) {
     if (!m || atomic_fetch_sub_explicit(&m->references, 1, memory_order_acq_rel) != 1) return;
-    hone_free(m->variable);
-    hone_graph_free(m->graph);
+    for (size_t i = 0; i < m->body_count; i++) {
+        hone_graph *g = m->bodies[i].graph;
+        hone_body_clear(&m->bodies[i]);
+        hone_graph_free(g);
+    }
+    hone_free(m->bodies);
     hone_graph_free(m->signature);
     hone_variables_free(m->variables);
     hone_packs_free(m->packs);
@@ -103,9 +118,16 @@ const hone_graph *hone_model_signature(const hone_model *m) {
     return m->signature;
 }
 
+hone_variables *hone_model_variables(const hone_model *m) {
+    return m->variables;
+}
+
 size_t hone_model_bytes(const hone_model *m) {
     size_t bytes = hone_packs_bytes(m->packs);
-    for (size_t i = 0; i < m->graph->value_count; i++)
-        if (m->graph->values[i] && m->graph->values[i]->data) bytes += m->graph->values[i]->data->bytes;
+    for (size_t k = 0; k < m->body_count; k++) {
+        const hone_graph *g = m->bodies[k].graph;
+        for (size_t i = 0; i < g->value_count; i++)
+            if (g->values[i] && g->values[i]->data) bytes += g->values[i]->data->bytes;
+    }
     return bytes;
 }

@@ -3,6 +3,7 @@
 #define HONE_RUNTIME_MODEL_H
 
 #include "graph/run.h"
+#include "runtime/body.h"
 #include "runtime/packs.h"
 #include "runtime/variables.h"
 
@@ -10,11 +11,10 @@
 
 struct hone_model {
     atomic_int references;
-    hone_graph *graph;     /* lowered; its values' ids are those of plans, its nodes' marks their steps */
-    int step_count;        /* of every plan: nodes that are no views */
+    hone_body *bodies; /* lowered; the first is the main graph */
+    size_t body_count;
     hone_graph *signature; /* inputs, outputs and texts as they were given */
     hone_variables *variables;
-    hone_tensor **variable; /* by value id: where a variable lives; NULL for other values */
     hone_packs *packs;
 };
 

@@ -180,6 +180,7 @@ size_t hone_packs_bytes(const hone_packs *s) {
 }
 
 const void *hone_prepare_packed(const hone_prepare *p, int input, const char *format) {
+    if (!p->packs) return NULL; /* a node on its own */
     const hone_value *v = input < p->node->input_count ? p->node->inputs[input] : NULL;
     const pack_entry *e = v ? find(p->packs, v->id, format) : NULL;
     return e ? e->data : NULL;

@@ -73,6 +73,19 @@ hone_status hone_variables_add(hone_variables *s, const char *name, const hone_t
     return HONE_OK;
 }
 
+hone_status hone_variables_copy_of(const hone_model *m, hone_variables **out, hone_error *err) {
+    const hone_variables *from = hone_model_variables(m);
+    hone_variables *copy = hone_variables_new();
+    hone_status status = copy ? HONE_OK : hone_fail_memory(err);
+    for (size_t i = 0; i < from->count && status == HONE_OK; i++)
+        status = hone_variables_add(copy, from->entries[i].name, from->entries[i].tensor, NULL, err);
+    if (status != HONE_OK)
+        hone_variables_free(copy);
+    else
+        *out = copy;
+    return status;
+}
+
 size_t hone_variables_count(const hone_variables *s) {
     return s->count;
 }

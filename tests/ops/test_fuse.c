@@ -150,7 +150,7 @@ static int steps(hone_graph *g) {
     hone_error err;
     hone_model *m = NULL;
     check_ok(hone_model_compile(g, NULL, &m, &err));
-    int count = m->step_count;
+    int count = model_steps(m);
     hone_model_free(m);
     return count;
 }

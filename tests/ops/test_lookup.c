@@ -54,7 +54,7 @@ static hone_tensor *all_codes(hone_dtype dtype) {
 
 static int steps(const hone_graph *g, const char *disable) {
     runner r = runner_make(g, disable, 1);
-    int count = r.model->step_count;
+    int count = model_steps(r.model);
     runner_free(&r);
     return count;
 }

@@ -69,7 +69,7 @@ static void check_product(const product *p, int64_t rows, int threads) {
     graph_run(plain, NULL, in, &want, 1);
     options.threads = threads;
     check_ok(hone_model_compile(packed, &options, &m, &err));
-    assert_null(hone_graph_find(m->graph, "w")->data->data);
+    assert_null(hone_graph_find(m->bodies[0].graph, "w")->data->data);
     runner r = runner_of(m, 2);
     runner_run(&r, in, &got);
     assert_same_bits(got, want);
@@ -105,7 +105,7 @@ static hone_model *compile(const hone_graph *g) {
 }
 
 static const hone_tensor *constant_of(const hone_model *m, const char *name) {
-    return hone_graph_find(m->graph, name)->data;
+    return hone_graph_find(m->bodies[0].graph, name)->data;
 }
 
 static void test_dropped(void **state) {

@@ -99,6 +99,13 @@ static inline hone_value *graph_variable(hone_graph *g, const char *name, hone_t
 
 /* --- running --- */
 
+/* Nodes of the compiled model's main graph that are no views: the steps of its plans. */
+static inline int model_steps(const hone_model *m) {
+    int steps = 0;
+    for (const hone_node *n = m->bodies[0].graph->first; n; n = n->next) steps += n->op->view != hone_view_whole;
+    return steps;
+}
+
 typedef struct runner {
     hone_model *model;
     hone_session *session;

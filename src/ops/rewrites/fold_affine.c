@@ -59,8 +59,8 @@ static affine walk_back(const hone_graph *g, hone_value *v) {
     for (hone_value *at = v; at->producer && at->use_count == 1 && !hone_graph_is_output(g, at);) {
         hone_node *n = at->producer;
         hone_value *x = NULL;
-        if (n->op->alias) {
-            at = n->inputs[n->op->alias - 1];
+        if (n->op->view == hone_view_whole) {
+            at = n->inputs[0];
             continue;
         }
         if (!compose(n, &f, &x)) break;
@@ -106,8 +106,8 @@ static void bypass(hone_graph *g, const affine *f, hone_value *end) {
     hone_value *at = end;
     while (at != f->x) {
         hone_node *n = at->producer;
-        if (n->op->alias) {
-            at = n->inputs[n->op->alias - 1];
+        if (n->op->view == hone_view_whole) {
+            at = n->inputs[0];
             continue;
         }
         hone_value *x = is_scalar(n->inputs[1]) ? n->inputs[0] : n->inputs[1];

@@ -58,7 +58,7 @@ static void link_group(hone_axes *out, const hone_type *x, int i0, int i1, int t
                                         .output_axis = to, .inner = inner});
 }
 
-#define MOVES .quantize = HONE_QUANTIZE_BITS, .alias = 1, .gradient_kind = HONE_GRADIENT_EXACT
+#define MOVES .quantize = HONE_QUANTIZE_BITS, .view = hone_view_whole, .gradient_kind = HONE_GRADIENT_EXACT
 
 static void gradient_reshape(hone_gradient *ctx) {
     hone_value *x = ctx->node->inputs[0];
@@ -74,8 +74,8 @@ static void gradient_identity(hone_gradient *ctx) {
 const hone_op hone_op_identity = {.name = "Identity",
                                   .since = 13,
                                   .oldest = 1,
-                                  .inputs = HONE_SLOTS({"input", 'T', HONE_TYPES_ALL, 0}),
-                                  .outputs = HONE_SLOTS({"output", 'T', HONE_TYPES_ALL, 0}),
+                                  .inputs = HONE_SLOTS({"input", 'T', HONE_TYPES_FIXED, 0}),
+                                  .outputs = HONE_SLOTS({"output", 'T', HONE_TYPES_FIXED, 0}),
                                   .infer = hone_infer_same,
                                   .axes = hone_axes_broadcast,
                                   .gradient = gradient_identity,
@@ -124,8 +124,8 @@ static void axes_flatten(const hone_node *n, hone_axes *out) {
 const hone_op hone_op_flatten = {.name = "Flatten",
                                  .since = 13,
                                  .oldest = 1,
-                                 .inputs = HONE_SLOTS({"input", 'T', HONE_TYPES_ALL, 0}),
-                                 .outputs = HONE_SLOTS({"output", 'T', HONE_TYPES_ALL, 0}),
+                                 .inputs = HONE_SLOTS({"input", 'T', HONE_TYPES_FIXED, 0}),
+                                 .outputs = HONE_SLOTS({"output", 'T', HONE_TYPES_FIXED, 0}),
                                  .attrs = HONE_ATTRS({"axis", HONE_ATTR_INT, .i = 1}),
                                  .infer = infer_flatten,
                                  .axes = axes_flatten,
@@ -264,9 +264,9 @@ const hone_op hone_op_reshape = {.name = "Reshape",
                                  .since = 14,
                                  .oldest = 1,
                                  .older = older_reshape,
-                                 .inputs = HONE_SLOTS({"data", 'T', HONE_TYPES_ALL, 0},
+                                 .inputs = HONE_SLOTS({"data", 'T', HONE_TYPES_FIXED, 0},
                                                       {"shape", 0, HONE_TYPE(HONE_INT64), HONE_SLOT_SHAPE}),
-                                 .outputs = HONE_SLOTS({"reshaped", 'T', HONE_TYPES_ALL, 0}),
+                                 .outputs = HONE_SLOTS({"reshaped", 'T', HONE_TYPES_FIXED, 0}),
                                  .attrs = HONE_ATTRS({"allowzero", HONE_ATTR_INT}),
                                  .infer = infer_reshape,
                                  .axes = axes_reshape,

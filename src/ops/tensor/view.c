@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define ANY HONE_TYPES_ALL
+#define ANY HONE_TYPES_FIXED
 
 static hone_status infer_reshape_like(hone_infer *ctx, hone_error *err) {
     (void)err;
@@ -18,7 +18,7 @@ const hone_op hone_op_reshape_like = {.domain = HONE_PRIVATE_DOMAIN,
                                       .inputs = HONE_SLOTS({"X", 'T', ANY, 0}, {"like", 0, ANY, 0}),
                                       .outputs = HONE_SLOTS({"Y", 'T', ANY, 0}),
                                       .infer = infer_reshape_like,
-                                      .alias = 1,
+                                      .view = hone_view_whole,
                                       .quantize = HONE_QUANTIZE_BITS,
                                       .doc = "X in the shape of another tensor with as many elements"};
 
@@ -42,6 +42,6 @@ const hone_op hone_op_insert_axis = {.domain = HONE_PRIVATE_DOMAIN,
                                      .outputs = HONE_SLOTS({"Y", 'T', ANY, 0}),
                                      .attrs = HONE_ATTRS({"axis", HONE_ATTR_INT, .i = 0}),
                                      .infer = infer_insert_axis,
-                                     .alias = 1,
+                                     .view = hone_view_whole,
                                      .quantize = HONE_QUANTIZE_BITS,
                                      .doc = "X with an axis of size 1 more"};

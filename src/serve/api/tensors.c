@@ -122,10 +122,15 @@ hone_status hone_feed_raw(hone_feed *feed, const void *data, size_t size, hone_e
     return HONE_OK;
 }
 
-void hone_feed_text(hone_feed *feed, size_t i, char *text, size_t size) {
+hone_status hone_feed_text(hone_feed *feed, size_t i, char *text, size_t size, hone_error *err) {
+    if (memchr(text, 0, size))
+        return hone_fail(err, HONE_UNSUPPORTED,
+                         "the input \"%s\" has a string with a zero byte in it, which can't be an element",
+                         feed->name);
     if (size > 0) memmove(text - 1, text, size);
     text[(ptrdiff_t)size - 1] = 0;
-    ((hone_string *)feed->values.data)[i] = (hone_string){text - 1, size};
+    ((char **)feed->values.data)[i] = text - 1;
+    return HONE_OK;
 }
 
 void hone_feed_bits(hone_feed *feed, size_t i, uint64_t x) {
@@ -140,10 +145,15 @@ void hone_feed_bits(hone_feed *feed, size_t i, uint64_t x) {
 
 /* --- raw --- */
 
+static const char *text_of(const hone_tensor *t, int64_t i) {
+    const char *text = ((char *const *)t->data)[i];
+    return text ? text : "";
+}
+
 size_t hone_tensor_raw_size(const hone_tensor *t) {
     if (t->dtype != HONE_STRING) return t->bytes;
     size_t size = 0;
-    for (int64_t i = 0; i < t->count; i++) size += 4 + ((const hone_string *)t->data)[i].size;
+    for (int64_t i = 0; i < t->count; i++) size += 4 + strlen(text_of(t, i));
     return size;
 }
 
@@ -155,8 +165,8 @@ void hone_tensor_put_raw(hone_buffer *out, const hone_tensor *t) {
         return;
     }
     for (int64_t i = 0; i < t->count; i++) {
-        size_t n;
-        const char *text = hone_tensor_string(t, i, &n);
+        const char *text = text_of(t, i);
+        size_t n = strlen(text);
         const uint8_t length[4] = {(uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), (uint8_t)(n >> 24)};
         hone_buffer_put(out, length, sizeof length);
         hone_buffer_put(out, text, n);
@@ -179,7 +189,7 @@ hone_status hone_feed_raw_texts(hone_feed *feed, char *data, size_t size, hone_e
         if (n > size - at)
             return hone_fail(err, HONE_INVALID_ARGUMENT, "the input \"%s\": its string %zu passes the end",
                              feed->name, i);
-        hone_feed_text(feed, i, data + at, n);
+        HONE_TRY(hone_feed_text(feed, i, data + at, n, err));
         at += n;
     }
     if (at == size) return HONE_OK;
