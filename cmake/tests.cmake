@@ -1,13 +1,16 @@
-# Tests mirror src/: tests/ROOM/test_NAME.c is one cmocka program, linked against that room and the rooms it uses.
-# tests/api and tests/cli link the whole library.
+# Tests mirror src/: tests/ROOM/test_NAME.c, or tests/ROOM/FOLDER/test_NAME.c, is one cmocka program, linked against that
+# room and the rooms it uses. tests/api and tests/cli link the whole library.
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
 file(GLOB support CONFIGURE_DEPENDS tests/support/*.c)
 
 function(hone_test_room room)
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${room}/test_*.c)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${room}/test_*.c
+                                      ${PROJECT_SOURCE_DIR}/tests/${room}/*/test_*.c)
   foreach(source ${sources})
     get_filename_component(stem ${source} NAME_WE)
+    file(RELATIVE_PATH name ${PROJECT_SOURCE_DIR}/tests ${source})
+    string(REGEX REPLACE "\\.c$" "" name ${name})
     set(target ${room}_${stem})
     add_executable(${target} ${source} ${support})
     target_include_directories(${target} PRIVATE src include tests)
@@ -18,8 +21,8 @@ function(hone_test_room room)
       target_link_libraries(${target} PRIVATE hone_static)
     endif()
     target_link_libraries(${target} PRIVATE PkgConfig::CMOCKA)
-    add_test(NAME ${room}/${stem} COMMAND ${target})
-    set_tests_properties(${room}/${stem} PROPERTIES TIMEOUT 300)
+    add_test(NAME ${name} COMMAND ${target})
+    set_tests_properties(${name} PROPERTIES TIMEOUT 300)
   endforeach()
 endfunction()
 
