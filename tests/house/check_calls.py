@@ -9,7 +9,7 @@ import sys
 from check_includes import MAY, PUBLIC, ROOT, folder_of
 
 # What a room declares and leaves on purpose to one above it to define.
-GIVEN = {"hone_op_find", "hone_rewrite_at", "hone_pack_constant", "hone_prepare_packed"}
+GIVEN = {"hone_op_at", "hone_op_find", "hone_rewrite_at", "hone_pack_constant", "hone_prepare_packed"}
 
 
 def beneath(folder):
