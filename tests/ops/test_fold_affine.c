@@ -84,6 +84,41 @@ static void test_layers(void **state) {
     }
 }
 
+/* A mean and a spread for each column. */
+static void test_columns(void **state) {
+    (void)state;
+    static const struct {
+        bool gemm, trans_a, view;
+        int rank, steps; /* rank of the constants: [1, …, K] */
+    } cases[] = {{false, false, false, 1, 1}, {true, false, false, 1, 1}, {false, false, false, 2, 1},
+                 {true, false, false, 2, 1},  {true, true, false, 1, 2},  {false, false, true, 1, 2},
+                 {false, false, false, 3, 2}};
+    for (int i = 0; i < COUNT(cases); i++) {
+        int64_t dims[] = {1, 1, K};
+        const int64_t *shape = &dims[3 - cases[i].rank];
+        hone_graph *g = hone_graph_new("columns");
+        layer t = {.gemm = cases[i].gemm,
+                   .trans_a = cases[i].trans_a,
+                   .trans_b = cases[i].gemm && i % 2,
+                   .alpha = 0.5f,
+                   .beta = 1};
+        hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(K, K)),
+                   *mean = graph_constant(g, "mean", tensor_random(HONE_FLOAT32, cases[i].rank, shape, 1)),
+                   *spread =
+                       graph_constant(g, "spread", tensor_random(HONE_FLOAT32, cases[i].rank, shape, 2));
+        t.c_rank = -1;
+        hone_value *y = graph_op(g, "Div", graph_op(g, "Sub", x, mean), graph_op(g, "Exp", spread));
+        y = graph_op(g, "Add", scalar(g, 0.5), y);
+        if (cases[i].view) y = graph_op(g, "Identity", y);
+        hone_graph_add_output(g, layer_behind(g, &t, y));
+        hone_tensor *in = tensor_random(HONE_FLOAT32, SHAPE(K, K), 3);
+        assert_int_equal(steps_of(g), cases[i].steps);
+        assert_same_result(g, in, 1e-5);
+        hone_tensor_free(in);
+        hone_graph_free(g);
+    }
+}
+
 /* Others that read the standardized values go on doing so. */
 static void test_values_that_are_read_elsewhere(void **state) {
     (void)state;
@@ -135,6 +170,7 @@ static void test_what_is_not_folded(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layers),
+        cmocka_unit_test(test_columns),
         cmocka_unit_test(test_values_that_are_read_elsewhere),
         cmocka_unit_test(test_what_is_not_folded),
     };

@@ -1,13 +1,25 @@
-/* The rewrites, each in the file of its family; rewrites.c has the list in the order in which they run. */
+/* What the rows of rewrites.c call: checks and builders of matches, and functions over whole graphs; each in the file of
+ * its family. */
 #ifndef HONE_OPS_REWRITES_REWRITES_H
 #define HONE_OPS_REWRITES_REWRITES_H
 
 #include "graph/rewrite.h"
 
+/* lower_quantized.c */
+hone_match_check hone_check_quantized_move, hone_check_quantized_product, hone_check_dynamic_product;
+hone_value *hone_build_quantized_move(hone_match *m);
+hone_value *hone_build_quantized_product(hone_match *m);
+hone_status hone_rewrite_unsigned_activations(hone_graph *g, int *changes, hone_error *err);
+
+/* fold_affine.c */
+hone_match_check hone_check_affine_input;
+hone_value *hone_build_affine_input(hone_match *m);
+
+/* fuse.c */
 hone_status hone_rewrite_fuse_elementwise(hone_graph *g, int *changes, hone_error *err);
 hone_status hone_rewrite_fuse_epilogue(hone_graph *g, int *changes, hone_error *err);
-hone_status hone_rewrite_fold_affine(hone_graph *g, int *changes, hone_error *err);
+
+/* ops/quant/lookup.c */
 hone_status hone_rewrite_lower_lookups(hone_graph *g, int *changes, hone_error *err);
-hone_status hone_rewrite_lower_quantized(hone_graph *g, int *changes, hone_error *err);
 
 #endif
