@@ -103,6 +103,24 @@ static hone_status add_loss(hone_graph *g, const hone_train_options *o, const ho
     return HONE_OK;
 }
 
+/* The last node that reads `v`, or what may be a view of it, by marks. */
+static hone_node *last_reader(const hone_value *v, hone_node *last) {
+    for (size_t u = 0; u < v->use_count; u++) {
+        hone_node *n = v->uses[u].node;
+        if (!last || n->mark > last->mark) last = n;
+        for (int o = 0; n->op->view && o < n->output_count; o++)
+            if (n->outputs[o]) last = last_reader(n->outputs[o], last);
+    }
+    return last;
+}
+
+/* Right behind the last reader of its weight and the maker of its gradient: there the old weight may be overwritten, and
+ * the gradient's memory is free again. */
+static void stand_behind_readers(hone_graph *g, const hone_value *w, const hone_value *gradient) {
+    hone_node *last = last_reader(w, gradient->producer);
+    g->insert_before = last ? last->next : NULL;
+}
+
 static void add_optimizer(hone_graph *g, const hone_train_options *o, hone_value *rate, hone_value *w,
                           hone_value *gradient) {
     hone_tensor *zeros = NULL;
@@ -114,7 +132,9 @@ static void add_optimizer(hone_graph *g, const hone_train_options *o, hone_value
     hone_value *momentum = hone_graph_add_variable(g, name, zeros);
     hone_tensor_free(zeros);
     hone_value *in[] = {w, momentum, gradient, rate};
+    stand_behind_readers(g, w, gradient);
     hone_node *n = hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, "Sgd"), name, 4, in, 2);
+    g->insert_before = NULL;
     if (!n) return;
     hone_node_set_float(g, n, "momentum", (float)o->momentum);
     hone_node_set_float(g, n, "weight_decay", (float)o->weight_decay);
@@ -133,6 +153,8 @@ static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_
     hone_value *one = scalar(g, 1);
     hone_status status = hone_graph_differentiate(g, 1, &loss, &one, count, weights, gradients, err);
     bool any = false;
+    int at = 0;
+    for (hone_node *n = g->first; n; n = n->next) n->mark = at++;
     for (int i = 0; i < count && status == HONE_OK; i++) {
         if (!gradients[i]) continue;
         add_optimizer(g, o, rate, weights[i], gradients[i]);
