@@ -111,6 +111,10 @@ typedef struct hone_train_options {
      *   alpha T^2 KL(teacher || student, both softened by T) + (1 - alpha) cross-entropy. */
     const hone_graph *teacher; /* NULL: none */
     double temperature, alpha;
+    /* Low-rank adaptation (Hu et al. 2021, arXiv 2106.09685): weights stay as they are, but for an addend
+     * alpha/rank A B of each matrix, of which A and B are trained; in the end it is added. */
+    int lora_rank; /* 0: none; all weights are trained */
+    double lora_alpha;
     /* Checkpoints: a directory; NULL: none. One is written every `checkpoint_steps` steps (0: at the end of
      * each epoch), and when training is stopped. */
     const char *checkpoint_dir;
@@ -123,7 +127,8 @@ typedef struct hone_train_options {
 #define HONE_TRAIN_OPTIONS_INIT                                                                              \
     {                                                                                                        \
         .size = sizeof(hone_train_options), .epochs = 10, .batch = 64, .learning_rate = 0.01,                \
-        .momentum = 0.9, .schedule = HONE_SCHEDULE_COSINE, .seed = 1, .temperature = 4, .alpha = 0.7         \
+        .momentum = 0.9, .schedule = HONE_SCHEDULE_COSINE, .seed = 1, .temperature = 4, .alpha = 0.7,        \
+        .lora_alpha = 16                                                                                     \
     }
 
 typedef struct hone_train_report {

@@ -19,6 +19,12 @@ static const cli_option options[] = {
     OPT_OUT(args.out),
     OPT_INT("epochs", "N", args.train.epochs, 1, 1000000, "passes over the training samples"),
     OPT_TRAINING(args.train),
+    OPT_INT("lora", "RANK", args.train.lora_rank, 0, 65536,
+            "leave the weights as they are, but for a product of two matrices of that rank that is added to "
+            "each, "
+            "and trained",
+            .zero = "none"),
+    OPT_NUMBER("lora-alpha", "X", args.train.lora_alpha, -1e6, 1e6, "the product counts X/RANK"),
     OPT_INT64("validation", "N", args.validation, 0, 1e15,
               "keep the last N training samples for validation after each epoch", .zero = "none"),
     OPT_TEXT("checkpoint", "DIR", args.train.checkpoint_dir, "write checkpoints there"),

@@ -64,15 +64,10 @@ static hone_status find_cut(const hone_graph *g, double sparsity, cut *out, hone
     return HONE_OK;
 }
 
-static hone_value *apply_mask(hone_graph *g, hone_value *w, const void *arg) {
+static hone_parametrized apply_mask(hone_graph *g, hone_value *w, const void *arg) {
     hone_value *mask = hone_graph_add_constant(g, "mask", (hone_tensor *)arg);
-    return HONE_EMIT(g, "", "Mul", w, mask);
-}
-
-static void bake_mask(hone_tensor *w, const void *arg) {
-    const float *mask = ((const hone_tensor *)arg)->data;
-    float *x = w->data;
-    for (int64_t i = 0; i < w->count; i++) x[i] = mask[i] != 0 ? x[i] : 0;
+    return (hone_parametrized){
+        .value = HONE_EMIT(g, "", "Mul", w, mask), .variables = {w}, .variable_count = 1};
 }
 
 typedef struct masks {
@@ -97,8 +92,8 @@ static hone_status mask_weight(hone_value *v, cut *c, hone_tensor **mask, hone_e
         bool goes = x < c->limit || x == 0 || (x == c->limit && c->ties > 0);
         c->ties -= x == c->limit;
         ((float *)(*mask)->data)[i] = !goes;
+        if (goes) ((float *)w->data)[i] = 0;
     }
-    bake_mask(w, *mask);
     hone_tensor_free(v->data);
     v->data = w;
     return HONE_OK;
@@ -114,7 +109,7 @@ static hone_status make_masks(hone_graph *g, double sparsity, masks *m, hone_err
         if (!is_matrix(g->values[i])) continue;
         hone_tensor **mask = &m->tensors[m->count++];
         HONE_TRY(mask_weight(g->values[i], &c, mask, err));
-        m->items[m->count - 1] = (hone_parametrization){g->values[i]->name, apply_mask, bake_mask, *mask};
+        m->items[m->count - 1] = (hone_parametrization){g->values[i]->name, apply_mask, *mask};
     }
     return HONE_OK;
 }

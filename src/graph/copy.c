@@ -63,22 +63,28 @@ static hone_status copy_nodes(hone_graph *dst, const hone_graph *src, const char
     return hone_graph_check(dst, err);
 }
 
+/* What a value of `src` that no node makes is in `dst`. */
+static hone_value *copy_source(hone_graph *dst, const hone_graph *src, const hone_value *v,
+                               const char *name) {
+    hone_type type = import_type(dst, src, &v->type);
+    hone_value *copy = NULL;
+    switch (v->storage) {
+    case HONE_STORAGE_INPUT: copy = hone_graph_add_input(dst, name, &type); break;
+    case HONE_STORAGE_CONSTANT: copy = hone_graph_add_constant(dst, name, v->data); break;
+    case HONE_STORAGE_VARIABLE:
+        copy = hone_graph_add_variable(dst, name, v->data);
+        if (copy) copy->trainable = v->trainable;
+        break;
+    case HONE_STORAGE_INTERMEDIATE: break;
+    }
+    return copy;
+}
+
 hone_status hone_graph_append(hone_graph *dst, const hone_graph *src, const char *prefix, hone_value **map,
                               hone_error *err) {
     for (size_t i = 0; i < src->value_count; i++) {
         const hone_value *v = src->values[i];
-        if (!v || map[i]) continue;
-        const char *name = prefixed(dst, prefix, v->name);
-        hone_type type = import_type(dst, src, &v->type);
-        switch (v->storage) {
-        case HONE_STORAGE_INPUT: map[i] = hone_graph_add_input(dst, name, &type); break;
-        case HONE_STORAGE_CONSTANT: map[i] = hone_graph_add_constant(dst, name, v->data); break;
-        case HONE_STORAGE_VARIABLE:
-            map[i] = hone_graph_add_variable(dst, name, v->data);
-            if (map[i]) map[i]->trainable = v->trainable;
-            break;
-        case HONE_STORAGE_INTERMEDIATE: break;
-        }
+        if (v && !map[i]) map[i] = copy_source(dst, src, v, prefixed(dst, prefix, v->name));
     }
     return copy_nodes(dst, src, prefix, map, err);
 }
@@ -151,4 +157,48 @@ hone_status hone_graph_copy_signature(const hone_graph *g, hone_graph **out, hon
         hone_graph_add_output(copy, to);
     }
     return finish(copy, g, map, copy ? HONE_OK : hone_fail_memory(err), out, err);
+}
+
+/* needed[id]: the value leads to an output. */
+static void mark_needed(const hone_graph *g, hone_value *const *outputs, size_t count, bool *needed) {
+    for (size_t i = 0; i < count; i++) needed[outputs[i]->id] = true;
+    for (const hone_node *n = g->last; n; n = n->prev)
+        for (int o = 0; o < n->output_count; o++) {
+            if (!n->outputs[o] || !needed[n->outputs[o]->id]) continue;
+            for (int i = 0; i < n->input_count; i++)
+                if (n->inputs[i]) needed[n->inputs[i]->id] = true;
+        }
+}
+
+static hone_status extract(hone_graph *to, const hone_graph *g, const bool *needed, hone_value **map,
+                           hone_error *err) {
+    for (size_t i = 0; i < g->value_count; i++)
+        if (needed[i]) map[i] = copy_source(to, g, g->values[i], g->values[i]->name);
+    for (const hone_node *n = g->first; n; n = n->next) {
+        bool wanted = false;
+        for (int o = 0; o < n->output_count; o++) wanted |= n->outputs[o] && needed[n->outputs[o]->id];
+        if (!wanted) continue;
+        hone_node *copy = copy_node(to, g, n, NULL, map);
+        if (copy) connect_node(to, copy, n, map);
+    }
+    return hone_graph_check(to, err);
+}
+
+hone_status hone_graph_extract(const hone_graph *g, hone_value *const *outputs, size_t count,
+                               hone_graph **out, hone_error *err) {
+    hone_graph *to = hone_graph_new(g->name);
+    hone_value **map = hone_calloc(g->value_count + 1, sizeof(hone_value *));
+    bool *needed = hone_calloc(g->value_count + 1, sizeof *needed);
+    hone_status status = to && map && needed ? HONE_OK : hone_fail_memory(err);
+    if (status == HONE_OK) mark_needed(g, outputs, count, needed);
+    if (status == HONE_OK) status = extract(to, g, needed, map, err);
+    for (size_t i = 0; i < count && status == HONE_OK; i++) hone_graph_add_output(to, map[outputs[i]->id]);
+    if (status == HONE_OK) status = hone_graph_check(to, err);
+    hone_free(needed);
+    hone_free(map);
+    if (status == HONE_OK)
+        *out = to;
+    else
+        hone_graph_free(to);
+    return status;
 }

@@ -228,6 +228,10 @@ void hone_node_copy_attrs(hone_graph *g, hone_node *to, const hone_node *from);
 /* The graph's inputs, outputs and texts, without nodes, constants and variables. */
 hone_status hone_graph_copy_signature(const hone_graph *g, hone_graph **out, hone_error *err);
 
+/* A graph of what gives `outputs`, and of nothing else: its outputs, in order. `g` is sorted. On success `*out` belongs
+ * to the caller. */
+hone_status hone_graph_extract(const hone_graph *g, hone_value *const *outputs, size_t count,
+                               hone_graph **out, hone_error *err);
 /* Copies `src`'s nodes, in any order, constants and variables into `dst`. `map[id]` (of src->value_count) says
  * which value of dst stands for a value of src; entries already set are kept (so inputs can be wired), the
  * others are filled. Names are kept where free; `prefix` (may be NULL) goes before each. */

@@ -30,38 +30,52 @@ static hone_status no_weights(hone_error *err) {
     return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no trainable weights");
 }
 
-/* The variable keeps the weight's name. `source` is where its users read it: itself, or behind a
- * parametrization. */
-static void parametrize(hone_graph *g, hone_value *w, const hone_parametrization *p) {
-    hone_use *uses = hone_arena_array(g->arena, w->use_count + 1, sizeof *uses);
-    size_t count = w->use_count;
-    if (!uses) {
-        g->failed = true;
-        return;
-    }
-    if (count) memcpy(uses, w->uses, count * sizeof *uses);
-    g->insert_before = g->first;
-    hone_value *source = p->apply(g, w, p->arg);
-    g->insert_before = NULL;
-    for (size_t i = 0; source && i < count; i++) hone_node_set_input(g, uses[i].node, uses[i].index, source);
+static void make_variable(hone_value *v) {
+    v->storage = HONE_STORAGE_VARIABLE;
+    v->trainable = true;
 }
 
-static hone_status make_variables(hone_graph *g, const hone_parametrization *p, int count, hone_error *err) {
-    bool any = false;
-    for (size_t i = 0; i < g->value_count; i++) {
-        hone_value *v = g->values[i];
-        if (!hone_is_trainable(v)) continue;
-        v->storage = HONE_STORAGE_VARIABLE;
-        v->trainable = any = true;
-    }
-    for (int i = 0; i < count; i++) {
-        hone_value *w = hone_graph_find(g, p[i].weight);
-        if (!w || w->storage != HONE_STORAGE_VARIABLE)
-            return hone_fail_node(err, HONE_INVALID_ARGUMENT, p[i].weight, NULL, "is not a trainable weight");
-        parametrize(g, w, &p[i]);
-    }
-    if (!any) return no_weights(err);
+/* The weight's users read the value from now on. */
+static hone_status parametrize(hone_graph *g, hone_value *w, const hone_parametrization *p,
+                               hone_value **value, hone_error *err) {
+    hone_use *uses = hone_arena_array(g->arena, w->use_count + 1, sizeof *uses);
+    size_t count = w->use_count;
+    if (!uses) return hone_fail_memory(err);
+    if (count) memcpy(uses, w->uses, count * sizeof *uses);
+    g->insert_before = g->first;
+    hone_parametrized made = p->apply(g, w, p->arg);
+    g->insert_before = NULL;
+    HONE_TRY(hone_graph_check(g, err));
+    for (size_t i = 0; i < count; i++) hone_node_set_input(g, uses[i].node, uses[i].index, made.value);
+    for (int i = 0; i < made.variable_count; i++) make_variable(made.variables[i]);
+    *value = made.value;
     return hone_graph_check(g, err);
+}
+
+static bool is_parametrized(const hone_derivation *d, const char *name, int before) {
+    for (int i = 0; i < before; i++)
+        if (strcmp(d->parametrizations[i].weight, name) == 0) return true;
+    return false;
+}
+
+/* Parametrizations first: they say themselves what of a weight is trained. values[i]: what parametrization i gives. */
+static hone_status make_variables(hone_graph *g, const hone_derivation *d, hone_value **values,
+                                  hone_error *err) {
+    size_t count = g->value_count;
+    for (int i = 0; i < d->parametrization_count; i++) {
+        const hone_parametrization *p = &d->parametrizations[i];
+        hone_value *w = hone_graph_find(g, p->weight);
+        if (is_parametrized(d, p->weight, i))
+            return hone_fail_node(err, HONE_INVALID_ARGUMENT, p->weight, NULL, "is parametrized twice");
+        if (!hone_is_trainable(w))
+            return hone_fail_node(err, HONE_INVALID_ARGUMENT, p->weight, NULL, "is not a trainable weight");
+        HONE_TRY(parametrize(g, w, p, &values[i], err));
+    }
+    for (size_t i = 0; i < count && !d->only_parametrized; i++) {
+        hone_value *v = g->values[i];
+        if (hone_is_trainable(v) && !is_parametrized(d, v->name, d->parametrization_count)) make_variable(v);
+    }
+    return HONE_OK;
 }
 
 static hone_value *scalar(hone_graph *g, double x) {
@@ -164,35 +178,41 @@ static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_
     return status == HONE_OK && !any ? no_weights(err) : status;
 }
 
-static hone_status derive(hone_graph *g, const hone_train_options *o, const hone_objective *objective,
-                          const hone_parametrization *p, int count, hone_error *err) {
+static hone_status derive(hone_graph *g, const hone_derivation *d, hone_value **values, hone_graph **baked,
+                          hone_error *err) {
     hone_value *rate = NULL, *loss = NULL, *output;
     if (g->input_count < 1 || g->output_count < 1)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a model to train has inputs and an output");
-    HONE_TRY(make_variables(g, p, count, err));
+    HONE_TRY(make_variables(g, d, values, err));
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));
+    if (d->parametrization_count)
+        HONE_TRY(hone_graph_extract(g, values, (size_t)d->parametrization_count, baked, err));
     output = g->outputs[0];
-    HONE_TRY(add_loss(g, o, objective, &loss, &rate, err));
+    HONE_TRY(add_loss(g, d->options, d->objective, &loss, &rate, err));
     HONE_TRY(hone_graph_check(g, err));
     HONE_TRY(hone_graph_infer(g, err));
     g->output_count = 0;
     hone_graph_add_output(g, loss);
     hone_graph_add_output(g, output);
-    HONE_TRY(add_updates(g, o, loss, rate, err));
+    HONE_TRY(add_updates(g, d->options, loss, rate, err));
     return hone_graph_check(g, err);
 }
 
-hone_status hone_derive_training(const hone_graph *model, const hone_train_options *options,
-                                 const hone_objective *objective,
-                                 const hone_parametrization *parametrizations, int parametrization_count,
-                                 hone_graph **out, hone_error *err) {
-    hone_graph *g = NULL;
-    HONE_TRY(hone_graph_copy(model, &g, err));
-    hone_status status = derive(g, options, objective, parametrizations, parametrization_count, err);
+hone_status hone_derive_training(const hone_derivation *d, hone_training *out, hone_error *err) {
+    hone_training t = {NULL, NULL};
+    HONE_TRY(hone_graph_copy(d->model, &t.graph, err));
+    hone_value **values = hone_calloc((size_t)d->parametrization_count + 1, sizeof(hone_value *));
+    hone_status status = values ? derive(t.graph, d, values, &t.values, err) : hone_fail_memory(err);
+    hone_free(values);
     if (status == HONE_OK)
-        *out = g;
+        *out = t;
     else
-        hone_graph_free(g);
+        hone_training_free(&t);
     return status;
+}
+
+void hone_training_free(hone_training *t) {
+    hone_graph_free(t->graph);
+    hone_graph_free(t->values);
 }

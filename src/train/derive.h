@@ -16,9 +16,24 @@
  * that only move elements (a weight stored as its transpose). */
 bool hone_is_trainable(const hone_value *v);
 
-hone_status hone_derive_training(const hone_graph *model, const hone_train_options *options,
-                                 const hone_objective *objective,
-                                 const hone_parametrization *parametrizations, int parametrization_count,
-                                 hone_graph **out, hone_error *err);
+/* What is to be derived. */
+typedef struct hone_derivation {
+    const hone_graph *model;
+    const hone_train_options *options;
+    const hone_objective *objective;
+    const hone_parametrization *parametrizations;
+    int parametrization_count;
+    bool only_parametrized; /* the other weights stay as they are */
+} hone_derivation;
+
+typedef struct hone_training {
+    hone_graph *graph;  /* a step */
+    hone_graph *values; /* output i is what parametrization i makes of its variables; NULL: there are none */
+} hone_training;
+
+/* On success both graphs belong to the caller: hone_training_free(). HONE_INVALID_ARGUMENT if nothing would be trained;
+ * HONE_UNSUPPORTED lists all operators without a gradient. */
+hone_status hone_derive_training(const hone_derivation *d, hone_training *out, hone_error *err);
+void hone_training_free(hone_training *t);
 
 #endif

@@ -2,9 +2,10 @@
 #include "base/clock.h"
 #include "data/loader.h"
 #include "runtime/model.h"
+#include "train/bake.h"
 #include "train/checkpoint.h"
-#include "train/derive.h"
 #include "train/evaluate.h"
+#include "train/lora.h"
 #include "train/recipe.h"
 
 #include <math.h>
@@ -22,7 +23,9 @@ typedef struct trainer {
     const hone_tensor **inputs; /* of the training graph */
     const hone_parametrization *parametrizations;
     int parametrization_count;
+    hone_lora lora;
     hone_variables *variables;
+    hone_baker *baker;
     hone_model *model;
     hone_session *session;
     hone_context *context;
@@ -44,49 +47,22 @@ static double learning_rate(const trainer *t) {
     return full * 0.5 * (1 + cos(M_PI * (double)t->state.step / (double)t->steps));
 }
 
-/* --- the model of now --- */
-
-static void bake(const trainer *t, const char *name, hone_tensor *w) {
-    for (int i = 0; i < t->parametrization_count; i++)
-        if (strcmp(t->parametrizations[i].weight, name) == 0)
-            t->parametrizations[i].bake(w, t->parametrizations[i].arg);
-}
-
-/* A loss may have been fine before the update that went wrong. */
-static hone_status check_finite(const trainer *t, const char *name, const hone_tensor *w, hone_error *err) {
-    for (int64_t i = 0; i < w->count; i++)
-        if (!isfinite(((const float *)w->data)[i]))
-            return hone_fail_node(err, HONE_OUT_OF_RANGE, name, NULL,
-                                  "a weight became %g by step %lld: a smaller learning rate may help",
-                                  fabs(((const float *)w->data)[i]), (long long)t->state.step);
-    return HONE_OK;
-}
-
-/* Puts the variables' content into the weights of `g` that they came from. All copies are made before the
- * first is put in, so that on failure `g` is as it was. */
+/* Puts what has been learned into the constants of `g` that it came from. All is there before the first is put in, so
+ * that on failure `g` is as it was. */
 static hone_status write_back(const trainer *t, hone_graph *g, hone_error *err) {
-    hone_tensor **copies = hone_calloc(g->value_count + 1, sizeof(hone_tensor *));
-    if (!copies) return hone_fail_memory(err);
-    hone_status status = HONE_OK;
-    for (size_t i = 0; i < g->value_count && status == HONE_OK; i++) {
-        const hone_value *v = g->values[i];
-        const hone_tensor *w = hone_is_trainable(v) ? hone_variables_get(t->variables, v->name) : NULL;
-        if (!w) continue;
-        status = check_finite(t, v->name, w, err);
-        if (status == HONE_OK)
-            status = hone_tensor_copy_of(w->dtype, w->rank, w->dims, w->data, &copies[i], err);
-        if (status == HONE_OK) bake(t, v->name, copies[i]);
-    }
+    hone_tensor **learned = hone_calloc(g->value_count + 1, sizeof(hone_tensor *));
+    if (!learned) return hone_fail_memory(err);
+    hone_status status = hone_bake(t->baker, g, learned, err);
     if (status == HONE_OK) status = hone_task_remember(g, t->objective, err);
     for (size_t i = 0; i < g->value_count; i++) {
-        if (copies[i] && status == HONE_OK) {
+        if (learned[i] && status == HONE_OK) {
             hone_tensor_free(g->values[i]->data);
-            g->values[i]->data = copies[i];
+            g->values[i]->data = learned[i];
         } else {
-            hone_tensor_free(copies[i]);
+            hone_tensor_free(learned[i]);
         }
     }
-    hone_free(copies);
+    hone_free(learned);
     return status;
 }
 
@@ -175,22 +151,46 @@ static hone_status wire(trainer *t, hone_error *err) {
     return HONE_OK;
 }
 
-static hone_status compile(trainer *t, hone_error *err) {
-    hone_graph *derived = NULL;
+static hone_status derive(trainer *t, hone_training *out, hone_error *err) {
+    const hone_train_options *o = t->options;
+    if (o->lora_rank) {
+        if (t->parametrization_count)
+            return hone_fail(err, HONE_INVALID_ARGUMENT, "adapters do not go with other parametrizations");
+        HONE_TRY(hone_lora_make(t->graph, o->lora_rank, o->lora_alpha, o->seed, &t->lora, err));
+        t->parametrizations = t->lora.items;
+        t->parametrization_count = t->lora.count;
+    }
+    hone_derivation d = {.model = t->graph,
+                         .options = o,
+                         .objective = t->objective,
+                         .parametrizations = t->parametrizations,
+                         .parametrization_count = t->parametrization_count,
+                         .only_parametrized = o->lora_rank > 0};
+    return hone_derive_training(&d, out, err);
+}
+
+static hone_status compile(trainer *t, const hone_training *training, hone_error *err) {
+    const hone_train_options *o = t->options;
     hone_session_options options = HONE_SESSION_OPTIONS_INIT;
-    options.threads = t->options->threads;
-    HONE_TRY(hone_derive_training(t->graph, t->options, t->objective, t->parametrizations,
-                                  t->parametrization_count, &derived, err));
-    const hone_type *output = &derived->outputs[1]->type;
+    options.threads = o->threads;
+    const hone_type *output = &training->graph->outputs[1]->type;
     t->classes = output->rank == 2 && output->dims[1] >= 0 ? output->dims[1] : -1;
-    hone_recipe_subject made = {t->objective, t->graph, derived, t->data, t->feeds, t->feed_count};
-    hone_status status = hone_recipe_make(t->options, &made, &t->recipe, err);
-    if (status == HONE_OK) status = hone_model_compile_shared(derived, NULL, t->variables, &t->model, err);
-    hone_graph_free(derived);
-    HONE_TRY(status);
+    hone_recipe_subject made = {t->objective, t->graph, training->graph, t->data, t->feeds, t->feed_count};
+    HONE_TRY(hone_recipe_make(o, &made, &t->recipe, err));
+    HONE_TRY(hone_model_compile_shared(training->graph, NULL, t->variables, &t->model, err));
     HONE_TRY(hone_session_create(t->model, &options, &t->session, err));
     HONE_TRY(hone_context_create(t->session, &t->context, err));
+    HONE_TRY(hone_baker_new(training, t->parametrizations, t->parametrization_count, t->variables, o->threads,
+                            &t->baker, err));
     return hone_tensor_new(HONE_FLOAT32, 0, NULL, &t->rate, err);
+}
+
+static hone_status make_step(trainer *t, hone_error *err) {
+    hone_training training = {NULL, NULL};
+    HONE_TRY(derive(t, &training, err));
+    hone_status status = compile(t, &training, err);
+    hone_training_free(&training);
+    return status;
 }
 
 static hone_status check_options(const hone_train_options *o, hone_error *err) {
@@ -209,6 +209,9 @@ static hone_status check_options(const hone_train_options *o, hone_error *err) {
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "threads %d, max_samples %lld or checkpoint_steps %lld is negative", o->threads,
                          (long long)o->max_samples, (long long)o->checkpoint_steps);
+    if (o->lora_rank < 0 || (o->lora_rank > 0 && !isfinite((float)o->lora_alpha)))
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "adapters of rank %d with alpha %g", o->lora_rank,
+                         o->lora_alpha);
     if (o->teacher && (!((float)o->temperature > 0) || !isfinite((float)o->temperature) ||
                        !(o->alpha >= 0 && o->alpha <= 1)))
         return hone_fail(err, HONE_INVALID_ARGUMENT,
@@ -252,7 +255,7 @@ static hone_status set_up(trainer *t, hone_error *err) {
     t->steps = t->steps_per_epoch * o->epochs;
     t->variables = hone_variables_new();
     if (!t->variables) return hone_fail_memory(err);
-    HONE_TRY(compile(t, err));
+    HONE_TRY(make_step(t, err));
     HONE_TRY(check_targets(t, err));
     if (o->checkpoint_dir) HONE_TRY(hone_checkpoint_hold(o->checkpoint_dir, &t->hold, err));
     if (o->resume_dir) HONE_TRY(resume(t, err));
@@ -266,7 +269,9 @@ static void tear_down(trainer *t) {
     hone_context_free(t->context);
     hone_session_free(t->session);
     hone_model_free(t->model);
+    hone_baker_free(t->baker);
     hone_variables_free(t->variables);
+    hone_lora_free(&t->lora);
     hone_loader_free(t->loader);
     hone_tensor_free(t->rate);
     hone_tensor_free(t->teacher);

@@ -95,14 +95,16 @@ static json_t *column_names(const hone_recipe_subject *s) {
 hone_status hone_recipe_make(const hone_train_options *o, const hone_recipe_subject *s, char **out,
                              hone_error *err) {
     const hone_graph *teacher = o->teacher;
-    json_t *root = json_pack(
-        "{s:i, s:i, s:f, s:f, s:f, s:s, s:I, s:s, s:s, s:o, s:o, s:f, s:f, s:o, s:o}", "epochs", o->epochs,
-        "batch", o->batch, "learning rate", o->learning_rate, "momentum", o->momentum, "weight decay",
-        o->weight_decay, "schedule", o->schedule == HONE_SCHEDULE_COSINE ? "cosine" : "constant", "seed",
-        (json_int_t)o->seed, "data", hone_dataset_describe(s->data), "objective", s->objective->name,
-        "columns", column_names(s), "teacher", teacher ? fingerprint_text(teacher) : json_null(),
-        "temperature", teacher ? o->temperature : 0.0, "alpha", teacher ? o->alpha : 0.0, "weights",
-        weight_shapes(s->model), "network", fingerprint_text(s->training));
+    json_t *root =
+        json_pack("{s:i, s:i, s:f, s:f, s:f, s:s, s:I, s:s, s:s, s:o, s:o, s:f, s:f, s:i, s:f, s:o, s:o}",
+                  "epochs", o->epochs, "batch", o->batch, "learning rate", o->learning_rate, "momentum",
+                  o->momentum, "weight decay", o->weight_decay, "schedule",
+                  o->schedule == HONE_SCHEDULE_COSINE ? "cosine" : "constant", "seed", (json_int_t)o->seed,
+                  "data", hone_dataset_describe(s->data), "objective", s->objective->name, "columns",
+                  column_names(s), "teacher", teacher ? fingerprint_text(teacher) : json_null(),
+                  "temperature", teacher ? o->temperature : 0.0, "alpha", teacher ? o->alpha : 0.0,
+                  "adapters of rank", o->lora_rank, "adapters with alpha", o->lora_rank ? o->lora_alpha : 0.0,
+                  "weights", weight_shapes(s->model), "network", fingerprint_text(s->training));
     *out = root ? json_dumps(root, 0) : NULL;
     json_decref(root);
     return *out ? HONE_OK : hone_fail_memory(err);

@@ -35,6 +35,12 @@ holds "too many samples are told of" grep -q '^hone train: --train-samples 3000:
 works train --model m.onnx --data idx:data --epochs 1 --out more.onnx
 holds "going on with a file changes it" sh -c '! cmp -s m.onnx more.onnx'
 
+# adapters
+works train --model m.onnx --data idx:data --epochs 1 --lora 2 --lora-alpha 4 --out adapted.onnx --json
+json 'd["train_loss"] < 1'
+holds "adapters change the weights" sh -c '! cmp -s m.onnx adapted.onnx'
+holds "and add none" [ "$(wc -c <adapted.onnx)" -eq "$(wc -c <m.onnx)" ]
+
 # checkpoints
 works train --model mlp:784-16-10 --data idx:data --epochs 3 --threads 1 --checkpoint ck --checkpoint-steps 20 --out n.onnx
 holds "checkpoints change nothing" cmp m.onnx n.onnx

@@ -168,6 +168,44 @@ static void test_every_allocation_fails(void **state) {
     }
 }
 
+/* What gives a value, and nothing else: the outputs are what was asked for, in that order. */
+static void test_extract(void **state) {
+    (void)state;
+    hone_error err;
+    hone_graph *g = sample(), *part = NULL;
+    hone_value *next = g->bindings[0].source,
+               *wanted[] = {hone_graph_find(g, "middle"), next, hone_graph_find(g, "c")};
+    hone_graph_find(g, "s")->trainable = true;
+    check_ok(hone_graph_extract(g, wanted, 3, &part, &err));
+    assert_int_equal(part->node_count, 2);
+    assert_int_equal(part->output_count, 3);
+    assert_int_equal(part->input_count, 1);
+    assert_int_equal(part->binding_count, 0);
+    assert_string_equal(part->outputs[0]->name, "middle");
+    assert_string_equal(part->outputs[2]->name, "c");
+    assert_true(hone_node_float(part->outputs[0]->producer, "alpha") == 0.5f);
+    assert_string_equal(hone_graph_dim_name(part, part->inputs[0]->type.dims[0]), "batch");
+    assert_null(hone_graph_find(part, "y"));
+    check_ok(hone_graph_infer(part, &err));
+    hone_graph_free(part);
+    part = NULL;
+    check_ok(hone_graph_extract(g, &next, 1, &part, &err)); /* needs no input */
+    assert_int_equal(part->input_count, 0);
+    assert_int_equal(part->outputs[0]->producer->inputs[0]->storage, HONE_STORAGE_VARIABLE);
+    assert_true(part->outputs[0]->producer->inputs[0]->trainable);
+    hone_graph_free(part);
+    part = NULL;
+    hone_status status = HONE_OUT_OF_MEMORY;
+    for (uint64_t n = 1; status != HONE_OK; n++) {
+        hone_alloc_fail_at(n, false);
+        status = hone_graph_extract(g, wanted, 3, &part, &err);
+        hone_alloc_fail_at(0, false);
+        assert_true(status == HONE_OK || (status == HONE_OUT_OF_MEMORY && !part));
+    }
+    hone_graph_free(part);
+    hone_graph_free(g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_copy_stands_alone),
@@ -175,6 +213,7 @@ int main(void) {
         cmocka_unit_test(test_unsorted),
         cmocka_unit_test(test_output_that_nothing_makes),
         cmocka_unit_test(test_append),
+        cmocka_unit_test(test_extract),
         cmocka_unit_test(test_every_allocation_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

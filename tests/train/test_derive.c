@@ -14,17 +14,28 @@ static const hone_objective *objective(const hone_train_options *o) {
     return found;
 }
 
+static hone_status derive_with(const hone_graph *g, const hone_train_options *o,
+                               const hone_parametrization *p, int count, hone_training *out) {
+    hone_derivation d = {.model = g,
+                         .options = o,
+                         .objective = objective(o),
+                         .parametrizations = p,
+                         .parametrization_count = count};
+    return hone_derive_training(&d, out, &err);
+}
+
 static hone_graph *derived(const hone_graph *g, const hone_train_options *o) {
-    hone_graph *out = NULL;
-    ok(hone_derive_training(g, o, objective(o), NULL, 0, &out, &err));
-    return out;
+    hone_training t = {NULL, NULL};
+    ok(derive_with(g, o, NULL, 0, &t));
+    assert_null(t.values);
+    return t.graph;
 }
 
 static hone_status derive(const hone_graph *g, const hone_parametrization *p, int count) {
-    hone_graph *out = NULL;
-    hone_status status = hone_derive_training(g, &plain, objective(&plain), p, count, &out, &err);
-    assert_true(status == HONE_OK || !out);
-    hone_graph_free(out);
+    hone_training t = {NULL, NULL};
+    hone_status status = derive_with(g, &plain, p, count, &t);
+    assert_true(status == HONE_OK || (!t.graph && !t.values));
+    hone_training_free(&t);
     return status;
 }
 
@@ -323,30 +334,28 @@ static void test_gradients_die_early(void **state) {
 
 /* --- parametrizations --- */
 
-static hone_value *halve(hone_graph *g, hone_value *w, const void *arg) {
+static hone_parametrized halve(hone_graph *g, hone_value *w, const void *arg) {
     (void)arg;
-    return HONE_EMIT(g, "", "Mul", w, hone_graph_scalar(g, HONE_FLOAT32, 0.5));
-}
-
-static void no_bake(hone_tensor *w, const void *arg) {
-    (void)w;
-    (void)arg;
+    return (hone_parametrized){.value = HONE_EMIT(g, "", "Mul", w, hone_graph_scalar(g, HONE_FLOAT32, 0.5)),
+                               .variables = {w},
+                               .variable_count = 1};
 }
 
 /* One weight read by two nodes: both read what the parametrization makes of it. */
 static void test_parametrization_of_a_shared_weight(void **state) {
     (void)state;
     hone_graph *g = hone_graph_new("shared"), *half = hone_graph_new("half");
-    hone_parametrization p = {"w", halve, no_bake, NULL};
+    hone_parametrization p = {"w", halve, NULL};
     for (int i = 0; i < 2; i++) {
         hone_graph *to = i ? half : g;
         hone_value *x = INPUT(to, 5), *w = WEIGHT(to, "w", 1, 5, 5);
         for (int k = 0; i && k < 25; k++) ((float *)w->data->data)[k] *= 0.5f;
         finished(to, HONE_EMIT(to, "", "MatMul", HONE_EMIT(to, "", "MatMul", x, w), w));
     }
-    hone_graph *t = NULL, *s = derived(half, &plain);
-    ok(hone_derive_training(g, &plain, objective(&plain), &p, 1, &t, &err));
-    runner a = start(t, 9, 5, 5), b = start(s, 9, 5, 5);
+    hone_graph *s = derived(half, &plain);
+    hone_training t = {NULL, NULL};
+    ok(derive_with(g, &plain, &p, 1, &t));
+    runner a = start(t.graph, 9, 5, 5), b = start(s, 9, 5, 5);
     run(&a, 0.1f);
     run(&b, 0.1f);
     assert_true(a.loss == b.loss);
@@ -359,18 +368,26 @@ static void test_parametrization_of_a_shared_weight(void **state) {
     }
     finish(&a);
     finish(&b);
-    hone_graph_free(t);
+    hone_training_free(&t);
     hone_graph_free(s);
     hone_graph_free(g);
     hone_graph_free(half);
 }
 
+static void test_parametrizations_of_one_weight(void **state) {
+    (void)state;
+    hone_graph *g = linear("w", 6, 5);
+    const hone_parametrization twice[] = {{"w", halve, NULL}, {"w", halve, NULL}};
+    refused(derive(g, twice, 2), HONE_INVALID_ARGUMENT, "node w: is parametrized twice");
+    hone_graph_free(g);
+}
+
 static void test_parametrization_of_nothing(void **state) {
     (void)state;
     hone_graph *g = linear("w", 6, 5);
-    refused(derive(g, &(hone_parametrization){"v", halve, no_bake, NULL}, 1), HONE_INVALID_ARGUMENT,
+    refused(derive(g, &(hone_parametrization){"v", halve, NULL}, 1), HONE_INVALID_ARGUMENT,
             "node v: is not a trainable weight");
-    refused(derive(g, &(hone_parametrization){"input", halve, no_bake, NULL}, 1), HONE_INVALID_ARGUMENT,
+    refused(derive(g, &(hone_parametrization){"input", halve, NULL}, 1), HONE_INVALID_ARGUMENT,
             "node input: is not a trainable weight");
     hone_graph_free(g);
 }
@@ -429,16 +446,18 @@ static void test_operators_without_a_gradient_are_listed(void **state) {
 static void test_out_of_memory(void **state) {
     (void)state;
     hone_dataset *d = blobs(10, 8, 4, 1);
-    hone_graph *g = mlp("8-6-4", d, 1), *before = copy_of(g), *out = NULL;
+    hone_graph *g = mlp("8-6-4", d, 1), *before = copy_of(g);
+    hone_training t = {NULL, NULL};
     hone_train_options o = plain;
-    hone_parametrization p = {"layer1.weight", halve, no_bake, NULL};
+    hone_parametrization p = {"layer1.weight", halve, NULL};
     o.teacher = g;
-    FAIL_EACH_ALLOCATION(hone_derive_training(g, &o, objective(&o), &p, 1, &out, &err), assert_null(out));
+    FAIL_EACH_ALLOCATION(derive_with(g, &o, &p, 1, &t), assert_true(!t.graph && !t.values));
+    const hone_graph *out = t.graph;
     assert_int_equal(out->binding_count, 8);
     assert_int_equal(out->output_count, 2);
     assert_int_equal(out->input_count, 4);
     assert_true(same_weights(g, before));
-    hone_graph_free(out);
+    hone_training_free(&t);
     hone_graph_free(before);
     hone_graph_free(g);
     hone_dataset_free(d);
@@ -453,6 +472,7 @@ int main(void) {
         cmocka_unit_test(test_weight_behind_a_transpose),
         cmocka_unit_test(test_gradients_die_early),
         cmocka_unit_test(test_parametrization_of_a_shared_weight),
+        cmocka_unit_test(test_parametrizations_of_one_weight),
         cmocka_unit_test(test_parametrization_of_nothing),
         cmocka_unit_test(test_models_that_cannot_be_trained),
         cmocka_unit_test(test_operators_without_a_gradient_are_listed),

@@ -216,14 +216,10 @@ static void test_stopping(void **state) {
 
 /* --- masks --- */
 
-static hone_value *apply_mask(hone_graph *g, hone_value *w, const void *arg) {
-    return HONE_EMIT(g, "", "Mul", w, hone_graph_add_constant(g, "mask", (hone_tensor *)arg));
-}
-
-static void bake_mask(hone_tensor *w, const void *arg) {
-    const float *mask = ((const hone_tensor *)arg)->data;
-    for (int64_t i = 0; i < w->count; i++)
-        if (mask[i] == 0) ((float *)w->data)[i] = 0;
+static hone_parametrized apply_mask(hone_graph *g, hone_value *w, const void *arg) {
+    hone_value *mask = hone_graph_add_constant(g, "mask", (hone_tensor *)arg);
+    return (hone_parametrized){
+        .value = HONE_EMIT(g, "", "Mul", w, mask), .variables = {w}, .variable_count = 1};
 }
 
 static bool keeps_zeros(const hone_graph *g, const hone_tensor *mask) {
@@ -252,7 +248,7 @@ static void test_masks_keep_zeros(void **state) {
     hone_tensor *mask = NULL;
     ok(hone_tensor_new(HONE_FLOAT32, 2, (int64_t[]){16, 12}, &mask, &err));
     for (int i = 0; i < 16 * 12; i++) ((float *)mask->data)[i] = i % 3 != 0;
-    hone_parametrization p = {"layer1.weight", apply_mask, bake_mask, mask};
+    hone_parametrization p = {"layer1.weight", apply_mask, mask};
     mask_watch w = {mask, 0, true};
     hone_train_options o = options();
     o.weight_decay = 0.01;

@@ -70,7 +70,9 @@ static hone_graph *linear(const problem *p) {
 /* One step of the training graph at learning rate 1 without momentum: the loss; *w and *b the new weights. */
 static float one_step(const problem *p, const hone_objective *o, float *w, float *b) {
     hone_train_options options = HONE_TRAIN_OPTIONS_INIT;
-    hone_graph *g = linear(p), *training = NULL;
+    hone_graph *g = linear(p);
+    hone_training training = {NULL, NULL};
+    hone_derivation derivation = {.model = g, .options = &options, .objective = o};
     hone_variables *variables = hone_variables_new();
     hone_model *m = NULL;
     hone_session *s = NULL;
@@ -79,8 +81,8 @@ static float one_step(const problem *p, const hone_objective *o, float *w, float
     hone_tensor *x, *rate, *target;
     bool labels = strcmp(o->name, "cross-entropy") == 0;
     options.momentum = 0;
-    ok(hone_derive_training(g, &options, o, NULL, 0, &training, &err));
-    ok(hone_model_compile_shared(training, NULL, variables, &m, &err));
+    ok(hone_derive_training(&derivation, &training, &err));
+    ok(hone_model_compile_shared(training.graph, NULL, variables, &m, &err));
     ok(hone_session_create(m, NULL, &s, &err));
     ok(hone_context_create(s, &c, &err));
     ok(hone_tensor_copy_of(HONE_FLOAT32, 2, (int64_t[]){N, IN}, p->x, &x, &err));
@@ -100,7 +102,7 @@ static float one_step(const problem *p, const hone_objective *o, float *w, float
     hone_session_free(s);
     hone_model_free(m);
     hone_variables_free(variables);
-    hone_graph_free(training);
+    hone_training_free(&training);
     hone_graph_free(g);
     return loss;
 }
