@@ -1,8 +1,8 @@
 #include "serve/format/json_scan.h"
 
 #include "base/error.h"
+#include "base/half.h"
 #include "base/memory.h"
-#include "serve/format/half.h"
 #include "serve/format/json_number.h"
 
 #include <math.h>

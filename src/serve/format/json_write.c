@@ -1,6 +1,6 @@
 #include "serve/format/json_write.h"
 
-#include "serve/format/half.h"
+#include "base/half.h"
 
 #include <math.h>
 #include <stdio.h>

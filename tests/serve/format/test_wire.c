@@ -1,5 +1,5 @@
+#include "base/half.h"
 #include "base/memory.h"
-#include "serve/format/half.h"
 #include "serve/format/wire.h"
 
 #include <math.h>

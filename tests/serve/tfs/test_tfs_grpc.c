@@ -1,4 +1,4 @@
-#include "serve/format/half.h"
+#include "base/half.h"
 #include "serve/fronts.h"
 #include "serve/tfs/tensor_proto.h"
 #include "serve/tfs/tfs_admin.h"

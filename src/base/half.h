@@ -1,6 +1,6 @@
 /* Narrow floats to float and back, rounded to nearest even. */
-#ifndef HONE_SERVE_FORMAT_HALF_H
-#define HONE_SERVE_FORMAT_HALF_H
+#ifndef HONE_BASE_HALF_H
+#define HONE_BASE_HALF_H
 
 #include <stdint.h>
 #include <string.h>
