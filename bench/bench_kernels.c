@@ -6,6 +6,7 @@
 #include "kernels/levels.h"
 #include "support/levels.h"
 
+#include <hone/tensor.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,12 +55,12 @@ static float constants[HONE_PROGRAM_MAX_CONSTANTS][TILE];
 static void run_program(const hone_kernels *k, const hone_program *p, int64_t n) {
     static float scratch[HONE_PROGRAM_MAX_REGISTERS][TILE];
     float *const input[] = {x, y, z};
-    float *registers[HONE_PROGRAM_MAX_REGISTERS];
+    void *registers[HONE_PROGRAM_MAX_REGISTERS];
     for (int i = p->inputs; i < p->registers; i++)
         registers[i] = i < p->inputs + p->constants ? constants[i - p->inputs] : scratch[i];
     for (int64_t at = 0; at < n; at += TILE) {
         for (int i = 0; i < p->inputs; i++) registers[i] = input[i] + at;
-        k->program_f32(p, registers, n - at < TILE ? n - at : TILE);
+        k->program(p, registers, n - at < TILE ? n - at : TILE);
     }
 }
 
@@ -69,24 +70,25 @@ static void set_constants(const hone_program *p) {
 }
 
 /* v = mu*v + g; w = w - lr*v, with v, g, w as inputs and mu, lr as constants */
-static const hone_program momentum = {
-    .inputs = 3,
-    .constants = 2,
-    .registers = 6,
-    .count = 3,
-    .constant = {0.9, 1e-9},
-    .code = {{HONE_VOP_FMA, 0, 3, 0, 1}, {HONE_VOP_MUL, 5, 4, 0, 0}, {HONE_VOP_SUB, 2, 2, 5, 0}}};
+static const hone_program momentum = {.inputs = 3,
+                                      .constants = 2,
+                                      .registers = 6,
+                                      .count = 3,
+                                      .constant = {0.9, 1e-9},
+                                      .code = {{HONE_VOP_FMA, HONE_FLOAT32, 0, 3, 0, 1},
+                                               {HONE_VOP_MUL, HONE_FLOAT32, 5, 4, 0, 0},
+                                               {HONE_VOP_SUB, HONE_FLOAT32, 2, 2, 5, 0}}};
 /* y = gelu(x + bias) = h/2 (1 + erf(h / sqrt 2)); inputs x, y (the result) and z (the bias, repeated) */
 static const hone_program gelu = {.inputs = 3,
                                   .constants = 2,
                                   .registers = 7,
                                   .count = 5,
                                   .constant = {0.70710678, 0.5},
-                                  .code = {{HONE_VOP_ADD, 5, 0, 2, 0},
-                                           {HONE_VOP_MUL, 6, 5, 3, 0},
-                                           {HONE_VOP_ERF, 6, 6, 0, 0},
-                                           {HONE_VOP_MUL, 5, 5, 4, 0},
-                                           {HONE_VOP_FMA, 1, 5, 6, 5}}};
+                                  .code = {{HONE_VOP_ADD, HONE_FLOAT32, 5, 0, 2, 0},
+                                           {HONE_VOP_MUL, HONE_FLOAT32, 6, 5, 3, 0},
+                                           {HONE_VOP_ERF, HONE_FLOAT32, 6, 6, 0, 0},
+                                           {HONE_VOP_MUL, HONE_FLOAT32, 5, 5, 4, 0},
+                                           {HONE_VOP_FMA, HONE_FLOAT32, 1, 5, 6, 5}}};
 
 static void run_momentum(const hone_kernels *k) {
     set_constants(&momentum);
@@ -97,7 +99,8 @@ static void run_gelu(const hone_kernels *k) {
     run_program(k, &gelu, ELEMENTS);
 }
 static void run_op(const hone_kernels *k, int op) {
-    const hone_program p = {.inputs = 2, .registers = 2, .count = 1, .code = {{(uint8_t)op, 1, 0, 0, 0}}};
+    const hone_program p = {
+        .inputs = 2, .registers = 2, .count = 1, .code = {{(uint8_t)op, HONE_FLOAT32, 1, 0, 0, 0}}};
     run_program(k, &p, ELEMENTS);
 }
 static void run_exp(const hone_kernels *k) {

@@ -3,37 +3,52 @@
 #ifndef HONE_BASE_VOP_H
 #define HONE_BASE_VOP_H
 
-/* name, number of operands, what dst becomes (for float and double; the integer forms exist for those marked i) */
+/* X(NAME, name, number of operands): what dst becomes, for float32 and float64; those marked i are for int32, int64,
+ * uint32 and uint64, too, where arithmetic wraps. Operands and dst are of one type. */
 #define HONE_VOPS(X)                                                                                         \
-    X(COPY, 1)    /* i  a */                                                                                 \
-    X(ADD, 2)     /* i  a + b */                                                                             \
-    X(SUB, 2)     /* i  a - b */                                                                             \
-    X(MUL, 2)     /* i  a * b */                                                                             \
-    X(DIV, 2)     /* i  a / b; integers: toward zero, x/0 = 0 */                                             \
-    X(MAX, 2)     /* i  NaN if either is NaN */                                                              \
-    X(MIN, 2)     /* i  NaN if either is NaN */                                                              \
-    X(FMA, 3)     /*    a * b + c, rounded once where the ISA has fma */                                     \
-    X(NEG, 1)     /* i */                                                                                    \
-    X(ABS, 1)     /* i */                                                                                    \
-    X(SQRT, 1)    /* */                                                                                      \
-    X(EXP, 1)     /* relative error <= 2e-7; overflow to inf, underflow to 0 */                              \
-    X(LOG, 1)     /* natural; log(0) = -inf, log(<0) = NaN */                                                \
-    X(TANH, 1)    /* absolute error <= 3e-7 */                                                               \
-    X(SIGMOID, 1) /* 1 / (1 + exp(-a)), no overflow */                                                       \
-    X(ERF, 1)     /* absolute error <= 3e-7 */                                                               \
-    X(FLOOR, 1)   /* */                                                                                      \
-    X(CEIL, 1)    /* */                                                                                      \
-    X(ROUND, 1)   /* half to even */                                                                         \
-    X(GT, 2)      /* i  a > b ? 1 : 0 */                                                                     \
-    X(GE, 2)      /* i  a >= b ? 1 : 0 */                                                                    \
-    X(EQ, 2)      /* i  a == b ? 1 : 0 */                                                                    \
-    X(SELECT, 3)  /* i  a != 0 ? b : c */
+    X(ADD, add, 2)         /* i  a + b */                                                                    \
+    X(SUB, sub, 2)         /* i  a - b */                                                                    \
+    X(MUL, mul, 2)         /* i  a * b */                                                                    \
+    X(DIV, div, 2)         /* i  a / b; integers: toward zero, x/0 = 0 */                                    \
+    X(REM, rem, 2)         /* i  a - b * trunc(a / b), exactly: a's sign; integers: x rem 0 = 0 */           \
+    X(POW, pow, 2)         /* i  a to the power b; integers to a negative power: toward zero, 0 = 0 */       \
+    X(MAX, max, 2)         /* i  NaN if either is NaN */                                                     \
+    X(MIN, min, 2)         /* i  NaN if either is NaN */                                                     \
+    X(FMA, fma, 3)         /*    a * b + c, rounded once where the ISA has fma */                            \
+    X(NEG, neg, 1)         /* i */                                                                           \
+    X(ABS, abs, 1)         /* i */                                                                           \
+    X(SQRT, sqrt, 1)       /* */                                                                             \
+    X(EXP, exp, 1)         /* relative error <= 2e-7; overflow to inf, underflow to 0 */                     \
+    X(LOG, log, 1)         /* natural; log(0) = -inf, log(<0) = NaN */                                       \
+    X(TANH, tanh, 1)       /* absolute error <= 3e-7 */                                                      \
+    X(SIGMOID, sigmoid, 1) /* 1 / (1 + exp(-a)), no overflow */                                              \
+    X(ERF, erf, 1)         /* absolute error <= 3e-7 */                                                      \
+    X(FLOOR, floor, 1)     /* */                                                                             \
+    X(CEIL, ceil, 1)       /* */                                                                             \
+    X(ROUND, round, 1)     /* half to even */                                                                \
+    X(GT, gt, 2)           /* i  a > b ? 1 : 0 */                                                            \
+    X(GE, ge, 2)           /* i  a >= b ? 1 : 0 */                                                           \
+    X(EQ, eq, 2)           /* i  a == b ? 1 : 0 */                                                           \
+    X(NE, ne, 2)           /* i  a != b ? 1 : 0; 1 if either is NaN */                                       \
+    X(SELECT, select, 3)   /* i  a != 0 ? b : c */
 
 typedef enum hone_vop {
-#define X(name, operands) HONE_VOP_##name,
+    HONE_VOP_COPY,
+    HONE_VOP_CAST, /* a as another element type, as ONNX's Cast has it (hone_cast of kernels/portable.h) */
+    HONE_VOP_QUANTIZE, /* float32 to uint8 or int8: saturate(round_half_even(a) + b); NaN gives the lowest */
+#define X(NAME, name, operands) HONE_VOP_##NAME,
     HONE_VOPS(X)
 #undef X
         HONE_VOP_COUNT
 } hone_vop;
+
+static inline int hone_vop_operands(hone_vop op) {
+    static const unsigned char count[] = {1, 1, 2,
+#define X(NAME, name, operands) operands,
+                                          HONE_VOPS(X)
+#undef X
+    };
+    return count[op];
+}
 
 #endif

@@ -1,5 +1,6 @@
 #include "graph/graph.h"
 
+#include "base/half.h"
 #include "graph/names.h"
 #include "graph/op.h"
 
@@ -197,8 +198,15 @@ hone_value *hone_graph_scalar(hone_graph *g, hone_dtype dtype, double x) {
     case HONE_FLOAT64: *(double *)t->data = x; break;
     case HONE_INT64: *(int64_t *)t->data = (int64_t)x; break;
     case HONE_INT32: *(int32_t *)t->data = (int32_t)x; break;
+    case HONE_INT16: *(int16_t *)t->data = (int16_t)x; break;
     case HONE_INT8: *(int8_t *)t->data = (int8_t)x; break;
+    case HONE_UINT64: *(uint64_t *)t->data = (uint64_t)x; break;
+    case HONE_UINT32: *(uint32_t *)t->data = (uint32_t)x; break;
+    case HONE_UINT16: *(uint16_t *)t->data = (uint16_t)x; break;
+    case HONE_BOOL:
     case HONE_UINT8: *(uint8_t *)t->data = (uint8_t)x; break;
+    case HONE_FLOAT16: *(uint16_t *)t->data = hone_half_of_float((float)x); break;
+    case HONE_BFLOAT16: *(uint16_t *)t->data = hone_bfloat_of_float((float)x); break;
     default: g->failed = true;
     }
     hone_value *v = hone_graph_add_constant(g, "scalar", t);

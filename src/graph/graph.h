@@ -174,9 +174,8 @@ bool hone_graph_is_output(const hone_graph *g, const hone_value *v); /* also: is
 void hone_graph_rename(hone_graph *g, hone_value *v, const char *name);
 
 /* Constants for builders. */
-hone_value *hone_graph_scalar(hone_graph *g, hone_dtype dtype,
-                              double x); /* float32, float64 or an integer dtype */
-hone_value *hone_graph_ints(hone_graph *g, const int64_t *x, int64_t n); /* int64[n] */
+hone_value *hone_graph_scalar(hone_graph *g, hone_dtype dtype, double x); /* of a numeric dtype, or bool */
+hone_value *hone_graph_ints(hone_graph *g, const int64_t *x, int64_t n);  /* int64[n] */
 
 /* --- nodes --- */
 

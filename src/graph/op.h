@@ -11,13 +11,13 @@
 /* --- types --- sets of dtypes, a bit each */
 #define HONE_TYPE(dtype) (1u << (dtype))
 #define HONE_TYPES_FLOAT (HONE_TYPE(HONE_FLOAT32) | HONE_TYPE(HONE_FLOAT64))
+#define HONE_TYPES_HALF (HONE_TYPE(HONE_FLOAT16) | HONE_TYPE(HONE_BFLOAT16)) /* computed in float32 */
 #define HONE_TYPES_INT (HONE_TYPE(HONE_INT32) | HONE_TYPE(HONE_INT64))
 #define HONE_TYPES_BYTE (HONE_TYPE(HONE_INT8) | HONE_TYPE(HONE_UINT8))
 #define HONE_TYPES_NUMBER                                                                                    \
     (HONE_TYPES_FLOAT | HONE_TYPES_INT | HONE_TYPES_BYTE | HONE_TYPE(HONE_INT16) | HONE_TYPE(HONE_UINT16) |  \
      HONE_TYPE(HONE_UINT32) | HONE_TYPE(HONE_UINT64))
-#define HONE_TYPES_FIXED /* all of fixed size */                                                             \
-    (HONE_TYPES_NUMBER | HONE_TYPE(HONE_BOOL) | HONE_TYPE(HONE_FLOAT16) | HONE_TYPE(HONE_BFLOAT16))
+#define HONE_TYPES_FIXED /* all of fixed size */ (HONE_TYPES_NUMBER | HONE_TYPE(HONE_BOOL) | HONE_TYPES_HALF)
 
 typedef enum hone_slot_flags {
     HONE_SLOT_OPTIONAL = 1,
@@ -187,10 +187,10 @@ struct hone_op {
     /* Chooses the kernel for concrete shapes, states scratch, sets p->run. NULL for
      * operators that have a map: the elementwise driver runs them. */
     hone_status (*prepare)(hone_prepare *p, hone_error *err);
-    /* Elementwise operators: emits vector code for float dtypes. */
+    /* Elementwise operators: emits their vector code, of the dtypes that the slots allow. Every output has the shape of
+     * the operands' broadcast. */
     void (*map)(hone_map *m, const hone_node *node);
-    bool integer_map; /* the map is right for int32 and int64, too */
-    bool epilogue;    /* its kernels can run a vector program over each finished strip of output 0 */
+    bool epilogue; /* its kernels can run a vector program over each finished strip of output 0 */
 
     hone_gradient_kind gradient_kind;
     void (*gradient)(hone_gradient *ctx);
@@ -219,6 +219,10 @@ const char *hone_op_domain(const hone_op *op);
 bool hone_op_is_private(const hone_op *op);
 /* `view` of operators whose output 0 always is input 0 in another shape. */
 bool hone_view_whole(const hone_infer *ctx, int output, hone_view *v);
+/* Has it a map, by which it may be joined with others of its kind? */
+static inline bool hone_op_is_elementwise(const hone_op *op) {
+    return op->map != NULL;
+}
 /* The slot of input (output) i, the variadic one for all that follow; NULL: too many. */
 const hone_slot *hone_op_input(const hone_op *op, int i);
 const hone_slot *hone_op_output(const hone_op *op, int i);

@@ -32,9 +32,6 @@ FILL_VNNI(v4)
 
 void hone_kernels_for(const hone_cpu *cpu, hone_kernels *out) {
     *out = (hone_kernels){.gemm_f64 = hone_gemm_f64_generic,
-                          .program_f64 = hone_program_f64,
-                          .program_i32 = hone_program_i32,
-                          .program_i64 = hone_program_i64,
                           .softmax_f64 = hone_softmax_f64,
                           .log_softmax_f64 = hone_log_softmax_f64,
                           .sum_f64 = hone_sum_f64,

@@ -95,10 +95,9 @@ typedef struct hone_kernels {
     /* y = x ^ 0x80: int8 with zero point z is uint8 with zero point z + 128. */
     void (*flip_sign)(const uint8_t *x, uint8_t *y, int64_t n);
 
-    hone_program_f32_fn *program_f32;
-    hone_program_f64_fn *program_f64;
-    hone_program_i32_fn *program_i32;
-    hone_program_i64_fn *program_i64;
+    hone_program_fn *program;
+    /* hone_cast of kernels/portable.h, of dtypes that it takes. */
+    void (*cast)(int from, int to, const void *x, void *y, int64_t n);
 
     /* saturate(round_half_even(x / scale) + zero); NaN gives the lowest value. */
     void (*quantize_u8)(const float *x, uint8_t *y, int64_t n, float scale, int32_t zero);

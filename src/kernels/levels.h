@@ -13,7 +13,7 @@
     X(gemm_u8s8_packed_size, level) X(gemm_u8s8_pack, level) X(gemm_u8s8, level)
 /* clang-format off */
 #define HONE_KERNELS_REST(X, level)                                                                          \
-    X(sum_u8, level) X(flip_sign, level) X(program_f32, level)                                               \
+    X(sum_u8, level) X(flip_sign, level) X(program, level) X(cast, level)                                    \
     X(quantize_u8, level) X(quantize_s8, level) X(dequantize_u8, level) X(dequantize_s8, level)              \
     X(softmax_f32, level) X(log_softmax_f32, level) X(sum_f32, level) X(min_max_f32, level)                  \
     X(sum_rows_f32, level) X(argmax_f32, level) X(transpose_32, level)
@@ -48,11 +48,11 @@ HONE_KERNEL_DECLARE_TILE(v4_vnni)
 
 /* The same at every level: portable C. */
 void hone_gemm_f64_generic(const hone_gemm_f64 *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
-hone_program_f64_fn hone_program_f64;
-hone_program_i32_fn hone_program_i32;
-hone_program_i64_fn hone_program_i64;
+/* One instruction of a program that computes in the type of the name. */
+typedef void hone_instr_fn(const hone_instr *i, void *const *registers, int64_t n);
+hone_instr_fn hone_instr_f64, hone_instr_i32, hone_instr_i64, hone_instr_u32, hone_instr_u64;
 /* The plain form that the vector ones are tested against, with libm's functions. */
-hone_program_f32_fn hone_program_f32_reference;
+hone_instr_fn hone_instr_f32_reference;
 void hone_softmax_f64(const double *x, double *y, int64_t n);
 void hone_log_softmax_f64(const double *x, double *y, int64_t n);
 double hone_sum_f64(const double *x, int64_t n);

@@ -19,6 +19,9 @@ void hone_fill(const void *x, size_t size, void *y, int64_t n);
 /* y[i] = table[x[i]]; y may be x. */
 void hone_lookup(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n);
 
+/* Bytes of an element; `dtype` is a number of hone_dtype, of fixed size. */
+size_t hone_element_size(int dtype);
+
 /* Converts n elements. `from` and `to` are numbers of hone_dtype (all of fixed size). To integers: toward
  * zero, held at the ends of the range, NaN becomes 0; integers to narrower ones wrap; to bool: x != 0.
  * float16 and bfloat16 are rounded half to even. False (and nothing done) if a dtype is none of these. */

@@ -1,21 +1,20 @@
 #include "kernel_test.h"
+#include "kernels/portable.h"
+
+#include <hone/tensor.h>
 
 #define TILE HONE_PROGRAM_TILE
 
-static const char *const op_name[] = {
-#define X(name, operands) #name,
-    HONE_VOPS(X)
+static const char *const op_name[] = {"COPY", "CAST", "QUANTIZE",
+#define X(NAME, name, operands) #NAME,
+                                      HONE_VOPS(X)
 #undef X
 };
-static const int op_operands[] = {
-#define X(name, operands) operands,
-    HONE_VOPS(X)
-#undef X
-};
+enum { FIRST = HONE_VOP_QUANTIZE + 1 }; /* of those that compute in one type */
 
-static hone_program one_op(int op) {
+static hone_program one_op(int op, hone_dtype dtype) {
     hone_program p = {.inputs = 3, .registers = 4, .outputs = 1, .count = 1, .output = {3}};
-    p.code[0] = (hone_instr){.op = (uint8_t)op, .dst = 3, .a = 0, .b = 1, .c = 2};
+    p.code[0] = (hone_instr){.op = (uint8_t)op, .dtype = (uint8_t)dtype, .dst = 3, .a = 0, .b = 1, .c = 2};
     return p;
 }
 
@@ -42,14 +41,14 @@ static void check_exact(const hone_kernels *k, const char *level) {
             test_fill_f32(in[r], TILE, round % 2 ? -4.0f : -1e6f, round % 2 ? 4.0f : 1e6f,
                           (uint64_t)(round * 3 + r));
         const int64_t n = round < 2 ? TILE : round < 36 ? round - 1 : TILE - (round - 35);
-        for (int op = 0; op < HONE_VOP_COUNT; op++) {
+        for (int op = FIRST; op < HONE_VOP_COUNT; op++) {
             if (is_transcendental(op) || op == HONE_VOP_FMA) continue;
-            hone_program p = one_op(op);
-            float *registers[] = {in[0], in[1], in[2], got};
+            hone_program p = one_op(op, HONE_FLOAT32);
+            void *registers[] = {in[0], in[1], in[2], got};
             got[n] = 1234.5f;
-            k->program_f32(&p, registers, n);
+            k->program(&p, registers, n);
             registers[3] = want;
-            hone_program_f32_reference(&p, registers, n);
+            hone_instr_f32_reference(p.code, registers, n);
             if (got[n] != 1234.5f) fail_msg("%s %s writes beyond %d elements", level, op_name[op], (int)n);
             for (int64_t i = 0; i < n; i++)
                 if (!same_f32(got[i], want[i]))
@@ -69,8 +68,8 @@ static void check_fma(const hone_kernels *k, const char *level) {
     test_fill_f32(a, 33, -2, 2, 1);
     test_fill_f32(b, 33, -2, 2, 2);
     test_fill_f32(c, 33, -2, 2, 3);
-    hone_program p = one_op(HONE_VOP_FMA);
-    k->program_f32(&p, (float *[]){a, b, c, d}, 33);
+    hone_program p = one_op(HONE_VOP_FMA, HONE_FLOAT32);
+    k->program(&p, (void *[]){a, b, c, d}, 33);
     for (int i = 0; i < 33; i++)
         if (!same_f32(d[i], fmaf(a[i], b[i], c[i])) && !same_f32(d[i], a[i] * b[i] + c[i]))
             fail_msg("%s FMA(%g, %g, %g) = %g", level, a[i], b[i], c[i], d[i]);
@@ -102,11 +101,11 @@ static int current; /* index into function[] */
 
 static void check_function(const hone_kernels *k, const char *level) {
     const int op = function[current].op;
-    hone_program p = one_op(op);
+    hone_program p = one_op(op, HONE_FLOAT32);
     float got[TILE];
     for (int64_t at = 0; at < SAMPLES; at += TILE) {
         float *in = sample + at;
-        k->program_f32(&p, (float *[]){in, in, in, got}, TILE);
+        k->program(&p, (void *[]){in, in, in, got}, TILE);
         for (int i = 0; i < TILE; i++) {
             /* Beyond float, the exact value is inf or 0 as a float. */
             double want = fabs(exact[at + i]) > 3.4028235e38 ? (double)(float)exact[at + i] : exact[at + i];
@@ -139,13 +138,13 @@ static void test_functions(void **state) {
 static void check_cuts(const hone_kernels *k, const char *level) {
     static float in[3][TILE], whole[TILE], cut[TILE];
     for (int r = 0; r < 3; r++) test_fill_f32(in[r], TILE, 0.1f, 5.0f, (uint64_t)r);
-    for (int op = 0; op < HONE_VOP_COUNT; op++) {
-        hone_program p = one_op(op);
-        k->program_f32(&p, (float *[]){in[0], in[1], in[2], whole}, TILE);
+    for (int op = FIRST; op < HONE_VOP_COUNT; op++) {
+        hone_program p = one_op(op, HONE_FLOAT32);
+        k->program(&p, (void *[]){in[0], in[1], in[2], whole}, TILE);
         int64_t step = 1;
         for (int64_t at = 0; at < TILE; at += step, step = step % 37 + 1) {
             int64_t n = TILE - at < step ? TILE - at : step;
-            k->program_f32(&p, (float *[]){in[0] + at, in[1] + at, in[2] + at, cut + at}, n);
+            k->program(&p, (void *[]){in[0] + at, in[1] + at, in[2] + at, cut + at}, n);
         }
         if (memcmp(whole, cut, sizeof whole) != 0) fail_msg("%s %s depends on the cut", level, op_name[op]);
     }
@@ -161,13 +160,12 @@ static void check_momentum(const hone_kernels *k, const char *level) {
     enum { V, G, W, MU, LR, T, REGISTERS };
     hone_program p = {
         .inputs = 3, .constants = 2, .registers = REGISTERS, .count = 3, .constant = {0.9, 0.1}};
-    p.code[0] = (hone_instr){HONE_VOP_FMA, V, MU, V, G};
-    p.code[1] = (hone_instr){HONE_VOP_MUL, T, LR, V, 0};
-    p.code[2] = (hone_instr){HONE_VOP_SUB, W, W, T, 0};
+    p.code[0] = (hone_instr){HONE_VOP_FMA, HONE_FLOAT32, V, MU, V, G};
+    p.code[1] = (hone_instr){HONE_VOP_MUL, HONE_FLOAT32, T, LR, V, 0};
+    p.code[2] = (hone_instr){HONE_VOP_SUB, HONE_FLOAT32, W, W, T, 0};
     static float r[REGISTERS][TILE];
     static double d[REGISTERS][TILE];
-    float *rf[REGISTERS];
-    double *rd[REGISTERS];
+    void *rf[REGISTERS], *rd[REGISTERS];
     for (int i = 0; i < REGISTERS; i++) {
         rf[i] = r[i];
         rd[i] = d[i];
@@ -177,8 +175,9 @@ static void check_momentum(const hone_kernels *k, const char *level) {
             for (int j = 0; i < T && j < TILE; j++) r[i][j] = (float)p.constant[i - p.inputs];
         for (int j = 0; j < TILE; j++) d[i][j] = r[i][j];
     }
-    k->program_f32(&p, rf, 333);
-    k->program_f64(&p, rd, 333);
+    k->program(&p, rf, 333);
+    for (int i = 0; i < p.count; i++) p.code[i].dtype = HONE_FLOAT64;
+    k->program(&p, rd, 333);
     for (int j = 0; j < 333; j++)
         if (!near(r[W][j], d[W][j], 0, 3e-7) || !near(r[V][j], d[V][j], 0, 3e-7))
             fail_msg("%s momentum step at %d: %g, not %g", level, j, r[W][j], d[W][j]);
@@ -192,7 +191,7 @@ static void test_momentum(void **state) {
 static void test_f64(void **state) {
     (void)state;
     double a[] = {0.3, -2.5, NAN, 700}, b[] = {2, 0.5, 1, NAN}, c[] = {1, 2, 3, 4}, d[4];
-    double *registers[] = {a, b, c, d};
+    void *registers[] = {a, b, c, d};
     const struct {
         int op;
         double want[4];
@@ -210,63 +209,136 @@ static void test_f64(void **state) {
         {HONE_VOP_SELECT, {2, 0.5, 1, NAN}},
         {HONE_VOP_DIV, {0.15, -5, NAN, NAN}},
         {HONE_VOP_NEG, {-0.3, 2.5, NAN, -700}},
+        {HONE_VOP_NE, {1, 1, 1, 1}},
+        {HONE_VOP_REM, {0.3, -0.0, NAN, NAN}},
+        {HONE_VOP_POW, {0.09, NAN, NAN, NAN}},
     };
     for (int i = 0; i < COUNT(cases); i++) {
-        hone_program p = one_op(cases[i].op);
-        hone_program_f64(&p, registers, 4);
+        hone_program p = one_op(cases[i].op, HONE_FLOAT64);
+        hone_kernels_get()->program(&p, registers, 4);
         for (int j = 0; j < 4; j++)
             if (!near(d[j], cases[i].want[j], 1e-15, 1e-15))
                 fail_msg("%s at %d: %g, not %g", op_name[cases[i].op], j, d[j], cases[i].want[j]);
     }
 }
 
+#define LEAST INT64_MIN
+#define MOST INT64_MAX
+
+/* `x` of the table below, whose ends stand for those of the type. */
+#define CHECK_INTEGERS(type, dtype, low, high, column)                                                       \
+    do {                                                                                                     \
+        type a[COLUMNS], b[COLUMNS], c[COLUMNS], d[COLUMNS];                                                 \
+        for (int j = 0; j < COLUMNS; j++) {                                                                  \
+            a[j] = END(type, low, high, column##_a[j]);                                                      \
+            b[j] = END(type, low, high, column##_b[j]);                                                      \
+            c[j] = 3;                                                                                        \
+        }                                                                                                    \
+        hone_program p = one_op(cases[i].op, dtype);                                                         \
+        k->program(&p, (void *[]){a, b, c, d}, COLUMNS);                                                     \
+        for (int j = 0; j < COLUMNS; j++) {                                                                  \
+            type want = END(type, low, high, cases[i].column[j]);                                            \
+            if (d[j] != want)                                                                                \
+                fail_msg("%s %s " #type " at %d: %lld, not %lld", level, op_name[cases[i].op], j,            \
+                         (long long)d[j], (long long)want);                                                  \
+        }                                                                                                    \
+    } while (0)
+#define END(type, low, high, x)                                                                              \
+    (type)((x) == LEAST ? (low) : (x) == LEAST + 1 ? (low) + 1 : (x) == MOST ? (high) : (type)(x))
+
+enum { COLUMNS = 6 };
+static const int64_t of_signed_a[] = {7, -7, LEAST, LEAST, 5, -1}, of_signed_b[] = {2, 2, 0, -1, 0, -1};
+static const int64_t of_unsigned_a[] = {7, MOST, 0, MOST, 5, 1}, of_unsigned_b[] = {2, 1, 1, MOST, 0, 3};
+
+static void check_integers(const hone_kernels *k, const char *level) {
+    static const struct {
+        int op;
+        int64_t of_signed[COLUMNS], of_unsigned[COLUMNS];
+    } cases[] = {
+        {HONE_VOP_COPY, {7, -7, LEAST, LEAST, 5, -1}, {7, MOST, 0, MOST, 5, 1}},
+        {HONE_VOP_ADD, {9, -5, LEAST, MOST, 5, -2}, {9, 0, 1, -2, 5, 4}},
+        {HONE_VOP_SUB, {5, -9, LEAST, LEAST + 1, 5, 0}, {5, -2, MOST, 0, 5, -2}},
+        {HONE_VOP_MUL, {14, -14, 0, LEAST, 0, 1}, {14, MOST, 0, 1, 0, 3}},
+        {HONE_VOP_DIV, {3, -3, 0, LEAST, 0, 1}, {3, MOST, 0, 1, 0, 0}},
+        {HONE_VOP_REM, {1, -1, 0, 0, 0, 0}, {1, 0, 0, 0, 0, 1}},
+        {HONE_VOP_POW, {49, 49, 1, 0, 1, -1}, {49, MOST, 0, MOST, 1, 1}},
+        {HONE_VOP_MAX, {7, 2, 0, -1, 5, -1}, {7, MOST, 1, MOST, 5, 3}},
+        {HONE_VOP_MIN, {2, -7, LEAST, LEAST, 0, -1}, {2, 1, 0, MOST, 0, 1}},
+        {HONE_VOP_NEG, {-7, 7, LEAST, LEAST, -5, 1}, {-7, 1, 0, 1, -5, -1}},
+        {HONE_VOP_ABS, {7, 7, LEAST, LEAST, 5, 1}, {7, MOST, 0, MOST, 5, 1}},
+        {HONE_VOP_GT, {1, 0, 0, 0, 1, 0}, {1, 1, 0, 0, 1, 0}},
+        {HONE_VOP_GE, {1, 0, 0, 0, 1, 1}, {1, 1, 0, 1, 1, 0}},
+        {HONE_VOP_EQ, {0, 0, 0, 0, 0, 1}, {0, 0, 0, 1, 0, 0}},
+        {HONE_VOP_NE, {1, 1, 1, 1, 1, 0}, {1, 1, 1, 0, 1, 1}},
+        {HONE_VOP_SELECT, {2, 2, 0, -1, 0, -1}, {2, 1, 3, MOST, 0, 3}},
+    };
+    for (int i = 0; i < COUNT(cases); i++) {
+        CHECK_INTEGERS(int32_t, HONE_INT32, INT32_MIN, INT32_MAX, of_signed);
+        CHECK_INTEGERS(int64_t, HONE_INT64, INT64_MIN, INT64_MAX, of_signed);
+        CHECK_INTEGERS(uint32_t, HONE_UINT32, 0, UINT32_MAX, of_unsigned);
+        CHECK_INTEGERS(uint64_t, HONE_UINT64, 0, UINT64_MAX, of_unsigned);
+    }
+}
+
 static void test_integers(void **state) {
     (void)state;
-    const struct {
-        int op;
-        int64_t want[6]; /* for i64, LEAST standing for the least integer */
-    } cases[] = {
-#define LEAST INT64_MIN
-        {HONE_VOP_COPY, {7, -7, LEAST, LEAST, 5, -1}},
-        {HONE_VOP_ADD, {9, -5, LEAST + 0, INT64_MAX, 5, -2}},
-        {HONE_VOP_SUB, {5, -9, LEAST, LEAST + 1, 5, 0}},
-        {HONE_VOP_MUL, {14, -14, 0, LEAST, 0, 1}},
-        {HONE_VOP_DIV, {3, -3, 0, LEAST, 0, 1}},
-        {HONE_VOP_MAX, {7, 2, 0, -1, 5, -1}},
-        {HONE_VOP_MIN, {2, -7, LEAST, LEAST, 0, -1}},
-        {HONE_VOP_NEG, {-7, 7, LEAST, LEAST, -5, 1}},
-        {HONE_VOP_ABS, {7, 7, LEAST, LEAST, 5, 1}},
-        {HONE_VOP_GT, {1, 0, 0, 0, 1, 0}},
-        {HONE_VOP_GE, {1, 0, 0, 0, 1, 1}},
-        {HONE_VOP_EQ, {0, 0, 0, 0, 0, 1}},
-        {HONE_VOP_SELECT, {2, 2, 0, -1, 0, -1}},
-    };
-    int64_t a[] = {7, -7, LEAST, LEAST, 5, -1}, b[] = {2, 2, 0, -1, 0, -1}, c[6] = {3, 3, 3, 3, 3, 3}, d[6];
-    int32_t a32[] = {7, -7, INT32_MIN, INT32_MIN, 5, -1}, b32[] = {2, 2, 0, -1, 0, -1}, c32[6] = {0}, d32[6];
-    for (int i = 0; i < COUNT(cases); i++) {
-        assert_true(op_operands[cases[i].op] >= 1);
-        hone_program p = one_op(cases[i].op);
-        hone_program_i64(&p, (int64_t *[]){a, b, c, d}, 6);
-        hone_program_i32(&p, (int32_t *[]){a32, b32, c32, d32}, 6);
-        for (int j = 0; j < 6; j++) {
-            int64_t want = cases[i].want[j];
-            /* the same near the ends of 32 bits */
-            int32_t want32 = want == LEAST       ? INT32_MIN
-                             : want == LEAST + 1 ? INT32_MIN + 1
-                             : want == INT64_MAX ? INT32_MAX
-                                                 : (int32_t)want;
-            if (d[j] != want || d32[j] != want32)
-                fail_msg("%s at %d: %lld and %d, not %lld", op_name[cases[i].op], j, (long long)d[j], d32[j],
-                         (long long)want);
+    each_level(check_integers);
+}
+
+/* Bits of every dtype are copied. */
+static void check_copy(const hone_kernels *k, const char *level) {
+    static const hone_dtype dtypes[] = {HONE_BOOL, HONE_INT16, HONE_BFLOAT16, HONE_UINT32, HONE_FLOAT64};
+    for (int d = 0; d < COUNT(dtypes); d++) {
+        size_t size = hone_element_size(dtypes[d]);
+        uint8_t from[8 * TILE], to[8 * TILE] = {0};
+        for (int i = 0; i < COUNT(from); i++) from[i] = (uint8_t)(i * 7 + i / 256);
+        hone_program p = one_op(HONE_VOP_COPY, dtypes[d]);
+        k->program(&p, (void *[]){from, from, from, to}, 77);
+        k->program(&p, (void *[]){from, from, from, from}, 77);
+        if (memcmp(from, to, 77 * size) != 0 || to[77 * size] != 0)
+            fail_msg("%s: dtype %d", level, dtypes[d]);
+    }
+}
+
+static void test_copy(void **state) {
+    (void)state;
+    each_level(check_copy);
+}
+
+/* The same codes as quantize_u8 and quantize_s8 give, save that a value is divided by its scale before. */
+static void check_quantize(const hone_kernels *k, const char *level) {
+    static float x[TILE], zero[TILE];
+    static uint8_t got[TILE + 1], want[TILE];
+    for (int kind = 0; kind < 8; kind++) {
+        const bool is_signed = kind % 2;
+        const int at = (int[]){0, 128, -128, 9}[kind / 2] + (is_signed ? 0 : kind / 2 == 2 ? 255 : 0);
+        test_fill_f32(x, TILE, -300, 300, (uint64_t)kind);
+        for (int i = 0; i < COUNT(special); i++) x[3 * i] = special[i];
+        for (int i = 0; i < 100; i++) x[200 + i] = (float)i - 49.5f; /* ties */
+        for (int i = 0; i < TILE; i++) zero[i] = (float)at;
+        hone_program p = one_op(HONE_VOP_QUANTIZE, is_signed ? HONE_INT8 : HONE_UINT8);
+        for (int64_t n = 1; n <= TILE; n += n < 40 ? 1 : 59) {
+            got[n] = 99;
+            k->program(&p, (void *[]){x, zero, x, got}, n);
+            if (is_signed)
+                k->quantize_s8(x, (int8_t *)want, n, 1, at);
+            else
+                k->quantize_u8(x, want, n, 1, at);
+            if (memcmp(got, want, (size_t)n) != 0 || got[n] != 99) fail_msg("%s: %d", level, kind);
         }
     }
+}
+
+static void test_quantize(void **state) {
+    (void)state;
+    each_level(check_quantize);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exact),    cmocka_unit_test(test_fma),      cmocka_unit_test(test_functions),
         cmocka_unit_test(test_cuts),     cmocka_unit_test(test_momentum), cmocka_unit_test(test_f64),
-        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_integers), cmocka_unit_test(test_copy),     cmocka_unit_test(test_quantize),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
  *   L4<10   the same as int32
  *   U2,3    uint8
  *   C2,3    int8
+ *   B2,3    bool
  *   S=2,-1  a constant int64 vector
  *   _       left out
  *
@@ -42,6 +43,24 @@ static const op_case op_cases[] = {
     {"Mul", "R R3", "", 1},
     {"Div", "R2,3 K3", "", 1},
     {"Div", "R2,3 R2,3", "", 1},
+    {"Max", "R2,3 R2,3 R3", "", 1},
+    {"Max", "R2,1,3 R4,1", "", 1},
+    {"Max", "R3", "", 1},
+    {"Min", "R2,3 R2,3 R3", "", 1},
+    {"Sum", "R2,3 R3 R R2,3", "", 1},
+    {"Mean", "R2,3 R3 R2,1", "", 1},
+    {"Greater", "R2,3 R3", "", 1},
+    {"GreaterOrEqual", "I2,3<4 I3<4", "", 1},
+    {"Less", "R2,3 R3", "", 1},
+    {"LessOrEqual", "C2,3 C2,1", "", 1},
+    {"Equal", "I2,3<2 I2,3<2", "", 1},
+    {"And", "B2,3 B3", "", 1},
+    {"Or", "B2,3 B2,1", "", 1},
+    {"Xor", "B2,3 B2,3", "", 1},
+    {"Not", "B2,3", "", 1},
+    {"Where", "B2,3 R2,3 R3", "", 1},
+    {"Where", "B2,1 R R2,3", "", 1},
+    {"Where", "B4,1,3 R2,1 R3", "", 1},
     {"Relu", "R3,5", "", 1},
     {"LeakyRelu", "R3,5", "", 1},
     {"LeakyRelu", "R3,5", "alpha=0.3", 1},
@@ -190,6 +209,7 @@ static hone_tensor *case_tensor(const hone_op *op, const char **at, hone_dtype r
                        : kind == 'L'              ? HONE_INT32
                        : kind == 'U'              ? HONE_UINT8
                        : kind == 'C'              ? HONE_INT8
+                       : kind == 'B'              ? HONE_BOOL
                                                   : HONE_FLOAT32;
     hone_tensor *t = NULL;
     if (hone_tensor_new(dtype, rank, dims, &t, NULL) != HONE_OK) return NULL;
@@ -201,6 +221,7 @@ static hone_tensor *case_tensor(const hone_op *op, const char **at, hone_dtype r
         case HONE_FLOAT32: ((float *)t->data)[i] = (float)x * (kind == 'k' ? 0.01f : 1); break;
         case HONE_INT64: ((int64_t *)t->data)[i] = (int64_t)whole % below; break;
         case HONE_INT32: ((int32_t *)t->data)[i] = (int32_t)(whole % (uint32_t)below); break;
+        case HONE_BOOL: ((uint8_t *)t->data)[i] = whole & 1; break;
         default: ((uint8_t *)t->data)[i] = (uint8_t)whole;
         }
     }

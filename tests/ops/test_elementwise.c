@@ -1,4 +1,5 @@
 /* Elementwise operators as steps: broadcasting, odd sizes, all dtypes, empty tensors. */
+#include "ops/engine/elementwise.h"
 #include "support/graphs.h"
 
 enum { MAX_DIMS = 5 };
@@ -336,6 +337,94 @@ static void test_scalars_of_a_program(void **state) {
     }
 }
 
+/* --- blocks --- */
+
+/* (a strip times a row + a column - a matrix of its own for each batch) > a scalar ? that : the strip, as two results of
+ * different dtypes */
+static hone_map *block_map(hone_arena *arena) {
+    hone_map *m = hone_map_new(arena);
+    hone_reg in[5];
+    for (int i = 0; i < 5; i++) in[i] = hone_map_input(m, i, i == 3 ? HONE_UINT8 : HONE_FLOAT32);
+    hone_reg byte = hone_map_cast(m, in[3], HONE_FLOAT32);
+    hone_reg sum = hone_map_add(m, hone_map_mul(m, in[0], in[1]), in[2]), y = hone_map_sub(m, sum, byte);
+    hone_map_add_output(m, hone_map_select(m, hone_map_gt(m, y, in[4]), y, in[0]));
+    hone_map_add_output(m, hone_map_cast(m, y, HONE_INT16));
+    assert_true(hone_map_ok(m));
+    return m;
+}
+
+enum { BATCH = 2, ROWS = 5, COLUMNS = 1100, ALL = BATCH * ROWS * COLUMNS };
+
+typedef struct block_work {
+    hone_elementwise *e;
+    hone_tensor *in[5];
+    void *scratch;
+} block_work;
+
+static void run_blocks(const block_work *w, int64_t rows, int64_t columns, bool strips, float *y,
+                       int16_t *z) {
+    void *in[5], *out[] = {y, z};
+    float strip[ROWS * COLUMNS];
+    for (int i = 0; i < 5; i++) in[i] = w->in[i]->data;
+    if (strips) in[0] = NULL;
+    for (int64_t m0 = 0; m0 < BATCH * ROWS; m0 += rows)
+        for (int64_t n0 = 0; n0 < COLUMNS; n0 += columns) {
+            hone_block b = {.columns = COLUMNS, .m0 = m0, .m1 = m0 + rows, .n0 = n0, .n1 = n0 + columns};
+            if (b.m1 > BATCH * ROWS) b.m1 = BATCH * ROWS;
+            if (b.n1 > COLUMNS) b.n1 = COLUMNS;
+            for (int64_t i = b.m0; strips && i < b.m1; i++)
+                memcpy(strip + (i - b.m0) * (columns + 3), (float *)w->in[0]->data + i * COLUMNS + b.n0,
+                       (size_t)(b.n1 - b.n0) * sizeof *strip);
+            if (strips) b.strip = strip, b.strip_row = columns + 3;
+            hone_elementwise_run_block(w->e, in, out, &b, w->scratch);
+        }
+}
+
+/* However a matrix is cut into blocks, and wherever the strip lies, each element is what one run over all makes it. */
+static void test_blocks(void **state) {
+    (void)state;
+    static const int64_t cuts[][2] = {{1, 1}, {2, 48}, {5, 512}, {3, 600}, {10, 1099}, {4, COLUMNS}};
+    static float want[ALL], got[ALL];
+    static int16_t want_whole[ALL], whole[ALL];
+    hone_error err;
+    block_work w = {
+        .in = {tensor_random(HONE_FLOAT32, SHAPE(BATCH, ROWS, COLUMNS), 1),
+               tensor_random(HONE_FLOAT32, SHAPE(COLUMNS), 2), tensor_random(HONE_FLOAT32, SHAPE(ROWS, 1), 3),
+               tensor_make(HONE_UINT8, SHAPE(BATCH, 1, COLUMNS)), tensor_random(HONE_FLOAT32, SHAPE(1), 5)}};
+    for (int i = 0; i < BATCH * COLUMNS; i++) ((uint8_t *)w.in[3]->data)[i] = (uint8_t)(i * 31 % 5);
+    hone_type types[5];
+    const hone_type *in[5];
+    for (int i = 0; i < 5; i++) types[i] = hone_type_of(w.in[i]), in[i] = &types[i];
+    hone_arena *arena = hone_arena_new();
+    hone_graph *g = hone_graph_new("blocks");
+    hone_prepare p = {.node = graph_op(g, "Relu", graph_input(g, "x", HONE_FLOAT32, SHAPE(1)))->producer,
+                      .arena = arena};
+    check_ok(hone_elementwise_prepare(&p, block_map(arena), in, in[0], &w.e, &err));
+    w.scratch = aligned_alloc(64, (hone_elementwise_scratch(w.e) + 63) / 64 * 64);
+    void *all[5], *out[] = {want, want_whole};
+    for (int i = 0; i < 5; i++) all[i] = w.in[i]->data;
+    hone_elementwise_run(w.e, all, out, 0, ALL, w.scratch);
+    for (int i = 0; i < ALL; i += 37) { /* the first one is right */
+        double x = tensor_at(w.in[0], i), y = x * tensor_at(w.in[1], i % COLUMNS) +
+                                              tensor_at(w.in[2], i / COLUMNS % ROWS) -
+                                              tensor_at(w.in[3], i / COLUMNS / ROWS * COLUMNS + i % COLUMNS);
+        assert_true(fabs(want[i] - (y > tensor_at(w.in[4], 0) ? y : x)) < 1e-6);
+        assert_true(fabs(want_whole[i] - trunc(y)) < 1e-6 || fabs(y - round(y)) < 1e-6);
+    }
+    for (int i = 0; i < 2 * COUNT(cuts); i++) {
+        memset(got, 0xff, sizeof got);
+        memset(whole, 0xff, sizeof whole);
+        run_blocks(&w, cuts[i / 2][0], cuts[i / 2][1],
+                   i % 2 && cuts[i / 2][0] * (cuts[i / 2][1] + 3) <= ROWS * COLUMNS, got, whole);
+        assert_memory_equal(got, want, sizeof want);
+        assert_memory_equal(whole, want_whole, sizeof whole);
+    }
+    free(w.scratch);
+    for (int i = 0; i < 5; i++) hone_tensor_free(w.in[i]);
+    hone_graph_free(g);
+    hone_arena_free(arena);
+}
+
 /* The fused operator is nothing without its program. */
 static void test_no_program(void **state) {
     (void)state;
@@ -343,12 +432,9 @@ static void test_no_program(void **state) {
     hone_graph *g = hone_graph_new("bare");
     hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(3));
     hone_graph_add_output(g, graph_op(g, "Map", x));
-    hone_tensor *in = tensor_random(HONE_FLOAT32, SHAPE(3), 1);
-    runner r = runner_make(g, "all", 1);
-    assert_int_equal(hone_context_run(r.context, (const hone_tensor *const *)&in, NULL, &err),
-                     HONE_UNSUPPORTED);
-    runner_free(&r);
-    hone_tensor_free(in);
+    hone_model *m;
+    assert_int_equal(hone_model_compile(g, NULL, &m, &err), HONE_INVALID_ARGUMENT);
+    assert_non_null(strstr(err.message, "no program"));
     hone_graph_free(g);
 }
 
@@ -363,6 +449,7 @@ int main(void) {
         cmocka_unit_test(test_softplus_of_far_negatives),
         cmocka_unit_test(test_what_does_not_broadcast),
         cmocka_unit_test(test_operands_that_do_not_fit),
+        cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_no_program),
         cmocka_unit_test(test_unwanted_results),
         cmocka_unit_test(test_scalars_of_a_program),

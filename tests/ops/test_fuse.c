@@ -1,5 +1,6 @@
 /* Graphs with and without their rewrites give the same. */
 #include "graph/rewrite.h"
+#include "kernels/portable.h"
 #include "ops/each_level.h"
 #include "support/graphs.h"
 
@@ -354,9 +355,153 @@ static void test_not_a_number(void **state) {
     hone_graph_free(g);
 }
 
+/* --- across dtypes --- */
+
+static const hone_dtype all[] = {HONE_BOOL,    HONE_UINT8,   HONE_INT8,    HONE_UINT16, HONE_INT16,
+                                 HONE_INT32,   HONE_UINT32,  HONE_INT64,   HONE_UINT64, HONE_FLOAT16,
+                                 HONE_FLOAT32, HONE_FLOAT64, HONE_BFLOAT16};
+
+static hone_value *cast_to(hone_graph *g, hone_value *v, hone_dtype dtype) {
+    hone_value *y = graph_op(g, "Cast", v);
+    hone_node_set_int(g, y->producer, "to", dtype);
+    return y;
+}
+
+/* Small numbers as elements of any dtype. */
+static hone_tensor *typed_tensor(hone_dtype dtype, int rank, const int64_t *dims, uint64_t seed) {
+    hone_tensor *real = tensor_random(HONE_FLOAT32, rank, dims, seed), *t = tensor_make(dtype, rank, dims);
+    bool whole = hone_dtype_is_int(dtype);
+    for (int64_t i = 0; i < real->count; i++) tensor_set(real, i, tensor_at(real, i) * (whole ? 90 : 2));
+    assert_true(hone_cast(HONE_FLOAT32, dtype, real->data, t->data, t->count));
+    hone_tensor_free(real);
+    return t;
+}
+
+/* The same bits, or both NaN. Frees both. */
+static void assert_same_values(hone_tensor *a, hone_tensor *b) {
+    assert_true(same_shape(a, b));
+    if (hone_dtype_is_float(a->dtype)) {
+        hone_tensor *x = tensor_make(HONE_FLOAT64, a->rank, a->dims), *y = tensor_copy(x);
+        hone_cast(a->dtype, HONE_FLOAT64, a->data, x->data, a->count);
+        hone_cast(b->dtype, HONE_FLOAT64, b->data, y->data, b->count);
+        assert_close(x, y, 0);
+        hone_tensor_free(x);
+        hone_tensor_free(y);
+    } else {
+        assert_same_bits(a, b);
+    }
+    hone_tensor_free(a);
+    hone_tensor_free(b);
+}
+
+/* One more value from those of the same dtype, or a conversion of one. */
+static hone_value *typed_step(hone_graph *g, hone_rng *r, hone_value **v, int count, const hone_dtype *dtypes,
+                              hone_dtype *made) {
+    static const char *const arithmetic[] = {"Add", "Sub", "Mul", "Max", "Min"},
+                             *const comparisons[] = {"Greater", "Less", "GreaterOrEqual", "LessOrEqual",
+                                                     "Equal"},
+                             *const logic[] = {"And", "Or", "Xor"};
+    int i = (int)hone_rng_below(r, (uint32_t)count), k = (int)hone_rng_below(r, (uint32_t)count), c = k;
+    while (dtypes[k] != dtypes[i]) k = (k + 1) % count;
+    while (dtypes[c] != HONE_BOOL) c = (c + 1) % count;
+    *made = dtypes[i];
+    switch (hone_rng_below(r, 8)) {
+    case 0:
+    case 1: *made = all[hone_rng_below(r, COUNT(all))]; return cast_to(g, v[i], *made);
+    case 2: return graph_op(g, "Where", v[c], v[i], v[k]);
+    case 3:
+    case 4:
+        if (dtypes[i] == HONE_BOOL) break;
+        *made = HONE_BOOL;
+        return graph_op(g, comparisons[hone_rng_below(r, 5)], v[i], v[k]);
+    default:
+        if (hone_dtype_is_float(dtypes[i]) && hone_rng_below(r, 3) == 0) return graph_op(g, "Relu", v[i]);
+        if (dtypes[i] != HONE_BOOL) return graph_op(g, arithmetic[hone_rng_below(r, 5)], v[i], v[k]);
+    }
+    if (hone_rng_below(r, 4) == 0) return graph_op(g, "Not", v[i]);
+    return graph_op(g, logic[hone_rng_below(r, 3)], v[i], v[k]);
+}
+
+/* All elements are rounded and wrapped as they would be through memory, whatever goes on in registers. */
+static void compare_typed_graphs(void) {
+    enum { STEPS = 24 };
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        hone_graph *g = hone_graph_new("typed");
+        hone_rng r = hone_rng_make(seed, 8);
+        hone_value *v[COUNT(all) + STEPS];
+        hone_dtype dtypes[COUNT(all) + STEPS];
+        hone_tensor *in[COUNT(all)], *plain[2], *fused[2];
+        int64_t dims[] = {3, 1 + (int64_t)hone_rng_below(&r, 300)};
+        int count = 0;
+        for (; count < COUNT(all); count++) {
+            int rank = 1 + (int)hone_rng_below(&r, 2); /* some are rows */
+            dtypes[count] = all[count];
+            v[count] = graph_input(g, NULL, all[count], rank, dims + 2 - rank);
+            in[count] = typed_tensor(all[count], rank, dims + 2 - rank, seed + (uint64_t)count);
+        }
+        for (; count < COUNT(all) + STEPS; count++)
+            v[count] = typed_step(g, &r, v, count, dtypes, &dtypes[count]);
+        hone_graph_add_output(g, v[count - 1]);
+        hone_graph_add_output(g, cast_to(g, v[count - 2], HONE_FLOAT32));
+        graph_run(g, "all", in, plain, 2);
+        graph_run(g, NULL, in, fused, 2);
+        for (int o = 0; o < 2; o++) assert_same_values(fused[o], plain[o]);
+        for (int i = 0; i < COUNT(all); i++) hone_tensor_free(in[i]);
+        hone_graph_free(g);
+    }
+}
+
+static void test_typed_graphs(void **state) {
+    (void)state;
+    compare_typed_graphs();
+}
+
+static void test_typed_graphs_at_every_level(void **state) {
+    (void)state;
+    compare_typed_graphs();
+    for (int i = 0; i < LEVEL_MASKS; i++) {
+        char output[2000];
+        if (!run_at_level(program, "--typed", level_masks[i], output, sizeof output))
+            fail_msg("at %s: %s", level_masks[i], output);
+    }
+}
+
+/* Masks and conversions are no reason for a step of their own. */
+static void test_dtypes_are_fused(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("mask");
+    hone_value *x = matrix(g, "x"), *y = matrix(g, "y");
+    hone_graph_add_output(g, graph_op(g, "Where", graph_op(g, "Greater", x, y), x, graph_op(g, "Neg", y)));
+    assert_int_equal(steps(g), 1);
+    hone_graph_free(g);
+
+    g = hone_graph_new("scaled bytes");
+    x = graph_input(g, "x", HONE_UINT8, SHAPE(SIDE, SIDE));
+    y = graph_op(g, "Mul", cast_to(g, x, HONE_FLOAT32), hone_graph_scalar(g, HONE_FLOAT32, 0.5));
+    hone_graph_add_output(g, cast_to(g, y, HONE_UINT8));
+    assert_int_equal(steps(g), 1);
+    hone_graph_free(g);
+
+    g = hone_graph_new("attention mask"); /* int64 compared, float selected */
+    x = graph_input(g, "tokens", HONE_INT64, SHAPE(SIDE, SIDE));
+    y = graph_op(g, "Not", graph_op(g, "Equal", x, hone_graph_scalar(g, HONE_INT64, 0)));
+    hone_graph_add_output(
+        g, graph_op(g, "Where", y, matrix(g, "scores"), hone_graph_scalar(g, HONE_FLOAT32, -1e9)));
+    assert_int_equal(steps(g), 1);
+    hone_graph_free(g);
+
+    g = hone_graph_new("epilogue"); /* a strip of another dtype has no room behind a product */
+    x = graph_op(g, "MatMul", matrix(g, "a"), matrix(g, "b"));
+    hone_graph_add_output(g, cast_to(g, graph_op(g, "Relu", x), HONE_FLOAT16));
+    assert_int_equal(steps(g), 2);
+    hone_graph_free(g);
+}
+
 int main(int argc, char **argv) {
-    const struct CMUnitTest of_a_level[] = {cmocka_unit_test(test_long_programs)};
+    const struct CMUnitTest of_a_level[] = {cmocka_unit_test(test_long_programs)},
+                            typed[] = {cmocka_unit_test(test_typed_graphs)};
     program = argv[0];
+    if (argc > 1 && strcmp(argv[1], "--typed") == 0) return cmocka_run_group_tests(typed, NULL, NULL);
     if (argc > 1) return cmocka_run_group_tests(of_a_level, NULL, NULL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_graphs),
@@ -367,6 +512,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_long_programs_at_every_level),
         cmocka_unit_test(test_fused_constants_fold),
         cmocka_unit_test(test_not_a_number),
+        cmocka_unit_test(test_typed_graphs_at_every_level),
+        cmocka_unit_test(test_dtypes_are_fused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

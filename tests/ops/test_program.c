@@ -6,12 +6,6 @@
 
 enum { MAX_CODE = 120, TILE = 37 };
 
-static const int operands[] = {
-#define X(name, n) n,
-    HONE_VOPS(X)
-#undef X
-};
-
 static hone_arena *arena;
 
 static int setup(void **state) {
@@ -57,8 +51,8 @@ static hone_map *random_map(hone_rng *r, int length) {
     hone_map *m = hone_map_new(arena);
     hone_reg v[MAX_CODE];
     int inputs = 1 + (int)hone_rng_below(r, 5), outputs = 1 + (int)hone_rng_below(r, 4), count = 0;
-    for (int i = 0; i < inputs; i++) v[count++] = hone_map_input(m, i);
-    if (hone_rng_below(r, 2)) v[count++] = hone_map_const(m, 0.75);
+    for (int i = 0; i < inputs; i++) v[count++] = hone_map_input(m, i, HONE_FLOAT64);
+    if (hone_rng_below(r, 2)) v[count++] = hone_map_cast(m, hone_map_const(m, 0.75), HONE_FLOAT64);
     for (int i = 0; i < length; i++) {
         hone_reg a = v[hone_rng_below(r, (uint32_t)count)], b = v[hone_rng_below(r, (uint32_t)count)],
                  c = v[hone_rng_below(r, (uint32_t)count)];
@@ -76,7 +70,7 @@ static double evaluate(const hone_map *m, hone_reg r, const double *inputs, doub
     const hone_map_code *code = &m->code[r];
     double x[3] = {0};
     if (known[r]) return done[r];
-    for (int k = 0; code->op < HONE_VOP_COUNT && k < operands[code->op]; k++)
+    for (int k = 0; code->op < HONE_VOP_COUNT && k < hone_vop_operands((hone_vop)code->op); k++)
         x[k] = evaluate(m, k == 0 ? code->a : k == 1 ? code->b : code->c, inputs, done, known);
     double a = x[0], b = x[1], y = 0;
     switch (code->op) {
@@ -113,17 +107,17 @@ static double evaluate(const hone_map *m, hone_reg r, const double *inputs, doub
 static void run(const hone_program *p, const double (*inputs)[TILE], const int *alias,
                 double (*outputs)[TILE]) {
     static double memory[HONE_PROGRAM_MAX_REGISTERS][TILE];
-    double *at[HONE_PROGRAM_MAX_REGISTERS];
+    void *at[HONE_PROGRAM_MAX_REGISTERS];
     for (int r = 0; r < p->registers; r++) {
         at[r] = memory[r];
         for (int i = 0; i < TILE; i++) {
             bool input = r < p->inputs, constant = !input && r < p->inputs + p->constants;
-            at[r][i] = input ? inputs[r][i] : constant ? p->constant[r - p->inputs] : NAN;
+            memory[r][i] = input ? inputs[r][i] : constant ? p->constant[r - p->inputs] : NAN;
         }
     }
     for (int o = 0; o < p->outputs; o++)
         if (alias[o] >= 0) at[p->output[o]] = memory[alias[o]];
-    hone_kernels_get()->program_f64(p, at, TILE);
+    hone_kernels_get()->program(p, at, TILE);
     for (int o = 0; o < p->outputs; o++) memcpy(outputs[o], at[p->output[o]], sizeof outputs[o]);
 }
 
@@ -189,7 +183,8 @@ static void test_results_that_are_operands(void **state) {
     hone_error err;
     hone_program p;
     hone_map *m = hone_map_new(arena);
-    hone_reg a = hone_map_input(m, 0), b = hone_map_input(m, 1), c = hone_map_input(m, 2);
+    hone_reg a = hone_map_input(m, 0, HONE_FLOAT64), b = hone_map_input(m, 1, HONE_FLOAT64),
+             c = hone_map_input(m, 2, HONE_FLOAT64);
     hone_map_add_output(m, b);
     hone_map_add_output(m, c);
     hone_map_add_output(m, a);
@@ -197,12 +192,12 @@ static void test_results_that_are_operands(void **state) {
     check_everywhere(m, &p, 1);
 
     m = hone_map_new(arena);
-    a = hone_map_input(m, 0), b = hone_map_input(m, 1);
+    a = hone_map_input(m, 0, HONE_FLOAT64), b = hone_map_input(m, 1, HONE_FLOAT64);
     hone_reg sum = hone_map_add(m, a, b);
     hone_map_add_output(m, sum);
     hone_map_add_output(m, a);
     hone_map_add_output(m, sum);
-    hone_map_add_output(m, hone_map_const(m, 2));
+    hone_map_add_output(m, hone_map_cast(m, hone_map_const(m, 2), HONE_FLOAT64));
     hone_map_add_output(m, hone_map_mul(m, sum, a));
     check_ok(hone_program_make(m, &p, &err));
     check_everywhere(m, &p, 2);
@@ -214,7 +209,7 @@ static void test_dead_code(void **state) {
     hone_error err;
     hone_program p;
     hone_map *m = hone_map_new(arena);
-    hone_reg a = hone_map_input(m, 0);
+    hone_reg a = hone_map_input(m, 0, HONE_FLOAT64);
     for (int i = 0; i < 50; i++) hone_map_add(m, a, hone_map_const(m, i));
     hone_map_add_output(m, hone_map_neg(m, a));
     check_ok(hone_program_make(m, &p, &err));
@@ -229,7 +224,7 @@ static void test_limits(void **state) {
     hone_program p;
     for (int length = HONE_PROGRAM_MAX_CODE - 2; length <= HONE_PROGRAM_MAX_CODE + 1; length++) {
         hone_map *m = hone_map_new(arena);
-        hone_reg r = hone_map_input(m, 0);
+        hone_reg r = hone_map_input(m, 0, HONE_FLOAT64);
         for (int i = 0; i < length; i++) r = i % 2 ? hone_map_neg(m, r) : hone_map_tanh(m, r);
         hone_map_add_output(m, r);
         hone_status status = hone_program_make(m, &p, &err);
@@ -239,7 +234,7 @@ static void test_limits(void **state) {
     for (int constants = HONE_PROGRAM_MAX_CONSTANTS; constants <= HONE_PROGRAM_MAX_CONSTANTS + 1;
          constants++) {
         hone_map *m = hone_map_new(arena);
-        hone_reg r = hone_map_input(m, 0);
+        hone_reg r = hone_map_input(m, 0, HONE_FLOAT64);
         for (int i = 0; i < constants; i++) r = hone_map_add(m, r, hone_map_const(m, i));
         hone_map_add_output(m, r);
         assert_int_equal(hone_program_make(m, &p, &err),
@@ -247,8 +242,8 @@ static void test_limits(void **state) {
     }
     for (int inputs = HONE_PROGRAM_MAX_REGISTERS - 1; inputs <= HONE_PROGRAM_MAX_REGISTERS + 1; inputs++) {
         hone_map *m = hone_map_new(arena);
-        hone_reg r = hone_map_input(m, 0);
-        for (int i = 1; i < inputs; i++) r = hone_map_add(m, r, hone_map_input(m, i));
+        hone_reg r = hone_map_input(m, 0, HONE_FLOAT64);
+        for (int i = 1; i < inputs; i++) r = hone_map_add(m, r, hone_map_input(m, i, HONE_FLOAT64));
         hone_map_add_output(m, r);
         hone_status status = hone_program_make(m, &p, &err);
         assert_true(inputs < HONE_PROGRAM_MAX_REGISTERS - 1 || status == HONE_OK ||
@@ -256,8 +251,8 @@ static void test_limits(void **state) {
         assert_true(status != HONE_OK || p.registers <= HONE_PROGRAM_MAX_REGISTERS);
     }
     hone_map *m = hone_map_new(arena); /* far beyond: nothing is written past the end */
-    hone_reg r = hone_map_input(m, 5000);
-    for (int i = 0; i < 1000; i++) r = hone_map_add(m, r, hone_map_input(m, i));
+    hone_reg r = hone_map_input(m, 5000, HONE_FLOAT64);
+    for (int i = 0; i < 1000; i++) r = hone_map_add(m, r, hone_map_input(m, i, HONE_FLOAT64));
     hone_map_add_output(m, r);
     assert_int_equal(hone_program_make(m, &p, &err), HONE_UNSUPPORTED);
     m = hone_map_new(arena);

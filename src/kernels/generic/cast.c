@@ -1,7 +1,25 @@
 #include "kernels/portable.h"
 
+#include "base/half.h"
+
 #include <hone/tensor.h>
 #include <string.h>
+
+size_t hone_element_size(int dtype) {
+    switch ((hone_dtype)dtype) {
+    case HONE_FLOAT64:
+    case HONE_INT64:
+    case HONE_UINT64: return 8;
+    case HONE_FLOAT32:
+    case HONE_INT32:
+    case HONE_UINT32: return 4;
+    case HONE_FLOAT16:
+    case HONE_BFLOAT16:
+    case HONE_INT16:
+    case HONE_UINT16: return 2;
+    default: return 1;
+    }
+}
 
 typedef void cast_fn(const void *x, void *y, int64_t n);
 
@@ -70,57 +88,17 @@ static cast_fn *const casts[HONE_BFLOAT16 + 1][HONE_BFLOAT16 + 1] = {
 
 /* --- the two half precisions --- */
 
-static uint32_t bits_of(float x) {
-    uint32_t b;
-    memcpy(&b, &x, sizeof b);
-    return b;
-}
-
-static float float_of(uint32_t b) {
-    float x;
-    memcpy(&x, &b, sizeof x);
-    return x;
-}
-
 /* double to float so that rounding the result again, to fewer bits, gives what rounding once would: the last
  * bit is set where something was lost ("round to odd"). */
 static float to_odd_float(double x) {
     float f = (float)x;
     if (f != f || (double)f == x) return f;
-    uint32_t b = bits_of(f);
+    uint32_t b = hone_bits_of_float(f);
     if ((b & 0x7fffffff) == 0x7f800000)
-        return float_of(b - 1); /* beyond FLT_MAX: any number that large will do */
+        return hone_float_of_bits(b - 1); /* beyond FLT_MAX: any number that large will do */
     double size = x < 0 ? -x : x, near = f < 0 ? -(double)f : (double)f;
     if (near > size) b--; /* toward zero */
-    return float_of(b | 1);
-}
-
-static float from_half(uint16_t h) {
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = (h >> 10) & 31, fraction = h & 0x3ff;
-    if (exponent == 31) return float_of(sign | 0x7f800000 | fraction << 13);
-    if (exponent) return float_of(sign | (exponent + 112) << 23 | fraction << 13);
-    float x = (float)fraction * 0x1p-24f;
-    return sign ? -x : x;
-}
-
-static uint16_t to_half(float x) {
-    uint32_t b = bits_of(x), size = b & 0x7fffffff;
-    uint16_t sign = (uint16_t)(b >> 16 & 0x8000);
-    if (size > 0x7f800000) return (uint16_t)(sign | 0x7e00);
-    if (size >= 0x477ff000) return (uint16_t)(sign | 0x7c00);
-    if (size < 0x38800000) /* subnormal: adding 0.5 rounds to its last bit, 2^-24 */
-        return (uint16_t)(sign | (bits_of(float_of(size) + 0.5f) - 0x3f000000));
-    return (uint16_t)(sign | (size - (112u << 23) + 0xfff + (size >> 13 & 1)) >> 13);
-}
-
-static float from_bfloat(uint16_t h) {
-    return float_of((uint32_t)h << 16);
-}
-
-static uint16_t to_bfloat(float x) {
-    uint32_t b = bits_of(x);
-    if ((b & 0x7fffffff) > 0x7f800000) return (uint16_t)(b >> 16 | 0x40);
-    return (uint16_t)((b + 0x7fff + (b >> 16 & 1)) >> 16);
+    return hone_float_of_bits(b | 1);
 }
 
 static bool is_short(int dtype) {
@@ -132,11 +110,11 @@ static bool is_short(int dtype) {
 /* From a half precision: through float, exactly. */
 static void cast_from_short(int from, int to, const uint16_t *x, char *y, int64_t n) {
     float wide[CHUNK];
-    size_t size = hone_dtype_size((hone_dtype)to);
+    size_t size = hone_element_size(to);
     for (int64_t at = 0; at < n; at += CHUNK) {
         int64_t part = n - at < CHUNK ? n - at : CHUNK;
         for (int64_t i = 0; i < part; i++)
-            wide[i] = from == HONE_FLOAT16 ? from_half(x[at + i]) : from_bfloat(x[at + i]);
+            wide[i] = from == HONE_FLOAT16 ? hone_float_of_half(x[at + i]) : hone_float_of_bfloat(x[at + i]);
         hone_cast(HONE_FLOAT32, to, wide, y + (size_t)at * size, part);
     }
 }
@@ -144,13 +122,13 @@ static void cast_from_short(int from, int to, const uint16_t *x, char *y, int64_
 /* To one: through double, rounded once. */
 static void cast_to_short(int from, int to, const char *x, uint16_t *y, int64_t n) {
     double wide[CHUNK];
-    size_t size = hone_dtype_size((hone_dtype)from);
+    size_t size = hone_element_size(from);
     for (int64_t at = 0; at < n; at += CHUNK) {
         int64_t part = n - at < CHUNK ? n - at : CHUNK;
         casts[from][HONE_FLOAT64](x + (size_t)at * size, wide, part);
         for (int64_t i = 0; i < part; i++) {
             float f = to_odd_float(wide[i]);
-            y[at + i] = to == HONE_FLOAT16 ? to_half(f) : to_bfloat(f);
+            y[at + i] = to == HONE_FLOAT16 ? hone_half_of_float(f) : hone_bfloat_of_float(f);
         }
     }
 }
@@ -160,7 +138,7 @@ bool hone_cast(int from, int to, const void *x, void *y, int64_t n) {
     if (!(is_short(from) || casts[from][HONE_FLOAT32]) || !(is_short(to) || casts[HONE_FLOAT32][to]))
         return false;
     if (from == to)
-        memcpy(y, x, (size_t)n * hone_dtype_size((hone_dtype)from));
+        memcpy(y, x, (size_t)n * hone_element_size(from));
     else if (is_short(from))
         cast_from_short(from, to, x, y, n);
     else if (is_short(to))

@@ -1,5 +1,9 @@
 #include "kernels/levels.h"
+#include "kernels/portable.h"
 #include "kernels/vec_math.h"
+
+#include <hone/tensor.h>
+#include <math.h>
 
 /* dst = expression of a (and b, c), vector by vector. Loads come before the store, so that dst may be an
  * operand. */
@@ -20,13 +24,17 @@
 #define BINARY(expression) EACH(LOAD(a) LOAD(b), LOAD_N(a) LOAD_N(b), expression)
 #define TERNARY(expression) EACH(LOAD(a) LOAD(b) LOAD(c), LOAD_N(a) LOAD_N(b) LOAD_N(c), expression)
 
-static void run(int op, float *dst, const float *ra, const float *rb, const float *rc, int64_t n) {
+#define LANES(expression)                                                                                    \
+    for (int64_t i = 0; i < n; i++) dst[i] = expression
+
+static void run_f32(int op, float *dst, const float *ra, const float *rb, const float *rc, int64_t n) {
     switch ((hone_vop)op) {
-    case HONE_VOP_COPY: UNARY(a); break;
     case HONE_VOP_ADD: BINARY(a + b); break;
     case HONE_VOP_SUB: BINARY(a - b); break;
     case HONE_VOP_MUL: BINARY(a * b); break;
     case HONE_VOP_DIV: BINARY(a / b); break;
+    case HONE_VOP_REM: LANES(fmodf(ra[i], rb[i])); break;
+    case HONE_VOP_POW: LANES(powf(ra[i], rb[i])); break;
     /* vec_max and vec_min give b where either is NaN. */
     case HONE_VOP_MAX: BINARY(vec_select(vec_is_nan(a), a, vec_max(a, b))); break;
     case HONE_VOP_MIN: BINARY(vec_select(vec_is_nan(a), a, vec_min(a, b))); break;
@@ -45,12 +53,54 @@ static void run(int op, float *dst, const float *ra, const float *rb, const floa
     case HONE_VOP_GT: BINARY(vec_mask_to_f32(vec_gt(a, b))); break;
     case HONE_VOP_GE: BINARY(vec_mask_to_f32(vec_ge(a, b))); break;
     case HONE_VOP_EQ: BINARY(vec_mask_to_f32(vec_eq(a, b))); break;
+    case HONE_VOP_NE: BINARY(vec_mask_to_f32(vec_ne(a, b))); break;
     case HONE_VOP_SELECT: TERNARY(vec_select(vec_ne(a, vec_zero()), b, c)); break;
-    case HONE_VOP_COUNT: break;
+    default: break;
     }
 }
 
-void HONE_ISA_NAME(program_f32)(const hone_program *p, float *const *registers, int64_t n) {
-    for (const hone_instr *i = p->code, *end = i + p->count; i < end; i++)
-        run(i->op, registers[i->dst], registers[i->a], registers[i->b], registers[i->c], n);
+/* Clamped before rounding, which is the same since the bounds are whole. vec_max gives its second operand for
+ * NaN. */
+VEC_FN vec_i32 quantize(vec_f32 a, vec_f32 zero, float low, float high) {
+    vec_f32 q = vec_max(a, vec_set1(low) - zero);
+    return vec_to_i32(vec_round(vec_min(q, vec_set1(high) - zero)) + zero);
+}
+
+static void run_quantize(int dtype, void *dst, const float *a, const float *zero, int64_t n) {
+    int64_t i = 0;
+    bool is_signed = dtype == HONE_INT8;
+    for (; i < n; i += VEC_F32) {
+        int rest = n - i < VEC_F32 ? (int)(n - i) : VEC_F32;
+        vec_f32 x = vec_load_n(a + i, rest), z = vec_load_n(zero + i, rest);
+        if (is_signed)
+            vec_store_s8_n((int8_t *)dst + i, quantize(x, z, -128, 127), rest);
+        else
+            vec_store_u8_n((uint8_t *)dst + i, quantize(x, z, 0, 255), rest);
+    }
+}
+
+static void run(const hone_instr *i, void *const *registers, int64_t n) {
+    void *dst = registers[i->dst];
+    const void *a = registers[i->a];
+    switch ((hone_vop)i->op) {
+    case HONE_VOP_COPY:
+        if (dst != a) memcpy(dst, a, (size_t)n * hone_element_size(i->dtype));
+        return;
+    case HONE_VOP_CAST: HONE_ISA_NAME(cast)(i->b, i->dtype, a, dst, n); return;
+    case HONE_VOP_QUANTIZE: run_quantize(i->dtype, dst, a, registers[i->b], n); return;
+    default: break;
+    }
+    switch ((hone_dtype)i->dtype) {
+    case HONE_FLOAT32: run_f32(i->op, dst, a, registers[i->b], registers[i->c], n); break;
+    case HONE_FLOAT64: hone_instr_f64(i, registers, n); break;
+    case HONE_INT32: hone_instr_i32(i, registers, n); break;
+    case HONE_INT64: hone_instr_i64(i, registers, n); break;
+    case HONE_UINT32: hone_instr_u32(i, registers, n); break;
+    case HONE_UINT64: hone_instr_u64(i, registers, n); break;
+    default: break;
+    }
+}
+
+void HONE_ISA_NAME(program)(const hone_program *p, void *const *registers, int64_t n) {
+    for (const hone_instr *i = p->code, *end = i + p->count; i < end; i++) run(i, registers, n);
 }

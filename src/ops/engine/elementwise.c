@@ -7,12 +7,13 @@
 
 #include <string.h>
 
-typedef enum operand_kind { OPERAND_FLAT, OPERAND_SCALAR, OPERAND_GATHER } operand_kind;
+typedef enum operand_kind { OPERAND_UNUSED, OPERAND_FLAT, OPERAND_SCALAR, OPERAND_GATHER } operand_kind;
 
 /* A gathered operand: strides (in elements, 0 where broadcast) over the output's dimensions, merged where
  * possible. */
 typedef struct operand {
     operand_kind kind;
+    size_t size; /* of an element */
     int rank;
     int64_t dims[HONE_MAX_RANK], strides[HONE_MAX_RANK];
 } operand;
@@ -20,11 +21,10 @@ typedef struct operand {
 struct hone_elementwise {
     hone_program program;
     hone_program once; /* the part of it that reads scalars and constants alone: for a run, not for a tile */
-    hone_dtype dtype, computed; /* narrow integers are computed as int64 and wrap when stored */
-    size_t size;                /* of a stored element */
-    size_t tile;                /* bytes of a register */
+    size_t tile;       /* bytes of a register */
     int64_t count;
     operand in[HONE_PROGRAM_MAX_REGISTERS];
+    size_t out_size[HONE_PROGRAM_MAX_OUTPUTS]; /* of an element */
     const hone_kernels *kernels;
 };
 
@@ -38,7 +38,7 @@ static bool broadcasts(const hone_type *in, const hone_type *out) {
 }
 
 static operand classify(const hone_type *in, const hone_type *out) {
-    operand o = {.kind = OPERAND_GATHER};
+    operand o = {.kind = OPERAND_GATHER, .size = hone_dtype_size(in->dtype)};
     int64_t strides[HONE_MAX_RANK] = {0};
     int64_t stride = 1;
     bool flat = true;
@@ -67,21 +67,6 @@ static operand classify(const hone_type *in, const hone_type *out) {
     return o;
 }
 
-static hone_dtype computed_as(hone_dtype dtype) {
-    switch (dtype) {
-    case HONE_FLOAT32:
-    case HONE_FLOAT64:
-    case HONE_INT32:
-    case HONE_INT64: return dtype;
-    case HONE_INT8:
-    case HONE_UINT8:
-    case HONE_INT16:
-    case HONE_UINT16:
-    case HONE_UINT32: return HONE_INT64;
-    default: return HONE_UNDEFINED;
-    }
-}
-
 /* Moves into `once` what is the same for all tiles. Registers that are written twice stay. */
 static void split(hone_elementwise *e) {
     hone_program *p = &e->program;
@@ -93,7 +78,9 @@ static void split(hone_elementwise *e) {
     for (int o = 0; o < p->outputs; o++) writes[p->output[o]] = 2;
     for (int i = 0; i < p->count; i++) {
         hone_instr c = p->code[i];
-        same[c.dst] = writes[c.dst] == 1 && same[c.a] && same[c.b] && same[c.c];
+        const uint8_t read[] = {c.a, c.b, c.c};
+        same[c.dst] = writes[c.dst] == 1;
+        for (int k = 0; k < hone_vop_operands((hone_vop)c.op); k++) same[c.dst] &= same[read[k]];
         if (same[c.dst])
             e->once.code[e->once.count++] = c;
         else
@@ -102,26 +89,31 @@ static void split(hone_elementwise *e) {
     p->count = kept;
 }
 
+/* What the map's input i is. */
+static hone_dtype input_dtype(const hone_map *m, int i) {
+    for (int r = 0; r < m->count; r++)
+        if (m->code[r].op == HONE_MAP_INPUT && m->code[r].input == i) return m->code[r].dtype;
+    return HONE_UNDEFINED;
+}
+
 hone_status hone_elementwise_prepare(hone_prepare *p, const hone_map *m, const hone_type *const *in,
                                      const hone_type *out, hone_elementwise **result, hone_error *err) {
     hone_elementwise *e = hone_prepare_alloc(p, sizeof *e);
     if (!e) return hone_fail_memory(err);
     HONE_TRY(hone_program_make(m, &e->program, err));
-    e->dtype = out->dtype;
-    e->computed = computed_as(out->dtype);
-    if (e->computed == HONE_UNDEFINED)
-        return hone_prepare_fail(p, err, "no kernel for %s", hone_dtype_name(out->dtype));
-    e->size = hone_dtype_size(out->dtype);
-    e->tile = HONE_PROGRAM_TILE * hone_dtype_size(e->computed);
+    e->tile = HONE_PROGRAM_TILE * e->program.element;
     e->count = hone_type_count(out);
     e->kernels = hone_kernels_get();
+    for (int o = 0; o < m->outputs; o++) e->out_size[o] = hone_dtype_size(hone_map_output_dtype(m, o));
     for (int i = 0; i < e->program.inputs; i++) {
-        if (in[i] && in[i]->dtype != out->dtype)
+        hone_dtype dtype = input_dtype(m, i);
+        if (!in[i] || dtype == HONE_UNDEFINED) continue;
+        if (in[i]->dtype != dtype)
             return hone_prepare_fail(p, err, "operand %d is %s where %s is needed", i,
-                                     hone_dtype_name(in[i]->dtype), hone_dtype_name(out->dtype));
-        if (in[i] && !broadcasts(in[i], out))
+                                     hone_dtype_name(in[i]->dtype), hone_dtype_name(dtype));
+        if (!broadcasts(in[i], out))
             return hone_prepare_fail(p, err, "operand %d does not broadcast to the result", i);
-        if (in[i]) e->in[i] = classify(in[i], out);
+        e->in[i] = classify(in[i], out);
     }
     split(e);
     *result = e;
@@ -129,12 +121,12 @@ hone_status hone_elementwise_prepare(hone_prepare *p, const hone_map *m, const h
 }
 
 size_t hone_elementwise_scratch(const hone_elementwise *e) {
-    return ((size_t)e->program.registers + 1) * e->tile; /* one more to gather narrow elements in */
+    return (size_t)e->program.registers * e->tile;
 }
 
 /* Nanoseconds for one element, roughly. */
 static double cost_of(const hone_elementwise *e) {
-    return 0.1 * (e->program.count + 1) * (double)e->size / 4;
+    return 0.1 * (e->program.count + 1) * (double)e->program.element / 4;
 }
 
 /* Elements [begin, begin+n) of a broadcast operand. Rows of the innermost dimension are copied or filled. */
@@ -189,37 +181,11 @@ static void fill(size_t size, const void *x, int64_t n, void *tile) {
         memcpy((char *)tile + done, tile, done < bytes - done ? done : bytes - done);
 }
 
-static void fill_constant(hone_dtype dtype, double x, int64_t n, void *tile) {
-    float f32 = (float)x;
-    bool integer = dtype == HONE_INT32 || dtype == HONE_INT64;
-    int64_t i64 = integer ? (int64_t)x : 0;
-    int32_t i32 = (int32_t)i64;
-    const void *element = dtype == HONE_FLOAT32   ? (void *)&f32
-                          : dtype == HONE_FLOAT64 ? (void *)&x
-                          : dtype == HONE_INT32   ? (void *)&i32
-                                                  : (void *)&i64;
-    fill(hone_dtype_size(dtype), element, n, tile);
-}
-
-static void execute(const hone_elementwise *e, const hone_program *p, void *const *registers, int64_t n) {
-    switch (e->computed) {
-    case HONE_FLOAT32: e->kernels->program_f32(p, (float *const *)registers, n); break;
-    case HONE_FLOAT64: e->kernels->program_f64(p, (double *const *)registers, n); break;
-    case HONE_INT32: e->kernels->program_i32(p, (int32_t *const *)registers, n); break;
-    default: e->kernels->program_i64(p, (int64_t *const *)registers, n);
-    }
-}
-
 /* Where a run's registers are. */
 typedef struct registers {
     void *at[HONE_PROGRAM_MAX_REGISTERS];
     char *scratch;
-    void *spare;
 } registers;
-
-static bool is_narrow(const hone_elementwise *e) {
-    return e->computed != e->dtype;
-}
 
 static void *own_tile(const hone_elementwise *e, const registers *r, int i) {
     return r->scratch + (size_t)i * e->tile;
@@ -229,49 +195,86 @@ static void *own_tile(const hone_elementwise *e, const registers *r, int i) {
 static void set_up(const hone_elementwise *e, registers *r, void *const *in, int64_t widest) {
     const hone_program *p = &e->program;
     for (int i = 0; i < p->registers; i++) r->at[i] = own_tile(e, r, i);
-    r->spare = own_tile(e, r, p->registers);
-    for (int c = 0; c < p->constants; c++)
-        fill_constant(e->computed, p->constant[c], widest, r->at[p->inputs + c]);
-    for (int i = 0; i < p->inputs; i++) {
-        if (e->in[i].kind != OPERAND_SCALAR) continue;
-        const void *element = in[i];
-        if (is_narrow(e)) hone_cast(e->dtype, e->computed, in[i], r->spare, 1);
-        fill(hone_dtype_size(e->computed), is_narrow(e) ? r->spare : element, widest, r->at[i]);
+    for (int c = 0; c < p->constants; c++) {
+        uint64_t element;
+        hone_dtype dtype = (hone_dtype)p->constant_dtype[c];
+        hone_cast(HONE_FLOAT64, dtype, &p->constant[c], &element, 1);
+        fill(hone_dtype_size(dtype), &element, widest, r->at[p->inputs + c]);
     }
-    if (e->once.count > 0) execute(e, &e->once, r->at, widest);
+    for (int i = 0; i < p->inputs; i++)
+        if (e->in[i].kind == OPERAND_SCALAR) fill(e->in[i].size, in[i], widest, r->at[i]);
+    if (e->once.count > 0) e->kernels->program(&e->once, r->at, widest);
 }
 
-/* Elements [at, at+n) of operand i: pointed at, gathered, or widened. */
+/* Elements [at, at+n) of operand i: pointed at, or gathered. */
 static void load(const hone_elementwise *e, registers *r, int i, void *in, int64_t at, int64_t n) {
-    void *here = (char *)in + (size_t)at * e->size;
-    if (e->in[i].kind == OPERAND_SCALAR) return;
-    if (e->in[i].kind == OPERAND_GATHER) {
-        here = is_narrow(e) ? r->spare : r->at[i];
-        gather(&e->in[i], e->size, in, at, n, here);
-    }
-    if (is_narrow(e))
-        hone_cast(e->dtype, e->computed, here, r->at[i], n);
-    else
-        r->at[i] = here;
+    const operand *o = &e->in[i];
+    if (o->kind == OPERAND_FLAT) r->at[i] = (char *)in + (size_t)at * o->size;
+    if (o->kind != OPERAND_GATHER) return;
+    r->at[i] = own_tile(e, r, i);
+    gather(o, o->size, in, at, n, r->at[i]);
+}
+
+/* Results from element `at` on go straight to where they belong; to their own tiles if nobody wants them. */
+static void place_results(const hone_elementwise *e, registers *r, void *const *out, int64_t at) {
+    for (int o = 0; o < e->program.outputs; o++)
+        if (out[o]) r->at[e->program.output[o]] = (char *)out[o] + (size_t)at * e->out_size[o];
+}
+
+static int64_t tile_of(int64_t n) {
+    return n < HONE_PROGRAM_TILE ? n : HONE_PROGRAM_TILE;
 }
 
 void hone_elementwise_run(const hone_elementwise *e, void *const *in, void *const *out, int64_t begin,
                           int64_t end, void *scratch) {
-    const hone_program *p = &e->program;
     registers r = {.scratch = scratch};
-    set_up(e, &r, in, end - begin < HONE_PROGRAM_TILE ? end - begin : HONE_PROGRAM_TILE);
+    set_up(e, &r, in, tile_of(end - begin));
     for (int64_t at = begin; at < end; at += HONE_PROGRAM_TILE) {
-        int64_t n = end - at < HONE_PROGRAM_TILE ? end - at : HONE_PROGRAM_TILE;
-        for (int i = 0; i < p->inputs; i++) load(e, &r, i, in[i], at, n);
-        for (int o = 0; o < p->outputs && !is_narrow(e); o++)
-            if (out[o])
-                r.at[p->output[o]] = (char *)out[o] + (size_t)at * e->size; /* else a result nobody wants */
-        execute(e, p, r.at, n);
-        for (int o = 0; o < p->outputs && is_narrow(e); o++)
-            if (out[o])
-                hone_cast(e->computed, e->dtype, r.at[p->output[o]], (char *)out[o] + (size_t)at * e->size,
-                          n);
+        int64_t n = tile_of(end - at);
+        for (int i = 0; i < e->program.inputs; i++) load(e, &r, i, in[i], at, n);
+        place_results(e, &r, out, at);
+        e->kernels->program(&e->program, r.at, n);
     }
+}
+
+/* Is the operand one row, the same in all rows of a matrix with so many columns? */
+static bool is_row(const operand *o, int64_t columns) {
+    return o->kind == OPERAND_GATHER && o->rank == 2 && o->strides[0] == 0 && o->strides[1] == 1 &&
+           o->dims[1] == columns;
+}
+
+/* Columns [column, column+n) of the block's rows. */
+static void run_columns(const hone_elementwise *e, registers *r, void *const *in, void *const *out,
+                        const hone_block *b, int64_t column, int64_t n) {
+    int first = b->strip ? 1 : 0, varying = 0, which[HONE_PROGRAM_MAX_REGISTERS];
+    for (int i = first; i < e->program.inputs; i++) {
+        if (is_row(&e->in[i], b->columns))
+            r->at[i] = (char *)in[i] + (size_t)column * e->in[i].size;
+        else
+            which[varying++] = i;
+    }
+    for (int64_t row = b->m0; row < b->m1; row++) {
+        int64_t at = row * b->columns + column;
+        if (b->strip)
+            r->at[0] =
+                (char *)b->strip + (size_t)((row - b->m0) * b->strip_row + column - b->n0) * e->in[0].size;
+        for (int k = 0; k < varying; k++) load(e, r, which[k], in[which[k]], at, n);
+        place_results(e, r, out, at);
+        e->kernels->program(&e->program, r->at, n);
+    }
+}
+
+void hone_elementwise_run_block(const hone_elementwise *e, void *const *in, void *const *out,
+                                const hone_block *block, void *scratch) {
+    const hone_block *b = block;
+    if (b->n0 == 0 && b->n1 == b->columns && !b->strip) { /* one range */
+        hone_elementwise_run(e, in, out, b->m0 * b->columns, b->m1 * b->columns, scratch);
+        return;
+    }
+    registers r = {.scratch = scratch};
+    set_up(e, &r, in, tile_of(b->n1 - b->n0));
+    for (int64_t column = b->n0; column < b->n1; column += HONE_PROGRAM_TILE)
+        run_columns(e, &r, in, out, b, column, tile_of(b->n1 - column));
 }
 
 /* --- as a step of its own --- */
@@ -305,32 +308,29 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     return HONE_OK;
 }
 
-/* The map of a node that is one operator. */
+/* The node's map over its inputs. */
 static hone_map *own_map(hone_prepare *p, hone_arena *arena) {
     const hone_node *n = p->node;
     hone_map *m = hone_map_new(arena);
     hone_reg *operands = hone_arena_array(arena, (size_t)n->input_count + 1, sizeof *operands);
     hone_reg *results = hone_arena_array(arena, (size_t)n->output_count + 1, sizeof *results);
     if (!m || !operands || !results) return NULL;
-    for (int i = 0; i < n->input_count; i++) operands[i] = hone_map_input(m, i);
+    for (int i = 0; i < n->input_count; i++)
+        operands[i] = p->in[i] ? hone_map_input(m, i, p->in[i]->dtype) : -1;
     hone_map_emit(m, n, operands, results);
     for (int o = 0; o < n->output_count; o++) hone_map_add_output(m, results[o]);
     return m;
 }
 
 hone_status hone_prepare_elementwise(hone_prepare *p, hone_error *err) {
-    if (!p->node->map && !p->node->op->map) return hone_prepare_fail(p, err, "the node has no program");
     hone_arena *arena = hone_arena_new();
     if (!arena) return hone_fail_memory(err);
-    const hone_map *m = p->node->map ? p->node->map : own_map(p, arena);
+    const hone_map *m = own_map(p, arena);
     step_params *params = hone_prepare_alloc(p, sizeof *params);
     hone_elementwise *work = NULL;
-    const hone_type *y = p->out; /* the first result that somebody wants; all are of one type */
+    const hone_type *y = p->out; /* the first result that somebody wants; all are of one shape */
     while (y + 1 < p->out + p->out_count && !p->node->outputs[y - p->out]) y++;
-    bool integer = hone_dtype_is_int(y->dtype);
     hone_status status = m && params ? HONE_OK : hone_fail_memory(err);
-    if (status == HONE_OK && integer && !p->node->op->integer_map)
-        status = hone_prepare_fail(p, err, "no kernel for %s", hone_dtype_name(y->dtype));
     if (status == HONE_OK) status = hone_elementwise_prepare(p, m, p->in, y, &work, err);
     if (status == HONE_OK) {
         *params = (step_params){work, hone_cut_make(work->count, cost_of(work), HONE_PROGRAM_TILE), m->inputs,

@@ -87,7 +87,9 @@ static hone_status prepare_addend(hone_prepare *p, const hone_matmul *s, matmul_
     hone_arena *arena = hone_arena_new();
     hone_map *m = arena ? hone_map_new(arena) : NULL;
     hone_elementwise *e = NULL;
-    if (m) hone_map_add_output(m, hone_map_mul(m, hone_map_input(m, 0), hone_map_const(m, s->beta)));
+    if (m)
+        hone_map_add_output(
+            m, hone_map_mul(m, hone_map_input(m, 0, p->out[0].dtype), hone_map_const(m, s->beta)));
     hone_status status = m ? hone_elementwise_prepare(p, m, &p->in[s->addend_input], &p->out[0], &e, err)
                            : hone_fail_memory(err);
     params->addend = e;
@@ -206,13 +208,8 @@ static void run_epilogue(const job *j, void *y, int64_t first_row, int64_t m0, i
     for (int i = 1; i < p->epilogue_inputs; i++)
         in[i] = hone_step_in(j->step, j->frame, p->map_input + i - 1);
     void *scratch = hone_step_worker_scratch(j->step, j->frame, worker);
-    int64_t n = p->shape.n;
-    if (n0 == 0 && n1 == n) {
-        hone_elementwise_run(p->epilogue, in, &y, (first_row + m0) * n, (first_row + m1) * n, scratch);
-        return;
-    }
-    for (int64_t i = first_row + m0; i < first_row + m1; i++)
-        hone_elementwise_run(p->epilogue, in, &y, i * n + n0, i * n + n1, scratch);
+    hone_block block = {p->shape.n, first_row + m0, first_row + m1, n0, n1, NULL, 0};
+    hone_elementwise_run_block(p->epilogue, in, &y, &block, scratch);
 }
 
 static void run_block(void *arg, int64_t task, int worker) {

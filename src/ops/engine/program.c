@@ -19,12 +19,7 @@ static bool is_vop(const hone_map_code *c) {
 }
 
 static int operands(const hone_map_code *c) {
-    static const int counts[] = {
-#define X(name, n) n,
-        HONE_VOPS(X)
-#undef X
-    };
-    return is_vop(c) ? counts[c->op] : 0;
+    return is_vop(c) ? hone_vop_operands((hone_vop)c->op) : 0;
 }
 
 static int operand(const hone_map_code *c, int i) {
@@ -43,9 +38,9 @@ static void find_uses(build *b) {
     }
 }
 
-/* Which inputs output o's memory may be. */
-static bool may_alias(const hone_map *m, int o, int input) {
-    return m->outputs == 1 || o == input;
+/* May output o's memory be what `read`, an input, lies in? */
+static bool may_alias(const hone_map *m, int o, const hone_map_code *read) {
+    return (m->outputs == 1 || o == read->input) && read->dtype == hone_map_output_dtype(m, o);
 }
 
 /* May register r be written straight into output o's memory? Not if a later instruction reads an input there,
@@ -59,13 +54,13 @@ static bool direct(const build *b, int o) {
         if (b->last_use[i] < 0) continue;
         for (int k = 0; k < operands(&b->code[i]); k++) {
             const hone_map_code *read = &b->code[operand(&b->code[i], k)];
-            if (read->op == HONE_MAP_INPUT && may_alias(b->m, o, read->input)) return false;
+            if (read->op == HONE_MAP_INPUT && may_alias(b->m, o, read)) return false;
         }
     }
     /* copies at the end read their sources after all of this */
     for (int k = 0; k < b->m->outputs; k++) {
         const hone_map_code *source = &b->code[b->m->output[k]];
-        if (source->op == HONE_MAP_INPUT && may_alias(b->m, o, source->input)) return false;
+        if (source->op == HONE_MAP_INPUT && may_alias(b->m, o, source)) return false;
     }
     return true;
 }
@@ -76,10 +71,15 @@ static hone_status too_big(hone_error *err) {
                      HONE_PROGRAM_MAX_CODE, HONE_PROGRAM_MAX_REGISTERS);
 }
 
-static bool emit(hone_program *p, int op, int dst, int a, int b, int c) {
+static bool emit(hone_program *p, int op, hone_dtype dtype, int dst, const int *r) {
     if (p->count == HONE_PROGRAM_MAX_CODE) return false;
-    p->code[p->count++] = (hone_instr){(uint8_t)op, (uint8_t)dst, (uint8_t)a, (uint8_t)b, (uint8_t)c};
+    p->code[p->count++] =
+        (hone_instr){(uint8_t)op, (uint8_t)dtype, (uint8_t)dst, (uint8_t)r[0], (uint8_t)r[1], (uint8_t)r[2]};
     return true;
+}
+
+static bool emit_copy(hone_program *p, hone_dtype dtype, int dst, int from) {
+    return emit(p, HONE_VOP_COPY, dtype, dst, (int[]){from, from, from});
 }
 
 /* Inputs and constants get their registers, in the order that the program promises. */
@@ -92,6 +92,7 @@ static bool place_operands(build *b, hone_program *p) {
         if (b->code[i].op != HONE_MAP_CONST || b->last_use[i] < 0) continue;
         if (p->constants == HONE_PROGRAM_MAX_CONSTANTS) return false;
         b->reg[i] = p->inputs + p->constants;
+        p->constant_dtype[p->constants] = (uint8_t)b->code[i].dtype;
         p->constant[p->constants++] = b->code[i].constant;
     }
     p->registers = p->inputs + p->constants;
@@ -112,20 +113,26 @@ static int take(build *b, hone_program *p) {
     return t;
 }
 
+/* The registers of what ends with code i are free again. */
+static void release(build *b, int i) {
+    for (int k = 0; k < operands(&b->code[i]); k++) {
+        int v = operand(&b->code[i], k);
+        if (b->last_use[v] == i && b->reg[v] >= b->first) b->busy[b->reg[v]] = false;
+    }
+}
+
 static bool emit_code(build *b, hone_program *p) {
     for (int i = 0; i < b->count; i++) {
         const hone_map_code *c = &b->code[i];
-        int r[3] = {0, 0, 0};
+        bool in_place = c->op != HONE_VOP_CAST && c->op != HONE_VOP_QUANTIZE;
+        int r[3];
         if (!is_vop(c) || b->last_use[i] < 0) continue;
-        for (int k = 0; k < operands(c); k++) {
-            int v = operand(c, k);
-            r[k] = b->reg[v];
-            if (b->last_use[v] == i && b->reg[v] >= b->first)
-                b->busy[b->reg[v]] = false; /* its register is free again */
-        }
-        for (int k = operands(c); k < 3; k++) r[k] = r[0];
+        for (int k = 0; k < 3; k++) r[k] = b->reg[operand(c, k < operands(c) ? k : 0)];
+        if (c->op == HONE_VOP_CAST) r[1] = (int)b->code[c->a].dtype;
+        if (in_place) release(b, i);
         if (b->reg[i] < 0 && (b->reg[i] = take(b, p)) < 0) return false;
-        if (!emit(p, c->op, b->reg[i], r[0], r[1], r[2])) return false;
+        if (!in_place) release(b, i);
+        if (!emit(p, c->op, c->dtype, b->reg[i], r)) return false;
     }
     return true;
 }
@@ -139,11 +146,12 @@ static bool emit_copies(build *b, hone_program *p) {
         from[o] = b->reg[b->m->output[o]];
         if (source->op != HONE_MAP_INPUT || source->input == o || source->input >= p->outputs) continue;
         int saved = take(b, p);
-        if (saved < 0 || !emit(p, HONE_VOP_COPY, saved, from[o], 0, 0)) return false;
+        if (saved < 0 || !emit_copy(p, source->dtype, saved, from[o])) return false;
         from[o] = saved;
     }
     for (int o = 0; o < p->outputs; o++)
-        if (from[o] != p->output[o] && !emit(p, HONE_VOP_COPY, p->output[o], from[o], 0, 0)) return false;
+        if (from[o] != p->output[o] && !emit_copy(p, hone_map_output_dtype(b->m, o), p->output[o], from[o]))
+            return false;
     return true;
 }
 
@@ -153,6 +161,8 @@ hone_status hone_program_make(const hone_map *m, hone_program *p, hone_error *er
     build b = {.m = m, .count = m->count};
     memcpy(b.code, m->code, (size_t)m->count * sizeof *m->code);
     memset(p, 0, sizeof *p);
+    for (int i = 0; i < b.count; i++)
+        if (hone_dtype_size(b.code[i].dtype) > p->element) p->element = hone_dtype_size(b.code[i].dtype);
     find_uses(&b);
     if (!place_operands(&b, p)) return too_big(err);
     b.first = p->registers;

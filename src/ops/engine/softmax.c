@@ -30,20 +30,19 @@ size_t hone_softmax_scratch(const hone_softmax *s) {
 }
 
 void hone_exp_tiles(bool is_double, const void *x, void *y, int64_t n) {
-    static const hone_program program = {.inputs = 1,
-                                         .registers = 2,
-                                         .outputs = 1,
-                                         .count = 1,
-                                         .output = {1},
-                                         .code = {{HONE_VOP_EXP, 1, 0, 0, 0}}};
+    const hone_dtype dtype = is_double ? HONE_FLOAT64 : HONE_FLOAT32;
+    const size_t size = hone_dtype_size(dtype);
+    const hone_program program = {.inputs = 1,
+                                  .registers = 2,
+                                  .outputs = 1,
+                                  .count = 1,
+                                  .element = size,
+                                  .output = {1},
+                                  .code = {{HONE_VOP_EXP, (uint8_t)dtype, 1, 0, 0, 0}}};
     const hone_kernels *k = hone_kernels_get();
-    for (int64_t at = 0; at < n; at += HONE_PROGRAM_TILE) {
-        int64_t part = hone_min_i64(HONE_PROGRAM_TILE, n - at);
-        if (is_double)
-            k->program_f64(&program, (double *[]){(double *)x + at, (double *)y + at}, part);
-        else
-            k->program_f32(&program, (float *[]){(float *)x + at, (float *)y + at}, part);
-    }
+    for (int64_t at = 0; at < n; at += HONE_PROGRAM_TILE)
+        k->program(&program, (void *[]){(char *)x + (size_t)at * size, (char *)y + (size_t)at * size},
+                   hone_min_i64(HONE_PROGRAM_TILE, n - at));
 }
 
 static void one_row(const hone_softmax *s, const hone_kernels *k, const void *a, const void *b, void *y) {

@@ -6,11 +6,11 @@
 #include "ops/common/axes.h"
 
 #define LATE (HONE_TYPES_BYTE | HONE_TYPE(HONE_INT16) | HONE_TYPE(HONE_UINT16)) /* since opset 14 */
-#define NUMBERS (HONE_TYPES_FLOAT | HONE_TYPES_INT | HONE_TYPE(HONE_UINT32) | LATE)
+#define NUMBERS (HONE_TYPES_NUMBER | HONE_TYPES_HALF)
 #define BINARY                                                                                               \
     .inputs = HONE_SLOTS({"A", 'T', NUMBERS, 0}, {"B", 'T', NUMBERS, 0}),                                    \
     .outputs = HONE_SLOTS({"C", 'T', NUMBERS, 0}), .late_types = LATE, .infer = hone_infer_elementwise,      \
-    .axes = hone_axes_broadcast, .prepare = hone_prepare_elementwise, .overwrite = 3, .integer_map = true,   \
+    .axes = hone_axes_broadcast, .prepare = hone_prepare_elementwise, .overwrite = 3,                        \
     .gradient_kind = HONE_GRADIENT_EXACT, .quantize = HONE_QUANTIZE_FLOAT
 
 /* dA (or dB) of a broadcasting operator: `d` has the output's shape. */
@@ -103,21 +103,30 @@ const hone_op hone_op_div = {.name = "Div",
                              .domain_hint = {.lo = 0.5f, .hi = 2},
                              .doc = "A / B; integers round toward zero"};
 
-/* Any number of operands of one dtype; what it does is the node's map. */
+/* Any number of operands; what it does is the node's map. */
 static hone_status infer_map(hone_infer *ctx, hone_error *err) {
+    const hone_map *m = ctx->node->map;
+    if (!m || m->outputs != ctx->output_count) return hone_infer_fail(ctx, err, "the node has no program");
     HONE_TRY(hone_infer_elementwise(ctx, err));
-    for (int o = 1; o < ctx->output_count; o++) ctx->out[o] = ctx->out[0];
+    for (int o = 0; o < ctx->output_count; o++) {
+        ctx->out[o] = ctx->out[0];
+        ctx->out[o].dtype = hone_map_output_dtype(m, o);
+    }
     return HONE_OK;
+}
+
+static void map_map(hone_map *m, const hone_node *n) {
+    hone_map_inline(m, n->map, m->operand, m->result);
 }
 
 const hone_op hone_op_map = {.domain = HONE_PRIVATE_DOMAIN,
                              .name = "Map",
                              .since = 1,
-                             .inputs = HONE_SLOTS({"operands", 'T', NUMBERS, HONE_SLOT_VARIADIC}),
-                             .outputs = HONE_SLOTS({"results", 'T', NUMBERS, HONE_SLOT_VARIADIC}),
+                             .inputs = HONE_SLOTS({"operands", 0, HONE_TYPES_FIXED, HONE_SLOT_VARIADIC}),
+                             .outputs = HONE_SLOTS({"results", 0, HONE_TYPES_FIXED, HONE_SLOT_VARIADIC}),
                              .infer = infer_map,
                              .axes = hone_axes_broadcast,
                              .prepare = hone_prepare_elementwise,
+                             .map = map_map,
                              .overwrite = 0xffffffffu,
-                             .integer_map = true,
                              .doc = "several elementwise operators as one vector program"};

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#define FLOATS HONE_TYPES_FLOAT
+#define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
 #define UNARY                                                                                                \
     .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}), .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),               \
     .infer = hone_infer_same, .axes = hone_axes_broadcast, .prepare = hone_prepare_elementwise,              \

@@ -180,7 +180,7 @@ static hone_node *over_codes(hone_graph *g, const hone_node *n, const hone_value
 
 static void lower(hone_graph *g, hone_node *q, int *changes) {
     const hone_node *n = q->inputs[0]->producer;
-    if (!n || n->op->prepare != hone_prepare_elementwise || n->output_count != 1 || !has_one_scale(q)) return;
+    if (!n || !hone_op_is_elementwise(n->op) || n->output_count != 1 || !has_one_scale(q)) return;
     if (q->inputs[0]->use_count != 1 || hone_graph_is_output(g, q->inputs[0])) return;
     const hone_value *operand = only_operand(n);
     const hone_node *dq = operand ? operand->producer : NULL;

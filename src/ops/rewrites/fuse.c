@@ -8,15 +8,12 @@
 
 #define MAX_OPERANDS 16 /* of a fused node: beyond, registers get short */
 
-/* Narrow integers are not joined: they wrap when they are stored, after each operator. */
 static bool is_elementwise(const hone_node *n) {
-    if (n->op->prepare != hone_prepare_elementwise || !n->outputs[0]) return false;
-    hone_dtype dtype = n->outputs[0]->type.dtype;
-    return (HONE_TYPE(dtype) & (HONE_TYPES_FLOAT | HONE_TYPES_INT)) != 0;
+    return hone_op_is_elementwise(n->op) && n->output_count == 1 && n->outputs[0];
 }
 
-static bool same_type(const hone_value *a, const hone_value *b) {
-    if (a->type.dtype != b->type.dtype || a->type.rank < 0 || a->type.rank != b->type.rank) return false;
+static bool same_shape(const hone_value *a, const hone_value *b) {
+    if (a->type.rank < 0 || a->type.rank != b->type.rank) return false;
     for (int i = 0; i < a->type.rank; i++)
         if (a->type.dims[i] != b->type.dims[i] || a->type.dims[i] == HONE_DIM_ANY) return false;
     return true;
@@ -27,7 +24,7 @@ static bool private_to(const hone_graph *g, const hone_value *v, const hone_node
     if (!v || !v->producer || v->producer->output_count != 1 || hone_graph_is_output(g, v)) return false;
     for (size_t i = 0; i < v->use_count; i++)
         if (v->uses[i].node != n) return false;
-    return same_type(v, n->outputs[0]);
+    return same_shape(v, n->outputs[0]);
 }
 
 /* The operands of a fused node while it is put together: a value each, once. */
@@ -41,17 +38,18 @@ static hone_reg operand(hone_map *m, operands *o, hone_value *v) {
     while (i < o->count && o->value[i] != v) i++;
     if (i == MAX_OPERANDS) return -1;
     if (i == o->count) o->value[o->count++] = v;
-    return hone_map_input(m, i);
+    return hone_map_input(m, i, v->type.dtype);
 }
 
-/* Emits node n, an operator or a fused node, with the given registers for its inputs. */
-static hone_reg emit(hone_map *m, const hone_node *n, const hone_reg *in) {
-    hone_reg out[HONE_MAP_MAX_OUTPUTS];
-    if (!n->map) {
-        hone_map_emit(m, n, in, out);
-        return out[0];
+/* The registers of n's inputs, that of `joined` being `inner`; false if they are too many. */
+static bool operands_of(hone_map *m, operands *o, const hone_node *n, const hone_value *joined,
+                        hone_reg inner, hone_reg *in) {
+    for (int i = 0; i < n->input_count; i++) {
+        const hone_value *v = n->inputs[i];
+        in[i] = !v ? -1 : v == joined ? inner : operand(m, o, n->inputs[i]);
+        if (v && in[i] < 0) return false;
     }
-    return hone_map_inline(m, n->map, in);
+    return true;
 }
 
 /* Joins the elementwise maker of input `index` into n; NULL if the program gets too long. */
@@ -62,14 +60,12 @@ static hone_node *join(hone_graph *g, hone_node *n, int index) {
     operands o = {.count = 0};
     hone_reg in[MAX_OPERANDS];
     if (!m || maker->input_count > MAX_OPERANDS || n->input_count > MAX_OPERANDS) return NULL;
-    bool fits = true;
-    for (int i = 0; i < maker->input_count; i++) fits &= (in[i] = operand(m, &o, maker->inputs[i])) >= 0;
-    if (!fits) return NULL;
-    hone_reg inner = emit(m, maker, in);
-    for (int i = 0; i < n->input_count; i++)
-        fits &= (in[i] = n->inputs[i] == joined ? inner : operand(m, &o, n->inputs[i])) >= 0;
-    if (!fits) return NULL;
-    hone_map_add_output(m, emit(m, n, in));
+    hone_reg inner, result;
+    if (!operands_of(m, &o, maker, NULL, -1, in)) return NULL;
+    hone_map_emit(m, maker, in, &inner);
+    if (!operands_of(m, &o, n, joined, inner, in)) return NULL;
+    hone_map_emit(m, n, in, &result);
+    hone_map_add_output(m, result);
     hone_program trial;
     if (hone_program_make(m, &trial, NULL) != HONE_OK) return NULL;
     g->insert_before = n;
@@ -87,7 +83,7 @@ static hone_node *join(hone_graph *g, hone_node *n, int index) {
 
 hone_status hone_rewrite_fuse_elementwise(hone_graph *g, int *changes, hone_error *err) {
     for (hone_node *n = g->first; n; n = n->next) {
-        if (!is_elementwise(n) || n->output_count != 1) continue;
+        if (!is_elementwise(n)) continue;
         for (int i = 0; i < n->input_count; i++) {
             if (!private_to(g, n->inputs[i], n) || !is_elementwise(n->inputs[i]->producer)) continue;
             hone_node *fused = join(g, n, i);
@@ -105,17 +101,20 @@ static bool attach(hone_graph *g, hone_node *n, int index) {
     hone_value *strip = n->inputs[index];
     hone_node *maker = strip->producer;
     hone_map *m = hone_map_new(g->arena);
-    hone_reg in[MAX_OPERANDS], own = m ? hone_map_input(m, 0) : -1;
+    hone_reg in[MAX_OPERANDS], own = m ? hone_map_input(m, 0, strip->type.dtype) : -1, result;
     hone_value *others[MAX_OPERANDS];
     int count = 0;
     if (!m || n->input_count > MAX_OPERANDS) return false;
     for (int i = 0; i < n->input_count; i++) {
         in[i] = own;
         if (n->inputs[i] == strip) continue;
+        in[i] = -1;
+        if (!n->inputs[i]) continue;
         others[count++] = n->inputs[i];
-        in[i] = hone_map_input(m, count);
+        in[i] = hone_map_input(m, count, n->inputs[i]->type.dtype);
     }
-    hone_map_add_output(m, emit(m, n, in));
+    hone_map_emit(m, n, in, &result);
+    hone_map_add_output(m, result);
     hone_program trial;
     if (hone_program_make(m, &trial, NULL) != HONE_OK) return false;
     maker->map = m;
@@ -129,9 +128,10 @@ static bool attach(hone_graph *g, hone_node *n, int index) {
 hone_status hone_rewrite_fuse_epilogue(hone_graph *g, int *changes, hone_error *err) {
     for (hone_node *n = g->first, *next; n; n = next) {
         next = n->next;
-        if (!is_elementwise(n) || n->output_count != 1) continue;
+        if (!is_elementwise(n)) continue;
         for (int i = 0; i < n->input_count; i++) {
-            if (!private_to(g, n->inputs[i], n)) continue;
+            if (!private_to(g, n->inputs[i], n) || n->inputs[i]->type.dtype != n->outputs[0]->type.dtype)
+                continue;
             const hone_node *maker = n->inputs[i]->producer;
             if (!maker->op->epilogue || maker->map || !attach(g, n, i)) continue;
             ++*changes;

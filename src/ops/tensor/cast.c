@@ -1,10 +1,6 @@
 #include "graph/infer.h"
-#include "graph/run.h"
-#include "kernels/kernels.h"
-#include "kernels/portable.h"
 #include "ops/common/axes.h"
-#include "ops/common/cut.h"
-#include "ops/common/walk.h"
+#include "ops/engine/elementwise.h"
 
 static hone_status infer(hone_infer *ctx, hone_error *err) {
     int64_t to = hone_node_int(ctx->node, "to");
@@ -29,50 +25,8 @@ static void gradient(hone_gradient *ctx) {
     ctx->din[0] = d;
 }
 
-typedef struct params {
-    hone_dtype from, to;
-    hone_cut cut;
-    const hone_kernels *kernels;
-} params;
-
-typedef struct job {
-    const params *p;
-    const char *x;
-    char *y;
-} job;
-
-static void convert(void *arg, int64_t first, int64_t end, int worker) {
-    (void)worker;
-    const job *j = arg;
-    const params *p = j->p;
-    int64_t n = end - first;
-    const void *x = j->x + (size_t)first * hone_dtype_size(p->from);
-    void *y = j->y + (size_t)first * hone_dtype_size(p->to);
-    if (p->from == HONE_UINT8 && p->to == HONE_FLOAT32)
-        p->kernels->dequantize_u8(x, y, n, 1, 0);
-    else if (p->from == HONE_INT8 && p->to == HONE_FLOAT32)
-        p->kernels->dequantize_s8(x, y, n, 1, 0);
-    else
-        hone_cast(p->from, p->to, x, y, n);
-}
-
-static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
-    (void)err;
-    const params *p = step->params;
-    job j = {p, hone_step_in(step, frame, 0), hone_step_out(step, frame, 0)};
-    hone_cut_run(&p->cut, frame, convert, &j);
-    return HONE_OK;
-}
-
-static hone_status prepare(hone_prepare *p, hone_error *err) {
-    params *q = hone_prepare_alloc(p, sizeof *q);
-    if (!q) return hone_fail_memory(err);
-    *q = (params){p->in[0]->dtype, p->out[0].dtype, hone_cut_make(hone_type_count(&p->out[0]), 1, 64),
-                  hone_kernels_get()};
-    p->params = q;
-    p->run = run;
-    p->kernel = "cast";
-    return HONE_OK;
+static void map(hone_map *m, const hone_node *n) {
+    hone_map_out(m, 0, hone_map_cast(m, hone_map_in(m, 0), (hone_dtype)hone_node_int(n, "to")));
 }
 
 /* `saturate` and `round_mode` are about 8-bit floats, which Hone lacks. */
@@ -92,7 +46,9 @@ const hone_op hone_op_cast = {.name = "Cast",
                                                   {"round_mode", HONE_ATTR_STRING, .s = "up"}),
                               .infer = infer,
                               .axes = hone_axes_broadcast,
-                              .prepare = prepare,
+                              .prepare = hone_prepare_elementwise,
+                              .overwrite = 1,
+                              .map = map,
                               .gradient_kind = HONE_GRADIENT_EXACT,
                               .gradient = gradient,
                               .doc = "another element type: toward zero and held at the ends of the range"};

@@ -1,0 +1,126 @@
+/* Comparisons, logic, and Where: what makes masks and what reads them. */
+#include "graph/autodiff.h"
+#include "graph/infer.h"
+#include "ops/common/axes.h"
+#include "ops/engine/elementwise.h"
+
+#define BOOL HONE_TYPE(HONE_BOOL)
+#define ORDERED (HONE_TYPES_NUMBER | HONE_TYPES_HALF)
+#define MASK(types)                                                                                          \
+    .inputs = HONE_SLOTS({"A", 'T', types, 0}, {"B", 'T', types, 0}),                                        \
+    .outputs = HONE_SLOTS({"C", 0, BOOL, 0}), .infer = hone_infer_elementwise, .axes = hone_axes_broadcast,  \
+    .prepare = hone_prepare_elementwise, .overwrite = 3, .gradient_kind = HONE_GRADIENT_ZERO
+
+/* The map of two operands, a and b. */
+#define MAP(id, expression)                                                                                  \
+    static void map_##id(hone_map *m, const hone_node *n) {                                                  \
+        (void)n;                                                                                             \
+        hone_reg a = hone_map_in(m, 0), b = hone_map_in(m, 1);                                               \
+        hone_map_out(m, 0, expression);                                                                      \
+    }
+
+MAP(greater, hone_map_gt(m, a, b))
+const hone_op hone_op_greater = {
+    .name = "Greater", .since = 13, .oldest = 7, MASK(ORDERED), .map = map_greater, .doc = "A > B"};
+
+MAP(greater_or_equal, hone_map_ge(m, a, b))
+const hone_op hone_op_greater_or_equal = {.name = "GreaterOrEqual",
+                                          .since = 16,
+                                          .oldest = 12,
+                                          MASK(ORDERED),
+                                          .map = map_greater_or_equal,
+                                          .doc = "A >= B"};
+
+MAP(less, hone_map_gt(m, b, a))
+const hone_op hone_op_less = {
+    .name = "Less", .since = 13, .oldest = 7, MASK(ORDERED), .map = map_less, .doc = "A < B"};
+
+MAP(less_or_equal, hone_map_ge(m, b, a))
+const hone_op hone_op_less_or_equal = {.name = "LessOrEqual",
+                                       .since = 16,
+                                       .oldest = 12,
+                                       MASK(ORDERED),
+                                       .map = map_less_or_equal,
+                                       .doc = "A <= B"};
+
+MAP(equal, hone_map_eq(m, a, b))
+const hone_op hone_op_equal = {.name = "Equal",
+                               .since = 19,
+                               .oldest = 7,
+                               MASK(ORDERED | BOOL),
+                               .commutes = true,
+                               .map = map_equal,
+                               .doc = "A = B"};
+
+MAP(and, hone_map_min(m, a, b))
+const hone_op hone_op_and = {
+    .name = "And", .since = 7, .oldest = 7, MASK(BOOL), .commutes = true, .map = map_and, .doc = "both"};
+
+MAP(or, hone_map_max(m, a, b))
+const hone_op hone_op_or = {.name = "Or",
+                            .since = 7,
+                            .oldest = 7,
+                            MASK(BOOL),
+                            .commutes = true,
+                            .map = map_or,
+                            .doc = "either, or both"};
+
+MAP(xor, hone_map_ne(m, a, b))
+const hone_op hone_op_xor = {.name = "Xor",
+                             .since = 7,
+                             .oldest = 7,
+                             MASK(BOOL),
+                             .commutes = true,
+                             .map = map_xor,
+                             .doc = "one, not both"};
+
+static void map_not(hone_map *m, const hone_node *n) {
+    (void)n;
+    hone_map_out(m, 0, hone_map_eq(m, hone_map_in(m, 0), hone_map_const(m, 0)));
+}
+
+const hone_op hone_op_not = {.name = "Not",
+                             .since = 1,
+                             .oldest = 1,
+                             .inputs = HONE_SLOTS({"X", 'T', BOOL, 0}),
+                             .outputs = HONE_SLOTS({"Y", 'T', BOOL, 0}),
+                             .infer = hone_infer_same,
+                             .axes = hone_axes_broadcast,
+                             .prepare = hone_prepare_elementwise,
+                             .overwrite = 1,
+                             .map = map_not,
+                             .gradient_kind = HONE_GRADIENT_ZERO,
+                             .doc = "not X"};
+
+/* --- Where --- condition ? X : Y */
+
+static void map_where(hone_map *m, const hone_node *n) {
+    (void)n;
+    hone_map_out(m, 0, hone_map_select(m, hone_map_in(m, 0), hone_map_in(m, 1), hone_map_in(m, 2)));
+}
+
+static void gradient_where(hone_gradient *ctx) {
+    hone_value *const *in = ctx->node->inputs, *dy = ctx->dout[0], *y = ctx->node->outputs[0];
+    hone_value *zero = hone_graph_scalar(ctx->graph, y->type.dtype, 0);
+    for (int i = 1; i < 3; i++) {
+        if (!ctx->wanted[i]) continue;
+        hone_value *d = HONE_EMIT(ctx->graph, "", "Where", in[0], i == 1 ? dy : zero, i == 1 ? zero : dy);
+        ctx->din[i] = hone_gradient_sum_to(ctx, d, y, in[i]);
+    }
+}
+
+const hone_op hone_op_where = {.name = "Where",
+                               .since = 16,
+                               .oldest = 9,
+                               .inputs =
+                                   HONE_SLOTS({"condition", 0, BOOL, 0}, {"X", 'T', HONE_TYPES_FIXED, 0},
+                                              {"Y", 'T', HONE_TYPES_FIXED, 0}),
+                               .outputs = HONE_SLOTS({"output", 'T', HONE_TYPES_FIXED, 0}),
+                               .infer = hone_infer_elementwise,
+                               .axes = hone_axes_broadcast,
+                               .prepare = hone_prepare_elementwise,
+                               .overwrite = 7,
+                               .map = map_where,
+                               .gradient_kind = HONE_GRADIENT_EXACT,
+                               .gradient = gradient_where,
+                               .doc = "condition ? X : Y"};

@@ -1,0 +1,112 @@
+/* Operators over any number of operands: Max, Min, Sum, Mean. */
+#include "graph/autodiff.h"
+#include "graph/infer.h"
+#include "ops/common/axes.h"
+#include "ops/engine/elementwise.h"
+
+#define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
+#define NUMBERS (HONE_TYPES_NUMBER | HONE_TYPES_HALF)
+#define VARIADIC(types, result)                                                                              \
+    .inputs = HONE_SLOTS({"data", 'T', types, HONE_SLOT_VARIADIC}),                                          \
+    .outputs = HONE_SLOTS({result, 'T', types, 0}), .infer = hone_infer_elementwise,                         \
+    .axes = hone_axes_broadcast, .prepare = hone_prepare_elementwise, .overwrite = 0xffffffffu,              \
+    .gradient_kind = HONE_GRADIENT_EXACT
+
+typedef hone_reg combine_fn(hone_map *m, hone_reg a, hone_reg b);
+
+static hone_reg combined(hone_map *m, const hone_node *n, combine_fn *combine) {
+    hone_reg r = hone_map_in(m, 0);
+    for (int i = 1; i < n->input_count; i++) r = combine(m, r, hone_map_in(m, i));
+    return r;
+}
+
+/* --- Max, Min --- the cotangent goes to the operands that are the result, in equal shares */
+
+static void map_max(hone_map *m, const hone_node *n) {
+    hone_map_out(m, 0, combined(m, n, hone_map_max));
+}
+
+static void map_min(hone_map *m, const hone_node *n) {
+    hone_map_out(m, 0, combined(m, n, hone_map_min));
+}
+
+/* 1 where operand i is the result, else 0. */
+static hone_value *is_result(hone_gradient *ctx, int i) {
+    hone_value *y = ctx->node->outputs[0];
+    hone_value *mask = HONE_EMIT(ctx->graph, "", "Equal", ctx->node->inputs[i], y);
+    hone_value *number = HONE_EMIT(ctx->graph, "", "Cast", mask);
+    if (number) hone_node_set_int(ctx->graph, number->producer, "to", y->type.dtype);
+    return number;
+}
+
+static void gradient_extreme(hone_gradient *ctx) {
+    hone_value *y = ctx->node->outputs[0], *shares = NULL;
+    for (int i = 0; i < ctx->node->input_count; i++) {
+        hone_value *mine = is_result(ctx, i);
+        if (ctx->wanted[i]) ctx->din[i] = mine;
+        shares = shares ? HONE_EMIT(ctx->graph, "", "Add", shares, mine) : mine;
+    }
+    hone_value *share = HONE_EMIT(ctx->graph, "", "Div", ctx->dout[0], shares);
+    for (int i = 0; i < ctx->node->input_count; i++)
+        if (ctx->wanted[i])
+            ctx->din[i] = hone_gradient_sum_to(ctx, HONE_EMIT(ctx->graph, "", "Mul", share, ctx->din[i]), y,
+                                               ctx->node->inputs[i]);
+}
+
+const hone_op hone_op_max = {.name = "Max",
+                             .since = 13,
+                             .oldest = 8,
+                             VARIADIC(NUMBERS, "max"),
+                             .map = map_max,
+                             .gradient = gradient_extreme,
+                             .doc = "the largest of the operands; NaN if one is"};
+
+const hone_op hone_op_min = {.name = "Min",
+                             .since = 13,
+                             .oldest = 8,
+                             VARIADIC(NUMBERS, "min"),
+                             .map = map_min,
+                             .gradient = gradient_extreme,
+                             .doc = "the smallest of the operands; NaN if one is"};
+
+/* --- Sum, Mean --- */
+
+static void map_sum(hone_map *m, const hone_node *n) {
+    hone_map_out(m, 0, combined(m, n, hone_map_add));
+}
+
+static void map_mean(hone_map *m, const hone_node *n) {
+    hone_map_out(m, 0, hone_map_div(m, combined(m, n, hone_map_add), hone_map_const(m, n->input_count)));
+}
+
+static void give_all(hone_gradient *ctx, hone_value *d) {
+    for (int i = 0; i < ctx->node->input_count; i++)
+        if (ctx->wanted[i])
+            ctx->din[i] = hone_gradient_sum_to(ctx, d, ctx->node->outputs[0], ctx->node->inputs[i]);
+}
+
+static void gradient_sum(hone_gradient *ctx) {
+    give_all(ctx, ctx->dout[0]);
+}
+
+static void gradient_mean(hone_gradient *ctx) {
+    hone_value *count =
+        hone_graph_scalar(ctx->graph, ctx->node->outputs[0]->type.dtype, ctx->node->input_count);
+    give_all(ctx, HONE_EMIT(ctx->graph, "", "Div", ctx->dout[0], count));
+}
+
+const hone_op hone_op_sum = {.name = "Sum",
+                             .since = 13,
+                             .oldest = 8,
+                             VARIADIC(FLOATS, "sum"),
+                             .map = map_sum,
+                             .gradient = gradient_sum,
+                             .doc = "the sum of the operands"};
+
+const hone_op hone_op_mean = {.name = "Mean",
+                              .since = 13,
+                              .oldest = 8,
+                              VARIADIC(FLOATS, "mean"),
+                              .map = map_mean,
+                              .gradient = gradient_mean,
+                              .doc = "the mean of the operands"};
