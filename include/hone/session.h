@@ -33,6 +33,10 @@ typedef struct hone_model_options {
  * hone_model_free(). */
 HONE_API hone_status hone_model_compile(const hone_graph *g, const hone_model_options *options,
                                         hone_model **out, hone_error *err);
+/* The same for a graph that is not needed any more: it is freed in any case. Its weights are then in memory once, where
+ * otherwise those that kernels want in a form of their own are there in both. */
+HONE_API hone_status hone_model_take(hone_graph *g, const hone_model_options *options, hone_model **out,
+                                     hone_error *err);
 HONE_API hone_model *hone_model_retain(hone_model *m);
 HONE_API void hone_model_free(hone_model *m);
 /* The inputs, outputs and metadata of the graph that was compiled; nodes and weights it has none. Borrowed. */

@@ -73,6 +73,13 @@ HONE_API hone_status hone_tensor_new(hone_dtype dtype, int rank, const int64_t *
 HONE_API hone_status hone_tensor_wrap(hone_dtype dtype, int rank, const int64_t *dims, void *data,
                                       hone_tensor **out, hone_error *err);
 
+/* The same, over a buffer that has an owner: release(owner) is called when the last reference is given back, by
+ * whoever gives it. On failure it is not. */
+typedef void hone_release_fn(void *owner);
+HONE_API hone_status hone_tensor_borrow(hone_dtype dtype, int rank, const int64_t *dims, void *data,
+                                        hone_release_fn *release, void *owner, hone_tensor **out,
+                                        hone_error *err);
+
 /* Takes another reference and returns `t`. */
 HONE_API hone_tensor *hone_tensor_retain(hone_tensor *t);
 /* Gives a reference back; the last one frees. NULL is fine. */
@@ -86,7 +93,7 @@ HONE_API const int64_t *hone_tensor_dims(const hone_tensor *t);
 HONE_API int64_t hone_tensor_count(const hone_tensor *t);
 /* Bytes of the buffer. */
 HONE_API size_t hone_tensor_bytes(const hone_tensor *t);
-/* The buffer, borrowed, aligned to 64 bytes unless wrapped. */
+/* The buffer, borrowed, aligned to 64 bytes unless wrapped or borrowed. */
 HONE_API void *hone_tensor_data(const hone_tensor *t);
 
 #ifdef __cplusplus

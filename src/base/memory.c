@@ -20,6 +20,12 @@ enum { ALIGNMENT = 64 };
  * finding their pages. And they are there sooner and gone sooner: a server must not stand still for either. */
 #define HUGE_FROM ((size_t)4 << 20)
 
+#ifdef MADV_COLLAPSE
+#define COLLAPSE MADV_COLLAPSE
+#else
+#define COLLAPSE 25
+#endif
+
 /* Stands in front of every block and is as large as the alignment. */
 typedef union header {
     struct {
@@ -62,12 +68,13 @@ static size_t mapping_size(size_t size) {
     return (size + sizeof(header) + page - 1) & ~(page - 1);
 }
 
-static void *map_block(size_t size) {
+static void *map_block(size_t size, bool huge) {
     size_t mapped = mapping_size(size);
     if (mapped == 0) return NULL;
     header *h = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (h == MAP_FAILED) return NULL;
-    if (mapped >= HUGE_FROM) madvise(h, mapped, MADV_HUGEPAGE); /* a kernel may have none */
+    if (mapped >= HUGE_FROM)
+        madvise(h, mapped, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE); /* a kernel may have none */
     h->size = size;
     h->mapped = mapped;
     return h + 1;
@@ -84,20 +91,31 @@ static void *heap_block(size_t size, bool zero) {
     return h + 1;
 }
 
-static void *allocate(size_t size, bool zero) {
+static void *allocate(size_t size, bool zero, bool huge) {
     if (must_fail()) return NULL;
-    void *block = size >= MAP_FROM ? map_block(size) : heap_block(size, zero);
+    void *block = size >= MAP_FROM ? map_block(size, huge) : heap_block(size, zero);
     if (block) count();
     return block;
 }
 
 void *hone_alloc(size_t size) {
-    return allocate(size, false);
+    return allocate(size, false, true);
 }
 
 void *hone_calloc(size_t n, size_t size) {
     size_t bytes;
-    return hone_mul_size(n, size, &bytes) ? allocate(bytes, true) : NULL;
+    return hone_mul_size(n, size, &bytes) ? allocate(bytes, true, true) : NULL;
+}
+
+void *hone_alloc_scattered(size_t size) {
+    return allocate(size, true, false);
+}
+
+void hone_settle(void *block) {
+    header *h = (header *)block - 1;
+    if (h->mapped < HUGE_FROM) return;
+    (void)madvise(h, h->mapped, MADV_HUGEPAGE);
+    (void)madvise(h, h->mapped, COLLAPSE); /* a kernel before 6.1 does it by and by */
 }
 
 static void *remap_block(header *h, size_t size) {

@@ -21,6 +21,10 @@
  * or when the test hook says so; size 0 gives a valid block. */
 void *hone_alloc(size_t size);
 void *hone_calloc(size_t count, size_t size); /* zero-filled, NULL on overflow of the product */
+/* Zero-filled, for a large block that is filled in no order: it takes memory by small pages, as they are written, until
+ * hone_settle() puts them together into huge ones, which are faster to read. */
+void *hone_alloc_scattered(size_t size);
+void hone_settle(void *block);
 void *hone_realloc(void *block, size_t size); /* keeps the content; on NULL the old block is untouched */
 void hone_free(void *block);                  /* NULL is fine */
 /* Gives the whole pages inside of a part of a block back to the system. Their content is lost, the block stays whole:

@@ -190,7 +190,9 @@ static int work(job *j) {
     int status = make_inputs(j);
     if (status != CLI_OK) return status;
     j->times = cli_alloc(MAX_RUNS * sizeof *j->times);
-    CLI_TRY(hone_model_compile(j->graph, NULL, &j->model, &err));
+    hone_graph *g = j->graph;
+    j->graph = NULL;
+    CLI_TRY(hone_model_take(g, NULL, &j->model, &err));
     CLI_TRY(hone_session_create(j->model, &args.session, &j->session, &err));
     CLI_TRY(hone_context_create(j->session, &j->context, &err));
     CLI_TRY(measure(j, &err));

@@ -26,7 +26,8 @@ _Static_assert(sizeof args.inputs.items == MAX_VALUES * sizeof(char *), "one arg
 typedef bool value_fn(const hone_graph *g, int index, hone_value_info *out);
 
 typedef struct job {
-    hone_graph *graph;
+    hone_graph *loaded;      /* until it is compiled */
+    const hone_graph *graph; /* then the model's signature */
     hone_model *model;
     hone_session *session;
     hone_context *context;
@@ -166,7 +167,8 @@ static int work(job *j) {
     hone_error err = {0};
     hone_session_options o = HONE_SESSION_OPTIONS_INIT;
     o.threads = args.threads;
-    CLI_TRY(hone_graph_load(args.model, &j->graph, &err));
+    CLI_TRY(hone_graph_load(args.model, &j->loaded, &err));
+    j->graph = j->loaded;
     j->input_count = hone_graph_input_count(j->graph);
     j->output_count = hone_graph_output_count(j->graph);
     if (j->input_count > MAX_VALUES || j->output_count > MAX_VALUES)
@@ -174,7 +176,10 @@ static int work(job *j) {
     int status = choose_outputs(j);
     if (status == CLI_OK) status = load_inputs(j);
     if (status != CLI_OK) return status;
-    CLI_TRY(hone_model_compile(j->graph, NULL, &j->model, &err));
+    hone_graph *g = j->loaded;
+    j->loaded = NULL;
+    CLI_TRY(hone_model_take(g, NULL, &j->model, &err));
+    j->graph = hone_model_signature(j->model);
     CLI_TRY(hone_session_create(j->model, &o, &j->session, &err));
     CLI_TRY(hone_context_create(j->session, &j->context, &err));
     CLI_TRY(hone_context_run(j->context, (const hone_tensor *const *)j->inputs, j->outputs, &err));
@@ -188,7 +193,7 @@ static int run(void) {
     hone_session_free(j.session);
     hone_model_free(j.model);
     for (int i = 0; i < MAX_VALUES; i++) hone_tensor_free(j.inputs[i]);
-    hone_graph_free(j.graph);
+    hone_graph_free(j.loaded);
     return status;
 }
 

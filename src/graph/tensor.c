@@ -131,6 +131,14 @@ hone_status hone_tensor_wrap(hone_dtype dtype, int rank, const int64_t *dims, vo
     return make(dtype, rank, dims, data, out, err);
 }
 
+hone_status hone_tensor_borrow(hone_dtype dtype, int rank, const int64_t *dims, void *data,
+                               hone_release_fn *release, void *owner, hone_tensor **out, hone_error *err) {
+    HONE_TRY(hone_tensor_wrap(dtype, rank, dims, data, out, err));
+    (*out)->release = release;
+    (*out)->owner = owner;
+    return HONE_OK;
+}
+
 hone_status hone_tensor_copy_of(hone_dtype dtype, int rank, const int64_t *dims, const void *data,
                                 hone_tensor **out, hone_error *err) {
     hone_tensor *t = NULL;
@@ -157,7 +165,7 @@ hone_status hone_tensor_shell(hone_dtype dtype, int rank, const int64_t *dims, h
 }
 
 void hone_tensor_discard(hone_tensor *t, size_t offset, size_t bytes) {
-    if (atomic_load_explicit(&t->references, memory_order_acquire) != 1 || !t->owns_data ||
+    if (atomic_load_explicit(&t->references, memory_order_acquire) != 1 || !(t->owns_data || t->mapped) ||
         offset >= t->bytes)
         return;
     hone_discard((char *)t->data + offset, bytes < t->bytes - offset ? bytes : t->bytes - offset);
@@ -175,6 +183,7 @@ void hone_tensor_free(hone_tensor *t) {
             for (int64_t i = 0; i < t->count; i++) hone_free(((char **)t->data)[i]);
         hone_free(t->data);
     }
+    if (t->release) t->release(t->owner);
     hone_free(t);
 }
 

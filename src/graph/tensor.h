@@ -10,6 +10,9 @@
 struct hone_tensor {
     atomic_int references;
     bool owns_data;
+    bool mapped;              /* the data are a file's: read-only, in memory only once they are read */
+    hone_release_fn *release; /* of borrowed data, with `owner`; NULL: nobody need be told */
+    void *owner;
     hone_dtype dtype;
     int rank;
     int64_t dims[HONE_MAX_RANK];

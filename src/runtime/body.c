@@ -51,5 +51,6 @@ void hone_body_clear(hone_body *b) {
     hone_free(b->last_reader);
     hone_free(b->borrowed);
     hone_free(b->variable);
+    hone_packs_free(b->packs);
     *b = (hone_body){NULL};
 }

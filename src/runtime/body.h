@@ -3,7 +3,7 @@
 #ifndef HONE_RUNTIME_BODY_H
 #define HONE_RUNTIME_BODY_H
 
-#include "graph/graph.h"
+#include "runtime/packs.h"
 
 typedef struct hone_body {
     hone_graph *graph;      /* lowered; the marks of its nodes count them in order */
@@ -13,7 +13,8 @@ typedef struct hone_body {
     int node_count;
     int *
         last_reader; /* by value id: the mark of the last node that reads it; node_count: the caller does; -1 */
-    bool *borrowed; /* by value id: may lie in memory of the caller's, which is there during a run only */
+    bool *borrowed;    /* by value id: may lie in memory of the caller's, which is there during a run only */
+    hone_packs *packs; /* the graph's packed constants */
     hone_tensor **variable; /* by value id: where a variable lives at first; NULL for other values */
 } hone_body;
 

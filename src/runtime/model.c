@@ -6,30 +6,16 @@
 
 #include <string.h>
 
-hone_status hone_model_compile(const hone_graph *g, const hone_model_options *options, hone_model **out,
-                               hone_error *err) {
-    return hone_model_compile_shared(g, options, NULL, out, err);
-}
-
-/* copy → sort → infer → fold → rewrites → fold */
-static hone_status lower(const hone_graph *g, const hone_model_options *options, hone_graph **out,
-                         hone_error *err) {
-    const char *disabled = options ? options->disable_rewrites : NULL;
-    hone_graph *copy = NULL;
-    HONE_TRY(hone_graph_copy(g, &copy, err));
-    hone_status status = hone_graph_sort(copy, err);
-    if (status == HONE_OK) hone_graph_prune(copy);
-    if (status == HONE_OK) status = hone_graph_infer(copy, err);
+/* sort → infer → fold → rewrites → fold */
+static hone_status lower(hone_graph *g, const char *disabled, hone_error *err) {
+    HONE_TRY(hone_graph_sort(g, err));
+    hone_graph_prune(g);
+    HONE_TRY(hone_graph_infer(g, err));
     bool fold = !disabled || strcmp(disabled, "all") != 0;
-    if (status == HONE_OK && fold) status = hone_graph_fold(copy, err);
-    if (status == HONE_OK) status = hone_graph_rewrite(copy, disabled, err);
-    if (status == HONE_OK && fold) status = hone_graph_fold(copy, err);
-    if (status == HONE_OK) status = hone_graph_check(copy, err);
-    if (status != HONE_OK)
-        hone_graph_free(copy);
-    else
-        *out = copy;
-    return status;
+    if (fold) HONE_TRY(hone_graph_fold(g, err));
+    HONE_TRY(hone_graph_rewrite(g, disabled, err));
+    if (fold) HONE_TRY(hone_graph_fold(g, err));
+    return hone_graph_check(g, err);
 }
 
 static hone_status check_bindings(const hone_graph *g, hone_error *err) {
@@ -73,8 +59,9 @@ static hone_status add_body(hone_model *m, hone_graph *g, hone_error *err) {
     return status;
 }
 
-hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_options *options,
-                                      hone_variables *variables, hone_model **out, hone_error *err) {
+/* The model as far as it goes without its graph, and a copy of that. */
+static hone_status begin(const hone_graph *g, const hone_model_options *options, hone_variables *variables,
+                         hone_model **out, hone_graph **copy, hone_error *err) {
     if (options) HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
     hone_model *m = hone_calloc(1, sizeof *m);
     if (!m) return hone_fail_memory(err);
@@ -82,17 +69,59 @@ hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_opti
     m->variables = variables ? hone_variables_retain(variables) : hone_variables_new();
     hone_status status = m->variables ? HONE_OK : hone_fail_memory(err);
     if (status == HONE_OK) status = hone_graph_copy_signature(g, &m->signature, err);
-    hone_graph *lowered = NULL;
-    if (status == HONE_OK) status = lower(g, options, &lowered, err);
-    if (status == HONE_OK) status = add_body(m, lowered, err);
-    if (status == HONE_OK) status = check_bindings(lowered, err);
-    if (status == HONE_OK) status = bind_variables(m, &m->bodies[0], err);
-    if (status == HONE_OK) status = hone_packs_make(lowered, options ? options->threads : 0, &m->packs, err);
-    if (status != HONE_OK)
-        hone_model_free(m);
-    else
+    if (status == HONE_OK) status = hone_graph_copy(g, copy, err);
+    if (status == HONE_OK)
         *out = m;
+    else
+        hone_model_free(m);
     return status;
+}
+
+/* The graph belongs to the model, also on failure. */
+static hone_status add_graph(hone_model *m, hone_graph *g, const hone_model_options *options,
+                             hone_error *err) {
+    hone_status status = lower(g, options ? options->disable_rewrites : NULL, err);
+    if (status != HONE_OK) {
+        hone_graph_free(g);
+        return status;
+    }
+    HONE_TRY(add_body(m, g, err));
+    hone_body *b = &m->bodies[m->body_count - 1];
+    HONE_TRY(check_bindings(g, err));
+    HONE_TRY(bind_variables(m, b, err));
+    return hone_packs_make(g, options ? options->threads : 0, &b->packs, err);
+}
+
+static hone_status finish(hone_model *m, hone_graph *g, const hone_model_options *options, hone_model **out,
+                          hone_error *err) {
+    hone_status status = add_graph(m, g, options, err);
+    if (status == HONE_OK)
+        *out = m;
+    else
+        hone_model_free(m);
+    return status;
+}
+
+hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_options *options,
+                                      hone_variables *variables, hone_model **out, hone_error *err) {
+    hone_model *m = NULL;
+    hone_graph *copy = NULL;
+    HONE_TRY(begin(g, options, variables, &m, &copy, err));
+    return finish(m, copy, options, out, err);
+}
+
+hone_status hone_model_compile(const hone_graph *g, const hone_model_options *options, hone_model **out,
+                               hone_error *err) {
+    return hone_model_compile_shared(g, options, NULL, out, err);
+}
+
+hone_status hone_model_take(hone_graph *g, const hone_model_options *options, hone_model **out,
+                            hone_error *err) {
+    hone_model *m = NULL;
+    hone_graph *copy = NULL;
+    hone_status status = begin(g, options, NULL, &m, &copy, err);
+    hone_graph_free(g);
+    return status == HONE_OK ? finish(m, copy, options, out, err) : status;
 }
 
 hone_model *hone_model_retain(hone_model *m) {
@@ -110,7 +139,6 @@ void hone_model_free(hone_model *m) {
     hone_free(m->bodies);
     hone_graph_free(m->signature);
     hone_variables_free(m->variables);
-    hone_packs_free(m->packs);
     hone_free(m);
 }
 
@@ -123,9 +151,10 @@ hone_variables *hone_model_variables(const hone_model *m) {
 }
 
 size_t hone_model_bytes(const hone_model *m) {
-    size_t bytes = hone_packs_bytes(m->packs);
+    size_t bytes = 0;
     for (size_t k = 0; k < m->body_count; k++) {
         const hone_graph *g = m->bodies[k].graph;
+        bytes += hone_packs_bytes(m->bodies[k].packs);
         for (size_t i = 0; i < g->value_count; i++)
             if (g->values[i] && g->values[i]->data) bytes += g->values[i]->data->bytes;
     }

@@ -1,10 +1,9 @@
-/* A compiled model: the lowered graph, its constants, and one store of packed weights. */
+/* A compiled model: the lowered graph with its constants. */
 #ifndef HONE_RUNTIME_MODEL_H
 #define HONE_RUNTIME_MODEL_H
 
 #include "graph/run.h"
 #include "runtime/body.h"
-#include "runtime/packs.h"
 #include "runtime/variables.h"
 
 #include <hone/session.h>
@@ -15,7 +14,6 @@ struct hone_model {
     size_t body_count;
     hone_graph *signature; /* inputs, outputs and texts as they were given */
     hone_variables *variables;
-    hone_packs *packs;
 };
 
 /* As hone_model_compile, over a store of variables that may have other users. Variables of the graph that the

@@ -33,6 +33,7 @@ struct hone_packer {
     const hone_node *node;
     constant *constants; /* by value id */
     int64_t parts;
+    size_t bytes;         /* of all packed forms */
     pthread_mutex_t lock; /* guards allocation */
     atomic_bool failed;
 };
@@ -96,13 +97,34 @@ static pack_entry *entry_of(const hone_packs *s, int64_t part) {
     return &s->entries[low];
 }
 
-/* Room for the packed form: with its first part only, so that what comes later is not there with what goes later. */
+/* A form that is much of all takes memory as it is filled only, or it would be there whole while the constant still
+ * is. */
+#define MUCH 16
+
+static bool is_scattered(const hone_packer *p, const pack_entry *e) {
+    return e->packing.bytes > p->bytes / MUCH;
+}
+
+/* Room for the packed form, with its first part only. */
 static bool begin(hone_packer *p, pack_entry *e) {
+    size_t bytes = e->packing.bytes;
     pthread_mutex_lock(&p->lock);
-    if (!e->data && !p->failed) e->data = hone_calloc(e->packing.bytes ? e->packing.bytes : 1, 1);
+    if (!e->data && !p->failed)
+        e->data = is_scattered(p, e) ? hone_alloc_scattered(bytes) : hone_calloc(bytes, 1);
     if (!e->data) p->failed = true;
     pthread_mutex_unlock(&p->lock);
     return e->data != NULL;
+}
+
+static void finish(hone_packer *p, hone_value *v) {
+    constant *c = &p->constants[v->id];
+    if (c->shell) {
+        hone_tensor_free(v->data);
+        v->data = c->shell;
+        c->shell = NULL;
+    }
+    for (int i = p->packs->form[v->id]; i >= 0; i = p->packs->entries[i].next)
+        if (is_scattered(p, &p->packs->entries[i])) hone_settle(p->packs->entries[i].data);
 }
 
 static void pack_part(void *arg, int64_t task, int worker) {
@@ -113,23 +135,22 @@ static void pack_part(void *arg, int64_t task, int worker) {
     constant *c = &p->constants[v->id];
     if (!begin(p, e)) return;
     int64_t part = task - e->first_part;
+    size_t bytes = e->packing.part_bytes;
     e->packing.pack(v->data->data, e->packing.arg, part, e->data);
-    if (c->shell && c->forms == 1)
-        hone_tensor_discard(v->data, (size_t)part * e->packing.part_bytes, e->packing.part_bytes);
-    if (atomic_fetch_sub(&c->parts, 1) > 1 || !c->shell) return;
-    hone_tensor_free(v->data);
-    v->data = c->shell;
-    c->shell = NULL;
+    if (c->shell && c->forms == 1) hone_tensor_discard(v->data, (size_t)part * bytes, bytes);
+    if (atomic_fetch_sub(&c->parts, 1) == 1) finish(p, v);
 }
 
-/* Below so many bytes the threads are not worth starting. */
-#define ALONE ((size_t)4 << 20)
+/* A thread more is worth starting for so many bytes; and no more than some hundredths are in both forms at once. */
+#define EACH ((size_t)32 << 20)
+#define MOST_THREADS 1024
 
 static hone_status pack_all(hone_packer *p, int threads, hone_error *err) {
-    size_t bytes = 0;
     hone_pool *pool = NULL;
-    for (size_t i = 0; i < p->packs->count; i++) bytes += p->packs->entries[i].packing.bytes;
-    if (bytes >= ALONE && threads != 1) HONE_TRY(hone_pool_new(threads, &pool, err));
+    p->bytes = hone_packs_bytes(p->packs);
+    int most = 1 + (int)(p->bytes / EACH < MOST_THREADS ? p->bytes / EACH : MOST_THREADS);
+    threads = threads ? threads : hone_cpu_count();
+    HONE_TRY(hone_pool_new(threads < most ? threads : most, &pool, err));
     hone_pool_run(pool, p->parts, pack_part, p);
     hone_pool_free(pool);
     return p->failed ? hone_fail_memory(err) : HONE_OK;

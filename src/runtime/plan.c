@@ -64,7 +64,7 @@ static hone_status prepare_step(builder *b, const hone_node *n, int index, hone_
                       .out_count = n->output_count,
                       .constant = b->room.constant,
                       .arena = b->plan->arena,
-                      .packs = b->model->packs,
+                      .packs = b->body->packs,
                       .kernel = "generic"};
     if (!n->op->prepare)
         return hone_fail_node(b->err, HONE_UNSUPPORTED, n->name, n->op->name, "the operator has no kernel");

@@ -103,6 +103,50 @@ static void test_large_blocks_go_back_to_the_system(void **state) {
     hone_free(block);
 }
 
+static size_t resident(void) {
+    unsigned long all = 0, pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu %lu", &all, &pages), 2);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A byte in each 64 KB takes no more than its page, until the block is settled. */
+static void test_scattered_blocks_take_what_is_written(void **state) {
+    (void)state;
+    const size_t size = (size_t)64 << 20, before = resident();
+    uint8_t *block = hone_alloc_scattered(size);
+    assert_non_null(block);
+    for (size_t i = 0; i < size; i += 65536) block[i + 11] = 1;
+    if (!SANITIZED) assert_true(resident() < before + (size >> 2));
+    hone_settle(block);
+    for (size_t i = 0; i < size; i += 4096) assert_int_equal(block[i + 11], i % 65536 == 0);
+    hone_free(block);
+    block = hone_alloc_scattered(100);
+    for (size_t i = 0; i < 100; i++) assert_int_equal(block[i], 0);
+    hone_settle(block);
+    hone_free(block);
+    hone_alloc_fail_at(1, false);
+    assert_null(hone_alloc_scattered(size));
+    hone_alloc_fail_at(0, false);
+}
+
+static void test_discarded_parts_are_no_longer_there(void **state) {
+    (void)state;
+    const size_t size = (size_t)64 << 20;
+    uint8_t *block = hone_alloc(size);
+    memset(block, 1, size);
+    const size_t full = resident();
+    hone_discard(block + 100, size / 2);
+    if (!SANITIZED) assert_true(resident() < full - size / 2 + size / 16);
+    assert_int_equal(block[99], 1);
+    assert_int_equal(block[size / 2 + 100], 1);
+    hone_discard(block + size - 10, 10); /* no whole page */
+    assert_int_equal(block[size - 10], 1);
+    hone_free(block);
+}
+
 static void test_impossible_sizes_are_refused(void **state) {
     (void)state;
     static const size_t impossible[] = {SIZE_MAX, SIZE_MAX - 63, SIZE_MAX - 4096, (size_t)PTRDIFF_MAX,
@@ -226,6 +270,8 @@ int main(void) {
         cmocka_unit_test(test_calloc_zeroes_what_was_used),
         cmocka_unit_test(test_realloc_keeps_content),
         cmocka_unit_test(test_large_blocks_go_back_to_the_system),
+        cmocka_unit_test(test_scattered_blocks_take_what_is_written),
+        cmocka_unit_test(test_discarded_parts_are_no_longer_there),
         cmocka_unit_test(test_impossible_sizes_are_refused),
         cmocka_unit_test(test_overflow_is_seen),
         cmocka_unit_test(test_count_is_of_successful_calls),

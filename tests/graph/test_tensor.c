@@ -53,6 +53,56 @@ static void test_wrap_borrows(void **state) {
     assert_int_equal(hone_tensor_wrap(HONE_FLOAT32, SHAPE(1), NULL, &t, &err), HONE_INVALID_ARGUMENT);
 }
 
+static void count_release(void *owner) {
+    ++*(int *)owner;
+}
+
+static void test_borrowed_data_have_an_owner(void **state) {
+    (void)state;
+    hone_error err;
+    float x[6] = {1, 2, 3, 4, 5, 6};
+    int released = 0;
+    hone_tensor *t = NULL;
+    assert_int_equal(hone_tensor_borrow(HONE_FLOAT32, SHAPE(2, -3), x, count_release, &released, &t, &err),
+                     HONE_INVALID_ARGUMENT);
+    hone_alloc_fail_at(1, false);
+    assert_int_equal(hone_tensor_borrow(HONE_FLOAT32, SHAPE(2, 3), x, count_release, &released, &t, &err),
+                     HONE_OUT_OF_MEMORY);
+    hone_alloc_fail_at(0, false);
+    assert_int_equal(released, 0); /* still the caller's */
+    check_ok(hone_tensor_borrow(HONE_FLOAT32, SHAPE(2, 3), x, count_release, &released, &t, &err));
+    assert_ptr_equal(hone_tensor_data(t), x);
+    hone_tensor_free(hone_tensor_retain(t));
+    assert_int_equal(released, 0);
+    hone_tensor_free(t);
+    assert_int_equal(released, 1);
+}
+
+/* What a tensor alone has goes; what somebody else sees stays. */
+static void test_discarding(void **state) {
+    (void)state;
+    const int64_t n = 1 << 18;
+    hone_tensor *t = tensor_make(HONE_FLOAT32, SHAPE(n));
+    for (int64_t i = 0; i < n; i++) tensor_set(t, i, 1);
+    hone_tensor_retain(t);
+    hone_tensor_discard(t, 0, t->bytes);
+    for (int64_t i = 0; i < n; i++) assert_true(tensor_at(t, i) == 1);
+    hone_tensor_free(t);
+    hone_tensor_discard(t, t->bytes / 2, SIZE_MAX);
+    hone_tensor_discard(t, t->bytes, 1);
+    for (int64_t i = 0; i < n / 2; i++) assert_true(tensor_at(t, i) == 1);
+    assert_true(tensor_at(t, n - n / 8) == 0);
+    hone_tensor_free(t);
+    float *x = calloc((size_t)n, sizeof *x);
+    hone_error err;
+    x[n / 2] = 1;
+    check_ok(hone_tensor_wrap(HONE_FLOAT32, SHAPE(n), x, &t, &err));
+    hone_tensor_discard(t, 0, t->bytes);
+    assert_true(x[n / 2] == 1);
+    hone_tensor_free(t);
+    free(x);
+}
+
 static void test_copies_are_apart(void **state) {
     (void)state;
     hone_tensor *a = tensor_random(HONE_FLOAT32, SHAPE(5), 1), *b = tensor_copy(a);
@@ -149,6 +199,8 @@ int main(void) {
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_impossible_shapes),
         cmocka_unit_test(test_wrap_borrows),
+        cmocka_unit_test(test_borrowed_data_have_an_owner),
+        cmocka_unit_test(test_discarding),
         cmocka_unit_test(test_copies_are_apart),
         cmocka_unit_test(test_string_copies_own_their_texts),
         cmocka_unit_test(test_integers),

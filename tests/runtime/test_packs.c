@@ -127,6 +127,42 @@ static void test_dropped(void **state) {
     hone_graph_free(g);
 }
 
+static void count_release(void *owner) {
+    ++*(int *)owner;
+}
+
+/* A graph that is taken is gone, and what is packed with it. */
+static void test_taken(void **state) {
+    (void)state;
+    for (int wrong = 0; wrong < 2; wrong++) {
+        hone_graph *g = hone_graph_new("taken");
+        hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(4, 64));
+        float *data = calloc(64 * 64, sizeof *data);
+        int released = 0;
+        hone_tensor *w = NULL, *in = tensor_random(HONE_FLOAT32, SHAPE(4, 64), 1);
+        hone_error err;
+        data[64 * 7 + 5] = 3;
+        check_ok(hone_tensor_borrow(HONE_FLOAT32, SHAPE(64, 64), data, count_release, &released, &w, &err));
+        hone_graph_add_output(g, graph_op(g, "MatMul", x, graph_constant(g, "w", w)));
+        hone_model_options options = HONE_MODEL_OPTIONS_INIT;
+        if (wrong) options.disable_rewrites = "no-such-rewrite";
+        hone_model *m = NULL;
+        hone_status status = hone_model_take(g, &options, &m, &err);
+        assert_int_equal(status, wrong ? HONE_INVALID_ARGUMENT : HONE_OK);
+        assert_int_equal(released, 1);
+        memset(data, 0, 64 * 64 * sizeof *data);
+        free(data);
+        if (!wrong) {
+            const hone_tensor *y;
+            runner r = runner_of(m, 1);
+            runner_run(&r, &in, &y);
+            assert_true(tensor_at(y, 5) == (float)(3 * tensor_at(in, 7)));
+            runner_free(&r);
+        }
+        hone_tensor_free(in);
+    }
+}
+
 /* Readers that want it as it is, and those who see the results, keep a constant. */
 static void test_kept(void **state) {
     (void)state;
@@ -189,10 +225,8 @@ int main(int argc, char **argv) {
     const struct CMUnitTest of_a_level[] = {cmocka_unit_test(test_products)};
     if (argc > 1) return cmocka_run_group_tests(of_a_level, NULL, NULL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_at_every_level),
-        cmocka_unit_test(test_dropped),
-        cmocka_unit_test(test_kept),
-        cmocka_unit_test(test_failing),
+        cmocka_unit_test(test_at_every_level), cmocka_unit_test(test_dropped), cmocka_unit_test(test_taken),
+        cmocka_unit_test(test_kept),           cmocka_unit_test(test_failing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,11 +145,13 @@ static hone_status make(hone_reconcile *c, hone_record *r, hone_version *v, hone
     hone_place place = hone_record_place(r);
     hone_recorded recorded = {0};
     hone_graph *graph = NULL;
+    hone_model *model = NULL;
     HONE_TRY(check_memory(c->registry, r, v, err));
     HONE_TRY(hone_repository_load(&place, v->name, &graph, &v->there, err));
     hone_servable_options o = hone_registry_servable_options(c->registry, r->name, v->number, &r->settings);
-    hone_status status = hone_servable_new(&o, graph, out, err);
-    hone_graph_free(graph);
+    HONE_TRY(hone_model_take(graph, NULL, &model, err));
+    hone_status status = hone_servable_remake(&o, model, out, err);
+    hone_model_free(model);
     HONE_TRY(status);
     int inputs = (*out)->input_count;
     status = hone_repository_recorded(&place, v->name, inputs, &recorded, err);
