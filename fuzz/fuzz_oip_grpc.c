@@ -1,12 +1,8 @@
 /* Messages of the Open Inference Protocol, sent to every method with small models behind it: every one gets
  * one answer, which is well-formed. */
-#include "../tests/serve/models.h"
+#include "front_target.h"
 #include "serve/format/wire.h"
 #include "serve/oip/oip_grpc.h"
-
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define SERVICE "/inference.GRPCInferenceService/"
 static const char *const methods[] = {SERVICE "ModelInfer",           SERVICE "ModelReady",

@@ -1,12 +1,8 @@
 /* Messages of TensorFlow Serving's gRPC API, sent to every method with small models behind it: every one
  * gets one answer, which is well-formed. */
-#include "../tests/serve/models.h"
+#include "front_target.h"
 #include "serve/format/wire.h"
 #include "serve/tfs/tfs_grpc.h"
-
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const methods[] = {"/tensorflow.serving.PredictionService/Predict",
                                       "/tensorflow.serving.PredictionService/GetModelMetadata",
