@@ -15,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { CLIENT_WAIT_MS = 60000 };
@@ -60,6 +61,19 @@ static inline client client_open(int port) {
     client c = {.fd = client_socket()};
     if (!client_connect_socket(c.fd, port)) {
         if (c.fd >= 0) close(c.fd);
+        c.fd = -1;
+    }
+    return c;
+}
+
+/* Over a Unix domain socket. */
+static inline client client_open_file(const char *path) {
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    client c = {.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    size_t n = strlen(path);
+    if (n < sizeof a.sun_path) memcpy(a.sun_path, path, n);
+    if (c.fd >= 0 && connect(c.fd, (struct sockaddr *)&a, sizeof a) != 0) {
+        close(c.fd);
         c.fd = -1;
     }
     return c;

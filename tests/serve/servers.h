@@ -52,7 +52,7 @@ static inline void add_model(hone_server *s, const char *name, hone_graph *g) {
 
 static inline void start(fixture *f, const hone_server_options *o) {
     hone_error err = {0};
-    if (hone_server_create(o, &f->server, &err) != HONE_OK) fail_msg("%s", err.message);
+    if (hone_server_create(o, &f->server, &err) != HONE_OK) fail_msg("%s: %s", err.file, err.message);
     add_model(f->server, "matrix", matrix_model());
     f->port = hone_server_port(f->server);
     assert_true(f->port > 0);
@@ -83,9 +83,8 @@ static inline void check_has(reply r, int status, const char *part) {
     free(r.body);
 }
 
-/* Value of a line of /metrics that starts with `series`; -1 if there is none. */
-static inline double metric(int port, const char *series) {
-    client c = client_open(port);
+/* Value of a line of /metrics that starts with `series`; -1 if there is none. Closes the client. */
+static inline double metric_by(client c, const char *series) {
     reply r = client_ask(&c, "GET", "/metrics", NULL);
     assert_int_equal(r.status, 200);
     char line[256];
@@ -95,6 +94,10 @@ static inline double metric(int port, const char *series) {
     free(r.body);
     client_close(&c);
     return value;
+}
+
+static inline double metric(int port, const char *series) {
+    return metric_by(client_open(port), series);
 }
 
 /* Waits until a line of /metrics has this value. */

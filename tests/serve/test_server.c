@@ -7,12 +7,25 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-static void serves_on_one_connection(void **state) {
-    (void)state;
-    fixture f;
+/* A test with a server of small_options() for it. */
+#define SERVED(test) cmocka_unit_test_setup_teardown(test, open_server, close_server)
+
+static int open_server(void **state) {
+    static fixture f;
     hone_server_options o = small_options();
     start(&f, &o);
-    client c = client_open(f.port);
+    *state = &f;
+    return 0;
+}
+
+static int close_server(void **state) {
+    stop(*state);
+    return 0;
+}
+
+static void serves_on_one_connection(void **state) {
+    fixture *f = *state;
+    client c = client_open(f->port);
     for (int i = 0; i < 50; i++) check(client_ask(&c, "POST", MATRIX, ONE_ROW), 200, ONE_ROW_ANSWER);
     check(client_ask(&c, "GET", "/healthz", NULL), 200, "ok\n");
     check(client_ask(&c, "GET", "/readyz", NULL), 200, "ready\n");
@@ -36,15 +49,11 @@ static void serves_on_one_connection(void **state) {
     assert_non_null(strstr(r.head, "Connection: close"));
     assert_true(client_sees_close(&c, CLIENT_WAIT_MS));
     client_close(&c);
-    stop(&f);
 }
 
 static void serves_pipelines(void **state) {
-    (void)state;
-    fixture f;
-    hone_server_options o = small_options();
-    start(&f, &o);
-    client c = client_open(f.port);
+    fixture *f = *state;
+    client c = client_open(f->port);
     char text[256];
     snprintf(text, sizeof text, "POST " MATRIX " HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n" ONE_ROW,
              strlen(ONE_ROW));
@@ -61,15 +70,11 @@ static void serves_pipelines(void **state) {
     for (int i = 0; i < COUNT; i++) check(client_reply(&c, false), 200, ONE_ROW_ANSWER);
     free(all);
     client_close(&c);
-    stop(&f);
 }
 
 static void serves_chunks_and_pieces(void **state) {
-    (void)state;
-    fixture f;
-    hone_server_options o = small_options();
-    start(&f, &o);
-    client c = client_open(f.port);
+    fixture *f = *state;
+    client c = client_open(f->port);
     for (int i = 0; i < 3; i++) {
         assert_true(client_text(&c,
                                 "POST " MATRIX " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -85,15 +90,11 @@ static void serves_chunks_and_pieces(void **state) {
     }
     check(client_reply(&c, false), 200, "ok\n");
     client_close(&c);
-    stop(&f);
 }
 
 static void says_continue(void **state) {
-    (void)state;
-    fixture f;
-    hone_server_options o = small_options();
-    start(&f, &o);
-    client c = client_open(f.port);
+    fixture *f = *state;
+    client c = client_open(f->port);
     char text[256];
     snprintf(text, sizeof text,
              "POST " MATRIX " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %zu\r\n\r\n",
@@ -107,26 +108,22 @@ static void says_continue(void **state) {
     check_has(client_reply(&c, false), 413, "too large");
     assert_true(client_sees_close(&c, CLIENT_WAIT_MS));
     client_close(&c);
-    stop(&f);
 }
 
 /* The answer arrives although the client is still sending what is refused. */
 static void refuses_what_is_too_large(void **state) {
-    (void)state;
-    fixture f;
-    hone_server_options o = small_options();
-    start(&f, &o);
+    fixture *f = *state;
     size_t size = (size_t)2 << 20;
     char *body = malloc(size);
     assert_non_null(body);
     memset(body, ' ', size);
-    client c = client_open(f.port);
+    client c = client_open(f->port);
     assert_true(client_text(&c, "POST " MATRIX " HTTP/1.1\r\nHost: x\r\nContent-Length: 2097152\r\n\r\n"));
     client_send(&c, body, size);
     check_has(client_reply(&c, false), 413, "too large");
     assert_true(client_sees_close(&c, CLIENT_WAIT_MS));
     client_close(&c);
-    c = client_open(f.port);
+    c = client_open(f->port);
     assert_true(client_text(&c, "POST " MATRIX
                                 " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n80000\r\n"));
     client_send(&c, body, 0x80000);
@@ -134,13 +131,13 @@ static void refuses_what_is_too_large(void **state) {
     client_send(&c, body, 0x80001);
     check_has(client_reply(&c, false), 413, "too large");
     client_close(&c);
-    c = client_open(f.port);
+    c = client_open(f->port);
     client_text(&c, "GET / HTTP/1.1\r\nHost: x\r\nA: ");
     client_send(&c, body, 4000);
     check_has(client_reply(&c, false), 400 + 31, "too large");
     client_close(&c);
     /* at the limit it is taken */
-    c = client_open(f.port);
+    c = client_open(f->port);
     size_t most = (size_t)1 << 20;
     memcpy(body, ONE_ROW, strlen(ONE_ROW));
     client_text(&c, "POST " MATRIX " HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n");
@@ -148,13 +145,10 @@ static void refuses_what_is_too_large(void **state) {
     check(client_reply(&c, false), 200, ONE_ROW_ANSWER);
     client_close(&c);
     free(body);
-    stop(&f);
 }
 
 static void refuses_smuggling(void **state) {
-    (void)state;
-    fixture f;
-    hone_server_options o = small_options();
+    fixture *f = *state;
     static const char *const texts[] = {
         "GET / HTTP/1.1\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
@@ -165,9 +159,8 @@ static void refuses_smuggling(void **state) {
         "GET / HTTP/1.1\nHost: x\n\n",
         "\x16\x03\x01 hello\r\n\r\n",
     };
-    start(&f, &o);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        client c = client_open(f.port);
+        client c = client_open(f->port);
         assert_true(client_text(&c, texts[i]));
         reply r = client_reply(&c, false);
         if (r.status != 400) fail_msg("%s: %d", texts[i], r.status);
@@ -177,7 +170,6 @@ static void refuses_smuggling(void **state) {
         assert_true(client_sees_close(&c, CLIENT_WAIT_MS));
         client_close(&c);
     }
-    stop(&f);
 }
 
 /* Sends the beginning of a request, and then `drip` (if there is one) every few milliseconds: is it told that
@@ -259,12 +251,9 @@ static void limits_connections(void **state) {
 }
 
 static void survives_lack_of_descriptors(void **state) {
-    (void)state;
-    fixture f;
-    hone_server_options o = small_options();
+    fixture *f = *state;
     struct rlimit before, tight;
-    start(&f, &o);
-    client a = client_open(f.port);
+    client a = client_open(f->port);
     check(client_ask(&a, "GET", "/healthz", NULL), 200, "ok\n");
     client b = {.fd = client_socket()};
     int next = dup(b.fd); /* the lowest free descriptor */
@@ -273,7 +262,7 @@ static void survives_lack_of_descriptors(void **state) {
     tight = before;
     tight.rlim_cur = (rlim_t)next;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
-    bool connected = client_connect_socket(b.fd, f.port);
+    bool connected = client_connect_socket(b.fd, f->port);
     client_text(&b, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
     int early = client_more(&b, 200);
     reply served = client_ask(&a, "GET", "/healthz", NULL);
@@ -282,60 +271,53 @@ static void survives_lack_of_descriptors(void **state) {
     assert_int_equal(early, -1);
     check(served, 200, "ok\n");
     check(client_reply(&b, false), 200, "ok\n");
-    assert_true(metric(f.port, "hone_request_errors_total{reason=\"accept\"}") > 0);
+    assert_true(metric(f->port, "hone_request_errors_total{reason=\"accept\"}") > 0);
     client_close(&a);
     client_close(&b);
-    stop(&f);
 }
 
 static void counts(void **state) {
-    (void)state;
-    fixture f;
-    hone_server_options o = small_options();
-    start(&f, &o);
-    client c = client_open(f.port);
+    fixture *f = *state;
+    client c = client_open(f->port);
     for (int i = 0; i < 5; i++) free(client_ask(&c, "POST", MATRIX, ONE_ROW).body);
     for (int i = 0; i < 2; i++) free(client_ask(&c, "POST", MATRIX, "{").body);
     free(client_ask(&c, "POST", "/v1/models/none:predict", ONE_ROW).body);
-    assert_true(metric(f.port, "hone_requests_total{model=\"matrix\",method=\"predict\",code=\"200\"}") == 5);
-    assert_true(metric(f.port, "hone_requests_total{model=\"matrix\",method=\"predict\",code=\"400\"}") == 2);
-    assert_true(metric(f.port, "hone_request_errors_total{reason=\"invalid\"}") == 2);
-    assert_true(metric(f.port, "hone_request_errors_total{reason=\"not_found\"}") == 1);
-    assert_true(metric(f.port, "hone_request_seconds_count{model=\"matrix\",method=\"predict\"}") == 7);
-    assert_true(metric(f.port, "hone_stage_seconds_count{stage=\"compute\"}") == 5);
-    assert_true(metric(f.port, "hone_requests_in_flight") == 1); /* the one that asks */
-    wait_for(f.port, "hone_connections", 2); /* those of the questions above are closed a moment later */
-    assert_true(metric(f.port, "hone_ready") == 1);
-    assert_true(metric(f.port, "process_start_time_seconds") > 0);
+    assert_true(metric(f->port, "hone_requests_total{model=\"matrix\",method=\"predict\",code=\"200\"}") ==
+                5);
+    assert_true(metric(f->port, "hone_requests_total{model=\"matrix\",method=\"predict\",code=\"400\"}") ==
+                2);
+    assert_true(metric(f->port, "hone_request_errors_total{reason=\"invalid\"}") == 2);
+    assert_true(metric(f->port, "hone_request_errors_total{reason=\"not_found\"}") == 1);
+    assert_true(metric(f->port, "hone_request_seconds_count{model=\"matrix\",method=\"predict\"}") == 7);
+    assert_true(metric(f->port, "hone_stage_seconds_count{stage=\"compute\"}") == 5);
+    assert_true(metric(f->port, "hone_requests_in_flight") == 1); /* the one that asks */
+    wait_for(f->port, "hone_connections", 2); /* those of the questions above are closed a moment later */
+    assert_true(metric(f->port, "hone_ready") == 1);
+    assert_true(metric(f->port, "process_start_time_seconds") > 0);
     client_close(&c);
-    stop(&f);
 }
 
 static void cancels_for_clients_that_went(void **state) {
-    (void)state;
-    fixture f;
-    hone_server_options o = small_options();
-    start(&f, &o);
-    add_model(f.server, "endless", endless_model());
+    fixture *f = *state;
+    add_model(f->server, "endless", endless_model());
     char *body = rows_body(ENDLESS_ROWS);
-    client c = client_open(f.port);
+    client c = client_open(f->port);
     assert_true(send_post(&c, ENDLESS, body));
-    wait_for(f.port, "hone_requests_in_flight", 2); /* it, and the one that asks */
-    usleep(20000);                                  /* by now it runs, most likely */
-    client d = client_open(f.port);
+    wait_for(f->port, "hone_requests_in_flight", 2); /* it, and the one that asks */
+    usleep(20000);                                   /* by now it runs, most likely */
+    client d = client_open(f->port);
     check(client_ask(&d, "GET", "/healthz", NULL), 200, "ok\n"); /* it runs elsewhere: the loop is free */
     client_close(&d);
     client_close(&c);
-    wait_for(f.port, "hone_request_errors_total{reason=\"cancelled\"}", 1);
+    wait_for(f->port, "hone_request_errors_total{reason=\"cancelled\"}", 1);
     double runs = 0, drops = 0; /* whether it ran or still waited: it has ended, long before its time */
     for (int i = 0; i < CLIENT_WAIT_MS / 5 && runs + drops == 0; i++, usleep(5000)) {
-        runs = fmax(0, metric(f.port, "hone_stage_seconds_count{stage=\"compute\"}"));
-        drops = fmax(0, metric(f.port, "hone_queue_dropped_total{model=\"endless\",reason=\"cancelled\"}"));
+        runs = fmax(0, metric(f->port, "hone_stage_seconds_count{stage=\"compute\"}"));
+        drops = fmax(0, metric(f->port, "hone_queue_dropped_total{model=\"endless\",reason=\"cancelled\"}"));
     }
     assert_true(runs + drops == 1);
-    assert_true(metric(f.port, OK_ENDLESS) == -1);
+    assert_true(metric(f->port, OK_ENDLESS) == -1);
     free(body);
-    stop(&f);
 }
 
 static void keeps_deadlines(void **state) {
@@ -594,52 +576,77 @@ static void goes_on_with_fewer_threads(void **state) {
     }
 }
 
+/* What may be set wrong, each on top of small_options(). */
+static void bad_model(hone_server_options *o) {
+    static const char *const models[] = {"no-equals-sign"};
+    o->models = models;
+    o->model_count = 1;
+}
+static void missing_model(hone_server_options *o) {
+    static const char *const models[] = {"m=/nowhere/model.onnx"};
+    o->models = models;
+    o->model_count = 1;
+}
+static void models_and_config(hone_server_options *o) {
+    missing_model(o);
+    o->model_config_file = "/nowhere/models.config";
+}
+static void negative_timeout(hone_server_options *o) {
+    o->idle_timeout_ms = -1;
+}
+static void large_port(hone_server_options *o) {
+    o->port = 65536;
+}
+static void no_streams(hone_server_options *o) {
+    o->max_streams = 0;
+}
+static void small_heads(hone_server_options *o) {
+    o->max_header_bytes = 63;
+}
+static void bad_mode(hone_server_options *o) {
+    o->unix_socket = "socket";
+    o->unix_socket_mode = 01000;
+}
+static void half_of_tls(hone_server_options *o) {
+    o->tls_key_file = "server.key";
+}
+
 static void refuses_bad_options(void **state) {
     (void)state;
+    static const struct {
+        void (*set)(hone_server_options *o);
+        hone_status status;
+        const char *message;
+    } cases[] = {
+        {bad_model, HONE_INVALID_ARGUMENT, "no-equals-sign"},
+        {missing_model, HONE_NOT_FOUND, ""},
+        {models_and_config, HONE_INVALID_ARGUMENT, "model_config_file"},
+        {negative_timeout, HONE_INVALID_ARGUMENT, "idle_timeout_ms must be from 0 to "},
+        {large_port, HONE_INVALID_ARGUMENT, "port must be from 0 to 65535, not 65536"},
+        {no_streams, HONE_INVALID_ARGUMENT, "max_streams must be from 1 to 1000000, not 0"},
+        {small_heads, HONE_INVALID_ARGUMENT, "max_header_bytes must be 64 or more, not 63"},
+        {bad_mode, HONE_INVALID_ARGUMENT, "unix_socket_mode must be from 0 to 0777, not 01000"},
+        {half_of_tls, HONE_INVALID_ARGUMENT, "tls_cert_file and tls_key_file go together"},
+    };
     hone_server *s;
     hone_error err;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hone_server_options o = small_options();
+        cases[i].set(&o);
+        assert_int_equal(hone_server_create(&o, &s, &err), cases[i].status);
+        if (!strstr(err.message, cases[i].message)) fail_msg("%s: no %s", err.message, cases[i].message);
+    }
+    hone_server_free(NULL);
+}
+
+static void refuses_a_port_in_use(void **state) {
+    const fixture *f = *state;
     hone_server_options o = small_options();
-    o.models = (const char *const[]){"no-equals-sign"};
-    o.model_count = 1;
-    assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
-    o.models = (const char *const[]){"m=/nowhere/model.onnx"};
-    assert_int_equal(hone_server_create(&o, &s, &err), HONE_NOT_FOUND);
-    o.model_config_file = "/nowhere/models.config";
-    assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
-    assert_non_null(strstr(err.message, "model_config_file"));
-    o = small_options();
-    o.idle_timeout_ms = -1;
-    assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
-    assert_non_null(strstr(err.message, "idle_timeout_ms must be from 0 to "));
-    o = small_options();
-    o.port = 65536;
-    assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
-    assert_string_equal(err.message, "port must be from 0 to 65535, not 65536");
-    o = small_options();
-    o.max_streams = 0;
-    assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
-    assert_string_equal(err.message, "max_streams must be from 1 to 1000000, not 0");
-    o = small_options();
-    o.max_header_bytes = 63;
-    assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
-    assert_string_equal(err.message, "max_header_bytes must be 64 or more, not 63");
-    o = small_options();
-    o.unix_socket = "socket";
-    o.unix_socket_mode = 01000;
-    assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
-    assert_string_equal(err.message, "unix_socket_mode must be from 0 to 0777, not 01000");
-    o = small_options();
-    o.tls_key_file = "server.key";
-    assert_int_equal(hone_server_create(&o, &s, &err), HONE_INVALID_ARGUMENT);
-    assert_string_equal(err.message, "tls_cert_file and tls_key_file go together");
-    o = small_options();
-    assert_int_equal(hone_server_create(&o, &s, &err), HONE_OK);
-    o.port = hone_server_port(s);
     hone_server *second;
+    hone_error err;
+    o.port = f->port;
     assert_int_equal(hone_server_create(&o, &second, &err), HONE_IO);
     assert_non_null(strstr(err.message, "127.0.0.1"));
-    hone_server_free(s);
-    hone_server_free(NULL);
 }
 
 /* Every allocation while a server is made fails in turn. */
@@ -661,17 +668,17 @@ static void survives_lack_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(serves_on_one_connection),
-        cmocka_unit_test(serves_pipelines),
-        cmocka_unit_test(serves_chunks_and_pieces),
-        cmocka_unit_test(says_continue),
-        cmocka_unit_test(refuses_what_is_too_large),
-        cmocka_unit_test(refuses_smuggling),
+        SERVED(serves_on_one_connection),
+        SERVED(serves_pipelines),
+        SERVED(serves_chunks_and_pieces),
+        SERVED(says_continue),
+        SERVED(refuses_what_is_too_large),
+        SERVED(refuses_smuggling),
         cmocka_unit_test(times_out),
         cmocka_unit_test(limits_connections),
-        cmocka_unit_test(survives_lack_of_descriptors),
-        cmocka_unit_test(counts),
-        cmocka_unit_test(cancels_for_clients_that_went),
+        SERVED(survives_lack_of_descriptors),
+        SERVED(counts),
+        SERVED(cancels_for_clients_that_went),
         cmocka_unit_test(keeps_deadlines),
         cmocka_unit_test(serves_on_many_threads),
         cmocka_unit_test(drains_under_load),
@@ -680,6 +687,7 @@ int main(void) {
         cmocka_unit_test(is_not_ready_while_it_still_accepts),
         cmocka_unit_test(goes_on_with_fewer_threads),
         cmocka_unit_test(refuses_bad_options),
+        SERVED(refuses_a_port_in_use),
         cmocka_unit_test(survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

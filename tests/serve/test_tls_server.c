@@ -1,39 +1,16 @@
 /* A server that speaks TLS, and clients of all sorts. Its Unix domain socket, which does not, tells what it
  * counts. */
 #include "serve/http2_frames.h"
-#include "serve/models.h"
+#include "serve/servers.h"
 #include "serve/tls_client.h"
-
-#include <hone/serve.h>
-
-#include <pthread.h>
-#include <sys/un.h>
-
-#define PREDICT "/v1/models/matrix:predict"
-#define ONE_ROW "{\"instances\": [[1, 0, 0]]}"
-#define ONE_ROW_ANSWER "{\n    \"predictions\": [[1.0, 2.0]\n    ]\n}"
-
-typedef struct fixture {
-    hone_server *server;
-    pthread_t thread;
-    int port;
-} fixture;
-
-static void *run(void *arg) {
-    fixture *f = arg;
-    hone_server_run(f->server, NULL);
-    return NULL;
-}
 
 static char socket_path[512]; /* test_path's are valid for a while only */
 
 static hone_server_options tls_server_options(void) {
     snprintf(socket_path, sizeof socket_path, "%s/socket", test_dir);
-    hone_server_options o = HONE_SERVER_OPTIONS_INIT;
-    o.port = 0;
-    o.threads = 1;
+    hone_server_options o = small_options();
+    o.max_body_bytes = 16 << 20;
     o.header_timeout_ms = 60000;
-    o.drain_timeout_ms = 60000;
     o.file_poll_ms = 0;
     o.unix_socket = socket_path;
     o.tls_cert_file = test_path("server.crt");
@@ -41,53 +18,14 @@ static hone_server_options tls_server_options(void) {
     return o;
 }
 
-static void start(fixture *f, const hone_server_options *o) {
-    hone_error err = {0};
-    if (hone_server_create(o, &f->server, &err) != HONE_OK) fail_msg("%s: %s", err.file, err.message);
-    hone_graph *g = matrix_model();
-    assert_non_null(g);
-    assert_int_equal(hone_server_add_model(f->server, "matrix", 1, g, &err), HONE_OK);
-    hone_graph_free(g);
-    f->port = hone_server_port(f->server);
-    assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
-}
-
-static void stop(fixture *f) {
-    hone_server_stop(f->server);
-    pthread_join(f->thread, NULL);
-    hone_server_free(f->server);
-}
-
-static client open_file(void) {
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    client c = {.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    snprintf(a.sun_path, sizeof a.sun_path, "%.100s", socket_path);
-    assert_int_equal(connect(c.fd, (struct sockaddr *)&a, sizeof a), 0);
-    return c;
-}
-
-static void check(reply r, int status, const char *part) {
-    if (r.status != status || !strstr(r.body, part))
-        fail_msg("%d %s, not %d with %s", r.status, r.body ? r.body : "", status, part);
-    free(r.body);
-}
-
 static void predicts(client *c) {
-    check(client_ask(c, "POST", PREDICT, ONE_ROW), 200, ONE_ROW_ANSWER);
+    check_has(client_ask(c, "POST", MATRIX, ONE_ROW), 200, ONE_ROW_ANSWER);
 }
 
 static double handshakes(const char *result) {
     char name[100];
-    client c = open_file();
-    reply r = client_ask(&c, "GET", "/metrics", NULL);
-    snprintf(name, sizeof name, "\nhone_tls_handshakes_total{result=\"%s\"} ", result);
-    assert_int_equal(r.status, 200);
-    const char *at = strstr(r.body, name);
-    assert_non_null(at);
-    double value = strtod(at + strlen(name), NULL);
-    free(r.body);
-    client_close(&c);
-    return value;
+    snprintf(name, sizeof name, "hone_tls_handshakes_total{result=\"%s\"}", result);
+    return metric_by(client_open_file(socket_path), name);
 }
 
 static void wait_for_handshakes(const char *result, int count) {
@@ -109,10 +47,10 @@ static void serves_all_ports(void **state) {
         assert_true(c.fd >= 0);
         predicts(&c);
         predicts(&c);
-        check(client_ask(&c, "GET", "/v2/models/stats", NULL), i == 2 ? 200 : 403, "");
+        check_has(client_ask(&c, "GET", "/v2/models/stats", NULL), i == 2 ? 200 : 403, "");
         client_close(&c);
     }
-    client c = open_file();
+    client c = client_open_file(socket_path);
     predicts(&c);
     client_close(&c);
     stop(&f);
@@ -132,12 +70,12 @@ static void carries_large_bodies(void **state) {
     hone_buffer_byte(&body, 0);
     assert_false(body.failed);
     assert_true(body.size > 2 << 20);
-    client plain = open_file(), c = tls_open(f.port, &(tls_options){.alpn = "\10http/1.1"});
-    reply wanted = client_ask(&plain, "POST", PREDICT, body.data);
+    client plain = client_open_file(socket_path), c = tls_open(f.port, &(tls_options){.alpn = "\10http/1.1"});
+    reply wanted = client_ask(&plain, "POST", MATRIX, body.data);
     assert_int_equal(wanted.status, 200);
     assert_true(wanted.size > 1 << 20);
     for (int i = 0; i < 2; i++) {
-        reply r = client_ask(&c, "POST", PREDICT, body.data);
+        reply r = client_ask(&c, "POST", MATRIX, body.data);
         assert_int_equal(r.status, 200);
         assert_string_equal(r.body, wanted.body);
         free(r.body);
@@ -173,7 +111,7 @@ static void speaks_what_was_agreed_on(void **state) {
     }
     client c = tls_open(f.port, &(tls_options){.alpn = "\10http/1.1"});
     assert_true(client_send(&c, b.data, b.size));
-    check(client_reply(&c, false), 505, "Only HTTP/1.1");
+    check_has(client_reply(&c, false), 505, "Only HTTP/1.1");
     client_close(&c);
     c = tls_open(f.port, &(tls_options){.alpn = "\2h2"});
     assert_true(client_text(&c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"));
@@ -195,7 +133,7 @@ static void tells_cleartext_clients(void **state) {
     for (int i = 0; i < 3; i++) {
         client c = client_open(f.port);
         assert_true(client_text(&c, texts[i]));
-        check(client_reply(&c, false), 400, "{\"error\": \"This port speaks TLS: use https:// here\"}");
+        check_has(client_reply(&c, false), 400, "{\"error\": \"This port speaks TLS: use https:// here\"}");
         assert_true(client_sees_close(&c, CLIENT_WAIT_MS));
         client_close(&c);
     }
@@ -290,7 +228,7 @@ static void drains(void **state) {
     predicts(&idle);
     char head[200];
     snprintf(head, sizeof head,
-             "POST " PREDICT " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %zu\r\n\r\n",
+             "POST " MATRIX " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %zu\r\n\r\n",
              strlen(ONE_ROW));
     assert_true(client_text(&busy, head));
     assert_int_equal(client_reply(&busy, false).status, 100); /* it reads */
@@ -300,7 +238,7 @@ static void drains(void **state) {
     assert_true(client_text(&busy, ONE_ROW));
     reply r = client_reply(&busy, false);
     assert_non_null(strstr(r.head, "Connection: close"));
-    check(r, 200, ONE_ROW_ANSWER);
+    check_has(r, 200, ONE_ROW_ANSWER);
     for (int i = 0; i < 3; i++) {
         assert_true(client_sees_close(all[i], CLIENT_WAIT_MS));
         assert_true(tls_was_told_end(all[i]));

@@ -1,79 +1,18 @@
 /* Where a server listens: two ports, a Unix domain socket, a port for administration. */
-#include "serve/client.h"
-#include "serve/models.h"
 #include "serve/net/sockets.h"
+#include "serve/servers.h"
 #include "support/files.h"
 
-#include <hone/serve.h>
-
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-
-#include <cmocka.h>
-
-#define PREDICT "/v1/models/matrix:predict"
-#define ONE_ROW "{\"instances\": [[1, 0, 0]]}"
-#define ONE_ROW_ANSWER "{\n    \"predictions\": [[1.0, 2.0]\n    ]\n}"
-
-typedef struct fixture {
-    hone_server *server;
-    pthread_t thread;
-    int port;
-} fixture;
-
-static void *run(void *arg) {
-    fixture *f = arg;
-    hone_server_run(f->server, NULL);
-    return NULL;
-}
-
-static hone_server_options small_options(void) {
-    hone_server_options o = HONE_SERVER_OPTIONS_INIT;
-    o.port = 0;
-    o.threads = 1;
-    o.drain_timeout_ms = 5000;
-    return o;
-}
-
-static void start(fixture *f, const hone_server_options *o) {
-    hone_error err = {0};
-    if (hone_server_create(o, &f->server, &err) != HONE_OK) fail_msg("%s", err.message);
-    hone_graph *g = matrix_model();
-    assert_non_null(g);
-    assert_int_equal(hone_server_add_model(f->server, "matrix", 1, g, &err), HONE_OK);
-    hone_graph_free(g);
-    f->port = hone_server_port(f->server);
-    assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
-}
-
-static void stop(fixture *f) {
-    hone_server_stop(f->server);
-    pthread_join(f->thread, NULL);
-    hone_server_free(f->server);
-}
-
-static client open_file(const char *path) {
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    client c = {.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
-    assert_int_equal(connect(c.fd, (struct sockaddr *)&a, sizeof a), 0);
-    return c;
-}
 
 static void asks(client c, const char *method, const char *path, const char *body, int status,
                  const char *part) {
-    reply r = client_ask(&c, method, path, body);
-    if (r.status != status || !strstr(r.body, part))
-        fail_msg("%s: %d %s, not %d with %s", path, r.status, r.body ? r.body : "", status, part);
-    free(r.body);
+    check_has(client_ask(&c, method, path, body), status, part);
     client_close(&c);
 }
 
 static void predicts(client c) {
-    asks(c, "POST", PREDICT, ONE_ROW, 200, ONE_ROW_ANSWER);
+    asks(c, "POST", MATRIX, ONE_ROW, 200, ONE_ROW_ANSWER);
 }
 
 static void serves_two_ports(void **state) {
@@ -104,7 +43,7 @@ static void serves_a_file(void **state) {
     assert_int_equal(lstat(path, &is), 0);
     assert_true(S_ISSOCK(is.st_mode));
     assert_int_equal(is.st_mode & 0777, 0600);
-    predicts(open_file(path));
+    predicts(client_open_file(path));
     predicts(client_open(f.port));
 
     hone_server *second = NULL;
@@ -112,7 +51,7 @@ static void serves_a_file(void **state) {
     assert_int_equal(hone_server_create(&o, &second, &err), HONE_ALREADY_EXISTS);
     assert_string_equal(err.message, "a server listens there already");
     assert_string_equal(err.file, path);
-    predicts(open_file(path));
+    predicts(client_open_file(path));
     stop(&f);
     assert_int_not_equal(lstat(path, &is), 0);
 }
@@ -133,7 +72,7 @@ static void replaces_what_is_left(void **state) {
     start(&f, &o);
     assert_int_equal(lstat(path, &is), 0);
     assert_int_equal(is.st_mode & 0777, 0666);
-    predicts(open_file(path));
+    predicts(client_open_file(path));
     hone_socket_file_remove(&file); /* not its file any more */
     assert_int_equal(lstat(path, &is), 0);
     stop(&f);
@@ -224,7 +163,7 @@ static void splits_administration(void **state) {
         const char *body = hidden[i].method[0] == 'P' ? "" : NULL;
         asks(client_open(f.port), hidden[i].method, hidden[i].path, body, 403, refusal);
         asks(client_open(rest), hidden[i].method, hidden[i].path, body, 403, refusal);
-        asks(open_file(path), hidden[i].method, hidden[i].path, body, 403, refusal);
+        asks(client_open_file(path), hidden[i].method, hidden[i].path, body, 403, refusal);
     }
     calls(f.port, RELOAD, "7");
     calls(f.port, STATISTICS, "7");
