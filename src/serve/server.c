@@ -8,6 +8,7 @@
 #include "base/wake.h"
 #include "serve/access/admission.h"
 #include "serve/grpc/grpc.h"
+#include "serve/loop_port.h"
 #include "serve/models/core.h"
 #include "serve/net/endpoints.h"
 #include "serve/observe/tfs_stats.h"
@@ -17,7 +18,6 @@
 #include "serve/server_options.h"
 #include "serve/tfs/tfs_grpc.h"
 #include "serve/tfs/tfs_rest.h"
-#include "serve/turns.h"
 
 enum { BURST = 5 /* seconds of a rate */ };
 #define DRAIN_GRACE (200 * HONE_MILLISECOND)
@@ -30,8 +30,8 @@ struct hone_server {
     char *tfs_metrics; /* the path; NULL: nowhere */
     hone_core *core;
     hone_loop **loops;
-    hone_front **fronts; /* one for each loop */
-    hone_turns **turns;  /* likewise */
+    hone_front **fronts;    /* one for each loop */
+    hone_loop_port **ports; /* likewise */
     hone_grpc_table grpc;
     hone_admission admission;
     hone_budget budget;
@@ -176,14 +176,14 @@ static hone_status make_loop(hone_server *s, int i, hone_error *err) {
                                   .gzip_from = s->gzip_from};
     HONE_TRY(hone_front_new(&f, &s->fronts[i], err));
     HONE_TRY(hone_loop_new(&s->config, i, &s->loops[i], err));
-    return hone_turns_new(s->core, s->loops[i], &s->turns[i], err);
+    return hone_loop_port_new(s->core, s->loops[i], &s->ports[i], err);
 }
 
 static void free_loop(hone_server *s, int i) {
-    hone_turns_free(s->turns[i]);
+    hone_loop_port_free(s->ports[i]);
     hone_loop_free(s->loops[i]);
     hone_front_free(s->fronts[i]);
-    s->turns[i] = NULL;
+    s->ports[i] = NULL;
     s->loops[i] = NULL;
     s->fronts[i] = NULL;
 }
@@ -214,9 +214,9 @@ static hone_status start_loops(hone_server *s, int count, hone_error *err) {
 static hone_status prepare_loops(hone_server *s, int count, hone_error *err) {
     s->loops = hone_calloc((size_t)count, sizeof(hone_loop *));
     s->fronts = hone_calloc((size_t)count, sizeof(hone_front *));
-    s->turns = hone_calloc((size_t)count, sizeof(hone_turns *));
+    s->ports = hone_calloc((size_t)count, sizeof(hone_loop_port *));
     s->threads = hone_calloc((size_t)count, sizeof *s->threads);
-    if (!s->loops || !s->fronts || !s->turns || !s->threads) return hone_fail_memory(err);
+    if (!s->loops || !s->fronts || !s->ports || !s->threads) return hone_fail_memory(err);
     HONE_TRY(hone_tfs_grpc_register(&s->grpc, s->fronts, err));
     HONE_TRY(hone_oip_grpc_register(&s->grpc, s->fronts, err));
     s->grpc.ready = &s->ready;
@@ -441,7 +441,7 @@ void hone_server_free(hone_server *s) {
     hone_stats_free(s->stats);
     hone_free(s->loops);
     hone_free(s->fronts);
-    hone_free(s->turns);
+    hone_free(s->ports);
     hone_free(s->threads);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->left);

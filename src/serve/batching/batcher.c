@@ -38,12 +38,12 @@ void hone_batcher_give_batch_back(hone_batcher *b, hone_batch *batch) {
 static void tell_finished(hone_batcher *b, int worker, hone_prediction *p) {
     hone_servable *s = p->servable;
     hone_batch *batch = p->batch;
-    hone_lane *lane = &s->lanes[worker];
+    hone_instance *instance = &s->instances[worker];
     hone_error err = {0};
     hone_status status = p->status;
     p->batch = NULL;
     if (batch && status == batch->status) err = batch->err;
-    tell(p, status, status == HONE_OK ? hone_lane_view(s, lane, batch, &p->part) : NULL, &err);
+    tell(p, status, status == HONE_OK ? hone_instance_view(s, instance, batch, &p->part) : NULL, &err);
     if (batch) hone_batcher_give_batch_back(b, batch);
 }
 
@@ -117,13 +117,13 @@ static void count_run(hone_batcher *b, hone_servable *s, const list *l, const ho
     hone_model_stats_run(s->stats, (double)(l->rows > 0 ? l->rows : 1));
 }
 
-hone_status hone_batcher_run(hone_batcher *b, hone_servable *s, hone_lane *lane, hone_batch_list *l,
+hone_status hone_batcher_run(hone_batcher *b, hone_servable *s, hone_instance *instance, hone_batch_list *l,
                              hone_batch *batch, bool keep, hone_error *err) {
     watch w = {l->first, !keep};
     hone_run run = {.first = &l->first->part, .keep = keep, .cancel = nobody_waits, .user = &w};
     uint64_t start = hone_now();
     for (hone_prediction *p = l->first; p; p = p->next) p->part.next = p->next ? &p->next->part : NULL;
-    hone_status status = hone_lane_run(s, lane, &run, batch, err);
+    hone_status status = hone_instance_run(s, instance, &run, batch, err);
     count_run(b, s, l, &run, start);
     if (status == HONE_CANCELLED) err->message[0] = 0;
     return status;
@@ -138,7 +138,7 @@ hone_status hone_batcher_why_cancelled(const hone_prediction *p) {
 
 static void run_inline(hone_batcher *b, int worker, list *l) {
     hone_servable *s = l->first->servable;
-    hone_lane *lane = &s->lanes[worker];
+    hone_instance *instance = &s->instances[worker];
     hone_error err = {0};
     if (l->count == 1 && l->first->request && hone_request_should_stop(l->first->request)) {
         tell(l->first, hone_batcher_why_cancelled(l->first), NULL, &err);
@@ -146,7 +146,7 @@ static void run_inline(hone_batcher *b, int worker, list *l) {
     }
     bool several = l->count > 1;
     hone_servable_retain(s);
-    hone_status status = hone_batcher_run(b, s, lane, l, &lane->batch, false, &err);
+    hone_status status = hone_batcher_run(b, s, instance, l, &instance->batch, false, &err);
     while (l->first) {
         hone_prediction *p = hone_batch_list_pop(l);
         hone_error own = err;
@@ -155,12 +155,13 @@ static void run_inline(hone_batcher *b, int worker, list *l) {
             list one = {0};
             own = (hone_error){0};
             hone_batch_list_append(&one, p);
-            result = hone_batcher_run(b, s, lane, &one, &lane->batch, false, &own);
+            result = hone_batcher_run(b, s, instance, &one, &instance->batch, false, &own);
             if (result == HONE_CANCELLED) result = hone_batcher_why_cancelled(p);
         }
-        tell(p, result, result == HONE_OK ? hone_lane_view(s, lane, &lane->batch, &p->part) : NULL, &own);
+        tell(p, result,
+             result == HONE_OK ? hone_instance_view(s, instance, &instance->batch, &p->part) : NULL, &own);
     }
-    hone_batch_shrink(&lane->batch);
+    hone_batch_shrink(&instance->batch);
     hone_servable_release(s);
 }
 

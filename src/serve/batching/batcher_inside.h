@@ -36,9 +36,9 @@ struct hone_batcher {
     bool batch_is_next;
 };
 
-/* Runs predictions together on a lane. `keep`: the results outlive the lane's next run, and nobody but the
+/* Runs predictions together on an instance. `keep`: the results outlive the instance's next run, and nobody but the
  * cancel flags is asked whether clients are there. */
-hone_status hone_batcher_run(hone_batcher *b, hone_servable *s, hone_lane *lane, hone_batch_list *l,
+hone_status hone_batcher_run(hone_batcher *b, hone_servable *s, hone_instance *instance, hone_batch_list *l,
                              hone_batch *batch, bool keep, hone_error *err);
 /* What becomes of one whose run was broken off: HONE_DEADLINE_EXCEEDED or HONE_CANCELLED. */
 hone_status hone_batcher_why_cancelled(const hone_prediction *p);

@@ -18,7 +18,7 @@ static void run_alone(hone_batcher *b, hone_servable *s, list *l) {
 
 /* Those that are late are dropped, the others run. */
 static void run_queued(hone_batcher *b, int thread, hone_servable *s, hone_batch *batch, list *run) {
-    hone_lane *lane = &s->lanes[b->worker_count + thread];
+    hone_instance *instance = &s->instances[b->worker_count + thread];
     list fine = {0}, done = {0};
     uint64_t now = hone_now();
     while (run->first) {
@@ -28,7 +28,7 @@ static void run_queued(hone_batcher *b, int thread, hone_servable *s, hone_batch
         hone_batch_list_append(p->status == HONE_OK ? &fine : &done, p);
     }
     atomic_store_explicit(&batch->left, fine.count + done.count, memory_order_relaxed);
-    if (fine.first) batch->status = hone_batcher_run(b, s, lane, &fine, batch, true, &batch->err);
+    if (fine.first) batch->status = hone_batcher_run(b, s, instance, &fine, batch, true, &batch->err);
     hone_status status = batch->status;
     if (fine.count > 1 && status != HONE_OK && status != HONE_CANCELLED) {
         atomic_store_explicit(&batch->left, done.count + 1, memory_order_relaxed);

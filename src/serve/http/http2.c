@@ -56,7 +56,7 @@ static hone_http2_stream *open_stream(hone_http2 *h, int32_t id) {
     if (s) {
         host->spare = s->next;
         host->spare_count--;
-    } else if (!(s = hone_blocks_take(&host->blocks, sizeof *s))) {
+    } else if (!(s = hone_slab_alloc(&host->slab, sizeof *s))) {
         return NULL;
     } else {
         s->out = s->trailers = (hone_buffer){0};
@@ -90,7 +90,7 @@ static void dequeue(hone_http2_stream *s) {
 void hone_http2_free_stream(hone_http2_host *host, hone_http2_stream *s) {
     hone_buffer_free(&s->out);
     hone_buffer_free(&s->trailers);
-    hone_blocks_give(&host->blocks, s);
+    hone_slab_free(&host->slab, s);
 }
 
 /* Takes the stream out of the connection, and its request with it. */
@@ -414,11 +414,11 @@ static int greet(hone_http2 *h) {
 }
 
 hone_http2 *hone_http2_new(hone_http2_host *host, const hone_http2_events *events, void *user) {
-    hone_http2 *h = hone_blocks_take(&host->blocks, sizeof *h);
+    hone_http2 *h = hone_slab_alloc(&host->slab, sizeof *h);
     if (!h) return NULL;
     *h = (hone_http2){.host = host, .events = events, .user = user};
     if (nghttp2_session_server_new3(&h->session, host->callbacks, h, host->option, &host->memory) != 0) {
-        hone_blocks_give(&host->blocks, h);
+        hone_slab_free(&host->slab, h);
         return NULL;
     }
     if (greet(h) == 0) return h;
@@ -431,7 +431,7 @@ void hone_http2_free(hone_http2 *h) {
     h->busy = true;
     while (h->first) close_stream(h->first);
     nghttp2_session_del(h->session);
-    hone_blocks_give(&h->host->blocks, h);
+    hone_slab_free(&h->host->slab, h);
 }
 
 bool hone_http2_take(hone_http2 *h, const void *data, size_t size) {

@@ -15,7 +15,7 @@
 #ifndef HONE_SERVE_HTTP_HTTP2_H
 #define HONE_SERVE_HTTP_HTTP2_H
 
-#include "serve/http/blocks.h"
+#include "serve/http/slab.h"
 #include "serve/request/request.h"
 
 /* The first bytes of a connection, as a client that speaks HTTP/2 sends them. */
@@ -46,7 +46,7 @@ typedef struct hone_http2_host_options {
     bool (*streams)(void *user, const hone_request *r);
     void *user;
     hone_budget_seat *seat; /* NULL: bodies have no budget */
-    bool plain_memory;      /* see hone_blocks.plain */
+    bool plain_memory;      /* see hone_slab.plain */
 } hone_http2_host_options;
 
 hone_status hone_http2_host_new(const hone_http2_host_options *options, hone_http2_host **out,

@@ -22,11 +22,11 @@
 enum { DEFLATE_TABLE = 1024 /* few fields come again in answers */ };
 
 static void *take_block(size_t size, void *host) {
-    return hone_blocks_take(&((hone_http2_host *)host)->blocks, size);
+    return hone_slab_alloc(&((hone_http2_host *)host)->slab, size);
 }
 
 static void give_block(void *block, void *host) {
-    hone_blocks_give(&((hone_http2_host *)host)->blocks, block);
+    hone_slab_free(&((hone_http2_host *)host)->slab, block);
 }
 
 static void *take_zeroed(size_t count, size_t size, void *host) {
@@ -44,17 +44,17 @@ static size_t reserve_size(const hone_http2_host *host) {
 }
 
 bool hone_http2_keep_reserve(hone_http2_host *host) {
-    if (!host->reserve) host->reserve = hone_blocks_take(&host->blocks, reserve_size(host));
+    if (!host->reserve) host->reserve = hone_slab_alloc(&host->slab, reserve_size(host));
     return host->reserve;
 }
 
 static void *resize_block(void *block, size_t size, void *user) {
     hone_http2_host *host = user;
-    void *resized = hone_blocks_resize(&host->blocks, block, size);
+    void *resized = hone_slab_realloc(&host->slab, block, size);
     if (resized || !host->reserve || size > reserve_size(host)) return resized;
     resized = host->reserve;
     host->reserve = NULL;
-    hone_blocks_move(&host->blocks, resized, block);
+    hone_slab_move(&host->slab, resized, block);
     return resized;
 }
 
@@ -87,7 +87,7 @@ hone_status hone_http2_host_new(const hone_http2_host_options *options, hone_htt
     if (!host) return hone_fail_memory(err);
     host->options = *options;
     set_defaults(&host->options.limits);
-    host->blocks.plain = options->plain_memory || PLAIN_MEMORY;
+    host->slab.plain = options->plain_memory || PLAIN_MEMORY;
     host->memory = (nghttp2_mem){host, take_block, give_block, take_zeroed, resize_block};
     if (!set_up(host)) {
         hone_http2_host_free(host);
@@ -105,7 +105,7 @@ void hone_http2_host_free(hone_http2_host *host) {
     }
     nghttp2_session_callbacks_del(host->callbacks);
     nghttp2_option_del(host->option);
-    hone_blocks_give(&host->blocks, host->reserve);
-    hone_blocks_free(&host->blocks);
+    hone_slab_free(&host->slab, host->reserve);
+    hone_slab_destroy(&host->slab);
     hone_free(host);
 }

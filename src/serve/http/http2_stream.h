@@ -11,7 +11,7 @@ typedef struct hone_http2_stream hone_http2_stream;
 
 struct hone_http2_host {
     hone_http2_host_options options;
-    hone_blocks blocks;
+    hone_slab slab;
     nghttp2_mem memory;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;

@@ -31,39 +31,39 @@ static bool make_batch(hone_servable *s, hone_batch *b) {
     return b->outputs != NULL;
 }
 
-static hone_status make_lane(hone_servable *s, hone_lane *lane, hone_error *err) {
+static hone_status make_instance(hone_servable *s, hone_instance *instance, hone_error *err) {
     size_t in = (size_t)s->input_count + 1, out = (size_t)s->output_count + 1;
-    lane->in = hone_calloc(in, sizeof *lane->in);
-    lane->in_list = hone_calloc(in, sizeof *lane->in_list);
-    lane->results = hone_calloc(out, sizeof *lane->results);
-    lane->out = hone_calloc(out, sizeof *lane->out);
-    lane->out_list = hone_calloc(out, sizeof *lane->out_list);
-    if (!lane->in || !lane->in_list || !lane->results || !lane->out || !lane->out_list ||
-        !make_batch(s, &lane->batch))
+    instance->in = hone_calloc(in, sizeof *instance->in);
+    instance->in_list = hone_calloc(in, sizeof *instance->in_list);
+    instance->results = hone_calloc(out, sizeof *instance->results);
+    instance->out = hone_calloc(out, sizeof *instance->out);
+    instance->out_list = hone_calloc(out, sizeof *instance->out_list);
+    if (!instance->in || !instance->in_list || !instance->results || !instance->out || !instance->out_list ||
+        !make_batch(s, &instance->batch))
         return hone_fail_memory(err);
-    for (int i = 0; i < s->input_count; i++) lane->in_list[i] = &lane->in[i];
-    for (int i = 0; i < s->output_count; i++) lane->out_list[i] = &lane->out[i];
-    return hone_context_create(s->session, &lane->context, err);
+    for (int i = 0; i < s->input_count; i++) instance->in_list[i] = &instance->in[i];
+    for (int i = 0; i < s->output_count; i++) instance->out_list[i] = &instance->out[i];
+    return hone_context_create(s->session, &instance->context, err);
 }
 
-static void free_lane(hone_lane *lane) {
-    hone_context_free(lane->context);
-    hone_free(lane->in);
-    hone_free(lane->in_list);
-    hone_free(lane->results);
-    hone_free(lane->out);
-    hone_free(lane->out_list);
-    hone_free(lane->staging);
-    hone_free(lane->batch.outputs);
-    hone_free(lane->batch.storage);
+static void free_instance(hone_instance *instance) {
+    hone_context_free(instance->context);
+    hone_free(instance->in);
+    hone_free(instance->in_list);
+    hone_free(instance->results);
+    hone_free(instance->out);
+    hone_free(instance->out_list);
+    hone_free(instance->staging);
+    hone_free(instance->batch.outputs);
+    hone_free(instance->batch.storage);
 }
 
-static hone_status make_lanes(hone_servable *s, const hone_servable_options *o, hone_error *err) {
+static hone_status make_instances(hone_servable *s, const hone_servable_options *o, hone_error *err) {
     s->workers = o->workers;
-    s->lanes = hone_calloc((size_t)(o->workers + o->compute_threads), sizeof *s->lanes);
-    if (!s->lanes) return hone_fail_memory(err);
-    while (s->lane_count < o->workers + o->compute_threads)
-        HONE_TRY(make_lane(s, &s->lanes[s->lane_count++], err));
+    s->instances = hone_calloc((size_t)(o->workers + o->compute_threads), sizeof *s->instances);
+    if (!s->instances) return hone_fail_memory(err);
+    while (s->instance_count < o->workers + o->compute_threads)
+        HONE_TRY(make_instance(s, &s->instances[s->instance_count++], err));
     s->batch_count = o->compute_threads ? 2 * (o->compute_threads + o->workers) : 0;
     s->batches = hone_calloc((size_t)s->batch_count + 1, sizeof *s->batches);
     if (!s->batches) return hone_fail_memory(err);
@@ -87,7 +87,7 @@ static hone_status fill(hone_servable *s, const hone_servable_options *o, hone_e
     session.threads = s->settings.threads ? s->settings.threads : o->model_threads;
     session.max_plans = HONE_MAX_SIZES + 16;
     HONE_TRY(hone_session_create(s->model, &session, &s->session, err));
-    HONE_TRY(make_lanes(s, o, err));
+    HONE_TRY(make_instances(s, o, err));
     return hone_model_stats_new(o->stats, s->name, s->version, (double)hone_model_bytes(s->model), &s->stats,
                                 err);
 }
@@ -116,7 +116,7 @@ hone_status hone_servable_new(const hone_servable_options *o, const hone_graph *
 }
 
 void hone_servable_destroy(hone_servable *s) {
-    for (int i = 0; i < s->lane_count; i++) free_lane(&s->lanes[i]);
+    for (int i = 0; i < s->instance_count; i++) free_instance(&s->instances[i]);
     for (int i = 0; s->batches && i < s->batch_count; i++) {
         hone_free(s->batches[i].outputs);
         hone_free(s->batches[i].storage);
@@ -124,7 +124,7 @@ void hone_servable_destroy(hone_servable *s) {
     if (s->session) hone_session_free(s->session);
     hone_model_free(s->model);
     hone_model_stats_release(s->stats);
-    hone_free(s->lanes);
+    hone_free(s->instances);
     hone_free(s->batches);
     hone_free(s->inputs);
     hone_free(s->outputs);

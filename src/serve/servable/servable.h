@@ -37,8 +37,8 @@ typedef struct hone_batch {
     hone_error err;
 } hone_batch;
 
-/* One thread's share. */
-typedef struct hone_lane {
+/* What one thread needs to run the model. */
+typedef struct hone_instance {
     hone_context *context;
     hone_tensor *in; /* over the staging memory, or over rows of a request */
     const hone_tensor **in_list;
@@ -48,7 +48,7 @@ typedef struct hone_lane {
     char *staging;
     size_t capacity;
     hone_batch batch; /* of runs whose results are told at once */
-} hone_lane;
+} hone_instance;
 
 struct hone_servable {
     atomic_int references;
@@ -61,8 +61,8 @@ struct hone_servable {
     hone_servable_settings settings;
     hone_model *model;
     hone_session *session;
-    hone_lane *lanes; /* of the workers, then of the compute threads */
-    int workers, lane_count;
+    hone_instance *instances; /* of the workers, then of the compute threads */
+    int workers, instance_count;
     int input_count, output_count;
     hone_value_info *inputs, *outputs; /* names live in the model's signature */
     hone_model_stats *stats;
@@ -152,22 +152,22 @@ typedef struct hone_part {
 
 typedef struct hone_run {
     hone_part *first; /* several are of equal shapes but for rows, which fit the largest size */
-    bool keep;        /* results must outlive the lane's next run: they go to the batch's storage */
+    bool keep;        /* results must outlive the instance's next run: they go to the batch's storage */
     hone_cancel_fn *cancel;
     void *user;
     double staged, computed; /* result: seconds */
     int64_t size;            /* result: rows of the (last) run, padding included */
 } hone_run;
-/* By the thread of that lane. Fills batch->outputs, and the parts' offsets in it. */
-hone_status hone_lane_run(hone_servable *s, hone_lane *lane, hone_run *run, hone_batch *batch,
-                          hone_error *err);
-/* The rows of one part: valid until the lane's next. */
-const hone_tensor *const *hone_lane_view(hone_servable *s, hone_lane *lane, const hone_batch *batch,
-                                         const hone_part *p);
+/* By the thread of that instance. Fills batch->outputs, and the parts' offsets in it. */
+hone_status hone_instance_run(hone_servable *s, hone_instance *instance, hone_run *run, hone_batch *batch,
+                              hone_error *err);
+/* The rows of one part: valid until the instance's next. */
+const hone_tensor *const *hone_instance_view(hone_servable *s, hone_instance *instance,
+                                             const hone_batch *batch, const hone_part *p);
 /* Room for results of `rows` rows, of which one has the bytes in `row_bytes`; kept until the servable
  * goes. */
 bool hone_batch_reserve(hone_servable *s, hone_batch *batch, const size_t *row_bytes, int64_t rows);
-bool hone_lane_reserve(hone_servable *s, hone_lane *lane, const size_t *row_bytes, int64_t rows);
+bool hone_instance_reserve(hone_servable *s, hone_instance *instance, const size_t *row_bytes, int64_t rows);
 /* Under the batcher's lock: one that is not in use. When a worker is slow to take its results, so that all
  * are in use, some more can be had. NULL when memory is out. */
 bool hone_servable_has_batch(const hone_servable *s);

@@ -26,7 +26,7 @@ void hone_recorded_free(hone_recorded *r, int input_count) {
 /* What is known while a servable is warmed up. */
 typedef struct warmer {
     hone_servable *s;
-    hone_lane *lane;                  /* where it is measured */
+    hone_instance *instance;          /* where it is measured */
     hone_tensor **one[PATTERNS];      /* inputs of one row each, of different content */
     hone_tensor **expected[PATTERNS]; /* and what comes out */
     hone_tensor **inputs;             /* of the size under test */
@@ -105,8 +105,8 @@ static hone_status time_run(warmer *w, hone_tensor *const *inputs, double *best,
     *best = HUGE_VAL;
     for (int i = 0; i <= TIMINGS; i++) { /* the first one makes the plan */
         uint64_t start = hone_now();
-        HONE_TRY(
-            hone_context_run(w->lane->context, (const hone_tensor *const *)inputs, w->lane->results, err));
+        HONE_TRY(hone_context_run(w->instance->context, (const hone_tensor *const *)inputs,
+                                  w->instance->results, err));
         uint64_t took = hone_now() - start;
         if (i > 0 && (double)took * 1e-9 < *best) *best = (double)took * 1e-9;
         if (took > (i ? TIME_ENOUGH : 10 * TIME_ENOUGH)) {
@@ -119,7 +119,7 @@ static hone_status time_run(warmer *w, hone_tensor *const *inputs, double *best,
 
 static hone_status keep_expected(warmer *w, int pattern, hone_error *err) {
     for (int i = 0; i < w->s->output_count; i++) {
-        const hone_tensor *t = w->lane->results[i];
+        const hone_tensor *t = w->instance->results[i];
         HONE_TRY(hone_tensor_copy_of(t->dtype, t->rank, t->dims, t->data, &w->expected[pattern][i], err));
     }
     return HONE_OK;
@@ -164,7 +164,7 @@ static hone_status make_rows(warmer *w, int size, hone_error *err) {
 /* Did every row come out as it does alone? */
 static bool rows_agree(const warmer *w, int size) {
     for (int i = 0; i < w->s->output_count; i++) {
-        const hone_tensor *t = w->lane->results[i];
+        const hone_tensor *t = w->instance->results[i];
         const hone_tensor *one = w->expected[0][i];
         if (t->rank != one->rank || t->rank < 1 || one->dims[0] != 1 || t->dims[0] != size ||
             t->bytes != one->bytes * (size_t)size)
@@ -211,7 +211,7 @@ static hone_status try_sizes(warmer *w, hone_error *err) {
             do_not_batch(s, "its rows touch each other");
             return HONE_OK;
         }
-        bool large = hone_context_workspace(w->lane->context) > WORKSPACE_MOST;
+        bool large = hone_context_workspace(w->instance->context) > WORKSPACE_MOST;
         if (!s->settings.max_batch && (large || cost / sizes[i] > GAIN_LEAST * before)) {
             if (large || s->size_count > 1) break;
         }
@@ -224,19 +224,19 @@ static hone_status try_sizes(warmer *w, hone_error *err) {
 /* --- all threads --- */
 
 /* The worker's threads do not run what is costly, unless there are no others. */
-static bool lane_is_used(const hone_servable *s, int lane, double inline_cost) {
-    return lane >= s->workers || s->lane_count == s->workers || s->cost[0] < inline_cost;
+static bool instance_is_used(const hone_servable *s, int instance, double inline_cost) {
+    return instance >= s->workers || s->instance_count == s->workers || s->cost[0] < inline_cost;
 }
 
-static hone_status run_lanes(warmer *w, hone_error *err) {
+static hone_status run_instances(warmer *w, hone_error *err) {
     hone_servable *s = w->s;
     for (int i = s->size_count - 1; i >= 0; i--) {
         if (s->batchable) HONE_TRY(make_rows(w, s->sizes[i], err));
-        for (int k = 0; k < s->lane_count; k++) {
-            if (!lane_is_used(s, k, w->inline_cost)) continue;
-            HONE_TRY(hone_context_run(s->lanes[k].context,
+        for (int k = 0; k < s->instance_count; k++) {
+            if (!instance_is_used(s, k, w->inline_cost)) continue;
+            HONE_TRY(hone_context_run(s->instances[k].context,
                                       (const hone_tensor *const *)(s->batchable ? w->inputs : w->one[0]),
-                                      s->lanes[k].results, err));
+                                      s->instances[k].results, err));
         }
     }
     return HONE_OK;
@@ -251,24 +251,26 @@ static hone_status reserve(warmer *w, hone_error *err) {
     int64_t rows = s->sizes[s->size_count - 1];
     bool fine = true;
     for (int i = 0; i < s->input_count; i++) bytes[i] = w->one[0][i]->bytes;
-    for (int k = 0; k < s->lane_count && fine && s->batchable; k++)
-        if (lane_is_used(s, k, w->inline_cost)) fine = hone_lane_reserve(s, &s->lanes[k], bytes, rows);
+    for (int k = 0; k < s->instance_count && fine && s->batchable; k++)
+        if (instance_is_used(s, k, w->inline_cost))
+            fine = hone_instance_reserve(s, &s->instances[k], bytes, rows);
     for (int i = 0; i < s->output_count; i++) total += bytes[i] = w->expected[0][i]->bytes;
     if (s->batchable && rows < RESULT_ROWS) rows = RESULT_ROWS;
     if (total * (size_t)rows > STORAGE_MOST) rows = 1;
     for (int k = 0; k < s->batch_count && fine; k++)
         fine = hone_batch_reserve(s, &s->batches[k], bytes, rows);
     for (int k = 0; k < s->workers && fine && s->batchable; k++)
-        if (lane_is_used(s, k, w->inline_cost)) fine = hone_batch_reserve(s, &s->lanes[k].batch, bytes, rows);
+        if (instance_is_used(s, k, w->inline_cost))
+            fine = hone_batch_reserve(s, &s->instances[k].batch, bytes, rows);
     hone_free(bytes);
     return fine ? HONE_OK : hone_fail_memory(err);
 }
 
 static void measure(hone_servable *s) {
     s->bytes = hone_model_bytes(s->model);
-    for (int k = 0; k < s->lane_count; k++)
-        s->bytes +=
-            hone_context_workspace(s->lanes[k].context) + s->lanes[k].capacity + s->lanes[k].batch.capacity;
+    for (int k = 0; k < s->instance_count; k++)
+        s->bytes += hone_context_workspace(s->instances[k].context) + s->instances[k].capacity +
+                    s->instances[k].batch.capacity;
     for (int k = 0; k < s->batch_count; k++) s->bytes += s->batches[k].capacity;
 }
 
@@ -280,12 +282,12 @@ static hone_status run_recorded(warmer *w, const hone_recorded *r, hone_error *e
         const hone_tensor *const *inputs =
             (const hone_tensor *const *)(r->tensors + n * (size_t)s->input_count);
         hone_status status = hone_servable_check(s, inputs, err);
-        for (int k = 0; k < s->lane_count && status == HONE_OK; k++) {
+        for (int k = 0; k < s->instance_count && status == HONE_OK; k++) {
             hone_part p = {.inputs = inputs, .rows = hone_servable_rows(s, inputs)};
             hone_run run = {.first = &p};
-            if (lane_is_used(s, k, w->inline_cost))
-                status = hone_lane_run(s, &s->lanes[k], &run, &s->lanes[k].batch, err);
-            hone_batch_shrink(&s->lanes[k].batch);
+            if (instance_is_used(s, k, w->inline_cost))
+                status = hone_instance_run(s, &s->instances[k], &run, &s->instances[k].batch, err);
+            hone_batch_shrink(&s->instances[k].batch);
         }
         if (status == HONE_OK) continue;
         char why[400];
@@ -345,13 +347,13 @@ static hone_status warm(warmer *w, hone_error *err) {
         return hone_fail_memory(err);
     else if (status != HONE_OK)
         do_not_batch(s, "it fails with several rows");
-    HONE_TRY(run_lanes(w, err));
+    HONE_TRY(run_instances(w, err));
     return reserve(w, err);
 }
 
 hone_status hone_warm_up(hone_servable *s, const hone_recorded *recorded, double inline_cost,
                          hone_error *err) {
-    warmer w = {.s = s, .lane = &s->lanes[s->lane_count - 1], .inline_cost = inline_cost};
+    warmer w = {.s = s, .instance = &s->instances[s->instance_count - 1], .inline_cost = inline_cost};
     hone_status status = set_up(&w) ? warm(&w, err) : hone_fail_memory(err);
     if (status == HONE_OK) status = run_recorded(&w, recorded, err);
     tear_down(&w);

@@ -282,7 +282,7 @@ static void goes_on_with_the_threads_it_gets(void **state) {
         hone_thread_fail_after(1 + given); /* the loader's is the first one */
         start(&f, mlp(), &o, NULL);
         hone_thread_fail_after(-1);
-        assert_int_equal(f.s->lane_count, f.s->workers + given);
+        assert_int_equal(f.s->instance_count, f.s->workers + given);
         for (int i = 0; i < 20; i++) {
             make_job(&jobs[i], f.s, 1 + i % 3, WIDTH, (unsigned)i, &left);
             hone_core_submit(f.core, &jobs[i].p);

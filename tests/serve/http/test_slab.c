@@ -1,6 +1,6 @@
 /* Small blocks: they do not overlap, they come back, and the chunks go back. */
 #include "base/memory.h"
-#include "serve/http/blocks.h"
+#include "serve/http/slab.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,7 +32,7 @@ static void check(const block *b, size_t index, size_t size) {
 
 /* Takes, resizes and gives at random, each block full of what only it would hold. */
 static void churn(bool plain) {
-    hone_blocks pool = {.plain = plain};
+    hone_slab pool = {.plain = plain};
     static block blocks[COUNT];
     uint32_t seed = 1;
     memset(blocks, 0, sizeof blocks);
@@ -40,26 +40,26 @@ static void churn(bool plain) {
         size_t i = next_random(&seed) % COUNT, size = next_random(&seed) % (step % 50 ? 600 : 40000);
         block *b = &blocks[i];
         if (!b->data) {
-            *b = (block){hone_blocks_take(&pool, size), size};
+            *b = (block){hone_slab_alloc(&pool, size), size};
             assert_non_null(b->data);
             assert_int_equal((uintptr_t)b->data % 16, 0);
             fill(b, i);
         } else if (next_random(&seed) % 3 == 0) {
             size_t kept = size < b->size ? size : b->size;
-            b->data = hone_blocks_resize(&pool, b->data, size);
+            b->data = hone_slab_realloc(&pool, b->data, size);
             assert_non_null(b->data);
             check(b, i, kept);
             b->size = size;
             fill(b, i);
         } else {
             check(b, i, b->size);
-            hone_blocks_give(&pool, b->data);
+            hone_slab_free(&pool, b->data);
             b->data = NULL;
         }
     }
     for (size_t i = 0; i < COUNT; i++)
-        if (blocks[i].data) check(&blocks[i], i, blocks[i].size), hone_blocks_give(&pool, blocks[i].data);
-    hone_blocks_free(&pool);
+        if (blocks[i].data) check(&blocks[i], i, blocks[i].size), hone_slab_free(&pool, blocks[i].data);
+    hone_slab_destroy(&pool);
 }
 
 static void keeps_blocks_apart(void **state) {
@@ -69,35 +69,35 @@ static void keeps_blocks_apart(void **state) {
 }
 
 static void allocates_seldom(void **state) {
-    hone_blocks pool = {0};
+    hone_slab pool = {0};
     void *blocks[200];
     (void)state;
-    for (int i = 0; i < 200; i++) blocks[i] = hone_blocks_take(&pool, 100);
-    for (int i = 0; i < 200; i++) hone_blocks_give(&pool, blocks[i]);
+    for (int i = 0; i < 200; i++) blocks[i] = hone_slab_alloc(&pool, 100);
+    for (int i = 0; i < 200; i++) hone_slab_free(&pool, blocks[i]);
     uint64_t before = hone_alloc_count();
     for (int round = 0; round < 10; round++) {
-        for (int i = 0; i < 200; i++) blocks[i] = hone_blocks_take(&pool, 100);
-        for (int i = 0; i < 200; i++) hone_blocks_give(&pool, blocks[199 - i]);
+        for (int i = 0; i < 200; i++) blocks[i] = hone_slab_alloc(&pool, 100);
+        for (int i = 0; i < 200; i++) hone_slab_free(&pool, blocks[199 - i]);
     }
     assert_int_equal(hone_alloc_count(), before);
-    hone_blocks_free(&pool);
+    hone_slab_destroy(&pool);
 }
 
 static void fails_without_harm(void **state) {
-    hone_blocks pool = {0};
+    hone_slab pool = {0};
     (void)state;
-    unsigned char *b = hone_blocks_take(&pool, 10);
+    unsigned char *b = hone_slab_alloc(&pool, 10);
     memset(b, 7, 10);
     hone_alloc_fail_at(1, true);
-    assert_null(hone_blocks_take(&pool, 3000));
-    assert_null(hone_blocks_resize(&pool, b, 3000));
-    assert_null(hone_blocks_take(&pool, SIZE_MAX));
+    assert_null(hone_slab_alloc(&pool, 3000));
+    assert_null(hone_slab_realloc(&pool, b, 3000));
+    assert_null(hone_slab_alloc(&pool, SIZE_MAX));
     hone_alloc_fail_at(0, false);
-    assert_null(hone_blocks_take(&pool, SIZE_MAX - 8));
+    assert_null(hone_slab_alloc(&pool, SIZE_MAX - 8));
     for (int i = 0; i < 10; i++) assert_int_equal(b[i], 7);
-    hone_blocks_give(&pool, b);
-    hone_blocks_give(&pool, NULL);
-    hone_blocks_free(&pool);
+    hone_slab_free(&pool, b);
+    hone_slab_free(&pool, NULL);
+    hone_slab_destroy(&pool);
 }
 
 int main(void) {

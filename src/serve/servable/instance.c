@@ -48,9 +48,10 @@ bool hone_batch_reserve(hone_servable *s, hone_batch *batch, const size_t *row, 
     return true;
 }
 
-bool hone_lane_reserve(hone_servable *s, hone_lane *lane, const size_t *row, int64_t rows) {
+bool hone_instance_reserve(hone_servable *s, hone_instance *instance, const size_t *row, int64_t rows) {
     size_t bytes;
-    return sum_bytes(row, s->input_count, rows, &bytes) && grow(&lane->staging, &lane->capacity, bytes);
+    return sum_bytes(row, s->input_count, rows, &bytes) &&
+           grow(&instance->staging, &instance->capacity, bytes);
 }
 
 bool hone_servable_has_batch(const hone_servable *s) {
@@ -120,20 +121,20 @@ static void view_rows(hone_tensor *to, const hone_tensor *like, int64_t rows, vo
 /* --- inputs --- */
 
 /* Rows `at` to at + n of one request, where they lie. */
-static void feed_view(hone_servable *s, hone_lane *lane, const hone_part *p, int64_t at, int64_t n) {
+static void feed_view(hone_servable *s, hone_instance *instance, const hone_part *p, int64_t at, int64_t n) {
     for (int i = 0; i < s->input_count; i++) {
         const hone_tensor *t = p->inputs[i];
-        view_rows(&lane->in[i], t, n, (char *)t->data + row_bytes(t) * (size_t)at);
+        view_rows(&instance->in[i], t, n, (char *)t->data + row_bytes(t) * (size_t)at);
     }
 }
 
 /* The rows of all parts, from row `at` of the first one on, and copies of the last row up to `size`. */
-static hone_status feed_copy(hone_servable *s, hone_lane *lane, const hone_part *first, int64_t at,
+static hone_status feed_copy(hone_servable *s, hone_instance *instance, const hone_part *first, int64_t at,
                              int64_t size, hone_error *err) {
     size_t total = 0;
     for (int i = 0; i < s->input_count; i++) total += round_up(row_bytes(first->inputs[i]) * (size_t)size);
-    if (!grow(&lane->staging, &lane->capacity, total)) return hone_fail_memory(err);
-    char *to = lane->staging;
+    if (!grow(&instance->staging, &instance->capacity, total)) return hone_fail_memory(err);
+    char *to = instance->staging;
     for (int i = 0; i < s->input_count; i++) {
         size_t row = row_bytes(first->inputs[i]), used = 0, skip = row * (size_t)at;
         for (const hone_part *p = first; p; p = p->next, skip = 0) {
@@ -142,7 +143,7 @@ static hone_status feed_copy(hone_servable *s, hone_lane *lane, const hone_part 
             used += t->bytes - skip;
         }
         for (; used < row * (size_t)size; used += row) memcpy(to + used, to + used - row, row);
-        view_rows(&lane->in[i], first->inputs[i], size, to);
+        view_rows(&instance->in[i], first->inputs[i], size, to);
         to += round_up(row * (size_t)size);
     }
     return HONE_OK;
@@ -151,13 +152,13 @@ static hone_status feed_copy(hone_servable *s, hone_lane *lane, const hone_part 
 /* --- results --- */
 
 /* The results as they lie in the context, to be read before its next run. */
-static void borrow(hone_servable *s, hone_lane *lane, hone_batch *batch) {
-    for (int i = 0; i < s->output_count; i++) view_whole(&batch->outputs[i], lane->results[i]);
+static void borrow(hone_servable *s, hone_instance *instance, hone_batch *batch) {
+    for (int i = 0; i < s->output_count; i++) view_whole(&batch->outputs[i], instance->results[i]);
 }
 
-static hone_status keep_whole(hone_servable *s, hone_lane *lane, hone_batch *batch, hone_error *err) {
+static hone_status keep_whole(hone_servable *s, hone_instance *instance, hone_batch *batch, hone_error *err) {
     size_t total = 0;
-    borrow(s, lane, batch);
+    borrow(s, instance, batch);
     for (int i = 0; i < s->output_count; i++)
         if (!hone_add_size(total, round_up(batch->outputs[i].bytes), &total)) return hone_fail_memory(err);
     if (!grow(&batch->storage, &batch->capacity, total)) return hone_fail_memory(err);
@@ -172,36 +173,37 @@ static hone_status keep_whole(hone_servable *s, hone_lane *lane, hone_batch *bat
 }
 
 /* At the first piece: room for `total` rows. */
-static hone_status lay_out(hone_servable *s, hone_lane *lane, hone_batch *batch, int64_t total,
+static hone_status lay_out(hone_servable *s, hone_instance *instance, hone_batch *batch, int64_t total,
                            hone_error *err) {
     size_t sum = 0;
-    for (int i = 0; i < s->output_count; i++) sum += round_up(row_bytes(lane->results[i]) * (size_t)total);
+    for (int i = 0; i < s->output_count; i++)
+        sum += round_up(row_bytes(instance->results[i]) * (size_t)total);
     if (!grow(&batch->storage, &batch->capacity, sum)) return hone_fail_memory(err);
     char *to = batch->storage;
     for (int i = 0; i < s->output_count; i++) {
-        view_rows(&batch->outputs[i], lane->results[i], total, to);
+        view_rows(&batch->outputs[i], instance->results[i], total, to);
         to += round_up(batch->outputs[i].bytes);
     }
     return HONE_OK;
 }
 
-static hone_status keep_rows(hone_servable *s, hone_lane *lane, hone_batch *batch, int64_t at, int64_t n,
-                             int64_t total, hone_error *err) {
-    if (at == 0) HONE_TRY(lay_out(s, lane, batch, total, err));
+static hone_status keep_rows(hone_servable *s, hone_instance *instance, hone_batch *batch, int64_t at,
+                             int64_t n, int64_t total, hone_error *err) {
+    if (at == 0) HONE_TRY(lay_out(s, instance, batch, total, err));
     for (int i = 0; i < s->output_count; i++) {
         hone_tensor *to = &batch->outputs[i];
-        size_t row = row_bytes(lane->results[i]);
+        size_t row = row_bytes(instance->results[i]);
         if (row * (size_t)total != to->bytes)
             return hone_fail(err, HONE_INTERNAL, "the rows of \"%s\" are of different sizes",
                              s->outputs[i].name);
-        memcpy((char *)to->data + row * (size_t)at, lane->results[i]->data, row * (size_t)n);
+        memcpy((char *)to->data + row * (size_t)at, instance->results[i]->data, row * (size_t)n);
     }
     return HONE_OK;
 }
 
-static hone_status check_rows(hone_servable *s, hone_lane *lane, int64_t size, hone_error *err) {
+static hone_status check_rows(hone_servable *s, hone_instance *instance, int64_t size, hone_error *err) {
     for (int i = 0; i < s->output_count; i++) {
-        const hone_tensor *t = lane->results[i];
+        const hone_tensor *t = instance->results[i];
         if (t->rank < 1 || t->dims[0] != size)
             return hone_fail(err, HONE_INTERNAL, "the output \"%s\" has not a row for each row of the inputs",
                              s->outputs[i].name);
@@ -209,76 +211,76 @@ static hone_status check_rows(hone_servable *s, hone_lane *lane, int64_t size, h
     return HONE_OK;
 }
 
-const hone_tensor *const *hone_lane_view(hone_servable *s, hone_lane *lane, const hone_batch *batch,
-                                         const hone_part *p) {
+const hone_tensor *const *hone_instance_view(hone_servable *s, hone_instance *instance,
+                                             const hone_batch *batch, const hone_part *p) {
     for (int i = 0; i < s->output_count; i++) {
         const hone_tensor *t = &batch->outputs[i];
-        hone_tensor *to = &lane->out[i];
+        hone_tensor *to = &instance->out[i];
         if (p->rows > 0)
             view_rows(to, t, p->rows, (char *)t->data + row_bytes(t) * (size_t)p->offset);
         else
             view_whole(to, t);
     }
-    return lane->out_list;
+    return instance->out_list;
 }
 
 /* --- runs --- */
 
-static hone_status compute(hone_lane *lane, hone_run *run, const hone_tensor *const *inputs,
+static hone_status compute(hone_instance *instance, hone_run *run, const hone_tensor *const *inputs,
                            hone_error *err) {
     uint64_t start = hone_now();
-    hone_context_set_cancel(lane->context, run->cancel, run->user);
-    hone_status status = hone_context_run(lane->context, inputs, lane->results, err);
-    hone_context_set_cancel(lane->context, NULL, NULL);
+    hone_context_set_cancel(instance->context, run->cancel, run->user);
+    hone_status status = hone_context_run(instance->context, inputs, instance->results, err);
+    hone_context_set_cancel(instance->context, NULL, NULL);
     run->computed += (double)(hone_now() - start) * 1e-9;
     return status;
 }
 
-static hone_status run_whole(hone_servable *s, hone_lane *lane, hone_run *run, hone_batch *batch,
+static hone_status run_whole(hone_servable *s, hone_instance *instance, hone_run *run, hone_batch *batch,
                              hone_error *err) {
     run->first->offset = 0;
-    HONE_TRY(compute(lane, run, run->first->inputs, err));
-    if (run->keep) return keep_whole(s, lane, batch, err);
-    borrow(s, lane, batch);
+    HONE_TRY(compute(instance, run, run->first->inputs, err));
+    if (run->keep) return keep_whole(s, instance, batch, err);
+    borrow(s, instance, batch);
     return HONE_OK;
 }
 
-static hone_status run_piece(hone_servable *s, hone_lane *lane, hone_run *run, hone_batch *batch, int64_t at,
-                             int64_t n, int64_t total, hone_error *err) {
+static hone_status run_piece(hone_servable *s, hone_instance *instance, hone_run *run, hone_batch *batch,
+                             int64_t at, int64_t n, int64_t total, hone_error *err) {
     int64_t size = s->sizes[hone_servable_size_index(s, n)];
     uint64_t start = hone_now();
     if (!run->first->next && size == n)
-        feed_view(s, lane, run->first, at, n);
+        feed_view(s, instance, run->first, at, n);
     else
-        HONE_TRY(feed_copy(s, lane, run->first, at, size, err));
+        HONE_TRY(feed_copy(s, instance, run->first, at, size, err));
     run->staged += (double)(hone_now() - start) * 1e-9;
     run->size = size;
-    HONE_TRY(compute(lane, run, lane->in_list, err));
-    HONE_TRY(check_rows(s, lane, size, err));
-    if (run->keep || n < total) return keep_rows(s, lane, batch, at, n, total, err);
-    borrow(s, lane, batch);
+    HONE_TRY(compute(instance, run, instance->in_list, err));
+    HONE_TRY(check_rows(s, instance, size, err));
+    if (run->keep || n < total) return keep_rows(s, instance, batch, at, n, total, err);
+    borrow(s, instance, batch);
     return HONE_OK;
 }
 
-hone_status hone_lane_run(hone_servable *s, hone_lane *lane, hone_run *run, hone_batch *batch,
-                          hone_error *err) {
+hone_status hone_instance_run(hone_servable *s, hone_instance *instance, hone_run *run, hone_batch *batch,
+                              hone_error *err) {
     run->staged = run->computed = 0;
     run->size = 0;
-    if (run->first->rows < 0) return run_whole(s, lane, run, batch, err);
+    if (run->first->rows < 0) return run_whole(s, instance, run, batch, err);
     int64_t total = 0, most = s->sizes[s->size_count - 1];
     for (hone_part *p = run->first; p; p = p->next) {
         p->offset = total;
         total += p->rows;
     }
     for (int64_t at = 0; at < total; at += most)
-        HONE_TRY(run_piece(s, lane, run, batch, at, total - at < most ? total - at : most, total, err));
+        HONE_TRY(run_piece(s, instance, run, batch, at, total - at < most ? total - at : most, total, err));
     return HONE_OK;
 }
 
 hone_status hone_servable_run(hone_servable *s, int worker, const hone_tensor *const *inputs,
                               const hone_tensor **outputs, hone_cancel_fn *cancel, void *user,
                               hone_error *err) {
-    hone_context *c = s->lanes[worker].context;
+    hone_context *c = s->instances[worker].context;
     HONE_TRY(hone_servable_check(s, inputs, err));
     hone_context_set_cancel(c, cancel, user);
     hone_status status = hone_context_run(c, inputs, outputs, err);

@@ -1,16 +1,16 @@
 /* Ties an event loop to the core: predictions that were deferred run when the loop has parsed what was
  * there to parse, and those that compute threads have finished wake it. */
-#ifndef HONE_SERVE_TURNS_H
-#define HONE_SERVE_TURNS_H
+#ifndef HONE_SERVE_LOOP_PORT_H
+#define HONE_SERVE_LOOP_PORT_H
 
 #include "serve/models/core.h"
 #include "serve/net/loop.h"
 
-typedef struct hone_turns hone_turns;
+typedef struct hone_loop_port hone_loop_port;
 
 /* Before the loop runs; its index is the worker's. */
-hone_status hone_turns_new(hone_core *core, hone_loop *loop, hone_turns **out, hone_error *err);
+hone_status hone_loop_port_new(hone_core *core, hone_loop *loop, hone_loop_port **out, hone_error *err);
 /* When the core has stopped, before the loop is freed. NULL is fine. */
-void hone_turns_free(hone_turns *t);
+void hone_loop_port_free(hone_loop_port *p);
 
 #endif

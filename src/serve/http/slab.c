@@ -1,4 +1,4 @@
-#include "serve/http/blocks.h"
+#include "serve/http/slab.h"
 
 #include "base/memory.h"
 
@@ -11,7 +11,7 @@ enum {
     CHUNK_HEADER = 64 /* of hone_alloc: whole pages with it */
 };
 
-typedef struct hone_block_chunk chunk;
+typedef struct hone_slab_chunk chunk;
 
 /* Stands in front of each block. */
 typedef struct header {
@@ -25,7 +25,7 @@ typedef struct free_block {
     struct free_block *next;
 } free_block;
 
-struct hone_block_chunk {
+struct hone_slab_chunk {
     chunk *previous, *next; /* in `open` */
     free_block *free;
     char *fresh, *end; /* never used so far */
@@ -35,12 +35,12 @@ struct hone_block_chunk {
 _Static_assert(sizeof(header) == 16, "blocks are aligned to 16 bytes");
 
 /* The last one suits nghttp2's buffer for a frame, of which an idle session touches only the start. */
-static const uint16_t sizes[HONE_BLOCK_SIZES] = {32,  64,   96,   128,  192,  256,  384,  512,
-                                                 768, 1024, 1536, 2048, 3072, 4096, 16416};
+static const uint16_t sizes[HONE_SLAB_SIZES] = {32,  64,   96,   128,  192,  256,  384,  512,
+                                                768, 1024, 1536, 2048, 3072, 4096, 16416};
 
 static int class_of(size_t size) {
     int i = 0;
-    while (i < HONE_BLOCK_SIZES && sizes[i] < size) i++;
+    while (i < HONE_SLAB_SIZES && sizes[i] < size) i++;
     return i;
 }
 
@@ -52,16 +52,16 @@ static void *plain_block(size_t size) {
     return h + 1;
 }
 
-static void link_open(hone_blocks *b, chunk *c) {
-    chunk **first = &b->open[c->size_class];
+static void link_open(hone_slab *s, chunk *c) {
+    chunk **first = &s->open[c->size_class];
     c->previous = NULL;
     c->next = *first;
     if (*first) (*first)->previous = c;
     *first = c;
 }
 
-static void unlink_open(hone_blocks *b, chunk *c) {
-    *(c->previous ? &c->previous->next : &b->open[c->size_class]) = c->next;
+static void unlink_open(hone_slab *s, chunk *c) {
+    *(c->previous ? &c->previous->next : &s->open[c->size_class]) = c->next;
     if (c->next) c->next->previous = c->previous;
 }
 
@@ -74,10 +74,10 @@ static size_t chunk_bytes(int size_class) {
     return ((least < CHUNK_LEAST ? CHUNK_LEAST : least) + 4095) / 4096 * 4096 - CHUNK_HEADER;
 }
 
-static chunk *open_chunk(hone_blocks *b, int size_class) {
-    chunk *c = b->spare[size_class];
+static chunk *open_chunk(hone_slab *s, int size_class) {
+    chunk *c = s->spare[size_class];
     if (c) {
-        b->spare[size_class] = NULL;
+        s->spare[size_class] = NULL;
     } else {
         c = hone_alloc(chunk_bytes(size_class));
         if (!c) return NULL;
@@ -87,7 +87,7 @@ static chunk *open_chunk(hone_blocks *b, int size_class) {
         c->used = 0;
         c->size_class = size_class;
     }
-    link_open(b, c);
+    link_open(s, c);
     return c;
 }
 
@@ -95,11 +95,11 @@ static bool is_full(const chunk *c) {
     return !c->free && (size_t)(c->end - c->fresh) < stride(c->size_class);
 }
 
-void *hone_blocks_take(hone_blocks *b, size_t size) {
+void *hone_slab_alloc(hone_slab *s, size_t size) {
     int size_class = class_of(size);
-    if (b->plain || size_class == HONE_BLOCK_SIZES) return plain_block(size);
-    chunk *c = b->open[size_class];
-    if (!c && !(c = open_chunk(b, size_class))) return NULL;
+    if (s->plain || size_class == HONE_SLAB_SIZES) return plain_block(size);
+    chunk *c = s->open[size_class];
+    if (!c && !(c = open_chunk(s, size_class))) return NULL;
     header *h;
     if (c->free) {
         h = &c->free->header;
@@ -110,11 +110,11 @@ void *hone_blocks_take(hone_blocks *b, size_t size) {
         *h = (header){c, sizes[size_class]};
     }
     c->used++;
-    if (is_full(c)) unlink_open(b, c);
+    if (is_full(c)) unlink_open(s, c);
     return h + 1;
 }
 
-void hone_blocks_give(hone_blocks *b, void *block) {
+void hone_slab_free(hone_slab *s, void *block) {
     if (!block) return;
     header *h = (header *)block - 1;
     chunk *c = h->chunk;
@@ -122,41 +122,41 @@ void hone_blocks_give(hone_blocks *b, void *block) {
         hone_free(h);
         return;
     }
-    if (is_full(c)) link_open(b, c);
+    if (is_full(c)) link_open(s, c);
     free_block *f = (free_block *)(void *)h;
     f->next = c->free;
     c->free = f;
     if (--c->used > 0) return;
-    unlink_open(b, c);
-    if (b->spare[c->size_class])
+    unlink_open(s, c);
+    if (s->spare[c->size_class])
         hone_free(c);
     else
-        b->spare[c->size_class] = c;
+        s->spare[c->size_class] = c;
 }
 
 static size_t size_of(void *block) {
     return ((header *)block - 1)->size;
 }
 
-void hone_blocks_move(hone_blocks *b, void *to, void *block) {
+void hone_slab_move(hone_slab *s, void *to, void *block) {
     if (!block) return;
     memcpy(to, block, size_of(block) < size_of(to) ? size_of(block) : size_of(to));
-    hone_blocks_give(b, block);
+    hone_slab_free(s, block);
 }
 
-void *hone_blocks_resize(hone_blocks *b, void *block, size_t size) {
-    if (!block) return hone_blocks_take(b, size);
+void *hone_slab_realloc(hone_slab *s, void *block, size_t size) {
+    if (!block) return hone_slab_alloc(s, size);
     size_t before = size_of(block);
     if (size <= before && size >= before / 4) return block;
-    void *moved = hone_blocks_take(b, size);
+    void *moved = hone_slab_alloc(s, size);
     if (!moved) return NULL;
-    hone_blocks_move(b, moved, block);
+    hone_slab_move(s, moved, block);
     return moved;
 }
 
-void hone_blocks_free(hone_blocks *b) {
-    for (int i = 0; i < HONE_BLOCK_SIZES; i++) {
-        hone_free(b->spare[i]);
-        b->spare[i] = NULL;
+void hone_slab_destroy(hone_slab *s) {
+    for (int i = 0; i < HONE_SLAB_SIZES; i++) {
+        hone_free(s->spare[i]);
+        s->spare[i] = NULL;
     }
 }
