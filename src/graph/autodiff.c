@@ -1,20 +1,30 @@
 #include "graph/autodiff.h"
 
+#include "graph/infer.h"
+
 #include <stdio.h>
 #include <string.h>
 
-typedef struct walk {
+typedef struct hone_backward {
     hone_graph *g;
-    size_t values;            /* value ids below this are the forward graph's */
-    bool *needed;             /* per value: depends on a wanted one */
-    hone_value **adjoint;     /* per value: its cotangent so far */
-    hone_node *last;          /* last forward node */
-    hone_value **dout, **din; /* of one node: as wide as the widest */
+    size_t values;        /* value ids below this are the forward graph's */
+    bool *needed;         /* per value: depends on a wanted one */
+    hone_value **adjoint; /* per value: its cotangent so far */
+    hone_value **wide;    /* per value of half precision: as float32; NULL: nobody has asked yet */
+    hone_node *last;      /* last forward node */
+    /* of one node: as wide as the widest */
+    hone_node *node;
+    hone_value **dout, **din, **inputs, **outputs;
     bool *wanted;
+    int inputs_max, outputs_max;
 } walk;
 
 static bool is_float(const hone_value *v) {
-    return v->type.dtype == HONE_FLOAT32 || v->type.dtype == HONE_FLOAT64;
+    return hone_dtype_is_float(v->type.dtype);
+}
+
+static bool is_half(const hone_value *v) {
+    return is_float(v) && v->type.dtype != HONE_FLOAT32 && v->type.dtype != HONE_FLOAT64;
 }
 
 /* Which values depend on wanted ones so that a cotangent can flow: floats, and the integers that a quantizing
@@ -68,10 +78,39 @@ static void accumulate(walk *w, hone_value *v, hone_value *d) {
     *slot = *slot ? HONE_EMIT(w->g, "", "Add", *slot, d) : d;
 }
 
+/* The value as rules see it. */
+static hone_value *widened(walk *w, hone_value *v) {
+    if (!v || !is_half(v)) return v;
+    hone_value *known = (size_t)v->id < w->values ? w->wide[v->id] : NULL;
+    if (known) return known;
+    hone_value *wide = HONE_EMIT(w->g, "", "Cast", v);
+    if (!wide) return NULL;
+    hone_node_set_int(w->g, wide->producer, "to", HONE_FLOAT32);
+    wide->type = v->type;
+    wide->type.dtype = HONE_FLOAT32;
+    if ((size_t)v->id < w->values) w->wide[v->id] = wide;
+    return wide;
+}
+
+/* The node with its values as rules see them: itself where none is of half precision. */
+static hone_node seen_by_rule(walk *w, const hone_node *n) {
+    hone_node seen = *n;
+    bool half = false;
+    for (int i = 0; i < n->input_count && !half; i++) half = n->inputs[i] && is_half(n->inputs[i]);
+    for (int i = 0; i < n->output_count && !half; i++) half = n->outputs[i] && is_half(n->outputs[i]);
+    if (!half) return seen;
+    for (int i = 0; i < n->input_count; i++) w->inputs[i] = widened(w, n->inputs[i]);
+    for (int i = 0; i < n->output_count; i++) w->outputs[i] = widened(w, n->outputs[i]);
+    seen.inputs = w->inputs;
+    seen.outputs = w->outputs;
+    return seen;
+}
+
 static void step_back(walk *w, hone_node *n) {
     bool reached = false;
-    for (int i = 0; i < n->output_count; i++) {
-        w->dout[i] = n->outputs[i] ? w->adjoint[n->outputs[i]->id] : NULL;
+    for (int i = 0; i < w->outputs_max; i++) {
+        const hone_value *y = i < n->output_count ? n->outputs[i] : NULL;
+        w->dout[i] = y ? w->adjoint[y->id] : NULL;
         reached |= w->dout[i] != NULL;
     }
     if (!reached || !n->mark || !n->op->gradient) return;
@@ -79,24 +118,51 @@ static void step_back(walk *w, hone_node *n) {
         w->wanted[i] = n->inputs[i] && w->needed[n->inputs[i]->id];
         w->din[i] = NULL;
     }
-    n->op->gradient(&(hone_gradient){w->g, n, w->dout, w->wanted, w->din});
+    w->node = n;
+    hone_node seen = seen_by_rule(w, n);
+    if (w->g->failed) return;
+    n->op->gradient(&(hone_gradient){w->g, &seen, w->dout, w->wanted, w->din, w});
     for (int i = 0; i < n->input_count; i++)
         if (w->wanted[i] && w->din[i]) accumulate(w, n->inputs[i], w->din[i]);
+}
+
+hone_value *hone_gradient_saved(hone_gradient *ctx, int index) {
+    walk *w = ctx->backward;
+    hone_node *n = w->node;
+    hone_value *v = hone_node_ask_output(w->g, n, index);
+    if (v && v->type.dtype == HONE_UNDEFINED && hone_graph_infer_node(w->g, n, NULL) != HONE_OK)
+        w->g->failed = true;
+    return widened(w, v);
+}
+
+/* The widest node, with all outputs that its operator could give. */
+static void find_widest(walk *w) {
+    hone_graph_widest(w->g, &w->inputs_max, &w->outputs_max);
+    for (const hone_node *n = w->g->first; n; n = n->next)
+        for (int o = 0; n->op->outputs && n->op->outputs[o].name; o++)
+            if (o >= w->outputs_max) w->outputs_max = o + 1;
+}
+
+static bool make_room(walk *w) {
+    find_widest(w);
+    size_t inputs = (size_t)w->inputs_max + 1, outputs = (size_t)w->outputs_max + 1;
+    w->needed = hone_calloc(w->values + 1, sizeof *w->needed);
+    w->adjoint = hone_calloc(2 * (w->values + 1), sizeof *w->adjoint);
+    w->dout = hone_calloc(2 * (inputs + outputs), sizeof *w->dout);
+    w->wanted = hone_calloc(inputs, sizeof *w->wanted);
+    if (!w->needed || !w->adjoint || !w->dout || !w->wanted) return false;
+    w->wide = w->adjoint + w->values + 1;
+    w->outputs = w->dout + outputs;
+    w->din = w->outputs + outputs;
+    w->inputs = w->din + inputs;
+    return true;
 }
 
 hone_status hone_graph_differentiate(hone_graph *g, int output_count, hone_value *const *outputs,
                                      hone_value *const *cotangents, int wanted_count,
                                      hone_value *const *wanted, hone_value **gradients, hone_error *err) {
     walk w = {.g = g, .values = g->value_count, .last = g->last};
-    w.needed = hone_calloc(w.values + 1, sizeof *w.needed);
-    w.adjoint = hone_calloc(w.values + 1, sizeof *w.adjoint);
-    int widest_in, widest_out;
-    hone_graph_widest(g, &widest_in, &widest_out);
-    w.dout = hone_calloc((size_t)widest_out + 1, sizeof *w.dout);
-    w.din = hone_calloc((size_t)widest_in + 1, sizeof *w.din);
-    w.wanted = hone_calloc((size_t)widest_in + 1, sizeof *w.wanted);
-    bool ok = w.needed && w.adjoint && w.dout && w.din && w.wanted;
-    hone_status status = ok ? HONE_OK : hone_fail_memory(err);
+    hone_status status = make_room(&w) ? HONE_OK : hone_fail_memory(err);
     if (status == HONE_OK) {
         mark_needed(&w, wanted_count, wanted);
         status = check_rules(&w, output_count, outputs, err);
@@ -113,7 +179,6 @@ hone_status hone_graph_differentiate(hone_graph *g, int output_count, hone_value
     hone_free(w.needed);
     hone_free(w.adjoint);
     hone_free(w.dout);
-    hone_free(w.din);
     hone_free(w.wanted);
     return status;
 }

@@ -318,6 +318,24 @@ hone_value *hone_graph_emit(hone_graph *g, const char *domain, const char *op, h
     return n ? n->outputs[0] : NULL;
 }
 
+hone_value *hone_node_ask_output(hone_graph *g, hone_node *n, int index) {
+    if (index < n->output_count && n->outputs[index]) return n->outputs[index];
+    int count = index < n->output_count ? n->output_count : index + 1;
+    hone_value **outputs = hone_arena_array(g->arena, (size_t)count, sizeof *outputs);
+    hone_value *v = outputs ? hone_graph_add_value(g, n->name) : NULL;
+    if (!v) {
+        g->failed = true;
+        return NULL;
+    }
+    if (n->output_count) memcpy(outputs, n->outputs, (size_t)n->output_count * sizeof *outputs);
+    v->producer = n;
+    v->output_index = index;
+    outputs[index] = v;
+    n->outputs = outputs;
+    n->output_count = count;
+    return v;
+}
+
 void hone_node_set_input(hone_graph *g, hone_node *n, int index, hone_value *v) {
     if (!n) return;
     if (index >= n->input_count) {

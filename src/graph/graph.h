@@ -190,6 +190,8 @@ hone_value *hone_graph_emit(hone_graph *g, const char *domain, const char *op, h
 #define HONE_EMIT(g, domain, op, ...)                                                                        \
     hone_graph_emit(g, domain, op, (hone_value *[]){__VA_ARGS__},                                            \
                     (int)(sizeof((hone_value *[]){__VA_ARGS__}) / sizeof(hone_value *)))
+/* Output `index` of a node; a fresh one, of unknown type, if it gave none there. */
+hone_value *hone_node_ask_output(hone_graph *g, hone_node *n, int index);
 /* Replaces input `index` (may be the count: appends), keeping the uses right. */
 void hone_node_set_input(hone_graph *g, hone_node *n, int index, hone_value *v);
 /* All users of `old`, graph outputs and bindings too, use `v` from now on. A graph output keeps its name. */

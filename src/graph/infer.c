@@ -331,3 +331,21 @@ hone_status hone_graph_infer(hone_graph *g, hone_error *err) {
     hone_free(types);
     return status;
 }
+
+hone_status hone_graph_infer_node(hone_graph *g, hone_node *n, hone_error *err) {
+    hone_infer_room room;
+    HONE_TRY(hone_infer_room_make(g, &room, err));
+    for (int i = 0; i < n->input_count; i++) {
+        const hone_value *v = n->inputs[i];
+        room.in[i] = v ? &v->type : NULL;
+        room.constant[i] = v && v->storage == HONE_STORAGE_CONSTANT ? hone_value_constant(v) : NULL;
+    }
+    hone_status status = hone_node_infer(n, &room, err);
+    for (int i = 0; i < n->output_count && status == HONE_OK; i++) {
+        hone_value *v = n->outputs[i];
+        if (v) status = merge(v, &room.out[i], err);
+        if (v && status == HONE_OK) v->type = room.out[i];
+    }
+    hone_free(room.in);
+    return status;
+}

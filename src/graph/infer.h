@@ -25,6 +25,8 @@ hone_status hone_infer_room_make(const hone_graph *g, hone_infer_room *room, hon
 /* Infers the outputs of one node: checks arity, kinds and dtypes against the operator's slots, presets out[i] from the
  * slots' letters and calls the descriptor. Errors name the node. */
 hone_status hone_node_infer(const hone_node *n, const hone_infer_room *room, hone_error *err);
+/* As hone_graph_infer for one node of a graph whose other values have their types. */
+hone_status hone_graph_infer_node(hone_graph *g, hone_node *n, hone_error *err);
 /* What `infer` and other hooks get, for that room. */
 hone_infer hone_infer_context(const hone_node *n, const hone_infer_room *room);
 

@@ -23,7 +23,9 @@ typedef enum hone_slot_flags {
     HONE_SLOT_OPTIONAL = 1,
     HONE_SLOT_VARIADIC = 2, /* the last slot may repeat */
     HONE_SLOT_WEIGHT = 4,   /* trainable by default when it is a float constant */
-    HONE_SLOT_SHAPE = 8     /* an input whose content inference needs: a shape, a list of axes */
+    HONE_SLOT_SHAPE = 8,    /* an input whose content inference needs: a shape, a list of axes */
+    HONE_SLOT_SAVED =
+        16 /* an output beyond ONNX's, which gradients ask for (hone_gradient_saved): never in a file */
 } hone_slot_flags;
 
 /* --- kinds --- sets of value kinds, a bit each */
@@ -106,12 +108,15 @@ typedef enum hone_gradient_kind {
     HONE_GRADIENT_ZERO /* piecewise constant: nothing flows */
 } hone_gradient_kind;
 
+/* Cotangents are float64 of float64 values, else float32, whatever the value's dtype: half-precision values are shown
+ * to a rule as float32. */
 typedef struct hone_gradient {
-    hone_graph *graph;       /* emit here; values of the forward graph may be used as inputs */
-    hone_node *node;         /* the forward node */
-    hone_value *const *dout; /* cotangent of each output; NULL: none reaches it */
-    const bool *wanted;      /* per input: is its cotangent asked for */
-    hone_value **din;        /* to fill for wanted inputs; leave NULL where it is zero */
+    hone_graph *graph;              /* emit here; values of the forward graph may be used as inputs */
+    const hone_node *node;          /* the forward node */
+    hone_value *const *dout;        /* cotangent of each output; NULL: none reaches it */
+    const bool *wanted;             /* per input: is its cotangent asked for */
+    hone_value **din;               /* to fill for wanted inputs; leave NULL where it is zero */
+    struct hone_backward *backward; /* autodiff's own */
 } hone_gradient;
 
 /* --- running (runtime/plan.h) --- */

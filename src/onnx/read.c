@@ -187,7 +187,7 @@ static hone_status read_node(reader *r, size_t index, hone_error *err) {
                               "the node has no outputs");
     for (size_t i = 0; i < outputs; i++) {
         const hone_slot *slot = i < INT16_MAX ? hone_op_output(op, (int)i) : NULL;
-        if (!slot)
+        if (!slot || (slot->flags & HONE_SLOT_SAVED))
             return hone_fail_node(err, HONE_CORRUPT, hone_message_node_name(m), m->op_type,
                                   "has %zu outputs, more than the operator gives", outputs);
     }

@@ -205,7 +205,7 @@ static hone_status write_attrs(writer *w, const hone_node *n, hone_node_message 
 
 static bool is_written_output(const writer *w, const hone_node *n, int i) {
     const hone_slot *slot = hone_op_output(n->op, i);
-    if (!n->outputs[i] || !slot) return false;
+    if (!n->outputs[i] || !slot || (slot->flags & HONE_SLOT_SAVED)) return false;
     bool wanted = n->outputs[i]->use_count > 0 || hone_graph_is_output(w->g, n->outputs[i]);
     return i == 0 || wanted || !(slot->flags & HONE_SLOT_OPTIONAL);
 }

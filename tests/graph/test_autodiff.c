@@ -1,5 +1,7 @@
 #include "graph/autodiff.h"
 
+#include "ops/common/axes.h"
+#include "ops/engine/elementwise.h"
 #include "support/graphs.h"
 
 static hone_value *input(hone_graph *g, const char *name) {
@@ -213,6 +215,132 @@ static void test_broadcast_sums(void **state) {
     hone_graph_free(g);
 }
 
+/* --- outputs that only gradients ask for --- Square: X X, and its slope 2 X */
+
+static hone_status infer_square(hone_infer *ctx, hone_error *err) {
+    HONE_TRY(hone_infer_same(ctx, err));
+    if (ctx->output_count > 1) ctx->out[1] = ctx->out[0];
+    return HONE_OK;
+}
+
+static void map_square(hone_map *m, const hone_node *n) {
+    hone_reg x = hone_map_in(m, 0);
+    hone_map_out(m, 0, hone_map_mul(m, x, x));
+    if (n->output_count > 1) hone_map_out(m, 1, hone_map_add(m, x, x));
+}
+
+static void gradient_square(hone_gradient *ctx) {
+    hone_value *slope = hone_gradient_saved(ctx, 1);
+    assert_ptr_equal(slope, hone_gradient_saved(ctx, 1));
+    assert_null(ctx->dout[1]); /* whatever other nodes have */
+    ctx->din[0] = HONE_EMIT(ctx->graph, "", "Mul", ctx->dout[0], slope);
+}
+
+static const hone_op square = {
+    .name = "Square",
+    .since = 1,
+    .inputs = HONE_SLOTS({"X", 'T', HONE_TYPES_FLOAT, 0}),
+    .outputs = HONE_SLOTS({"Y", 'T', HONE_TYPES_FLOAT, 0}, {"slope", 'T', HONE_TYPES_FLOAT, HONE_SLOT_SAVED}),
+    .infer = infer_square,
+    .axes = hone_axes_broadcast,
+    .prepare = hone_prepare_elementwise,
+    .map = map_square,
+    .gradient_kind = HONE_GRADIENT_EXACT,
+    .gradient = gradient_square};
+
+static void test_saved_outputs(void **state) {
+    (void)state;
+    hone_error err;
+    hone_graph *g = hone_graph_new("saved");
+    hone_value *x = input(g, "x"), *z = input(g, "z"), *dx = NULL, *dz = NULL;
+    hone_node *n = hone_graph_add_node(g, &square, "s", 1, &x, 1);
+    hone_value *y = n->outputs[0];
+    check_ok(differentiate(g, 1, &y, 1, &z, &dz, &err));
+    assert_true(!dz && n->output_count == 1); /* nobody wants it */
+    check_ok(differentiate(g, 1, &y, 1, &x, &dx, &err));
+    assert_true(n->output_count == 2 && n->outputs[1]->producer == n && n->outputs[1]->output_index == 1);
+    assert_int_equal(n->outputs[1]->type.dtype, HONE_FLOAT64);
+    assert_int_equal(n->outputs[1]->type.dims[1], 3);
+    check_ok(hone_graph_infer(g, &err));
+    hone_tensor *in[] = {tensor_random(HONE_FLOAT64, SHAPE(2, 3), 1),
+                         tensor_random(HONE_FLOAT64, SHAPE(2, 3), 2)};
+    assert_gradient(g, in, dx, two_x);
+    hone_tensor_free(in[0]);
+    hone_tensor_free(in[1]);
+    hone_graph_free(g);
+}
+
+/* A node that is given another output finds no cotangent of another node there. */
+static void test_cotangents_of_other_nodes(void **state) {
+    (void)state;
+    hone_error err;
+    hone_graph *g = hone_graph_new("two losses");
+    hone_value *x = input(g, "x"), *labels = graph_input(g, "labels", HONE_INT64, SHAPE(2)),
+               *in[] = {x, labels};
+    hone_node *n = hone_graph_add_node(g, &square, "s", 1, &x, 1);
+    hone_node *both = hone_graph_add_node(g, hone_op_find("", "SoftmaxCrossEntropyLoss"), "b", 2, in, 2);
+    hone_value *y[] = {n->outputs[0], both->outputs[0], both->outputs[1]}, *dx = NULL;
+    check_ok(differentiate(g, 3, y, 1, &x, &dx, &err)); /* the rule of Square looks */
+    assert_non_null(dx);
+    hone_graph_free(g);
+}
+
+/* --- half precision --- Product of float16 */
+
+static void gradient_product(hone_gradient *ctx) {
+    hone_value *const *in = ctx->node->inputs;
+    assert_int_equal(in[0]->type.dtype, HONE_FLOAT32);
+    assert_int_equal(ctx->node->outputs[0]->type.dtype, HONE_FLOAT32);
+    if (ctx->wanted[0]) ctx->din[0] = HONE_EMIT(ctx->graph, "", "Mul", ctx->dout[0], in[1]);
+    if (ctx->wanted[1]) ctx->din[1] = HONE_EMIT(ctx->graph, "", "Mul", ctx->dout[0], in[0]);
+}
+
+#define HALF HONE_TYPE(HONE_FLOAT16)
+static const hone_op product = {.name = "Product",
+                                .since = 1,
+                                .inputs = HONE_SLOTS({"A", 'T', HALF, 0}, {"B", 'T', HALF, 0}),
+                                .outputs = HONE_SLOTS({"C", 'T', HALF, 0}),
+                                .infer = hone_infer_elementwise,
+                                .gradient_kind = HONE_GRADIENT_EXACT,
+                                .gradient = gradient_product};
+
+/* (a b) as float32, times z, of float16 a and b: the gradients are float32. */
+static void test_half_precision(void **state) {
+    (void)state;
+    hone_error err;
+    hone_graph *g = hone_graph_new("halves");
+    hone_value *a = graph_input(g, "a", HONE_FLOAT16, SHAPE(4)),
+               *b = graph_input(g, "b", HONE_FLOAT16, SHAPE(4)),
+               *z = graph_input(g, "z", HONE_FLOAT32, SHAPE(4)), *in[] = {a, b}, *d[2] = {NULL};
+    hone_value *c = hone_graph_add_node(g, &product, "p", 2, in, 1)->outputs[0];
+    hone_value *wide = graph_op(g, "Cast", c);
+    hone_node_set_int(g, wide->producer, "to", HONE_FLOAT32);
+    hone_value *y = graph_op(g, "Mul", wide, z);
+    check_ok(hone_graph_infer(g, &err));
+    hone_value *one = hone_graph_scalar(g, HONE_FLOAT32, 1);
+    check_ok(hone_graph_differentiate(g, 1, &y, &one, 2, (hone_value *[]){a, b}, d, &err));
+    hone_graph_add_output(g, d[0]);
+    hone_graph_add_output(g, d[1]);
+    check_ok(hone_graph_infer(g, &err));
+    assert_int_equal(d[0]->type.dtype, HONE_FLOAT32);
+    static const uint16_t halves[] = {0x3c00, 0x4000, 0xb800, 0x0000}; /* 1, 2, -0.5, 0 */
+    hone_tensor *given[3], *out[2];
+    for (int i = 0; i < 2; i++) {
+        given[i] = tensor_make(HONE_FLOAT16, SHAPE(4));
+        for (int k = 0; k < 4; k++) ((uint16_t *)given[i]->data)[k] = halves[(k + i) % 4];
+    }
+    given[2] = tensor_of(SHAPE(4), (float[]){3, 5, 7, 11});
+    graph_run(g, NULL, given, out, 2);
+    static const float want_a[] = {6, -2.5f, 0, 11}, want_b[] = {3, 10, -3.5f, 0};
+    for (int k = 0; k < 4; k++) {
+        assert_true(tensor_at(out[0], k) == (double)want_a[k]);
+        assert_true(tensor_at(out[1], k) == (double)want_b[k]);
+    }
+    for (int i = 0; i < 3; i++) hone_tensor_free(given[i]);
+    for (int i = 0; i < 2; i++) hone_tensor_free(out[i]);
+    hone_graph_free(g);
+}
+
 static void test_every_allocation_fails(void **state) {
     (void)state;
     hone_error err;
@@ -220,7 +348,9 @@ static void test_every_allocation_fails(void **state) {
     for (uint64_t n = 1; !done; n++) {
         hone_graph *g = hone_graph_new("memory");
         hone_value *x = input(g, "x"), *z = input(g, "z"), *dx[2] = {NULL};
-        hone_value *y = graph_op(g, "Tanh", graph_op(g, "Mul", graph_op(g, "Add", x, z), x));
+        hone_value *sum = graph_op(g, "Add", x, z);
+        hone_node *squared = hone_graph_add_node(g, &square, "s", 1, &sum, 1);
+        hone_value *y = graph_op(g, "Tanh", graph_op(g, "Mul", squared->outputs[0], x));
         check_ok(hone_graph_infer(g, &err));
         hone_value *one = hone_graph_scalar(g, HONE_FLOAT64, 1);
         hone_alloc_fail_at(n, true);
@@ -242,6 +372,9 @@ int main(void) {
         cmocka_unit_test(test_missing_rules),
         cmocka_unit_test(test_insertion_point_is_kept),
         cmocka_unit_test(test_broadcast_sums),
+        cmocka_unit_test(test_saved_outputs),
+        cmocka_unit_test(test_cotangents_of_other_nodes),
+        cmocka_unit_test(test_half_precision),
         cmocka_unit_test(test_every_allocation_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* SoftmaxCrossEntropyLoss and its gradient. A label outside of the classes that is not ignored fails the run. */
+#include "graph/autodiff.h"
 #include "graph/infer.h"
 #include "kernels/portable.h"
 #include "ops/common/axes.h"
@@ -146,37 +147,17 @@ static void copy_attrs(hone_graph *g, hone_node *to, const hone_node *from) {
     if (to) hone_node_copy_attrs(g, to, from);
 }
 
-/* The forward node's log_prob; asked for if it was not. */
-static hone_value *log_prob_of(hone_gradient *ctx) {
-    hone_node *n = ctx->node;
-    if (n->output_count > 1 && n->outputs[1]) return n->outputs[1];
-    hone_value **outputs = hone_arena_array(ctx->graph->arena, 2, sizeof *outputs);
-    hone_value *v = outputs ? hone_graph_add_value(ctx->graph, n->name) : NULL;
-    if (!v) {
-        ctx->graph->failed = true;
-        return NULL;
-    }
-    v->type = n->inputs[0]->type;
-    v->producer = n;
-    v->output_index = 1;
-    outputs[0] = n->outputs[0];
-    outputs[1] = v;
-    n->outputs = outputs;
-    n->output_count = 2;
-    return v;
-}
-
 static void gradient_loss(hone_gradient *ctx) {
-    hone_node *n = ctx->node;
+    const hone_node *n = ctx->node;
     if (!ctx->wanted[0]) return;
     hone_graph *g = ctx->graph;
-    hone_value *log_prob = log_prob_of(ctx), *d = NULL;
+    hone_value *log_prob = hone_gradient_saved(ctx, 1), *d = NULL;
     if (ctx->dout[0]) {
         hone_value *in[] = {ctx->dout[0], log_prob, n->inputs[1], n->input_count > 2 ? n->inputs[2] : NULL};
         d = hone_graph_emit(g, HONE_PRIVATE_DOMAIN, "SoftmaxCrossEntropyGrad", in, 4);
         if (d) copy_attrs(g, d->producer, n);
     }
-    if (n->output_count > 1 && ctx->dout[1]) {
+    if (ctx->dout[1]) {
         hone_value *more = HONE_EMIT(g, HONE_PRIVATE_DOMAIN, "LogSoftmaxGrad", ctx->dout[1], log_prob);
         if (more) hone_node_set_int(g, more->producer, "axis", 1);
         d = d ? HONE_EMIT(g, "", "Add", d, more) : more;

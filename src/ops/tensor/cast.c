@@ -20,6 +20,10 @@ static bool is_real(hone_dtype dtype) {
 static void gradient(hone_gradient *ctx) {
     hone_dtype from = ctx->node->inputs[0]->type.dtype, to = ctx->node->outputs[0]->type.dtype;
     if (!is_real(from) || !is_real(to)) return;
+    if (from == to) { /* of half precision: its cotangent is float32 already */
+        ctx->din[0] = ctx->dout[0];
+        return;
+    }
     hone_value *d = HONE_EMIT(ctx->graph, "", "Cast", ctx->dout[0]);
     if (d) hone_node_set_int(ctx->graph, d->producer, "to", from);
     ctx->din[0] = d;
