@@ -119,6 +119,13 @@ typedef struct hone_gradient {
     struct hone_backward *backward; /* autodiff's own */
 } hone_gradient;
 
+/* --- training forms --- */
+
+typedef struct hone_train_form {
+    hone_graph *graph; /* emit here: before the node */
+    hone_node *node;
+} hone_train_form;
+
 /* --- running (runtime/plan.h) --- */
 
 typedef struct hone_packer hone_packer;
@@ -199,6 +206,10 @@ struct hone_op {
 
     hone_gradient_kind gradient_kind;
     void (*gradient)(hone_gradient *ctx);
+    /* What stands for a node while training, where that is another one: emits it, and has it replace the node's outputs
+     * (hone_graph_replace). A statistic, such as a running mean, is a constant input that hone_train_statistic makes a
+     * variable; what is bound to it is written back into the model. */
+    void (*train_form)(hone_train_form *ctx);
     /* Inside which domain test inputs are drawn so that central differences are right. [lo, hi], `avoid` a
      * kink that is kept at a distance. All 0: [-1, 1], no kink. */
     struct {

@@ -2,6 +2,7 @@
 
 #include "graph/autodiff.h"
 #include "graph/infer.h"
+#include "graph/train_form.h"
 
 #include <string.h>
 
@@ -186,6 +187,10 @@ static hone_status derive(hone_graph *g, const hone_derivation *d, hone_value **
     HONE_TRY(make_variables(g, d, values, err));
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));
+    if (!d->only_parametrized) {
+        HONE_TRY(hone_graph_train_form(g, err));
+        HONE_TRY(hone_graph_infer(g, err));
+    }
     if (d->parametrization_count)
         HONE_TRY(hone_graph_extract(g, values, (size_t)d->parametrization_count, baked, err));
     output = g->outputs[0];

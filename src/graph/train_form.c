@@ -1,0 +1,28 @@
+#include "graph/train_form.h"
+
+static bool is_used(const hone_graph *g, const hone_node *n) {
+    for (int o = 0; o < n->output_count; o++)
+        if (n->outputs[o] && (n->outputs[o]->use_count || hone_graph_is_output(g, n->outputs[o])))
+            return true;
+    return false;
+}
+
+hone_status hone_graph_train_form(hone_graph *g, hone_error *err) {
+    for (hone_node *n = g->first, *next; n; n = next) {
+        next = n->next;
+        if (!n->op->train_form) continue;
+        g->insert_before = n;
+        n->op->train_form(&(hone_train_form){g, n});
+        g->insert_before = NULL;
+        HONE_TRY(hone_graph_check(g, err));
+        if (!is_used(g, n)) hone_graph_remove_node(g, n);
+    }
+    return HONE_OK;
+}
+
+hone_value *hone_train_statistic(hone_train_form *ctx, int index) {
+    hone_value *v = index < ctx->node->input_count ? ctx->node->inputs[index] : NULL;
+    if (!v || !v->data) return NULL;
+    v->storage = HONE_STORAGE_VARIABLE;
+    return v;
+}
