@@ -6,19 +6,7 @@
 
 #include <math.h>
 
-static hone_dataset *data; /* 40 samples of 6 */
-
-static int set_up(void **state) {
-    (void)state;
-    data = blobs(40, 6, 4, 1);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    hone_dataset_free(data);
-    return 0;
-}
+SHARED_BLOBS(40, 6, 4)
 
 static hone_group find(hone_graph *g, const char *name, int axis) {
     hone_group group;
@@ -377,5 +365,5 @@ int main(void) {
         cmocka_unit_test(test_both_axes_of_one_weight),
         cmocka_unit_test(test_out_of_memory),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, make_data, free_data);
 }

@@ -5,19 +5,7 @@
 #include <hone/compress.h>
 #include <math.h>
 
-static hone_dataset *data; /* 120 samples of 12, 4 classes */
-
-static int set_up(void **state) {
-    (void)state;
-    data = blobs(120, 12, 4, 1);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    hone_dataset_free(data);
-    return 0;
-}
+SHARED_BLOBS(120, 12, 4)
 
 static hone_prune_options sparse(double share) {
     hone_prune_options o = HONE_PRUNE_OPTIONS_INIT;
@@ -548,5 +536,5 @@ int main(void) {
         cmocka_unit_test(test_nothing_to_prune),
         cmocka_unit_test(test_out_of_memory),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, make_data, free_data);
 }

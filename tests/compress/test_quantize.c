@@ -4,19 +4,7 @@
 #include <hone/compress.h>
 #include <math.h>
 
-static hone_dataset *data; /* 120 samples of 12, 4 classes */
-
-static int set_up(void **state) {
-    (void)state;
-    data = blobs(120, 12, 4, 1);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    hone_dataset_free(data);
-    return 0;
-}
+SHARED_BLOBS(120, 12, 4)
 
 static hone_quantize_options mode(hone_quantize_mode m) {
     hone_quantize_options o = HONE_QUANTIZE_OPTIONS_INIT;
@@ -605,5 +593,5 @@ int main(void) {
         cmocka_unit_test(test_options_out_of_range),
         cmocka_unit_test(test_out_of_memory),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, make_data, free_data);
 }

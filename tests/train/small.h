@@ -78,6 +78,18 @@ static inline hone_dataset *blobs(int64_t n, int64_t features, int classes, uint
     return dataset_of("blobs", x, y);
 }
 
+/* `data` for all tests of a program, and a directory for its files: set up and torn down with the group. */
+#define SHARED_BLOBS(samples, features, classes)                                                             \
+    static hone_dataset *data;                                                                               \
+    static int make_data(void **state) {                                                                     \
+        data = blobs(samples, features, classes, 1);                                                         \
+        return make_test_dir(state);                                                                         \
+    }                                                                                                        \
+    static int free_data(void **state) {                                                                     \
+        hone_dataset_free(data);                                                                             \
+        return remove_test_dir(state);                                                                       \
+    }
+
 static inline hone_graph *mlp(const char *widths, const hone_dataset *d, uint64_t seed) {
     char text[64];
     hone_graph *g = NULL;

@@ -7,17 +7,7 @@
 
 #include <math.h>
 
-static hone_dataset *data; /* 200 samples, 16 features, 5 classes */
-
-static int make_data(void **state) {
-    data = blobs(200, 16, 5, 1);
-    return make_test_dir(state);
-}
-
-static int free_data(void **state) {
-    hone_dataset_free(data);
-    return remove_test_dir(state);
-}
+SHARED_BLOBS(200, 16, 5)
 
 static hone_train_options options(int rank) {
     hone_train_options o = HONE_TRAIN_OPTIONS_INIT;
