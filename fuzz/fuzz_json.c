@@ -30,7 +30,8 @@ static bool same(const hone_json_tensor *a, const hone_json_tensor *b) {
     if (memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) != 0) return false;
     for (size_t i = 0; i < a->count; i++) {
         if (a->dtype == HONE_STRING) {
-            if (strcmp(((char **)a->data)[i], ((char **)b->data)[i]) != 0) return false;
+            const hone_string *x = (const hone_string *)a->data + i, *y = (const hone_string *)b->data + i;
+            if (x->size != y->size || memcmp(x->data, y->data, x->size) != 0) return false;
         } else {
             size_t n = hone_dtype_size(a->dtype);
             const char *x = (const char *)a->data + i * n, *y = (const char *)b->data + i * n;
@@ -47,9 +48,12 @@ static bool same(const hone_json_tensor *a, const hone_json_tensor *b) {
 
 /* Bytes that are no UTF-8 are replaced when written, so such strings come back changed. */
 static bool is_ascii(const hone_json_tensor *t) {
-    for (size_t i = 0; t->dtype == HONE_STRING && i < t->count; i++)
-        for (const char *p = ((char **)t->data)[i]; *p; p++)
-            if (*p & 0x80) return false;
+    for (size_t i = 0; t->dtype == HONE_STRING && i < t->count; i++) {
+        const hone_string *s = (const hone_string *)t->data + i;
+        if (s->data[s->size] != 0) abort();
+        for (size_t k = 0; k < s->size; k++)
+            if (s->data[k] & 0x80) return false;
+    }
     return true;
 }
 

@@ -66,7 +66,8 @@ HONE_API void hone_context_free(hone_context *c);
 
 /* Runs the graph. `inputs` has one tensor for each input of the signature, in order; they are read during the
  * call only. `outputs` (one entry for each output) gets views that the context owns, valid until its next run
- * or free. HONE_INVALID_ARGUMENT names an input whose dtype or shape does not fit. One context serves one
+ * or free. The bytes of strings in them may be those of the inputs, too: they are valid as long as those are.
+ * HONE_INVALID_ARGUMENT names an input whose dtype or shape does not fit. One context serves one
  * thread at a time. */
 HONE_API hone_status hone_context_run(hone_context *c, const hone_tensor *const *inputs,
                                       const hone_tensor **outputs, hone_error *err);

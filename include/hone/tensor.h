@@ -1,5 +1,5 @@
 /* Tensors: a dtype, a shape and a row-major buffer. Reference-counted; the count is atomic, the content is
- * not guarded. A tensor's element type may be string; its buffer then holds `char *` that the tensor owns. */
+ * not guarded. A tensor's element type may be string; its buffer then holds hone_string. */
 #ifndef HONE_TENSOR_H
 #define HONE_TENSOR_H
 
@@ -57,9 +57,17 @@ typedef enum hone_value_kind {
 
 typedef struct hone_tensor hone_tensor;
 
+/* One element of a string tensor: any bytes, zeros too. Behind the last one stands a zero, not counted in `size`, so
+ * that text can be read as a C string; all zero is the empty string. A tensor from hone_tensor_new() or a
+ * reader has its strings; those in the outputs of a run are borrowed (hone_context_run). */
+typedef struct hone_string {
+    char *data;
+    size_t size;
+} hone_string;
+
 /* Bits of one element: 32 for float32, 4 for int4, 0 if unknown. */
 HONE_API int hone_dtype_bits(hone_dtype dtype);
-/* Bytes of one element: 4 for float32, sizeof(char *) for string; 0 if unknown or less than a byte. */
+/* Bytes of one element: 4 for float32, sizeof(hone_string) for string; 0 if unknown or less than a byte. */
 HONE_API size_t hone_dtype_size(hone_dtype dtype);
 /* "float32", "int8", … as in NumPy. Never NULL. */
 HONE_API const char *hone_dtype_name(hone_dtype dtype);
@@ -95,6 +103,13 @@ HONE_API int64_t hone_tensor_count(const hone_tensor *t);
 HONE_API size_t hone_tensor_bytes(const hone_tensor *t);
 /* The buffer, borrowed, aligned to 64 bytes unless wrapped or borrowed. */
 HONE_API void *hone_tensor_data(const hone_tensor *t);
+
+/* Copies `size` bytes into element `i` of a string tensor that has its strings. Fails with HONE_INVALID_ARGUMENT (no
+ * string tensor, no such element, strings that are borrowed) or HONE_OUT_OF_MEMORY; the element is then as before. */
+HONE_API hone_status hone_tensor_set_string(hone_tensor *t, int64_t i, const void *bytes, size_t size,
+                                            hone_error *err);
+/* Element `i` of a string tensor, borrowed: never NULL, a zero behind it. `*size` (may be NULL): its bytes. */
+HONE_API const char *hone_tensor_string(const hone_tensor *t, int64_t i, size_t *size);
 
 #ifdef __cplusplus
 }

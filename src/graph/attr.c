@@ -32,7 +32,7 @@ float hone_node_float(const hone_node *n, const char *name) {
 
 const char *hone_node_string(const hone_node *n, const char *name) {
     const hone_attr *a = own(n, name);
-    if (a) return a->s;
+    if (a) return a->s.data;
     const hone_attr_def *d = definition(n, name);
     return d ? d->s : NULL;
 }
@@ -78,8 +78,21 @@ void hone_node_set_float(hone_graph *g, hone_node *n, const char *name, float x)
 }
 
 void hone_node_set_string(hone_graph *g, hone_node *n, const char *name, const char *x) {
+    hone_node_set_bytes(g, n, name, x, strlen(x));
+}
+
+static hone_string copy_string(hone_graph *g, const void *bytes, size_t size) {
+    char *copy = hone_arena_array(g->arena, size + 1, 1); /* zero-filled */
+    if (!copy)
+        g->failed = true;
+    else if (size)
+        memcpy(copy, bytes, size);
+    return (hone_string){copy, copy ? size : 0};
+}
+
+void hone_node_set_bytes(hone_graph *g, hone_node *n, const char *name, const void *x, size_t size) {
     hone_attr *a = n ? make(g, n, name, HONE_ATTR_STRING) : NULL;
-    if (a && !(a->s = hone_arena_strdup(g->arena, x))) g->failed = true;
+    if (a) a->s = copy_string(g, x, size);
 }
 
 void hone_node_set_tensor(hone_graph *g, hone_node *n, const char *name, hone_tensor *t) {
@@ -114,14 +127,12 @@ void hone_node_set_floats(hone_graph *g, hone_node *n, const char *name, const f
     a->count = a->floats ? count : 0;
 }
 
-void hone_node_set_strings(hone_graph *g, hone_node *n, const char *name, const char *const *x,
+void hone_node_set_strings(hone_graph *g, hone_node *n, const char *name, const hone_string *x,
                            size_t count) {
     hone_attr *a = n ? make(g, n, name, HONE_ATTR_STRINGS) : NULL;
     if (!a) return;
-    const char **copy = hone_arena_array(g->arena, count ? count : 1, sizeof *copy);
-    for (size_t i = 0; copy && i < count; i++)
-        if (!(copy[i] = hone_arena_strdup(g->arena, x[i]))) copy = NULL;
-    if (!copy) g->failed = true;
+    hone_string *copy = copy_items(g, x, count, sizeof *x);
+    for (size_t i = 0; copy && i < count; i++) copy[i] = copy_string(g, x[i].data, x[i].size);
     a->strings = copy;
     a->count = copy ? count : 0;
 }
@@ -132,7 +143,7 @@ void hone_node_copy_attrs(hone_graph *g, hone_node *to, const hone_node *from) {
         switch (a->type) {
         case HONE_ATTR_FLOAT: hone_node_set_float(g, to, a->name, a->f); break;
         case HONE_ATTR_INT: hone_node_set_int(g, to, a->name, a->i); break;
-        case HONE_ATTR_STRING: hone_node_set_string(g, to, a->name, a->s); break;
+        case HONE_ATTR_STRING: hone_node_set_bytes(g, to, a->name, a->s.data, a->s.size); break;
         case HONE_ATTR_TENSOR: hone_node_set_tensor(g, to, a->name, a->t); break;
         case HONE_ATTR_FLOATS: hone_node_set_floats(g, to, a->name, a->floats, a->count); break;
         case HONE_ATTR_INTS: hone_node_set_ints(g, to, a->name, a->ints, a->count); break;

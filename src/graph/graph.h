@@ -90,13 +90,13 @@ typedef struct hone_attr {
     hone_attr_type type;
     float f;
     int64_t i;
-    const char *s;
+    hone_string s;  /* in the graph's arena, as those of the list are */
     hone_tensor *t; /* a reference of the graph's */
     hone_graph *g;  /* a subgraph, owned by this graph */
     size_t count;   /* of the lists below */
     const float *floats;
     const int64_t *ints;
-    const char *const *strings;
+    const hone_string *strings;
 } hone_attr;
 
 struct hone_node {
@@ -211,16 +211,18 @@ hone_status hone_graph_sort(hone_graph *g, hone_error *err);
 const hone_attr *hone_node_attr(const hone_node *n, const char *name); /* its own, else NULL */
 int64_t hone_node_int(const hone_node *n, const char *name);
 float hone_node_float(const hone_node *n, const char *name);
-const char *hone_node_string(const hone_node *n, const char *name);
+const char *hone_node_string(const hone_node *n, const char *name); /* text; any bytes: hone_node_attr */
 /* `*count` becomes 0 if absent. */
 const int64_t *hone_node_ints(const hone_node *n, const char *name, size_t *count);
 void hone_node_set_int(hone_graph *g, hone_node *n, const char *name, int64_t x);
 void hone_node_set_float(hone_graph *g, hone_node *n, const char *name, float x);
 void hone_node_set_string(hone_graph *g, hone_node *n, const char *name, const char *x);
+void hone_node_set_bytes(hone_graph *g, hone_node *n, const char *name, const void *x,
+                         size_t size); /* a string */
 void hone_node_set_ints(hone_graph *g, hone_node *n, const char *name, const int64_t *x, size_t count);
 void hone_node_set_tensor(hone_graph *g, hone_node *n, const char *name, hone_tensor *t); /* own reference */
 void hone_node_set_floats(hone_graph *g, hone_node *n, const char *name, const float *x, size_t count);
-void hone_node_set_strings(hone_graph *g, hone_node *n, const char *name, const char *const *x, size_t count);
+void hone_node_set_strings(hone_graph *g, hone_node *n, const char *name, const hone_string *x, size_t count);
 /* Copies all attributes of `from` (of any graph), a shared tensor each. */
 void hone_node_copy_attrs(hone_graph *g, hone_node *to, const hone_node *from);
 

@@ -18,7 +18,7 @@ static const struct {
     [HONE_INT16] = {"int16", 16},
     [HONE_INT32] = {"int32", 32},
     [HONE_INT64] = {"int64", 64},
-    [HONE_STRING] = {"string", 8 * sizeof(char *)},
+    [HONE_STRING] = {"string", 8 * sizeof(hone_string)},
     [HONE_BOOL] = {"bool", 8},
     [HONE_FLOAT16] = {"float16", 16},
     [HONE_FLOAT64] = {"float64", 64},
@@ -143,16 +143,37 @@ hone_status hone_tensor_copy_of(hone_dtype dtype, int rank, const int64_t *dims,
                                 hone_tensor **out, hone_error *err) {
     hone_tensor *t = NULL;
     HONE_TRY(hone_tensor_new(dtype, rank, dims, &t, err));
+    hone_status status = HONE_OK;
     if (dtype != HONE_STRING && t->bytes) memcpy(t->data, data, t->bytes);
-    for (int64_t i = 0; dtype == HONE_STRING && i < t->count; i++) {
-        const char *text = ((char *const *)data)[i];
-        char **copy = (char **)t->data + i;
-        if (!text || (*copy = hone_strdup(text))) continue;
+    const hone_string *from = data;
+    for (int64_t i = 0; dtype == HONE_STRING && i < t->count && status == HONE_OK; i++)
+        if (from[i].data) status = hone_tensor_set_string(t, i, from[i].data, from[i].size, err);
+    if (status == HONE_OK)
+        *out = t;
+    else
         hone_tensor_free(t);
-        return hone_fail_memory(err);
-    }
-    *out = t;
+    return status;
+}
+
+hone_status hone_tensor_set_string(hone_tensor *t, int64_t i, const void *bytes, size_t size,
+                                   hone_error *err) {
+    if (t->dtype != HONE_STRING || !t->owns_data || i < 0 || i >= t->count)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "a tensor with no string of its own at element %lld",
+                         (long long)i);
+    char *copy = size < SIZE_MAX ? hone_alloc(size + 1) : NULL;
+    if (!copy) return hone_fail_memory(err);
+    if (size) memcpy(copy, bytes, size);
+    copy[size] = 0;
+    hone_string *s = (hone_string *)t->data + i;
+    hone_free(s->data);
+    *s = (hone_string){copy, size};
     return HONE_OK;
+}
+
+const char *hone_tensor_string(const hone_tensor *t, int64_t i, size_t *size) {
+    const hone_string *s = (const hone_string *)t->data + i;
+    if (size) *size = s->size;
+    return s->data ? s->data : "";
 }
 
 hone_status hone_tensor_shell(hone_dtype dtype, int rank, const int64_t *dims, hone_tensor **out,
@@ -180,7 +201,7 @@ void hone_tensor_free(hone_tensor *t) {
     if (!t || atomic_fetch_sub_explicit(&t->references, 1, memory_order_acq_rel) != 1) return;
     if (t->owns_data) {
         if (t->dtype == HONE_STRING)
-            for (int64_t i = 0; i < t->count; i++) hone_free(((char **)t->data)[i]);
+            for (int64_t i = 0; i < t->count; i++) hone_free(((hone_string *)t->data)[i].data);
         hone_free(t->data);
     }
     if (t->release) t->release(t->owner);

@@ -25,7 +25,7 @@ struct hone_tensor {
  * overflows. */
 hone_status hone_shape_size(hone_dtype dtype, int rank, const int64_t *dims, int64_t *count, size_t *bytes,
                             hone_error *err);
-/* A tensor with a copy of `data` (of the shape's size); of strings, with copies of the texts. */
+/* A tensor with a copy of `data` (of the shape's size); of hone_string, with copies of their bytes. */
 hone_status hone_tensor_copy_of(hone_dtype dtype, int rank, const int64_t *dims, const void *data,
                                 hone_tensor **out, hone_error *err);
 /* A tensor of that type that has lost its data (NULL, of 0 bytes): what stands for a constant that is packed. */

@@ -135,15 +135,15 @@ static bool add_output_shapes(builder *b, Hone__Tb__NodeDef *node, hone_value *c
     return true;
 }
 
-static ProtobufCBinaryData text_bytes(const char *s) {
-    return (ProtobufCBinaryData){strlen(s), (uint8_t *)(uintptr_t)s};
+static ProtobufCBinaryData bytes_of(const hone_string *s) {
+    return (ProtobufCBinaryData){s->size, (uint8_t *)s->data};
 }
 
 static bool add_strings(builder *b, Hone__Tb__NodeDef *node, const hone_attr *attr) {
     Hone__Tb__AttrValue__ListValue *list = add_list(b, node, attr->name);
     if (!list || !(list->s = hone_arena_array(b->arena, attr->count, sizeof *list->s))) return false;
     for (list->n_s = 0; list->n_s < attr->count; list->n_s++)
-        list->s[list->n_s] = text_bytes(attr->strings[list->n_s]);
+        list->s[list->n_s] = bytes_of(&attr->strings[list->n_s]);
     return true;
 }
 
@@ -166,7 +166,7 @@ static bool add_node_attr(builder *b, Hone__Tb__NodeDef *node, const hone_attr *
     case HONE_ATTR_STRING:
         if (!(a = add_attr(b, node, attr->name))) return false;
         a->value_case = HONE__TB__ATTR_VALUE__VALUE_S;
-        a->s = text_bytes(attr->s);
+        a->s = bytes_of(&attr->s);
         return true;
     case HONE_ATTR_INTS:
         if (!(list = add_list(b, node, attr->name))) return false;

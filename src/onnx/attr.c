@@ -20,18 +20,11 @@ int hone_message_attr_type(const hone_attr_message *m) {
     return HONE_ATTR_NONE;
 }
 
-static hone_status copy_bytes(hone_graph *g, const ProtobufCBinaryData *from, const char **out,
-                              hone_error *err) {
-    if (from->len && memchr(from->data, 0, from->len))
-        return hone_fail(err, HONE_UNSUPPORTED, "a string has a zero byte in it");
-    *out = hone_arena_strndup(g->arena, from->len ? (const char *)from->data : "", from->len);
-    return *out ? HONE_OK : hone_fail_memory(err);
-}
-
 static hone_status set_strings(hone_graph *g, hone_node *n, const hone_attr_message *m, hone_error *err) {
-    const char **strings = hone_arena_array(g->arena, m->n_strings + 1, sizeof *strings);
+    hone_string *strings = hone_arena_array(g->arena, m->n_strings + 1, sizeof *strings);
     if (!strings) return hone_fail_memory(err);
-    for (size_t i = 0; i < m->n_strings; i++) HONE_TRY(copy_bytes(g, &m->strings[i], &strings[i], err));
+    for (size_t i = 0; i < m->n_strings; i++)
+        strings[i] = (hone_string){(char *)m->strings[i].data, m->strings[i].len};
     hone_node_set_strings(g, n, m->name, strings, m->n_strings);
     return HONE_OK;
 }
@@ -44,12 +37,7 @@ static hone_status set_attr(hone_graph *g, hone_node *n, hone_attr_message *m, c
     case HONE_ATTR_FLOATS: hone_node_set_floats(g, n, m->name, m->floats, m->n_floats); break;
     case HONE_ATTR_INTS: hone_node_set_ints(g, n, m->name, m->ints, m->n_ints); break;
     case HONE_ATTR_STRINGS: return set_strings(g, n, m, err);
-    case HONE_ATTR_STRING: {
-        const char *s = NULL;
-        HONE_TRY(copy_bytes(g, &m->s, &s, err));
-        hone_node_set_string(g, n, m->name, s);
-        break;
-    }
+    case HONE_ATTR_STRING: hone_node_set_bytes(g, n, m->name, m->s.data, m->s.len); break;
     case HONE_ATTR_TENSOR: {
         hone_tensor *t = NULL;
         if (!m->t) return hone_fail(err, HONE_CORRUPT, "the tensor is missing");

@@ -64,15 +64,8 @@ static size_t typed_count(const hone_tensor_message *m, hone_dtype dtype, const 
 }
 
 static hone_status copy_strings(const ProtobufCBinaryData *from, hone_tensor *t, hone_error *err) {
-    for (int64_t i = 0; i < t->count; i++) {
-        if (from[i].len && memchr(from[i].data, 0, from[i].len))
-            return hone_fail(err, HONE_UNSUPPORTED, "a string of the tensor has a zero byte in it");
-        char *text = hone_alloc(from[i].len + 1);
-        if (!text) return hone_fail_memory(err);
-        if (from[i].len) memcpy(text, from[i].data, from[i].len);
-        text[from[i].len] = 0;
-        ((char **)t->data)[i] = text;
-    }
+    for (int64_t i = 0; i < t->count; i++)
+        if (from[i].len) HONE_TRY(hone_tensor_set_string(t, i, from[i].data, from[i].len, err));
     return HONE_OK;
 }
 

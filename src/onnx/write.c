@@ -127,10 +127,9 @@ static hone_status write_tensor(writer *w, const hone_tensor *t, const char *nam
     m->n_string_data = (size_t)t->count;
     m->string_data = hone_arena_array(w->arena, m->n_string_data + 1, sizeof *m->string_data);
     if (!m->string_data) return hone_fail_memory(err);
-    for (size_t i = 0; i < m->n_string_data; i++) {
-        char *s = ((char **)t->data)[i];
-        m->string_data[i] = (ProtobufCBinaryData){s ? strlen(s) : 0, (uint8_t *)s};
-    }
+    const hone_string *strings = t->data;
+    for (size_t i = 0; i < m->n_string_data; i++)
+        m->string_data[i] = (ProtobufCBinaryData){strings[i].size, (uint8_t *)strings[i].data};
     return HONE_OK;
 }
 
@@ -167,7 +166,7 @@ static hone_status write_attr(writer *w, const hone_attr *a, hone_attr_message *
         break;
     case HONE_ATTR_STRING:
         m->has_s = true;
-        m->s = (ProtobufCBinaryData){strlen(a->s), (uint8_t *)a->s};
+        m->s = (ProtobufCBinaryData){a->s.size, (uint8_t *)a->s.data};
         break;
     case HONE_ATTR_TENSOR: return write_tensor(w, a->t, NULL, &m->t, err);
     case HONE_ATTR_FLOATS:
@@ -183,7 +182,7 @@ static hone_status write_attr(writer *w, const hone_attr *a, hone_attr_message *
         m->strings = hone_arena_array(w->arena, a->count + 1, sizeof *m->strings);
         if (!m->strings) return hone_fail_memory(err);
         for (size_t i = 0; i < a->count; i++)
-            m->strings[i] = (ProtobufCBinaryData){strlen(a->strings[i]), (uint8_t *)a->strings[i]};
+            m->strings[i] = (ProtobufCBinaryData){a->strings[i].size, (uint8_t *)a->strings[i].data};
         break;
     default: return hone_fail(err, HONE_UNSUPPORTED, "attribute %s can't be written", a->name);
     }
@@ -269,7 +268,8 @@ static bool is_default(const hone_attr *a, const hone_attr_def *def) {
     switch (a->type) {
     case HONE_ATTR_FLOAT: return a->f == def->f;
     case HONE_ATTR_INT: return a->i == def->i;
-    case HONE_ATTR_STRING: return def->s && strcmp(a->s, def->s) == 0;
+    case HONE_ATTR_STRING:
+        return def->s && strlen(def->s) == a->s.size && memcmp(a->s.data, def->s, a->s.size) == 0;
     default: return false;
     }
 }

@@ -24,21 +24,27 @@ static void mix_text(uint64_t *h, const char *text) {
     mix(h, text ? text : "", text ? strlen(text) : 0);
 }
 
+static void mix_string(uint64_t *h, const hone_string *s) {
+    mix(h, s->data ? s->data : "", s->size);
+}
+
 static void mix_tensor(uint64_t *h, const hone_tensor *t, bool content) {
     mix_int(h, t->dtype);
     mix(h, t->dims, (size_t)t->rank * sizeof *t->dims);
     if (content && t->dtype != HONE_STRING) mix(h, t->data, t->bytes);
+    for (int64_t i = 0; content && t->dtype == HONE_STRING && i < t->count; i++)
+        mix_string(h, (const hone_string *)t->data + i);
 }
 
 static void mix_attr(uint64_t *h, const hone_attr *a) {
     mix_text(h, a->name);
     mix(h, &a->f, sizeof a->f);
     mix_int(h, a->i);
-    mix_text(h, a->s);
+    mix_string(h, &a->s);
     if (a->t) mix_tensor(h, a->t, true);
     if (a->floats) mix(h, a->floats, a->count * sizeof *a->floats);
     if (a->ints) mix(h, a->ints, a->count * sizeof *a->ints);
-    for (size_t i = 0; a->strings && i < a->count; i++) mix_text(h, a->strings[i]);
+    for (size_t i = 0; a->strings && i < a->count; i++) mix_string(h, &a->strings[i]);
 }
 
 static uint64_t fingerprint(const hone_graph *g) {

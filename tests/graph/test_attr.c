@@ -33,18 +33,23 @@ static void test_every_type(void **state) {
     hone_node_set_string(g, n, "s", "text");
     hone_node_set_ints(g, n, "ints", (const int64_t[]){3, -4}, 2);
     hone_node_set_floats(g, n, "floats", (const float[]){1.5f}, 1);
-    hone_node_set_strings(g, n, "strings", (const char *const[]){"a", "bc"}, 2);
+    hone_node_set_strings(g, n, "strings", (const hone_string[]){{"a", 1}, {"b\0c", 3}}, 2);
+    hone_node_set_bytes(g, n, "bytes", "\0x", 2);
     hone_node_set_tensor(g, n, "t", t);
     hone_node_set_ints(g, n, "empty", NULL, 0);
     check_ok(hone_graph_check(g, &err));
-    assert_int_equal(n->attr_count, 8);
+    assert_int_equal(n->attr_count, 9);
     assert_true(hone_node_int(n, "i") == INT64_MIN);
     assert_true(hone_node_float(n, "f") == 0.5f);
     assert_string_equal(hone_node_string(n, "s"), "text");
     assert_int_equal(hone_node_ints(n, "ints", &count)[1], -4);
     assert_int_equal(count, 2);
     assert_true(hone_node_attr(n, "floats")->floats[0] == 1.5f);
-    assert_string_equal(hone_node_attr(n, "strings")->strings[1], "bc");
+    assert_int_equal(hone_node_attr(n, "s")->s.size, 4);
+    assert_memory_equal(hone_node_attr(n, "strings")->strings[1].data, "b\0c", 4); /* a zero behind it */
+    assert_int_equal(hone_node_attr(n, "strings")->strings[1].size, 3);
+    assert_memory_equal(hone_node_attr(n, "bytes")->s.data, "\0x", 3);
+    assert_int_equal(hone_node_attr(n, "bytes")->s.size, 2);
     assert_ptr_equal(hone_node_attr(n, "t")->t, t);
     assert_int_equal(t->references, 2);
     assert_non_null(hone_node_attr(n, "empty"));
@@ -88,7 +93,7 @@ static void test_copies(void **state) {
     hone_node_set_string(g, n, "s", text);
     hone_node_set_ints(g, n, "ints", (const int64_t[]){3, -4}, 2);
     hone_node_set_floats(g, n, "floats", (const float[]){1.5f}, 1);
-    hone_node_set_strings(g, n, "strings", (const char *const[]){"a", "bc"}, 2);
+    hone_node_set_strings(g, n, "strings", (const hone_string[]){{"a", 1}, {"b\0c", 3}}, 2);
     hone_node_set_tensor(g, n, "t", t);
     hone_node_set_int(g, n, "g", 0);
     graph_constant(body, "inner", tensor_make(HONE_FLOAT32, SHAPE(3)));
@@ -106,7 +111,7 @@ static void test_copies(void **state) {
     assert_int_equal(hone_node_int(to, "i"), 4);
     assert_string_equal(hone_node_string(to, "s"), "text");
     assert_int_equal(hone_node_ints(to, "ints", &count)[0], 3);
-    assert_string_equal(hone_node_attr(to, "strings")->strings[1], "bc");
+    assert_memory_equal(hone_node_attr(to, "strings")->strings[1].data, "b\0c", 4);
     assert_ptr_equal(hone_node_attr(to, "t")->t, t); /* shared */
     assert_non_null(hone_graph_find(hone_node_attr(to, "g")->g, "inner"));
     hone_graph_free(other);

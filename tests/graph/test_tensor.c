@@ -118,19 +118,44 @@ static void test_string_copies_own_their_texts(void **state) {
     (void)state;
     hone_error err;
     hone_tensor *a = tensor_make(HONE_STRING, SHAPE(2)), *b = NULL;
-    ((char **)a->data)[0] = hone_strdup("one");
+    check_ok(hone_tensor_set_string(a, 0, "o\0e", 3, &err));
     check_ok(hone_tensor_copy_of(HONE_STRING, 1, a->dims, a->data, &b, &err));
-    assert_string_equal(((char **)b->data)[0], "one");
-    assert_ptr_not_equal(((char **)b->data)[0], ((char **)a->data)[0]);
-    assert_null(((char **)b->data)[1]);
+    size_t size;
+    assert_memory_equal(hone_tensor_string(b, 0, &size), "o\0e", 4);
+    assert_int_equal(size, 3);
+    assert_ptr_not_equal(hone_tensor_string(b, 0, NULL), hone_tensor_string(a, 0, NULL));
+    assert_null(((const hone_string *)b->data)[1].data);
+    assert_string_equal(hone_tensor_string(b, 1, &size), "");
+    assert_int_equal(size, 0);
     hone_tensor_free(b);
-    assert_string_equal(((char **)a->data)[0], "one");
+    assert_memory_equal(hone_tensor_string(a, 0, NULL), "o\0e", 4);
     for (int n = 1; n <= 3; n++) {
         hone_alloc_fail_at((uint64_t)n, false);
         assert_int_equal(hone_tensor_copy_of(HONE_STRING, 1, a->dims, a->data, &b, &err), HONE_OUT_OF_MEMORY);
         hone_alloc_fail_at(0, false);
     }
     hone_tensor_free(a);
+}
+
+static void test_setting_strings(void **state) {
+    (void)state;
+    hone_error err;
+    hone_tensor *t = tensor_make(HONE_STRING, SHAPE(2)), *numbers = tensor_make(HONE_INT64, SHAPE(2));
+    assert_int_equal(hone_tensor_bytes(t), 2 * sizeof(hone_string));
+    assert_int_equal(hone_tensor_set_string(t, 2, "a", 1, &err), HONE_INVALID_ARGUMENT);
+    assert_int_equal(hone_tensor_set_string(t, -1, "a", 1, &err), HONE_INVALID_ARGUMENT);
+    assert_int_equal(hone_tensor_set_string(numbers, 0, "a", 1, &err), HONE_INVALID_ARGUMENT);
+    check_ok(hone_tensor_set_string(t, 1, "before", 6, &err));
+    check_ok(hone_tensor_set_string(t, 1, "after", 5, &err));
+    assert_string_equal(hone_tensor_string(t, 1, NULL), "after");
+    hone_alloc_fail_at(1, false);
+    assert_int_equal(hone_tensor_set_string(t, 1, "never", 5, &err), HONE_OUT_OF_MEMORY);
+    hone_alloc_fail_at(0, false);
+    assert_string_equal(hone_tensor_string(t, 1, NULL), "after");
+    check_ok(hone_tensor_set_string(t, 1, NULL, 0, &err));
+    assert_string_equal(hone_tensor_string(t, 1, NULL), "");
+    hone_tensor_free(t);
+    hone_tensor_free(numbers);
 }
 
 static void test_integers(void **state) {
@@ -203,6 +228,7 @@ int main(void) {
         cmocka_unit_test(test_discarding),
         cmocka_unit_test(test_copies_are_apart),
         cmocka_unit_test(test_string_copies_own_their_texts),
+        cmocka_unit_test(test_setting_strings),
         cmocka_unit_test(test_integers),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_small_elements),

@@ -272,7 +272,7 @@ static void test_other_domain(void **state) {
     hone_node *n = hone_graph_add_node(g, &join, "j", 3, (hone_value *[]){x, x, x}, 1);
     assert_int_equal(hone_tensor_copy_of(HONE_INT8, 1, (int64_t[]){2}, "\x01\x02", &t, &err), HONE_OK);
     hone_node_set_int(g, n, "axis", -1);
-    hone_node_set_strings(g, n, "names", (const char *[]){"a", "", "c"}, 3);
+    hone_node_set_strings(g, n, "names", (const hone_string[]){{"a", 1}, {NULL, 0}, {"c\0d", 3}}, 3);
     hone_node_set_floats(g, n, "weights", (float[]){0.5f, -1}, 2);
     hone_node_set_ints(g, n, "sizes", (int64_t[]){-1, 1LL << 40}, 2);
     hone_node_set_tensor(g, n, "table", t);
@@ -284,7 +284,8 @@ static void test_other_domain(void **state) {
     assert_string_equal(hone_op_domain(n->op), "com.example");
     assert_int_equal(n->input_count, 3);
     assert_int_equal(hone_node_int(n, "axis"), -1);
-    assert_string_equal(hone_node_attr(n, "names")->strings[2], "c");
+    assert_int_equal(hone_node_attr(n, "names")->strings[2].size, 3);
+    assert_memory_equal(hone_node_attr(n, "names")->strings[2].data, "c\0d", 3);
     assert_int_equal(hone_node_attr(n, "names")->count, 3);
     assert_true(hone_node_attr(n, "weights")->floats[1] == -1);
     assert_true(hone_node_ints(n, "sizes", &count)[1] == 1LL << 40);

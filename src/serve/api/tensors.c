@@ -122,15 +122,10 @@ hone_status hone_feed_raw(hone_feed *feed, const void *data, size_t size, hone_e
     return HONE_OK;
 }
 
-hone_status hone_feed_text(hone_feed *feed, size_t i, char *text, size_t size, hone_error *err) {
-    if (memchr(text, 0, size))
-        return hone_fail(err, HONE_UNSUPPORTED,
-                         "the input \"%s\" has a string with a zero byte in it, which can't be an element",
-                         feed->name);
+void hone_feed_text(hone_feed *feed, size_t i, char *text, size_t size) {
     if (size > 0) memmove(text - 1, text, size);
     text[(ptrdiff_t)size - 1] = 0;
-    ((char **)feed->values.data)[i] = text - 1;
-    return HONE_OK;
+    ((hone_string *)feed->values.data)[i] = (hone_string){text - 1, size};
 }
 
 void hone_feed_bits(hone_feed *feed, size_t i, uint64_t x) {
@@ -145,15 +140,10 @@ void hone_feed_bits(hone_feed *feed, size_t i, uint64_t x) {
 
 /* --- raw --- */
 
-static const char *text_of(const hone_tensor *t, int64_t i) {
-    const char *text = ((char *const *)t->data)[i];
-    return text ? text : "";
-}
-
 size_t hone_tensor_raw_size(const hone_tensor *t) {
     if (t->dtype != HONE_STRING) return t->bytes;
     size_t size = 0;
-    for (int64_t i = 0; i < t->count; i++) size += 4 + strlen(text_of(t, i));
+    for (int64_t i = 0; i < t->count; i++) size += 4 + ((const hone_string *)t->data)[i].size;
     return size;
 }
 
@@ -165,8 +155,8 @@ void hone_tensor_put_raw(hone_buffer *out, const hone_tensor *t) {
         return;
     }
     for (int64_t i = 0; i < t->count; i++) {
-        const char *text = text_of(t, i);
-        size_t n = strlen(text);
+        size_t n;
+        const char *text = hone_tensor_string(t, i, &n);
         const uint8_t length[4] = {(uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), (uint8_t)(n >> 24)};
         hone_buffer_put(out, length, sizeof length);
         hone_buffer_put(out, text, n);
@@ -189,7 +179,7 @@ hone_status hone_feed_raw_texts(hone_feed *feed, char *data, size_t size, hone_e
         if (n > size - at)
             return hone_fail(err, HONE_INVALID_ARGUMENT, "the input \"%s\": its string %zu passes the end",
                              feed->name, i);
-        HONE_TRY(hone_feed_text(feed, i, data + at, n, err));
+        hone_feed_text(feed, i, data + at, n);
         at += n;
     }
     if (at == size) return HONE_OK;

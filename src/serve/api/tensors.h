@@ -44,9 +44,9 @@ hone_status hone_feed_room(hone_feed *feed, hone_error *err);
 /* The elements as they lie in memory, little-endian. `data` is borrowed until the prediction is done if it is
  * aligned for its type, else copied. Not for strings. */
 hone_status hone_feed_raw(hone_feed *feed, const void *data, size_t size, hone_error *err);
-/* Stores a string as element `i`, whose room is there. The text is moved by one byte to make place for its
- * terminator: the byte before it must be free to use. HONE_UNSUPPORTED if it has a zero byte in it. */
-hone_status hone_feed_text(hone_feed *feed, size_t i, char *text, size_t size, hone_error *err);
+/* Stores a string of any bytes as element `i`, whose room is there. It stays where it is, moved by one byte to make
+ * place for the zero behind it: the byte before it must be free to use. */
+void hone_feed_text(hone_feed *feed, size_t i, char *text, size_t size);
 /* Stores an integer (its low bits), a bool, or the bits of a narrow float as element `i`. */
 void hone_feed_bits(hone_feed *feed, size_t i, uint64_t x);
 

@@ -39,7 +39,8 @@ static hone_status take_one(hone_feed *feed, const hone_wire_field *f, size_t *n
         hone_feed_bits(feed, (*n)++, f->value);
         return HONE_OK;
     }
-    return hone_feed_text(feed, (*n)++, (char *)(uintptr_t)f->data, f->size, err);
+    hone_feed_text(feed, (*n)++, (char *)(uintptr_t)f->data, f->size);
+    return HONE_OK;
 }
 
 hone_status hone_feed_list(hone_feed *feed, const hone_wire_field *message, uint32_t number, size_t *count,
@@ -94,23 +95,23 @@ static size_t packed_size(const hone_tensor *t) {
     return size;
 }
 
-static const char *text_of(const hone_tensor *t, int64_t i) {
-    const char *text = ((char *const *)t->data)[i];
-    return text ? text : "";
-}
-
 size_t hone_list_size(uint32_t number, const hone_tensor *t) {
     if (t->count == 0) return 0;
     if (t->dtype != HONE_STRING) return hone_wire_bytes_size(number, packed_size(t));
     size_t size = 0;
-    for (int64_t i = 0; i < t->count; i++) size += hone_wire_bytes_size(number, strlen(text_of(t, i)));
+    for (int64_t i = 0; i < t->count; i++)
+        size += hone_wire_bytes_size(number, ((const hone_string *)t->data)[i].size);
     return size;
 }
 
 void hone_list_put(hone_buffer *out, uint32_t number, const hone_tensor *t) {
     if (t->count == 0) return;
     if (t->dtype == HONE_STRING) {
-        for (int64_t i = 0; i < t->count; i++) hone_wire_put_text(out, number, text_of(t, i));
+        for (int64_t i = 0; i < t->count; i++) {
+            size_t size;
+            const char *text = hone_tensor_string(t, i, &size);
+            hone_wire_put_bytes(out, number, text, size);
+        }
         return;
     }
     hone_wire_put_tag(out, number, HONE_WIRE_BYTES);

@@ -319,11 +319,9 @@ static hone_status scan_text(hone_json *j, hone_json_tensor *t, hone_error *err)
         return type_error(j, HONE_STRING, err);
     else
         HONE_TRY(hone_json_string(j, &text, err));
-    if (memchr(text.data, 0, text.size))
-        return hone_fail(err, HONE_UNSUPPORTED, "a string with a zero byte can't be an element of a tensor");
     char *first = (char *)(uintptr_t)text.data;
     first[text.size] = 0; /* at the closing quotation mark, or before it */
-    ((char **)t->data)[t->count++] = first;
+    ((hone_string *)t->data)[t->count++] = (hone_string){first, text.size};
     return HONE_OK;
 }
 

@@ -45,7 +45,7 @@ hone_status hone_json_integer(hone_json *j, int64_t *out, hone_error *err);
  * values after hone_json_tensor_reset(). */
 typedef struct hone_json_tensor {
     hone_dtype dtype;
-    void *data; /* of hone_alloc; strings: char * each, terminated, in the scanned text */
+    void *data; /* of hone_alloc; strings: hone_string each, in the scanned text */
     size_t count, capacity;
     int rank; /* shape of the value that was scanned last, without those before it */
     int64_t dims[HONE_MAX_RANK];

@@ -254,6 +254,7 @@ bool hone_json_write_elements(hone_buffer *b, const hone_tensor *t, int64_t firs
     for (int64_t n = 0; n < count; n++) {
         int64_t i = first + n;
         const char *text;
+        size_t size;
         if (n) hone_buffer_put(b, ", ", 2);
         switch (dtype) {
         case HONE_FLOAT16: hone_json_write_float(b, hone_float_of_half(((const uint16_t *)data)[i])); break;
@@ -273,8 +274,8 @@ bool hone_json_write_elements(hone_buffer *b, const hone_tensor *t, int64_t firs
             hone_buffer_printf(b, "%llu", (unsigned long long)((const uint64_t *)data)[i]);
             break;
         case HONE_STRING:
-            text = ((char *const *)data)[i];
-            hone_json_write_string(b, text ? text : "", text ? strlen(text) : 0);
+            text = hone_tensor_string(t, i, &size);
+            hone_json_write_string(b, text, size);
             break;
         default: return false;
         }
@@ -300,8 +301,9 @@ bool hone_json_write_base64(hone_buffer *b, const hone_tensor *t, int axis, int6
     const int64_t *dims = hone_tensor_dims(t);
     if (hone_tensor_dtype(t) != HONE_STRING) return false;
     if (axis >= rank) {
-        const char *text = ((char *const *)hone_tensor_data(t))[first];
-        write_b64(b, text ? text : "", text ? strlen(text) : 0);
+        size_t size;
+        const char *text = hone_tensor_string(t, first, &size);
+        write_b64(b, text, size);
         return true;
     }
     int64_t stride = 1;

@@ -156,18 +156,42 @@ static void borrow(hone_servable *s, hone_instance *instance, hone_batch *batch)
     for (int i = 0; i < s->output_count; i++) view_whole(&batch->outputs[i], instance->results[i]);
 }
 
+/* Bytes of a tensor with its strings. */
+static bool whole_bytes(const hone_tensor *t, size_t *bytes) {
+    const hone_string *strings = t->data;
+    *bytes = t->bytes;
+    for (int64_t i = 0; t->dtype == HONE_STRING && i < t->count; i++)
+        if (!hone_add_size(*bytes, strings[i].size, bytes) || !hone_add_size(*bytes, 1, bytes)) return false;
+    return *bytes <= SIZE_MAX / 2;
+}
+
+/* The strings of a tensor, borrowed until here, behind its elements. */
+static void keep_strings(hone_tensor *t) {
+    hone_string *strings = t->data;
+    char *to = (char *)t->data + t->bytes;
+    for (int64_t i = 0; i < t->count; i++) {
+        if (strings[i].size) memcpy(to, strings[i].data, strings[i].size);
+        to[strings[i].size] = 0;
+        strings[i].data = to;
+        to += strings[i].size + 1;
+    }
+}
+
 static hone_status keep_whole(hone_servable *s, hone_instance *instance, hone_batch *batch, hone_error *err) {
-    size_t total = 0;
+    size_t total = 0, bytes;
     borrow(s, instance, batch);
     for (int i = 0; i < s->output_count; i++)
-        if (!hone_add_size(total, round_up(batch->outputs[i].bytes), &total)) return hone_fail_memory(err);
+        if (!whole_bytes(&batch->outputs[i], &bytes) || !hone_add_size(total, round_up(bytes), &total))
+            return hone_fail_memory(err);
     if (!grow(&batch->storage, &batch->capacity, total)) return hone_fail_memory(err);
     char *to = batch->storage;
     for (int i = 0; i < s->output_count; i++) {
         hone_tensor *t = &batch->outputs[i];
+        whole_bytes(t, &bytes);
         memcpy(to, t->data, t->bytes);
         t->data = to;
-        to += round_up(t->bytes);
+        if (t->dtype == HONE_STRING) keep_strings(t);
+        to += round_up(bytes);
     }
     return HONE_OK;
 }

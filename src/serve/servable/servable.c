@@ -267,8 +267,6 @@ int hone_servable_size_index(const hone_servable *s, int64_t rows) {
 
 double hone_servable_estimate(const hone_servable *s, const hone_tensor *const *inputs, int64_t rows) {
     double bytes = 0, cost;
-    for (int i = 0; i < s->output_count; i++)
-        if (s->outputs[i].dtype == HONE_STRING) return 0; /* their text belongs to the context */
     if (!s->warm) return HUGE_VAL;
     for (int i = 0; i < s->input_count; i++) bytes += (double)inputs[i]->bytes;
     if (rows > 0) {

@@ -74,10 +74,7 @@ static hone_status survey(hone_feed *feed, const hone_wire_field *message, summa
 /* The rest is as the last one, or zero if there is none. */
 static void repeat_last(hone_feed *feed, size_t n) {
     size_t count = (size_t)feed->tensor.count, element = hone_dtype_size(feed->values.dtype);
-    static char nothing[1];
     char *data = feed->values.data;
-    if (n == 0 && feed->values.dtype == HONE_STRING)
-        for (; n < count; n++) ((char **)feed->values.data)[n] = nothing;
     if (n == 0) memset(data, 0, count * element);
     for (; n > 0 && n < count; n++) memcpy(data + n * element, data + (n - 1) * element, element);
 }

@@ -358,14 +358,19 @@ static void reads_strings(void **state) {
     assert_int_equal(
         scan(&t, HONE_STRING, "[\"\", \"a\\n\\\"\\\\\\/\\u00e9\\ud83d\\ude00b\", \"\xc3\xa9\"]", NULL),
         HONE_OK);
-    char **s = t.data;
-    assert_string_equal(s[0], "");
-    assert_string_equal(s[1], "a\n\"\\/\xc3\xa9\xf0\x9f\x98\x80"
-                              "b");
-    assert_string_equal(s[2], "\xc3\xa9");
+    const hone_string *s = t.data;
+    assert_string_equal(s[0].data, "");
+    assert_string_equal(s[1].data, "a\n\"\\/\xc3\xa9\xf0\x9f\x98\x80"
+                                   "b");
+    assert_int_equal(s[1].size, strlen(s[1].data));
+    assert_string_equal(s[2].data, "\xc3\xa9");
+    assert_int_equal(scan(&t, HONE_STRING, "\"\\u0000a\\u0000\"", NULL), HONE_OK);
+    s = t.data;
+    assert_int_equal(s[0].size, 3);
+    assert_memory_equal(s[0].data, "\0a\0", 4);
     static const char *const bad[] = {
-        "\"",          "\"a",      "\"\\",        "\"\\x\"", "\"\\u12\"", "\"\\ud83d\"", "\"\\ud83d\\u0041\"",
-        "\"\\ude00\"", "\"a\nb\"", "\"\\u0000\"", "\"\\u00", "'a'"};
+        "\"",          "\"a",      "\"\\",    "\"\\x\"", "\"\\u12\"", "\"\\ud83d\"", "\"\\ud83d\\u0041\"",
+        "\"\\ude00\"", "\"a\nb\"", "\"\\u00", "'a'"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (scan(&t, HONE_STRING, bad[i], NULL) == HONE_OK) fail_msg("%s was taken", bad[i]);
     hone_json_tensor_free(&t);
