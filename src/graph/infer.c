@@ -33,6 +33,15 @@ int64_t hone_type_count(const hone_type *t) {
     return fits ? n : INT64_MAX;
 }
 
+size_t hone_type_bytes(const hone_type *t) {
+    int64_t dims[HONE_MAX_RANK], block = t->layout.block;
+    size_t bytes;
+    if (t->rank > 0) memcpy(dims, t->dims, (size_t)t->rank * sizeof *dims);
+    if (t->layout.kind == HONE_LAYOUT_BLOCKED && t->rank > 1 && block > 1 && dims[1] <= INT64_MAX - block)
+        dims[1] = (dims[1] + block - 1) / block * block;
+    return hone_shape_size(t->dtype, t->rank, dims, NULL, &bytes, NULL) == HONE_OK ? bytes : SIZE_MAX;
+}
+
 const char *hone_type_format(const hone_graph *g, const hone_type *t, char *text, size_t size) {
     size_t used = (size_t)snprintf(text, size, "%s[", hone_dtype_name(t->dtype));
     if (t->rank < 0 && used < size) used += (size_t)snprintf(text + used, size - used, "…");

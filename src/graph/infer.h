@@ -35,6 +35,9 @@ hone_type hone_type_of(const hone_tensor *t);
 hone_type hone_type_make(hone_dtype dtype, int rank, const int64_t *dims);
 bool hone_type_is_concrete(const hone_type *t); /* rank and every dimension known */
 int64_t hone_type_count(const hone_type *t);    /* elements of a concrete type; INT64_MAX if they are more */
+/* Bytes of a concrete tensor type as it lies in memory: what pads its layout counts, elements of less than a byte share
+ * one. SIZE_MAX if they are more, or the dtype has no size. */
+size_t hone_type_bytes(const hone_type *t);
 /* "float32[batch, 10]" (symbols named when `g` is given). Returns `text`. */
 const char *hone_type_format(const hone_graph *g, const hone_type *t, char *text, size_t size);
 /* NumPy broadcasting of two shapes into out's; HONE_INVALID_ARGUMENT if they don't fit. */

@@ -17,7 +17,18 @@
 #define HONE_TYPES_NUMBER                                                                                    \
     (HONE_TYPES_FLOAT | HONE_TYPES_INT | HONE_TYPES_BYTE | HONE_TYPE(HONE_INT16) | HONE_TYPE(HONE_UINT16) |  \
      HONE_TYPE(HONE_UINT32) | HONE_TYPE(HONE_UINT64))
-#define HONE_TYPES_FIXED /* all of fixed size */ (HONE_TYPES_NUMBER | HONE_TYPE(HONE_BOOL) | HONE_TYPES_HALF)
+#define HONE_TYPES_FIXED /* all of whole bytes that are computed with */                                     \
+    (HONE_TYPES_NUMBER | HONE_TYPE(HONE_BOOL) | HONE_TYPES_HALF)
+#define HONE_TYPES_FLOAT8                                                                                    \
+    (HONE_TYPE(HONE_FLOAT8E4M3FN) | HONE_TYPE(HONE_FLOAT8E4M3FNUZ) | HONE_TYPE(HONE_FLOAT8E5M2) |            \
+     HONE_TYPE(HONE_FLOAT8E5M2FNUZ) | HONE_TYPE(HONE_FLOAT8E8M0))
+#define HONE_TYPES_PACKED /* several elements a byte */                                                      \
+    (HONE_TYPE(HONE_UINT4) | HONE_TYPE(HONE_INT4) | HONE_TYPE(HONE_FLOAT4E2M1) | HONE_TYPE(HONE_UINT2) |     \
+     HONE_TYPE(HONE_INT2))
+#define HONE_TYPES_STORED (HONE_TYPES_FIXED | HONE_TYPES_FLOAT8 | HONE_TYPES_PACKED) /* all but strings */
+/* What operators take that only move elements. Strings are elements of sizeof(hone_string) bytes: a kernel copies the
+ * struct, the bytes stay with their owner, which is an input, a constant, or the frame's run arena. */
+#define HONE_TYPES_ALL (HONE_TYPES_STORED | HONE_TYPE(HONE_STRING))
 
 typedef enum hone_slot_flags {
     HONE_SLOT_OPTIONAL = 1,

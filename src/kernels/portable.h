@@ -8,12 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* y[j*y_row + i] = x[i*x_row + j] for i < rows, j < columns; elements of 1, 2, 4, 8 bytes. */
+/* y[j*y_row + i] = x[i*x_row + j] for i < rows, j < columns; elements of 1, 2, 4, 8, 16 bytes. */
 typedef void hone_transpose_fn(const void *x, int64_t rows, int64_t columns, int64_t x_row, void *y,
                                int64_t y_row);
 /* The one for elements of `size` bytes; 4 is the dispatch table's transpose_32. NULL for other sizes. */
 hone_transpose_fn *hone_transpose_for(size_t size);
-/* y[0 … n-1] = *x, elements of 1, 2, 4 or 8 bytes. */
+/* y[0 … n-1] = *x, elements of 1, 2, 4, 8 or 16 bytes. */
 void hone_fill(const void *x, size_t size, void *y, int64_t n);
 
 /* y[i] = table[x[i]]; y may be x. */

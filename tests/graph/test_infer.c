@@ -297,13 +297,39 @@ static void test_known_contents(void **state) {
     hone_graph_free(g);
 }
 
+static void test_type_bytes(void **state) {
+    (void)state;
+    hone_type t = hone_type_make(HONE_FLOAT32, SHAPE(2, 3, 5));
+    assert_int_equal(hone_type_bytes(&t), 120);
+    t.layout = (hone_layout){HONE_LAYOUT_CHANNELS_LAST, 0};
+    assert_int_equal(hone_type_bytes(&t), 120);
+    t.layout = (hone_layout){HONE_LAYOUT_BLOCKED, 8};
+    assert_int_equal(hone_type_bytes(&t), 320); /* 3 channels take the room of 8 */
+    t = hone_type_make(HONE_INT4, SHAPE(3, 3));
+    assert_int_equal(hone_type_bytes(&t), 5);
+    t = hone_type_make(HONE_STRING, SHAPE(3));
+    assert_int_equal(hone_type_bytes(&t), 3 * sizeof(hone_string));
+    t = hone_type_make(HONE_FLOAT32, 0, NULL);
+    assert_int_equal(hone_type_bytes(&t), 4);
+    t = hone_type_make(HONE_FLOAT32, SHAPE(INT64_MAX));
+    assert_true(hone_type_bytes(&t) == SIZE_MAX);
+    t = hone_type_make(HONE_COMPLEX64, SHAPE(2));
+    assert_true(hone_type_bytes(&t) == SIZE_MAX);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_broadcasting),       cmocka_unit_test(test_broadcast_into_an_operand),
-        cmocka_unit_test(test_dims_and_axes),      cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_inputs_are_checked), cmocka_unit_test(test_declared_types),
-        cmocka_unit_test(test_huge_dims),          cmocka_unit_test(test_stats_where_no_symbol_is_one),
-        cmocka_unit_test(test_wide_operators),     cmocka_unit_test(test_many_operands),
+        cmocka_unit_test(test_type_bytes),
+        cmocka_unit_test(test_broadcasting),
+        cmocka_unit_test(test_broadcast_into_an_operand),
+        cmocka_unit_test(test_dims_and_axes),
+        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_inputs_are_checked),
+        cmocka_unit_test(test_declared_types),
+        cmocka_unit_test(test_huge_dims),
+        cmocka_unit_test(test_stats_where_no_symbol_is_one),
+        cmocka_unit_test(test_wide_operators),
+        cmocka_unit_test(test_many_operands),
         cmocka_unit_test(test_known_contents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

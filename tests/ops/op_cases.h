@@ -1,5 +1,5 @@
 /* Cases for the generic suites of operators: one row says operator, inputs and attributes, from which a graph
- * of one node is built in float or double.
+ * of one node is built in float or double (test_moves.c: in any dtype).
  *
  * Inputs, separated by blanks:
  *
@@ -219,10 +219,12 @@ static hone_tensor *case_tensor(const hone_op *op, const char **at, hone_dtype r
         switch (dtype) {
         case HONE_FLOAT64: ((double *)t->data)[i] = (float)x; break;
         case HONE_FLOAT32: ((float *)t->data)[i] = (float)x * (kind == 'k' ? 0.01f : 1); break;
-        case HONE_INT64: ((int64_t *)t->data)[i] = (int64_t)whole % below; break;
-        case HONE_INT32: ((int32_t *)t->data)[i] = (int32_t)(whole % (uint32_t)below); break;
+        case HONE_INT64: ((int64_t *)t->data)[i] = below ? (int64_t)whole % below : 0; break;
+        case HONE_INT32: ((int32_t *)t->data)[i] = below ? (int32_t)(whole % (uint32_t)below) : 0; break;
         case HONE_BOOL: ((uint8_t *)t->data)[i] = whole & 1; break;
-        default: ((uint8_t *)t->data)[i] = (uint8_t)whole;
+        case HONE_UINT8:
+        case HONE_INT8: ((uint8_t *)t->data)[i] = (uint8_t)whole; break;
+        default: break; /* `real` of another kind: the test fills it */
         }
     }
     return t;

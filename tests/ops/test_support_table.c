@@ -15,7 +15,8 @@
 
 static void print_types(FILE *f, uint32_t types) {
     const char *comma = "";
-    for (int d = HONE_FLOAT32; d <= HONE_BFLOAT16; d++) {
+    if (types == HONE_TYPES_ALL) fprintf(f, "all");
+    for (int d = HONE_FLOAT32; types != HONE_TYPES_ALL && d < HONE_DTYPE_COUNT; d++) {
         if (!(types & HONE_TYPE(d))) continue;
         fprintf(f, "%s%s", comma, hone_dtype_name((hone_dtype)d));
         comma = ", ";
@@ -67,7 +68,8 @@ static char *generate(void) {
     assert_non_null(f);
     fprintf(f, "# Operators\n\nMade of the descriptors by `ops_test_support_table --write`; a test compares. "
                "Types are those of the "
-               "first input.\n\n## ONNX\n\n| operator | opsets | types | gradient | quantized graphs | what "
+               "first input; all: strings, float8, and elements of 4 and 2 bits, too.\n\n## ONNX\n\n| "
+               "operator | opsets | types | gradient | quantized graphs | what "
                "it is |\n"
                "|---|---|---|---|---|---|\n");
     print_table(f, false);

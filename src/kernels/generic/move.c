@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+struct pair {
+    uint64_t first, second;
+};
+
 /* Tiles keep both sides in L1. */
 #define TILE 16
 
@@ -22,6 +26,7 @@
 TRANSPOSE(uint8_t, transpose_8)
 TRANSPOSE(uint16_t, transpose_16)
 TRANSPOSE(uint64_t, transpose_64)
+TRANSPOSE(struct pair, transpose_128)
 #undef TRANSPOSE
 
 static void transpose_32(const void *x, int64_t rows, int64_t columns, int64_t x_row, void *y,
@@ -35,6 +40,7 @@ hone_transpose_fn *hone_transpose_for(size_t size) {
     case 2: return transpose_16;
     case 4: return transpose_32;
     case 8: return transpose_64;
+    case 16: return transpose_128;
     default: return NULL;
     }
 }
@@ -51,6 +57,7 @@ void hone_fill(const void *x, size_t size, void *y, int64_t n) {
     case 2: FILL(uint16_t); break;
     case 4: FILL(uint32_t); break;
     case 8: FILL(uint64_t); break;
+    case 16: FILL(struct pair); break;
     default: break;
     }
 }

@@ -1,3 +1,4 @@
+#include "base/bits.h"
 #include "graph/infer.h"
 #include "graph/run.h"
 #include "kernels/portable.h"
@@ -56,11 +57,12 @@ static void gradient(hone_gradient *ctx) {
 /* After merging axes that stay neighbours, the output's last axis either is contiguous in the input, too
  * (rows are copied), or it and the axis that is contiguous there span matrices to transpose. */
 typedef struct params {
-    size_t size;
+    size_t size; /* bytes of an element; 0: it has `bits` and is moved for itself */
+    int bits;
     hone_transpose_fn *transpose; /* NULL: copy rows */
     hone_walk outer_in, outer_out;
     int64_t rows, columns, x_row, y_row;
-    hone_cut cut; /* of the rows to copy, or of the columns of all matrices */
+    hone_cut cut; /* of the rows to copy, of the columns of all matrices, or of the elements */
 } params;
 
 #define STRIP 128 /* columns at a time */
@@ -94,11 +96,27 @@ static void transpose_strips(void *arg, int64_t begin, int64_t end, int worker) 
     }
 }
 
+/* Output elements one by one, row by row: in a row they lie x_row apart in the input. */
+static void move_packed(void *arg, int64_t begin, int64_t end, int worker) {
+    (void)worker;
+    const job *j = arg;
+    const params *p = j->p;
+    if (end > begin && end == p->cut.count)
+        j->y[(end - 1) * p->bits / 8] = 0; /* its last bits may be nobody's */
+    for (int64_t to = begin; to < end;) {
+        int64_t column = to % p->columns, stop = hone_min_i64(end, to - column + p->columns);
+        int64_t from = hone_walk_offset(&p->outer_in, to / p->columns) + column * p->x_row;
+        for (; to < stop; to++, from += p->x_row)
+            hone_bits_set(j->y, to, p->bits, hone_bits_get(j->x, from, p->bits));
+    }
+}
+
 static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
     (void)err;
     const params *p = step->params;
     job j = {p, hone_step_in(step, frame, 0), hone_step_out(step, frame, 0)};
-    hone_cut_run(&p->cut, frame, p->transpose ? transpose_strips : copy_rows, &j);
+    hone_range_fn *move = p->size == 0 ? move_packed : p->transpose ? transpose_strips : copy_rows;
+    hone_cut_run(&p->cut, frame, move, &j);
     return HONE_OK;
 }
 
@@ -130,12 +148,29 @@ static int merge(const hone_prepare *p, int64_t *dims, int64_t *strides) {
     return rank;
 }
 
+static void prepare_packed(hone_prepare *p, params *q, int rank, const int64_t *dims,
+                           const int64_t *strides) {
+    q->bits = hone_dtype_bits(p->out[0].dtype);
+    hone_walk_init(&q->outer_in);
+    for (int i = 0; i < rank - 1; i++) hone_walk_add(&q->outer_in, dims[i], strides[i]);
+    q->columns = dims[rank - 1];
+    q->x_row = strides[rank - 1];
+    q->cut = hone_cut_make(q->outer_in.count * q->columns, 2, 8); /* whole bytes */
+    p->kernel = "packed elements";
+}
+
 static hone_status prepare(hone_prepare *p, hone_error *err) {
     params *q = hone_prepare_alloc(p, sizeof *q);
     if (!q) return hone_fail_memory(err);
     int64_t dims[HONE_MAX_RANK], strides[HONE_MAX_RANK], out_stride = 1;
     int rank = merge(p, dims, strides), across = -1;
+    p->params = q;
+    p->run = run;
     q->size = hone_dtype_size(p->out[0].dtype);
+    if (q->size == 0) {
+        prepare_packed(p, q, rank, dims, strides);
+        return HONE_OK;
+    }
     hone_walk_init(&q->outer_in);
     hone_walk_init(&q->outer_out);
     for (int i = 0; i < rank - 1; i++)
@@ -162,8 +197,6 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
     double byte = 0.1 * (double)q->size;
     q->cut = q->transpose ? hone_cut_make(q->outer_in.count * q->columns, byte * (double)q->rows, 16)
                           : hone_cut_make(q->outer_in.count, byte * (double)q->columns, 1);
-    p->params = q;
-    p->run = run;
     p->kernel = across >= 0 ? "transpose" : "copy rows";
     return HONE_OK;
 }
@@ -171,8 +204,8 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
 const hone_op hone_op_transpose = {.name = "Transpose",
                                    .since = 13,
                                    .oldest = 1,
-                                   .inputs = HONE_SLOTS({"data", 'T', HONE_TYPES_FIXED, 0}),
-                                   .outputs = HONE_SLOTS({"transposed", 'T', HONE_TYPES_FIXED, 0}),
+                                   .inputs = HONE_SLOTS({"data", 'T', HONE_TYPES_ALL, 0}),
+                                   .outputs = HONE_SLOTS({"transposed", 'T', HONE_TYPES_ALL, 0}),
                                    .attrs = HONE_ATTRS({"perm", HONE_ATTR_INTS}),
                                    .infer = infer,
                                    .axes = axes,

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define ANY HONE_TYPES_FIXED
+#define ANY HONE_TYPES_ALL
 
 static hone_status infer_reshape_like(hone_infer *ctx, hone_error *err) {
     (void)err;
