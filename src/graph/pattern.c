@@ -86,7 +86,7 @@ static bool is_default(const hone_node *n, const hone_attr *a) {
     switch (a->type) {
     case HONE_ATTR_INT: return a->i == def->i;
     case HONE_ATTR_FLOAT: return a->f == def->f;
-    case HONE_ATTR_STRING: return def->s && strcmp(a->s, def->s) == 0;
+    case HONE_ATTR_STRING: return def->s && strcmp(a->s.data, def->s) == 0;
     case HONE_ATTR_INTS: return a->count == 0;
     default: return false;
     }
