@@ -131,7 +131,7 @@ static hone_value *constant(job *j, const char *base, const char *suffix, hone_t
 static hone_value *zeros(job *j, const char *base, hone_dtype dtype, int64_t n) {
     hone_tensor *t = NULL;
     if (hone_tensor_new(dtype, 1, &n, &t, NULL) != HONE_OK) {
-        j->g->failed = true;
+        hone_graph_out_of_memory(j->g);
         return NULL;
     }
     hone_value *v = constant(j, base, ".zero_point", t);

@@ -1,20 +1,29 @@
+#include "graph/inside.h"
 #include "graph/map.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* Symbols are matched by name. */
-static hone_type import_type(hone_graph *dst, const hone_graph *src, const hone_type *type) {
+hone_type hone_type_import(hone_graph *dst, const hone_graph *src, const hone_type *type) {
     hone_type t = *type;
     for (int i = 0; i < t.rank; i++)
-        if (t.dims[i] <= -2) t.dims[i] = hone_graph_symbol(dst, hone_graph_dim_name(src, t.dims[i]));
+        if (t.dims[i] <= -2 && src->symbols != dst->symbols)
+            t.dims[i] = hone_graph_symbol(dst, hone_graph_dim_name(src, t.dims[i]));
+    if (!t.element) return t;
+    hone_type *element = hone_arena_alloc(dst->arena, sizeof *element);
+    if (element)
+        *element = hone_type_import(dst, src, t.element);
+    else
+        hone_graph_out_of_memory(dst);
+    t.element = element;
     return t;
 }
 
 static const char *prefixed(hone_graph *dst, const char *prefix, const char *name) {
     if (!prefix || !*prefix) return name;
     const char *text = hone_arena_printf(dst->arena, "%s%s", prefix, name);
-    if (!text) dst->failed = true;
+    if (!text) hone_graph_out_of_memory(dst);
     return text;
 }
 
@@ -25,13 +34,13 @@ static hone_node *copy_node(hone_graph *dst, const hone_graph *src, const hone_n
     hone_node *copy = hone_graph_add_node(dst, n->op, prefixed(dst, prefix, n->name), 0, NULL, 0);
     hone_value **outputs = hone_arena_array(dst->arena, (size_t)n->output_count + 1, sizeof(hone_value *));
     if (!copy || !outputs) {
-        dst->failed = true;
+        hone_graph_out_of_memory(dst);
         return NULL;
     }
     copy->outputs = outputs;
     copy->output_count = n->output_count;
     copy->map_input = n->map_input;
-    if (n->map && !(copy->map = hone_map_copy(dst->arena, n->map))) dst->failed = true;
+    if (n->map && !(copy->map = hone_map_copy(dst->arena, n->map))) hone_graph_out_of_memory(dst);
     hone_node_copy_attrs(dst, copy, n);
     for (int i = 0; i < n->output_count; i++) {
         const hone_value *from = n->outputs[i];
@@ -40,7 +49,7 @@ static hone_node *copy_node(hone_graph *dst, const hone_graph *src, const hone_n
         if (!to) continue;
         to->producer = copy;
         to->output_index = i;
-        to->type = import_type(dst, src, &from->type);
+        to->type = hone_type_import(dst, src, &from->type);
         outputs[i] = map[from->id] = to;
     }
     return copy;
@@ -49,6 +58,7 @@ static hone_node *copy_node(hone_graph *dst, const hone_graph *src, const hone_n
 static void connect_node(hone_graph *dst, hone_node *copy, const hone_node *n, hone_value *const *map) {
     for (int i = n->input_count - 1; i >= 0; i--) /* the last first: the list then grows once */
         if (n->inputs[i]) hone_node_set_input(dst, copy, i, map[n->inputs[i]->id]);
+    if (copy) copy->capture_first = n->capture_first;
 }
 
 static hone_status copy_nodes(hone_graph *dst, const hone_graph *src, const char *prefix, hone_value **map,
@@ -107,56 +117,76 @@ static hone_status copy_results(hone_graph *copy, const hone_graph *g, hone_valu
 }
 
 static hone_status copy_texts(hone_graph *copy, const hone_graph *g, hone_error *err) {
-    copy->opset = g->opset;
+    for (size_t i = 0; i < g->opset_count; i++)
+        hone_graph_set_opset(copy, g->opsets[i].domain, g->opsets[i].version);
     if (g->doc && !(copy->doc = hone_arena_strdup(copy->arena, g->doc))) return hone_fail_memory(err);
     for (size_t i = 0; i < g->metadata_count; i++)
         HONE_TRY(hone_graph_set_metadata(copy, g->metadata[i].key, g->metadata[i].value, err));
     return HONE_OK;
 }
 
-/* A graph of the same name, symbols and inputs, to which `map` leads. */
-static hone_graph *copy_inputs(const hone_graph *g, hone_value **map) {
-    hone_graph *copy = hone_graph_new(g->name);
-    for (size_t i = 0; copy && i < g->symbol_count; i++) hone_graph_symbol(copy, g->symbols[i]);
-    for (size_t i = 0; copy && i < g->input_count; i++) { /* keep the order of inputs */
-        hone_type type = import_type(copy, g, &g->inputs[i]->type);
+/* Inputs and captured values, in the order that they have in g. */
+static hone_status copy_signature(hone_graph *copy, const hone_graph *g, hone_value **map, hone_error *err) {
+    if (copy->symbols != g->symbols)
+        for (size_t i = 0; i < g->symbols->count; i++) hone_graph_symbol(copy, g->symbols->names[i]);
+    for (size_t i = 0; i < g->input_count; i++) {
+        hone_type type = hone_type_import(copy, g, &g->inputs[i]->type);
         map[g->inputs[i]->id] = hone_graph_add_input(copy, g->inputs[i]->name, &type);
     }
-    return copy;
+    if (!hone_graph_reserve(copy, &copy->captures, &copy->capture_capacity, g->capture_count,
+                            sizeof(hone_value *)))
+        return hone_fail_memory(err);
+    copy->capture_count = g->capture_count;
+    for (size_t k = 0; k < g->capture_count; k++) {
+        const hone_value *from = g->captures[k];
+        hone_value *v = from ? hone_graph_make_value(copy, from->name, HONE_STORAGE_CAPTURED) : NULL;
+        copy->captures[k] = v;
+        if (v) v->type = hone_type_import(copy, g, &from->type);
+        if (v) map[from->id] = v;
+    }
+    return hone_graph_check(copy, err);
 }
 
-static hone_status finish(hone_graph *copy, const hone_graph *g, hone_value **map, hone_status status,
-                          hone_graph **out, hone_error *err) {
+hone_status hone_graph_copy_into(hone_graph *copy, const hone_graph *g, hone_error *err) {
+    hone_value **map = hone_calloc(g->value_count + 1, sizeof(hone_value *));
+    hone_status status = map ? copy_signature(copy, g, map, err) : hone_fail_memory(err);
+    if (status == HONE_OK) status = hone_graph_append(copy, g, NULL, map, err);
+    if (status == HONE_OK) status = copy_results(copy, g, map, err);
     if (status == HONE_OK) status = copy_texts(copy, g, err);
-    if (status == HONE_OK) status = hone_graph_check(copy, err);
     hone_free(map);
-    if (status != HONE_OK)
-        hone_graph_free(copy);
-    else
+    return status;
+}
+
+static hone_status finish(hone_graph *copy, hone_status status, hone_graph **out, hone_error *err) {
+    if (status == HONE_OK) status = hone_graph_check(copy, err);
+    if (status == HONE_OK)
         *out = copy;
+    else
+        hone_graph_free(copy);
     return status;
 }
 
 hone_status hone_graph_copy(const hone_graph *g, hone_graph **out, hone_error *err) {
-    hone_value **map = hone_calloc(g->value_count + 1, sizeof(hone_value *));
-    hone_graph *copy = map ? copy_inputs(g, map) : NULL;
-    hone_status status = copy ? hone_graph_append(copy, g, NULL, map, err) : hone_fail_memory(err);
-    if (status == HONE_OK) status = copy_results(copy, g, map, err);
-    return finish(copy, g, map, status, out, err);
+    hone_graph *copy = hone_graph_new(g->name);
+    hone_status status = copy ? hone_graph_copy_into(copy, g, err) : hone_fail_memory(err);
+    return finish(copy, status, out, err);
 }
 
 hone_status hone_graph_copy_signature(const hone_graph *g, hone_graph **out, hone_error *err) {
+    hone_graph *copy = hone_graph_new(g->name);
     hone_value **map = hone_calloc(g->value_count + 1, sizeof(hone_value *));
-    hone_graph *copy = map ? copy_inputs(g, map) : NULL;
-    for (size_t i = 0; copy && i < g->output_count; i++) {
+    hone_status status = copy && map ? copy_signature(copy, g, map, err) : hone_fail_memory(err);
+    for (size_t i = 0; i < g->output_count && status == HONE_OK; i++) {
         const hone_value *from = g->outputs[i];
         hone_value *to = map[from->id];
         if (!to && (to = hone_graph_add_value(copy, from->name)))
-            to->type = import_type(copy, g, &from->type);
+            to->type = hone_type_import(copy, g, &from->type);
         map[from->id] = to;
         hone_graph_add_output(copy, to);
     }
-    return finish(copy, g, map, copy ? HONE_OK : hone_fail_memory(err), out, err);
+    if (status == HONE_OK) status = copy_texts(copy, g, err);
+    hone_free(map);
+    return finish(copy, status, out, err);
 }
 
 /* needed[id]: the value leads to an output. */

@@ -1,6 +1,7 @@
 #include "graph/graph.h"
 
 #include "base/half.h"
+#include "graph/inside.h"
 #include "graph/names.h"
 #include "graph/op.h"
 
@@ -8,26 +9,33 @@
 #include <string.h>
 
 hone_graph *hone_graph_new(const char *name) {
+    return hone_graph_new_inside(name, NULL, NULL);
+}
+
+hone_graph *hone_graph_new_inside(const char *name, hone_graph *outer, hone_node *owner) {
     hone_arena *arena = hone_arena_new();
     if (!arena) return NULL;
     hone_graph *g = hone_arena_alloc(arena, sizeof *g);
     hone_names *names = g ? hone_names_new() : NULL;
-    if (!names) {
+    hone_symbols *symbols = !names ? NULL : outer ? hone_symbols_retain(outer->symbols) : hone_symbols_new();
+    if (!symbols) {
+        hone_names_free(names);
         hone_arena_free(arena);
         return NULL;
     }
     g->arena = arena;
     g->names = names;
+    g->symbols = symbols;
+    g->outer = outer;
+    g->owner = owner;
     g->name = hone_arena_strdup(arena, name ? name : "graph");
-    g->failed = g->name == NULL;
+    if (!g->name) hone_graph_out_of_memory(g);
     return g;
 }
 
 static void free_attrs(hone_node *n) {
-    for (int i = 0; i < n->attr_count; i++) {
-        hone_tensor_free(n->attrs[i].t);
-        hone_graph_free(n->attrs[i].g);
-    }
+    for (int i = 0; i < n->attr_count; i++) hone_attr_clear(&n->attrs[i]);
+    n->attr_count = 0;
 }
 
 void hone_graph_free(hone_graph *g) {
@@ -41,8 +49,10 @@ void hone_graph_free(hone_graph *g) {
     hone_free(g->values);
     hone_free(g->inputs);
     hone_free(g->outputs);
+    hone_free(g->captures);
     hone_free(g->bindings);
-    hone_free(g->symbols);
+    hone_free(g->opsets);
+    hone_symbols_release(g->symbols);
     hone_free(g->metadata);
     hone_names_free(g->names);
     hone_arena_free(g->arena);
@@ -50,37 +60,50 @@ void hone_graph_free(hone_graph *g) {
 
 hone_status hone_graph_check(const hone_graph *g, hone_error *err) {
     if (!g || g->failed) return hone_fail_memory(err);
-    if (g->missing) return hone_fail(err, HONE_INTERNAL, "no operator %s", g->missing);
+    if (g->fault) return hone_fail(err, HONE_INTERNAL, "%s", g->fault);
     return HONE_OK;
 }
 
-static bool reserve(hone_graph *g, void *items, size_t *capacity, size_t need, size_t size) {
+void hone_graph_out_of_memory(hone_graph *g) {
+    for (; g; g = g->outer) g->failed = true;
+}
+
+void hone_graph_fault(hone_graph *g, const char *text) {
+    if (!text) hone_graph_out_of_memory(g);
+    for (; g; g = g->outer)
+        if (!g->fault) g->fault = text; /* the first one */
+}
+
+int64_t hone_graph_opset(const hone_graph *g, const char *domain) {
+    for (size_t i = 0; i < g->opset_count; i++)
+        if (strcmp(g->opsets[i].domain, domain) == 0) return g->opsets[i].version;
+    return 0;
+}
+
+bool hone_graph_reserve(hone_graph *g, void *items, size_t *capacity, size_t need, size_t size) {
     if (hone_reserve(items, capacity, need, size)) return true;
-    g->failed = true;
+    hone_graph_out_of_memory(g);
     return false;
 }
 
 static char *copy_text(hone_graph *g, const char *text) {
     char *copy = hone_arena_strdup(g->arena, text);
-    if (!copy) g->failed = true;
+    if (!copy) hone_graph_out_of_memory(g);
     return copy;
 }
 
+void hone_graph_set_opset(hone_graph *g, const char *domain, int64_t version) {
+    for (size_t i = 0; i < g->opset_count; i++) {
+        if (strcmp(g->opsets[i].domain, domain) != 0) continue;
+        g->opsets[i].version = version;
+        return;
+    }
+    const char *copy = copy_text(g, domain);
+    if (copy && hone_graph_reserve(g, &g->opsets, &g->opset_capacity, g->opset_count + 1, sizeof *g->opsets))
+        g->opsets[g->opset_count++] = (hone_opset){copy, version};
+}
+
 /* --- values --- */
-
-int64_t hone_graph_symbol(hone_graph *g, const char *name) {
-    for (size_t i = 0; i < g->symbol_count; i++)
-        if (strcmp(g->symbols[i], name) == 0) return -2 - (int64_t)i;
-    const char *copy = copy_text(g, name);
-    if (!copy || !reserve(g, &g->symbols, &g->symbol_capacity, g->symbol_count + 1, sizeof *g->symbols))
-        return HONE_DIM_ANY;
-    g->symbols[g->symbol_count] = copy;
-    return -2 - (int64_t)g->symbol_count++;
-}
-
-const char *hone_graph_dim_name(const hone_graph *g, int64_t dim) {
-    return dim <= -2 && (size_t)(-2 - dim) < g->symbol_count ? g->symbols[-2 - dim] : NULL;
-}
 
 /* `name` if it is free, else name_1, name_2, …; in the arena. */
 static const char *fresh_name(hone_graph *g, const char *name) {
@@ -89,19 +112,20 @@ static const char *fresh_name(hone_graph *g, const char *name) {
     for (;;) {
         char *text = hone_arena_printf(g->arena, "%s_%d", name, ++g->next_name);
         if (!text) {
-            g->failed = true;
+            hone_graph_out_of_memory(g);
             return NULL;
         }
         if (!hone_names_get(g->names, text)) return text;
     }
 }
 
-static hone_value *add_value(hone_graph *g, const char *name, hone_storage storage) {
+hone_value *hone_graph_make_value(hone_graph *g, const char *name, hone_storage storage) {
     const char *text = fresh_name(g, name);
     hone_value *v = text ? hone_arena_alloc(g->arena, sizeof *v) : NULL;
-    if (!v || !reserve(g, &g->values, &g->value_capacity, g->value_count + 1, sizeof(hone_value *)) ||
+    if (!v ||
+        !hone_graph_reserve(g, &g->values, &g->value_capacity, g->value_count + 1, sizeof(hone_value *)) ||
         !hone_names_put(g->names, text, v)) {
-        g->failed = true;
+        hone_graph_out_of_memory(g);
         return NULL;
     }
     v->name = text;
@@ -113,13 +137,13 @@ static hone_value *add_value(hone_graph *g, const char *name, hone_storage stora
 }
 
 static bool append(hone_graph *g, hone_value ***list, size_t *count, size_t *capacity, hone_value *v) {
-    if (!v || !reserve(g, list, capacity, *count + 1, sizeof(hone_value *))) return false;
+    if (!v || !hone_graph_reserve(g, list, capacity, *count + 1, sizeof(hone_value *))) return false;
     (*list)[(*count)++] = v;
     return true;
 }
 
 hone_value *hone_graph_add_input(hone_graph *g, const char *name, const hone_type *type) {
-    hone_value *v = add_value(g, name, HONE_STORAGE_INPUT);
+    hone_value *v = hone_graph_make_value(g, name, HONE_STORAGE_INPUT);
     if (!append(g, &g->inputs, &g->input_count, &g->input_capacity, v)) return NULL;
     v->type = *type;
     return v;
@@ -127,10 +151,10 @@ hone_value *hone_graph_add_input(hone_graph *g, const char *name, const hone_typ
 
 static hone_value *add_data(hone_graph *g, const char *name, hone_tensor *data, hone_storage storage) {
     if (!data) {
-        g->failed = true;
+        hone_graph_out_of_memory(g);
         return NULL;
     }
-    hone_value *v = add_value(g, name, storage);
+    hone_value *v = hone_graph_make_value(g, name, storage);
     if (!v) return NULL;
     v->data = hone_tensor_retain(data);
     v->type = (hone_type){.kind = HONE_KIND_TENSOR, .dtype = data->dtype, .rank = data->rank};
@@ -143,11 +167,12 @@ hone_value *hone_graph_add_constant(hone_graph *g, const char *name, hone_tensor
 }
 
 hone_value *hone_graph_add_variable(hone_graph *g, const char *name, hone_tensor *data) {
+    if (g->outer) hone_graph_fault(g, "a variable inside of a subgraph");
     return add_data(g, name, data, HONE_STORAGE_VARIABLE);
 }
 
 hone_value *hone_graph_add_value(hone_graph *g, const char *name) {
-    return add_value(g, name, HONE_STORAGE_INTERMEDIATE);
+    return hone_graph_make_value(g, name, HONE_STORAGE_INTERMEDIATE);
 }
 
 void hone_graph_add_output(hone_graph *g, hone_value *v) {
@@ -155,8 +180,9 @@ void hone_graph_add_output(hone_graph *g, hone_value *v) {
 }
 
 void hone_graph_bind(hone_graph *g, hone_value *source, hone_value *variable) {
+    if (g->outer) hone_graph_fault(g, "a binding inside of a subgraph");
     if (!source || !variable ||
-        !reserve(g, &g->bindings, &g->binding_capacity, g->binding_count + 1, sizeof *g->bindings))
+        !hone_graph_reserve(g, &g->bindings, &g->binding_capacity, g->binding_count + 1, sizeof *g->bindings))
         return;
     g->bindings[g->binding_count++] = (hone_binding){source, variable};
 }
@@ -184,13 +210,13 @@ void hone_graph_rename(hone_graph *g, hone_value *v, const char *name) {
         ok = ok && hone_names_put(g->names, other, holder);
     }
     v->name = text;
-    if (!ok || !hone_names_put(g->names, text, v)) g->failed = true;
+    if (!ok || !hone_names_put(g->names, text, v)) hone_graph_out_of_memory(g);
 }
 
 hone_value *hone_graph_scalar(hone_graph *g, hone_dtype dtype, double x) {
     hone_tensor *t = NULL;
     if (hone_tensor_new(dtype, 0, NULL, &t, NULL) != HONE_OK) {
-        g->failed = true;
+        hone_graph_out_of_memory(g);
         return NULL;
     }
     switch (dtype) {
@@ -207,7 +233,7 @@ hone_value *hone_graph_scalar(hone_graph *g, hone_dtype dtype, double x) {
     case HONE_UINT8: *(uint8_t *)t->data = (uint8_t)x; break;
     case HONE_FLOAT16: *(uint16_t *)t->data = hone_half_of_float((float)x); break;
     case HONE_BFLOAT16: *(uint16_t *)t->data = hone_bfloat_of_float((float)x); break;
-    default: g->failed = true;
+    default: hone_graph_out_of_memory(g);
     }
     hone_value *v = hone_graph_add_constant(g, "scalar", t);
     hone_tensor_free(t);
@@ -217,7 +243,7 @@ hone_value *hone_graph_scalar(hone_graph *g, hone_dtype dtype, double x) {
 hone_value *hone_graph_ints(hone_graph *g, const int64_t *x, int64_t n) {
     hone_tensor *t = NULL;
     if (hone_tensor_copy_of(HONE_INT64, 1, &n, x, &t, NULL) != HONE_OK) {
-        g->failed = true;
+        hone_graph_out_of_memory(g);
         return NULL;
     }
     hone_value *v = hone_graph_add_constant(g, "ints", t);
@@ -227,12 +253,12 @@ hone_value *hone_graph_ints(hone_graph *g, const int64_t *x, int64_t n) {
 
 /* --- uses --- */
 
-static void add_use(hone_graph *g, hone_value *v, hone_node *n, int index) {
-    if (!v || !reserve(g, &v->uses, &v->use_capacity, v->use_count + 1, sizeof *v->uses)) return;
+void hone_value_add_use(hone_graph *g, hone_value *v, hone_node *n, int index) {
+    if (!v || !hone_graph_reserve(g, &v->uses, &v->use_capacity, v->use_count + 1, sizeof *v->uses)) return;
     v->uses[v->use_count++] = (hone_use){n, index};
 }
 
-static void remove_use(hone_value *v, const hone_node *n, int index) {
+void hone_value_remove_use(hone_value *v, const hone_node *n, int index) {
     if (!v) return;
     for (size_t i = 0; i < v->use_count; i++) {
         if (v->uses[i].node != n || v->uses[i].index != index) continue;
@@ -275,12 +301,12 @@ hone_node *hone_graph_add_node(hone_graph *g, const hone_op *op, const char *nam
                                hone_value *const *inputs, int output_count) {
     while (input_count > 0 && !inputs[input_count - 1]) input_count--;
     if (!op) {
-        if (!g->missing) g->missing = "(given for a node is NULL)";
+        hone_graph_fault(g, "no operator is given for a node");
         return NULL;
     }
     hone_node *n = hone_arena_alloc(g->arena, sizeof *n);
     if (!n) {
-        g->failed = true;
+        hone_graph_out_of_memory(g);
         return NULL;
     }
     n->op = op;
@@ -289,14 +315,14 @@ hone_node *hone_graph_add_node(hone_graph *g, const hone_op *op, const char *nam
     n->inputs = hone_arena_array(g->arena, (size_t)input_count + 1, sizeof *n->inputs);
     n->outputs = hone_arena_array(g->arena, (size_t)output_count + 1, sizeof *n->outputs);
     if (!n->name || !n->inputs || !n->outputs) {
-        g->failed = true;
+        hone_graph_out_of_memory(g);
         return NULL;
     }
-    n->input_count = input_count;
+    n->input_count = n->input_capacity = n->capture_first = input_count;
     n->output_count = output_count;
     for (int i = 0; i < input_count; i++) {
         n->inputs[i] = inputs[i];
-        add_use(g, inputs[i], n, i);
+        hone_value_add_use(g, inputs[i], n, i);
     }
     for (int i = 0; i < output_count; i++) {
         n->outputs[i] = hone_graph_add_value(g, n->name);
@@ -311,9 +337,12 @@ hone_node *hone_graph_add_node(hone_graph *g, const hone_op *op, const char *nam
 hone_value *hone_graph_emit(hone_graph *g, const char *domain, const char *op, hone_value *const *inputs,
                             int input_count) {
     const hone_op *found = hone_op_find(domain, op);
-    if (!found && !g->missing &&
-        !(g->missing = hone_arena_printf(g->arena, "%s%s%s", domain, *domain ? "." : "", op)))
-        g->failed = true;
+    if (!found) {
+        hone_graph *root = g; /* whose arena lives as long as those who remember */
+        while (root->outer) root = root->outer;
+        hone_graph_fault(
+            g, hone_arena_printf(root->arena, "no operator %s%s%s", domain, *domain ? "." : "", op));
+    }
     hone_node *n = found ? hone_graph_add_node(g, found, NULL, input_count, inputs, 1) : NULL;
     return n ? n->outputs[0] : NULL;
 }
@@ -324,7 +353,7 @@ hone_value *hone_node_ask_output(hone_graph *g, hone_node *n, int index) {
     hone_value **outputs = hone_arena_array(g->arena, (size_t)count, sizeof *outputs);
     hone_value *v = outputs ? hone_graph_add_value(g, n->name) : NULL;
     if (!v) {
-        g->failed = true;
+        hone_graph_out_of_memory(g);
         return NULL;
     }
     if (n->output_count) memcpy(outputs, n->outputs, (size_t)n->output_count * sizeof *outputs);
@@ -336,22 +365,33 @@ hone_value *hone_node_ask_output(hone_graph *g, hone_node *n, int index) {
     return v;
 }
 
-void hone_node_set_input(hone_graph *g, hone_node *n, int index, hone_value *v) {
-    if (!n) return;
-    if (index >= n->input_count) {
-        hone_value **inputs = hone_arena_array(g->arena, (size_t)index + 2, sizeof *inputs);
-        if (!inputs) {
-            g->failed = true;
-            return;
-        }
-        memcpy(inputs, n->inputs, (size_t)n->input_count * sizeof *inputs);
-        n->inputs = inputs;
-        n->input_count = index + 1;
+bool hone_node_reserve_inputs(hone_graph *g, hone_node *n, int count) {
+    if (count <= n->input_capacity) return true;
+    int capacity = count > 2 * n->input_capacity ? count : 2 * n->input_capacity;
+    hone_value **inputs = hone_arena_array(g->arena, (size_t)capacity, sizeof *inputs);
+    if (!inputs) {
+        hone_graph_out_of_memory(g);
+        return false;
     }
-    remove_use(n->inputs[index], n, index);
+    if (n->input_count) memcpy(inputs, n->inputs, (size_t)n->input_count * sizeof *inputs);
+    n->inputs = inputs;
+    n->input_capacity = capacity;
+    return true;
+}
+
+void hone_node_set_input(hone_graph *g, hone_node *n, int index, hone_value *v) {
+    if (!n || !hone_node_reserve_inputs(g, n, index + 1)) return;
+    bool captures = n->capture_first < n->input_count;
+    if (captures && index >= n->input_count) {
+        hone_graph_fault(g, "an input behind the captured ones");
+        return;
+    }
+    while (n->input_count <= index) n->inputs[n->input_count++] = NULL;
+    hone_value_remove_use(n->inputs[index], n, index);
     n->inputs[index] = v;
-    add_use(g, v, n, index);
+    hone_value_add_use(g, v, n, index);
     while (n->input_count > 0 && !n->inputs[n->input_count - 1]) n->input_count--;
+    if (!captures || n->capture_first > n->input_count) n->capture_first = n->input_count;
 }
 
 void hone_graph_replace(hone_graph *g, hone_value *old, hone_value *v) {
@@ -376,8 +416,8 @@ void hone_graph_replace(hone_graph *g, hone_value *old, hone_value *v) {
     }
 }
 
-static void drop_value(hone_graph *g, hone_value *v) {
-    if (!hone_names_put(g->names, v->name, NULL)) g->failed = true;
+void hone_graph_drop_value(hone_graph *g, hone_value *v) {
+    if (!hone_names_put(g->names, v->name, NULL)) hone_graph_out_of_memory(g);
     hone_tensor_free(v->data);
     hone_free(v->uses);
     v->data = NULL;
@@ -387,11 +427,10 @@ static void drop_value(hone_graph *g, hone_value *v) {
 }
 
 void hone_graph_remove_node(hone_graph *g, hone_node *n) {
-    for (int i = 0; i < n->input_count; i++) remove_use(n->inputs[i], n, i);
+    for (int i = 0; i < n->input_count; i++) hone_value_remove_use(n->inputs[i], n, i);
     for (int i = 0; i < n->output_count; i++)
-        if (n->outputs[i]) drop_value(g, n->outputs[i]);
+        if (n->outputs[i]) hone_graph_drop_value(g, n->outputs[i]);
     free_attrs(n);
-    n->attr_count = 0;
     unlink_node(g, n);
 }
 
@@ -442,11 +481,26 @@ static bool is_bound(const hone_graph *g, const hone_value *v) {
     return false;
 }
 
+/* Captured values that the subgraph does not use. */
+static void drop_unused_captures(hone_graph *g) {
+    for (size_t k = 0; k < g->capture_count; k++) {
+        hone_value *v = g->captures[k];
+        if (!v || v->use_count || hone_graph_is_output(g, v)) continue;
+        g->captures[k] = NULL;
+        hone_graph_drop_value(g, v);
+    }
+}
+
 void hone_graph_prune(hone_graph *g) {
+    for (hone_node *n = g->first; n; n = n->next) {
+        hone_graph *sub;
+        for (int i = 0; (sub = hone_node_subgraph(n, i)); i++) hone_graph_prune(sub);
+        hone_node_drop_captures(g, n);
+    }
     mark_needed(g);
     for (hone_node *n = g->first; n; n = n->next)
         for (int i = 0; n->mark == DEAD && i < n->input_count; i++) {
-            remove_use(n->inputs[i], n, i);
+            hone_value_remove_use(n->inputs[i], n, i);
             n->inputs[i] = NULL;
         }
     for (hone_node *n = g->first, *next; n; n = next) {
@@ -457,8 +511,9 @@ void hone_graph_prune(hone_graph *g) {
         hone_value *v = g->values[i];
         if (!v || v->use_count || hone_graph_is_output(g, v)) continue;
         if (v->storage == HONE_STORAGE_CONSTANT || (v->storage == HONE_STORAGE_VARIABLE && !is_bound(g, v)))
-            drop_value(g, v);
+            hone_graph_drop_value(g, v);
     }
+    drop_unused_captures(g);
 }
 
 /* The next maker of n that is not in place yet; n->mark counts the inputs looked at. */
@@ -470,9 +525,18 @@ static hone_node *next_maker(hone_node *n) {
     return NULL;
 }
 
+static hone_status sort_subgraphs(hone_graph *g, hone_error *err) {
+    for (hone_node *n = g->first; n; n = n->next) {
+        hone_graph *sub;
+        for (int i = 0; (sub = hone_node_subgraph(n, i)); i++) HONE_TRY(hone_graph_sort(sub, err));
+    }
+    return HONE_OK;
+}
+
 /* Depth first along the list: makers that are missing come right before the first node that needs them, all
  * else stays where it is. mark: 0 not seen, > 0 on the stack, -1 in place. */
 hone_status hone_graph_sort(hone_graph *g, hone_error *err) {
+    HONE_TRY(sort_subgraphs(g, err));
     hone_node **stack = hone_alloc((2 * g->node_count + 1) * sizeof(hone_node *));
     if (!stack) return hone_fail_memory(err);
     hone_node **order = stack + g->node_count;

@@ -26,8 +26,9 @@ typedef enum hone_storage {
     HONE_STORAGE_INTERMEDIATE, /* made by a node, gone after the run */
     HONE_STORAGE_INPUT,
     HONE_STORAGE_CONSTANT, /* `data`, the same for ever */
-    HONE_STORAGE_VARIABLE  /* lives in a hone_variables store under the value's name; `data` is its first
+    HONE_STORAGE_VARIABLE, /* lives in a hone_variables store under the value's name; `data` is its first
                               content */
+    HONE_STORAGE_CAPTURED  /* of a subgraph: stands for a value of the enclosing graph */
 } hone_storage;
 
 /* How a tensor's elements lie. Dimensions and axes are logical ones whatever the layout. */
@@ -66,23 +67,28 @@ struct hone_value {
     hone_storage storage;
     hone_type type;
     hone_tensor *data;   /* constants and variables; a reference of the graph's */
-    hone_node *producer; /* NULL for inputs, constants, variables */
+    hone_node *producer; /* NULL for inputs, constants, variables, captured values */
     int output_index;    /* of the producer */
     hone_use *uses;
     size_t use_count, use_capacity;
     bool trainable; /* variables of a training graph: the optimizer may write it */
 };
 
+/* Numbered as ONNX's AttributeProto.AttributeType; its sparse tensors become dense ones when they are read. */
 typedef enum hone_attr_type {
-    HONE_ATTR_NONE,
-    HONE_ATTR_FLOAT,
-    HONE_ATTR_INT,
-    HONE_ATTR_STRING,
-    HONE_ATTR_TENSOR,
-    HONE_ATTR_GRAPH,
-    HONE_ATTR_FLOATS,
-    HONE_ATTR_INTS,
-    HONE_ATTR_STRINGS
+    HONE_ATTR_NONE = 0,
+    HONE_ATTR_FLOAT = 1,
+    HONE_ATTR_INT = 2,
+    HONE_ATTR_STRING = 3,
+    HONE_ATTR_TENSOR = 4,
+    HONE_ATTR_GRAPH = 5,
+    HONE_ATTR_FLOATS = 6,
+    HONE_ATTR_INTS = 7,
+    HONE_ATTR_STRINGS = 8,
+    HONE_ATTR_TENSORS = 9,
+    HONE_ATTR_GRAPHS = 10,
+    HONE_ATTR_TYPE = 13,
+    HONE_ATTR_TYPES = 14
 } hone_attr_type;
 
 typedef struct hone_attr {
@@ -90,13 +96,14 @@ typedef struct hone_attr {
     hone_attr_type type;
     float f;
     int64_t i;
-    hone_string s;  /* in the graph's arena, as those of the list are */
-    hone_tensor *t; /* a reference of the graph's */
-    hone_graph *g;  /* a subgraph, owned by this graph */
-    size_t count;   /* of the lists below */
+    hone_string s; /* in the graph's arena, as those of the list are */
+    size_t count;  /* of the lists below */
     const float *floats;
     const int64_t *ints;
     const hone_string *strings;
+    hone_tensor **tensors;  /* TENSOR (one) and TENSORS: references of the graph's */
+    hone_graph **graphs;    /* GRAPH (one) and GRAPHS: subgraphs, owned by this graph */
+    const hone_type *types; /* TYPE (one) and TYPES */
 } hone_attr;
 
 struct hone_node {
@@ -104,7 +111,8 @@ struct hone_node {
     const hone_op *op;
     hone_node *prev, *next;
     hone_value **inputs; /* NULL: an optional input left out */
-    int input_count;
+    int input_count, input_capacity;
+    int capture_first; /* the inputs from here on are captured by the node's subgraphs; input_count: none */
     hone_value **outputs; /* NULL: an output nobody wants */
     int output_count;
     hone_attr *attrs;
@@ -118,14 +126,27 @@ typedef struct hone_binding {
     hone_value *source, *variable; /* after a run, source becomes variable */
 } hone_binding;
 
+/* The names of symbolic dimensions: one table for a graph and all that is nested in it. */
+typedef struct hone_symbols {
+    const char **names;
+    size_t count, capacity;
+    int references;
+} hone_symbols;
+
+/* The operator set of a domain ("": ONNX's). */
+typedef struct hone_opset {
+    const char *domain;
+    int64_t version;
+} hone_opset;
+
 typedef struct hone_metadata {
     const char *key, *value;
 } hone_metadata;
 
 struct hone_graph {
     hone_arena *arena;
-    bool failed;         /* an allocation failed while building */
-    const char *missing; /* an operator that was asked for and does not exist; NULL: none */
+    bool failed;       /* an allocation failed while building */
+    const char *fault; /* what a builder asked for and can't have; NULL: nothing */
     const char *name, *doc;
     hone_node *first, *last;
     size_t node_count;
@@ -136,13 +157,18 @@ struct hone_graph {
     size_t input_count, output_count, input_capacity, output_capacity;
     hone_binding *bindings;
     size_t binding_count, binding_capacity;
-    const char **symbols; /* names of symbolic dimensions */
-    size_t symbol_count, symbol_capacity;
+    hone_symbols *symbols;
+    hone_graph *outer;     /* a subgraph's: the graph around it … */
+    hone_node *owner;      /* … and the node there that has it as an attribute; NULL: no subgraph */
+    hone_value **captures; /* a subgraph's: captures[k] stands for owner->inputs[owner->capture_first + k];
+                              NULL: not used here */
+    size_t capture_count, capture_capacity;
     hone_metadata *metadata;
     size_t metadata_count, metadata_capacity;
     void *names; /* name → value */
     int next_name;
-    int opset; /* of the file it was read from; 0: none */
+    hone_opset *opsets; /* of the file it was read from */
+    size_t opset_count, opset_capacity;
 };
 
 /* The content of a constant; NULL: not a constant, or one that is there packed only. */
@@ -151,9 +177,14 @@ static inline const hone_tensor *hone_value_constant(const hone_value *v) {
 }
 
 hone_graph *hone_graph_new(const char *name); /* NULL when out of memory */
-/* HONE_OK, or HONE_OUT_OF_MEMORY if any building call failed; HONE_INTERNAL names an operator that was asked for and
- * does not exist. */
+/* HONE_OK, or HONE_OUT_OF_MEMORY if any building call on the graph or in a subgraph failed; HONE_INTERNAL names an
+ * operator that was asked for and does not exist. */
 hone_status hone_graph_check(const hone_graph *g, hone_error *err);
+/* Makes hone_graph_check() of this graph and of those around it fail: for code that builds. */
+void hone_graph_out_of_memory(hone_graph *g);
+/* The version of a domain's operator set that the graph's file had; 0: none. */
+int64_t hone_graph_opset(const hone_graph *g, const char *domain);
+void hone_graph_set_opset(hone_graph *g, const char *domain, int64_t version);
 
 /* --- values --- */
 
@@ -201,17 +232,47 @@ void hone_graph_widest(const hone_graph *g, int *inputs, int *outputs);
 /* Removes a node whose outputs nobody uses; its outputs go with it. */
 void hone_graph_remove_node(hone_graph *g, hone_node *n);
 /* Removes all nodes that lead to no output and no binding, and constants and variables without uses
- * (variables that are a binding's target stay). */
+ * (variables that are a binding's target stay); in subgraphs, too, and what they no longer capture. */
 void hone_graph_prune(hone_graph *g);
-/* Puts the nodes in topological order: makers that come too late move before the first node that needs them,
- * all else stays where it is. HONE_CORRUPT names a node on a cycle and leaves the order as it was. */
+/* Puts the nodes in topological order, those of subgraphs, too: makers that come too late move before the first node
+ * that needs them, all else stays where it is. HONE_CORRUPT names a node on a cycle and leaves the order of its graph
+ * as it was. */
 hone_status hone_graph_sort(hone_graph *g, hone_error *err);
+
+/* --- subgraphs --- the branches of a condition, the body of a loop: attributes of their node
+ *
+ *      node       inputs:   cond │ x   w      capture_first = 1
+ *      branch A   captures:        x'  w'     captures[k] stands for inputs[capture_first + k] of the node
+ *      branch B   captures:        x'  –      NULL: not used here
+ *
+ * What a subgraph uses of the graph around it is an input of its node, after the node's own inputs. Uses, order,
+ * lifetimes, pruning and copying then need no rule for subgraphs. A graph that is nested deeper captures through each
+ * level. Subgraphs have no variables and no bindings; they share the symbols of the graph around them. */
+
+/* A new, empty subgraph as attribute `name` of the node, in the place of one that was there. */
+hone_graph *hone_node_add_graph(hone_graph *g, hone_node *n, const char *name);
+/* As many as `count`, as one attribute of kind GRAPHS. */
+hone_graph *const *hone_node_add_graphs(hone_graph *g, hone_node *n, const char *name, size_t count);
+hone_graph *hone_node_graph(const hone_node *n, const char *name); /* of kind GRAPH; NULL: none */
+/* The node's subgraphs, those of all attributes: index 0, 1, … until NULL. */
+hone_graph *hone_node_subgraph(const hone_node *n, int index);
+/* What stands in `sub` for `v`, a value of one of the graphs around it (or of itself); captured through each level
+ * where it is not yet. It gets v's name if that is free. */
+hone_value *hone_graph_capture(hone_graph *sub, hone_value *v);
+/* The step of it for one level: which k inputs[capture_first + k] of the node is `v`, a value of its own graph g;
+ * appended if need be. -1: out of memory (remembered). */
+int hone_node_capture(hone_graph *g, hone_node *n, hone_value *v);
+/* Makes captures[k] of a subgraph, which is NULL until then; its type is taken from the node's input. */
+hone_value *hone_graph_add_capture(hone_graph *sub, int k, const char *name);
+/* Captured values that no subgraph of the node uses are no inputs of it any more. */
+void hone_node_drop_captures(hone_graph *g, hone_node *n);
 
 /* --- attributes --- a node's own, else the default of its operator's table, else 0 / NULL */
 const hone_attr *hone_node_attr(const hone_node *n, const char *name); /* its own, else NULL */
 int64_t hone_node_int(const hone_node *n, const char *name);
 float hone_node_float(const hone_node *n, const char *name);
-const char *hone_node_string(const hone_node *n, const char *name); /* text; any bytes: hone_node_attr */
+const char *hone_node_string(const hone_node *n, const char *name);  /* text; any bytes: hone_node_attr */
+hone_tensor *hone_node_tensor(const hone_node *n, const char *name); /* borrowed; NULL if absent */
 /* `*count` becomes 0 if absent. */
 const int64_t *hone_node_ints(const hone_node *n, const char *name, size_t *count);
 void hone_node_set_int(hone_graph *g, hone_node *n, const char *name, int64_t x);
@@ -221,9 +282,14 @@ void hone_node_set_bytes(hone_graph *g, hone_node *n, const char *name, const vo
                          size_t size); /* a string */
 void hone_node_set_ints(hone_graph *g, hone_node *n, const char *name, const int64_t *x, size_t count);
 void hone_node_set_tensor(hone_graph *g, hone_node *n, const char *name, hone_tensor *t); /* own reference */
+void hone_node_set_tensors(hone_graph *g, hone_node *n, const char *name, hone_tensor *const *t,
+                           size_t count);
+void hone_node_set_type(hone_graph *g, hone_node *n, const char *name, const hone_type *type); /* copied */
+void hone_node_set_types(hone_graph *g, hone_node *n, const char *name, const hone_type *types, size_t count);
 void hone_node_set_floats(hone_graph *g, hone_node *n, const char *name, const float *x, size_t count);
 void hone_node_set_strings(hone_graph *g, hone_node *n, const char *name, const hone_string *x, size_t count);
-/* Copies all attributes of `from` (of any graph), a shared tensor each. */
+/* Copies all attributes of `from` (of any graph), sharing tensors. Subgraphs are copied with their captures, so `to`
+ * must get the captured inputs, too. */
 void hone_node_copy_attrs(hone_graph *g, hone_node *to, const hone_node *from);
 
 /* --- copies --- */
@@ -236,8 +302,8 @@ hone_status hone_graph_copy_signature(const hone_graph *g, hone_graph **out, hon
 hone_status hone_graph_extract(const hone_graph *g, hone_value *const *outputs, size_t count,
                                hone_graph **out, hone_error *err);
 /* Copies `src`'s nodes, in any order, constants and variables into `dst`. `map[id]` (of src->value_count) says
- * which value of dst stands for a value of src; entries already set are kept (so inputs can be wired), the
- * others are filled. Names are kept where free; `prefix` (may be NULL) goes before each. */
+ * which value of dst stands for a value of src; entries already set are kept (so inputs can be wired; captured values
+ * must be), the others are filled. Names are kept where free; `prefix` (may be NULL) goes before each. */
 hone_status hone_graph_append(hone_graph *dst, const hone_graph *src, const char *prefix, hone_value **map,
                               hone_error *err);
 

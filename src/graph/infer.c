@@ -1,60 +1,11 @@
 #include "graph/infer.h"
 
 #include "graph/evaluate.h"
+#include "graph/inside.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-hone_type hone_type_make(hone_dtype dtype, int rank, const int64_t *dims) {
-    hone_type t = {.kind = HONE_KIND_TENSOR, .dtype = dtype, .rank = rank};
-    if (rank > 0) memcpy(t.dims, dims, (size_t)rank * sizeof *dims);
-    return t;
-}
-
-hone_type hone_type_of(const hone_tensor *t) {
-    return hone_type_make(t->dtype, t->rank, t->dims);
-}
-
-bool hone_type_is_concrete(const hone_type *t) {
-    if (t->rank < 0) return false;
-    for (int i = 0; i < t->rank; i++)
-        if (t->dims[i] < 0) return false;
-    return true;
-}
-
-int64_t hone_type_count(const hone_type *t) {
-    int64_t n = 1;
-    bool fits = true;
-    for (int i = 0; i < t->rank; i++) {
-        if (t->dims[i] == 0) return 0;
-        fits = fits && !__builtin_mul_overflow(n, t->dims[i], &n);
-    }
-    return fits ? n : INT64_MAX;
-}
-
-size_t hone_type_bytes(const hone_type *t) {
-    int64_t dims[HONE_MAX_RANK], block = t->layout.block;
-    size_t bytes;
-    if (t->rank > 0) memcpy(dims, t->dims, (size_t)t->rank * sizeof *dims);
-    if (t->layout.kind == HONE_LAYOUT_BLOCKED && t->rank > 1 && block > 1 && dims[1] <= INT64_MAX - block)
-        dims[1] = (dims[1] + block - 1) / block * block;
-    return hone_shape_size(t->dtype, t->rank, dims, NULL, &bytes, NULL) == HONE_OK ? bytes : SIZE_MAX;
-}
-
-const char *hone_type_format(const hone_graph *g, const hone_type *t, char *text, size_t size) {
-    size_t used = (size_t)snprintf(text, size, "%s[", hone_dtype_name(t->dtype));
-    if (t->rank < 0 && used < size) used += (size_t)snprintf(text + used, size - used, "…");
-    for (int i = 0; i < t->rank && used < size; i++) {
-        const char *comma = i ? ", " : "", *name = g ? hone_graph_dim_name(g, t->dims[i]) : NULL;
-        if (t->dims[i] >= 0)
-            used += (size_t)snprintf(text + used, size - used, "%s%lld", comma, (long long)t->dims[i]);
-        else
-            used += (size_t)snprintf(text + used, size - used, "%s%s", comma, name ? name : "?");
-    }
-    if (used < size) snprintf(text + used, size - used, "]");
-    return text;
-}
 
 hone_status hone_infer_fail(const hone_infer *ctx, hone_error *err, const char *format, ...) {
     va_list args;
@@ -123,10 +74,21 @@ hone_status hone_infer_elementwise(hone_infer *ctx, hone_error *err) {
     return HONE_OK;
 }
 
+static const char *kind_name(hone_value_kind kind) {
+    switch (kind) {
+    case HONE_KIND_SEQUENCE: return "a sequence";
+    case HONE_KIND_MAP: return "a map";
+    case HONE_KIND_OPTIONAL: return "an optional value";
+    case HONE_KIND_TENSOR: break;
+    }
+    return "a tensor";
+}
+
 /* Could memory hold a tensor of the known dimensions? What passes can be multiplied without looking. */
 static bool is_possible(const hone_type *t) {
     int64_t known[HONE_MAX_RANK];
     int count = 0;
+    if (t->kind != HONE_KIND_TENSOR) return true;
     for (int i = 0; i < t->rank; i++)
         if (t->dims[i] >= 0) known[count++] = t->dims[i];
     hone_dtype dtype = hone_dtype_size(t->dtype) ? t->dtype : HONE_UINT8;
@@ -146,8 +108,8 @@ static hone_status check_inputs(const hone_infer *ctx, hone_dtype *letters, hone
             continue;
         }
         hone_dtype dtype = ctx->in[i]->dtype;
-        if (ctx->in[i]->kind != HONE_KIND_TENSOR)
-            return hone_infer_fail(ctx, err, "input %s is not a tensor", slot->name);
+        if (!((slot->kinds ? slot->kinds : HONE_KIND(HONE_KIND_TENSOR)) & HONE_KIND(ctx->in[i]->kind)))
+            return hone_infer_fail(ctx, err, "input %s can't be %s", slot->name, kind_name(ctx->in[i]->kind));
         if (!is_possible(ctx->in[i]))
             return hone_infer_fail(ctx, err, "input %s is too large for any memory", slot->name);
         if (dtype == HONE_UNDEFINED) continue;
@@ -175,13 +137,21 @@ bool hone_infer_items(const hone_infer *ctx, int i, hone_content *out) {
     return true;
 }
 
-/* Operands of a fused program behind the operator's own are not its business. */
+/* Operands of a fused program and captured values, behind the operator's own, are not its business. */
 hone_infer hone_infer_context(const hone_node *n, const hone_infer_room *room) {
-    int inputs = n->map && n->map_input < n->input_count ? n->map_input : n->input_count;
+    int inputs = n->map && n->map_input < n->input_count ? n->map_input : n->capture_first;
     const hone_slot *first = hone_op_input(n->op, 0);
     if (!first) inputs = 0;
-    if (first && first->flags & HONE_SLOT_VARIADIC) inputs = n->input_count;
-    return (hone_infer){n, inputs, n->output_count, room->in, room->constant, room->content, room->out};
+    if (first && first->flags & HONE_SLOT_VARIADIC) inputs = n->capture_first;
+    return (hone_infer){.node = n,
+                        .input_count = inputs,
+                        .output_count = n->output_count,
+                        .in = room->in,
+                        .constant = room->constant,
+                        .content = room->content,
+                        .out = room->out,
+                        .depth = room->depth,
+                        .record = room->record};
 }
 
 hone_status hone_node_infer(const hone_node *n, const hone_infer_room *room, hone_error *err) {
@@ -212,6 +182,8 @@ hone_status hone_infer_room_make(const hone_graph *g, hone_infer_room *room, hon
     room->constant = (const hone_tensor **)(block + pointers);
     room->content = (const hone_content **)(block + 2 * pointers);
     room->out = (hone_type *)(void *)(block + 3 * pointers);
+    room->depth = 0;
+    room->record = false;
     return HONE_OK;
 }
 
@@ -221,7 +193,7 @@ typedef struct inference {
     const hone_graph *g;
     hone_type *types;                /* by value id */
     const hone_tensor *const *known; /* by value id, or NULL */
-    hone_content **content;          /* by value id; NULL: nothing is known */
+    const hone_content **content;    /* by value id; NULL: nothing is known */
     hone_arena *arena;               /* of the contents */
     hone_infer_room room;
 } inference;
@@ -282,30 +254,50 @@ static hone_status infer_all(inference *w, hone_error *err) {
     return HONE_OK;
 }
 
-hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, const hone_tensor *const *known,
-                                   hone_error *err) {
+hone_status hone_graph_infer_inside(const hone_graph *g, hone_type *types, const hone_infer_walk *w,
+                                    hone_error *err) {
     for (size_t i = 0; i < g->value_count; i++)
         if (g->values[i] && g->values[i]->data) types[i] = hone_type_of(g->values[i]->data);
-    inference w = {.g = g, .types = types, .known = known};
-    w.content = hone_calloc(g->value_count + 1, sizeof *w.content);
-    w.arena = hone_arena_new();
-    hone_status status = w.content && w.arena ? HONE_OK : hone_fail_memory(err);
-    if (status == HONE_OK) status = hone_infer_room_make(g, &w.room, err);
-    if (status == HONE_OK) status = infer_all(&w, err);
-    hone_free(w.room.in);
-    hone_free(w.content);
-    hone_arena_free(w.arena);
+    inference all = {.g = g, .types = types, .known = w->known};
+    all.content = hone_calloc(g->value_count + 1, sizeof *all.content);
+    all.arena = hone_arena_new();
+    hone_status status = all.content && all.arena ? HONE_OK : hone_fail_memory(err);
+    if (status == HONE_OK) status = hone_infer_room_make(g, &all.room, err);
+    all.room.depth = w->depth;
+    all.room.record = w->record;
+    if (status == HONE_OK && w->content)
+        memcpy(all.content, w->content, g->value_count * sizeof *all.content);
+    if (status == HONE_OK) status = infer_all(&all, err);
+    hone_free(all.room.in);
+    hone_free(all.content);
+    hone_arena_free(all.arena);
     return status;
+}
+
+hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, const hone_tensor *const *known,
+                                   hone_error *err) {
+    return hone_graph_infer_inside(g, types, &(hone_infer_walk){.known = known}, err);
+}
+
+hone_status hone_value_check_declared(const hone_value *v, const hone_type *found, hone_error *err) {
+    const hone_type *declared = &v->type;
+    bool known = declared->dtype != HONE_UNDEFINED && found->dtype != HONE_UNDEFINED;
+    if (!known || (declared->kind == found->kind && declared->dtype == found->dtype)) return HONE_OK;
+    char ta[96], tb[96];
+    return hone_fail_node(err, HONE_INVALID_ARGUMENT, v->name, NULL, "is declared %s but computed as %s",
+                          hone_type_format(NULL, declared, ta, sizeof ta),
+                          hone_type_format(NULL, found, tb, sizeof tb));
 }
 
 /* A declared type may say more than what was found (a symbol's name), never something else. */
 static hone_status merge(const hone_value *v, hone_type *found, hone_error *err) {
     const hone_type *declared = &v->type;
-    if (declared->dtype != HONE_UNDEFINED && found->dtype != HONE_UNDEFINED &&
-        declared->dtype != found->dtype)
-        return hone_fail_node(err, HONE_INVALID_ARGUMENT, v->name, NULL, "is declared %s but computed as %s",
-                              hone_dtype_name(declared->dtype), hone_dtype_name(found->dtype));
+    HONE_TRY(hone_value_check_declared(v, found, err));
     if (found->dtype == HONE_UNDEFINED) found->dtype = declared->dtype;
+    if (declared->kind != HONE_KIND_TENSOR || found->kind != HONE_KIND_TENSOR) {
+        if (found->kind == declared->kind && !found->element) found->element = declared->element;
+        return HONE_OK;
+    }
     if (declared->rank < 0) return HONE_OK;
     if (found->rank < 0) {
         hone_dtype dtype = found->dtype;
@@ -330,7 +322,9 @@ hone_status hone_graph_infer(hone_graph *g, hone_error *err) {
     hone_type *types = hone_calloc(g->value_count + 1, sizeof *types);
     if (!types) return hone_fail_memory(err);
     for (size_t i = 0; i < g->input_count; i++) types[g->inputs[i]->id] = g->inputs[i]->type;
-    hone_status status = hone_graph_infer_types(g, types, NULL, err);
+    for (size_t k = 0; k < g->capture_count; k++)
+        if (g->captures[k]) types[g->captures[k]->id] = g->captures[k]->type;
+    hone_status status = hone_graph_infer_inside(g, types, &(hone_infer_walk){.record = true}, err);
     for (size_t i = 0; i < g->value_count && status == HONE_OK; i++) {
         hone_value *v = g->values[i];
         if (!v) continue;

@@ -7,8 +7,8 @@
 /* Infers all values of a sorted graph, symbols included, and checks declared output types against what was
  * found. */
 hone_status hone_graph_infer(hone_graph *g, hone_error *err);
-/* As hone_graph_infer, but into `types` (one for each value id), whose entries of graph inputs are set by the caller
- * (concrete shapes); the graph is left alone. `known` (may be NULL) has the content of inputs that are known, by value
+/* As hone_graph_infer, but into `types` (one for each value id), whose entries of graph inputs and captured values are
+ * set by the caller (concrete shapes); the graph is left alone. `known` (may be NULL) has the content of inputs that are known, by value
  * id, else NULL. */
 hone_status hone_graph_infer_types(const hone_graph *g, hone_type *types, const hone_tensor *const *known,
                                    hone_error *err);
@@ -19,6 +19,8 @@ typedef struct hone_infer_room {
     const hone_tensor **constant; /* content that is known, else NULL */
     const hone_content **content; /* what is known of small integers, else NULL */
     hone_type *out;
+    int depth;   /* see hone_infer */
+    bool record;
 } hone_infer_room;
 /* Room for the widest node of `g`, in one block: hone_free(room->in). */
 hone_status hone_infer_room_make(const hone_graph *g, hone_infer_room *room, hone_error *err);
@@ -29,16 +31,27 @@ hone_status hone_node_infer(const hone_node *n, const hone_infer_room *room, hon
 hone_status hone_graph_infer_node(hone_graph *g, hone_node *n, hone_error *err);
 /* What `infer` and other hooks get, for that room. */
 hone_infer hone_infer_context(const hone_node *n, const hone_infer_room *room);
+/* The types that a subgraph of ctx->node gives to its outputs, given those of its inputs; what it captures is taken
+ * from ctx. `out` has an entry for each output of the subgraph. */
+hone_status hone_infer_subgraph(const hone_infer *ctx, hone_graph *sub, const hone_type *in, hone_type *out,
+                                hone_error *err);
+
+/* --- types --- */
 
 /* The type of a tensor. */
 hone_type hone_type_of(const hone_tensor *t);
+/* A tensor of unknown shape; static. */
+const hone_type *hone_type_any(hone_dtype dtype);
+bool hone_type_equal(const hone_type *a, const hone_type *b);
+/* Makes `a` say only what holds for `b`, too: dimensions that differ become unknown. False if no type says both. */
+bool hone_type_join(hone_type *a, const hone_type *b);
 hone_type hone_type_make(hone_dtype dtype, int rank, const int64_t *dims);
 bool hone_type_is_concrete(const hone_type *t); /* rank and every dimension known */
 int64_t hone_type_count(const hone_type *t);    /* elements of a concrete type; INT64_MAX if they are more */
 /* Bytes of a concrete tensor type as it lies in memory: what pads its layout counts, elements of less than a byte share
  * one. SIZE_MAX if they are more, or the dtype has no size. */
 size_t hone_type_bytes(const hone_type *t);
-/* "float32[batch, 10]" (symbols named when `g` is given). Returns `text`. */
+/* "float32[batch, 10]" (symbols named when `g` is given), "seq(float32[…])", "map(int64, float32[])". Returns `text`. */
 const char *hone_type_format(const hone_graph *g, const hone_type *t, char *text, size_t size);
 /* NumPy broadcasting of two shapes into out's; HONE_INVALID_ARGUMENT if they don't fit. */
 hone_status hone_infer_broadcast(const hone_infer *ctx, const hone_type *a, const hone_type *b,

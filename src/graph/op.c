@@ -10,6 +10,10 @@ bool hone_op_is_private(const hone_op *op) {
     return strcmp(hone_op_domain(op), HONE_PRIVATE_DOMAIN) == 0;
 }
 
+bool hone_op_is_control(const hone_op *op) {
+    return op->role == HONE_ROLE_BRANCH || op->role == HONE_ROLE_LOOP || op->role == HONE_ROLE_SCAN;
+}
+
 bool hone_view_whole(const hone_infer *ctx, int output, hone_view *v) {
     (void)ctx;
     (void)output;

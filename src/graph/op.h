@@ -41,6 +41,9 @@ typedef enum hone_slot_flags {
 
 /* --- kinds --- sets of value kinds, a bit each */
 #define HONE_KIND(kind) (1u << (kind))
+#define HONE_KINDS_ALL                                                                                       \
+    (HONE_KIND(HONE_KIND_TENSOR) | HONE_KIND(HONE_KIND_SEQUENCE) | HONE_KIND(HONE_KIND_MAP) |                \
+     HONE_KIND(HONE_KIND_OPTIONAL))
 
 typedef struct hone_slot {
     const char *name; /* NULL ends the table */
@@ -65,8 +68,12 @@ typedef struct hone_attr_def {
 
 typedef enum hone_role {
     HONE_ROLE_PLAIN,
-    HONE_ROLE_QUANTIZE,  /* real numbers to a grid */
-    HONE_ROLE_DEQUANTIZE /* and back; folding never passes one */
+    HONE_ROLE_QUANTIZE,   /* real numbers to a grid */
+    HONE_ROLE_DEQUANTIZE, /* and back; folding never passes one */
+    /* Control: the executor runs the subgraphs; there is no `prepare`. */
+    HONE_ROLE_BRANCH, /* the graph that the first row of `attrs` names if the input is true, else that of the second */
+    HONE_ROLE_LOOP, /* attrs[0]: (iteration, condition, carried …) to (condition, carried …, scan outputs …) */
+    HONE_ROLE_SCAN /* attrs[0]: (carried …, slices …) to (carried …, scan outputs …) */
 } hone_role;
 
 /* --- inference --- */
@@ -74,10 +81,12 @@ typedef enum hone_role {
 typedef struct hone_infer {
     const hone_node *node;
     int input_count, output_count;
-    const hone_type *const *in;         /* NULL: left out */
+    const hone_type *const *in;         /* NULL: left out; behind input_count those of captured inputs */
     const hone_tensor *const *constant; /* the content where it is known, else NULL */
     const hone_content *const *content; /* what is known of small integer inputs, else NULL; NULL: of none */
     hone_type *out;                     /* to fill; kind and dtype come preset from the slots' letters */
+    int depth;                          /* inside how many subgraphs the node is */
+    bool record;                        /* what is found in subgraphs is written into their values */
 } hone_infer;
 
 /* Where a value lies inside of another one: the same bytes, nothing is copied. */
@@ -244,6 +253,7 @@ const hone_op *hone_op_at(int index);
 /* The domain as written in files: never NULL. */
 const char *hone_op_domain(const hone_op *op);
 bool hone_op_is_private(const hone_op *op);
+bool hone_op_is_control(const hone_op *op); /* by its role */
 /* `view` of operators whose output 0 always is input 0 in another shape. */
 bool hone_view_whole(const hone_infer *ctx, int output, hone_view *v);
 /* Has it a map, by which it may be joined with others of its kind? */

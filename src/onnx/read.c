@@ -272,7 +272,9 @@ static hone_status read_nodes(reader *r, hone_error *err) {
 
 static hone_status read_texts(reader *r, hone_error *err) {
     const char *doc = hone_message_text(r->m->doc_string);
-    r->g->opset = (int)hone_message_opset(r->model, "");
+    for (size_t i = 0; i < r->model->n_opset_import; i++)
+        hone_graph_set_opset(r->g, hone_message_domain(r->model->opset_import[i]->domain),
+                             r->model->opset_import[i]->version);
     if (r->model->n_metadata_props > MAX_METADATA)
         return hone_fail(err, HONE_UNSUPPORTED, "more than %d entries of metadata", MAX_METADATA);
     if (*doc && !(r->g->doc = hone_arena_strdup(r->g->arena, doc))) return hone_fail_memory(err);

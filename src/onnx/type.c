@@ -8,7 +8,7 @@ static hone_status read_dim(hone_graph *g, const Hone__Onnx__TensorShapeProto__D
     *out = HONE_DIM_ANY;
     if (m->value_case == HONE__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && *m->dim_param) {
         *out = hone_graph_symbol(g, m->dim_param);
-        if (g->symbol_count > MAX_SYMBOLS)
+        if (g->symbols->count > MAX_SYMBOLS)
             return hone_fail(err, HONE_UNSUPPORTED, "more than %d symbolic dimensions", MAX_SYMBOLS);
     }
     /* some exporters write an unknown dimension as -1 */

@@ -168,7 +168,7 @@ static hone_status write_attr(writer *w, const hone_attr *a, hone_attr_message *
         m->has_s = true;
         m->s = (ProtobufCBinaryData){a->s.size, (uint8_t *)a->s.data};
         break;
-    case HONE_ATTR_TENSOR: return write_tensor(w, a->t, NULL, &m->t, err);
+    case HONE_ATTR_TENSOR: return write_tensor(w, a->tensors[0], NULL, &m->t, err);
     case HONE_ATTR_FLOATS:
         m->n_floats = a->count;
         m->floats = (float *)a->floats;

@@ -39,7 +39,7 @@ static hone_value *parameter(hone_graph *g, const char *name, int rank, const in
                              uint64_t seed) {
     hone_tensor *t = NULL;
     if (hone_tensor_new(HONE_FLOAT32, rank, dims, &t, NULL) != HONE_OK) {
-        g->failed = true;
+        hone_graph_out_of_memory(g);
         return NULL;
     }
     hone_rng rng = hone_rng_make(seed, hone_hash(name, strlen(name)));

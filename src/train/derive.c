@@ -140,7 +140,7 @@ static void add_optimizer(hone_graph *g, const hone_train_options *o, hone_value
                           hone_value *gradient) {
     hone_tensor *zeros = NULL;
     if (hone_tensor_new(w->data->dtype, w->data->rank, w->data->dims, &zeros, NULL) != HONE_OK) {
-        g->failed = true;
+        hone_graph_out_of_memory(g);
         return;
     }
     const char *name = hone_arena_printf(g->arena, "%s.momentum", w->name);

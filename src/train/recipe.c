@@ -36,12 +36,15 @@ static void mix_tensor(uint64_t *h, const hone_tensor *t, bool content) {
         mix_string(h, (const hone_string *)t->data + i);
 }
 
+static uint64_t fingerprint(const hone_graph *g);
+
 static void mix_attr(uint64_t *h, const hone_attr *a) {
     mix_text(h, a->name);
     mix(h, &a->f, sizeof a->f);
     mix_int(h, a->i);
     mix_string(h, &a->s);
-    if (a->t) mix_tensor(h, a->t, true);
+    for (size_t i = 0; a->tensors && i < a->count; i++) mix_tensor(h, a->tensors[i], true);
+    for (size_t i = 0; a->graphs && i < a->count; i++) mix_int(h, (int64_t)fingerprint(a->graphs[i]));
     if (a->floats) mix(h, a->floats, a->count * sizeof *a->floats);
     if (a->ints) mix(h, a->ints, a->count * sizeof *a->ints);
     for (size_t i = 0; a->strings && i < a->count; i++) mix_string(h, &a->strings[i]);

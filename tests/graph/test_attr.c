@@ -50,7 +50,7 @@ static void test_every_type(void **state) {
     assert_int_equal(hone_node_attr(n, "strings")->strings[1].size, 3);
     assert_memory_equal(hone_node_attr(n, "bytes")->s.data, "\0x", 3);
     assert_int_equal(hone_node_attr(n, "bytes")->s.size, 2);
-    assert_ptr_equal(hone_node_attr(n, "t")->t, t);
+    assert_ptr_equal(hone_node_tensor(n, "t"), t);
     assert_int_equal(t->references, 2);
     assert_non_null(hone_node_attr(n, "empty"));
     assert_null(hone_node_ints(n, "i", &count)); /* of another type */
@@ -71,11 +71,11 @@ static void test_setting_again(void **state) {
     assert_int_equal(count, 1);
     hone_node_set_tensor(g, n, "x", t);
     hone_tensor_free(t); /* the node has the only reference */
-    hone_node_set_tensor(g, n, "x", hone_node_attr(n, "x")->t);
-    assert_int_equal(hone_node_attr(n, "x")->t->references, 1);
-    assert_int_equal(hone_node_attr(n, "x")->t->count, 2);
+    hone_node_set_tensor(g, n, "x", hone_node_tensor(n, "x"));
+    assert_int_equal(hone_node_tensor(n, "x")->references, 1);
+    assert_int_equal(hone_node_tensor(n, "x")->count, 2);
     hone_node_set_int(g, n, "x", 5); /* gives the tensor back */
-    assert_null(hone_node_attr(n, "x")->t);
+    assert_null(hone_node_tensor(n, "x"));
     assert_int_equal(n->attr_count, 1);
     hone_node_set_int(g, NULL, "x", 5); /* a node that memory was out for */
     hone_graph_free(g);
@@ -84,7 +84,7 @@ static void test_setting_again(void **state) {
 static void test_copies(void **state) {
     (void)state;
     hone_error err;
-    hone_graph *g = hone_graph_new("from"), *other = hone_graph_new("to"), *body = hone_graph_new("body");
+    hone_graph *g = hone_graph_new("from"), *other = hone_graph_new("to");
     hone_node *n = gemm(g), *to = gemm(other);
     hone_tensor *t = tensor_make(HONE_FLOAT32, SHAPE(2));
     char text[] = "text";
@@ -95,25 +95,33 @@ static void test_copies(void **state) {
     hone_node_set_floats(g, n, "floats", (const float[]){1.5f}, 1);
     hone_node_set_strings(g, n, "strings", (const hone_string[]){{"a", 1}, {"b\0c", 3}}, 2);
     hone_node_set_tensor(g, n, "t", t);
-    hone_node_set_int(g, n, "g", 0);
+    hone_node_set_tensors(g, n, "tensors", (hone_tensor *[]){t, t}, 2);
+    hone_type type = hone_type_make(HONE_INT64, SHAPE(2, 3)), seq = {HONE_KIND_SEQUENCE, .dtype = HONE_INT64};
+    seq.element = &type;
+    hone_node_set_type(g, n, "type", &type);
+    hone_node_set_types(g, n, "types", (hone_type[]){type, seq}, 2);
+    hone_graph *body = hone_node_add_graph(g, n, "g");
     graph_constant(body, "inner", tensor_make(HONE_FLOAT32, SHAPE(3)));
-    for (int i = 0; i < n->attr_count; i++) {
-        hone_attr *a = &n->attrs[i];
-        if (strcmp(a->name, "g") != 0) continue;
-        a->type = HONE_ATTR_GRAPH;
-        a->g = body;
-    }
+    graph_constant(hone_node_add_graphs(g, n, "graphs", 2)[1], "second", tensor_make(HONE_FLOAT32, SHAPE(3)));
     hone_node_copy_attrs(other, to, n);
     check_ok(hone_graph_check(other, &err));
     hone_graph_free(g); /* what was copied stands alone */
     size_t count;
-    assert_int_equal(to->attr_count, 8);
+    assert_int_equal(to->attr_count, 12);
     assert_int_equal(hone_node_int(to, "i"), 4);
     assert_string_equal(hone_node_string(to, "s"), "text");
     assert_int_equal(hone_node_ints(to, "ints", &count)[0], 3);
     assert_memory_equal(hone_node_attr(to, "strings")->strings[1].data, "b\0c", 4);
-    assert_ptr_equal(hone_node_attr(to, "t")->t, t); /* shared */
-    assert_non_null(hone_graph_find(hone_node_attr(to, "g")->g, "inner"));
+    assert_ptr_equal(hone_node_tensor(to, "t"), t); /* shared */
+    assert_non_null(hone_graph_find(hone_node_graph(to, "g"), "inner"));
+    assert_ptr_equal(hone_node_graph(to, "g")->outer, other);
+    assert_ptr_equal(hone_node_graph(to, "g")->owner, to);
+    assert_int_equal(hone_node_attr(to, "graphs")->count, 2);
+    assert_non_null(hone_graph_find(hone_node_subgraph(to, 2), "second")); /* counted over all attributes */
+    assert_null(hone_node_subgraph(to, 3));
+    assert_ptr_equal(hone_node_attr(to, "tensors")->tensors[1], t);
+    assert_int_equal(hone_node_attr(to, "type")->types->dims[1], 3);
+    assert_int_equal(hone_node_attr(to, "types")->types[1].element->dims[1], 3);
     hone_graph_free(other);
     assert_int_equal(t->references, 1);
     hone_tensor_free(t);

@@ -163,7 +163,7 @@ static hone_value *integer_weight(hone_graph *g, const hone_integer_operands *q,
     int64_t rows = q->w->dims[0], columns = q->w->dims[1], dims[] = {columns, rows};
     hone_tensor *t = NULL;
     if (hone_tensor_new(HONE_INT8, 2, dims, &t, NULL) != HONE_OK) {
-        g->failed = true;
+        hone_graph_out_of_memory(g);
         return NULL;
     }
     for (int64_t i = 0; i < rows; i++)

@@ -152,7 +152,7 @@ static hone_value *dequantized_codes(hone_graph *g, const hone_node *dq) {
     uint8_t codes[CODES];
     hone_tensor *t = NULL;
     if (hone_tensor_new(HONE_FLOAT32, 1, (int64_t[]){CODES}, &t, NULL) != HONE_OK) {
-        g->failed = true;
+        hone_graph_out_of_memory(g);
         return NULL;
     }
     float scale = *(const float *)dq->inputs[1]->data->data;

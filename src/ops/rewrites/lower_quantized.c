@@ -166,7 +166,7 @@ static bool steps_agree(const hone_match *m, const hone_tensor *scale) {
 static hone_value *real_bias(hone_graph *g, const hone_tensor *q, const hone_tensor *scale) {
     hone_tensor *t = NULL;
     if (hone_tensor_new(HONE_FLOAT32, 1, &q->count, &t, NULL) != HONE_OK) {
-        g->failed = true;
+        hone_graph_out_of_memory(g);
         return NULL;
     }
     for (int64_t j = 0; j < q->count; j++)
