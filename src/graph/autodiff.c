@@ -131,7 +131,7 @@ hone_value *hone_gradient_saved(hone_gradient *ctx, int index) {
     hone_node *n = w->node;
     hone_value *v = hone_node_ask_output(w->g, n, index);
     if (v && v->type.dtype == HONE_UNDEFINED && hone_graph_infer_node(w->g, n, NULL) != HONE_OK)
-        w->g->failed = true;
+        hone_graph_out_of_memory(w->g);
     return widened(w, v);
 }
 

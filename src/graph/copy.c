@@ -76,7 +76,7 @@ static hone_status copy_nodes(hone_graph *dst, const hone_graph *src, const char
 /* What a value of `src` that no node makes is in `dst`. */
 static hone_value *copy_source(hone_graph *dst, const hone_graph *src, const hone_value *v,
                                const char *name) {
-    hone_type type = import_type(dst, src, &v->type);
+    hone_type type = hone_type_import(dst, src, &v->type);
     hone_value *copy = NULL;
     switch (v->storage) {
     case HONE_STORAGE_INPUT: copy = hone_graph_add_input(dst, name, &type); break;
@@ -85,6 +85,7 @@ static hone_value *copy_source(hone_graph *dst, const hone_graph *src, const hon
         copy = hone_graph_add_variable(dst, name, v->data);
         if (copy) copy->trainable = v->trainable;
         break;
+    case HONE_STORAGE_CAPTURED:
     case HONE_STORAGE_INTERMEDIATE: break;
     }
     return copy;
@@ -94,7 +95,10 @@ hone_status hone_graph_append(hone_graph *dst, const hone_graph *src, const char
                               hone_error *err) {
     for (size_t i = 0; i < src->value_count; i++) {
         const hone_value *v = src->values[i];
-        if (v && !map[i]) map[i] = copy_source(dst, src, v, prefixed(dst, prefix, v->name));
+        if (!v || map[i]) continue;
+        if (v->storage == HONE_STORAGE_CAPTURED)
+            return hone_fail(err, HONE_INTERNAL, "nothing stands for %s, which the graph captures", v->name);
+        map[i] = copy_source(dst, src, v, prefixed(dst, prefix, v->name));
     }
     return copy_nodes(dst, src, prefix, map, err);
 }

@@ -19,7 +19,7 @@ typedef struct hone_infer_room {
     const hone_tensor **constant; /* content that is known, else NULL */
     const hone_content **content; /* what is known of small integers, else NULL */
     hone_type *out;
-    int depth;   /* see hone_infer */
+    int depth; /* see hone_infer */
     bool record;
 } hone_infer_room;
 /* Room for the widest node of `g`, in one block: hone_free(room->in). */

@@ -36,10 +36,10 @@ void hone_attr_clear(hone_attr *a);
 /* --- infer.c --- */
 /* One inference. */
 typedef struct hone_infer_walk {
-    const hone_tensor *const *known;     /* see hone_graph_infer_types */
+    const hone_tensor *const *known;    /* see hone_graph_infer_types */
     const hone_content *const *content; /* what is known of captured values, by value id; NULL: nothing */
-    int depth;                       /* how many graphs are around this one */
-    bool record;                     /* what is found in subgraphs is written into their values */
+    int depth;                          /* how many graphs are around this one */
+    bool record;                        /* what is found in subgraphs is written into their values */
 } hone_infer_walk;
 /* hone_graph_infer_types for a graph at some depth. */
 hone_status hone_graph_infer_inside(const hone_graph *g, hone_type *types, const hone_infer_walk *w,

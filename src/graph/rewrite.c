@@ -170,7 +170,7 @@ static void remove_dead(sweep *s, const hone_match *m) {
 
 static void visit_readers(sweep *s, const hone_value *v, int row) {
     if (!hone_reserve(&s->also, &s->also_capacity, s->also_count + v->use_count, sizeof *s->also)) {
-        s->g->failed = true;
+        hone_graph_out_of_memory(s->g);
         return;
     }
     for (size_t i = 0; i < v->use_count; i++) s->also[s->also_count++] = (visit){v->uses[i].node, row};

@@ -83,7 +83,8 @@ void hone_node_drop_captures(hone_graph *g, hone_node *n) {
 /* What goes into a subgraph: its declared types only complete the given ones, as shapes may change from one run of it
  * to the next. */
 static hone_status enter_subgraph(const hone_infer *ctx, const hone_graph *sub, const hone_type *in,
-                                  hone_type *types, const hone_tensor **known, hone_error *err) {
+                                  hone_type *types, const hone_tensor **known, const hone_content **content,
+                                  hone_error *err) {
     for (size_t i = 0; i < sub->input_count; i++) {
         const hone_value *v = sub->inputs[i];
         HONE_TRY(hone_value_check_declared(v, &in[i], err));
@@ -95,6 +96,7 @@ static hone_status enter_subgraph(const hone_infer *ctx, const hone_graph *sub, 
         if (!v) continue;
         types[v->id] = *ctx->in[outer];
         known[v->id] = ctx->constant[outer];
+        content[v->id] = ctx->content ? ctx->content[outer] : NULL;
     }
     return HONE_OK;
 }
@@ -119,12 +121,14 @@ hone_status hone_infer_subgraph(const hone_infer *ctx, hone_graph *sub, const ho
                                 hone_error *err) {
     hone_type *types = hone_calloc(sub->value_count + 1, sizeof *types);
     const hone_tensor **known = hone_calloc(sub->value_count + 1, sizeof *known);
-    hone_status status = types && known ? HONE_OK : hone_fail_memory(err);
-    if (status == HONE_OK) status = enter_subgraph(ctx, sub, in, types, known, err);
+    const hone_content **content = hone_calloc(sub->value_count + 1, sizeof *content);
+    hone_status status = types && known && content ? HONE_OK : hone_fail_memory(err);
+    if (status == HONE_OK) status = enter_subgraph(ctx, sub, in, types, known, content, err);
     if (status == HONE_OK)
-        status =
-            hone_graph_infer_inside(sub, types, &(hone_infer_walk){known, ctx->depth + 1, ctx->record}, err);
+        status = hone_graph_infer_inside(
+            sub, types, &(hone_infer_walk){known, content, ctx->depth + 1, ctx->record}, err);
     if (status == HONE_OK) status = leave_subgraph(ctx, sub, types, out, err);
+    hone_free(content);
     hone_free(known);
     hone_free(types);
     return status;

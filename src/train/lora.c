@@ -18,7 +18,7 @@ static hone_value *factor(hone_graph *g, const hone_value *w, const char *suffix
     const char *name = hone_arena_printf(g->arena, "%s.%s", w->name, suffix);
     hone_tensor *t = NULL;
     if (!name || hone_tensor_new(HONE_FLOAT32, 2, (int64_t[]){rows, columns}, &t, NULL) != HONE_OK) {
-        g->failed = true;
+        hone_graph_out_of_memory(g);
         return NULL;
     }
     hone_rng rng = hone_rng_make(seed, hone_hash(name, strlen(name)));

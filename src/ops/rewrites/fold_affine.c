@@ -188,7 +188,7 @@ hone_value *hone_build_affine_input(hone_match *m) {
     else if (ab && fold(w, transposed, &f, alpha, c ? c->data : NULL, beta, &scaled, &row) == HONE_OK)
         v = emit(m, repeat_views(g, n->inputs[0], f.x), scaled, row);
     else
-        g->failed = true;
+        hone_graph_out_of_memory(g);
     hone_free(ab);
     hone_tensor_free(scaled);
     hone_tensor_free(row);
