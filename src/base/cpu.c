@@ -12,6 +12,8 @@ static const char *const level_names[] = {"generic", "v2", "v3", "v4"};
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static uint64_t xgetbv0(void) {
     uint32_t low, high;
@@ -25,15 +27,16 @@ static bool has(uint32_t word, uint32_t bits) {
 
 static hone_cpu detect(void) {
     hone_cpu cpu = {.level = HONE_CPU_GENERIC};
-    uint32_t a, b, c, d, c1, c_ext = 0, b7 = 0, c7 = 0, a71 = 0;
+    uint32_t a, b, c, d, c1, c_ext = 0, b7 = 0, c7 = 0, d7 = 0, a71 = 0;
     if (!__get_cpuid(1, &a, &b, &c1, &d)) return cpu;
     if (__get_cpuid(0x80000001, &a, &b, &c, &d)) c_ext = c;
     if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
         b7 = b;
         c7 = c;
+        d7 = d;
         if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) a71 = a;
     }
-    const uint64_t ymm = 0x6, zmm = 0xE6;
+    const uint64_t ymm = 0x6, zmm = 0xE6, tiles = 0x60000;
     uint64_t saved = has(c1, bit_OSXSAVE) ? xgetbv0() : 0;
 
     if (!has(c1, bit_SSE3 | bit_SSSE3 | bit_SSE4_1 | bit_SSE4_2 | bit_POPCNT | bit_CMPXCHG16B) ||
@@ -51,11 +54,22 @@ static hone_cpu detect(void) {
     cpu.level = HONE_CPU_V4;
     cpu.avx512_vnni = has(c7, 1u << 11);
     cpu.avx512_bf16 = has(a71, 1u << 5);
+    cpu.amx_int8 = has(d7, 1u << 24 | 1u << 25) && (saved & tiles) == tiles;
     return cpu;
+}
+
+/* Linux gives a process the room for tiles in its threads' contexts only when it asks. */
+static bool ask_for_tiles(void) {
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 #else
 static hone_cpu detect(void) {
     return (hone_cpu){.level = HONE_CPU_GENERIC};
+}
+
+static bool ask_for_tiles(void) {
+    return false;
 }
 #endif
 
@@ -70,6 +84,8 @@ static bool apply_word(hone_cpu *cpu, const char *word, size_t length) {
         cpu->avx_vnni = cpu->avx512_vnni = false;
     else if (length == 5 && memcmp(word, "-bf16", 5) == 0)
         cpu->avx512_bf16 = false;
+    else if (length == 4 && memcmp(word, "-amx", 4) == 0)
+        cpu->amx_int8 = false;
     else
         return false;
     return true;
@@ -81,12 +97,12 @@ hone_status hone_cpu_mask(const hone_cpu *detected, const char *mask, hone_cpu *
         size_t length = strcspn(word, ",");
         if (!apply_word(&cpu, word, length))
             return hone_fail(err, HONE_INVALID_ARGUMENT,
-                             "unknown word \"%.*s\" in HONE_CPU (generic, v2, v3, v4, -vnni, -bf16)",
+                             "unknown word \"%.*s\" in HONE_CPU (generic, v2, v3, v4, -vnni, -bf16, -amx)",
                              (int)length, word);
         if (!word[length]) break;
         word += length + 1;
     }
-    if (cpu.level < HONE_CPU_V4) cpu.avx512_vnni = cpu.avx512_bf16 = false;
+    if (cpu.level < HONE_CPU_V4) cpu.avx512_vnni = cpu.avx512_bf16 = cpu.amx_int8 = false;
     if (cpu.level < HONE_CPU_V3) cpu.avx_vnni = false;
     *out = cpu;
     return HONE_OK;
@@ -100,6 +116,7 @@ static void read_once(void) {
     this_cpu = detect();
     if (mask && hone_cpu_mask(&this_cpu, mask, &this_cpu, &err) != HONE_OK)
         hone_log(HONE_LOG_WARNING, "HONE_CPU is ignored: %s", err.message);
+    if (this_cpu.amx_int8) this_cpu.amx_int8 = ask_for_tiles();
 }
 
 const hone_cpu *hone_cpu_get(void) {
@@ -110,7 +127,8 @@ const hone_cpu *hone_cpu_get(void) {
 
 const char *hone_cpu_describe(const hone_cpu *cpu) {
     static _Thread_local char text[32];
-    snprintf(text, sizeof text, "%s%s%s", level_names[cpu->level],
-             cpu->avx_vnni || cpu->avx512_vnni ? ",vnni" : "", cpu->avx512_bf16 ? ",bf16" : "");
+    snprintf(text, sizeof text, "%s%s%s%s", level_names[cpu->level],
+             cpu->avx_vnni || cpu->avx512_vnni ? ",vnni" : "", cpu->avx512_bf16 ? ",bf16" : "",
+             cpu->amx_int8 ? ",amx" : "");
     return text;
 }

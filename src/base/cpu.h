@@ -13,14 +13,16 @@ typedef struct hone_cpu {
     bool avx_vnni;        /* 256-bit vpdpbusd (VEX) */
     bool avx512_vnni;     /* 512-bit vpdpbusd; needs v4 */
     bool avx512_bf16;
+    bool amx_int8; /* tiles of bytes, and the kernel lets this process use them; needs v4 */
 } hone_cpu;
 
 /* This machine's features with HONE_CPU applied, read once. HONE_CPU is a level ("generic", "v2", "v3", "v4") and/or
- * features taken away ("-vnni", "-bf16"), separated by commas: "v3", "v4,-vnni". It never adds what is not there. */
+ * features taken away ("-vnni", "-bf16", "-amx"), separated by commas: "v3", "v4,-vnni". It never adds what is not
+ * there. */
 const hone_cpu *hone_cpu_get(void);
 /* Parses such a mask over `detected`. HONE_INVALID_ARGUMENT names the word that is unknown. */
 hone_status hone_cpu_mask(const hone_cpu *detected, const char *mask, hone_cpu *out, hone_error *err);
-/* "v4,vnni,bf16" into a static buffer: for `hone version`. */
+/* "v4,vnni,bf16,amx" into a static buffer: for `hone version`. */
 const char *hone_cpu_describe(const hone_cpu *cpu);
 
 #endif

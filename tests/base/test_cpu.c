@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 static const hone_cpu everything = {
-    .level = HONE_CPU_V4, .avx_vnni = true, .avx512_vnni = true, .avx512_bf16 = true};
+    .level = HONE_CPU_V4, .avx_vnni = true, .avx512_vnni = true, .avx512_bf16 = true, .amx_int8 = true};
 
 static void test_mask(void **state) {
     (void)state;
@@ -21,18 +21,19 @@ static void test_mask(void **state) {
         const char *mask;
         hone_cpu expected;
     } cases[] = {
-        {"", {HONE_CPU_V4, true, true, true}},
-        {"v4", {HONE_CPU_V4, true, true, true}},
-        {"v4,-vnni", {HONE_CPU_V4, false, false, true}},
-        {"-vnni", {HONE_CPU_V4, false, false, true}},
-        {"-bf16", {HONE_CPU_V4, true, true, false}},
-        {"-bf16,-vnni", {HONE_CPU_V4, false, false, false}},
-        {"v3", {HONE_CPU_V3, true, false, false}},
-        {"v3,-vnni", {HONE_CPU_V3, false, false, false}},
-        {"-vnni,v3", {HONE_CPU_V3, false, false, false}},
-        {"v2", {HONE_CPU_V2, false, false, false}},
-        {"generic", {HONE_CPU_GENERIC, false, false, false}},
-        {"v2,v4", {HONE_CPU_V2, false, false, false}},
+        {"", {HONE_CPU_V4, true, true, true, true}},
+        {"v4", {HONE_CPU_V4, true, true, true, true}},
+        {"v4,-vnni", {HONE_CPU_V4, false, false, true, true}},
+        {"-vnni", {HONE_CPU_V4, false, false, true, true}},
+        {"-bf16", {HONE_CPU_V4, true, true, false, true}},
+        {"-bf16,-vnni", {HONE_CPU_V4, false, false, false, true}},
+        {"v4,-amx", {HONE_CPU_V4, true, true, true, false}},
+        {"v3", {HONE_CPU_V3, true, false, false, false}},
+        {"v3,-vnni", {HONE_CPU_V3, false, false, false, false}},
+        {"-vnni,v3", {HONE_CPU_V3, false, false, false, false}},
+        {"v2", {HONE_CPU_V2, false, false, false, false}},
+        {"generic", {HONE_CPU_GENERIC, false, false, false, false}},
+        {"v2,v4", {HONE_CPU_V2, false, false, false, false}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hone_cpu cpu;
@@ -42,6 +43,7 @@ static void test_mask(void **state) {
         assert_int_equal(cpu.avx_vnni, cases[i].expected.avx_vnni);
         assert_int_equal(cpu.avx512_vnni, cases[i].expected.avx512_vnni);
         assert_int_equal(cpu.avx512_bf16, cases[i].expected.avx512_bf16);
+        assert_int_equal(cpu.amx_int8, cases[i].expected.amx_int8);
     }
 }
 
@@ -51,7 +53,7 @@ static void test_mask_adds_nothing(void **state) {
     hone_cpu cpu;
     assert_int_equal(hone_cpu_mask(&old, "v4", &cpu, NULL), HONE_OK);
     assert_int_equal(cpu.level, HONE_CPU_V2);
-    assert_false(cpu.avx_vnni || cpu.avx512_vnni || cpu.avx512_bf16);
+    assert_false(cpu.avx_vnni || cpu.avx512_vnni || cpu.avx512_bf16 || cpu.amx_int8);
 }
 
 static void test_unknown_words_are_named(void **state) {
@@ -71,7 +73,7 @@ static void test_unknown_words_are_named(void **state) {
 
 static void test_describe(void **state) {
     (void)state;
-    assert_string_equal(hone_cpu_describe(&everything), "v4,vnni,bf16");
+    assert_string_equal(hone_cpu_describe(&everything), "v4,vnni,bf16,amx");
     assert_string_equal(hone_cpu_describe(&(hone_cpu){.level = HONE_CPU_V3, .avx_vnni = true}), "v3,vnni");
     assert_string_equal(hone_cpu_describe(&(hone_cpu){.level = HONE_CPU_V4, .avx512_bf16 = true}), "v4,bf16");
     assert_string_equal(hone_cpu_describe(&(hone_cpu){.level = HONE_CPU_GENERIC}), "generic");
@@ -99,7 +101,7 @@ static int level(void) {
 }
 static int features(void) {
     const hone_cpu *cpu = hone_cpu_get();
-    return cpu->avx_vnni | cpu->avx512_vnni << 1 | cpu->avx512_bf16 << 2;
+    return cpu->avx_vnni | cpu->avx512_vnni << 1 | cpu->avx512_bf16 << 2 | cpu->amx_int8 << 3;
 }
 
 /* The compiler's own view of this machine. */
@@ -139,8 +141,9 @@ static void test_environment_is_applied(void **state) {
     int real = in_child(NULL, level), real_features = in_child(NULL, features);
     static const char *const names[] = {"generic", "v2", "v3", "v4"};
     for (int i = 0; i < 4; i++) assert_int_equal(in_child(names[i], level), i < real ? i : real);
-    assert_int_equal(in_child("-vnni", features), real_features & 4);
-    assert_int_equal(in_child("-bf16", features), real_features & 3);
+    assert_int_equal(in_child("-vnni", features), real_features & 12);
+    assert_int_equal(in_child("-bf16", features), real_features & 11);
+    assert_int_equal(in_child("-amx", features), real_features & 7);
 }
 
 static int warnings;

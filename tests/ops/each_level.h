@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const level_masks[] = {"generic", "v2", "v3,-vnni", "v3", "v4,-vnni", "v4"};
+static const char *const level_masks[] = {"generic",       "v2",      "v3,-vnni", "v3",
+                                          "v4,-vnni,-amx", "v4,-amx", "v4"};
 #define LEVEL_MASKS (int)(sizeof level_masks / sizeof *level_masks)
 
 /* The output of `program argument` at a level, cut to `size`; false if it did not exit with 0. */
