@@ -115,16 +115,16 @@ static const bench_case cases[] = {
 #define CASES (sizeof cases / sizeof *cases)
 
 typedef struct run {
-    const hone_kernels *kernels;
-    hone_gemm_f32 g;
-    const float *b; /* before packing */
-    float *packed;  /* set: pack at every call */
+    const hone_gemm_family *family;
+    hone_gemm g;
+    hone_gemm_b b;
+    bool packs; /* at every call */
 } run;
 
 static void call(void *arg) {
     run *r = arg;
-    if (r->packed) r->kernels->gemm_f32_pack(r->g.k, r->g.n, r->b, r->g.n, 1, r->packed);
-    r->kernels->gemm_f32(&r->g, 0, r->g.m, 0, r->g.n);
+    if (r->packs) r->family->pack(&r->b, 0, r->g.k, 0, r->g.n);
+    r->family->run(&r->g, 0, r->g.m, 0, r->g.n);
 }
 
 static float *matrix(int64_t rows, int64_t columns) {
@@ -135,15 +135,14 @@ static float *matrix(int64_t rows, int64_t columns) {
     return x;
 }
 
-static timing run_case(const hone_kernels *kernels, const bench_case *c, double seconds) {
+static timing run_case(const hone_gemm_family *family, const bench_case *c, double seconds) {
     float *a = matrix(c->m, c->k), *b = matrix(c->k, c->n), *out = matrix(c->m, c->n);
-    float *packed = hone_alloc(kernels->gemm_f32_packed_size(c->k, c->n));
+    float *packed = hone_alloc(family->packed_size(c->k, c->n));
     if (!packed) exit(1);
-    kernels->gemm_f32_pack(c->k, c->n, b, c->n, 1, packed);
     const bool direct = c->form == DIRECT || c->form == TRANSPOSED_A;
-    run r = {.kernels = kernels,
-             .b = b,
-             .packed = c->form == PACKED_EACH_TIME ? packed : NULL,
+    run r = {.family = family,
+             .b = {c->k, c->n, b, c->n, 1, 0, packed, NULL},
+             .packs = c->form == PACKED_EACH_TIME,
              .g = {.m = c->m,
                    .n = c->n,
                    .k = c->k,
@@ -152,11 +151,11 @@ static timing run_case(const hone_kernels *kernels, const bench_case *c, double 
                    .a_col = c->form == TRANSPOSED_A ? c->m : 1,
                    .b = direct ? b : packed,
                    .b_row = direct ? c->n : 0,
+                   .b_col = 1,
                    .c = out,
                    .c_row = c->n,
-                   .alpha = 1,
-                   .lo = -INFINITY,
-                   .hi = INFINITY}};
+                   .epilogue = {.alpha = 1, .lo = -INFINITY, .hi = INFINITY}}};
+    family->pack(&r.b, 0, c->k, 0, c->n);
     timing t = measure(call, &r, seconds);
     hone_free(a);
     hone_free(b);
@@ -194,7 +193,7 @@ int main(int argc, char **argv) {
                "median us", "best us", "GF/s", "% peak");
     for (size_t i = 0; i < CASES; i++) {
         const bench_case *c = &cases[i];
-        const timing t = run_case(&kernels, c, seconds);
+        const timing t = run_case(kernels.gemm[HONE_GEMM_F32], c, seconds);
         /* The clock may have changed: the peak is measured beside each case. */
         const double beside = peak_gflops(cpu.level, seconds / 4);
         const double gflops = 2e-9 * (double)(c->m * c->n * c->k) / t.median;

@@ -47,7 +47,7 @@ static double best_time(const hone_kernels *k, void (*run)(const hone_kernels *k
 #define ELEMENTS (128 * 1536)
 static float *x, *y, *z;
 static uint8_t *bytes, *out;
-static hone_gemm_u8s8 gemm;
+static hone_gemm gemm;
 
 static float constants[HONE_PROGRAM_MAX_CONSTANTS][TILE];
 
@@ -163,7 +163,7 @@ static const work works[] = {
 };
 
 static void run_gemm(const hone_kernels *k) {
-    k->gemm_u8s8(&gemm, 0, gemm.m, 0, gemm.n);
+    k->gemm[HONE_GEMM_U8S8]->run(&gemm, 0, gemm.m, 0, gemm.n);
 }
 
 /* The integer GEMM with a requantizing store. */
@@ -172,7 +172,8 @@ static void bench_gemm(const hone_kernels *k, double peak) {
                                        {8, 768, 768},     {1, 1024, 1024},  {1, 128, 784},    {64, 10, 128}};
     for (int i = 0; i < COUNT(shape); i++) {
         const int64_t m = shape[i][0], n = shape[i][1], depth = shape[i][2];
-        int8_t *b = hone_alloc((size_t)(depth * n)), *packed = hone_alloc(k->gemm_u8s8_packed_size(depth, n));
+        const hone_gemm_family *f = k->gemm[HONE_GEMM_U8S8];
+        int8_t *b = hone_alloc((size_t)(depth * n)), *packed = hone_alloc(f->packed_size(depth, n));
         uint8_t *a = hone_alloc((size_t)(m * depth)), *c = hone_alloc((size_t)(m * n));
         float *scale = hone_alloc((size_t)n * sizeof *scale);
         int32_t *bias = hone_calloc((size_t)n, sizeof *bias);
@@ -180,21 +181,22 @@ static void bench_gemm(const hone_kernels *k, double peak) {
         test_fill_bytes(a, m * depth, 1);
         test_fill_bytes(b, depth * n, 2);
         test_fill_f32(scale, n, 1e-5f, 1e-4f, 3);
-        k->gemm_u8s8_pack(depth, n, b, n, 1, packed, NULL);
-        gemm = (hone_gemm_u8s8){.m = m,
-                                .n = n,
-                                .k = depth,
-                                .a = a,
-                                .a_row = depth,
-                                .b = packed,
-                                .bias = bias,
-                                .store = HONE_STORE_U8,
-                                .scale = scale,
-                                .lo = -INFINITY,
-                                .hi = INFINITY,
-                                .c_zero = 128,
-                                .c = c,
-                                .c_row = n};
+        f->pack(&(hone_gemm_b){depth, n, b, n, 1, 0, packed, NULL}, 0, depth, 0, n);
+        gemm = (hone_gemm){.m = m,
+                           .n = n,
+                           .k = depth,
+                           .a = a,
+                           .a_row = depth,
+                           .a_col = 1,
+                           .b = packed,
+                           .c = c,
+                           .c_row = n,
+                           .epilogue = {.store = HONE_STORE_U8,
+                                        .sum_bias = bias,
+                                        .scale = scale,
+                                        .lo = -INFINITY,
+                                        .hi = INFINITY,
+                                        .zero = 128}};
         const double time = best_time(k, run_gemm), rate = 2.0 * (double)(m * n * depth) / time * 1e-9;
         char name[64];
         snprintf(name, sizeof name, "u8 x s8, %d x %d, k = %d", (int)m, (int)n, (int)depth);

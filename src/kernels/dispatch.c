@@ -2,23 +2,14 @@
 
 #include <pthread.h>
 
-/* Rows of the tables: the fields of one level, or of one extension of it. */
+/* Rows of the tables. */
 #define FIELD(field, level) out->field = hone_##field##_##level;
 #define FILL(level)                                                                                          \
     static void fill_##level(hone_kernels *out) {                                                            \
         out->name = #level;                                                                                  \
         HONE_KERNELS_LEVEL(FIELD, level)                                                                     \
-        FIELD(gemm_f32_panel, level)                                                                         \
-        FIELD(gemm_f32_rows, level)                                                                          \
-        FIELD(gemm_u8s8_panel, level)                                                                        \
-        FIELD(gemm_u8s8_rows, level)                                                                         \
-    }
-#define FILL_VNNI(level)                                                                                     \
-    static void fill_##level##_vnni(hone_kernels *out) {                                                     \
-        out->name = #level "+vnni";                                                                          \
-        HONE_KERNELS_GEMM_U8S8(FIELD, level##_vnni)                                                          \
-        FIELD(gemm_u8s8_panel, level##_vnni)                                                                 \
-        FIELD(gemm_u8s8_rows, level##_vnni)                                                                  \
+        out->gemm[HONE_GEMM_F32] = &hone_gemm_f32_##level;                                                   \
+        out->gemm[HONE_GEMM_U8S8] = &hone_gemm_u8s8_##level;                                                 \
     }
 
 FILL(generic)
@@ -26,12 +17,22 @@ FILL(generic)
 FILL(v2)
 FILL(v3)
 FILL(v4)
-FILL_VNNI(v3)
-FILL_VNNI(v4)
+
+/* What extensions have better kernels for. */
+static void fill_extensions(const hone_cpu *cpu, hone_kernels *out) {
+    if (cpu->level == HONE_CPU_V3 && cpu->avx_vnni) {
+        out->name = "v3+vnni";
+        out->gemm[HONE_GEMM_U8S8] = &hone_gemm_u8s8_v3_vnni;
+    }
+    if (cpu->level == HONE_CPU_V4 && cpu->avx512_vnni) {
+        out->name = "v4+vnni";
+        out->gemm[HONE_GEMM_U8S8] = &hone_gemm_u8s8_v4_vnni;
+    }
+}
 #endif
 
 void hone_kernels_for(const hone_cpu *cpu, hone_kernels *out) {
-    *out = (hone_kernels){.gemm_f64 = hone_gemm_f64_generic,
+    *out = (hone_kernels){.gemm[HONE_GEMM_F64] = &hone_gemm_f64,
                           .softmax_f64 = hone_softmax_f64,
                           .log_softmax_f64 = hone_log_softmax_f64,
                           .sum_f64 = hone_sum_f64,
@@ -41,8 +42,7 @@ void hone_kernels_for(const hone_cpu *cpu, hone_kernels *out) {
     if (cpu->level == HONE_CPU_V2) fill_v2(out);
     if (cpu->level == HONE_CPU_V3) fill_v3(out);
     if (cpu->level == HONE_CPU_V4) fill_v4(out);
-    if (cpu->level == HONE_CPU_V3 && cpu->avx_vnni) fill_v3_vnni(out);
-    if (cpu->level == HONE_CPU_V4 && cpu->avx512_vnni) fill_v4_vnni(out);
+    fill_extensions(cpu, out);
 #else
     (void)cpu;
 #endif

@@ -14,82 +14,90 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* C[m, n] = clamp(A[m, k] B[k, n] + bias, lo, hi), rows of C contiguous. Each c[i][j] starts at 0 and adds
- * a[i][0]*b[0][j], a[i][1]*b[1][j], … in that order (fma where the ISA has it), then alpha, bias and the clamp. */
-typedef struct hone_gemm_f32 {
-    int64_t m, n, k;
-    const float *a;
-    int64_t a_row, a_col; /* a[i*a_row + l*a_col]: any strides, so a transposed A needs no copy */
-    const float *b;
-    int64_t b_row; /* b[l*b_row + j]; 0: `b` is packed by gemm_f32_pack */
-    float *c;
-    int64_t c_row;
-    float alpha;       /* multiplies the sum; 1 costs nothing */
-    const float *bias; /* [n] or NULL */
-    float lo, hi;      /* -INFINITY, INFINITY: no clamp */
-    bool accumulate;   /* C += the above instead of C = (bias NULL, no clamp then) */
-} hone_gemm_f32;
+/* --- products of matrices: kernels in families --- */
 
-/* The same in double, unpacked B only (b_row >= n, or b_row and b_col free). For gradient checks and float64 models. */
-typedef struct hone_gemm_f64 {
-    int64_t m, n, k;
-    const double *a;
-    int64_t a_row, a_col;
-    const double *b;
-    int64_t b_row, b_col;
-    double *c;
-    int64_t c_row;
-    double alpha;
-    const double *bias;
-    bool accumulate; /* as above */
-} hone_gemm_f64;
+/* What elements of C are. */
+typedef enum hone_store {
+    HONE_STORE_F32,
+    HONE_STORE_F64,
+    HONE_STORE_I32,
+    HONE_STORE_U8,
+    HONE_STORE_S8
+} hone_store;
 
-/* What an integer GEMM's sums become. */
-typedef enum hone_gemm_store { HONE_STORE_I32, HONE_STORE_F32, HONE_STORE_U8, HONE_STORE_S8 } hone_gemm_store;
+/* What becomes of a finished sum s of row i and column j; nothing is contracted.
+ *
+ *   float sums        v = alpha s + bias[j] + residual[i][j]                        in the sums' own type
+ *   integer sums      s = s + sum_bias[j] - b_zero[j] a_sum[i]                      exact in int32, wrapping
+ *                     v = (float)s scale[j] + bias[j] + residual[i][j]              float
+ *   F32, F64          c = clamp(v, lo, hi), where NaN stays
+ *   I32               c = s
+ *   U8, S8            c = saturate(round_half_even(clamp(v, lo, hi)) + zero)
+ *
+ * Pointers may be NULL but for `scale`, which I32 alone does without; then their term is left out. */
+typedef struct hone_epilogue {
+    hone_store store;
+    double alpha;         /* 1 costs nothing */
+    const void *bias;     /* [n]: float, or double for double sums */
+    const void *residual; /* [m, n] of bias's type; may be C itself */
+    int64_t residual_row;
+    double lo, hi;                            /* -INFINITY, INFINITY: no clamp */
+    const int32_t *sum_bias, *b_zero, *a_sum; /* [n], [n], [m]; the last two both or neither */
+    const float *scale;                       /* [n] */
+    int32_t zero;
+} hone_epilogue;
 
-/* With s[i][j] = sum over l of a[i][l]*b[l][j] + bias[j] - b_zero[j]*a_sum[i], exact in int32 (wrapping):
- *   I32: c = s          F32: c = clamp((float)s * scale[j] + offset[j], lo, hi)   (two roundings, no fma)
- *   U8, S8: c = saturate(round_half_even(clamp((float)s * scale[j] + offset[j], lo, hi)) + c_zero)
- * where lo and hi bound the value before rounding. */
-typedef struct hone_gemm_u8s8 {
+/* C[m, n] = epilogue(A[m, k] B[k, n]), rows of C contiguous. A sum starts at 0 and adds a[i][0]*b[0][j],
+ * a[i][1]*b[1][j], … in that order (fma where the ISA has it), or is exact. */
+typedef struct hone_gemm {
     int64_t m, n, k;
-    const uint8_t *a; /* rows contiguous: a[i*a_row + l] */
-    int64_t a_row;
-    const int8_t *b;               /* packed by gemm_u8s8_pack */
-    const int32_t *bias;           /* [n] or NULL: 0; callers put -a_zero * column sums of B in here */
-    const int32_t *b_zero, *a_sum; /* [n] and [m], both or neither (NULL) */
-    hone_gemm_store store;
-    const float *scale;  /* [n]; unused for I32 */
-    const float *offset; /* [n] or NULL: 0 */
-    float lo, hi;
-    int32_t c_zero;
+    const void *a;
+    int64_t a_row, a_col; /* a[i*a_row + l*a_col]; a_col is 1 for integers */
+    const void *b;
+    int64_t b_row, b_col; /* b[l*b_row + j*b_col]; b_row 0: packed by the family */
     void *c;
     int64_t c_row;
-} hone_gemm_u8s8;
+    hone_epilogue epilogue;
+} hone_gemm;
+
+/* B to be packed. */
+typedef struct hone_gemm_b {
+    int64_t k, n;
+    const void *b;
+    int64_t b_row, b_col;
+    uint8_t flip;        /* integers: 0x80 makes int8 of uint8, whose zero point is less by 128; else 0 */
+    void *packed;        /* aligned to 64 */
+    int32_t *column_sum; /* integers: [n], to which the columns' sums are added (atomically); or NULL */
+} hone_gemm_b;
+
+/* Rows of B in whose multiples callers may cut k for packing: a multiple of all families' own units. */
+#define HONE_GEMM_PACK_ROWS 64
+
+/* One kind of product. Packed B: panels of `panel` columns, of which the last is as wide as its vectors make it;
+ * in a panel groups of `group` values of k, in a group column by column. What is beyond n and k is zero. */
+typedef struct hone_gemm_family {
+    const char *name; /* of the kernel and of its packed form */
+    int panel;        /* the unit in which callers cut n */
+    int rows;         /* of a tile: cut m in multiples of this */
+    int group;
+    bool direct;       /* reads B also as it lies, if b_col is 1 */
+    float nanoseconds; /* of a multiplication and addition, roughly, on a slow machine: to cut work by */
+    size_t (*packed_size)(int64_t k, int64_t n); /* bytes */
+    /* Packs rows [l0, l1), l0 a multiple of HONE_GEMM_PACK_ROWS, of columns [n0, n1), n0 a multiple of the panel and n1
+     * too or n. NULL, as packed_size: B is
+     * only read as it lies, with any strides. */
+    void (*pack)(const hone_gemm_b *b, int64_t l0, int64_t l1, int64_t n0, int64_t n1);
+    /* Rows [m0, m1) of columns [n0, n1) of C; n0 and n1 as above. */
+    void (*run)(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
+} hone_gemm_family;
+
+/* A is of the sums' kind: float, double or uint8; B of the kind that is packed. */
+typedef enum hone_gemm_kind { HONE_GEMM_F32, HONE_GEMM_F64, HONE_GEMM_U8S8, HONE_GEMM_KINDS } hone_gemm_kind;
 
 typedef struct hone_kernels {
     const char *name; /* "v3", "v4+vnni": shown by hone version */
 
-    /* fp32 GEMM. Packed B: panels of `gemm_f32_panel` columns; panel p holds k rows of its width, the last panel's
-     * width rounded up to the vector and filled with zeros. Aligned to 64 bytes. */
-    int gemm_f32_panel; /* also the unit in which callers should cut n */
-    int gemm_f32_rows;  /* rows of a register tile: cut m in multiples of this */
-    size_t (*gemm_f32_packed_size)(int64_t k, int64_t n); /* bytes */
-    void (*gemm_f32_pack)(int64_t k, int64_t n, const float *b, int64_t b_row, int64_t b_col, float *packed);
-    /* Columns [n0, n1) of packed B only, n0 a multiple of the panel: so that packing can be cut, too. */
-    void (*gemm_f32_pack_part)(int64_t k, int64_t n, const float *b, int64_t b_row, int64_t b_col, int64_t n0,
-                               int64_t n1, float *packed);
-    /* Computes rows [m0, m1) of columns [n0, n1) of C; n0 a multiple of the panel, n1 too or n. */
-    void (*gemm_f32)(const hone_gemm_f32 *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
-    void (*gemm_f64)(const hone_gemm_f64 *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
-
-    /* int8 GEMM, u8 times s8. */
-    int gemm_u8s8_panel, gemm_u8s8_rows;
-    size_t (*gemm_u8s8_packed_size)(int64_t k, int64_t n);
-    /* b[l*b_row + j*b_col]; column_sum [n] (may be NULL) becomes the sum of each column. */
-    void (*gemm_u8s8_pack)(int64_t k, int64_t n, const int8_t *b, int64_t b_row, int64_t b_col,
-                           int8_t *packed, int32_t *column_sum);
-    void (*gemm_u8s8)(const hone_gemm_u8s8 *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
+    const hone_gemm_family *gemm[HONE_GEMM_KINDS];
     /* Sum of n bytes, for a_sum. */
     int32_t (*sum_u8)(const uint8_t *x, int64_t n);
     /* y = x ^ 0x80: int8 with zero point z is uint8 with zero point z + 128. */

@@ -1,5 +1,5 @@
 #include "base/cpu.h"
-#include "kernels/kernels.h"
+#include "kernels/levels.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,17 +21,13 @@ static void test_complete(void **state) {
             memset(&kernels, 0xff, sizeof kernels);
             hone_kernels_for(&cpu, &kernels);
             assert_non_null(kernels.name);
-            assert_true(kernels.gemm_f32_panel > 0 && kernels.gemm_f32_rows > 0);
-            assert_true(kernels.gemm_u8s8_panel > 0 && kernels.gemm_u8s8_rows > 0);
+            for (int kind = 0; kind < HONE_GEMM_KINDS; kind++) {
+                const hone_gemm_family *f = kernels.gemm[kind];
+                assert_true(f && f->name && f->panel > 0 && f->rows > 0 && f->group > 0 && f->run);
+                assert_true(f->nanoseconds > 0 && !f->pack == !f->packed_size && (f->pack || f->direct));
+                assert_int_equal(HONE_GEMM_PACK_ROWS % f->group, 0);
+            }
 #define FILLED(field) assert_true((void *)kernels.field != NULL && (intptr_t)(void *)kernels.field != -1)
-            FILLED(gemm_f32_packed_size);
-            FILLED(gemm_f32_pack);
-            FILLED(gemm_f32_pack_part);
-            FILLED(gemm_f32);
-            FILLED(gemm_f64);
-            FILLED(gemm_u8s8_packed_size);
-            FILLED(gemm_u8s8_pack);
-            FILLED(gemm_u8s8);
             FILLED(sum_u8);
             FILLED(flip_sign);
             FILLED(program);
@@ -65,19 +61,19 @@ static void test_levels(void **state) {
         hone_kernels_for(&cpu, &kernels[level]);
         assert_string_equal(kernels[level].name, names[level]);
         for (int lower = 0; lower < level; lower++) {
-            assert_true(kernels[level].gemm_f32 != kernels[lower].gemm_f32);
+            assert_true(kernels[level].gemm[HONE_GEMM_F32] != kernels[lower].gemm[HONE_GEMM_F32]);
             assert_true(kernels[level].program != kernels[lower].program);
-            assert_true(kernels[level].gemm_u8s8 != kernels[lower].gemm_u8s8);
-            assert_true(kernels[level].gemm_f64 == kernels[lower].gemm_f64);
+            assert_true(kernels[level].gemm[HONE_GEMM_U8S8] != kernels[lower].gemm[HONE_GEMM_U8S8]);
+            assert_true(kernels[level].gemm[HONE_GEMM_F64] == kernels[lower].gemm[HONE_GEMM_F64]);
         }
         cpu.avx_vnni = machine->avx_vnni;
         cpu.avx512_vnni = machine->avx512_vnni;
         const bool vnni = level == HONE_CPU_V3 ? cpu.avx_vnni : level == HONE_CPU_V4 && cpu.avx512_vnni;
         hone_kernels with;
         hone_kernels_for(&cpu, &with);
-        assert_true((with.gemm_u8s8 != kernels[level].gemm_u8s8) == vnni);
+        assert_true((with.gemm[HONE_GEMM_U8S8] != kernels[level].gemm[HONE_GEMM_U8S8]) == vnni);
         assert_true((strstr(with.name, "+vnni") != NULL) == vnni);
-        assert_true(with.gemm_f32 == kernels[level].gemm_f32);
+        assert_true(with.gemm[HONE_GEMM_F32] == kernels[level].gemm[HONE_GEMM_F32]);
     }
 }
 

@@ -2,7 +2,7 @@
 #include "base/cpu.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "kernels/kernels.h"
+#include "kernels/levels.h"
 
 #include <float.h>
 #include <math.h>
@@ -13,7 +13,8 @@
 
 #include <cmocka.h>
 
-static hone_kernels levels[HONE_CPU_V4 + 1];
+static const hone_gemm_family *levels[HONE_CPU_V4 + 1];
+static const char *names[HONE_CPU_V4 + 1];
 static int level_count;
 static hone_rng rng;
 
@@ -44,40 +45,44 @@ static matrix matrix_copy(const matrix *x) {
 }
 
 /* hone_alloc's packed buffer of exactly the size asked for. */
-static float *pack(const hone_kernels *kernels, const matrix *b) {
-    float *packed = hone_alloc(kernels->gemm_f32_packed_size(b->rows, b->columns));
+static float *pack(const hone_gemm_family *family, const matrix *b) {
+    float *packed = hone_alloc(family->packed_size(b->rows, b->columns));
     assert_non_null(packed);
-    kernels->gemm_f32_pack(b->rows, b->columns, b->data, b->row, b->column, packed);
+    hone_gemm_b source = {b->rows, b->columns, b->data, b->row, b->column, 0, packed, NULL};
+    family->pack(&source, 0, b->rows, 0, b->columns);
     return packed;
 }
 
-static void check(const char *level, const hone_gemm_f32 *g, const matrix *b, const matrix *before) {
+/* `before`: what C was; `residual`: what was added. */
+static void check(const char *level, const hone_gemm *g, const matrix *b, const matrix *before,
+                  const matrix *residual) {
+    const hone_epilogue *e = &g->epilogue;
+    const float *a = g->a, *c = g->c, *bias = e->bias;
     for (int64_t i = 0; i < g->m; i++) {
         for (int64_t j = 0; j < g->n; j++) {
             double sum = 0, size = 0;
             for (int64_t l = 0; l < g->k; l++) {
-                double p = (double)g->a[i * g->a_row + l * g->a_col] * b->data[l * b->row + j * b->column];
+                double p = (double)a[i * g->a_row + l * g->a_col] * b->data[l * b->row + j * b->column];
                 sum += p;
                 size += fabs(p);
             }
-            sum = sum * (double)g->alpha + (g->bias ? (double)g->bias[j] : 0);
-            sum = fmin(fmax(sum, (double)g->lo), (double)g->hi);
-            double old = g->accumulate ? before->data[i * before->row + j] : 0;
+            double old = e->residual ? residual->data[i * residual->row + j] : 0;
+            sum = sum * e->alpha + (bias ? (double)bias[j] : 0);
             double bound =
-                (size * fabs(g->alpha) * (double)(g->k + 2) + 2 * fabs(sum) + 2 * fabs(old)) * FLT_EPSILON;
-            double got = g->c[i * g->c_row + j];
-            if (!(fabs(got - (sum + old)) <= bound + 1e-30))
+                (size * fabs(e->alpha) * (double)(g->k + 2) + 2 * fabs(sum) + 2 * fabs(old)) * FLT_EPSILON;
+            double want = fmin(fmax(sum + old, e->lo), e->hi), got = c[i * g->c_row + j];
+            if (!(fabs(got - want) <= bound + 1e-30))
                 fail_msg("%s %dx%dx%d c[%d][%d] is %.9g, not %.9g (bound %.2g)", level, (int)g->m, (int)g->n,
-                         (int)g->k, (int)i, (int)j, got, sum + old, bound);
+                         (int)g->k, (int)i, (int)j, got, want, bound);
         }
         /* what lies between the rows of C is not ours */
         for (int64_t j = g->n; j < g->c_row && i + 1 < g->m; j++)
-            assert_true(g->c[i * g->c_row + j] == before->data[i * before->row + j]);
+            assert_true(c[i * g->c_row + j] == before->data[i * before->row + j]);
     }
 }
 
 typedef struct options {
-    bool a_transposed, b_transposed, epilogue, accumulate;
+    bool a_transposed, b_transposed, epilogue, residual, accumulate; /* accumulate: C is its own residual */
     int64_t padding;
 } options;
 
@@ -85,31 +90,37 @@ typedef struct options {
 static void product(int64_t m, int64_t n, int64_t k, options o) {
     matrix a = matrix_new(m, k, o.a_transposed, o.padding), b = matrix_new(k, n, o.b_transposed, o.padding);
     matrix before = matrix_new(m, n, false, o.padding), bias = matrix_new(1, n, false, 0);
+    matrix residual = matrix_new(m, n, false, 5);
     for (int level = 0; level < level_count; level++) {
-        const hone_kernels *kernels = &levels[level];
-        float *packed = pack(kernels, &b);
+        const hone_gemm_family *family = levels[level];
+        float *packed = pack(family, &b);
         matrix c = matrix_copy(&before), direct = matrix_copy(&before);
-        hone_gemm_f32 g = {.m = m,
-                           .n = n,
-                           .k = k,
-                           .a = a.data,
-                           .a_row = a.row,
-                           .a_col = a.column,
-                           .b = packed,
-                           .c = c.data,
-                           .c_row = c.row,
-                           .alpha = o.epilogue || o.accumulate ? 0.75f : 1,
-                           .bias = o.epilogue ? bias.data : NULL,
-                           .lo = o.epilogue ? -0.5f : -INFINITY,
-                           .hi = o.epilogue ? 0.8f : INFINITY,
-                           .accumulate = o.accumulate};
-        kernels->gemm_f32(&g, 0, m, 0, n);
-        check(kernels->name, &g, &b, &before);
+        hone_gemm g = {.m = m,
+                       .n = n,
+                       .k = k,
+                       .a = a.data,
+                       .a_row = a.row,
+                       .a_col = a.column,
+                       .b = packed,
+                       .c = c.data,
+                       .c_row = c.row,
+                       .epilogue = {.alpha = o.epilogue || o.accumulate ? 0.75f : 1,
+                                    .bias = o.epilogue ? bias.data : NULL,
+                                    .residual = o.accumulate ? c.data
+                                                : o.residual ? residual.data
+                                                             : NULL,
+                                    .residual_row = o.accumulate ? c.row : residual.row,
+                                    .lo = o.epilogue ? -0.5 : -INFINITY,
+                                    .hi = o.epilogue ? 0.8 : INFINITY}};
+        family->run(&g, 0, m, 0, n);
+        check(names[level], &g, &b, &before, o.accumulate ? &before : &residual);
         if (!o.b_transposed) {
             g.b = b.data;
             g.b_row = b.row;
+            g.b_col = 1;
             g.c = direct.data;
-            kernels->gemm_f32(&g, 0, m, 0, n);
+            if (o.accumulate) g.epilogue.residual = direct.data;
+            family->run(&g, 0, m, 0, n);
             assert_memory_equal(c.data, direct.data, c.count * sizeof(float));
         }
         hone_free(packed);
@@ -119,6 +130,7 @@ static void product(int64_t m, int64_t n, int64_t k, options o) {
     hone_free(a.data);
     hone_free(b.data);
     hone_free(before.data);
+    hone_free(residual.data);
     hone_free(bias.data);
 }
 
@@ -136,6 +148,7 @@ static void test_shapes(void **state) {
                     (options){.a_transposed = turn & 1,
                               .b_transposed = turn % 3 == 0,
                               .epilogue = turn % 4 == 1,
+                              .residual = turn % 8 < 2,
                               .accumulate = turn % 4 == 2,
                               .padding = turn % 7});
             turn++;
@@ -146,10 +159,12 @@ static void test_shapes(void **state) {
 static void test_blocks(void **state) {
     (void)state;
     product(149, 61, 1100, (options){.epilogue = true});
+    product(135, 61, 600, (options){.epilogue = true, .residual = true});
     product(131, 50, 700, (options){.a_transposed = true, .accumulate = true, .padding = 3});
     product(3, 97, 1500, (options){.b_transposed = true});
     /* rows so far apart that operands are copied */
-    product(140, 200, 300, (options){.a_transposed = true, .epilogue = true, .padding = 259});
+    product(140, 200, 300,
+            (options){.a_transposed = true, .epilogue = true, .residual = true, .padding = 259});
     product(17, 130, 257, (options){.a_transposed = true, .accumulate = true, .padding = 301});
     product(150, 77, 140, (options){.padding = 256});
     product(10, 17, 1025, (options){.accumulate = true});
@@ -173,36 +188,39 @@ static void test_cuts(void **state) {
     const int64_t m = 45, n = 230, k = 900;
     matrix a = matrix_new(m, k, false, 0), b = matrix_new(k, n, false, 40), bias = matrix_new(1, n, false, 0);
     for (int level = 0; level < level_count; level++) {
-        const hone_kernels *kernels = &levels[level];
-        const int64_t panel = kernels->gemm_f32_panel;
-        float *packed = pack(kernels, &b);
+        const hone_gemm_family *family = levels[level];
+        const int64_t panel = family->panel;
+        float *packed = pack(family, &b);
         matrix whole = matrix_new(m, n, false, 0), cut = matrix_copy(&whole);
         for (int mode = 0; mode < 4; mode++) {
             const bool direct = mode & 1, accumulate = mode & 2;
-            hone_gemm_f32 g = {.m = m,
-                               .n = n,
-                               .k = k,
-                               .a = a.data,
-                               .a_row = a.row,
-                               .a_col = a.column,
-                               .b = direct ? b.data : packed,
-                               .b_row = direct ? b.row : 0,
-                               .c = whole.data,
-                               .c_row = n,
-                               .alpha = 1,
-                               .bias = accumulate ? NULL : bias.data,
-                               .lo = accumulate ? -INFINITY : 0,
-                               .hi = INFINITY,
-                               .accumulate = accumulate};
+            hone_gemm g = {.m = m,
+                           .n = n,
+                           .k = k,
+                           .a = a.data,
+                           .a_row = a.row,
+                           .a_col = a.column,
+                           .b = direct ? b.data : packed,
+                           .b_row = direct ? b.row : 0,
+                           .b_col = 1,
+                           .c = whole.data,
+                           .c_row = n,
+                           .epilogue = {.alpha = 1,
+                                        .bias = accumulate ? NULL : bias.data,
+                                        .residual = accumulate ? whole.data : NULL,
+                                        .residual_row = n,
+                                        .lo = accumulate ? -INFINITY : 0,
+                                        .hi = INFINITY}};
             memcpy(cut.data, whole.data, whole.count * sizeof(float));
-            kernels->gemm_f32(&g, 0, m, 0, n);
+            family->run(&g, 0, m, 0, n);
             g.c = cut.data;
+            if (accumulate) g.epilogue.residual = cut.data;
             int64_t height = 1;
             for (int64_t row = 0; row < m; height++) {
                 int64_t m1 = row + height < m ? row + height : m, width = 1;
                 for (int64_t column = 0; column < n; width = width % 5 + 1) {
                     int64_t n1 = column + width * panel < n ? column + width * panel : n;
-                    kernels->gemm_f32(&g, row, m1, column, n1);
+                    family->run(&g, row, m1, column, n1);
                     column = n1;
                 }
                 row = m1;
@@ -219,16 +237,17 @@ static void test_cuts(void **state) {
 }
 
 /* The layout, element by element, with padding of zeros; parts packed alone give the same. */
-static void check_pack(const hone_kernels *kernels, const matrix *b) {
-    const int64_t k = b->rows, n = b->columns, panel = kernels->gemm_f32_panel;
+static void check_pack(const hone_gemm_family *family, const matrix *b) {
+    const int64_t k = b->rows, n = b->columns, panel = family->panel;
     /* 16 rows of floats fill whole cache lines, so this is n rounded up to the vector. */
-    const int64_t columns = (int64_t)(kernels->gemm_f32_packed_size(16, n) / 64);
-    const size_t size = kernels->gemm_f32_packed_size(k, n);
+    const int64_t columns = (int64_t)(family->packed_size(16, n) / 64);
+    const size_t size = family->packed_size(k, n);
     assert_true(columns >= n && columns < n + panel);
     assert_true(size % 64 == 0 && size >= sizeof(float) * (size_t)(k * columns));
-    float *packed = pack(kernels, b), *parts = hone_alloc(size);
+    float *packed = pack(family, b), *parts = hone_alloc(size);
     assert_non_null(parts);
     memset(parts, 0xff, size);
+    hone_gemm_b source = {k, n, b->data, b->row, b->column, 0, parts, NULL};
     for (int64_t j0 = 0; j0 < n; j0 += panel) {
         const int64_t width = columns - j0 < panel ? columns - j0 : panel;
         const float *x = packed + j0 * k;
@@ -236,7 +255,9 @@ static void check_pack(const hone_kernels *kernels, const matrix *b) {
             for (int64_t j = 0; j < width; j++)
                 assert_true(x[l * width + j] ==
                             (j0 + j < n ? b->data[l * b->row + (j0 + j) * b->column] : 0));
-        kernels->gemm_f32_pack_part(k, n, b->data, b->row, b->column, j0, j0 + panel, parts);
+        for (int64_t l0 = 0; l0 < k; l0 += HONE_GEMM_PACK_ROWS)
+            family->pack(&source, l0, l0 + HONE_GEMM_PACK_ROWS < k ? l0 + HONE_GEMM_PACK_ROWS : k, j0,
+                         j0 + panel < n ? j0 + panel : n);
     }
     if (k && n) assert_memory_equal(packed, parts, sizeof(float) * (size_t)(k * columns));
     hone_free(packed);
@@ -245,7 +266,8 @@ static void check_pack(const hone_kernels *kernels, const matrix *b) {
 
 static void test_pack(void **state) {
     (void)state;
-    static const int64_t shapes[][2] = {{1, 1}, {5, 3}, {9, 48}, {7, 61}, {30, 100}, {0, 8}, {8, 0}};
+    static const int64_t shapes[][2] = {{1, 1},   {5, 3},    {9, 48}, {7, 61}, {30, 100},
+                                        {64, 50}, {197, 53}, {0, 8},  {8, 0}};
     for (int level = 0; level < level_count; level++)
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
             const int64_t k = shapes[s][0], n = shapes[s][1];
@@ -253,9 +275,9 @@ static void test_pack(void **state) {
             matrix every_second = matrix_new(k, 2 * n, false, 0);
             every_second.columns = n;
             every_second.column = 2;
-            check_pack(&levels[level], &rows);
-            check_pack(&levels[level], &columns);
-            check_pack(&levels[level], &every_second);
+            check_pack(levels[level], &rows);
+            check_pack(levels[level], &columns);
+            check_pack(levels[level], &every_second);
             hone_free(rows.data);
             hone_free(columns.data);
             hone_free(every_second.data);
@@ -268,20 +290,19 @@ static void test_special(void **state) {
     const float a[] = {1, 1}, b[] = {NAN, INFINITY, -INFINITY, INFINITY, 1, 1, 1, -INFINITY};
     for (int level = 0; level < level_count; level++) {
         float c[4];
-        hone_gemm_f32 g = {.m = 1,
-                           .n = 4,
-                           .k = 2,
-                           .a = a,
-                           .a_row = 2,
-                           .a_col = 1,
-                           .b = b,
-                           .b_row = 4,
-                           .c = c,
-                           .c_row = 4,
-                           .alpha = 1,
-                           .lo = 0,
-                           .hi = 6};
-        levels[level].gemm_f32(&g, 0, 1, 0, 4);
+        hone_gemm g = {.m = 1,
+                       .n = 4,
+                       .k = 2,
+                       .a = a,
+                       .a_row = 2,
+                       .a_col = 1,
+                       .b = b,
+                       .b_row = 4,
+                       .b_col = 1,
+                       .c = c,
+                       .c_row = 4,
+                       .epilogue = {.alpha = 1, .lo = 0, .hi = 6}};
+        levels[level]->run(&g, 0, 1, 0, 4);
         assert_true(isnan(c[0]) && c[1] == 6 && c[2] == 0 && isnan(c[3]));
     }
 }
@@ -290,36 +311,46 @@ static void test_f64(void **state) {
     (void)state;
     static const int64_t shapes[][3] = {{1, 1, 1}, {4, 4, 8}, {5, 7, 3}, {9, 13, 40}, {3, 6, 0}, {0, 3, 3}};
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-        for (int form = 0; form < 8; form++) {
+        for (int form = 0; form < 16; form++) {
             const int64_t m = shapes[s][0], n = shapes[s][1], k = shapes[s][2];
-            double a[9 * 40], b[40 * 13], c[9 * 14], bias[13];
+            double a[9 * 40], b[40 * 13], c[9 * 14], residual[9 * 13], bias[13];
             for (int i = 0; i < 9 * 40; i++) a[i] = (double)hone_rng_uniform(&rng) - 0.5;
             for (int i = 0; i < 40 * 13; i++) b[i] = (double)hone_rng_uniform(&rng) - 0.5;
+            for (int i = 0; i < 9 * 13; i++) residual[i] = (double)hone_rng_uniform(&rng) - 0.5;
             for (int i = 0; i < 13; i++) bias[i] = i * 0.25;
             for (int i = 0; i < 9 * 14; i++) c[i] = -99;
-            hone_gemm_f64 g = {.m = m,
-                               .n = n,
-                               .k = k,
-                               .a = a,
-                               .a_row = form & 1 ? 1 : k,
-                               .a_col = form & 1 ? m : 1,
-                               .b = b,
-                               .b_row = form & 2 ? 1 : n,
-                               .b_col = form & 2 ? k : 1,
-                               .c = c,
-                               .c_row = 14,
-                               .alpha = form & 4 ? -2.5 : 1,
-                               .bias = form & 4 ? bias : NULL};
-            levels[0].gemm_f64(&g, 0, m / 2, 0, n);
-            levels[0].gemm_f64(&g, m / 2, m, 0, n / 2);
-            levels[0].gemm_f64(&g, m / 2, m, n / 2, n);
+            hone_gemm g = {.m = m,
+                           .n = n,
+                           .k = k,
+                           .a = a,
+                           .a_row = form & 1 ? 1 : k,
+                           .a_col = form & 1 ? m : 1,
+                           .b = b,
+                           .b_row = form & 2 ? 1 : n,
+                           .b_col = form & 2 ? k : 1,
+                           .c = c,
+                           .c_row = 14,
+                           .epilogue = {.store = HONE_STORE_F64,
+                                        .alpha = form & 4 ? -2.5 : 1,
+                                        .bias = form & 4 ? bias : NULL,
+                                        .residual = form & 8 ? residual : NULL,
+                                        .residual_row = 13,
+                                        .lo = form & 8 ? -0.25 : -INFINITY,
+                                        .hi = form & 8 ? 1.5 : INFINITY}};
+            hone_gemm_f64.run(&g, 0, m / 2, 0, n);
+            hone_gemm_f64.run(&g, m / 2, m, 0, n / 2);
+            hone_gemm_f64.run(&g, m / 2, m, n / 2, n);
             for (int64_t i = 0; i < 9; i++)
                 for (int64_t j = 0; j < 14; j++) {
                     long double sum = 0;
                     for (int64_t l = 0; l < k; l++)
                         if (i < m && j < n)
                             sum += (long double)a[i * g.a_row + l * g.a_col] * b[l * g.b_row + j * g.b_col];
-                    sum = sum * g.alpha + (g.bias && j < n ? bias[j] : 0);
+                    sum = sum * g.epilogue.alpha + (form & 4 && j < n ? bias[j] : 0);
+                    if (form & 8 && i < m && j < n) {
+                        sum += residual[i * 13 + j];
+                        sum = sum < -0.25 ? -0.25 : sum > 1.5 ? 1.5 : sum;
+                    }
                     assert_true(i < m && j < n ? fabsl(c[i * 14 + j] - sum) < 1e-14L : c[i * 14 + j] == -99);
                 }
         }
@@ -329,7 +360,10 @@ int main(void) {
     const hone_cpu *cpu = hone_cpu_get();
     for (int level = HONE_CPU_GENERIC; level <= (int)cpu->level; level++) {
         hone_cpu one = {.level = (hone_cpu_level)level};
-        hone_kernels_for(&one, &levels[level_count++]);
+        hone_kernels kernels;
+        hone_kernels_for(&one, &kernels);
+        names[level_count] = kernels.name;
+        levels[level_count++] = kernels.gemm[HONE_GEMM_F32];
     }
     rng = hone_rng_make(7, 1);
     const struct CMUnitTest tests[] = {

@@ -15,14 +15,14 @@ typedef struct test_case {
     size_t map_size;
     int8_t b[MOST_K * MOST_N];
     int32_t bias[MOST_N], b_zero[MOST_N], a_sum[MOST_M];
-    float scale[MOST_N], offset[MOST_N];
+    float scale[MOST_N], offset[MOST_N], residual[MOST_M * MOST_N];
     int32_t sum[MOST_M * MOST_N]; /* of a case with its bias and zero points, by the definition */
 } test_case;
 
 static test_case t;
 
-static const char *const store_name[] = {"I32", "F32", "U8", "S8"};
-static size_t element_size(hone_gemm_store store) {
+static const hone_store stores[] = {HONE_STORE_I32, HONE_STORE_F32, HONE_STORE_U8, HONE_STORE_S8};
+static size_t element_size(hone_store store) {
     return store == HONE_STORE_I32 || store == HONE_STORE_F32 ? 4 : 1;
 }
 
@@ -51,6 +51,7 @@ static void make_case(int64_t m, int64_t n, int64_t k, int extreme, uint64_t see
     }
     test_fill_f32(t.scale, n, 1e-5f, 2e-3f, seed + 3);
     test_fill_f32(t.offset, n, -20, 20, seed + 4);
+    test_fill_f32(t.residual, m * n, -20, 20, seed + 5);
     if (seed % 5 == 0) /* ties */
         for (int64_t j = 0; j < n; j++) t.scale[j] = t.offset[j] = 0.5f;
 }
@@ -71,82 +72,123 @@ static void sums(bool bias, bool zeros) {
 }
 
 /* c[at] by the definition in kernels.h, in plain scalar C. */
-static void store_reference(const hone_gemm_u8s8 *g, int32_t s, int64_t j, void *c, int64_t at) {
-    if (g->store == HONE_STORE_I32) {
+static void store_reference(const hone_epilogue *e, int32_t s, int64_t i, int64_t j, void *c) {
+    const int64_t at = i * C_ROW + j;
+    if (e->store == HONE_STORE_I32) {
         ((int32_t *)c)[at] = s;
         return;
     }
-    float v = (float)s * g->scale[j];
-    if (g->offset) v = v + g->offset[j];
-    v = v > g->lo ? v : g->lo;
-    v = v < g->hi ? v : g->hi;
-    if (g->store == HONE_STORE_F32) {
+    float v = (float)s * e->scale[j];
+    if (e->bias) v = v + ((const float *)e->bias)[j];
+    if (e->residual) v = v + ((const float *)e->residual)[i * e->residual_row + j];
+    v = v > (float)e->lo ? v : (float)e->lo;
+    v = v < (float)e->hi ? v : (float)e->hi;
+    if (e->store == HONE_STORE_F32) {
         ((float *)c)[at] = v;
         return;
     }
-    double q = nearbyint(v) + g->c_zero;
-    if (g->store == HONE_STORE_U8)
+    double q = nearbyint(v) + e->zero;
+    if (e->store == HONE_STORE_U8)
         ((uint8_t *)c)[at] = (uint8_t)(q < 0 ? 0 : q > 255 ? 255 : q);
     else
         ((int8_t *)c)[at] = (int8_t)(q < -128 ? -128 : q > 127 ? 127 : q);
 }
 
 static uint8_t want[MOST_M * C_ROW * 4], got[MOST_M * C_ROW * 4];
-static hone_gemm_u8s8 g;
+static hone_gemm g;
 
-static int8_t *pack(const hone_kernels *k, const char *level) {
+/* Packed in one go, from the other side, as uint8 that is flipped, and in parts: always the same. */
+static int8_t *pack(const hone_gemm_family *f, const char *level) {
     static int32_t column_sum[MOST_N];
-    static int8_t transposed[MOST_K * MOST_N];
-    size_t size = k->gemm_u8s8_packed_size(t.k, t.n);
+    static int8_t transposed[MOST_K * MOST_N], flipped[MOST_K * MOST_N];
+    size_t size = f->packed_size(t.k, t.n);
     int8_t *packed = aligned_alloc(64, (size + 63) / 64 * 64 + 64), *again = malloc(size);
     assert_non_null(packed);
     assert_non_null(again);
     packed[size] = 55;
-    k->gemm_u8s8_pack(t.k, t.n, t.b, t.n, 1, packed, column_sum);
+    memset(column_sum, 0, sizeof column_sum);
+    hone_gemm_b b = {t.k, t.n, t.b, t.n, 1, 0, packed, column_sum};
+    f->pack(&b, 0, t.k, 0, t.n);
     assert_int_equal(packed[size], 55);
     for (int64_t j = 0; j < t.n; j++) {
         int32_t sum = 0;
         for (int64_t l = 0; l < t.k; l++) {
             sum += t.b[l * t.n + j];
             transposed[j * t.k + l] = t.b[l * t.n + j];
+            flipped[l * t.n + j] = (int8_t)(t.b[l * t.n + j] ^ 0x80);
         }
         if (column_sum[j] != sum) fail_msg("%s column sum %d", level, (int)j);
     }
-    k->gemm_u8s8_pack(t.k, t.n, transposed, 1, t.k, again, NULL);
+    b = (hone_gemm_b){t.k, t.n, transposed, 1, t.k, 0, again, NULL};
+    f->pack(&b, 0, t.k, 0, t.n);
     assert_memory_equal(packed, again, size);
+    memset(again, 55, size);
+    b = (hone_gemm_b){t.k, t.n, flipped, t.n, 1, 0x80, again, column_sum};
+    for (int64_t j = (t.n - 1) / f->panel * f->panel; j >= 0; j -= f->panel)
+        for (int64_t l = 0; l < t.k; l += HONE_GEMM_PACK_ROWS)
+            f->pack(&b, l, l + HONE_GEMM_PACK_ROWS < t.k ? l + HONE_GEMM_PACK_ROWS : t.k, j,
+                    j + f->panel < t.n ? j + f->panel : t.n);
+    assert_memory_equal(packed, again, size);
+    for (int64_t j = 0; j < t.n; j++) { /* added once more */
+        int32_t sum = 0;
+        for (int64_t l = 0; l < t.k; l++) sum += 2 * t.b[l * t.n + j];
+        if (column_sum[j] != sum) fail_msg("%s column sum %d of parts", level, (int)j);
+    }
     free(again);
     return packed;
+}
+
+/* The layout as kernels.h has it. */
+static void check_layout(const hone_gemm_family *f, const int8_t *packed) {
+    const int64_t columns = t.n % f->panel, stored = (int64_t)f->packed_size(64, t.n) / 64;
+    const int64_t depth = (int64_t)f->packed_size(t.k, t.n) / stored;
+    assert_true(stored >= t.n && stored < t.n + f->panel && depth >= t.k && depth % f->group == 0);
+    assert_true(columns || stored == t.n);
+    for (int64_t p = 0; p < stored; p += f->panel) {
+        const int64_t width = stored - p < f->panel ? stored - p : f->panel;
+        for (int64_t l = 0; l < depth; l++)
+            for (int64_t j = 0; j < width; j++) {
+                int8_t value = l < t.k && p + j < t.n ? t.b[l * t.n + p + j] : 0;
+                assert_int_equal(packed[p * depth + (l / f->group * width + j) * f->group + l % f->group],
+                                 value);
+            }
+    }
 }
 
 static void compare(const char *level, const char *how) {
     for (int64_t i = 0; i < t.m; i++)
         for (int64_t j = 0; j < C_ROW; j++) {
-            size_t size = element_size(g.store), at = (size_t)(i * C_ROW + j) * size;
+            size_t size = element_size(g.epilogue.store), at = (size_t)(i * C_ROW + j) * size;
             if (memcmp(want + at, got + at, size) != 0)
-                fail_msg("%s %s %s, %dx%dx%d, c[%d][%d], zero %d: %d, not %d", level, how,
-                         store_name[g.store], (int)t.m, (int)t.n, (int)t.k, (int)i, (int)j, g.c_zero,
+                fail_msg("%s %s, store %d, %dx%dx%d, c[%d][%d], zero %d: %d, not %d", level, how,
+                         g.epilogue.store, (int)t.m, (int)t.n, (int)t.k, (int)i, (int)j, g.epilogue.zero,
                          size == 1 ? got[at] : *(int32_t *)(got + at),
                          size == 1 ? want[at] : *(int32_t *)(want + at));
         }
 }
 
-static void check(const hone_kernels *k, const char *level) {
-    int8_t *packed = pack(k, level);
+static void check_family(const hone_gemm_family *f, const char *level) {
+    int8_t *packed = pack(f, level);
+    check_layout(f, packed);
     g.b = packed;
     memset(got, 0xA5, sizeof got);
-    k->gemm_u8s8(&g, 0, t.m, 0, t.n);
+    f->run(&g, 0, t.m, 0, t.n);
     compare(level, "whole");
 
     /* In blocks, from the last to the first. */
     memset(got, 0xA5, sizeof got);
-    const int64_t panels = (t.n + k->gemm_u8s8_panel - 1) / k->gemm_u8s8_panel, rows = t.m > 4 ? t.m / 3 : 1;
+    const int64_t panels = (t.n + f->panel - 1) / f->panel, rows = t.m > 4 ? t.m / 3 : 1;
     for (int64_t p = panels - 1; p >= 0; p--)
         for (int64_t i = (t.m - 1) / rows * rows; i >= 0; i -= rows) {
-            int64_t n0 = p * k->gemm_u8s8_panel, n1 = n0 + k->gemm_u8s8_panel;
-            k->gemm_u8s8(&g, i, i + rows < t.m ? i + rows : t.m, n0, n1 < t.n ? n1 : t.n);
+            int64_t n0 = p * f->panel, n1 = n0 + f->panel;
+            f->run(&g, i, i + rows < t.m ? i + rows : t.m, n0, n1 < t.n ? n1 : t.n);
         }
     compare(level, "cut");
     free(packed);
+}
+
+static void check(const hone_kernels *k, const char *level) {
+    check_family(k->gemm[HONE_GEMM_U8S8], level);
 }
 
 /* One case with every store, with and without bias, zero points, offset and clamp. */
@@ -155,34 +197,31 @@ static void run_case(int64_t m, int64_t n, int64_t k, int extreme, uint64_t seed
     for (int variant = 0; variant < 4; variant++) {
         const bool bias = variant & 1, zeros = variant & 2;
         sums(bias, zeros);
-        for (int store = 0; store < 4; store++) {
-            g = (hone_gemm_u8s8){.m = m,
-                                 .n = n,
-                                 .k = k,
-                                 .a = t.a,
-                                 .a_row = t.a_row,
-                                 .store = (hone_gemm_store)store,
-                                 .scale = t.scale,
-                                 .lo = -INFINITY,
-                                 .hi = INFINITY,
-                                 .c = got,
-                                 .c_row = C_ROW};
-            if (bias) g.bias = t.bias;
+        for (int at = 0; at < COUNT(stores); at++) {
+            g = (hone_gemm){
+                .m = m, .n = n, .k = k, .a = t.a, .a_row = t.a_row, .a_col = 1, .c = got, .c_row = C_ROW};
+            hone_epilogue *e = &g.epilogue;
+            *e = (hone_epilogue){.store = stores[at], .scale = t.scale, .lo = -INFINITY, .hi = INFINITY};
+            if (bias) e->sum_bias = t.bias;
             if (zeros) {
-                g.b_zero = t.b_zero;
-                g.a_sum = t.a_sum;
+                e->b_zero = t.b_zero;
+                e->a_sum = t.a_sum;
             }
-            if (variant != 1) g.offset = t.offset;
+            if (variant != 1) e->bias = t.offset;
+            if (variant > 1) {
+                e->residual = t.residual;
+                e->residual_row = n;
+            }
             if (variant == 3) {
-                g.lo = 0;
-                g.hi = 6.25f;
+                e->lo = 0;
+                e->hi = 6.25;
             }
-            g.c_zero = store == HONE_STORE_U8   ? variant * 85
-                       : store == HONE_STORE_S8 ? variant * 60 - 100
-                                                : 0;
+            e->zero = stores[at] == HONE_STORE_U8   ? variant * 85
+                      : stores[at] == HONE_STORE_S8 ? variant * 60 - 100
+                                                    : 0;
             memset(want, 0xA5, sizeof want);
             for (int64_t i = 0; i < m; i++)
-                for (int64_t j = 0; j < n; j++) store_reference(&g, t.sum[i * n + j], j, want, i * C_ROW + j);
+                for (int64_t j = 0; j < n; j++) store_reference(e, t.sum[i * n + j], i, j, want);
             each_level(check);
         }
     }

@@ -8,16 +8,18 @@ typedef double pair_memory __attribute__((vector_size(16), aligned(8), may_alias
 #define PAIRS 2
 #define COLUMNS (2 * PAIRS)
 
-static void finish(const hone_gemm_f64 *g, double sum, int64_t row, int64_t column) {
-    double *c = &g->c[row * g->c_row + column];
-    sum *= g->alpha;
-    if (g->bias) sum += g->bias[column];
-    *c = g->accumulate ? *c + sum : sum;
+static void finish(const hone_gemm *g, double sum, int64_t row, int64_t column) {
+    const hone_epilogue *e = &g->epilogue;
+    sum *= e->alpha;
+    if (e->bias) sum += ((const double *)e->bias)[column];
+    if (e->residual) sum += ((const double *)e->residual)[row * e->residual_row + column];
+    sum = sum < e->lo ? e->lo : sum;
+    ((double *)g->c)[row * g->c_row + column] = sum > e->hi ? e->hi : sum;
 }
 
 /* A full tile with contiguous rows of B. */
-static void tile(const hone_gemm_f64 *g, int64_t row, int64_t column) {
-    const double *a = g->a + row * g->a_row, *b = g->b + column;
+static void tile(const hone_gemm *g, int64_t row, int64_t column) {
+    const double *a = (const double *)g->a + row * g->a_row, *b = (const double *)g->b + column;
     pair sum[ROWS][PAIRS] = {{{0}}};
     for (int64_t l = 0; l < g->k; l++, a += g->a_col, b += g->b_row) {
         pair x0 = *(const pair_memory *)b, x1 = *(const pair_memory *)(b + 2);
@@ -32,14 +34,14 @@ static void tile(const hone_gemm_f64 *g, int64_t row, int64_t column) {
         for (int j = 0; j < COLUMNS; j++) finish(g, sum[i][j / 2][j % 2], row + i, column + j);
 }
 
-static void element(const hone_gemm_f64 *g, int64_t row, int64_t column) {
-    const double *a = g->a + row * g->a_row, *b = g->b + column * g->b_col;
+static void element(const hone_gemm *g, int64_t row, int64_t column) {
+    const double *a = (const double *)g->a + row * g->a_row, *b = (const double *)g->b + column * g->b_col;
     double sum = 0;
     for (int64_t l = 0; l < g->k; l++) sum += a[l * g->a_col] * b[l * g->b_row];
     finish(g, sum, row, column);
 }
 
-void hone_gemm_f64_generic(const hone_gemm_f64 *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
+static void run(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
     for (int64_t row = m0; row < m1;) {
         const int64_t rows = m1 - row >= ROWS ? ROWS : m1 - row;
         int64_t column = n0;
@@ -50,3 +52,11 @@ void hone_gemm_f64_generic(const hone_gemm_f64 *g, int64_t m0, int64_t m1, int64
         row += rows;
     }
 }
+
+const hone_gemm_family hone_gemm_f64 = {.name = "gemm_f64",
+                                        .panel = 4 * COLUMNS,
+                                        .rows = ROWS,
+                                        .group = 1,
+                                        .direct = true,
+                                        .nanoseconds = 0.12f,
+                                        .run = run};

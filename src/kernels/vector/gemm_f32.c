@@ -43,9 +43,6 @@
 
 _Static_assert(BLOCK_ROWS % TILE_ROWS == 0, "blocks are whole tiles");
 
-const int HONE_ISA_NAME(gemm_f32_panel) = PANEL;
-const int HONE_ISA_NAME(gemm_f32_rows) = TILE_ROWS;
-
 /* One tile's work. B is some full panels and then, if the tile has it, the last panel of fewer columns. */
 typedef struct tile_work {
     int64_t k;
@@ -61,18 +58,13 @@ typedef struct tile_work {
     float *partial; /* rows of PANEL */
     float *c;
     int64_t c_row;
-    const float *bias;
-    const hone_gemm_f32 *g;
-    bool plain; /* alpha 1, no bias, no clamp, not accumulated */
+    const float *bias, *residual;
+    int64_t residual_row;
+    float alpha, lo, hi;
+    bool plain; /* alpha 1, no bias, no residual, no clamp */
 } tile_work;
 
 typedef void tile_fn(const tile_work *t);
-
-VEC_FN vec_f32 epilogue(const hone_gemm_f32 *g, vec_f32 sum, bool has_bias, vec_f32 bias) {
-    sum = sum * g->alpha;
-    if (has_bias) sum = sum + bias;
-    return vec_min(vec_set1(g->hi), vec_max(vec_set1(g->lo), sum));
-}
 
 VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int last) {
     const int full = panels * PANEL_VECS, vecs = full + last;
@@ -134,8 +126,8 @@ VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int
         }
         return;
     }
-    const hone_gemm_f32 *g = t->g;
     if (!t->plain) {
+        const vec_f32 lo = vec_set1(t->lo), hi = vec_set1(t->hi);
         VEC_UNROLL
         for (int v = 0; v < vecs; v++) {
             const int count = last > 0 && v == vecs - 1 ? lanes : VEC_F32;
@@ -143,9 +135,10 @@ VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int
             if (t->bias) bias = vec_load_n(t->bias + v * VEC_F32, count);
             VEC_UNROLL
             for (int i = 0; i < rows; i++) {
-                vec_f32 y = epilogue(g, acc[i * vecs + v], t->bias != NULL, bias);
-                if (g->accumulate) y = y + vec_load_n(t->c + i * t->c_row + v * VEC_F32, count);
-                acc[i * vecs + v] = y;
+                vec_f32 y = acc[i * vecs + v] * t->alpha;
+                if (t->bias) y = y + bias;
+                if (t->residual) y = y + vec_load_n(t->residual + i * t->residual_row + v * VEC_F32, count);
+                acc[i * vecs + v] = vec_min(hi, vec_max(lo, y));
             }
         }
     }
@@ -216,13 +209,13 @@ static void run_rows(tile_work t, int64_t rows, int64_t panels, int last) {
         row += height;
         t.a += height * t.a_row;
         t.c += height * t.c_row;
+        if (t.residual) t.residual += height * t.residual_row;
         t.partial += height * PANEL;
     }
 }
 
 /* The next block of k for `t`, which has none yet or has done one: at most `step` deep. False at the end. */
-static bool next_block(tile_work *t, int64_t step, int64_t *done) {
-    const int64_t k = t->g->k;
+static bool next_block(tile_work *t, int64_t k, int64_t step, int64_t *done) {
     if (t->finish) return false;
     t->a += t->k * t->a_col;
     t->b += t->k * t->b_step;
@@ -235,18 +228,18 @@ static bool next_block(tile_work *t, int64_t step, int64_t *done) {
 }
 
 /* All of k for some rows and one group of panels, in blocks of k when B is used by several tiles. */
-static void run_group(tile_work t, int64_t rows, int64_t panels, int last) {
+static void run_group(tile_work t, const hone_gemm *g, int64_t rows, int64_t panels, int last) {
     float partial[BLOCK_ROWS * PANEL] __attribute__((aligned(64)));
     t.partial = partial;
-    const int64_t step = rows <= TILE_ROWS ? t.g->k : t.g->b_row == 0 ? BLOCK_K : DIRECT_BLOCK_K;
-    for (int64_t done = 0; next_block(&t, step, &done);) run_rows(t, rows, panels, last);
+    const int64_t step = rows <= TILE_ROWS ? g->k : g->b_row == 0 ? BLOCK_K : DIRECT_BLOCK_K;
+    for (int64_t done = 0; next_block(&t, g->k, step, &done);) run_rows(t, rows, panels, last);
 }
 
-/* Copies `columns` columns of k rows into panels. */
-static void pack_rows(int64_t k, int64_t columns, const float *b, int64_t b_row, float *out) {
+/* Copies `columns` columns of some rows into panels of k rows. */
+static void pack_rows(int64_t k, int64_t rows, int64_t columns, const float *b, int64_t b_row, float *out) {
     const int64_t full = columns / PANEL, rest = columns % PANEL;
     const int64_t padded = (rest + VEC_F32 - 1) / VEC_F32 * VEC_F32;
-    for (int64_t l = 0; l < k; l++, b += b_row) {
+    for (int64_t l = 0; l < rows; l++, b += b_row) {
         float *to = out + l * PANEL;
         for (int64_t p = 0; p < full; p++, to += k * PANEL) {
             VEC_UNROLL
@@ -269,13 +262,13 @@ static void copy_columns(int64_t k, int64_t rows, const float *a, int64_t a_col,
 
 /* The same as run_group for many rows and operands that do not lie well: rows of B or of a transposed A that
  * are far apart collide in the cache, so their blocks are copied here first. */
-static __attribute__((noinline)) void run_copying(tile_work t, int64_t rows, int64_t panels, int last,
-                                                  bool copy_a, bool copy_b) {
+static __attribute__((noinline)) void run_copying(tile_work t, int64_t k, int64_t rows, int64_t panels,
+                                                  int last, bool copy_a, bool copy_b) {
     float partial[COPY_PANELS * BLOCK_ROWS * PANEL] __attribute__((aligned(64)));
     float a[DIRECT_BLOCK_K * COPY_A_ROW] __attribute__((aligned(64)));
     float b[COPY_B ? DIRECT_BLOCK_K * COPY_PANELS * PANEL : 1] __attribute__((aligned(64)));
     const int64_t columns = panels * PANEL + (last > 0 ? (last - 1) * VEC_F32 + t.lanes : 0);
-    for (int64_t done = 0; next_block(&t, DIRECT_BLOCK_K, &done);) {
+    for (int64_t done = 0; next_block(&t, k, DIRECT_BLOCK_K, &done);) {
         tile_work one = t;
         one.partial = partial;
         if (copy_a) {
@@ -284,7 +277,7 @@ static __attribute__((noinline)) void run_copying(tile_work t, int64_t rows, int
             one.a_col = COPY_A_ROW;
         }
         if (copy_b) {
-            pack_rows(t.k, columns, t.b, t.b_step, b);
+            pack_rows(t.k, t.k, columns, t.b, t.b_step, b);
             one.b = b;
             one.b_step = PANEL;
             one.b_panel = t.k * PANEL;
@@ -299,21 +292,29 @@ static __attribute__((noinline)) void run_copying(tile_work t, int64_t rows, int
             one.c += PANEL;
             one.partial += BLOCK_ROWS * PANEL;
             if (one.bias) one.bias += PANEL;
+            if (one.residual) one.residual += PANEL;
         }
     }
 }
 
-void HONE_ISA_NAME(gemm_f32)(const hone_gemm_f32 *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
+static void run(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
+    const hone_epilogue *e = &g->epilogue;
+    const float *g_a = g->a, *g_b = g->b, *g_bias = e->bias, *g_residual = e->residual;
+    float *g_c = g->c;
     const bool packed = g->b_row == 0;
     const int64_t full = (n1 - n0) / PANEL, rest = (n1 - n0) % PANEL; /* panels, columns */
     const int last = (int)((rest + VEC_F32 - 1) / VEC_F32);
     const int64_t units = full + (last > 0);
-    tile_work t = {.a_row = g->a_row, .a_col = g->a_col, .c_row = g->c_row, .g = g};
+    tile_work t = {.a_row = g->a_row, .a_col = g->a_col, .c_row = g->c_row};
+    t.residual_row = e->residual_row;
+    t.alpha = (float)e->alpha;
+    t.lo = (float)e->lo;
+    t.hi = (float)e->hi;
     t.b_step = packed ? PANEL : g->b_row;
     t.b_panel = packed ? g->k * PANEL : PANEL;
     t.lanes = (int)(rest - (last - 1) * VEC_F32);
-    t.plain = g->alpha == 1.0f && !g->bias && g->lo == -__builtin_inff() && g->hi == __builtin_inff() &&
-              !g->accumulate;
+    t.plain =
+        t.alpha == 1.0f && !e->bias && !e->residual && t.lo == -__builtin_inff() && t.hi == __builtin_inff();
     const int64_t blocks = (m1 - m0 + BLOCK_ROWS - 1) / BLOCK_ROWS;
     for (int64_t block = 0, row = m0, rows; block < blocks; block++, row += rows) {
         rows = (m1 - row + blocks - block - 1) / (blocks - block);
@@ -333,24 +334,25 @@ void HONE_ISA_NAME(gemm_f32)(const hone_gemm_f32 *g, int64_t m0, int64_t m1, int
             const bool end = i + 1 == groups && last > 0;
             const int64_t panels = units * (i + 1) / groups - panel - end;
             int64_t column = n0 + panel * PANEL;
-            t.a = g->a + row * g->a_row;
-            t.c = g->c + row * g->c_row + column;
-            t.b = packed ? g->b + n0 * g->k + panel * t.b_panel : g->b + column;
+            t.a = g_a + row * g->a_row;
+            t.c = g_c + row * g->c_row + column;
+            t.b = packed ? g_b + n0 * g->k + panel * t.b_panel : g_b + column;
             t.b_last = t.b + panels * t.b_panel;
             t.b_last_step = packed && end ? last * VEC_F32 : t.b_step;
             t.ahead = ahead * t.b_step;
             t.ahead_last = ahead * t.b_last_step;
-            t.bias = g->bias ? g->bias + column : NULL;
+            t.bias = g_bias ? g_bias + column : NULL;
+            t.residual = g_residual ? g_residual + row * t.residual_row + column : NULL;
             if (copy_a || copy_b)
-                run_copying(t, rows, panels, end ? last : 0, copy_a, copy_b);
+                run_copying(t, g->k, rows, panels, end ? last : 0, copy_a, copy_b);
             else
-                run_group(t, rows, panels, end ? last : 0);
+                run_group(t, g, rows, panels, end ? last : 0);
             panel += panels;
         }
     }
 }
 
-size_t HONE_ISA_NAME(gemm_f32_packed_size)(int64_t k, int64_t n) {
+static size_t packed_size(int64_t k, int64_t n) {
     int64_t columns = (n + VEC_F32 - 1) / VEC_F32 * VEC_F32;
     return ((size_t)k * (size_t)columns * sizeof(float) + 63) / 64 * 64;
 }
@@ -359,12 +361,12 @@ typedef float four __attribute__((vector_size(16)));
 typedef float four_memory __attribute__((vector_size(16), aligned(4), may_alias));
 
 /* The same from columns that are contiguous (b_row = 1): transposes 4 x 4 blocks. */
-static void pack_columns(int64_t k, int64_t width, int64_t padded, const float *b, int64_t b_col,
+static void pack_columns(int64_t rows, int64_t width, int64_t padded, const float *b, int64_t b_col,
                          float *out) {
-    const int64_t k4 = k / 4 * 4, width4 = width / 4 * 4;
+    const int64_t rows4 = rows / 4 * 4, width4 = width / 4 * 4;
     for (int64_t j = 0; j < width4; j += 4) {
         const float *x = b + j * b_col;
-        for (int64_t l = 0; l < k4; l += 4) {
+        for (int64_t l = 0; l < rows4; l += 4) {
             four r0 = *(const four_memory *)(x + l), r1 = *(const four_memory *)(x + b_col + l);
             four r2 = *(const four_memory *)(x + 2 * b_col + l),
                  r3 = *(const four_memory *)(x + 3 * b_col + l);
@@ -378,36 +380,41 @@ static void pack_columns(int64_t k, int64_t width, int64_t padded, const float *
             *(four_memory *)(y + 2 * padded) = __builtin_shufflevector(p1, p3, 0, 1, 4, 5);
             *(four_memory *)(y + 3 * padded) = __builtin_shufflevector(p1, p3, 2, 3, 6, 7);
         }
-        for (int64_t l = k4; l < k; l++)
+        for (int64_t l = rows4; l < rows; l++)
             for (int64_t q = 0; q < 4; q++) out[l * padded + j + q] = x[q * b_col + l];
     }
-    for (int64_t l = 0; l < k; l++)
+    for (int64_t l = 0; l < rows; l++)
         for (int64_t j = width4; j < padded; j++) out[l * padded + j] = j < width ? b[j * b_col + l] : 0;
 }
 
-static void pack_any(int64_t k, int64_t width, int64_t padded, const float *b, int64_t b_row, int64_t b_col,
-                     float *out) {
-    for (int64_t l = 0; l < k; l++)
+static void pack_any(int64_t rows, int64_t width, int64_t padded, const float *b, int64_t b_row,
+                     int64_t b_col, float *out) {
+    for (int64_t l = 0; l < rows; l++)
         for (int64_t j = 0; j < padded; j++) out[l * padded + j] = j < width ? b[l * b_row + j * b_col] : 0;
 }
 
-void HONE_ISA_NAME(gemm_f32_pack_part)(int64_t k, int64_t n, const float *b, int64_t b_row, int64_t b_col,
-                                       int64_t n0, int64_t n1, float *packed) {
-    n1 = min_i64(n, n1);
+static void pack(const hone_gemm_b *b, int64_t l0, int64_t l1, int64_t n0, int64_t n1) {
     for (int64_t j = n0; j < n1; j += PANEL) {
-        const int64_t width = min_i64(PANEL, n - j), padded = (width + VEC_F32 - 1) / VEC_F32 * VEC_F32;
-        const float *from = b + j * b_col;
-        float *out = packed + j * k;
-        if (b_col == 1)
-            pack_rows(k, width, from, b_row, out);
-        else if (b_row == 1)
-            pack_columns(k, width, padded, from, b_col, out);
+        const int64_t width = min_i64(PANEL, n1 - j), padded = (width + VEC_F32 - 1) / VEC_F32 * VEC_F32;
+        const float *from = (const float *)b->b + l0 * b->b_row + j * b->b_col;
+        float *out = (float *)b->packed + j * b->k + l0 * padded;
+        if (b->b_col == 1)
+            pack_rows(b->k, l1 - l0, width, from, b->b_row, out);
+        else if (b->b_row == 1)
+            pack_columns(l1 - l0, width, padded, from, b->b_col, out);
         else
-            pack_any(k, width, padded, from, b_row, b_col, out);
+            pack_any(l1 - l0, width, padded, from, b->b_row, b->b_col, out);
     }
 }
 
-void HONE_ISA_NAME(gemm_f32_pack)(int64_t k, int64_t n, const float *b, int64_t b_row, int64_t b_col,
-                                  float *packed) {
-    HONE_ISA_NAME(gemm_f32_pack_part)(k, n, b, b_row, b_col, 0, n, packed);
-}
+const hone_gemm_family HONE_ISA_NAME(gemm_f32) = {.name = "gemm_f32",
+                                                  .panel = PANEL,
+                                                  .rows = TILE_ROWS,
+                                                  .group = 1,
+                                                  .direct = true,
+                                                  .nanoseconds = VEC_F32 == 16  ? 0.0125f
+                                                                 : VEC_F32 == 8 ? 0.025f
+                                                                                : 0.06f,
+                                                  .packed_size = packed_size,
+                                                  .pack = pack,
+                                                  .run = run};

@@ -6,8 +6,16 @@
 #define GEMM_ROWS 6
 #if VEC_F32 == 16
 #define GEMM_VECTORS 4
+#define GEMM_NANOSECONDS 0.008f
+#elif VEC_F32 == 8
+#define GEMM_VECTORS 2
+#define GEMM_NANOSECONDS 0.015f
+#elif defined(HONE_ISA_v2)
+#define GEMM_VECTORS 2
+#define GEMM_NANOSECONDS 0.03f
 #else
 #define GEMM_VECTORS 2
+#define GEMM_NANOSECONDS 0.15f
 #endif
 
 VEC_FN vec_i32 load_b(const int8_t *p) {

@@ -6,6 +6,7 @@
 #define GEMM_GROUP 4
 #define GEMM_ROWS 6
 #define GEMM_VECTORS 2
+#define GEMM_NANOSECONDS 0.008f
 
 VEC_FN vec_i32 load_b(const int8_t *p) {
     return (vec_i32)_mm256_loadu_si256((const __m256i *)p);

@@ -6,6 +6,7 @@
 #define GEMM_GROUP 4
 #define GEMM_ROWS 6
 #define GEMM_VECTORS 4
+#define GEMM_NANOSECONDS 0.004f
 
 VEC_FN vec_i32 load_b(const int8_t *p) {
     return (vec_i32)_mm512_loadu_si512(p);

@@ -1,8 +1,8 @@
 /* Matrix products: MatMul (NumPy's semantics) and Gemm. */
-#include "ops/engine/matmul.h"
 #include "graph/autodiff.h"
 #include "graph/infer.h"
 #include "ops/common/axes.h"
+#include "ops/linear/matmul_shape.h"
 
 #include <string.h>
 
@@ -11,20 +11,7 @@
 /* --- MatMul --- Y[..., M, N] = A[..., M, K] B[..., K, N] */
 
 static hone_status infer_matmul(hone_infer *ctx, hone_error *err) {
-    const hone_type *a = ctx->in[0], *b = ctx->in[1];
-    hone_type *y = &ctx->out[0];
-    if (a->rank < 0 || b->rank < 0) return HONE_OK;
-    if (a->rank == 0 || b->rank == 0)
-        return hone_infer_fail(ctx, err, "a scalar cannot be multiplied as a matrix");
-    int64_t k, rows = a->rank > 1 ? a->dims[a->rank - 2] : 0;
-    HONE_TRY(hone_infer_same_dim(ctx, a->dims[a->rank - 1], b->dims[b->rank > 1 ? b->rank - 2 : 0], &k, err));
-    hone_type left = *a, right = *b; /* the batch dimensions */
-    left.rank = a->rank > 2 ? a->rank - 2 : 0;
-    right.rank = b->rank > 2 ? b->rank - 2 : 0;
-    HONE_TRY(hone_infer_broadcast(ctx, &left, &right, y, err));
-    if (a->rank > 1) y->dims[y->rank++] = rows;
-    if (b->rank > 1) y->dims[y->rank++] = b->dims[b->rank - 1];
-    return HONE_OK;
+    return hone_matmul_infer(ctx, ctx->in[0], ctx->in[1], &ctx->out[0], err);
 }
 
 static void axes_matmul(const hone_node *node, hone_axes *out) {
@@ -44,47 +31,19 @@ static int64_t multiply_adds_matmul(const hone_node *node, const hone_type *cons
     return hone_type_count(out) * in[0]->dims[in[0]->rank - 1];
 }
 
-/* Offset of each batch of `t` (whose last two dimensions are a matrix) under the batch shape of y. */
-static int64_t *batch_offsets(hone_prepare *p, const hone_type *t, const hone_type *y, int y_batch_rank,
-                              int64_t batch) {
-    int64_t *offsets = hone_prepare_alloc(p, (size_t)batch * sizeof *offsets);
-    if (!offsets) return NULL;
-    int t_rank = t->rank - 2;
-    for (int64_t i = 0; i < batch; i++) {
-        int64_t rest = i, stride = t->dims[t->rank - 2] * t->dims[t->rank - 1], offset = 0;
-        for (int d = y_batch_rank - 1, e = t_rank - 1; d >= 0 && e >= 0; d--, e--) {
-            if (t->dims[e] != 1) offset += rest % y->dims[d] * stride;
-            stride *= t->dims[e];
-            rest /= y->dims[d];
-        }
-        offsets[i] = offset;
-    }
-    return offsets;
+static hone_status pack_matmul(hone_packer *p, const hone_node *node, hone_error *err) {
+    return hone_product_pack(p, node, 1, false, err);
 }
 
-static hone_status pack_matmul(hone_packer *p, const hone_node *node, hone_error *err) {
-    return hone_matmul_pack(p, node, false, err);
+static hone_gemm_kind kind_of(const hone_prepare *p) {
+    return p->out[0].dtype == HONE_FLOAT64 ? HONE_GEMM_F64 : HONE_GEMM_F32;
 }
 
 static hone_status prepare_matmul(hone_prepare *p, hone_error *err) {
-    const hone_type *a = p->in[0], *b = p->in[1], *y = &p->out[0];
-    hone_matmul s = {.batch = 1, .alpha = 1, .bias_input = -1, .addend_input = -1};
-    s.k = a->dims[a->rank - 1];
-    s.m = a->rank > 1 ? a->dims[a->rank - 2] : 1;
-    s.n = b->rank > 1 ? b->dims[b->rank - 1] : 1;
-    s.a_row = s.k;
-    s.a_col = s.b_col = 1;
-    s.b_row = s.n;
-    if (b->rank <= 2) { /* one B for all: the batch is just more rows */
-        for (int i = 0; i + 2 < a->rank; i++) s.m *= a->dims[i];
-        return hone_matmul_prepare(p, &s, err);
-    }
-    int batch_rank = y->rank - 1 - (a->rank > 1);
-    for (int i = 0; i < batch_rank; i++) s.batch *= y->dims[i];
-    s.b_offset = batch_offsets(p, b, y, batch_rank, s.batch);
-    if (a->rank > 2) s.a_offset = batch_offsets(p, a, y, batch_rank, s.batch);
-    if (!s.b_offset || (a->rank > 2 && !s.a_offset)) return hone_fail_memory(err);
-    return hone_matmul_prepare(p, &s, err);
+    hone_product s = HONE_PRODUCT_INIT;
+    s.kind = kind_of(p);
+    HONE_TRY(hone_matmul_shape(p, &s, err));
+    return hone_product_prepare(p, &s, err);
 }
 
 static hone_value *reshape(hone_gradient *ctx, hone_value *x, int count, int64_t d0, int64_t d1) {
@@ -239,13 +198,14 @@ static int64_t multiply_adds_gemm(const hone_node *node, const hone_type *const 
 }
 
 static hone_status pack_gemm(hone_packer *p, const hone_node *node, hone_error *err) {
-    return hone_matmul_pack(p, node, hone_node_int(node, "transB") != 0, err);
+    return hone_product_pack(p, node, 1, hone_node_int(node, "transB") != 0, err);
 }
 
 static hone_status prepare_gemm(hone_prepare *p, hone_error *err) {
     bool ta = hone_node_int(p->node, "transA") != 0, tb = hone_node_int(p->node, "transB") != 0;
     const hone_type *a = p->in[0], *b = p->in[1];
-    hone_matmul s = {.batch = 1, .bias_input = -1, .addend_input = -1};
+    hone_product s = HONE_PRODUCT_INIT;
+    s.kind = kind_of(p);
     s.alpha = hone_node_float(p->node, "alpha");
     s.beta = hone_node_float(p->node, "beta");
     s.m = a->dims[ta ? 1 : 0];
@@ -253,18 +213,16 @@ static hone_status prepare_gemm(hone_prepare *p, hone_error *err) {
     s.n = b->dims[tb ? 0 : 1];
     s.a_row = ta ? 1 : a->dims[1];
     s.a_col = ta ? a->dims[1] : 1;
-    s.b_row = tb ? 1 : b->dims[1];
-    s.b_col = tb ? b->dims[1] : 1;
     s.b_columns = tb;
     const hone_type *c = p->in_count > 2 && (!p->node->map || p->node->map_input > 2) ? p->in[2] : NULL;
     if (c && s.beta != 0) {
         bool row = c->rank > 0 && c->dims[c->rank - 1] == s.n && hone_type_count(c) == s.n;
         if (row && s.beta == 1)
-            s.bias_input = 2;
+            s.bias = 2;
         else
-            s.addend_input = 2;
+            s.addend = 2;
     }
-    return hone_matmul_prepare(p, &s, err);
+    return hone_product_prepare(p, &s, err);
 }
 
 static void gradient_gemm(hone_gradient *ctx) {

@@ -2,14 +2,11 @@
  * lowered to. */
 #include "graph/infer.h"
 #include "ops/common/axes.h"
-#include "ops/engine/integer_gemm.h"
+#include "ops/linear/matmul_shape.h"
 
 #define FLOAT HONE_TYPE(HONE_FLOAT32)
 #define INT32 HONE_TYPE(HONE_INT32)
 #define BYTES HONE_TYPES_BYTE
-
-#define NO_INPUT                                                                                             \
-    .a_scale = -1, .a_zero = -1, .b_scale = -1, .b_zero = -1, .y_scale = -1, .y_zero = -1, .bias = -1
 
 /* A [..., M, K] and B [..., K, N] (or [N, K]) at inputs a and b, and what runs along rows and columns. */
 static void axes_product(const hone_node *n, hone_axes *out, int a, int b, bool b_columns) {
@@ -38,7 +35,7 @@ static int64_t multiply_adds(const hone_type *a, const hone_type *out) {
 /* --- MatMulInteger --- */
 
 static hone_status infer_integer(hone_infer *ctx, hone_error *err) {
-    return hone_infer_matmul_shape(ctx, ctx->in[0], ctx->in[1], &ctx->out[0], err);
+    return hone_matmul_infer(ctx, ctx->in[0], ctx->in[1], &ctx->out[0], err);
 }
 
 static void axes_integer(const hone_node *n, hone_axes *out) {
@@ -55,17 +52,16 @@ static int64_t multiply_adds_integer(const hone_node *n, const hone_type *const 
 }
 
 static hone_status pack_integer(hone_packer *p, const hone_node *node, hone_error *err) {
-    return hone_integer_gemm_pack(p, node, 1, false, err);
+    return hone_product_pack(p, node, 1, false, err);
 }
 
 static hone_status prepare_integer(hone_prepare *p, hone_error *err) {
-    hone_integer_gemm s = {NO_INPUT};
-    s.a = 0;
-    s.b = 1;
+    hone_product s = HONE_PRODUCT_INIT;
+    s.kind = HONE_GEMM_U8S8;
     s.a_zero = p->in_count > 2 ? 2 : -1;
     s.b_zero = p->in_count > 3 ? 3 : -1;
-    HONE_TRY(hone_integer_gemm_shape(p, &s, err));
-    return hone_integer_gemm_prepare(p, &s, err);
+    HONE_TRY(hone_matmul_shape(p, &s, err));
+    return hone_product_prepare(p, &s, err);
 }
 
 const hone_op hone_op_matmul_integer = {
@@ -93,7 +89,7 @@ static hone_status infer_qlinear(hone_infer *ctx, hone_error *err) {
     if ((hone_type_is_concrete(scale) && hone_type_count(scale) != 1) ||
         (hone_type_is_concrete(zero) && hone_type_count(zero) != 1))
         return hone_infer_fail(ctx, err, "the result's scale and zero point must be one number each");
-    return hone_infer_matmul_shape(ctx, ctx->in[QA], ctx->in[QB], &ctx->out[0], err);
+    return hone_matmul_infer(ctx, ctx->in[QA], ctx->in[QB], &ctx->out[0], err);
 }
 
 static void axes_qlinear(const hone_node *n, hone_axes *out) {
@@ -112,21 +108,22 @@ static int64_t multiply_adds_qlinear(const hone_node *n, const hone_type *const 
 }
 
 static hone_status pack_qlinear(hone_packer *p, const hone_node *node, hone_error *err) {
-    return hone_integer_gemm_pack(p, node, QB, false, err);
+    return hone_product_pack(p, node, QB, false, err);
 }
 
 static hone_status prepare_qlinear(hone_prepare *p, hone_error *err) {
-    hone_integer_gemm s = {.a = QA,
-                           .a_scale = QA_SCALE,
-                           .a_zero = QA_ZERO,
-                           .b = QB,
-                           .b_scale = QB_SCALE,
-                           .b_zero = QB_ZERO,
-                           .y_scale = QY_SCALE,
-                           .y_zero = QY_ZERO,
-                           .bias = -1};
-    HONE_TRY(hone_integer_gemm_shape(p, &s, err));
-    return hone_integer_gemm_prepare(p, &s, err);
+    hone_product s = HONE_PRODUCT_INIT;
+    s.kind = HONE_GEMM_U8S8;
+    s.a = QA;
+    s.a_scale = QA_SCALE;
+    s.a_zero = QA_ZERO;
+    s.b = QB;
+    s.b_scale = QB_SCALE;
+    s.b_zero = QB_ZERO;
+    s.y_scale = QY_SCALE;
+    s.y_zero = QY_ZERO;
+    HONE_TRY(hone_matmul_shape(p, &s, err));
+    return hone_product_prepare(p, &s, err);
 }
 
 const hone_op hone_op_qlinear_matmul = {
@@ -162,7 +159,7 @@ static hone_status infer_gemm(hone_infer *ctx, hone_error *err) {
         columns.dims[0] = b->dims[1];
         columns.dims[1] = b->dims[0];
     }
-    HONE_TRY(hone_infer_matmul_shape(ctx, a, &columns, &ctx->out[0], err));
+    HONE_TRY(hone_matmul_infer(ctx, a, &columns, &ctx->out[0], err));
     for (int i = GA_SCALE; i <= GA_ZERO && i < ctx->input_count; i++)
         if (ctx->in[i] && hone_type_is_concrete(ctx->in[i]) && hone_type_count(ctx->in[i]) != 1)
             return hone_infer_fail(ctx, err, "scale and zero point of A must be one number each");
@@ -186,24 +183,28 @@ static int present(const hone_prepare *p, int i) {
 }
 
 static hone_status pack_gemm(hone_packer *p, const hone_node *node, hone_error *err) {
-    return hone_integer_gemm_pack(p, node, GB, hone_node_int(node, "transB") != 0, err);
+    return hone_product_pack(p, node, GB, hone_node_int(node, "transB") != 0, err);
 }
 
 static hone_status prepare_gemm(hone_prepare *p, hone_error *err) {
-    hone_integer_gemm s = {
-        .a = GA, .a_scale = GA_SCALE, .b = GB, .b_scale = GB_SCALE, .y_scale = -1, .y_zero = -1};
+    hone_product s = HONE_PRODUCT_INIT;
+    s.kind = HONE_GEMM_U8S8;
+    s.a = GA;
+    s.a_scale = GA_SCALE;
+    s.b = GB;
+    s.b_scale = GB_SCALE;
     s.a_zero = present(p, GA_ZERO);
     s.b_zero = present(p, GB_ZERO);
     s.bias = present(p, GBIAS);
     s.relu = hone_node_int(p->node, "relu") != 0;
     if (p->out[0].dtype != HONE_FLOAT32) s.y_scale_value = hone_node_float(p->node, "y_scale");
     s.y_zero_value = (int32_t)hone_node_int(p->node, "y_zero_point");
-    HONE_TRY(hone_integer_gemm_shape(p, &s, err));
+    HONE_TRY(hone_matmul_shape(p, &s, err));
     s.b_columns = hone_node_int(p->node, "transB") != 0;
     if (s.b_columns) s.n = p->in[GB]->dims[0];
     if (s.bias >= 0 && hone_type_count(p->in[s.bias]) != s.n)
         return hone_prepare_fail(p, err, "the bias has not one element for each column");
-    return hone_integer_gemm_prepare(p, &s, err);
+    return hone_product_prepare(p, &s, err);
 }
 
 const hone_op hone_op_integer_gemm = {

@@ -1,0 +1,110 @@
+/* What the integer GEMMs share, for one ISA level: packed B, and what becomes of the sums. Before including, define
+ *
+ *   GEMM_GROUP      values of k in one word of A and of packed B
+ *   GEMM_DEPTH      k is filled up to a multiple of this
+ *   GEMM_COLUMNS    n likewise
+ *   GEMM_PANEL      columns of a panel
+ *
+ * Packed B:  panel | group of k | column of the panel | k within the group. k and columns beyond the end are
+ * zero. */
+#include "kernels/levels.h"
+#include "kernels/vec.h"
+
+static int64_t round_up(int64_t x, int64_t unit) {
+    return (x + unit - 1) / unit * unit;
+}
+
+/* Columns that are stored of the panel from column j on. */
+static int64_t panel_width(int64_t n, int64_t j) {
+    return round_up(n - j < GEMM_PANEL ? n - j : GEMM_PANEL, GEMM_COLUMNS);
+}
+
+static size_t packed_size(int64_t k, int64_t n) {
+    return (size_t)round_up(k, GEMM_DEPTH) * (size_t)round_up(n, GEMM_COLUMNS);
+}
+
+static void pack(const hone_gemm_b *b, int64_t l0, int64_t l1, int64_t n0, int64_t n1) {
+    const int64_t end = round_up(l1, GEMM_DEPTH);
+    for (int64_t p = n0; p < n1; p += GEMM_PANEL) {
+        const int64_t width = panel_width(b->n, p), columns = n1 - p < width ? n1 - p : width;
+        int8_t *packed = (int8_t *)b->packed + p * round_up(b->k, GEMM_DEPTH) + l0 * width;
+        int32_t sum[GEMM_PANEL] = {0};
+        for (int64_t l = l0; l < end; l += GEMM_GROUP)
+            for (int64_t j = 0; j < width; j++)
+                for (int64_t t = l; t < l + GEMM_GROUP; t++) {
+                    int8_t value = 0;
+                    if (t < l1 && j < columns)
+                        value =
+                            (int8_t)(((const uint8_t *)b->b)[t * b->b_row + (p + j) * b->b_col] ^ b->flip);
+                    sum[j] += value;
+                    *packed++ = value;
+                }
+        for (int64_t j = 0; b->column_sum && j < columns; j++)
+            __atomic_fetch_add(&b->column_sum[p + j], sum[j], __ATOMIC_RELAXED);
+    }
+}
+
+VEC_FN vec_f32 load_columns(const float *p, int n) {
+    return n == VEC_F32 ? vec_load(p) : vec_load_n(p, n);
+}
+VEC_FN vec_i32 load_columns_i32(const int32_t *p, int n) {
+    return n == VEC_F32 ? vec_load_i32(p) : vec_load_i32_n(p, n);
+}
+
+/* What becomes of n <= VEC_F32 sums of row i from column j on. lo and hi are those of the value before
+ * rounding. */
+VEC_FN void store_vector(const hone_gemm *g, int64_t i, int64_t j, int n, vec_i32 s, float lo, float hi) {
+    const hone_epilogue *e = &g->epilogue;
+    const int64_t at = i * g->c_row + j;
+    if (e->sum_bias) s = vec_add_i32(s, load_columns_i32(e->sum_bias + j, n));
+    if (e->b_zero)
+        s = vec_sub_i32(s, vec_mul_i32(load_columns_i32(e->b_zero + j, n), vec_set1_i32(e->a_sum[i])));
+    if (e->store == HONE_STORE_I32) {
+        vec_store_i32_n((int32_t *)g->c + at, s, n);
+        return;
+    }
+    vec_f32 v = vec_from_i32(s) * load_columns(e->scale + j, n);
+    if (e->bias) v = v + load_columns((const float *)e->bias + j, n);
+    if (e->residual) v = v + load_columns((const float *)e->residual + i * e->residual_row + j, n);
+    const vec_f32 least = vec_set1(lo),
+                  most = vec_set1(hi); /* vec_max and vec_min give b where either is NaN */
+    if (e->store == HONE_STORE_F32) {
+        vec_store_n((float *)g->c + at, vec_min(most, vec_max(least, v)), n);
+        return;
+    }
+    v = vec_min(vec_max(v, least), most);
+    s = vec_add_i32(vec_to_i32(v), vec_set1_i32(e->zero));
+    if (e->store == HONE_STORE_U8) {
+        if (n == VEC_F32)
+            vec_store_u8((uint8_t *)g->c + at, s);
+        else
+            vec_store_u8_n((uint8_t *)g->c + at, s, n);
+    } else {
+        if (n == VEC_F32)
+            vec_store_s8((int8_t *)g->c + at, s);
+        else
+            vec_store_s8_n((int8_t *)g->c + at, s, n);
+    }
+}
+
+static float clamp(float x, float lo, float hi) {
+    return x < lo ? lo : x > hi ? hi : x;
+}
+
+/* sums[rows][GEMM_PANEL], of `columns` from column j on. */
+static void store(const hone_gemm *g, int64_t i, int rows, int64_t j, int64_t columns, const int32_t *sums) {
+    const hone_epilogue *e = &g->epilogue;
+    float lo = (float)e->lo, hi = (float)e->hi;
+    if (e->store == HONE_STORE_U8 || e->store == HONE_STORE_S8) {
+        /* Saturation is one more clamp, and clamping to whole numbers may come before rounding. */
+        const float least = e->store == HONE_STORE_U8 ? 0.0f : -128.0f, zero = (float)e->zero;
+        lo = clamp(lo, least - zero, least + 255.0f - zero);
+        hi = clamp(hi, least - zero, least + 255.0f - zero);
+    }
+    for (int r = 0; r < rows; r++, sums += GEMM_PANEL) {
+        int64_t v = 0;
+        for (; v + VEC_F32 <= columns; v += VEC_F32)
+            store_vector(g, i + r, j + v, VEC_F32, vec_load_i32(sums + v), lo, hi);
+        if (v < columns) store_vector(g, i + r, j + v, (int)(columns - v), vec_load_i32(sums + v), lo, hi);
+    }
+}

@@ -1,0 +1,172 @@
+/* What the parts of the product driver know of each other:
+ *
+ *   product.c            prepares and runs
+ *   product_b.c          B's packed form
+ *   product_epilogue.c   what is added and the node's map: in registers, or over strips
+ *   product_integer.c    scales and zero points as vectors of the kernel's epilogue */
+#ifndef HONE_OPS_ENGINE_PRODUCT_INSIDE_H
+#define HONE_OPS_ENGINE_PRODUCT_INSIDE_H
+
+#include "ops/common/cut.h"
+#include "ops/engine/elementwise.h"
+#include "ops/engine/product.h"
+
+static inline size_t hone_align_64(size_t n) {
+    return (n + 63) & ~(size_t)63;
+}
+
+/* --- the cut --- */
+
+/* Blocks of C, of whole tiles, that make a task or a part of one. */
+typedef struct hone_product_blocks {
+    int64_t rows, columns; /* of a block */
+    int64_t row_blocks, column_blocks;
+    bool whole;   /* a block is a matrix, by its cost or by choice */
+    hone_cut cut; /* of the blocks of all matrices, column by column, row by row */
+} hone_product_blocks;
+
+/* `b_size`: bytes of an element of B; `small`: matrices of little cost are not to be cut. */
+hone_product_blocks hone_product_cut(const hone_gemm_family *f, const hone_product *s, size_t b_size,
+                                     bool small);
+
+/* --- B --- */
+
+/* Packed B: matrices, each aligned, and for integers the sums of their columns, [matrices][n]. */
+typedef struct hone_product_b {
+    hone_gemm_kind kind;
+    const hone_gemm_family *family;
+    int64_t k, n, matrices;
+    size_t size;   /* of an element */
+    size_t packed; /* bytes of a packed matrix */
+    bool columns, sums;
+    uint8_t flip; /* of the kernel: 0x80 for uint8 */
+} hone_product_b;
+
+hone_product_b hone_product_b_make(hone_gemm_kind kind, const hone_type *b, bool columns);
+/* Bytes of `matrices` of them with their sums. */
+size_t hone_product_b_bytes(const hone_product_b *b, int64_t matrices);
+/* The sums behind `matrices` packed ones; NULL: there are none. */
+static inline int32_t *hone_product_b_sums(const hone_product_b *b, const void *packed, int64_t matrices) {
+    return b->sums ? (int32_t *)((char *)packed + b->packed * (size_t)matrices) : NULL;
+}
+/* Columns [n0, n1) of one matrix; its sums (NULL: none) are added to. */
+void hone_product_b_pack(const hone_product_b *b, const void *matrix, int64_t n0, int64_t n1, void *packed,
+                         int32_t *sums);
+/* What hone_product_pack has packed; NULL: nothing. */
+const void *hone_product_b_find(const hone_prepare *p, const hone_product_b *b, int input);
+
+/* --- the epilogue --- */
+
+typedef struct hone_product_params hone_product_params;
+typedef struct hone_product_job hone_product_job;
+
+typedef struct hone_product_epilogue {
+    int bias, residual; /* input indices, -1: none */
+    double lo, hi;
+    const hone_elementwise *addend; /* Y = beta C, before the products are added; NULL: none */
+    const hone_elementwise *map;    /* NULL: none, or all of it is said above */
+    int map_input, map_inputs;
+} hone_product_epilogue;
+
+/* Sets p->worker_scratch for what runs over strips. */
+hone_status hone_product_epilogue_prepare(hone_prepare *p, const hone_product *s, hone_product_epilogue *e,
+                                          hone_error *err);
+
+/* Run one of those over rows [m0, m1), counted over all matrices of Y, of columns [n0, n1). */
+void hone_product_addend_run(const hone_product_job *j, int64_t m0, int64_t m1, int64_t n0, int64_t n1,
+                             int worker);
+void hone_product_map_run(const hone_product_job *j, int64_t m0, int64_t m1, int64_t n0, int64_t n1,
+                          int worker);
+
+/* --- integers --- */
+
+/* Scales, zero points and bias as vectors of [n], for one matrix of B. */
+typedef struct hone_product_vectors {
+    float *multiplier, *offset;
+    int32_t *bias, *b_zero, *correction; /* correction[j]: column sum - k * zero, times A's zero point */
+} hone_product_vectors;
+
+/* Contents of the small inputs; NULL: there is none. */
+typedef struct hone_product_operands {
+    const void *a_scale, *a_zero, *b_scale, *b_zero, *y_scale, *y_zero, *bias;
+} hone_product_operands;
+
+typedef struct hone_product_integer {
+    hone_dtype a_dtype, b_dtype, y_dtype, bias_dtype;
+    int64_t a_matrices, b_matrices;
+    bool row_wise;      /* A has scales or zero points for its rows: they are finished one by one */
+    bool flips, sums_a; /* A is flipped into scratch; rows of A are summed */
+    bool has_b_zero;
+    int64_t a_scales, a_zeros, b_scales, b_zeros; /* elements of each */
+    hone_cut rows;                                /* of A, to flip and to sum */
+    size_t at_a, at_sums, at_rows;                /* in scratch */
+    const hone_product_vectors *fixed;            /* [b_matrices]; NULL: made at each run */
+} hone_product_integer;
+
+/* Checks the operands, and takes scratch for A and for unfinished rows. With B packed, makes the vectors if all that
+ * they are made of is constant. */
+hone_status hone_product_integer_prepare(hone_prepare *p, hone_product_params *params, hone_error *err);
+size_t hone_product_vectors_size(int64_t n);
+hone_product_vectors hone_product_vectors_at(int64_t n, void *memory);
+/* The vectors for matrix `matrix` of B, whose columns have those sums. */
+void hone_product_vectors_make(const hone_product_params *p, const hone_product_operands *o,
+                               const int32_t *sums, int64_t matrix, hone_product_vectors *v);
+/* Starts a run: A, and what of the epilogue is the same for all matrices. */
+void hone_product_integer_begin(hone_product_job *j);
+/* Completes g for a matrix of A and the vectors of one of B. */
+void hone_product_integer_gemm(const hone_product_job *j, int64_t batch, int64_t a_matrix,
+                               const hone_product_vectors *v, hone_gemm *g);
+/* Where rows have scales of their own: finishes rows [m0, m1) of columns [n0, n1) behind the kernel. */
+void hone_product_integer_finish(const hone_product_job *j, int64_t batch, int64_t a_matrix,
+                                 const hone_product_vectors *v, int64_t m0, int64_t m1, int64_t n0,
+                                 int64_t n1);
+
+/* --- running --- */
+
+/* How B is read. */
+typedef enum hone_product_form {
+    HONE_B_PACKED, /* a constant that is packed */
+    HONE_B_DIRECT, /* as it lies */
+    HONE_B_PACK,   /* packed matrix by matrix into scratch, by all threads */
+    HONE_B_TASK    /* small matrices: each packed by the task that uses it, into worker scratch */
+} hone_product_form;
+
+struct hone_product_params {
+    hone_product s;
+    const hone_gemm_family *family;
+    hone_product_form form;
+    hone_product_b b;
+    const void *packed;
+    size_t a_size, y_size; /* of elements */
+    hone_product_blocks blocks;
+    hone_cut panels; /* of B, to pack */
+    hone_product_epilogue epilogue;
+    hone_product_integer integer;
+    size_t at_b, at_vectors; /* in scratch, with HONE_B_TASK in the worker's */
+};
+
+/* One run. */
+struct hone_product_job {
+    const hone_product_params *p;
+    const hone_step *step;
+    const hone_frame *frame;
+    hone_gemm gemm; /* of the first matrices */
+    int64_t batch;  /* HONE_B_PACK: the one at hand */
+    /* integers */
+    hone_product_operands o;
+    uint8_t *a_flipped;
+    int32_t *a_sums, *rows, y_zero;
+};
+
+static inline const void *hone_product_input(const hone_product_job *j, int i) {
+    return i >= 0 ? hone_step_in(j->step, j->frame, i) : NULL;
+}
+/* Which matrices belong to matrix `batch` of Y. */
+static inline int64_t hone_product_a_of(const hone_product *s, int64_t batch) {
+    return s->a_matrix ? s->a_matrix[batch] : 0;
+}
+static inline int64_t hone_product_b_of(const hone_product *s, int64_t batch) {
+    return s->b_matrix ? s->b_matrix[batch] : 0;
+}
+
+#endif
