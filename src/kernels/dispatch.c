@@ -28,6 +28,10 @@ static void fill_extensions(const hone_cpu *cpu, hone_kernels *out) {
         out->name = "v4+vnni";
         out->gemm[HONE_GEMM_U8S8] = &hone_gemm_u8s8_v4_vnni;
     }
+    if (cpu->level == HONE_CPU_V4 && cpu->amx_int8) {
+        out->name = cpu->avx512_vnni ? "v4+vnni+amx" : "v4+amx";
+        out->gemm[HONE_GEMM_U8S8] = &hone_gemm_u8s8_v4_amx;
+    }
 }
 #endif
 

@@ -27,6 +27,9 @@ HONE_KERNELS_DECLARE(v3)
 HONE_KERNELS_DECLARE(v4)
 extern const hone_gemm_family hone_gemm_u8s8_v3_vnni; /* avx_vnni: 256 bits */
 extern const hone_gemm_family hone_gemm_u8s8_v4_vnni; /* avx512_vnni */
+extern const hone_gemm_family hone_gemm_u8s8_v4_amx;  /* tile registers */
+/* The kernel over tile registers with tiles in memory, for tests on machines without them. */
+extern const hone_gemm_family hone_gemm_u8s8_tiles;
 
 /* The same at every level: portable C. */
 extern const hone_gemm_family hone_gemm_f64;

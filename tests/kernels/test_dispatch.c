@@ -77,6 +77,25 @@ static void test_levels(void **state) {
     }
 }
 
+#if defined(__x86_64__)
+/* Tile registers are taken where the CPU has them, and only with AVX-512. Nothing is run here. */
+static void test_tiles(void **state) {
+    (void)state;
+    hone_kernels kernels;
+    hone_cpu cpu = {.level = HONE_CPU_V4, .avx512_vnni = true, .amx_int8 = true};
+    hone_kernels_for(&cpu, &kernels);
+    assert_string_equal(kernels.name, "v4+vnni+amx");
+    assert_ptr_equal(kernels.gemm[HONE_GEMM_U8S8], &hone_gemm_u8s8_v4_amx);
+    assert_int_equal(hone_gemm_u8s8_v4_amx.panel, hone_gemm_u8s8_tiles.panel);
+    cpu.avx512_vnni = false;
+    hone_kernels_for(&cpu, &kernels);
+    assert_string_equal(kernels.name, "v4+amx");
+    cpu.level = HONE_CPU_V3;
+    hone_kernels_for(&cpu, &kernels);
+    assert_ptr_equal(kernels.gemm[HONE_GEMM_U8S8], &hone_gemm_u8s8_v3);
+}
+#endif
+
 static void test_machine(void **state) {
     (void)state;
     const hone_kernels *kernels = hone_kernels_get();
@@ -90,6 +109,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_complete),
         cmocka_unit_test(test_levels),
+#if defined(__x86_64__)
+        cmocka_unit_test(test_tiles),
+#endif
         cmocka_unit_test(test_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -223,6 +223,7 @@ static void run_case(int64_t m, int64_t n, int64_t k, int extreme, uint64_t seed
             for (int64_t i = 0; i < m; i++)
                 for (int64_t j = 0; j < n; j++) store_reference(e, t.sum[i * n + j], i, j, want);
             each_level(check);
+            check_family(&hone_gemm_u8s8_tiles, "tiles in memory");
         }
     }
     munmap(t.map, t.map_size);

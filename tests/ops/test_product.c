@@ -36,8 +36,9 @@ static void test_cut(void **state) {
     static const int64_t sizes[] = {1, 2, 3, 4, 7, 8, 17, 64, 100, 128, 784, 1000, 4096, 60000};
     const hone_kernels *kernels = hone_kernels_get();
     const hone_gemm_family *families[] = {kernels->gemm[HONE_GEMM_F32], kernels->gemm[HONE_GEMM_F64],
-                                          kernels->gemm[HONE_GEMM_U8S8], &hone_gemm_f32_generic};
-    static const size_t b_sizes[] = {4, 8, 1, 4};
+                                          kernels->gemm[HONE_GEMM_U8S8], &hone_gemm_u8s8_tiles,
+                                          &hone_gemm_f32_generic};
+    static const size_t b_sizes[] = {4, 8, 1, 1, 4};
     for (int f = 0; f < COUNT(families); f++)
         for (int i = 0; i < COUNT(sizes); i++)
             for (int j = 0; j < COUNT(sizes); j++)
