@@ -10,7 +10,7 @@ double hone_task_nanoseconds(double work) {
 hone_cut hone_cut_make(int64_t count, double nanoseconds, int64_t unit) {
     hone_cut c = {count, count > 0 ? count : 1, (double)count * nanoseconds};
     double units = hone_task_nanoseconds(c.nanoseconds) / (nanoseconds * (double)unit);
-    if (units * (double)unit < (double)count) c.each = ((int64_t)units + 1) * unit;
+    if (units * (double)unit < (double)count) c.each = (units < 1.5 ? 1 : (int64_t)(units + 0.5)) * unit;
     return c;
 }
 

@@ -155,20 +155,27 @@ static void run_rectangle(const hone_product_job *j, int64_t batch, const operan
                       worker);
 }
 
+/* a / b, mostly of 1: the usual product is one block of one matrix. */
+static int64_t quotient(int64_t a, int64_t b) {
+    return b == 1 ? a : a / b;
+}
+
 /* Blocks [begin, end), in as large rectangles as they make: whole rows of blocks, and parts of one. */
 static void run_blocks(void *arg, int64_t begin, int64_t end, int worker) {
     const hone_product_job *j = arg;
     const hone_product_params *p = j->p;
     const hone_product_blocks *b = &p->blocks;
-    int64_t each = b->row_blocks * b->column_blocks, last = -1;
-    operand o = {0};
+    int64_t across = b->column_blocks, each = b->row_blocks * across, last = -1;
+    operand o;
     for (int64_t at = begin, count; at < end; at += count) {
-        int64_t batch = j->batch + at / each, row = at % each / b->column_blocks,
-                column = at % b->column_blocks;
-        int64_t rows = column ? 0 : hone_min_i64((end - at) / b->column_blocks, b->row_blocks - row);
-        int64_t columns = rows ? b->column_blocks : hone_min_i64(b->column_blocks - column, end - at);
-        if (!rows) rows = 1;
+        int64_t batch = quotient(at, each), first = at - batch * each, row = quotient(first, across);
+        int64_t column = first - row * across, rows = 1, columns = across - column;
+        if (column == 0 && end - at >= across)
+            rows = hone_min_i64(quotient(end - at, across), b->row_blocks - row);
+        else
+            columns = hone_min_i64(columns, end - at);
         count = rows * columns;
+        batch += j->batch;
         int64_t matrix = hone_product_b_of(&p->s, batch);
         if (matrix != last) o = ready_operand(j, matrix, worker);
         last = matrix;
@@ -221,34 +228,19 @@ static void make_vectors(const hone_product_job *j) {
 static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
     (void)err;
     const hone_product_params *p = step->params;
-    const hone_product *s = &p->s;
-    hone_product_job j = {.p = p, .step = step, .frame = frame};
-    void *y = hone_step_out(step, frame, 0);
+    hone_product_job j;
+    j.p = p;
+    j.step = step;
+    j.frame = frame;
+    j.batch = 0;
+    j.gemm = p->gemm;
+    j.gemm.a = hone_step_in(step, frame, p->s.a);
+    j.gemm.c = hone_step_out(step, frame, 0);
+    j.gemm.epilogue.bias = hone_product_input(&j, p->epilogue.bias);
+    j.gemm.epilogue.residual = p->epilogue.addend ? j.gemm.c : hone_product_input(&j, p->epilogue.residual);
     if (p->blocks.cut.count == 0) return HONE_OK;
-    j.gemm = (hone_gemm){
-        .m = s->m,
-        .n = s->n,
-        .k = s->k,
-        .a = hone_step_in(step, frame, s->a),
-        .a_row = s->a_row,
-        .a_col = s->a_col,
-        .b_row = p->form != HONE_B_DIRECT ? 0
-                 : s->b_columns           ? 1
-                                          : s->n,
-        .b_col = s->b_columns ? s->k : 1,
-        .c = y,
-        .c_row = s->n,
-        .epilogue = {.store = p->y_size == 8 ? HONE_STORE_F64 : HONE_STORE_F32,
-                     .alpha = s->alpha,
-                     .bias = hone_product_input(&j, p->epilogue.bias),
-                     .residual = p->epilogue.addend ? y : hone_product_input(&j, p->epilogue.residual),
-                     .residual_row = s->n,
-                     .lo = p->epilogue.lo,
-                     .hi = p->epilogue.hi}};
-    if (is_integer(p)) {
-        hone_product_integer_begin(&j);
-        if (p->form == HONE_B_PACKED && !p->integer.fixed) make_vectors(&j);
-    }
+    if (is_integer(p)) hone_product_integer_begin(&j);
+    if (is_integer(p) && p->form == HONE_B_PACKED && !p->integer.fixed) make_vectors(&j);
     if (p->form == HONE_B_PACK)
         run_packing(&j);
     else
@@ -282,6 +274,26 @@ static void lay_out(hone_prepare *p, hone_product_params *q) {
     if (packs && *scratch == 0) *scratch = 1;
 }
 
+/* What of the kernel's work is the same at each run, for matrix 0 of everything. */
+static hone_gemm fixed_gemm(const hone_product_params *q) {
+    const hone_product *s = &q->s;
+    return (hone_gemm){.m = s->m,
+                       .n = s->n,
+                       .k = s->k,
+                       .a_row = s->a_row,
+                       .a_col = s->a_col,
+                       .b_row = q->form != HONE_B_DIRECT ? 0
+                                : s->b_columns           ? 1
+                                                         : s->n,
+                       .b_col = s->b_columns ? s->k : 1,
+                       .c_row = s->n,
+                       .epilogue = {.store = q->y_size == sizeof(double) ? HONE_STORE_F64 : HONE_STORE_F32,
+                                    .alpha = s->alpha,
+                                    .residual_row = s->n,
+                                    .lo = q->epilogue.lo,
+                                    .hi = q->epilogue.hi}};
+}
+
 hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_error *err) {
     static const char *const names[HONE_GEMM_KINDS][2][2] = {
         [HONE_GEMM_F32] = {{"gemm_f32 packed", "gemm_f32 packing"}, {"gemm_f32 direct", "gemm_f32 direct"}},
@@ -301,6 +313,7 @@ hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_er
     HONE_TRY(hone_product_epilogue_prepare(p, s, &q->epilogue, err));
     if (is_integer(q)) HONE_TRY(hone_product_integer_prepare(p, q, err));
     lay_out(p, q);
+    q->gemm = fixed_gemm(q);
     p->params = q;
     p->run = run;
     p->kernel = names[s->kind][q->form == HONE_B_DIRECT][q->form > HONE_B_DIRECT];

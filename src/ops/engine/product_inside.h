@@ -142,6 +142,7 @@ struct hone_product_params {
     hone_cut panels; /* of B, to pack */
     hone_product_epilogue epilogue;
     hone_product_integer integer;
+    hone_gemm gemm;          /* but for addresses */
     size_t at_b, at_vectors; /* in scratch, with HONE_B_TASK in the worker's */
 };
 
@@ -152,7 +153,7 @@ struct hone_product_job {
     const hone_frame *frame;
     hone_gemm gemm; /* of the first matrices */
     int64_t batch;  /* HONE_B_PACK: the one at hand */
-    /* integers */
+    /* integers, set by hone_product_integer_begin */
     hone_product_operands o;
     uint8_t *a_flipped;
     int32_t *a_sums, *rows, y_zero;
