@@ -14,6 +14,10 @@ typedef struct hone_graph hone_graph;
 /* Reads an ONNX file. What Hone lacks (operators, opsets, dtypes) is listed whole in one error of code
  * HONE_UNSUPPORTED. On success `*out` belongs to the caller: hone_graph_free(). */
 HONE_API hone_status hone_graph_load(const char *path, hone_graph **out, hone_error *err);
+/* As hone_graph_load, but large weights stay in their files, external data and what of the model's own is aligned: they
+ * are mapped, and come into memory when something reads them. The files must not be written to or cut short as long as
+ * somebody has the weights. Copies of the graph and models compiled from it share them. */
+HONE_API hone_status hone_graph_load_mapped(const char *path, hone_graph **out, hone_error *err);
 /* As hone_graph_load, from memory that need not outlive the call. `name` stands for the file in errors. */
 HONE_API hone_status hone_graph_load_memory(const void *data, size_t size, const char *name, hone_graph **out,
                                             hone_error *err);

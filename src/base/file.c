@@ -9,35 +9,54 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-hone_status hone_file_read(const char *path, size_t limit, hone_blob *out, hone_error *err) {
+hone_status hone_file_open(const char *path, int *fd, uint64_t *size, hone_error *err) {
     /* O_NONBLOCK: opening a pipe must not wait for its other end; regular files ignore it */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return hone_fail_errno(err, errno, path, "cannot open");
-    hone_status status = HONE_OK;
     struct stat info;
-    hone_blob blob = {0};
-    if (fstat(fd, &info) != 0)
+    hone_status status = HONE_OK;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (*fd < 0) return hone_fail_errno(err, errno, path, "cannot open");
+    if (fstat(*fd, &info) != 0)
         status = hone_fail_errno(err, errno, path, "cannot read");
     else if (!S_ISREG(info.st_mode))
         status = hone_fail_file(err, HONE_INVALID_ARGUMENT, path, "is %s",
                                 S_ISDIR(info.st_mode) ? "a directory" : "not a regular file");
-    else if (limit > 0 && (uint64_t)info.st_size > limit)
-        status = hone_fail_file(err, HONE_RESOURCE_EXHAUSTED, path, "has %llu bytes, the limit is %zu",
-                                (unsigned long long)info.st_size, limit);
-    else if (!(blob.data = hone_alloc((size_t)info.st_size)))
-        status = hone_error_in_file(err, hone_fail_memory(err), path);
-    while (status == HONE_OK && blob.size < (size_t)info.st_size) {
-        ssize_t got = read(fd, blob.data + blob.size, (size_t)info.st_size - blob.size);
+    if (status == HONE_OK)
+        *size = (uint64_t)info.st_size;
+    else
+        close(*fd);
+    return status;
+}
+
+hone_status hone_file_read_at(int fd, const char *path, uint64_t offset, void *data, size_t size,
+                              hone_error *err) {
+    for (size_t done = 0; done < size;) {
+        ssize_t got = pread(fd, (char *)data + done, size - done, (off_t)(offset + done));
         if (got > 0)
-            blob.size += (size_t)got;
+            done += (size_t)got;
         else if (got == 0)
-            status = hone_fail_file(err, HONE_IO, path, "became shorter while it was read");
+            return hone_fail_file(err, HONE_IO, path, "became shorter while it was read");
         else if (errno != EINTR)
-            status = hone_fail_errno(err, errno, path, "cannot read");
+            return hone_fail_errno(err, errno, path, "cannot read");
     }
+    return HONE_OK;
+}
+
+hone_status hone_file_read(const char *path, size_t limit, hone_blob *out, hone_error *err) {
+    uint64_t size;
+    int fd;
+    HONE_TRY(hone_file_open(path, &fd, &size, err));
+    hone_status status = HONE_OK;
+    hone_blob blob = {.size = (size_t)size};
+    if (limit > 0 && size > limit)
+        status = hone_fail_file(err, HONE_RESOURCE_EXHAUSTED, path, "has %llu bytes, the limit is %zu",
+                                (unsigned long long)size, limit);
+    else if (!(blob.data = hone_alloc(blob.size)))
+        status = hone_error_in_file(err, hone_fail_memory(err), path);
+    if (status == HONE_OK) status = hone_file_read_at(fd, path, 0, blob.data, blob.size, err);
     close(fd);
     if (status == HONE_OK)
         *out = blob;
@@ -49,6 +68,33 @@ hone_status hone_file_read(const char *path, size_t limit, hone_blob *out, hone_
 void hone_blob_free(hone_blob *blob) {
     hone_free(blob->data);
     *blob = (hone_blob){0};
+}
+
+struct hone_mapping {
+    void *base; /* at a page's start */
+    size_t size;
+};
+
+hone_status hone_file_map(int fd, const char *path, uint64_t offset, size_t size, hone_mapping **out,
+                          void **data, hone_error *err) {
+    uint64_t start = offset & ~((uint64_t)sysconf(_SC_PAGESIZE) - 1);
+    hone_mapping *m = hone_alloc(sizeof *m);
+    if (!m) return hone_fail_memory(err);
+    m->size = size + (size_t)(offset - start);
+    m->base = mmap(NULL, m->size, PROT_READ, MAP_PRIVATE, fd, (off_t)start);
+    if (m->base == MAP_FAILED) {
+        hone_free(m);
+        return hone_fail_errno(err, errno, path, "cannot map");
+    }
+    *out = m;
+    *data = (char *)m->base + (offset - start);
+    return HONE_OK;
+}
+
+void hone_mapping_free(void *mapping) {
+    hone_mapping *m = mapping;
+    munmap(m->base, m->size);
+    hone_free(m);
 }
 
 struct hone_writer {

@@ -29,7 +29,7 @@ static hone_status set_strings(hone_graph *g, hone_node *n, const hone_attr_mess
     return HONE_OK;
 }
 
-static hone_status set_attr(hone_graph *g, hone_node *n, hone_attr_message *m, const char *dir,
+static hone_status set_attr(hone_graph *g, hone_node *n, hone_attr_message *m, const hone_onnx_source *source,
                             hone_error *err) {
     switch ((hone_attr_type)hone_message_attr_type(m)) {
     case HONE_ATTR_FLOAT: hone_node_set_float(g, n, m->name, m->f); break;
@@ -41,7 +41,7 @@ static hone_status set_attr(hone_graph *g, hone_node *n, hone_attr_message *m, c
     case HONE_ATTR_TENSOR: {
         hone_tensor *t = NULL;
         if (!m->t) return hone_fail(err, HONE_CORRUPT, "the tensor is missing");
-        HONE_TRY(hone_message_tensor(m->t, dir, &t, err));
+        HONE_TRY(hone_message_tensor(m->t, source, &t, err));
         hone_node_set_tensor(g, n, m->name, t);
         hone_tensor_free(t);
         break;
@@ -70,11 +70,11 @@ static hone_status check_attr(const hone_node_message *node, size_t index, const
 }
 
 hone_status hone_message_attrs(hone_graph *g, hone_node *n, hone_node_message *m, const hone_attr_def *table,
-                               const char *dir, hone_error *err) {
+                               const hone_onnx_source *source, hone_error *err) {
     for (size_t i = 0; i < m->n_attribute; i++) {
         hone_error why = {0};
         hone_status status = check_attr(m, i, table, &why);
-        if (status == HONE_OK) status = set_attr(g, n, m->attribute[i], dir, &why);
+        if (status == HONE_OK) status = set_attr(g, n, m->attribute[i], source, &why);
         if (status == HONE_OUT_OF_MEMORY) return hone_fail_memory(err);
         if (status == HONE_OK) continue;
         hone_fail_node(err, status, hone_message_node_name(m), m->op_type, "attribute %s: %s",
@@ -111,8 +111,8 @@ static hone_status constant_strings(int rank, size_t count, const ProtobufCBinar
     return hone_message_tensor(&m, NULL, out, err);
 }
 
-static hone_status read_constant(const hone_attr_message *m, const char *dir, hone_tensor **out,
-                                 hone_error *err) {
+static hone_status read_constant(const hone_attr_message *m, const hone_onnx_source *source,
+                                 hone_tensor **out, hone_error *err) {
     static const struct {
         const char *name;
         hone_attr_type type;
@@ -128,7 +128,7 @@ static hone_status read_constant(const hone_attr_message *m, const char *dir, ho
     if (type != (int)forms[i].type || (type == HONE_ATTR_TENSOR && !m->t))
         return hone_fail(err, HONE_CORRUPT, "%s is not %s", forms[i].name, type_names[forms[i].type]);
     switch (forms[i].type) {
-    case HONE_ATTR_TENSOR: return hone_message_tensor(m->t, dir, out, err);
+    case HONE_ATTR_TENSOR: return hone_message_tensor(m->t, source, out, err);
     case HONE_ATTR_FLOAT: return constant_list(HONE_FLOAT32, 0, 1, &m->f, out, err);
     case HONE_ATTR_FLOATS: return constant_list(HONE_FLOAT32, 1, m->n_floats, m->floats, out, err);
     case HONE_ATTR_INT: return constant_list(HONE_INT64, 0, 1, &m->i, out, err);
@@ -138,8 +138,8 @@ static hone_status read_constant(const hone_attr_message *m, const char *dir, ho
     }
 }
 
-hone_status hone_message_constant(const hone_node_message *m, const char *dir, hone_tensor **out,
-                                  hone_error *err) {
+hone_status hone_message_constant(const hone_node_message *m, const hone_onnx_source *source,
+                                  hone_tensor **out, hone_error *err) {
     hone_error why = {0};
     hone_status status = HONE_CORRUPT;
     if (m->n_attribute != 1)
@@ -147,7 +147,7 @@ hone_status hone_message_constant(const hone_node_message *m, const char *dir, h
     else if (m->n_output != 1 || !*m->output[0] || m->n_input != 0)
         hone_fail(&why, status, "a constant has no inputs and one output");
     else
-        status = read_constant(m->attribute[0], dir, out, &why);
+        status = read_constant(m->attribute[0], source, out, &why);
     if (status == HONE_OK) return status;
     hone_fail_node(err, status, hone_message_node_name(m), m->op_type, "%s", why.message);
     return *why.file ? hone_error_in_file(err, status, why.file) : status;

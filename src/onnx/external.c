@@ -96,19 +96,6 @@ hone_status hone_external_open(hone_external *e, const hone_tensor_message *m, c
     return status;
 }
 
-hone_status hone_external_read(const hone_external *e, void *data, size_t bytes, hone_error *err) {
-    for (size_t done = 0; done < bytes;) {
-        ssize_t got = pread(e->fd, (char *)data + done, bytes - done, (off_t)(e->offset + done));
-        if (got > 0)
-            done += (size_t)got;
-        else if (got == 0)
-            return hone_fail_file(err, HONE_IO, e->path, "became shorter while it was read");
-        else if (errno != EINTR)
-            return hone_fail_errno(err, errno, e->path, "cannot read");
-    }
-    return HONE_OK;
-}
-
 void hone_external_close(hone_external *e) {
     if (e->fd >= 0) close(e->fd);
     e->fd = -1;

@@ -20,13 +20,46 @@ typedef Hone__Onnx__StringStringEntryProto hone_entry_message;
 /* Deeper nesting than this is taken for an attack on the stack. */
 #define HONE_MESSAGE_MAX_DEPTH 64
 
-/* --- wire.c --- */
+/* --- source.c --- */
 
-/* HONE_CORRUPT, saying at which byte, unless `data` is a well-formed message: fields whole, wire types as
- * declared, text in UTF-8, no message nested too deeply and no single message given twice. HONE_UNSUPPORTED if
- * unpacked it took far more memory than its bytes. */
-hone_status hone_message_check(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
-                               hone_error *err);
+/* Large raw data that stay where they are, out of the message. */
+typedef struct hone_piece {
+    uint64_t offset; /* in the source */
+    size_t size;
+    size_t mark; /* where the message goes on in the skeleton */
+} hone_piece;
+
+/* Where a message comes from. What is unpacked is a skeleton of it: large raw data are cut out, a mark (TensorProto's
+ * `piece`) tells which, and they are read into their tensor, from memory or file, when that is made. */
+typedef struct hone_onnx_source {
+    const uint8_t *data; /* NULL: a file */
+    int fd;
+    uint64_t size;
+    const char *name; /* of the file, for errors */
+    const char *dir;  /* where external data are; NULL: nowhere */
+    bool map;         /* large weights are mapped, not read */
+    hone_piece *pieces;
+    size_t piece_count, piece_capacity;
+} hone_onnx_source;
+
+typedef struct hone_skeleton {
+    const uint8_t *data;
+    size_t size;
+    uint8_t *own; /* to free; NULL: it is the source's memory */
+} hone_skeleton;
+
+/* Cuts the pieces out. Bytes that break the format stay as they are. */
+hone_status hone_onnx_source_skim(hone_onnx_source *s, const ProtobufCMessageDescriptor *type,
+                                  hone_skeleton *out, hone_error *err);
+/* Is it our mark of piece `index` that ends at byte `end` of the skeleton? */
+bool hone_onnx_source_is_mark(const hone_onnx_source *s, uint64_t index, size_t end);
+/* The byte of the source that stands at byte `at` of the skeleton. */
+uint64_t hone_onnx_source_position(const hone_onnx_source *s, size_t at);
+hone_status hone_onnx_source_read(const hone_onnx_source *s, const hone_piece *p, void *data,
+                                  hone_error *err);
+void hone_onnx_source_clear(hone_onnx_source *s);
+
+/* --- wire.c --- */
 
 /* A message and the small blocks that it points to. */
 typedef struct hone_unpacked {
@@ -34,20 +67,21 @@ typedef struct hone_unpacked {
     hone_arena *small;
 } hone_unpacked;
 
-/* Checks and unpacks. On success hone_message_free() when done; on failure `*out` is as good as freed. */
-hone_status hone_message_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
+/* Checks and unpacks. HONE_CORRUPT, saying at which byte, unless the source is a well-formed message: fields whole,
+ * wire types as declared, text in UTF-8, no message nested too deeply and no single message given twice.
+ * HONE_UNSUPPORTED if unpacked it took far more memory than its bytes. On success hone_message_free() when done, and
+ * the source's pieces are filled; on failure `*out` is as good as freed. */
+hone_status hone_message_unpack(const ProtobufCMessageDescriptor *type, hone_onnx_source *source,
                                 hone_unpacked *out, hone_error *err);
 void hone_message_free(hone_unpacked *m); /* all zero is fine */
-/* Gives a field's bytes back early, if they are many. The message must not point to them any more. */
-void hone_message_free_block(void *block);
 
 /* --- tensor.c --- */
 
 /* A name for any element type of ONNX, for messages: "float8e4m3fn". */
 const char *hone_message_dtype_name(int dtype);
-/* Reads a tensor, and gives its raw bytes in the message back as soon as they are copied. `dir`: see
- * hone_onnx_read. */
-hone_status hone_message_tensor(hone_tensor_message *m, const char *dir, hone_tensor **out, hone_error *err);
+/* Reads a tensor of a message from `source` (NULL: one made by hand, without pieces and external data). */
+hone_status hone_message_tensor(const hone_tensor_message *m, const hone_onnx_source *source,
+                                hone_tensor **out, hone_error *err);
 
 /* --- external.c --- */
 
@@ -58,11 +92,10 @@ typedef struct hone_external {
     char path[PATH_MAX];
 } hone_external;
 
-/* Opens the file, which must lie inside `dir` (links resolved) and have the `bytes` bytes. On success
- * hone_external_close() when done. */
+/* Opens the file, which must lie inside `dir` (links resolved; NULL: it is refused) and have the `bytes` bytes. On
+ * success hone_external_close() when done. */
 hone_status hone_external_open(hone_external *e, const hone_tensor_message *m, const char *dir, size_t bytes,
                                hone_error *err);
-hone_status hone_external_read(const hone_external *e, void *data, size_t bytes, hone_error *err);
 void hone_external_close(hone_external *e);
 /* Moves the raw bytes of all tensors of `g` that are not small into the file `path`, leaving in the messages
  * where they are. Memory for that comes from `arena`. */
@@ -95,10 +128,10 @@ hone_status hone_message_type(hone_graph *g, const hone_value_message *m, hone_t
 
 /* Checks a node's attributes against the table of its form and sets them. */
 hone_status hone_message_attrs(hone_graph *g, hone_node *n, hone_node_message *m, const hone_attr_def *table,
-                               const char *dir, hone_error *err);
+                               const hone_onnx_source *source, hone_error *err);
 /* The value of a Constant node. */
-hone_status hone_message_constant(const hone_node_message *m, const char *dir, hone_tensor **out,
-                                  hone_error *err);
+hone_status hone_message_constant(const hone_node_message *m, const hone_onnx_source *source,
+                                  hone_tensor **out, hone_error *err);
 /* The type that counts: the stated one, or the one of the field that is there. */
 int hone_message_attr_type(const hone_attr_message *m);
 

@@ -1,8 +1,9 @@
 /* ONNX files: bytes to graphs and back. The public side is hone_graph_load() and hone_graph_save() of
  * <hone/graph.h>; this is what other rooms and tests use below it.
  *
- *      bytes ─► wire check ─► messages ─► survey: what does Hone lack?
- *                                           └─► build ─► sort ─► lift old forms ─► infer ─► graph
+ *      bytes ─► skim ─► wire check ─► messages ─► survey: what does Hone lack?
+ *                └─ large raw data ──┐              └─► build ─► sort ─► lift old forms ─► infer ─► graph
+ *                                    └──────────────────┘
  *
  * Nothing in a file is trusted: nesting, sizes and text are checked before messages are unpacked, shapes
  * before a tensor is allocated, and a path to external data may not leave the model's directory. */
@@ -27,6 +28,10 @@
  * lacks something, all of which is listed (and sent to the log line by line, so that nothing is cut there). */
 hone_status hone_onnx_read(const void *data, size_t size, const char *name, const char *dir, hone_graph **out,
                            hone_error *err);
+/* The same from an open file of `size` bytes, which stays the caller's; `name` is for errors. The bytes of large
+ * tensors go from the file straight into them. `map`: they stay there, as for hone_graph_load_mapped(). */
+hone_status hone_onnx_read_file(int fd, uint64_t size, const char *name, const char *dir, bool map,
+                                hone_graph **out, hone_error *err);
 /* The bytes of a file; the same graph gives the same bytes. hone_blob_free() when done. HONE_OUT_OF_RANGE if
  * it would be larger than HONE_ONNX_INLINE_LIMIT. */
 hone_status hone_onnx_write(const hone_graph *g, hone_blob *out, hone_error *err);

@@ -5,6 +5,7 @@
 #include "graph/names.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* Setting one looks at all others. */
 #define MAX_METADATA 4096
@@ -20,7 +21,7 @@ typedef struct reader {
     hone_graph *g;
     const hone_model_message *model;
     const hone_graph_message *m;
-    const char *dir;
+    const hone_onnx_source *source;
     hone_names *names; /* to definitions; those of the graph itself know fresh names, too */
     definition *definitions;
     size_t count;
@@ -100,13 +101,13 @@ static hone_status add_constant(reader *r, const char *name, hone_tensor *t, hon
 static hone_status read_constants(reader *r, hone_error *err) {
     for (size_t i = 0; i < r->m->n_initializer; i++) {
         hone_tensor *t = NULL;
-        HONE_TRY(hone_message_tensor(r->m->initializer[i], r->dir, &t, err));
+        HONE_TRY(hone_message_tensor(r->m->initializer[i], r->source, &t, err));
         HONE_TRY(add_constant(r, r->m->initializer[i]->name, t, err));
     }
     for (size_t i = 0; i < r->m->n_node; i++) {
         hone_tensor *t = NULL;
         if (!hone_message_is_constant(r->m->node[i])) continue;
-        HONE_TRY(hone_message_constant(r->m->node[i], r->dir, &t, err));
+        HONE_TRY(hone_message_constant(r->m->node[i], r->source, &t, err));
         HONE_TRY(add_constant(r, r->m->node[i]->output[0], t, err));
     }
     return HONE_OK;
@@ -199,7 +200,7 @@ static hone_status read_node(reader *r, size_t index, hone_error *err) {
         find(r, m->output[i])->value = n->outputs[i];
     }
     r->nodes[index] = n;
-    return hone_message_attrs(r->g, n, m, hone_op_form_attrs(op, form), r->dir, err);
+    return hone_message_attrs(r->g, n, m, hone_op_form_attrs(op, form), r->source, err);
 }
 
 static hone_status connect_node(reader *r, size_t index, hone_error *err) {
@@ -301,10 +302,10 @@ static hone_status read_graph(reader *r, hone_error *err) {
     return hone_graph_infer(r->g, err);
 }
 
-static hone_status read_model(const hone_model_message *m, const char *dir, hone_graph **out,
+static hone_status read_model(const hone_model_message *m, const hone_onnx_source *source, hone_graph **out,
                               hone_error *err) {
     if (!m->graph || !m->has_ir_version) return hone_fail(err, HONE_CORRUPT, "is not an ONNX model");
-    reader r = {.model = m, .m = m->graph, .dir = dir};
+    reader r = {.model = m, .m = m->graph, .source = source};
     const char *name = hone_message_text(m->graph->name);
     r.g = hone_graph_new(*name ? name : NULL);
     hone_status status = r.g ? read_graph(&r, err) : hone_fail_memory(err);
@@ -323,35 +324,53 @@ static hone_status read_model(const hone_model_message *m, const char *dir, hone
     return status;
 }
 
-/* `blob` is given back as soon as it is unpacked, so that weights are in memory twice at most. */
-static hone_status read_bytes(const void *data, size_t size, hone_blob *blob, const char *name,
-                              const char *dir, hone_graph **out, hone_error *err) {
+static hone_status read_source(hone_onnx_source *source, hone_graph **out, hone_error *err) {
     hone_unpacked m = {0};
-    hone_status status = hone_message_unpack(&hone__onnx__model_proto__descriptor, data, size, &m, err);
-    if (blob) hone_blob_free(blob);
-    if (status == HONE_OK) status = read_model(m.message, dir, out, err);
+    hone_status status = hone_message_unpack(&hone__onnx__model_proto__descriptor, source, &m, err);
+    if (status == HONE_OK) status = read_model(m.message, source, out, err);
     hone_message_free(&m);
-    return status == HONE_OK ? status : hone_error_in_file(err, status, name);
+    hone_onnx_source_clear(source);
+    return status == HONE_OK ? status : hone_error_in_file(err, status, source->name);
 }
 
 hone_status hone_onnx_read(const void *data, size_t size, const char *name, const char *dir, hone_graph **out,
                            hone_error *err) {
-    return read_bytes(data, size, NULL, name, dir, out, err);
+    /* no address stands for a file */
+    hone_onnx_source source = {
+        .data = data ? data : (const uint8_t *)"", .fd = -1, .size = size, .name = name, .dir = dir};
+    return read_source(&source, out, err);
+}
+
+hone_status hone_onnx_read_file(int fd, uint64_t size, const char *name, const char *dir, bool map,
+                                hone_graph **out, hone_error *err) {
+    hone_onnx_source source = {.fd = fd, .size = size, .name = name, .dir = dir, .map = map};
+    return read_source(&source, out, err);
 }
 
 hone_status hone_graph_load_memory(const void *data, size_t size, const char *name, hone_graph **out,
                                    hone_error *err) {
-    return read_bytes(data, size, NULL, name, NULL, out, err);
+    return hone_onnx_read(data, size, name, NULL, out, err);
 }
 
-hone_status hone_graph_load(const char *path, hone_graph **out, hone_error *err) {
-    hone_blob blob;
+static hone_status load(const char *path, bool map, hone_graph **out, hone_error *err) {
     char dir[PATH_MAX];
     const char *slash = strrchr(path, '/');
     size_t length = slash ? (size_t)(slash - path) + 1 : 0; /* with the slash, so that "/" stays itself */
+    uint64_t size;
+    int fd;
     if (length >= sizeof dir) return hone_fail_file(err, HONE_INVALID_ARGUMENT, path, "the path is too long");
     memcpy(dir, path, length);
     dir[length] = 0;
-    HONE_TRY(hone_file_read(path, 0, &blob, err));
-    return read_bytes(blob.data, blob.size, &blob, path, dir, out, err);
+    HONE_TRY(hone_file_open(path, &fd, &size, err));
+    hone_status status = hone_onnx_read_file(fd, size, path, dir, map, out, err);
+    close(fd);
+    return status;
+}
+
+hone_status hone_graph_load(const char *path, hone_graph **out, hone_error *err) {
+    return load(path, false, out, err);
+}
+
+hone_status hone_graph_load_mapped(const char *path, hone_graph **out, hone_error *err) {
+    return load(path, true, out, err);
 }

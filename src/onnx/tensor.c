@@ -1,6 +1,8 @@
 #include "onnx/message.h"
 #include "onnx/onnx.h"
 
+#include "base/file.h"
+
 #include <string.h>
 
 const char *hone_message_dtype_name(int dtype) {
@@ -96,46 +98,85 @@ static bool is_external(const hone_tensor_message *m) {
 
 /* The raw bytes, the list and the other file exclude each other; what is there must be of exactly the right
  * size. */
-static hone_status check_source(const hone_tensor_message *m, hone_dtype dtype, int64_t count, size_t bytes,
-                                size_t typed, hone_error *err) {
+static hone_status check_origin(const hone_tensor_message *m, const hone_piece *piece, hone_dtype dtype,
+                                int64_t count, size_t bytes, size_t typed, hone_error *err) {
     size_t listed = m->n_float_data + m->n_double_data + m->n_int32_data + m->n_int64_data +
                     m->n_uint64_data + m->n_string_data;
-    bool external = is_external(m);
+    size_t raw = piece ? piece->size : m->raw_data.len;
+    bool external = is_external(m), twice = piece && m->raw_data.len > 0;
     if (listed != typed)
         return hone_fail(err, HONE_CORRUPT, "the tensor's elements are in a field that is not for %s",
                          hone_dtype_name(dtype));
-    if ((m->raw_data.len > 0) + (listed > 0) + external > 1)
+    if ((raw > 0) + (listed > 0) + external + twice > 1)
         return hone_fail(err, HONE_CORRUPT, "the tensor's elements are there twice");
     if (external && dtype == HONE_STRING)
         return hone_fail(err, HONE_CORRUPT, "strings can't be external data");
     if (external) return HONE_OK;
-    if (m->raw_data.len > 0) {
+    if (raw > 0) {
         if (dtype == HONE_STRING) return hone_fail(err, HONE_CORRUPT, "strings can't be raw data");
-        if (m->raw_data.len == bytes) return HONE_OK;
-        return hone_fail(err, HONE_CORRUPT, "the tensor needs %zu bytes and has %zu", bytes, m->raw_data.len);
+        if (raw == bytes) return HONE_OK;
+        return hone_fail(err, HONE_CORRUPT, "the tensor needs %zu bytes and has %zu", bytes, raw);
     }
     if (listed == (uint64_t)count) return HONE_OK;
     return hone_fail(err, HONE_CORRUPT, "the tensor needs %lld elements and has %zu", (long long)count,
                      listed);
 }
 
-static hone_status fill(hone_tensor_message *m, const hone_external *e, const void *list, hone_tensor *t,
+/* Where a tensor's elements are, beside the message itself. */
+typedef struct origin {
+    const hone_onnx_source *source;
+    const hone_piece *piece;
+    hone_external external;
+} origin;
+
+static hone_status fill(const hone_tensor_message *m, const origin *o, const void *list, hone_tensor *t,
                         hone_error *err) {
     if (is_external(m))
-        HONE_TRY(hone_external_read(e, t->data, t->bytes, err));
-    else if (m->raw_data.len > 0) {
+        HONE_TRY(
+            hone_file_read_at(o->external.fd, o->external.path, o->external.offset, t->data, t->bytes, err));
+    else if (o->piece)
+        HONE_TRY(hone_onnx_source_read(o->source, o->piece, t->data, err));
+    else if (m->raw_data.len > 0)
         memcpy(t->data, m->raw_data.data, t->bytes);
-        hone_message_free_block(m->raw_data.data);
-        m->raw_data = (ProtobufCBinaryData){0};
-        m->has_raw_data = false;
-    } else
+    else
         return fill_typed(t, list, err);
     if (t->dtype == HONE_BOOL)
         for (int64_t i = 0; i < t->count; i++) ((uint8_t *)t->data)[i] = ((uint8_t *)t->data)[i] != 0;
     return HONE_OK;
 }
 
-static hone_status read_tensor(hone_tensor_message *m, const char *dir, hone_tensor **out, hone_error *err) {
+/* Smaller ones would cost more than they save: pages, and each mapping a call. */
+#define MAP_FROM ((size_t)64 << 10)
+
+/* Can the elements stay in their file? They must lie as they do in memory. */
+static bool maps(const hone_tensor_message *m, const origin *o, hone_dtype dtype, size_t bytes) {
+    if (!o->source || !o->source->map || bytes < MAP_FROM || dtype == HONE_BOOL) return false;
+    uint64_t offset = is_external(m) ? o->external.offset : o->piece ? o->piece->offset : 1;
+    size_t size = hone_dtype_size(dtype);
+    return (is_external(m) || (o->piece && !o->source->data)) && (size < 2 || offset % size == 0);
+}
+
+static hone_status map(const hone_tensor_message *m, const origin *o, size_t bytes, hone_tensor **out,
+                       hone_error *err) {
+    hone_mapping *mapping = NULL;
+    void *data = NULL;
+    if (is_external(m))
+        HONE_TRY(
+            hone_file_map(o->external.fd, o->external.path, o->external.offset, bytes, &mapping, &data, err));
+    else
+        HONE_TRY(
+            hone_file_map(o->source->fd, o->source->name, o->piece->offset, bytes, &mapping, &data, err));
+    hone_status status = hone_tensor_borrow((hone_dtype)m->data_type, (int)m->n_dims, m->dims, data,
+                                            hone_mapping_free, mapping, out, err);
+    if (status == HONE_OK)
+        (*out)->mapped = true;
+    else
+        hone_mapping_free(mapping);
+    return status;
+}
+
+static hone_status read_tensor(const hone_tensor_message *m, const hone_onnx_source *source,
+                               hone_tensor **out, hone_error *err) {
     hone_dtype dtype = (hone_dtype)m->data_type;
     int64_t count = 0;
     size_t bytes = 0;
@@ -152,14 +193,16 @@ static hone_status read_tensor(hone_tensor_message *m, const char *dir, hone_ten
     if (hone_shape_size(dtype, (int)m->n_dims, m->dims, &count, &bytes, &why) != HONE_OK)
         return hone_fail(err, HONE_CORRUPT, "the tensor's shape is impossible: %s", why.message);
     size_t typed = typed_count(m, dtype, &list);
-    HONE_TRY(check_source(m, dtype, count, bytes, typed, err));
+    origin o = {source, m->has_piece ? &source->pieces[m->piece] : NULL, {.fd = -1}};
+    HONE_TRY(check_origin(m, o.piece, dtype, count, bytes, typed, err));
     /* opened before anything is allocated: a shape alone must not make Hone allocate */
-    hone_external e = {.fd = -1};
-    if (is_external(m)) HONE_TRY(hone_external_open(&e, m, dir, bytes, err));
+    if (is_external(m)) HONE_TRY(hone_external_open(&o.external, m, source ? source->dir : NULL, bytes, err));
     hone_tensor *t = NULL;
-    hone_status status = hone_tensor_new(dtype, (int)m->n_dims, m->dims, &t, err);
-    if (status == HONE_OK) status = fill(m, &e, list, t, err);
-    hone_external_close(&e);
+    bool mapped = maps(m, &o, dtype, bytes);
+    hone_status status =
+        mapped ? map(m, &o, bytes, &t, err) : hone_tensor_new(dtype, (int)m->n_dims, m->dims, &t, err);
+    if (status == HONE_OK && !mapped) status = fill(m, &o, list, t, err);
+    hone_external_close(&o.external);
     if (status == HONE_OK)
         *out = t;
     else
@@ -167,9 +210,10 @@ static hone_status read_tensor(hone_tensor_message *m, const char *dir, hone_ten
     return status;
 }
 
-hone_status hone_message_tensor(hone_tensor_message *m, const char *dir, hone_tensor **out, hone_error *err) {
+hone_status hone_message_tensor(const hone_tensor_message *m, const hone_onnx_source *source,
+                                hone_tensor **out, hone_error *err) {
     hone_error why = {0};
-    hone_status status = read_tensor(m, dir, out, &why);
+    hone_status status = read_tensor(m, source, out, &why);
     if (status == HONE_OK || !err) return status;
     *err = why;
     if (!*err->node && m->name) hone_fail_node(err, status, m->name, NULL, "%s", why.message);
@@ -179,9 +223,11 @@ hone_status hone_message_tensor(hone_tensor_message *m, const char *dir, hone_te
 
 hone_status hone_onnx_tensor(const void *data, size_t size, const char *name, hone_tensor **out,
                              hone_error *err) {
+    hone_onnx_source source = {.data = data, .fd = -1, .size = size, .name = name};
     hone_unpacked m = {0};
-    hone_status status = hone_message_unpack(&hone__onnx__tensor_proto__descriptor, data, size, &m, err);
-    if (status == HONE_OK) status = hone_message_tensor(m.message, NULL, out, err);
+    hone_status status = hone_message_unpack(&hone__onnx__tensor_proto__descriptor, &source, &m, err);
+    if (status == HONE_OK) status = hone_message_tensor(m.message, &source, out, err);
     hone_message_free(&m);
+    hone_onnx_source_clear(&source);
     return status == HONE_OK ? status : hone_error_in_file(err, status, name);
 }

@@ -5,6 +5,7 @@
 /* protobuf-c recurses without a limit and says nothing about why it refuses, so the bytes are walked first. The
  * walk also adds up what the messages will take in memory: an empty node is two bytes in a file. */
 typedef struct walk {
+    const hone_onnx_source *source;
     const uint8_t *start, *p;
     const char *why;
     size_t unpacked; /* grows by less than 2^10 a byte walked: no overflow */
@@ -12,7 +13,7 @@ typedef struct walk {
 
 /* Long lists of integers take up to 40 times their bytes, nodes with short names 20 times, weights about as much
  * as in the file. */
-enum { UNPACKED_RATIO = 40 };
+enum { UNPACKED_RATIO = 40, PIECE = 536870911 };
 static const size_t unpacked_always = (size_t)64 << 20, unpacked_at_most = (size_t)4 << 30;
 
 static bool broken(walk *w, const char *why) {
@@ -120,6 +121,13 @@ static size_t field_takes(const ProtobufCFieldDescriptor *f, bool packed, size_t
 
 /* --- the walk --- */
 
+/* Is the fixed64 just passed a mark that was set when the source was skimmed? */
+static bool is_mark(const walk *w) {
+    uint64_t index;
+    memcpy(&index, w->p - sizeof index, sizeof index);
+    return hone_onnx_source_is_mark(w->source, index, (size_t)(w->p - w->start));
+}
+
 static bool walk_message(walk *w, const ProtobufCMessageDescriptor *type, const uint8_t *end, int depth);
 
 static bool walk_block(walk *w, const ProtobufCFieldDescriptor *f, const uint8_t *end, int depth,
@@ -168,6 +176,7 @@ static bool walk_message(walk *w, const ProtobufCMessageDescriptor *type, const 
             ptrdiff_t size = wire == PROTOBUF_C_WIRE_TYPE_64BIT ? 8 : 4;
             if (end - w->p < size) return broken(w, "a field is cut off");
             w->p += size;
+            if (f && f->id == PIECE && !is_mark(w)) return broken(w, "a field has a number that no file has");
             break;
         }
         default: return broken(w, "a field has an unknown wire type");
@@ -185,15 +194,15 @@ static size_t unpacked_limit(size_t size) {
     return limit + unpacked_always;
 }
 
-hone_status hone_message_check(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
-                               hone_error *err) {
-    walk w = {.start = data, .p = data};
-    if (size > 0 && !walk_message(&w, type, w.start + size, 0))
-        return hone_fail(err, HONE_CORRUPT, "is not a %s: %s at byte %zu", type->short_name, w.why,
-                         (size_t)(w.p - w.start));
-    if (w.unpacked <= unpacked_limit(size)) return HONE_OK;
+static hone_status check(const ProtobufCMessageDescriptor *type, const hone_onnx_source *source,
+                         const hone_skeleton *s, hone_error *err) {
+    walk w = {.source = source, .start = s->data, .p = s->data};
+    if (s->size > 0 && !walk_message(&w, type, w.start + s->size, 0))
+        return hone_fail(err, HONE_CORRUPT, "is not a %s: %s at byte %llu", type->short_name, w.why,
+                         (unsigned long long)hone_onnx_source_position(source, (size_t)(w.p - w.start)));
+    if (w.unpacked <= unpacked_limit(s->size)) return HONE_OK;
     return hone_fail(err, HONE_UNSUPPORTED,
-                     "its %zu bytes would take %zu MB of memory, as those of no model do", size,
+                     "its %zu bytes would take %zu MB of memory, as those of no model do", s->size,
                      w.unpacked >> 20);
 }
 
@@ -238,24 +247,30 @@ static void *allocate(void *data, size_t size) {
 
 static void give_back(void *unused, void *block) {
     (void)unused;
-    hone_message_free_block(block);
-}
-
-void hone_message_free_block(void *block) {
     if ((uintptr_t)block % LARGE_ALIGNMENT == 0) hone_free(block);
 }
 
-hone_status hone_message_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
-                                hone_unpacked *out, hone_error *err) {
-    HONE_TRY(hone_message_check(type, data, size, err));
+static hone_status unpack(const ProtobufCMessageDescriptor *type, const hone_skeleton *skeleton,
+                          hone_unpacked *out, hone_error *err) {
     store s = {.small = hone_arena_new()};
     if (!s.small) return hone_fail_memory(err);
     ProtobufCAllocator allocator = {allocate, give_back, &s};
-    *out = (hone_unpacked){protobuf_c_message_unpack(type, &allocator, size, data), s.small};
+    *out =
+        (hone_unpacked){protobuf_c_message_unpack(type, &allocator, skeleton->size, skeleton->data), s.small};
     if (out->message) return HONE_OK;
     hone_message_free(out);
     if (s.failed) return hone_fail_memory(err);
     return hone_fail(err, HONE_CORRUPT, "is not a %s", type->short_name);
+}
+
+hone_status hone_message_unpack(const ProtobufCMessageDescriptor *type, hone_onnx_source *source,
+                                hone_unpacked *out, hone_error *err) {
+    hone_skeleton skeleton;
+    HONE_TRY(hone_onnx_source_skim(source, type, &skeleton, err));
+    hone_status status = check(type, source, &skeleton, err);
+    if (status == HONE_OK) status = unpack(type, &skeleton, out, err);
+    hone_free(skeleton.own);
+    return status;
 }
 
 void hone_message_free(hone_unpacked *m) {

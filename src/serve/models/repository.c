@@ -254,23 +254,35 @@ static hone_status read_all(int fd, const char *path, size_t size, hone_blob *ou
     return HONE_OK;
 }
 
-/* A regular file, which must not change meanwhile. */
+/* A regular file, which must not change between this and check_unchanged(). */
+static hone_status check_regular(int fd, const char *path, hone_fingerprint *file, uint64_t *size,
+                                 hone_error *err) {
+    struct stat info;
+    if (fstat(fd, &info) != 0) return hone_fail_errno(err, errno, path, "cannot read");
+    if (!S_ISREG(info.st_mode))
+        return hone_fail_file(err, HONE_FAILED_PRECONDITION, path, "is no regular file");
+    *file = fingerprint(&info);
+    *size = (uint64_t)info.st_size;
+    return HONE_OK;
+}
+
+static hone_status check_unchanged(int fd, const char *path, const hone_fingerprint *file, hone_error *err) {
+    struct stat info;
+    if (fstat(fd, &info) != 0) return HONE_OK;
+    hone_fingerprint now = fingerprint(&info);
+    if (hone_fingerprint_equal(file, &now)) return HONE_OK;
+    return hone_fail_file(err, HONE_UNAVAILABLE, path, "was written to while it was read");
+}
+
 static hone_status read_file(int fd, const char *path, size_t limit, hone_blob *out, hone_fingerprint *file,
                              hone_error *err) {
-    struct stat before, after;
-    if (fstat(fd, &before) != 0) return hone_fail_errno(err, errno, path, "cannot read");
-    if (!S_ISREG(before.st_mode))
-        return hone_fail_file(err, HONE_FAILED_PRECONDITION, path, "is no regular file");
-    if (limit && (uint64_t)before.st_size > limit)
-        return hone_fail_file(err, HONE_RESOURCE_EXHAUSTED, path, "has %lld bytes, the limit is %zu",
-                              (long long)before.st_size, limit);
-    *file = fingerprint(&before);
-    hone_status status = read_all(fd, path, (size_t)before.st_size, out, err);
-    if (status == HONE_OK && fstat(fd, &after) == 0) {
-        hone_fingerprint now = fingerprint(&after);
-        if (!hone_fingerprint_equal(file, &now))
-            status = hone_fail_file(err, HONE_UNAVAILABLE, path, "was written to while it was read");
-    }
+    uint64_t size;
+    HONE_TRY(check_regular(fd, path, file, &size, err));
+    if (size > limit)
+        return hone_fail_file(err, HONE_RESOURCE_EXHAUSTED, path, "has %llu bytes, the limit is %zu",
+                              (unsigned long long)size, limit);
+    hone_status status = read_all(fd, path, (size_t)size, out, err);
+    if (status == HONE_OK) status = check_unchanged(fd, path, file, err);
     if (status != HONE_OK) hone_blob_free(out);
     return status;
 }
@@ -287,27 +299,43 @@ static hone_status read_inside(const hone_place *place, const char *path, size_t
     return status;
 }
 
+static hone_status read_model(int fd, const char *path, const char *dir, hone_graph **out,
+                              hone_fingerprint *file, hone_error *err) {
+    uint64_t size;
+    HONE_TRY(check_regular(fd, path, file, &size, err));
+    hone_graph *g = NULL;
+    hone_status status = hone_onnx_read_file(fd, size, path, dir, false, &g, err);
+    /* a file that changes may be no model meanwhile: that it changed is what counts */
+    hone_status changed = check_unchanged(fd, path, file, err);
+    if (status == HONE_OK && changed == HONE_OK) {
+        *out = g;
+        return HONE_OK;
+    }
+    hone_graph_free(g);
+    return changed == HONE_OK ? status : changed;
+}
+
 static hone_status load_directory(const hone_place *place, const char *version, hone_graph **out,
                                   hone_fingerprint *file, hone_error *err) {
     char path[64], full[PATH_MAX], dir[64];
-    hone_blob blob = {0};
-    int fd;
+    int directory, fd;
     snprintf(path, sizeof path, "%.23s/" MODEL, version);
     name_of(place, path, full, sizeof full);
-    HONE_TRY(open_inside(place, version, O_PATH | O_DIRECTORY, &fd, err));
-    hone_status status = read_inside(place, path, 0, &blob, file, err);
-    /* the directory that was opened, whatever its name stands for by now */
-    snprintf(dir, sizeof dir, "/proc/self/fd/%d", fd);
-    if (status == HONE_OK) status = hone_onnx_read(blob.data, blob.size, full, dir, out, err);
-    hone_blob_free(&blob);
-    close(fd);
+    HONE_TRY(open_inside(place, version, O_PATH | O_DIRECTORY, &directory, err));
+    hone_status status = open_inside(place, path, O_RDONLY | O_NONBLOCK, &fd, err);
+    if (status == HONE_OK) {
+        /* the directory that was opened, whatever its name stands for by now */
+        snprintf(dir, sizeof dir, "/proc/self/fd/%d", directory);
+        status = read_model(fd, full, dir, out, file, err);
+        close(fd);
+    }
+    close(directory);
     return status;
 }
 
 static hone_status load_file(const hone_place *place, hone_graph **out, hone_fingerprint *file,
                              hone_error *err) {
     char dir[PATH_MAX];
-    hone_blob blob = {0};
     const char *slash = strrchr(place->root, '/');
     size_t length = slash ? (size_t)(slash - place->root) + 1 : 0;
     if (length >= sizeof dir) return hone_fail_errno(err, ENAMETOOLONG, place->root, "cannot open");
@@ -315,10 +343,8 @@ static hone_status load_file(const hone_place *place, hone_graph **out, hone_fin
     dir[length] = 0;
     int fd = open(place->root, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) return hone_fail_errno(err, errno, place->root, "cannot open");
-    hone_status status = read_file(fd, place->root, 0, &blob, file, err);
+    hone_status status = read_model(fd, place->root, dir, out, file, err);
     close(fd);
-    if (status == HONE_OK) status = hone_onnx_read(blob.data, blob.size, place->root, dir, out, err);
-    hone_blob_free(&blob);
     return status;
 }
 
