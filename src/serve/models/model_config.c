@@ -361,13 +361,36 @@ static hone_status read_batching(reader *r, const field *f, hone_servable_settin
     return HONE_OK;
 }
 
+static hone_status read_dims(reader *r, const field *f, hone_servable_settings *out) {
+    const char *key;
+    json_t *value;
+    if (!f->value) return HONE_OK;
+    if (!json_is_object(f->value))
+        return hone_fail(r->err, HONE_INVALID_ARGUMENT, "\"%s\" is no object", f->name);
+    out->dim_count = 0;
+    json_object_foreach(f->value, key, value) {
+        hone_dim_setting *d = &out->dims[out->dim_count];
+        if (out->dim_count == HONE_MAX_DIM_SETTINGS)
+            return hone_fail(r->err, HONE_INVALID_ARGUMENT, "\"%s\" has more than %d names", f->name,
+                             HONE_MAX_DIM_SETTINGS);
+        if (strlen(key) > HONE_MAX_DIM_NAME)
+            return hone_fail(r->err, HONE_INVALID_ARGUMENT, "\"%s\" has a name of more than %d bytes",
+                             f->name, HONE_MAX_DIM_NAME);
+        HONE_TRY(int_of(r, f->name, value, 1, INT32_MAX, &d->size));
+        memcpy(d->name, key, strlen(key) + 1);
+        out->dim_count++;
+    }
+    return HONE_OK;
+}
+
 static hone_status read_settings(reader *r, json_t *tree, hone_model_settings *out) {
-    field f[] = {{"threads", NULL},        {"batching", NULL}, {"limits", NULL},
-                 {"version_policy", NULL}, {"labels", NULL},   {NULL, NULL}};
+    field f[] = {{"threads", NULL}, {"batching", NULL}, {"limits", NULL}, {"version_policy", NULL},
+                 {"labels", NULL},  {"dims", NULL},     {NULL, NULL}};
     field l[] = {{"queue", NULL}, {"rows", NULL}, {"timeout_ms", NULL}, {NULL, NULL}};
     HONE_TRY(read_fields(r, tree, "the settings", f));
     HONE_TRY(read_int32(r, &f[0], 0, 1024, &out->run.threads));
     HONE_TRY(read_batching(r, &f[1], &out->run));
+    HONE_TRY(read_dims(r, &f[5], &out->run));
     if (f[2].value) HONE_TRY(read_fields(r, f[2].value, "limits", l));
     HONE_TRY(read_int32(r, &l[0], 1, HONE_MAX_QUEUE, &out->run.max_queue));
     HONE_TRY(read_int(r, &l[1], 0, INT64_MAX, &out->run.max_rows));

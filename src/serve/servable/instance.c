@@ -253,6 +253,7 @@ const hone_tensor *const *hone_instance_view(hone_servable *s, hone_instance *in
 static hone_status compute(hone_instance *instance, hone_run *run, const hone_tensor *const *inputs,
                            hone_error *err) {
     uint64_t start = hone_now();
+    if (run->dry) return hone_context_reserve(instance->context, inputs, err);
     hone_context_set_cancel(instance->context, run->cancel, run->user);
     hone_status status = hone_context_run(instance->context, inputs, instance->results, err);
     hone_context_set_cancel(instance->context, NULL, NULL);
@@ -264,6 +265,7 @@ static hone_status run_whole(hone_servable *s, hone_instance *instance, hone_run
                              hone_error *err) {
     run->first->offset = 0;
     HONE_TRY(compute(instance, run, run->first->inputs, err));
+    if (run->dry) return HONE_OK;
     if (run->keep) return keep_whole(s, instance, batch, err);
     borrow(s, instance, batch);
     return HONE_OK;
@@ -280,6 +282,7 @@ static hone_status run_piece(hone_servable *s, hone_instance *instance, hone_run
     run->staged += (double)(hone_now() - start) * 1e-9;
     run->size = size;
     HONE_TRY(compute(instance, run, instance->in_list, err));
+    if (run->dry) return HONE_OK;
     HONE_TRY(check_rows(s, instance, size, err));
     if (run->keep || n < total) return keep_rows(s, instance, batch, at, n, total, err);
     borrow(s, instance, batch);

@@ -236,7 +236,7 @@ static bool same_values(const hone_value_info *a, int a_count, const hone_value_
         int k = 0;
         while (k < b_count && !same_value(&a[i], &b[k])) k++;
         if (k < b_count) continue;
-        snprintf(why, size, "its %s \"%s\" is of another type or not there", what, a[i].name);
+        snprintf(why, size, "its %s \"%s\" is missing or has another type", what, a[i].name);
         return false;
     }
     if (a_count == b_count) return true;

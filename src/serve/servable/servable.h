@@ -3,7 +3,7 @@
  * is a thread that takes requests, numbered from 0.
  *
  * Rows. A servable is batchable when every input and output has a leading dimension that is free and the same
- * for all, and when warm-up has seen that rows do not touch each other: the rows of a batch came out bit for
+ * for all, and when warm-up has seen that a row's result does not depend on other rows: those of a batch came out bit for
  * bit as alone. Runs then have one of a few sizes, the powers of two or those that were asked for; a run's
  * missing rows are filled with copies of its last one and cut off afterwards, and a request of more rows than
  * the largest size is run in pieces. So warm-up can make every plan and every buffer that traffic will
@@ -29,7 +29,7 @@ typedef struct hone_batch {
     struct hone_batch *next;
     hone_servable *servable; /* a reference, while it is in use */
     bool extra;              /* made when all others were in use; freed afterwards */
-    atomic_int left;         /* predictions that were not told yet */
+    atomic_int left;         /* predictions not delivered yet */
     hone_tensor *outputs;    /* over the storage, or copies of the context's views */
     char *storage;
     size_t capacity, usual; /* bytes; `usual` is what warm-up made */
@@ -152,6 +152,7 @@ typedef struct hone_part {
 
 typedef struct hone_run {
     hone_part *first; /* several are of equal shapes but for rows, which fit the largest size */
+    bool dry;         /* only plans and memory are made ready: there are no results */
     bool keep;        /* results must outlive the instance's next run: they go to the batch's storage */
     hone_cancel_fn *cancel;
     void *user;

@@ -10,6 +10,15 @@
 #define HONE_MAX_QUEUE 1000000
 #define HONE_AUTO_BATCH_ROWS 32
 
+#define HONE_MAX_DIM_SETTINGS 16
+#define HONE_MAX_DIM_NAME 127
+
+/* The size that a free dimension of the model is taken to have where inputs are made up. */
+typedef struct hone_dim_setting {
+    char name[HONE_MAX_DIM_NAME + 1]; /* as in the model's signature */
+    int64_t size;
+} hone_dim_setting;
+
 typedef struct hone_servable_settings {
     int threads; /* of one run; 0: as the server's */
     bool batching;
@@ -21,6 +30,8 @@ typedef struct hone_servable_settings {
     int max_queue;      /* requests that wait; more: HONE_RESOURCE_EXHAUSTED; 0: as the server's */
     int64_t max_rows;   /* of one request; 0: no limit */
     int64_t timeout_ms; /* for a request to be answered; 0: as the server's */
+    hone_dim_setting dims[HONE_MAX_DIM_SETTINGS];
+    int dim_count;
 } hone_servable_settings;
 #define HONE_SERVABLE_SETTINGS_INIT                                                                          \
     { .batching = true }

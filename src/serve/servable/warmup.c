@@ -26,6 +26,7 @@ void hone_recorded_free(hone_recorded *r, int input_count) {
 /* What is known while a servable is warmed up. */
 typedef struct warmer {
     hone_servable *s;
+    const hone_recorded *recorded;    /* NULL: none */
     hone_instance *instance;          /* where it is measured */
     hone_tensor **one[PATTERNS];      /* inputs of one row each, of different content */
     hone_tensor **expected[PATTERNS]; /* and what comes out */
@@ -58,12 +59,35 @@ static void fill(hone_tensor *t, uint64_t seed) {
     }
 }
 
-static hone_status make_up(const hone_value_info *v, uint64_t seed, hone_tensor **out, hone_error *err) {
+/* That of the first recorded request; NULL if there is none. */
+static const hone_tensor *recorded_input(const warmer *w, int input) {
+    return w->recorded && w->recorded->count > 0 ? w->recorded->tensors[input] : NULL;
+}
+
+/* A free dimension's size: as the settings say, else as in the first recorded request, else 1. */
+static int64_t size_of(const warmer *w, int input, int d) {
+    const hone_servable_settings *o = &w->s->settings;
+    const hone_value_info *v = &w->s->inputs[input];
+    const hone_tensor *recorded = recorded_input(w, input);
+    const char *name =
+        d < v->rank && v->dims[d] < 0 ? hone_graph_dim_name(hone_servable_signature(w->s), v->dims[d]) : NULL;
+    for (int i = 0; name && i < o->dim_count; i++)
+        if (strcmp(o->dims[i].name, name) == 0) return o->dims[i].size;
+    return recorded && d < recorded->rank ? recorded->dims[d] : 1;
+}
+
+/* `rows`: the leading dimension is that of the rows, and 1. */
+static hone_status make_up(const warmer *w, int input, bool rows, uint64_t seed, hone_tensor **out,
+                           hone_error *err) {
+    const hone_value_info *v = &w->s->inputs[input];
+    const hone_tensor *recorded = recorded_input(w, input);
     int64_t dims[HONE_MAX_RANK] = {0};
-    if (v->rank < 0) return hone_fail(err, HONE_UNSUPPORTED, "the rank of \"%s\" is not known", v->name);
+    int rank = v->rank < 0 && recorded ? recorded->rank : v->rank;
+    if (rank < 0) return hone_fail(err, HONE_UNSUPPORTED, "the rank of \"%s\" is not known", v->name);
     if (v->dtype == HONE_STRING) return hone_fail(err, HONE_UNSUPPORTED, "\"%s\" is text", v->name);
-    for (int d = 0; d < v->rank; d++) dims[d] = v->dims[d] >= 0 ? v->dims[d] : 1;
-    HONE_TRY(hone_tensor_new(v->dtype, v->rank, dims, out, err));
+    for (int d = 0; d < rank; d++)
+        dims[d] = d < v->rank && v->dims[d] >= 0 ? v->dims[d] : rows && d == 0 ? 1 : size_of(w, input, d);
+    HONE_TRY(hone_tensor_new(v->dtype, rank, dims, out, err));
     fill(*out, seed);
     return HONE_OK;
 }
@@ -95,7 +119,7 @@ static void do_not_batch(hone_servable *s, const char *why) {
     s->size_count = 1;
     snprintf(s->unbatched, sizeof s->unbatched, "%s", why);
     if (s->settings.batching)
-        hone_log(HONE_LOG_INFO, "model %s version %lld: requests are not put together, since %s", s->name,
+        hone_log(HONE_LOG_INFO, "model %s version %lld: requests are not batched: %s", s->name,
                  (long long)s->version, why);
 }
 
@@ -125,12 +149,12 @@ static hone_status keep_expected(warmer *w, int pattern, hone_error *err) {
     return HONE_OK;
 }
 
-static hone_status run_alone(warmer *w, hone_error *err) {
+static hone_status run_alone(warmer *w, bool rows, hone_error *err) {
     hone_servable *s = w->s;
     s->warm_bytes = 0;
     for (int k = 0; k < PATTERNS; k++) {
         for (int i = 0; i < s->input_count; i++)
-            HONE_TRY(make_up(&s->inputs[i], (uint64_t)(k * 64 + i), &w->one[k][i], err));
+            HONE_TRY(make_up(w, i, rows, (uint64_t)(k * 64 + i), &w->one[k][i], err));
         HONE_TRY(time_run(w, w->one[k], &s->cost[0], err));
         HONE_TRY(keep_expected(w, k, err));
     }
@@ -208,7 +232,7 @@ static hone_status try_sizes(warmer *w, hone_error *err) {
         HONE_TRY(make_rows(w, sizes[i], err));
         HONE_TRY(time_run(w, w->inputs, &cost, err));
         if (!rows_agree(w, sizes[i])) {
-            do_not_batch(s, "its rows touch each other");
+            do_not_batch(s, "a row's result depends on other rows");
             return HONE_OK;
         }
         bool large = hone_context_workspace(w->instance->context) > WORKSPACE_MOST;
@@ -228,15 +252,16 @@ static bool instance_is_used(const hone_servable *s, int instance, double inline
     return instance >= s->workers || s->instance_count == s->workers || s->cost[0] < inline_cost;
 }
 
-static hone_status run_instances(warmer *w, hone_error *err) {
+/* All but the one that has run: their plans and workspaces, at every size. */
+static hone_status reserve_plans(warmer *w, hone_error *err) {
     hone_servable *s = w->s;
     for (int i = s->size_count - 1; i >= 0; i--) {
         if (s->batchable) HONE_TRY(make_rows(w, s->sizes[i], err));
         for (int k = 0; k < s->instance_count; k++) {
-            if (!instance_is_used(s, k, w->inline_cost)) continue;
-            HONE_TRY(hone_context_run(s->instances[k].context,
-                                      (const hone_tensor *const *)(s->batchable ? w->inputs : w->one[0]),
-                                      s->instances[k].results, err));
+            if (!instance_is_used(s, k, w->inline_cost) || &s->instances[k] == w->instance) continue;
+            HONE_TRY(hone_context_reserve(s->instances[k].context,
+                                          (const hone_tensor *const *)(s->batchable ? w->inputs : w->one[0]),
+                                          err));
         }
     }
     return HONE_OK;
@@ -276,15 +301,17 @@ static void measure(hone_servable *s) {
 
 /* --- recorded requests --- */
 
-static hone_status run_recorded(warmer *w, const hone_recorded *r, hone_error *err) {
+/* On one instance, for proof; the others get ready for the like of it. */
+static hone_status run_recorded(warmer *w, hone_error *err) {
     hone_servable *s = w->s;
+    const hone_recorded *r = w->recorded;
     for (size_t n = 0; r && n < r->count; n++) {
         const hone_tensor *const *inputs =
             (const hone_tensor *const *)(r->tensors + n * (size_t)s->input_count);
         hone_status status = hone_servable_check(s, inputs, err);
         for (int k = 0; k < s->instance_count && status == HONE_OK; k++) {
             hone_part p = {.inputs = inputs, .rows = hone_servable_rows(s, inputs)};
-            hone_run run = {.first = &p};
+            hone_run run = {.first = &p, .dry = &s->instances[k] != w->instance};
             if (instance_is_used(s, k, w->inline_cost))
                 status = hone_instance_run(s, &s->instances[k], &run, &s->instances[k].batch, err);
             hone_batch_shrink(&s->instances[k].batch);
@@ -332,11 +359,13 @@ static hone_status warm(warmer *w, hone_error *err) {
     const char *why = unfit(s);
     s->size_count = 1;
     s->sizes[0] = 1;
-    hone_status status = run_alone(w, &cause);
+    hone_status status = run_alone(w, !why, &cause);
     if (status == HONE_OUT_OF_MEMORY) return hone_fail_memory(err);
     if (status != HONE_OK) {
-        hone_log(HONE_LOG_WARNING, "model %s version %lld can't be run with made-up inputs: %s", s->name,
-                 (long long)s->version, cause.message[0] ? cause.message : hone_status_name(status));
+        hone_log(HONE_LOG_WARNING,
+                 "model %s version %lld can't be run with made-up inputs: %s; \"dims\" in its config.json or "
+                 "recorded requests can tell what free dimensions are",
+                 s->name, (long long)s->version, cause.message[0] ? cause.message : hone_status_name(status));
         do_not_batch(s, "it can't be run with made-up inputs");
         return HONE_OK;
     }
@@ -347,15 +376,36 @@ static hone_status warm(warmer *w, hone_error *err) {
         return hone_fail_memory(err);
     else if (status != HONE_OK)
         do_not_batch(s, "it fails with several rows");
-    HONE_TRY(run_instances(w, err));
+    HONE_TRY(reserve_plans(w, err));
     return reserve(w, err);
+}
+
+static bool has_dim(const hone_servable *s, const char *name) {
+    const hone_graph *g = hone_servable_signature(s);
+    for (int i = 0; i < s->input_count; i++)
+        for (int d = 0; d < s->inputs[i].rank; d++) {
+            const char *own = s->inputs[i].dims[d] < 0 ? hone_graph_dim_name(g, s->inputs[i].dims[d]) : NULL;
+            if (own && strcmp(own, name) == 0) return true;
+        }
+    return false;
+}
+
+static void warn_of_dims(const hone_servable *s) {
+    for (int i = 0; i < s->settings.dim_count; i++)
+        if (!has_dim(s, s->settings.dims[i].name))
+            hone_log(HONE_LOG_WARNING, "model %s version %lld: \"dims\" has \"%s\", which no input has",
+                     s->name, (long long)s->version, s->settings.dims[i].name);
 }
 
 hone_status hone_warm_up(hone_servable *s, const hone_recorded *recorded, double inline_cost,
                          hone_error *err) {
-    warmer w = {.s = s, .instance = &s->instances[s->instance_count - 1], .inline_cost = inline_cost};
+    warmer w = {.s = s,
+                .recorded = recorded,
+                .instance = &s->instances[s->instance_count - 1],
+                .inline_cost = inline_cost};
+    warn_of_dims(s);
     hone_status status = set_up(&w) ? warm(&w, err) : hone_fail_memory(err);
-    if (status == HONE_OK) status = run_recorded(&w, recorded, err);
+    if (status == HONE_OK) status = run_recorded(&w, err);
     tear_down(&w);
     measure(s);
     return status;

@@ -303,9 +303,11 @@ static void changes_settings_live(void **state) {
     start();
     hone_servable *old = hone_core_find(f.core, slice("a"), 1);
     assert_true(old->settings.batching);
-    repo_text(repo_path("a/config.json"), "{\"batching\": {\"enabled\": false}, \"threads\": 2}");
+    repo_text(repo_path("a/config.json"),
+              "{\"batching\": {\"enabled\": false}, \"threads\": 2, \"dims\": {\"n\": 3}}");
     WAIT_FOR(!settings_of("a").batching);
     assert_int_equal(settings_of("a").threads, 2);
+    assert_int_equal(settings_of("a").dim_count, 1);
     assert_true(ask("a", 1) == 1);
     assert_true(old->settings.batching); /* who has it goes on with it */
     hone_servable_release(old);

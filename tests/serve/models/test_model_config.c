@@ -211,7 +211,7 @@ static void reads_settings(void **state) {
     (void)state;
     static const char all[] = "{\"threads\": 2, \"batching\": {\"enabled\": true, \"max_delay_us\": 500, "
                               "\"preferred_batch_sizes\": [4, 16]}, \"limits\": {\"queue\": 7, \"rows\": "
-                              "100, \"timeout_ms\": 250}, "
+                              "100, \"timeout_ms\": 250}, \"dims\": {\"seq\": 128, \"h\": 7}, "
                               "\"version_policy\": {\"latest\": 2}, \"labels\": {\"stable\": 1}}";
     hone_model_settings s, copy, plain = HONE_MODEL_SETTINGS_INIT;
     hone_error err = {0};
@@ -224,6 +224,10 @@ static void reads_settings(void **state) {
     assert_int_equal(s.run.max_queue, 7);
     assert_int_equal(s.run.max_rows, 100);
     assert_int_equal(s.run.timeout_ms, 250);
+    assert_int_equal(s.run.dim_count, 2);
+    assert_string_equal(s.run.dims[0].name, "seq");
+    assert_int_equal(s.run.dims[0].size, 128);
+    assert_int_equal(s.run.dims[1].size, 7);
     assert_true(s.has_policy && s.policy.latest == 2);
     assert_true(s.has_labels && s.label_count == 1);
     assert_true(hone_model_settings_copy(&copy, &s));
@@ -257,6 +261,9 @@ static void reads_settings(void **state) {
         "{\"batching\": {\"preferred_batch_sizes\": [0]}}",
         "{\"batching\": {\"max_batch_size\": 2, \"preferred_batch_sizes\": [4]}}",
         "{\"batching\": {\"max_batch_size\": 5000}}",
+        "{\"dims\": [1, 2]}",
+        "{\"dims\": {\"seq\": 0}}",
+        "{\"dims\": {\"seq\": \"long\"}}",
         "{\"limits\": {\"queue\": 0}}",
         "{\"limits\": []}",
         "{\"version_policy\": \"some\"}",

@@ -1,0 +1,135 @@
+/* What warm-up makes up, finds out, and leaves ready. */
+#include "base/memory.h"
+#include "serve/models.h"
+#include "serve/servable/warmup.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { WIDTH = 6, WORKERS = 2, COMPUTE = 3 };
+
+/* y [batch, 2] = x [batch, n] · W [6, 2]: runs for n = 6 only, though its signature does not say so. */
+static hone_graph *free_width(void) {
+    hone_graph *g = hone_graph_new("free_width");
+    hone_type type = {
+        HONE_KIND_TENSOR, HONE_FLOAT32, 2, {hone_graph_symbol(g, "batch"), hone_graph_symbol(g, "n")}};
+    hone_tensor *t = NULL;
+    assert_int_equal(hone_tensor_new(HONE_FLOAT32, 2, (int64_t[]){WIDTH, 2}, &t, NULL), HONE_OK);
+    for (int i = 0; i < WIDTH * 2; i++) ((float *)t->data)[i] = (float)i / 8;
+    hone_value *x = hone_graph_add_input(g, "x", &type);
+    hone_value *y = HONE_EMIT(g, "", "MatMul", x, hone_graph_add_constant(g, "W", t));
+    hone_tensor_free(t);
+    hone_graph_rename(g, y, "y");
+    hone_graph_add_output(g, y);
+    assert_int_equal(hone_graph_check(g, NULL), HONE_OK);
+    return g;
+}
+
+typedef struct fixture {
+    hone_stats *stats;
+    hone_servable *s;
+} fixture;
+
+static void warm(fixture *f, hone_graph *g, const hone_servable_settings *settings,
+                 const hone_recorded *recorded) {
+    hone_error err = {0};
+    assert_int_equal(hone_stats_new(&f->stats, NULL), HONE_OK);
+    hone_servable_options o = {.name = "m",
+                               .version = 1,
+                               .settings = settings,
+                               .workers = WORKERS,
+                               .compute_threads = COMPUTE,
+                               .model_threads = 1,
+                               .max_queue = 8,
+                               .stats = f->stats};
+    if (hone_servable_new(&o, g, &f->s, &err) != HONE_OK) fail_msg("%s", err.message);
+    hone_graph_free(g);
+    if (hone_warm_up(f->s, recorded, 1e9, &err) != HONE_OK) fail_msg("%s", err.message);
+}
+
+static void cool(fixture *f) {
+    hone_servable_release(f->s);
+    hone_stats_free(f->stats);
+}
+
+static void needs_to_be_told_of_dimensions(void **state) {
+    (void)state;
+    fixture f;
+    warm(&f, free_width(), NULL, NULL);
+    assert_false(f.s->batchable);
+    assert_string_equal(f.s->unbatched, "it can't be run with made-up inputs");
+    cool(&f);
+}
+
+static void takes_dimensions_from_settings(void **state) {
+    (void)state;
+    fixture f;
+    hone_servable_settings settings = HONE_SERVABLE_SETTINGS_INIT;
+    settings.max_batch = 8;
+    settings.dims[settings.dim_count++] = (hone_dim_setting){"other", 3};
+    settings.dims[settings.dim_count++] = (hone_dim_setting){"n", WIDTH};
+    warm(&f, free_width(), &settings, NULL);
+    assert_string_equal(f.s->unbatched, "");
+    assert_true(f.s->batchable);
+    assert_int_equal(f.s->sizes[f.s->size_count - 1], 8);
+    assert_int_equal(f.s->warm_bytes, WIDTH * 4);
+    cool(&f);
+}
+
+static void takes_dimensions_from_recorded_requests(void **state) {
+    (void)state;
+    fixture f;
+    hone_tensor *list[1];
+    assert_int_equal(hone_tensor_new(HONE_FLOAT32, 2, (int64_t[]){3, WIDTH}, &list[0], NULL), HONE_OK);
+    memset(list[0]->data, 0, list[0]->bytes);
+    hone_recorded recorded = {.tensors = list, .count = 1};
+    warm(&f, free_width(), NULL, &recorded);
+    assert_string_equal(f.s->unbatched, "");
+    assert_true(f.s->batchable);
+    cool(&f);
+    hone_tensor_free(list[0]);
+}
+
+/* No instance makes a plan or asks for memory when traffic comes, though only one of them has run. */
+static void leaves_every_instance_ready(void **state) {
+    (void)state;
+    fixture f;
+    hone_servable_settings settings = HONE_SERVABLE_SETTINGS_INIT;
+    settings.max_batch = 16;
+    warm(&f, matrix_model(), &settings, NULL);
+    assert_int_equal(f.s->size_count, 5);
+    hone_tensor *x = NULL;
+    assert_int_equal(hone_tensor_new(HONE_FLOAT32, 2, (int64_t[]){16, 3}, &x, NULL), HONE_OK);
+    memset(x->data, 0, x->bytes);
+    const hone_tensor *inputs[] = {x};
+    uint64_t plans = hone_session_plans_compiled(f.s->session), before = hone_alloc_count();
+    for (int k = 0; k < f.s->instance_count; k++) {
+        for (int i = 0; i < f.s->size_count; i++) {
+            hone_part part = {.inputs = inputs, .rows = f.s->sizes[i]};
+            hone_run run = {.first = &part};
+            x->dims[0] = part.rows;
+            x->count = part.rows * 3;
+            x->bytes = (size_t)x->count * 4;
+            hone_instance *instance = &f.s->instances[k];
+            assert_int_equal(hone_instance_run(f.s, instance, &run, &instance->batch, NULL), HONE_OK);
+        }
+    }
+    assert_int_equal(hone_session_plans_compiled(f.s->session), plans);
+    assert_int_equal(hone_alloc_count(), before);
+    hone_tensor_free(x);
+    cool(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(needs_to_be_told_of_dimensions),
+        cmocka_unit_test(takes_dimensions_from_settings),
+        cmocka_unit_test(takes_dimensions_from_recorded_requests),
+        cmocka_unit_test(leaves_every_instance_ready),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
