@@ -272,7 +272,7 @@ hone_status hone_call_want(hone_call *c, hone_slice name, hone_form form, hone_e
 hone_status hone_call_want_all(hone_call *c, hone_error *err) {
     if (c->wanted_count > 0) return HONE_OK;
     for (int i = 0; i < hone_servable_output_count(c->servable); i++)
-        HONE_TRY(want(c, i, HONE_FORM_UNSAID, err));
+        HONE_TRY(want(c, i, HONE_FORM_DEFAULT, err));
     return HONE_OK;
 }
 

@@ -41,7 +41,7 @@ void hone_front_free(hone_front *f); /* NULL is fine */
 bool hone_front_is_ready(const hone_front *f);
 
 /* An output that is to be in the answer. */
-typedef enum hone_form { HONE_FORM_UNSAID, HONE_FORM_TYPED, HONE_FORM_RAW } hone_form;
+typedef enum hone_form { HONE_FORM_DEFAULT, HONE_FORM_TYPED, HONE_FORM_RAW } hone_form;
 
 typedef struct hone_wanted {
     int output; /* of the servable */

@@ -61,7 +61,7 @@ hone_status hone_feed_shape(hone_feed *feed, int rank, const int64_t *dims, size
                          feed->name, HONE_MAX_RANK);
     hone_error inner;
     if (hone_shape_size(t->dtype, rank, dims, &t->count, &t->bytes, &inner) != HONE_OK)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "the shape of the input \"%s\" is none: %s", feed->name,
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "the input \"%s\" has an invalid shape: %s", feed->name,
                          inner.message);
     if (limit && t->bytes > limit)
         return hone_fail(err, HONE_INVALID_ARGUMENT,

@@ -185,7 +185,7 @@ static hone_status add_servable(hone_registry *g, hone_servable *s, hone_error *
     hone_record *r = hone_registry_find(g, s->name, strlen(s->name));
     hone_version *v = r ? hone_record_version(r, s->version) : NULL;
     if (v && v->servable)
-        return hone_fail(err, HONE_ALREADY_EXISTS, "the model %s is there already in version %lld", s->name,
+        return hone_fail(err, HONE_ALREADY_EXISTS, "the model %s already exists in version %lld", s->name,
                          (long long)s->version);
     if (r && r->root)
         return hone_fail(err, HONE_ALREADY_EXISTS, "the model %s is served from %s", s->name, r->root);

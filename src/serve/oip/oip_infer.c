@@ -150,7 +150,7 @@ static hone_status read_wanted(hone_call *c, const hone_wire_field *message, hon
         if (hone_wire_is(&f, WANTED_PARAMETERS, HONE_WIRE_BYTES)) HONE_TRY(check_parameter(&f, err));
     }
     HONE_TRY(hone_wire_check(&w, "ModelInferRequest", err));
-    return hone_call_want(c, name, HONE_FORM_UNSAID, err);
+    return hone_call_want(c, name, HONE_FORM_DEFAULT, err);
 }
 
 hone_status hone_oip_infer_decode(hone_call *c, hone_error *err) {

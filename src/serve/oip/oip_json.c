@@ -289,7 +289,7 @@ hone_status hone_oip_decode(hone_call *c, hone_error *err) {
 
 static bool is_raw(const hone_call *c, size_t i) {
     hone_form form = c->wanted[i].form;
-    return (form == HONE_FORM_UNSAID ? c->form : form) == HONE_FORM_RAW;
+    return (form == HONE_FORM_DEFAULT ? c->form : form) == HONE_FORM_RAW;
 }
 
 bool hone_oip_has_raw(const hone_call *c) {

@@ -112,7 +112,7 @@ static hone_status decode(hone_call *c, hone_error *err) {
     while (hone_wire_next(&w, &f)) {
         if (hone_wire_is(&f, PREDICT_INPUTS, HONE_WIRE_BYTES)) HONE_TRY(read_input(c, &f, err));
         if (hone_wire_is(&f, PREDICT_FILTER, HONE_WIRE_BYTES))
-            HONE_TRY(hone_call_want(c, hone_wire_text(&f), HONE_FORM_UNSAID, err));
+            HONE_TRY(hone_call_want(c, hone_wire_text(&f), HONE_FORM_DEFAULT, err));
     }
     HONE_TRY(hone_wire_check(&w, "PredictRequest", err));
     return hone_call_want_all(c, err);

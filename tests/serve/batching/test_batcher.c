@@ -99,7 +99,7 @@ static hone_graph *mlp(void) {
     return g;
 }
 
-/* y = x - mean of x over all rows: rows touch each other. */
+/* y = softmax of x over all rows: a row's result depends on other rows. */
 static hone_graph *centering(void) {
     hone_graph *g = hone_graph_new("centering");
     hone_type type = {HONE_KIND_TENSOR, HONE_FLOAT32, 2, {hone_graph_symbol(g, "batch"), WIDTH}};
@@ -321,14 +321,14 @@ static void runs_cheap_ones_at_the_end_of_the_turn(void **state) {
     stop(&f);
 }
 
-/* Rows that touch each other are found out by running them, whatever the graph looks like. */
-static void leaves_apart_what_must_not_touch(void **state) {
+/* That a row's result depends on others is found out by running them, whatever the graph looks like. */
+static void leaves_apart_what_depends_on_each_other(void **state) {
     (void)state;
     fixture f;
     hone_core_options o = core_options(-1, 1);
     start(&f, centering(), &o, NULL);
     assert_false(f.s->batchable);
-    assert_string_equal(f.s->unbatched, "its rows touch each other");
+    assert_string_equal(f.s->unbatched, "a row's result depends on other rows");
     enum { COUNT = 20 };
     job jobs[COUNT];
     int left = COUNT;
@@ -770,7 +770,7 @@ int main(void) {
         cmocka_unit_test(goes_on_with_the_threads_it_gets),
         cmocka_unit_test(batches_the_requests_of_a_turn),
         cmocka_unit_test(runs_cheap_ones_at_the_end_of_the_turn),
-        cmocka_unit_test(leaves_apart_what_must_not_touch),
+        cmocka_unit_test(leaves_apart_what_depends_on_each_other),
         cmocka_unit_test(does_as_it_is_told),
         cmocka_unit_test(drops_what_is_late_and_refuses_what_is_too_much),
         cmocka_unit_test(puts_together_what_waits),
