@@ -39,6 +39,8 @@ void hone_kernels_for(const hone_cpu *cpu, hone_kernels *out) {
     *out = (hone_kernels){.gemm[HONE_GEMM_F64] = &hone_gemm_f64,
                           .softmax_f64 = hone_softmax_f64,
                           .log_softmax_f64 = hone_log_softmax_f64,
+                          .normalize_f64 = hone_normalize_f64,
+                          .normalize_grad_f64 = hone_normalize_grad_f64,
                           .sum_f64 = hone_sum_f64,
                           .sum_rows_f64 = hone_sum_rows_f64};
     fill_generic(out);

@@ -94,6 +94,15 @@ typedef struct hone_gemm_family {
 /* A is of the sums' kind: float, double or uint8; B of the kind that is packed. */
 typedef enum hone_gemm_kind { HONE_GEMM_F32, HONE_GEMM_F64, HONE_GEMM_U8S8, HONE_GEMM_KINDS } hone_gemm_kind;
 
+/* Rows of n elements, normalized: y = (x - mean) * inv * scale + bias, inv = 1 / sqrt(mean of (x - mean)^2 + epsilon).
+ * Not centered: the mean counts as 0. */
+typedef struct hone_normalize {
+    int64_t n;
+    double epsilon;
+    bool centered;
+    const void *scale, *bias; /* [n] of the row's dtype, or NULL: 1, 0; a bias only with a scale */
+} hone_normalize;
+
 typedef struct hone_kernels {
     const char *name; /* "v3", "v4+vnni": shown by hone version */
 
@@ -119,6 +128,13 @@ typedef struct hone_kernels {
     void (*log_softmax_f32)(const float *x, float *y, int64_t n);
     void (*softmax_f64)(const double *x, double *y, int64_t n);
     void (*log_softmax_f64)(const double *x, double *y, int64_t n);
+
+    /* One row; mean and inv (may be NULL) get what it was normalized by. y may be x, dx may be dy or x. */
+    void (*normalize_f32)(const hone_normalize *p, const float *x, float *y, float *mean, float *inv);
+    void (*normalize_f64)(const hone_normalize *p, const double *x, double *y, double *mean, double *inv);
+    /* The gradient to x. */
+    void (*normalize_grad_f32)(const hone_normalize *p, const float *dy, const float *x, float *dx);
+    void (*normalize_grad_f64)(const hone_normalize *p, const double *dy, const double *x, double *dx);
 
     float (*sum_f32)(const float *x, int64_t n); /* order fixed by n alone */
     double (*sum_f64)(const double *x, int64_t n);

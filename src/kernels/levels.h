@@ -12,7 +12,8 @@
     X(sum_u8, level) X(flip_sign, level) X(program, level) X(cast, level)                                    \
     X(quantize_u8, level) X(quantize_s8, level) X(dequantize_u8, level) X(dequantize_s8, level)              \
     X(softmax_f32, level) X(log_softmax_f32, level) X(sum_f32, level) X(min_max_f32, level)                  \
-    X(sum_rows_f32, level) X(argmax_f32, level) X(transpose_32, level)
+    X(sum_rows_f32, level) X(argmax_f32, level) X(transpose_32, level)                                         \
+    X(normalize_f32, level) X(normalize_grad_f32, level)
 /* clang-format on */
 
 #define HONE_KERNEL_DECLARE(field, level)                                                                    \
@@ -40,6 +41,8 @@ hone_instr_fn hone_instr_f64, hone_instr_i32, hone_instr_i64, hone_instr_u32, ho
 hone_instr_fn hone_instr_f32_reference;
 void hone_softmax_f64(const double *x, double *y, int64_t n);
 void hone_log_softmax_f64(const double *x, double *y, int64_t n);
+void hone_normalize_f64(const hone_normalize *p, const double *x, double *y, double *mean, double *inv);
+void hone_normalize_grad_f64(const hone_normalize *p, const double *dy, const double *x, double *dx);
 double hone_sum_f64(const double *x, int64_t n);
 void hone_sum_rows_f64(const double *x, int64_t rows, int64_t columns, int64_t row, double *y,
                        bool accumulate);

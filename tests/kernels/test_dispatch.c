@@ -37,6 +37,10 @@ static void test_complete(void **state) {
             FILLED(dequantize_u8);
             FILLED(dequantize_s8);
             FILLED(softmax_f32);
+            FILLED(normalize_f32);
+            FILLED(normalize_f64);
+            FILLED(normalize_grad_f32);
+            FILLED(normalize_grad_f64);
             FILLED(log_softmax_f32);
             FILLED(softmax_f64);
             FILLED(log_softmax_f64);

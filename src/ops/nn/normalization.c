@@ -1,0 +1,298 @@
+/* LayerNormalization and RMSNormalization: rows of all axes from `axis` on, each brought to mean 0 and variance 1 (or to a
+ * mean square of 1), then scaled and shifted. With N the row before that:
+ *
+ *   dX = NormalizeGrad(dY, X, scale) + dmean / n - dinv inv^2 N / n
+ *   dscale = the sum of dY N over rows, dB = that of dY */
+#include "graph/autodiff.h"
+#include "graph/infer.h"
+#include "graph/run.h"
+#include "kernels/kernels.h"
+#include "ops/common/axes.h"
+#include "ops/common/cut.h"
+#include "ops/common/walk.h"
+
+#define FLOATS HONE_TYPES_FLOAT
+
+/* The first normalized axis, in [0, rank). */
+static int axis_of(const hone_node *n, int rank) {
+    int64_t axis = hone_node_int(n, "axis");
+    return (int)(axis < 0 ? axis + rank : axis);
+}
+
+/* --- shapes --- */
+
+/* `t` is scale or shift: as the normalized axes are. */
+static hone_status check_row(hone_infer *ctx, const hone_type *t, int axis, const char *what,
+                             hone_error *err) {
+    const hone_type *x = ctx->in[0];
+    int64_t d;
+    if (!t || t->rank < 0) return HONE_OK;
+    if (t->rank != x->rank - axis)
+        return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, ctx->node->op->name,
+                              "a %s in another shape than that of the normalized axes", what);
+    for (int i = 0; i < t->rank; i++)
+        HONE_TRY(hone_infer_same_dim(ctx, t->dims[i], x->dims[axis + i], &d, err));
+    return HONE_OK;
+}
+
+/* Output 0 as X is; the others, statistics, with axes of 1 where X is normalized. */
+static hone_status infer(hone_infer *ctx, hone_error *err) {
+    const hone_type *x = ctx->in[0];
+    int axis;
+    HONE_TRY(hone_infer_same(ctx, err));
+    if (x->rank < 0) return HONE_OK;
+    HONE_TRY(hone_infer_axis(ctx, hone_node_int(ctx->node, "axis"), x->rank, false, &axis, err));
+    if (hone_node_int(ctx->node, "stash_type") > HONE_FLOAT32)
+        return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, ctx->node->op->name,
+                              "statistics other than float32");
+    if (ctx->input_count > 1) HONE_TRY(check_row(ctx, ctx->in[1], axis, "scale", err));
+    if (ctx->input_count > 2) HONE_TRY(check_row(ctx, ctx->in[2], axis, "shift", err));
+    for (int o = 1; o < ctx->output_count; o++) {
+        hone_type *y = &ctx->out[o];
+        y->rank = x->rank;
+        for (int i = 0; i < x->rank; i++) y->dims[i] = i < axis ? x->dims[i] : 1;
+    }
+    return HONE_OK;
+}
+
+/* The gradient's inputs: dY, X, scale. */
+static hone_status infer_grad(hone_infer *ctx, hone_error *err) {
+    int64_t d;
+    const hone_type *dy = ctx->in[0], *x = ctx->in[1];
+    HONE_TRY(hone_infer_same(ctx, err));
+    if (dy->rank < 0 || x->rank < 0) return HONE_OK;
+    if (dy->rank != x->rank) return hone_infer_fail(ctx, err, "dY and X must have one shape");
+    for (int i = 0; i < x->rank; i++) HONE_TRY(hone_infer_same_dim(ctx, dy->dims[i], x->dims[i], &d, err));
+    int axis;
+    HONE_TRY(hone_infer_axis(ctx, hone_node_int(ctx->node, "axis"), x->rank, false, &axis, err));
+    return ctx->input_count > 2 ? check_row(ctx, ctx->in[2], axis, "scale", err) : HONE_OK;
+}
+
+/* Inputs [0, whole) have X's shape, those behind them that of the normalized axes. */
+static void links(const hone_node *n, int whole, hone_axes *out) {
+    int rank = n->outputs[0] ? n->outputs[0]->type.rank : n->inputs[0]->type.rank;
+    int axis = axis_of(n, rank);
+    for (int i = 0; i < n->input_count; i++)
+        for (int a = i < whole ? 0 : axis; a < rank && n->inputs[i]; a++)
+            hone_axes_add(out,
+                          (hone_axis_link){i < whole && a >= axis ? HONE_AXIS_NORMALIZED : HONE_AXIS_SAME,
+                                           .input = i, .axis = i < whole ? a : a - axis, .output_axis = a});
+    for (int o = 1; o < n->output_count; o++)
+        for (int a = 0; a < axis && n->outputs[o]; a++)
+            hone_axes_add(out, (hone_axis_link){HONE_AXIS_SAME, .axis = a, .output = o, .output_axis = a});
+}
+
+static void axes(const hone_node *n, hone_axes *out) {
+    links(n, 1, out);
+}
+static void axes_grad(const hone_node *n, hone_axes *out) {
+    links(n, 2, out);
+}
+
+/* --- running --- */
+
+typedef struct params {
+    hone_normalize row; /* scale and shift come with the run */
+    bool is_double;
+    hone_cut rows;
+} params;
+
+typedef struct job {
+    const params *p;
+    hone_normalize row;
+    const char *x, *dy;   /* dy NULL: forward */
+    char *y, *mean, *inv; /* mean and inv may be NULL */
+} job;
+
+static void *at(const char *data, int64_t i, size_t size) {
+    return data ? (char *)data + (size_t)i * size : NULL;
+}
+
+static void run_rows(void *arg, int64_t begin, int64_t end, int worker) {
+    (void)worker;
+    const job *j = arg;
+    const hone_kernels *k = hone_kernels_get();
+    size_t size = j->p->is_double ? sizeof(double) : sizeof(float), row = (size_t)j->row.n * size;
+    for (int64_t i = begin; i < end; i++) {
+        const void *x = at(j->x, i, row), *dy = at(j->dy, i, row);
+        void *y = at(j->y, i, row), *mean = at(j->mean, i, size), *inv = at(j->inv, i, size);
+        if (dy && j->p->is_double)
+            k->normalize_grad_f64(&j->row, dy, x, y);
+        else if (dy)
+            k->normalize_grad_f32(&j->row, dy, x, y);
+        else if (j->p->is_double)
+            k->normalize_f64(&j->row, x, y, mean, inv);
+        else
+            k->normalize_f32(&j->row, x, y, mean, inv);
+    }
+}
+
+static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
+    const params *p = step->params;
+    job j = {.p = p,
+             .row = p->row,
+             .x = hone_step_in(step, frame, 0),
+             .y = hone_step_out(step, frame, 0),
+             .mean = hone_step_out(step, frame, 1),
+             .inv = hone_step_out(step, frame, 2)};
+    j.row.scale = hone_step_in(step, frame, 1);
+    j.row.bias = hone_step_in(step, frame, 2);
+    hone_cut_run(&p->rows, frame, run_rows, &j);
+    return HONE_OK;
+}
+
+static hone_status run_grad(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
+    const params *p = step->params;
+    job j = {.p = p,
+             .row = p->row,
+             .dy = hone_step_in(step, frame, 0),
+             .x = hone_step_in(step, frame, 1),
+             .y = hone_step_out(step, frame, 0)};
+    j.row.scale = hone_step_in(step, frame, 2);
+    hone_cut_run(&p->rows, frame, run_rows, &j);
+    return HONE_OK;
+}
+
+static hone_status prepare(hone_prepare *p, const hone_type *x, bool centered, hone_run_fn *fn,
+                           const char *kernel, hone_error *err) {
+    params *q = hone_prepare_alloc(p, sizeof *q);
+    if (!q) return hone_fail_memory(err);
+    int axis = axis_of(p->node, x->rank);
+    q->row = (hone_normalize){.n = hone_dims_product(x, axis, x->rank),
+                              .epsilon = hone_node_float(p->node, "epsilon"),
+                              .centered = centered};
+    q->is_double = x->dtype == HONE_FLOAT64;
+    q->rows =
+        hone_cut_make(hone_dims_product(x, 0, axis), 5 + 0.2 * (double)q->row.n * (q->is_double ? 5 : 1), 1);
+    p->params = q;
+    p->run = fn;
+    p->kernel = kernel;
+    return HONE_OK;
+}
+
+static hone_status prepare_layer(hone_prepare *p, hone_error *err) {
+    return prepare(p, p->in[0], true, run, "layer_norm", err);
+}
+static hone_status prepare_rms(hone_prepare *p, hone_error *err) {
+    return prepare(p, p->in[0], false, run, "rms_norm", err);
+}
+static hone_status prepare_normalize(hone_prepare *p, hone_error *err) {
+    return prepare(p, p->in[0], hone_node_int(p->node, "centered") != 0, run, "normalize", err);
+}
+static hone_status prepare_grad(hone_prepare *p, hone_error *err) {
+    return prepare(p, p->in[1], hone_node_int(p->node, "centered") != 0, run_grad, "normalize_grad", err);
+}
+
+/* --- gradients --- */
+
+static hone_value *emit_private(hone_gradient *ctx, const char *op, hone_value *const *in, int count,
+                                bool centered) {
+    hone_node *n = hone_graph_add_node(ctx->graph, hone_op_find(HONE_PRIVATE_DOMAIN, op), NULL, count, in, 1);
+    if (!n) return NULL;
+    hone_node_set_int(ctx->graph, n, "axis", hone_node_int(ctx->node, "axis"));
+    hone_node_set_float(ctx->graph, n, "epsilon", hone_node_float(ctx->node, "epsilon"));
+    hone_node_set_int(ctx->graph, n, "centered", centered);
+    return n->outputs[0];
+}
+
+static hone_value *mul(hone_gradient *ctx, hone_value *a, hone_value *b) {
+    return HONE_EMIT(ctx->graph, "", "Mul", a, b);
+}
+
+/* `d`, a number for each row, over X and divided by the length of rows. */
+static hone_value *share(hone_gradient *ctx, hone_value *d) {
+    hone_value *y = HONE_EMIT(ctx->graph, HONE_PRIVATE_DOMAIN, "BroadcastTo", d, ctx->node->inputs[0]);
+    if (y) hone_node_set_int(ctx->graph, y->producer, "mean", 1);
+    return y;
+}
+
+static hone_value *sum(hone_gradient *ctx, hone_value *a, hone_value *b) {
+    return a ? HONE_EMIT(ctx->graph, "", "Add", a, b) : b;
+}
+
+static void gradient(hone_gradient *ctx, bool centered) {
+    const hone_node *n = ctx->node;
+    hone_value *dy = ctx->dout[0], *dmean = n->output_count > 1 ? ctx->dout[1] : NULL,
+               *dinv = n->output_count > 2 ? ctx->dout[2] : NULL, *normalized = NULL;
+    if ((ctx->wanted[1] && dy) || (ctx->wanted[0] && dinv))
+        normalized = emit_private(ctx, "Normalize", &n->inputs[0], 1, centered);
+    if (ctx->wanted[0] && dy)
+        ctx->din[0] =
+            emit_private(ctx, "NormalizeGrad", (hone_value *[]){dy, n->inputs[0], n->inputs[1]}, 3, centered);
+    if (ctx->wanted[0] && dmean) ctx->din[0] = sum(ctx, ctx->din[0], share(ctx, dmean));
+    if (ctx->wanted[0] && dinv) {
+        hone_value *inv = n->outputs[2];
+        hone_value *d = mul(ctx, share(ctx, mul(ctx, dinv, mul(ctx, inv, inv))), normalized);
+        ctx->din[0] = sum(ctx, ctx->din[0], HONE_EMIT(ctx->graph, "", "Neg", d));
+    }
+    if (ctx->wanted[1] && dy)
+        ctx->din[1] = hone_gradient_sum_to(ctx, mul(ctx, dy, normalized), n->outputs[0], n->inputs[1]);
+    if (n->input_count > 2 && ctx->wanted[2] && dy)
+        ctx->din[2] = hone_gradient_sum_to(ctx, dy, n->outputs[0], n->inputs[2]);
+}
+
+static void gradient_layer(hone_gradient *ctx) {
+    gradient(ctx, true);
+}
+static void gradient_rms(hone_gradient *ctx) {
+    gradient(ctx, false);
+}
+
+/* --- descriptors --- */
+
+#define ROW_ATTRS                                                                                            \
+    {"axis", HONE_ATTR_INT, .i = -1}, {                                                                      \
+        "epsilon", HONE_ATTR_FLOAT, .f = 1e-5f                                                               \
+    }
+#define STASH                                                                                                \
+    { "stash_type", HONE_ATTR_INT, .i = HONE_FLOAT32 }
+#define NORMALIZED(newest)                                                                                   \
+    .since = (newest), .oldest = (newest), .infer = infer, .axes = axes, .overwrite = 1,                     \
+    .gradient_kind = HONE_GRADIENT_EXACT
+
+const hone_op hone_op_layer_normalization = {
+    .name = "LayerNormalization",
+    NORMALIZED(17),
+    .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"Scale", 'T', FLOATS, HONE_SLOT_WEIGHT},
+                         {"B", 'T', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_OPTIONAL}),
+    .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}, {"Mean", 'T', FLOATS, HONE_SLOT_OPTIONAL},
+                          {"InvStdDev", 'T', FLOATS, HONE_SLOT_OPTIONAL}),
+    .attrs = HONE_ATTRS(ROW_ATTRS, STASH),
+    .prepare = prepare_layer,
+    .gradient = gradient_layer,
+    .doc = "rows of mean 0 and variance 1, scaled and shifted"};
+
+const hone_op hone_op_rms_normalization = {
+    .name = "RMSNormalization",
+    NORMALIZED(23),
+    .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"scale", 'T', FLOATS, HONE_SLOT_WEIGHT}),
+    .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),
+    .attrs = HONE_ATTRS(ROW_ATTRS, STASH),
+    .prepare = prepare_rms,
+    .gradient = gradient_rms,
+    .doc = "rows of mean square 1, scaled"};
+
+#define PRIVATE                                                                                              \
+    .domain = HONE_PRIVATE_DOMAIN, .since = 1, .oldest = 1, .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),    \
+    .attrs = HONE_ATTRS(ROW_ATTRS, {"centered", HONE_ATTR_INT, .i = 1})
+
+const hone_op hone_op_normalize = {.name = "Normalize",
+                                   PRIVATE,
+                                   .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}),
+                                   .infer = infer,
+                                   .axes = axes,
+                                   .overwrite = 1,
+                                   .prepare = prepare_normalize,
+                                   .doc = "rows of mean 0 and variance 1, or of mean square 1"};
+
+const hone_op hone_op_normalize_grad = {.name = "NormalizeGrad",
+                                        PRIVATE,
+                                        .inputs = HONE_SLOTS({"dY", 'T', FLOATS, 0}, {"X", 'T', FLOATS, 0},
+                                                             {"scale", 'T', FLOATS, HONE_SLOT_OPTIONAL}),
+                                        .infer = infer_grad,
+                                        .axes = axes_grad,
+                                        .overwrite = 3,
+                                        .prepare = prepare_grad,
+                                        .doc = "the gradient of a normalized and scaled row to X"};
