@@ -341,6 +341,41 @@ static void test_half_precision(void **state) {
     hone_graph_free(g);
 }
 
+/* sigmoid(a b) of float16, by the rules of the operators that there are: as exact as float32 of what float16 keeps. */
+static void test_rules_of_halves(void **state) {
+    (void)state;
+    hone_error err;
+    hone_graph *g = hone_graph_new("sigmoid");
+    hone_value *a = graph_input(g, "a", HONE_FLOAT16, SHAPE(4)),
+               *b = graph_input(g, "b", HONE_FLOAT16, SHAPE(4)), *d[2] = {NULL};
+    hone_value *y = graph_op(g, "Cast", graph_op(g, "Sigmoid", graph_op(g, "Mul", a, b)));
+    hone_node_set_int(g, y->producer, "to", HONE_FLOAT32);
+    check_ok(hone_graph_infer(g, &err));
+    hone_value *one = hone_graph_scalar(g, HONE_FLOAT32, 1);
+    check_ok(hone_graph_differentiate(g, 1, &y, &one, 2, (hone_value *[]){a, b}, d, &err));
+    hone_graph_add_output(g, d[0]);
+    hone_graph_add_output(g, d[1]);
+    static const uint16_t halves[] = {0x3c00, 0x4000, 0xb800, 0x0000};
+    static const double values[] = {1, 2, -0.5, 0};
+    hone_tensor *given[2], *out[2];
+    for (int i = 0; i < 2; i++) {
+        given[i] = tensor_make(HONE_FLOAT16, SHAPE(4));
+        for (int k = 0; k < 4; k++) ((uint16_t *)given[i]->data)[k] = halves[(k + i) % 4];
+    }
+    graph_run(g, NULL, given, out, 2);
+    for (int k = 0; k < 4; k++) {
+        double x = values[k], z = values[(k + 1) % 4], s = 1 / (1 + exp(-x * z));
+        assert_int_equal(out[0]->dtype, HONE_FLOAT32);
+        assert_true(fabs(tensor_at(out[0], k) - s * (1 - s) * z) < 1e-3);
+        assert_true(fabs(tensor_at(out[1], k) - s * (1 - s) * x) < 1e-3);
+    }
+    for (int i = 0; i < 2; i++) {
+        hone_tensor_free(given[i]);
+        hone_tensor_free(out[i]);
+    }
+    hone_graph_free(g);
+}
+
 static void test_every_allocation_fails(void **state) {
     (void)state;
     hone_error err;
@@ -375,6 +410,7 @@ int main(void) {
         cmocka_unit_test(test_saved_outputs),
         cmocka_unit_test(test_cotangents_of_other_nodes),
         cmocka_unit_test(test_half_precision),
+        cmocka_unit_test(test_rules_of_halves),
         cmocka_unit_test(test_every_allocation_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
