@@ -1,4 +1,7 @@
 #include "kernel_test.h"
+#if defined(__x86_64__)
+#include "amx.h"
+#endif
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -191,6 +194,20 @@ static void check(const hone_kernels *k, const char *level) {
     check_family(k->gemm[HONE_GEMM_U8S8], level);
 }
 
+/* The real instructions over tile registers, on a CPU that has none as well; the rest of that kernel needs AVX-512. */
+static void check_amx(void) {
+#if defined(__x86_64__)
+    if (hone_cpu_get()->level < HONE_CPU_V4) return;
+    long before = amx.count;
+    if (!hone_cpu_get()->amx_int8) amx_begin();
+    check_family(&hone_gemm_u8s8_v4_amx, "AMX");
+    if (hone_cpu_get()->amx_int8) return;
+    amx_end();
+    assert_true(amx.count > before);
+    assert_false(amx.configured); /* the tiles are released */
+#endif
+}
+
 /* One case with every store, with and without bias, zero points, offset and clamp. */
 static void run_case(int64_t m, int64_t n, int64_t k, int extreme, uint64_t seed) {
     make_case(m, n, k, extreme, seed);
@@ -224,6 +241,7 @@ static void run_case(int64_t m, int64_t n, int64_t k, int extreme, uint64_t seed
                 for (int64_t j = 0; j < n; j++) store_reference(e, t.sum[i * n + j], i, j, want);
             each_level(check);
             check_family(&hone_gemm_u8s8_tiles, "tiles in memory");
+            if (variant == 3) check_amx();
         }
     }
     munmap(t.map, t.map_size);
