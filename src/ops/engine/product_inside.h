@@ -88,7 +88,7 @@ typedef struct hone_product_vectors {
 
 /* Contents of the small inputs; NULL: there is none. */
 typedef struct hone_product_operands {
-    const void *a_scale, *a_zero, *b_scale, *b_zero, *y_scale, *y_zero, *bias;
+    const void *a_scale, *a_zero, *b_scale, *b_zero, *y_scale, *bias;
 } hone_product_operands;
 
 typedef struct hone_product_integer {
@@ -154,7 +154,7 @@ struct hone_product_job {
     hone_gemm gemm; /* of the first matrices */
     int64_t batch;  /* HONE_B_PACK: the one at hand */
     /* integers, set by hone_product_integer_begin */
-    hone_product_operands o;
+    hone_product_operands o; /* unless the vectors are fixed */
     uint8_t *a_flipped;
     int32_t *a_sums, *rows, y_zero;
 };

@@ -103,11 +103,12 @@ void hone_product_integer_begin(hone_product_job *j) {
     const hone_product *s = &p->s;
     const hone_product_integer *q = &p->integer;
     char *scratch = j->step->scratch >= 0 ? hone_step_scratch(j->step, j->frame) : NULL;
-    j->o = (hone_product_operands){hone_product_input(j, s->a_scale), hone_product_input(j, s->a_zero),
-                                   hone_product_input(j, s->b_scale), hone_product_input(j, s->b_zero),
-                                   hone_product_input(j, s->y_scale), hone_product_input(j, s->y_zero),
-                                   hone_product_input(j, s->bias)};
-    j->y_zero = j->o.y_zero ? int_at(j->o.y_zero, q->y_dtype, 0) : s->y_zero_value;
+    const void *y_zero = hone_product_input(j, s->y_zero);
+    j->y_zero = y_zero ? int_at(y_zero, q->y_dtype, 0) : s->y_zero_value;
+    if (!q->fixed || q->row_wise)
+        j->o = (hone_product_operands){hone_product_input(j, s->a_scale), hone_product_input(j, s->a_zero),
+                                       hone_product_input(j, s->b_scale), hone_product_input(j, s->b_zero),
+                                       hone_product_input(j, s->y_scale), hone_product_input(j, s->bias)};
     if (q->flips) j->gemm.a = j->a_flipped = (uint8_t *)scratch + q->at_a;
     if (q->sums_a) j->a_sums = (int32_t *)(scratch + q->at_sums);
     if (q->row_wise) j->rows = (int32_t *)(scratch + q->at_rows);
@@ -125,7 +126,7 @@ void hone_product_integer_gemm(const hone_product_job *j, int64_t batch, int64_t
     hone_epilogue *e = &g->epilogue;
     e->sum_bias = v->bias;
     e->scale = v->multiplier;
-    if (j->o.bias && q->bias_dtype == HONE_FLOAT32) e->bias = v->offset;
+    if (q->bias_dtype == HONE_FLOAT32) e->bias = v->offset;
     if (q->sums_a) {
         e->b_zero = v->b_zero;
         e->a_sum = j->a_sums + a_matrix * s->m;
@@ -205,8 +206,7 @@ static hone_status prepare_fixed(hone_prepare *p, hone_product_params *params, h
     char *memory = hone_prepare_alloc(p, (size_t)b->matrices * hone_product_vectors_size(s->n));
     if (!fixed || !memory) return hone_fail_memory(err);
     hone_product_operands o = {content(p, s->a_scale), content(p, s->a_zero),  content(p, s->b_scale),
-                               content(p, s->b_zero),  content(p, s->y_scale), content(p, s->y_zero),
-                               content(p, s->bias)};
+                               content(p, s->b_zero),  content(p, s->y_scale), content(p, s->bias)};
     const int32_t *sums = hone_product_b_sums(b, params->packed, b->matrices);
     for (int64_t i = 0; i < b->matrices; i++) {
         fixed[i] = hone_product_vectors_at(s->n, memory + (size_t)i * hone_product_vectors_size(s->n));
