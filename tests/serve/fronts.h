@@ -101,6 +101,16 @@ static inline void fixture_close(fixture *f) {
     hone_stats_free(f->stats);
 }
 
+static inline void fixture_wake(void *user) {
+    (void)user;
+}
+
+/* From here on the core has a compute thread and answers later what is costly or of unknown cost. */
+static inline void fixture_start(fixture *f) {
+    assert_int_equal(hone_core_start(f->core, NULL), HONE_OK);
+    hone_core_attach(f->core, 0, &(hone_port){.wake = fixture_wake});
+}
+
 static inline hone_slice slice(const char *text) {
     return (hone_slice){text, strlen(text)};
 }

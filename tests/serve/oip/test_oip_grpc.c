@@ -172,6 +172,42 @@ static void takes_all_types(void **state) {
             }
 }
 
+/* A model gives back any bytes that it gets, raw and as contents, at once and from a compute thread. */
+static void passes_strings(void **state) {
+    (void)state;
+    static const hone_string texts[] = {{"\0\xff\0", 3}, {"", 0}, {"a", 1}};
+    static const char raw[] = "\3\0\0\0\0\xff\0\0\0\0\0\1\0\0\0a";
+    for (int later = 0; later < 2; later++) {
+        fixture f;
+        fixture_open(&f);
+        fixture_add(&f, "text", 1, echo_model(HONE_STRING, 1, "y"));
+        assert_int_equal(hone_oip_grpc_register(&f.grpc, &f.front, NULL), HONE_OK);
+        if (later) fixture_start(&f);
+        hone_buffer b = {0};
+        put_model(&b, "text", NULL);
+        put_input(&b, "x", "BYTES", 1, (int64_t[]){3}, 0, NULL, 0);
+        hone_wire_put_bytes(&b, 7, raw, sizeof raw - 1);
+        answer a = call(&f, "ModelInfer", &b);
+        expect_bytes(field(all(&a), 6, 0), raw, sizeof raw - 1);
+        answer_free(&a);
+        hone_buffer contents = {0};
+        for (int i = 0; i < 3; i++) hone_wire_put_bytes(&contents, 8, texts[i].data, texts[i].size);
+        put_model(&b, "text", NULL);
+        size_t input = hone_wire_begin(&b, 5);
+        hone_wire_put_text(&b, 1, "x");
+        hone_wire_put_text(&b, 2, "BYTES");
+        hone_wire_put_number(&b, 3, 3);
+        hone_wire_put_bytes(&b, 5, contents.data, contents.size);
+        hone_wire_end(&b, input);
+        a = call(&f, "ModelInfer", &b);
+        hone_wire_field y = field(all(&a), 5, 0);
+        expect_bytes(field(hone_wire_into(&y), 5, 0), contents.data, contents.size);
+        answer_free(&a);
+        hone_buffer_free(&contents);
+        fixture_close(&f);
+    }
+}
+
 static void wake(void *user) {
     atomic_fetch_add((atomic_int *)user, 1);
 }
@@ -452,6 +488,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(infers),
         cmocka_unit_test(takes_all_types),
+        cmocka_unit_test(passes_strings),
         cmocka_unit_test(answers_later),
         cmocka_unit_test(explains_bad_requests),
         cmocka_unit_test(keeps_deadlines),

@@ -211,6 +211,36 @@ static void takes_all_types(void **state) {
     }
 }
 
+/* A model gives back any bytes that it gets, as text and as bytes, at once and from a compute thread. */
+static void passes_strings(void **state) {
+    (void)state;
+    static const char raw[] = "\3\0\0\0\0\xff\0\0\0\0\0\1\0\0\0a";
+    static const char path[] = "/v2/models/text/infer";
+    for (int later = 0; later < 2; later++) {
+        fixture f;
+        fixture_open(&f);
+        fixture_add(&f, "text", 1, echo_model(HONE_STRING, 1, "y"));
+        if (later) fixture_start(&f);
+        expect(&f, "POST", path,
+               "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"BYTES\",\"shape\":[2],\"data\":["
+               "\"\\u0000a\\u0000\",\"\"]}]}",
+               200,
+               "{\"model_name\":\"text\",\"model_version\":\"1\",\"outputs\":[{\"name\":\"y\",\"datatype\":"
+               "\"BYTES\","
+               "\"shape\":[2],\"data\":[\"\\u0000a\\u0000\", \"\"]}]}");
+        expect_raw(
+            ask_raw(&f, path,
+                    "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"BYTES\",\"shape\":[3],\"parameters\":{"
+                    "\"binary_data_size\":16}}],\"parameters\":{\"binary_data_output\":true}}",
+                    raw, sizeof raw - 1),
+            "{\"model_name\":\"text\",\"model_version\":\"1\",\"outputs\":[{\"name\":\"y\",\"datatype\":"
+            "\"BYTES\","
+            "\"shape\":[3],\"parameters\":{\"binary_data_size\":16}}]}",
+            raw, sizeof raw - 1);
+        fixture_close(&f);
+    }
+}
+
 /* Strings: each behind its length. */
 static void takes_strings(void **state) {
     (void)state;
@@ -615,6 +645,7 @@ int main(void) {
         cmocka_unit_test(infers_from_bytes),
         cmocka_unit_test(takes_all_types),
         cmocka_unit_test(takes_strings),
+        cmocka_unit_test(passes_strings),
         cmocka_unit_test(explains_bad_requests),
         cmocka_unit_test(keeps_json_and_bytes_apart),
         cmocka_unit_test(tells_about_itself),

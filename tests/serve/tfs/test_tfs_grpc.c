@@ -493,6 +493,38 @@ static void takes_strings(void **state) {
     }
 }
 
+/* A model gives back any bytes that it gets, at once and from a compute thread. */
+static void passes_strings(void **state) {
+    (void)state;
+    static const hone_string texts[] = {{"\0\xff\0", 3}, {"", 0}, {"a", 1}};
+    for (int later = 0; later < 2; later++) {
+        fixture f;
+        fixture_open(&f);
+        fixture_add(&f, "text", 1, echo_model(HONE_STRING, 1, "y"));
+        assert_int_equal(hone_tfs_grpc_register(&f.grpc, &f.front, NULL), HONE_OK);
+        if (later) fixture_start(&f);
+        hone_buffer b = {0};
+        put_spec(&b, "text", -1, NULL, NULL);
+        open_tensor o = open_input(&b, "x", 7, 1, (int64_t[]){3});
+        for (int i = 0; i < 3; i++) hone_wire_put_bytes(&b, 8, texts[i].data, texts[i].size);
+        close_input(&b, o);
+        answer a = call(&f, SERVICE "Predict", &b);
+        if (answer_code(&a) != 0) fail_msg("%s", answer_message(&a));
+        hone_wire_field t = find_output(&a, "y"), s;
+        hone_wire w = hone_wire_into(&t);
+        int n = 0;
+        while (hone_wire_next(&w, &s)) {
+            if (!hone_wire_is(&s, 8, HONE_WIRE_BYTES)) continue;
+            assert_int_equal(s.size, texts[n].size);
+            assert_memory_equal(s.data, texts[n].data, texts[n].size);
+            n++;
+        }
+        assert_int_equal(n, 3);
+        answer_free(&a);
+        fixture_close(&f);
+    }
+}
+
 static void refuses_strings_as_content(void **state) {
     (void)state;
     hone_buffer b = {0};
@@ -779,6 +811,7 @@ int main(void) {
         cmocka_unit_test(takes_all_types),
         cmocka_unit_test(takes_negative_numbers),
         cmocka_unit_test(takes_strings),
+        cmocka_unit_test(passes_strings),
         cmocka_unit_test(refuses_strings_as_content),
         cmocka_unit_test(explains_bad_requests),
         cmocka_unit_test(survives_any_damage),
