@@ -104,6 +104,9 @@ HONE_API size_t hone_tensor_bytes(const hone_tensor *t);
 /* The buffer, borrowed, aligned to 64 bytes unless wrapped or borrowed. */
 HONE_API void *hone_tensor_data(const hone_tensor *t);
 
+/* Element `i` as a double, whatever number it is; NaN for a string. */
+HONE_API double hone_tensor_number(const hone_tensor *t, int64_t i);
+
 /* Copies `size` bytes into element `i` of a string tensor that has its strings. Fails with HONE_INVALID_ARGUMENT (no
  * string tensor, no such element, strings that are borrowed) or HONE_OUT_OF_MEMORY; the element is then as before. */
 HONE_API hone_status hone_tensor_set_string(hone_tensor *t, int64_t i, const void *bytes, size_t size,

@@ -1,4 +1,4 @@
-/* Elements of 2 or 4 bits, several a byte, the first in the lowest bits. Positions count elements. */
+/* Elements of 2 or 4 bits (or 8), several a byte, the first in the lowest bits. Positions count elements. */
 #ifndef HONE_BASE_BITS_H
 #define HONE_BASE_BITS_H
 

@@ -17,6 +17,19 @@ static inline uint32_t hone_bits_of_float(float x) {
     return bits;
 }
 
+/* double to float so that rounding the result again, to fewer bits, gives what rounding once would: the last
+ * bit is set where something was lost ("round to odd"). */
+static inline float hone_odd_float_of_double(double x) {
+    float f = (float)x;
+    if (f != f || (double)f == x) return f;
+    uint32_t bits = hone_bits_of_float(f);
+    if ((bits & 0x7fffffff) == 0x7f800000)
+        return hone_float_of_bits(bits - 1); /* beyond FLT_MAX: any number that large will do */
+    double size = x < 0 ? -x : x, near = f < 0 ? -(double)f : (double)f;
+    if (near > size) bits--; /* toward zero */
+    return hone_float_of_bits(bits | 1);
+}
+
 static inline float hone_float_of_bfloat(uint16_t x) {
     return hone_float_of_bits((uint32_t)x << 16);
 }

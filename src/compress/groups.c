@@ -108,22 +108,23 @@ hone_status hone_group_find(hone_graph *g, hone_value *seed, int axis, hone_grou
 /* The constant without the positions that go. */
 static hone_status cut_tensor(const hone_tensor *t, int axis, int64_t inner, int64_t size, const bool *keep,
                               hone_tensor **out, hone_error *err) {
-    int64_t dims[HONE_MAX_RANK], kept = 0, outer = 1;
+    int64_t dims[HONE_MAX_RANK], kept = 0, end;
     memcpy(dims, t->dims, sizeof dims);
     for (int64_t i = 0; i < t->dims[axis]; i++) kept += keep[i / inner % size];
     dims[axis] = kept;
     HONE_TRY(hone_tensor_new(t->dtype, t->rank, dims, out, err));
-    size_t row = hone_dtype_size(t->dtype);
-    for (int i = axis + 1; i < t->rank; i++) row *= (size_t)t->dims[i];
-    for (int i = 0; i < axis; i++) outer *= t->dims[i];
-    const char *from = t->data;
-    char *to = (*out)->data;
-    for (int64_t o = 0; o < outer; o++)
-        for (int64_t i = 0; i < t->dims[axis]; i++, from += row) {
-            if (!keep[i / inner % size]) continue;
-            memcpy(to, from, row);
-            to += row;
+    int64_t to = 0;
+    for (int64_t from = 0; from < t->dims[axis]; from = end) { /* run by run */
+        bool kept_run = keep[from / inner % size];
+        for (end = from + 1; end < t->dims[axis] && keep[end / inner % size] == kept_run; end++) continue;
+        if (!kept_run) continue;
+        hone_status status = hone_tensor_copy_range(t, axis, from, end - from, *out, to, err);
+        if (status != HONE_OK) {
+            hone_tensor_free(*out);
+            return status;
         }
+        to += end - from;
+    }
     return HONE_OK;
 }
 

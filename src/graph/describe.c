@@ -1,4 +1,6 @@
 /* What a graph tells of itself: the public accessors of hone/graph.h. */
+#include "base/bits.h"
+#include "base/narrow.h"
 #include "graph/infer.h"
 
 #include <string.h>
@@ -66,18 +68,20 @@ hone_status hone_graph_set_metadata(hone_graph *g, const char *key, const char *
 /* Zero as a number: of quantized weights it is the zero point, which DequantizeLinear's users know; weights
  * that Hone quantizes have zero point 0. */
 static int64_t count_nonzero(const hone_tensor *t) {
-    size_t size = hone_dtype_size(t->dtype);
+    int bits = hone_dtype_bits(t->dtype);
     static const char zero[8];
     int64_t n = 0;
     for (int64_t i = 0; i < t->count; i++)
-        n += memcmp((const char *)t->data + (size_t)i * size, zero, size) != 0;
+        n += bits < 8 ? hone_bits_get(t->data, i, bits) != 0
+                      : memcmp((const char *)t->data + i * bits / 8, zero, (size_t)bits / 8) != 0;
     return n;
 }
 
 static bool is_parameter(const hone_value *v) {
     return v->data && v->data->rank > 0 && v->data->count > 1 &&
-           (hone_dtype_is_float(v->data->dtype) || v->data->dtype == HONE_INT8 ||
-            v->data->dtype == HONE_UINT8);
+           (hone_dtype_is_float(v->data->dtype) || hone_dtype_is_small_float(v->data->dtype) ||
+            (hone_dtype_is_int(v->data->dtype) && hone_dtype_bits(v->data->dtype) <= 8 &&
+             v->data->dtype != HONE_BOOL));
 }
 
 /* The node's multiply-adds; 0 where shapes are unknown or no memory could hold them. Each is the product of

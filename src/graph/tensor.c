@@ -1,59 +1,14 @@
 #include "graph/tensor.h"
 
+#include "base/bits.h"
 #include "base/error.h"
+#include "base/half.h"
 #include "base/memory.h"
+#include "base/narrow.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-static const struct {
-    const char *name;
-    int bits;
-} dtypes[HONE_DTYPE_COUNT] = {
-    [HONE_UNDEFINED] = {"undefined", 0},
-    [HONE_FLOAT32] = {"float32", 32},
-    [HONE_UINT8] = {"uint8", 8},
-    [HONE_INT8] = {"int8", 8},
-    [HONE_UINT16] = {"uint16", 16},
-    [HONE_INT16] = {"int16", 16},
-    [HONE_INT32] = {"int32", 32},
-    [HONE_INT64] = {"int64", 64},
-    [HONE_STRING] = {"string", 8 * sizeof(hone_string)},
-    [HONE_BOOL] = {"bool", 8},
-    [HONE_FLOAT16] = {"float16", 16},
-    [HONE_FLOAT64] = {"float64", 64},
-    [HONE_UINT32] = {"uint32", 32},
-    [HONE_UINT64] = {"uint64", 64},
-    [HONE_COMPLEX64] = {"complex64", 0},
-    [HONE_COMPLEX128] = {"complex128", 0},
-    [HONE_BFLOAT16] = {"bfloat16", 16},
-    [HONE_FLOAT8E4M3FN] = {"float8e4m3fn", 8},
-    [HONE_FLOAT8E4M3FNUZ] = {"float8e4m3fnuz", 8},
-    [HONE_FLOAT8E5M2] = {"float8e5m2", 8},
-    [HONE_FLOAT8E5M2FNUZ] = {"float8e5m2fnuz", 8},
-    [HONE_UINT4] = {"uint4", 4},
-    [HONE_INT4] = {"int4", 4},
-    [HONE_FLOAT4E2M1] = {"float4e2m1", 4},
-    [HONE_FLOAT8E8M0] = {"float8e8m0", 8},
-    [HONE_UINT2] = {"uint2", 2},
-    [HONE_INT2] = {"int2", 2},
-};
-
-static bool is_dtype(hone_dtype dtype) {
-    return (unsigned)dtype < HONE_DTYPE_COUNT;
-}
-
-int hone_dtype_bits(hone_dtype dtype) {
-    return is_dtype(dtype) ? dtypes[dtype].bits : 0;
-}
-
-size_t hone_dtype_size(hone_dtype dtype) {
-    return (size_t)hone_dtype_bits(dtype) / 8;
-}
-
-const char *hone_dtype_name(hone_dtype dtype) {
-    return dtypes[is_dtype(dtype) ? dtype : HONE_UNDEFINED].name;
-}
 
 bool hone_dtype_is_float(hone_dtype dtype) {
     return dtype == HONE_FLOAT32 || dtype == HONE_FLOAT64 || dtype == HONE_FLOAT16 || dtype == HONE_BFLOAT16;
@@ -69,6 +24,10 @@ bool hone_dtype_is_int(hone_dtype dtype) {
     case HONE_INT64:
     case HONE_UINT32:
     case HONE_UINT64:
+    case HONE_UINT4:
+    case HONE_INT4:
+    case HONE_UINT2:
+    case HONE_INT2:
     case HONE_BOOL: return true;
     default: return false;
     }
@@ -238,8 +197,49 @@ int64_t hone_tensor_int(const hone_tensor *t, int64_t i) {
     case HONE_UINT32: return ((const uint32_t *)t->data)[i];
     case HONE_INT64: return ((const int64_t *)t->data)[i];
     case HONE_UINT64: return (int64_t)((const uint64_t *)t->data)[i];
+    case HONE_UINT4: return hone_bits_get(t->data, i, 4);
+    case HONE_UINT2: return hone_bits_get(t->data, i, 2);
+    case HONE_INT4: return ((int)hone_bits_get(t->data, i, 4) ^ 8) - 8;
+    case HONE_INT2: return ((int)hone_bits_get(t->data, i, 2) ^ 2) - 2;
     default: return 0;
     }
+}
+
+double hone_tensor_number(const hone_tensor *t, int64_t i) {
+    switch (t->dtype) {
+    case HONE_FLOAT32: return (double)((const float *)t->data)[i];
+    case HONE_FLOAT64: return ((const double *)t->data)[i];
+    case HONE_FLOAT16: return (double)hone_float_of_half(((const uint16_t *)t->data)[i]);
+    case HONE_BFLOAT16: return (double)hone_float_of_bfloat(((const uint16_t *)t->data)[i]);
+    case HONE_UINT64: return (double)((const uint64_t *)t->data)[i];
+    case HONE_FLOAT4E2M1: return (double)hone_float_of_small(t->dtype, hone_bits_get(t->data, i, 4));
+    case HONE_STRING: return NAN;
+    default: break;
+    }
+    if (hone_dtype_is_small_float(t->dtype))
+        return (double)hone_float_of_small(t->dtype, ((const uint8_t *)t->data)[i]);
+    return (double)hone_tensor_int(t, i);
+}
+
+hone_status hone_tensor_copy_range(const hone_tensor *t, int axis, int64_t from, int64_t n, hone_tensor *out,
+                                   int64_t to, hone_error *err) {
+    const int bits = hone_dtype_bits(t->dtype);
+    int64_t outer = 1, inner = 1;
+    for (int i = 0; i < axis; i++) outer *= t->dims[i];
+    for (int i = axis + 1; i < t->rank; i++) inner *= t->dims[i];
+    for (int64_t o = 0; o < outer; o++) {
+        const int64_t x = (o * t->dims[axis] + from) * inner, y = (o * out->dims[axis] + to) * inner;
+        const hone_string *strings = t->data;
+        for (int64_t i = 0; t->dtype == HONE_STRING && i < n * inner; i++)
+            HONE_TRY(hone_tensor_set_string(out, y + i, strings[x + i].data, strings[x + i].size, err));
+        if (t->dtype == HONE_STRING || n * inner == 0) continue;
+        if (bits < 8)
+            hone_bits_copy(t->data, x, out->data, y, n * inner, bits);
+        else
+            memcpy((char *)out->data + y * bits / 8, (const char *)t->data + x * bits / 8,
+                   (size_t)(n * inner * bits / 8));
+    }
+    return HONE_OK;
 }
 
 const char *hone_shape_format(int rank, const int64_t *dims, char *text, size_t size) {

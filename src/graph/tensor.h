@@ -37,9 +37,14 @@ void hone_tensor_discard(hone_tensor *t, size_t offset, size_t bytes);
 /* "float32[batch, 1, 28, 28]"-like text of a concrete shape: "[64, 10]". Returns `text`. */
 const char *hone_shape_format(int rank, const int64_t *dims, char *text, size_t size);
 
+/* Copies positions [from, from + n) of `axis` to those from `to` on of `out`, a tensor of the same dtype and, but for
+ * that axis, the same dimensions. Elements of any size; of strings `out` gets copies. HONE_OUT_OF_MEMORY. */
+hone_status hone_tensor_copy_range(const hone_tensor *t, int axis, int64_t from, int64_t n, hone_tensor *out,
+                                   int64_t to, hone_error *err);
+
 /* Element i of an integer or bool tensor as int64 (the dtype must be one). */
 int64_t hone_tensor_int(const hone_tensor *t, int64_t i);
 bool hone_dtype_is_float(hone_dtype dtype); /* float16, bfloat16, float32, float64 */
-bool hone_dtype_is_int(hone_dtype dtype);   /* signed and unsigned integers, and bool */
+bool hone_dtype_is_int(hone_dtype dtype);   /* signed and unsigned integers of any size, and bool */
 
 #endif

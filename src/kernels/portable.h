@@ -4,6 +4,8 @@
 #ifndef HONE_KERNELS_PORTABLE_H
 #define HONE_KERNELS_PORTABLE_H
 
+#include "base/narrow.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,13 +21,15 @@ void hone_fill(const void *x, size_t size, void *y, int64_t n);
 /* y[i] = table[x[i]]; y may be x. */
 void hone_lookup(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n);
 
-/* Bytes of an element; `dtype` is a number of hone_dtype, of fixed size. */
-size_t hone_element_size(int dtype);
-
-/* Converts n elements. `from` and `to` are numbers of hone_dtype (all of fixed size). To integers: toward
- * zero, held at the ends of the range, NaN becomes 0; integers to narrower ones wrap; to bool: x != 0.
- * float16 and bfloat16 are rounded half to even. False (and nothing done) if a dtype is none of these. */
+/* Converts n elements. `from` and `to` are numbers of hone_dtype (all but strings and complex numbers). To integers:
+ * toward zero, held at the ends of the range, NaN becomes 0; integers to narrower ones wrap; to bool: x != 0.
+ * float16, bfloat16, float8 and float4 are rounded half to even. False (and nothing done) if a dtype is none of these. */
 bool hone_cast(int from, int to, const void *x, void *y, int64_t n);
+/* Is it a float8, a float4, or an integer of less than a byte? */
+bool hone_cast_is_small(int dtype);
+/* hone_cast where one of them is small. To an integer of less than a byte: toward zero, then its low bits. Elements that
+ * share bytes begin with the first of x or y; the bits behind y's last one become 0. */
+bool hone_cast_small(int from, int to, const void *x, void *y, int64_t n, hone_small_rounding rounding);
 
 /* Sums that wrap, and y[j] (+)= sum over i of x[i*row + j]. */
 int32_t hone_sum_i32(const int32_t *x, int64_t n);

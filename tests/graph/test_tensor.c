@@ -1,3 +1,4 @@
+#include "base/bits.h"
 #include "support/graphs.h"
 
 static void test_sizes(void **state) {
@@ -172,17 +173,97 @@ static void test_integers(void **state) {
                  {HONE_INT32, {254, 255, 255, 255}, -2},
                  {HONE_UINT32, {255, 255, 255, 255}, 4294967295},
                  {HONE_INT64, {255, 255, 255, 255, 255, 255, 255, 255}, -1},
-                 {HONE_UINT64, {0, 0, 0, 0, 1}, INT64_C(1) << 32}};
+                 {HONE_UINT64, {0, 0, 0, 0, 1}, INT64_C(1) << 32},
+                 {HONE_UINT4, {0xf9}, 9},
+                 {HONE_INT4, {0x79}, -7},
+                 {HONE_UINT2, {0x3e}, 2},
+                 {HONE_INT2, {0x3e}, -2}};
     for (int i = 0; i < COUNT(cases); i++) {
         hone_tensor *t = tensor_make(cases[i].dtype, 0, NULL);
         memcpy(t->data, cases[i].bytes, t->bytes);
         assert_int_equal(hone_tensor_int(t, 0), cases[i].value);
+        assert_true(hone_tensor_number(t, 0) == (double)cases[i].value);
         assert_true(hone_dtype_is_int(t->dtype));
         assert_false(hone_dtype_is_float(t->dtype));
         hone_tensor_free(t);
     }
     assert_true(hone_dtype_is_float(HONE_BFLOAT16));
     assert_false(hone_dtype_is_int(HONE_STRING));
+}
+
+/* The third of some elements that share bytes, where they do. */
+static void test_numbers(void **state) {
+    (void)state;
+    static const struct {
+        hone_dtype dtype;
+        uint8_t bytes[24];
+        double value;
+    } cases[] = {{HONE_FLOAT32, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xc0, 0x3f}, 1.5},
+                 {HONE_FLOAT64, {[22] = 0xf8, 0x3f}, 1.5},
+                 {HONE_FLOAT16, {0, 0, 0, 0, 0, 0xbe}, -1.5},
+                 {HONE_BFLOAT16, {0, 0, 0, 0, 0xc0, 0x3f}, 1.5},
+                 {HONE_FLOAT8E4M3FN, {0, 0, 0x3c}, 1.5},
+                 {HONE_FLOAT8E4M3FNUZ, {0, 0, 0x44}, 1.5},
+                 {HONE_FLOAT8E5M2, {0, 0, 0x3e}, 1.5},
+                 {HONE_FLOAT8E5M2FNUZ, {0, 0, 0x42}, 1.5},
+                 {HONE_FLOAT8E8M0, {0, 0, 130}, 8},
+                 {HONE_FLOAT4E2M1, {0, 0xfb}, -1.5},
+                 {HONE_UINT64, {[16] = 0, 0, 0, 0, 0, 0, 0, 0x80}, 0x1p63},
+                 {HONE_INT4, {0, 0xfb}, -5},
+                 {HONE_UINT2, {0x10}, 1}};
+    for (int i = 0; i < COUNT(cases); i++) {
+        hone_tensor *t = tensor_make(cases[i].dtype, SHAPE(3));
+        memcpy(t->data, cases[i].bytes, t->bytes);
+        if (hone_tensor_number(t, 2) != cases[i].value)
+            fail_msg("%s: %g", hone_dtype_name(t->dtype), hone_tensor_number(t, 2));
+        hone_tensor_free(t);
+    }
+    hone_tensor *t = tensor_make(HONE_STRING, SHAPE(3));
+    assert_true(isnan(hone_tensor_number(t, 2)));
+    hone_tensor_free(t);
+}
+
+/* Ranges of any axis, of elements that share bytes, fill bytes, and own what they point to. */
+static void test_ranges(void **state) {
+    (void)state;
+    hone_error err;
+    static const hone_dtype dtypes[] = {HONE_INT2, HONE_INT4, HONE_INT8, HONE_INT64, HONE_STRING};
+    const int64_t dims[] = {3, 5, 2};
+    for (int d = 0; d < COUNT(dtypes); d++)
+        for (int axis = 0; axis < 3; axis++) {
+            hone_tensor *t = tensor_make(dtypes[d], 3, dims), *out = NULL;
+            int bits = hone_dtype_bits(t->dtype);
+            for (int64_t i = 0; i < t->count; i++) {
+                char text[8];
+                if (t->dtype == HONE_STRING)
+                    check_ok(hone_tensor_set_string(t, i, text, (size_t)sprintf(text, "%d", (int)i), &err));
+                else if (bits <= 8)
+                    hone_bits_set(t->data, i, bits, (unsigned)i * 7 + 1);
+                else
+                    ((int64_t *)t->data)[i] = i;
+            }
+            int64_t to[3] = {dims[0], dims[1], dims[2]}, from = dims[axis] > 2, n = dims[axis] - from;
+            to[axis] = n + 1; /* room for one before them */
+            out = tensor_make(t->dtype, 3, to);
+            check_ok(hone_tensor_copy_range(t, axis, from, n, out, 1, &err));
+            for (int64_t i = 0; i < out->count; i++) {
+                int64_t at[3] = {i / (to[1] * to[2]), i / to[2] % to[1], i % to[2]};
+                bool copied = at[axis] >= 1;
+                at[axis] += from - 1;
+                int64_t k = copied ? (at[0] * dims[1] + at[1]) * dims[2] + at[2] : -1;
+                if (t->dtype == HONE_STRING) {
+                    assert_string_equal(hone_tensor_string(out, i, NULL),
+                                        copied ? hone_tensor_string(t, k, NULL) : "");
+                    if (copied)
+                        assert_ptr_not_equal(hone_tensor_string(out, i, NULL),
+                                             hone_tensor_string(t, k, NULL));
+                } else {
+                    assert_int_equal(hone_tensor_int(out, i), copied ? hone_tensor_int(t, k) : 0);
+                }
+            }
+            hone_tensor_free(t);
+            hone_tensor_free(out);
+        }
 }
 
 static void test_texts(void **state) {
@@ -230,6 +311,8 @@ int main(void) {
         cmocka_unit_test(test_string_copies_own_their_texts),
         cmocka_unit_test(test_setting_strings),
         cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_small_elements),
     };

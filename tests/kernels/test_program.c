@@ -289,7 +289,7 @@ static void test_integers(void **state) {
 static void check_copy(const hone_kernels *k, const char *level) {
     static const hone_dtype dtypes[] = {HONE_BOOL, HONE_INT16, HONE_BFLOAT16, HONE_UINT32, HONE_FLOAT64};
     for (int d = 0; d < COUNT(dtypes); d++) {
-        size_t size = hone_element_size(dtypes[d]);
+        size_t size = hone_dtype_size((hone_dtype)dtypes[d]);
         uint8_t from[8 * TILE], to[8 * TILE] = {0};
         for (int i = 0; i < COUNT(from); i++) from[i] = (uint8_t)(i * 7 + i / 256);
         hone_program p = one_op(HONE_VOP_COPY, dtypes[d]);

@@ -15,8 +15,11 @@
 
 static void print_types(FILE *f, uint32_t types) {
     const char *comma = "";
-    if (types == HONE_TYPES_ALL) fprintf(f, "all");
-    for (int d = HONE_FLOAT32; types != HONE_TYPES_ALL && d < HONE_DTYPE_COUNT; d++) {
+    if (types == HONE_TYPES_ALL || types == HONE_TYPES_STORED) {
+        fprintf(f, types == HONE_TYPES_ALL ? "all" : "all but string");
+        return;
+    }
+    for (int d = HONE_FLOAT32; d < HONE_DTYPE_COUNT; d++) {
         if (!(types & HONE_TYPE(d))) continue;
         fprintf(f, "%s%s", comma, hone_dtype_name((hone_dtype)d));
         comma = ", ";

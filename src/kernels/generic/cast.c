@@ -1,25 +1,8 @@
-#include "kernels/portable.h"
-
 #include "base/half.h"
+#include "kernels/portable.h"
 
 #include <hone/tensor.h>
 #include <string.h>
-
-size_t hone_element_size(int dtype) {
-    switch ((hone_dtype)dtype) {
-    case HONE_FLOAT64:
-    case HONE_INT64:
-    case HONE_UINT64: return 8;
-    case HONE_FLOAT32:
-    case HONE_INT32:
-    case HONE_UINT32: return 4;
-    case HONE_FLOAT16:
-    case HONE_BFLOAT16:
-    case HONE_INT16:
-    case HONE_UINT16: return 2;
-    default: return 1;
-    }
-}
 
 typedef void cast_fn(const void *x, void *y, int64_t n);
 
@@ -88,19 +71,6 @@ static cast_fn *const casts[HONE_BFLOAT16 + 1][HONE_BFLOAT16 + 1] = {
 
 /* --- the two half precisions --- */
 
-/* double to float so that rounding the result again, to fewer bits, gives what rounding once would: the last
- * bit is set where something was lost ("round to odd"). */
-static float to_odd_float(double x) {
-    float f = (float)x;
-    if (f != f || (double)f == x) return f;
-    uint32_t b = hone_bits_of_float(f);
-    if ((b & 0x7fffffff) == 0x7f800000)
-        return hone_float_of_bits(b - 1); /* beyond FLT_MAX: any number that large will do */
-    double size = x < 0 ? -x : x, near = f < 0 ? -(double)f : (double)f;
-    if (near > size) b--; /* toward zero */
-    return hone_float_of_bits(b | 1);
-}
-
 static bool is_short(int dtype) {
     return dtype == HONE_FLOAT16 || dtype == HONE_BFLOAT16;
 }
@@ -110,7 +80,7 @@ static bool is_short(int dtype) {
 /* From a half precision: through float, exactly. */
 static void cast_from_short(int from, int to, const uint16_t *x, char *y, int64_t n) {
     float wide[CHUNK];
-    size_t size = hone_element_size(to);
+    size_t size = hone_dtype_size((hone_dtype)to);
     for (int64_t at = 0; at < n; at += CHUNK) {
         int64_t part = n - at < CHUNK ? n - at : CHUNK;
         for (int64_t i = 0; i < part; i++)
@@ -122,23 +92,25 @@ static void cast_from_short(int from, int to, const uint16_t *x, char *y, int64_
 /* To one: through double, rounded once. */
 static void cast_to_short(int from, int to, const char *x, uint16_t *y, int64_t n) {
     double wide[CHUNK];
-    size_t size = hone_element_size(from);
+    size_t size = hone_dtype_size((hone_dtype)from);
     for (int64_t at = 0; at < n; at += CHUNK) {
         int64_t part = n - at < CHUNK ? n - at : CHUNK;
         casts[from][HONE_FLOAT64](x + (size_t)at * size, wide, part);
         for (int64_t i = 0; i < part; i++) {
-            float f = to_odd_float(wide[i]);
+            float f = hone_odd_float_of_double(wide[i]);
             y[at + i] = to == HONE_FLOAT16 ? hone_half_of_float(f) : hone_bfloat_of_float(f);
         }
     }
 }
 
 bool hone_cast(int from, int to, const void *x, void *y, int64_t n) {
+    if (hone_cast_is_small(from) || hone_cast_is_small(to))
+        return hone_cast_small(from, to, x, y, n, HONE_SMALL_ROUNDING);
     if (from < 0 || from > HONE_BFLOAT16 || to < 0 || to > HONE_BFLOAT16) return false;
     if (!(is_short(from) || casts[from][HONE_FLOAT32]) || !(is_short(to) || casts[HONE_FLOAT32][to]))
         return false;
     if (from == to)
-        memcpy(y, x, (size_t)n * hone_element_size(from));
+        memcpy(y, x, (size_t)n * hone_dtype_size((hone_dtype)from));
     else if (is_short(from))
         cast_from_short(from, to, x, y, n);
     else if (is_short(to))

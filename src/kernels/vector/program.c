@@ -84,7 +84,7 @@ static void run(const hone_instr *i, void *const *registers, int64_t n) {
     const void *a = registers[i->a];
     switch ((hone_vop)i->op) {
     case HONE_VOP_COPY:
-        if (dst != a) memcpy(dst, a, (size_t)n * hone_element_size(i->dtype));
+        if (dst != a) memcpy(dst, a, (size_t)n * hone_dtype_size((hone_dtype)i->dtype));
         return;
     case HONE_VOP_CAST: HONE_ISA_NAME(cast)(i->b, i->dtype, a, dst, n); return;
     case HONE_VOP_QUANTIZE: run_quantize(i->dtype, dst, a, registers[i->b], n); return;

@@ -162,6 +162,10 @@ hone_status hone_program_make(const hone_map *m, hone_program *p, hone_error *er
     memcpy(b.code, m->code, (size_t)m->count * sizeof *m->code);
     memset(p, 0, sizeof *p);
     for (int i = 0; i < b.count; i++)
+        if (b.code[i].dtype != HONE_UNDEFINED && !(HONE_TYPES_FIXED & HONE_TYPE(b.code[i].dtype)))
+            return hone_fail(err, HONE_UNSUPPORTED, "no vector program holds %s",
+                             hone_dtype_name(b.code[i].dtype));
+    for (int i = 0; i < b.count; i++)
         if (hone_dtype_size(b.code[i].dtype) > p->element) p->element = hone_dtype_size(b.code[i].dtype);
     find_uses(&b);
     if (!place_operands(&b, p)) return too_big(err);

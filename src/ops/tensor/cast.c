@@ -1,12 +1,14 @@
 #include "graph/infer.h"
 #include "ops/common/axes.h"
 #include "ops/engine/elementwise.h"
+#include "ops/tensor/cast_small.h"
 
 static hone_status infer(hone_infer *ctx, hone_error *err) {
     int64_t to = hone_node_int(ctx->node, "to");
-    if (to <= 0 || to > HONE_BFLOAT16 || !(HONE_TYPES_FIXED & HONE_TYPE(to)))
+    if (to <= 0 || to >= HONE_DTYPE_COUNT || !(HONE_TYPES_STORED & HONE_TYPE(to)))
         return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, "Cast",
                               "to dtype %lld is not supported", (long long)to);
+    HONE_TRY(hone_infer_cast_small(ctx, err));
     HONE_TRY(hone_infer_same(ctx, err));
     ctx->out[0].dtype = (hone_dtype)to;
     return HONE_OK;
@@ -33,7 +35,11 @@ static void map(hone_map *m, const hone_node *n) {
     hone_map_out(m, 0, hone_map_cast(m, hone_map_in(m, 0), (hone_dtype)hone_node_int(n, "to")));
 }
 
-/* `saturate` and `round_mode` are about 8-bit floats, which Hone lacks. */
+static hone_status prepare(hone_prepare *p, hone_error *err) {
+    return hone_is_cast_small(p) ? hone_prepare_cast_small(p, err) : hone_prepare_elementwise(p, err);
+}
+
+/* `saturate` and `round_mode` are about float8: cast_small.c. */
 static const hone_attr_def cast_19[] = {
     {"to", HONE_ATTR_INT, .required = true}, {"saturate", HONE_ATTR_INT, .i = 1}, {NULL}};
 static const hone_attr_def cast_6[] = {{"to", HONE_ATTR_INT, .required = true}, {NULL}};
@@ -43,14 +49,14 @@ const hone_op hone_op_cast = {.name = "Cast",
                               .since = 24,
                               .oldest = 6,
                               .older = older,
-                              .inputs = HONE_SLOTS({"input", 0, HONE_TYPES_FIXED, 0}),
-                              .outputs = HONE_SLOTS({"output", 0, HONE_TYPES_FIXED, 0}),
+                              .inputs = HONE_SLOTS({"input", 0, HONE_TYPES_STORED, 0}),
+                              .outputs = HONE_SLOTS({"output", 0, HONE_TYPES_STORED, 0}),
                               .attrs = HONE_ATTRS({"to", HONE_ATTR_INT, .required = true},
                                                   {"saturate", HONE_ATTR_INT, .i = 1},
                                                   {"round_mode", HONE_ATTR_STRING, .s = "up"}),
                               .infer = infer,
                               .axes = hone_axes_broadcast,
-                              .prepare = hone_prepare_elementwise,
+                              .prepare = prepare,
                               .overwrite = 1,
                               .map = map,
                               .gradient_kind = HONE_GRADIENT_EXACT,
