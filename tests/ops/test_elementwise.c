@@ -187,16 +187,24 @@ static double softplus(double x) {
     return fmax(x, 0) + log1p(exp(-fabs(x)));
 }
 
+static double hard_sigmoid(double x) {
+    return fmax(0, fmin(1, (double)0.2f * x + 0.5));
+}
+static double hard_swish(double x) {
+    return x * fmax(0, fmin(1, x / 6 + 0.5));
+}
+
 static void test_unary(void **state) {
     (void)state;
     static const struct {
         const char *op;
         double (*f)(double);
-    } cases[] = {{"Relu", relu},        {"LeakyRelu", leaky_relu},
-                 {"Sigmoid", sigmoid},  {"Tanh", tanh},
-                 {"Gelu", gelu},        {"Neg", minus},
-                 {"Sqrt", root},        {"Exp", exp},
-                 {"Softplus", softplus}};
+    } cases[] = {{"Relu", relu},           {"LeakyRelu", leaky_relu},
+                 {"Sigmoid", sigmoid},     {"Tanh", tanh},
+                 {"Gelu", gelu},           {"Neg", minus},
+                 {"Sqrt", root},           {"Exp", exp},
+                 {"Softplus", softplus},   {"HardSigmoid", hard_sigmoid},
+                 {"HardSwish", hard_swish}};
     for (int c = 0; c < COUNT(cases); c++) {
         for (int d = 0; d < 2; d++) {
             hone_graph *g = hone_graph_new("unary");

@@ -130,9 +130,56 @@ static void test_reshape_attribute(void **state) {
     hone_graph_free(g);
 }
 
+/* --- BatchNormalization --- */
+
+/* mean 0.5, variance 3.99 and epsilon 0.01: (x - 0.5) / 2 * 3 - 1 */
+static hone_node *batch_norm(hone_graph *g, hone_value *x) {
+    static const float given[4] = {3, -1, 0.5f, 3.99f};
+    hone_value *in[5] = {x};
+    for (int i = 0; i < 4; i++) {
+        hone_tensor *t = NULL;
+        assert_int_equal(hone_tensor_new(HONE_FLOAT32, 1, (int64_t[]){3}, &t, NULL), HONE_OK);
+        for (int k = 0; k < 3; k++) ((float *)t->data)[k] = given[i];
+        in[i + 1] = hone_graph_add_constant(g, "c", t);
+        hone_tensor_free(t);
+    }
+    hone_node *n = hone_graph_add_node(g, hone_op_find("", "BatchNormalization"), "node", 5, in, 1);
+    hone_node_set_float(g, n, "epsilon", 0.01f);
+    return n;
+}
+
+static void test_batch_normalization(void **state) {
+    (void)state;
+    static const int64_t dims[] = {2, 3, 4};
+    static const struct {
+        int opset, test, spatial; /* -1: left out */
+        bool fine;
+    } cases[] = {{14, -1, -1, true}, {9, -1, -1, true}, {8, -1, -1, true}, {7, -1, 1, true},
+                 {7, -1, 0, false},  {6, 1, -1, true},  {6, 0, -1, false}, {6, -1, 1, false},
+                 {1, 1, 1, true},    {1, 1, 0, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hone_error err;
+        hone_value *x;
+        hone_graph *g = open_graph(&x, 3, dims, 1);
+        hone_node *n = batch_norm(g, x);
+        if (cases[i].test >= 0) hone_node_set_int(g, n, "is_test", cases[i].test);
+        if (cases[i].spatial >= 0) hone_node_set_int(g, n, "spatial", cases[i].spatial);
+        hone_graph_add_output(g, n->outputs[0]);
+        assert_int_equal(lift(g, n, cases[i].opset, &err), cases[i].fine ? HONE_OK : HONE_UNSUPPORTED);
+        if (cases[i].fine) {
+            hone_tensor *t = run(g, 3, dims);
+            for (int64_t k = 0; k < t->count; k++)
+                assert_true(fabs(tensor_at(t, k) - (((double)k / 10 - 0.5) / 2 * 3 - 1)) < 1e-5);
+            hone_tensor_free(t);
+        }
+        hone_graph_free(g);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_softmax), cmocka_unit_test(test_softmax_refused),
                                        cmocka_unit_test(test_axes_attribute),
-                                       cmocka_unit_test(test_reshape_attribute)};
+                                       cmocka_unit_test(test_reshape_attribute),
+                                       cmocka_unit_test(test_batch_normalization)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
