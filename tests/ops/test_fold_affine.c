@@ -1,4 +1,6 @@
 /* Scaling and shifting that goes into the weights behind it. */
+#include "graph/rewrite.h"
+
 #include "support/graphs.h"
 
 enum { ROWS = 5, K = 6, N = 7 };
@@ -119,6 +121,96 @@ static void test_columns(void **state) {
     }
 }
 
+/* Scaling and shifting behind the layer. c: what shapes do not allow to scale by columns stays. */
+static void check_behind(const layer *t, bool by_column, bool folds) {
+    hone_graph *g = hone_graph_new("behind");
+    int64_t row[] = {N};
+    hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(t->trans_a ? K : ROWS, t->trans_a ? ROWS : K)),
+               *k = graph_constant(g, "k", tensor_random(HONE_FLOAT32, by_column, row, 4)),
+               *s = graph_constant(g, "s", tensor_random(HONE_FLOAT32, by_column, row, 5));
+    hone_value *y = graph_op(g, "Div", graph_op(g, "Mul", layer_behind(g, t, x), k), scalar(g, 0.3));
+    hone_graph_add_output(g, graph_op(g, "Add", s, y));
+    hone_tensor *in = tensor_random(HONE_FLOAT32, x->type.rank, x->type.dims, 3);
+    hone_error err;
+    hone_graph *copy = NULL;
+    check_ok(hone_graph_copy(g, &copy, &err));
+    check_ok(hone_graph_infer(copy, &err));
+    check_ok(hone_graph_rewrite_stage(copy, HONE_STAGE_LOWER, NULL, &err));
+    if (folds) assert_int_equal(copy->node_count, t->gemm ? 1 : 2);
+    hone_graph_free(copy);
+    assert_int_equal(steps_of(g), 1);
+    assert_same_result(g, in, 1e-5);
+    hone_tensor_free(in);
+    hone_graph_free(g);
+}
+
+static void test_behind_layers(void **state) {
+    (void)state;
+    static const int64_t shapes[6][2] = {{0}, {0}, {1}, {N}, {1, N}, {1, 1}};
+    static const int ranks[] = {-1, 0, 1, 1, 2, 2};
+    layer t = {.gemm = false};
+    check_behind(&t, false, true);
+    check_behind(&t, true, true);
+    for (int form = 0; form < 8 * 6; form++) {
+        t = (layer){
+            .gemm = true, .trans_a = form & 1, .trans_b = form & 2, .alpha = 0.5f, .c_rank = ranks[form / 8]};
+        t.beta = form % 3 ? -2 : 1;
+        memcpy(t.c, shapes[form / 8], sizeof t.c);
+        bool by_column = form & 4, one = form / 8 == 1 || form / 8 == 2 || form / 8 == 5;
+        check_behind(&t, by_column, !(by_column && one));
+    }
+}
+
+static hone_value *batch_norm(hone_graph *g, hone_value *x, int64_t channels, uint64_t seed) {
+    hone_value *in[5] = {x};
+    for (int i = 1; i < 5; i++) {
+        hone_tensor *t = tensor_random(HONE_FLOAT32, SHAPE(channels), seed + (uint64_t)i);
+        for (int64_t k = 0; i == 4 && k < channels; k++) tensor_set(t, k, 1.5 + tensor_at(t, k));
+        in[i] = graph_constant(g, "c", t);
+    }
+    hone_node *n = hone_graph_add_node(g, hone_op_find("", "BatchNormalization"), NULL, 5, in, 1);
+    return n->outputs[0];
+}
+
+/* Before and behind layers batch normalization costs nothing. */
+static void test_batch_normalization(void **state) {
+    (void)state;
+    for (int form = 0; form < 8; form++) {
+        layer first = {.gemm = form & 1, .alpha = 1, .beta = 1, .c_rank = form & 2 ? 1 : -1, .c = {N}},
+              second = first;
+        hone_graph *g = hone_graph_new("normalized");
+        hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(ROWS, K));
+        hone_value *y = batch_norm(g, layer_behind(g, &first, batch_norm(g, x, K, 10)), N, 20);
+        y = graph_op(g, "Relu", y);
+        if (form & 4) y = batch_norm(g, y, N, 30);
+        hone_value *w = graph_constant(g, "w", tensor_random(HONE_FLOAT32, SHAPE(N, 3), 40));
+        y = graph_op(g, second.gemm ? "Gemm" : "MatMul", y, w);
+        hone_graph_add_output(g, batch_norm(g, y, 3, 50));
+        hone_tensor *in = tensor_random(HONE_FLOAT32, SHAPE(ROWS, K), 3);
+        assert_int_equal(steps_of(g), 2);
+        assert_same_result(g, in, 2e-5);
+        hone_tensor_free(in);
+        hone_graph_free(g);
+    }
+}
+
+/* Weights that somebody else reads stay: they would be there twice. */
+static void test_shared_weights(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("shared");
+    hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(ROWS, K)),
+               *w = graph_constant(g, "w", tensor_random(HONE_FLOAT32, SHAPE(K, N), 1)),
+               *half = scalar(g, 0.3);
+    hone_graph_add_output(g, graph_op(g, "MatMul", graph_op(g, "Mul", x, half), w));
+    hone_graph_add_output(g, graph_op(g, "Mul", graph_op(g, "Gemm", x, w), half));
+    hone_error err;
+    check_ok(hone_graph_infer(g, &err));
+    check_ok(hone_graph_rewrite_stage(g, HONE_STAGE_LOWER, NULL, &err));
+    assert_int_equal(g->node_count, 4);
+    assert_int_equal(w->use_count, 2);
+    hone_graph_free(g);
+}
+
 /* Others that read the standardized values go on doing so. */
 static void test_values_that_are_read_elsewhere(void **state) {
     (void)state;
@@ -171,6 +263,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layers),
         cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_behind_layers),
+        cmocka_unit_test(test_batch_normalization),
+        cmocka_unit_test(test_shared_weights),
         cmocka_unit_test(test_values_that_are_read_elsewhere),
         cmocka_unit_test(test_what_is_not_folded),
     };

@@ -12,8 +12,12 @@ hone_value *hone_build_quantized_product(hone_match *m);
 hone_status hone_rewrite_unsigned_activations(hone_graph *g, int *changes, hone_error *err);
 
 /* fold_affine.c */
-hone_match_check hone_check_affine_input;
+hone_match_check hone_check_affine_input, hone_check_scaled_output, hone_check_shifted_output,
+    hone_check_batch_norm;
 hone_value *hone_build_affine_input(hone_match *m);
+hone_value *hone_build_scaled_output(hone_match *m);
+hone_value *hone_build_shifted_output(hone_match *m);
+hone_value *hone_build_batch_norm(hone_match *m);
 
 /* fuse.c */
 hone_status hone_rewrite_fuse_elementwise(hone_graph *g, int *changes, hone_error *err);
