@@ -1,5 +1,9 @@
-#include "cli.h"
+#include "options.h"
+#include "table.h"
 
+#include <hone/session.h>
+
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,7 @@
-#include "cli.h"
+#include "files.h"
+#include "signals.h"
+#include "table.h"
+#include "training.h"
 
 #include <stdlib.h>
 
@@ -95,7 +98,7 @@ static int work(job *j) {
     if (args.baseline) CLI_TRY(train(j, j->alone, NULL, &j->alone_watch, &alone_report, &err));
     if (args.baseline && alone_report.stopped)
         cli_note("the baseline was interrupted after step %lld of %lld; the student is written",
-                 (long long)j->alone_watch.step, (long long)j->alone_watch.steps);
+                 (long long)j->alone_watch.progress.step, (long long)j->alone_watch.progress.steps);
     cli_signals_default();
     CLI_TRY(cli_score_graph(j->student, args.out, j->test, task, threads, &j->student_score, &err));
     if (args.baseline && !alone_report.stopped)
@@ -105,7 +108,7 @@ static int work(job *j) {
 }
 
 static int run(void) {
-    job j = {.watch = {.label = ""}, .alone_watch = {.label = "alone "}};
+    job j = {.watch = {.progress.label = ""}, .alone_watch = {.progress.label = "alone "}};
     int status = cli_watch_close(&j.watch, cli_watch_close(&j.alone_watch, work(&j)));
     hone_graph_free(j.alone);
     hone_graph_free(j.student);

@@ -1,4 +1,4 @@
-#include "cli.h"
+#include "task.h"
 
 static struct {
     const char *model, *data;

@@ -1,4 +1,6 @@
-#include "cli.h"
+#include "files.h"
+#include "options.h"
+#include "table.h"
 
 #include <string.h>
 

@@ -1,4 +1,6 @@
-#include "cli.h"
+#include "files.h"
+#include "signals.h"
+#include "training.h"
 
 #include <hone/compress.h>
 
@@ -83,7 +85,7 @@ static int work(job *j) {
 }
 
 static int run(void) {
-    job j = {.watch = {.label = "fine-tuning "}};
+    job j = {.watch = {.progress.label = "fine-tuning "}};
     int status = cli_watch_close(&j.watch, work(&j));
     hone_graph_free(j.pruned);
     hone_graph_free(j.graph);

@@ -1,4 +1,5 @@
-#include "cli.h"
+#include "files.h"
+#include "training.h"
 
 #include <hone/compress.h>
 

@@ -1,5 +1,11 @@
-#include "cli.h"
+#include "files.h"
+#include "options.h"
+#include "signals.h"
 
+#include <hone/data.h>
+#include <hone/session.h>
+
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

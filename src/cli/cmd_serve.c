@@ -1,4 +1,5 @@
-#include "cli.h"
+#include "options.h"
+#include "signals.h"
 
 #include <hone/serve.h>
 

@@ -1,5 +1,8 @@
-#include "cli.h"
+#include "files.h"
+#include "signals.h"
+#include "training.h"
 
+#include <math.h>
 #include <string.h>
 
 static struct {
@@ -121,7 +124,7 @@ static void report(const job *j) {
         cli_print_json(o);
         return;
     }
-    int64_t now = j->watch.steps ? j->report.steps - j->watch.first_step + 1 : 0;
+    int64_t now = j->watch.progress.steps ? j->report.steps - j->watch.progress.first_step + 1 : 0;
     printf("trained %s steps%s in %.1f s: loss %.4f, %s %s on the training samples\n", cli_count(now),
            now < j->report.steps ? cli_text(" (%s with those before)", cli_count(j->report.steps)) : "",
            j->report.seconds, j->report.loss, cli_metric_name(metric), cli_metric_value(metric));
@@ -162,7 +165,7 @@ static int work(job *j) {
 }
 
 static int run(void) {
-    job j = {.watch = {.label = ""}};
+    job j = {.watch = {.progress.label = ""}};
     int status = cli_watch_close(&j.watch, work(&j));
     hone_graph_free(j.graph);
     hone_dataset_free(j.test);

@@ -1,4 +1,6 @@
-#include "cli.h"
+/* The command line: the list of commands, help, exit statuses. It is the first user of the public API and includes
+ * nothing else of Hone. */
+#include "options.h"
 
 #include <hone/log.h>
 

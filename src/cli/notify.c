@@ -1,5 +1,7 @@
 /* systemd's sd_notify: a datagram to the socket that $NOTIFY_SOCKET names. */
-#include "cli.h"
+#include "signals.h"
+
+#include "report.h"
 
 #include <stddef.h>
 #include <stdlib.h>

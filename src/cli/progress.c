@@ -1,5 +1,8 @@
-#include "cli.h"
+#include "progress.h"
 
+#include "task.h"
+
+#include <math.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -22,7 +25,7 @@ static int64_t samples_so_far(const hone_train_progress *p) {
 }
 
 /* "61,234 samples/s  ETA 0:12"; "" as long as nothing can be said. */
-static const char *speed_text(const cli_watch *w, const hone_train_progress *p) {
+static const char *speed_text(const cli_progress *w, const hone_train_progress *p) {
     int64_t done = samples_so_far(p) - w->first_samples;
     double seconds = p->seconds - w->first_seconds;
     if (done <= 0 || seconds <= 0) return "";
@@ -39,7 +42,7 @@ static int columns(void) {
 }
 
 /* What fits: the words first, the bar in the room that they leave. */
-static void draw_bar(cli_watch *w, const hone_train_progress *p) {
+static void draw_bar(cli_progress *w, const hone_train_progress *p) {
     enum { WIDEST = 24, NARROWEST = 4 };
     const char *left = cli_text("%sepoch %*d/%d", w->label, p->epochs > 9 ? 2 : 1, p->epoch, p->epochs);
     const char *right = cli_text("loss %.4f  %s %s  %s", p->loss, cli_metric_name(&p->metric),
@@ -53,9 +56,10 @@ static void draw_bar(cli_watch *w, const hone_train_progress *p) {
     const char *line = *bar ? cli_text("%s [%s] %s", left, bar, right) : cli_text("%s %s", left, right);
     fprintf(stderr, "\r%.*s\033[K", columns() - 1, line);
     drawn = true;
+    cli_set_before_line(cli_progress_clear);
 }
 
-static void print_epoch(cli_watch *w, const hone_train_progress *p) {
+static void print_epoch(cli_progress *w, const hone_train_progress *p) {
     cli_progress_clear();
     const char *name = cli_metric_name(&p->metric);
     fprintf(stderr, "%sepoch %*d/%d  loss %.4f  %s %s", w->label, p->epochs > 9 ? 2 : 1, p->epoch, p->epochs,
@@ -68,7 +72,7 @@ static void print_epoch(cli_watch *w, const hone_train_progress *p) {
     fprintf(stderr, "  lr %-9.3g %s\n", p->learning_rate, speed_text(w, p));
 }
 
-void cli_progress_show(cli_watch *w, const hone_train_progress *p) {
+void cli_progress_show(cli_progress *w, const hone_train_progress *p) {
     if (w->steps == 0) {
         if (p->step > 1)
             cli_note("going on after step %lld of %lld", (long long)p->step - 1, (long long)p->steps);

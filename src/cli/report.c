@@ -1,13 +1,10 @@
-#include "cli.h"
+#include "report.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 static const char *command_name;
 
@@ -15,8 +12,14 @@ void cli_set_command(const char *name) {
     command_name = name;
 }
 
+static void (*before_line)(void);
+
+void cli_set_before_line(void (*fn)(void)) {
+    before_line = fn;
+}
+
 static void line(const char *format, va_list args) {
-    cli_progress_clear();
+    if (before_line) before_line();
     fprintf(stderr, "hone%s%s: ", command_name ? " " : "", command_name ? command_name : "");
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
@@ -177,59 +180,4 @@ double cli_seconds_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-int64_t cli_file_bytes(const char *path) {
-    struct stat info;
-    return stat(path, &info) == 0 ? (int64_t)info.st_size : -1;
-}
-
-static hone_status output_error(hone_error *err, const char *path, hone_status code, const char *why) {
-    *err = (hone_error){.code = code};
-    snprintf(err->file, sizeof err->file, "%s", path);
-    snprintf(err->message, sizeof err->message, "cannot write: %s", why);
-    return code;
-}
-
-hone_status cli_check_output(const char *path, hone_error *err) {
-    struct stat info;
-    const char *slash = strrchr(path, '/');
-    if (slash && !slash[1]) return output_error(err, path, HONE_INVALID_ARGUMENT, "not the name of a file");
-    int found = stat(path, &info);
-    if (found != 0 && errno == ENAMETOOLONG) return output_error(err, path, HONE_IO, strerror(errno));
-    if (found == 0 && !S_ISREG(info.st_mode))
-        return output_error(err, path, HONE_INVALID_ARGUMENT,
-                            S_ISDIR(info.st_mode) ? "Is a directory" : "not a regular file");
-    /* access() knows nothing of file systems that refuse new files, so one is made. */
-    char *probe = cli_alloc(strlen(path) + 64);
-    sprintf(probe, "%.*s.hone-check-%ld", slash ? (int)(slash - path + 1) : 0, path, (long)getpid());
-    cli_signals_hold();
-    int fd = open(probe, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), failure = errno;
-    if (fd >= 0) {
-        close(fd);
-        unlink(probe);
-    }
-    cli_signals_release();
-    free(probe);
-    return fd >= 0 ? HONE_OK : output_error(err, path, HONE_IO, strerror(failure));
-}
-
-/* mkdir -p; what cannot be made shows when a file is tried. */
-static void make_directories(char *path) {
-    for (char *at = path + 1; *at; at++) {
-        if (*at != '/') continue;
-        *at = 0;
-        mkdir(path, 0777);
-        *at = '/';
-    }
-}
-
-hone_status cli_check_directory(const char *path, hone_error *err) {
-    char *file = cli_alloc(strlen(path) + 8);
-    sprintf(file, "%s/check", path);
-    make_directories(file);
-    hone_status status = cli_check_output(file, err);
-    if (status != HONE_OK) snprintf(err->file, sizeof err->file, "%s", path);
-    free(file);
-    return status;
 }

@@ -1,4 +1,6 @@
-#include "cli.h"
+#include "table.h"
+
+#include "report.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "cli.h"
+#include "task.h"
 
 #include <stdlib.h>
 #include <string.h>

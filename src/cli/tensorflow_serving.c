@@ -1,4 +1,4 @@
-#include "cli.h"
+#include "options.h"
 
 #define BATCHING "requests are put together by themselves, and a model's config.json sets how"
 #define THREADS                                                                                              \

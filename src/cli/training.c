@@ -1,71 +1,24 @@
-#include "cli.h"
+#include "training.h"
+
+#include "files.h"
+#include "signals.h"
+#include "table.h"
 
 #include <hone/monitor.h>
 
-#include <pthread.h>
-#include <signal.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* --- signals --- */
-
-static volatile sig_atomic_t signal_seen;
-
-static void remember(int number) {
-    signal_seen = number;
-}
-
-static void set_handlers(void (*handler)(int)) {
-    /* SA_RESETHAND: the second signal finds the default, which kills. */
-    struct sigaction action = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-void cli_signals_catch(void) {
-    set_handlers(remember);
-}
-
-void cli_signals_default(void) {
-    set_handlers(SIG_DFL);
-}
-
-static sigset_t signals_before;
-
-/* The library's threads take no signals. */
-void cli_signals_hold(void) {
-    sigset_t ending;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGINT);
-    sigaddset(&ending, SIGTERM);
-    sigaddset(&ending, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &ending, &signals_before);
-}
-
-void cli_signals_release(void) {
-    pthread_sigmask(SIG_SETMASK, &signals_before, NULL);
-}
-
-hone_status cli_save(const hone_graph *g, const char *path, hone_error *err) {
-    cli_signals_hold();
-    hone_status status = hone_graph_save(g, path, err);
-    cli_signals_release();
-    return status;
-}
-
-int cli_signal(void) {
-    return signal_seen;
-}
-
 int cli_interrupted(const cli_watch *w, const char *checkpoint) {
-    const char *where =
-        w->steps ? cli_text(" after step %lld of %lld", (long long)w->step, (long long)w->steps) : "";
+    const char *where = w->progress.steps ? cli_text(" after step %lld of %lld", (long long)w->progress.step,
+                                                     (long long)w->progress.steps)
+                                          : "";
     if (checkpoint)
         cli_error("interrupted%s; go on with --resume %s", where, checkpoint);
     else
         cli_error("interrupted%s; nothing is written", where);
-    return 128 + signal_seen;
+    return 128 + cli_signal();
 }
 
 /* --- event files --- */
@@ -135,9 +88,9 @@ static void log_step(cli_watch *w, const hone_train_progress *p) {
 
 bool cli_watch_step(void *user, const hone_train_progress *p) {
     cli_watch *w = user;
-    cli_progress_show(w, p);
+    cli_progress_show(&w->progress, p);
     if (w->events) log_step(w, p);
-    return signal_seen == 0;
+    return cli_signal() == 0;
 }
 
 /* --- data and results --- */

@@ -1,0 +1,33 @@
+/* What a model has to do with the columns of the data, and how well it does. */
+#ifndef HONE_CLI_TASK_H
+#define HONE_CLI_TASK_H
+
+#include "options.h"
+
+#include <hone/train.h>
+
+/* Which columns feed the model, and what its output is compared with. */
+typedef struct cli_task {
+    const char *objective, *target;
+    cli_list inputs; /* NAME=COLUMN */
+    hone_pairing pairings[64];
+} cli_task;
+#define OPT_TASK(t)                                                                                          \
+    OPT_TEXT(                                                                                                \
+        "objective", "NAME", (t).objective,                                                                  \
+        "what the output is for: cross-entropy (classes), mean-squared-error (numbers) or "                  \
+        "binary-cross-entropy (yes or no) (default: what the model was trained for, else cross-entropy)"),   \
+        OPT_TEXT("target", "COLUMN", (t).target,                                                             \
+                 "column to compare the output with (default: y, label or target, else the one left)"),      \
+        OPT_LIST("input", "NAME=COLUMN", (t).inputs,                                                         \
+                 "column that feeds an input (default: the one of its name, else x or the one left)")
+
+/* Gives CLI_OK, or CLI_USAGE after saying what is wrong. */
+int cli_read_task(cli_task *t, hone_task *out);
+const char *cli_metric_value(const hone_metric *m); /* "88.53 %", "0.1234" */
+const char *cli_metric_name(const hone_metric *m);  /* "mean absolute error" */
+const char *cli_metrics(const hone_eval_report *r); /* "accuracy 88.53 %" */
+/* Sets PREFIXaccuracy, …, PREFIXloss. */
+void cli_json_metrics(json_t *object, const char *prefix, const hone_eval_report *r);
+
+#endif

@@ -1,0 +1,77 @@
+/* What train, prune and distill share: models measured before and after, event files, interrupts. */
+#ifndef HONE_CLI_TRAINING_H
+#define HONE_CLI_TRAINING_H
+
+#include "progress.h"
+#include "task.h"
+
+typedef struct cli_score {
+    hone_graph_stats stats;
+    hone_eval_report eval;
+    int64_t file_bytes; /* -1: not in a file */
+} cli_score;
+
+/* `test` NULL: no metrics. */
+hone_status cli_score_graph(const hone_graph *g, const char *path, const hone_dataset *test,
+                            const hone_task *task, int threads, cli_score *out, hone_error *err);
+json_t *cli_json_score(const cli_score *s);
+/* The table "before, after, change". */
+void cli_print_change(const cli_score *before, const cli_score *after);
+
+/* --- training --- */
+
+struct hone_events;
+
+/* Watches a training: draws progress, writes event files, ends it when asked by a signal. */
+typedef struct cli_watch {
+    cli_progress progress;
+    /* set as it goes */
+    struct hone_events *events, *open_events; /* the first is NULL from its first failure on */
+    int64_t log_steps;
+    hone_error events_error; /* the first failure of the event file */
+} cli_watch;
+
+/* A hone_train_progress_fn; `user` is the cli_watch. */
+bool cli_watch_step(void *user, const hone_train_progress *p);
+
+/* Where event files go, and how often a point. */
+typedef struct cli_log {
+    const char *dir; /* NULL: none are written */
+    int64_t steps;
+} cli_log;
+#define CLI_LOG_INIT                                                                                         \
+    { NULL, 100 }
+#define OPT_LOG(log)                                                                                         \
+    OPT_TEXT("logdir", "DIR", (log).dir,                                                                     \
+             "write event files for TensorBoard: loss, metric, learning rate, weights, the graph"),          \
+        OPT_INT64("log-steps", "N", (log).steps, 1, 1e15, "steps between two points of a curve")
+
+/* Begins an event file with the graph in it, in the folder `name` of the directory ("": in itself). */
+hone_status cli_watch_open(cli_watch *w, const cli_log *log, const char *name, const hone_graph *g,
+                           hone_error *err);
+/* Ends it. Gives `status`, or another one after telling what the event file failed of. */
+int cli_watch_close(cli_watch *w, int status);
+
+/* Says that training was stopped and gives the exit status. `checkpoint` NULL: there is none. */
+int cli_interrupted(const cli_watch *w, const char *checkpoint);
+
+/* The options that all training has, into a hone_train_options. */
+#define OPT_TRAINING(o)                                                                                      \
+    OPT_INT("batch", "N", (o).batch, 1, 1 << 20, "samples a step"),                                          \
+        OPT_NUMBER("lr", "X", (o).learning_rate, CLI_ABOVE_ZERO, 1e6, "learning rate at the start"),         \
+        OPT_NUMBER("momentum", "X", (o).momentum, 0, CLI_BELOW_ONE, "momentum of the gradient descent"),     \
+        OPT_NUMBER("weight-decay", "X", (o).weight_decay, 0, 1e6, "weight decay", .zero = "none"),           \
+        OPT_CHOICE("schedule", "constant|cosine", (o).schedule, "course of the learning rate"),              \
+        OPT_INT64("train-samples", "N", (o).max_samples, 0, 1e15, "train on the first N samples only",       \
+                  .zero = "all"),                                                                            \
+        OPT_SEED((o).seed), OPT_THREADS((o).threads)
+
+/* hone_build_model for a training with these options. */
+hone_status cli_build(const char *description, const hone_dataset *data, const hone_train_options *o,
+                      hone_graph **out, hone_error *err);
+/* Opens the test split. One that is not there is no error: `*out` is NULL, and a note says so. */
+hone_status cli_open_test(const char *spec, hone_dataset **out, hone_error *err);
+/* Likewise, lets go of one that lacks what the model's task needs. */
+void cli_check_test(const hone_graph *g, const hone_task *task, hone_dataset **test);
+
+#endif
