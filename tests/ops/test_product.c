@@ -206,12 +206,49 @@ static void test_against_double(void **state) {
     }
 }
 
+/* Products of integers that become real numbers have maps behind them, too. */
+static void test_integers(void **state) {
+    (void)state;
+    enum { M = 150, N = 200, K = 300 };
+    static const behind what[] = {NOTHING, ROW_RELU, RESIDUAL, GELU, RESIDUAL_ROW};
+    for (int i = 0; i < COUNT(what) * 4; i++) {
+        bool relu = i & 1, bias = i & 2;
+        hone_graph *g = hone_graph_new("integers");
+        hone_error err;
+        hone_tensor *in[] = {tensor_make(HONE_UINT8, SHAPE(M, K)), tensor_random(HONE_FLOAT32, SHAPE(N), 2),
+                             tensor_random(HONE_FLOAT32, SHAPE(M, N), 3)},
+                    *w = tensor_make(HONE_INT8, SHAPE(K, N));
+        for (int64_t k = 0; k < M * K; k++) ((uint8_t *)in[0]->data)[k] = (uint8_t)(k * 7 + k / 300);
+        for (int64_t k = 0; k < K * N; k++) ((int8_t *)w->data)[k] = (int8_t)(k * 11 + k / 77);
+        hone_value *a = graph_input(g, "a", HONE_UINT8, SHAPE(M, K));
+        hone_value *y =
+            graph_op(g, "IntegerGemm", a, hone_graph_scalar(g, HONE_FLOAT32, 0.01),
+                     hone_graph_scalar(g, HONE_UINT8, 100), graph_constant(g, "w", w),
+                     hone_graph_scalar(g, HONE_FLOAT32, 0.002), NULL,
+                     bias ? graph_constant(g, "bias", tensor_random(HONE_FLOAT32, SHAPE(N), 4)) : NULL);
+        hone_node_set_int(g, y->producer, "relu", relu);
+        check_ok(hone_graph_infer(g, &err));
+        hone_graph_add_output(g, emit_behind(g, y, what[i / 4]));
+        int fused, steps;
+        hone_tensor *one = run_with(g, NULL, 1, in, &fused), *more = run_with(g, NULL, 7, in, &steps),
+                    *apart = run_with(g, "fuse-elementwise,fuse-epilogue", 2, in, &steps);
+        assert_int_equal(fused, 1);
+        assert_true(steps > 1 || what[i / 4] == NOTHING);
+        assert_same_bits(more, one);
+        assert_same_bits(apart, one);
+        hone_tensor_free(one);
+        hone_tensor_free(more);
+        hone_tensor_free(apart);
+        for (int k = 0; k < 3; k++) hone_tensor_free(in[k]);
+        hone_graph_free(g);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_many_tasks),
-        cmocka_unit_test(test_same_bits),
-        cmocka_unit_test(test_against_double),
+        cmocka_unit_test(test_cut),       cmocka_unit_test(test_many_tasks),
+        cmocka_unit_test(test_same_bits), cmocka_unit_test(test_against_double),
+        cmocka_unit_test(test_integers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,16 +63,14 @@ static void take_sum(place *l, int64_t n, fits_fn *fits, int *input) {
 static bool match(const hone_prepare *p, const hone_product *s, hone_product_epilogue *e) {
     hone_product_epilogue found = *e;
     place l = {p, p->node->map, NULL};
-    if (l.map->outputs != 1) return false;
+    if (l.map->outputs != 1 || s->relu || !(HONE_TYPE(p->out[0].dtype) & HONE_TYPES_FLOAT)) return false;
     l.at = &l.map->code[l.map->output[0]];
     take_limit(&l, HONE_VOP_MIN, &found.hi);
     take_limit(&l, HONE_VOP_MAX, &found.lo);
     if (found.hi == e->hi) take_limit(&l, HONE_VOP_MIN, &found.hi);
     if (!(found.lo <= found.hi)) return false;
-    if (s->addend < 0) {
-        take_sum(&l, s->n, fits_whole, &found.residual);
-        take_sum(&l, s->n, fits_row, &found.bias);
-    }
+    if (s->addend < 0) take_sum(&l, s->n, fits_whole, &found.residual);
+    if (s->addend < 0 && s->kind != HONE_GEMM_U8S8) take_sum(&l, s->n, fits_row, &found.bias);
     if (l.at->op != HONE_MAP_INPUT || l.at->input != 0) return false;
     *e = found;
     return true;

@@ -178,8 +178,10 @@ static int64_t multiply_adds_gemm(const hone_node *n, const hone_type *const *in
     return multiply_adds(in[GA], out);
 }
 
+/* Input i, if it is there and no operand of the node's map. */
 static int present(const hone_prepare *p, int i) {
-    return i < p->in_count && p->in[i] ? i : -1;
+    int own = p->node->map ? p->node->map_input : p->in_count;
+    return i < own && p->in[i] ? i : -1;
 }
 
 static hone_status pack_gemm(hone_packer *p, const hone_node *node, hone_error *err) {
@@ -225,5 +227,6 @@ const hone_op hone_op_integer_gemm = {
     .multiply_adds = multiply_adds_gemm,
     .pack = pack_gemm,
     .prepare = prepare_gemm,
+    .epilogue = true,
     .quantize = HONE_QUANTIZE_INTEGER,
     .doc = "product of quantized matrices with bias and relu, quantized again or not"};
