@@ -232,7 +232,7 @@ static hone_status carry(inference *w, const hone_node *n, bool any, hone_error 
     hone_content c;
     hone_infer ctx = hone_infer_context(n, &w->room);
     if (op->content) return op->content(&ctx, &c) ? keep(w, n->outputs[0], &c, err) : HONE_OK;
-    if (!any || op->quantize != HONE_QUANTIZE_BITS) return HONE_OK;
+    if (!any || !(op->moves || op->quantize == HONE_QUANTIZE_BITS)) return HONE_OK;
     bool moved = false;
     HONE_TRY(hone_content_move(&ctx, &c, &moved, err));
     return moved ? keep(w, n->outputs[0], &c, err) : HONE_OK;

@@ -23,6 +23,51 @@ static hone_value *emit(hone_gradient *ctx, const char *op, hone_value *a, hone_
     return HONE_EMIT(ctx->graph, "", op, a, b);
 }
 
+/* What is known of integers computed from what is known: numbers, and symbols that 0 or 1 leave as they are. */
+static hone_item combine(char op, hone_item a, hone_item b) {
+    const hone_item unknown = {HONE_ITEM_UNKNOWN, 0};
+    bool an = a.kind == HONE_ITEM_NUMBER, bn = b.kind == HONE_ITEM_NUMBER;
+    int64_t y = 0;
+    if (an && bn) {
+        bool lost = op == '+'   ? __builtin_add_overflow(a.value, b.value, &y)
+                    : op == '-' ? __builtin_sub_overflow(a.value, b.value, &y)
+                    : op == '*' ? __builtin_mul_overflow(a.value, b.value, &y)
+                                : b.value == 0 || b.value == -1;
+        if (!lost && op == '/') y = a.value / b.value;
+        return lost ? unknown : (hone_item){HONE_ITEM_NUMBER, y};
+    }
+    int64_t neutral = op == '+' || op == '-' ? 0 : 1;
+    if (bn && b.value == neutral) return a;
+    if (an && a.value == neutral && (op == '+' || op == '*')) return b;
+    if (op == '*' && ((an && a.value == 0) || (bn && b.value == 0))) return (hone_item){HONE_ITEM_NUMBER, 0};
+    return unknown;
+}
+
+/* Operands of the same length, or one of them a single number. */
+static bool content_of(const hone_infer *ctx, char op, hone_content *out) {
+    hone_content a, b;
+    if (ctx->out[0].dtype != HONE_INT64 || ctx->out[0].rank > 1) return false;
+    if (!hone_infer_items(ctx, 0, &a) || !hone_infer_items(ctx, 1, &b)) return false;
+    if (a.count != b.count && a.count != 1 && b.count != 1) return false;
+    out->count = a.count == 1 ? b.count : a.count;
+    for (int i = 0; i < out->count; i++)
+        out->item[i] = combine(op, a.item[a.count == 1 ? 0 : i], b.item[b.count == 1 ? 0 : i]);
+    return true;
+}
+
+static bool content_add(const hone_infer *ctx, hone_content *out) {
+    return content_of(ctx, '+', out);
+}
+static bool content_sub(const hone_infer *ctx, hone_content *out) {
+    return content_of(ctx, '-', out);
+}
+static bool content_mul(const hone_infer *ctx, hone_content *out) {
+    return content_of(ctx, '*', out);
+}
+static bool content_div(const hone_infer *ctx, hone_content *out) {
+    return content_of(ctx, '/', out);
+}
+
 static void map_add(hone_map *m, const hone_node *n) {
     (void)n;
     hone_map_out(m, 0, hone_map_add(m, hone_map_in(m, 0), hone_map_in(m, 1)));
@@ -39,6 +84,7 @@ const hone_op hone_op_add = {.name = "Add",
                              BINARY,
                              .commutes = true,
                              .map = map_add,
+                             .content = content_add,
                              .gradient = gradient_add,
                              .doc = "A + B"};
 
@@ -57,6 +103,7 @@ const hone_op hone_op_sub = {.name = "Sub",
                              .oldest = 7,
                              BINARY,
                              .map = map_sub,
+                             .content = content_sub,
                              .gradient = gradient_sub,
                              .doc = "A - B"};
 
@@ -77,6 +124,7 @@ const hone_op hone_op_mul = {.name = "Mul",
                              BINARY,
                              .commutes = true,
                              .map = map_mul,
+                             .content = content_mul,
                              .gradient = gradient_mul,
                              .doc = "A * B"};
 
@@ -99,6 +147,7 @@ const hone_op hone_op_div = {.name = "Div",
                              .oldest = 7,
                              BINARY,
                              .map = map_div,
+                             .content = content_div,
                              .gradient = gradient_div,
                              .domain_hint = {.lo = 0.5f, .hi = 2},
                              .doc = "A / B; integers round toward zero"};

@@ -14,6 +14,15 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
     return HONE_OK;
 }
 
+/* Between the two integer types shapes are made of. */
+static bool content(const hone_infer *ctx, hone_content *out) {
+    if (!hone_infer_items(ctx, 0, out)) return false;
+    for (int i = 0; i < out->count && ctx->out[0].dtype == HONE_INT32; i++)
+        if (out->item[i].kind == HONE_ITEM_NUMBER && out->item[i].value != (int32_t)out->item[i].value)
+            return false;
+    return true;
+}
+
 static bool is_real(hone_dtype dtype) {
     return dtype == HONE_FLOAT32 || dtype == HONE_FLOAT64;
 }
@@ -55,6 +64,7 @@ const hone_op hone_op_cast = {.name = "Cast",
                                                   {"saturate", HONE_ATTR_INT, .i = 1},
                                                   {"round_mode", HONE_ATTR_STRING, .s = "up"}),
                               .infer = infer,
+                              .content = content,
                               .axes = hone_axes_broadcast,
                               .prepare = prepare,
                               .overwrite = 1,

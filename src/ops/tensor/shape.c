@@ -182,7 +182,7 @@ static hone_status infer_rest(hone_infer *ctx, const hone_type *x, hone_type *y,
 
 static hone_status infer_reshape(hone_infer *ctx, hone_error *err) {
     const hone_type *x = ctx->in[0], *shape_type = ctx->in[1];
-    const hone_tensor *shape = ctx->constant[1];
+    hone_content shape;
     hone_type *y = &ctx->out[0];
     if (shape_type->rank >= 0 && shape_type->rank != 1)
         return hone_infer_fail(ctx, err, "shape has %d dimensions where 1 is needed", shape_type->rank);
@@ -192,12 +192,16 @@ static hone_status infer_reshape(hone_infer *ctx, hone_error *err) {
         y->rank = (int)shape_type->dims[0];
         for (int i = 0; i < y->rank; i++) y->dims[i] = HONE_DIM_ANY;
     }
-    if (!shape) return HONE_OK;
+    if (!hone_infer_items(ctx, 1, &shape) || shape.count != y->rank) return HONE_OK;
     bool allow_zero = hone_node_int(ctx->node, "allowzero") != 0;
     int rest = -1;
     int64_t count = 1;
     for (int i = 0; i < y->rank; i++) {
-        int64_t d = hone_tensor_int(shape, i);
+        if (shape.item[i].kind != HONE_ITEM_NUMBER) { /* a symbol, or nothing */
+            y->dims[i] = hone_dim_of_item(shape.item[i]);
+            continue;
+        }
+        int64_t d = shape.item[i].value;
         if (d < -1 || (d == -1 && rest >= 0))
             return hone_infer_fail(ctx, err, "shape has %s", d < -1 ? "a negative dimension" : "two -1");
         if (d == -1) rest = i;
@@ -210,7 +214,7 @@ static hone_status infer_reshape(hone_infer *ctx, hone_error *err) {
         if (d >= 0) count *= d;
     }
     if (x->rank < 0) return HONE_OK;
-    if (rest >= 0) return infer_rest(ctx, x, y, rest, err);
+    if (rest >= 0 && y->dims[rest] < 0) return infer_rest(ctx, x, y, rest, err);
     if (hone_type_is_concrete(x) && hone_type_is_concrete(y) && hone_type_count(x) != count)
         return hone_infer_fail(ctx, err, "%lld elements can't take a shape of %lld",
                                (long long)hone_type_count(x), (long long)count);

@@ -1,0 +1,277 @@
+/* Concat and Split: parts of a tensor along an axis. Along the leading axis both copy nothing: operands of Concat are
+ * computed in their places, and what Split gives are views. */
+#include "graph/infer.h"
+#include "ops/common/axes.h"
+#include "ops/engine/copy.h"
+
+#define MOVED (HONE_TYPES_FIXED | HONE_TYPES_FLOAT8 | HONE_TYPE(HONE_STRING))
+
+/* The axis, in [0, rank). */
+static int axis_of(const hone_node *n, int rank) {
+    int64_t axis = hone_node_int(n, "axis");
+    return (int)(axis < 0 ? axis + rank : axis);
+}
+
+/* Are all axes before `axis` of size 1? Then a part is one run of bytes. */
+static bool leads(const hone_type *t, int axis) {
+    return hone_dims_product(t, 0, axis) == 1;
+}
+
+static size_t row_bytes(const hone_type *t, int axis) {
+    return (size_t)hone_dims_product(t, axis + 1, t->rank) * hone_dtype_size(t->dtype);
+}
+
+/* --- Concat --- */
+
+static hone_status infer_concat(hone_infer *ctx, hone_error *err) {
+    hone_type *y = &ctx->out[0];
+    int axis = 0;
+    int64_t length = 0;
+    for (int i = 0; i < ctx->input_count; i++) {
+        const hone_type *x = ctx->in[i];
+        if (x->rank < 0) { /* another one tells the rank */
+            length = HONE_DIM_ANY;
+            continue;
+        }
+        HONE_TRY(hone_infer_axis(ctx, hone_node_int(ctx->node, "axis"), x->rank, false, &axis, err));
+        if (y->rank >= 0 && y->rank != x->rank)
+            return hone_infer_fail(ctx, err, "input %d has %d dimensions where %d are needed", i, x->rank,
+                                   y->rank);
+        for (int d = 0; d < x->rank; d++) {
+            if (d == axis) continue;
+            int64_t known = y->rank < 0 ? x->dims[d] : y->dims[d];
+            HONE_TRY(hone_infer_same_dim(ctx, known, x->dims[d], &y->dims[d], err));
+        }
+        y->rank = x->rank;
+        length = length < 0 || x->dims[axis] < 0 ? HONE_DIM_ANY : length + x->dims[axis];
+        if (ctx->input_count == 1) length = x->dims[axis];
+    }
+    if (y->rank >= 0) y->dims[axis] = length;
+    return HONE_OK;
+}
+
+static void axes_concat(const hone_node *n, hone_axes *out) {
+    int rank = n->outputs[0]->type.rank, axis = axis_of(n, rank);
+    for (int i = 0; i < n->input_count; i++)
+        for (int a = 0; a < rank; a++)
+            hone_axes_add(
+                out, (hone_axis_link){a == axis && n->input_count > 1 ? HONE_AXIS_BLOCKED : HONE_AXIS_SAME,
+                                      .input = i, .axis = a, .output_axis = a});
+}
+
+static bool join_concat(const hone_infer *ctx, int input, size_t *offset) {
+    const hone_type *y = &ctx->out[0];
+    int axis = axis_of(ctx->node, y->rank);
+    if (!leads(y, axis)) return false;
+    *offset = 0;
+    for (int i = 0; i < input; i++) *offset += (size_t)ctx->in[i]->dims[axis] * row_bytes(y, axis);
+    return true;
+}
+
+typedef struct parts {
+    int count;
+    hone_copy copy[];
+} parts;
+
+/* What each part of `whole` along `axis` is to be copied like: into the whole, or out of it. */
+static parts *make_parts(hone_prepare *p, const hone_type *whole, int axis, int count, const int64_t *lengths,
+                         int64_t *starts, bool into) {
+    parts *q = hone_prepare_alloc(p, sizeof *q + (size_t)count * sizeof(hone_copy));
+    int64_t strides[HONE_MAX_RANK], dims[HONE_MAX_RANK], own[HONE_MAX_RANK], start = 0;
+    if (!q) return NULL;
+    q->count = count;
+    hone_strides_of(whole->rank, whole->dims, strides);
+    for (int i = 0; i < count; i++) {
+        for (int d = 0; d < whole->rank; d++) dims[d] = d == axis ? lengths[i] : whole->dims[d];
+        hone_strides_of(whole->rank, dims, own);
+        hone_copy_make(&q->copy[i], hone_dtype_size(whole->dtype), whole->rank, dims, into ? own : strides,
+                       into ? strides : own);
+        starts[i] = start * strides[axis];
+        start += lengths[i];
+    }
+    return q;
+}
+
+typedef struct params {
+    parts *parts;
+    int64_t *starts; /* of each part in the whole, in elements */
+    size_t size;
+} params;
+
+static hone_status run_concat(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
+    const params *p = step->params;
+    char *y = hone_step_out(step, frame, 0);
+    for (int i = 0; i < p->parts->count; i++) {
+        const void *x = hone_step_in(step, frame, i);
+        char *to = y + (size_t)p->starts[i] * p->size;
+        if (x != to) hone_copy_run(&p->parts->copy[i], frame, x, to); /* else it was computed there */
+    }
+    return HONE_OK;
+}
+
+static hone_status prepare_parts(hone_prepare *p, const hone_type *whole, const hone_type *const *part,
+                                 int count, bool into, hone_run_fn *run, hone_error *err) {
+    params *q = hone_prepare_alloc(p, sizeof *q);
+    int64_t *lengths = hone_prepare_alloc(p, ((size_t)count + 1) * sizeof *lengths);
+    int axis = axis_of(p->node, whole->rank);
+    if (!q || !lengths) return hone_fail_memory(err);
+    for (int i = 0; i < count; i++) lengths[i] = part[i]->dims[axis];
+    q->size = hone_dtype_size(whole->dtype);
+    q->starts = hone_prepare_alloc(p, ((size_t)count + 1) * sizeof *q->starts);
+    if (!q->starts) return hone_fail_memory(err);
+    q->parts = make_parts(p, whole, axis, count, lengths, q->starts, into);
+    if (!q->parts) return hone_fail_memory(err);
+    p->params = q;
+    p->run = run;
+    p->kernel = into ? "concat" : "split";
+    return HONE_OK;
+}
+
+static hone_status prepare_concat(hone_prepare *p, hone_error *err) {
+    return prepare_parts(p, &p->out[0], p->in, p->in_count, true, run_concat, err);
+}
+
+static const hone_attr_def concat_1[] = {{"axis", HONE_ATTR_INT, .i = 1}, {NULL}};
+
+static hone_status lift_concat_1(hone_graph *g, hone_node *n, hone_error *err) {
+    if (!hone_node_attr(n, "axis")) hone_node_set_int(g, n, "axis", 1);
+    return hone_graph_check(g, err);
+}
+
+const hone_op hone_op_concat = {
+    .name = "Concat",
+    .since = 13,
+    .oldest = 1,
+    .older = (const hone_op_version[]){{4, NULL, NULL}, {1, concat_1, lift_concat_1}, {0}},
+    .inputs = HONE_SLOTS({"inputs", 'T', MOVED, HONE_SLOT_VARIADIC}),
+    .outputs = HONE_SLOTS({"concat_result", 'T', MOVED, 0}),
+    .attrs = HONE_ATTRS({"axis", HONE_ATTR_INT, .required = true}),
+    .infer = infer_concat,
+    .axes = axes_concat,
+    .join = join_concat,
+    .moves = true,
+    .prepare = prepare_concat,
+    .doc = "the inputs one after the other along an axis"};
+
+/* --- Split --- */
+
+/* Lengths of the parts: what `split` says, or as equal as can be. False: not known. */
+static bool lengths_of(const hone_infer *ctx, int64_t total, int64_t *lengths) {
+    hone_content c;
+    int count = ctx->output_count;
+    if (ctx->input_count > 1 && ctx->in[1]) {
+        if (!hone_infer_items(ctx, 1, &c) || c.count != count) return false;
+        for (int i = 0; i < count; i++) lengths[i] = hone_dim_of_item(c.item[i]);
+        return true;
+    }
+    int64_t asked = hone_node_int(ctx->node, "num_outputs"), shares = asked > 0 ? asked : count;
+    if (total < 0) return false;
+    int64_t each = (total + shares - 1) / shares;
+    for (int i = 0; i < count; i++) {
+        int64_t left = total - i * each;
+        lengths[i] = left < 0 ? 0 : left < each ? left : each;
+    }
+    return true;
+}
+
+static hone_status infer_split(hone_infer *ctx, hone_error *err) {
+    const hone_type *x = ctx->in[0];
+    int axis;
+    if (x->rank < 0) return HONE_OK;
+    HONE_TRY(hone_infer_axis(ctx, hone_node_int(ctx->node, "axis"), x->rank, false, &axis, err));
+    int64_t *lengths = hone_calloc((size_t)ctx->output_count + 1, sizeof *lengths);
+    if (!lengths) return hone_fail_memory(err);
+    bool known = lengths_of(ctx, x->dims[axis], lengths), all = known;
+    int64_t sum = 0;
+    for (int i = 0; i < ctx->output_count; i++) {
+        hone_dtype dtype = ctx->out[i].dtype;
+        ctx->out[i] = *x;
+        ctx->out[i].dtype = dtype;
+        ctx->out[i].dims[axis] = known ? lengths[i] : HONE_DIM_ANY;
+        all &= lengths[i] >= 0;
+        sum += lengths[i];
+    }
+    hone_free(lengths);
+    if (all && x->dims[axis] >= 0 && sum != x->dims[axis])
+        return hone_infer_fail(ctx, err, "the parts have %lld in all where the axis has %lld", (long long)sum,
+                               (long long)x->dims[axis]);
+    return HONE_OK;
+}
+
+static void axes_split(const hone_node *n, hone_axes *out) {
+    int rank = n->inputs[0]->type.rank, axis = axis_of(n, rank);
+    for (int a = 0; a < rank; a++)
+        for (int o = 0; o < n->output_count; o++)
+            hone_axes_add(
+                out, (hone_axis_link){a == axis && n->output_count > 1 ? HONE_AXIS_BLOCKED : HONE_AXIS_SAME,
+                                      .axis = a, .output = o, .output_axis = a});
+}
+
+static bool view_split(const hone_infer *ctx, int output, hone_view *v) {
+    const hone_type *x = ctx->in[0];
+    int axis = axis_of(ctx->node, x->rank);
+    if (!leads(x, axis)) return false;
+    *v = (hone_view){0, 0};
+    for (int o = 0; o < output; o++) {
+        if (ctx->out[o].rank < 0) return false; /* nobody wants it: its length is not at hand */
+        v->offset += (size_t)ctx->out[o].dims[axis] * row_bytes(x, axis);
+    }
+    return true;
+}
+
+static hone_status run_split(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
+    const params *p = step->params;
+    const char *x = hone_step_in(step, frame, 0);
+    for (int o = 0; o < p->parts->count; o++) {
+        void *y = hone_step_out(step, frame, o);
+        if (y) hone_copy_run(&p->parts->copy[o], frame, x + (size_t)p->starts[o] * p->size, y);
+    }
+    return HONE_OK;
+}
+
+/* Outputs that nobody wants have no type here: inference says their lengths once more. */
+static hone_status prepare_split(hone_prepare *p, hone_error *err) {
+    hone_type *types = hone_prepare_alloc(p, ((size_t)p->out_count + 1) * sizeof *types);
+    const hone_type **part = hone_prepare_alloc(p, ((size_t)p->out_count + 1) * sizeof *part);
+    if (!types || !part) return hone_fail_memory(err);
+    hone_infer ctx = {.node = p->node,
+                      .input_count = p->in_count,
+                      .output_count = p->out_count,
+                      .in = p->in,
+                      .constant = p->constant,
+                      .out = types};
+    HONE_TRY(infer_split(&ctx, err));
+    for (int o = 0; o < p->out_count; o++) part[o] = &types[o];
+    return prepare_parts(p, p->in[0], part, p->out_count, false, run_split, err);
+}
+
+/* Before opset 13 the lengths were an attribute. */
+static hone_status lift_lengths(hone_graph *g, hone_node *n, hone_error *err) {
+    size_t count;
+    const int64_t *lengths = hone_node_ints(n, "split", &count);
+    g->insert_before = n;
+    if (count) hone_node_set_input(g, n, 1, hone_graph_ints(g, lengths, (int64_t)count));
+    g->insert_before = NULL;
+    return hone_graph_check(g, err);
+}
+
+static const hone_attr_def split_13[] = {{"axis", HONE_ATTR_INT}, {NULL}};
+static const hone_attr_def split_2[] = {{"axis", HONE_ATTR_INT}, {"split", HONE_ATTR_INTS}, {NULL}};
+
+const hone_op hone_op_split = {
+    .name = "Split",
+    .since = 18,
+    .oldest = 2,
+    .older = (const hone_op_version[]){{13, split_13, NULL}, {2, split_2, lift_lengths}, {0}},
+    .inputs = HONE_SLOTS({"input", 'T', MOVED, 0},
+                         {"split", 0, HONE_TYPE(HONE_INT64), HONE_SLOT_OPTIONAL | HONE_SLOT_SHAPE}),
+    .outputs = HONE_SLOTS({"outputs", 'T', MOVED, HONE_SLOT_VARIADIC}),
+    .attrs = HONE_ATTRS({"axis", HONE_ATTR_INT}, {"num_outputs", HONE_ATTR_INT}),
+    .infer = infer_split,
+    .axes = axes_split,
+    .view = view_split,
+    .moves = true,
+    .prepare = prepare_split,
+    .doc = "parts along an axis"};
