@@ -38,7 +38,7 @@ static const char *shown_domain(const char *domain) {
 }
 
 static void survey_dtype(findings *f, int dtype, const char *what, const char *name) {
-    if (dtype == HONE_UNDEFINED || hone_dtype_size((hone_dtype)dtype) > 0) return;
+    if (dtype == HONE_UNDEFINED || hone_dtype_bits((hone_dtype)dtype) > 0) return;
     lacks(f, "dtype %d, %s (%s %.64s)", dtype, hone_message_dtype_name(dtype), what, name);
 }
 

@@ -6,24 +6,24 @@
 #include <string.h>
 
 const char *hone_message_dtype_name(int dtype) {
-    static const char *const others[] = {
-        [14] = "complex64",  [15] = "complex128",     [17] = "float8e4m3fn", [18] = "float8e4m3fnuz",
-        [19] = "float8e5m2", [20] = "float8e5m2fnuz", [21] = "uint4",        [22] = "int4",
-        [23] = "float4e2m1", [24] = "float8e8m0",     [25] = "uint2",        [26] = "int2"};
-    if (dtype >= 0 && dtype < (int)(sizeof others / sizeof *others) && others[dtype]) return others[dtype];
-    return hone_dtype_name((hone_dtype)dtype);
+    return dtype == 27 ? "float6e2m3" : dtype == 28 ? "float6e3m2" : hone_dtype_name((hone_dtype)dtype);
 }
 
 /* --- the typed lists --- */
 
-/* Narrow integers, and the bits of 16-bit floats, come as int32; each must fit. */
+/* How many entries a list of so many elements has: those that share a byte share an entry. */
+static size_t entries_of(hone_dtype dtype, int64_t count, size_t bytes) {
+    return hone_dtype_bits(dtype) < 8 ? bytes : (size_t)count;
+}
+
+/* Narrow integers, and the bits of narrow floats, come as int32; each must fit. */
 static bool narrow_int32(hone_dtype dtype, const int32_t *from, void *to, int64_t count) {
     bool fits = true;
     for (int64_t i = 0; i < count; i++) {
         int32_t x = from[i];
         switch (dtype) {
         case HONE_BOOL: ((uint8_t *)to)[i] = x != 0; break;
-        case HONE_UINT8:
+        default: /* uint8, float8, or bytes that elements share */
             fits &= x >= 0 && x <= UINT8_MAX;
             ((uint8_t *)to)[i] = (uint8_t)x;
             break;
@@ -35,9 +35,9 @@ static bool narrow_int32(hone_dtype dtype, const int32_t *from, void *to, int64_
             fits &= x >= INT16_MIN && x <= INT16_MAX;
             ((int16_t *)to)[i] = (int16_t)x;
             break;
-        default: /* uint16, float16, bfloat16 */
-            fits &= x >= 0 && x <= UINT16_MAX;
-            ((uint16_t *)to)[i] = (uint16_t)x;
+        case HONE_UINT16:
+        case HONE_FLOAT16:
+        case HONE_BFLOAT16: fits &= x >= 0 && x <= UINT16_MAX; ((uint16_t *)to)[i] = (uint16_t)x;
         }
     }
     return fits;
@@ -83,7 +83,7 @@ static hone_status fill_typed(hone_tensor *t, const void *list, hone_error *err)
         if (t->bytes) memcpy(t->data, list, t->bytes);
         break;
     case HONE_UINT32: fits = narrow_uint64(list, t->data, t->count); break;
-    default: fits = narrow_int32(t->dtype, list, t->data, t->count);
+    default: fits = narrow_int32(t->dtype, list, t->data, (int64_t)entries_of(t->dtype, t->count, t->bytes));
     }
     if (fits) return HONE_OK;
     return hone_fail(err, HONE_CORRUPT, "an element of the tensor does not fit into %s",
@@ -117,9 +117,9 @@ static hone_status check_origin(const hone_tensor_message *m, const hone_piece *
         if (raw == bytes) return HONE_OK;
         return hone_fail(err, HONE_CORRUPT, "the tensor needs %zu bytes and has %zu", bytes, raw);
     }
-    if (listed == (uint64_t)count) return HONE_OK;
-    return hone_fail(err, HONE_CORRUPT, "the tensor needs %lld elements and has %zu", (long long)count,
-                     listed);
+    size_t wanted = entries_of(dtype, count, bytes);
+    if (listed == wanted) return HONE_OK;
+    return hone_fail(err, HONE_CORRUPT, "the tensor needs %zu elements and has %zu", wanted, listed);
 }
 
 /* Where a tensor's elements are, beside the message itself. */
@@ -128,6 +128,12 @@ typedef struct origin {
     const hone_piece *piece;
     hone_external external;
 } origin;
+
+/* Bits behind the last of elements that share bytes become 0, so that equal tensors are equal bytes. */
+static void clear_rest(hone_tensor *t) {
+    int bits = hone_dtype_bits(t->dtype), used = (int)(t->count * bits % 8);
+    if (used) ((uint8_t *)t->data)[t->bytes - 1] &= (uint8_t)((1 << used) - 1);
+}
 
 static hone_status fill(const hone_tensor_message *m, const origin *o, const void *list, hone_tensor *t,
                         hone_error *err) {
@@ -139,9 +145,10 @@ static hone_status fill(const hone_tensor_message *m, const origin *o, const voi
     else if (m->raw_data.len > 0)
         memcpy(t->data, m->raw_data.data, t->bytes);
     else
-        return fill_typed(t, list, err);
+        HONE_TRY(fill_typed(t, list, err));
     if (t->dtype == HONE_BOOL)
         for (int64_t i = 0; i < t->count; i++) ((uint8_t *)t->data)[i] = ((uint8_t *)t->data)[i] != 0;
+    clear_rest(t);
     return HONE_OK;
 }
 
@@ -187,7 +194,7 @@ static hone_status read_tensor(const hone_tensor_message *m, const hone_onnx_sou
         return hone_fail(err, HONE_UNSUPPORTED, "a tensor of %zu dimensions; Hone has at most %d", m->n_dims,
                          HONE_MAX_RANK);
     if (dtype == HONE_UNDEFINED) return hone_fail(err, HONE_CORRUPT, "the tensor has no element type");
-    if (hone_dtype_size(dtype) == 0)
+    if (hone_dtype_bits(dtype) == 0)
         return hone_fail(err, HONE_UNSUPPORTED, "element type %d (%s)", m->data_type,
                          hone_message_dtype_name(m->data_type));
     if (hone_shape_size(dtype, (int)m->n_dims, m->dims, &count, &bytes, &why) != HONE_OK)

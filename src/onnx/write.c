@@ -300,10 +300,29 @@ static bool can_say(const writer *w, const hone_node *n, int64_t opset) {
     return true;
 }
 
+/* The operator set from which on operators that only move elements take a dtype. */
+static int64_t opset_of(hone_dtype dtype) {
+    switch (dtype) {
+    case HONE_FLOAT8E4M3FN:
+    case HONE_FLOAT8E4M3FNUZ:
+    case HONE_FLOAT8E5M2:
+    case HONE_FLOAT8E5M2FNUZ:
+    case HONE_UINT4:
+    case HONE_INT4: return 21;
+    case HONE_FLOAT4E2M1: return 23;
+    case HONE_FLOAT8E8M0: return 24;
+    case HONE_UINT2:
+    case HONE_INT2: return 25;
+    default: return HONE_ONNX_OLDEST_WRITTEN_OPSET;
+    }
+}
+
 /* Every operator can be said at its own `since`, so this ends. */
 static void choose_opset(writer *w) {
     bool settled = false;
     w->opset = HONE_ONNX_OLDEST_WRITTEN_OPSET;
+    for (size_t i = 0; i < w->g->value_count; i++)
+        if (w->g->values[i] && opset_of(w->types[i].dtype) > w->opset) w->opset = opset_of(w->types[i].dtype);
     while (!settled) {
         settled = true;
         for (const hone_node *n = w->g->first; n; n = n->next)

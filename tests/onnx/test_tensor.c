@@ -59,6 +59,11 @@ static void test_typed_data(void **state) {
         {HONE_FLOAT16, INT32_DATA, {0x3c00, 0xc000}, "\0\x3c\0\xc0"},
         {HONE_BFLOAT16, INT32_DATA, {0x3f80, 0xc000}, "\x80\x3f\0\xc0"},
         {HONE_BOOL, INT32_DATA, {0, 7}, "\0\x01"},
+        {HONE_FLOAT8E4M3FN, INT32_DATA, {0x7e, 0xff}, "\x7e\xff"},
+        {HONE_FLOAT8E4M3FNUZ, INT32_DATA, {0x80, 1}, "\x80\x01"},
+        {HONE_FLOAT8E5M2, INT32_DATA, {0x3c, 0xfc}, "\x3c\xfc"},
+        {HONE_FLOAT8E5M2FNUZ, INT32_DATA, {0x40, 0xc0}, "\x40\xc0"},
+        {HONE_FLOAT8E8M0, INT32_DATA, {127, 255}, "\x7f\xff"},
         {HONE_INT64, INT64_DATA, {-1, 1}, "\xff\xff\xff\xff\xff\xff\xff\xff\x01\0\0\0\0\0\0\0"},
         {HONE_UINT64, UINT64_DATA, {-1, 1}, "\xff\xff\xff\xff\xff\xff\xff\xff\x01\0\0\0\0\0\0\0"},
         {HONE_UINT32, UINT64_DATA, {0xffffffff, 1}, "\xff\xff\xff\xff\x01\0\0\0"},
@@ -71,6 +76,32 @@ static void test_typed_data(void **state) {
         assert_memory_equal(t->data, cases[i].raw, t->bytes);
         hone_tensor_free(t);
     }
+    static const struct {
+        int dtype, count;
+        int64_t x[2];
+    } packed[] = {{HONE_INT4, 3, {0x87, 0x0f}},
+                  {HONE_UINT4, 4, {0xf0, 0x12}},
+                  {HONE_FLOAT4E2M1, 3, {0x21, 0x07}},
+                  {HONE_INT2, 5, {0xe4, 0x02}},
+                  {HONE_UINT2, 8, {0xe4, 0x1b}}};
+    for (size_t i = 0; i < sizeof packed / sizeof *packed; i++) { /* an entry for each byte */
+        static bytes list;
+        list.size = 0;
+        tensor_begin(&tensor, "t", packed[i].dtype, 1, (int64_t[]){packed[i].count});
+        for (int k = 0; k < 2; k++) put_number(&list, (uint64_t)packed[i].x[k]);
+        put_message(&tensor, INT32_DATA, &list);
+        hone_tensor *t = read_tensor();
+        assert_int_equal(t->count, packed[i].count);
+        assert_int_equal(t->bytes, 2);
+        for (int k = 0; k < 2; k++) assert_int_equal(((uint8_t *)t->data)[k], packed[i].x[k]);
+        hone_tensor_free(t);
+    }
+    tensor_begin(&tensor, "t", HONE_INT4, 2,
+                 (int64_t[]){3, 3}); /* nine, in five bytes: the last bits are nobody's */
+    put_block(&tensor, 9, "\x21\x43\x65\x87\xf9", 5);
+    hone_tensor *nine = read_tensor();
+    assert_memory_equal(nine->data, "\x21\x43\x65\x87\x09", 5);
+    hone_tensor_free(nine);
     tensor_begin(&tensor, "t", HONE_FLOAT64, 1, (int64_t[]){1}); /* unpacked is right, too */
     put_number(&tensor, 10 << 3 | 1);
     put_raw(&tensor, &(double){0.25}, 8);
@@ -133,8 +164,19 @@ static void test_wrong_tensors(void **state) {
     refuses_tensor(HONE_CORRUPT, "elements and has 0");
     tensor_begin(&tensor, "t", HONE_FLOAT32, 1, (int64_t[]){-1});
     refuses_tensor(HONE_CORRUPT, "negative");
-    tensor_begin(&tensor, "t", 22, 1, (int64_t[]){1});
-    refuses_tensor(HONE_UNSUPPORTED, "int4");
+    typed(HONE_INT4, 5, 1, (int64_t[]){256});
+    refuses_tensor(HONE_CORRUPT, "does not fit");
+    typed(HONE_FLOAT8E5M2, 5, 1, (int64_t[]){-1});
+    refuses_tensor(HONE_CORRUPT, "does not fit");
+    typed(HONE_INT2, 5, 5, (int64_t[]){1, 2, 3, 0, 1});
+    refuses_tensor(HONE_CORRUPT, "needs 2 elements and has 5");
+    tensor_begin(&tensor, "t", HONE_UINT4, 1, (int64_t[]){3});
+    put_block(&tensor, 9, "abc", 3);
+    refuses_tensor(HONE_CORRUPT, "needs 2 bytes and has 3");
+    tensor_begin(&tensor, "t", 14, 1, (int64_t[]){1});
+    refuses_tensor(HONE_UNSUPPORTED, "complex64");
+    tensor_begin(&tensor, "t", 28, 1, (int64_t[]){1});
+    refuses_tensor(HONE_UNSUPPORTED, "float6e3m2");
     tensor_begin(&tensor, "t", HONE_UNDEFINED, 0, NULL);
     refuses_tensor(HONE_CORRUPT, "no element type");
     tensor_begin(&tensor, "t", HONE_FLOAT32, 9, (int64_t[9]){1, 1, 1, 1, 1, 1, 1, 1, 1});

@@ -1,6 +1,7 @@
 /* Writing: what is written reads back the same, byte for byte when written again. With a directory as
  * argument, the files made here are kept in it, for a peer to read (peer_onnx.py), each beside a description
  * of what is in it. */
+#include "base/bits.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "graph/infer.h"
@@ -44,6 +45,9 @@ static hone_value *weight(hone_graph *g, const char *name, hone_dtype dtype, int
         for (int64_t i = 0; i < t->count; i++) ((float *)t->data)[i] = (float)(i % 251) * 0.25f - 3;
     else if (dtype == HONE_STRING)
         for (int64_t i = 0; i < t->count; i++) ok(hone_tensor_set_string(t, i, "zw\0ei", i ? 5 : 0, &err));
+    else if (hone_dtype_bits(dtype) < 8)
+        for (int64_t i = 0; i < t->count; i++)
+            hone_bits_set(t->data, i, hone_dtype_bits(dtype), (unsigned)i * 7 + 1);
     else if (dtype == HONE_BOOL)
         for (int64_t i = 0; i < t->count; i++) ((uint8_t *)t->data)[i] = i % 3 == 0;
     else
@@ -82,24 +86,33 @@ static hone_graph *network(void) {
 static const hone_dtype all_dtypes[] = {HONE_FLOAT32, HONE_UINT8,  HONE_INT8,   HONE_UINT16,  HONE_INT16,
                                         HONE_INT32,   HONE_INT64,  HONE_STRING, HONE_BOOL,    HONE_FLOAT16,
                                         HONE_FLOAT64, HONE_UINT32, HONE_UINT64, HONE_BFLOAT16};
-enum { DTYPES = sizeof all_dtypes / sizeof *all_dtypes };
+/* With the operator set that each needs. */
+static const struct {
+    hone_dtype dtype;
+    int opset;
+} small_dtypes[] = {{HONE_FLOAT8E4M3FN, 21},   {HONE_FLOAT8E4M3FNUZ, 21}, {HONE_FLOAT8E5M2, 21},
+                    {HONE_FLOAT8E5M2FNUZ, 21}, {HONE_INT4, 21},           {HONE_UINT4, 21},
+                    {HONE_FLOAT4E2M1, 23},     {HONE_FLOAT8E8M0, 24},     {HONE_INT2, 25},
+                    {HONE_UINT2, 25}};
+enum { DTYPES = sizeof all_dtypes / sizeof *all_dtypes, SMALL = sizeof small_dtypes / sizeof *small_dtypes };
 
-/* A constant of every dtype, among them a scalar and an empty one; inputs of every kind of shape. */
-static hone_graph *every_dtype(void) {
+/* A constant of every dtype, among them a scalar; inputs of every kind of shape. */
+static hone_graph *every_dtype(bool small) {
     hone_graph *g = hone_graph_new("dtypes");
-    for (int i = 0; i < DTYPES; i++) {
+    for (int i = 0; i < (small ? (int)SMALL : (int)DTYPES); i++) {
+        hone_dtype dtype = small ? small_dtypes[i].dtype : all_dtypes[i];
         char name[32];
-        snprintf(name, sizeof name, "c_%s", hone_dtype_name(all_dtypes[i]));
-        weight(g, name, all_dtypes[i], i % 3, (int64_t[]){2, 3});
-        snprintf(name, sizeof name, "x_%s", hone_dtype_name(all_dtypes[i]));
-        hone_type type =
-            hone_type_make(all_dtypes[i], 3, (int64_t[]){hone_graph_symbol(g, "N"), HONE_DIM_ANY, i});
+        snprintf(name, sizeof name, "c_%s", hone_dtype_name(dtype));
+        weight(g, name, dtype, i % 3, (int64_t[]){3, 3});
+        snprintf(name, sizeof name, "x_%s", hone_dtype_name(dtype));
+        hone_type type = hone_type_make(dtype, 3, (int64_t[]){hone_graph_symbol(g, "N"), HONE_DIM_ANY, i});
         if (i == 2 && !keep) type.rank = HONE_RANK_ANY; /* right, but onnx's checker refuses it */
         if (i == 3) type.rank = 0;
         hone_graph_add_input(g, name, &type);
     }
     weight(g, "empty", HONE_FLOAT32, 2, (int64_t[]){3, 0});
-    hone_value *y = HONE_EMIT(g, "", "Relu", hone_graph_find(g, "x_float32"));
+    hone_value *x = hone_graph_find(g, small ? "x_int4" : "x_float32");
+    hone_value *y = HONE_EMIT(g, "", small ? "Identity" : "Relu", x);
     hone_graph_rename(g, y, "y");
     hone_graph_add_output(g, y);
     ok(hone_graph_infer(g, &err));
@@ -278,11 +291,31 @@ static void test_round_trip(void **state) {
 
 static void test_every_dtype(void **state) {
     (void)state;
-    hone_graph *g = every_dtype();
+    hone_graph *g = every_dtype(false);
     hone_graph_free(round_trip(g));
     ok(hone_graph_save(g, path_of("dtypes.onnx"), &err));
     describe(g, "dtypes.txt", 13, 8);
     hone_graph_free(g);
+}
+
+/* float8, float4, and integers of less than a byte came with later operator sets. */
+static void test_small_dtypes(void **state) {
+    (void)state;
+    hone_graph *g = every_dtype(true);
+    hone_graph_free(round_trip(g));
+    ok(hone_graph_save(g, path_of("small.onnx"), &err));
+    describe(g, "small.txt", 25, 13);
+    hone_graph_free(g);
+    for (int i = 0; i < (int)SMALL; i++) {
+        g = hone_graph_new("small");
+        hone_type type = hone_type_make(small_dtypes[i].dtype, 1, (int64_t[]){3});
+        hone_graph_add_output(g, HONE_EMIT(g, "", "Transpose", hone_graph_add_input(g, "x", &type)));
+        ok(hone_graph_infer(g, &err));
+        hone_graph *again = round_trip(g);
+        assert_int_equal(hone_graph_opset(again, ""), small_dtypes[i].opset);
+        hone_graph_free(again);
+        hone_graph_free(g);
+    }
 }
 
 static void test_variables(void **state) {
@@ -377,7 +410,7 @@ static void test_failed_save(void **state) {
 
 static void test_every_allocation_fails(void **state) {
     (void)state;
-    hone_graph *g = every_dtype();
+    hone_graph *g = every_dtype(false);
     hone_blob blob = {0};
     hone_status status = HONE_OUT_OF_MEMORY;
     uint64_t n = 1;
@@ -406,13 +439,10 @@ static void test_every_allocation_fails(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_every_dtype),
-        cmocka_unit_test(test_variables),
-        cmocka_unit_test(test_uninferred),
-        cmocka_unit_test(test_external_data),
-        cmocka_unit_test(test_failed_save),
-        cmocka_unit_test(test_every_allocation_fails),
+        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_every_dtype),
+        cmocka_unit_test(test_small_dtypes), cmocka_unit_test(test_variables),
+        cmocka_unit_test(test_uninferred),   cmocka_unit_test(test_external_data),
+        cmocka_unit_test(test_failed_save),  cmocka_unit_test(test_every_allocation_fails),
     };
     keep = argc > 1;
     snprintf(dir, sizeof dir, "%s", keep ? argv[1] : "/tmp/hone-write-XXXXXX");
