@@ -79,9 +79,10 @@ HONE_API void hone_dataset_moments(const hone_dataset *d, int column, int64_t sa
                                    double *deviation);
 
 /* Reads a NumPy .npy file (versions 1–3, C or Fortran order, little or big endian; booleans, integers,
- * floats). */
+ * floats, and strings: 'S' as bytes, 'U' as UTF-8). */
 HONE_API hone_status hone_npy_load(const char *path, hone_tensor **out, hone_error *err);
-/* Writes one; it appears whole or not at all. */
+/* Writes one; it appears whole or not at all. Strings become 'S'. HONE_UNSUPPORTED: NumPy has no such dtype (bfloat16,
+ * float8, float4, integers of less than a byte), or a string ends in a zero, which NumPy takes for padding. */
 HONE_API hone_status hone_npy_save(const char *path, const hone_tensor *t, hone_error *err);
 /* Reads array `name` (without .npy) of an .npz file. HONE_NOT_FOUND lists the names that are there. */
 HONE_API hone_status hone_npz_load(const char *path, const char *name, hone_tensor **out, hone_error *err);

@@ -58,7 +58,11 @@ static hone_status fill(hone_tensor *t, uint64_t *state) {
     void *data = hone_tensor_data(t);
     int64_t count = hone_tensor_count(t);
     size_t size = hone_dtype_size(hone_tensor_dtype(t));
-    for (int64_t i = 0; i < count; i++) {
+    for (size_t i = 0; size == 0 && i + 1 < hone_tensor_bytes(t);
+         i++) /* elements that share bytes: 0 or 1 each */
+        ((uint8_t *)data)[i] =
+            (uint8_t)(next_random(state) & (hone_dtype_bits(hone_tensor_dtype(t)) == 4 ? 0x11 : 0x55));
+    for (int64_t i = 0; size > 0 && i < count; i++) {
         uint64_t r = next_random(state);
         if (hone_tensor_dtype(t) == HONE_FLOAT32)
             ((float *)data)[i] = (float)(r >> 40) * 0x1p-24f;

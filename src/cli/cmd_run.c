@@ -1,11 +1,11 @@
 #include "files.h"
 #include "options.h"
 #include "signals.h"
+#include "values.h"
 
 #include <hone/data.h>
 #include <hone/session.h>
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,40 +109,15 @@ static int choose_outputs(job *j) {
     return CLI_OK;
 }
 
-static double value_at(const hone_tensor *t, int64_t i) {
-    const void *data = hone_tensor_data(t);
-    switch (hone_tensor_dtype(t)) {
-    case HONE_FLOAT32: return ((const float *)data)[i];
-    case HONE_FLOAT64: return ((const double *)data)[i];
-    case HONE_UINT8:
-    case HONE_BOOL: return ((const uint8_t *)data)[i];
-    case HONE_INT8: return ((const int8_t *)data)[i];
-    case HONE_UINT16: return ((const uint16_t *)data)[i];
-    case HONE_INT16: return ((const int16_t *)data)[i];
-    case HONE_UINT32: return ((const uint32_t *)data)[i];
-    case HONE_INT32: return ((const int32_t *)data)[i];
-    case HONE_UINT64: return (double)((const uint64_t *)data)[i];
-    case HONE_INT64: return (double)((const int64_t *)data)[i];
-    default: return NAN;
-    }
-}
-
-enum { SHOWN = 10 };
-
 static json_t *json_output(const hone_value_info *v, const hone_tensor *t) {
-    json_t *values = json_array();
-    for (int64_t i = 0; i < hone_tensor_count(t) && i < SHOWN; i++)
-        json_array_append_new(values, cli_json_number(value_at(t, i)));
     return json_pack("{s:s, s:s, s:o, s:o}", "name", v->name, "dtype", hone_dtype_name(hone_tensor_dtype(t)),
                      "shape", cli_json_shape(NULL, hone_tensor_dims(t), hone_tensor_rank(t)), "first",
-                     values);
+                     cli_json_values(t));
 }
 
 static void print_output(const hone_value_info *v, const hone_tensor *t) {
-    printf("%s: %s\n ", v->name, cli_tensor_text(t));
-    int64_t count = hone_tensor_count(t);
-    for (int64_t i = 0; i < count && i < SHOWN; i++) printf(" %.7g", value_at(t, i));
-    puts(count > SHOWN ? " ..." : "");
+    printf("%s: %s\n", v->name, cli_tensor_text(t));
+    cli_print_values(t);
 }
 
 static int give_outputs(const job *j) {

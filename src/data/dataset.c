@@ -39,6 +39,9 @@ static hone_status check_column(const hone_dataset *d, const char *name, const h
         return hone_fail(err, HONE_INVALID_ARGUMENT, "there are two columns '%s'", name);
     if (t->dtype == HONE_STRING)
         return hone_fail(err, HONE_UNSUPPORTED, "column '%s' has texts; only numbers are possible", name);
+    if (!hone_dtype_is_float(t->dtype) && (!hone_dtype_is_int(t->dtype) || hone_dtype_size(t->dtype) == 0))
+        return hone_fail(err, HONE_UNSUPPORTED, "column '%s' is %s, which no column can be", name,
+                         hone_dtype_name(t->dtype));
     if (t->rank < 1 || t->count == 0 || t->dims[0] > UINT32_MAX)
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "column '%s' has the shape %s; [samples, values …] is needed", name,

@@ -1,7 +1,7 @@
 #include "data/npy.h"
-
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/npy_strings.h"
 #include "graph/tensor.h"
 
 #include <hone/data.h>
@@ -59,6 +59,26 @@ static hone_status to_row_major(hone_tensor **t, hone_error *err) {
     return HONE_OK;
 }
 
+/* The elements as they lie in the file, and the tensor of them. */
+static hone_status read_strings(hone_source *s, const hone_npy_header *h, hone_tensor **out,
+                                hone_error *err) {
+    int64_t count;
+    size_t one = hone_npy_string_bytes(h), bytes;
+    if (hone_shape_size(HONE_STRING, h->rank, h->dims, &count, &bytes, NULL) != HONE_OK ||
+        !hone_mul_size((size_t)count, one, &bytes) || bytes > s->limit)
+        return hone_fail(err, HONE_CORRUPT, "the header promises more data than the file can hold");
+    bool moved = h->fortran && h->rank > 1;
+    uint8_t *data = hone_alloc(bytes + 1), *rows = moved ? hone_alloc(bytes + 1) : data;
+    hone_status status = data && rows ? hone_source_read(s, data, bytes, err) : hone_fail_memory(err);
+    if (status == HONE_OK) status = hone_source_end(s, err);
+    if (status == HONE_OK && h->swapped && h->characters) hone_swap_bytes(data, bytes / 4, 4);
+    if (status == HONE_OK && moved) reorder(data, rows, one, h->rank, h->dims, count);
+    if (status == HONE_OK) status = hone_npy_strings(h, rows, count, out, err);
+    if (moved) hone_free(rows);
+    hone_free(data);
+    return status;
+}
+
 static hone_status read_array(hone_source *s, const hone_npy_header *h, hone_tensor *t, hone_error *err) {
     HONE_TRY(hone_source_read(s, t->data, t->bytes, err));
     HONE_TRY(hone_source_end(s, err));
@@ -73,6 +93,7 @@ hone_status hone_npy_read(hone_source *s, hone_tensor **out, hone_error *err) {
     hone_npy_header h;
     size_t bytes = 0;
     HONE_TRY(read_header(s, &h, err));
+    if (h.dtype == HONE_STRING) return read_strings(s, &h, out, err);
     if (hone_shape_size(h.dtype, h.rank, h.dims, NULL, &bytes, NULL) != HONE_OK || bytes > s->limit)
         return hone_fail(err, HONE_CORRUPT, "the header promises more data than the file can hold");
     hone_tensor *t = NULL;
@@ -122,13 +143,15 @@ static const char *descr_of(hone_dtype dtype) {
     }
 }
 
-/* Preamble and header, padded with spaces to a multiple of 64 bytes that ends in a newline. Returns the size. */
-static size_t write_header(char out[512], const hone_tensor *t) {
-    size_t one = hone_dtype_size(t->dtype);
-    char order = one == 1 ? '|' : __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '<' : '>';
+/* Preamble and header, padded with spaces to a multiple of 64 bytes that ends in a newline. `width`: of strings.
+ * Returns the size. */
+static size_t write_header(char out[512], const hone_tensor *t, size_t width) {
+    size_t one = t->dtype == HONE_STRING ? 1 : hone_dtype_size(t->dtype);
+    char order = one == 1 ? '|' : __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '<' : '>', strings[24];
+    snprintf(strings, sizeof strings, "S%zu", width);
     char *p = out + PREAMBLE, *end = out + 512;
     p += snprintf(p, (size_t)(end - p), "{'descr': '%c%s', 'fortran_order': False, 'shape': (", order,
-                  descr_of(t->dtype));
+                  t->dtype == HONE_STRING ? strings : descr_of(t->dtype));
     for (int i = 0; i < t->rank; i++)
         p += snprintf(p, (size_t)(end - p), i ? ", %lld" : "%lld", (long long)t->dims[i]);
     p += snprintf(p, (size_t)(end - p), t->rank == 1 ? ",), }" : "), }");
@@ -143,15 +166,36 @@ static size_t write_header(char out[512], const hone_tensor *t) {
     return size;
 }
 
+static hone_status write_strings(hone_writer *w, const hone_tensor *t, size_t width, hone_error *err) {
+    static const char zeros[256];
+    for (int64_t i = 0; i < t->count; i++) {
+        size_t size;
+        const char *s = hone_tensor_string(t, i, &size);
+        HONE_TRY(hone_writer_write(w, s, size, err));
+        for (size_t left = width - size, n; left; left -= n) {
+            n = left < sizeof zeros ? left : sizeof zeros;
+            HONE_TRY(hone_writer_write(w, zeros, n, err));
+        }
+    }
+    return HONE_OK;
+}
+
 hone_status hone_npy_save(const char *path, const hone_tensor *t, hone_error *err) {
-    if (!descr_of(t->dtype))
-        return hone_fail_file(err, HONE_UNSUPPORTED, path, "NumPy has no %s", hone_dtype_name(t->dtype));
+    size_t width = 0;
+    if (t->dtype == HONE_STRING) {
+        hone_status status = hone_npy_string_width(t, &width, err);
+        if (status != HONE_OK) return hone_error_in_file(err, status, path);
+    } else if (!descr_of(t->dtype)) {
+        return hone_fail_file(err, HONE_UNSUPPORTED, path, "NumPy has no %s: cast it in the model",
+                              hone_dtype_name(t->dtype));
+    }
     char header[512];
-    size_t size = write_header(header, t);
+    size_t size = write_header(header, t, width);
     hone_writer *w = NULL;
     HONE_TRY(hone_writer_open(path, &w, err));
     hone_status status = hone_writer_write(w, header, size, err);
-    if (status == HONE_OK) status = hone_writer_write(w, t->data, t->bytes, err);
+    if (status == HONE_OK)
+        status = width ? write_strings(w, t, width, err) : hone_writer_write(w, t->data, t->bytes, err);
     if (status == HONE_OK) return hone_writer_commit(w, err);
     hone_writer_abort(w);
     return status;

@@ -13,6 +13,8 @@ typedef struct hone_npy_header {
     bool fortran; /* first index fastest */
     int rank;
     int64_t dims[HONE_MAX_RANK];
+    size_t width;    /* of strings: bytes, or characters, of an element */
+    bool characters; /* 'U': each of 4 bytes */
 } hone_npy_header;
 
 /* Parses the text of a header (a Python literal; it need not end in a zero). */

@@ -65,6 +65,19 @@ static hone_status read_shape(cursor *c, hone_npy_header *h, hone_error *err) {
     return HONE_OK;
 }
 
+/* 'S12' or 'U5': strings. Elements of no width are refused: a header could promise any number of them. */
+static bool read_width(const char *code, hone_npy_header *h) {
+    cursor digits = {code + 1, code + strlen(code)};
+    int64_t width;
+    if ((*code != 'S' && *code != 'U') || !read_number(&digits, &width) || digits.at != digits.end)
+        return false;
+    if (width < 1 || width > INT32_MAX) return false;
+    h->dtype = HONE_STRING;
+    h->width = (size_t)width;
+    h->characters = *code == 'U';
+    return true;
+}
+
 static hone_status read_descr(cursor *c, hone_npy_header *h, hone_error *err) {
     static const struct {
         const char *code;
@@ -91,6 +104,7 @@ static hone_status read_descr(cursor *c, hone_npy_header *h, hone_error *err) {
             h->dtype = table[i].dtype;
             return HONE_OK;
         }
+    if (read_width(code, h)) return HONE_OK;
     return hone_fail(err, HONE_UNSUPPORTED, "elements of the NumPy type '%s'", text);
 }
 

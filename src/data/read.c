@@ -76,7 +76,7 @@ static bool holds(hone_dtype to, hone_dtype from, int64_t x) {
 static hone_status choose(const hone_stored_column *c, const hone_reading *r, conversion *out,
                           hone_error *err) {
     hone_dtype from = c->data->dtype, to = r->dtype;
-    if (!hone_dtype_is_float(to) && !hone_dtype_is_int(to))
+    if ((!hone_dtype_is_float(to) && !hone_dtype_is_int(to)) || hone_dtype_size(to) == 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "column '%s' can't be read as %s", c->name,
                          hone_dtype_name(to));
     if (hone_dtype_is_float(from) && !hone_dtype_is_float(to))

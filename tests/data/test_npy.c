@@ -104,6 +104,87 @@ static void test_save(void **state) {
     hone_tensor_free(t);
 }
 
+/* An array of NumPy's strings from its header and its elements. */
+static hone_status parse_strings(const char *descr, const char *more, const void *data, size_t size,
+                                 hone_tensor **out, hone_error *err) {
+    char file[512];
+    int n = snprintf(file + 10, sizeof file - 10, "{'descr': '%s', %s}\n", descr, more);
+    memcpy(file, "\x93NUMPY\1\0", 8);
+    file[8] = (char)n;
+    file[9] = (char)(n >> 8);
+    memcpy(file + 10 + n, data, size);
+    return hone_npy_parse(file, (size_t)(10 + n) + size, out, err);
+}
+
+static void check_string(const hone_tensor *t, int64_t i, const char *want, size_t size) {
+    size_t got;
+    const char *s = hone_tensor_string(t, i, &got);
+    assert_int_equal(got, size);
+    assert_memory_equal(s, want, size + 1);
+}
+
+/* Bytes, and characters of four bytes in either order; zeros at the end are padding. */
+static void test_strings(void **state) {
+    (void)state;
+    static const char more[] = "'fortran_order': False, 'shape': (3,)";
+    hone_tensor *t = NULL;
+    hone_error err;
+    assert_int_equal(parse_strings("|S3", more, "a\0bcc\0\0\0\0", 9, &t, &err), HONE_OK);
+    assert_true(t->dtype == HONE_STRING && t->count == 3);
+    check_string(t, 0, "a\0b", 3);
+    check_string(t, 1, "cc", 2);
+    check_string(t, 2, "", 0);
+    assert_int_equal(hone_npy_save(test_path("s.npy"), t, &err), HONE_OK);
+    hone_tensor_free(t);
+    assert_int_equal(hone_npy_load(test_path("s.npy"), &t, &err), HONE_OK);
+    check_string(t, 0, "a\0b", 3);
+    check_string(t, 1, "cc", 2);
+    hone_tensor_free(t);
+    assert_int_equal(
+        parse_strings("<U2", more, "a\0\0\0\xe9\0\0\0\xac\x20\0\0\0\xf6\1\0\0\0\0\0\0\0\0\0", 24, &t, &err),
+        HONE_OK);
+    check_string(t, 0, "a\xc3\xa9", 3);
+    check_string(t, 1, "\xe2\x82\xac\xf0\x9f\x98\x80", 7);
+    check_string(t, 2, "", 0);
+    hone_tensor_free(t);
+    assert_int_equal(parse_strings(">U1", more, "\0\0\0a\0\0\x20\xac\0\0\0\0", 12, &t, &err), HONE_OK);
+    check_string(t, 1, "\xe2\x82\xac", 3);
+    hone_tensor_free(t);
+    /* first index fastest */
+    assert_int_equal(parse_strings("|S1", "'fortran_order': True, 'shape': (2, 3)", "adbecf", 6, &t, &err),
+                     HONE_OK);
+    for (int i = 0; i < 6; i++) check_string(t, i, (const char[]){(char)('a' + i), 0}, 1);
+    hone_tensor_free(t);
+    t = NULL;
+    assert_int_equal(parse_strings("<U1", more, "a\0\0\0\0\xd8\0\0a\0\0\0", 12, &t, &err), HONE_CORRUPT);
+    assert_non_null(strstr(err.message, "element 1 is no text"));
+    assert_int_equal(parse_strings("|S4", more, "abcd", 4, &t, &err), HONE_CORRUPT);
+    assert_int_equal(
+        parse_strings("|S1", "'fortran_order': False, 'shape': (9223372036854775807,)", "a", 1, &t, &err),
+        HONE_CORRUPT);
+    assert_null(t);
+}
+
+/* What NumPy would read otherwise than it was written. */
+static void test_strings_that_numpy_loses(void **state) {
+    (void)state;
+    hone_tensor *t = NULL;
+    hone_error err;
+    assert_int_equal(hone_tensor_new(HONE_STRING, 1, (int64_t[]){2}, &t, &err), HONE_OK);
+    assert_int_equal(hone_tensor_set_string(t, 1, "a\0", 2, &err), HONE_OK);
+    assert_int_equal(hone_npy_save(test_path("z.npy"), t, &err), HONE_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "element 1 ends in a zero"));
+    assert_false(hone_file_exists(test_path("z.npy")));
+    hone_tensor_free(t);
+    static const hone_dtype dtypes[] = {HONE_INT4, HONE_UINT2, HONE_FLOAT8E5M2, HONE_FLOAT4E2M1};
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
+        assert_int_equal(hone_tensor_new(dtypes[i], 1, (int64_t[]){2}, &t, &err), HONE_OK);
+        assert_int_equal(hone_npy_save(test_path("z.npy"), t, &err), HONE_UNSUPPORTED);
+        assert_non_null(strstr(err.message, hone_dtype_name(dtypes[i])));
+        hone_tensor_free(t);
+    }
+}
+
 static hone_status parse_header(const char *text) {
     hone_npy_header h;
     return hone_npy_parse_header(text, strlen(text), &h, NULL);
@@ -137,7 +218,10 @@ static void test_headers(void **state) {
         {HONE_CORRUPT, "{'descr': '<f4' 'fortran_order': False, 'shape': (3,)}"},
         {HONE_UNSUPPORTED, "{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1)}"},
         {HONE_UNSUPPORTED, "{'descr': '', 'fortran_order': False, 'shape': (3,)}"},
-        {HONE_UNSUPPORTED, "{'descr': '<U8', 'fortran_order': False, 'shape': (3,)}"},
+        {HONE_UNSUPPORTED, "{'descr': '|S0', 'fortran_order': False, 'shape': (3,)}"},
+        {HONE_UNSUPPORTED, "{'descr': '<U', 'fortran_order': False, 'shape': (3,)}"},
+        {HONE_UNSUPPORTED, "{'descr': '<U-3', 'fortran_order': False, 'shape': (3,)}"},
+        {HONE_UNSUPPORTED, "{'descr': '|S99999999999', 'fortran_order': False, 'shape': (3,)}"},
         {HONE_UNSUPPORTED, "{'descr': '<f16', 'fortran_order': False, 'shape': (3,)}"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -187,9 +271,11 @@ static void test_out_of_memory(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_types),        cmocka_unit_test(test_orders),
-                                       cmocka_unit_test(test_versions),     cmocka_unit_test(test_save),
-                                       cmocka_unit_test(test_headers),      cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_out_of_memory)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_types),        cmocka_unit_test(test_orders),
+        cmocka_unit_test(test_versions),     cmocka_unit_test(test_save),
+        cmocka_unit_test(test_headers),      cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_strings),      cmocka_unit_test(test_strings_that_numpy_loses),
+        cmocka_unit_test(test_out_of_memory)};
     return cmocka_run_group_tests(tests, make_test_dir, remove_test_dir);
 }

@@ -521,14 +521,14 @@ static void test_other_kinds(void **state) {
     put_value(&graph, PART_INPUT, "r", 1, "1,1,1,1,1,1,1,1,1");
     part.size = 0;
     put_message(&graph, 15, &part); /* a sparse initializer */
-    tensor_begin(&tensor, "q", 22, 1, (int64_t[]){2});
+    tensor_begin(&tensor, "q", 27, 1, (int64_t[]){2});
     put_message(&graph, 5, &tensor);
     model_of(&model, &graph, 13);
     part.size = 0;
     put_text(&part, 1, "Fn");
     put_message(&model, 25, &part);
     refuses(HONE_UNSUPPORTED,
-            "functions inside a model (Fn); dtype 22, int4 (initializer q); sparse tensors "
+            "functions inside a model (Fn); dtype 27, float6e2m3 (initializer q); sparse tensors "
             "(initializer ); sequences (input seq); dtype 14, complex64 (input c); 9 dimensions "
             "where 8 are possible (input r)");
 }
