@@ -1,19 +1,14 @@
 /* Runs a body: region by region, each with the plan for what it is given. */
 #include "base/clock.h"
 #include "graph/infer.h"
-#include "runtime/session.h"
+#include "runtime/control.h"
 
 #include <string.h>
 
 typedef hone_activation activation;
 typedef hone_entry entry;
 
-/* What a frame's owner is while an entry runs. */
-typedef struct running {
-    hone_context *context;
-    activation *body;
-    entry *entry;
-} running;
+typedef hone_running running;
 
 void hone_activation_clear(activation *a) {
     for (size_t i = 0; i < a->entry_count; i++) {
@@ -24,6 +19,7 @@ void hone_activation_clear(activation *a) {
     }
     for (size_t i = 0; a->carried && i < a->body->graph->value_count; i++)
         hone_free(a->carried[i].block.data);
+    hone_loop_state_free(a->loop);
     hone_free(a->entries);
     hone_free(a->values);
     hone_free(a->carried);

@@ -16,7 +16,10 @@ static void note_readers(hone_body *b) {
 
 /* Views of what is borrowed are borrowed, too. */
 static void note_borrowed(hone_body *b) {
-    for (size_t i = 0; i < b->graph->input_count; i++) b->borrowed[b->graph->inputs[i]->id] = true;
+    const hone_graph *g = b->graph;
+    for (size_t i = 0; i < g->input_count; i++) b->borrowed[g->inputs[i]->id] = true;
+    for (size_t k = 0; k < g->capture_count; k++)
+        if (g->captures[k]) b->borrowed[g->captures[k]->id] = true;
     for (int k = 0; k < b->node_count; k++) {
         const hone_node *n = b->node[k];
         bool any = false;

@@ -31,7 +31,8 @@ static hone_status replace(hone_graph *g, hone_node *n, hone_error *err) {
     const hone_tensor **in = hone_calloc((size_t)n->input_count + 1, sizeof *in);
     hone_tensor **results = hone_calloc((size_t)n->output_count + 1, sizeof(hone_tensor *));
     hone_status status = in && results ? HONE_OK : hone_fail_memory(err);
-    for (int i = 0; i < n->input_count && status == HONE_OK; i++) in[i] = n->inputs[i] ? n->inputs[i]->data : NULL;
+    for (int i = 0; i < n->input_count && status == HONE_OK; i++)
+        in[i] = n->inputs[i] ? n->inputs[i]->data : NULL;
     if (status == HONE_OK) status = hone_node_evaluate(n, in, results, err);
     for (int o = 0; o < n->output_count && results; o++) {
         if (status == HONE_OK && n->outputs[o] && n->outputs[o]->use_count)

@@ -6,7 +6,38 @@
 
 #include <string.h>
 
-/* sort → infer → fold → rewrites → fold */
+static hone_status lower(hone_graph *g, const char *disabled, hone_error *err);
+
+/* Constants that a subgraph captures become its own: what it computes with them can then be folded and packed. */
+static void sink_constants(hone_node *n) {
+    hone_graph *sub;
+    for (int k = n->capture_first; k < n->input_count; k++) {
+        const hone_value *v = n->inputs[k];
+        if (v->storage != HONE_STORAGE_CONSTANT) continue;
+        for (int i = 0; (sub = hone_node_subgraph(n, i)); i++) {
+            hone_value *captured = sub->captures[k - n->capture_first];
+            if (captured) hone_graph_replace(sub, captured, hone_graph_add_constant(sub, v->name, v->data));
+        }
+    }
+}
+
+static hone_status lower_subgraphs(hone_graph *g, const char *disabled, hone_error *err) {
+    bool any = false;
+    hone_graph *sub;
+    for (hone_node *n = g->first; n; n = n->next)
+        if (hone_node_subgraph(n, 0)) {
+            sink_constants(n);
+            any = true;
+        }
+    if (!any) return HONE_OK;
+    hone_graph_prune(g);
+    for (hone_node *n = g->first; n; n = n->next)
+        for (int i = 0; (sub = hone_node_subgraph(n, i)); i++) HONE_TRY(lower(sub, disabled, err));
+    hone_graph_prune(g); /* what was folded away is not captured any more */
+    return HONE_OK;
+}
+
+/* sort → infer → fold → rewrites → fold, then the same in subgraphs */
 static hone_status lower(hone_graph *g, const char *disabled, hone_error *err) {
     HONE_TRY(hone_graph_sort(g, err));
     hone_graph_prune(g);
@@ -15,6 +46,7 @@ static hone_status lower(hone_graph *g, const char *disabled, hone_error *err) {
     if (fold) HONE_TRY(hone_graph_fold(g, err));
     HONE_TRY(hone_graph_rewrite(g, disabled, err));
     if (fold) HONE_TRY(hone_graph_fold(g, err));
+    HONE_TRY(lower_subgraphs(g, disabled, err));
     return hone_graph_check(g, err);
 }
 
@@ -42,11 +74,11 @@ static hone_status bind_variables(hone_model *m, hone_body *b, hone_error *err) 
     return HONE_OK;
 }
 
-/* The graph belongs to the model, also on failure. */
-static hone_status add_body(hone_model *m, hone_graph *g, hone_error *err) {
+/* The main graph belongs to the model, also on failure; a subgraph to the graph around it. */
+static hone_status add_body(hone_model *m, hone_graph *g, int depth, hone_error *err) {
     hone_body *bodies = hone_calloc(m->body_count + 1, sizeof *bodies);
     if (!bodies) {
-        hone_graph_free(g);
+        if (depth == 0) hone_graph_free(g);
         return hone_fail_memory(err);
     }
     if (m->body_count) memcpy(bodies, m->bodies, m->body_count * sizeof *bodies);
@@ -55,8 +87,19 @@ static hone_status add_body(hone_model *m, hone_graph *g, hone_error *err) {
     hone_body *b = &bodies[m->body_count];
     hone_status status = hone_body_init(b, g, err);
     b->graph = g;
+    b->depth = depth;
     b->index = (int)m->body_count++;
     return status;
+}
+
+static hone_status add_subgraphs(hone_model *m, const hone_graph *g, int depth, hone_error *err) {
+    hone_graph *sub;
+    for (const hone_node *n = g->first; n; n = n->next)
+        for (int i = 0; (sub = hone_node_subgraph(n, i)); i++) {
+            HONE_TRY(add_body(m, sub, depth, err));
+            HONE_TRY(add_subgraphs(m, sub, depth + 1, err));
+        }
+    return HONE_OK;
 }
 
 /* The model as far as it goes without its graph, and a copy of that. */
@@ -85,11 +128,14 @@ static hone_status add_graph(hone_model *m, hone_graph *g, const hone_model_opti
         hone_graph_free(g);
         return status;
     }
-    HONE_TRY(add_body(m, g, err));
-    hone_body *b = &m->bodies[m->body_count - 1];
+    HONE_TRY(add_body(m, g, 0, err));
     HONE_TRY(check_bindings(g, err));
-    HONE_TRY(bind_variables(m, b, err));
-    return hone_packs_make(g, options ? options->threads : 0, &b->packs, err);
+    HONE_TRY(bind_variables(m, &m->bodies[0], err));
+    HONE_TRY(add_subgraphs(m, g, 1, err));
+    for (size_t i = 0; i < m->body_count; i++)
+        HONE_TRY(
+            hone_packs_make(m->bodies[i].graph, options ? options->threads : 0, &m->bodies[i].packs, err));
+    return HONE_OK;
 }
 
 static hone_status finish(hone_model *m, hone_graph *g, const hone_model_options *options, hone_model **out,
@@ -133,8 +179,9 @@ void hone_model_free(hone_model *m) {
     if (!m || atomic_fetch_sub_explicit(&m->references, 1, memory_order_acq_rel) != 1) return;
     for (size_t i = 0; i < m->body_count; i++) {
         hone_graph *g = m->bodies[i].graph;
+        bool main = m->bodies[i].depth == 0;
         hone_body_clear(&m->bodies[i]);
-        hone_graph_free(g);
+        if (main) hone_graph_free(g);
     }
     hone_free(m->bodies);
     hone_graph_free(m->signature);

@@ -1,6 +1,7 @@
 #include "runtime/plan.h"
 
 #include "base/random.h"
+#include "runtime/control.h"
 #include "runtime/plan_inside.h"
 
 #include <string.h>
@@ -66,9 +67,12 @@ static hone_status prepare_step(builder *b, const hone_node *n, int index, hone_
                       .arena = b->plan->arena,
                       .packs = b->body->packs,
                       .kernel = "generic"};
-    if (!n->op->prepare)
+    if (hone_is_control(n))
+        HONE_TRY(hone_control_prepare(&p, b->model, b->err));
+    else if (n->op->prepare)
+        HONE_TRY(n->op->prepare(&p, b->err));
+    else
         return hone_fail_node(b->err, HONE_UNSUPPORTED, n->name, n->op->name, "the operator has no kernel");
-    HONE_TRY(n->op->prepare(&p, b->err));
     size_t worker = (p.worker_scratch + 63) / 64 * 64;
     *step = (hone_step){.run = p.run,
                         .params = p.params,

@@ -4,7 +4,7 @@
 static bool comes_in(const hone_body *b, const hone_value *v, int start) {
     if (b->last_reader[v->id] < start) return false;
     if (v->storage == HONE_STORAGE_INTERMEDIATE) return v->producer && v->producer->mark < start;
-    return v->storage == HONE_STORAGE_INPUT;
+    return v->storage == HONE_STORAGE_INPUT || v->storage == HONE_STORAGE_CAPTURED;
 }
 
 static void add_input(hone_region *r, hone_value *v) {
@@ -21,9 +21,11 @@ hone_status hone_region_make(const hone_body *body, int start, hone_region **out
         return hone_fail_memory(err);
     }
     *r = (hone_region){.body = body, .start = start, .inputs = inputs};
-    if (start == 0)
+    if (start == 0) {
         for (size_t i = 0; i < g->input_count; i++) add_input(r, g->inputs[i]);
-    else
+        for (size_t k = 0; k < g->capture_count; k++)
+            if (g->captures[k]) add_input(r, g->captures[k]);
+    } else
         for (size_t i = 0; i < g->value_count; i++)
             if (g->values[i] && comes_in(body, g->values[i], start)) add_input(r, g->values[i]);
     *out = r;

@@ -48,7 +48,7 @@ typedef struct hone_activation {
     hone_entry *last;             /* the one that gave the outputs */
     hone_operand *values;         /* by value id: what regions left behind; NULL: there was one region only */
     hone_carried *carried;        /* by value id, likewise */
-    struct hone_control *control; /* of control nodes: what lives from run to run */
+    struct hone_loop_state *loop; /* of the node that runs it again and again; NULL: none yet */
 } hone_activation;
 
 struct hone_context {
@@ -64,6 +64,13 @@ struct hone_context {
     void *cancel_user;
     bool profiling;
 };
+
+/* What a frame's owner is while an entry runs. */
+typedef struct hone_running {
+    hone_context *context;
+    hone_activation *body;
+    hone_entry *entry;
+} hone_running;
 
 /* Runs a body on inputs and captures; its outputs are then hone_activation_output's. */
 hone_status hone_activation_run(hone_context *c, hone_activation *a, const hone_operand *inputs,
