@@ -1,3 +1,4 @@
+#include "base/half.h"
 #include "graph/infer.h"
 #include "graph/pattern_inside.h"
 
@@ -11,6 +12,8 @@ double hone_constant_number(const hone_value *v) {
     switch (v->data->dtype) {
     case HONE_FLOAT32: return *(const float *)v->data->data;
     case HONE_FLOAT64: return *(const double *)v->data->data;
+    case HONE_FLOAT16: return hone_float_of_half(*(const uint16_t *)v->data->data);
+    case HONE_BFLOAT16: return hone_float_of_bfloat(*(const uint16_t *)v->data->data);
     default: return hone_dtype_is_int(v->data->dtype) ? (double)hone_tensor_int(v->data, 0) : NAN;
     }
 }

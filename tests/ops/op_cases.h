@@ -43,6 +43,18 @@ static const op_case op_cases[] = {
     {"Mul", "R R3", "", 1},
     {"Div", "R2,3 K3", "", 1},
     {"Div", "R2,3 R2,3", "", 1},
+    {"Mod", "R2,3 R2,3", "fmod=1", 1},
+    {"Mod", "R2,3 K3", "fmod=1", 1},
+    {"Mod", "I2,3<100 I3<9", "", 1},
+    {"Pow", "R2,3 R2,3", "", 1},
+    {"Pow", "R2,3 R", "", 1},
+    {"Pow", "R2,3 S=3", "", 1},
+    {"Pow", "R2,3 S=-1", "", 1},
+    {"Pow", "I2,3<5 I3<7", "", 1},
+    {"Clip", "R3,5 R R", "", 1},
+    {"Clip", "R3,5 _ R", "", 1},
+    {"Clip", "R3,5 R", "", 1},
+    {"Clip", "R3,5", "", 1},
     {"Max", "R2,3 R2,3 R3", "", 1},
     {"Max", "R2,1,3 R4,1", "", 1},
     {"Max", "R3", "", 1},
@@ -70,8 +82,16 @@ static const op_case op_cases[] = {
     {"Gelu", "R3,5", "", 1},
     {"Gelu", "R3,5", "approximate=tanh", 1},
     {"Neg", "R3,5", "", 1},
+    {"Abs", "R3,5", "", 1},
+    {"Sign", "R3,5", "", 1},
+    {"Floor", "R3,5", "", 1},
+    {"Ceil", "R3,5", "", 1},
+    {"Round", "R3,5", "", 1},
     {"Sqrt", "R3,5", "", 1},
+    {"Reciprocal", "R3,5", "", 1},
     {"Exp", "R3,5", "", 1},
+    {"Log", "R3,5", "", 1},
+    {"Erf", "R3,5", "", 1},
     {"ReluGrad", "R3,5 R3,5", "", 1},
     {"LeakyReluGrad", "R3,5 R3,5", "alpha=0.3", 1},
     {"GeluGrad", "R3,5 R3,5", "", 1},
@@ -218,7 +238,8 @@ static double case_number(const hone_op *op, hone_rng *rng, char kind) {
     if (kind == 'K' || kind == 'k') return 0.5 + hone_rng_uniform(rng);
     if (lo == hi) lo = -1, hi = 1;
     do x = lo + (hi - lo) * hone_rng_uniform(rng);
-    while ((op->domain_hint.kink_at_zero || strcmp(op->name, "Div") == 0) && x > -0.1 && x < 0.1);
+    while ((op->domain_hint.kink_at_zero || strcmp(op->name, "Div") == 0 || strcmp(op->name, "Mod") == 0) &&
+           x > -0.1 && x < 0.1);
     return x;
 }
 

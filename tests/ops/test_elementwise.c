@@ -4,8 +4,13 @@
 
 enum { MAX_DIMS = 5 };
 
-static const hone_dtype dtypes[] = {HONE_FLOAT32, HONE_FLOAT64, HONE_INT32, HONE_INT64,
-                                    HONE_INT8,    HONE_UINT8,   HONE_INT16, HONE_UINT16};
+static const hone_dtype dtypes[] = {HONE_FLOAT32, HONE_FLOAT64, HONE_INT32,   HONE_INT64,
+                                    HONE_INT8,    HONE_UINT8,   HONE_INT16,   HONE_UINT16,
+                                    HONE_UINT32,  HONE_UINT64,  HONE_FLOAT16, HONE_BFLOAT16};
+
+static bool is_unsigned(hone_dtype dtype) {
+    return dtype == HONE_UINT8 || dtype == HONE_UINT16 || dtype == HONE_UINT32 || dtype == HONE_UINT64;
+}
 
 /* In [-9, 9], never 0; of unsigned dtypes 1 … 9. */
 static hone_tensor *operand(hone_dtype dtype, int rank, const int64_t *dims, uint64_t seed) {
@@ -13,13 +18,8 @@ static hone_tensor *operand(hone_dtype dtype, int rank, const int64_t *dims, uin
     hone_rng r = hone_rng_make(seed, 7);
     for (int64_t i = 0; i < t->count; i++) {
         int64_t x = 1 + hone_rng_below(&r, 9);
-        bool negative = hone_rng_below(&r, 2) && dtype != HONE_UINT8 && dtype != HONE_UINT16;
-        if (negative) x = -x;
-        switch (hone_dtype_size(dtype)) {
-        case 1: ((int8_t *)t->data)[i] = (int8_t)x; break;
-        case 2: ((int16_t *)t->data)[i] = (int16_t)x; break;
-        default: tensor_set(t, i, hone_dtype_is_float(dtype) ? (double)x / 4 : (double)x);
-        }
+        if (hone_rng_below(&r, 2) && !is_unsigned(dtype)) x = -x;
+        tensor_set(t, i, hone_dtype_is_float(dtype) ? (double)x / 4 : (double)x);
     }
     return t;
 }
@@ -44,13 +44,17 @@ static double wrap(hone_dtype dtype, double x) {
     case HONE_UINT8: return (uint8_t)(int64_t)x;
     case HONE_INT16: return (int16_t)(int64_t)x;
     case HONE_UINT16: return (uint16_t)(int64_t)x;
+    case HONE_UINT32: return (uint32_t)(int64_t)x;
+    case HONE_UINT64: return (double)(uint64_t)(int64_t)x;
+    case HONE_FLOAT16: return hone_float_of_half(hone_half_of_float((float)x));
+    case HONE_BFLOAT16: return hone_float_of_bfloat(hone_bfloat_of_float((float)x));
     default: return x;
     }
 }
 
 static double expected(const char *op, hone_dtype dtype, double a, double b) {
     double x = op[0] == 'A' ? a + b : op[0] == 'S' ? a - b : op[0] == 'M' ? a * b : a / b;
-    return hone_dtype_is_int(dtype) ? wrap(dtype, trunc(x)) : x;
+    return wrap(dtype, hone_dtype_is_int(dtype) ? trunc(x) : x);
 }
 
 static void check_binary(const char *op, hone_dtype dtype, int rank_a, const int64_t *a, int rank_b,
@@ -183,6 +187,16 @@ static double root(double x) {
     return x < 0 ? NAN : sqrt(x);
 }
 
+static double reciprocal(double x) {
+    return 1 / x;
+}
+static double logarithm(double x) {
+    return x < 0 ? NAN : log(x);
+}
+static double sign(double x) {
+    return (x > 0) - (x < 0);
+}
+
 static double softplus(double x) {
     return fmax(x, 0) + log1p(exp(-fabs(x)));
 }
@@ -199,25 +213,42 @@ static void test_unary(void **state) {
     static const struct {
         const char *op;
         double (*f)(double);
-    } cases[] = {{"Relu", relu},           {"LeakyRelu", leaky_relu},
-                 {"Sigmoid", sigmoid},     {"Tanh", tanh},
-                 {"Gelu", gelu},           {"Neg", minus},
-                 {"Sqrt", root},           {"Exp", exp},
-                 {"Softplus", softplus},   {"HardSigmoid", hard_sigmoid},
+    } cases[] = {{"Relu", relu},
+                 {"LeakyRelu", leaky_relu},
+                 {"Sigmoid", sigmoid},
+                 {"Tanh", tanh},
+                 {"Gelu", gelu},
+                 {"Neg", minus},
+                 {"Sqrt", root},
+                 {"Exp", exp},
+                 {"Softplus", softplus},
+                 {"Abs", fabs},
+                 {"Sign", sign},
+                 {"Floor", floor},
+                 {"Ceil", ceil},
+                 {"Round", nearbyint},
+                 {"Log", logarithm},
+                 {"Reciprocal", reciprocal},
+                 {"Erf", erf},
+                 {"HardSigmoid", hard_sigmoid},
                  {"HardSwish", hard_swish}};
+    static const struct {
+        hone_dtype dtype;
+        double bound;
+    } types[] = {{HONE_FLOAT32, 1e-6}, {HONE_FLOAT64, 1e-13}, {HONE_FLOAT16, 5e-4}, {HONE_BFLOAT16, 4e-3}};
     for (int c = 0; c < COUNT(cases); c++) {
-        for (int d = 0; d < 2; d++) {
+        for (int d = 0; d < COUNT(types); d++) {
             hone_graph *g = hone_graph_new("unary");
-            hone_value *x = graph_input(g, "x", dtypes[d], SHAPE(17, 61));
+            hone_value *x = graph_input(g, "x", types[d].dtype, SHAPE(17, 61));
             hone_graph_add_output(g, graph_op(g, cases[c].op, x));
-            hone_tensor *in = tensor_random(dtypes[d], SHAPE(17, 61), 3), *out;
+            hone_tensor *in = tensor_random(types[d].dtype, SHAPE(17, 61), 3), *out;
             for (int64_t i = 0; i < in->count; i++) tensor_set(in, i, 8 * tensor_at(in, i));
             tensor_set(in, 0, 0);
             graph_run(g, NULL, &in, &out, 1);
             for (int64_t i = 0; i < in->count; i++) {
-                double want = cases[c].f(tensor_at(in, i)), got = tensor_at(out, i), bound = d ? 1e-13 : 1e-6;
-                if (want != want && got != got) continue;
-                if (!(fabs(got - want) <= bound * (1 + fabs(want))))
+                double want = cases[c].f(tensor_at(in, i)), got = tensor_at(out, i);
+                if ((want != want && got != got) || got == want) continue;
+                if (!(fabs(got - want) <= types[d].bound * (1 + fabs(want))))
                     fail_msg("%s(%g): %.9g, not %.9g", cases[c].op, tensor_at(in, i), got, want);
             }
             hone_tensor_free(in);

@@ -2,6 +2,7 @@
 #ifndef HONE_TESTS_GRAPHS_H
 #define HONE_TESTS_GRAPHS_H
 
+#include "base/half.h"
 #include "base/random.h"
 #include "graph/infer.h"
 #include "graph/op.h"
@@ -41,6 +42,9 @@ static inline hone_tensor *tensor_make(hone_dtype dtype, int rank, const int64_t
 static inline double tensor_at(const hone_tensor *t, int64_t i) {
     if (t->dtype == HONE_FLOAT32) return ((const float *)t->data)[i];
     if (t->dtype == HONE_FLOAT64) return ((const double *)t->data)[i];
+    if (t->dtype == HONE_FLOAT16) return hone_float_of_half(((const uint16_t *)t->data)[i]);
+    if (t->dtype == HONE_BFLOAT16) return hone_float_of_bfloat(((const uint16_t *)t->data)[i]);
+    if (t->dtype == HONE_UINT64) return (double)((const uint64_t *)t->data)[i];
     return (double)hone_tensor_int(t, i);
 }
 
@@ -50,6 +54,15 @@ static inline void tensor_set(hone_tensor *t, int64_t i, double x) {
     case HONE_FLOAT64: ((double *)t->data)[i] = x; break;
     case HONE_INT32: ((int32_t *)t->data)[i] = (int32_t)x; break;
     case HONE_INT64: ((int64_t *)t->data)[i] = (int64_t)x; break;
+    case HONE_UINT64: ((uint64_t *)t->data)[i] = (uint64_t)x; break;
+    case HONE_UINT32: ((uint32_t *)t->data)[i] = (uint32_t)x; break;
+    case HONE_INT16: ((int16_t *)t->data)[i] = (int16_t)x; break;
+    case HONE_UINT16: ((uint16_t *)t->data)[i] = (uint16_t)x; break;
+    case HONE_INT8: ((int8_t *)t->data)[i] = (int8_t)x; break;
+    case HONE_BOOL:
+    case HONE_UINT8: ((uint8_t *)t->data)[i] = (uint8_t)x; break;
+    case HONE_FLOAT16: ((uint16_t *)t->data)[i] = hone_half_of_float((float)x); break;
+    case HONE_BFLOAT16: ((uint16_t *)t->data)[i] = hone_bfloat_of_float((float)x); break;
     default: fail_msg("a test has no use for %s", hone_dtype_name(t->dtype));
     }
 }
@@ -102,7 +115,8 @@ static inline hone_value *graph_variable(hone_graph *g, const char *name, hone_t
 /* Nodes of the compiled model's main graph that are no views: the steps of its plans. */
 static inline int model_steps(const hone_model *m) {
     int steps = 0;
-    for (const hone_node *n = m->bodies[0].graph->first; n; n = n->next) steps += n->op->view != hone_view_whole;
+    for (const hone_node *n = m->bodies[0].graph->first; n; n = n->next)
+        steps += n->op->view != hone_view_whole;
     return steps;
 }
 

@@ -1,11 +1,16 @@
-/* Arithmetic that broadcasts, and the fused form of all elementwise operators. */
+/* Arithmetic of two operands. */
 #include "ops/engine/elementwise.h"
 
-#include "graph/autodiff.h"
 #include "graph/infer.h"
+#include "graph/pattern.h"
 #include "ops/common/axes.h"
+#include "ops/common/gradient.h"
+#include "ops/common/legacy.h"
+
+#include <math.h>
 
 #define LATE (HONE_TYPES_BYTE | HONE_TYPE(HONE_INT16) | HONE_TYPE(HONE_UINT16)) /* since opset 14 */
+#define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
 #define NUMBERS (HONE_TYPES_NUMBER | HONE_TYPES_HALF)
 #define BINARY                                                                                               \
     .inputs = HONE_SLOTS({"A", 'T', NUMBERS, 0}, {"B", 'T', NUMBERS, 0}),                                    \
@@ -13,15 +18,13 @@
     .axes = hone_axes_broadcast, .prepare = hone_prepare_elementwise, .overwrite = 3,                        \
     .gradient_kind = HONE_GRADIENT_EXACT, .quantize = HONE_QUANTIZE_FLOAT
 
-/* dA (or dB) of a broadcasting operator: `d` has the output's shape. */
-static void give(hone_gradient *ctx, int input, hone_value *d) {
-    if (ctx->wanted[input])
-        ctx->din[input] = hone_gradient_sum_to(ctx, d, ctx->node->outputs[0], ctx->node->inputs[input]);
-}
-
-static hone_value *emit(hone_gradient *ctx, const char *op, hone_value *a, hone_value *b) {
-    return HONE_EMIT(ctx->graph, "", op, a, b);
-}
+/* The map of two operands, a and b. */
+#define MAP(id, expression)                                                                                  \
+    static void map_##id(hone_map *m, const hone_node *n) {                                                  \
+        (void)n;                                                                                             \
+        hone_reg a = hone_map_in(m, 0), b = hone_map_in(m, 1);                                               \
+        hone_map_out(m, 0, expression);                                                                      \
+    }
 
 /* What is known of integers computed from what is known: numbers, and symbols that 0 or 1 leave as they are. */
 static hone_item combine(char op, hone_item a, hone_item b) {
@@ -68,19 +71,17 @@ static bool content_div(const hone_infer *ctx, hone_content *out) {
     return content_of(ctx, '/', out);
 }
 
-static void map_add(hone_map *m, const hone_node *n) {
-    (void)n;
-    hone_map_out(m, 0, hone_map_add(m, hone_map_in(m, 0), hone_map_in(m, 1)));
-}
+MAP(add, hone_map_add(m, a, b))
 
 static void gradient_add(hone_gradient *ctx) {
-    give(ctx, 0, ctx->dout[0]);
-    give(ctx, 1, ctx->dout[0]);
+    hone_gradient_give(ctx, 0, ctx->dout[0]);
+    hone_gradient_give(ctx, 1, ctx->dout[0]);
 }
 
 const hone_op hone_op_add = {.name = "Add",
                              .since = 14,
-                             .oldest = 7,
+                             .oldest = 1,
+                             .older = hone_older_broadcasting,
                              BINARY,
                              .commutes = true,
                              .map = map_add,
@@ -88,39 +89,35 @@ const hone_op hone_op_add = {.name = "Add",
                              .gradient = gradient_add,
                              .doc = "A + B"};
 
-static void map_sub(hone_map *m, const hone_node *n) {
-    (void)n;
-    hone_map_out(m, 0, hone_map_sub(m, hone_map_in(m, 0), hone_map_in(m, 1)));
-}
+MAP(sub, hone_map_sub(m, a, b))
 
 static void gradient_sub(hone_gradient *ctx) {
-    give(ctx, 0, ctx->dout[0]);
-    if (ctx->wanted[1]) give(ctx, 1, HONE_EMIT(ctx->graph, "", "Neg", ctx->dout[0]));
+    hone_gradient_give(ctx, 0, ctx->dout[0]);
+    if (ctx->wanted[1]) hone_gradient_give(ctx, 1, hone_gradient_emit1(ctx, "Neg", ctx->dout[0]));
 }
 
 const hone_op hone_op_sub = {.name = "Sub",
                              .since = 14,
-                             .oldest = 7,
+                             .oldest = 1,
+                             .older = hone_older_broadcasting,
                              BINARY,
                              .map = map_sub,
                              .content = content_sub,
                              .gradient = gradient_sub,
                              .doc = "A - B"};
 
-static void map_mul(hone_map *m, const hone_node *n) {
-    (void)n;
-    hone_map_out(m, 0, hone_map_mul(m, hone_map_in(m, 0), hone_map_in(m, 1)));
-}
+MAP(mul, hone_map_mul(m, a, b))
 
 static void gradient_mul(hone_gradient *ctx) {
     hone_value *const *in = ctx->node->inputs;
-    if (ctx->wanted[0]) give(ctx, 0, emit(ctx, "Mul", ctx->dout[0], in[1]));
-    if (ctx->wanted[1]) give(ctx, 1, emit(ctx, "Mul", ctx->dout[0], in[0]));
+    if (ctx->wanted[0]) hone_gradient_give(ctx, 0, hone_gradient_emit(ctx, "Mul", ctx->dout[0], in[1]));
+    if (ctx->wanted[1]) hone_gradient_give(ctx, 1, hone_gradient_emit(ctx, "Mul", ctx->dout[0], in[0]));
 }
 
 const hone_op hone_op_mul = {.name = "Mul",
                              .since = 14,
-                             .oldest = 7,
+                             .oldest = 1,
+                             .older = hone_older_broadcasting,
                              BINARY,
                              .commutes = true,
                              .map = map_mul,
@@ -128,23 +125,23 @@ const hone_op hone_op_mul = {.name = "Mul",
                              .gradient = gradient_mul,
                              .doc = "A * B"};
 
-static void map_div(hone_map *m, const hone_node *n) {
-    (void)n;
-    hone_map_out(m, 0, hone_map_div(m, hone_map_in(m, 0), hone_map_in(m, 1)));
-}
+MAP(div, hone_map_div(m, a, b))
 
 /* d(a/b) = da/b - (a/b) db/b */
 static void gradient_div(hone_gradient *ctx) {
     hone_value *const *in = ctx->node->inputs;
-    hone_value *over_b = emit(ctx, "Div", ctx->dout[0], in[1]);
-    give(ctx, 0, over_b);
+    hone_value *over_b = hone_gradient_emit(ctx, "Div", ctx->dout[0], in[1]);
+    hone_gradient_give(ctx, 0, over_b);
     if (ctx->wanted[1])
-        give(ctx, 1, HONE_EMIT(ctx->graph, "", "Neg", emit(ctx, "Mul", over_b, ctx->node->outputs[0])));
+        hone_gradient_give(
+            ctx, 1,
+            hone_gradient_emit1(ctx, "Neg", hone_gradient_emit(ctx, "Mul", over_b, ctx->node->outputs[0])));
 }
 
 const hone_op hone_op_div = {.name = "Div",
                              .since = 14,
-                             .oldest = 7,
+                             .oldest = 1,
+                             .older = hone_older_broadcasting,
                              BINARY,
                              .map = map_div,
                              .content = content_div,
@@ -152,30 +149,100 @@ const hone_op hone_op_div = {.name = "Div",
                              .domain_hint = {.lo = 0.5f, .hi = 2},
                              .doc = "A / B; integers round toward zero"};
 
-/* Any number of operands; what it does is the node's map. */
-static hone_status infer_map(hone_infer *ctx, hone_error *err) {
-    const hone_map *m = ctx->node->map;
-    if (!m || m->outputs != ctx->output_count) return hone_infer_fail(ctx, err, "the node has no program");
-    HONE_TRY(hone_infer_elementwise(ctx, err));
-    for (int o = 0; o < ctx->output_count; o++) {
-        ctx->out[o] = ctx->out[0];
-        ctx->out[o].dtype = hone_map_output_dtype(m, o);
+/* --- Mod --- the remainder: with fmod a's sign, else b's */
+
+static void map_mod(hone_map *m, const hone_node *n) {
+    hone_reg a = hone_map_in(m, 0), b = hone_map_in(m, 1), r = hone_map_rem(m, a, b);
+    if (!hone_node_int(n, "fmod")) {
+        hone_reg zero = hone_map_const(m, 0);
+        hone_reg differ = hone_map_ne(m, hone_map_gt(m, zero, r), hone_map_gt(m, zero, b));
+        differ = hone_map_min(m, differ, hone_map_ne(m, r, zero));
+        r = hone_map_select(m, differ, hone_map_add(m, r, b), r);
     }
-    return HONE_OK;
+    hone_map_out(m, 0, r);
 }
 
-static void map_map(hone_map *m, const hone_node *n) {
-    hone_map_inline(m, n->map, m->operand, m->result);
+/* a - b q: the quotient q, (a - y) / b, is constant between steps */
+static void gradient_mod(hone_gradient *ctx) {
+    hone_value *const *in = ctx->node->inputs;
+    hone_gradient_give(ctx, 0, ctx->dout[0]);
+    if (!ctx->wanted[1]) return;
+    hone_value *q =
+        hone_gradient_emit(ctx, "Div", hone_gradient_emit(ctx, "Sub", ctx->node->outputs[0], in[0]), in[1]);
+    hone_gradient_give(ctx, 1, hone_gradient_emit(ctx, "Mul", ctx->dout[0], q));
 }
 
-const hone_op hone_op_map = {.domain = HONE_PRIVATE_DOMAIN,
-                             .name = "Map",
-                             .since = 1,
-                             .inputs = HONE_SLOTS({"operands", 0, HONE_TYPES_FIXED, HONE_SLOT_VARIADIC}),
-                             .outputs = HONE_SLOTS({"results", 0, HONE_TYPES_FIXED, HONE_SLOT_VARIADIC}),
-                             .infer = infer_map,
+const hone_op hone_op_mod = {.name = "Mod",
+                             .since = 13,
+                             .oldest = 10,
+                             BINARY,
+                             .attrs = HONE_ATTRS({"fmod", HONE_ATTR_INT}),
+                             .map = map_mod,
+                             .gradient = gradient_mod,
+                             .doc = "the remainder of A / B, of B's sign, or of A's"};
+
+/* --- Pow --- in the base's type, integers to a power of floats in float64 */
+
+/* What a power that is known costs less as; < 0: nothing. */
+static hone_reg known_power(hone_map *m, hone_reg x, double power) {
+    if (power == 1) return x;
+    if (power == 2) return hone_map_mul(m, x, x);
+    if (power == 3) return hone_map_mul(m, hone_map_mul(m, x, x), x);
+    if (power == -1) return hone_map_div(m, hone_map_const(m, 1), x);
+    if (power != 0.5) return -1;
+    hone_reg root = hone_map_sqrt(m, hone_map_add(m, x, hone_map_const(m, 0))); /* of -0: 0 */
+    hone_reg least = hone_map_eq(m, x, hone_map_const(m, -INFINITY));
+    return hone_map_select(m, least, hone_map_const(m, INFINITY), root);
+}
+
+static void map_pow(hone_map *m, const hone_node *n) {
+    hone_reg x = hone_map_in(m, 0), power = hone_map_in(m, 1);
+    hone_dtype base = n->inputs[0]->type.dtype, exponent = n->inputs[1]->type.dtype, type = base;
+    if (hone_dtype_is_int(base)) type = hone_dtype_is_int(exponent) ? HONE_INT64 : HONE_FLOAT64;
+    hone_reg y = type == base ? known_power(m, x, hone_constant_number(n->inputs[1])) : -1;
+    if (y < 0) {
+        hone_dtype computes = hone_map_computes(type);
+        y = hone_map_pow(m, hone_map_cast(m, x, computes), hone_map_cast(m, power, computes));
+    }
+    hone_map_out(m, 0, type == base ? y : hone_map_cast(m, y, base));
+}
+
+/* dx = dy n x^(n-1); dn = dy y ln x, 0 where x is */
+static void gradient_pow(hone_gradient *ctx) {
+    hone_value *x = ctx->node->inputs[0], *power = ctx->node->inputs[1], *y = ctx->node->outputs[0];
+    if (ctx->wanted[0]) {
+        hone_value *exponent = power;
+        if (power->type.dtype != y->type.dtype) {
+            exponent = hone_gradient_emit1(ctx, "Cast", power);
+            if (exponent) hone_node_set_int(ctx->graph, exponent->producer, "to", y->type.dtype);
+        }
+        hone_value *less = hone_gradient_emit(ctx, "Sub", exponent, hone_gradient_scalar(ctx, 1));
+        hone_value *slope = hone_gradient_emit(ctx, "Mul", exponent, hone_gradient_emit(ctx, "Pow", x, less));
+        hone_gradient_give(ctx, 0, hone_gradient_emit(ctx, "Mul", ctx->dout[0], slope));
+    }
+    if (ctx->wanted[1]) {
+        hone_value *zero = hone_gradient_emit(ctx, "Equal", x, hone_gradient_scalar(ctx, 0));
+        hone_value *log = hone_gradient_emit1(
+            ctx, "Log", HONE_EMIT(ctx->graph, "", "Where", zero, hone_gradient_scalar(ctx, 1), x));
+        hone_value *slope = hone_gradient_emit(ctx, "Mul", y, log);
+        hone_gradient_give(ctx, 1, hone_gradient_emit(ctx, "Mul", ctx->dout[0], slope));
+    }
+}
+
+#define POWERS (FLOATS | HONE_TYPES_INT)
+
+const hone_op hone_op_pow = {.name = "Pow",
+                             .since = 15,
+                             .oldest = 1,
+                             .older = hone_older_broadcasting,
+                             .inputs = HONE_SLOTS({"X", 'T', POWERS, 0}, {"Y", 0, NUMBERS, 0}),
+                             .outputs = HONE_SLOTS({"Z", 'T', POWERS, 0}),
+                             .infer = hone_infer_elementwise,
                              .axes = hone_axes_broadcast,
                              .prepare = hone_prepare_elementwise,
-                             .map = map_map,
-                             .overwrite = 0xffffffffu,
-                             .doc = "several elementwise operators as one vector program"};
+                             .overwrite = 1,
+                             .gradient_kind = HONE_GRADIENT_EXACT,
+                             .map = map_pow,
+                             .gradient = gradient_pow,
+                             .domain_hint = {.lo = 0.5f, .hi = 2},
+                             .doc = "X to the power Y"};

@@ -1,7 +1,8 @@
 /* Comparisons, logic, and Where: what makes masks and what reads them. */
-#include "graph/autodiff.h"
 #include "graph/infer.h"
 #include "ops/common/axes.h"
+#include "ops/common/gradient.h"
+#include "ops/common/legacy.h"
 #include "ops/engine/elementwise.h"
 
 #define BOOL HONE_TYPE(HONE_BOOL)
@@ -20,8 +21,13 @@
     }
 
 MAP(greater, hone_map_gt(m, a, b))
-const hone_op hone_op_greater = {
-    .name = "Greater", .since = 13, .oldest = 7, MASK(ORDERED), .map = map_greater, .doc = "A > B"};
+const hone_op hone_op_greater = {.name = "Greater",
+                                 .since = 13,
+                                 .oldest = 1,
+                                 .older = hone_older_broadcasting,
+                                 MASK(ORDERED),
+                                 .map = map_greater,
+                                 .doc = "A > B"};
 
 MAP(greater_or_equal, hone_map_ge(m, a, b))
 const hone_op hone_op_greater_or_equal = {.name = "GreaterOrEqual",
@@ -32,8 +38,13 @@ const hone_op hone_op_greater_or_equal = {.name = "GreaterOrEqual",
                                           .doc = "A >= B"};
 
 MAP(less, hone_map_gt(m, b, a))
-const hone_op hone_op_less = {
-    .name = "Less", .since = 13, .oldest = 7, MASK(ORDERED), .map = map_less, .doc = "A < B"};
+const hone_op hone_op_less = {.name = "Less",
+                              .since = 13,
+                              .oldest = 1,
+                              .older = hone_older_broadcasting,
+                              MASK(ORDERED),
+                              .map = map_less,
+                              .doc = "A < B"};
 
 MAP(less_or_equal, hone_map_ge(m, b, a))
 const hone_op hone_op_less_or_equal = {.name = "LessOrEqual",
@@ -46,20 +57,28 @@ const hone_op hone_op_less_or_equal = {.name = "LessOrEqual",
 MAP(equal, hone_map_eq(m, a, b))
 const hone_op hone_op_equal = {.name = "Equal",
                                .since = 19,
-                               .oldest = 7,
+                               .oldest = 1,
+                               .older = hone_older_broadcasting,
                                MASK(ORDERED | BOOL),
                                .commutes = true,
                                .map = map_equal,
                                .doc = "A = B"};
 
 MAP(and, hone_map_min(m, a, b))
-const hone_op hone_op_and = {
-    .name = "And", .since = 7, .oldest = 7, MASK(BOOL), .commutes = true, .map = map_and, .doc = "both"};
+const hone_op hone_op_and = {.name = "And",
+                             .since = 7,
+                             .oldest = 1,
+                             .older = hone_older_broadcasting,
+                             MASK(BOOL),
+                             .commutes = true,
+                             .map = map_and,
+                             .doc = "both"};
 
 MAP(or, hone_map_max(m, a, b))
 const hone_op hone_op_or = {.name = "Or",
                             .since = 7,
-                            .oldest = 7,
+                            .oldest = 1,
+                            .older = hone_older_broadcasting,
                             MASK(BOOL),
                             .commutes = true,
                             .map = map_or,
@@ -68,7 +87,8 @@ const hone_op hone_op_or = {.name = "Or",
 MAP(xor, hone_map_ne(m, a, b))
 const hone_op hone_op_xor = {.name = "Xor",
                              .since = 7,
-                             .oldest = 7,
+                             .oldest = 1,
+                             .older = hone_older_broadcasting,
                              MASK(BOOL),
                              .commutes = true,
                              .map = map_xor,
@@ -100,13 +120,9 @@ static void map_where(hone_map *m, const hone_node *n) {
 }
 
 static void gradient_where(hone_gradient *ctx) {
-    hone_value *const *in = ctx->node->inputs, *dy = ctx->dout[0], *y = ctx->node->outputs[0];
-    hone_value *zero = hone_graph_scalar(ctx->graph, y->type.dtype, 0);
-    for (int i = 1; i < 3; i++) {
-        if (!ctx->wanted[i]) continue;
-        hone_value *d = HONE_EMIT(ctx->graph, "", "Where", in[0], i == 1 ? dy : zero, i == 1 ? zero : dy);
-        ctx->din[i] = hone_gradient_sum_to(ctx, d, y, in[i]);
-    }
+    hone_value *condition = ctx->node->inputs[0], *dy = ctx->dout[0], *zero = hone_gradient_scalar(ctx, 0);
+    if (ctx->wanted[1]) hone_gradient_give(ctx, 1, HONE_EMIT(ctx->graph, "", "Where", condition, dy, zero));
+    if (ctx->wanted[2]) hone_gradient_give(ctx, 2, HONE_EMIT(ctx->graph, "", "Where", condition, zero, dy));
 }
 
 const hone_op hone_op_where = {.name = "Where",

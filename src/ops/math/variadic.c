@@ -1,7 +1,8 @@
 /* Operators over any number of operands: Max, Min, Sum, Mean. */
-#include "graph/autodiff.h"
 #include "graph/infer.h"
 #include "ops/common/axes.h"
+#include "ops/common/gradient.h"
+#include "ops/common/legacy.h"
 #include "ops/engine/elementwise.h"
 
 #define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
@@ -33,29 +34,28 @@ static void map_min(hone_map *m, const hone_node *n) {
 /* 1 where operand i is the result, else 0. */
 static hone_value *is_result(hone_gradient *ctx, int i) {
     hone_value *y = ctx->node->outputs[0];
-    hone_value *mask = HONE_EMIT(ctx->graph, "", "Equal", ctx->node->inputs[i], y);
-    hone_value *number = HONE_EMIT(ctx->graph, "", "Cast", mask);
+    hone_value *mask = hone_gradient_emit(ctx, "Equal", ctx->node->inputs[i], y);
+    hone_value *number = hone_gradient_emit1(ctx, "Cast", mask);
     if (number) hone_node_set_int(ctx->graph, number->producer, "to", y->type.dtype);
     return number;
 }
 
 static void gradient_extreme(hone_gradient *ctx) {
-    hone_value *y = ctx->node->outputs[0], *shares = NULL;
+    hone_value *shares = NULL;
     for (int i = 0; i < ctx->node->input_count; i++) {
         hone_value *mine = is_result(ctx, i);
         if (ctx->wanted[i]) ctx->din[i] = mine;
-        shares = shares ? HONE_EMIT(ctx->graph, "", "Add", shares, mine) : mine;
+        shares = shares ? hone_gradient_emit(ctx, "Add", shares, mine) : mine;
     }
-    hone_value *share = HONE_EMIT(ctx->graph, "", "Div", ctx->dout[0], shares);
+    hone_value *share = hone_gradient_emit(ctx, "Div", ctx->dout[0], shares);
     for (int i = 0; i < ctx->node->input_count; i++)
-        if (ctx->wanted[i])
-            ctx->din[i] = hone_gradient_sum_to(ctx, HONE_EMIT(ctx->graph, "", "Mul", share, ctx->din[i]), y,
-                                               ctx->node->inputs[i]);
+        if (ctx->wanted[i]) hone_gradient_give(ctx, i, hone_gradient_emit(ctx, "Mul", share, ctx->din[i]));
 }
 
 const hone_op hone_op_max = {.name = "Max",
                              .since = 13,
-                             .oldest = 8,
+                             .oldest = 1,
+                             .older = hone_older_consuming,
                              VARIADIC(NUMBERS, "max"),
                              .map = map_max,
                              .gradient = gradient_extreme,
@@ -63,7 +63,8 @@ const hone_op hone_op_max = {.name = "Max",
 
 const hone_op hone_op_min = {.name = "Min",
                              .since = 13,
-                             .oldest = 8,
+                             .oldest = 1,
+                             .older = hone_older_consuming,
                              VARIADIC(NUMBERS, "min"),
                              .map = map_min,
                              .gradient = gradient_extreme,
@@ -80,9 +81,7 @@ static void map_mean(hone_map *m, const hone_node *n) {
 }
 
 static void give_all(hone_gradient *ctx, hone_value *d) {
-    for (int i = 0; i < ctx->node->input_count; i++)
-        if (ctx->wanted[i])
-            ctx->din[i] = hone_gradient_sum_to(ctx, d, ctx->node->outputs[0], ctx->node->inputs[i]);
+    for (int i = 0; i < ctx->node->input_count; i++) hone_gradient_give(ctx, i, d);
 }
 
 static void gradient_sum(hone_gradient *ctx) {
@@ -90,14 +89,14 @@ static void gradient_sum(hone_gradient *ctx) {
 }
 
 static void gradient_mean(hone_gradient *ctx) {
-    hone_value *count =
-        hone_graph_scalar(ctx->graph, ctx->node->outputs[0]->type.dtype, ctx->node->input_count);
-    give_all(ctx, HONE_EMIT(ctx->graph, "", "Div", ctx->dout[0], count));
+    give_all(ctx,
+             hone_gradient_emit(ctx, "Div", ctx->dout[0], hone_gradient_scalar(ctx, ctx->node->input_count)));
 }
 
 const hone_op hone_op_sum = {.name = "Sum",
                              .since = 13,
-                             .oldest = 8,
+                             .oldest = 1,
+                             .older = hone_older_consuming,
                              VARIADIC(FLOATS, "sum"),
                              .map = map_sum,
                              .gradient = gradient_sum,
@@ -105,7 +104,8 @@ const hone_op hone_op_sum = {.name = "Sum",
 
 const hone_op hone_op_mean = {.name = "Mean",
                               .since = 13,
-                              .oldest = 8,
+                              .oldest = 1,
+                              .older = hone_older_consuming,
                               VARIADIC(FLOATS, "mean"),
                               .map = map_mean,
                               .gradient = gradient_mean,

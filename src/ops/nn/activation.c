@@ -1,6 +1,8 @@
-/* Unary operators and the gradients that want code of their own. */
+/* Activations, and those of their gradients that want code of their own. */
 #include "graph/infer.h"
 #include "ops/common/axes.h"
+#include "ops/common/gradient.h"
+#include "ops/common/legacy.h"
 #include "ops/engine/elementwise.h"
 
 #include <math.h>
@@ -18,14 +20,6 @@
     .inputs = HONE_SLOTS({"dY", 'T', FLOATS, 0}, {"V", 'T', FLOATS, 0}),                                     \
     .outputs = HONE_SLOTS({"dX", 'T', FLOATS, 0}), .infer = hone_infer_same, .axes = hone_axes_broadcast,    \
     .prepare = hone_prepare_elementwise, .overwrite = 3
-
-static hone_value *scalar_like(hone_gradient *ctx, const hone_value *like, double x) {
-    return hone_graph_scalar(ctx->graph, like->type.dtype, x);
-}
-
-static hone_value *emit(hone_gradient *ctx, const char *op, hone_value *a, hone_value *b) {
-    return HONE_EMIT(ctx->graph, "", op, a, b);
-}
 
 /* A private gradient of dY and X that has the forward node's attributes. */
 static hone_value *emit_with_attrs(hone_gradient *ctx, const char *op) {
@@ -49,7 +43,8 @@ static void gradient_relu(hone_gradient *ctx) {
 
 const hone_op hone_op_relu = {.name = "Relu",
                               .since = 14,
-                              .oldest = 6,
+                              .oldest = 1,
+                              .older = hone_older_consuming,
                               UNARY,
                               .map = map_relu,
                               .gradient = gradient_relu,
@@ -77,9 +72,15 @@ static void gradient_leaky_relu(hone_gradient *ctx) {
     ctx->din[0] = emit_with_attrs(ctx, "LeakyReluGrad");
 }
 
+static const hone_attr_def leaky_relu_1[] = {
+    {"alpha", HONE_ATTR_FLOAT, .f = 0.01f}, HONE_CONSUMED_INPUTS, {NULL}};
+static const hone_op_version older_leaky_relu[] = {
+    {6, NULL, NULL}, {1, leaky_relu_1, hone_lift_consuming}, {0}};
+
 const hone_op hone_op_leaky_relu = {.name = "LeakyRelu",
                                     .since = 16,
-                                    .oldest = 6,
+                                    .oldest = 1,
+                                    .older = older_leaky_relu,
                                     UNARY,
                                     .attrs = HONE_ATTRS({"alpha", HONE_ATTR_FLOAT, .f = 0.01f}),
                                     .map = map_leaky_relu,
@@ -108,13 +109,15 @@ static void map_sigmoid(hone_map *m, const hone_node *n) {
 
 static void gradient_sigmoid(hone_gradient *ctx) {
     hone_value *y = ctx->node->outputs[0];
-    hone_value *slope = emit(ctx, "Mul", y, emit(ctx, "Sub", scalar_like(ctx, y, 1), y));
-    ctx->din[0] = emit(ctx, "Mul", ctx->dout[0], slope);
+    hone_value *slope =
+        hone_gradient_emit(ctx, "Mul", y, hone_gradient_emit(ctx, "Sub", hone_gradient_scalar(ctx, 1), y));
+    ctx->din[0] = hone_gradient_emit(ctx, "Mul", ctx->dout[0], slope);
 }
 
 const hone_op hone_op_sigmoid = {.name = "Sigmoid",
                                  .since = 13,
-                                 .oldest = 6,
+                                 .oldest = 1,
+                                 .older = hone_older_consuming,
                                  UNARY,
                                  .map = map_sigmoid,
                                  .gradient = gradient_sigmoid,
@@ -129,13 +132,15 @@ static void map_tanh(hone_map *m, const hone_node *n) {
 
 static void gradient_tanh(hone_gradient *ctx) {
     hone_value *y = ctx->node->outputs[0];
-    hone_value *slope = emit(ctx, "Sub", scalar_like(ctx, y, 1), emit(ctx, "Mul", y, y));
-    ctx->din[0] = emit(ctx, "Mul", ctx->dout[0], slope);
+    hone_value *slope =
+        hone_gradient_emit(ctx, "Sub", hone_gradient_scalar(ctx, 1), hone_gradient_emit(ctx, "Mul", y, y));
+    ctx->din[0] = hone_gradient_emit(ctx, "Mul", ctx->dout[0], slope);
 }
 
 const hone_op hone_op_tanh = {.name = "Tanh",
                               .since = 13,
-                              .oldest = 6,
+                              .oldest = 1,
+                              .older = hone_older_consuming,
                               UNARY,
                               .map = map_tanh,
                               .gradient = gradient_tanh,
@@ -159,7 +164,7 @@ static void map_softplus(hone_map *m, const hone_node *n) {
 
 static void gradient_softplus(hone_gradient *ctx) {
     hone_value *slope = HONE_EMIT(ctx->graph, "", "Sigmoid", ctx->node->inputs[0]);
-    ctx->din[0] = emit(ctx, "Mul", ctx->dout[0], slope);
+    ctx->din[0] = hone_gradient_emit(ctx, "Mul", ctx->dout[0], slope);
 }
 
 const hone_op hone_op_softplus = {.name = "Softplus",
@@ -237,54 +242,3 @@ const hone_op hone_op_gelu_grad = {.name = "GeluGrad",
                                    .attrs = HONE_ATTRS({"approximate", HONE_ATTR_STRING, .s = "none"}),
                                    .map = map_gelu_grad,
                                    .doc = "dY Gelu'(V)"};
-
-/* --- what the gradients need --- */
-
-static void map_neg(hone_map *m, const hone_node *n) {
-    (void)n;
-    hone_map_out(m, 0, hone_map_neg(m, hone_map_in(m, 0)));
-}
-
-static void gradient_neg(hone_gradient *ctx) {
-    ctx->din[0] = HONE_EMIT(ctx->graph, "", "Neg", ctx->dout[0]);
-}
-
-const hone_op hone_op_neg = {
-    .name = "Neg", .since = 13, .oldest = 6, UNARY, .map = map_neg, .gradient = gradient_neg, .doc = "-X"};
-
-static void map_sqrt(hone_map *m, const hone_node *n) {
-    (void)n;
-    hone_map_out(m, 0, hone_map_sqrt(m, hone_map_in(m, 0)));
-}
-
-/* dx = dy / (2 y) */
-static void gradient_sqrt(hone_gradient *ctx) {
-    hone_value *y = ctx->node->outputs[0];
-    ctx->din[0] = emit(ctx, "Div", ctx->dout[0], emit(ctx, "Add", y, y));
-}
-
-const hone_op hone_op_sqrt = {.name = "Sqrt",
-                              .since = 13,
-                              .oldest = 6,
-                              UNARY,
-                              .map = map_sqrt,
-                              .gradient = gradient_sqrt,
-                              .domain_hint = {.lo = 0.5f, .hi = 2},
-                              .doc = "square root"};
-
-static void map_exp(hone_map *m, const hone_node *n) {
-    (void)n;
-    hone_map_out(m, 0, hone_map_exp(m, hone_map_in(m, 0)));
-}
-
-static void gradient_exp(hone_gradient *ctx) {
-    ctx->din[0] = emit(ctx, "Mul", ctx->dout[0], ctx->node->outputs[0]);
-}
-
-const hone_op hone_op_exp = {.name = "Exp",
-                             .since = 13,
-                             .oldest = 6,
-                             UNARY,
-                             .map = map_exp,
-                             .gradient = gradient_exp,
-                             .doc = "exp(X)"};

@@ -1,7 +1,10 @@
 #include "graph/infer.h"
 #include "ops/common/axes.h"
+#include "ops/common/reshape.h"
 #include "ops/engine/elementwise.h"
 #include "ops/tensor/cast_small.h"
+
+#include <string.h>
 
 static hone_status infer(hone_infer *ctx, hone_error *err) {
     int64_t to = hone_node_int(ctx->node, "to");
@@ -52,11 +55,33 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
 static const hone_attr_def cast_19[] = {
     {"to", HONE_ATTR_INT, .required = true}, {"saturate", HONE_ATTR_INT, .i = 1}, {NULL}};
 static const hone_attr_def cast_6[] = {{"to", HONE_ATTR_INT, .required = true}, {NULL}};
-static const hone_op_version older[] = {{19, cast_19, NULL}, {6, cast_6, NULL}, {0}};
+static const hone_attr_def cast_1[] = {{"to", HONE_ATTR_STRING, .required = true}, {NULL}};
+
+/* Until opset 6 the type had a name. */
+static hone_status lift(hone_graph *g, hone_node *n, hone_error *err) {
+    static const char *const names[] = {
+        [HONE_FLOAT32] = "FLOAT",  [HONE_UINT8] = "UINT8",   [HONE_INT8] = "INT8",
+        [HONE_UINT16] = "UINT16",  [HONE_INT16] = "INT16",   [HONE_INT32] = "INT32",
+        [HONE_INT64] = "INT64",    [HONE_BOOL] = "BOOL",     [HONE_FLOAT16] = "FLOAT16",
+        [HONE_FLOAT64] = "DOUBLE", [HONE_UINT32] = "UINT32", [HONE_UINT64] = "UINT64"};
+    const char *name = hone_node_string(n, "to");
+    int to = (int)(sizeof names / sizeof *names) - 1;
+    while (to > 0 && (!names[to] || strcmp(names[to], name) != 0)) to--;
+    if (to == 0)
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, "Cast", "to %.32s is not supported", name);
+    g->insert_before = n;
+    hone_value *y = HONE_EMIT(g, "", "Cast", n->inputs[0]);
+    g->insert_before = NULL;
+    if (y) hone_node_set_int(g, y->producer, "to", to);
+    hone_lift_replace(g, n, y);
+    return hone_graph_check(g, err);
+}
+
+static const hone_op_version older[] = {{19, cast_19, NULL}, {6, cast_6, NULL}, {1, cast_1, lift}, {0}};
 
 const hone_op hone_op_cast = {.name = "Cast",
                               .since = 24,
-                              .oldest = 6,
+                              .oldest = 1,
                               .older = older,
                               .inputs = HONE_SLOTS({"input", 0, HONE_TYPES_STORED, 0}),
                               .outputs = HONE_SLOTS({"output", 0, HONE_TYPES_STORED, 0}),
