@@ -127,19 +127,33 @@ static hone_status point_to(hone_tensor_message *m, const char *name, size_t off
     return HONE_OK;
 }
 
-static hone_status write_tensors(hone_graph_message *g, hone_writer *w, const char *name, hone_arena *arena,
-                                 hone_error *err) {
+typedef struct data_file {
+    hone_writer *writer;
+    const char *name;
+    size_t offset;
+    hone_arena *arena;
+} data_file;
+
+static hone_status write_tensor(data_file *f, hone_tensor_message *m, hone_error *err) {
     static const uint8_t zeros[ALIGNMENT];
-    size_t offset = 0;
-    for (size_t i = 0; i < g->n_initializer; i++) {
-        hone_tensor_message *m = g->initializer[i];
-        if (!m->has_raw_data || m->raw_data.len < SMALL) continue;
-        size_t gap = (ALIGNMENT - offset % ALIGNMENT) % ALIGNMENT, length = m->raw_data.len;
-        HONE_TRY(hone_writer_write(w, zeros, gap, err));
-        HONE_TRY(hone_writer_write(w, m->raw_data.data, length, err));
-        HONE_TRY(point_to(m, name, offset + gap, arena, err));
-        offset += gap + length;
-    }
+    size_t gap = (ALIGNMENT - f->offset % ALIGNMENT) % ALIGNMENT, length = m->raw_data.len;
+    if (!m->has_raw_data || length < SMALL) return HONE_OK;
+    HONE_TRY(hone_writer_write(f->writer, zeros, gap, err));
+    HONE_TRY(hone_writer_write(f->writer, m->raw_data.data, length, err));
+    HONE_TRY(point_to(m, f->name, f->offset + gap, f->arena, err));
+    f->offset += gap + length;
+    return HONE_OK;
+}
+
+/* The initializers of a graph and of those inside of it. */
+static hone_status write_tensors(data_file *f, hone_graph_message *g, hone_error *err) {
+    for (size_t i = 0; i < g->n_initializer; i++) HONE_TRY(write_tensor(f, g->initializer[i], err));
+    for (size_t i = 0; i < g->n_node; i++)
+        for (size_t k = 0; k < g->node[i]->n_attribute; k++) {
+            hone_attr_message *a = g->node[i]->attribute[k];
+            if (a->g) HONE_TRY(write_tensors(f, a->g, err));
+            for (size_t n = 0; n < a->n_graphs; n++) HONE_TRY(write_tensors(f, a->graphs[n], err));
+        }
     return HONE_OK;
 }
 
@@ -147,7 +161,8 @@ hone_status hone_external_write(hone_graph_message *g, const char *path, hone_ar
     const char *slash = strrchr(path, '/');
     hone_writer *w = NULL;
     HONE_TRY(hone_writer_open(path, &w, err));
-    hone_status status = write_tensors(g, w, slash ? slash + 1 : path, arena, err);
+    data_file f = {.writer = w, .name = slash ? slash + 1 : path, .arena = arena};
+    hone_status status = write_tensors(&f, g, err);
     if (status == HONE_OK) return hone_writer_commit(w, err);
     hone_writer_abort(w);
     return status;

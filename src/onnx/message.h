@@ -16,6 +16,9 @@ typedef Hone__Onnx__TensorProto hone_tensor_message;
 typedef Hone__Onnx__ValueInfoProto hone_value_message;
 typedef Hone__Onnx__TypeProto hone_type_message;
 typedef Hone__Onnx__StringStringEntryProto hone_entry_message;
+typedef Hone__Onnx__FunctionProto hone_function_message;
+typedef Hone__Onnx__SparseTensorProto hone_sparse_message;
+typedef Hone__Onnx__OperatorSetIdProto hone_opset_message;
 
 /* Deeper nesting than this is taken for an attack on the stack. */
 #define HONE_MESSAGE_MAX_DEPTH 64
@@ -97,8 +100,8 @@ typedef struct hone_external {
 hone_status hone_external_open(hone_external *e, const hone_tensor_message *m, const char *dir, size_t bytes,
                                hone_error *err);
 void hone_external_close(hone_external *e);
-/* Moves the raw bytes of all tensors of `g` that are not small into the file `path`, leaving in the messages
- * where they are. Memory for that comes from `arena`. */
+/* Moves the raw bytes of all initializers of `g` and its subgraphs that are not small into the file `path`, leaving in
+ * the messages where they are. Memory for that comes from `arena`. */
 hone_status hone_external_write(hone_graph_message *g, const char *path, hone_arena *arena, hone_error *err);
 
 /* --- names.c --- */
@@ -107,31 +110,49 @@ hone_status hone_external_write(hone_graph_message *g, const char *path, hone_ar
 const char *hone_message_text(const char *text);
 /* "ai.onnx" and "" are one domain, called "". */
 const char *hone_message_domain(const char *domain);
-/* The version of `domain` that the model imports; 0: none. */
-int64_t hone_message_opset(const hone_model_message *m, const char *domain);
+/* The operator sets that a model, or a function of it, imports. */
+typedef struct hone_imports {
+    hone_opset_message *const *list;
+    size_t count;
+} hone_imports;
+hone_imports hone_message_imports(const hone_model_message *m);
+/* The version of `domain` among them; 0: none. */
+int64_t hone_message_opset(hone_imports imports, const char *domain);
 /* What a node is called in messages: its name, else its first output. */
 const char *hone_message_node_name(const hone_node_message *m);
 /* ONNX's operator Constant, of whatever opset. */
 bool hone_message_is_constant(const hone_node_message *m);
 
+/* What a node is: an operator of Hone's, else a call of a function that the model brings along. */
+typedef struct hone_meaning {
+    const char *domain;
+    int64_t opset; /* that is imported; 0: none */
+    const hone_op
+        *op; /* NULL: a call, or unknown. May be younger than the opset, when there is no function either */
+    const hone_op_version *form;
+    const hone_function_message *function;
+} hone_meaning;
+hone_meaning hone_message_meaning(const hone_model_message *model, hone_imports imports,
+                                  const hone_node_message *m);
+
 /* --- survey.c --- */
 
-/* HONE_UNSUPPORTED listing everything of the model that Hone lacks. */
+/* HONE_UNSUPPORTED listing everything of the model that Hone lacks, in subgraphs and in functions that are called, too.
+ * HONE_CORRUPT names a node whose domain is not imported. */
 hone_status hone_message_survey(const hone_model_message *m, hone_error *err);
 
 /* --- type.c --- */
 
-/* HONE_CORRUPT if it breaks the format. Kinds, dtypes and ranks were checked by the survey. */
+/* The type of a value, and a type alone (NULL: none; what the types of others hold is in g's arena). HONE_CORRUPT if it
+ * breaks the format. Kinds, dtypes and ranks were checked by the survey. */
 hone_status hone_message_type(hone_graph *g, const hone_value_message *m, hone_type *out, hone_error *err);
+hone_status hone_message_type_alone(hone_graph *g, const hone_type_message *m, hone_type *out,
+                                    hone_error *err);
 
 /* --- attr.c --- */
 
-/* Checks a node's attributes against the table of its form and sets them. */
-hone_status hone_message_attrs(hone_graph *g, hone_node *n, hone_node_message *m, const hone_attr_def *table,
-                               const hone_onnx_source *source, hone_error *err);
-/* The value of a Constant node. */
-hone_status hone_message_constant(const hone_node_message *m, const hone_onnx_source *source,
-                                  hone_tensor **out, hone_error *err);
+/* Kinds of attributes that only messages have. */
+enum { HONE_MESSAGE_SPARSE = 11, HONE_MESSAGE_SPARSES = 12 };
 /* The type that counts: the stated one, or the one of the field that is there. */
 int hone_message_attr_type(const hone_attr_message *m);
 

@@ -16,6 +16,7 @@
 /* The newest operator set whose definitions Hone's descriptors were checked against. A model of a newer one
  * is refused: its operators might mean something else. */
 #define HONE_ONNX_NEWEST_OPSET 28
+#define HONE_ONNX_NEWEST_ML_OPSET 5 /* of ai.onnx.ml */
 /* Files are written at this operator set or a newer one. */
 #define HONE_ONNX_OLDEST_WRITTEN_OPSET 13
 /* A message of protocol buffers has less than 2 GB. */

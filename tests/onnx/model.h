@@ -103,8 +103,23 @@ static inline void attr_tensor(bytes *attrs, const char *name, const bytes *tens
 
 /* --- parts of a graph --- */
 
-/* `attrs` may be NULL. Lists are comma-separated names. */
-static inline void put_node_of(bytes *graph, const char *domain, const char *op, const char *name,
+static inline void attr_graph(bytes *attrs, const char *name, const bytes *graph) {
+    static bytes a;
+    attr_begin(&a, name, 5);
+    put_message(&a, 6, graph);
+    put_message(attrs, 5, &a);
+}
+
+/* An attribute that refers to one of the function around it. */
+static inline void attr_ref(bytes *attrs, const char *name, int type, const char *of) {
+    static bytes a;
+    attr_begin(&a, name, type);
+    put_text(&a, 21, of);
+    put_message(attrs, 5, &a);
+}
+
+/* `attrs` may be NULL. Lists are comma-separated names, "" one that is left out. */
+static inline void put_node_as(bytes *to, int field, const char *domain, const char *op, const char *name,
                                const char *inputs, const char *outputs, const bytes *attrs) {
     static bytes n;
     n.size = 0;
@@ -114,7 +129,12 @@ static inline void put_node_of(bytes *graph, const char *domain, const char *op,
     put_text(&n, 4, op);
     if (attrs) put_raw(&n, attrs->data, attrs->size);
     if (*domain) put_text(&n, 7, domain);
-    put_message(graph, 1, &n);
+    put_message(to, field, &n);
+}
+
+static inline void put_node_of(bytes *graph, const char *domain, const char *op, const char *name,
+                               const char *inputs, const char *outputs, const bytes *attrs) {
+    put_node_as(graph, 1, domain, op, name, inputs, outputs, attrs);
 }
 
 static inline void put_node(bytes *graph, const char *op, const char *name, const char *inputs,
@@ -180,6 +200,39 @@ static inline void put_opset(bytes *model, const char *domain, int64_t version) 
     put_int(&o, 2, version);
     put_message(model, 8, &o);
 }
+
+/* A function; its nodes (field 7) and attributes follow. */
+static inline void function_begin(bytes *f, const char *domain, const char *name, const char *inputs,
+                                  const char *outputs) {
+    f->size = 0;
+    put_text(f, 1, name);
+    put_list(f, 4, inputs);
+    put_list(f, 5, outputs);
+    put_text(f, 10, domain);
+}
+
+static inline void function_node(bytes *f, const char *op, const char *name, const char *inputs,
+                                 const char *outputs, const bytes *attrs) {
+    put_node_as(f, 7, "", op, name, inputs, outputs, attrs);
+}
+
+static inline void function_imports(bytes *f, const char *domain, int64_t version) {
+    static bytes o;
+    o.size = 0;
+    put_text(&o, 1, domain);
+    put_int(&o, 2, version);
+    put_message(f, 9, &o);
+}
+
+/* An attribute of the function with the default x. */
+static inline void function_default(bytes *f, const char *name, float x) {
+    static bytes a;
+    attr_begin(&a, name, 1);
+    put_float(&a, 2, x);
+    put_message(f, 11, &a);
+}
+
+enum { PART_FUNCTION = 25 };
 
 /* A model of that graph; more fields may follow. */
 static inline void model_of(bytes *model, const bytes *graph, int64_t opset) {

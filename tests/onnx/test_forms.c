@@ -59,18 +59,24 @@ static const hone_op split2 = {
     .outputs =
         HONE_SLOTS({"Y", 'T', HONE_TYPES_FIXED, 0}, {"Mask", 'T', HONE_TYPES_FIXED, HONE_SLOT_OPTIONAL}),
     .infer = infer_split2};
-static const hone_op join = {.name = "Join",
-                             .domain = "com.example",
-                             .since = 2,
-                             .oldest = 1,
-                             .inputs = HONE_SLOTS({"X", 'T', HONE_TYPES_FIXED, HONE_SLOT_VARIADIC}),
-                             .outputs = HONE_SLOTS({"Y", 'T', HONE_TYPES_FIXED, 0}),
-                             .attrs = HONE_ATTRS({"axis", HONE_ATTR_INT, .required = true},
-                                                 {"names", HONE_ATTR_STRINGS, .required = false},
-                                                 {"weights", HONE_ATTR_FLOATS, .required = false},
-                                                 {"sizes", HONE_ATTR_INTS, .required = false},
-                                                 {"table", HONE_ATTR_TENSOR, .required = false}),
-                             .infer = hone_infer_same};
+static hone_status lift_join(hone_graph *g, hone_node *n, hone_error *err);
+static const hone_attr_def join_1[] = {{"dim", HONE_ATTR_INT, .required = true}, {.name = NULL}};
+static const hone_op_version join_older[] = {{2, NULL, NULL}, {1, join_1, lift_join}, {0, NULL, NULL}};
+static const hone_op join = {
+    .name = "Join",
+    .domain = "com.example",
+    .since = 3,
+    .oldest = 1,
+    .older = join_older,
+    .inputs = HONE_SLOTS({"X", 'T', HONE_TYPES_FIXED, HONE_SLOT_VARIADIC}),
+    .outputs = HONE_SLOTS({"Y", 'T', HONE_TYPES_FIXED, 0}),
+    .attrs = HONE_ATTRS(
+        {"axis", HONE_ATTR_INT, .required = true}, {"names", HONE_ATTR_STRINGS, .required = false},
+        {"weights", HONE_ATTR_FLOATS, .required = false}, {"sizes", HONE_ATTR_INTS, .required = false},
+        {"table", HONE_ATTR_TENSOR, .required = false}, {"tables", HONE_ATTR_TENSORS, .required = false},
+        {"body", HONE_ATTR_GRAPH, .required = false}, {"bodies", HONE_ATTR_GRAPHS, .required = false},
+        {"kind", HONE_ATTR_TYPE, .required = false}, {"kinds", HONE_ATTR_TYPES, .required = false}),
+    .infer = hone_infer_same};
 static const hone_op own = {.name = "Own",
                             .domain = HONE_PRIVATE_DOMAIN,
                             .since = 1,
@@ -98,6 +104,15 @@ static hone_status lift_scale(hone_graph *g, hone_node *n, hone_error *err) {
     hone_node *lifted = hone_graph_add_node(g, &scale, NULL, 2, (hone_value *[]){n->inputs[0], factor}, 1);
     if (!lifted) return hone_fail_memory(err);
     types_were_known = n->inputs[0]->producer == NULL || n->inputs[0]->producer->op == &scale;
+    hone_graph_replace(g, n->outputs[0], lifted->outputs[0]);
+    hone_graph_remove_node(g, n);
+    return HONE_OK;
+}
+
+static hone_status lift_join(hone_graph *g, hone_node *n, hone_error *error) {
+    hone_node *lifted = hone_graph_add_node(g, &join, n->name, n->input_count, n->inputs, 1);
+    if (!lifted) return hone_fail_memory(error);
+    hone_node_set_int(g, lifted, "axis", hone_node_int(n, "dim"));
     hone_graph_replace(g, n->outputs[0], lifted->outputs[0]);
     hone_graph_remove_node(g, n);
     return HONE_OK;
@@ -276,13 +291,25 @@ static void test_other_domain(void **state) {
     hone_node_set_floats(g, n, "weights", (float[]){0.5f, -1}, 2);
     hone_node_set_ints(g, n, "sizes", (int64_t[]){-1, 1LL << 40}, 2);
     hone_node_set_tensor(g, n, "table", t);
+    hone_node_set_tensors(g, n, "tables", (hone_tensor *[]){t, t}, 2);
     hone_tensor_free(t);
+    hone_type kind = hone_type_make(HONE_INT64, 2, (int64_t[]){3, HONE_DIM_ANY}), optional = kind;
+    optional.kind = HONE_KIND_OPTIONAL;
+    optional.element = &kind;
+    hone_node_set_type(g, n, "kind", &optional);
+    hone_node_set_types(g, n, "kinds", (hone_type[]){kind, optional, *hone_type_any(HONE_UNDEFINED)}, 3);
+    hone_graph *body = hone_node_add_graph(g, n, "body");
+    hone_graph *const *bodies = hone_node_add_graphs(g, n, "bodies", 2);
+    hone_value *captured = hone_graph_capture(body, x);
+    hone_graph_add_output(body, hone_graph_add_node(body, &split2, "in", 1, &captured, 1)->outputs[0]);
+    hone_graph_add_output(bodies[1], hone_graph_scalar(bodies[1], HONE_FLOAT32, 4));
     hone_graph_add_output(g, n->outputs[0]);
     g = rewritten(g);
+    assert_int_equal(hone_graph_opset(g, "com.example"), 2); /* 1 would have to say it in another way */
     n = g->first;
     size_t count;
     assert_string_equal(hone_op_domain(n->op), "com.example");
-    assert_int_equal(n->input_count, 3);
+    assert_int_equal(n->input_count, 4);
     assert_int_equal(hone_node_int(n, "axis"), -1);
     assert_int_equal(hone_node_attr(n, "names")->strings[2].size, 3);
     assert_memory_equal(hone_node_attr(n, "names")->strings[2].data, "c\0d", 3);
@@ -290,6 +317,39 @@ static void test_other_domain(void **state) {
     assert_true(hone_node_attr(n, "weights")->floats[1] == -1);
     assert_true(hone_node_ints(n, "sizes", &count)[1] == 1LL << 40);
     assert_memory_equal(hone_node_tensor(n, "table")->data, "\x01\x02", 2);
+    assert_memory_equal(hone_node_attr(n, "tables")->tensors[1]->data, "\x01\x02", 2);
+    assert_true(hone_type_equal(hone_node_attr(n, "kind")->types, &optional));
+    assert_true(hone_type_equal(&hone_node_attr(n, "kinds")->types[1], &optional));
+    assert_int_equal(hone_node_attr(n, "kinds")->types[2].dtype, HONE_UNDEFINED);
+    assert_int_equal(hone_node_attr(n, "kinds")->count, 3);
+    assert_int_equal(n->capture_first, 3);
+    assert_ptr_equal(n->inputs[3], g->inputs[0]);
+    assert_int_equal(hone_node_graph(n, "body")->first->inputs[0]->storage, HONE_STORAGE_CAPTURED);
+    assert_int_equal(hone_node_attr(n, "bodies")->graphs[0]->output_count, 0);
+    assert_true(*(float *)hone_node_attr(n, "bodies")->graphs[1]->outputs[0]->data->data == 4);
+    hone_graph_free(g);
+}
+
+/* An older form of an operator of another domain, beside one of ONNX's. */
+static void test_lift_in_other_domain(void **state) {
+    (void)state;
+    attr_int(&attrs, "dim", 1);
+    put_node_of(&graph, "com.example", "Join", "j", "x", "h", &attrs);
+    attrs.size = 0;
+    attr_float(&attrs, "factor", 2);
+    put_node(&graph, "Scale", "s", "h", "y", &attrs);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "2");
+    put_value(&graph, PART_OUTPUT, "y", HONE_FLOAT32, "2");
+    model_of(&model, &graph, 9);
+    put_opset(&model, "com.example", 1);
+    hone_graph *g = load();
+    assert_int_equal(hone_graph_opset(g, ""), 9);
+    assert_int_equal(hone_graph_opset(g, "com.example"), 1);
+    assert_int_equal(hone_node_int(g->first, "axis"), 1);
+    assert_int_equal(g->last->input_count, 2);
+    g = rewritten(g);
+    assert_int_equal(hone_graph_opset(g, ""), 14);
+    assert_int_equal(hone_graph_opset(g, "com.example"), 2);
     hone_graph_free(g);
 }
 
@@ -361,6 +421,7 @@ int main(void) {
         cmocka_unit_test_setup(test_written_opset, setup),
         cmocka_unit_test_setup(test_optional_outputs, setup),
         cmocka_unit_test_setup(test_other_domain, setup),
+        cmocka_unit_test_setup(test_lift_in_other_domain, setup),
         cmocka_unit_test_setup(test_required_and_variadic, setup),
         cmocka_unit_test_setup(test_unwritable, setup),
     };

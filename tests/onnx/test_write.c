@@ -8,6 +8,7 @@
 #include "graph/op.h"
 #include "onnx/model.h"
 #include "onnx/onnx.h"
+#include "support/control.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -361,6 +362,34 @@ static hone_graph *large(void) {
     return g;
 }
 
+/* Graphs in nodes, and values that are no tensors: for the peer, whose description knows of neither. */
+static void test_for_the_peer(void **state) {
+    (void)state;
+    hone_graph *g = control_nested(), *again = NULL;
+    const char *path = path_of("nested.onnx");
+    ok(hone_graph_save(g, path, &err));
+    ok(hone_graph_load(path, &again, &err));
+    hone_graph_free(again);
+    hone_graph_free(g);
+    if (!keep) unlink(path);
+    g = hone_graph_new("kinds");
+    hone_type tensor = hone_type_make(HONE_FLOAT32, 2, (int64_t[]){hone_graph_symbol(g, "N"), 2});
+    const hone_value_kind kinds[] = {HONE_KIND_SEQUENCE, HONE_KIND_OPTIONAL, HONE_KIND_MAP};
+    for (int i = 0; i < 3; i++) {
+        hone_type type = {.kind = kinds[i], .dtype = i == 2 ? HONE_INT64 : HONE_FLOAT32, .element = &tensor};
+        hone_graph_add_input(g, NULL, &type);
+    }
+    hone_value *y = HONE_EMIT(g, "", "Relu", hone_graph_add_input(g, "x", &tensor));
+    hone_graph_add_output(g, y);
+    path = path_of("kinds.onnx");
+    ok(hone_graph_save(g, path, &err));
+    ok(hone_graph_load(path, &again, &err));
+    assert_int_equal(again->inputs[2]->type.kind, HONE_KIND_MAP);
+    hone_graph_free(again);
+    hone_graph_free(g);
+    if (!keep) unlink(path);
+}
+
 static void test_external_data(void **state) {
     (void)state;
     hone_graph *g = large(), *again = NULL;
@@ -439,10 +468,15 @@ static void test_every_allocation_fails(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_every_dtype),
-        cmocka_unit_test(test_small_dtypes), cmocka_unit_test(test_variables),
-        cmocka_unit_test(test_uninferred),   cmocka_unit_test(test_external_data),
-        cmocka_unit_test(test_failed_save),  cmocka_unit_test(test_every_allocation_fails),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_every_dtype),
+        cmocka_unit_test(test_small_dtypes),
+        cmocka_unit_test(test_variables),
+        cmocka_unit_test(test_uninferred),
+        cmocka_unit_test(test_external_data),
+        cmocka_unit_test(test_for_the_peer),
+        cmocka_unit_test(test_failed_save),
+        cmocka_unit_test(test_every_allocation_fails),
     };
     keep = argc > 1;
     snprintf(dir, sizeof dir, "%s", keep ? argv[1] : "/tmp/hone-write-XXXXXX");

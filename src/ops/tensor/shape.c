@@ -24,17 +24,30 @@ hone_value *hone_emit_reshape(hone_graph *g, hone_value *v, const hone_type *typ
     return y;
 }
 
-bool hone_lift_type(const hone_graph *g, const hone_value *v, hone_type *type) {
+/* What inference says of a graph that is not lifted yet, from the outermost on; NULL: out of memory. */
+static hone_type *lift_types(const hone_graph *g) {
     hone_type *types = hone_calloc(g->value_count + 1, sizeof *types);
-    if (!types) return false;
-    for (size_t i = 0; i < g->value_count; i++)
-        types[i] = (hone_type){.kind = HONE_KIND_TENSOR, .rank = HONE_RANK_ANY};
+    hone_type *outer = types && g->outer ? lift_types(g->outer) : NULL;
+    if (!types || (g->outer && !outer)) {
+        hone_free(types);
+        return NULL;
+    }
+    for (size_t i = 0; i < g->value_count; i++) types[i] = *hone_type_any(HONE_UNDEFINED);
     for (size_t i = 0; i < g->input_count; i++) types[g->inputs[i]->id] = g->inputs[i]->type;
-    /* stops at a node that is not lifted yet, all of which come after v */
-    hone_graph_infer_types(g, types, NULL, NULL);
-    *type = types[v->id];
+    for (size_t k = 0; k < g->capture_count; k++)
+        if (g->captures[k])
+            types[g->captures[k]->id] = outer[g->owner->inputs[g->owner->capture_first + (int)k]->id];
+    hone_free(outer);
+    hone_graph_infer_types(g, types, NULL,
+                           NULL); /* stops at a node that is not lifted yet, all of which come later */
+    return types;
+}
+
+bool hone_lift_type(const hone_graph *g, const hone_value *v, hone_type *type) {
+    hone_type *types = lift_types(g);
+    if (types) *type = types[v->id];
     hone_free(types);
-    return true;
+    return types != NULL;
 }
 
 void hone_lift_replace(hone_graph *g, hone_node *n, hone_value *v) {
