@@ -69,6 +69,7 @@ typedef struct hone_server_options {
     int file_poll_ms;    /* likewise for directories, where the system does not tell; 0: no watching at all */
     bool replace_models; /* unload the old version before the new one is loaded: needs less memory, and
                              requests fail meanwhile */
+    bool map_weights;    /* of models that are read from files: as for hone_graph_load_mapped */
     /* TensorFlow Serving's BatchingParameters, as text: how requests are put together where a model's
      * config.json doesn't say; NULL: as measuring tells. Its num_batch_threads count where compute_threads is
      * 0. */

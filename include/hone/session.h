@@ -41,7 +41,7 @@ HONE_API hone_model *hone_model_retain(hone_model *m);
 HONE_API void hone_model_free(hone_model *m);
 /* The inputs, outputs and metadata of the graph that was compiled; nodes and weights it has none. Borrowed. */
 HONE_API const hone_graph *hone_model_signature(const hone_model *m);
-/* Bytes of constants and packed weights. */
+/* Bytes of constants and packed weights; what is mapped is not counted. */
 HONE_API size_t hone_model_bytes(const hone_model *m);
 
 typedef struct hone_session_options {

@@ -166,6 +166,9 @@ typedef struct hone_eval_report {
  * one for each available CPU. */
 HONE_API hone_status hone_evaluate(const hone_graph *g, const hone_dataset *data, const hone_task *task,
                                    int threads, hone_eval_report *out, hone_error *err);
+/* The same for a model that is compiled, which a graph with large weights need not outlive. */
+HONE_API hone_status hone_evaluate_model(hone_model *m, const hone_dataset *data, const hone_task *task,
+                                         int threads, hone_eval_report *out, hone_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,3 +1,4 @@
+#include "files.h"
 #include "options.h"
 #include "table.h"
 
@@ -12,7 +13,7 @@ static struct {
     int batch;
     double seconds, warmup;
     uint64_t seed;
-    bool json, profile;
+    bool json, profile, mapped;
     hone_session_options session;
 } args = {.batch = 1, .seconds = 2, .warmup = 0.2, .seed = 1, .session = HONE_SESSION_OPTIONS_INIT};
 
@@ -25,6 +26,7 @@ static const cli_option options[] = {
     OPT_FLAG("profile", args.profile, "also measure each step of the plan"),
     OPT_SEED(args.seed),
     OPT_THREADS(args.session.threads),
+    OPT_MMAP(args.mapped),
     OPT_JSON(args.json),
     OPT_END,
 };
@@ -192,7 +194,7 @@ static void print_steps(const job *j) {
 
 static int work(job *j) {
     hone_error err = {0};
-    CLI_TRY(hone_graph_load(args.model, &j->graph, &err));
+    CLI_TRY(cli_load(args.model, args.mapped, &j->graph, &err));
     if (hone_graph_input_count(j->graph) > MAX_VALUES || hone_graph_output_count(j->graph) > MAX_VALUES)
         return cli_error("%s: more than %d inputs or outputs", args.model, MAX_VALUES);
     int status = make_inputs(j);

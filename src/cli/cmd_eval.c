@@ -1,32 +1,32 @@
+#include "files.h"
 #include "task.h"
 
 static struct {
     const char *model, *data;
     int split, threads;
-    bool json;
+    bool json, mapped;
     cli_task task;
 } args = {.split = HONE_SPLIT_TEST};
 
 static const cli_option options[] = {
-    OPT_MODEL(args.model),
-    OPT_DATA(args.data, .required = true),
-    OPT_TASK(args.task),
-    OPT_CHOICE("split", "train|test", args.split, "which part of the data"),
-    OPT_THREADS(args.threads),
-    OPT_JSON(args.json),
-    OPT_END,
+    OPT_MODEL(args.model),     OPT_DATA(args.data, .required = true),
+    OPT_TASK(args.task),       OPT_CHOICE("split", "train|test", args.split, "which part of the data"),
+    OPT_THREADS(args.threads), OPT_MMAP(args.mapped),
+    OPT_JSON(args.json),       OPT_END,
 };
 
 _Static_assert(HONE_SPLIT_TRAIN == 0 && HONE_SPLIT_TEST == 1, "the words of --split are in this order");
 
-static int work(hone_graph **graph, hone_dataset **data) {
+static int work(hone_model **model, hone_dataset **data) {
     hone_error err = {0};
     hone_eval_report r;
     hone_task task;
     if (cli_read_task(&args.task, &task) != CLI_OK) return CLI_USAGE;
-    CLI_TRY(hone_graph_load(args.model, graph, &err));
+    hone_graph *g = NULL;
     CLI_TRY(hone_dataset_open(args.data, (hone_split)args.split, data, &err));
-    CLI_TRY(hone_evaluate(*graph, *data, &task, args.threads, &r, &err));
+    CLI_TRY(cli_load(args.model, args.mapped, &g, &err));
+    CLI_TRY(hone_model_take(g, NULL, model, &err));
+    CLI_TRY(hone_evaluate_model(*model, *data, &task, args.threads, &r, &err));
     if (args.json) {
         json_t *o =
             json_pack("{s:I, s:o}", "samples", (json_int_t)r.samples, "seconds", cli_json_number(r.seconds));
@@ -40,11 +40,11 @@ static int work(hone_graph **graph, hone_dataset **data) {
 }
 
 static int run(void) {
-    hone_graph *graph = NULL;
+    hone_model *model = NULL;
     hone_dataset *data = NULL;
-    int status = work(&graph, &data);
+    int status = work(&model, &data);
     hone_dataset_free(data);
-    hone_graph_free(graph);
+    hone_model_free(model);
     return status;
 }
 

@@ -13,7 +13,7 @@ static struct {
     const char *model;
     cli_list inputs, outputs;
     int threads;
-    bool json;
+    bool json, mapped;
 } args;
 
 static const cli_option options[] = {
@@ -22,6 +22,7 @@ static const cli_option options[] = {
     OPT_LIST("output", "NAME=@FILE", args.outputs,
              "NPY file to write an output to; without: show all outputs"),
     OPT_THREADS(args.threads),
+    OPT_MMAP(args.mapped),
     OPT_JSON(args.json),
     OPT_END,
 };
@@ -148,7 +149,7 @@ static int work(job *j) {
     hone_error err = {0};
     hone_session_options o = HONE_SESSION_OPTIONS_INIT;
     o.threads = args.threads;
-    CLI_TRY(hone_graph_load(args.model, &j->loaded, &err));
+    CLI_TRY(cli_load(args.model, args.mapped, &j->loaded, &err));
     j->graph = j->loaded;
     j->input_count = hone_graph_input_count(j->graph);
     j->output_count = hone_graph_output_count(j->graph);

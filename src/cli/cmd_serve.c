@@ -42,6 +42,7 @@ static const cli_option options[] = {
                "how often to look into directories that can't be watched; 0: no new versions"),
     OPT_CHOICE("reload-policy", "overlap|replace", args.reload_policy,
                "replace unloads the old version before the new one is loaded: less memory, a gap"),
+    OPT_MMAP(args.server.map_weights),
     OPT_INT64("memory-limit", "MB", args.memory_limit, 0, 1e9,
               "of all loaded models; no more are loaded then", .zero = "no limit"),
     OPT_INT("port", "N", args.server.port, 0, 65535, "port to listen at, 0 for a free one",

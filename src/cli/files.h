@@ -15,4 +15,9 @@ hone_status cli_check_directory(const char *path, hone_error *err);
 /* hone_graph_save, with signals on hold. */
 hone_status cli_save(const hone_graph *g, const char *path, hone_error *err);
 
+/* hone_graph_load, or with weights that stay in their files. */
+static inline hone_status cli_load(const char *path, bool mapped, hone_graph **out, hone_error *err) {
+    return mapped ? hone_graph_load_mapped(path, out, err) : hone_graph_load(path, out, err);
+}
+
 #endif

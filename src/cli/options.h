@@ -74,6 +74,11 @@ const char *cli_suggest(const char *given, const char *const *words);
 #define OPT_MODEL(field)                                                                                     \
     CLI_ROW(CLI_POSITIONAL, "MODEL", "MODEL", field, "ONNX file to read", .required = true)
 #define OPT_FLAG(name, field, help) CLI_ROW(CLI_FLAG, name, NULL, field, help)
+#define OPT_MMAP(field)                                                                                      \
+    OPT_FLAG("mmap-weights", field,                                                                          \
+             "map weights instead of reading them: they take memory when they are used, and processes "      \
+             "share them; their files must not change meanwhile. The first run packs those that kernels "    \
+             "cannot read as they lie")
 #define OPT_TEXT(name, value, field, help, ...) CLI_ROW(CLI_TEXT, name, value, field, help, __VA_ARGS__)
 #define OPT_LIST(name, value, field, help, ...) CLI_ROW(CLI_LIST, name, value, field, help, __VA_ARGS__)
 #define OPT_CHOICE(name, words, field, help) CLI_ROW(CLI_CHOICE, name, words, field, help)

@@ -47,6 +47,7 @@ hone_status hone_calibrate(const hone_graph *g, const hone_dataset *data, const 
                            int64_t samples, int threads, const char *const *values, int count,
                            hone_range *ranges, hone_error *err) {
     hone_graph *copy = NULL;
+    hone_model *m = NULL;
     int target;
     for (int i = 0; i < count; i++) ranges[i] = (hone_range){INFINITY, -INFINITY};
     hone_feed *inputs = hone_calloc(g->input_count + 1, sizeof *inputs);
@@ -54,10 +55,12 @@ hone_status hone_calibrate(const hone_graph *g, const hone_dataset *data, const 
     hone_status status = hone_task_wire(g, data, task, inputs, &target, err);
     if (status == HONE_OK) status = hone_graph_copy(g, &copy, err);
     if (status == HONE_OK) status = observe(copy, values, count, err);
-    if (status == HONE_OK)
-        status = hone_run_samples(copy, data, inputs, samples, threads, widen_all,
-                                  &(job){values, count, ranges}, NULL, err);
+    if (status == HONE_OK) status = hone_model_compile(copy, NULL, &m, err);
     hone_graph_free(copy);
+    if (status == HONE_OK)
+        status = hone_run_samples(m, data, inputs, samples, threads, widen_all, &(job){values, count, ranges},
+                                  NULL, err);
+    hone_model_free(m);
     hone_free(inputs);
     return status;
 }

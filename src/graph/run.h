@@ -72,6 +72,7 @@ typedef struct hone_packing {
     const char *format; /* a literal that names the form: one constant has each form once, whoever reads it */
     size_t bytes;       /* of the packed form */
     size_t part_bytes;  /* of the constant: some rows of it, or whatever can be packed alone */
+    bool direct; /* kernels can also read the constant as it lies: one that is mapped is then left alone */
     hone_pack_fn *pack;
     const void *arg; /* `arg_size` bytes, copied */
     size_t arg_size;
@@ -84,8 +85,9 @@ static inline int64_t hone_pack_rows(size_t row, int64_t unit) {
     return units > 1 ? units * unit : unit;
 }
 
-/* Packs constant `input` of the node that is asked, which then reads it by hone_prepare_packed() only: a constant
- * that all its readers have packed is freed. At most once an input. Where the input is no constant nothing happens. */
+/* Packs constant `input` of the node that is asked, which then reads it by hone_prepare_packed(), and only if that
+ * gives NULL as it lies: a constant that all its readers have packed is freed. At most once an input. Where the input is
+ * no constant nothing happens. */
 hone_status hone_pack_constant(hone_packer *p, int input, const hone_packing *packing, hone_error *err);
 
 /* --- preparing --- */

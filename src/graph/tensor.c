@@ -145,9 +145,8 @@ hone_status hone_tensor_shell(hone_dtype dtype, int rank, const int64_t *dims, h
 }
 
 void hone_tensor_discard(hone_tensor *t, size_t offset, size_t bytes) {
-    if (atomic_load_explicit(&t->references, memory_order_acquire) != 1 || !(t->owns_data || t->mapped) ||
-        offset >= t->bytes)
-        return;
+    bool alone = t->owns_data && atomic_load_explicit(&t->references, memory_order_acquire) == 1;
+    if (offset >= t->bytes || !(alone || t->mapped)) return;
     hone_discard((char *)t->data + offset, bytes < t->bytes - offset ? bytes : t->bytes - offset);
 }
 

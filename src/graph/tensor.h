@@ -31,8 +31,8 @@ hone_status hone_tensor_copy_of(hone_dtype dtype, int rank, const int64_t *dims,
 /* A tensor of that type that has lost its data (NULL, of 0 bytes): what stands for a constant that is packed. */
 hone_status hone_tensor_shell(hone_dtype dtype, int rank, const int64_t *dims, hone_tensor **out,
                               hone_error *err);
-/* Gives whole pages inside of `bytes` bytes from `offset` on back to the system, if nobody else holds the tensor.
- * Their content is lost. */
+/* Gives whole pages inside of `bytes` bytes from `offset` on back to the system, if nobody else holds the tensor:
+ * their content is lost. Those of a file come again. */
 void hone_tensor_discard(hone_tensor *t, size_t offset, size_t bytes);
 /* "float32[batch, 1, 28, 28]"-like text of a concrete shape: "[64, 10]". Returns `text`. */
 const char *hone_shape_format(int rank, const int64_t *dims, char *text, size_t size);

@@ -203,7 +203,8 @@ size_t hone_model_bytes(const hone_model *m) {
         const hone_graph *g = m->bodies[k].graph;
         bytes += hone_packs_bytes(m->bodies[k].packs);
         for (size_t i = 0; i < g->value_count; i++)
-            if (g->values[i] && g->values[i]->data) bytes += g->values[i]->data->bytes;
+            if (g->values[i] && g->values[i]->data && !g->values[i]->data->mapped)
+                bytes += g->values[i]->data->bytes;
     }
     return bytes;
 }

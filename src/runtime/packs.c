@@ -9,6 +9,7 @@ typedef struct pack_entry {
     hone_packing packing;
     hone_value *constant;
     void *data;         /* NULL: not begun */
+    bool late;          /* packed when a plan first asks: the constant is mapped */
     int next;           /* the next form of the same constant; -1: none */
     int64_t first_part; /* among the parts of all entries */
 } pack_entry;
@@ -18,6 +19,8 @@ struct hone_packs {
     pack_entry *entries;
     size_t count, capacity;
     int *form; /* by value id: the first packed form; -1: none */
+    int threads;
+    pthread_mutex_t lock; /* guards the data of what is packed late */
 };
 
 /* What is known of a constant while it is packed. */
@@ -54,7 +57,7 @@ static int64_t parts_of(const pack_entry *e) {
 hone_status hone_pack_constant(hone_packer *p, int input, const hone_packing *packing, hone_error *err) {
     hone_packs *s = p->packs;
     hone_value *v = input < p->node->input_count ? p->node->inputs[input] : NULL;
-    if (!hone_value_constant(v)) return HONE_OK;
+    if (!hone_value_constant(v) || (v->data->mapped && packing->direct)) return HONE_OK;
     constant *c = &p->constants[v->id];
     c->readers++;
     if (find(s, v->id, packing->format)) return HONE_OK;
@@ -63,9 +66,14 @@ hone_status hone_pack_constant(hone_packer *p, int input, const hone_packing *pa
         return hone_fail_memory(err);
     if (packing->arg_size) memcpy(arg, packing->arg, packing->arg_size);
     pack_entry *e = &s->entries[s->count];
-    *e = (pack_entry){*packing, v, NULL, s->form[v->id], p->parts};
+    *e = (pack_entry){.packing = *packing,
+                      .constant = v,
+                      .late = v->data->mapped,
+                      .next = s->form[v->id],
+                      .first_part = p->parts};
     e->packing.arg = arg;
     s->form[v->id] = (int)s->count++;
+    if (e->late) return HONE_OK;
     p->parts += parts_of(e);
     c->parts += parts_of(e);
     c->forms++;
@@ -80,10 +88,18 @@ static hone_status ask(hone_packer *p, const hone_graph *g, hone_error *err) {
     for (size_t i = 0; i < p->packs->count; i++) {
         const hone_value *v = p->packs->entries[i].constant;
         constant *c = &p->constants[v->id];
-        if (c->shell || c->readers < v->use_count || hone_graph_is_output(g, v)) continue;
+        if (c->shell || v->data->mapped || c->readers < v->use_count || hone_graph_is_output(g, v)) continue;
         HONE_TRY(hone_tensor_shell(v->data->dtype, v->data->rank, v->data->dims, &c->shell, err));
     }
     return HONE_OK;
+}
+
+/* Of all that is packed, or will be at once. */
+static size_t bytes_now(const hone_packs *s) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < s->count; i++)
+        if (!s->entries[i].late || s->entries[i].data) bytes += s->entries[i].packing.bytes;
+    return bytes;
 }
 
 /* --- packing --- */
@@ -141,36 +157,48 @@ static void pack_part(void *arg, int64_t task, int worker) {
     if (atomic_fetch_sub(&c->parts, 1) == 1) finish(p, v);
 }
 
-/* A thread more is worth starting for so many bytes; and no more than some hundredths are in both forms at once. */
-#define EACH ((size_t)32 << 20)
-#define MOST_THREADS 1024
+/* A thread more is worth starting for so many parts; and no more than some hundredths are in both forms at once. */
+#define PARTS_EACH 32
+
+/* `bytes` in all, in parts of at most `part`. */
+static hone_status run_parts(int threads, size_t bytes, size_t part, int64_t parts, hone_task_fn *fn,
+                             void *arg, hone_error *err) {
+    hone_pool *pool = NULL;
+    size_t most = bytes / (PARTS_EACH * (part > HONE_PACK_PART ? part : HONE_PACK_PART)) + 1;
+    if (!threads) threads = hone_cpu_count();
+    HONE_TRY(hone_pool_new((size_t)threads < most ? threads : (int)most, &pool, err));
+    hone_pool_run(pool, parts, fn, arg);
+    hone_pool_free(pool);
+    return HONE_OK;
+}
 
 static hone_status pack_all(hone_packer *p, int threads, hone_error *err) {
-    hone_pool *pool = NULL;
-    p->bytes = hone_packs_bytes(p->packs);
-    int most = 1 + (int)(p->bytes / EACH < MOST_THREADS ? p->bytes / EACH : MOST_THREADS);
-    threads = threads ? threads : hone_cpu_count();
-    HONE_TRY(hone_pool_new(threads < most ? threads : most, &pool, err));
-    hone_pool_run(pool, p->parts, pack_part, p);
-    hone_pool_free(pool);
+    size_t largest = 0;
+    for (size_t i = 0; i < p->packs->count; i++)
+        if (p->packs->entries[i].packing.part_bytes > largest)
+            largest = p->packs->entries[i].packing.part_bytes;
+    p->bytes = bytes_now(p->packs);
+    HONE_TRY(run_parts(threads, p->bytes, largest, p->parts, pack_part, p, err));
     return p->failed ? hone_fail_memory(err) : HONE_OK;
 }
 
-static hone_status start(hone_packer *p, const hone_graph *g, hone_error *err) {
+static hone_status start(hone_packer *p, const hone_graph *g, int threads, hone_error *err) {
     p->packs = hone_calloc(1, sizeof *p->packs);
     p->constants = hone_calloc(g->value_count + 1, sizeof *p->constants);
     if (!p->packs || !p->constants) return hone_fail_memory(err);
+    pthread_mutex_init(&p->packs->lock, NULL);
     p->packs->arena = hone_arena_new();
     p->packs->form = hone_alloc((g->value_count + 1) * sizeof(int));
     if (!p->packs->arena || !p->packs->form) return hone_fail_memory(err);
     for (size_t i = 0; i < g->value_count; i++) p->packs->form[i] = -1;
+    p->packs->threads = threads;
     return HONE_OK;
 }
 
 hone_status hone_packs_make(hone_graph *g, int threads, hone_packs **out, hone_error *err) {
     hone_packer p = {0};
     pthread_mutex_init(&p.lock, NULL);
-    hone_status status = start(&p, g, err);
+    hone_status status = start(&p, g, threads, err);
     if (status == HONE_OK) status = ask(&p, g, err);
     if (status == HONE_OK) status = pack_all(&p, threads, err);
     for (size_t i = 0; p.constants && i < g->value_count; i++) hone_tensor_free(p.constants[i].shell);
@@ -191,18 +219,48 @@ void hone_packs_free(hone_packs *s) {
     hone_free(s->entries);
     hone_free(s->form);
     hone_arena_free(s->arena);
+    pthread_mutex_destroy(&s->lock);
     hone_free(s);
 }
 
-size_t hone_packs_bytes(const hone_packs *s) {
-    size_t bytes = 0;
-    for (size_t i = 0; i < s->count; i++) bytes += s->entries[i].packing.bytes;
+size_t hone_packs_bytes(hone_packs *s) {
+    pthread_mutex_lock(&s->lock);
+    size_t bytes = bytes_now(s);
+    pthread_mutex_unlock(&s->lock);
     return bytes;
+}
+
+/* --- late --- */
+
+static void pack_late_part(void *arg, int64_t task, int worker) {
+    (void)worker;
+    const pack_entry *e = arg;
+    size_t bytes = e->packing.part_bytes;
+    e->packing.pack(e->constant->data->data, e->packing.arg, task, e->data);
+    hone_tensor_discard(e->constant->data, (size_t)task * bytes, bytes);
+}
+
+/* Without memory the plan does without: it reads the constant as it lies, or packs it at each run. */
+static void pack_late(const hone_packs *s, pack_entry *e) {
+    e->data = hone_alloc_scattered(e->packing.bytes);
+    if (!e->data) return;
+    if (run_parts(s->threads, e->packing.bytes, e->packing.part_bytes, parts_of(e), pack_late_part, e,
+                  NULL) == HONE_OK) {
+        hone_settle(e->data);
+        return;
+    }
+    hone_free(e->data);
+    e->data = NULL;
 }
 
 const void *hone_prepare_packed(const hone_prepare *p, int input, const char *format) {
     if (!p->packs) return NULL; /* a node on its own */
     const hone_value *v = input < p->node->input_count ? p->node->inputs[input] : NULL;
-    const pack_entry *e = v ? find(p->packs, v->id, format) : NULL;
-    return e ? e->data : NULL;
+    pack_entry *e = v ? find(p->packs, v->id, format) : NULL;
+    if (!e || !e->late) return e ? e->data : NULL;
+    pthread_mutex_lock(&p->packs->lock);
+    if (!e->data) pack_late(p->packs, e);
+    const void *data = e->data;
+    pthread_mutex_unlock(&p->packs->lock);
+    return data;
 }

@@ -243,6 +243,7 @@ static hone_status load_models(hone_server *s, const hone_server_options *o, hon
     c.file_poll_ms = o->file_poll_ms;
     c.reload = o->replace_models ? HONE_RELOAD_REPLACE : HONE_RELOAD_OVERLAP;
     c.memory_limit = o->memory_limit;
+    c.map_weights = o->map_weights;
     c.max_queue = o->max_queue;
     if (o->batching_parameters_file) {
         HONE_TRY(read_batching(o->batching_parameters_file, &batching, &c.compute_threads, err));

@@ -86,9 +86,10 @@ static hone_status run_all(pass *p, hone_session *s, const hone_graph *g, double
     return HONE_OK;
 }
 
-hone_status hone_run_samples(const hone_graph *g, const hone_dataset *data, const hone_feed *inputs,
+hone_status hone_run_samples(hone_model *m, const hone_dataset *data, const hone_feed *inputs,
                              int64_t samples, int threads, hone_outputs_fn *fn, void *user, double *seconds,
                              hone_error *err) {
+    const hone_graph *g = hone_model_signature(m);
     int64_t count = hone_dataset_count(data);
     pass p = {.data = data,
               .inputs = inputs,
@@ -96,18 +97,15 @@ hone_status hone_run_samples(const hone_graph *g, const hone_dataset *data, cons
               .samples = samples > 0 && samples < count ? samples : count,
               .fn = fn,
               .user = user};
-    hone_model *model = NULL;
     hone_session *session = NULL;
     hone_session_options options = HONE_SESSION_OPTIONS_INIT;
     options.threads = threads;
-    HONE_TRY(hone_model_compile(g, NULL, &model, err));
-    hone_status status = hone_session_create(model, &options, &session, err);
+    hone_status status = hone_session_create(m, &options, &session, err);
     if (status == HONE_OK) status = run_all(&p, session, g, seconds, err);
     hone_context_free(p.context);
     hone_free(p.outputs);
     free_inputs(&p);
     hone_session_free(session);
-    hone_model_free(model);
     return status;
 }
 
@@ -129,10 +127,10 @@ static hone_status take_first(void *user, int64_t first, int64_t n, const hone_t
     return p->fn(p->user, first, n, y->data, y->count / y->dims[0], err);
 }
 
-hone_status hone_predict_all(const hone_graph *g, const hone_dataset *data, const hone_feed *inputs,
-                             int threads, hone_predict_fn *fn, void *user, double *seconds, hone_error *err) {
-    prediction p = {fixed_batch(g), fn, user};
-    return hone_run_samples(g, data, inputs, 0, threads, take_first, &p, seconds, err);
+hone_status hone_predict_all(hone_model *m, const hone_dataset *data, const hone_feed *inputs, int threads,
+                             hone_predict_fn *fn, void *user, double *seconds, hone_error *err) {
+    prediction p = {fixed_batch(hone_model_signature(m)), fn, user};
+    return hone_run_samples(m, data, inputs, 0, threads, take_first, &p, seconds, err);
 }
 
 /* --- scores --- */
@@ -196,27 +194,43 @@ static void fill_report(const judge *j, double seconds, hone_eval_report *out) {
     if (o->more) out->metric_count += o->more(t, j->size, out->metrics + 1);
 }
 
-static hone_status evaluate(judge *j, const hone_graph *g, const hone_task *task, hone_feed *inputs,
-                            int threads, hone_eval_report *out, hone_error *err) {
+static hone_status evaluate(judge *j, hone_model *m, const hone_task *task, hone_feed *inputs, int threads,
+                            hone_eval_report *out, hone_error *err) {
+    const hone_graph *g = hone_model_signature(m);
     int target;
     double seconds = 0;
     HONE_TRY(hone_task_objective(g, task, &j->objective, err));
     HONE_TRY(hone_task_wire(g, j->data, task, inputs, &target, err));
     HONE_TRY(hone_task_target(g, j->data, j->objective, target, &j->target, err));
-    HONE_TRY(hone_predict_all(g, j->data, inputs, threads, add_answers, j, &seconds, err));
+    HONE_TRY(hone_predict_all(m, j->data, inputs, threads, add_answers, j, &seconds, err));
     fill_report(j, seconds, out);
     return HONE_OK;
 }
 
-hone_status hone_evaluate(const hone_graph *g, const hone_dataset *data, const hone_task *task, int threads,
-                          hone_eval_report *out, hone_error *err) {
+static hone_status check_ends(const hone_graph *g, hone_error *err) {
+    if (g->input_count > 0 && g->output_count > 0) return HONE_OK;
+    return hone_fail(err, HONE_INVALID_ARGUMENT, "a model to evaluate has inputs and an output");
+}
+
+hone_status hone_evaluate_model(hone_model *m, const hone_dataset *data, const hone_task *task, int threads,
+                                hone_eval_report *out, hone_error *err) {
     judge j = {.data = data};
-    if (g->input_count < 1 || g->output_count < 1)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "a model to evaluate has inputs and an output");
+    const hone_graph *g = hone_model_signature(m);
+    HONE_TRY(check_ends(g, err));
     hone_feed *inputs = hone_calloc(g->input_count, sizeof *inputs);
-    hone_status status = inputs ? evaluate(&j, g, task, inputs, threads, out, err) : hone_fail_memory(err);
+    hone_status status = inputs ? evaluate(&j, m, task, inputs, threads, out, err) : hone_fail_memory(err);
     hone_tensor_free(j.targets);
     hone_free(j.tally.shift);
     hone_free(inputs);
+    return status;
+}
+
+hone_status hone_evaluate(const hone_graph *g, const hone_dataset *data, const hone_task *task, int threads,
+                          hone_eval_report *out, hone_error *err) {
+    hone_model *m = NULL;
+    HONE_TRY(check_ends(g, err));
+    HONE_TRY(hone_model_compile(g, NULL, &m, err));
+    hone_status status = hone_evaluate_model(m, data, task, threads, out, err);
+    hone_model_free(m);
     return status;
 }

@@ -100,8 +100,11 @@ static hone_status ask_teacher(trainer *t, hone_error *err) {
     if (!o->teacher) return HONE_OK;
     hone_feed *inputs = hone_calloc(o->teacher->input_count + 1, sizeof *inputs);
     hone_status status = inputs ? wire_teacher(t, inputs, err) : hone_fail_memory(err);
+    hone_model *m = NULL;
+    if (status == HONE_OK) status = hone_model_compile(o->teacher, NULL, &m, err);
     if (status == HONE_OK)
-        status = hone_predict_all(o->teacher, t->data, inputs, o->threads, keep_logits, t, NULL, err);
+        status = hone_predict_all(m, t->data, inputs, o->threads, keep_logits, t, NULL, err);
+    hone_model_free(m);
     hone_free(inputs);
     HONE_TRY(status);
     HONE_TRY(hone_dataset_with_column(t->data, "teacher's logits", t->teacher, &t->distilled, err));

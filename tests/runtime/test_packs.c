@@ -1,6 +1,10 @@
 /* Packed constants: the same answers as unpacked ones whatever parts they are packed in, and nothing kept twice. */
+#include "base/file.h"
 #include "ops/each_level.h"
 #include "support/graphs.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
 
 static const char *program;
 
@@ -92,6 +96,69 @@ static void test_at_every_level(void **state) {
         char text[4096];
         if (!run_at_level(program, "--one", level_masks[i], text, sizeof text))
             fail_msg("%s: %s", level_masks[i], text);
+    }
+}
+
+/* Enough for several threads, whose parts share column sums. */
+static void test_threads(void **state) {
+    (void)state;
+    static const product large = {"MatMulInteger", HONE_UINT8, HONE_UINT8, 2, {6001, 6003}};
+    check_product(&large, 1, 4);
+}
+
+/* --- mapped constants --- */
+
+/* A copy of `t` in a file's mapping. */
+static hone_tensor *mapped(const hone_tensor *t) {
+    hone_error err;
+    hone_mapping *m = NULL;
+    hone_tensor *copy = NULL;
+    void *data = NULL;
+    int fd = memfd_create("weights", MFD_CLOEXEC);
+    assert_int_equal(write(fd, t->data, t->bytes), t->bytes);
+    check_ok(hone_file_map(fd, "weights", 0, t->bytes, &m, &data, &err));
+    close(fd);
+    check_ok(hone_tensor_borrow(t->dtype, t->rank, t->dims, data, hone_mapping_free, m, &copy, &err));
+    copy->mapped = true;
+    return copy;
+}
+
+/* Nothing is packed while compiling; then what cannot be read as it lies, or all without memory for that. */
+static void test_mapped(void **state) {
+    (void)state;
+    for (int i = 0; i < COUNT(products); i++) {
+        const product *p = &products[i];
+        bool direct = p->b == HONE_FLOAT32 && !p->columns;
+        hone_tensor *in[] = {bytes_random(p->a, SHAPE(3, sums_of(p)), 1),
+                             bytes_random(p->b, p->rank, p->dims, 2)};
+        hone_tensor *b = mapped(in[1]), *want;
+        hone_graph *g = graph_of(p, b), *plain = graph_of(p, NULL);
+        const hone_tensor *got;
+        hone_error err;
+        graph_run(plain, NULL, in, &want, 1);
+        for (int starved = 0; starved < 2; starved++) {
+            hone_model *m = NULL;
+            check_ok(hone_model_compile(g, NULL, &m, &err));
+            assert_ptr_equal(hone_graph_find(m->bodies[0].graph, "w")->data, b);
+            assert_true(hone_model_bytes(m) < 1000);
+            runner r = runner_of(m, 2);
+            for (uint64_t n = 1; starved; n++) {
+                hone_alloc_fail_at(n, false);
+                hone_status status = hone_context_run(r.context, (const hone_tensor *const *)in, &got, &err);
+                hone_alloc_fail_at(0, false);
+                if (status == HONE_OK) break;
+                assert_int_equal(status, HONE_OUT_OF_MEMORY);
+            }
+            runner_run(&r, in, &got);
+            assert_same_bits(got, want);
+            if (!starved) assert_int_equal(hone_model_bytes(m) >= b->bytes, !direct);
+            runner_free(&r);
+        }
+        hone_tensor_free(want);
+        hone_tensor_free(b);
+        hone_graph_free(g);
+        hone_graph_free(plain);
+        for (int k = 0; k < 2; k++) hone_tensor_free(in[k]);
     }
 }
 
@@ -225,8 +292,9 @@ int main(int argc, char **argv) {
     const struct CMUnitTest of_a_level[] = {cmocka_unit_test(test_products)};
     if (argc > 1) return cmocka_run_group_tests(of_a_level, NULL, NULL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_at_every_level), cmocka_unit_test(test_dropped), cmocka_unit_test(test_taken),
-        cmocka_unit_test(test_kept),           cmocka_unit_test(test_failing),
+        cmocka_unit_test(test_at_every_level), cmocka_unit_test(test_threads), cmocka_unit_test(test_mapped),
+        cmocka_unit_test(test_dropped),        cmocka_unit_test(test_taken),   cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_failing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,6 +86,7 @@ hone_status hone_product_pack(hone_packer *p, const hone_node *node, int input, 
     hone_packing form = {.format = format_of(&a.b),
                          .bytes = bytes,
                          .part_bytes = row * (size_t)(a.b.matrices == 1 ? a.step : a.b.k),
+                         .direct = a.b.family->direct && !b_columns,
                          .pack = pack_part,
                          .arg = &a,
                          .arg_size = sizeof a};

@@ -14,7 +14,7 @@
 
 #define SETTLE (50 * HONE_MILLISECOND)
 #define OLD 1000000000    /* nanoseconds since the last change: it is not being written to */
-#define RATIO_DEFAULT 2.5 /* memory to file size: constants, packed weights, workspaces */
+#define RATIO_DEFAULT 1.5 /* memory to file size: weights, workspaces */
 enum { NICENESS = 10 };
 enum { ENDED_MOST = 8 }; /* versions that are kept for the record */
 enum { FALLBACKS = 8 };  /* older versions that may be tried in place of the wanted ones */
@@ -147,7 +147,7 @@ static hone_status make(hone_reconcile *c, hone_record *r, hone_version *v, hone
     hone_graph *graph = NULL;
     hone_model *model = NULL;
     HONE_TRY(check_memory(c->registry, r, v, err));
-    HONE_TRY(hone_repository_load(&place, v->name, &graph, &v->there, err));
+    HONE_TRY(hone_repository_load(&place, v->name, c->registry->options.map_weights, &graph, &v->there, err));
     hone_servable_options o = hone_registry_servable_options(c->registry, r->name, v->number, &r->settings);
     HONE_TRY(hone_model_take(graph, NULL, &model, err));
     hone_status status = hone_servable_remake(&o, model, out, err);

@@ -87,6 +87,7 @@ typedef struct hone_core_options {
     int64_t file_poll_ms;    /* where directories can't be watched; 0: looked at once, and by refresh */
     hone_reload_policy reload;
     size_t memory_limit; /* bytes of all loaded versions; 0: none */
+    bool map_weights;    /* weights stay in their files */
     int compute_threads; /* that run costly models; 0: as many as workers */
     double inline_cost;  /* seconds; what costs less is run on the worker's thread; < 0: nothing */
     int max_queue;       /* requests that wait for a model whose settings don't say; more are refused */

@@ -299,12 +299,12 @@ static hone_status read_inside(const hone_place *place, const char *path, size_t
     return status;
 }
 
-static hone_status read_model(int fd, const char *path, const char *dir, hone_graph **out,
+static hone_status read_model(int fd, const char *path, const char *dir, bool map, hone_graph **out,
                               hone_fingerprint *file, hone_error *err) {
     uint64_t size;
     HONE_TRY(check_regular(fd, path, file, &size, err));
     hone_graph *g = NULL;
-    hone_status status = hone_onnx_read_file(fd, size, path, dir, false, &g, err);
+    hone_status status = hone_onnx_read_file(fd, size, path, dir, map, &g, err);
     /* a file that changes may be no model meanwhile: that it changed is what counts */
     hone_status changed = check_unchanged(fd, path, file, err);
     if (status == HONE_OK && changed == HONE_OK) {
@@ -315,7 +315,7 @@ static hone_status read_model(int fd, const char *path, const char *dir, hone_gr
     return changed == HONE_OK ? status : changed;
 }
 
-static hone_status load_directory(const hone_place *place, const char *version, hone_graph **out,
+static hone_status load_directory(const hone_place *place, const char *version, bool map, hone_graph **out,
                                   hone_fingerprint *file, hone_error *err) {
     char path[64], full[PATH_MAX], dir[64];
     int directory, fd;
@@ -326,14 +326,14 @@ static hone_status load_directory(const hone_place *place, const char *version, 
     if (status == HONE_OK) {
         /* the directory that was opened, whatever its name stands for by now */
         snprintf(dir, sizeof dir, "/proc/self/fd/%d", directory);
-        status = read_model(fd, full, dir, out, file, err);
+        status = read_model(fd, full, dir, map, out, file, err);
         close(fd);
     }
     close(directory);
     return status;
 }
 
-static hone_status load_file(const hone_place *place, hone_graph **out, hone_fingerprint *file,
+static hone_status load_file(const hone_place *place, bool map, hone_graph **out, hone_fingerprint *file,
                              hone_error *err) {
     char dir[PATH_MAX];
     const char *slash = strrchr(place->root, '/');
@@ -343,14 +343,15 @@ static hone_status load_file(const hone_place *place, hone_graph **out, hone_fin
     dir[length] = 0;
     int fd = open(place->root, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) return hone_fail_errno(err, errno, place->root, "cannot open");
-    hone_status status = read_model(fd, place->root, dir, out, file, err);
+    hone_status status = read_model(fd, place->root, dir, map, out, file, err);
     close(fd);
     return status;
 }
 
-hone_status hone_repository_load(const hone_place *place, const char *version, hone_graph **out,
+hone_status hone_repository_load(const hone_place *place, const char *version, bool map, hone_graph **out,
                                  hone_fingerprint *file, hone_error *err) {
-    return place->file ? load_file(place, out, file, err) : load_directory(place, version, out, file, err);
+    return place->file ? load_file(place, map, out, file, err)
+                       : load_directory(place, version, map, out, file, err);
 }
 
 hone_status hone_repository_settings(const hone_place *place, hone_blob *out, hone_error *err) {

@@ -43,8 +43,9 @@ void hone_listing_free(hone_listing *l);
 hone_status hone_repository_models(const char *root, void (*fn)(void *user, const char *name), void *user,
                                    hone_error *err);
 
-/* Reads a version; `*file` is what was read. HONE_UNAVAILABLE: it was written to meanwhile. */
-hone_status hone_repository_load(const hone_place *place, const char *version, hone_graph **out,
+/* Reads a version (`map`: its weights stay in their files); `*file` is what was read. HONE_UNAVAILABLE: it was written to
+ * meanwhile. */
+hone_status hone_repository_load(const hone_place *place, const char *version, bool map, hone_graph **out,
                                  hone_fingerprint *file, hone_error *err);
 /* config.json; an empty blob if there is none. */
 hone_status hone_repository_settings(const hone_place *place, hone_blob *out, hone_error *err);

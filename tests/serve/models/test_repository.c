@@ -94,10 +94,11 @@ static void never_leaves(void **state) {
     const char *const refused[] = {"1", "2", "4", "5"};
     for (int i = 0; i < 4; i++) {
         hone_error err = {0};
-        assert_int_equal(hone_repository_load(&place, refused[i], &g, &file, &err), HONE_FAILED_PRECONDITION);
+        assert_int_equal(hone_repository_load(&place, refused[i], false, &g, &file, &err),
+                         HONE_FAILED_PRECONDITION);
         assert_non_null(strstr(err.message, "leads out"));
     }
-    assert_int_equal(hone_repository_load(&place, "3", &g, &file, NULL), HONE_OK);
+    assert_int_equal(hone_repository_load(&place, "3", false, &g, &file, NULL), HONE_OK);
     hone_graph_free(g);
     const char *const places[] = {"out", "../..", "/etc", "m/../..", ".."};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
@@ -141,7 +142,7 @@ static void reads_only_files(void **state) {
     hone_blob blob;
     repo_mkdir(repo_path("m/1"));
     assert_int_equal(mkfifo(repo_path("m/1/model.onnx"), 0600), 0); /* must not block */
-    assert_int_equal(hone_repository_load(&place, "1", &g, &file, NULL), HONE_FAILED_PRECONDITION);
+    assert_int_equal(hone_repository_load(&place, "1", false, &g, &file, NULL), HONE_FAILED_PRECONDITION);
     repo_mkdir(repo_path("m/config.json"));
     assert_int_not_equal(hone_repository_settings(&place, &blob, NULL), HONE_OK);
     rmdir(repo_path("m/config.json"));
@@ -152,7 +153,7 @@ static void reads_only_files(void **state) {
     assert_int_equal(blob.size, 14);
     hone_blob_free(&blob);
     hone_place none = {"/nonexistent", ".", false};
-    assert_int_equal(hone_repository_load(&none, "1", &g, &file, NULL), HONE_NOT_FOUND);
+    assert_int_equal(hone_repository_load(&none, "1", false, &g, &file, NULL), HONE_NOT_FOUND);
 }
 
 /* TensorProto: dims (1), data_type (2), raw_data (9). */
