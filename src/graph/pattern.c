@@ -18,11 +18,13 @@ double hone_constant_number(const hone_value *v) {
     }
 }
 
-/* What a number written in decimals may differ by from a constant that was rounded to float32, maybe more than once. */
-#define ROUNDING 1e-6
+/* What a constant of that type may differ by from a number written in decimals: it was rounded, maybe more than once. */
+static double rounding(hone_dtype dtype) {
+    return dtype == HONE_BFLOAT16 ? 8e-3 : dtype == HONE_FLOAT16 ? 1e-3 : 1e-6;
+}
 
-static bool is_close(double x, double wanted) {
-    return fabs(x - wanted) <= ROUNDING * fabs(wanted);
+static bool is_close(double x, hone_dtype dtype, double wanted) {
+    return fabs(x - wanted) <= rounding(dtype) * fabs(wanted);
 }
 
 /* A constant of one element that adds no axes to what `reader` makes of its other inputs. */
@@ -71,7 +73,7 @@ static bool has_value(const hone_node *n, const hone_term_attr *a) {
     size_t count;
     switch (a->def->type) {
     case HONE_ATTR_INT: return (double)hone_node_int(n, name) == a->number;
-    case HONE_ATTR_FLOAT: return is_close(hone_node_float(n, name), a->number);
+    case HONE_ATTR_FLOAT: return is_close(hone_node_float(n, name), HONE_FLOAT32, a->number);
     case HONE_ATTR_STRING: {
         const char *text = hone_node_string(n, name);
         return text && strcmp(text, a->text) == 0;
@@ -202,7 +204,7 @@ static bool solve(search *s, const goal *g) {
     case HONE_TERM_CALL: return solve_call(s, g);
     case HONE_TERM_NUMBER:
         return g->value && is_scalar(g->value, g->reader) &&
-               is_close(hone_constant_number(g->value), t->number) && solve(s, g->next);
+               is_close(hone_constant_number(g->value), g->value->type.dtype, t->number) && solve(s, g->next);
     case HONE_TERM_INTS: return g->value && is_list(g->value, t->ints, t->count) && solve(s, g->next);
     case HONE_TERM_EITHER: {
         const goal first = {t->first, g->value, g->reader, g->next},

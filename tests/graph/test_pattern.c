@@ -187,6 +187,33 @@ static void test_integer_constants(void **state) {
     hone_arena_free(arena);
 }
 
+/* Halves are as near to a number as they can be. */
+static void test_half_constants(void **state) {
+    (void)state;
+    static const struct {
+        hone_dtype dtype;
+        uint16_t bits;
+        bool matches;                            /* 0.7071067811865476 */
+    } cases[] = {{HONE_FLOAT16, 0x39a8, true},   /* 0.70703 */
+                 {HONE_FLOAT16, 0x39b0, false},  /* 0.71094 */
+                 {HONE_BFLOAT16, 0x3f35, true},  /* 0.70703 */
+                 {HONE_BFLOAT16, 0x3f37, false}, /* 0.71484 */
+                 {HONE_BFLOAT16, 0x3f00, false}};
+    for (int i = 0; i < COUNT(cases); i++) {
+        hone_arena *arena = hone_arena_new();
+        hone_graph *g = hone_graph_new("halves");
+        hone_tensor *t = tensor_make(cases[i].dtype, 0, NULL);
+        *(uint16_t *)t->data = cases[i].bits;
+        hone_value *x = graph_input(g, "x", cases[i].dtype, SHAPE(4)),
+                   *v = graph_op(g, "Mul", x, graph_constant(g, "c", t));
+        hone_match m;
+        const hone_patterns *p = parse(arena, "Mul(a, 0.7071067811865476)", NULL);
+        assert_int_equal(hone_pattern_match(p, 0, g, v->producer, NULL, &m), cases[i].matches);
+        hone_graph_free(g);
+        hone_arena_free(arena);
+    }
+}
+
 /* --- privacy --- */
 
 static void test_other_readers(void **state) {
@@ -413,6 +440,7 @@ int main(void) {
         cmocka_unit_test(test_matching),
         cmocka_unit_test(test_scalars_with_axes),
         cmocka_unit_test(test_integer_constants),
+        cmocka_unit_test(test_half_constants),
         cmocka_unit_test(test_other_readers),
         cmocka_unit_test(test_other_outputs),
         cmocka_unit_test(test_checks),

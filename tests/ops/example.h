@@ -12,7 +12,7 @@
 typedef struct example {
     hone_graph *g;
     hone_match match;
-    hone_dtype real; /* of the numbers in patterns: the first float dtype that the example names */
+    hone_dtype real; /* of the numbers in patterns: the first dtype of the example that is no byte */
     hone_tensor *data[EXAMPLE_INPUTS];
     int inputs;
     hone_value *named[2 * EXAMPLE_INPUTS]; /* what the names stand for */
@@ -88,7 +88,7 @@ static inline hone_value *example_tensor(example *e, const char *name, const cha
     *at += constant ? 6 : 0;
     hone_dtype dtype = example_dtype(at);
     if (dtype == HONE_UNDEFINED || **at != '[') fail_msg("example, at \"%s\"", *at);
-    if (e->real == HONE_UNDEFINED && hone_dtype_is_float(dtype)) e->real = dtype;
+    if (e->real == HONE_UNDEFINED && hone_dtype_size(dtype) > 1) e->real = dtype;
     int64_t dims[HONE_MAX_RANK], concrete[HONE_MAX_RANK];
     int rank = example_dims(e->g, at, dims, concrete);
     example_blanks(at);

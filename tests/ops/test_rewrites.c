@@ -165,9 +165,11 @@ static void test_examples(void **state) {
         const hone_rewrite *r = hone_rewrite_at(row);
         if (r->run) continue;
         if (!r->example[0]) fail_msg("%s has no example", r->name);
-        for (int i = 0; i < HONE_REWRITE_EXAMPLES && r->example[i]; i++)
-            if (!each_variant(row, r->example[i], check_example))
-                fail_msg("%s: no graph of \"%s\"", r->name, r->example[i]);
+        for (int i = 0; i < HONE_REWRITE_EXAMPLES && r->example[i]; i++) {
+            int graphs = each_variant(row, r->example[i], check_example);
+            if (!graphs) fail_msg("%s: no graph of \"%s\"", r->name, r->example[i]);
+            print_message("%s: %d graphs\n", r->name, graphs);
+        }
     }
 }
 
@@ -197,12 +199,29 @@ static void test_rows(void **state) {
 
 /* --- the document --- */
 
+/* Each definition on a line of its own. */
+static void print_pattern(FILE *f, const char *pattern) {
+    const char *where = strstr(pattern, " where ");
+    int depth = 0;
+    if (!where) where = pattern + strlen(pattern);
+    fprintf(f, "%.*s", (int)(where - pattern), pattern);
+    if (*where) fprintf(f, "\n  where ");
+    for (const char *c = *where ? where + strlen(" where ") : where; *c; c++) {
+        depth += (*c == '(') - (*c == ')');
+        if (*c == ',' && depth == 0 && c[1] == ' ')
+            fprintf(f, ",\n       ");
+        else
+            fputc(*c, f);
+    }
+    fputc('\n', f);
+}
+
 static void print_row(FILE *f, const hone_rewrite *r) {
     fprintf(f, "\n### %s\n\n%c%s%s\n", r->name, toupper((unsigned char)r->doc[0]), r->doc + 1,
             r->match[0] ? ":" : ".");
     if (!r->match[0]) return;
     fprintf(f, "\n```\n");
-    for (int i = 0; i < HONE_REWRITE_FORMS && r->match[i]; i++) fprintf(f, "%s\n", r->match[i]);
+    for (int i = 0; i < HONE_REWRITE_FORMS && r->match[i]; i++) print_pattern(f, r->match[i]);
     if (r->replace) fprintf(f, "  ⇒  %s\n", r->replace);
     fprintf(f, "```\n");
 }

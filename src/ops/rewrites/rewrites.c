@@ -3,7 +3,57 @@
 /* What may stand behind a product that becomes one of integers: [Add] [Relu] [QuantizeLinear]. */
 #define INTEGER_RESULT "QuantizeLinear(r, const y_scale, const y_zero?; ...) | r where r = Relu(p) | p, "
 
+/* x held in [0, 6] after 3 is added. */
+#define HARD_SIX                                                                                             \
+    "c = Clip(Add(x, 3), 0, 6) | Min(Max(Add(x, 3), 0), 6) | Min(6, Max(0, Add(x, 3))) | Min(Relu(Add(x, "   \
+    "3)), 6)"
+/* The deviation that rows of s have, 1 / d of it times v. */
+#define OVER(v, d) "Div(" v ", " d ") | Mul(" v ", Reciprocal(" d ")) | Mul(" v ", Div(1, " d "))"
+
 static const hone_rewrite list[] = {
+    {"layer-norm", HONE_STAGE_CANONICAL,
+     .match = {"Add(n, shift) | n where n = Mul(q, scale), q = " OVER(
+                   "d", "e") ", e = Sqrt(Add(ReduceMean(s, axes), epsilon)), s = Pow(d, 2) | Mul(d, d), "
+                             "d = Sub(x, ReduceMean(x, axes))",
+               "Add(Mul(x, r), Sub(shift, Mul(mean, r))) where r = Mul(i, scale), "
+               "i = Reciprocal(e) | Div(1, e), e = Sqrt(Add(ReduceMean(s, axes), epsilon)), "
+               "s = Pow(d, 2) | Mul(d, d), d = Sub(x, mean), mean = ReduceMean(x, axes)"},
+     .replace = "LayerNormalization(x, scale, shift?; epsilon=epsilon)", .check = hone_check_last_axis,
+     .example = {"x: f32[N, 3, 8]; scale: f32[8]; shift: f32[8]; axes = [-1]; epsilon = 0.00001",
+                 "x: f64[N, 8]; scale: f64[8]; shift: f64[8]; axes = [1]; epsilon = f64 0.01"},
+     .counterexample = {"x: f32[N, 3, 8]; scale: f32[8]; shift: f32[8]; axes = [1]; epsilon = 0.01",
+                        "x: f32[N, 3, 8]; scale: f32[8]; shift: f32[8]; axes = [0, -1]; epsilon = 0.01",
+                        "x: f32[N, 3, 8]; scale: f32[3, 8]; shift: f32[8]; axes = [-1]; epsilon = 0.01",
+                        "x: f32[N, 8]; scale: f32[8]; shift: f32[N, 8]; axes = [-1]; epsilon = 0.01",
+                        "x: f32[N, 8]; scale: f32[1]; shift: f32[8]; axes = [-1]; epsilon = 0.01"},
+     .doc = "rows of mean 0 and variance 1, as PyTorch and TensorFlow write them"},
+    {"rms-norm", HONE_STAGE_CANONICAL,
+     .match = {"Mul(q, scale) where q = " OVER(
+         "x", "e") ", e = Sqrt(Add(ReduceMean(s, axes), epsilon)), s = Pow(x, 2) | Mul(x, x)"},
+     .replace = "RMSNormalization(x, scale; epsilon=epsilon)", .check = hone_check_last_axis,
+     .example = {"x: f32[N, 3, 8]; scale: f32[8]; axes = [-1]; epsilon = 0.00001"},
+     .counterexample = {"x: f32[N, 3, 8]; scale: f32[8]; axes = [1]; epsilon = 0.01",
+                        "x: f32[N, 3, 8]; scale: f32[3, 8]; axes = [2]; epsilon = 0.01"},
+     .doc = "rows of mean square 1"},
+    {"gelu", HONE_STAGE_CANONICAL,
+     .match = {"Mul(Mul(x, 0.5), s) | Mul(x, Mul(s, 0.5)) | Mul(Mul(x, s), 0.5) | Div(Mul(x, s), 2) where "
+               "s = Add(f, 1) | Sum(1, f), f = Erf(Div(x, 1.4142135623730951) | Mul(x, 0.7071067811865476))"},
+     .replace = "Gelu(x)", .example = {"x: f32[N, 5]", "x: f64[N, 5]"},
+     .doc = "x times the normal distribution function of x, by erf"},
+    {"gelu-tanh", HONE_STAGE_CANONICAL,
+     .match = {"Mul(Mul(x, 0.5), s) | Mul(x, Mul(s, 0.5)) | Mul(Mul(x, s), 0.5) where "
+               "s = Add(f, 1) | Sum(1, f), f = Tanh(t), "
+               "t = Mul(Add(x, c), 0.7978845608028654) | Mul(Sum(x, c), 0.7978845608028654) | "
+               "Mul(Mul(x, 0.7978845608028654), Add(l, 1)), "
+               "l = Mul(Mul(x, 0.044715), x) | Mul(Mul(x, x), 0.044715), "
+               "c = Mul(p, 0.044715), p = Pow(x, 3) | Mul(x, Mul(x, x))"},
+     .replace = "Gelu(x; approximate='tanh')", .example = {"x: f32[N, 5]"}, .doc = "the same, by tanh"},
+    {"hard-swish", HONE_STAGE_CANONICAL,
+     .match = {"Mul(x, h) | Div(Mul(x, c), 6) | Mul(Mul(x, c), 0.16666666666666666) where "
+               "h = HardSigmoid(x; alpha=0.16666666666666666, beta=0.5) | Div(c, 6) | "
+               "Mul(c, 0.16666666666666666), " HARD_SIX},
+     .replace = "HardSwish(x)", .check = hone_check_float, .example = {"x: f32[N, 5]"},
+     .counterexample = {"x: i32[N, 5]"}, .doc = "x times a line held in [0, 1]"},
     {"quantized-moves", HONE_STAGE_LOWER,
      .match = {"<move>(~DequantizeLinear(a, const scale, const zero?; ...))"},
      .check = hone_check_quantized_move, .build = hone_build_quantized_move,

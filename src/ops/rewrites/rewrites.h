@@ -5,6 +5,9 @@
 
 #include "graph/rewrite.h"
 
+/* canonical.c */
+hone_match_check hone_check_last_axis, hone_check_float;
+
 /* lower_quantized.c */
 hone_match_check hone_check_quantized_move, hone_check_quantized_product, hone_check_dynamic_product;
 hone_value *hone_build_quantized_move(hone_match *m);
