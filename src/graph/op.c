@@ -21,6 +21,10 @@ bool hone_view_whole(const hone_infer *ctx, int output, hone_view *v) {
     return true;
 }
 
+bool hone_node_is_elementwise(const hone_node *n) {
+    return n->op->map && (!n->op->has_map || n->op->has_map(n));
+}
+
 static const hone_slot *slot(const hone_slot *slots, int i) {
     for (int k = 0; slots && slots[k].name; k++)
         if (k == i || (slots[k].flags & HONE_SLOT_VARIADIC)) return &slots[k];

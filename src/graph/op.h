@@ -223,6 +223,8 @@ struct hone_op {
     /* Elementwise operators: emits their vector code, of the dtypes that the slots allow. Every output has the shape of
      * the operands' broadcast. */
     void (*map)(hone_map *m, const hone_node *node);
+    /* Does the map say what this node (types inferred) does? NULL: always. */
+    bool (*has_map)(const hone_node *node);
     bool epilogue; /* its kernels can run a vector program over each finished strip of output 0 */
 
     hone_gradient_kind gradient_kind;
@@ -257,10 +259,8 @@ bool hone_op_is_private(const hone_op *op);
 bool hone_op_is_control(const hone_op *op); /* by its role */
 /* `view` of operators whose output 0 always is input 0 in another shape. */
 bool hone_view_whole(const hone_infer *ctx, int output, hone_view *v);
-/* Has it a map, by which it may be joined with others of its kind? */
-static inline bool hone_op_is_elementwise(const hone_op *op) {
-    return op->map != NULL;
-}
+/* Is all that the node does said by its operator's map, so that it may be joined with others of its kind? */
+bool hone_node_is_elementwise(const hone_node *n);
 /* The slot of input (output) i, the variadic one for all that follow; NULL: too many. */
 const hone_slot *hone_op_input(const hone_op *op, int i);
 const hone_slot *hone_op_output(const hone_op *op, int i);

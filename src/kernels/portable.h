@@ -18,8 +18,8 @@ hone_transpose_fn *hone_transpose_for(size_t size);
 /* y[0 … n-1] = *x, elements of 1, 2, 4, 8 or 16 bytes. */
 void hone_fill(const void *x, size_t size, void *y, int64_t n);
 
-/* y[i] = table[x[i]]; y may be x. */
-void hone_lookup(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n);
+/* y[i] = table[x[i]], 256 elements of 1, 2, 4 or 8 bytes; y may be x where they have one. */
+void hone_lookup(const void *table, size_t size, const uint8_t *x, void *y, int64_t n);
 
 /* Converts n elements. `from` and `to` are numbers of hone_dtype (all but strings and complex numbers). To integers:
  * toward zero, held at the ends of the range, NaN becomes 0; integers to narrower ones wrap; to bool: x != 0.

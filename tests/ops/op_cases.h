@@ -210,8 +210,9 @@ static const op_case op_cases[] = {
     {"QLinearMatMul", "C3,4 k3 C3 U4,5 k5 U5 k C", "", 1},
     {"IntegerGemm", "U3,4 k U C4,5 k5 _ F5", "to=1 relu=1", 1},
     {"IntegerGemm", "C3,4 k _ C5,4 k5", "to=2 transB=1 y_scale=0.01 y_zero_point=3", 1},
-    {"Lookup", "U3,4 F256", "to=3 y_scale=0.01 y_zero_point=-3", 1},
-    {"Lookup", "C2,300 F256", "to=2", 1},
+    {"Lookup", "U3,4 C256", "", 1},
+    {"Lookup", "C2,300 U256", "", 1},
+    {"Lookup", "U2,300 R256", "", 1},
 };
 #define OP_CASE_COUNT (int)(sizeof op_cases / sizeof *op_cases)
 

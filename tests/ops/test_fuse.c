@@ -490,11 +490,67 @@ static void test_dtypes_are_fused(void **state) {
     assert_int_equal(steps(g), 1);
     hone_graph_free(g);
 
+    g = hone_graph_new("residual"); /* added between quantized values: bytes in, bytes out */
+    x = graph_input(g, "x", HONE_UINT8, SHAPE(SIDE, SIDE));
+    y = graph_input(g, "y", HONE_INT8, SHAPE(SIDE, SIDE));
+    hone_value *scale = hone_graph_scalar(g, HONE_FLOAT32, 0.02),
+               *zero = hone_graph_scalar(g, HONE_UINT8, 128);
+    x = graph_op(g, "DequantizeLinear", x, scale, zero);
+    y = graph_op(g, "Relu", graph_op(g, "Add", x, graph_op(g, "DequantizeLinear", y, scale)));
+    hone_graph_add_output(g, graph_op(g, "QuantizeLinear", y, scale, zero));
+    assert_int_equal(steps(g), 1);
+    hone_graph_free(g);
+
+    g = hone_graph_new("small"); /* what no operation computes in stays a step */
+    x = cast_to(g, graph_op(g, "Neg", matrix(g, "x")), HONE_FLOAT8E5M2);
+    hone_graph_add_output(g, graph_op(g, "Neg", cast_to(g, x, HONE_FLOAT32)));
+    assert_int_equal(steps(g), 4);
+    hone_graph_free(g);
+
     g = hone_graph_new("epilogue"); /* a strip of another dtype has no room behind a product */
     x = graph_op(g, "MatMul", matrix(g, "a"), matrix(g, "b"));
     hone_graph_add_output(g, cast_to(g, graph_op(g, "Relu", x), HONE_FLOAT16));
     assert_int_equal(steps(g), 2);
     hone_graph_free(g);
+}
+
+/* Codes of all kinds, with zero points and without, to codes again: the same as by the kernels for them. */
+static void test_quantized_chains(void **state) {
+    (void)state;
+    static const hone_dtype from[] = {HONE_UINT8, HONE_INT8, HONE_INT32}, to[] = {HONE_UINT8, HONE_INT8};
+    for (int kind = 0; kind < 24; kind++) {
+        enum { LENGTH = 600 };
+        hone_dtype f = from[kind % 3], t = to[kind / 3 % 2];
+        hone_graph *g = hone_graph_new("codes");
+        hone_value *x = graph_input(g, "x", f, SHAPE(2, LENGTH)),
+                   *row = graph_input(g, "r", HONE_FLOAT32, SHAPE(LENGTH));
+        hone_value *scale = kind & 1 ? hone_graph_scalar(g, HONE_FLOAT32, 0.37)
+                                     : graph_constant(g, "s", tensor_of(SHAPE(1), (float[]){0.021f}));
+        hone_value *zero[2] = {NULL, NULL};
+        for (int i = 0; i < 2 && kind >= 12; i++) { /* of the scale's shape */
+            hone_tensor *z = tensor_make(i ? t : f, kind & 1 ? 0 : 1, (int64_t[]){1});
+            tensor_set(z, 0, 7 * i + 3);
+            zero[i] = graph_constant(g, "z", z);
+        }
+        hone_value *y = graph_op(g, "DequantizeLinear", x, scale, zero[0]);
+        y = graph_op(g, "QuantizeLinear", graph_op(g, "Mul", y, row), scale, zero[1]);
+        if (kind < 12) hone_node_set_int(g, y->producer, "output_dtype", t);
+        hone_graph_add_output(g, y);
+        assert_int_equal(steps(g), 1);
+        hone_tensor *in[] = {tensor_make(f, SHAPE(2, LENGTH)), tensor_random(HONE_FLOAT32, SHAPE(LENGTH), 5)},
+                    *plain, *fused;
+        for (int i = 0; i < 2 * LENGTH; i++) tensor_set(in[0], i, f == HONE_UINT8 ? i % 256 : i % 256 - 128);
+        if (f == HONE_INT32) tensor_set(in[0], 0, INT32_MIN); /* the difference wraps */
+        tensor_set(in[1], 5, NAN);
+        graph_run(g, "all", in, &plain, 1);
+        graph_run(g, NULL, in, &fused, 1);
+        assert_same_bits(fused, plain);
+        hone_tensor_free(plain);
+        hone_tensor_free(fused);
+        hone_tensor_free(in[0]);
+        hone_tensor_free(in[1]);
+        hone_graph_free(g);
+    }
 }
 
 int main(int argc, char **argv) {
@@ -514,6 +570,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_not_a_number),
         cmocka_unit_test(test_typed_graphs_at_every_level),
         cmocka_unit_test(test_dtypes_are_fused),
+        cmocka_unit_test(test_quantized_chains),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,7 +64,7 @@ static const shape_case cases[] = {
     {"MatMulInteger", "u[N,4] s[3,5]", "", "dimensions 4 and 3", 1},
     {"MatMulInteger", "u[N,M,4] s[4]", "", "int32[N, M]", 1},
     {"QLinearMatMul", "u[N,4] f[] u[] s[4,5] f[5] s[5] f[] u[]", "", "uint8[N, 5]", 1},
-    {"Lookup", "u[N,4] f[256]", "to=3", "int8[N, 4]", 1},
+    {"Lookup", "u[N,4] s[256]", "", "int8[N, 4]", 1},
     {"IntegerGemm", "u[N,4] f[] u[] s[5,4] f[5] _ f[5]", "transB=1 to=2", "uint8[N, 5]", 1},
 };
 

@@ -62,6 +62,14 @@ void hone_fill(const void *x, size_t size, void *y, int64_t n) {
     }
 }
 
-void hone_lookup(const uint8_t table[256], const uint8_t *x, uint8_t *y, int64_t n) {
-    for (int64_t i = 0; i < n; i++) y[i] = table[x[i]];
+#define LOOKUP(type)                                                                                         \
+    for (int64_t i = 0; i < n; i++) ((type *)y)[i] = ((const type *)table)[x[i]]
+
+void hone_lookup(const void *table, size_t size, const uint8_t *x, void *y, int64_t n) {
+    switch (size) {
+    case 1: LOOKUP(uint8_t); break;
+    case 2: LOOKUP(uint16_t); break;
+    case 4: LOOKUP(uint32_t); break;
+    default: LOOKUP(uint64_t);
+    }
 }

@@ -66,18 +66,18 @@ VEC_FN vec_i32 quantize(vec_f32 a, vec_f32 zero, float low, float high) {
     return vec_to_i32(vec_round(vec_min(q, vec_set1(high) - zero)) + zero);
 }
 
-static void run_quantize(int dtype, void *dst, const float *a, const float *zero, int64_t n) {
-    int64_t i = 0;
-    bool is_signed = dtype == HONE_INT8;
-    for (; i < n; i += VEC_F32) {
-        int rest = n - i < VEC_F32 ? (int)(n - i) : VEC_F32;
-        vec_f32 x = vec_load_n(a + i, rest), z = vec_load_n(zero + i, rest);
-        if (is_signed)
-            vec_store_s8_n((int8_t *)dst + i, quantize(x, z, -128, 127), rest);
-        else
-            vec_store_u8_n((uint8_t *)dst + i, quantize(x, z, 0, 255), rest);
+#define QUANTIZE(name, type, store, low, high)                                                               \
+    static void name(type *dst, const float *a, const float *zero, int64_t n) {                              \
+        int64_t i = 0;                                                                                       \
+        for (; i + VEC_F32 <= n; i += VEC_F32)                                                               \
+            store(dst + i, quantize(vec_load(a + i), vec_load(zero + i), low, high));                        \
+        const int rest = (int)(n - i);                                                                       \
+        if (rest > 0)                                                                                        \
+            store##_n(dst + i, quantize(vec_load_n(a + i, rest), vec_load_n(zero + i, rest), low, high),     \
+                      rest);                                                                                 \
     }
-}
+QUANTIZE(to_u8, uint8_t, vec_store_u8, 0, 255)
+QUANTIZE(to_s8, int8_t, vec_store_s8, -128, 127)
 
 static void run(const hone_instr *i, void *const *registers, int64_t n) {
     void *dst = registers[i->dst];
@@ -87,7 +87,12 @@ static void run(const hone_instr *i, void *const *registers, int64_t n) {
         if (dst != a) memcpy(dst, a, (size_t)n * hone_dtype_size((hone_dtype)i->dtype));
         return;
     case HONE_VOP_CAST: HONE_ISA_NAME(cast)(i->b, i->dtype, a, dst, n); return;
-    case HONE_VOP_QUANTIZE: run_quantize(i->dtype, dst, a, registers[i->b], n); return;
+    case HONE_VOP_QUANTIZE:
+        if (i->dtype == HONE_INT8)
+            to_s8(dst, a, registers[i->b], n);
+        else
+            to_u8(dst, a, registers[i->b], n);
+        return;
     default: break;
     }
     switch ((hone_dtype)i->dtype) {

@@ -4,6 +4,7 @@
  * and DequantizeLinear hand it on as it is, save that nothing flows to what was cut off at the ends of the
  * range. Scales and zero points count as constants. */
 #include "graph/infer.h"
+#include "graph/map.h"
 #include "graph/run.h"
 #include "kernels/kernels.h"
 #include "kernels/portable.h"
@@ -245,6 +246,37 @@ static hone_status prepare_dequantize(hone_prepare *p, hone_error *err) {
     return HONE_OK;
 }
 
+/* --- as maps --- where one scale is for all, so that it broadcasts */
+
+static bool has_map(const hone_node *n) {
+    const hone_type *x = &n->inputs[0]->type, *scale = &n->inputs[1]->type;
+    bool has_zero = n->input_count > 2 && n->inputs[2];
+    bool one = scale->rank == 0 || (scale->rank == 1 && scale->dims[0] == 1 && x->rank > 0);
+    if (has_zero && n->inputs[2]->type.rank != scale->rank) one = false;
+    return one && hone_node_int(n, "block_size") == 0 && scale_axis(n, x, scale) == -1;
+}
+
+static hone_reg zero_point(hone_map *m, const hone_node *n) {
+    return n->input_count > 2 && n->inputs[2] ? hone_map_in(m, 2) : -1;
+}
+
+static void map_quantize(hone_map *m, const hone_node *n) {
+    hone_reg zero = zero_point(m, n), q = hone_map_div(m, hone_map_in(m, 0), hone_map_in(m, 1));
+    zero = zero < 0 ? hone_map_const(m, 0) : hone_map_cast(m, zero, HONE_FLOAT32);
+    hone_map_out(m, 0, hone_map_quantize(m, q, zero, n->outputs[0]->type.dtype));
+}
+
+/* Bytes and their differences are exact in float; int32 is subtracted first, and wraps. */
+static void map_dequantize(hone_map *m, const hone_node *n) {
+    hone_reg x = hone_map_in(m, 0), zero = zero_point(m, n);
+    if (n->inputs[0]->type.dtype != HONE_INT32) {
+        x = hone_map_cast(m, x, HONE_FLOAT32);
+        if (zero >= 0) zero = hone_map_cast(m, zero, HONE_FLOAT32);
+    }
+    if (zero >= 0) x = hone_map_sub(m, x, zero);
+    hone_map_out(m, 0, hone_map_mul(m, hone_map_cast(m, x, HONE_FLOAT32), hone_map_in(m, 1)));
+}
+
 /* --- QuantizeLinear --- */
 
 static void gradient_quantize(hone_gradient *ctx) {
@@ -288,6 +320,8 @@ const hone_op hone_op_quantize_linear = {
     .infer = infer_quantize,
     .axes = axes_linear,
     .prepare = prepare_quantize,
+    .map = map_quantize,
+    .has_map = has_map,
     .gradient_kind = HONE_GRADIENT_STRAIGHT_THROUGH,
     .gradient = gradient_quantize,
     .doc = "round(x / scale) + zero point, held in the range of int8 or uint8"};
@@ -315,6 +349,8 @@ const hone_op hone_op_dequantize_linear = {
     .infer = infer_dequantize,
     .axes = axes_linear,
     .prepare = prepare_dequantize,
+    .map = map_dequantize,
+    .has_map = has_map,
     .gradient_kind = HONE_GRADIENT_STRAIGHT_THROUGH,
     .gradient = gradient_dequantize,
     .doc = "(x - zero point) * scale"};

@@ -9,7 +9,7 @@
 #define MAX_OPERANDS 16 /* of a fused node: beyond, registers get short */
 
 static bool is_elementwise(const hone_node *n) {
-    return hone_op_is_elementwise(n->op) && n->output_count == 1 && n->outputs[0];
+    return hone_node_is_elementwise(n) && n->output_count == 1 && n->outputs[0];
 }
 
 static bool same_shape(const hone_value *a, const hone_value *b) {

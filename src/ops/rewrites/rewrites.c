@@ -147,7 +147,7 @@ static const hone_rewrite list[] = {
     {"fuse-elementwise", HONE_STAGE_FUSE, .run = hone_rewrite_fuse_elementwise,
      .doc = "chains of elementwise operators become one vector program"},
     {"lower-lookups", HONE_STAGE_FUSE, .run = hone_rewrite_lower_lookups,
-     .doc = "elementwise work between quantized values becomes a table of 256 entries"},
+     .doc = "elementwise work on bytes, as between quantized values, becomes a table of 256 entries"},
     {"fuse-epilogue", HONE_STAGE_FUSE, .run = hone_rewrite_fuse_epilogue,
      .doc = "elementwise work behind a product runs on its finished strips"},
 };

@@ -26,7 +26,7 @@ hone_value *hone_build_batch_norm(hone_match *m);
 hone_status hone_rewrite_fuse_elementwise(hone_graph *g, int *changes, hone_error *err);
 hone_status hone_rewrite_fuse_epilogue(hone_graph *g, int *changes, hone_error *err);
 
-/* ops/quant/lookup.c */
+/* lower_lookups.c */
 hone_status hone_rewrite_lower_lookups(hone_graph *g, int *changes, hone_error *err);
 
 #endif

@@ -47,6 +47,11 @@ static void map(hone_map *m, const hone_node *n) {
     hone_map_out(m, 0, hone_map_cast(m, hone_map_in(m, 0), (hone_dtype)hone_node_int(n, "to")));
 }
 
+static bool has_map(const hone_node *n) {
+    return (HONE_TYPES_FIXED & HONE_TYPE(n->inputs[0]->type.dtype)) &&
+           (HONE_TYPES_FIXED & HONE_TYPE(hone_node_int(n, "to")));
+}
+
 static hone_status prepare(hone_prepare *p, hone_error *err) {
     return hone_is_cast_small(p) ? hone_prepare_cast_small(p, err) : hone_prepare_elementwise(p, err);
 }
@@ -94,6 +99,7 @@ const hone_op hone_op_cast = {.name = "Cast",
                               .prepare = prepare,
                               .overwrite = 1,
                               .map = map,
+                              .has_map = has_map,
                               .gradient_kind = HONE_GRADIENT_EXACT,
                               .gradient = gradient,
                               .doc = "another element type: toward zero and held at the ends of the range"};
