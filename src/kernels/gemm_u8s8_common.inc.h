@@ -23,22 +23,51 @@ static size_t packed_size(int64_t k, int64_t n) {
     return (size_t)round_up(k, GEMM_DEPTH) * (size_t)round_up(n, GEMM_COLUMNS);
 }
 
+/* A group of k for `width` columns: the whole one, from rows or from columns that are contiguous, ... */
+VEC_FN void pack_group(const uint8_t *restrict x, const int64_t x_row, const int64_t x_col, int64_t width,
+                       uint8_t flip, int8_t *restrict packed, int32_t *restrict sum) {
+    for (int64_t j = 0; j < width; j++) {
+        int32_t total = 0;
+#pragma GCC unroll 4
+        for (int t = 0; t < GEMM_GROUP; t++) {
+            const int8_t value = (int8_t)(x[t * x_row + j * x_col] ^ flip);
+            packed[j * GEMM_GROUP + t] = value;
+            total += value;
+        }
+        sum[j] += total;
+    }
+}
+
+/* ... or what there is of rows [l, l1) and of `columns` columns from p on, the rest being zero. */
+static void pack_edge(const hone_gemm_b *b, int64_t l, int64_t l1, int64_t p, int64_t columns, int64_t width,
+                      int8_t *packed, int32_t *sum) {
+    memset(packed, 0, (size_t)(width * GEMM_GROUP));
+    for (int64_t t = 0; t < GEMM_GROUP && l + t < l1; t++)
+        for (int64_t j = 0; j < columns; j++) {
+            const uint8_t x = ((const uint8_t *)b->b)[(l + t) * b->b_row + (p + j) * b->b_col];
+            packed[j * GEMM_GROUP + t] = (int8_t)(x ^ b->flip);
+            sum[j] += packed[j * GEMM_GROUP + t];
+        }
+}
+
 static void pack(const hone_gemm_b *b, int64_t l0, int64_t l1, int64_t n0, int64_t n1) {
     const int64_t end = round_up(l1, GEMM_DEPTH);
     for (int64_t p = n0; p < n1; p += GEMM_PANEL) {
         const int64_t width = panel_width(b->n, p), columns = n1 - p < width ? n1 - p : width;
+        const uint8_t *x = (const uint8_t *)b->b + l0 * b->b_row + p * b->b_col;
         int8_t *packed = (int8_t *)b->packed + p * round_up(b->k, GEMM_DEPTH) + l0 * width;
         int32_t sum[GEMM_PANEL] = {0};
-        for (int64_t l = l0; l < end; l += GEMM_GROUP)
-            for (int64_t j = 0; j < width; j++)
-                for (int64_t t = l; t < l + GEMM_GROUP; t++) {
-                    int8_t value = 0;
-                    if (t < l1 && j < columns)
-                        value =
-                            (int8_t)(((const uint8_t *)b->b)[t * b->b_row + (p + j) * b->b_col] ^ b->flip);
-                    sum[j] += value;
-                    *packed++ = value;
-                }
+        for (int64_t l = l0; l < end; l += GEMM_GROUP, packed += width * GEMM_GROUP) {
+            if (l + GEMM_GROUP > l1 || columns < width) {
+                pack_edge(b, l, l1, p, columns, width, packed, sum);
+                continue;
+            }
+            if (b->b_col == 1)
+                pack_group(x, b->b_row, 1, width, b->flip, packed, sum);
+            else
+                pack_group(x, b->b_row, b->b_col, width, b->flip, packed, sum);
+            x += GEMM_GROUP * b->b_row;
+        }
         for (int64_t j = 0; b->column_sum && j < columns; j++)
             __atomic_fetch_add(&b->column_sum[p + j], sum[j], __ATOMIC_RELAXED);
     }
