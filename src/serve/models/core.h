@@ -11,8 +11,9 @@
 #define HONE_SERVE_MODELS_CORE_H
 
 #include "serve/batching/prediction.h"
-#include "serve/models/registry.h"
+#include "serve/models/core_options.h"
 #include "serve/models/task.h"
+#include "serve/models/version_state.h"
 
 #define HONE_LATEST (-1)
 

@@ -5,6 +5,7 @@
 #include "serve/batching/batcher.h"
 #include "serve/models/core.h"
 #include "serve/models/loader.h"
+#include "serve/models/registry.h"
 
 struct hone_core {
     hone_registry registry;

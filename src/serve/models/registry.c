@@ -114,17 +114,6 @@ void hone_registry_drop(hone_registry *g, hone_record *r) {
 
 /* --- states --- */
 
-const char *hone_version_state_name(hone_version_state state) {
-    switch (state) {
-    case HONE_VERSION_START: return "START";
-    case HONE_VERSION_LOADING: return "LOADING";
-    case HONE_VERSION_AVAILABLE: return "AVAILABLE";
-    case HONE_VERSION_UNLOADING: return "UNLOADING";
-    case HONE_VERSION_END: return "END";
-    }
-    return "UNKNOWN";
-}
-
 void hone_registry_set_state(hone_registry *g, hone_version *v, hone_version_state state, hone_status code,
                              const char *message) {
     bool changed = v->state != state;

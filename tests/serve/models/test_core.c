@@ -202,14 +202,15 @@ static void waits_for_a_whole_configuration(void **state) {
     char text[300], config[100];
     hone_core_options o = options();
     hone_registry g;
+    hone_stats *stats;
     hone_discovery d = {.registry = &g};
     snprintf(config, sizeof config, "%s", repo_path(".models.config"));
     o.repository = NULL;
     o.config_file = config;
     repo_put_plus("a", 1);
     repo_put_plus("b", 2);
-    assert_int_equal(hone_stats_new(&f.stats, NULL), HONE_OK);
-    hone_registry_init(&g, 1, 1, f.stats);
+    assert_int_equal(hone_stats_new(&stats, NULL), HONE_OK);
+    hone_registry_init(&g, 1, 1, stats);
     assert_int_equal(hone_registry_configure(&g, &o, NULL), HONE_OK);
     assert_int_equal(hone_watch_new(true, &d.watch, NULL), HONE_OK);
     snprintf(text, sizeof text, "model_config_list { " ENTRY "}", 'a', repo_root, 'a');
@@ -230,6 +231,7 @@ static void waits_for_a_whole_configuration(void **state) {
     assert_true(served(&g, "b") == -1);
     hone_registry_free(&g);
     hone_discovery_free(&d);
+    hone_stats_free(stats);
 }
 
 /* What a request over the network may name lies in the repository, if there is one. */
