@@ -171,6 +171,7 @@ static hone_status finish(hone_graph *copy, hone_status status, hone_graph **out
 }
 
 hone_status hone_graph_copy(const hone_graph *g, hone_graph **out, hone_error *err) {
+    HONE_TRY(hone_graph_check(g, err));
     hone_graph *copy = hone_graph_new(g->name);
     hone_status status = copy ? hone_graph_copy_into(copy, g, err) : hone_fail_memory(err);
     return finish(copy, status, out, err);

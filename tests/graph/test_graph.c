@@ -255,6 +255,8 @@ static void test_unknown_operator_is_remembered(void **state) {
     graph_op(g, "Relu", y); /* NULL goes on through */
     assert_int_equal(hone_graph_check(g, &err), HONE_INTERNAL);
     assert_string_equal(err.message, "no operator NoSuchOperator");
+    hone_graph *copy = NULL;
+    assert_int_equal(hone_graph_copy(g, &copy, &err), HONE_INTERNAL); /* nor can it be compiled */
     hone_graph_free(g);
     assert_int_not_equal(hone_graph_check(NULL, &err), HONE_OK);
 }
