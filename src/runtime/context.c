@@ -75,7 +75,7 @@ hone_status hone_context_set_variables(hone_context *c, hone_variables *v, hone_
 }
 
 hone_status hone_context_bind_output(hone_context *c, int index, hone_tensor *t, hone_error *err) {
-    const hone_graph *g = c->session->model->signature;
+    const hone_graph *g = c->session->model->bodies[0].graph;
     if (index < 0 || (size_t)index >= g->output_count)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "there is no output %d", index);
     const hone_value *v = g->outputs[index];
