@@ -117,9 +117,10 @@ struct hone_node {
     int output_count;
     hone_attr *attrs;
     int attr_count;
-    hone_map *map; /* compiled graphs: vector code of a fused node, or an epilogue over output 0 */
-    int map_input; /* the map's operands are the inputs from here on */
-    int mark;      /* scratch of graph walks */
+    hone_map *map;      /* compiled graphs: vector code of a fused node, or an epilogue over output 0 */
+    int map_input;      /* the map's operands are the inputs from here on */
+    int mark;           /* scratch of graph walks */
+    hone_layout layout; /* compiled graphs: of its outputs */
 };
 
 typedef struct hone_binding {

@@ -169,7 +169,9 @@ hone_status hone_node_infer(const hone_node *n, const hone_infer_room *room, hon
         for (int d = HONE_FLOAT32; !slot->var && d < HONE_DTYPE_COUNT; d++)
             if (slot->types == HONE_TYPE(d)) out[i].dtype = (hone_dtype)d;
     }
-    return n->op->infer(&ctx, err);
+    HONE_TRY(n->op->infer(&ctx, err));
+    for (int i = 0; i < n->output_count; i++) out[i].layout = n->layout;
+    return HONE_OK;
 }
 
 hone_status hone_infer_room_make(const hone_graph *g, hone_infer_room *room, hone_error *err) {

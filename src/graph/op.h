@@ -3,6 +3,7 @@
 #ifndef HONE_GRAPH_OP_H
 #define HONE_GRAPH_OP_H
 
+#include "base/cpu.h"
 #include "graph/content.h"
 
 /* Hone's own operators: gradients, optimizers, fused and lowered forms. Never written to a file. */
@@ -73,7 +74,8 @@ typedef enum hone_role {
     /* Control: the executor runs the subgraphs; there is no `prepare`. */
     HONE_ROLE_BRANCH, /* the graph that the first row of `attrs` names if the input is true, else that of the second */
     HONE_ROLE_LOOP, /* attrs[0]: (iteration, condition, carried …) to (condition, carried …, scan outputs …) */
-    HONE_ROLE_SCAN /* attrs[0]: (carried …, slices …) to (carried …, scan outputs …) */
+    HONE_ROLE_REORDER, /* the same tensor in the layout of the node */
+    HONE_ROLE_SCAN     /* attrs[0]: (carried …, slices …) to (carried …, scan outputs …) */
 } hone_role;
 
 /* --- inference --- */
@@ -118,6 +120,15 @@ typedef struct hone_axes {
     hone_axis_link links[HONE_MAX_LINKS];
     int count;
 } hone_axes;
+
+/* --- layouts --- */
+
+/* A layout that a kernel takes for input 0 and one that it gives; all else lies in rows. */
+typedef struct hone_layout_choice {
+    hone_layout in, out;
+    double cost; /* about nanoseconds; dimensions that are not known count as 1 */
+} hone_layout_choice;
+#define HONE_LAYOUT_CHOICES 4
 
 /* --- gradient --- */
 
@@ -199,6 +210,9 @@ struct hone_op {
     /* Multiply-adds for concrete shapes. NULL: none. */
     int64_t (*multiply_adds)(const hone_node *node, const hone_type *const *in, const hone_type *out);
 
+    /* The layouts that the node's kernels know on that CPU, rows among them: fills at most HONE_LAYOUT_CHOICES, decided by
+     * what does not change from run to run; returns how many. NULL: rows only. */
+    int (*layouts)(const hone_node *n, const hone_cpu *cpu, hone_layout_choice *choices);
     /* What is known of output 0's elements from what is known of the inputs, types being inferred; false: nothing.
      * Operators that only move elements (`moves`, or on the bits unchanged) need none. */
     bool (*content)(const hone_infer *ctx, hone_content *out);

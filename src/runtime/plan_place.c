@@ -63,8 +63,10 @@ static hone_status make_root(builder *b, int i) {
     else if (v->producer && v->producer->mark >= b->region->start && v->producer->mark < b->end) {
         r->buffer = true;
         if (!hone_type_is_concrete(&b->types[i])) return HONE_OK;
-        return hone_shape_size(b->types[i].dtype, b->types[i].rank, b->types[i].dims, NULL, &r->bytes,
-                               b->err);
+        r->bytes = hone_type_bytes(&b->types[i]);
+        if (r->bytes == SIZE_MAX)
+            return hone_fail_node(b->err, HONE_INVALID_ARGUMENT, v->name, NULL,
+                                  "is too large for any memory");
     }
     return HONE_OK;
 }
@@ -73,9 +75,7 @@ static hone_status make_root(builder *b, int i) {
 
 static hone_status link_view(builder *b, const hone_node *n, const hone_value *y, const hone_view *v) {
     const hone_value *x = n->inputs[v->input];
-    size_t bytes = 0;
-    const hone_type *t = &b->types[x->id];
-    HONE_TRY(hone_shape_size(t->dtype, t->rank, t->dims, NULL, &bytes, b->err));
+    size_t bytes = hone_type_bytes(&b->types[x->id]);
     bool whole = n->op->view == hone_view_whole;
     if (v->offset > bytes || b->roots[y->id].bytes > bytes - v->offset ||
         (whole && b->roots[y->id].bytes != bytes))

@@ -32,9 +32,7 @@ static bool is_overwritten(builder *b, const hone_value *v) {
 
 static size_t bytes_of(const builder *b, const hone_value *v) {
     const hone_type *t = &b->types[v->id];
-    size_t bytes = 0;
-    if (hone_type_is_concrete(t)) hone_shape_size(t->dtype, t->rank, t->dims, NULL, &bytes, NULL);
-    return bytes;
+    return hone_type_is_concrete(t) ? hone_type_bytes(t) : 0;
 }
 
 /* --- outputs --- */

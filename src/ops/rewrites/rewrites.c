@@ -144,6 +144,8 @@ static const hone_rewrite list[] = {
                  "x: f32[5, 6]; k = 0.7; w: const f32[6, 4]; c: const f32[4]"},
      .counterexample = {"x: f32[5, 6]; k = 0.7; w: const f32[6, 4]; c: const f32[5, 4]"},
      .doc = "scaling and shifting by constants goes into the weights of the layer behind it"},
+    {"choose-layouts", HONE_STAGE_LAYOUT, .run = hone_rewrite_choose_layouts,
+     .doc = "tensors lie as the kernels that read them like it best"},
     {"fuse-elementwise", HONE_STAGE_FUSE, .run = hone_rewrite_fuse_elementwise,
      .doc = "chains of elementwise operators become one vector program"},
     {"lower-lookups", HONE_STAGE_FUSE, .run = hone_rewrite_lower_lookups,

@@ -22,6 +22,9 @@ hone_value *hone_build_scaled_output(hone_match *m);
 hone_value *hone_build_shifted_output(hone_match *m);
 hone_value *hone_build_batch_norm(hone_match *m);
 
+/* layouts.c */
+hone_status hone_rewrite_choose_layouts(hone_graph *g, int *changes, hone_error *err);
+
 /* fuse.c */
 hone_status hone_rewrite_fuse_elementwise(hone_graph *g, int *changes, hone_error *err);
 hone_status hone_rewrite_fuse_epilogue(hone_graph *g, int *changes, hone_error *err);
