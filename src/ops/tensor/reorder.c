@@ -1,6 +1,5 @@
 /* Reorder: the same tensor in another layout. The layout pass inserts it; what it gives is the node's layout. */
 #include "graph/infer.h"
-#include "ops/common/axes.h"
 #include "ops/engine/copy.h"
 
 #include <string.h>
@@ -81,6 +80,5 @@ const hone_op hone_op_reorder = {.domain = HONE_PRIVATE_DOMAIN,
                                  .inputs = HONE_SLOTS({"X", 'T', HONE_TYPES_FIXED, 0}),
                                  .outputs = HONE_SLOTS({"Y", 'T', HONE_TYPES_FIXED, 0}),
                                  .infer = hone_infer_same,
-                                 .axes = hone_axes_broadcast,
                                  .prepare = prepare,
                                  .doc = "the same tensor, lying differently in memory"};
