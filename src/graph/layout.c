@@ -153,7 +153,7 @@ hone_status hone_graph_choose_layouts(hone_graph *g, const hone_cpu *cpu, int *c
         next = n->next;
         if (n->op->layouts)
             choose(g, n, cpu, changes);
-        else if (hone_op_is_elementwise(n->op) && n->output_count == 1 && n->outputs[0])
+        else if (hone_node_is_elementwise(n) && n->output_count == 1 && n->outputs[0])
             follow(g, n, changes);
     }
     hone_graph_prune(g);

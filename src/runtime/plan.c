@@ -67,7 +67,7 @@ static void flatten_types(builder *b, const hone_node *n) {
 
 static hone_status prepare_step(builder *b, const hone_node *n, int index, hone_step *step) {
     hone_plan_fill_room(b, n, true);
-    if (n->layout.kind != HONE_LAYOUT_ROWS && hone_op_is_elementwise(n->op)) flatten_types(b, n);
+    if (n->layout.kind != HONE_LAYOUT_ROWS && hone_node_is_elementwise(n)) flatten_types(b, n);
     hone_prepare p = {.node = n,
                       .in = b->room.in,
                       .out = b->room.out,
