@@ -5,6 +5,7 @@
 #include "ops/common/cut.h"
 #include "ops/engine/program.h"
 
+#include <stddef.h>
 #include <string.h>
 
 typedef enum operand_kind { OPERAND_UNUSED, OPERAND_FLAT, OPERAND_SCALAR, OPERAND_GATHER } operand_kind;
@@ -19,13 +20,13 @@ typedef struct operand {
 } operand;
 
 struct hone_elementwise {
-    hone_program program;
-    hone_program once; /* the part of it that reads scalars and constants alone: for a run, not for a tile */
-    size_t tile;       /* bytes of a register */
+    const hone_program *program,
+        *once;   /* once: what reads scalars and constants alone: for a run, not for a tile */
+    size_t tile; /* bytes of a register */
     int64_t count;
-    operand in[HONE_PROGRAM_MAX_REGISTERS];
     size_t out_size[HONE_PROGRAM_MAX_OUTPUTS]; /* of an element */
     const hone_kernels *kernels;
+    operand in[]; /* of each input of the program */
 };
 
 static bool broadcasts(const hone_type *in, const hone_type *out) {
@@ -68,12 +69,12 @@ static operand classify(const hone_type *in, const hone_type *out) {
 }
 
 /* Moves into `once` what is the same for all tiles. Registers that are written twice stay. */
-static void split(hone_elementwise *e) {
-    hone_program *p = &e->program;
+static void split(hone_program *p, const operand *in, hone_program *once) {
     int writes[HONE_PROGRAM_MAX_REGISTERS] = {0}, kept = 0;
     bool same[HONE_PROGRAM_MAX_REGISTERS] = {false};
+    once->count = 0;
     for (int i = 0; i < p->inputs + p->constants; i++)
-        same[i] = i >= p->inputs || e->in[i].kind == OPERAND_SCALAR;
+        same[i] = i >= p->inputs || in[i].kind == OPERAND_SCALAR;
     for (int i = 0; i < p->count; i++) writes[p->code[i].dst]++;
     for (int o = 0; o < p->outputs; o++) writes[p->output[o]] = 2;
     for (int i = 0; i < p->count; i++) {
@@ -82,11 +83,18 @@ static void split(hone_elementwise *e) {
         same[c.dst] = writes[c.dst] == 1;
         for (int k = 0; k < hone_vop_operands((hone_vop)c.op); k++) same[c.dst] &= same[read[k]];
         if (same[c.dst])
-            e->once.code[e->once.count++] = c;
+            once->code[once->count++] = c;
         else
             p->code[kept++] = c;
     }
     p->count = kept;
+}
+
+/* The program without the room that its code does not fill: plans have many. */
+static const hone_program *keep_program(hone_prepare *p, const hone_program *program) {
+    size_t bytes = offsetof(hone_program, code) + (size_t)program->count * sizeof program->code[0];
+    hone_program *kept = hone_prepare_alloc(p, bytes);
+    return kept ? memcpy(kept, program, bytes) : NULL;
 }
 
 /* What the map's input i is. */
@@ -98,14 +106,15 @@ static hone_dtype input_dtype(const hone_map *m, int i) {
 
 hone_status hone_elementwise_prepare(hone_prepare *p, const hone_map *m, const hone_type *const *in,
                                      const hone_type *out, hone_elementwise **result, hone_error *err) {
-    hone_elementwise *e = hone_prepare_alloc(p, sizeof *e);
+    hone_program program, once;
+    HONE_TRY(hone_program_make(m, &program, err));
+    hone_elementwise *e = hone_prepare_alloc(p, sizeof *e + (size_t)program.inputs * sizeof e->in[0]);
     if (!e) return hone_fail_memory(err);
-    HONE_TRY(hone_program_make(m, &e->program, err));
-    e->tile = HONE_PROGRAM_TILE * e->program.element;
+    e->tile = HONE_PROGRAM_TILE * program.element;
     e->count = hone_type_count(out);
     e->kernels = hone_kernels_get();
     for (int o = 0; o < m->outputs; o++) e->out_size[o] = hone_dtype_size(hone_map_output_dtype(m, o));
-    for (int i = 0; i < e->program.inputs; i++) {
+    for (int i = 0; i < program.inputs; i++) {
         hone_dtype dtype = input_dtype(m, i);
         if (!in[i] || dtype == HONE_UNDEFINED) continue;
         if (in[i]->dtype != dtype)
@@ -115,18 +124,21 @@ hone_status hone_elementwise_prepare(hone_prepare *p, const hone_map *m, const h
             return hone_prepare_fail(p, err, "operand %d does not broadcast to the result", i);
         e->in[i] = classify(in[i], out);
     }
-    split(e);
+    split(&program, e->in, &once);
+    e->program = keep_program(p, &program);
+    e->once = keep_program(p, &once);
+    if (!e->program || !e->once) return hone_fail_memory(err);
     *result = e;
     return HONE_OK;
 }
 
 size_t hone_elementwise_scratch(const hone_elementwise *e) {
-    return (size_t)e->program.registers * e->tile;
+    return (size_t)e->program->registers * e->tile;
 }
 
 /* Nanoseconds for one element, roughly. */
 static double cost_of(const hone_elementwise *e) {
-    return 0.1 * (e->program.count + 1) * (double)e->program.element / 4;
+    return 0.1 * (e->program->count + 1) * (double)e->program->element / 4;
 }
 
 /* Elements [begin, begin+n) of a broadcast operand. Rows of the innermost dimension are copied or filled. */
@@ -193,7 +205,7 @@ static void *own_tile(const hone_elementwise *e, const registers *r, int i) {
 
 /* Constants and operands of one element fill their tiles once, and what is computed from them alone. */
 static void set_up(const hone_elementwise *e, registers *r, void *const *in, int64_t widest) {
-    const hone_program *p = &e->program;
+    const hone_program *p = e->program;
     for (int i = 0; i < p->registers; i++) r->at[i] = own_tile(e, r, i);
     for (int c = 0; c < p->constants; c++) {
         uint64_t element;
@@ -203,7 +215,7 @@ static void set_up(const hone_elementwise *e, registers *r, void *const *in, int
     }
     for (int i = 0; i < p->inputs; i++)
         if (e->in[i].kind == OPERAND_SCALAR) fill(e->in[i].size, in[i], widest, r->at[i]);
-    if (e->once.count > 0) e->kernels->program(&e->once, r->at, widest);
+    if (e->once->count > 0) e->kernels->program(e->once, r->at, widest);
 }
 
 /* Elements [at, at+n) of operand i: pointed at, or gathered. */
@@ -217,8 +229,8 @@ static void load(const hone_elementwise *e, registers *r, int i, void *in, int64
 
 /* Results from element `at` on go straight to where they belong; to their own tiles if nobody wants them. */
 static void place_results(const hone_elementwise *e, registers *r, void *const *out, int64_t at) {
-    for (int o = 0; o < e->program.outputs; o++)
-        if (out[o]) r->at[e->program.output[o]] = (char *)out[o] + (size_t)at * e->out_size[o];
+    for (int o = 0; o < e->program->outputs; o++)
+        if (out[o]) r->at[e->program->output[o]] = (char *)out[o] + (size_t)at * e->out_size[o];
 }
 
 static int64_t tile_of(int64_t n) {
@@ -231,9 +243,9 @@ void hone_elementwise_run(const hone_elementwise *e, void *const *in, void *cons
     set_up(e, &r, in, tile_of(end - begin));
     for (int64_t at = begin; at < end; at += HONE_PROGRAM_TILE) {
         int64_t n = tile_of(end - at);
-        for (int i = 0; i < e->program.inputs; i++) load(e, &r, i, in[i], at, n);
+        for (int i = 0; i < e->program->inputs; i++) load(e, &r, i, in[i], at, n);
         place_results(e, &r, out, at);
-        e->kernels->program(&e->program, r.at, n);
+        e->kernels->program(e->program, r.at, n);
     }
 }
 
@@ -247,7 +259,7 @@ static bool is_row(const operand *o, int64_t columns) {
 static void run_columns(const hone_elementwise *e, registers *r, void *const *in, void *const *out,
                         const hone_block *b, int64_t column, int64_t n) {
     int first = b->strip ? 1 : 0, varying = 0, which[HONE_PROGRAM_MAX_REGISTERS];
-    for (int i = first; i < e->program.inputs; i++) {
+    for (int i = first; i < e->program->inputs; i++) {
         if (is_row(&e->in[i], b->columns))
             r->at[i] = (char *)in[i] + (size_t)column * e->in[i].size;
         else
@@ -260,7 +272,7 @@ static void run_columns(const hone_elementwise *e, registers *r, void *const *in
                 (char *)b->strip + (size_t)((row - b->m0) * b->strip_row + column - b->n0) * e->in[0].size;
         for (int k = 0; k < varying; k++) load(e, r, which[k], in[which[k]], at, n);
         place_results(e, r, out, at);
-        e->kernels->program(&e->program, r->at, n);
+        e->kernels->program(e->program, r->at, n);
     }
 }
 

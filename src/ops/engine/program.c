@@ -158,7 +158,10 @@ static bool emit_copies(build *b, hone_program *p) {
 hone_status hone_program_make(const hone_map *m, hone_program *p, hone_error *err) {
     if (!hone_map_ok(m)) return hone_fail_memory(err);
     if (m->count > MAX_MAP || m->outputs > HONE_PROGRAM_MAX_OUTPUTS) return too_big(err);
-    build b = {.m = m, .count = m->count};
+    build b; /* its arrays are filled as far as the map goes */
+    b.m = m;
+    b.count = m->count;
+    memset(b.busy, 0, sizeof b.busy);
     memcpy(b.code, m->code, (size_t)m->count * sizeof *m->code);
     memset(p, 0, sizeof *p);
     for (int i = 0; i < b.count; i++)
