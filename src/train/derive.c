@@ -2,6 +2,7 @@
 
 #include "graph/autodiff.h"
 #include "graph/infer.h"
+#include "graph/rewrite.h"
 #include "graph/train_form.h"
 
 #include <string.h>
@@ -184,6 +185,9 @@ static hone_status derive(hone_graph *g, const hone_derivation *d, hone_value **
     hone_value *rate = NULL, *loss = NULL, *output;
     if (g->input_count < 1 || g->output_count < 1)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a model to train has inputs and an output");
+    HONE_TRY(hone_graph_sort(g, err));
+    HONE_TRY(hone_graph_infer(g, err));
+    HONE_TRY(hone_graph_rewrite_stage(g, HONE_STAGE_CANONICAL, NULL, err));
     HONE_TRY(make_variables(g, d, values, err));
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));

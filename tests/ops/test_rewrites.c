@@ -4,6 +4,7 @@
 #include "graph/rewrite.h"
 
 #include "base/file.h"
+#include "graph/autodiff.h"
 #include "ops/example.h"
 
 #include <ctype.h>
@@ -125,6 +126,42 @@ static void check_result(const variant *v, const char *text, const example *e) {
     hone_tensor_free(plain);
 }
 
+/* The gradients of half the sum of squares to all inputs, of the graph rewritten by this row, or as it is. */
+static int run_gradients(const variant *v, const example *e, bool rewritten, hone_tensor **out) {
+    char disabled[4000];
+    hone_graph *g = NULL;
+    hone_error err;
+    hone_value *wanted[EXAMPLE_INPUTS], *gradients[EXAMPLE_INPUTS];
+    int count = 0;
+    check_ok(hone_graph_copy(e->g, &g, &err));
+    check_ok(hone_graph_infer(g, &err));
+    if (rewritten) check_ok(hone_graph_rewrite(g, all_but(v->row, disabled, sizeof disabled), &err));
+    for (size_t i = 0; i < g->input_count; i++)
+        if (g->inputs[i]->use_count) wanted[count++] = g->inputs[i];
+    check_ok(hone_graph_differentiate(g, 1, &g->outputs[0], &g->outputs[0], count, wanted, gradients, &err));
+    g->output_count = 0;
+    for (int i = 0; i < count; i++) hone_graph_add_output(g, gradients[i]);
+    graph_run(g, "all", e->data, out, count);
+    hone_graph_free(g);
+    return count;
+}
+
+/* Training starts from canonical forms: they have gradients, and those of what they replace. */
+static void check_gradients(const variant *v, const char *text, const example *e) {
+    hone_tensor *plain[EXAMPLE_INPUTS], *canonical[EXAMPLE_INPUTS];
+    char what[80];
+    int count = run_gradients(v, e, false, plain);
+    assert_int_equal(run_gradients(v, e, true, canonical), count);
+    for (int i = 0; i < count; i++) {
+        double d = largest_difference(canonical[i], plain[i]);
+        snprintf(what, sizeof what, "gradient %d differs by %.3g", i, d);
+        if (!(d <= 1e-4)) fail_variant(v, text, what);
+        hone_tensor_free(plain[i]);
+        hone_tensor_free(canonical[i]);
+    }
+    if (!count) fail_variant(v, text, "no gradient");
+}
+
 /* --- all of them --- */
 
 /* Calls `visit` for each form, combination of alternatives and order of operands; gives how often. */
@@ -145,6 +182,7 @@ static int check_example(const variant *v, const char *text) {
     check_privacy(v, text, &e);
     check_rewriting(v, text, &e);
     check_result(v, text, &e);
+    if (hone_rewrite_at(v->row)->stage == HONE_STAGE_CANONICAL) check_gradients(v, text, &e);
     example_free(&e);
     return 1;
 }

@@ -271,6 +271,60 @@ static void test_weight_behind_a_transpose(void **state) {
     hone_graph_free(straight);
 }
 
+static hone_value *weights_of(hone_graph *g, const char *name, float x) {
+    hone_tensor *t = NULL;
+    ok(hone_tensor_new(HONE_FLOAT32, 1, (int64_t[]){6}, &t, &err));
+    for (int i = 0; i < 6; i++) ((float *)t->data)[i] = x + 0.1f * (float)i;
+    hone_value *v = hone_graph_add_constant(g, name, t);
+    hone_tensor_free(t);
+    return v;
+}
+
+/* A normalization as one operator, or as an exporter writes it: where a scale is a weight shows only in the first form. */
+static hone_graph *normalized(bool written_out) {
+    hone_graph *g = hone_graph_new("normalized");
+    hone_value *x = INPUT(g, 6), *scale = weights_of(g, "scale", 0.5f),
+               *shift = weights_of(g, "shift", -0.2f), *y;
+    if (written_out) {
+        int64_t last = -1;
+        hone_value *axes = hone_graph_ints(g, &last, 1), *epsilon = hone_graph_scalar(g, HONE_FLOAT32, 1e-5);
+        hone_value *d = HONE_EMIT(g, "", "Sub", x, HONE_EMIT(g, "", "ReduceMean", x, axes));
+        hone_value *square = HONE_EMIT(g, "", "Pow", d, hone_graph_scalar(g, HONE_FLOAT32, 2));
+        hone_value *variance = HONE_EMIT(g, "", "Add", HONE_EMIT(g, "", "ReduceMean", square, axes), epsilon);
+        y = HONE_EMIT(g, "", "Mul", HONE_EMIT(g, "", "Div", d, HONE_EMIT(g, "", "Sqrt", variance)), scale);
+        y = HONE_EMIT(g, "", "Add", y, shift);
+    } else {
+        y = HONE_EMIT(g, "", "LayerNormalization", x, scale, shift);
+    }
+    finished(g, HONE_EMIT(g, "", "MatMul", y, WEIGHT(g, "w", 1, 6, 5)));
+    return g;
+}
+
+static void test_written_out_operators(void **state) {
+    (void)state;
+    hone_graph *g[2], *t[2];
+    runner r[2];
+    for (int i = 0; i < 2; i++) {
+        t[i] = derived(g[i] = normalized(i == 1), &plain);
+        r[i] = start(t[i], 9, 6, 5);
+        for (int step = 0; step < 3; step++) run(&r[i], 0.1f);
+    }
+    assert_true(fabsf(r[0].loss - r[1].loss) < 1e-6f);
+    static const char *const names[] = {"scale", "shift", "w"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        const hone_tensor *a = hone_variables_get(r[0].variables, names[k]),
+                          *b = hone_variables_get(r[1].variables, names[k]);
+        if (!a || !b) fail_msg("%s is not trained", names[k]);
+        for (int64_t i = 0; i < a->count; i++)
+            assert_true(fabsf(((const float *)a->data)[i] - ((const float *)b->data)[i]) < 1e-6f);
+    }
+    for (int i = 0; i < 2; i++) {
+        finish(&r[i]);
+        hone_graph_free(t[i]);
+        hone_graph_free(g[i]);
+    }
+}
+
 /* --- memory --- */
 
 /* Bytes of workspace of a training step on 64 samples. */
@@ -470,6 +524,7 @@ int main(void) {
         cmocka_unit_test(test_distillation),
         cmocka_unit_test(test_taken_names),
         cmocka_unit_test(test_weight_behind_a_transpose),
+        cmocka_unit_test(test_written_out_operators),
         cmocka_unit_test(test_gradients_die_early),
         cmocka_unit_test(test_parametrization_of_a_shared_weight),
         cmocka_unit_test(test_parametrizations_of_one_weight),
