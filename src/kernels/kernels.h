@@ -132,9 +132,11 @@ typedef struct hone_kernels {
     /* One row; mean and inv (may be NULL) get what it was normalized by. y may be x, dx may be dy or x. */
     void (*normalize_f32)(const hone_normalize *p, const float *x, float *y, float *mean, float *inv);
     void (*normalize_f64)(const hone_normalize *p, const double *x, double *y, double *mean, double *inv);
-    /* The gradient to x. */
-    void (*normalize_grad_f32)(const hone_normalize *p, const float *dy, const float *x, float *dx);
-    void (*normalize_grad_f64)(const hone_normalize *p, const double *dy, const double *x, double *dx);
+    /* The gradient to x of a row that was normalized by mean and inv. */
+    void (*normalize_grad_f32)(const hone_normalize *p, const float *dy, const float *x, float mean,
+                               float inv, float *dx);
+    void (*normalize_grad_f64)(const hone_normalize *p, const double *dy, const double *x, double mean,
+                               double inv, double *dx);
 
     float (*sum_f32)(const float *x, int64_t n); /* order fixed by n alone */
     double (*sum_f64)(const double *x, int64_t n);

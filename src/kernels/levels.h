@@ -42,7 +42,8 @@ hone_instr_fn hone_instr_f32_reference;
 void hone_softmax_f64(const double *x, double *y, int64_t n);
 void hone_log_softmax_f64(const double *x, double *y, int64_t n);
 void hone_normalize_f64(const hone_normalize *p, const double *x, double *y, double *mean, double *inv);
-void hone_normalize_grad_f64(const hone_normalize *p, const double *dy, const double *x, double *dx);
+void hone_normalize_grad_f64(const hone_normalize *p, const double *dy, const double *x, double mean, double inv,
+                             double *dx);
 double hone_sum_f64(const double *x, int64_t n);
 void hone_sum_rows_f64(const double *x, int64_t rows, int64_t columns, int64_t row, double *y,
                        bool accumulate);

@@ -33,8 +33,8 @@ static void check_row(const hone_kernels *k, const char *level, int n, float cen
     for (int i = 0; i < n; i++)
         if (!near(y[i], yd[i], bound, bound * wanted_inv))
             fail_msg("%s, %d, form %d: y[%d] = %.9g, not %.9g", level, n, form, i, y[i], yd[i]);
-    k->normalize_grad_f64(&d, dyd, xd, yd);
-    k->normalize_grad_f32(&p, dy, x, y);
+    k->normalize_grad_f64(&d, dyd, xd, wanted_mean, wanted_inv, yd);
+    k->normalize_grad_f32(&p, dy, x, mean, inv, y);
     for (int i = 0; i < n; i++)
         if (!near(y[i], yd[i], 1e-5 * (1 + fabs((double)center)), bound * wanted_inv * (1 + wanted_inv)))
             fail_msg("%s, %d, form %d: dx[%d] = %.9g, not %.9g", level, n, form, i, y[i], yd[i]);
@@ -47,13 +47,14 @@ static void check_in_place(const hone_kernels *k, int n) {
     float copy[MOST];
     test_fill_f32(x, n, -1, 1, 3);
     memcpy(copy, x, sizeof copy);
-    k->normalize_f32(&p, x, y, NULL, NULL);
+    float mean, inv;
+    k->normalize_f32(&p, x, y, &mean, &inv);
     k->normalize_f32(&p, copy, copy, NULL, NULL);
     assert_memory_equal(copy, y, (size_t)n * sizeof *y);
-    k->normalize_grad_f32(&p, dy, x, y);
+    k->normalize_grad_f32(&p, dy, x, mean, inv, y);
     for (int over = 0; over < 2; over++) {
         memcpy(copy, over ? x : dy, sizeof copy);
-        k->normalize_grad_f32(&p, over ? dy : copy, over ? copy : x, copy);
+        k->normalize_grad_f32(&p, over ? dy : copy, over ? copy : x, mean, inv, copy);
         assert_memory_equal(copy, y, (size_t)n * sizeof *y);
     }
 }
@@ -74,7 +75,7 @@ static void check(const hone_kernels *k, const char *level) {
     }
     hone_normalize none = {.centered = true};
     k->normalize_f32(&none, x, y, NULL, NULL);
-    k->normalize_grad_f32(&none, dy, x, y);
+    k->normalize_grad_f32(&none, dy, x, 0, 1, y);
 }
 
 static void test_accuracy(void **state) {

@@ -52,11 +52,6 @@ VEC_FN double mean_of(const int kind, const row *r, int64_t n) {
     return sum / (double)n;
 }
 
-static void measure(const hone_normalize *p, row *r) {
-    r->mean = p->centered ? (float)mean_of(ELEMENT, r, p->n) : 0;
-    r->inv = (float)(1 / sqrt(mean_of(SQUARE, r, p->n) + p->epsilon));
-}
-
 VEC_FN void normalize(const row *r, const float *bias, float *y, int64_t i, int n) {
     vec_f32 v = (load(r->x + i, n) - r->mean) * r->inv;
     if (r->scale) v = bias ? vec_fma(v, load(r->scale + i, n), load(bias + i, n)) : v * load(r->scale + i, n);
@@ -71,7 +66,8 @@ void HONE_ISA_NAME(normalize_f32)(const hone_normalize *p, const float *x, float
     row r = {.x = x, .scale = p->scale};
     int64_t i = 0;
     if (p->n == 0) return;
-    measure(p, &r);
+    r.mean = p->centered ? (float)mean_of(ELEMENT, &r, p->n) : 0;
+    r.inv = (float)(1 / sqrt(mean_of(SQUARE, &r, p->n) + p->epsilon));
     for (; i + VEC_F32 <= p->n; i += VEC_F32) normalize(&r, p->bias, y, i, VEC_F32);
     if (i < p->n) normalize(&r, p->bias, y, i, (int)(p->n - i));
     if (mean) *mean = r.mean;
@@ -87,13 +83,13 @@ VEC_FN void backward(const row *r, float mean_g, float slope, float *dx, int64_t
         vec_store_n(dx + i, v, n);
 }
 
-void HONE_ISA_NAME(normalize_grad_f32)(const hone_normalize *p, const float *dy, const float *x, float *dx) {
-    row r = {.x = x, .dy = dy, .scale = p->scale};
+void HONE_ISA_NAME(normalize_grad_f32)(const hone_normalize *p, const float *dy, const float *x, float mean,
+                                       float inv, float *dx) {
+    row r = {.x = x, .dy = dy, .scale = p->scale, .mean = mean, .inv = inv};
     int64_t i = 0;
     if (p->n == 0) return;
-    measure(p, &r);
     float mean_g = p->centered ? (float)mean_of(GRADIENT, &r, p->n) : 0;
-    float slope = (float)(mean_of(PRODUCT, &r, p->n) * (double)r.inv * (double)r.inv);
+    float slope = (float)(mean_of(PRODUCT, &r, p->n) * (double)inv * (double)inv);
     for (; i + VEC_F32 <= p->n; i += VEC_F32) backward(&r, mean_g, slope, dx, i, VEC_F32);
     if (i < p->n) backward(&r, mean_g, slope, dx, i, (int)(p->n - i));
 }

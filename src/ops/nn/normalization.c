@@ -1,7 +1,8 @@
 /* LayerNormalization and RMSNormalization: rows of all axes from `axis` on, each brought to mean 0 and variance 1 (or to a
- * mean square of 1), then scaled and shifted. With N the row before that:
+ * mean square of 1), then scaled and shifted. What a row was normalized by, mean and inv, is saved for the gradients. With
+ * N = (X - mean) inv, the row before it is scaled:
  *
- *   dX = NormalizeGrad(dY, X, scale) + dmean / n - dinv inv^2 N / n
+ *   dX = NormalizeGrad(dY, X, scale, inv, mean) + dmean / n - dinv inv^2 N / n
  *   dscale = the sum of dY N over rows, dB = that of dY */
 #include "graph/autodiff.h"
 #include "graph/infer.h"
@@ -55,44 +56,51 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
     return HONE_OK;
 }
 
-/* The gradient's inputs: dY, X, scale. */
+enum { DY, X, SCALE, INV, MEAN }; /* inputs of NormalizeGrad */
+
 static hone_status infer_grad(hone_infer *ctx, hone_error *err) {
     int64_t d;
-    const hone_type *dy = ctx->in[0], *x = ctx->in[1];
+    int axis;
+    const hone_type *dy = ctx->in[DY], *x = ctx->in[X];
     HONE_TRY(hone_infer_same(ctx, err));
     if (dy->rank < 0 || x->rank < 0) return HONE_OK;
     if (dy->rank != x->rank) return hone_infer_fail(ctx, err, "dY and X must have one shape");
     for (int i = 0; i < x->rank; i++) HONE_TRY(hone_infer_same_dim(ctx, dy->dims[i], x->dims[i], &d, err));
-    int axis;
     HONE_TRY(hone_infer_axis(ctx, hone_node_int(ctx->node, "axis"), x->rank, false, &axis, err));
-    return ctx->input_count > 2 ? check_row(ctx, ctx->in[2], axis, "scale", err) : HONE_OK;
+    return check_row(ctx, ctx->in[SCALE], axis, "scale", err);
 }
 
-/* Inputs [0, whole) have X's shape, those behind them that of the normalized axes. */
-static void links(const hone_node *n, int whole, hone_axes *out) {
-    int rank = n->outputs[0] ? n->outputs[0]->type.rank : n->inputs[0]->type.rank;
-    int axis = axis_of(n, rank);
-    for (int i = 0; i < n->input_count; i++)
-        for (int a = i < whole ? 0 : axis; a < rank && n->inputs[i]; a++)
-            hone_axes_add(out,
-                          (hone_axis_link){i < whole && a >= axis ? HONE_AXIS_NORMALIZED : HONE_AXIS_SAME,
-                                           .input = i, .axis = i < whole ? a : a - axis, .output_axis = a});
+/* Links of an input that is X's axes [from, to), those of which that are normalized as such. */
+static void link_axes(hone_axes *out, int input, int from, int to, int axis, bool normalized) {
+    for (int a = from; a < to; a++)
+        hone_axes_add(out, (hone_axis_link){a >= axis && normalized ? HONE_AXIS_NORMALIZED : HONE_AXIS_SAME,
+                                            .input = input, .axis = a - from, .output_axis = a});
+}
+
+static void axes(const hone_node *n, hone_axes *out) {
+    int rank = n->inputs[0]->type.rank, axis = axis_of(n, rank);
+    link_axes(out, 0, 0, rank, axis, true);
+    for (int i = 1; i < n->input_count; i++)
+        if (n->inputs[i]) link_axes(out, i, axis, rank, axis, false);
     for (int o = 1; o < n->output_count; o++)
         for (int a = 0; a < axis && n->outputs[o]; a++)
             hone_axes_add(out, (hone_axis_link){HONE_AXIS_SAME, .axis = a, .output = o, .output_axis = a});
 }
 
-static void axes(const hone_node *n, hone_axes *out) {
-    links(n, 1, out);
-}
 static void axes_grad(const hone_node *n, hone_axes *out) {
-    links(n, 2, out);
+    int rank = n->inputs[X]->type.rank, axis = axis_of(n, rank);
+    link_axes(out, DY, 0, rank, axis, true);
+    link_axes(out, X, 0, rank, axis, true);
+    if (n->inputs[SCALE]) link_axes(out, SCALE, axis, rank, axis, false);
+    for (int i = INV; i < n->input_count; i++)
+        if (n->inputs[i]) link_axes(out, i, 0, axis, axis, false);
 }
 
 /* --- running --- */
 
 typedef struct params {
     hone_normalize row; /* scale and shift come with the run */
+    int mean, inv;      /* outputs, forward */
     bool is_double;
     hone_cut rows;
 } params;
@@ -101,7 +109,7 @@ typedef struct job {
     const params *p;
     hone_normalize row;
     const char *x, *dy;   /* dy NULL: forward */
-    char *y, *mean, *inv; /* mean and inv may be NULL */
+    char *y, *mean, *inv; /* mean and inv may be NULL, but for inv of a gradient */
 } job;
 
 static void *at(const char *data, int64_t i, size_t size) {
@@ -114,16 +122,28 @@ static void run_rows(void *arg, int64_t begin, int64_t end, int worker) {
     const hone_kernels *k = hone_kernels_get();
     size_t size = j->p->is_double ? sizeof(double) : sizeof(float), row = (size_t)j->row.n * size;
     for (int64_t i = begin; i < end; i++) {
-        const void *x = at(j->x, i, row), *dy = at(j->dy, i, row);
         void *y = at(j->y, i, row), *mean = at(j->mean, i, size), *inv = at(j->inv, i, size);
-        if (dy && j->p->is_double)
-            k->normalize_grad_f64(&j->row, dy, x, y);
-        else if (dy)
-            k->normalize_grad_f32(&j->row, dy, x, y);
-        else if (j->p->is_double)
-            k->normalize_f64(&j->row, x, y, mean, inv);
+        if (j->p->is_double)
+            k->normalize_f64(&j->row, at(j->x, i, row), y, mean, inv);
         else
-            k->normalize_f32(&j->row, x, y, mean, inv);
+            k->normalize_f32(&j->row, at(j->x, i, row), y, mean, inv);
+    }
+}
+
+static void run_grad_rows(void *arg, int64_t begin, int64_t end, int worker) {
+    (void)worker;
+    const job *j = arg;
+    const hone_kernels *k = hone_kernels_get();
+    size_t size = j->p->is_double ? sizeof(double) : sizeof(float), row = (size_t)j->row.n * size;
+    for (int64_t i = begin; i < end; i++) {
+        const void *dy = at(j->dy, i, row), *x = at(j->x, i, row), *mean = at(j->mean, i, size),
+                   *inv = at(j->inv, i, size);
+        if (j->p->is_double)
+            k->normalize_grad_f64(&j->row, dy, x, mean ? *(const double *)mean : 0, *(const double *)inv,
+                                  at(j->y, i, row));
+        else
+            k->normalize_grad_f32(&j->row, dy, x, mean ? *(const float *)mean : 0, *(const float *)inv,
+                                  at(j->y, i, row));
     }
 }
 
@@ -134,8 +154,8 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
              .row = p->row,
              .x = hone_step_in(step, frame, 0),
              .y = hone_step_out(step, frame, 0),
-             .mean = hone_step_out(step, frame, 1),
-             .inv = hone_step_out(step, frame, 2)};
+             .mean = hone_step_out(step, frame, p->mean),
+             .inv = hone_step_out(step, frame, p->inv)};
     j.row.scale = hone_step_in(step, frame, 1);
     j.row.bias = hone_step_in(step, frame, 2);
     hone_cut_run(&p->rows, frame, run_rows, &j);
@@ -147,25 +167,30 @@ static hone_status run_grad(const hone_step *step, hone_frame *frame, hone_error
     const params *p = step->params;
     job j = {.p = p,
              .row = p->row,
-             .dy = hone_step_in(step, frame, 0),
-             .x = hone_step_in(step, frame, 1),
+             .dy = hone_step_in(step, frame, DY),
+             .x = hone_step_in(step, frame, X),
+             .inv = hone_step_in(step, frame, INV),
+             .mean = hone_step_in(step, frame, MEAN),
              .y = hone_step_out(step, frame, 0)};
-    j.row.scale = hone_step_in(step, frame, 2);
-    hone_cut_run(&p->rows, frame, run_rows, &j);
+    j.row.scale = hone_step_in(step, frame, SCALE);
+    hone_cut_run(&p->rows, frame, run_grad_rows, &j);
     return HONE_OK;
 }
 
-static hone_status prepare(hone_prepare *p, const hone_type *x, bool centered, hone_run_fn *fn,
+/* `x` has the rows; `mean` < 0: they are not centered. */
+static hone_status prepare(hone_prepare *p, const hone_type *x, int mean, int inv, hone_run_fn *fn,
                            const char *kernel, hone_error *err) {
     params *q = hone_prepare_alloc(p, sizeof *q);
     if (!q) return hone_fail_memory(err);
     int axis = axis_of(p->node, x->rank);
-    q->row = (hone_normalize){.n = hone_dims_product(x, axis, x->rank),
-                              .epsilon = hone_node_float(p->node, "epsilon"),
-                              .centered = centered};
-    q->is_double = x->dtype == HONE_FLOAT64;
-    q->rows =
-        hone_cut_make(hone_dims_product(x, 0, axis), 5 + 0.2 * (double)q->row.n * (q->is_double ? 5 : 1), 1);
+    *q = (params){.row = {.n = hone_dims_product(x, axis, x->rank),
+                          .epsilon = hone_node_float(p->node, "epsilon"),
+                          .centered = mean >= 0},
+                  .mean = mean >= 0 ? mean : p->out_count, /* there is none */
+                  .inv = inv,
+                  .is_double = x->dtype == HONE_FLOAT64};
+    double element = q->is_double ? 1 : 0.2;
+    q->rows = hone_cut_make(hone_dims_product(x, 0, axis), 5 + element * (double)q->row.n, 1);
     p->params = q;
     p->run = fn;
     p->kernel = kernel;
@@ -173,32 +198,20 @@ static hone_status prepare(hone_prepare *p, const hone_type *x, bool centered, h
 }
 
 static hone_status prepare_layer(hone_prepare *p, hone_error *err) {
-    return prepare(p, p->in[0], true, run, "layer_norm", err);
+    return prepare(p, p->in[0], 1, 2, run, "layer_norm", err);
 }
 static hone_status prepare_rms(hone_prepare *p, hone_error *err) {
-    return prepare(p, p->in[0], false, run, "rms_norm", err);
-}
-static hone_status prepare_normalize(hone_prepare *p, hone_error *err) {
-    return prepare(p, p->in[0], hone_node_int(p->node, "centered") != 0, run, "normalize", err);
+    return prepare(p, p->in[0], -1, 1, run, "rms_norm", err);
 }
 static hone_status prepare_grad(hone_prepare *p, hone_error *err) {
-    return prepare(p, p->in[1], hone_node_int(p->node, "centered") != 0, run_grad, "normalize_grad", err);
+    bool centered = p->in_count > MEAN && p->in[MEAN];
+    return prepare(p, p->in[X], centered ? 0 : -1, 0, run_grad, "normalize_grad", err);
 }
 
 /* --- gradients --- */
 
-static hone_value *emit_private(hone_gradient *ctx, const char *op, hone_value *const *in, int count,
-                                bool centered) {
-    hone_node *n = hone_graph_add_node(ctx->graph, hone_op_find(HONE_PRIVATE_DOMAIN, op), NULL, count, in, 1);
-    if (!n) return NULL;
-    hone_node_set_int(ctx->graph, n, "axis", hone_node_int(ctx->node, "axis"));
-    hone_node_set_float(ctx->graph, n, "epsilon", hone_node_float(ctx->node, "epsilon"));
-    hone_node_set_int(ctx->graph, n, "centered", centered);
-    return n->outputs[0];
-}
-
-static hone_value *mul(hone_gradient *ctx, hone_value *a, hone_value *b) {
-    return HONE_EMIT(ctx->graph, "", "Mul", a, b);
+static hone_value *emit(hone_gradient *ctx, const char *op, hone_value *a, hone_value *b) {
+    return HONE_EMIT(ctx->graph, "", op, a, b);
 }
 
 /* `d`, a number for each row, over X and divided by the length of rows. */
@@ -209,35 +222,52 @@ static hone_value *share(hone_gradient *ctx, hone_value *d) {
 }
 
 static hone_value *sum(hone_gradient *ctx, hone_value *a, hone_value *b) {
-    return a ? HONE_EMIT(ctx->graph, "", "Add", a, b) : b;
+    return a ? emit(ctx, "Add", a, b) : b;
 }
 
-static void gradient(hone_gradient *ctx, bool centered) {
+/* (X - mean) inv */
+static hone_value *normalized(hone_gradient *ctx, hone_value *mean, hone_value *inv) {
+    hone_value *x = ctx->node->inputs[0];
+    return emit(ctx, "Mul", mean ? emit(ctx, "Sub", x, mean) : x, inv);
+}
+
+static hone_value *rows_gradient(hone_gradient *ctx, hone_value *dy, hone_value *mean, hone_value *inv) {
+    hone_value *in[] = {dy, ctx->node->inputs[0], ctx->node->inputs[1], inv, mean};
+    hone_node *n =
+        hone_graph_add_node(ctx->graph, hone_op_find(HONE_PRIVATE_DOMAIN, "NormalizeGrad"), NULL, 5, in, 1);
+    if (!n) return NULL;
+    hone_node_set_int(ctx->graph, n, "axis", hone_node_int(ctx->node, "axis"));
+    return n->outputs[0];
+}
+
+/* Cotangents dmean and dinv of the statistics may be NULL; mean is, where rows are not centered. */
+static void gradient(hone_gradient *ctx, hone_value *mean, hone_value *inv, hone_value *dmean,
+                     hone_value *dinv) {
     const hone_node *n = ctx->node;
-    hone_value *dy = ctx->dout[0], *dmean = n->output_count > 1 ? ctx->dout[1] : NULL,
-               *dinv = n->output_count > 2 ? ctx->dout[2] : NULL, *normalized = NULL;
-    if ((ctx->wanted[1] && dy) || (ctx->wanted[0] && dinv))
-        normalized = emit_private(ctx, "Normalize", &n->inputs[0], 1, centered);
-    if (ctx->wanted[0] && dy)
-        ctx->din[0] =
-            emit_private(ctx, "NormalizeGrad", (hone_value *[]){dy, n->inputs[0], n->inputs[1]}, 3, centered);
+    hone_value *dy = ctx->dout[0], *rows = NULL;
+    if ((ctx->wanted[1] && dy) || (ctx->wanted[0] && dinv)) rows = normalized(ctx, mean, inv);
+    if (ctx->wanted[0] && dy) ctx->din[0] = rows_gradient(ctx, dy, mean, inv);
     if (ctx->wanted[0] && dmean) ctx->din[0] = sum(ctx, ctx->din[0], share(ctx, dmean));
     if (ctx->wanted[0] && dinv) {
-        hone_value *inv = n->outputs[2];
-        hone_value *d = mul(ctx, share(ctx, mul(ctx, dinv, mul(ctx, inv, inv))), normalized);
-        ctx->din[0] = sum(ctx, ctx->din[0], HONE_EMIT(ctx->graph, "", "Neg", d));
+        hone_value *d = share(ctx, emit(ctx, "Mul", dinv, emit(ctx, "Mul", inv, inv)));
+        ctx->din[0] = sum(ctx, ctx->din[0], HONE_EMIT(ctx->graph, "", "Neg", emit(ctx, "Mul", d, rows)));
     }
     if (ctx->wanted[1] && dy)
-        ctx->din[1] = hone_gradient_sum_to(ctx, mul(ctx, dy, normalized), n->outputs[0], n->inputs[1]);
+        ctx->din[1] = hone_gradient_sum_to(ctx, emit(ctx, "Mul", dy, rows), n->outputs[0], n->inputs[1]);
     if (n->input_count > 2 && ctx->wanted[2] && dy)
         ctx->din[2] = hone_gradient_sum_to(ctx, dy, n->outputs[0], n->inputs[2]);
 }
 
 static void gradient_layer(hone_gradient *ctx) {
-    gradient(ctx, true);
+    int given = ctx->node->output_count; /* before more is asked for */
+    hone_value *dmean = given > 1 ? ctx->dout[1] : NULL, *dinv = given > 2 ? ctx->dout[2] : NULL;
+    hone_value *mean = hone_gradient_saved(ctx, 1), *inv = hone_gradient_saved(ctx, 2);
+    gradient(ctx, mean, inv, dmean, dinv);
 }
+
 static void gradient_rms(hone_gradient *ctx) {
-    gradient(ctx, false);
+    hone_value *dinv = ctx->node->output_count > 1 ? ctx->dout[1] : NULL;
+    gradient(ctx, NULL, hone_gradient_saved(ctx, 1), NULL, dinv);
 }
 
 /* --- descriptors --- */
@@ -259,7 +289,7 @@ const hone_op hone_op_layer_normalization = {
                          {"B", 'T', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}, {"Mean", 'T', FLOATS, HONE_SLOT_OPTIONAL},
                           {"InvStdDev", 'T', FLOATS, HONE_SLOT_OPTIONAL}),
-    .attrs = HONE_ATTRS(ROW_ATTRS, STASH),
+    .attrs = HONE_ATTRS(ROW_ATTRS),
     .prepare = prepare_layer,
     .gradient = gradient_layer,
     .doc = "rows of mean 0 and variance 1, scaled and shifted"};
@@ -268,31 +298,23 @@ const hone_op hone_op_rms_normalization = {
     .name = "RMSNormalization",
     NORMALIZED(23),
     .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"scale", 'T', FLOATS, HONE_SLOT_WEIGHT}),
-    .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),
-    .attrs = HONE_ATTRS(ROW_ATTRS, STASH),
+    .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}, {"InvStdDev", 'T', FLOATS, HONE_SLOT_SAVED}),
+    .attrs = HONE_ATTRS(ROW_ATTRS),
     .prepare = prepare_rms,
     .gradient = gradient_rms,
     .doc = "rows of mean square 1, scaled"};
 
-#define PRIVATE                                                                                              \
-    .domain = HONE_PRIVATE_DOMAIN, .since = 1, .oldest = 1, .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),    \
-    .attrs = HONE_ATTRS(ROW_ATTRS, {"centered", HONE_ATTR_INT, .i = 1})
-
-const hone_op hone_op_normalize = {.name = "Normalize",
-                                   PRIVATE,
-                                   .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}),
-                                   .infer = infer,
-                                   .axes = axes,
-                                   .overwrite = 1,
-                                   .prepare = prepare_normalize,
-                                   .doc = "rows of mean 0 and variance 1, or of mean square 1"};
-
-const hone_op hone_op_normalize_grad = {.name = "NormalizeGrad",
-                                        PRIVATE,
-                                        .inputs = HONE_SLOTS({"dY", 'T', FLOATS, 0}, {"X", 'T', FLOATS, 0},
-                                                             {"scale", 'T', FLOATS, HONE_SLOT_OPTIONAL}),
-                                        .infer = infer_grad,
-                                        .axes = axes_grad,
-                                        .overwrite = 3,
-                                        .prepare = prepare_grad,
-                                        .doc = "the gradient of a normalized and scaled row to X"};
+const hone_op hone_op_normalize_grad = {
+    .domain = HONE_PRIVATE_DOMAIN,
+    .name = "NormalizeGrad",
+    .since = 1,
+    .oldest = 1,
+    .inputs = HONE_SLOTS({"dY", 'T', FLOATS, 0}, {"X", 'T', FLOATS, 0}, {"scale", 'T', FLOATS, 0},
+                         {"inv", 'T', FLOATS, 0}, {"mean", 'T', FLOATS, HONE_SLOT_OPTIONAL}),
+    .outputs = HONE_SLOTS({"dX", 'T', FLOATS, 0}),
+    .attrs = HONE_ATTRS({"axis", HONE_ATTR_INT, .i = -1}),
+    .infer = infer_grad,
+    .axes = axes_grad,
+    .overwrite = 3,
+    .prepare = prepare_grad,
+    .doc = "the gradient of a normalized and scaled row to X"};
