@@ -68,7 +68,8 @@ typedef enum b_kind { B_CONSTANT, B_INPUT, B_KINDS } b_kind;
 typedef enum behind {
     NOTHING,
     ROW_RELU,    /* fits into registers */
-    RESIDUAL,    /* a row, a matrix, and bounded: so does this */
+    MATRIX,      /* + a matrix, at least 0: so does this */
+    RESIDUAL,    /* a row, a matrix, and bounded: this, too, but behind integers */
     GELU,        /* over strips */
     RESIDUAL_ROW /* a matrix and then a row: in this order over strips */
 } behind;
@@ -91,6 +92,7 @@ static const product_case cases[] = {
     {2, 2, {9000, 40}, {40, 30}, .behind = GELU},
     {2, 2, {1, 1500}, {1500, 1500}, .behind = GELU},
     {2, 2, {3, 1000}, {1000, 1111}, .behind = RESIDUAL},
+    {2, 2, {97, 400}, {400, 301}, .behind = MATRIX},
     {2, 2, {40, 2000}, {2000, 100}, .behind = ROW_RELU},
     {2, 2, {200, 300}, {500, 200}, .gemm = true, .trans_a = true, .trans_b = true, .behind = GELU},
     {2, 2, {300, 200}, {200, 500}, .gemm = true, .beta = 1, .behind = GELU},
@@ -109,7 +111,10 @@ static hone_value *emit_behind(hone_graph *g, hone_value *y, behind what) {
                *z = graph_input(g, "z", t.dtype, t.rank, t.dims);
     switch (what) {
     case ROW_RELU: return graph_op(g, "Relu", graph_op(g, "Add", row, y));
-    case RESIDUAL: return graph_op(g, "Relu", graph_op(g, "Add", graph_op(g, "Add", y, row), z));
+    case MATRIX: return graph_op(g, "Relu", graph_op(g, "Add", y, z));
+    case RESIDUAL:
+        y = graph_op(g, "Add", graph_op(g, "Add", y, row), z);
+        return graph_op(g, "Clip", y, hone_graph_scalar(g, t.dtype, -0.5), hone_graph_scalar(g, t.dtype, 2));
     case RESIDUAL_ROW: return graph_op(g, "Add", graph_op(g, "Add", z, y), row);
     case GELU: return graph_op(g, "Gelu", graph_op(g, "Add", y, row));
     default: return y;
@@ -145,15 +150,27 @@ static hone_graph *build(const product_case *c, hone_dtype dtype, b_kind kind, h
     return g;
 }
 
+/* The name of the last step's kernel. */
+static const char *last_kernel;
+
 static hone_tensor *run_with(const hone_graph *g, const char *disable, int threads, hone_tensor *const *in,
                              int *steps) {
     const hone_tensor *y;
+    hone_step_info info;
     runner r = runner_make(g, disable, threads);
     runner_run(&r, in, &y);
+    assert_true(hone_context_step(r.context, hone_context_step_count(r.context) - 1, &info));
+    last_kernel = info.kernel; /* a literal */
     hone_tensor *copy = tensor_copy(y);
     *steps = hone_context_step_count(r.context);
     runner_free(&r);
     return copy;
+}
+
+/* Does what stands behind the product have no place in the kernel's epilogue? */
+static bool over_strips(const product_case *c) {
+    if (c->behind == GELU || c->behind == RESIDUAL_ROW) return true;
+    return c->beta != 0 && (c->beta != 1 || c->behind != NOTHING);
 }
 
 /* The same bits, whatever runs it, and whether it is one step or several. */
@@ -167,6 +184,7 @@ static void test_same_bits(void **state) {
             hone_graph *g = build(&cases[i], HONE_FLOAT32, (b_kind)kind, in);
             hone_tensor *y = run_with(g, NULL, 1, in, &fused);
             assert_int_equal(fused, 1);
+            assert_true((strstr(last_kernel, "strips") != NULL) == over_strips(&cases[i]));
             for (int t = 0; t < COUNT(threads); t++) {
                 hone_tensor *other = run_with(g, NULL, threads[t], in, &steps);
                 assert_same_bits(other, y);
@@ -210,7 +228,7 @@ static void test_against_double(void **state) {
 static void test_integers(void **state) {
     (void)state;
     enum { M = 150, N = 200, K = 300 };
-    static const behind what[] = {NOTHING, ROW_RELU, RESIDUAL, GELU, RESIDUAL_ROW};
+    static const behind what[] = {NOTHING, ROW_RELU, MATRIX, RESIDUAL, GELU, RESIDUAL_ROW};
     for (int i = 0; i < COUNT(what) * 4; i++) {
         bool relu = i & 1, bias = i & 2;
         hone_graph *g = hone_graph_new("integers");
@@ -230,9 +248,12 @@ static void test_integers(void **state) {
         check_ok(hone_graph_infer(g, &err));
         hone_graph_add_output(g, emit_behind(g, y, what[i / 4]));
         int fused, steps;
-        hone_tensor *one = run_with(g, NULL, 1, in, &fused), *more = run_with(g, NULL, 7, in, &steps),
-                    *apart = run_with(g, "fuse-elementwise,fuse-epilogue", 2, in, &steps);
+        hone_tensor *one = run_with(g, NULL, 1, in, &fused);
         assert_int_equal(fused, 1);
+        assert_int_equal(strstr(last_kernel, "strips") == NULL,
+                         what[i / 4] == NOTHING || (what[i / 4] == MATRIX && !relu));
+        hone_tensor *more = run_with(g, NULL, 7, in, &steps),
+                    *apart = run_with(g, "fuse-elementwise,fuse-epilogue", 2, in, &steps);
         assert_true(steps > 1 || what[i / 4] == NOTHING);
         assert_same_bits(more, one);
         assert_same_bits(apart, one);

@@ -294,12 +294,20 @@ static hone_gemm fixed_gemm(const hone_product_params *q) {
                                     .hi = q->epilogue.hi}};
 }
 
-hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_error *err) {
-    static const char *const names[HONE_GEMM_KINDS][2][2] = {
-        [HONE_GEMM_F32] = {{"gemm_f32 packed", "gemm_f32 packing"}, {"gemm_f32 direct", "gemm_f32 direct"}},
-        [HONE_GEMM_F64] = {{"gemm_f64", "gemm_f64"}, {"gemm_f64", "gemm_f64"}},
-        [HONE_GEMM_U8S8] = {{"gemm_u8s8", "gemm_u8s8 packing"}, {"gemm_u8s8", "gemm_u8s8"}},
+#define FORMS(name, more)                                                                                    \
+    { name " packed" more, name " direct" more, name " packing" more }
+
+static const char *name_of(const hone_product_params *q) {
+    static const char *const names[HONE_GEMM_KINDS][2][3] = {
+        [HONE_GEMM_F32] = {FORMS("gemm_f32", ""), FORMS("gemm_f32", ", strips")},
+        [HONE_GEMM_F64] = {FORMS("gemm_f64", ""), FORMS("gemm_f64", ", strips")},
+        [HONE_GEMM_U8S8] = {FORMS("gemm_u8s8", ""), FORMS("gemm_u8s8", ", strips")},
     };
+    bool strips = q->epilogue.map || q->epilogue.addend;
+    return names[q->s.kind][strips][q->form == HONE_B_TASK ? HONE_B_PACK : q->form];
+}
+
+hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_error *err) {
     hone_product_params *q = hone_prepare_alloc(p, sizeof *q);
     if (!q) return hone_fail_memory(err);
     q->s = *s;
@@ -316,6 +324,6 @@ hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_er
     q->gemm = fixed_gemm(q);
     p->params = q;
     p->run = run;
-    p->kernel = names[s->kind][q->form == HONE_B_DIRECT][q->form > HONE_B_DIRECT];
+    p->kernel = name_of(q);
     return HONE_OK;
 }
