@@ -1,6 +1,6 @@
 #include "ops/common/cut.h"
 
-enum { TASK_MOST = 40000, TASK_LEAST = 4000, TASKS = 16 };
+enum { TASK_MOST = 40000, TASK_LEAST = 2500, TASKS = 24 };
 
 double hone_task_nanoseconds(double work) {
     double task = work / TASKS;

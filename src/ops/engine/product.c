@@ -112,15 +112,17 @@ static operand ready_operand(const hone_product_job *j, int64_t matrix, int work
     return o;
 }
 
+/* The kernel's work for one matrix of Y. Copied from the plan's, not from what this run has just written. */
 static hone_gemm gemm_of(const hone_product_job *j, int64_t batch, const operand *o) {
     const hone_product_params *p = j->p;
     const hone_product *s = &p->s;
     int64_t a_matrix = hone_product_a_of(s, batch), y = batch * s->m * s->n;
-    hone_gemm g = j->gemm;
-    g.a = (const char *)g.a + (size_t)(a_matrix * s->m * s->k) * p->a_size;
+    hone_gemm g = p->gemm;
+    g.a = j->a + (size_t)(a_matrix * s->m * s->k) * p->a_size;
     g.b = o->b;
-    g.c = (char *)g.c + (size_t)y * p->y_size;
-    if (g.epilogue.residual) g.epilogue.residual = (const char *)g.epilogue.residual + (size_t)y * p->y_size;
+    g.c = j->y + (size_t)y * p->y_size;
+    g.epilogue.bias = j->bias;
+    if (j->residual) g.epilogue.residual = j->residual + (size_t)y * p->y_size;
     if (is_integer(p)) hone_product_integer_gemm(j, batch, a_matrix, &o->vectors, &g);
     return g;
 }
@@ -132,7 +134,7 @@ static void run_strip(const hone_product_job *j, int64_t batch, const hone_gemm 
     int64_t row = batch * p->s.m;
     if (p->epilogue.addend) hone_product_addend_run(j, row + m0, row + m1, n0, n1, worker);
     p->family->run(g, m0, m1, n0, n1);
-    if (is_integer(p))
+    if (p->integer.row_wise)
         hone_product_integer_finish(j, batch, hone_product_a_of(&p->s, batch), &o->vectors, m0, m1, n0, n1);
     if (p->epilogue.map) hone_product_map_run(j, row + m0, row + m1, n0, n1, worker);
 }
@@ -233,11 +235,10 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     j.step = step;
     j.frame = frame;
     j.batch = 0;
-    j.gemm = p->gemm;
-    j.gemm.a = hone_step_in(step, frame, p->s.a);
-    j.gemm.c = hone_step_out(step, frame, 0);
-    j.gemm.epilogue.bias = hone_product_input(&j, p->epilogue.bias);
-    j.gemm.epilogue.residual = p->epilogue.addend ? j.gemm.c : hone_product_input(&j, p->epilogue.residual);
+    j.a = hone_step_in(step, frame, p->s.a);
+    j.y = hone_step_out(step, frame, 0);
+    j.bias = hone_product_input(&j, p->epilogue.bias);
+    j.residual = p->epilogue.addend ? j.y : hone_product_input(&j, p->epilogue.residual);
     if (p->blocks.cut.count == 0) return HONE_OK;
     if (is_integer(p)) hone_product_integer_begin(&j);
     if (is_integer(p) && p->form == HONE_B_PACKED && !p->integer.fixed) make_vectors(&j);
@@ -322,6 +323,7 @@ hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_er
     if (is_integer(q)) HONE_TRY(hone_product_integer_prepare(p, q, err));
     lay_out(p, q);
     q->gemm = fixed_gemm(q);
+    if (is_integer(q)) q->gemm.epilogue.store = hone_product_integer_store(&q->integer);
     p->params = q;
     p->run = run;
     p->kernel = name_of(q);

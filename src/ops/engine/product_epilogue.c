@@ -133,7 +133,7 @@ hone_status hone_product_epilogue_prepare(hone_prepare *p, const hone_product *s
 void hone_product_addend_run(const hone_product_job *j, int64_t m0, int64_t m1, int64_t n0, int64_t n1,
                              int worker) {
     const hone_product *s = &j->p->s;
-    void *c = hone_step_in(j->step, j->frame, s->addend), *y = j->gemm.c;
+    void *c = hone_step_in(j->step, j->frame, s->addend), *y = j->y;
     hone_block block = {s->n, m0, m1, n0, n1, NULL, 0};
     hone_elementwise_run_block(j->p->epilogue.addend, &c, &y, &block,
                                hone_step_worker_scratch(j->step, j->frame, worker));
@@ -142,7 +142,7 @@ void hone_product_addend_run(const hone_product_job *j, int64_t m0, int64_t m1, 
 void hone_product_map_run(const hone_product_job *j, int64_t m0, int64_t m1, int64_t n0, int64_t n1,
                           int worker) {
     const hone_product_epilogue *e = &j->p->epilogue;
-    void *in[HONE_PROGRAM_MAX_REGISTERS], *y = j->gemm.c;
+    void *in[HONE_PROGRAM_MAX_REGISTERS], *y = j->y;
     in[0] = y;
     for (int i = 1; i < e->map_inputs; i++) in[i] = hone_step_in(j->step, j->frame, e->map_input + i - 1);
     hone_block block = {j->p->s.n, m0, m1, n0, n1, NULL, 0};

@@ -111,6 +111,8 @@ hone_product_vectors hone_product_vectors_at(int64_t n, void *memory);
 /* The vectors for matrix `matrix` of B, whose columns have those sums. */
 void hone_product_vectors_make(const hone_product_params *p, const hone_product_operands *o,
                                const int32_t *sums, int64_t matrix, hone_product_vectors *v);
+/* What the kernel is to store. */
+hone_store hone_product_integer_store(const hone_product_integer *q);
 /* Starts a run: A, and what of the epilogue is the same for all matrices. */
 void hone_product_integer_begin(hone_product_job *j);
 /* Completes g for a matrix of A and the vectors of one of B. */
@@ -151,8 +153,10 @@ struct hone_product_job {
     const hone_product_params *p;
     const hone_step *step;
     const hone_frame *frame;
-    hone_gemm gemm; /* of the first matrices */
-    int64_t batch;  /* HONE_B_PACK: the one at hand */
+    const char *a, *residual; /* of the first matrices */
+    const void *bias;
+    char *y;
+    int64_t batch; /* HONE_B_PACK: the one at hand */
     /* integers, set by hone_product_integer_begin */
     hone_product_operands o; /* unless the vectors are fixed */
     uint8_t *a_flipped;

@@ -85,10 +85,10 @@ static void prepare_rows(void *arg, int64_t begin, int64_t end, int worker) {
     if (p->integer.flips)
         hone_kernels_get()->flip_sign(raw + begin * k, j->a_flipped + begin * k, (end - begin) * k);
     for (int64_t i = begin; i < end && p->integer.sums_a; i++)
-        j->a_sums[i] = hone_kernels_get()->sum_u8((const uint8_t *)j->gemm.a + i * k, k);
+        j->a_sums[i] = hone_kernels_get()->sum_u8((const uint8_t *)j->a + i * k, k);
 }
 
-static hone_store store_of(const hone_product_integer *q) {
+hone_store hone_product_integer_store(const hone_product_integer *q) {
     if (q->row_wise) return HONE_STORE_I32;
     switch (q->y_dtype) {
     case HONE_INT32: return HONE_STORE_I32;
@@ -109,14 +109,10 @@ void hone_product_integer_begin(hone_product_job *j) {
         j->o = (hone_product_operands){hone_product_input(j, s->a_scale), hone_product_input(j, s->a_zero),
                                        hone_product_input(j, s->b_scale), hone_product_input(j, s->b_zero),
                                        hone_product_input(j, s->y_scale), hone_product_input(j, s->bias)};
-    if (q->flips) j->gemm.a = j->a_flipped = (uint8_t *)scratch + q->at_a;
+    if (q->flips) j->a = (const char *)(j->a_flipped = (uint8_t *)scratch + q->at_a);
     if (q->sums_a) j->a_sums = (int32_t *)(scratch + q->at_sums);
     if (q->row_wise) j->rows = (int32_t *)(scratch + q->at_rows);
     if (q->flips || q->sums_a) hone_cut_run(&q->rows, j->frame, prepare_rows, j);
-    hone_epilogue *e = &j->gemm.epilogue;
-    e->store = store_of(q);
-    e->bias = NULL;
-    e->zero = j->y_zero;
 }
 
 void hone_product_integer_gemm(const hone_product_job *j, int64_t batch, int64_t a_matrix,
@@ -126,7 +122,8 @@ void hone_product_integer_gemm(const hone_product_job *j, int64_t batch, int64_t
     hone_epilogue *e = &g->epilogue;
     e->sum_bias = v->bias;
     e->scale = v->multiplier;
-    if (q->bias_dtype == HONE_FLOAT32) e->bias = v->offset;
+    e->zero = j->y_zero;
+    e->bias = q->bias_dtype == HONE_FLOAT32 ? v->offset : NULL;
     if (q->sums_a) {
         e->b_zero = v->b_zero;
         e->a_sum = j->a_sums + a_matrix * s->m;
@@ -152,11 +149,9 @@ void hone_product_integer_finish(const hone_product_job *j, int64_t batch, int64
                                  const hone_product_vectors *v, int64_t m0, int64_t m1, int64_t n0,
                                  int64_t n1) {
     const hone_product *s = &j->p->s;
-    if (!j->p->integer.row_wise) return;
     for (int64_t i = m0; i < m1; i++) {
         int64_t at = (batch * s->m + i) * s->n + n0;
-        finish_row(j, v, a_matrix, i, n0, n1 - n0, j->rows + at,
-                   (char *)j->gemm.c + (size_t)at * j->p->y_size);
+        finish_row(j, v, a_matrix, i, n0, n1 - n0, j->rows + at, j->y + (size_t)at * j->p->y_size);
     }
 }
 
