@@ -63,9 +63,10 @@ static hone_status follow(hone_group *group, const hone_node *n, const hone_axis
 /* All links of node n at the member; an axis without one is needed whole. */
 static hone_status spread_through(hone_group *group, const hone_node *n, hone_group_member m, bool from_input,
                                   int index, hone_error *err) {
-    hone_axes axes = {.count = 0};
+    HONE_AXES(axes);
     bool linked = false;
     if (n->op->axes) n->op->axes(n, &axes);
+    if (axes.failed) return hone_fail_memory(err);
     for (int i = 0; i < axes.count; i++) {
         const hone_axis_link *l = &axes.links[i];
         bool here = from_input ? l->input == index && l->axis == m.axis

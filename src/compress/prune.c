@@ -169,7 +169,7 @@ static bool are_units(const hone_group *group) {
         for (size_t u = 0; u < m->value->use_count; u++) {
             const hone_use *use = &m->value->uses[u];
             const hone_slot *slot = hone_op_input(use->node->op, use->index);
-            hone_axes axes = {.count = 0};
+            HONE_AXES(axes);
             if (!slot || !(slot->flags & HONE_SLOT_WEIGHT) || !use->node->op->axes) continue;
             use->node->op->axes(use->node, &axes);
             for (int i = 0; i < axes.count; i++)

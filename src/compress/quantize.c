@@ -58,7 +58,7 @@ static void note_float(job *j, const hone_node *n, const char *reason) {
 
 /* The weight's axis that runs along the output's last axis; -1: none. */
 static int channel_axis(const hone_node *n, int weight) {
-    hone_axes axes = {.count = 0};
+    HONE_AXES(axes);
     if (!n->op->axes) return -1;
     n->op->axes(n, &axes);
     for (int i = 0; i < axes.count; i++) {

@@ -25,6 +25,11 @@ bool hone_node_is_elementwise(const hone_node *n) {
     return n->op->map && (!n->op->has_map || n->op->has_map(n));
 }
 
+void hone_axes_free(hone_axes *a) {
+    hone_free(a->links);
+    *a = (hone_axes){NULL};
+}
+
 static const hone_slot *slot(const hone_slot *slots, int i) {
     for (int k = 0; slots && slots[k].name; k++)
         if (k == i || (slots[k].flags & HONE_SLOT_VARIADIC)) return &slots[k];

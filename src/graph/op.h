@@ -115,11 +115,15 @@ typedef struct hone_axis_link {
     int64_t inner; /* FACTORED: elements of out[output_axis] for one position of in[axis], in a run */
 } hone_axis_link;
 
-#define HONE_MAX_LINKS 48
 typedef struct hone_axes {
-    hone_axis_link links[HONE_MAX_LINKS];
+    hone_axis_link *links;
     int count;
+    size_t capacity;
+    bool failed; /* memory was out: links are lacking */
 } hone_axes;
+/* Declares an empty list that is freed at the end of its block. */
+#define HONE_AXES(name) hone_axes name __attribute__((cleanup(hone_axes_free))) = {NULL}
+void hone_axes_free(hone_axes *a);
 
 /* --- layouts --- */
 

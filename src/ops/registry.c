@@ -1,13 +1,9 @@
 /* The list of operators, made of ops.def: lookup by name and by index. */
-#include "graph/op.h"
+#include "ops/ops.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define X(id) extern const hone_op hone_op_##id;
-#include "ops/ops.def"
-#undef X
 
 static const hone_op *const rows[] = {
 #define X(id) &hone_op_##id,

@@ -9,11 +9,17 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # folder: what it may include besides itself. The longest key that a path begins with decides, so a folder without a
 # row is part of the one around it; but once a room has rows for folders, each of its folders needs one. What is listed
 # is another folder of the law or a single header. Public headers (hone/*.h) belong to nobody, see below.
+FAMILIES = ["math", "nn", "linear", "tensor", "quant", "control", "ml", "microsoft", "training"]
 MAY = {
     "base": [],
     "kernels": ["base"],
     "graph": ["base"],
-    "ops": ["graph", "kernels", "base"],
+    # the engine below, families side by side, rewrites beside them
+    "ops": ["graph", "base"],
+    "ops/common": ["graph", "base"],
+    "ops/engine": ["ops/common", "graph", "kernels", "base"],
+    **{f"ops/{family}": ["ops/engine", "ops/common", "graph", "kernels", "base"] for family in FAMILIES},
+    "ops/rewrites": ["ops/ops.h", "ops/engine/elementwise.h", "ops/engine/program.h", "ops/common", "graph", "base"],
     "onnx": ["graph", "base"],
     "runtime": ["graph", "base"],
     "data": ["kernels", "base", "graph/tensor.h"],

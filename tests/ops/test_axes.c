@@ -114,7 +114,7 @@ static int check_case(const op_case *c, int *failures) {
     hone_error err;
     built_case b;
     runner r;
-    hone_axes axes = {.count = 0};
+    HONE_AXES(axes);
     hone_tensor *base[CASE_MAX_OUTPUTS];
     const hone_tensor *out[CASE_MAX_OUTPUTS];
     if (!case_build(c, HONE_FLOAT32, &b)) fail_msg("case %s %s cannot be built", c->op, c->inputs);
@@ -165,8 +165,26 @@ static void test_every_operator_with_links_has_a_case(void **state) {
     assert_int_equal(missing, 0);
 }
 
+/* However many links a node has, all of them are there. */
+static void test_many_links(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("many");
+    int64_t dims[] = {2, 3, 4, 5, 6, 7};
+    hone_type type = hone_type_make(HONE_FLOAT32, 6, dims);
+    hone_value *in[20];
+    for (int i = 0; i < 20; i++) in[i] = hone_graph_add_input(g, "x", &type);
+    hone_node *n = hone_graph_add_node(g, hone_op_find("", "Sum"), "sum", 20, in, 1);
+    assert_int_equal(hone_graph_infer(g, NULL), HONE_OK);
+    HONE_AXES(axes);
+    n->op->axes(n, &axes);
+    assert_int_equal(axes.count, 20 * 6);
+    for (int i = 0; i < axes.count; i++) assert_int_equal(axes.links[i].axis, axes.links[i].output_axis);
+    hone_graph_free(g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_links),
-                                       cmocka_unit_test(test_every_operator_with_links_has_a_case)};
+                                       cmocka_unit_test(test_every_operator_with_links_has_a_case),
+                                       cmocka_unit_test(test_many_links)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,10 @@
 #include "ops/common/axes.h"
 
 void hone_axes_add(hone_axes *a, hone_axis_link link) {
-    if (a->count < HONE_MAX_LINKS) a->links[a->count++] = link;
+    if (hone_reserve(&a->links, &a->capacity, (size_t)a->count + 1, sizeof link))
+        a->links[a->count++] = link;
+    else
+        a->failed = true;
 }
 
 void hone_axes_same(hone_axes *a, int input, int axis, int output_axis) {

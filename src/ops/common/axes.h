@@ -4,7 +4,7 @@
 
 #include "graph/op.h"
 
-/* Appends a link; silently full beyond HONE_MAX_LINKS, which leaves the axis blocked. */
+/* Appends a link; memory that runs out is remembered by the list. */
 void hone_axes_add(hone_axes *a, hone_axis_link link);
 /* in[axis] of input `input` runs along axis `output_axis` of output 0. */
 void hone_axes_same(hone_axes *a, int input, int axis, int output_axis);

@@ -1,10 +1,9 @@
 /* The rows that fold arithmetic with constants into the weights of a layer before or behind it, so that normalizing inside
  * the model costs nothing at run time. Weights that others read, too, are left alone: they would be there twice. */
+#include "ops/ops.h"
 #include "ops/rewrites/rewrites.h"
 
 #include <math.h>
-
-extern const hone_op hone_op_add, hone_op_sub, hone_op_mul, hone_op_div, hone_op_gemm;
 
 static bool is_float(const hone_value *v) {
     return v->type.dtype == HONE_FLOAT32;
@@ -257,9 +256,10 @@ bool hone_check_scaled_output(const hone_match *m) {
     const hone_node *n = hone_match_maker(m, "product");
     const hone_value *k = hone_match_value(m, "k"), *c = hone_match_value(m, "c");
     int axis = scaled_axis(k, &n->outputs[0]->type);
-    hone_axes links = {.count = 0};
+    HONE_AXES(links);
     if (axis == -2 || !is_own(m, "w") || (c && !is_float(c))) return false;
     n->op->axes(n, &links);
+    if (links.failed) return false;
     for (int i = 0; i < n->input_count && axis >= 0; i++)
         if (is_weight(n, i) && axis_along(&links, i, axis) < 0) return false;
     for (int64_t i = 0; i < k->data->count; i++)
@@ -282,7 +282,7 @@ hone_value *hone_build_scaled_output(hone_match *m) {
     hone_graph *g = m->graph;
     const hone_node *n = hone_match_maker(m, "product");
     int axis = scaled_axis(hone_match_value(m, "k"), &n->outputs[0]->type);
-    hone_axes links = {.count = 0};
+    HONE_AXES(links);
     n->op->axes(n, &links);
     hone_node *layer = hone_graph_add_node(g, n->op, n->name, n->input_count, n->inputs, 1);
     if (!layer) return NULL;

@@ -6,12 +6,11 @@
  * it would have been. */
 #include "graph/infer.h"
 #include "ops/engine/program.h"
+#include "ops/ops.h"
 #include "ops/rewrites/rewrites.h"
 
 #define CODES 256
 #define FEWEST 5 /* instructions that a table is faster than, a function of libm's kind counting as 3 */
-
-extern const hone_op hone_op_lookup;
 
 static bool is_scalar(const hone_value *v) {
     return v && v->storage == HONE_STORAGE_CONSTANT && v->data && v->data->count == 1;

@@ -2,11 +2,10 @@
  * say what is looked for, and what they need beyond. Weights that are no constants (quantization-aware training) are left
  * alone. */
 #include "graph/infer.h"
+#include "ops/ops.h"
 #include "ops/rewrites/rewrites.h"
 
 #include <math.h>
-
-extern const hone_op hone_op_gemm, hone_op_quantize_linear, hone_op_dequantize_linear, hone_op_integer_gemm;
 
 static hone_value *input(const hone_node *n, int i) {
     return i < n->input_count ? n->inputs[i] : NULL;
