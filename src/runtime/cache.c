@@ -5,6 +5,7 @@
 struct hone_plan_cache {
     hone_model *model;
     int threads;
+    hone_control_fn *control;
     size_t max_plans;
     pthread_mutex_t lock; /* guards what follows */
     hone_plan **plans;
@@ -14,8 +15,8 @@ struct hone_plan_cache {
     uint64_t clock, compiled;
 };
 
-hone_status hone_plan_cache_new(hone_model *m, int threads, size_t max_plans, hone_plan_cache **out,
-                                hone_error *err) {
+hone_status hone_plan_cache_new(hone_model *m, int threads, size_t max_plans, hone_control_fn *control,
+                                hone_plan_cache **out, hone_error *err) {
     hone_plan_cache *c = hone_calloc(1, sizeof *c);
     hone_plan **plans = hone_calloc(max_plans, sizeof(hone_plan *));
     if (!c || !plans) {
@@ -25,6 +26,7 @@ hone_status hone_plan_cache_new(hone_model *m, int threads, size_t max_plans, ho
     }
     c->model = m;
     c->threads = threads;
+    c->control = control;
     c->max_plans = max_plans;
     c->plans = plans;
     pthread_mutex_init(&c->lock, NULL);
@@ -107,7 +109,7 @@ hone_status hone_plan_cache_get(hone_plan_cache *c, const hone_region *r, const 
     hone_plan *plan = find_plan(c, r, hash, inputs), *made = NULL;
     pthread_mutex_unlock(&c->lock);
     if (!plan) {
-        HONE_TRY(hone_plan_make(c->model, r, inputs, c->threads, &made, err));
+        HONE_TRY(hone_plan_make(c->model, r, inputs, c->threads, c->control, &made, err));
         pthread_mutex_lock(&c->lock);
         plan = find_plan(c, r, hash, inputs); /* somebody else's, made meanwhile */
         if (!plan) {

@@ -8,10 +8,10 @@
 
 typedef struct hone_plan_cache hone_plan_cache;
 
-/* At most `max_plans` are kept, those unused for longest go. `threads`: of the pool that runs them. The model must
- * outlive the cache. */
-hone_status hone_plan_cache_new(hone_model *m, int threads, size_t max_plans, hone_plan_cache **out,
-                                hone_error *err);
+/* At most `max_plans` are kept, those unused for longest go. `threads`: of the pool that runs them. `control` prepares
+ * control nodes. The model must outlive the cache. */
+hone_status hone_plan_cache_new(hone_model *m, int threads, size_t max_plans, hone_control_fn *control,
+                                hone_plan_cache **out, hone_error *err);
 void hone_plan_cache_free(hone_plan_cache *c);
 /* The region of a body that starts at the node of that mark; lives as long as the cache. */
 hone_status hone_plan_cache_region(hone_plan_cache *c, const hone_body *body, int start,

@@ -23,51 +23,6 @@ typedef struct params {
     int scan_outputs;
 } params;
 
-/* A scan output of a Loop while it grows. */
-typedef struct stack {
-    hone_block block;
-    size_t used;
-    int64_t rows;
-    int rank;
-    int64_t dims[HONE_MAX_RANK]; /* of one row */
-} stack;
-
-struct hone_loop_state {
-    hone_carried *carried;
-    int carried_count;
-    stack *stacks; /* of a Loop's scan outputs; of a Scan: slices of its inputs that do not lie together */
-    int stack_count;
-};
-
-bool hone_is_control(const hone_node *n) {
-    return n->op->role == HONE_ROLE_BRANCH || n->op->role == HONE_ROLE_LOOP || n->op->role == HONE_ROLE_SCAN;
-}
-
-void hone_loop_state_free(struct hone_loop_state *s) {
-    if (!s) return;
-    for (int i = 0; i < s->carried_count; i++) hone_free(s->carried[i].block.data);
-    for (int i = 0; i < s->stack_count; i++) hone_free(s->stacks[i].block.data);
-    hone_free(s->carried);
-    hone_free(s->stacks);
-    hone_free(s);
-}
-
-static hone_status state_of(hone_activation *a, int carried, int stacks, struct hone_loop_state **out,
-                            hone_error *err) {
-    if (!a->loop) {
-        struct hone_loop_state *s = hone_calloc(1, sizeof *s);
-        if (!s) return hone_fail_memory(err);
-        a->loop = s;
-        s->carried = hone_calloc((size_t)carried + 1, sizeof *s->carried);
-        s->stacks = hone_calloc((size_t)stacks + 1, sizeof *s->stacks);
-        if (!s->carried || !s->stacks) return hone_fail_memory(err);
-        s->carried_count = carried;
-        s->stack_count = stacks;
-    }
-    *out = a->loop;
-    return HONE_OK;
-}
-
 /* --- operands --- */
 
 static size_t bytes_of(const hone_operand *x) {
@@ -137,7 +92,7 @@ static hone_status run_branch(const hone_step *s, hone_frame *f, hone_error *err
 /* --- carried values --- */
 
 /* The body's outputs from `first` on become what its next run is given. */
-static hone_status keep_carried(const hone_activation *a, int first, int count, struct hone_loop_state *l,
+static hone_status keep_carried(const hone_activation *a, int first, int count, hone_loop_state *l,
                                 hone_operand *operands, hone_error *err) {
     for (int i = 0; i < count; i++) {
         hone_operand x = hone_activation_output(a, (size_t)(first + i));
@@ -154,7 +109,8 @@ static hone_status keep_carried(const hone_activation *a, int first, int count, 
 
 /* --- Loop --- */
 
-static hone_status push(const hone_step *s, stack *t, const hone_operand *x, int output, hone_error *err) {
+static hone_status push(const hone_step *s, hone_stack *t, const hone_operand *x, int output,
+                        hone_error *err) {
     size_t bytes = bytes_of(x), size = t->block.size ? t->block.size : 4096;
     if (t->rows && (t->rank != x->rank || memcmp(t->dims, x->dims, (size_t)x->rank * sizeof *t->dims) != 0))
         return hone_step_fail(s, err, "scan output %d changes its shape from run to run", output);
@@ -171,8 +127,8 @@ static hone_status push(const hone_step *s, stack *t, const hone_operand *x, int
 }
 
 /* All rows as one tensor; of none, the shape that the body declares, with 0 for what it leaves open. */
-static hone_status give_stack(const hone_step *s, hone_frame *f, int o, const stack *t, const hone_type *row,
-                              hone_error *err) {
+static hone_status give_stack(const hone_step *s, hone_frame *f, int o, const hone_stack *t,
+                              const hone_type *row, hone_error *err) {
     int64_t dims[HONE_MAX_RANK] = {t->rows};
     int rank = t->rows ? t->rank : row->rank < 0 ? 0 : row->rank;
     for (int i = 0; i < rank; i++) dims[i + 1] = t->rows ? t->dims[i] : row->dims[i] < 0 ? 0 : row->dims[i];
@@ -185,8 +141,8 @@ static hone_status run_loop(const hone_step *s, hone_frame *f, hone_error *err) 
     const hone_body *b = p->body[0];
     const hone_graph *g = b->graph;
     hone_activation *a = activation_of(f, b);
-    struct hone_loop_state *l;
-    HONE_TRY(state_of(a, p->carried, p->scan_outputs, &l, err));
+    hone_loop_state *l;
+    HONE_TRY(hone_loop_state_get(&a->loop, p->carried, p->scan_outputs, &l, err));
     const int64_t *limit = hone_step_in(s, f, 0), one[] = {1};
     const uint8_t *first = hone_step_in(s, f, 1);
     int64_t trip = 0, end = limit ? *limit : INT64_MAX;
@@ -217,7 +173,7 @@ static hone_status run_loop(const hone_step *s, hone_frame *f, hone_error *err) 
 /* --- Scan --- */
 
 /* Slice `at` of scan input i, together: where it lies, or copied. */
-static hone_status take_slice(const hone_step *s, const hone_frame *f, int i, int64_t at, stack *room,
+static hone_status take_slice(const hone_step *s, const hone_frame *f, int i, int64_t at, hone_stack *room,
                               hone_operand *out, hone_error *err) {
     const params *p = s->params;
     const slices *d = &p->inputs[i];
@@ -254,7 +210,7 @@ static hone_status place_output(const hone_step *s, hone_frame *f, int j, const 
 }
 
 static hone_status put_slice(const hone_step *s, hone_frame *f, int j, int64_t at, const hone_operand *row,
-                             stack *first, hone_error *err) {
+                             hone_stack *first, hone_error *err) {
     const params *p = s->params;
     int o = p->carried + j, axis = 0;
     void *to = o < s->out_count && s->out[o] >= 0 ? f->address[s->out[o]] : NULL;
@@ -298,8 +254,8 @@ static hone_status run_scan(const hone_step *s, hone_frame *f, hone_error *err) 
     const hone_body *b = p->body[0];
     hone_activation *a = activation_of(f, b);
     int scans = p->own_inputs - p->carried;
-    struct hone_loop_state *l;
-    HONE_TRY(state_of(a, p->carried, scans + p->scan_outputs, &l, err));
+    hone_loop_state *l;
+    HONE_TRY(hone_loop_state_get(&a->loop, p->carried, scans + p->scan_outputs, &l, err));
     hone_operand *operands = hone_step_scratch(s, f);
     for (int i = 0; i < p->carried; i++) operands[i] = input_of(s, f, i);
     add_captures(s, f, b, operands + p->own_inputs);

@@ -11,10 +11,7 @@
 
 #include "runtime/session.h"
 
-bool hone_is_control(const hone_node *n);
 /* As a descriptor's `prepare`, for such a node of a compiled model. */
-hone_status hone_control_prepare(hone_prepare *p, const hone_model *m, hone_error *err);
-/* What a body keeps from run to run for the node that runs it. */
-void hone_loop_state_free(struct hone_loop_state *s);
+hone_control_fn hone_control_prepare;
 
 #endif

@@ -1,7 +1,6 @@
 #include "runtime/plan.h"
 
 #include "graph/layout.h"
-#include "runtime/control.h"
 #include "runtime/plan_inside.h"
 
 #include <string.h>
@@ -56,6 +55,10 @@ static int *address_list(builder *b, hone_value *const *values, int count) {
     return list;
 }
 
+static bool is_control(const hone_node *n) {
+    return n->op->role == HONE_ROLE_BRANCH || n->op->role == HONE_ROLE_LOOP || n->op->role == HONE_ROLE_SCAN;
+}
+
 /* Elementwise work on what lies in blocks is work on rows of elements. */
 static void flatten_types(builder *b, const hone_node *n) {
     b->room.out[0] = hone_type_flat(&b->room.out[0]);
@@ -77,8 +80,8 @@ static hone_status prepare_step(builder *b, const hone_node *n, int index, hone_
                       .arena = b->plan->arena,
                       .packs = b->body->packs,
                       .kernel = "generic"};
-    if (hone_is_control(n))
-        HONE_TRY(hone_control_prepare(&p, b->model, b->err));
+    if (is_control(n))
+        HONE_TRY(b->control(&p, b->model, b->err));
     else if (n->op->prepare)
         HONE_TRY(n->op->prepare(&p, b->err));
     else
@@ -141,7 +144,7 @@ static void free_room(builder *b) {
 }
 
 hone_status hone_plan_make(hone_model *m, const hone_region *r, const hone_operand *inputs, int threads,
-                           hone_plan **out, hone_error *err) {
+                           hone_control_fn *control, hone_plan **out, hone_error *err) {
     hone_plan *plan = hone_calloc(1, sizeof *plan);
     if (!plan) return hone_fail_memory(err);
     atomic_init(&plan->references, 1);
@@ -153,6 +156,7 @@ hone_status hone_plan_make(hone_model *m, const hone_region *r, const hone_opera
                  .graph = r->body->graph,
                  .plan = plan,
                  .threads = threads,
+                 .control = control,
                  .value_count = (int)r->body->graph->value_count,
                  .root_count = (int)r->body->graph->value_count,
                  .err = err};

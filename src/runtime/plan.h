@@ -118,10 +118,12 @@ typedef struct hone_plan {
 } hone_plan;
 
 struct hone_model;
+/* As a descriptor's `prepare`, for the control nodes of a model, which run bodies. */
+typedef hone_status hone_control_fn(hone_prepare *p, const struct hone_model *m, hone_error *err);
 /* Makes a plan for a region whose inputs are `inputs`. `threads`: of the pool that will run it, for per-worker
  * scratch. */
 hone_status hone_plan_make(struct hone_model *m, const hone_region *r, const hone_operand *inputs,
-                           int threads, hone_plan **out, hone_error *err);
+                           int threads, hone_control_fn *control, hone_plan **out, hone_error *err);
 hone_plan *hone_plan_retain(hone_plan *p);
 void hone_plan_free(hone_plan *p); /* gives a reference back */
 /* Was the plan made for inputs like these? */

@@ -22,6 +22,7 @@ typedef struct hone_plan_builder {
     const hone_graph *graph;
     hone_plan *plan;
     int threads;
+    hone_control_fn *control;
     hone_type *types;          /* by value id */
     const hone_tensor **known; /* by value id: content */
     int *input_of;             /* by value id: which input of the region; -1: none */

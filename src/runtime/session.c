@@ -1,4 +1,4 @@
-#include "runtime/session.h"
+#include "runtime/control.h"
 
 hone_status hone_session_create(hone_model *m, const hone_session_options *options, hone_session **out,
                                 hone_error *err) {
@@ -12,8 +12,8 @@ hone_status hone_session_create(hone_model *m, const hone_session_options *optio
     s->model = hone_model_retain(m);
     hone_status status = hone_pool_shared(options->threads, &s->pool, err);
     if (status == HONE_OK)
-        status =
-            hone_plan_cache_new(m, hone_pool_threads(s->pool), (size_t)options->max_plans, &s->plans, err);
+        status = hone_plan_cache_new(m, hone_pool_threads(s->pool), (size_t)options->max_plans,
+                                     hone_control_prepare, &s->plans, err);
     if (status != HONE_OK)
         hone_session_free(s);
     else

@@ -11,20 +11,13 @@
 
 #include "base/pool.h"
 #include "runtime/cache.h"
-#include "runtime/workspace.h"
+#include "runtime/loop_state.h"
 
 struct hone_session {
     hone_model *model;
     hone_pool *pool;
     hone_plan_cache *plans;
 };
-
-/* A buffer that outlives a region, and what lies in it if only the step that made it knows. */
-typedef struct hone_carried {
-    hone_block block;
-    int rank;
-    int64_t dims[HONE_MAX_RANK];
-} hone_carried;
 
 /* A region as a context ran it last. */
 typedef struct hone_entry {
@@ -45,10 +38,10 @@ typedef struct hone_activation {
     const hone_body *body;
     hone_entry *entries; /* the first one is region 0's */
     size_t entry_count, entry_capacity;
-    hone_entry *last;             /* the one that gave the outputs */
-    hone_operand *values;         /* by value id: what regions left behind; NULL: there was one region only */
-    hone_carried *carried;        /* by value id, likewise */
-    struct hone_loop_state *loop; /* of the node that runs it again and again; NULL: none yet */
+    hone_entry *last;      /* the one that gave the outputs */
+    hone_operand *values;  /* by value id: what regions left behind; NULL: there was one region only */
+    hone_carried *carried; /* by value id, likewise */
+    hone_loop_state *loop; /* of the node that runs it again and again; NULL: none yet */
 } hone_activation;
 
 struct hone_context {
