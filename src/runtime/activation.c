@@ -1,7 +1,7 @@
 /* Runs a body: region by region, each with the plan for what it is given. */
 #include "base/clock.h"
 #include "graph/infer.h"
-#include "runtime/session.h"
+#include "runtime/activation.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 #include "graph/infer.h"
-#include "runtime/session.h"
+#include "runtime/activation.h"
 
 #include <string.h>
 

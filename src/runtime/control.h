@@ -9,7 +9,7 @@
 #ifndef HONE_RUNTIME_CONTROL_H
 #define HONE_RUNTIME_CONTROL_H
 
-#include "runtime/session.h"
+#include "runtime/activation.h"
 
 /* As a descriptor's `prepare`, for such a node of a compiled model. */
 hone_control_fn hone_control_prepare;

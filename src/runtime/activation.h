@@ -6,8 +6,8 @@
  *             └ activation of body 1 (a branch of an If) ─ entries …
  *
  * Values that are read behind their region lie in the activation's carried buffers; all else is in the workspace. */
-#ifndef HONE_RUNTIME_SESSION_H
-#define HONE_RUNTIME_SESSION_H
+#ifndef HONE_RUNTIME_ACTIVATION_H
+#define HONE_RUNTIME_ACTIVATION_H
 
 #include "base/pool.h"
 #include "runtime/cache.h"
