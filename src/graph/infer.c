@@ -1,7 +1,5 @@
 #include "graph/infer.h"
 
-#include "graph/inside.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
