@@ -55,10 +55,6 @@ static int *address_list(builder *b, hone_value *const *values, int count) {
     return list;
 }
 
-static bool is_control(const hone_node *n) {
-    return n->op->role == HONE_ROLE_BRANCH || n->op->role == HONE_ROLE_LOOP || n->op->role == HONE_ROLE_SCAN;
-}
-
 /* Elementwise work on what lies in blocks is work on rows of elements. */
 static void flatten_types(builder *b, const hone_node *n) {
     b->room.out[0] = hone_type_flat(&b->room.out[0]);
@@ -80,7 +76,7 @@ static hone_status prepare_step(builder *b, const hone_node *n, int index, hone_
                       .arena = b->plan->arena,
                       .packs = b->body->packs,
                       .kernel = "generic"};
-    if (is_control(n))
+    if (hone_op_is_control(n->op))
         HONE_TRY(b->control(&p, b->model, b->err));
     else if (n->op->prepare)
         HONE_TRY(n->op->prepare(&p, b->err));
