@@ -3,22 +3,24 @@
 /* What may stand behind a product that becomes one of integers: [Add] [Relu] [QuantizeLinear]. */
 #define INTEGER_RESULT "QuantizeLinear(r, const y_scale, const y_zero?; ...) | r where r = Relu(p) | p, "
 
-/* x held in [0, 6] after 3 is added. */
-#define HARD_SIX                                                                                             \
-    "c = Clip(Add(x, 3), 0, 6) | Min(Max(Add(x, 3), 0), 6) | Min(6, Max(0, Add(x, 3))) | Min(Relu(Add(x, "   \
-    "3)), 6)"
-/* The deviation that rows of s have, 1 / d of it times v. */
-#define OVER(v, d) "Div(" v ", " d ") | Mul(" v ", Reciprocal(" d ")) | Mul(" v ", Div(1, " d "))"
-
+/* clang-format off */
 static const hone_rewrite list[] = {
     {"layer-norm", HONE_STAGE_CANONICAL,
-     .match = {"Add(n, shift) | n where n = Mul(q, scale), q = " OVER(
-                   "d", "e") ", e = Sqrt(Add(ReduceMean(s, axes), epsilon)), s = Pow(d, 2) | Mul(d, d), "
-                             "d = Sub(x, ReduceMean(x, axes))",
-               "Add(Mul(x, r), Sub(shift, Mul(mean, r))) where r = Mul(i, scale), "
-               "i = Reciprocal(e) | Div(1, e), e = Sqrt(Add(ReduceMean(s, axes), epsilon)), "
-               "s = Pow(d, 2) | Mul(d, d), d = Sub(x, mean), mean = ReduceMean(x, axes)"},
-     .replace = "LayerNormalization(x, scale, shift?; epsilon=epsilon)", .check = hone_check_last_axis,
+     .match = {"Add(n, shift) | n where "
+               "n = Mul(q, scale), "
+               "q = Div(d, e) | Mul(d, Reciprocal(e)) | Mul(d, Div(1, e)), "
+               "e = Sqrt(Add(ReduceMean(s, axes), epsilon)), "
+               "s = Pow(d, 2) | Mul(d, d), "
+               "d = Sub(x, ReduceMean(x, axes))",
+               "Add(Mul(x, r), Sub(shift, Mul(mean, r))) where "
+               "r = Mul(i, scale), "
+               "i = Reciprocal(e) | Div(1, e), "
+               "e = Sqrt(Add(ReduceMean(s, axes), epsilon)), "
+               "s = Pow(d, 2) | Mul(d, d), "
+               "d = Sub(x, mean), "
+               "mean = ReduceMean(x, axes)"},
+     .replace = "LayerNormalization(x, scale, shift?; epsilon=epsilon)",
+     .check = hone_check_last_axis,
      .example = {"x: f32[N, 3, 8]; scale: f32[8]; shift: f32[8]; axes = [-1]; epsilon = 0.00001",
                  "x: f64[N, 8]; scale: f64[8]; shift: f64[8]; axes = [1]; epsilon = f64 0.01"},
      .counterexample = {"x: f32[N, 3, 8]; scale: f32[8]; shift: f32[8]; axes = [1]; epsilon = 0.01",
@@ -28,92 +30,105 @@ static const hone_rewrite list[] = {
                         "x: f32[N, 8]; scale: f32[1]; shift: f32[8]; axes = [-1]; epsilon = 0.01"},
      .doc = "rows of mean 0 and variance 1, as PyTorch and TensorFlow write them"},
     {"rms-norm", HONE_STAGE_CANONICAL,
-     .match = {"Mul(q, scale) where q = " OVER(
-         "x", "e") ", e = Sqrt(Add(ReduceMean(s, axes), epsilon)), s = Pow(x, 2) | Mul(x, x)"},
-     .replace = "RMSNormalization(x, scale; epsilon=epsilon)", .check = hone_check_last_axis,
+     .match = {"Mul(q, scale) where "
+               "q = Div(x, e) | Mul(x, Reciprocal(e)) | Mul(x, Div(1, e)), "
+               "e = Sqrt(Add(ReduceMean(s, axes), epsilon)), "
+               "s = Pow(x, 2) | Mul(x, x)"},
+     .replace = "RMSNormalization(x, scale; epsilon=epsilon)",
+     .check = hone_check_last_axis,
      .example = {"x: f32[N, 3, 8]; scale: f32[8]; axes = [-1]; epsilon = 0.00001"},
      .counterexample = {"x: f32[N, 3, 8]; scale: f32[8]; axes = [1]; epsilon = 0.01",
                         "x: f32[N, 3, 8]; scale: f32[3, 8]; axes = [2]; epsilon = 0.01"},
      .doc = "rows of mean square 1"},
     {"gelu", HONE_STAGE_CANONICAL,
      .match = {"Mul(Mul(x, 0.5), s) | Mul(x, Mul(s, 0.5)) | Mul(Mul(x, s), 0.5) | Div(Mul(x, s), 2) where "
-               "s = Add(f, 1) | Sum(1, f), f = Erf(Div(x, 1.4142135623730951) | Mul(x, 0.7071067811865476))"},
-     .replace = "Gelu(x)", .example = {"x: f32[N, 5]", "x: f64[N, 5]"},
+               "s = Add(f, 1) | Sum(1, f), "
+               "f = Erf(Div(x, 1.4142135623730951) | Mul(x, 0.7071067811865476))"},
+     .replace = "Gelu(x)",
+     .example = {"x: f32[N, 5]", "x: f64[N, 5]"},
      .doc = "x times the normal distribution function of x, by erf"},
     {"gelu-tanh", HONE_STAGE_CANONICAL,
      .match = {"Mul(Mul(x, 0.5), s) | Mul(x, Mul(s, 0.5)) | Mul(Mul(x, s), 0.5) where "
-               "s = Add(f, 1) | Sum(1, f), f = Tanh(t), "
-               "t = Mul(Add(x, c), 0.7978845608028654) | Mul(Sum(x, c), 0.7978845608028654) | "
-               "Mul(Mul(x, 0.7978845608028654), Add(l, 1)), "
+               "s = Add(Tanh(t), 1) | Sum(1, Tanh(t)), "
+               "t = Mul(Add(x, c) | Sum(x, c), 0.7978845608028654) | Mul(Mul(x, 0.7978845608028654), Add(l, 1)), "
                "l = Mul(Mul(x, 0.044715), x) | Mul(Mul(x, x), 0.044715), "
-               "c = Mul(p, 0.044715), p = Pow(x, 3) | Mul(x, Mul(x, x))"},
-     .replace = "Gelu(x; approximate='tanh')", .example = {"x: f32[N, 5]"}, .doc = "the same, by tanh"},
+               "c = Mul(Pow(x, 3) | Mul(x, Mul(x, x)), 0.044715)"},
+     .replace = "Gelu(x; approximate='tanh')",
+     .example = {"x: f32[N, 5]"},
+     .doc = "the same, by tanh"},
     {"hard-swish", HONE_STAGE_CANONICAL,
      .match = {"Mul(x, h) | Div(Mul(x, c), 6) | Mul(Mul(x, c), 0.16666666666666666) where "
-               "h = HardSigmoid(x; alpha=0.16666666666666666, beta=0.5) | Div(c, 6) | "
-               "Mul(c, 0.16666666666666666), " HARD_SIX},
-     .replace = "HardSwish(x)", .check = hone_check_float, .example = {"x: f32[N, 5]"},
-     .counterexample = {"x: i32[N, 5]"}, .doc = "x times a line held in [0, 1]"},
+               "h = HardSigmoid(x; alpha=0.16666666666666666, beta=0.5) | Div(c, 6) | Mul(c, 0.16666666666666666), "
+               "c = Clip(s, 0, 6) | Min(Max(s, 0), 6) | Min(6, Max(0, s)) | Min(Relu(s), 6), "
+               "s = Add(x, 3)"},
+     .replace = "HardSwish(x)",
+     .check = hone_check_float,
+     .example = {"x: f32[N, 5]"},
+     .counterexample = {"x: i32[N, 5]"},
+     .doc = "x times a line held in [0, 1]"},
+
     {"quantized-moves", HONE_STAGE_LOWER,
      .match = {"<move>(~DequantizeLinear(a, const scale, const zero?; ...))"},
-     .check = hone_check_quantized_move, .build = hone_build_quantized_move,
+     .check = hone_check_quantized_move,
+     .build = hone_build_quantized_move,
      .example = {"a: u8[4, 6]; scale = 0.02; zero = u8 7", "a: i8[4, 6]; scale: const f32[1] > 0"},
      .counterexample = {"a: u8[4, 6]; scale: const f32[6] > 0", "a: const u8[4, 6]; scale = 0.02"},
-     .doc = "what moves quantized values comes before they become real numbers: fewer bytes, and products "
-            "see them"},
+     .doc = "what moves quantized values comes before they become real numbers: fewer bytes, and products see them"},
     {"lower-quantized", HONE_STAGE_LOWER,
-     .match = {INTEGER_RESULT "p = Add(product, bias) | Gemm(x, w, bias; ...) | product, "
-                              "product = MatMul(x, w) | Gemm(x, w; ...), "
-                              "x = ~DequantizeLinear(a, const a_scale, const a_zero?; ...), "
-                              "w = ~Transpose(d) | ~Transpose(d; perm=[1, 0]) | d, "
-                              "d = ~DequantizeLinear(const b, const b_scale, const b_zero?; ...)"},
-     .check = hone_check_quantized_product, .build = hone_build_quantized_product,
-     .example = {"a: u8[5, 7]; a_scale = 0.02; a_zero = u8 120; b: const i8[7, 7]; b_scale = 0.01; bias: "
-                 "const f32[7]; "
-                 "y_scale = 0.05; y_zero = u8 3",
+     .match = {INTEGER_RESULT
+               "p = Add(product, bias) | Gemm(x, w, bias; ...) | product, "
+               "product = MatMul(x, w) | Gemm(x, w; ...), "
+               "x = ~DequantizeLinear(a, const a_scale, const a_zero?; ...), "
+               "w = ~Transpose(d) | ~Transpose(d; perm=[1, 0]) | d, "
+               "d = ~DequantizeLinear(const b, const b_scale, const b_zero?; ...)"},
+     .check = hone_check_quantized_product,
+     .build = hone_build_quantized_product,
+     .example = {"a: u8[5, 7]; a_scale = 0.02; a_zero = u8 120; b: const i8[7, 7]; b_scale = 0.01; "
+                 "bias: const f32[7]; y_scale = 0.05; y_zero = u8 3",
                  "a: i8[N, 7]; a_scale = 0.02; b: const u8[7, 7]; b_scale = 0.01; b_zero = u8 99; "
                  "bias: const f32[1, 7]; y_scale = 0.05; y_zero = i8 3"},
-     .counterexample =
-         {"a: u8[7]; a_scale = 0.02; b: const i8[7, 7]; b_scale = 0.01",
-          "a: u8[5, 7]; a_scale: const f32[7] > 0; b: const i8[7, 7]; b_scale = 0.01",
-          "a: u8[5, 7]; a_scale = 0.02; b: const i8[7, 7]; b_scale = 0.01; bias: f32[7]",
-          "a: u8[5, 7]; a_scale = 0.02; b: const i8[7, 7]; b_scale = 0.01; bias: const f32[5, 1]",
-          "a: u8[5, 7]; a_scale = 0.02; b: const i8[7, 7]; b_scale = 0.01; y_scale: const f32[7] > 0"},
-     .tolerance = 1e-4f, .doc = "products of quantized matrices are computed in integers"},
+     .counterexample = {"a: u8[7]; a_scale = 0.02; b: const i8[7, 7]; b_scale = 0.01",
+                        "a: u8[5, 7]; a_scale: const f32[7] > 0; b: const i8[7, 7]; b_scale = 0.01",
+                        "a: u8[5, 7]; a_scale = 0.02; b: const i8[7, 7]; b_scale = 0.01; bias: f32[7]",
+                        "a: u8[5, 7]; a_scale = 0.02; b: const i8[7, 7]; b_scale = 0.01; bias: const f32[5, 1]",
+                        "a: u8[5, 7]; a_scale = 0.02; b: const i8[7, 7]; b_scale = 0.01; y_scale: const f32[7] > 0"},
+     .tolerance = 1e-4f,
+     .doc = "products of quantized matrices are computed in integers"},
     {"lower-dynamic", HONE_STAGE_LOWER,
-     .match = {INTEGER_RESULT "p = Add(scaled, bias) | scaled, scaled = Mul(Cast(product; to=1), scales), "
-                              "scales = ~Mul(a_scale, const b_scale), "
-                              "product = MatMulInteger(a, const b, a_zero?, const b_zero?)"},
-     .check = hone_check_dynamic_product, .build = hone_build_quantized_product,
-     .example =
-         {"a: u8[5, 7]; a_scale: f32[] > 0; a_zero: u8[]; b: const i8[7, 4]; b_scale: const f32[4] > 0; "
-          "bias: const f32[4]; y_scale = 2; y_zero = u8 128",
-          "a: i8[N, 7]; a_scale: f32[1] > 0; b: const u8[7, 4]; b_zero = u8 99; b_scale = 0.01; bias: const "
-          "f32[4]; "
-          "y_scale = 0.5; y_zero = i8 3"},
+     .match = {INTEGER_RESULT
+               "p = Add(scaled, bias) | scaled, "
+               "scaled = Mul(Cast(product; to=1), scales), "
+               "scales = ~Mul(a_scale, const b_scale), "
+               "product = MatMulInteger(a, const b, a_zero?, const b_zero?)"},
+     .check = hone_check_dynamic_product,
+     .build = hone_build_quantized_product,
+     .example = {"a: u8[5, 7]; a_scale: f32[] > 0; a_zero: u8[]; b: const i8[7, 4]; b_scale: const f32[4] > 0; "
+                 "bias: const f32[4]; y_scale = 2; y_zero = u8 128",
+                 "a: i8[N, 7]; a_scale: f32[1] > 0; b: const u8[7, 4]; b_zero = u8 99; b_scale = 0.01; "
+                 "bias: const f32[4]; y_scale = 0.5; y_zero = i8 3"},
      .counterexample = {"a: u8[5, 7]; a_scale: f32[4] > 0; b: const i8[7, 4]; b_scale = 0.01",
                         "a: u8[5, 7]; a_scale: f32[] > 0; a_zero: u8[5]; b: const i8[7, 4]; b_scale = 0.01",
                         "a: u8[5, 7]; a_scale: f32[] > 0; b: const i8[2, 7, 4]; b_scale = 0.01",
                         "a: u8[5, 7]; a_scale: f32[] > 0; b: const i8[7, 4]; b_scale = 0.01; bias: f32[4]"},
      .tolerance = 1e-4f,
-     .doc = "products of dynamically quantized matrices get their scales, bias and Relu where they are "
-            "computed"},
-    {"unsigned-activations", HONE_STAGE_LOWER, .run = hone_rewrite_unsigned_activations,
+     .doc = "products of dynamically quantized matrices get their scales, bias and Relu where they are computed"},
+    {"unsigned-activations", HONE_STAGE_LOWER,
+     .run = hone_rewrite_unsigned_activations,
      .doc = "int8 between integer products becomes uint8, which their kernels take"},
     {"lower-batch-norm", HONE_STAGE_LOWER,
      .match = {"BatchNormalization(x, const scale, const shift, const mean, const var; ...)"},
-     .check = hone_check_batch_norm, .build = hone_build_batch_norm,
-     .example = {"x: f32[N, 3, 4]; scale: const f32[3]; shift: const f32[3]; mean: const f32[3]; var: const "
-                 "f32[3] > 0",
-                 "x: f32[N, 3]; scale: const f32[3]; shift: const f32[3]; mean: const f32[3]; var: const "
-                 "f32[3] > 0"},
-     .counterexample = {"x: f64[N, 3]; scale: const f64[3]; shift: const f64[3]; mean: const f64[3]; var: "
-                        "const f64[3] > 0"},
+     .check = hone_check_batch_norm,
+     .build = hone_build_batch_norm,
+     .example = {"x: f32[N, 3, 4]; scale: const f32[3]; shift: const f32[3]; mean: const f32[3]; var: const f32[3] > 0",
+                 "x: f32[N, 3]; scale: const f32[3]; shift: const f32[3]; mean: const f32[3]; var: const f32[3] > 0"},
+     .counterexample = {"x: f64[N, 3]; scale: const f64[3]; shift: const f64[3]; mean: const f64[3]; "
+                        "var: const f64[3] > 0"},
      .doc = "normalizing by constant statistics is scaling and shifting, which are folded or fused further"},
     {"fold-scale", HONE_STAGE_LOWER,
-     .match = {"Mul(product, const k) | Div(product, const k) where product = MatMul(x, const w) | "
-               "Gemm(x, const w, const c?; ...)"},
-     .check = hone_check_scaled_output, .build = hone_build_scaled_output,
+     .match = {"Mul(product, const k) | Div(product, const k) where "
+               "product = MatMul(x, const w) | Gemm(x, const w, const c?; ...)"},
+     .check = hone_check_scaled_output,
+     .build = hone_build_scaled_output,
      .example = {"x: f32[N, 6]; w: const f32[6, 4]; k = 0.7",
                  "x: f32[N, 6]; w: const f32[6, 4]; k: const f32[4] > 0",
                  "x: f32[N, 6]; w: const f32[6, 4]; k: const f32[1, 4] > 0; c: const f32[4]",
@@ -126,7 +141,8 @@ static const hone_rewrite list[] = {
      .doc = "scaling the columns of a product by constants scales its weights instead"},
     {"fold-bias", HONE_STAGE_LOWER,
      .match = {"Add(product, const k) where product = Gemm(x, const w, const c?; ...)"},
-     .check = hone_check_shifted_output, .build = hone_build_shifted_output,
+     .check = hone_check_shifted_output,
+     .build = hone_build_shifted_output,
      .example = {"x: f32[N, 6]; w: const f32[6, 4]; k: const f32[4]",
                  "x: f32[N, 6]; w: const f32[6, 4]; k = 0.5",
                  "x: f32[N, 6]; w: const f32[6, 4]; k: const f32[1, 4]; c: const f32[4]",
@@ -136,23 +152,32 @@ static const hone_rewrite list[] = {
                         "x: f32[5, 6]; w: const f32[6, 4]; k: const f32[4]; c: const f32[5, 4]"},
      .doc = "a row that is added to a product with a bias is added to the bias"},
     {"fold-affine", HONE_STAGE_LOWER,
-     .match =
-         {"MatMul(v, const w) | Gemm(v, const w, const c?; ...) where v = <view>(u) | u, u = <view>(y) | y, "
-          "y = Mul(x, const k) | Div(x, const k) | Add(x, const k) | Sub(x, const k) | Sub(const k, x)"},
-     .check = hone_check_affine_input, .build = hone_build_affine_input,
+     .match = {"MatMul(v, const w) | Gemm(v, const w, const c?; ...) where "
+               "v = <view>(u) | u, "
+               "u = <view>(y) | y, "
+               "y = Mul(x, const k) | Div(x, const k) | Add(x, const k) | Sub(x, const k) | Sub(const k, x)"},
+     .check = hone_check_affine_input,
+     .build = hone_build_affine_input,
      .example = {"x: f32[5, 6]; k = 0.7; w: const f32[6, 4]",
                  "x: f32[5, 6]; k = 0.7; w: const f32[6, 4]; c: const f32[4]"},
      .counterexample = {"x: f32[5, 6]; k = 0.7; w: const f32[6, 4]; c: const f32[5, 4]"},
      .doc = "scaling and shifting by constants goes into the weights of the layer behind it"},
-    {"choose-layouts", HONE_STAGE_LAYOUT, .run = hone_rewrite_choose_layouts,
+
+    {"choose-layouts", HONE_STAGE_LAYOUT,
+     .run = hone_rewrite_choose_layouts,
      .doc = "tensors lie as the kernels that read them like it best"},
-    {"fuse-elementwise", HONE_STAGE_FUSE, .run = hone_rewrite_fuse_elementwise,
+
+    {"fuse-elementwise", HONE_STAGE_FUSE,
+     .run = hone_rewrite_fuse_elementwise,
      .doc = "chains of elementwise operators become one vector program"},
-    {"lower-lookups", HONE_STAGE_FUSE, .run = hone_rewrite_lower_lookups,
+    {"lower-lookups", HONE_STAGE_FUSE,
+     .run = hone_rewrite_lower_lookups,
      .doc = "elementwise work on bytes, as between quantized values, becomes a table of 256 entries"},
-    {"fuse-epilogue", HONE_STAGE_FUSE, .run = hone_rewrite_fuse_epilogue,
+    {"fuse-epilogue", HONE_STAGE_FUSE,
+     .run = hone_rewrite_fuse_epilogue,
      .doc = "elementwise work behind a product runs on its finished strips"},
 };
+/* clang-format on */
 
 const hone_rewrite *hone_rewrite_at(int index) {
     return index >= 0 && index < (int)(sizeof list / sizeof *list) ? &list[index] : NULL;
