@@ -10,9 +10,17 @@ static const char *dtype_code(hone_dtype dtype) {
     switch (dtype) {
     case HONE_FLOAT32: return "F32";
     case HONE_FLOAT64: return "F64";
+    case HONE_FLOAT16: return "F16";
+    case HONE_BFLOAT16: return "BF16";
+    case HONE_FLOAT8E4M3FN: return "F8_E4M3";
+    case HONE_FLOAT8E5M2: return "F8_E5M2";
     case HONE_INT64: return "I64";
     case HONE_INT32: return "I32";
+    case HONE_INT16: return "I16";
     case HONE_INT8: return "I8";
+    case HONE_UINT64: return "U64";
+    case HONE_UINT32: return "U32";
+    case HONE_UINT16: return "U16";
     case HONE_UINT8: return "U8";
     case HONE_BOOL: return "BOOL";
     default: return NULL;

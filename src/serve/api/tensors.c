@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/narrow.h"
 
 /* Inputs up to this size keep their buffer for the next request. */
 #define KEEP_VALUES ((size_t)4 << 20)
@@ -17,6 +18,9 @@ hone_status hone_tensors_begin(hone_tensors *t, const hone_servable *s, hone_err
     for (int i = 0; i < t->count; i++) {
         const hone_value_info *v = hone_servable_input(s, i);
         hone_feed *feed = &t->feeds[i];
+        if (hone_dtype_size(v->dtype) == 0 || hone_dtype_is_small_float(v->dtype))
+            return hone_fail(err, HONE_UNSUPPORTED, "the input \"%s\" is %s, which requests can't carry",
+                             v->name, hone_dtype_name(v->dtype));
         hone_json_tensor_reset(&feed->values, v->dtype, KEEP_VALUES);
         feed->tensor = (hone_tensor){.dtype = v->dtype};
         atomic_init(&feed->tensor.references, 1);

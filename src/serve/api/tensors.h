@@ -27,7 +27,8 @@ typedef struct hone_tensors {
     size_t limit; /* bytes of one decoded tensor; 0: none */
 } hone_tensors;
 
-/* Makes it ready for a request to `s`: nothing is given. */
+/* Makes it ready for a request to `s`: nothing is given. HONE_UNSUPPORTED if an input is of a type that no protocol
+ * carries (float8, float4, integers of less than a byte). */
 hone_status hone_tensors_begin(hone_tensors *t, const hone_servable *s, hone_error *err);
 /* NULL if the model has no such input. */
 hone_feed *hone_tensors_find(const hone_tensors *t, hone_slice name);

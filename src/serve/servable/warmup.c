@@ -1,5 +1,6 @@
 #include "serve/servable/warmup.h"
 
+#include "base/bits.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -52,6 +53,11 @@ static void fill(hone_tensor *t, uint64_t seed) {
         case HONE_FLOAT64: ((double *)t->data)[i] = f; break;
         case HONE_FLOAT16: ((uint16_t *)t->data)[i] = (uint16_t)(0x3000 + (x & 0x7ff)); break;
         case HONE_BFLOAT16: ((uint16_t *)t->data)[i] = (uint16_t)(0x3e00 + (x & 0x7f)); break;
+        case HONE_UINT4:
+        case HONE_INT4:
+        case HONE_FLOAT4E2M1:
+        case HONE_UINT2:
+        case HONE_INT2: hone_bits_set(t->data, i, hone_dtype_bits(t->dtype), (unsigned)(x & 1)); break;
         default:
             memset((char *)t->data + (size_t)i * hone_dtype_size(t->dtype), 0, hone_dtype_size(t->dtype));
             ((char *)t->data)[(size_t)i * hone_dtype_size(t->dtype)] = (char)(x & 1); /* little-endian */
@@ -94,12 +100,17 @@ static hone_status make_up(const warmer *w, int input, bool rows, uint64_t seed,
 
 /* --- may requests be put together? --- */
 
+static bool shares_bytes(hone_dtype dtype) {
+    return hone_dtype_bits(dtype) > 0 && hone_dtype_bits(dtype) < 8;
+}
+
 static const char *unfit(const hone_servable *s) {
     if (!s->settings.batching) return "batching is switched off";
     if (s->input_count == 0) return "it has no inputs";
     for (int i = 0; i < s->input_count; i++) {
         const hone_value_info *v = &s->inputs[i];
         if (v->dtype == HONE_STRING) return "an input is text";
+        if (shares_bytes(v->dtype)) return "rows of an input share bytes";
         if (v->rank < 1 || v->dims[0] >= 0) return "an input has no free leading dimension";
         if (v->dims[0] != s->inputs[0].dims[0]) return "the leading dimensions of the inputs differ";
         for (int d = 1; d < v->rank; d++)
@@ -109,6 +120,7 @@ static const char *unfit(const hone_servable *s) {
     for (int i = 0; i < s->output_count; i++) {
         const hone_value_info *v = &s->outputs[i];
         if (v->dtype == HONE_STRING) return "an output is text";
+        if (shares_bytes(v->dtype)) return "rows of an output share bytes";
         if (v->rank == 0 || (v->rank > 0 && v->dims[0] >= 0)) return "an output has no row for each input's";
     }
     return NULL;

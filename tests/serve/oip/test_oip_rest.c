@@ -241,6 +241,36 @@ static void passes_strings(void **state) {
     }
 }
 
+/* Models may have types that no protocol carries: asking them is refused, whatever way it is tried. */
+static void refuses_types_without_a_form(void **state) {
+    (void)state;
+    static const hone_dtype dtypes[] = {HONE_INT4, HONE_UINT2, HONE_FLOAT8E5M2};
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
+        fixture f;
+        char message[100];
+        fixture_open(&f);
+        fixture_add(&f, "small", 1, echo_model(dtypes[i], 1, "y"));
+        snprintf(message, sizeof message, "the input \\\"x\\\" is %s, which requests can't carry",
+                 hone_dtype_name(dtypes[i]));
+        for (int k = 0; k < 3; k++) {
+            answer a =
+                k == 0 ? ask_raw(&f, "/v2/models/small/infer", "", "ab", 2)
+                : k == 1
+                    ? ask_raw(
+                          &f, "/v2/models/small/infer",
+                          "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"\",\"shape\":[2],\"parameters\":{"
+                          "\"binary_data_size\":1}}]}",
+                          "a", 1)
+                    : ask(&f, "POST", "/v2/models/small/infer", NULL,
+                          "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"\",\"shape\":[2],\"data\":[1,2]}]}");
+            if (a.status != 501 || !strstr(a.body.data, message))
+                fail_msg("%d: %d %s", k, a.status, a.body.data);
+            answer_free(&a);
+        }
+        fixture_close(&f);
+    }
+}
+
 /* Strings: each behind its length. */
 static void takes_strings(void **state) {
     (void)state;
@@ -646,6 +676,7 @@ int main(void) {
         cmocka_unit_test(takes_all_types),
         cmocka_unit_test(takes_strings),
         cmocka_unit_test(passes_strings),
+        cmocka_unit_test(refuses_types_without_a_form),
         cmocka_unit_test(explains_bad_requests),
         cmocka_unit_test(keeps_json_and_bytes_apart),
         cmocka_unit_test(tells_about_itself),
