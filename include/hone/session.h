@@ -77,7 +77,8 @@ HONE_API hone_status hone_context_run(hone_context *c, const hone_tensor *const 
  * there. */
 HONE_API hone_status hone_context_reserve(hone_context *c, const hone_tensor *const *inputs, hone_error *err);
 /* From now on output `index` goes into `t`, which the caller keeps alive and whose shape it must have at each run, and
- * which may not overlap an input. It is computed there wherever possible, else copied. NULL: as before. */
+ * which may not overlap an input. It is computed there wherever possible, else copied; strings are copied, so that `t`
+ * has its own. NULL: as before. */
 HONE_API hone_status hone_context_bind_output(hone_context *c, int index, hone_tensor *t, hone_error *err);
 
 /* State of a model: its variables, by name. A model has a first content of each, which all contexts share unless they

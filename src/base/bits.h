@@ -6,7 +6,7 @@
 
 static inline unsigned hone_bits_get(const void *x, int64_t i, int bits) {
     const int each = 8 / bits;
-    return ((const uint8_t *)x)[i / each] >> (int)(i % each) * bits & ((1u << bits) - 1);
+    return (unsigned)((const uint8_t *)x)[i / each] >> (int)(i % each) * bits & ((1u << bits) - 1);
 }
 
 /* Leaves the other elements of the byte alone: no two threads may write into one byte. */

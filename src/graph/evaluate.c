@@ -113,13 +113,28 @@ static hone_status copy_views(evaluation *e, bool *all, hone_error *err) {
     return HONE_OK;
 }
 
+/* Strings that a run has written are borrowed: the results get copies, or forget them where the run failed. */
+static hone_status own_strings(evaluation *e, hone_status status, hone_error *err) {
+    for (int o = 0; o < e->node->output_count; o++) {
+        hone_tensor *borrowed = e->results[o];
+        if (!borrowed || borrowed->dtype != HONE_STRING) continue;
+        e->results[o] = NULL;
+        if (status == HONE_OK)
+            status = hone_tensor_copy_of(HONE_STRING, borrowed->rank, borrowed->dims, borrowed->data,
+                                         &e->results[o], err);
+        if (borrowed->bytes) memset(borrowed->data, 0, borrowed->bytes);
+        hone_tensor_free(borrowed);
+    }
+    return status;
+}
+
 static hone_status evaluate(evaluation *e, hone_error *err) {
     bool views = false;
     HONE_TRY(make_room(e, err));
     HONE_TRY(hone_node_infer(e->node, &e->room, err));
     if (e->node->op->view) HONE_TRY(copy_views(e, &views, err));
     if (views) return HONE_OK;
-    return run(e, err);
+    return own_strings(e, run(e, err), err);
 }
 
 hone_status hone_node_evaluate(const hone_node *n, const hone_tensor *const *in, hone_tensor **results,

@@ -175,7 +175,7 @@ static void move_outputs(hone_context *c, entry *e) {
         const hone_plan_movable *m = &e->plan->movables[i];
         const hone_tensor *t = c->bound[m->output];
         const hone_type *type = &e->plan->outputs[m->output].type;
-        if (!t || t->dtype != type->dtype || t->rank != type->rank ||
+        if (!t || t->dtype == HONE_STRING || t->dtype != type->dtype || t->rank != type->rank ||
             memcmp(t->dims, type->dims, (size_t)t->rank * sizeof *t->dims) != 0)
             continue;
         e->address[m->address] = (char *)t->data + m->offset;

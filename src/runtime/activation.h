@@ -51,7 +51,7 @@ struct hone_context {
     hone_activation *activations; /* by body */
     hone_operand *inputs;         /* of the main graph */
     hone_tensor *outputs;         /* views of the last run's results */
-    const hone_tensor **bound;    /* by output: where the caller wants it; NULL: nowhere */
+    hone_tensor **bound;          /* by output: where the caller wants it; NULL: nowhere */
     size_t bound_count;
     hone_cancel_fn *cancel;
     void *cancel_user;

@@ -160,6 +160,14 @@ hone_status hone_context_reserve(hone_context *c, const hone_tensor *const *inpu
     return hone_activation_enter(c, &c->activations[0], 0, c->inputs, &e, err);
 }
 
+static hone_status copy_result(const hone_tensor *t, hone_tensor *to, hone_error *err) {
+    const hone_string *strings = t->data;
+    for (int64_t i = 0; t->dtype == HONE_STRING && i < t->count; i++)
+        HONE_TRY(hone_tensor_set_string(to, i, strings[i].data, strings[i].size, err));
+    if (t->dtype != HONE_STRING && to->data != t->data && t->bytes) memcpy(to->data, t->data, t->bytes);
+    return HONE_OK;
+}
+
 /* Views of the results; a bound output that could not be computed in its place is copied there. */
 static hone_status bind_outputs(hone_context *c, hone_error *err) {
     const hone_activation *a = &c->activations[0];
@@ -173,12 +181,12 @@ static hone_status bind_outputs(hone_context *c, hone_error *err) {
         if (o.rank > 0) memcpy(t->dims, o.dims, (size_t)o.rank * sizeof *t->dims);
         HONE_TRY(hone_shape_size(t->dtype, t->rank, t->dims, &t->count, &t->bytes, err));
         t->data = o.data;
-        const hone_tensor *to = c->bound[i];
+        hone_tensor *to = c->bound[i];
         if (!to) continue;
         if (to->rank != t->rank || memcmp(to->dims, t->dims, (size_t)t->rank * sizeof *t->dims) != 0)
             return hone_fail_node(err, HONE_INVALID_ARGUMENT, g->outputs[i]->name, NULL,
                                   "the output has another shape than the tensor that it is bound to");
-        if (to->data != t->data && t->bytes) memcpy(to->data, t->data, t->bytes);
+        HONE_TRY(copy_result(t, to, err));
         t->data = to->data;
     }
     return HONE_OK;

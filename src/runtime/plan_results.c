@@ -108,6 +108,9 @@ static hone_status place_bindings(builder *b) {
         if (!same_type(&b->types[source->id], target))
             return hone_fail_node(b->err, HONE_INVALID_ARGUMENT, variable->name, NULL,
                                   "the variable is bound to a value of another type");
+        if (target->dtype == HONE_STRING)
+            return hone_fail_node(b->err, HONE_UNSUPPORTED, variable->name, NULL,
+                                  "a variable of strings can't be updated");
         size_t offset;
         const root *r = &b->roots[hone_plan_root(b, source->id, &offset)];
         sources[i] = source->id;
