@@ -1,4 +1,4 @@
-/* Files that a command will write. */
+/* Files that a command reads and writes. */
 #ifndef HONE_CLI_FILES_H
 #define HONE_CLI_FILES_H
 

@@ -426,6 +426,11 @@ void hone_graph_drop_value(hone_graph *g, hone_value *v) {
     g->values[v->id] = NULL;
 }
 
+void hone_graph_drop_unused(hone_graph *g, hone_value *v) {
+    if (v && v->storage == HONE_STORAGE_CONSTANT && v->use_count == 0 && !hone_graph_is_output(g, v))
+        hone_graph_drop_value(g, v);
+}
+
 void hone_graph_remove_node(hone_graph *g, hone_node *n) {
     for (int i = 0; i < n->input_count; i++) hone_value_remove_use(n->inputs[i], n, i);
     for (int i = 0; i < n->output_count; i++)

@@ -232,6 +232,8 @@ void hone_graph_replace(hone_graph *g, hone_value *old, hone_value *v);
 void hone_graph_widest(const hone_graph *g, int *inputs, int *outputs);
 /* Removes a node whose outputs nobody uses; its outputs go with it. */
 void hone_graph_remove_node(hone_graph *g, hone_node *n);
+/* Removes a constant that nobody uses; any other value stays. NULL is fine. */
+void hone_graph_drop_unused(hone_graph *g, hone_value *v);
 /* Removes all nodes that lead to no output and no binding, and constants and variables without uses
  * (variables that are a binding's target stay); in subgraphs, too, and what they no longer capture. */
 void hone_graph_prune(hone_graph *g);

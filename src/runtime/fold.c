@@ -44,12 +44,25 @@ static hone_status replace(hone_graph *g, hone_node *n, hone_error *err) {
     return status;
 }
 
+/* The node goes, and at once those constants that only it has read: all of them beside what was made of them would be
+ * much. */
+static void remove_folded(hone_graph *g, hone_node *n) {
+    hone_value **inputs = n->inputs; /* in the arena: they outlive the node */
+    int count = n->input_count;
+    hone_graph_remove_node(g, n);
+    for (int i = 0; i < count; i++) {
+        bool again = false;
+        for (int k = 0; k < i; k++) again |= inputs[k] == inputs[i];
+        if (!again) hone_graph_drop_unused(g, inputs[i]);
+    }
+}
+
 hone_status hone_graph_fold(hone_graph *g, hone_error *err) {
     for (hone_node *n = g->first, *next; n; n = next) {
         next = n->next;
         if (!foldable(g, n)) continue;
         HONE_TRY(replace(g, n, err));
-        hone_graph_remove_node(g, n);
+        remove_folded(g, n);
     }
     hone_graph_prune(g);
     return hone_graph_check(g, err);
