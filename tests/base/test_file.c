@@ -111,6 +111,46 @@ static void test_read_errors_name_the_path(void **state) {
     hone_blob_free(&blob);
 }
 
+static void test_parts_of_a_file(void **state) {
+    (void)state;
+    hone_error err;
+    uint64_t size = 0;
+    int fd = -1;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), all = 3 * page + 7;
+    uint8_t *data = malloc(all), *part = malloc(all);
+    for (size_t i = 0; i < all; i++) data[i] = (uint8_t)(i * 131 >> 3);
+    assert_int_equal(hone_file_replace(in_root("f"), data, all, NULL), HONE_OK);
+    assert_int_equal(hone_file_open(in_root("missing"), &fd, &size, &err), HONE_NOT_FOUND);
+    assert_int_equal(hone_file_open(in_root("f"), &fd, &size, &err), HONE_OK);
+    assert_int_equal(size, all);
+    const size_t parts[][2] = {{0, all}, {5, 100},    {page, page}, {page + 1, 2 * page},
+                               {all, 0}, {all - 1, 1}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        assert_int_equal(hone_file_read_at(fd, "f", parts[i][0], part, parts[i][1], &err), HONE_OK);
+        assert_memory_equal(part, data + parts[i][0], parts[i][1]);
+        if (parts[i][1] == 0) continue;
+        hone_mapping *m;
+        void *mapped;
+        assert_int_equal(hone_file_map(fd, "f", parts[i][0], parts[i][1], &m, &mapped, &err), HONE_OK);
+        assert_memory_equal(mapped, data + parts[i][0], parts[i][1]);
+        assert_int_equal((uintptr_t)mapped % page, parts[i][0] % page);
+        hone_mapping_free(m);
+    }
+    hone_mapping *m;
+    void *mapped;
+    assert_int_equal(hone_file_read_at(fd, "f", 1, part, all, &err), HONE_IO);
+    assert_string_equal(err.file, "f");
+    assert_string_equal(err.message, "became shorter while it was read");
+    close(fd);
+    assert_int_equal(hone_file_read_at(fd, "f", 0, part, 1, &err), HONE_IO);
+    assert_int_equal(hone_file_map(fd, "f", 0, 1, &m, &mapped, &err), HONE_IO);
+    hone_alloc_fail_at(1, false);
+    assert_int_equal(hone_file_map(fd, "f", 0, 1, &m, &mapped, &err), HONE_OUT_OF_MEMORY);
+    hone_alloc_fail_at(0, false);
+    free(data);
+    free(part);
+}
+
 static void test_abort_leaves_nothing(void **state) {
     (void)state;
     hone_writer *w;
@@ -398,6 +438,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         TEST(test_write_then_read),
         TEST(test_read_errors_name_the_path),
+        TEST(test_parts_of_a_file),
         TEST(test_abort_leaves_nothing),
         TEST(test_old_content_stands_until_commit),
         TEST(test_permissions),
