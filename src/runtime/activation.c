@@ -1,7 +1,7 @@
 /* Runs a body: region by region, each with the plan for what it is given. */
+#include "runtime/activation.h"
 #include "base/clock.h"
 #include "graph/infer.h"
-#include "runtime/activation.h"
 
 #include <string.h>
 
@@ -122,13 +122,13 @@ static hone_status refresh(hone_context *c, activation *a, entry *e, hone_error 
 }
 
 hone_status hone_activation_enter(hone_context *c, activation *a, int start, const hone_operand *inputs,
-                                  entry **out, hone_error *err) {
+                                  bool fits, entry **out, hone_error *err) {
     if (a->entry_count && start == 0)
         *out = &a->entries[0];
     else
         HONE_TRY(find_entry(c, a, start, out, err));
     entry *e = *out;
-    if (e->plan && hone_plan_fits(e->plan, inputs)) return refresh(c, a, e, err);
+    if (e->plan && (fits || hone_plan_fits(e->plan, inputs))) return refresh(c, a, e, err);
     hone_plan *plan = NULL;
     HONE_TRY(hone_plan_cache_get(c->session->plans, e->region, inputs, &plan, err));
     hone_status status = adopt(c, a, e, plan, err);
@@ -226,12 +226,13 @@ static hone_status find_next(hone_context *c, activation *a, int start, entry **
     entry *e;
     HONE_TRY(find_entry(c, a, start, &e, err));
     for (size_t i = 0; i < e->region->input_count; i++) e->inputs[i] = a->values[e->region->inputs[i]->id];
-    return hone_activation_enter(c, a, start, e->inputs, out, err);
+    return hone_activation_enter(c, a, start, e->inputs, false, out, err);
 }
 
-hone_status hone_activation_run(hone_context *c, activation *a, const hone_operand *inputs, hone_error *err) {
+hone_status hone_activation_run(hone_context *c, activation *a, const hone_operand *inputs, bool fits,
+                                hone_error *err) {
     entry *e;
-    HONE_TRY(hone_activation_enter(c, a, 0, inputs, &e, err));
+    HONE_TRY(hone_activation_enter(c, a, 0, inputs, fits, &e, err));
     HONE_TRY(run_entry(c, a, e, inputs, err));
     if (e->plan->end < a->body->node_count) keep_inputs(a, inputs);
     while (e->plan->end < a->body->node_count) {
@@ -244,7 +245,6 @@ hone_status hone_activation_run(hone_context *c, activation *a, const hone_opera
 
 hone_operand hone_activation_output(const activation *a, size_t index) {
     const hone_plan_output *o = &a->last->plan->outputs[index];
-    if (!hone_type_is_concrete(&o->type))
-        return open_value(a, a->body->graph->outputs[index]->id, o->type.dtype);
+    if (o->open) return open_value(a, a->body->graph->outputs[index]->id, o->type.dtype);
     return (hone_operand){a->last->address[o->address], o->type.dims, o->type.rank, o->type.dtype};
 }

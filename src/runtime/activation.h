@@ -65,14 +65,15 @@ typedef struct hone_running {
     hone_entry *entry;
 } hone_running;
 
-/* Runs a body on inputs and captures; its outputs are then hone_activation_output's. */
-hone_status hone_activation_run(hone_context *c, hone_activation *a, const hone_operand *inputs,
+/* Runs a body on inputs and captures; its outputs are then hone_activation_output's. `fits`: the caller knows that the
+ * last plan of region 0 was made for inputs like these. */
+hone_status hone_activation_run(hone_context *c, hone_activation *a, const hone_operand *inputs, bool fits,
                                 hone_error *err);
 /* Output `index` of the last run: valid until the body, or another one of its depth, runs again. */
 hone_operand hone_activation_output(const hone_activation *a, size_t index);
 /* The region's entry, with a plan for `inputs` adopted. */
 hone_status hone_activation_enter(hone_context *c, hone_activation *a, int start, const hone_operand *inputs,
-                                  hone_entry **out, hone_error *err);
+                                  bool fits, hone_entry **out, hone_error *err);
 void hone_activation_clear(hone_activation *a);
 
 #endif

@@ -141,7 +141,8 @@ static hone_status check_input(const hone_context *c, size_t index, const hone_t
 }
 
 /* All inputs are checked only where the last plan was made for others. */
-static hone_status take_inputs(hone_context *c, const hone_tensor *const *inputs, hone_error *err) {
+static hone_status take_inputs(hone_context *c, const hone_tensor *const *inputs, bool *fits,
+                               hone_error *err) {
     const hone_activation *a = &c->activations[0];
     const hone_graph *g = a->body->graph;
     for (size_t i = 0; i < g->input_count; i++) {
@@ -149,15 +150,17 @@ static hone_status take_inputs(hone_context *c, const hone_tensor *const *inputs
         if (!t) return check_input(c, i, t, err);
         c->inputs[i] = (hone_operand){t->data, t->dims, t->rank, t->dtype};
     }
-    if (a->entry_count && a->entries[0].plan && hone_plan_fits(a->entries[0].plan, c->inputs)) return HONE_OK;
+    *fits = a->entry_count && a->entries[0].plan && hone_plan_fits(a->entries[0].plan, c->inputs);
+    if (*fits) return HONE_OK;
     for (size_t i = 0; i < g->input_count; i++) HONE_TRY(check_input(c, i, inputs[i], err));
     return HONE_OK;
 }
 
 hone_status hone_context_reserve(hone_context *c, const hone_tensor *const *inputs, hone_error *err) {
     hone_entry *e;
-    HONE_TRY(take_inputs(c, inputs, err));
-    return hone_activation_enter(c, &c->activations[0], 0, c->inputs, &e, err);
+    bool fits;
+    HONE_TRY(take_inputs(c, inputs, &fits, err));
+    return hone_activation_enter(c, &c->activations[0], 0, c->inputs, fits, &e, err);
 }
 
 static hone_status copy_result(const hone_tensor *t, hone_tensor *to, hone_error *err) {
@@ -179,7 +182,10 @@ static hone_status bind_outputs(hone_context *c, hone_error *err) {
         t->dtype = o.dtype;
         t->rank = o.rank;
         if (o.rank > 0) memcpy(t->dims, o.dims, (size_t)o.rank * sizeof *t->dims);
-        HONE_TRY(hone_shape_size(t->dtype, t->rank, t->dims, &t->count, &t->bytes, err));
+        const hone_plan_output *planned = &a->last->plan->outputs[i];
+        t->count = planned->count;
+        t->bytes = planned->bytes;
+        if (planned->open) HONE_TRY(hone_shape_size(t->dtype, t->rank, t->dims, &t->count, &t->bytes, err));
         t->data = o.data;
         hone_tensor *to = c->bound[i];
         if (!to) continue;
@@ -194,8 +200,9 @@ static hone_status bind_outputs(hone_context *c, hone_error *err) {
 
 hone_status hone_context_run(hone_context *c, const hone_tensor *const *inputs, const hone_tensor **outputs,
                              hone_error *err) {
-    HONE_TRY(take_inputs(c, inputs, err));
-    HONE_TRY(hone_activation_run(c, &c->activations[0], c->inputs, err));
+    bool fits;
+    HONE_TRY(take_inputs(c, inputs, &fits, err));
+    HONE_TRY(hone_activation_run(c, &c->activations[0], c->inputs, fits, err));
     HONE_TRY(bind_outputs(c, err));
     for (size_t i = 0; outputs && i < c->activations[0].body->graph->output_count; i++)
         outputs[i] = &c->outputs[i];

@@ -71,7 +71,7 @@ static hone_status run_body(hone_frame *f, const hone_body *b, const hone_operan
     hone_context *c = r->context;
     if (c->cancel && c->cancel(c->cancel_user))
         return hone_fail(err, HONE_CANCELLED, "the run was cancelled");
-    return hone_activation_run(c, activation_of(f, b), inputs, err);
+    return hone_activation_run(c, activation_of(f, b), inputs, false, err);
 }
 
 /* --- If --- */

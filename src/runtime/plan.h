@@ -69,7 +69,10 @@ typedef struct hone_plan_copy {
 
 typedef struct hone_plan_output {
     int address;
-    hone_type type; /* not concrete: the step that makes it says */
+    bool open; /* the type is not concrete: the step that makes it says */
+    hone_type type;
+    int64_t count; /* elements, unless it is open */
+    size_t bytes;
 } hone_plan_output;
 
 /* A value that is read behind the region. */

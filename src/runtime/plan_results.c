@@ -79,7 +79,10 @@ static hone_status place_outputs(builder *b) {
     for (size_t i = 0; i < g->output_count; i++) {
         const hone_value *v = g->outputs[i];
         const root *r = hone_plan_root_of(b, v);
-        plan->outputs[i] = (hone_plan_output){v->id, b->types[v->id]};
+        const hone_type *type = &b->types[v->id];
+        bool open = !hone_type_is_concrete(type);
+        plan->outputs[i] =
+            (hone_plan_output){v->id, open, *type, open ? 0 : hone_type_count(type), bytes_of(b, v)};
         bool borrowed = r->location.place == HONE_PLACE_INPUT && b->body->borrowed[v->id];
         if (!r->buffer && (borrowed || is_overwritten(b, v)))
             plan->outputs[i].address = save(b, v->id, bytes_of(b, v));
