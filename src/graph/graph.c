@@ -240,15 +240,23 @@ hone_value *hone_graph_scalar(hone_graph *g, hone_dtype dtype, double x) {
     return v;
 }
 
-hone_value *hone_graph_ints(hone_graph *g, const int64_t *x, int64_t n) {
+static hone_value *add_list(hone_graph *g, const char *name, hone_dtype dtype, const void *x, int64_t n) {
     hone_tensor *t = NULL;
-    if (hone_tensor_copy_of(HONE_INT64, 1, &n, x, &t, NULL) != HONE_OK) {
+    if (hone_tensor_copy_of(dtype, 1, &n, x, &t, NULL) != HONE_OK) {
         hone_graph_out_of_memory(g);
         return NULL;
     }
-    hone_value *v = hone_graph_add_constant(g, "ints", t);
+    hone_value *v = hone_graph_add_constant(g, name, t);
     hone_tensor_free(t);
     return v;
+}
+
+hone_value *hone_graph_ints(hone_graph *g, const int64_t *x, int64_t n) {
+    return add_list(g, "ints", HONE_INT64, x, n);
+}
+
+hone_value *hone_graph_floats(hone_graph *g, const float *x, int64_t n) {
+    return add_list(g, "floats", HONE_FLOAT32, x, n);
 }
 
 /* --- uses --- */

@@ -208,6 +208,7 @@ void hone_graph_rename(hone_graph *g, hone_value *v, const char *name);
 /* Constants for builders. */
 hone_value *hone_graph_scalar(hone_graph *g, hone_dtype dtype, double x); /* of a numeric dtype, or bool */
 hone_value *hone_graph_ints(hone_graph *g, const int64_t *x, int64_t n);  /* int64[n] */
+hone_value *hone_graph_floats(hone_graph *g, const float *x, int64_t n);  /* float32[n] */
 
 /* --- nodes --- */
 

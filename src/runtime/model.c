@@ -1,5 +1,6 @@
 #include "runtime/model.h"
 
+#include "graph/expand.h"
 #include "graph/infer.h"
 #include "graph/rewrite.h"
 #include "runtime/fold.h"
@@ -37,11 +38,12 @@ static hone_status lower_subgraphs(hone_graph *g, const char *disabled, hone_err
     return HONE_OK;
 }
 
-/* sort → infer → fold → rewrites → fold, then the same in subgraphs */
+/* sort → infer → expand → fold → rewrites → fold, then the same in subgraphs */
 static hone_status lower(hone_graph *g, const char *disabled, hone_error *err) {
     HONE_TRY(hone_graph_sort(g, err));
     hone_graph_prune(g);
     HONE_TRY(hone_graph_infer(g, err));
+    HONE_TRY(hone_graph_expand(g, false, err));
     bool fold = !disabled || strcmp(disabled, "all") != 0;
     if (fold) HONE_TRY(hone_graph_fold(g, err));
     HONE_TRY(hone_graph_rewrite(g, disabled, err));

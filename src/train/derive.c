@@ -1,6 +1,7 @@
 #include "train/derive.h"
 
 #include "graph/autodiff.h"
+#include "graph/expand.h"
 #include "graph/infer.h"
 #include "graph/rewrite.h"
 #include "graph/train_form.h"
@@ -195,6 +196,7 @@ static hone_status derive(hone_graph *g, const hone_derivation *d, hone_value **
         HONE_TRY(hone_graph_train_form(g, err));
         HONE_TRY(hone_graph_infer(g, err));
     }
+    HONE_TRY(hone_graph_expand(g, true, err));
     if (d->parametrization_count)
         HONE_TRY(hone_graph_extract(g, values, (size_t)d->parametrization_count, baked, err));
     output = g->outputs[0];

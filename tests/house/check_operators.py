@@ -17,7 +17,8 @@ def operator_names():
     sources = "\n".join(p.read_text() for p in sorted((ROOT / "src/ops").rglob("*.c")))
     names = set(re.findall(r'\.name\s*=\s*"([A-Z]\w+)"', sources))
     # Families whose descriptors a macro makes: hone_op_ID comes from the name given to it.
-    lowered = {i.replace("_", "") for i in ids}
+    # Names that ONNX has, too, go by their domain: microsoft_gelu.
+    lowered = {i.removeprefix("microsoft_").replace("_", "") for i in ids}
     names |= {n for n in re.findall(r'"([A-Z][A-Za-z0-9]+)"', sources) if n.lower() in lowered}
     for token in set(re.findall(r"\b([A-Z][A-Za-z0-9]+)\b", sources)):
         if token.lower() in lowered:

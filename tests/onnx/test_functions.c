@@ -515,6 +515,45 @@ static void test_written_again(void **state) {
     hone_graph_free(g);
 }
 
+/* ai.onnx.ml, com.microsoft and a domain of the file's own, beside ONNX's: read, written and read again. */
+static void test_four_domains(void **state) {
+    (void)state;
+    static bytes a;
+    attr_begin(&a, "scale", 6);
+    put_float(&a, 7, 0.5f);
+    put_message(&attrs, 5, &a);
+    put_node_of(&graph, "ai.onnx.ml", "Scaler", "scaler", "x", "s", &attrs);
+    attrs.size = 0;
+    call("f", "Act", "s", "h");
+    put_node_of(&graph, "com.microsoft", "FastGelu", "fast", "h", "k", NULL);
+    put_node(&graph, "Neg", "neg", "k", "y", NULL);
+    end("y");
+    put_opset(&model, "ai.onnx.ml", 3);
+    put_opset(&model, "com.microsoft", 1);
+    add_act();
+    const char *wanted = "scaler: Scaler x -> s\n"
+                         "f/first: Relu s -> f/c\n"
+                         "f/b: Tanh f/c -> h\n"
+                         "fast: FastGelu h -> k\n"
+                         "neg: Neg k -> y\n";
+    hone_graph *g = load(), *again = NULL;
+    assert_string_equal(tell(g), wanted);
+    assert_int_equal(hone_graph_opset(g, "ai.onnx.ml"), 3);
+    assert_int_equal(hone_graph_opset(g, "my"), 1);
+    hone_blob blob;
+    assert_int_equal(hone_onnx_write(g, &blob, &err), HONE_OK);
+    assert_int_equal(hone_graph_load_memory(blob.data, blob.size, "again", &again, &err), HONE_OK);
+    assert_string_equal(tell(again), wanted);
+    assert_int_equal(hone_graph_opset(again, ""), 13);
+    assert_int_equal(hone_graph_opset(again, "ai.onnx.ml"), 1);
+    assert_int_equal(hone_graph_opset(again, "com.microsoft"), 1);
+    assert_int_equal(hone_graph_opset(again, "my"), 0); /* nothing of it is left */
+    assert_true(hone_node_attr(again->first, "scale")->floats[0] == 0.5f);
+    hone_blob_free(&blob);
+    hone_graph_free(again);
+    hone_graph_free(g);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup(name, begin)
     const struct CMUnitTest tests[] = {
@@ -539,6 +578,7 @@ int main(void) {
         TEST(test_graphs_inside),
         TEST(test_graphs_given_to_calls),
         TEST(test_written_again),
+        TEST(test_four_domains),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,6 +143,21 @@ static const op_case op_cases[] = {
     {"Transpose", "R2,3,4,2", "perm=3,1,0,2", 1},
     {"Transpose", "R2,3,4,2", "perm=2,0,1,3", 1},
     {"Cast", "R2,3", "to=11", 1},
+    {"ReduceSumSquare", "R2,3,4 S=1", "", 1},
+    {"ReduceSumSquare", "R2,3,4", "keepdims=0", 1},
+    {"ReduceSumSquare", "R2,3 S=", "noop_with_empty_axes=1", 1},
+    {"ReduceSumSquare", "I2,3<9 S=0", "keepdims=0", 1},
+    {"ReduceL2", "R2,3,4 S=0,2", "", 1},
+    {"ReduceL2", "R2,3,4 S=-1", "keepdims=0", 1},
+    {"ReduceL2", "I2,3<9 S=0", "", 1},
+    {"MeanVarianceNormalization", "R2,3,4,2", "", 1},
+    {"MeanVarianceNormalization", "R3,5", "axes=0", 1},
+    {"com.microsoft.Gelu", "R3,5", "", 1},
+    {"com.microsoft.FastGelu", "R3,5", "", 1},
+    {"com.microsoft.FastGelu", "R3,5 R5", "", 1},
+    {"ai.onnx.ml.Scaler", "F3,4", "offset=1,2,3,4 scale=0.5", 1},
+    {"ai.onnx.ml.Scaler", "I3,4<9", "offset=1 scale=0.5,1,2,3", 1},
+    {"ai.onnx.ml.Scaler", "F3,4", "", 1},
     {"ReduceSum", "R2,3,4", "", 1},
     {"ReduceSum", "R2,3,4 S=1", "", 1},
     {"ReduceSum", "R2,3,4 S=-1", "keepdims=0", 1},
@@ -229,9 +244,13 @@ typedef struct built_case {
     int slot[CASE_MAX_INPUTS];  /* which input of the node it is */
 } built_case;
 
+/* "Add", "SumTo" (Hone's own), "com.microsoft.Gelu" */
 static const hone_op *case_op(const op_case *c) {
+    const char *dot = strrchr(c->op, '.');
+    char domain[64];
     const hone_op *op = hone_op_find("", c->op);
-    return op ? op : hone_op_find(HONE_PRIVATE_DOMAIN, c->op);
+    snprintf(domain, sizeof domain, "%.*s", dot ? (int)(dot - c->op) : 0, c->op);
+    return op ? op : hone_op_find(dot ? domain : HONE_PRIVATE_DOMAIN, dot ? dot + 1 : c->op);
 }
 
 static double case_number(const hone_op *op, hone_rng *rng, char kind) {
@@ -329,6 +348,12 @@ static void case_attrs(built_case *b, const char *text) {
             for (char *at = value; *at; at += *at == ',') ints[n++] = strtoll(at, &at, 10);
             hone_node_set_ints(b->g, b->node, word, ints, n);
             break;
+        case HONE_ATTR_FLOATS: {
+            float floats[HONE_MAX_RANK];
+            for (char *at = value; *at; at += *at == ',') floats[n++] = strtof(at, &at);
+            hone_node_set_floats(b->g, b->node, word, floats, n);
+            break;
+        }
         default: b->g->failed = true;
         }
     }

@@ -5,6 +5,8 @@
  *   last group kept                   strips of columns are summed row by row
  *
  * The order of additions depends on the shape alone. */
+#include "ops/math/reduce.h"
+
 #include "graph/autodiff.h"
 #include "graph/infer.h"
 #include "graph/run.h"
@@ -201,7 +203,7 @@ static bool axes_mask(const hone_node *n, int rank, const hone_tensor *axes, boo
     return true;
 }
 
-static hone_status infer_reduce(hone_infer *ctx, hone_error *err) {
+hone_status hone_reduce_infer(hone_infer *ctx, hone_error *err) {
     const hone_type *x = ctx->in[0];
     hone_type *y = &ctx->out[0];
     bool keep = hone_node_int(ctx->node, "keepdims") != 0, mask[HONE_MAX_RANK], bad;
@@ -224,7 +226,7 @@ static const hone_tensor *constant_axes(const hone_node *n) {
     return v && v->storage == HONE_STORAGE_CONSTANT ? v->data : NULL;
 }
 
-static void axes_reduce(const hone_node *n, hone_axes *out) {
+void hone_reduce_axes(const hone_node *n, hone_axes *out) {
     const hone_type *x = &n->inputs[0]->type;
     bool keep = hone_node_int(n, "keepdims") != 0, mask[HONE_MAX_RANK], bad;
     if (x->rank < 0 || !axes_mask(n, x->rank, constant_axes(n), mask, &bad)) return;
@@ -288,15 +290,9 @@ static hone_status lift_axes(hone_graph *g, hone_node *n, hone_error *err) {
 
 static const hone_attr_def reduce_1[] = {
     {"axes", HONE_ATTR_INTS}, {"keepdims", HONE_ATTR_INT, .i = 1}, {NULL}};
-static const hone_op_version older_reduce[] = {{1, reduce_1, lift_axes}, {0}};
+const hone_op_version hone_reduce_older[] = {{1, reduce_1, lift_axes}, {0}};
 
-#define REDUCE                                                                                               \
-    .oldest = 1, .older = older_reduce,                                                                      \
-    .inputs = HONE_SLOTS({"data", 'T', NUMBERS, 0},                                                          \
-                         {"axes", 0, HONE_TYPE(HONE_INT64), HONE_SLOT_OPTIONAL | HONE_SLOT_SHAPE}),          \
-    .outputs = HONE_SLOTS({"reduced", 'T', NUMBERS, 0}),                                                     \
-    .attrs = HONE_ATTRS({"keepdims", HONE_ATTR_INT, .i = 1}, {"noop_with_empty_axes", HONE_ATTR_INT}),       \
-    .infer = infer_reduce, .axes = axes_reduce, .gradient_kind = HONE_GRADIENT_EXACT
+#define REDUCE HONE_REDUCE(NUMBERS), .gradient_kind = HONE_GRADIENT_EXACT
 
 const hone_op hone_op_reduce_sum = {.name = "ReduceSum",
                                     .since = 13,
