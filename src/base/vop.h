@@ -30,7 +30,12 @@
     X(GE, ge, 2)           /* i  a >= b ? 1 : 0 */                                                           \
     X(EQ, eq, 2)           /* i  a == b ? 1 : 0 */                                                           \
     X(NE, ne, 2)           /* i  a != b ? 1 : 0; 1 if either is NaN */                                       \
-    X(SELECT, select, 3)   /* i  a != 0 ? b : c */
+    X(SELECT, select, 3)   /* i  a != 0 ? b : c */                                                           \
+    X(AND, and, 2)         /* the bits of integers alone */                                                  \
+    X(OR, or, 2)           /* */                                                                             \
+    X(XOR, xor, 2)         /* */                                                                             \
+    X(SHL, shl, 2)         /* a 2^b; 0 where b is the number of bits or more, or negative */                 \
+    X(SHR, shr, 2)         /* a / 2^b rounded down; b as above */
 
 typedef enum hone_vop {
     HONE_VOP_COPY,

@@ -10,7 +10,7 @@ static const char *const op_name[] = {"COPY", "CAST", "QUANTIZE",
                                       HONE_VOPS(X)
 #undef X
 };
-enum { FIRST = HONE_VOP_QUANTIZE + 1 }; /* of those that compute in one type */
+enum { FIRST = HONE_VOP_QUANTIZE + 1, LAST = HONE_VOP_SELECT }; /* those that floats have */
 
 static hone_program one_op(int op, hone_dtype dtype) {
     hone_program p = {.inputs = 3, .registers = 4, .outputs = 1, .count = 1, .output = {3}};
@@ -41,7 +41,7 @@ static void check_exact(const hone_kernels *k, const char *level) {
             test_fill_f32(in[r], TILE, round % 2 ? -4.0f : -1e6f, round % 2 ? 4.0f : 1e6f,
                           (uint64_t)(round * 3 + r));
         const int64_t n = round < 2 ? TILE : round < 36 ? round - 1 : TILE - (round - 35);
-        for (int op = FIRST; op < HONE_VOP_COUNT; op++) {
+        for (int op = FIRST; op <= LAST; op++) {
             if (is_transcendental(op) || op == HONE_VOP_FMA) continue;
             hone_program p = one_op(op, HONE_FLOAT32);
             void *registers[] = {in[0], in[1], in[2], got};
@@ -138,7 +138,7 @@ static void test_functions(void **state) {
 static void check_cuts(const hone_kernels *k, const char *level) {
     static float in[3][TILE], whole[TILE], cut[TILE];
     for (int r = 0; r < 3; r++) test_fill_f32(in[r], TILE, 0.1f, 5.0f, (uint64_t)r);
-    for (int op = FIRST; op < HONE_VOP_COUNT; op++) {
+    for (int op = FIRST; op <= LAST; op++) {
         hone_program p = one_op(op, HONE_FLOAT32);
         k->program(&p, (void *[]){in[0], in[1], in[2], whole}, TILE);
         int64_t step = 1;
@@ -224,6 +224,7 @@ static void test_f64(void **state) {
 
 #define LEAST INT64_MIN
 #define MOST INT64_MAX
+#define HALF (MOST - 1)
 
 /* `x` of the table below, whose ends stand for those of the type. */
 #define CHECK_INTEGERS(type, dtype, low, high, column)                                                       \
@@ -244,7 +245,11 @@ static void test_f64(void **state) {
         }                                                                                                    \
     } while (0)
 #define END(type, low, high, x)                                                                              \
-    (type)((x) == LEAST ? (low) : (x) == LEAST + 1 ? (low) + 1 : (x) == MOST ? (high) : (type)(x))
+    (type)((x) == LEAST       ? (low)                                                                        \
+           : (x) == LEAST + 1 ? (low) + 1                                                                    \
+           : (x) == MOST      ? (high)                                                                       \
+           : (x) == HALF      ? (high) / 2                                                                   \
+                              : (type)(x))
 
 enum { COLUMNS = 6 };
 static const int64_t of_signed_a[] = {7, -7, LEAST, LEAST, 5, -1}, of_signed_b[] = {2, 2, 0, -1, 0, -1};
@@ -270,6 +275,11 @@ static void check_integers(const hone_kernels *k, const char *level) {
         {HONE_VOP_GE, {1, 0, 0, 0, 1, 1}, {1, 1, 0, 1, 1, 0}},
         {HONE_VOP_EQ, {0, 0, 0, 0, 0, 1}, {0, 0, 0, 1, 0, 0}},
         {HONE_VOP_NE, {1, 1, 1, 1, 1, 0}, {1, 1, 1, 0, 1, 1}},
+        {HONE_VOP_AND, {2, 0, 0, LEAST, 0, -1}, {2, 1, 0, MOST, 0, 1}},
+        {HONE_VOP_OR, {7, -5, LEAST, -1, 5, -1}, {7, MOST, 1, MOST, 5, 3}},
+        {HONE_VOP_XOR, {5, -5, LEAST, MOST, 5, 0}, {5, -2, 1, 0, 5, 2}},
+        {HONE_VOP_SHL, {28, -28, LEAST, 0, 5, 0}, {28, -2, 0, 0, 5, 8}},
+        {HONE_VOP_SHR, {1, -2, LEAST, 0, 5, 0}, {1, HALF, 0, 0, 5, 0}},
         {HONE_VOP_SELECT, {2, 2, 0, -1, 0, -1}, {2, 1, 3, MOST, 0, 3}},
     };
     for (int i = 0; i < COUNT(cases); i++) {

@@ -208,6 +208,28 @@ static double hard_swish(double x) {
     return x * fmax(0, fmin(1, x / 6 + 0.5));
 }
 
+static double elu(double x) {
+    return x < 0 ? expm1(x) : x;
+}
+static double selu(double x) {
+    return (double)1.05070102214813232421875f * (x < 0 ? (double)1.67326319217681884765625f * expm1(x) : x);
+}
+static double softsign(double x) {
+    return x / (1 + fabs(x));
+}
+static double swish(double x) {
+    return x * sigmoid(x);
+}
+static double mish(double x) {
+    return x * tanh(softplus(x));
+}
+static double shrink(double x) {
+    return fabs(x) > 0.5 ? x : 0;
+}
+static double thresholded(double x) {
+    return x > 1 ? x : 0;
+}
+
 static void test_unary(void **state) {
     (void)state;
     static const struct {
@@ -230,6 +252,14 @@ static void test_unary(void **state) {
                  {"Log", logarithm},
                  {"Reciprocal", reciprocal},
                  {"Erf", erf},
+                 {"Elu", elu},
+                 {"Selu", selu},
+                 {"Celu", elu},
+                 {"Softsign", softsign},
+                 {"Swish", swish},
+                 {"Mish", mish},
+                 {"Shrink", shrink},
+                 {"ThresholdedRelu", thresholded},
                  {"HardSigmoid", hard_sigmoid},
                  {"HardSwish", hard_swish}};
     static const struct {

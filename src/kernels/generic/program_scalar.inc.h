@@ -16,6 +16,7 @@
 #endif
 
 #ifdef UNSIGNED
+#define BITS (8 * sizeof(TYPE))
 #define POWER HONE_PASTE(NAME, _power)
 /* By squaring. A negative power of anything but 1 and -1 is a fraction. */
 static TYPE POWER(TYPE x, TYPE power) {
@@ -51,6 +52,13 @@ void NAME(const hone_instr *instr, void *const *registers, int64_t n) {
     case HONE_VOP_POW: EACH(POWER(a[i], b[i])); break;
     case HONE_VOP_NEG: EACH(0 - (UNSIGNED)a[i]); break;
     case HONE_VOP_ABS: EACH(NEGATIVE(a[i]) ? 0 - (UNSIGNED)a[i] : (UNSIGNED)a[i]); break;
+    case HONE_VOP_AND: EACH(a[i] & b[i]); break;
+    case HONE_VOP_OR: EACH(a[i] | b[i]); break;
+    case HONE_VOP_XOR: EACH(a[i] ^ b[i]); break;
+    case HONE_VOP_SHL:
+        EACH((UNSIGNED)b[i] < BITS ? (UNSIGNED)a[i] << ((UNSIGNED)b[i] & (BITS - 1)) : 0);
+        break;
+    case HONE_VOP_SHR: EACH((UNSIGNED)b[i] < BITS ? a[i] >> ((UNSIGNED)b[i] & (BITS - 1)) : 0); break;
     default: assert(!"a float operation in an integer program"); break;
 #else
     case HONE_VOP_ADD: EACH(a[i] + b[i]); break;
@@ -80,6 +88,7 @@ void NAME(const hone_instr *instr, void *const *registers, int64_t n) {
 #undef NEGATIVE
 #undef MINUS_ONE
 #undef POWER
+#undef BITS
 #undef NAME
 #undef TYPE
 #undef MATH

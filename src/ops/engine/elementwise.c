@@ -97,9 +97,14 @@ static const hone_program *keep_program(hone_prepare *p, const hone_program *pro
     return kept ? memcpy(kept, program, bytes) : NULL;
 }
 
-/* What the map's input i is. */
-static hone_dtype input_dtype(const hone_map *m, int i) {
-    for (int r = 0; r < m->count; r++)
+/* What the map's input i is; HONE_UNDEFINED if the program does not read it. */
+static hone_dtype input_dtype(const hone_map *m, const hone_program *p, int i) {
+    bool read = false;
+    for (int k = 0; k < p->count; k++) {
+        const uint8_t r[] = {p->code[k].a, p->code[k].b, p->code[k].c};
+        for (int o = 0; o < hone_vop_operands((hone_vop)p->code[k].op); o++) read |= r[o] == i;
+    }
+    for (int r = 0; read && r < m->count; r++)
         if (m->code[r].op == HONE_MAP_INPUT && m->code[r].input == i) return m->code[r].dtype;
     return HONE_UNDEFINED;
 }
@@ -115,7 +120,7 @@ hone_status hone_elementwise_prepare(hone_prepare *p, const hone_map *m, const h
     e->kernels = hone_kernels_get();
     for (int o = 0; o < m->outputs; o++) e->out_size[o] = hone_dtype_size(hone_map_output_dtype(m, o));
     for (int i = 0; i < program.inputs; i++) {
-        hone_dtype dtype = input_dtype(m, i);
+        hone_dtype dtype = input_dtype(m, &program, i);
         if (!in[i] || dtype == HONE_UNDEFINED) continue;
         if (in[i]->dtype != dtype)
             return hone_prepare_fail(p, err, "operand %d is %s where %s is needed", i,

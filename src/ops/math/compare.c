@@ -5,6 +5,8 @@
 #include "ops/common/legacy.h"
 #include "ops/engine/elementwise.h"
 
+#include <math.h>
+
 #define BOOL HONE_TYPE(HONE_BOOL)
 #define ORDERED (HONE_TYPES_NUMBER | HONE_TYPES_HALF)
 #define MASK(types)                                                                                          \
@@ -111,6 +113,47 @@ const hone_op hone_op_not = {.name = "Not",
                              .map = map_not,
                              .gradient_kind = HONE_GRADIENT_ZERO,
                              .doc = "not X"};
+
+/* --- what a number is --- */
+
+#define IS(types)                                                                                            \
+    .inputs = HONE_SLOTS({"X", 0, types, 0}), .outputs = HONE_SLOTS({"Y", 0, BOOL, 0}),                      \
+    .infer = hone_infer_same, .axes = hone_axes_broadcast, .prepare = hone_prepare_elementwise,              \
+    .gradient_kind = HONE_GRADIENT_ZERO
+
+static void map_is_nan(hone_map *m, const hone_node *n) {
+    (void)n;
+    hone_reg x = hone_map_in(m, 0);
+    hone_map_out(m, 0, hone_map_ne(m, x, x));
+}
+
+const hone_op hone_op_is_nan = {.name = "IsNaN",
+                                .since = 20,
+                                .oldest = 9,
+                                IS(HONE_TYPES_FLOAT | HONE_TYPES_HALF),
+                                .map = map_is_nan,
+                                .doc = "not a number"};
+
+static void map_is_inf(hone_map *m, const hone_node *n) {
+    hone_reg x = hone_map_in(m, 0);
+    bool negative = hone_node_int(n, "detect_negative"), positive = hone_node_int(n, "detect_positive");
+    if (negative && positive)
+        x = hone_map_abs(m, x);
+    else if (negative)
+        x = hone_map_neg(m, x);
+    hone_reg infinity = hone_map_const(m, INFINITY);
+    /* NaN: equal to nothing */
+    hone_map_out(m, 0, hone_map_eq(m, x, negative || positive ? infinity : hone_map_const(m, NAN)));
+}
+
+const hone_op hone_op_is_inf = {.name = "IsInf",
+                                .since = 20,
+                                .oldest = 10,
+                                IS(HONE_TYPES_FLOAT | HONE_TYPES_HALF),
+                                .attrs = HONE_ATTRS({"detect_negative", HONE_ATTR_INT, .i = 1},
+                                                    {"detect_positive", HONE_ATTR_INT, .i = 1}),
+                                .map = map_is_inf,
+                                .doc = "infinite"};
 
 /* --- Where --- condition ? X : Y */
 
