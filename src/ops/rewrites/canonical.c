@@ -1,4 +1,4 @@
-/* Checks and builders of the canonical rows. */
+/* Checks of the canonical rows. */
 #include "ops/rewrites/rewrites.h"
 
 static bool is_float(const hone_value *v) {
@@ -22,12 +22,4 @@ bool hone_check_last_axis(const hone_match *m) {
 
 bool hone_check_float(const hone_match *m) {
     return hone_dtype_is_float(m->root->outputs[0]->type.dtype);
-}
-
-hone_value *hone_build_cast_like(hone_match *m) {
-    hone_value *y = HONE_EMIT(m->graph, "", "Cast", hone_match_value(m, "x"));
-    if (!y) return NULL;
-    hone_node_copy_attrs(m->graph, y->producer, m->root);
-    hone_node_set_int(m->graph, y->producer, "to", hone_match_value(m, "like")->type.dtype);
-    return y;
 }

@@ -67,11 +67,6 @@ static const hone_rewrite list[] = {
      .counterexample = {"x: i32[N, 5]"},
      .doc = "x times a line held in [0, 1]"},
 
-    {"cast-like", HONE_STAGE_LOWER,
-     .match = {"CastLike(x, like; ...)"},
-     .build = hone_build_cast_like,
-     .example = {"x: f32[N, 5]; like: i8[3]", "x: u8[N, 5]; like: f32[]"},
-     .doc = "the element type by its name"},
     {"quantized-moves", HONE_STAGE_LOWER,
      .match = {"<move>(~DequantizeLinear(a, const scale, const zero?; ...))"},
      .check = hone_check_quantized_move,

@@ -7,7 +7,6 @@
 
 /* canonical.c */
 hone_match_check hone_check_last_axis, hone_check_float;
-hone_value *hone_build_cast_like(hone_match *m);
 
 /* lower_quantized.c */
 hone_match_check hone_check_quantized_move, hone_check_quantized_product, hone_check_dynamic_product;

@@ -104,25 +104,20 @@ const hone_op hone_op_cast = {.name = "Cast",
                               .gradient = gradient,
                               .doc = "another element type: toward zero and held at the ends of the range"};
 
-/* --- CastLike --- */
+/* --- CastLike --- a Cast to what another tensor is made of */
 
-static void map_like(hone_map *m, const hone_node *n) {
-    hone_map_out(m, 0, hone_map_cast(m, hone_map_in(m, 0), n->inputs[1]->type.dtype));
-}
-
-/* Joined with others it would drag along an operand of any shape: it becomes a Cast first. */
-static bool has_no_map(const hone_node *n) {
-    (void)n;
-    return false;
+static hone_status expand_like(hone_graph *g, hone_node *n, hone_error *err) {
+    hone_value *y = HONE_EMIT(g, "", "Cast", n->inputs[0]);
+    if (y) {
+        hone_node_copy_attrs(g, y->producer, n);
+        hone_node_set_int(g, y->producer, "to", n->inputs[1]->type.dtype);
+        hone_graph_replace(g, n->outputs[0], y);
+    }
+    return hone_graph_check(g, err);
 }
 
 static void axes_like(const hone_node *n, hone_axes *out) {
     for (int i = 0; i < n->inputs[0]->type.rank; i++) hone_axes_same(out, 0, i, i);
-}
-
-static hone_status infer_like(hone_infer *ctx, hone_error *err) {
-    HONE_TRY(hone_infer_cast_small(ctx, err));
-    return hone_infer_same(ctx, err);
 }
 
 static const hone_attr_def like_15[] = {{NULL}}, like_19[] = {{"saturate", HONE_ATTR_INT, .i = 1}, {NULL}};
@@ -136,12 +131,7 @@ const hone_op hone_op_cast_like = {
     .inputs = HONE_SLOTS({"input", 0, HONE_TYPES_STORED, 0}, {"target_type", 'T', HONE_TYPES_STORED, 0}),
     .outputs = HONE_SLOTS({"output", 'T', HONE_TYPES_STORED, 0}),
     .attrs = HONE_ATTRS({"saturate", HONE_ATTR_INT, .i = 1}, {"round_mode", HONE_ATTR_STRING, .s = "up"}),
-    .infer = infer_like,
+    .infer = hone_infer_same,
     .axes = axes_like,
-    .prepare = prepare,
-    .overwrite = 1,
-    .map = map_like,
-    .has_map = has_no_map,
-    .gradient_kind = HONE_GRADIENT_EXACT,
-    .gradient = gradient,
+    .expand = expand_like,
     .doc = "the element type of another tensor"};
