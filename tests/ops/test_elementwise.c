@@ -139,6 +139,19 @@ static void test_random_shapes(void **state) {
     }
 }
 
+/* Rows that tiles are cut at, and rows that repeat within one: operands of which one broadcasts along each axis. */
+static void test_long_rows(void **state) {
+    (void)state;
+    static const int64_t lengths[] = {2, 7, 100, 128, 256, 300, 512, 513, 1100};
+    for (int i = 0; i < COUNT(lengths) * 8; i++) {
+        int64_t n = lengths[i / 8], a[] = {3, 2, n}, b[] = {3, 2, n};
+        for (int d = 0; d < 3; d++)
+            if (i >> d & 1) b[d] = 1;
+        check_binary(binary[i % 4], dtypes[i % COUNT(dtypes)], 3, a, 3, b, 1, (uint64_t)i);
+        check_binary(binary[i % 4], HONE_FLOAT32, 3, b, 3, a, 2, (uint64_t)i);
+    }
+}
+
 static void test_empty(void **state) {
     (void)state;
     for (int d = 0; d < COUNT(dtypes); d++) {
@@ -512,6 +525,7 @@ int main(void) {
         cmocka_unit_test(test_all_patterns),
         cmocka_unit_test(test_odd_sizes),
         cmocka_unit_test(test_random_shapes),
+        cmocka_unit_test(test_long_rows),
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_division_of_integers),
         cmocka_unit_test(test_unary),

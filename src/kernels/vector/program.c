@@ -79,7 +79,8 @@ VEC_FN vec_i32 quantize(vec_f32 a, vec_f32 zero, float low, float high) {
 QUANTIZE(to_u8, uint8_t, vec_store_u8, 0, 255)
 QUANTIZE(to_s8, int8_t, vec_store_s8, -128, 127)
 
-static void run(const hone_instr *i, void *const *registers, int64_t n) {
+/* What does not compute in float32. */
+static void run_other(const hone_instr *i, void *const *registers, int64_t n) {
     void *dst = registers[i->dst];
     const void *a = registers[i->a];
     switch ((hone_vop)i->op) {
@@ -96,7 +97,6 @@ static void run(const hone_instr *i, void *const *registers, int64_t n) {
     default: break;
     }
     switch ((hone_dtype)i->dtype) {
-    case HONE_FLOAT32: run_f32(i->op, dst, a, registers[i->b], registers[i->c], n); break;
     case HONE_FLOAT64: hone_instr_f64(i, registers, n); break;
     case HONE_INT32: hone_instr_i32(i, registers, n); break;
     case HONE_INT64: hone_instr_i64(i, registers, n); break;
@@ -107,5 +107,10 @@ static void run(const hone_instr *i, void *const *registers, int64_t n) {
 }
 
 void HONE_ISA_NAME(program)(const hone_program *p, void *const *registers, int64_t n) {
-    for (const hone_instr *i = p->code, *end = i + p->count; i < end; i++) run(i, registers, n);
+    for (const hone_instr *i = p->code, *end = i + p->count; i < end; i++) {
+        if (i->dtype == HONE_FLOAT32 && i->op > HONE_VOP_QUANTIZE)
+            run_f32(i->op, registers[i->dst], registers[i->a], registers[i->b], registers[i->c], n);
+        else
+            run_other(i, registers, n);
+    }
 }

@@ -19,11 +19,20 @@ typedef struct operand {
     int64_t dims[HONE_MAX_RANK], strides[HONE_MAX_RANK];
 } operand;
 
+typedef struct constant {
+    size_t size;
+    uint64_t bits;
+} constant;
+
 struct hone_elementwise {
     const hone_program *program,
         *once;   /* once: what reads scalars and constants alone: for a run, not for a tile */
     size_t tile; /* bytes of a register */
     int64_t count;
+    int64_t
+        period;  /* gathered operands repeat after so many elements, which fit into a tile; 0: they do not */
+    int64_t run; /* else: within each so many elements they are contiguous or the same; 0: short ones */
+    constant *constants;                       /* of the program */
     size_t out_size[HONE_PROGRAM_MAX_OUTPUTS]; /* of an element */
     const hone_kernels *kernels;
     operand in[]; /* of each input of the program */
@@ -68,6 +77,26 @@ static operand classify(const hone_type *in, const hone_type *out) {
     return o;
 }
 
+#define SHORT 128 /* elements: a tile across runs is gathered rather than cut there */
+
+/* How long tiles are so that gathered operands need not be gathered for each. */
+static void find_runs(hone_elementwise *e, int inputs) {
+    int64_t period = 1, run = 0;
+    for (int i = 0; i < inputs; i++) {
+        const operand *o = &e->in[i];
+        int64_t length = 1;
+        if (o->kind != OPERAND_GATHER) continue;
+        for (int d = 1; d < o->rank; d++) length *= o->dims[d];
+        int64_t last = o->dims[o->rank - 1], longer = length > period ? length : period;
+        period = o->strides[0] == 0 && period && longer % length == 0 && longer % period == 0 ? longer : 0;
+        if (run == 0 || last < run) run = last;
+    }
+    for (int i = 0; i < inputs; i++)
+        if (e->in[i].kind == OPERAND_GATHER && e->in[i].dims[e->in[i].rank - 1] % run != 0) run = 1;
+    e->period = run > 0 && period <= HONE_PROGRAM_TILE ? period : 0;
+    e->run = run >= SHORT ? run : 0;
+}
+
 /* Moves into `once` what is the same for all tiles. Registers that are written twice stay. */
 static void split(hone_program *p, const operand *in, hone_program *once) {
     int writes[HONE_PROGRAM_MAX_REGISTERS] = {0}, kept = 0;
@@ -95,6 +124,18 @@ static const hone_program *keep_program(hone_prepare *p, const hone_program *pro
     size_t bytes = offsetof(hone_program, code) + (size_t)program->count * sizeof program->code[0];
     hone_program *kept = hone_prepare_alloc(p, bytes);
     return kept ? memcpy(kept, program, bytes) : NULL;
+}
+
+static hone_status keep_constants(hone_prepare *p, hone_elementwise *e, const hone_program *program,
+                                  hone_error *err) {
+    e->constants = hone_prepare_alloc(p, (size_t)program->constants * sizeof *e->constants);
+    if (!e->constants && program->constants) return hone_fail_memory(err);
+    for (int c = 0; c < program->constants; c++) {
+        hone_dtype dtype = (hone_dtype)program->constant_dtype[c];
+        e->constants[c].size = hone_dtype_size(dtype);
+        hone_cast(HONE_FLOAT64, dtype, &program->constant[c], &e->constants[c].bits, 1);
+    }
+    return HONE_OK;
 }
 
 /* What the map's input i is; HONE_UNDEFINED if the program does not read it. */
@@ -129,6 +170,8 @@ hone_status hone_elementwise_prepare(hone_prepare *p, const hone_map *m, const h
             return hone_prepare_fail(p, err, "operand %d does not broadcast to the result", i);
         e->in[i] = classify(in[i], out);
     }
+    if (e->count > 0) find_runs(e, program.inputs);
+    HONE_TRY(keep_constants(p, e, &program, err));
     split(&program, e->in, &once);
     e->program = keep_program(p, &program);
     e->once = keep_program(p, &once);
@@ -146,48 +189,51 @@ static double cost_of(const hone_elementwise *e) {
     return 0.1 * (e->program->count + 1) * (double)e->program->element / 4;
 }
 
-/* Elements [begin, begin+n) of a broadcast operand. Rows of the innermost dimension are copied or filled. */
-#define GATHER(type, name)                                                                                   \
-    static void name(const operand *o, const type *x, int64_t begin, int64_t n, type *y) {                   \
-        int64_t at[HONE_MAX_RANK], offset = 0, rest = begin;                                                 \
-        for (int i = o->rank - 1; i >= 0; i--) {                                                             \
-            at[i] = rest % o->dims[i];                                                                       \
-            rest /= o->dims[i];                                                                              \
-            offset += at[i] * o->strides[i];                                                                 \
-        }                                                                                                    \
-        int last = o->rank - 1;                                                                              \
-        for (int64_t done = 0; done < n;) {                                                                  \
-            int64_t run = o->dims[last] - at[last], stride = o->strides[last];                               \
-            if (run > n - done) run = n - done;                                                              \
-            if (stride == 1)                                                                                 \
-                for (int64_t i = 0; i < run; i++) y[done + i] = x[offset + i];                               \
-            else if (stride == 0)                                                                            \
-                for (int64_t i = 0; i < run; i++) y[done + i] = x[offset];                                   \
-            else                                                                                             \
-                for (int64_t i = 0; i < run; i++) y[done + i] = x[offset + i * stride];                      \
-            done += run;                                                                                     \
-            at[last] += run;                                                                                 \
-            offset += run * stride;                                                                          \
-            for (int i = last; i > 0 && at[i] == o->dims[i]; i--) {                                          \
-                offset += o->strides[i - 1] - at[i] * o->strides[i];                                         \
-                at[i] = 0;                                                                                   \
-                at[i - 1]++;                                                                                 \
-            }                                                                                                \
-        }                                                                                                    \
-    }
-GATHER(uint8_t, gather_1)
-GATHER(uint16_t, gather_2)
-GATHER(uint32_t, gather_4)
-GATHER(uint64_t, gather_8)
-#undef GATHER
+#define STRIDED(type)                                                                                        \
+    for (int64_t i = 0; i < n; i++) ((type *)y)[i] = ((const type *)x)[i * stride]
 
-static void gather(const operand *o, size_t size, const void *x, int64_t begin, int64_t n, void *y) {
+static void copy_strided(size_t size, const void *x, int64_t stride, void *y, int64_t n) {
     switch (size) {
-    case 1: gather_1(o, x, begin, n, y); break;
-    case 2: gather_2(o, x, begin, n, y); break;
-    case 4: gather_4(o, x, begin, n, y); break;
-    default: gather_8(o, x, begin, n, y);
+    case 1: STRIDED(uint8_t); break;
+    case 2: STRIDED(uint16_t); break;
+    case 4: STRIDED(uint32_t); break;
+    default: STRIDED(uint64_t);
     }
+}
+
+/* Elements [begin, begin+n) of a broadcast operand: where they are if they lie there in a row, else `tile`, which gets them
+ * run by run. */
+static void *gather(const operand *o, const char *x, int64_t begin, int64_t n, char *tile) {
+    int64_t at[HONE_MAX_RANK], offset = 0, rest = begin;
+    for (int i = o->rank - 1; i >= 0; i--) {
+        at[i] = rest % o->dims[i];
+        rest /= o->dims[i];
+        offset += at[i] * o->strides[i];
+    }
+    int last = o->rank - 1;
+    int64_t stride = o->strides[last];
+    if (stride == 1 && at[last] + n <= o->dims[last]) return (char *)x + (size_t)offset * o->size;
+    for (int64_t done = 0; done < n;) {
+        int64_t run = o->dims[last] - at[last];
+        if (run > n - done) run = n - done;
+        const char *from = x + (size_t)offset * o->size;
+        char *to = tile + (size_t)done * o->size;
+        if (stride == 1)
+            memcpy(to, from, (size_t)run * o->size);
+        else if (stride == 0)
+            hone_fill(from, o->size, to, run);
+        else
+            copy_strided(o->size, from, stride, to, run);
+        done += run;
+        at[last] += run;
+        offset += run * stride;
+        for (int i = last; i > 0 && at[i] == o->dims[i]; i--) {
+            offset += o->strides[i - 1] - at[i] * o->strides[i];
+            at[i] = 0;
+            at[i - 1]++;
+        }
+    }
+    return tile;
 }
 
 /* n copies of one element, doubling what is there. */
@@ -212,12 +258,8 @@ static void *own_tile(const hone_elementwise *e, const registers *r, int i) {
 static void set_up(const hone_elementwise *e, registers *r, void *const *in, int64_t widest) {
     const hone_program *p = e->program;
     for (int i = 0; i < p->registers; i++) r->at[i] = own_tile(e, r, i);
-    for (int c = 0; c < p->constants; c++) {
-        uint64_t element;
-        hone_dtype dtype = (hone_dtype)p->constant_dtype[c];
-        hone_cast(HONE_FLOAT64, dtype, &p->constant[c], &element, 1);
-        fill(hone_dtype_size(dtype), &element, widest, r->at[p->inputs + c]);
-    }
+    for (int c = 0; c < p->constants; c++)
+        fill(e->constants[c].size, &e->constants[c].bits, widest, r->at[p->inputs + c]);
     for (int i = 0; i < p->inputs; i++)
         if (e->in[i].kind == OPERAND_SCALAR) fill(e->in[i].size, in[i], widest, r->at[i]);
     if (e->once->count > 0) e->kernels->program(e->once, r->at, widest);
@@ -227,9 +269,7 @@ static void set_up(const hone_elementwise *e, registers *r, void *const *in, int
 static void load(const hone_elementwise *e, registers *r, int i, void *in, int64_t at, int64_t n) {
     const operand *o = &e->in[i];
     if (o->kind == OPERAND_FLAT) r->at[i] = (char *)in + (size_t)at * o->size;
-    if (o->kind != OPERAND_GATHER) return;
-    r->at[i] = own_tile(e, r, i);
-    gather(o, o->size, in, at, n, r->at[i]);
+    if (o->kind == OPERAND_GATHER) r->at[i] = gather(o, in, at, n, own_tile(e, r, i));
 }
 
 /* Results from element `at` on go straight to where they belong; to their own tiles if nobody wants them. */
@@ -242,13 +282,21 @@ static int64_t tile_of(int64_t n) {
     return n < HONE_PROGRAM_TILE ? n : HONE_PROGRAM_TILE;
 }
 
+/* How many of the elements [at, end) a tile takes. */
+static int64_t next_tile(const hone_elementwise *e, int64_t at, int64_t end) {
+    int64_t n = tile_of(end - at);
+    int64_t limit = e->period ? HONE_PROGRAM_TILE / e->period * e->period : e->run ? e->run - at % e->run : n;
+    return n < limit ? n : limit;
+}
+
 void hone_elementwise_run(const hone_elementwise *e, void *const *in, void *const *out, int64_t begin,
                           int64_t end, void *scratch) {
     registers r = {.scratch = scratch};
     set_up(e, &r, in, tile_of(end - begin));
-    for (int64_t at = begin; at < end; at += HONE_PROGRAM_TILE) {
-        int64_t n = tile_of(end - at);
-        for (int i = 0; i < e->program->inputs; i++) load(e, &r, i, in[i], at, n);
+    for (int64_t at = begin, n; at < end; at += n) {
+        n = next_tile(e, at, end);
+        for (int i = 0; i < e->program->inputs; i++)
+            if (at == begin || !e->period || e->in[i].kind != OPERAND_GATHER) load(e, &r, i, in[i], at, n);
         place_results(e, &r, out, at);
         e->kernels->program(e->program, r.at, n);
     }
