@@ -155,8 +155,50 @@ static void rounding_is_chosen(void **state) {
     assert_memory_equal(y, ((uint8_t[]){254, 0, 127, 128}), 4);
 }
 
+/* Those of a level are the plain ones, for every length; NaNs of halves may differ in their bits. */
+static void check_level(const hone_kernels *k, const char *level) {
+    static const hone_dtype all[] = {HONE_BOOL,    HONE_UINT8,   HONE_INT8,    HONE_UINT16, HONE_INT16,
+                                     HONE_INT32,   HONE_UINT32,  HONE_INT64,   HONE_UINT64, HONE_FLOAT16,
+                                     HONE_FLOAT32, HONE_FLOAT64, HONE_BFLOAT16};
+    static const double special[] = {0,     -0.0,  1,     -1,           0.5,          1.5,           2.5,
+                                     -2.5,  127.5, 128,   -128.9,       255.9,        256,           1e-8,
+                                     -1e-8, 65519, 65520, 2147483520.0, 2147483648.0, -2147483648.0, 4e9,
+                                     1e19,  -1e19, 3e38,  1e300,        INFINITY,     -INFINITY,     NAN};
+    enum { N = 200 };
+    static double x[N];
+    for (int i = 0; i < N; i++) x[i] = i < COUNT(special) ? special[i] : (i - 110) * (i % 3 ? 3.25 : 1e5);
+    for (int f = 0; f < COUNT(all); f++)
+        for (int t = 0; t < COUNT(all); t++) {
+            uint8_t from[8 * N], want[8 * N], got[8 * N + 1];
+            const size_t size = (size_t)hone_dtype_bits(all[t]) / 8;
+            const bool half = all[t] == HONE_FLOAT16 || all[t] == HONE_BFLOAT16;
+            hone_cast(HONE_FLOAT64, all[f], x, from, N);
+            hone_cast(all[f], all[t], from, want, N);
+            for (int64_t n = 1; n <= N; n += n < 40 ? 1 : 53) {
+                memset(got, 0x5a, sizeof got);
+                k->cast(all[f], all[t], from, got, n);
+                if (got[(size_t)n * size] != 0x5a)
+                    fail_msg("%s: %d to %d writes beyond", level, all[f], all[t]);
+                for (int64_t i = 0; i < n; i++) {
+                    if (memcmp(got + (size_t)i * size, want + (size_t)i * size, size) == 0) continue;
+                    double a = 0, b = 0;
+                    hone_cast(all[t], HONE_FLOAT64, got + (size_t)i * size, &a, 1);
+                    hone_cast(all[t], HONE_FLOAT64, want + (size_t)i * size, &b, 1);
+                    if (!(half || all[t] == HONE_FLOAT32) || !(a != a && b != b))
+                        fail_msg("%s: %g of %d is %g as %d, not %g", level, x[i], all[f], a, all[t], b);
+                }
+            }
+        }
+}
+
+static void levels_convert_alike(void **state) {
+    (void)state;
+    each_level(check_level);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_pair), cmocka_unit_test(low_bits),
-                                       cmocka_unit_test(rounding_is_chosen)};
+                                       cmocka_unit_test(rounding_is_chosen),
+                                       cmocka_unit_test(levels_convert_alike)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

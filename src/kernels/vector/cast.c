@@ -54,6 +54,22 @@ CAST(s8_to_i32, int8_t, vec_load_s8, vec_i32, int32_t, vec_store_i32, v)
 CAST(i32_to_bool, int32_t, vec_load_i32, vec_i32, uint8_t, vec_store_u8,
      is_not_zero(vec_mask_not(vec_eq_i32(v, vec_set1_i32(0)))))
 
+/* What the compiler makes vectors of by itself. */
+#define LOOP(name, from_type, to_type, expression)                                                           \
+    static void name(const void *x, void *y, int64_t n) {                                                    \
+        const from_type *restrict from = x;                                                                  \
+        to_type *restrict to = y;                                                                            \
+        for (int64_t i = 0; i < n; i++) {                                                                    \
+            const from_type v = from[i];                                                                     \
+            to[i] = (to_type)(expression);                                                                   \
+        }                                                                                                    \
+    }
+LOOP(i64_to_f32, int64_t, float, v)
+LOOP(i64_to_i32, int64_t, int32_t, v)
+LOOP(i64_to_bool, int64_t, uint8_t, v != 0)
+LOOP(i32_to_i64, int32_t, int64_t, v)
+LOOP(u8_to_i64, uint8_t, int64_t, v)
+
 /* --- half precisions --- */
 
 #if defined(HONE_ISA_v3) || defined(HONE_ISA_v4)
@@ -131,22 +147,29 @@ static cast_fn *to_f32(int from) {
     case HONE_UINT8: return u8_to_f32;
     case HONE_INT8: return s8_to_f32;
     case HONE_INT32: return i32_to_f32;
+    case HONE_INT64: return i64_to_f32;
     case HONE_FLOAT16: return f16_to_f32;
     case HONE_BFLOAT16: return bf16_to_f32;
     default: return NULL;
     }
 }
 
-static cast_fn *special(int from, int to) {
-    if (from == HONE_FLOAT32) return from_f32(to);
-    if (to == HONE_FLOAT32) return to_f32(from);
-    if (to == HONE_INT32)
-        return from == HONE_BOOL || from == HONE_UINT8 ? u8_to_i32 : from == HONE_INT8 ? s8_to_i32 : NULL;
-    return from == HONE_INT32 && to == HONE_BOOL ? i32_to_bool : NULL;
+/* Between whole numbers. */
+static cast_fn *from_whole(int from, int to) {
+    switch ((hone_dtype)from) {
+    case HONE_BOOL:
+    case HONE_UINT8: return to == HONE_INT32 ? u8_to_i32 : to == HONE_INT64 ? u8_to_i64 : NULL;
+    case HONE_INT8: return to == HONE_INT32 ? s8_to_i32 : NULL;
+    case HONE_INT32: return to == HONE_BOOL ? i32_to_bool : to == HONE_INT64 ? i32_to_i64 : NULL;
+    case HONE_INT64: return to == HONE_BOOL ? i64_to_bool : to == HONE_INT32 ? i64_to_i32 : NULL;
+    default: return NULL;
+    }
 }
 
 void HONE_ISA_NAME(cast)(int from, int to, const void *x, void *y, int64_t n) {
-    cast_fn *fn = special(from, to);
+    cast_fn *fn = from == HONE_FLOAT32 ? from_f32(to)
+                  : to == HONE_FLOAT32 ? to_f32(from)
+                                       : from_whole(from, to);
     if (fn)
         fn(x, y, n);
     else
