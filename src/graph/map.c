@@ -118,6 +118,12 @@ hone_reg hone_map_input(hone_map *m, int i, hone_dtype dtype) {
     return define(m, (hone_map_code){.op = HONE_MAP_INPUT, .dtype = dtype, .holds = dtype, .input = i});
 }
 
+hone_reg hone_map_number(hone_map *m, double x, hone_dtype dtype) {
+    return define(
+        m, (hone_map_code){
+               .op = HONE_MAP_CONST, .dtype = hone_map_computes(dtype), .holds = dtype, .constant = x});
+}
+
 hone_reg hone_map_const(hone_map *m, double x) {
     return define(m, (hone_map_code){.op = HONE_MAP_CONST, .constant = x});
 }

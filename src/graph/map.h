@@ -51,7 +51,9 @@ hone_map *hone_map_new(hone_arena *arena); /* NULL when out of memory */
 hone_map *hone_map_copy(hone_arena *arena, const hone_map *m);
 /* The register of the map's own input i, of that dtype. */
 hone_reg hone_map_input(hone_map *m, int i, hone_dtype dtype);
-/* Emits operator `node` with the given operand registers (one for each input, of its dtype; < 0: left out); fills
+/* The number x, an element of that dtype: where an operand is a constant. */
+hone_reg hone_map_number(hone_map *m, double x, hone_dtype dtype);
+/* Emits operator `node` with the given operand registers (one for each input, with elements of its dtype; < 0: left out); fills
  * `results` (one for each output, of its dtype). The types of the node's outputs are known. */
 void hone_map_emit(hone_map *m, const hone_node *node, const hone_reg *operands, hone_reg *results);
 /* Copies the code of `other` with operands[i] for its input i; fills `results`, one for each of its outputs. */

@@ -514,6 +514,44 @@ static void test_dtypes_are_fused(void **state) {
     hone_graph_free(g);
 }
 
+/* Constants of one number are code, not operands, unless they add an axis or no double has them. */
+static void test_numbers(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        hone_error err;
+        hone_model *model = NULL;
+        hone_graph *g = hone_graph_new("numbers");
+        hone_dtype dtype = kind == 2 ? HONE_INT64 : HONE_FLOAT16;
+        hone_value *x = graph_input(g, "x", dtype, SHAPE(SIDE)), *k = hone_graph_scalar(g, dtype, 2);
+        if (kind) {
+            hone_tensor *t = tensor_make(dtype, kind == 1 ? 2 : 0, (int64_t[]){1, 1});
+            if (kind == 2)
+                *(int64_t *)t->data = (1LL << 53) + 1;
+            else
+                tensor_set(t, 0, 2);
+            k = graph_constant(g, "k", t);
+        }
+        hone_graph_add_output(g,
+                              graph_op(g, "Add", graph_op(g, "Mul", x, hone_graph_scalar(g, dtype, 3)), k));
+        check_ok(hone_model_compile(g, NULL, &model, &err));
+        const hone_node *n = model->bodies[0].graph->last;
+        if (kind != 1) {
+            assert_null(n->prev);
+            assert_int_equal(n->input_count, kind ? 2 : 1);
+        }
+        hone_model_free(model);
+        hone_tensor *in = tensor_make(dtype, SHAPE(SIDE)), *plain, *fused;
+        for (int i = 0; i < SIDE; i++) tensor_set(in, i, 1 - i);
+        graph_run(g, "all", &in, &plain, 1);
+        graph_run(g, NULL, &in, &fused, 1);
+        assert_same_bits(fused, plain);
+        hone_tensor_free(plain);
+        hone_tensor_free(fused);
+        hone_tensor_free(in);
+        hone_graph_free(g);
+    }
+}
+
 /* Codes of all kinds, with zero points and without, to codes again: the same as by the kernels for them. */
 static void test_quantized_chains(void **state) {
     (void)state;
@@ -571,6 +609,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_typed_graphs_at_every_level),
         cmocka_unit_test(test_dtypes_are_fused),
         cmocka_unit_test(test_quantized_chains),
+        cmocka_unit_test(test_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,11 @@
 /* Fusions: chains of elementwise operators become one vector program, and programs become epilogues. */
 #include "graph/infer.h"
+#include "graph/pattern.h"
 #include "ops/engine/elementwise.h"
 #include "ops/engine/program.h"
 #include "ops/rewrites/rewrites.h"
 
-#include <string.h>
+#include <math.h>
 
 #define MAX_OPERANDS 16 /* of a fused node: beyond, registers get short */
 
@@ -41,13 +42,31 @@ static hone_reg operand(hone_map *m, operands *o, hone_value *v) {
     return hone_map_input(m, i, v->type.dtype);
 }
 
-/* The registers of n's inputs, that of `joined` being `inner`; false if they are too many. */
-static bool operands_of(hone_map *m, operands *o, const hone_node *n, const hone_value *joined,
-                        hone_reg inner, hone_reg *in) {
+/* Is v a constant of one number that a double has exactly, and adds no axis to n's result? It becomes code. */
+static bool is_number(const hone_node *n, const hone_value *v) {
+    double x = hone_constant_number(v);
+    int most = -1;
     for (int i = 0; i < n->input_count; i++) {
-        const hone_value *v = n->inputs[i];
-        in[i] = !v ? -1 : v == joined ? inner : operand(m, o, n->inputs[i]);
-        if (v && in[i] < 0) return false;
+        const hone_value *other = n->inputs[i];
+        if (other && other->storage != HONE_STORAGE_CONSTANT && other->type.rank > most)
+            most = other->type.rank;
+    }
+    return !isnan(x) && (hone_dtype_is_float(v->type.dtype) || fabs(x) < 0x1p53) && v->type.rank <= most;
+}
+
+/* The register of n's input v, which is `joined` (in register `inner`), a number, or an operand; < 0: those are too many. */
+static hone_reg register_of(hone_map *m, operands *o, const hone_node *n, hone_value *v,
+                            const hone_value *joined, hone_reg inner) {
+    if (v == joined) return inner;
+    if (is_number(n, v)) return hone_map_number(m, hone_constant_number(v), v->type.dtype);
+    return operand(m, o, v);
+}
+
+static bool registers_of(hone_map *m, operands *o, const hone_node *n, const hone_value *joined,
+                         hone_reg inner, hone_reg *in) {
+    for (int i = 0; i < n->input_count; i++) {
+        in[i] = n->inputs[i] ? register_of(m, o, n, n->inputs[i], joined, inner) : -1;
+        if (n->inputs[i] && in[i] < 0) return false;
     }
     return true;
 }
@@ -61,9 +80,9 @@ static hone_node *join(hone_graph *g, hone_node *n, int index) {
     hone_reg in[MAX_OPERANDS];
     if (!m || maker->input_count > MAX_OPERANDS || n->input_count > MAX_OPERANDS) return NULL;
     hone_reg inner, result;
-    if (!operands_of(m, &o, maker, NULL, -1, in)) return NULL;
+    if (!registers_of(m, &o, maker, NULL, -1, in)) return NULL;
     hone_map_emit(m, maker, in, &inner);
-    if (!operands_of(m, &o, n, joined, inner, in)) return NULL;
+    if (!registers_of(m, &o, n, joined, inner, in)) return NULL;
     hone_map_emit(m, n, in, &result);
     hone_map_add_output(m, result);
     hone_program trial;
@@ -102,25 +121,17 @@ static bool attach(hone_graph *g, hone_node *n, int index) {
     hone_value *strip = n->inputs[index];
     hone_node *maker = strip->producer;
     hone_map *m = hone_map_new(g->arena);
-    hone_reg in[MAX_OPERANDS], own = m ? hone_map_input(m, 0, strip->type.dtype) : -1, result;
-    hone_value *others[MAX_OPERANDS];
-    int count = 0;
+    operands o = {.value = {strip}, .count = 1}; /* operand 0 is the strip itself */
+    hone_reg in[MAX_OPERANDS], result;
     if (!m || n->input_count > MAX_OPERANDS) return false;
-    for (int i = 0; i < n->input_count; i++) {
-        in[i] = own;
-        if (n->inputs[i] == strip) continue;
-        in[i] = -1;
-        if (!n->inputs[i]) continue;
-        others[count++] = n->inputs[i];
-        in[i] = hone_map_input(m, count, n->inputs[i]->type.dtype);
-    }
+    if (!registers_of(m, &o, n, strip, operand(m, &o, strip), in)) return false;
     hone_map_emit(m, n, in, &result);
     hone_map_add_output(m, result);
     hone_program trial;
     if (hone_program_make(m, &trial, NULL) != HONE_OK) return false;
     maker->map = m;
     maker->map_input = maker->input_count;
-    for (int i = 0; i < count; i++) hone_node_set_input(g, maker, maker->map_input + i, others[i]);
+    for (int i = 1; i < o.count; i++) hone_node_set_input(g, maker, maker->map_input + i - 1, o.value[i]);
     hone_graph_replace(g, n->outputs[0], strip);
     hone_graph_remove_node(g, n);
     return true;
