@@ -34,6 +34,6 @@ int64_t hone_graph_symbol(hone_graph *g, const char *name) {
 }
 
 const char *hone_graph_dim_name(const hone_graph *g, int64_t dim) {
-    const hone_symbols *s = g->symbols;
-    return dim <= -2 && (size_t)(-2 - dim) < s->count ? s->names[-2 - dim] : NULL;
+    if (dim > -2 || (size_t)(-2 - dim) >= g->symbols->count) return NULL;
+    return g->symbols->names[-2 - dim];
 }
