@@ -10,7 +10,7 @@ static hone_status write_shape(hone_onnx_writer *w, const hone_graph *g, const h
     for (size_t i = 0; i < m->n_dim; i++) {
         Hone__Onnx__TensorShapeProto__Dimension *d =
             hone_onnx_make(w, &hone__onnx__tensor_shape_proto__dimension__descriptor);
-        const char *name = g && type->dims[i] < 0 ? hone_graph_dim_name(g, type->dims[i]) : NULL;
+        const char *name = hone_graph_dim_name(g, type->dims[i]);
         if (!d) return hone_fail_memory(err);
         if (type->dims[i] >= 0) {
             d->value_case = HONE__ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
