@@ -2,7 +2,9 @@
  *
  *   operand of the output's shape, contiguous   the register points straight into it
  *   one element                                 a tile filled once
- *   anything else (a bias row, a column, …)     a tile gathered for each tile of output */
+ *   a row that repeats within a tile            a tile gathered once: tiles then take whole rows
+ *   a longer row                                as the first: tiles end where it does
+ *   anything else (a column, …)                 a tile gathered for each tile of output */
 #ifndef HONE_OPS_ENGINE_ELEMENTWISE_H
 #define HONE_OPS_ENGINE_ELEMENTWISE_H
 
