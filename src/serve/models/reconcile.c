@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/pool.h"
 #include "base/thread.h"
 
 #include <errno.h>
@@ -184,10 +185,15 @@ static void *make_gently(void *arg) {
 static hone_status make_somewhere(hone_reconcile *c, hone_record *r, hone_version *v, hone_servable **out,
                                   hone_error *err) {
     making m = {.c = c, .r = r, .v = v};
+    hone_servable_options o = hone_registry_servable_options(c->registry, r->name, v->number, &r->settings);
+    hone_pool *pool = NULL; /* the servable's, made here: its threads keep the priority of who makes them */
     pthread_t thread;
-    if (!c->gently || hone_thread_start(&thread, make_gently, &m, "hone-model") != 0)
-        return make(c, r, v, out, err);
-    pthread_join(thread, NULL);
+    if (!c->gently) return make(c, r, v, out, err);
+    HONE_TRY(hone_pool_shared(hone_servable_threads(&o), &pool, err));
+    int code = hone_thread_start(&thread, make_gently, &m, "hone-model");
+    if (code == 0) pthread_join(thread, NULL);
+    hone_pool_free(pool);
+    if (code != 0) return make(c, r, v, out, err);
     *out = m.servable;
     *err = m.err;
     return m.status;

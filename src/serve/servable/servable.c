@@ -75,6 +75,10 @@ static hone_status make_instances(hone_servable *s, const hone_servable_options 
     return HONE_OK;
 }
 
+int hone_servable_threads(const hone_servable_options *o) {
+    return o->settings && o->settings->threads ? o->settings->threads : o->model_threads;
+}
+
 static hone_status fill(hone_servable *s, const hone_servable_options *o, hone_error *err) {
     static const hone_servable_settings defaults = HONE_SERVABLE_SETTINGS_INIT;
     hone_session_options session = HONE_SESSION_OPTIONS_INIT;
@@ -84,7 +88,7 @@ static hone_status fill(hone_servable *s, const hone_servable_options *o, hone_e
     s->name = hone_strdup(o->name);
     if (!s->name) return hone_fail_memory(err);
     HONE_TRY(describe(s, err));
-    session.threads = s->settings.threads ? s->settings.threads : o->model_threads;
+    session.threads = hone_servable_threads(o);
     session.max_plans = HONE_MAX_SIZES + 16;
     HONE_TRY(hone_session_create(s->model, &session, &s->session, err));
     HONE_TRY(make_instances(s, o, err));

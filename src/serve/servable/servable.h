@@ -95,6 +95,8 @@ typedef struct hone_servable_options {
     hone_stats *stats;
 } hone_servable_options;
 
+/* Threads that one of its runs may use; 0: one for each CPU. */
+int hone_servable_threads(const hone_servable_options *o);
 /* Compiles; not warmed up. */
 hone_status hone_servable_new(const hone_servable_options *o, const hone_graph *graph, hone_servable **out,
                               hone_error *err);

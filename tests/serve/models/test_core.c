@@ -3,6 +3,9 @@
 
 #include <hone/log.h>
 
+#include <dirent.h>
+#include <sys/resource.h>
+
 /* --- which versions --- */
 
 static void serves_the_latest(void **state) {
@@ -605,6 +608,42 @@ static void needs_what_was_named(void **state) {
     assert_int_equal(hone_core_start(f.core, &err), HONE_CORRUPT);
 }
 
+/* --- priority --- */
+
+/* The threads of that name in this process, and the lowest priority (highest nice value) among them. */
+static int threads_named(const char *name, int *lowest) {
+    int count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    assert_non_null(tasks);
+    for (const struct dirent *e; (e = readdir(tasks));) {
+        char path[300], line[32] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", e->d_name);
+        FILE *file = fopen(path, "r");
+        if (!file) continue;
+        bool same = fgets(line, sizeof line, file) && strncmp(line, name, strlen(name)) == 0;
+        fclose(file);
+        if (!same) continue;
+        int level = getpriority(PRIO_PROCESS, (id_t)atoi(e->d_name));
+        if (count++ == 0 || level > *lowest) *lowest = level;
+    }
+    closedir(tasks);
+    return count;
+}
+
+/* What is loaded beside requests is made at a lower priority, and runs at that of all. */
+static void keeps_priority(void **state) {
+    (void)state;
+    int lowest = 0, mine = getpriority(PRIO_PROCESS, 0);
+    repo_put_plus("a", 1);
+    start();
+    assert_int_equal(threads_named("hone-worker", &lowest), 0);
+    repo_put("b", 1, repo_graph(1, 1024, 4 << 20, "x")); /* much to pack: by several threads */
+    repo_text(repo_path("b/config.json"), "{\"threads\": 2}");
+    expect_answer("b", 1, 1);
+    WAIT_FOR(threads_named("hone-worker", &lowest) == 1);
+    assert_int_equal(lowest, mine);
+}
+
 /* --- metrics --- */
 
 static void counts_and_forgets(void **state) {
@@ -652,6 +691,7 @@ int main(void) {
         TEST(serves_no_version_that_was_not_named),
         TEST(proves_versions),
         TEST(needs_what_was_named),
+        TEST(keeps_priority),
         TEST(counts_and_forgets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
