@@ -118,6 +118,11 @@ void hone_settle(void *block) {
     (void)madvise(h, h->mapped, COLLAPSE); /* a kernel before 6.1 does it by and by */
 }
 
+void hone_scatter(void *block) {
+    header *h = (header *)block - 1;
+    if (h->mapped >= HUGE_FROM) (void)madvise(h, h->mapped, MADV_NOHUGEPAGE);
+}
+
 static void *remap_block(header *h, size_t size) {
     if (must_fail()) return NULL;
     size_t mapped = mapping_size(size);

@@ -27,6 +27,9 @@ void *hone_alloc_scattered(size_t size);
 void hone_settle(void *block);
 void *hone_realloc(void *block, size_t size); /* keeps the content; on NULL the old block is untouched */
 void hone_free(void *block);                  /* NULL is fine */
+/* From now on the system puts none of the block's pages together: it fills what is missing between them, or was given
+ * back by hone_discard(), when it does. */
+void hone_scatter(void *block);
 /* Gives the whole pages inside of a part of a block back to the system. Their content is lost, the block stays whole:
  * it is freed as ever. For a block that is taken apart while another one grows. */
 void hone_discard(void *part, size_t size);

@@ -147,6 +147,7 @@ hone_status hone_tensor_shell(hone_dtype dtype, int rank, const int64_t *dims, h
 void hone_tensor_discard(hone_tensor *t, size_t offset, size_t bytes) {
     bool alone = t->owns_data && atomic_load_explicit(&t->references, memory_order_acquire) == 1;
     if (offset >= t->bytes || !(alone || t->mapped)) return;
+    if (alone) hone_scatter(t->data);
     hone_discard((char *)t->data + offset, bytes < t->bytes - offset ? bytes : t->bytes - offset);
 }
 

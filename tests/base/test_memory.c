@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -147,6 +148,23 @@ static void test_discarded_parts_are_no_longer_there(void **state) {
     hone_free(block);
 }
 
+/* What the kernel does by and by with pages that it finds alone: it puts huge ones in their places. */
+static void test_scattered_blocks_stay_so(void **state) {
+    (void)state;
+    const size_t size = (size_t)64 << 20, part = (size_t)2 << 20;
+    uint8_t *block = hone_alloc(size);
+    memset(block, 1, size);
+    const size_t full = resident();
+    hone_scatter(block);
+    for (size_t i = 0; i < size; i += part) hone_discard(block + i, part);
+    (void)madvise(block - 64, size, 25); /* MADV_COLLAPSE */
+    if (!SANITIZED) assert_true(resident() < full - size + size / 16);
+    hone_free(block);
+    block = hone_alloc(100);
+    hone_scatter(block);
+    hone_free(block);
+}
+
 static void test_impossible_sizes_are_refused(void **state) {
     (void)state;
     static const size_t impossible[] = {SIZE_MAX, SIZE_MAX - 63, SIZE_MAX - 4096, (size_t)PTRDIFF_MAX,
@@ -272,6 +290,7 @@ int main(void) {
         cmocka_unit_test(test_large_blocks_go_back_to_the_system),
         cmocka_unit_test(test_scattered_blocks_take_what_is_written),
         cmocka_unit_test(test_discarded_parts_are_no_longer_there),
+        cmocka_unit_test(test_scattered_blocks_stay_so),
         cmocka_unit_test(test_impossible_sizes_are_refused),
         cmocka_unit_test(test_overflow_is_seen),
         cmocka_unit_test(test_count_is_of_successful_calls),
