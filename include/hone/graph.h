@@ -57,7 +57,8 @@ HONE_API const char *hone_graph_metadata(const hone_graph *g, const char *key); 
 HONE_API hone_status hone_graph_set_metadata(hone_graph *g, const char *key, const char *value,
                                              hone_error *err);
 
-/* What a model costs. Multiply-adds count the products of matrix multiplications for one sample (symbols
+/* What a model costs, with what is inside of its control nodes (If, Loop, Scan). Multiply-adds are of the main graph: how
+ * often a body runs, only a run knows. They count the products of matrix multiplications for one sample (symbols
  * taken as 1; where one cannot be 1, only those of fixed shapes). */
 typedef struct hone_graph_stats {
     int64_t nodes, initializers;
@@ -68,9 +69,11 @@ typedef struct hone_graph_stats {
 } hone_graph_stats;
 HONE_API hone_status hone_graph_get_stats(const hone_graph *g, hone_graph_stats *out, hone_error *err);
 
-/* Calls `fn` for each operator type with the number of its nodes, in the order of first use. */
+/* Calls `fn` for each operator type with the number of its nodes, those inside of control nodes too, in the order of first
+ * use. HONE_OUT_OF_MEMORY. */
 typedef void hone_op_count_fn(void *user, const char *domain, const char *op, int64_t count);
-HONE_API void hone_graph_count_ops(const hone_graph *g, hone_op_count_fn *fn, void *user);
+HONE_API hone_status hone_graph_count_ops(const hone_graph *g, hone_op_count_fn *fn, void *user,
+                                          hone_error *err);
 
 #ifdef __cplusplus
 }

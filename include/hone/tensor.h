@@ -38,7 +38,7 @@ typedef enum hone_dtype {
     HONE_FLOAT8E4M3FNUZ = 18,
     HONE_FLOAT8E5M2 = 19,
     HONE_FLOAT8E5M2FNUZ = 20,
-    HONE_UINT4 = 21, /* two an element's byte, the first in the low bits */
+    HONE_UINT4 = 21, /* two elements a byte, the first in the low bits */
     HONE_INT4 = 22,
     HONE_FLOAT4E2M1 = 23,
     HONE_FLOAT8E8M0 = 24, /* a power of two: scales of blocks */

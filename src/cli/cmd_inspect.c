@@ -45,9 +45,8 @@ static void json_class(void *user, const char *line) {
     json_array_append_new(user, cli_json_text(line));
 }
 
-static void print_json(const hone_graph *g, const hone_graph_stats *s) {
-    json_t *operators = json_object(), *classes = json_array();
-    hone_graph_count_ops(g, json_op, operators);
+static void print_json(const hone_graph *g, const hone_graph_stats *s, json_t *operators) {
+    json_t *classes = json_array();
     each_line(hone_graph_metadata(g, "hone.classes"), json_class, classes);
     json_t *o = json_pack("{s:o, s:s, s:o, s:o, s:o}", "file", cli_json_text(args.model), "name",
                           hone_graph_name(g), "inputs", json_values(g, hone_graph_input), "outputs",
@@ -78,7 +77,7 @@ static void print_class(void *user, const char *line) {
     ++*n;
 }
 
-static void print_human(const hone_graph *g, const hone_graph_stats *s) {
+static void print_human(const hone_graph *g, const hone_graph_stats *s, const cli_table *operators) {
     int classes = 0;
     printf("%-15s %s\n", "model", hone_graph_name(g));
     print_values(g, "inputs", hone_graph_input);
@@ -90,11 +89,7 @@ static void print_human(const hone_graph *g, const hone_graph_stats *s) {
     printf("%-15s %s a sample\n", "multiply-adds", cli_count(s->multiply_adds));
     each_line(hone_graph_metadata(g, "hone.classes"), print_class, &classes);
     putchar('\n');
-    cli_table *t = cli_table_new("lr");
-    cli_table_row(t, "operator", "nodes", NULL);
-    hone_graph_count_ops(g, table_op, t);
-    cli_table_print(t, stdout);
-    cli_table_free(t);
+    cli_table_print(operators, stdout);
 }
 
 static int run(void) {
@@ -102,8 +97,19 @@ static int run(void) {
     hone_graph *g;
     hone_graph_stats stats;
     CLI_TRY(hone_graph_load(args.model, &g, &err));
+    json_t *list = json_object();
+    cli_table *table = cli_table_new("lr");
+    cli_table_row(table, "operator", "nodes", NULL);
     hone_status status = hone_graph_get_stats(g, &stats, &err);
-    if (status == HONE_OK) (args.json ? print_json : print_human)(g, &stats);
+    if (status == HONE_OK)
+        status =
+            hone_graph_count_ops(g, args.json ? json_op : table_op, args.json ? (void *)list : table, &err);
+    if (status == HONE_OK && args.json)
+        print_json(g, &stats, json_incref(list));
+    else if (status == HONE_OK)
+        print_human(g, &stats, table);
+    json_decref(list);
+    cli_table_free(table);
     hone_graph_free(g);
     return status == HONE_OK ? CLI_OK : cli_fail(&err);
 }

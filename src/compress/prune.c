@@ -163,7 +163,8 @@ static int64_t choose(unit *units, int64_t size, double share, bool *keep) {
 
 /* Are the group's positions what a weight gives? Else they are the features of the input, which nobody wants
  * cut. */
-static bool are_units(const hone_group *group) {
+static hone_status are_units(const hone_group *group, bool *out, hone_error *err) {
+    *out = false;
     for (int k = 0; k < group->count; k++) {
         const hone_group_member *m = &group->members[k];
         for (size_t u = 0; u < m->value->use_count; u++) {
@@ -172,21 +173,25 @@ static bool are_units(const hone_group *group) {
             HONE_AXES(axes);
             if (!slot || !(slot->flags & HONE_SLOT_WEIGHT) || !use->node->op->axes) continue;
             use->node->op->axes(use->node, &axes);
+            if (axes.failed) return hone_fail_memory(err);
             for (int i = 0; i < axes.count; i++)
-                if (axes.links[i].kind == HONE_AXIS_SAME && axes.links[i].input == use->index &&
-                    axes.links[i].axis == m->axis)
-                    return true;
+                *out |= axes.links[i].kind == HONE_AXIS_SAME && axes.links[i].input == use->index &&
+                        axes.links[i].axis == m->axis;
         }
     }
-    return false;
+    return HONE_OK;
 }
 
-static void note_blocked(hone_prune_report *r, const hone_value *seed, const hone_group *group) {
+static hone_status note_blocked(hone_prune_report *r, const hone_value *seed, const hone_group *group,
+                                hone_error *err) {
     size_t used = strlen(r->blocked);
-    if (used + 1 >= sizeof r->blocked || !group->blocker) return; /* the graph's edge is no news */
-    if (!are_units(group)) return;
+    bool units;
+    if (used + 1 >= sizeof r->blocked || !group->blocker) return HONE_OK; /* the graph's edge is no news */
+    HONE_TRY(are_units(group, &units, err));
+    if (!units) return HONE_OK;
     snprintf(r->blocked + used, sizeof r->blocked - used, "%s%s: blocked by %s (%s)", used ? "; " : "",
              seed->name, group->blocker->name, group->blocker->op->name);
+    return HONE_OK;
 }
 
 static hone_status cut_group(hone_graph *g, const hone_group *group, double share, hone_error *err) {
@@ -218,7 +223,7 @@ static hone_status remove_along(removal *r, hone_graph *g, hone_value *v, int ax
                 true;
     hone_status status = HONE_OK;
     if (group.blocked) {
-        note_blocked(r->report, v, &group);
+        status = note_blocked(r->report, v, &group, err);
     } else if (group.size > 1) {
         status = cut_group(g, &group, r->share, err);
         r->any = true;

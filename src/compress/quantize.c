@@ -57,17 +57,21 @@ static void note_float(job *j, const hone_node *n, const char *reason) {
 }
 
 /* The weight's axis that runs along the output's last axis; -1: none. */
-static int channel_axis(const hone_node *n, int weight) {
+static hone_status channel_axis(const hone_node *n, int weight, int *out, hone_error *err) {
     HONE_AXES(axes);
-    if (!n->op->axes) return -1;
+    *out = -1;
+    if (!n->op->axes) return HONE_OK;
     n->op->axes(n, &axes);
+    if (axes.failed) return hone_fail_memory(err);
     for (int i = 0; i < axes.count; i++) {
         const hone_axis_link *l = &axes.links[i];
         if (l->kind == HONE_AXIS_SAME && l->input == weight && l->output == 0 &&
-            l->output_axis == n->outputs[0]->type.rank - 1)
-            return l->axis;
+            l->output_axis == n->outputs[0]->type.rank - 1) {
+            *out = l->axis;
+            break;
+        }
     }
-    return -1;
+    return HONE_OK;
 }
 
 /* Does the operator have an integer form for this node? It is made for q, which runs behind x's Q, and pruned
@@ -212,7 +216,8 @@ static hone_status wire_node(job *j, hone_node *n, hone_value *x, float x_scale,
 
 /* `x`: what stands behind Q and DQ. */
 static hone_status quantize_static_node(job *j, hone_node *n, hone_value *x, float x_scale) {
-    int axis = channel_axis(n, 1);
+    int axis;
+    HONE_TRY(channel_axis(n, 1, &axis, j->err));
     if (axis < 0) {
         note_float(j, n, "its output channels are not an axis of the weight");
         return HONE_OK;
@@ -316,9 +321,10 @@ static void scale_sums(job *j, hone_node *n, const hone_node *d, hone_value *sum
 }
 
 static hone_status quantize_dynamic_node(job *j, hone_node *n) {
-    int axis = channel_axis(n, 1), bias = -1;
+    int axis, bias = -1;
     hone_value *weight = n->inputs[1];
     quantized w = {NULL, NULL};
+    HONE_TRY(channel_axis(n, 1, &axis, j->err));
     if (axis < 0 || !n->op->emit_integer) {
         note_float(j, n, "has no integer form");
         return HONE_OK;

@@ -113,6 +113,23 @@ static hone_status infer_for_one(const hone_graph *g, bool as_one, hone_type *ty
     return hone_graph_infer_types(g, types, NULL, err);
 }
 
+/* Nodes and weights of a graph and of those inside of its nodes. What is captured counts where it is made. */
+static void count_contents(const hone_graph *g, hone_graph_stats *out) {
+    out->nodes += (int64_t)g->node_count;
+    for (size_t i = 0; i < g->value_count; i++) {
+        const hone_value *v = g->values[i];
+        if (!v || !v->data) continue;
+        out->initializers++;
+        out->parameter_bytes += (int64_t)v->data->bytes;
+        if (!is_parameter(v)) continue;
+        out->parameters += v->data->count;
+        out->nonzero_parameters += count_nonzero(v->data);
+    }
+    const hone_graph *sub;
+    for (const hone_node *n = g->first; n; n = n->next)
+        for (int i = 0; (sub = hone_node_subgraph(n, i)) != NULL; i++) count_contents(sub, out);
+}
+
 hone_status hone_graph_get_stats(const hone_graph *g, hone_graph_stats *out, hone_error *err) {
     int inputs, outputs;
     hone_graph_widest(g, &inputs, &outputs);
@@ -123,16 +140,8 @@ hone_status hone_graph_get_stats(const hone_graph *g, hone_graph_stats *out, hon
         hone_free(in);
         return hone_fail_memory(err);
     }
-    *out = (hone_graph_stats){.nodes = (int64_t)g->node_count};
-    for (size_t i = 0; i < g->value_count; i++) {
-        const hone_value *v = g->values[i];
-        if (!v || !v->data) continue;
-        out->initializers++;
-        out->parameter_bytes += (int64_t)v->data->bytes;
-        if (!is_parameter(v)) continue;
-        out->parameters += v->data->count;
-        out->nonzero_parameters += count_nonzero(v->data);
-    }
+    *out = (hone_graph_stats){0};
+    count_contents(g, out);
     hone_status status = infer_for_one(g, true, types, err);
     if (status ==
         HONE_INVALID_ARGUMENT) { /* a symbol must be something else: only what has none is counted */
@@ -149,13 +158,42 @@ hone_status hone_graph_get_stats(const hone_graph *g, hone_graph_stats *out, hon
     return status;
 }
 
-void hone_graph_count_ops(const hone_graph *g, hone_op_count_fn *fn, void *user) {
-    for (const hone_node *n = g->first; n; n = n->next) {
-        int64_t count = 0;
-        const hone_node *other = g->first;
-        while (other != n && other->op != n->op) other = other->next;
-        if (other != n) continue; /* counted at its first use */
-        for (; other; other = other->next) count += other->op == n->op;
-        fn(user, hone_op_domain(n->op), n->op->name, count);
+typedef struct op_list {
+    const hone_op **ops; /* in the order of their first use */
+    int64_t *counts;
+    size_t count, ops_capacity, counts_capacity;
+} op_list;
+
+static bool count_op(op_list *l, const hone_op *op) {
+    size_t i = 0;
+    while (i < l->count && l->ops[i] != op) i++;
+    if (i == l->count) {
+        if (!hone_reserve(&l->ops, &l->ops_capacity, i + 1, sizeof *l->ops) ||
+            !hone_reserve(&l->counts, &l->counts_capacity, i + 1, sizeof *l->counts))
+            return false;
+        l->ops[l->count] = op;
+        l->counts[l->count++] = 0;
     }
+    l->counts[i]++;
+    return true;
+}
+
+static bool count_graph_ops(op_list *l, const hone_graph *g) {
+    const hone_graph *sub;
+    for (const hone_node *n = g->first; n; n = n->next) {
+        if (!count_op(l, n->op)) return false;
+        for (int i = 0; (sub = hone_node_subgraph(n, i)) != NULL; i++)
+            if (!count_graph_ops(l, sub)) return false;
+    }
+    return true;
+}
+
+hone_status hone_graph_count_ops(const hone_graph *g, hone_op_count_fn *fn, void *user, hone_error *err) {
+    op_list l = {0};
+    bool counted = count_graph_ops(&l, g);
+    for (size_t i = 0; i < l.count && counted; i++)
+        fn(user, hone_op_domain(l.ops[i]), l.ops[i]->name, l.counts[i]);
+    hone_free(l.ops);
+    hone_free(l.counts);
+    return counted ? HONE_OK : hone_fail_memory(err);
 }

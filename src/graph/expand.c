@@ -41,5 +41,5 @@ hone_status hone_graph_expand(hone_graph *g, bool training, hone_error *err) {
         if (!any) return HONE_OK;
         HONE_TRY(hone_graph_infer(g, err));
     }
-    return hone_fail(err, HONE_INTERNAL, "an operator stands for itself");
+    return hone_fail(err, HONE_INTERNAL, "function operators are nested more than %d deep", MAX_ROUNDS);
 }

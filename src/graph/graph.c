@@ -233,7 +233,7 @@ hone_value *hone_graph_scalar(hone_graph *g, hone_dtype dtype, double x) {
     case HONE_UINT8: *(uint8_t *)t->data = (uint8_t)x; break;
     case HONE_FLOAT16: *(uint16_t *)t->data = hone_half_of_float((float)x); break;
     case HONE_BFLOAT16: *(uint16_t *)t->data = hone_bfloat_of_float((float)x); break;
-    default: hone_graph_out_of_memory(g);
+    default: hone_graph_fault(g, "a scalar of a type that no number is converted to");
     }
     hone_value *v = hone_graph_add_constant(g, "scalar", t);
     hone_tensor_free(t);

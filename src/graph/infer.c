@@ -20,6 +20,14 @@ hone_status hone_infer_same_dim(const hone_infer *ctx, int64_t a, int64_t b, int
     return HONE_OK;
 }
 
+hone_status hone_infer_one_element(const hone_infer *ctx, int index, hone_error *err) {
+    const hone_type *t = index < ctx->input_count ? ctx->in[index] : NULL;
+    for (int i = 0; t && i < t->rank; i++)
+        if (t->dims[i] >= 0 && t->dims[i] != 1)
+            return hone_infer_fail(ctx, err, "input %d must have one element", index);
+    return HONE_OK;
+}
+
 hone_status hone_infer_broadcast(const hone_infer *ctx, const hone_type *a, const hone_type *b,
                                  hone_type *out, hone_error *err) {
     if (a->rank < 0 || b->rank < 0) {

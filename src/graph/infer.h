@@ -56,6 +56,8 @@ const char *hone_type_format(const hone_graph *g, const hone_type *t, char *text
 /* NumPy broadcasting of two shapes into out's; HONE_INVALID_ARGUMENT if they don't fit. */
 hone_status hone_infer_broadcast(const hone_infer *ctx, const hone_type *a, const hone_type *b,
                                  hone_type *out, hone_error *err);
+/* HONE_INVALID_ARGUMENT if input `index` is there and known not to have exactly one element. */
+hone_status hone_infer_one_element(const hone_infer *ctx, int index, hone_error *err);
 /* Two dimensions that must be equal: the one that says more; HONE_INVALID_ARGUMENT if they differ. */
 hone_status hone_infer_same_dim(const hone_infer *ctx, int64_t a, int64_t b, int64_t *out, hone_error *err);
 /* An axis attribute in [-rank, rank) (or rank itself when `inclusive`) as one in [0, rank]. */

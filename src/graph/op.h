@@ -71,11 +71,11 @@ typedef enum hone_role {
     HONE_ROLE_PLAIN,
     HONE_ROLE_QUANTIZE,   /* real numbers to a grid */
     HONE_ROLE_DEQUANTIZE, /* and back; folding never passes one */
+    HONE_ROLE_REORDER,    /* the same tensor in the layout of the node */
     /* Control: the executor runs the subgraphs; there is no `prepare`. */
     HONE_ROLE_BRANCH, /* the graph that the first row of `attrs` names if the input is true, else that of the second */
     HONE_ROLE_LOOP, /* attrs[0]: (iteration, condition, carried …) to (condition, carried …, scan outputs …) */
-    HONE_ROLE_REORDER, /* the same tensor in the layout of the node */
-    HONE_ROLE_SCAN     /* attrs[0]: (carried …, slices …) to (carried …, scan outputs …) */
+    HONE_ROLE_SCAN /* attrs[0]: (carried …, slices …) to (carried …, scan outputs …) */
 } hone_role;
 
 /* --- inference --- */
@@ -235,8 +235,8 @@ struct hone_op {
     /* Packs constants (hone_pack_constant) as the kernels want them, once a model. Types are inferred, but not
      * concrete. NULL: kernels read all constants as they lie. */
     hone_status (*pack)(hone_packer *p, const hone_node *node, hone_error *err);
-    /* Chooses the kernel for concrete shapes, states scratch, sets p->run. NULL for
-     * operators that have a map: the elementwise driver runs them. */
+    /* Chooses the kernel for concrete shapes, states scratch, sets p->run. Operators that have a map take
+     * hone_prepare_elementwise. */
     hone_status (*prepare)(hone_prepare *p, hone_error *err);
     /* Elementwise operators: emits their vector code, of the dtypes that the slots allow. Every output has the shape of
      * the operands' broadcast. */

@@ -34,7 +34,7 @@ hone_status hone_tensor_shell(hone_dtype dtype, int rank, const int64_t *dims, h
 /* Gives whole pages inside of `bytes` bytes from `offset` on back to the system, if nobody else holds the tensor:
  * their content is lost. Those of a file come again. */
 void hone_tensor_discard(hone_tensor *t, size_t offset, size_t bytes);
-/* "float32[batch, 1, 28, 28]"-like text of a concrete shape: "[64, 10]". Returns `text`. */
+/* Text of a concrete shape: "[64, 10]". Returns `text`. */
 const char *hone_shape_format(int rank, const int64_t *dims, char *text, size_t size);
 
 /* Copies positions [from, from + n) of `axis` to those from `to` on of `out`, a tensor of the same dtype and, but for

@@ -134,11 +134,11 @@ hone_status hone_onnx_scope_value(hone_onnx_scope *s, const char *name, const ho
     return hone_onnx_scope_made(s, d->value, err);
 }
 
-/* `name`, or name_1, name_2, … if the graph's own names have it. */
+/* `name`, or name_1, name_2, … if the graph's own names have it; no number is tried twice. */
 static const char *free_name(const hone_onnx_scope *home, const char *name) {
     const char *text = name;
-    for (int i = 1; text && hone_onnx_scope_find(home, text); i++)
-        text = hone_arena_printf(home->r->arena, "%s_%d", name, i);
+    while (text && hone_onnx_scope_find(home, text))
+        text = hone_arena_printf(home->r->arena, "%s_%d", name, ++home->r->last_suffix);
     return text;
 }
 

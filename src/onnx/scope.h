@@ -46,6 +46,7 @@ typedef struct hone_reader {
     const hone_model_message *model;
     const hone_onnx_source *source;
     hone_arena *arena;
+    int last_suffix;               /* of names that had to become others */
     hone_onnx_scope *first, *last; /* all scopes, outer ones before inner ones */
     size_t inlined;                /* nodes that functions have given so far */
     size_t dense_left;             /* bytes that sparse tensors may still take */

@@ -209,8 +209,6 @@ hone_status hone_message_survey(const hone_model_message *m, hone_error *err) {
     survey_graph(&f, m->graph);
     hone_free(f.seen);
     if (f.status != HONE_OK || f.count == 0) return f.status;
-    if (f.listed == f.count)
-        return hone_fail(err, HONE_UNSUPPORTED, "the model needs what Hone lacks: %s", f.text);
-    return hone_fail(err, HONE_UNSUPPORTED, "the model needs what Hone lacks: %s … and %zu more", f.text,
-                     f.count - f.listed);
+    if (f.listed == f.count) return hone_fail(err, HONE_UNSUPPORTED, "not supported: %s", f.text);
+    return hone_fail(err, HONE_UNSUPPORTED, "not supported: %s; and %zu more", f.text, f.count - f.listed);
 }

@@ -27,7 +27,8 @@ static bool is_taken(const level *l, const char *name) {
 
 static hone_status take_name(level *l, const char *wanted, const char **out, hone_error *err) {
     const char *text = wanted;
-    for (int i = 1; text && is_taken(l, text); i++) text = hone_arena_printf(l->w->arena, "%s_%d", wanted, i);
+    while (text && is_taken(l, text))
+        text = hone_arena_printf(l->w->arena, "%s_%d", wanted, ++l->w->last_suffix);
     if (!text || !hone_names_put(l->taken, text, l)) return hone_fail_memory(err);
     *out = text;
     return HONE_OK;

@@ -7,6 +7,7 @@
 
 typedef struct hone_onnx_writer {
     hone_arena *arena;
+    int last_suffix;    /* of names that had to become others */
     hone_opset *opsets; /* that the file imports */
     size_t opset_count, opset_capacity;
 } hone_onnx_writer;

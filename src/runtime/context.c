@@ -60,7 +60,7 @@ static hone_status check_variable(const hone_variables *v, const hone_value *wan
     if (t->dtype == wanted->data->dtype && t->rank == wanted->data->rank &&
         memcmp(t->dims, wanted->data->dims, (size_t)t->rank * sizeof *t->dims) == 0)
         return HONE_OK;
-    return hone_fail_node(err, HONE_INVALID_ARGUMENT, wanted->name, NULL, "the variable has another type");
+    return hone_variable_mismatch(wanted->name, t, wanted->data, err);
 }
 
 hone_status hone_context_set_variables(hone_context *c, hone_variables *v, hone_error *err) {
@@ -189,9 +189,10 @@ static hone_status bind_outputs(hone_context *c, hone_error *err) {
         t->data = o.data;
         hone_tensor *to = c->bound[i];
         if (!to) continue;
-        if (to->rank != t->rank || memcmp(to->dims, t->dims, (size_t)t->rank * sizeof *t->dims) != 0)
+        if (to->dtype != t->dtype || to->rank != t->rank ||
+            memcmp(to->dims, t->dims, (size_t)t->rank * sizeof *t->dims) != 0)
             return hone_fail_node(err, HONE_INVALID_ARGUMENT, g->outputs[i]->name, NULL,
-                                  "the output has another shape than the tensor that it is bound to");
+                                  "the output has another type than the tensor that it is bound to");
         HONE_TRY(copy_result(t, to, err));
         t->data = to->data;
     }

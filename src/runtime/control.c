@@ -156,6 +156,7 @@ static hone_status run_loop(const hone_step *s, hone_frame *f, hone_error *err) 
     for (; trip < end && go; trip++) {
         HONE_TRY(run_body(f, b, operands, err));
         hone_operand cond = hone_activation_output(a, 0);
+        if (bytes_of(&cond) != 1) return hone_step_fail(s, err, "the body's condition is not one bool");
         uint8_t next = *(const uint8_t *)cond.data != 0;
         HONE_TRY(keep_carried(a, 1, p->carried, l, operands + 2, err));
         for (int i = 0; i < p->scan_outputs; i++) {
@@ -190,6 +191,21 @@ static hone_status take_slice(const hone_step *s, const hone_frame *f, int i, in
     return HONE_OK;
 }
 
+/* Where the rows of scan output j, which are like `row`, go along. */
+static hone_status output_axis(const hone_step *s, int j, const hone_operand *row, int *axis,
+                               hone_error *err) {
+    const params *p = s->params;
+    int64_t at = p->axes[j] < 0 ? p->axes[j] + row->rank + 1 : p->axes[j];
+    if (row->rank == HONE_MAX_RANK)
+        return hone_step_fail(s, err, "scan output %d has too many dimensions", j);
+    if (at < 0 || at > row->rank)
+        return hone_step_fail(s, err,
+                              "scan_output_axes: axis %lld is outside of the %d dimensions of scan output %d",
+                              (long long)p->axes[j], row->rank + 1, j);
+    *axis = (int)at;
+    return HONE_OK;
+}
+
 /* Memory for scan output j, whose rows are like `row`; *axis is where they go along. NULL: nobody wants it. */
 static hone_status place_output(const hone_step *s, hone_frame *f, int j, const hone_operand *row, int *axis,
                                 void **to, hone_error *err) {
@@ -198,9 +214,7 @@ static hone_status place_output(const hone_step *s, hone_frame *f, int j, const 
     int64_t dims[HONE_MAX_RANK];
     *to = NULL;
     if (o >= s->out_count || s->out[o] < 0) return HONE_OK;
-    if (row->rank == HONE_MAX_RANK)
-        return hone_step_fail(s, err, "scan output %d has too many dimensions", j);
-    *axis = (int)(p->axes[j] < 0 ? p->axes[j] + row->rank + 1 : p->axes[j]);
+    HONE_TRY(output_axis(s, j, row, axis, err));
     for (int i = 0; i <= row->rank; i++) dims[i] = i == *axis ? p->length : row->dims[i < *axis ? i : i - 1];
     if (!hone_type_is_concrete(&p->out[o])) return f->output(f, s, o, row->rank + 1, dims, to, err);
     *to = hone_step_out(s, f, o);
@@ -223,7 +237,7 @@ static hone_status put_slice(const hone_step *s, hone_frame *f, int j, int64_t a
         return hone_step_fail(s, err, "scan output %d changes its shape from run to run", j);
     }
     if (!to) return HONE_OK;
-    axis = (int)(p->axes[j] < 0 ? p->axes[j] + row->rank + 1 : p->axes[j]);
+    HONE_TRY(output_axis(s, j, row, &axis, err));
     int64_t outer = 1, inner = 1;
     for (int i = 0; i < row->rank; i++) *(i < axis ? &outer : &inner) *= row->dims[i];
     size_t run = (size_t)inner * hone_dtype_size(row->dtype);

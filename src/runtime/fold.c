@@ -61,7 +61,13 @@ hone_status hone_graph_fold(hone_graph *g, hone_error *err) {
     for (hone_node *n = g->first, *next; n; n = next) {
         next = n->next;
         if (!foldable(g, n)) continue;
-        HONE_TRY(replace(g, n, err));
+        hone_error refused = {0};
+        hone_status status = replace(g, n, &refused);
+        if (status == HONE_INVALID_ARGUMENT) continue; /* it fails when it runs, if it ever does */
+        if (status != HONE_OK) {
+            if (err) *err = refused;
+            return status;
+        }
         remove_folded(g, n);
     }
     hone_graph_prune(g);

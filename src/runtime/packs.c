@@ -184,9 +184,9 @@ static hone_status pack_all(hone_packer *p, int threads, hone_error *err) {
 
 static hone_status start(hone_packer *p, const hone_graph *g, int threads, hone_error *err) {
     p->packs = hone_calloc(1, sizeof *p->packs);
+    if (p->packs) pthread_mutex_init(&p->packs->lock, NULL);
     p->constants = hone_calloc(g->value_count + 1, sizeof *p->constants);
     if (!p->packs || !p->constants) return hone_fail_memory(err);
-    pthread_mutex_init(&p->packs->lock, NULL);
     p->packs->arena = hone_arena_new();
     p->packs->form = hone_alloc((g->value_count + 1) * sizeof(int));
     if (!p->packs->arena || !p->packs->form) return hone_fail_memory(err);

@@ -108,9 +108,14 @@ static hone_status place_bindings(builder *b) {
     for (size_t i = 0; i < g->binding_count; i++) {
         const hone_value *source = g->bindings[i].source, *variable = g->bindings[i].variable;
         const hone_tensor *target = b->body->variable[variable->id];
-        if (!same_type(&b->types[source->id], target))
+        if (!same_type(&b->types[source->id], target)) {
+            hone_type t = hone_type_of(target);
+            char ts[96], tt[96];
             return hone_fail_node(b->err, HONE_INVALID_ARGUMENT, variable->name, NULL,
-                                  "the variable is bound to a value of another type");
+                                  "the variable is %s, but the value bound to it is %s",
+                                  hone_type_format(NULL, &t, tt, sizeof tt),
+                                  hone_type_format(NULL, &b->types[source->id], ts, sizeof ts));
+        }
         if (target->dtype == HONE_STRING)
             return hone_fail_node(b->err, HONE_UNSUPPORTED, variable->name, NULL,
                                   "a variable of strings can't be updated");
@@ -157,6 +162,17 @@ static size_t count_outputs(const builder *b) {
     return count;
 }
 
+/* The old content of a variable that a later region may overwrite: what is read behind the region is a copy. */
+static int carry_copy(builder *b, const hone_value *v) {
+    hone_plan *plan = b->plan;
+    size_t bytes = bytes_of(b, v);
+    int own = save(b, v->id, bytes);
+    b->roots[own].buffer = false;
+    b->roots[own].location = (hone_location){.place = HONE_PLACE_CARRIED, .index = v->id};
+    plan->carries[plan->carry_count++] = (hone_plan_carry){v->id, bytes ? bytes : 1};
+    return own;
+}
+
 /* Values of a region that others read. */
 static hone_status place_exports(builder *b) {
     hone_plan *plan = b->plan;
@@ -167,8 +183,10 @@ static hone_status place_exports(builder *b) {
         for (int o = 0; o < n->output_count; o++) {
             const hone_value *v = n->outputs[o];
             if (!v || b->body->last_reader[v->id] < b->end) continue;
-            plan->exports[plan->export_count++] = (hone_plan_export){v->id, v->id, b->types[v->id]};
-            carry(b, v);
+            bool saved = !hone_plan_root_of(b, v)->buffer && is_overwritten(b, v);
+            int address = saved ? carry_copy(b, v) : v->id;
+            plan->exports[plan->export_count++] = (hone_plan_export){v->id, address, b->types[v->id]};
+            if (!saved) carry(b, v);
         }
     }
     return HONE_OK;
@@ -240,8 +258,8 @@ static hone_status list_locations(builder *b) {
 
 hone_status hone_plan_place_results(builder *b) {
     hone_plan *plan = b->plan;
-    plan->copies = hone_arena_array(plan->arena, 2 * b->graph->binding_count + b->graph->output_count + 1,
-                                    sizeof *plan->copies);
+    size_t copies = 2 * b->graph->binding_count + b->graph->output_count + count_outputs(b);
+    plan->copies = hone_arena_array(plan->arena, copies + 1, sizeof *plan->copies);
     plan->carries = hone_arena_array(plan->arena, count_outputs(b) + 1, sizeof *plan->carries);
     if (!plan->copies || !plan->carries) return hone_fail_memory(b->err);
     carry_open(b);

@@ -1,5 +1,6 @@
 #include "runtime/variables.h"
 
+#include "graph/infer.h"
 #include "graph/names.h"
 
 #include <string.h>
@@ -52,12 +53,19 @@ static bool same_type(const hone_tensor *a, const hone_tensor *b) {
     return a->dtype == b->dtype && a->rank == b->rank && memcmp(a->dims, b->dims, sizeof a->dims) == 0;
 }
 
+hone_status hone_variable_mismatch(const char *name, const hone_tensor *there, const hone_tensor *other,
+                                   hone_error *err) {
+    hone_type a = hone_type_of(there), b = hone_type_of(other);
+    char ta[96], tb[96];
+    return hone_fail_node(err, HONE_INVALID_ARGUMENT, name, NULL, "the variable is %s, not %s",
+                          hone_type_format(NULL, &a, ta, sizeof ta),
+                          hone_type_format(NULL, &b, tb, sizeof tb));
+}
+
 hone_status hone_variables_add(hone_variables *s, const char *name, const hone_tensor *content,
                                hone_tensor **out, hone_error *err) {
     hone_tensor *there = hone_variables_get(s, name), *copy = NULL;
-    if (there && !same_type(there, content))
-        return hone_fail_node(err, HONE_INVALID_ARGUMENT, name, NULL,
-                              "the variable is there already with another type");
+    if (there && !same_type(there, content)) return hone_variable_mismatch(name, there, content, err);
     if (out) *out = there;
     if (there) return HONE_OK;
     HONE_TRY(hone_tensor_copy_of(content->dtype, content->rank, content->dims, content->data, &copy, err));

@@ -14,6 +14,9 @@ hone_variables *hone_variables_retain(hone_variables *s);
  * with another one. `*out` (may be NULL) is the tensor, borrowed. */
 hone_status hone_variables_add(hone_variables *s, const char *name, const hone_tensor *content,
                                hone_tensor **out, hone_error *err);
+/* Fails with HONE_INVALID_ARGUMENT: the variable is of one type, what should be in it of another. */
+hone_status hone_variable_mismatch(const char *name, const hone_tensor *there, const hone_tensor *other,
+                                   hone_error *err);
 /* The store of a model, borrowed. */
 hone_variables *hone_model_variables(const hone_model *m);
 size_t hone_variables_count(const hone_variables *s);

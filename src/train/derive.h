@@ -1,7 +1,7 @@
 /* The training graph, derived from a model and thrown away afterwards:
  *
- *   copy → parametrizations → weights become variables → training forms → objective → autodiff → optimizer nodes, bound
- *   to variables
+ *   copy → functions expanded, canonical rewrites → parametrizations → weights become variables → training forms →
+ *   objective → autodiff → optimizer nodes, bound to variables
  *
  *   inputs    the model's | rate float32 | target | distilling: the teacher's output, like the first output
  *   outputs   loss float32, the mean over the batch | the model's first output */

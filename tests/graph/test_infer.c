@@ -1,6 +1,6 @@
 #include "graph/infer.h"
 
-#include "support/graphs.h"
+#include "support/control.h"
 
 #define ANY HONE_DIM_ANY
 #define N (-2) /* the first symbol */
@@ -218,6 +218,27 @@ static void test_stats_where_no_symbol_is_one(void **state) {
     hone_graph_free(g);
 }
 
+/* What is inside of control nodes counts, too. */
+static void count_named(void *user, const char *domain, const char *op, int64_t count) {
+    (void)domain;
+    if (strcmp(op, "Mul") == 0 || strcmp(op, "Scan") == 0) *(int64_t *)user += count;
+}
+
+static void test_stats_inside(void **state) {
+    (void)state;
+    hone_error err;
+    hone_graph_stats stats;
+    hone_graph *g = control_nested();
+    int64_t count = 0;
+    check_ok(hone_graph_infer(g, &err));
+    check_ok(hone_graph_get_stats(g, &stats, &err));
+    assert_int_equal(stats.nodes, 6); /* Loop, If, Scan, Add, Relu, Mul */
+    assert_int_equal(stats.parameters, 3);
+    check_ok(hone_graph_count_ops(g, count_named, &count, &err));
+    assert_int_equal(count, 2);
+    hone_graph_free(g);
+}
+
 /* Nothing but the operator's own tables says how many slots and attributes there may be. */
 #define TEN(X, a) X(a##0) X(a##1) X(a##2) X(a##3) X(a##4) X(a##5) X(a##6) X(a##7) X(a##8) X(a##9)
 #define SLOT(n) {"slot" #n, 'T', HONE_TYPE(HONE_FLOAT32), 0},
@@ -328,6 +349,7 @@ int main(void) {
         cmocka_unit_test(test_declared_types),
         cmocka_unit_test(test_huge_dims),
         cmocka_unit_test(test_stats_where_no_symbol_is_one),
+        cmocka_unit_test(test_stats_inside),
         cmocka_unit_test(test_wide_operators),
         cmocka_unit_test(test_many_operands),
         cmocka_unit_test(test_known_contents),

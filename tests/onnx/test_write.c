@@ -330,6 +330,24 @@ static void test_variables(void **state) {
 }
 
 /* Types that nobody inferred are found while writing. */
+/* Attributes that no run needs are kept, too. */
+static void test_stash_type(void **state) {
+    (void)state;
+    for (int rms = 0; rms < 2; rms++) {
+        hone_graph *g = hone_graph_new("stash");
+        hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(2, 4));
+        hone_value *y = graph_op(g, rms ? "RMSNormalization" : "LayerNormalization", x,
+                                 weight(g, "w", HONE_FLOAT32, SHAPE(4)));
+        hone_node_set_int(g, y->producer, "stash_type", 1);
+        hone_graph_add_output(g, y);
+        ok(hone_graph_infer(g, &err));
+        hone_graph *again = round_trip(g);
+        assert_int_equal(hone_node_int(again->first, "stash_type"), 1);
+        hone_graph_free(again);
+        hone_graph_free(g);
+    }
+}
+
 static void test_uninferred(void **state) {
     (void)state;
     hone_graph *g = network();
@@ -468,15 +486,11 @@ static void test_every_allocation_fails(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_every_dtype),
-        cmocka_unit_test(test_small_dtypes),
-        cmocka_unit_test(test_variables),
-        cmocka_unit_test(test_uninferred),
-        cmocka_unit_test(test_external_data),
-        cmocka_unit_test(test_for_the_peer),
-        cmocka_unit_test(test_failed_save),
-        cmocka_unit_test(test_every_allocation_fails),
+        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_every_dtype),
+        cmocka_unit_test(test_small_dtypes),  cmocka_unit_test(test_variables),
+        cmocka_unit_test(test_stash_type),    cmocka_unit_test(test_uninferred),
+        cmocka_unit_test(test_external_data), cmocka_unit_test(test_for_the_peer),
+        cmocka_unit_test(test_failed_save),   cmocka_unit_test(test_every_allocation_fails),
     };
     keep = argc > 1;
     snprintf(dir, sizeof dir, "%s", keep ? argv[1] : "/tmp/hone-write-XXXXXX");

@@ -259,6 +259,28 @@ static void test_what_is_not_folded(void **state) {
     }
 }
 
+/* A node without its first input stands where the walk goes back. */
+static void test_behind_a_loop(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("loop");
+    hone_value *cond = graph_input(g, "cond", HONE_BOOL, 0, NULL), *in[] = {NULL, cond};
+    hone_node *loop = hone_graph_add_node(g, hone_op_find("", "Loop"), "loop", 2, in, 1);
+    hone_graph *body = hone_node_add_graph(g, loop, "body");
+    hone_type count = hone_type_make(HONE_INT64, 0, NULL), flag = hone_type_make(HONE_BOOL, 0, NULL);
+    hone_graph_add_input(body, "i", &count);
+    hone_value *go = hone_graph_add_input(body, "go", &flag);
+    hone_graph_add_output(body, graph_op(body, "Not", go));
+    hone_graph_add_output(body, graph_constant(body, "row", tensor_random(HONE_FLOAT32, SHAPE(K), 3)));
+    hone_value *scaled = graph_op(g, "Mul", loop->outputs[0], scalar(g, 2));
+    hone_graph_add_output(g, graph_op(g, "MatMul", scaled,
+                                      graph_constant(g, "w", tensor_random(HONE_FLOAT32, SHAPE(K, N), 1))));
+    hone_tensor *yes = tensor_make(HONE_BOOL, 0, NULL);
+    *(uint8_t *)yes->data = 1;
+    assert_same_result(g, yes, 1e-5);
+    hone_tensor_free(yes);
+    hone_graph_free(g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layers),
@@ -268,6 +290,7 @@ int main(void) {
         cmocka_unit_test(test_shared_weights),
         cmocka_unit_test(test_values_that_are_read_elsewhere),
         cmocka_unit_test(test_what_is_not_folded),
+        cmocka_unit_test(test_behind_a_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

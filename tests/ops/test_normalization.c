@@ -108,10 +108,27 @@ static void test_halves(void **state) {
     }
 }
 
+/* Vectors of different lengths are refused, also where the channels are not known: lowering reads them side by side. */
+static void test_vectors_of_different_lengths(void **state) {
+    (void)state;
+    hone_error err;
+    for (int other = 1; other < 5; other++) {
+        hone_graph *g = hone_graph_new("lengths");
+        hone_value *in[5] = {graph_input(g, "x", HONE_FLOAT32, SHAPE(2, hone_graph_symbol(g, "channels")))};
+        for (int i = 1; i < 5; i++)
+            in[i] = graph_constant(g, "v", tensor_make(HONE_FLOAT32, SHAPE(i == other ? 1 : 64)));
+        hone_graph_add_output(g, hone_graph_emit(g, "", "BatchNormalization", in, 5));
+        hone_model *m = NULL;
+        assert_int_equal(hone_model_compile(g, NULL, &m, &err), HONE_INVALID_ARGUMENT);
+        hone_graph_free(g);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused_rows),
         cmocka_unit_test(test_refused_channels),
+        cmocka_unit_test(test_vectors_of_different_lengths),
         cmocka_unit_test(test_halves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

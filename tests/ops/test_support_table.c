@@ -49,7 +49,8 @@ static void print_row(FILE *f, const hone_op *op) {
     print_types(f, op->inputs[0].types);
     fprintf(f, " | %s | ", gradient(op));
     if (!hone_op_is_private(op)) fprintf(f, "%s | ", quantized(op));
-    fprintf(f, "%s |\n", op->doc ? op->doc : "");
+    for (const char *c = op->doc ? op->doc : ""; *c; c++) fprintf(f, "%s%c", *c == '|' ? "\\" : "", *c);
+    fprintf(f, " |\n");
 }
 
 static int by_name(const void *a, const void *b) {

@@ -269,6 +269,117 @@ static void test_a_failure_inside(void **state) {
     hone_graph_free(g);
 }
 
+/* --- what only a run can show to be wrong --- */
+
+/* A carried value whose rank changes leaves the rows' rank, and with it the axis, to the run. */
+static void test_scan_axis_outside(void **state) {
+    (void)state;
+    for (int64_t axis = -4; axis < 4; axis++) {
+        hone_error err;
+        hone_graph *g = hone_graph_new("axis");
+        hone_value *n = graph_input(g, "n", HONE_FLOAT32, SHAPE(HONE_DIM_ANY)),
+                   *v = graph_input(g, "v", HONE_FLOAT32, SHAPE(4)), *in[] = {v, n};
+        hone_node *scan = control_node(g, "Scan", "scan", 2, 2, in);
+        hone_node_set_int(g, scan, "num_scan_inputs", 1);
+        hone_node_set_ints(g, scan, "scan_output_axes", &axis, 1);
+        hone_graph *body = hone_node_add_graph(g, scan, "body");
+        hone_value *a = control_input(body, "a", HONE_FLOAT32);
+        control_input(body, "slice", HONE_FLOAT32);
+        hone_graph_add_output(body, graph_op(body, "Unsqueeze", a, hone_graph_ints(body, (int64_t[]){0}, 1)));
+        hone_graph_add_output(body, graph_op(body, "Neg", a));
+        hone_graph_add_output(g, scan->outputs[1]);
+        runner r = runner_make(g, NULL, 1);
+        hone_tensor *given[] = {tensor_make(HONE_FLOAT32, SHAPE(1)), tensor_make(HONE_FLOAT32, SHAPE(4))};
+        const hone_tensor *out;
+        hone_status status = hone_context_run(r.context, (const hone_tensor *const *)given, &out, &err);
+        assert_int_equal(status, axis >= -2 && axis <= 1 ? HONE_OK : HONE_INVALID_ARGUMENT);
+        if (status != HONE_OK) assert_string_equal(err.node, "scan");
+        for (int i = 0; i < 2; i++) hone_tensor_free(given[i]);
+        runner_free(&r);
+        hone_graph_free(g);
+    }
+}
+
+/* Conditions and counts have one element, as a scalar or not. */
+static void test_one_condition(void **state) {
+    (void)state;
+    for (int which = 0; which < 3; which++) { /* If's, Loop's, and how often it runs */
+        hone_error err;
+        hone_graph *g = hone_graph_new("conditions");
+        hone_value *c = control_input(g, "c", which == 2 ? HONE_INT64 : HONE_BOOL),
+                   *one = graph_constant(g, "one", tensor_make(HONE_FLOAT32, SHAPE(1))), *y;
+        if (which == 0) {
+            hone_node *branch = control_node(g, "If", "n", 1, 1, &c);
+            for (int i = 0; i < 2; i++) {
+                hone_graph *sub = hone_node_add_graph(g, branch, i ? "else_branch" : "then_branch");
+                hone_graph_add_output(sub, graph_op(sub, "Neg", hone_graph_capture(sub, one)));
+            }
+            y = branch->outputs[0];
+        } else {
+            hone_value *limit = graph_constant(g, "limit", int_scalar(3));
+            hone_value *in[] = {which == 2 ? c : limit, which == 2 ? NULL : c, one};
+            hone_node *loop = control_node(g, "Loop", "n", 1, 3, in);
+            hone_graph *body = hone_node_add_graph(g, loop, "body");
+            control_input(body, "i", HONE_INT64);
+            hone_value *go = control_input(body, "go", HONE_BOOL),
+                       *a = control_input(body, "a", HONE_FLOAT32);
+            hone_graph_add_output(body, go);
+            hone_graph_add_output(body, graph_op(body, "Neg", a));
+            y = loop->outputs[0];
+        }
+        hone_graph_add_output(g, y);
+        runner r = runner_make(g, NULL, 1);
+        static const struct {
+            int rank;
+            int64_t dims[2];
+            bool right;
+        } shapes[] = {{0, {0}, true},  {1, {1}, true},  {2, {1, 1}, true},
+                      {1, {0}, false}, {1, {2}, false}, {2, {1, 0}, false}};
+        for (int i = 0; i < COUNT(shapes); i++) {
+            hone_tensor *given =
+                tensor_make(which == 2 ? HONE_INT64 : HONE_BOOL, shapes[i].rank, shapes[i].dims);
+            const hone_tensor *out;
+            hone_status status = hone_context_run(r.context, (const hone_tensor *const *)&given, &out, &err);
+            assert_int_equal(status, shapes[i].right ? HONE_OK : HONE_INVALID_ARGUMENT);
+            if (status != HONE_OK) assert_string_equal(err.node, "n");
+            hone_tensor_free(given);
+        }
+        runner_free(&r);
+        hone_graph_free(g);
+    }
+}
+
+/* What fails in a branch that is not taken does not fail. */
+static void test_a_branch_that_would_fail(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("fails");
+    hone_value *flag = graph_input(g, "flag", HONE_BOOL, 0, NULL);
+    hone_node *branch = control_node(g, "If", "if", 1, 1, &flag);
+    const hone_node *bad = NULL;
+    for (int i = 0; i < 2; i++) {
+        hone_graph *sub = hone_node_add_graph(g, branch, i ? "else_branch" : "then_branch");
+        hone_value *table = graph_constant(sub, "table", tensor_make(HONE_FLOAT32, SHAPE(3))),
+                   *at = graph_constant(sub, "at", int_scalar(i ? 7 : 2));
+        hone_value *y = graph_op(sub, "Gather", table, at);
+        hone_graph_add_output(sub, y);
+        bad = y->producer;
+    }
+    hone_graph_add_output(g, branch->outputs[0]);
+    hone_error err;
+    runner r = runner_make(g, NULL, 1);
+    for (int taken = 0; taken < 2; taken++) {
+        hone_tensor *given = tensor_make(HONE_BOOL, 0, NULL);
+        const hone_tensor *out;
+        *(uint8_t *)given->data = (uint8_t)taken;
+        hone_status status = hone_context_run(r.context, (const hone_tensor *const *)&given, &out, &err);
+        assert_int_equal(status, taken ? HONE_OK : HONE_INVALID_ARGUMENT);
+        if (!taken) assert_string_equal(err.node, bad->name);
+        hone_tensor_free(given);
+    }
+    runner_free(&r);
+    hone_graph_free(g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nested),
@@ -278,6 +389,9 @@ int main(void) {
         cmocka_unit_test(test_no_iterations),
         cmocka_unit_test(test_scan_axes),
         cmocka_unit_test(test_a_failure_inside),
+        cmocka_unit_test(test_scan_axis_outside),
+        cmocka_unit_test(test_one_condition),
+        cmocka_unit_test(test_a_branch_that_would_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,6 +61,39 @@ static void test_states_of_their_own(void **state) {
     hone_graph_free(g);
 }
 
+/* A region's view of a variable that a later one overwrites is what it was. */
+static void test_a_view_behind_an_update(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("view");
+    hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(HONE_DIM_ANY)),
+               *total = graph_variable(g, "total", tensor_make(HONE_FLOAT32, SHAPE(4)));
+    hone_value *view = graph_op(g, "Reshape", total, hone_graph_ints(g, (int64_t[]){2, 2}, 2));
+    hone_value *found = graph_op(g, "Cast", graph_op(g, "NonZero", x)); /* ends the region */
+    hone_node_set_int(g, found->producer, "to", HONE_FLOAT32);
+    hone_value *count = graph_op(g, "ReduceSum", graph_op(g, "Softmax", graph_op(g, "Transpose", found)),
+                                 hone_graph_ints(g, (int64_t[]){0, 1}, 2));
+    hone_node_set_int(g, count->producer, "keepdims", 0);
+    hone_value *next = graph_op(g, "Add", total, count);
+    hone_graph_bind(g, next, total);
+    hone_value *y =
+        graph_op(g, "Add", view, graph_op(g, "Mul", count, hone_graph_scalar(g, HONE_FLOAT32, 0)));
+    hone_graph_add_output(g, next);
+    hone_graph_add_output(g, y);
+    runner r = runner_make(g, "all", 1);
+    hone_tensor *given = tensor_of(SHAPE(3), (const float[]){1, 0, 1});
+    for (int round = 0; round < 3; round++) {
+        const hone_tensor *out[2];
+        runner_run(&r, &given, out);
+        for (int i = 0; i < 4; i++) {
+            assert_true(tensor_at(out[0], i) == 2 * (round + 1));
+            assert_true(tensor_at(out[1], i) == 2 * round);
+        }
+    }
+    hone_tensor_free(given);
+    runner_free(&r);
+    hone_graph_free(g);
+}
+
 /* From one state to another and back to the model's. */
 static void test_changing_states(void **state) {
     (void)state;
@@ -159,6 +192,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_states_of_their_own),
         cmocka_unit_test(test_changing_states),
+        cmocka_unit_test(test_a_view_behind_an_update),
         cmocka_unit_test(test_a_shared_workspace),
         cmocka_unit_test(test_one_pool),
     };

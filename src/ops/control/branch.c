@@ -21,6 +21,7 @@ static hone_status join_outputs(hone_infer *ctx, hone_graph *const *branch, hone
 
 static hone_status infer(hone_infer *ctx, hone_error *err) {
     hone_graph *branch[2];
+    HONE_TRY(hone_infer_one_element(ctx, 0, err));
     for (int i = 0; i < 2; i++) {
         branch[i] = hone_node_graph(ctx->node, ctx->node->op->attrs[i].name);
         if (!branch[i]) return hone_infer_fail(ctx, err, "%s is missing", ctx->node->op->attrs[i].name);

@@ -95,6 +95,7 @@ static hone_type counter(const body *b, int input, hone_dtype dtype) {
 }
 
 static hone_status infer_loop_body(hone_infer *ctx, body *b, hone_error *err) {
+    for (int i = 0; i < 2; i++) HONE_TRY(hone_infer_one_element(ctx, i, err));
     HONE_TRY(check_body(ctx, b, 2 + b->carried, err));
     b->in[0] = counter(b, 0, HONE_INT64);
     b->in[1] = counter(b, 1, HONE_BOOL);

@@ -35,6 +35,9 @@ static int32_t b_zero_at(const hone_product_params *p, const void *zero, int64_t
 static int32_t wrap_sub(int32_t a, int32_t b) {
     return (int32_t)((uint32_t)a - (uint32_t)b);
 }
+static int32_t wrap_add(int32_t a, int32_t b) {
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
 static int32_t wrap_mul(int32_t a, int32_t b) {
     return (int32_t)((uint32_t)a * (uint32_t)b);
 }
@@ -66,7 +69,7 @@ void hone_product_vectors_make(const hone_product_params *p, const hone_product_
         v->correction[j] = wrap_sub(sums[j], wrap_mul((int32_t)p->s.k, b_zero));
         v->bias[j] = wrap_mul(-a_zero, v->correction[j]);
         if (o->bias && q->bias_dtype == HONE_INT32)
-            v->bias[j] = wrap_sub(v->bias[j], -((const int32_t *)o->bias)[j]);
+            v->bias[j] = wrap_add(v->bias[j], ((const int32_t *)o->bias)[j]);
         if (!o->b_scale) continue;
         float b_scale = ((const float *)o->b_scale)[index_of(q->b_scales, n, matrix, j)];
         v->multiplier[j] = q->row_wise ? b_scale : *(const float *)o->a_scale * b_scale / y_scale;

@@ -1,5 +1,5 @@
 /* BatchNormalization with given statistics: y = (x - mean) a + b, a = scale / sqrt(var + epsilon), each a number for one
- * channel, which runs along axis 1. Constants are lowered to less (rewrites/fold_weights.c). */
+ * channel, which runs along axis 1. Constants are lowered to less (rewrites/fold_affine.c). */
 #include "graph/autodiff.h"
 #include "graph/infer.h"
 #include "ops/common/axes.h"
@@ -21,8 +21,8 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
     for (int i = SCALE; i <= VAR; i++) {
         if (ctx->in[i]->rank < 0) continue;
         if (ctx->in[i]->rank != 1) return hone_infer_fail(ctx, err, "input %d must be a vector", i);
-        HONE_TRY(hone_infer_same_dim(ctx, x->dims[1], ctx->in[i]->dims[0], &d, err));
-        if (ctx->out[0].dims[1] < 0) ctx->out[0].dims[1] = d;
+        HONE_TRY(hone_infer_same_dim(ctx, ctx->out[0].dims[1], ctx->in[i]->dims[0], &d, err));
+        ctx->out[0].dims[1] = d;
     }
     return HONE_OK;
 }

@@ -289,7 +289,7 @@ const hone_op hone_op_layer_normalization = {
                          {"B", 'T', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}, {"Mean", 'T', FLOATS, HONE_SLOT_OPTIONAL},
                           {"InvStdDev", 'T', FLOATS, HONE_SLOT_OPTIONAL}),
-    .attrs = HONE_ATTRS(ROW_ATTRS),
+    .attrs = HONE_ATTRS(ROW_ATTRS, STASH),
     .prepare = prepare_layer,
     .gradient = gradient_layer,
     .doc = "rows of mean 0 and variance 1, scaled and shifted"};
@@ -299,7 +299,7 @@ const hone_op hone_op_rms_normalization = {
     NORMALIZED(23),
     .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"scale", 'T', FLOATS, HONE_SLOT_WEIGHT}),
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}, {"InvStdDev", 'T', FLOATS, HONE_SLOT_SAVED}),
-    .attrs = HONE_ATTRS(ROW_ATTRS),
+    .attrs = HONE_ATTRS(ROW_ATTRS, STASH),
     .prepare = prepare_rms,
     .gradient = gradient_rms,
     .doc = "rows of mean square 1, scaled"};

@@ -63,7 +63,7 @@ typedef struct affine {
 static int constant_operand(const hone_node *n, const affine *f) {
     for (int i = 1; i >= 0 && n->input_count == 2; i--) {
         const hone_value *v = n->inputs[i], *x = n->inputs[1 - i];
-        if (v->storage != HONE_STORAGE_CONSTANT || v->type.dtype != HONE_FLOAT32 ||
+        if (!v || !x || v->storage != HONE_STORAGE_CONSTANT || v->type.dtype != HONE_FLOAT32 ||
             v->type.rank > x->type.rank)
             continue;
         int64_t count = v->data->count;
@@ -202,7 +202,7 @@ hone_value *hone_build_affine_input(hone_match *m) {
     int64_t columns = hone_match_value(m, "w")->type.dims[has_columns(n) ? 1 : 0];
     double *ab = hone_alloc(2 * (size_t)columns * sizeof *ab);
     if (!ab) {
-        m->graph->failed = true;
+        hone_graph_out_of_memory(m->graph);
         return NULL;
     }
     affine f = {.a = ab,
@@ -326,7 +326,12 @@ hone_value *hone_build_shifted_output(hone_match *m) {
 /* --- lower-batch-norm --- x a + (b - mean a), a = scale / sqrt(var + epsilon) */
 
 bool hone_check_batch_norm(const hone_match *m) {
-    return m->root->output_count == 1 && is_float(m->root->outputs[0]) && m->root->outputs[0]->type.rank >= 2;
+    static const char *const vectors[] = {"scale", "shift", "mean", "var"};
+    const hone_type *y = &m->root->outputs[0]->type;
+    for (int i = 0; i < 4; i++)
+        if (hone_match_value(m, vectors[i])->data->count != hone_match_value(m, "scale")->data->count)
+            return false;
+    return m->root->output_count == 1 && is_float(m->root->outputs[0]) && y->rank >= 2;
 }
 
 hone_value *hone_build_batch_norm(hone_match *m) {
