@@ -23,6 +23,17 @@
     X(TANH, tanh, 1)       /* absolute error <= 3e-7 */                                                      \
     X(SIGMOID, sigmoid, 1) /* 1 / (1 + exp(-a)), no overflow */                                              \
     X(ERF, erf, 1)         /* absolute error <= 3e-7 */                                                      \
+    X(SIN, sin, 1)         /* absolute error <= 2e-7; NaN of infinity */                                     \
+    X(COS, cos, 1)         /* absolute error <= 2e-7; NaN of infinity */                                     \
+    X(TAN, tan, 1)         /* relative error <= 4e-7 away from zeros and poles */                            \
+    X(ASIN, asin, 1)       /* relative error <= 4e-7; NaN beyond [-1, 1] */                                  \
+    X(ACOS, acos, 1)       /* relative error <= 4e-7; NaN beyond [-1, 1] */                                  \
+    X(ATAN, atan, 1)       /* relative error <= 3e-7 */                                                      \
+    X(SINH, sinh, 1)       /* relative error <= 4e-7 */                                                      \
+    X(COSH, cosh, 1)       /* relative error <= 4e-7 */                                                      \
+    X(ASINH, asinh, 1)     /* relative error <= 5e-7 */                                                      \
+    X(ACOSH, acosh, 1)     /* relative error <= 5e-7; NaN below 1 */                                         \
+    X(ATANH, atanh, 1)     /* relative error <= 5e-7; NaN beyond [-1, 1] */                                  \
     X(FLOOR, floor, 1)     /* */                                                                             \
     X(CEIL, ceil, 1)       /* */                                                                             \
     X(ROUND, round, 1)     /* half to even */                                                                \

@@ -76,6 +76,17 @@ void NAME(const hone_instr *instr, void *const *registers, int64_t n) {
     case HONE_VOP_TANH: EACH(MATH(tanh)(a[i])); break;
     case HONE_VOP_SIGMOID: EACH(1 / (1 + MATH(exp)(-a[i]))); break;
     case HONE_VOP_ERF: EACH(MATH(erf)(a[i])); break;
+    case HONE_VOP_SIN: EACH(MATH(sin)(a[i])); break;
+    case HONE_VOP_COS: EACH(MATH(cos)(a[i])); break;
+    case HONE_VOP_TAN: EACH(MATH(tan)(a[i])); break;
+    case HONE_VOP_ASIN: EACH(MATH(asin)(a[i])); break;
+    case HONE_VOP_ACOS: EACH(MATH(acos)(a[i])); break;
+    case HONE_VOP_ATAN: EACH(MATH(atan)(a[i])); break;
+    case HONE_VOP_SINH: EACH(MATH(sinh)(a[i])); break;
+    case HONE_VOP_COSH: EACH(MATH(cosh)(a[i])); break;
+    case HONE_VOP_ASINH: EACH(MATH(asinh)(a[i])); break;
+    case HONE_VOP_ACOSH: EACH(MATH(acosh)(a[i])); break;
+    case HONE_VOP_ATANH: EACH(MATH(atanh)(a[i])); break;
     case HONE_VOP_FLOOR: EACH(MATH(floor)(a[i])); break;
     case HONE_VOP_CEIL: EACH(MATH(ceil)(a[i])); break;
     case HONE_VOP_ROUND: EACH(MATH(nearbyint)(a[i])); break;

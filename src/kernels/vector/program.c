@@ -1,6 +1,7 @@
 #include "kernels/levels.h"
 #include "kernels/portable.h"
 #include "kernels/vec_math.h"
+#include "kernels/vec_trigonometry.h"
 
 #include <hone/tensor.h>
 #include <math.h>
@@ -47,6 +48,17 @@ static void run_f32(int op, float *dst, const float *ra, const float *rb, const 
     case HONE_VOP_TANH: UNARY(vec_tanh(a)); break;
     case HONE_VOP_SIGMOID: UNARY(vec_sigmoid(a)); break;
     case HONE_VOP_ERF: UNARY(vec_erf(a)); break;
+    case HONE_VOP_SIN: UNARY(vec_sin(a)); break;
+    case HONE_VOP_COS: UNARY(vec_cos(a)); break;
+    case HONE_VOP_TAN: UNARY(vec_tan(a)); break;
+    case HONE_VOP_ASIN: UNARY(vec_asin(a)); break;
+    case HONE_VOP_ACOS: UNARY(vec_acos(a)); break;
+    case HONE_VOP_ATAN: UNARY(vec_atan(a)); break;
+    case HONE_VOP_SINH: UNARY(vec_sinh(a)); break;
+    case HONE_VOP_COSH: UNARY(vec_cosh(a)); break;
+    case HONE_VOP_ASINH: UNARY(vec_asinh(a)); break;
+    case HONE_VOP_ACOSH: UNARY(vec_acosh(a)); break;
+    case HONE_VOP_ATANH: UNARY(vec_atanh(a)); break;
     case HONE_VOP_FLOOR: UNARY(vec_floor(a)); break;
     case HONE_VOP_CEIL: UNARY(vec_ceil(a)); break;
     case HONE_VOP_ROUND: UNARY(vec_round(a)); break;

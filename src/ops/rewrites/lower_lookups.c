@@ -40,16 +40,8 @@ static hone_value *only_operand(const hone_node *n) {
 }
 
 static int cost(hone_vop op) {
-    switch (op) {
-    case HONE_VOP_EXP:
-    case HONE_VOP_LOG:
-    case HONE_VOP_TANH:
-    case HONE_VOP_SIGMOID:
-    case HONE_VOP_ERF:
-    case HONE_VOP_POW:
-    case HONE_VOP_REM: return 3;
-    default: return 1;
-    }
+    bool transcendental = op >= HONE_VOP_EXP && op <= HONE_VOP_ATANH;
+    return transcendental || op == HONE_VOP_POW || op == HONE_VOP_REM ? 3 : 1;
 }
 
 static bool pays(const hone_node *n) {
