@@ -123,13 +123,15 @@ static void run_softmax(const hone_kernels *k) {
 }
 static volatile float sink;
 static void run_sum(const hone_kernels *k) {
-    sink = k->sum_f32(x, ELEMENTS);
+    float sum;
+    k->fold_f32[HONE_FOLD_SUM].run(x, ELEMENTS, &sum, false);
+    sink = sum;
 }
 static void run_argmax(const hone_kernels *k) {
     sink = (float)k->argmax_f32(x, ELEMENTS);
 }
 static void run_sum_rows(const hone_kernels *k) {
-    k->sum_rows_f32(x, 128, 1536, 1536, y, false);
+    k->fold_f32[HONE_FOLD_SUM].rows(x, 128, 1536, 1536, y, false);
 }
 static void run_quantize(const hone_kernels *k) {
     k->quantize_u8(x, out, ELEMENTS, 0.05f, 128);

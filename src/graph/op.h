@@ -207,6 +207,9 @@ struct hone_op {
     const hone_op_version *older;      /* newest first; older forms that are the same need no row */
     int oldest;                        /* smallest opset whose form is accepted */
     uint32_t late_types; /* dtypes that only the newest form takes: nodes of them are written as the newest */
+    /* Dtypes that the slots take and no kernel does: a node of them runs between Cast nodes, in what computes them
+     * (hone_map_computes). */
+    uint32_t widened;
 
     hone_status (*infer)(hone_infer *ctx, hone_error *err);
     /* Fills the links for this node's (inferred) shapes. NULL: every axis is blocked. */
@@ -248,7 +251,7 @@ struct hone_op {
     hone_gradient_kind gradient_kind;
     void (*gradient)(hone_gradient *ctx);
     /* Emits other operators for a node, which replace its outputs (hone_graph_replace), given types that are inferred:
-     * what runs a function operator, which has no `prepare` then, and what trains one without a rule. */
+     * what runs a function operator, which has no `prepare` then, and what trains an operator without a rule. */
     hone_status (*expand)(hone_graph *g, hone_node *node, hone_error *err);
     /* What stands for a node while training, where that is another one: emits it, and has it replace the node's outputs
      * (hone_graph_replace). A statistic, such as a running mean, is a constant input that hone_train_statistic makes a

@@ -10,6 +10,7 @@
         HONE_KERNELS_LEVEL(FIELD, level)                                                                     \
         out->gemm[HONE_GEMM_F32] = &hone_gemm_f32_##level;                                                   \
         out->gemm[HONE_GEMM_U8S8] = &hone_gemm_u8s8_##level;                                                 \
+        out->fold_f32 = hone_fold_f32_##level;                                                               \
     }
 
 FILL(generic)
@@ -40,9 +41,7 @@ void hone_kernels_for(const hone_cpu *cpu, hone_kernels *out) {
                           .softmax_f64 = hone_softmax_f64,
                           .log_softmax_f64 = hone_log_softmax_f64,
                           .normalize_f64 = hone_normalize_f64,
-                          .normalize_grad_f64 = hone_normalize_grad_f64,
-                          .sum_f64 = hone_sum_f64,
-                          .sum_rows_f64 = hone_sum_rows_f64};
+                          .normalize_grad_f64 = hone_normalize_grad_f64};
     fill_generic(out);
 #if defined(__x86_64__)
     if (cpu->level == HONE_CPU_V2) fill_v2(out);

@@ -103,6 +103,25 @@ typedef struct hone_normalize {
     const void *scale, *bias; /* [n] of the row's dtype, or NULL: 1, 0; a bias only with a scale */
 } hone_normalize;
 
+/* What many numbers become: their sum or product, which wraps of integers, the largest or the smallest of them. A NaN
+ * among them makes it NaN. */
+typedef enum hone_fold {
+    HONE_FOLD_SUM,
+    HONE_FOLD_PRODUCT,
+    HONE_FOLD_MAX,
+    HONE_FOLD_MIN,
+    HONE_FOLDS
+} hone_fold;
+
+/* Of no numbers: 0, 1, the least and the greatest that the dtype has (infinite ones of floats). `accumulate`: what is in y
+ * is one of them, the first, so rows may be cut. */
+typedef struct hone_folding {
+    /* y[0] becomes x[0 … n-1], in an order fixed by n alone. */
+    void (*run)(const void *x, int64_t n, void *y, bool accumulate);
+    /* y[j] becomes x[i*row + j] for i from 0 to rows-1, in that order: a leading axis is folded. */
+    void (*rows)(const void *x, int64_t rows, int64_t columns, int64_t row, void *y, bool accumulate);
+} hone_folding;
+
 typedef struct hone_kernels {
     const char *name; /* "v3", "v4+vnni": shown by hone version */
 
@@ -138,15 +157,8 @@ typedef struct hone_kernels {
     void (*normalize_grad_f64)(const hone_normalize *p, const double *dy, const double *x, double mean,
                                double inv, double *dx);
 
-    float (*sum_f32)(const float *x, int64_t n); /* order fixed by n alone */
-    double (*sum_f64)(const double *x, int64_t n);
+    const hone_folding *fold_f32; /* [HONE_FOLDS]; of other dtypes: hone_folding_of of kernels/portable.h */
     void (*min_max_f32)(const float *x, int64_t n, float *min, float *max); /* n > 0; NaN if any is NaN */
-    /* y[j] (+)= sum over i of x[i*row + j], i ascending: sums over a leading axis. With `accumulate` the sum goes on
-     * from y[j], so rows may be cut, too. */
-    void (*sum_rows_f32)(const float *x, int64_t rows, int64_t columns, int64_t row, float *y,
-                         bool accumulate);
-    void (*sum_rows_f64)(const double *x, int64_t rows, int64_t columns, int64_t row, double *y,
-                         bool accumulate);
     /* Index of the first largest of n > 0 (NaN counts as largest). */
     int64_t (*argmax_f32)(const float *x, int64_t n);
 

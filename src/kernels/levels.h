@@ -11,8 +11,8 @@
 #define HONE_KERNELS_LEVEL(X, level)                                                                         \
     X(sum_u8, level) X(flip_sign, level) X(program, level) X(cast, level)                                    \
     X(quantize_u8, level) X(quantize_s8, level) X(dequantize_u8, level) X(dequantize_s8, level)              \
-    X(softmax_f32, level) X(log_softmax_f32, level) X(sum_f32, level) X(min_max_f32, level)                  \
-    X(sum_rows_f32, level) X(argmax_f32, level) X(transpose_32, level)                                         \
+    X(softmax_f32, level) X(log_softmax_f32, level) X(min_max_f32, level) X(argmax_f32, level)               \
+    X(transpose_32, level)                                                                                     \
     X(normalize_f32, level) X(normalize_grad_f32, level)
 /* clang-format on */
 
@@ -20,7 +20,8 @@
     extern __typeof__(*((hone_kernels *)0)->field) hone_##field##_##level;
 #define HONE_KERNELS_DECLARE(level)                                                                          \
     HONE_KERNELS_LEVEL(HONE_KERNEL_DECLARE, level)                                                           \
-    extern const hone_gemm_family hone_gemm_f32_##level, hone_gemm_u8s8_##level;
+    extern const hone_gemm_family hone_gemm_f32_##level, hone_gemm_u8s8_##level;                             \
+    extern const hone_folding hone_fold_f32_##level[HONE_FOLDS];
 
 HONE_KERNELS_DECLARE(generic)
 HONE_KERNELS_DECLARE(v2)
@@ -42,10 +43,8 @@ hone_instr_fn hone_instr_f32_reference;
 void hone_softmax_f64(const double *x, double *y, int64_t n);
 void hone_log_softmax_f64(const double *x, double *y, int64_t n);
 void hone_normalize_f64(const hone_normalize *p, const double *x, double *y, double *mean, double *inv);
-void hone_normalize_grad_f64(const hone_normalize *p, const double *dy, const double *x, double mean, double inv,
-                             double *dx);
+void hone_normalize_grad_f64(const hone_normalize *p, const double *dy, const double *x, double mean,
+                             double inv, double *dx);
 double hone_sum_f64(const double *x, int64_t n);
-void hone_sum_rows_f64(const double *x, int64_t rows, int64_t columns, int64_t row, double *y,
-                       bool accumulate);
 
 #endif

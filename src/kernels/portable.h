@@ -31,13 +31,8 @@ bool hone_cast_is_small(int dtype);
  * share bytes begin with the first of x or y; the bits behind y's last one become 0. */
 bool hone_cast_small(int from, int to, const void *x, void *y, int64_t n, hone_small_rounding rounding);
 
-/* Sums that wrap, and y[j] (+)= sum over i of x[i*row + j]. */
-int32_t hone_sum_i32(const int32_t *x, int64_t n);
-int64_t hone_sum_i64(const int64_t *x, int64_t n);
-void hone_sum_rows_i32(const int32_t *x, int64_t rows, int64_t columns, int64_t row, int32_t *y,
-                       bool accumulate);
-void hone_sum_rows_i64(const int64_t *x, int64_t rows, int64_t columns, int64_t row, int64_t *y,
-                       bool accumulate);
+/* Folds of float64, int32, int64, uint32 and uint64, numbers of hone_dtype; NULL of others. */
+const struct hone_folding *hone_folding_of(int dtype, int fold);
 
 /* Quantization along the last axis: element j has scale[j] and zero[j] (zero NULL: 0). The same numbers as
  * the dispatch table's kernels give with one scale. */

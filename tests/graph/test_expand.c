@@ -104,7 +104,7 @@ static void test_failures(void **state) {
     }
 }
 
-/* Who expands: operators without a kernel always, those without a rule for training. */
+/* Who expands: operators without a kernel to be run, those without a rule to be trained. */
 static void test_who_expands(void **state) {
     (void)state;
     hone_op op = *hone_op_find("", "Relu");
@@ -118,6 +118,24 @@ static void test_who_expands(void **state) {
     assert_false(hone_op_expands(&op, true));
     op.prepare = NULL;
     assert_true(hone_op_expands(&op, false));
+    assert_false(hone_op_expands(&op, true));
+}
+
+/* Operators that take a dtype and have no kernel for it run between conversions; autodiff sees them as they are. */
+static void test_widened(void **state) {
+    (void)state;
+    for (int training = 0; training < 2; training++) {
+        hone_graph *g = hone_graph_new("g");
+        hone_value *x = graph_input(g, "x", HONE_FLOAT16, SHAPE(2, 3));
+        hone_graph_add_output(g, graph_op(g, "ReduceMax", x));
+        check_ok(hone_graph_infer(g, &err));
+        check_ok(hone_graph_expand(g, training, &err));
+        const char *const plain[] = {"ReduceMax", NULL}, *const wide[] = {"Cast", "ReduceMax", "Cast", NULL};
+        expect(g, training ? plain : wide);
+        assert_int_equal(g->outputs[0]->type.dtype, HONE_FLOAT16);
+        if (!training) assert_int_equal(g->first->outputs[0]->type.dtype, HONE_FLOAT32);
+        hone_graph_free(g);
+    }
 }
 
 int main(void) {
@@ -127,6 +145,7 @@ int main(void) {
         cmocka_unit_test(test_compiling),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_who_expands),
+        cmocka_unit_test(test_widened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

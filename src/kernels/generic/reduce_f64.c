@@ -32,10 +32,3 @@ double hone_sum_f64(const double *x, int64_t n) {
     for (; i < n; i++) sum[i % 4] += x[i];
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
-
-void hone_sum_rows_f64(const double *x, int64_t rows, int64_t columns, int64_t row, double *y,
-                       bool accumulate) {
-    for (int64_t j = 0; !accumulate && j < columns; j++) y[j] = 0;
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j++) y[j] += x[i * row + j];
-}

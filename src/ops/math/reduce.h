@@ -6,11 +6,19 @@
 
 hone_status hone_reduce_infer(hone_infer *ctx, hone_error *err);
 void hone_reduce_axes(const hone_node *n, hone_axes *out);
-extern const hone_op_version hone_reduce_older[];
+/* `v`, of the shape of the node's output, with axes of 1 where the input was reduced. */
+hone_value *hone_reduce_spread(hone_gradient *ctx, hone_value *v);
 
-/* Slots for data of `types`, attributes and hooks; `since` is the operator's own. */
+/* Forms that have the axes as an attribute: `lift` makes them an input. */
+extern const hone_attr_def hone_reduce_attrs_1[];
+hone_status hone_reduce_lift(hone_graph *g, hone_node *n, hone_error *err);
+extern const hone_op_version hone_reduce_older[]; /* no others */
+
+#define HONE_REDUCE_NUMBERS                                                                                  \
+    (HONE_TYPES_FLOAT | HONE_TYPES_HALF | HONE_TYPES_INT | HONE_TYPE(HONE_UINT32) | HONE_TYPE(HONE_UINT64))
+/* Slots for data of `types`, attributes and hooks. */
 #define HONE_REDUCE(types)                                                                                   \
-    .oldest = 1, .older = hone_reduce_older,                                                                 \
+    .oldest = 1, .widened = HONE_TYPES_HALF | HONE_TYPES_BYTE | HONE_TYPE(HONE_BOOL),                        \
     .inputs = HONE_SLOTS({"data", 'T', types, 0},                                                            \
                          {"axes", 0, HONE_TYPE(HONE_INT64), HONE_SLOT_OPTIONAL | HONE_SLOT_SHAPE}),          \
     .outputs = HONE_SLOTS({"reduced", 'T', types, 0}),                                                       \
