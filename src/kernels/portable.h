@@ -31,8 +31,14 @@ bool hone_cast_is_small(int dtype);
  * share bytes begin with the first of x or y; the bits behind y's last one become 0. */
 bool hone_cast_small(int from, int to, const void *x, void *y, int64_t n, hone_small_rounding rounding);
 
-/* Folds of float64, int32, int64, uint32 and uint64, numbers of hone_dtype; NULL of others. */
+/* Folds of float64, int32, int64, uint32 and uint64; of int8, uint8 and bool: the largest and the smallest alone. NULL of
+ * other dtypes. */
 const struct hone_folding *hone_folding_of(int dtype, int fold);
+
+/* y[j] = the index i of the largest of x[i*row + j], i < n, n > 0, or of the least; the first, or the last, of equal ones. A
+ * NaN counts as larger, or less, than all. float32, float64 and integers of 32 and 64 bits, a number of hone_dtype. */
+void hone_arg_rows(int dtype, const void *x, int64_t n, int64_t columns, int64_t row, bool least, bool last,
+                   int64_t *y);
 
 /* Quantization along the last axis: element j has scale[j] and zero[j] (zero NULL: 0). The same numbers as
  * the dispatch table's kernels give with one scale. */

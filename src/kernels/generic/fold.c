@@ -31,11 +31,17 @@
     }
 #define FOLD(name, type, neutral, one) RUN(name, type, neutral, one) ROWS(name, type, neutral, one)
 
+#define EXTREMES(id, type, least, greatest)                                                                  \
+    FOLD(max_##id, type, least, b > a ? b : a)                                                               \
+    FOLD(min_##id, type, greatest, b < a ? b : a)
+EXTREMES(i8, int8_t, INT8_MIN, INT8_MAX)
+EXTREMES(u8, uint8_t, 0, UINT8_MAX)
+EXTREMES(bool, uint8_t, 0, 1)
+
 #define INTEGER(id, type, wrapping, least, greatest)                                                         \
     FOLD(sum_##id, type, 0, (wrapping)a + (wrapping)b)                                                       \
     FOLD(product_##id, type, 1, (wrapping)a *(wrapping)b)                                                    \
-    FOLD(max_##id, type, least, b > a ? b : a)                                                               \
-    FOLD(min_##id, type, greatest, b < a ? b : a)
+    EXTREMES(id, type, least, greatest)
 INTEGER(i32, int32_t, uint32_t, INT32_MIN, INT32_MAX)
 INTEGER(i64, int64_t, uint64_t, INT64_MIN, INT64_MAX)
 INTEGER(u32, uint32_t, uint32_t, 0, UINT32_MAX)
@@ -51,25 +57,31 @@ static void sum_f64_run(const void *x, int64_t n, void *y, bool accumulate) {
     *(double *)y = accumulate ? *(const double *)y + sum : sum;
 }
 
+#define EXTREME_ROWS(id)                                                                                     \
+    [HONE_FOLD_MAX] = {max_##id##_run, max_##id##_rows}, [HONE_FOLD_MIN] = {min_##id##_run, min_##id##_rows}
 #define TABLE(id)                                                                                            \
-    static const hone_folding id[HONE_FOLDS] = {                                                             \
+    static const hone_folding of_##id[HONE_FOLDS] = {                                                        \
         [HONE_FOLD_SUM] = {sum_##id##_run, sum_##id##_rows},                                                 \
         [HONE_FOLD_PRODUCT] = {product_##id##_run, product_##id##_rows},                                     \
-        [HONE_FOLD_MAX] = {max_##id##_run, max_##id##_rows},                                                 \
-        [HONE_FOLD_MIN] = {min_##id##_run, min_##id##_rows}}
+        EXTREME_ROWS(id)}
 TABLE(f64);
 TABLE(i32);
 TABLE(i64);
 TABLE(u32);
 TABLE(u64);
+static const hone_folding of_i8[HONE_FOLDS] = {EXTREME_ROWS(i8)}, of_u8[HONE_FOLDS] = {EXTREME_ROWS(u8)},
+                          of_bool[HONE_FOLDS] = {EXTREME_ROWS(bool)};
 
 const hone_folding *hone_folding_of(int dtype, int fold) {
     switch ((hone_dtype)dtype) {
-    case HONE_FLOAT64: return &f64[fold];
-    case HONE_INT32: return &i32[fold];
-    case HONE_INT64: return &i64[fold];
-    case HONE_UINT32: return &u32[fold];
-    case HONE_UINT64: return &u64[fold];
+    case HONE_FLOAT64: return &of_f64[fold];
+    case HONE_INT32: return &of_i32[fold];
+    case HONE_INT64: return &of_i64[fold];
+    case HONE_UINT32: return &of_u32[fold];
+    case HONE_UINT64: return &of_u64[fold];
+    case HONE_INT8: return &of_i8[fold];
+    case HONE_UINT8: return &of_u8[fold];
+    case HONE_BOOL: return &of_bool[fold];
     default: return NULL;
     }
 }

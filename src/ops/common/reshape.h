@@ -13,5 +13,8 @@ hone_value *hone_emit_reshape(hone_graph *g, hone_value *v, const hone_type *typ
 bool hone_lift_type(const hone_graph *g, const hone_value *v, hone_type *type);
 /* For `lift`: all users of n's output use `v` from now on, and n goes. */
 void hone_lift_replace(hone_graph *g, hone_node *n, hone_value *v);
+/* `lift` of operators along an axis that until opset 13 took the axes from `axis` on (1 if it is not given) as one:
+ * Flatten, the newest form along its default axis -1, Reshape. */
+hone_status hone_lift_flat(hone_graph *g, hone_node *n, hone_error *err);
 
 #endif

@@ -11,7 +11,7 @@
 #include "graph/op.h"
 #include "kernels/kernels.h"
 
-/* Folds input 0, of type `x` (float32, float64, integers of 32 or 64 bits), over the axes in `mask`, HONE_MAX_RANK
+/* Folds input 0, of type `x` (float32, or what hone_folding_of has), over the axes in `mask`, HONE_MAX_RANK
  * truth values, into output 0. `mean`: what a sum makes is divided by how many it is of. */
 hone_status hone_reduce_prepare(hone_prepare *p, const hone_type *x, const bool *mask, hone_fold fold,
                                 bool mean, hone_error *err);

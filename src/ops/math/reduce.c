@@ -118,6 +118,8 @@ hone_value *hone_reduce_spread(hone_gradient *ctx, hone_value *v) {
     int rank = n->inputs[0]->type.rank;
     bool mask[HONE_MAX_RANK], bad;
     if (hone_node_int(n, "keepdims")) return v;
+    bool given = n->input_count > 1 && n->inputs[1];
+    if (rank < 0 && !given) return v; /* a scalar, or all of the input */
     if (rank < 0 || !axes_mask(n, rank, constant_axes(n), mask, &bad))
         return hone_gradient_emit(ctx, "Unsqueeze", v, n->inputs[1]);
     for (int i = 0; i < rank; i++) {

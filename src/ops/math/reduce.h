@@ -6,7 +6,7 @@
 
 hone_status hone_reduce_infer(hone_infer *ctx, hone_error *err);
 void hone_reduce_axes(const hone_node *n, hone_axes *out);
-/* `v`, of the shape of the node's output, with axes of 1 where the input was reduced. */
+/* `v`, of the shape of the node's output, as what broadcasts along the axes that were reduced: they are 1. */
 hone_value *hone_reduce_spread(hone_gradient *ctx, hone_value *v);
 
 /* Forms that have the axes as an attribute: `lift` makes them an input. */
@@ -18,7 +18,7 @@ extern const hone_op_version hone_reduce_older[]; /* no others */
     (HONE_TYPES_FLOAT | HONE_TYPES_HALF | HONE_TYPES_INT | HONE_TYPE(HONE_UINT32) | HONE_TYPE(HONE_UINT64))
 /* Slots for data of `types`, attributes and hooks. */
 #define HONE_REDUCE(types)                                                                                   \
-    .oldest = 1, .widened = HONE_TYPES_HALF | HONE_TYPES_BYTE | HONE_TYPE(HONE_BOOL),                        \
+    .oldest = 1, .widened = HONE_TYPES_HALF,                                                                 \
     .inputs = HONE_SLOTS({"data", 'T', types, 0},                                                            \
                          {"axes", 0, HONE_TYPE(HONE_INT64), HONE_SLOT_OPTIONAL | HONE_SLOT_SHAPE}),          \
     .outputs = HONE_SLOTS({"reduced", 'T', types, 0}),                                                       \
