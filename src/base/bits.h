@@ -19,5 +19,7 @@ static inline void hone_bits_set(void *x, int64_t i, int bits, unsigned value) {
 
 /* Elements [from, from + n) of x to those from `to` on of y, which is other memory. */
 void hone_bits_copy(const void *x, int64_t from, void *y, int64_t to, int64_t n, int bits);
+/* Elements 0 … n-1 of y become `value`; the bits behind them in the last byte become 0. */
+void hone_bits_fill(void *y, int64_t n, int bits, unsigned value);
 
 #endif

@@ -165,6 +165,9 @@ typedef struct hone_kernels {
     /* y[j*y_row + i] = x[i*x_row + j] for elements of 4 bytes. */
     void (*transpose_32)(const uint32_t *x, int64_t rows, int64_t columns, int64_t x_row, uint32_t *y,
                          int64_t y_row);
+    /* y[i] = sum over t < count of weight[t] * x[from[t]*row + i], t ascending: a row as others together, weighed. */
+    void (*weigh_rows_f32)(const float *x, int64_t row, const int64_t *from, const float *weight, int count,
+                           int64_t n, float *y);
 } hone_kernels;
 
 /* The table for this machine and HONE_CPU; made once. Never NULL. */

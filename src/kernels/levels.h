@@ -13,7 +13,7 @@
     X(quantize_u8, level) X(quantize_s8, level) X(dequantize_u8, level) X(dequantize_s8, level)              \
     X(softmax_f32, level) X(log_softmax_f32, level) X(min_max_f32, level) X(argmax_f32, level)               \
     X(transpose_32, level)                                                                                     \
-    X(normalize_f32, level) X(normalize_grad_f32, level)
+    X(weigh_rows_f32, level) X(normalize_f32, level) X(normalize_grad_f32, level)
 /* clang-format on */
 
 #define HONE_KERNEL_DECLARE(field, level)                                                                    \

@@ -287,6 +287,7 @@ static const op_case op_cases[] = {
     {"Lookup", "U3,4 C256", "", 1},
     {"Lookup", "C2,300 U256", "", 1},
     {"Lookup", "U2,300 R256", "", 1},
+#include "ops/op_cases_moves.inc.h"
 };
 #define OP_CASE_COUNT (int)(sizeof op_cases / sizeof *op_cases)
 

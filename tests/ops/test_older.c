@@ -176,10 +176,52 @@ static void test_batch_normalization(void **state) {
     }
 }
 
+/* --- Pad, Tile --- */
+
+static void test_pad(void **state) {
+    (void)state;
+    for (int opset = 1; opset <= 2; opset++) {
+        hone_error err;
+        hone_value *x;
+        hone_graph *g = open_graph(&x, 2, (int64_t[]){2, 2}, 1);
+        hone_node *n = hone_graph_add_node(g, hone_op_find("", "Pad"), "pad", 1, &x, 1);
+        hone_node_set_ints(g, n, opset == 1 ? "paddings" : "pads", (int64_t[]){0, 1, 0, 0}, 4);
+        hone_node_set_float(g, n, "value", 9);
+        hone_graph_add_output(g, n->outputs[0]);
+        assert_int_equal(lift(g, n, opset, &err), HONE_OK);
+        hone_tensor *t = run(g, 2, (int64_t[]){2, 2});
+        static const double want[] = {9, 0, 0.1, 9, 0.2, 0.3};
+        assert_memory_equal(t->dims, ((int64_t[]){2, 3}), 2 * sizeof(int64_t));
+        for (int i = 0; i < 6; i++) assert_true(fabs(tensor_at(t, i) - want[i]) < 1e-6);
+        hone_tensor_free(t);
+        hone_graph_free(g);
+    }
+}
+
+static void test_tile(void **state) {
+    (void)state;
+    hone_error err;
+    hone_value *x;
+    hone_graph *g = open_graph(&x, 2, (int64_t[]){2, 2}, 1);
+    hone_value *y = HONE_EMIT(g, "", "Tile", x, hone_graph_scalar(g, HONE_FLOAT32, 2),
+                              hone_graph_scalar(g, HONE_FLOAT32, 1));
+    hone_graph_add_output(g, y);
+    assert_int_equal(lift(g, y->producer, 1, &err), HONE_OK);
+    hone_tensor *t = run(g, 2, (int64_t[]){2, 2});
+    static const double want[] = {0, 0.1, 0, 0.1, 0.2, 0.3, 0.2, 0.3};
+    assert_memory_equal(t->dims, ((int64_t[]){2, 4}), 2 * sizeof(int64_t));
+    for (int i = 0; i < 8; i++) assert_true(fabs(tensor_at(t, i) - want[i]) < 1e-6);
+    hone_tensor_free(t);
+    hone_graph_free(g);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_softmax), cmocka_unit_test(test_softmax_refused),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_softmax),
+                                       cmocka_unit_test(test_softmax_refused),
                                        cmocka_unit_test(test_axes_attribute),
                                        cmocka_unit_test(test_reshape_attribute),
-                                       cmocka_unit_test(test_batch_normalization)};
+                                       cmocka_unit_test(test_batch_normalization),
+                                       cmocka_unit_test(test_pad),
+                                       cmocka_unit_test(test_tile)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

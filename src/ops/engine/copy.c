@@ -1,5 +1,6 @@
 #include "ops/engine/copy.h"
 
+#include "base/bits.h"
 #include "kernels/portable.h"
 
 #include <string.h>
@@ -31,11 +32,25 @@ static int merge(int rank, const int64_t *dims, const int64_t *xs, const int64_t
     return n;
 }
 
-void hone_copy_make(hone_copy *c, size_t size, int rank, const int64_t *dims, const int64_t *x_strides,
+/* The elements of a box that lies in y without gaps, else 0. */
+static int64_t elements_in_order(int rank, const int64_t *dims, const int64_t *strides) {
+    int64_t count = 1;
+    for (int i = rank - 1; i >= 0; i--) {
+        if (dims[i] != 1 && strides[i] != count) return 0;
+        count *= dims[i];
+    }
+    return count;
+}
+
+void hone_copy_make(hone_copy *c, hone_dtype dtype, int rank, const int64_t *dims, const int64_t *x_strides,
                     const int64_t *y_strides) {
     int64_t d[HONE_MAX_RANK], x[HONE_MAX_RANK], y[HONE_MAX_RANK];
     int n = merge(rank, dims, x_strides, y_strides, d, x, y);
-    *c = (hone_copy){.size = size, .run = 1, .x_step = 1};
+    *c = (hone_copy){.size = hone_dtype_size(dtype),
+                     .bits = hone_dtype_bits(dtype),
+                     .run = 1,
+                     .x_step = 1,
+                     .whole = elements_in_order(rank, dims, y_strides)};
     hone_walk_init(&c->from);
     hone_walk_init(&c->to);
     if (n && y[n - 1] == 1) {
@@ -47,7 +62,7 @@ void hone_copy_make(hone_copy *c, size_t size, int rank, const int64_t *dims, co
         hone_walk_add(&c->to, d[i], y[i]);
     }
     if (c->run == 0) c->from.count = 0;
-    double each = c->x_step == 1 ? 0.05 * (double)size : 0.7;
+    double each = c->x_step == 1 ? 0.05 * (double)c->size : 0.7;
     c->cut = hone_cut_make(c->from.count, 4 + each * (double)c->run, 1);
 }
 
@@ -87,8 +102,29 @@ static void copy_runs(void *arg, int64_t begin, int64_t end, int worker) {
                  j->y + hone_walk_offset(&c->to, i) * (int64_t)c->size);
 }
 
+void hone_clear_end(void *y, int64_t count, int bits) {
+    if (bits < 8 && count > 0) ((uint8_t *)y)[(count - 1) * bits / 8] = 0;
+}
+
+static void copy_packed(const hone_copy *c, const void *x, void *y) {
+    hone_clear_end(y, c->whole, c->bits);
+    for (int64_t i = 0; i < c->from.count; i++) {
+        int64_t from = c->x_start + hone_walk_offset(&c->from, i),
+                to = c->y_start + hone_walk_offset(&c->to, i);
+        if (c->x_step == 1)
+            hone_bits_copy(x, from, y, to, c->run, c->bits);
+        else
+            for (int64_t k = 0; k < c->run; k++)
+                hone_bits_set(y, to + k, c->bits, hone_bits_get(x, from + k * c->x_step, c->bits));
+    }
+}
+
 void hone_copy_run(const hone_copy *c, const hone_frame *frame, const void *x, void *y) {
     if (c->from.count == 0) return;
-    job j = {c, (const char *)x + c->x_start * (int64_t)c->size, y};
+    if (c->size == 0) {
+        copy_packed(c, x, y);
+        return;
+    }
+    job j = {c, (const char *)x + c->x_start * (int64_t)c->size, (char *)y + c->y_start * (int64_t)c->size};
     hone_cut_run(&c->cut, frame, copy_runs, &j);
 }

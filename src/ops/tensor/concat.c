@@ -4,7 +4,7 @@
 #include "ops/common/axes.h"
 #include "ops/engine/copy.h"
 
-#define MOVED (HONE_TYPES_FIXED | HONE_TYPES_FLOAT8 | HONE_TYPE(HONE_STRING))
+#define MOVED HONE_TYPES_ALL
 
 /* The axis, in [0, rank). */
 static int axis_of(const hone_node *n, int rank) {
@@ -12,7 +12,7 @@ static int axis_of(const hone_node *n, int rank) {
     return (int)(axis < 0 ? axis + rank : axis);
 }
 
-/* Are all axes before `axis` of size 1? Then a part is one run of bytes. */
+/* Are all axes before `axis` of size 1? Then a part is one run of bytes, if elements are. */
 static bool leads(const hone_type *t, int axis) {
     return hone_dims_product(t, 0, axis) == 1;
 }
@@ -62,67 +62,62 @@ static void axes_concat(const hone_node *n, hone_axes *out) {
 static bool join_concat(const hone_infer *ctx, int input, size_t *offset) {
     const hone_type *y = &ctx->out[0];
     int axis = axis_of(ctx->node, y->rank);
-    if (!leads(y, axis)) return false;
+    if (!leads(y, axis) || !hone_dtype_size(y->dtype)) return false;
     *offset = 0;
     for (int i = 0; i < input; i++) *offset += (size_t)ctx->in[i]->dims[axis] * row_bytes(y, axis);
     return true;
 }
 
+/* What each part of `whole` along `axis` is to be copied like: into the whole, or out of it. */
 typedef struct parts {
+    int64_t elements; /* of the whole */
+    int bits;         /* of one */
     int count;
     hone_copy copy[];
 } parts;
 
-/* What each part of `whole` along `axis` is to be copied like: into the whole, or out of it. */
 static parts *make_parts(hone_prepare *p, const hone_type *whole, int axis, int count, const int64_t *lengths,
-                         int64_t *starts, bool into) {
+                         bool into) {
     parts *q = hone_prepare_alloc(p, sizeof *q + (size_t)count * sizeof(hone_copy));
     int64_t strides[HONE_MAX_RANK], dims[HONE_MAX_RANK], own[HONE_MAX_RANK], start = 0;
     if (!q) return NULL;
     q->count = count;
+    q->elements = hone_type_count(whole);
+    q->bits = hone_dtype_bits(whole->dtype);
     hone_strides_of(whole->rank, whole->dims, strides);
     for (int i = 0; i < count; i++) {
         for (int d = 0; d < whole->rank; d++) dims[d] = d == axis ? lengths[i] : whole->dims[d];
         hone_strides_of(whole->rank, dims, own);
-        hone_copy_make(&q->copy[i], hone_dtype_size(whole->dtype), whole->rank, dims, into ? own : strides,
-                       into ? strides : own);
-        starts[i] = start * strides[axis];
+        hone_copy *c = &q->copy[i];
+        hone_copy_make(c, whole->dtype, whole->rank, dims, into ? own : strides, into ? strides : own);
+        *(into ? &c->y_start : &c->x_start) = start * strides[axis];
         start += lengths[i];
     }
     return q;
 }
 
-typedef struct params {
-    parts *parts;
-    int64_t *starts; /* of each part in the whole, in elements */
-    size_t size;
-} params;
-
 static hone_status run_concat(const hone_step *step, hone_frame *frame, hone_error *err) {
     (void)err;
-    const params *p = step->params;
+    const parts *p = step->params;
     char *y = hone_step_out(step, frame, 0);
-    for (int i = 0; i < p->parts->count; i++) {
-        const void *x = hone_step_in(step, frame, i);
-        char *to = y + (size_t)p->starts[i] * p->size;
-        if (x != to) hone_copy_run(&p->parts->copy[i], frame, x, to); /* else it was computed there */
+    hone_clear_end(y, p->elements, p->bits);
+    for (int i = 0; i < p->count; i++) {
+        const hone_copy *c = &p->copy[i];
+        const char *x = hone_step_in(step, frame, i);
+        bool there = c->size && x == y + c->y_start * (int64_t)c->size; /* it was computed there */
+        if (!there) hone_copy_run(c, frame, x, y);
     }
     return HONE_OK;
 }
 
 static hone_status prepare_parts(hone_prepare *p, const hone_type *whole, const hone_type *const *part,
                                  int count, bool into, hone_run_fn *run, hone_error *err) {
-    params *q = hone_prepare_alloc(p, sizeof *q);
     int64_t *lengths = hone_prepare_alloc(p, ((size_t)count + 1) * sizeof *lengths);
     int axis = axis_of(p->node, whole->rank);
-    if (!q || !lengths) return hone_fail_memory(err);
+    if (!lengths) return hone_fail_memory(err);
     for (int i = 0; i < count; i++) lengths[i] = part[i]->dims[axis];
-    q->size = hone_dtype_size(whole->dtype);
-    q->starts = hone_prepare_alloc(p, ((size_t)count + 1) * sizeof *q->starts);
-    if (!q->starts) return hone_fail_memory(err);
-    q->parts = make_parts(p, whole, axis, count, lengths, q->starts, into);
-    if (!q->parts) return hone_fail_memory(err);
-    p->params = q;
+    p->params = make_parts(p, whole, axis, count, lengths, into);
+    if (!p->params) return hone_fail_memory(err);
     p->run = run;
     p->kernel = into ? "concat" : "split";
     return HONE_OK;
@@ -211,7 +206,7 @@ static void axes_split(const hone_node *n, hone_axes *out) {
 static bool view_split(const hone_infer *ctx, int output, hone_view *v) {
     const hone_type *x = ctx->in[0];
     int axis = axis_of(ctx->node, x->rank);
-    if (!leads(x, axis)) return false;
+    if (!leads(x, axis) || !hone_dtype_size(x->dtype)) return false;
     *v = (hone_view){0, 0};
     for (int o = 0; o < output; o++) {
         if (ctx->out[o].rank < 0) return false; /* nobody wants it: its length is not at hand */
@@ -222,11 +217,10 @@ static bool view_split(const hone_infer *ctx, int output, hone_view *v) {
 
 static hone_status run_split(const hone_step *step, hone_frame *frame, hone_error *err) {
     (void)err;
-    const params *p = step->params;
-    const char *x = hone_step_in(step, frame, 0);
-    for (int o = 0; o < p->parts->count; o++) {
+    const parts *p = step->params;
+    for (int o = 0; o < p->count; o++) {
         void *y = hone_step_out(step, frame, o);
-        if (y) hone_copy_run(&p->parts->copy[o], frame, x + (size_t)p->starts[o] * p->size, y);
+        if (y) hone_copy_run(&p->copy[o], frame, hone_step_in(step, frame, 0), y);
     }
     return HONE_OK;
 }

@@ -1,4 +1,5 @@
 /* Expand, ConstantOfShape, Range: tensors whose shapes come from content. */
+#include "base/bits.h"
 #include "graph/infer.h"
 #include "graph/run.h"
 #include "kernels/portable.h"
@@ -8,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#define MOVED (HONE_TYPES_FIXED | HONE_TYPES_FLOAT8 | HONE_TYPE(HONE_STRING))
+#define MOVED HONE_TYPES_ALL
 
 /* Rank and dimensions from a shape: its length at least. */
 static hone_status shape_from(const hone_infer *ctx, int input, hone_type *y, hone_error *err) {
@@ -60,7 +61,7 @@ static hone_status prepare_expand(hone_prepare *p, hone_error *err) {
     hone_strides_of(x->rank, x->dims, own);
     for (int i = 0; i < x->rank; i++)
         if (x->dims[i] != 1) from[i + y->rank - x->rank] = own[i];
-    hone_copy_make(c, hone_dtype_size(y->dtype), y->rank, y->dims, from, strides);
+    hone_copy_make(c, y->dtype, y->rank, y->dims, from, strides);
     p->params = c;
     p->run = run_expand;
     p->kernel = "expand";
@@ -107,15 +108,20 @@ static bool content_constant(const hone_infer *ctx, hone_content *out) {
 }
 
 typedef struct fill_params {
-    uint8_t value[16];
-    size_t size;
+    uint8_t value[8];
+    size_t size; /* 0: elements of `bits` */
+    int bits;
     int64_t count;
 } fill_params;
 
 static hone_status run_constant(const hone_step *step, hone_frame *frame, hone_error *err) {
     (void)err;
     const fill_params *p = step->params;
-    hone_fill(p->value, p->size, hone_step_out(step, frame, 0), p->count);
+    void *y = hone_step_out(step, frame, 0);
+    if (p->size)
+        hone_fill(p->value, p->size, y, p->count);
+    else
+        hone_bits_fill(y, p->count, p->bits, p->value[0]);
     return HONE_OK;
 }
 
@@ -123,9 +129,10 @@ static hone_status prepare_constant(hone_prepare *p, hone_error *err) {
     fill_params *q = hone_prepare_alloc(p, sizeof *q);
     if (!q) return hone_fail_memory(err);
     const hone_tensor *value = hone_node_tensor(p->node, "value");
-    q->size = hone_dtype_size(p->out[0].dtype);
-    q->count = hone_type_count(&p->out[0]);
-    if (value) memcpy(q->value, value->data, q->size);
+    *q = (fill_params){.size = hone_dtype_size(p->out[0].dtype),
+                       .bits = hone_dtype_bits(p->out[0].dtype),
+                       .count = hone_type_count(&p->out[0])};
+    if (value) memcpy(q->value, value->data, value->bytes);
     p->params = q;
     p->run = run_constant;
     p->kernel = "fill";
@@ -137,7 +144,7 @@ const hone_op hone_op_constant_of_shape = {
     .since = 25,
     .oldest = 9,
     .inputs = HONE_SLOTS({"input", 0, HONE_TYPE(HONE_INT64), HONE_SLOT_SHAPE}),
-    .outputs = HONE_SLOTS({"output", 0, HONE_TYPES_FIXED | HONE_TYPES_FLOAT8, 0}),
+    .outputs = HONE_SLOTS({"output", 0, HONE_TYPES_STORED, 0}),
     .attrs = HONE_ATTRS({"value", HONE_ATTR_TENSOR}),
     .infer = infer_constant,
     .content = content_constant,

@@ -64,9 +64,9 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
     q->pads = y->layout.kind == HONE_LAYOUT_BLOCKED && channels % block != 0;
     q->rest_from = from.start;
     q->rest_to = to.start;
-    hone_copy_make(&q->whole, q->size, 4, (int64_t[]){n, channels / block, positions, block}, from.whole,
+    hone_copy_make(&q->whole, x->dtype, 4, (int64_t[]){n, channels / block, positions, block}, from.whole,
                    to.whole);
-    hone_copy_make(&q->rest, q->size, 3, (int64_t[]){n, positions, channels % block}, from.rest, to.rest);
+    hone_copy_make(&q->rest, x->dtype, 3, (int64_t[]){n, positions, channels % block}, from.rest, to.rest);
     p->params = q;
     p->run = run;
     p->kernel = "reorder";

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define MOVED (HONE_TYPES_FIXED | HONE_TYPES_FLOAT8 | HONE_TYPE(HONE_STRING))
+#define MOVED HONE_TYPES_ALL
 #define INTS HONE_TYPES_INT
 
 enum { DATA, STARTS, ENDS, AXES, STEPS };
@@ -115,6 +115,7 @@ static bool view(const hone_infer *ctx, int output, hone_view *v) {
     const hone_type *x = ctx->in[DATA];
     box b;
     bool known;
+    if (!hone_dtype_size(x->dtype)) return false; /* it may begin within a byte */
     if (find_box(ctx, &b, &known, NULL) != HONE_OK || !known) return false;
     size_t offset = 0;
     bool lead = true;
@@ -153,7 +154,7 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
         steps[i] = strides[i] * b.step[i];
         empty |= b.length[i] == 0;
     }
-    hone_copy_make(c, hone_dtype_size(x->dtype), x->rank, b.length, steps, own);
+    hone_copy_make(c, x->dtype, x->rank, b.length, steps, own);
     c->x_start = empty ? 0 : start;
     p->params = c;
     p->run = run;

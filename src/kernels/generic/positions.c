@@ -1,0 +1,96 @@
+#include "kernels/positions.h"
+
+#include "base/bits.h"
+#include "kernels/portable.h"
+
+#include <string.h>
+
+struct pair {
+    uint64_t first, second;
+};
+
+#define POSITIONS(type)                                                                                      \
+    for (int64_t i = 0; i < n; i++) {                                                                        \
+        int64_t k = ((const type *)index)[i];                                                                \
+        if (k < 0) k += size;                                                                                \
+        if (k < 0 || k >= size) return i;                                                                    \
+        at[i] = base + k * stride + i * step;                                                                \
+    }
+
+int64_t hone_positions(const void *index, bool wide, int64_t n, int64_t size, int64_t base, int64_t stride,
+                       int64_t step, int64_t *at) {
+    if (wide) {
+        POSITIONS(int64_t)
+    } else {
+        POSITIONS(int32_t)
+    }
+    return -1;
+}
+
+int64_t hone_tuple_positions(const int64_t *index, int64_t n, int width, const int64_t *dims,
+                             const int64_t *strides, int64_t base, int64_t *at) {
+    for (int64_t i = 0; i < n; i++) {
+        at[i] = base;
+        for (int d = 0; d < width; d++) {
+            int64_t k = index[i * width + d];
+            if (k < 0) k += dims[d];
+            if (k < 0 || k >= dims[d]) return i * width + d;
+            at[i] += k * strides[d];
+        }
+    }
+    return -1;
+}
+
+#define TAKE(type)                                                                                           \
+    do {                                                                                                     \
+        type *out = (type *)y + to;                                                                          \
+        if (!fill)                                                                                           \
+            for (int64_t i = 0; i < n; i++) out[i] = ((const type *)x)[at[i]];                               \
+        else                                                                                                 \
+            for (int64_t i = 0; i < n; i++)                                                                  \
+                out[i] = at[i] < 0 ? *(const type *)fill : ((const type *)x)[at[i]];                         \
+    } while (0)
+
+void hone_take(hone_element e, const void *x, const int64_t *at, int64_t n, const void *fill, void *y,
+               int64_t to) {
+    switch (e.size) {
+    case 1: TAKE(uint8_t); break;
+    case 2: TAKE(uint16_t); break;
+    case 4: TAKE(uint32_t); break;
+    case 8: TAKE(uint64_t); break;
+    case 16: TAKE(struct pair); break;
+    default:
+        for (int64_t i = 0; i < n; i++)
+            hone_bits_set(y, to + i, e.bits,
+                          at[i] < 0 ? *(const uint8_t *)fill : hone_bits_get(x, at[i], e.bits));
+    }
+}
+
+void hone_move(hone_element e, const void *x, int64_t from, void *y, int64_t to, int64_t n) {
+    if (e.size)
+        memcpy((char *)y + (size_t)to * e.size, (const char *)x + (size_t)from * e.size, (size_t)n * e.size);
+    else
+        hone_bits_copy(x, from, y, to, n, e.bits);
+}
+
+void hone_repeat(hone_element e, const void *value, void *y, int64_t to, int64_t n) {
+    if (e.size)
+        hone_fill(value, e.size, (char *)y + (size_t)to * e.size, n);
+    else
+        for (int64_t i = 0; i < n; i++) hone_bits_set(y, to + i, e.bits, *(const uint8_t *)value);
+}
+
+#define PUT(type)                                                                                            \
+    for (int64_t i = 0; i < n; i++) ((type *)y)[at[i]] = ((const type *)x)[i]
+
+void hone_put(hone_element e, const void *x, const int64_t *at, int64_t n, void *y) {
+    switch (e.size) {
+    case 1: PUT(uint8_t); break;
+    case 2: PUT(uint16_t); break;
+    case 4: PUT(uint32_t); break;
+    case 8: PUT(uint64_t); break;
+    case 16: PUT(struct pair); break;
+    default:
+        for (int64_t i = 0; i < n; i++) hone_bits_set(y, at[i], e.bits, hone_bits_get(x, i, e.bits));
+    }
+}
