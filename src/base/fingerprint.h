@@ -26,4 +26,9 @@ static inline bool hone_fingerprint_equal(const hone_fingerprint *a, const hone_
            a->modified == b->modified && a->changed == b->changed;
 }
 
+/* The same content, as far as can be told; the name or the permissions may have changed. */
+static inline bool hone_fingerprint_same_content(const hone_fingerprint *a, const hone_fingerprint *b) {
+    return a->device == b->device && a->inode == b->inode && a->size == b->size && a->modified == b->modified;
+}
+
 #endif

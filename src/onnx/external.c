@@ -40,11 +40,6 @@ static bool stays_inside(const char *location) {
 /* The file's true path, which must lie in the true path of `dir`. */
 static hone_status resolve(const char *dir, const char *location, char path[PATH_MAX], hone_error *err) {
     char joined[PATH_MAX], root[PATH_MAX];
-    if (!dir)
-        return hone_fail(err, HONE_UNSUPPORTED, "external data of a model that is not read from a file");
-    if (!stays_inside(location))
-        return hone_fail(err, HONE_CORRUPT, "the external data '%s' leads out of the model's directory",
-                         location);
     if (!hone_path_join(joined, sizeof joined, dir, location))
         return hone_fail(err, HONE_CORRUPT, "the path of the external data is too long");
     if (!realpath(*dir ? dir : ".", root)) return hone_fail_errno(err, errno, dir, "cannot open");
@@ -68,32 +63,62 @@ static hone_status check_range(const hone_external *e, uint64_t size, const char
                           (unsigned long long)size, bytes, (unsigned long long)e->offset);
 }
 
-hone_status hone_external_open(hone_external *e, const hone_tensor_message *m, const char *dir, size_t bytes,
-                               hone_error *err) {
-    const char *location = "", *length = NULL;
-    struct stat info;
-    e->offset = 0;
-    e->fd = -1;
+static hone_status read_entries(hone_external *e, const hone_tensor_message *m, const char **length,
+                                hone_error *err) {
     for (size_t i = 0; i < m->n_external_data; i++) {
         const char *key = hone_message_text(m->external_data[i]->key);
         const char *value = hone_message_text(m->external_data[i]->value);
-        if (strcmp(key, "location") == 0) location = value;
-        if (strcmp(key, "length") == 0) length = value;
+        if (strcmp(key, "location") == 0) e->location = value;
+        if (strcmp(key, "length") == 0) *length = value;
         if (strcmp(key, "offset") == 0 && !parse_size(value, &e->offset))
             return hone_fail(err, HONE_CORRUPT, "the offset of the external data is not a number");
     }
-    HONE_TRY(resolve(dir, location, e->path, err));
-    e->fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (e->fd < 0) return hone_fail_errno(err, errno, e->path, "cannot open the external data");
-    hone_status status = HONE_OK;
-    if (fstat(e->fd, &info) != 0)
+    return HONE_OK;
+}
+
+static hone_status note(const hone_external *e, const hone_onnx_source *source, const struct stat *info,
+                        hone_error *err) {
+    hone_fingerprint is = info ? hone_fingerprint_of(info) : (hone_fingerprint){0};
+    return hone_file_list_add(source->external, e->location, &is) ? HONE_OK : hone_fail_memory(err);
+}
+
+hone_status hone_external_open(hone_external *e, const hone_tensor_message *m, const hone_onnx_source *source,
+                               size_t bytes, hone_error *err) {
+    const char *length = NULL;
+    struct stat info;
+    e->offset = 0;
+    e->fd = -1;
+    e->location = "";
+    HONE_TRY(read_entries(e, m, &length, err));
+    if (!source || !source->dir)
+        return hone_fail(err, HONE_UNSUPPORTED, "external data of a model that is not read from a file");
+    if (!stays_inside(e->location))
+        return hone_fail(err, HONE_CORRUPT, "the external data '%s' leads out of the model's directory",
+                         e->location);
+    hone_status status = resolve(source->dir, e->location, e->path, err);
+    if (status == HONE_OK) {
+        e->fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (e->fd < 0) status = hone_fail_errno(err, errno, e->path, "cannot open the external data");
+    }
+    if (status == HONE_OK && fstat(e->fd, &info) != 0)
         status = hone_fail_errno(err, errno, e->path, "cannot read");
-    else if (!S_ISREG(info.st_mode))
+    if (status != HONE_OK) {
+        hone_external_close(e);
+        HONE_TRY(note(e, source, NULL, err));
+        return status;
+    }
+    status = note(e, source, &info, err);
+    if (status == HONE_OK && !S_ISREG(info.st_mode))
         status = hone_fail_file(err, HONE_CORRUPT, e->path, "the external data is not a regular file");
-    else
-        status = check_range(e, (uint64_t)info.st_size, length, bytes, err);
+    if (status == HONE_OK) status = check_range(e, (uint64_t)info.st_size, length, bytes, err);
     if (status != HONE_OK) hone_external_close(e);
     return status;
+}
+
+hone_status hone_external_check(const hone_external *e, const hone_onnx_source *source, hone_error *err) {
+    struct stat info;
+    if (fstat(e->fd, &info) != 0) return hone_fail_errno(err, errno, e->path, "cannot read");
+    return note(e, source, &info, err);
 }
 
 void hone_external_close(hone_external *e) {

@@ -3,6 +3,7 @@
 #define HONE_ONNX_MESSAGE_H
 
 #include "base/error.h"
+#include "base/file_list.h"
 #include "onnx/form.h"
 #include "onnx/onnx.pb-c.h"
 
@@ -38,9 +39,10 @@ typedef struct hone_onnx_source {
     const uint8_t *data; /* NULL: a file */
     int fd;
     uint64_t size;
-    const char *name; /* of the file, for errors */
-    const char *dir;  /* where external data are; NULL: nowhere */
-    bool map;         /* large weights are mapped, not read */
+    const char *name;         /* of the file, for errors */
+    const char *dir;          /* where external data are; NULL: nowhere */
+    bool map;                 /* large weights are mapped, not read */
+    hone_file_list *external; /* gets each look at a file of external data */
     hone_piece *pieces;
     size_t piece_count, piece_capacity;
 } hone_onnx_source;
@@ -92,13 +94,16 @@ hone_status hone_message_tensor(const hone_tensor_message *m, const hone_onnx_so
 typedef struct hone_external {
     int fd;
     uint64_t offset;
+    const char *location; /* the message's */
     char path[PATH_MAX];
 } hone_external;
 
-/* Opens the file, which must lie inside `dir` (links resolved; NULL: it is refused) and have the `bytes` bytes. On
- * success hone_external_close() when done. */
-hone_status hone_external_open(hone_external *e, const hone_tensor_message *m, const char *dir, size_t bytes,
-                               hone_error *err);
+/* Opens the file, which must lie inside the source's `dir` (links resolved; no source or directory: it is refused) and
+ * have the `bytes` bytes. On success hone_external_close() when done. */
+hone_status hone_external_open(hone_external *e, const hone_tensor_message *m, const hone_onnx_source *source,
+                               size_t bytes, hone_error *err);
+/* Looks at it once more, after it was read. */
+hone_status hone_external_check(const hone_external *e, const hone_onnx_source *source, hone_error *err);
 void hone_external_close(hone_external *e);
 /* Moves the raw bytes of all initializers of `g` and its subgraphs that are not small into the file `path`, leaving in
  * the messages where they are. Memory for that comes from `arena`. */

@@ -11,6 +11,7 @@
 #define HONE_ONNX_ONNX_H
 
 #include "base/file.h"
+#include "base/file_list.h"
 #include "graph/graph.h"
 
 /* The newest operator set whose definitions Hone's descriptors were checked against. A model of a newer one
@@ -29,10 +30,20 @@
  * lacks something, all of which is listed (and sent to the log line by line, so that nothing is cut there). */
 hone_status hone_onnx_read(const void *data, size_t size, const char *name, const char *dir, hone_graph **out,
                            hone_error *err);
-/* The same from an open file of `size` bytes, which stays the caller's; `name` is for errors. The bytes of large
- * tensors go from the file straight into them. `map`: they stay there, as for hone_graph_load_mapped(). */
-hone_status hone_onnx_read_file(int fd, uint64_t size, const char *name, const char *dir, bool map,
-                                hone_graph **out, hone_error *err);
+/* An open file with a model in it. */
+typedef struct hone_onnx_file {
+    int fd; /* the caller's */
+    uint64_t size;
+    const char *name; /* for errors */
+    const char *dir;  /* as for hone_onnx_read */
+    bool map;         /* large tensors stay in their files, as for hone_graph_load_mapped() */
+    /* Gets the files of external data that were read or looked for, on failure, too: sorted, by their paths as the
+     * model gives them; hone_file_list_free() when done. NULL: nobody asks. */
+    hone_file_list *external;
+} hone_onnx_file;
+/* The same from a file. The bytes of large tensors go from it straight into them. HONE_UNAVAILABLE: a file of external
+ * data was written to, or another one took its place, while it was read. */
+hone_status hone_onnx_read_file(const hone_onnx_file *file, hone_graph **out, hone_error *err);
 /* The bytes of a file; the same graph gives the same bytes. hone_blob_free() when done. HONE_OUT_OF_RANGE if
  * it would be larger than HONE_ONNX_INLINE_LIMIT. */
 hone_status hone_onnx_write(const hone_graph *g, hone_blob *out, hone_error *err);

@@ -59,27 +59,54 @@ static hone_status read_model(const hone_model_message *m, const hone_onnx_sourc
     return status;
 }
 
+/* What a file that changes was read to be does not count: that it changed does. */
 static hone_status read_source(hone_onnx_source *source, hone_graph **out, hone_error *err) {
     hone_unpacked m = {0};
+    hone_graph *g = NULL;
     hone_status status = hone_message_unpack(&hone__onnx__model_proto__descriptor, source, &m, err);
-    if (status == HONE_OK) status = read_model(m.message, source, out, err);
+    if (status == HONE_OK) status = read_model(m.message, source, &g, err);
     hone_message_free(&m);
     hone_onnx_source_clear(source);
+    const char *changed = hone_file_list_unite(source->external);
+    if (changed)
+        status = hone_fail(err, HONE_UNAVAILABLE, "its external data '%s' was written to while it was read",
+                           changed);
+    if (status == HONE_OK)
+        *out = g;
+    else
+        hone_graph_free(g);
     return status == HONE_OK ? status : hone_error_in_file(err, status, source->name);
 }
 
 hone_status hone_onnx_read(const void *data, size_t size, const char *name, const char *dir, hone_graph **out,
                            hone_error *err) {
+    hone_file_list external = {0};
     /* no address stands for a file */
-    hone_onnx_source source = {
-        .data = data ? data : (const uint8_t *)"", .fd = -1, .size = size, .name = name, .dir = dir};
-    return read_source(&source, out, err);
+    hone_onnx_source source = {.data = data ? data : (const uint8_t *)"",
+                               .fd = -1,
+                               .size = size,
+                               .name = name,
+                               .dir = dir,
+                               .external = &external};
+    hone_status status = read_source(&source, out, err);
+    hone_file_list_free(&external);
+    return status;
 }
 
-hone_status hone_onnx_read_file(int fd, uint64_t size, const char *name, const char *dir, bool map,
-                                hone_graph **out, hone_error *err) {
-    hone_onnx_source source = {.fd = fd, .size = size, .name = name, .dir = dir, .map = map};
-    return read_source(&source, out, err);
+hone_status hone_onnx_read_file(const hone_onnx_file *file, hone_graph **out, hone_error *err) {
+    hone_file_list external = {0};
+    hone_onnx_source source = {.fd = file->fd,
+                               .size = file->size,
+                               .name = file->name,
+                               .dir = file->dir,
+                               .map = file->map,
+                               .external = &external};
+    hone_status status = read_source(&source, out, err);
+    if (file->external)
+        *file->external = external;
+    else
+        hone_file_list_free(&external);
+    return status;
 }
 
 hone_status hone_graph_load_memory(const void *data, size_t size, const char *name, hone_graph **out,
@@ -97,7 +124,8 @@ static hone_status load(const char *path, bool map, hone_graph **out, hone_error
     memcpy(dir, path, length);
     dir[length] = 0;
     HONE_TRY(hone_file_open(path, &fd, &size, err));
-    hone_status status = hone_onnx_read_file(fd, size, path, dir, map, out, err);
+    hone_onnx_file file = {.fd = fd, .size = size, .name = path, .dir = dir, .map = map};
+    hone_status status = hone_onnx_read_file(&file, out, err);
     close(fd);
     return status;
 }

@@ -203,12 +203,16 @@ static hone_status read_tensor(const hone_tensor_message *m, const hone_onnx_sou
     origin o = {source, m->has_piece ? &source->pieces[m->piece] : NULL, {.fd = -1}};
     HONE_TRY(check_origin(m, o.piece, dtype, count, bytes, typed, err));
     /* opened before anything is allocated: a shape alone must not make Hone allocate */
-    if (is_external(m)) HONE_TRY(hone_external_open(&o.external, m, source ? source->dir : NULL, bytes, err));
+    if (is_external(m)) HONE_TRY(hone_external_open(&o.external, m, source, bytes, err));
     hone_tensor *t = NULL;
     bool mapped = maps(m, &o, dtype, bytes);
     hone_status status =
         mapped ? map(m, &o, bytes, &t, err) : hone_tensor_new(dtype, (int)m->n_dims, m->dims, &t, err);
     if (status == HONE_OK && !mapped) status = fill(m, &o, list, t, err);
+    if (is_external(m)) {
+        hone_status looked = hone_external_check(&o.external, source, status == HONE_OK ? err : NULL);
+        if (status == HONE_OK) status = looked;
+    }
     hone_external_close(&o.external);
     if (status == HONE_OK)
         *out = t;

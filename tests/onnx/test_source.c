@@ -13,10 +13,13 @@
 #include "onnx/onnx.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bytes tensor, attrs, graph, model;
@@ -77,7 +80,8 @@ static hone_status load(int source, const bytes *b, hone_graph **g) {
     int fd = memfd_create("m.onnx", MFD_CLOEXEC);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, b->data, b->size), b->size);
-    hone_status status = hone_onnx_read_file(fd, b->size, "m.onnx", NULL, source == MAPPED, g, &err);
+    hone_onnx_file file = {.fd = fd, .size = b->size, .name = "m.onnx", .map = source == MAPPED};
+    hone_status status = hone_onnx_read_file(&file, g, &err);
     close(fd);
     return status;
 }
@@ -302,6 +306,118 @@ static void test_mapped_inside(void **state) {
     free(data);
 }
 
+/* --- which files were read --- */
+
+static hone_status read_listed(hone_file_list *files, hone_graph **g) {
+    uint64_t size;
+    int fd;
+    assert_int_equal(hone_file_open(in_dir("m.onnx"), &fd, &size, &err), HONE_OK);
+    hone_onnx_file file = {.fd = fd, .size = size, .name = "m.onnx", .dir = dir, .external = files};
+    hone_status status = hone_onnx_read_file(&file, g, &err);
+    close(fd);
+    return status;
+}
+
+static void put_external_of(const char *name, const char *location) {
+    tensor_begin(&tensor, name, HONE_FLOAT32, 1, (int64_t[]){1000});
+    put_entry(&tensor, 13, "location", location);
+    put_int(&tensor, 14, 1);
+    put_message(&graph, 5, &tensor);
+}
+
+static void put_floats(const char *name, float x) {
+    static float w[1000];
+    for (int i = 0; i < 1000; i++) w[i] = x;
+    write_file(name, w, sizeof w);
+}
+
+/* y = x + a + b + c, where a and c lie in one file. */
+static void make_three(void) {
+    graph.size = 0;
+    put_external_of("a", "w.bin");
+    put_external_of("b", "b.bin");
+    put_external_of("c", "w.bin");
+    put_node(&graph, "Sum", "n", "x,a,b,c", "y", NULL);
+    put_value(&graph, PART_INPUT, "x", HONE_FLOAT32, "1000");
+    put_value(&graph, PART_OUTPUT, "y", HONE_FLOAT32, "1000");
+    model_of(&model, &graph, 14);
+    write_file("m.onnx", model.data, model.size);
+    put_floats("w.bin", 1);
+    put_floats("b.bin", 2);
+}
+
+static void test_tells_files(void **state) {
+    (void)state;
+    hone_graph *g = NULL;
+    hone_file_list files;
+    struct stat info;
+    make_three();
+    assert_int_equal(read_listed(&files, &g), HONE_OK);
+    hone_graph_free(g);
+    assert_int_equal(files.count, 2);
+    assert_string_equal(files.items[0].path, "b.bin");
+    assert_string_equal(files.items[1].path, "w.bin");
+    assert_int_equal(stat(in_dir("w.bin"), &info), 0);
+    hone_fingerprint is = hone_fingerprint_of(&info);
+    assert_true(hone_fingerprint_equal(&files.items[1].is, &is));
+    hone_file_list_free(&files);
+    /* what is missing, and what is too short, is told, too: it is what one waits for */
+    assert_int_equal(truncate(in_dir("b.bin"), 10), 0);
+    assert_int_equal(read_listed(&files, &g), HONE_CORRUPT);
+    assert_int_equal(files.count, 2);
+    assert_int_equal(files.items[0].is.size, 10);
+    hone_file_list_free(&files);
+    assert_int_equal(unlink(in_dir("b.bin")), 0);
+    assert_int_equal(read_listed(&files, &g), HONE_NOT_FOUND);
+    assert_int_equal(files.count, 2);
+    assert_int_equal(files.items[0].is.inode, 0);
+    hone_file_list_free(&files);
+    make_model(0);
+    write_file("m.onnx", model.data, model.size);
+    assert_int_equal(read_listed(&files, &g), HONE_OK);
+    assert_int_equal(files.count, 0);
+    hone_graph_free(g);
+}
+
+static void *swap_files(void *stop) {
+    static float w[1000];
+    char path[256];
+    hone_path_join(path, sizeof path, dir, "w.bin");
+    for (int i = 0; !atomic_load((atomic_bool *)stop); i++) {
+        for (int k = 0; k < 1000; k++) w[k] = (float)(i % 2 + 1);
+        if (hone_file_replace(path, w, sizeof w, NULL) != HONE_OK) abort();
+    }
+    return NULL;
+}
+
+/* Tensors of one file are of one content of it, however often another one takes its place. */
+static void test_mixes_nothing(void **state) {
+    (void)state;
+    pthread_t thread;
+    atomic_bool stop = false;
+    hone_error own;
+    int whole = 0, caught = 0;
+    make_three();
+    assert_int_equal(pthread_create(&thread, NULL, swap_files, &stop), 0);
+    for (int i = 0; i < 200 || (i < 20000 && !(whole && caught)); i++) {
+        hone_graph *g = NULL;
+        hone_status status = hone_graph_load(in_dir("m.onnx"), &g, &own);
+        if (status == HONE_OK) {
+            const float *a = hone_graph_initializer(g, "a")->data, *c = hone_graph_initializer(g, "c")->data;
+            assert_true(a[0] == c[0] && a[999] == c[999]);
+            whole++;
+        } else {
+            assert_int_equal(status, HONE_UNAVAILABLE);
+            assert_non_null(strstr(own.message, "'w.bin' was written to while it was read"));
+            caught++;
+        }
+        hone_graph_free(g);
+    }
+    atomic_store(&stop, true);
+    pthread_join(thread, NULL);
+    assert_true(whole > 0);
+}
+
 /* --- failures --- */
 
 static void test_cut_short(void **state) {
@@ -310,9 +426,11 @@ static void test_cut_short(void **state) {
     write_file("m.onnx", model.data, model.size);
     int fd = open(in_dir("m.onnx"), O_RDONLY);
     hone_graph *g;
-    assert_int_equal(hone_onnx_read_file(fd, model.size + 5000, "m.onnx", NULL, false, &g, &err), HONE_IO);
+    hone_onnx_file file = {.fd = fd, .size = model.size + 5000, .name = "m.onnx"};
+    assert_int_equal(hone_onnx_read_file(&file, &g, &err), HONE_IO);
     assert_string_equal(err.file, "m.onnx");
-    assert_int_equal(hone_onnx_read_file(-1, 10, "m.onnx", NULL, false, &g, &err), HONE_IO);
+    file = (hone_onnx_file){.fd = -1, .size = 10, .name = "m.onnx"};
+    assert_int_equal(hone_onnx_read_file(&file, &g, &err), HONE_IO);
     close(fd);
 }
 
@@ -353,7 +471,8 @@ int main(void) {
         cmocka_unit_test(test_content),        cmocka_unit_test(test_positions),
         cmocka_unit_test(test_broken),         cmocka_unit_test(test_forged_marks),
         cmocka_unit_test(test_raw_data_twice), cmocka_unit_test(test_mapped),
-        cmocka_unit_test(test_mapped_inside),  cmocka_unit_test(test_cut_short),
+        cmocka_unit_test(test_mapped_inside),  cmocka_unit_test(test_tells_files),
+        cmocka_unit_test(test_mixes_nothing),  cmocka_unit_test(test_cut_short),
         cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

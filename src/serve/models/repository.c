@@ -304,7 +304,8 @@ static hone_status read_model(int fd, const char *path, const char *dir, bool ma
     uint64_t size;
     HONE_TRY(check_regular(fd, path, file, &size, err));
     hone_graph *g = NULL;
-    hone_status status = hone_onnx_read_file(fd, size, path, dir, map, &g, err);
+    hone_onnx_file from = {.fd = fd, .size = size, .name = path, .dir = dir, .map = map};
+    hone_status status = hone_onnx_read_file(&from, &g, err);
     /* a file that changes may be no model meanwhile: that it changed is what counts */
     hone_status changed = check_unchanged(fd, path, file, err);
     if (status == HONE_OK && changed == HONE_OK) {
