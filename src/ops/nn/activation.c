@@ -1,6 +1,7 @@
 /* Activations, and those of their gradients that want code of their own. */
 #include "graph/infer.h"
 #include "ops/common/axes.h"
+#include "ops/common/curve.h"
 #include "ops/common/gradient.h"
 #include "ops/common/legacy.h"
 #include "ops/engine/elementwise.h"
@@ -146,20 +147,11 @@ const hone_op hone_op_tanh = {.name = "Tanh",
                               .gradient = gradient_tanh,
                               .doc = "tanh(X)"};
 
-/* --- Softplus --- log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)); its slope is the sigmoid */
-
-/* log(1 + e) for 0 <= e <= 1, exact to some ulp: what 1 + e lost in rounding is put right by the quotient (Kahan). */
-static hone_reg log_1_plus(hone_map *m, hone_reg e) {
-    hone_reg one = hone_map_const(m, 1), u = hone_map_add(m, one, e), kept = hone_map_sub(m, u, one);
-    hone_reg ratio = hone_map_div(m, e, kept);
-    return hone_map_select(m, hone_map_gt(m, kept, hone_map_const(m, 0)),
-                           hone_map_mul(m, hone_map_log(m, u), ratio), e);
-}
+/* --- Softplus --- log(1 + e^x); its slope is the sigmoid */
 
 static void map_softplus(hone_map *m, const hone_node *n) {
     (void)n;
-    hone_reg x = hone_map_in(m, 0), e = hone_map_exp(m, hone_map_neg(m, hone_map_abs(m, x)));
-    hone_map_out(m, 0, hone_map_add(m, hone_map_max(m, x, hone_map_const(m, 0)), log_1_plus(m, e)));
+    hone_map_out(m, 0, hone_curve_softplus(m, hone_map_in(m, 0)));
 }
 
 static void gradient_softplus(hone_gradient *ctx) {

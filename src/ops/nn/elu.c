@@ -1,6 +1,7 @@
 /* Activations that are exponential below 0: Elu, Selu, Celu. */
 #include "graph/infer.h"
 #include "ops/common/axes.h"
+#include "ops/common/curve.h"
 #include "ops/common/gradient.h"
 #include "ops/common/legacy.h"
 #include "ops/engine/elementwise.h"
@@ -12,17 +13,11 @@
     .overwrite = 1, .gradient_kind = HONE_GRADIENT_EXACT, .quantize = HONE_QUANTIZE_TABLE,                   \
     .domain_hint = {.lo = -3, .hi = 3, .kink_at_zero = true}
 
-/* e^x - 1 of x <= 0 without its cancellation near 0: 2 t / (1 - t), t = tanh(x / 2) */
-static hone_reg exp_minus_1(hone_map *m, hone_reg x) {
-    hone_reg t = hone_map_tanh(m, hone_map_mul(m, x, hone_map_const(m, 0.5)));
-    return hone_map_div(m, hone_map_add(m, t, t), hone_map_sub(m, hone_map_const(m, 1), t));
-}
-
 /* x > 0 ? slope x : scale (e^(x / alpha) - 1) */
 static void map(hone_map *m, double slope, double scale, double alpha) {
     hone_reg x = hone_map_in(m, 0), zero = hone_map_const(m, 0), part = x, line = x;
     if (alpha != 1) part = hone_map_div(m, x, hone_map_const(m, alpha));
-    hone_reg e = hone_map_mul(m, exp_minus_1(m, part), hone_map_const(m, scale));
+    hone_reg e = hone_map_mul(m, hone_curve_exp_minus_1(m, part), hone_map_const(m, scale));
     if (slope != 1) line = hone_map_mul(m, x, hone_map_const(m, slope));
     hone_map_out(m, 0, hone_map_select(m, hone_map_gt(m, zero, x), e, line));
 }

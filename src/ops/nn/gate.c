@@ -1,6 +1,7 @@
 /* Smooth activations made of others: Softsign, Swish, Mish. */
 #include "graph/infer.h"
 #include "ops/common/axes.h"
+#include "ops/common/curve.h"
 #include "ops/common/gradient.h"
 #include "ops/engine/elementwise.h"
 
@@ -19,8 +20,7 @@ static hone_value *one_less(hone_gradient *ctx, hone_value *v) {
 
 static void map_softsign(hone_map *m, const hone_node *n) {
     (void)n;
-    hone_reg x = hone_map_in(m, 0);
-    hone_map_out(m, 0, hone_map_div(m, x, hone_map_add(m, hone_map_abs(m, x), hone_map_const(m, 1))));
+    hone_map_out(m, 0, hone_curve_softsign(m, hone_map_in(m, 0)));
 }
 
 /* dx = dy (1 - |y|)^2 */

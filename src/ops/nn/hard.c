@@ -1,6 +1,7 @@
 /* Activations made of straight lines: HardSigmoid, HardSwish. */
 #include "graph/infer.h"
 #include "ops/common/axes.h"
+#include "ops/common/curve.h"
 #include "ops/engine/elementwise.h"
 
 #define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
@@ -24,22 +25,10 @@ static hone_value *emit_gradient(hone_gradient *ctx, const char *op) {
     return n->outputs[0];
 }
 
-/* alpha x + beta, held in [0, 1] */
-static hone_reg ramp(hone_map *m, hone_reg x, double alpha, double beta) {
-    hone_reg line = hone_map_fma(m, x, hone_map_const(m, alpha), hone_map_const(m, beta));
-    return hone_map_max(m, hone_map_min(m, line, hone_map_const(m, 1)), hone_map_const(m, 0));
-}
-
-/* y where 0 < r < 1, else z */
-static hone_reg inside(hone_map *m, hone_reg r, hone_reg y, hone_reg z) {
-    hone_reg zero = hone_map_const(m, 0), one = hone_map_const(m, 1);
-    return hone_map_select(m, hone_map_gt(m, r, zero), hone_map_select(m, hone_map_gt(m, one, r), y, z), z);
-}
-
 /* --- HardSigmoid --- */
 
 static hone_reg hard_sigmoid(hone_map *m, const hone_node *n, hone_reg x) {
-    return ramp(m, x, hone_node_float(n, "alpha"), hone_node_float(n, "beta"));
+    return hone_curve_ramp(m, x, hone_node_float(n, "alpha"), hone_node_float(n, "beta"));
 }
 
 static void map_hard_sigmoid(hone_map *m, const hone_node *n) {
@@ -53,7 +42,7 @@ static void gradient_hard_sigmoid(hone_gradient *ctx) {
 static void map_hard_sigmoid_grad(hone_map *m, const hone_node *n) {
     hone_reg r = hard_sigmoid(m, n, hone_map_in(m, 1));
     hone_reg d = hone_map_mul(m, hone_map_in(m, 0), hone_map_const(m, hone_node_float(n, "alpha")));
-    hone_map_out(m, 0, inside(m, r, d, hone_map_const(m, 0)));
+    hone_map_out(m, 0, hone_curve_inside(m, r, d, hone_map_const(m, 0)));
 }
 
 #define LINE                                                                                                 \
@@ -81,7 +70,7 @@ const hone_op hone_op_hard_sigmoid_grad = {.name = "HardSigmoidGrad",
 static void map_hard_swish(hone_map *m, const hone_node *n) {
     (void)n;
     hone_reg x = hone_map_in(m, 0);
-    hone_map_out(m, 0, hone_map_mul(m, x, ramp(m, x, 1.0 / 6, 0.5)));
+    hone_map_out(m, 0, hone_map_mul(m, x, hone_curve_ramp(m, x, 1.0 / 6, 0.5)));
 }
 
 static void gradient_hard_swish(hone_gradient *ctx) {
@@ -90,9 +79,9 @@ static void gradient_hard_swish(hone_gradient *ctx) {
 
 static void map_hard_swish_grad(hone_map *m, const hone_node *n) {
     (void)n;
-    hone_reg x = hone_map_in(m, 1), r = ramp(m, x, 1.0 / 6, 0.5);
+    hone_reg x = hone_map_in(m, 1), r = hone_curve_ramp(m, x, 1.0 / 6, 0.5);
     hone_reg slope = hone_map_fma(m, x, hone_map_const(m, 1.0 / 3), hone_map_const(m, 0.5));
-    hone_map_out(m, 0, hone_map_mul(m, hone_map_in(m, 0), inside(m, r, slope, r)));
+    hone_map_out(m, 0, hone_map_mul(m, hone_map_in(m, 0), hone_curve_inside(m, r, slope, r)));
 }
 
 const hone_op hone_op_hard_swish = {.name = "HardSwish",
