@@ -43,7 +43,7 @@ typedef struct hone_product {
         .a_zero = -1, .b_scale = -1, .b_zero = -1, .y_scale = -1, .y_zero = -1                               \
     }
 
-/* For `pack`: packs input `input` of the node, [..., k, n] or (`b_columns`) [n, k], where kernels have a packed form
+/* For `pack`: packs input `input` of the node, [..., k, n] or (`b_columns`) [..., n, k], where kernels have a packed form
  * for its type and it is a constant. */
 hone_status hone_product_pack(hone_packer *p, const hone_node *node, int input, bool b_columns,
                               hone_error *err);

@@ -14,8 +14,10 @@ static const char *format_of(const hone_product_b *b) {
 hone_product_b hone_product_b_make(hone_gemm_kind kind, const hone_type *t, bool columns) {
     hone_product_b b = {
         .kind = kind, .family = hone_kernels_get()->gemm[kind], .matrices = 1, .columns = columns};
-    b.k = t->dims[columns ? 1 : t->rank > 1 ? t->rank - 2 : 0];
-    b.n = columns ? t->dims[0] : t->rank > 1 ? t->dims[t->rank - 1] : 1;
+    int64_t rows = t->rank > 1 ? t->dims[t->rank - 2] : t->dims[0];
+    int64_t across = t->rank > 1 ? t->dims[t->rank - 1] : 1;
+    b.k = columns ? across : rows;
+    b.n = columns ? rows : across;
     for (int i = 0; i + 2 < t->rank; i++) b.matrices *= t->dims[i];
     b.size = hone_dtype_size(t->dtype);
     b.sums = kind == HONE_GEMM_U8S8;
@@ -85,7 +87,9 @@ hone_status hone_product_pack(hone_packer *p, const hone_node *node, int input, 
     a.step = hone_pack_rows(row, b_columns ? a.b.family->panel : HONE_GEMM_PACK_ROWS);
     hone_packing form = {.format = format_of(&a.b),
                          .bytes = bytes,
-                         .part_bytes = row * (size_t)(a.b.matrices == 1 ? a.step : a.b.k),
+                         .part_bytes = row * (size_t)(a.b.matrices == 1 ? a.step
+                                                      : b_columns       ? a.b.n
+                                                                        : a.b.k),
                          .direct = a.b.family->direct && !b_columns,
                          .pack = pack_part,
                          .arg = &a,

@@ -1,7 +1,7 @@
 /* What the parts of the product driver know of each other:
  *
  *   product.c            prepares and runs
- *   product_b.c          B's packed form
+ *   product_b.c          B's packed form (product_b.h)
  *   product_epilogue.c   what is added and the node's map: in registers, or over strips
  *   product_integer.c    scales and zero points as vectors of the kernel's epilogue */
 #ifndef HONE_OPS_ENGINE_PRODUCT_INSIDE_H
@@ -10,10 +10,7 @@
 #include "ops/common/cut.h"
 #include "ops/engine/elementwise.h"
 #include "ops/engine/product.h"
-
-static inline size_t hone_align_64(size_t n) {
-    return (n + 63) & ~(size_t)63;
-}
+#include "ops/engine/product_b.h"
 
 /* --- the cut --- */
 
@@ -28,32 +25,6 @@ typedef struct hone_product_blocks {
 /* `b_size`: bytes of an element of B; `small`: matrices of little cost are not to be cut. */
 hone_product_blocks hone_product_cut(const hone_gemm_family *f, const hone_product *s, size_t b_size,
                                      bool small);
-
-/* --- B --- */
-
-/* Packed B: matrices, each aligned, and for integers the sums of their columns, [matrices][n]. */
-typedef struct hone_product_b {
-    hone_gemm_kind kind;
-    const hone_gemm_family *family;
-    int64_t k, n, matrices;
-    size_t size;   /* of an element */
-    size_t packed; /* bytes of a packed matrix */
-    bool columns, sums;
-    uint8_t flip; /* of the kernel: 0x80 for uint8 */
-} hone_product_b;
-
-hone_product_b hone_product_b_make(hone_gemm_kind kind, const hone_type *b, bool columns);
-/* Bytes of `matrices` of them with their sums. */
-size_t hone_product_b_bytes(const hone_product_b *b, int64_t matrices);
-/* The sums behind `matrices` packed ones; NULL: there are none. */
-static inline int32_t *hone_product_b_sums(const hone_product_b *b, const void *packed, int64_t matrices) {
-    return b->sums ? (int32_t *)((char *)packed + b->packed * (size_t)matrices) : NULL;
-}
-/* Columns [n0, n1) of one matrix; its sums (NULL: none) are added to. */
-void hone_product_b_pack(const hone_product_b *b, const void *matrix, int64_t n0, int64_t n1, void *packed,
-                         int32_t *sums);
-/* What hone_product_pack has packed; NULL: nothing. */
-const void *hone_product_b_find(const hone_prepare *p, const hone_product_b *b, int input);
 
 /* --- the epilogue --- */
 
