@@ -10,6 +10,7 @@
 #include "kernels/portable.h"
 #include "ops/common/axes.h"
 #include "ops/common/cut.h"
+#include "ops/common/range.h"
 #include "ops/common/walk.h"
 
 #include <math.h>
@@ -423,14 +424,6 @@ static void min_max_range(void *arg, int64_t begin, int64_t end, int worker) {
     }
 }
 
-/* The range holds 0. One without width, or with NaN, has scale 1; a zero point fits uint8 always. */
-static void choose_scale(float low, float high, float *scale, uint8_t *zero) {
-    *scale = (high - low) / 255.0f;
-    if (!(*scale > 0)) *scale = 1;
-    float z = rintf((0.0f - low) / *scale);
-    *zero = (uint8_t)(z > 0 ? z < 255 ? z : 255 : 0);
-}
-
 static hone_status run_dynamic(const hone_step *step, hone_frame *frame, hone_error *err) {
     (void)err;
     const params *p = step->params;
@@ -442,7 +435,7 @@ static hone_status run_dynamic(const hone_step *step, hone_frame *frame, hone_er
         if (low == low && !(d.ends[2 * i] >= low)) low = d.ends[2 * i]; /* NaN stays */
         if (high == high && !(d.ends[2 * i + 1] <= high)) high = d.ends[2 * i + 1];
     }
-    choose_scale(low, high, &scale, &zero);
+    hone_dynamic_range(low, high, &scale, &zero);
     void *y = hone_step_out(step, frame, 0);
     job j = {.p = p, .x = (const char *)d.x, .scale = &scale, .zero = (const char *)&zero, .y = y};
     if (y) hone_cut_run(&p->cut, frame, quantize_range, &j);
