@@ -288,6 +288,7 @@ static const op_case op_cases[] = {
     {"Lookup", "C2,300 U256", "", 1},
     {"Lookup", "U2,300 R256", "", 1},
 #include "ops/op_cases_moves.inc.h"
+#include "ops/op_cases_recurrent.inc.h"
 };
 #define OP_CASE_COUNT (int)(sizeof op_cases / sizeof *op_cases)
 
@@ -412,6 +413,15 @@ static void case_attrs(built_case *b, const char *text) {
             float floats[HONE_MAX_RANK];
             for (char *at = value; *at; at += *at == ',') floats[n++] = strtof(at, &at);
             hone_node_set_floats(b->g, b->node, word, floats, n);
+            break;
+        }
+        case HONE_ATTR_STRINGS: {
+            hone_string strings[HONE_MAX_RANK];
+            for (char *at = value, *end; *at; at = end + (*end == ',')) {
+                end = at + strcspn(at, ",");
+                strings[n++] = (hone_string){at, (size_t)(end - at)};
+            }
+            hone_node_set_strings(b->g, b->node, word, strings, n);
             break;
         }
         default: b->g->failed = true;

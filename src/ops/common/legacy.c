@@ -2,22 +2,28 @@
 
 #include "ops/common/reshape.h"
 
+void hone_drop_attributes(hone_node *n) {
+    for (int i = 0; n && i < n->attr_count; i++)
+        if (!hone_attr_find(n->op->attrs, n->attrs[i].name)) n->attrs[i--] = n->attrs[--n->attr_count];
+}
+
+hone_status hone_lift_attributes(hone_graph *g, hone_node *n, hone_error *err) {
+    (void)g;
+    (void)err;
+    hone_drop_attributes(n);
+    return HONE_OK;
+}
+
 /* The node once more with those of its attributes that today's form has. */
 static hone_node *newest(hone_graph *g, const hone_node *n) {
     hone_node *copy = hone_graph_add_node(g, n->op, n->name, n->input_count, n->inputs, n->output_count);
     hone_node_copy_attrs(g, copy, n);
-    for (int i = 0; copy && i < copy->attr_count; i++)
-        if (!hone_attr_find(n->op->attrs, copy->attrs[i].name))
-            copy->attrs[i--] = copy->attrs[--copy->attr_count];
+    hone_drop_attributes(copy);
     return copy;
 }
 
 hone_status hone_lift_consuming(hone_graph *g, hone_node *n, hone_error *err) {
-    g->insert_before = n;
-    hone_node *copy = newest(g, n);
-    g->insert_before = NULL;
-    if (copy) hone_lift_replace(g, n, copy->outputs[0]);
-    return hone_graph_check(g, err);
+    return hone_lift_attributes(g, n, err);
 }
 
 /* B with an axis of size 1 for each of A's axes behind those that it has; itself if there are none. */

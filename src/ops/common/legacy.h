@@ -11,6 +11,11 @@ extern const hone_op_version hone_older_consuming[];
  * opsets 7 (as now) and 1. */
 extern const hone_op_version hone_older_broadcasting[];
 
+/* The node's attributes that its descriptor does not list go. */
+void hone_drop_attributes(hone_node *n);
+/* `lift` of forms that have nothing but attributes beside today's, which meant nothing to the result. */
+hone_status hone_lift_attributes(hone_graph *g, hone_node *n, hone_error *err);
+
 /* For tables of one's own: an attribute of opset 1, and `lift` of forms that have no more than this beside today's. */
 #define HONE_CONSUMED_INPUTS                                                                                 \
     { "consumed_inputs", HONE_ATTR_INTS }
