@@ -12,8 +12,8 @@
  * What each of them takes and answers, what a repository of models looks like, and what its settings are:
  * docs/serving.md.
  *
- * A server is made (it then listens and has its models loaded), run by one thread until it is told to stop,
- * and freed:
+ * A server is made (it then listens), run by one thread, which loads its models and serves them until it is told to
+ * stop, and freed:
  *
  *   hone_server_options o = HONE_SERVER_OPTIONS_INIT;
  *   o.models = (const char *const[]){"mnist=/models/mnist.onnx"};
@@ -100,6 +100,10 @@ typedef struct hone_server_options {
     const char *tls_cert_file;      /* the certificate, and its chain */
     const char *tls_key_file;       /* not encrypted */
     const char *tls_client_ca_file; /* clients then need a certificate signed by one of these */
+    /* Called by hone_server_run on its thread, once, when all models have been tried and it takes traffic; NULL:
+     * nobody is told. */
+    void (*started)(void *user);
+    void *user;
 } hone_server_options;
 #define HONE_SERVER_OPTIONS_INIT                                                                             \
     {                                                                                                        \
@@ -112,15 +116,13 @@ typedef struct hone_server_options {
         .rest_port = -1, .unix_socket_mode = 0600, .admin_port = -1, .admin_host = "127.0.0.1"               \
     }
 
-/* Loads the models (and fails if one that was named has no version that can be loaded; where only the newest
- * can't be, an older one is served), binds and listens; connections wait until hone_server_run. Where the
- * system starts fewer threads than were asked for, it goes on with those, and logs a warning. On success
- * `*out` belongs to the caller: hone_server_free(). */
+/* Binds and listens; connections wait until hone_server_run. Where the system starts fewer threads than were asked
+ * for, it goes on with those, and logs a warning. On success `*out` belongs to the caller: hone_server_free(). */
 HONE_API hone_status hone_server_create(const hone_server_options *options, hone_server **out,
                                         hone_error *err);
 
-/* Adds a model that is in memory; the graph may be freed. Before or while the server runs.
- * HONE_ALREADY_EXISTS if that version of that name is there. */
+/* Adds a model that is in memory; the graph may be freed. Before or while the server runs; then it waits for models that
+ * are being loaded. HONE_ALREADY_EXISTS if that version of that name is there, HONE_UNAVAILABLE when it stops. */
 HONE_API hone_status hone_server_add_model(hone_server *s, const char *name, int64_t version,
                                            const hone_graph *graph, hone_error *err);
 
@@ -130,8 +132,10 @@ HONE_API int hone_server_port(const hone_server *s);
 HONE_API int hone_server_rest_port(const hone_server *s);
 HONE_API int hone_server_admin_port(const hone_server *s);
 
-/* Accepts connections on the calling thread, for the event loops on theirs, until hone_server_stop; then
- * drains and returns HONE_OK. Once a server. */
+/* Accepts connections on the calling thread, for the event loops on theirs, and has the models loaded beside that. Until
+ * they are, it is alive but not ready: predictions of a model that is not loaded yet get 503 (UNAVAILABLE). Fails if one
+ * that was named has no version that can be loaded (where only the newest can't be, an older one is served).
+ * At hone_server_stop it gives up what is being loaded, drains and returns HONE_OK. Once a server. */
 HONE_API hone_status hone_server_run(hone_server *s, hone_error *err);
 
 /* Asks the server to drain: it stops accepting, answers what is being read or computed with "Connection:
@@ -139,11 +143,12 @@ HONE_API hone_status hone_server_run(hone_server *s, hone_error *err);
  * once. */
 HONE_API void hone_server_stop(hone_server *s);
 
-/* Looks at the configuration, all directories of models, the certificates and the secrets now, and tries
- * again what failed. May be called from any thread and from a signal handler. */
+/* Looks at the configuration, all directories of models, the certificates and the secrets now, or as soon as models that
+ * are being loaded are; tries again what failed. May be called from any thread and from a signal handler. */
 HONE_API void hone_server_reload(hone_server *s);
 
-/* NULL is fine. Not while it runs. */
+/* Waits for a model that is being loaded to come to a point where that can be given up: a process that ends may leave it
+ * out. NULL is fine. Not while it runs. */
 HONE_API void hone_server_free(hone_server *s);
 
 #ifdef __cplusplus

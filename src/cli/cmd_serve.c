@@ -4,6 +4,7 @@
 #include <hone/serve.h>
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,27 +112,19 @@ static const cli_option options[] = {
     OPT_END,
 };
 
-static hone_server *running;
+/* What signals are about; those that come before it is there are made up for. */
+static _Atomic(hone_server *) running;
+static volatile sig_atomic_t reload_asked;
 
-static void stop(int number) {
-    (void)number;
-    hone_server_stop(running);
+static void stop(void) {
+    hone_server *s = atomic_load(&running);
+    if (s) hone_server_stop(s);
 }
 
-static void reload(int number) {
-    (void)number;
-    hone_server_reload(running);
-}
-
-/* SA_RESETHAND: the second signal finds the default, which kills. */
-static void handle_signals(void (*handler)(int)) {
-    struct sigaction action = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    action.sa_flags = SA_RESTART;
-    if (handler == stop) action.sa_handler = reload;
-    sigaction(SIGHUP, &action, NULL);
+static void reload(void) {
+    hone_server *s = atomic_load(&running);
+    reload_asked = true;
+    if (s) hone_server_reload(s);
 }
 
 static const char *address(const char *host, int port) {
@@ -151,7 +144,9 @@ static void announce_others(const hone_server *s, json_t *out) {
     if (admin >= 0) json_object_set_new(out, "admin_port", json_integer(admin));
 }
 
-static void announce(const hone_server *s) {
+static void announce(void *user) {
+    const hone_server *s = atomic_load(&running);
+    (void)user;
     const char *base = address(args.server.host, hone_server_port(s));
     json_t *models = json_object(), *all = json_object();
     if (!args.json) printf("listening at %s\n", base);
@@ -172,6 +167,8 @@ static void announce(const hone_server *s) {
     else
         json_decref(all);
     fflush(stdout);
+    cli_notify("READY=1");
+    cli_log_all();
 }
 
 /* As TensorFlow Serving names them. */
@@ -229,6 +226,7 @@ static int check_tls(void) {
 
 static int run(void) {
     hone_error err = {0};
+    cli_signals_serve(stop, reload);
     int checked = check_models();
     if (checked == CLI_OK) checked = check_tls();
     if (checked == CLI_OK) checked = read_socket_mode();
@@ -243,14 +241,14 @@ static int run(void) {
     args.server.max_header_bytes = (size_t)args.max_header << 10;
     args.server.body_budget_bytes = (size_t)args.body_budget << 20;
     args.server.memory_limit = (size_t)args.memory_limit << 20;
-    CLI_TRY(hone_server_create(&args.server, &running, &err));
-    handle_signals(stop);
-    announce(running);
-    cli_notify("READY=1");
-    cli_log_all();
-    hone_status status = hone_server_run(running, &err);
-    handle_signals(SIG_DFL);
-    hone_server_free(running);
+    args.server.started = announce;
+    hone_server *server = NULL;
+    CLI_TRY(hone_server_create(&args.server, &server, &err));
+    atomic_store(&running, server);
+    if (cli_signal()) stop();
+    if (reload_asked) reload();
+    hone_status status = hone_server_run(server, &err);
+    /* The server is not freed: nobody should wait for a model that is just being loaded, and signals may still come. */
     return status == HONE_OK ? CLI_OK : cli_fail(&err);
 }
 

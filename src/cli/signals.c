@@ -2,27 +2,55 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
+static void (*when_ended)(void), (*when_reloaded)(void);
 static volatile sig_atomic_t signal_seen;
 
-static void remember(int number) {
-    signal_seen = number;
+/* As if nobody handled it. The first process of a container would outlive that. */
+static void die_of(int number) {
+    sigset_t only;
+    signal(number, SIG_DFL);
+    sigemptyset(&only);
+    sigaddset(&only, number);
+    pthread_sigmask(SIG_UNBLOCK, &only, NULL);
+    raise(number);
+    _exit(128 + number);
 }
 
-static void set_handlers(void (*handler)(int)) {
-    /* SA_RESETHAND: the second signal finds the default, which kills. */
-    struct sigaction action = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND};
+static void end(int number) {
+    if (signal_seen) die_of(number);
+    signal_seen = number;
+    if (when_ended) when_ended();
+}
+
+static void reload(int number) {
+    (void)number;
+    when_reloaded();
+}
+
+static void handle(int number, void (*handler)(int)) {
+    struct sigaction action = {.sa_handler = handler, .sa_flags = (int)SA_RESTART};
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    sigaction(number, &action, NULL);
 }
 
 void cli_signals_catch(void) {
-    set_handlers(remember);
+    handle(SIGINT, end);
+    handle(SIGTERM, end);
 }
 
 void cli_signals_default(void) {
-    set_handlers(SIG_DFL);
+    handle(SIGINT, SIG_DFL);
+    handle(SIGTERM, SIG_DFL);
+}
+
+void cli_signals_serve(void (*ended)(void), void (*reloaded)(void)) {
+    when_ended = ended;
+    when_reloaded = reloaded;
+    handle(SIGHUP, reload);
+    handle(SIGPIPE, SIG_IGN);
+    cli_signals_catch();
 }
 
 static sigset_t signals_before;

@@ -47,6 +47,8 @@ struct hone_server {
     int look_ms; /* how often to look for new certificates and secrets; -1: when asked to */
     atomic_bool stopping, reloading;
     atomic_bool ready;
+    void (*started)(void *user); /* for whom it runs */
+    void *user;
 };
 
 /* --- the operator's pages --- */
@@ -144,7 +146,7 @@ void hone_server_reload(hone_server *s) {
 
 /* --- making --- */
 
-static hone_status load_model(hone_server *s, const char *entry, hone_error *err) {
+static hone_status name_model(hone_server *s, const char *entry, hone_error *err) {
     char name[256];
     const char *equals = strchr(entry, '=');
     size_t n = equals ? (size_t)(equals - entry) : 0;
@@ -233,8 +235,8 @@ static hone_status read_batching(const char *path, hone_model_settings *out, int
     return status == HONE_OK ? HONE_OK : hone_error_in_file(err, status, path);
 }
 
-/* The models are there when this returns. */
-static hone_status load_models(hone_server *s, const hone_server_options *o, hone_error *err) {
+/* Which models there are to be. */
+static hone_status name_models(hone_server *s, const hone_server_options *o, hone_error *err) {
     hone_core_options c = HONE_CORE_OPTIONS_INIT;
     hone_model_settings batching;
     c.repository = o->repository;
@@ -251,8 +253,8 @@ static hone_status load_models(hone_server *s, const hone_server_options *o, hon
     }
     if (o->compute_threads > 0) c.compute_threads = o->compute_threads;
     HONE_TRY(hone_core_configure(s->core, &c, err));
-    for (size_t i = 0; i < o->model_count; i++) HONE_TRY(load_model(s, o->models[i], err));
-    return hone_core_start(s->core, err);
+    for (size_t i = 0; i < o->model_count; i++) HONE_TRY(name_model(s, o->models[i], err));
+    return HONE_OK;
 }
 
 static uint64_t nanoseconds(int ms) {
@@ -294,13 +296,16 @@ static void configure(hone_server *s, const hone_server_options *o) {
     s->drain_delay_ms = o->drain_delay_ms;
     s->drain_timeout_ms = o->drain_timeout_ms;
     s->gzip_from = o->gzip_from;
+    s->started = o->started;
+    s->user = o->user;
 }
 
 /* Where the system gives few threads, what can't be done without is started first. */
 static hone_status start(hone_server *s, const hone_server_options *o, int loops, hone_error *err) {
     HONE_TRY(prepare_loops(s, loops, err));
     HONE_TRY(start_loops(s, 1, err));
-    HONE_TRY(load_models(s, o, err));
+    HONE_TRY(name_models(s, o, err));
+    HONE_TRY(hone_core_start(s->core, err));
     return start_loops(s, loops, err);
 }
 
@@ -400,28 +405,52 @@ static void drain(hone_server *s) {
     join_loops(s);
 }
 
-static void accept_until_stopped(hone_server *s) {
+static void set_ready(hone_server *s, bool ready) {
+    atomic_store(&s->ready, ready);
+    hone_stats_ready(s->stats, ready);
+}
+
+static void tell_loaded(void *server) {
+    hone_wake(((const hone_server *)server)->wake_fd);
+}
+
+/* Takes traffic as soon as all models have been tried. */
+static hone_status start_when_loaded(hone_server *s, hone_error *err) {
+    if (atomic_load(&s->ready) || hone_core_is_loading(s->core)) return HONE_OK;
+    HONE_TRY(hone_core_wait(s->core, err));
+    set_ready(s, true);
+    if (s->started) s->started(s->user);
+    return HONE_OK;
+}
+
+static hone_status accept_until_stopped(hone_server *s, hone_error *err) {
     while (!atomic_load(&s->stopping)) {
         hone_listener_run(s->listener, s->wake_fd, s->look_ms);
         hone_wake_take(s->wake_fd);
+        if (atomic_load(&s->stopping)) break;
+        HONE_TRY(start_when_loaded(s, err));
         bool asked = atomic_exchange(&s->reloading, false);
         if (s->endpoints.tls) hone_tls_refresh(s->endpoints.tls, asked);
         if (s->admission.auth) hone_auth_refresh(s->admission.auth, asked);
     }
+    return HONE_OK;
 }
 
 hone_status hone_server_run(hone_server *s, hone_error *err) {
-    (void)err;
-    atomic_store(&s->ready, true);
-    hone_stats_ready(s->stats, true);
-    accept_until_stopped(s);
-    hone_log(HONE_LOG_INFO, "stopping: finishing what is under way");
-    atomic_store(&s->ready, false);
-    hone_stats_ready(s->stats, false);
-    hone_listener_run(s->listener, -1, s->drain_delay_ms);
+    hone_core_load(s->core, tell_loaded, s);
+    hone_status status = accept_until_stopped(s, err);
+    bool was_ready = atomic_load(&s->ready); /* else nobody has sent traffic here */
+    set_ready(s, false);
+    hone_core_halt(s->core);
+    if (status == HONE_OK) {
+        hone_log(HONE_LOG_INFO, "stopping: finishing what is under way");
+        hone_listener_run(s->listener, -1, was_ready ? s->drain_delay_ms : 0);
+    }
     hone_listener_close(s->listener);
+    if (status != HONE_OK) stop_loops(s);
     drain(s);
-    return HONE_OK;
+    hone_access_log_finish(s->config.access_log);
+    return status;
 }
 
 void hone_server_free(hone_server *s) {

@@ -7,6 +7,7 @@
 #include "serve/models/core_inside.h"
 #include "serve/process.h"
 #include "serve/repo.h"
+#include "serve/starting.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -46,7 +47,7 @@ static inline void make_core(const hone_core_options *o) {
 static inline void start_with(const hone_core_options *o) {
     hone_error err = {0};
     make_core(o);
-    if (hone_core_start(f.core, &err) != HONE_OK) fail_msg("%s", err.message);
+    if (start_core(f.core, &err) != HONE_OK) fail_msg("%s", err.message);
 }
 
 static inline void start(void) {

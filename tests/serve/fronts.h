@@ -7,6 +7,7 @@
 #include "serve/api/front.h"
 #include "serve/grpc/grpc.h"
 #include "serve/models.h"
+#include "serve/starting.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -107,7 +108,7 @@ static inline void fixture_wake(void *user) {
 
 /* From here on the core has a compute thread and answers later what is costly or of unknown cost. */
 static inline void fixture_start(fixture *f) {
-    assert_int_equal(hone_core_start(f->core, NULL), HONE_OK);
+    assert_int_equal(start_core(f->core, NULL), HONE_OK);
     hone_core_attach(f->core, 0, &(hone_port){.wake = fixture_wake});
 }
 

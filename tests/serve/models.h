@@ -58,15 +58,19 @@ static inline hone_graph *slow_model(int steps, int64_t width) {
 /* y = (x xᵀ)(x xᵀ)… of x [n, 1]: next to nothing for a few rows, as warm-up sends them, and minutes for
  * ENDLESS_ROWS, in steps of a few milliseconds. For what must not end before a test breaks it off. */
 enum { ENDLESS_ROWS = 768 };
-static inline hone_graph *endless_model(void) {
+static inline hone_graph *endless_of(int64_t rows) {
     hone_graph *g = hone_graph_new("endless");
-    hone_type type = {HONE_KIND_TENSOR, HONE_FLOAT32, 2, {hone_graph_symbol(g, "batch"), 1}};
+    hone_type type = {HONE_KIND_TENSOR, HONE_FLOAT32, 2, {rows ? rows : hone_graph_symbol(g, "batch"), 1}};
     hone_value *x = hone_graph_add_input(g, "x", &type);
     x = HONE_EMIT(g, "", "MatMul", x, HONE_EMIT(g, "", "Transpose", x));
     for (int i = 0; i < 5000; i++) x = HONE_EMIT(g, "", "MatMul", x, x);
     hone_graph_rename(g, x, "y");
     hone_graph_add_output(g, x);
     return hone_graph_infer(g, NULL) == HONE_OK ? g : NULL;
+}
+
+static inline hone_graph *endless_model(void) {
+    return endless_of(0);
 }
 
 /* y = x, of any type and shape [batch, …]. */

@@ -9,6 +9,7 @@
 #include <hone/serve.h>
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -25,7 +26,12 @@ typedef struct fixture {
     pthread_t thread;
     hone_status result;
     int port;
+    sem_t started;
 } fixture;
+
+static inline void tell_started(void *user) {
+    sem_post(&((fixture *)user)->started);
+}
 
 static inline void *run(void *arg) {
     fixture *f = arg;
@@ -50,19 +56,31 @@ static inline void add_model(hone_server *s, const char *name, hone_graph *g) {
     hone_graph_free(g);
 }
 
-static inline void start(fixture *f, const hone_server_options *o) {
+/* It may still load models when this returns. */
+static inline void start_loading(fixture *f, const hone_server_options *options) {
     hone_error err = {0};
-    if (hone_server_create(o, &f->server, &err) != HONE_OK) fail_msg("%s: %s", err.file, err.message);
+    hone_server_options o = *options;
+    o.started = tell_started;
+    o.user = f;
+    assert_int_equal(sem_init(&f->started, 0, 0), 0);
+    if (hone_server_create(&o, &f->server, &err) != HONE_OK) fail_msg("%s: %s", err.file, err.message);
     add_model(f->server, "matrix", matrix_model());
     f->port = hone_server_port(f->server);
     assert_true(f->port > 0);
     assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
 }
 
+static inline void start(fixture *f, const hone_server_options *o) {
+    start_loading(f, o);
+    while (sem_wait(&f->started) != 0) {
+    }
+}
+
 static inline void join(fixture *f) {
     pthread_join(f->thread, NULL);
     assert_int_equal(f->result, HONE_OK);
     hone_server_free(f->server);
+    sem_destroy(&f->started);
 }
 
 static inline void stop(fixture *f) {

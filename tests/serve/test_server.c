@@ -619,7 +619,6 @@ static void refuses_bad_options(void **state) {
         const char *message;
     } cases[] = {
         {bad_model, HONE_INVALID_ARGUMENT, "no-equals-sign"},
-        {missing_model, HONE_NOT_FOUND, ""},
         {models_and_config, HONE_INVALID_ARGUMENT, "model_config_file"},
         {negative_timeout, HONE_INVALID_ARGUMENT, "idle_timeout_ms must be from 0 to "},
         {large_port, HONE_INVALID_ARGUMENT, "port must be from 0 to 65535, not 65536"},
@@ -637,6 +636,18 @@ static void refuses_bad_options(void **state) {
         if (!strstr(err.message, cases[i].message)) fail_msg("%s: no %s", err.message, cases[i].message);
     }
     hone_server_free(NULL);
+}
+
+static void needs_the_models_that_were_named(void **state) {
+    (void)state;
+    hone_server_options o = small_options();
+    hone_server *s;
+    hone_error err = {0};
+    missing_model(&o);
+    assert_int_equal(hone_server_create(&o, &s, &err), HONE_OK);
+    assert_int_equal(hone_server_run(s, &err), HONE_NOT_FOUND);
+    assert_non_null(strstr(err.message, "model m"));
+    hone_server_free(s);
 }
 
 static void refuses_a_port_in_use(void **state) {
@@ -687,6 +698,7 @@ int main(void) {
         cmocka_unit_test(is_not_ready_while_it_still_accepts),
         cmocka_unit_test(goes_on_with_fewer_threads),
         cmocka_unit_test(refuses_bad_options),
+        cmocka_unit_test(needs_the_models_that_were_named),
         SERVED(refuses_a_port_in_use),
         cmocka_unit_test(survives_lack_of_memory),
     };

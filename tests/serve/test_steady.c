@@ -189,7 +189,7 @@ static void open_core(fixture *f) {
     assert_int_equal(hone_stats_new(&f->stats, NULL), HONE_OK);
     assert_int_equal(hone_core_new(WORKERS, 1, f->stats, &f->core, NULL), HONE_OK);
     assert_int_equal(hone_core_configure(f->core, &o, NULL), HONE_OK);
-    assert_int_equal(hone_core_start(f->core, NULL), HONE_OK);
+    assert_int_equal(start_core(f->core, NULL), HONE_OK);
     fixture_add(f, "matrix", 1, matrix_model());
     fixture_add(f, "slow", 1, slow_model(30, 96));
     fixture_add(f, "slower", 1, slow_model(300, 96));

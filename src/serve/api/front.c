@@ -290,6 +290,12 @@ void hone_front_answer(hone_front *f, hone_request *r, int status, const char *c
 
 /* --- finding models --- */
 
+hone_status hone_front_expect(hone_front *f, hone_slice name, int64_t version, hone_error *err) {
+    if (!hone_core_is_coming(f->o.core, name, version)) return HONE_OK;
+    return hone_fail(err, HONE_UNAVAILABLE, "the model \"%.*s\" is not loaded yet",
+                     hone_slice_shown(name, 200), name.data);
+}
+
 hone_status hone_front_find(hone_front *f, hone_slice name, hone_slice version, hone_servable **out,
                             hone_error *err) {
     int64_t number = HONE_LATEST;
@@ -300,6 +306,7 @@ hone_status hone_front_find(hone_front *f, hone_slice name, hone_slice version, 
                          hone_slice_shown(version, 100), version.data);
     *out = hone_core_find(f->o.core, name, number);
     if (*out) return HONE_OK;
+    HONE_TRY(hone_front_expect(f, name, number, err));
     if (version.size > 0)
         return hone_fail(err, HONE_NOT_FOUND, "the model \"%.*s\" is not there in version %lld", shown,
                          name.data, (long long)number);

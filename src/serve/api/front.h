@@ -101,7 +101,10 @@ void hone_front_answer(hone_front *f, hone_request *r, int status, const char *c
 
 /* --- finding models --- */
 
-/* "12" for a version, "" for the latest one. HONE_INVALID_ARGUMENT: no number; HONE_NOT_FOUND. */
+/* Of a model that is not found: HONE_UNAVAILABLE if it may be about to be loaded. */
+hone_status hone_front_expect(hone_front *f, hone_slice name, int64_t version, hone_error *err);
+/* "12" for a version, "" for the latest one. HONE_INVALID_ARGUMENT: no number; HONE_UNAVAILABLE: it may be about to be
+ * loaded; HONE_NOT_FOUND. */
 hone_status hone_front_find(hone_front *f, hone_slice name, hone_slice version, hone_servable **out,
                             hone_error *err);
 

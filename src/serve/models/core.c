@@ -43,7 +43,23 @@ hone_status hone_core_start(hone_core *core, hone_error *err) {
     HONE_TRY(hone_model_loader_start(core->loader, err)); /* first, as it can't do without a thread */
     HONE_TRY(hone_batcher_start(core->batcher, g->compute_threads, o->inline_cost, o->stall, err));
     g->compute_threads = hone_batcher_threads(core->batcher);
-    return hone_model_loader_begin(core->loader, err);
+    return HONE_OK;
+}
+
+void hone_core_load(hone_core *core, void (*loaded)(void *user), void *user) {
+    hone_model_loader_begin(core->loader, loaded, user);
+}
+
+bool hone_core_is_loading(hone_core *core) {
+    return hone_model_loader_is_beginning(core->loader);
+}
+
+hone_status hone_core_wait(hone_core *core, hone_error *err) {
+    return hone_model_loader_wait(core->loader, err);
+}
+
+void hone_core_halt(hone_core *core) {
+    hone_model_loader_halt(core->loader);
 }
 
 void hone_core_stop(hone_core *core) {
@@ -100,6 +116,26 @@ static const hone_record_label *find_label(const hone_record *r, hone_slice labe
     for (size_t i = 0; r && i < r->label_count; i++)
         if (hone_slice_equal(label, r->labels[i].name)) return &r->labels[i];
     return NULL;
+}
+
+/* Is something of it about to be loaded? */
+static bool is_coming(const hone_record *r, int64_t version) {
+    for (size_t i = 0; i < r->count; i++) {
+        const hone_version *v = r->versions[i];
+        if ((version == HONE_LATEST || v->number == version) &&
+            (v->state == HONE_VERSION_START || v->state == HONE_VERSION_LOADING))
+            return true;
+    }
+    return false;
+}
+
+bool hone_core_is_coming(hone_core *core, hone_slice name, int64_t version) {
+    if (hone_core_is_loading(core)) return true;
+    pthread_rwlock_rdlock(&core->registry.lock);
+    const hone_record *r = hone_registry_find(&core->registry, name.data, name.size);
+    bool coming = r && is_coming(r, version);
+    pthread_rwlock_unlock(&core->registry.lock);
+    return coming;
 }
 
 hone_status hone_core_find_label(hone_core *core, hone_slice name, hone_slice label, hone_servable **out,

@@ -32,10 +32,20 @@ hone_status hone_core_configure(hone_core *core, const hone_core_options *option
 /* A model from a directory with versions in it, or from one ONNX file, which is version 1. Watched. Before
  * hone_core_start. */
 hone_status hone_core_add_path(hone_core *core, const char *name, const char *path, hone_error *err);
-/* Starts the loader and the compute threads (as many as the system gives), and waits until everything has
- * been tried once. Fails if a model that was named (by hone_core_add_path or in the configuration) has no
- * version that could be loaded; what lies in the repository is left to the states. */
+/* Starts the loader and the compute threads (as many as the system gives). */
 hone_status hone_core_start(hone_core *core, hone_error *err);
+/* Has everything tried once, and goes on; `loaded` (NULL: nobody) is called when that is done, on the loader's thread,
+ * and must not call the core. */
+void hone_core_load(hone_core *core, void (*loaded)(void *user), void *user);
+/* Was that called, and has not everything been tried yet? */
+bool hone_core_is_loading(hone_core *core);
+/* Waits until everything has been tried once. Fails if a model that was named (by hone_core_add_path or in the
+ * configuration) has no version that could be loaded; what lies in the repository is left to the states.
+ * HONE_UNAVAILABLE: it was halted before that. */
+hone_status hone_core_wait(hone_core *core, hone_error *err);
+/* Any thread: what is being loaded is given up as soon as that can be done, and nothing more is loaded or unloaded:
+ * who asks for that gets HONE_UNAVAILABLE. What is served is served on. */
+void hone_core_halt(hone_core *core);
 /* Ends the loader's and the compute threads; what is queued fails with HONE_UNAVAILABLE. Then, on the calling
  * thread, calls what is left to be called of all workers, which must not run any more. */
 void hone_core_stop(hone_core *core);
@@ -49,6 +59,9 @@ hone_status hone_core_add(hone_core *core, const char *name, int64_t version, co
 
 /* A version, or HONE_LATEST. NULL if there is none; else hone_servable_release() when done. */
 hone_servable *hone_core_find(hone_core *core, hone_slice name, int64_t version);
+/* Of what is not found: may it be about to be loaded? While everything is tried for the first time, that holds for
+ * every name. */
+bool hone_core_is_coming(hone_core *core, hone_slice name, int64_t version);
 /* HONE_NOT_FOUND: no such model; HONE_INVALID_ARGUMENT: no such label, or its version is not loaded. The
  * message is TensorFlow Serving's. */
 hone_status hone_core_find_label(hone_core *core, hone_slice name, hone_slice label, hone_servable **out,

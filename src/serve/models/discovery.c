@@ -207,6 +207,7 @@ void hone_discovery_reconcile_dirty(hone_discovery *d, bool at_once) {
     for (size_t i = d->registry->count; i-- > 0;) { /* from the end: each may be forgotten */
         hone_record *r = d->registry->records[i];
         if (r->removed && hone_record_is_gone(r)) r->dirty = true;
+        if (hone_registry_go_on(d->registry, NULL) != HONE_OK) return;
         if (r->dirty || (r->due && now >= r->due)) hone_discovery_reconcile(d, r, at_once);
     }
 }

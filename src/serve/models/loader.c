@@ -36,6 +36,8 @@ struct hone_model_loader {
     hone_servable *retired;
     hone_status first_status;
     hone_error first_error;
+    void (*loaded)(void *user); /* for who began */
+    void *user;
 };
 
 /* --- from other threads --- */
@@ -254,9 +256,10 @@ static void stop_waiting(hone_model_task *t, hone_status status, const hone_erro
 hone_status hone_model_loader_add(hone_model_loader *l, hone_servable *s, hone_error *err) {
     waiter w = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
     pthread_mutex_lock(&l->lock);
-    bool running = l->running;
+    bool idle = !l->running || (!l->begun && !l->stop);
+    hone_status status = idle ? add_servable(l->registry, s, err) : HONE_OK;
     pthread_mutex_unlock(&l->lock);
-    if (!running) return add_servable(l->registry, s, err);
+    if (idle) return status;
     w.task = (hone_model_task){
         .worker = -1, .done = stop_waiting, .user = &w, .kind = HONE_TASK_ADD, .servable = s};
     ask(l, &w.task);
@@ -285,6 +288,7 @@ static hone_status do_first(hone_model_loader *l, hone_error *err) {
     HONE_TRY(hone_discovery_look_at_root(&l->discovery, err));
     HONE_TRY(hone_discovery_read_config(&l->discovery, true, err));
     hone_discovery_reconcile_dirty(&l->discovery, true);
+    HONE_TRY(hone_registry_go_on(l->registry, err));
     for (size_t i = 0; i < l->registry->count; i++) {
         const hone_record *r = l->registry->records[i];
         if (r->named && hone_record_is_gone(r)) return hone_record_check(r, err);
@@ -360,6 +364,7 @@ static void begin(hone_model_loader *l) {
     l->first_error = err;
     l->ready = true;
     pthread_cond_broadcast(&l->change);
+    if (l->loaded) l->loaded(l->user);
 }
 
 static void *work(void *arg) {
@@ -407,33 +412,63 @@ hone_status hone_model_loader_start(hone_model_loader *l, hone_error *err) {
     return code ? hone_fail_errno(err, code, "the loader of models", "no thread can be started") : HONE_OK;
 }
 
-hone_status hone_model_loader_begin(hone_model_loader *l, hone_error *err) {
+void hone_model_loader_begin(hone_model_loader *l, void (*loaded)(void *user), void *user) {
     pthread_mutex_lock(&l->lock);
+    l->loaded = loaded;
+    l->user = user;
     l->begun = true;
     pthread_cond_broadcast(&l->change);
-    while (!l->ready) pthread_cond_wait(&l->change, &l->lock);
-    hone_status status = l->first_status;
-    if (status != HONE_OK && err) *err = l->first_error;
+    pthread_mutex_unlock(&l->lock);
+}
+
+bool hone_model_loader_is_beginning(hone_model_loader *l) {
+    pthread_mutex_lock(&l->lock);
+    bool beginning = l->begun && !l->ready;
+    pthread_mutex_unlock(&l->lock);
+    return beginning;
+}
+
+hone_status hone_model_loader_wait(hone_model_loader *l, hone_error *err) {
+    pthread_mutex_lock(&l->lock);
+    while (!l->ready && !l->stop) pthread_cond_wait(&l->change, &l->lock);
+    hone_status status = l->ready ? l->first_status : hone_registry_go_on(l->registry, err);
+    if (l->ready && status != HONE_OK && err) *err = l->first_error;
     pthread_mutex_unlock(&l->lock);
     return status;
 }
 
-void hone_model_loader_stop(hone_model_loader *l) {
+/* When it is halted: there will be no more. */
+static void refuse_tasks(hone_model_loader *l) {
     hone_error err = {0};
+    hone_registry_go_on(l->registry, &err);
     pthread_mutex_lock(&l->lock);
-    bool running = l->running && !l->stop;
+    hone_model_task *tasks = l->tasks;
+    l->tasks = NULL;
+    pthread_mutex_unlock(&l->lock);
+    for (hone_model_task *t = tasks, *next; t; t = next) {
+        next = t->next;
+        finish_task(l, t, err.code, &err);
+    }
+}
+
+void hone_model_loader_halt(hone_model_loader *l) {
+    atomic_store(&l->registry->halted, true);
+    pthread_mutex_lock(&l->lock);
     l->stop = true;
     pthread_cond_broadcast(&l->change);
     pthread_mutex_unlock(&l->lock);
-    if (!running) return;
     hone_wake(l->wake_fd);
+    refuse_tasks(l);
+}
+
+void hone_model_loader_stop(hone_model_loader *l) {
+    hone_model_loader_halt(l);
+    pthread_mutex_lock(&l->lock);
+    bool running = l->running;
+    l->running = false;
+    pthread_mutex_unlock(&l->lock);
+    if (!running) return;
     pthread_join(l->thread, NULL);
-    hone_fail(&err, HONE_UNAVAILABLE, "The server is stopping");
-    while (l->tasks) {
-        hone_model_task *t = l->tasks;
-        l->tasks = t->next;
-        finish_task(l, t, HONE_UNAVAILABLE, &err);
-    }
     bury(l);
 }
 

@@ -14,9 +14,17 @@ hone_status hone_model_loader_new(hone_registry *g, hone_batcher *batcher, hone_
                                   hone_error *err);
 /* Starts its thread. */
 hone_status hone_model_loader_start(hone_model_loader *l, hone_error *err);
-/* Has it look at everything, and waits for that. HONE_OK, or what is wrong with the first model that was
- * named. */
-hone_status hone_model_loader_begin(hone_model_loader *l, hone_error *err);
+/* Has it look at everything, and goes on; `loaded` (NULL: nobody) is called on its thread when that is done, with its
+ * lock held: it must not call the loader. */
+void hone_model_loader_begin(hone_model_loader *l, void (*loaded)(void *user), void *user);
+/* Has it begun, and is that not done yet? */
+bool hone_model_loader_is_beginning(hone_model_loader *l);
+/* Waits for that. HONE_OK, or what is wrong with the first model that was named; HONE_UNAVAILABLE: it was halted. */
+hone_status hone_model_loader_wait(hone_model_loader *l, hone_error *err);
+/* Any thread: gives up what is being loaded as soon as possible, and takes no more tasks: they fail with
+ * HONE_UNAVAILABLE. Does not wait. */
+void hone_model_loader_halt(hone_model_loader *l);
+/* Halts it, and ends its thread. */
 void hone_model_loader_stop(hone_model_loader *l);
 void hone_model_loader_free(hone_model_loader *l); /* NULL is fine */
 

@@ -149,6 +149,11 @@ static hone_status make(hone_reconcile *c, hone_record *r, hone_version *v, hone
     hone_model *model = NULL;
     HONE_TRY(check_memory(c->registry, r, v, err));
     HONE_TRY(hone_repository_load(&place, v->name, c->registry->options.map_weights, &graph, &v->there, err));
+    hone_status going = hone_registry_go_on(c->registry, err);
+    if (going != HONE_OK) {
+        hone_graph_free(graph);
+        return going;
+    }
     hone_servable_options o = hone_registry_servable_options(c->registry, r->name, v->number, &r->settings);
     HONE_TRY(hone_model_take(graph, NULL, &model, err));
     hone_status status = hone_servable_remake(&o, model, out, err);
@@ -246,6 +251,7 @@ static void load(hone_reconcile *c, hone_record *r, hone_version *v) {
     if (!hone_fingerprint_equal(&v->there, &v->tried)) v->failures = 0;
     if (!replaces) hone_registry_set_state(c->registry, v, HONE_VERSION_LOADING, HONE_OK, "");
     hone_status status = make_somewhere(c, r, v, &s, &err);
+    if (status != HONE_OK && hone_registry_go_on(c->registry, NULL) != HONE_OK) return;
     v->tried = v->there;
     if (status == HONE_OK && (status = may_replace(v, s, &err)) != HONE_OK) hone_servable_release(s);
     double seconds = (double)(hone_now() - start) * 1e-9;
@@ -290,6 +296,7 @@ static bool may_pass(hone_status code) {
 
 static bool should_load(hone_reconcile *c, const hone_record *r, hone_version *v, uint64_t now) {
     if (!(v->wanted || v->fallback) || !v->present) return false;
+    if (hone_registry_go_on(c->registry, NULL) != HONE_OK) return false;
     if (v->servable && hone_fingerprint_equal(&v->there, &v->loaded)) return false;
     if (!has_settled(c, v, now)) return false;
     if (v->failures == 0 || !hone_fingerprint_equal(&v->there, &v->tried)) return true;

@@ -112,6 +112,10 @@ void hone_registry_drop(hone_registry *g, hone_record *r) {
     hone_free(r);
 }
 
+hone_status hone_registry_go_on(const hone_registry *g, hone_error *err) {
+    return atomic_load(&g->halted) ? hone_fail(err, HONE_UNAVAILABLE, "The server is stopping") : HONE_OK;
+}
+
 /* --- states --- */
 
 void hone_registry_set_state(hone_registry *g, hone_version *v, hone_version_state state, hone_status code,
@@ -156,7 +160,7 @@ hone_servable_options hone_registry_servable_options(hone_registry *g, const cha
 
 hone_status hone_registry_prepare(hone_registry *g, hone_servable *s, const hone_recorded *recorded,
                                   hone_error *err) {
-    HONE_TRY(hone_warm_up(s, recorded, g->options.inline_cost, err));
+    HONE_TRY(hone_warm_up(s, recorded, g->options.inline_cost, &g->halted, err));
     s->retire = g->retire;
     s->retire_user = g->retire_user;
     size_t limit = g->options.memory_limit;

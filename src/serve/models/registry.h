@@ -75,6 +75,7 @@ typedef struct hone_registry {
     void (*retire)(void *user, hone_servable *s);
     void *retire_user;
     atomic_size_t bytes; /* of all servables that are there */
+    atomic_bool halted;  /* nothing is loaded any more */
     pthread_rwlock_t lock;
     hone_record **records; /* by name */
     size_t count, capacity;
@@ -86,6 +87,9 @@ void hone_registry_init(hone_registry *g, int workers, int model_threads, hone_s
 void hone_registry_free(hone_registry *g); /* what it holds */
 /* `options` NULL: the defaults. HONE_FAILED_PRECONDITION: there are models already. */
 hone_status hone_registry_configure(hone_registry *g, const hone_core_options *options, hone_error *err);
+
+/* HONE_UNAVAILABLE when nothing is to be loaded any more. */
+hone_status hone_registry_go_on(const hone_registry *g, hone_error *err);
 
 /* Under the lock, or by the loader. NULL if it is not there. */
 hone_record *hone_registry_find(const hone_registry *g, const char *name, size_t size);

@@ -76,7 +76,7 @@ static hone_status model_ready(hone_front *f, hone_request *r, hone_wire w, hone
     hone_status status = find(f, &w, &s, err);
     if (status == HONE_OK) hone_wire_put_number(out, 1, 1);
     hone_servable_release(s);
-    return status == HONE_NOT_FOUND ? HONE_OK : status;
+    return status == HONE_NOT_FOUND || status == HONE_UNAVAILABLE ? HONE_OK : status;
 }
 
 static void put_version(void *user, int64_t version) {

@@ -209,13 +209,17 @@ hone_status hone_access_log_open(const hone_access_log_options *o, hone_access_l
     return status;
 }
 
+void hone_access_log_finish(hone_access_log *l) {
+    if (!l || !l->started) return;
+    atomic_store(&l->stop, true);
+    hone_wake(l->wake_fd);
+    pthread_join(l->thread, NULL);
+    l->started = false;
+}
+
 void hone_access_log_close(hone_access_log *l) {
     if (!l) return;
-    if (l->started) {
-        atomic_store(&l->stop, true);
-        hone_wake(l->wake_fd);
-        pthread_join(l->thread, NULL);
-    }
+    hone_access_log_finish(l);
     for (int i = 0; i < l->ring_count; i++) {
         hone_free(l->rings[i].data);
         hone_buffer_free(&l->rings[i].line);

@@ -22,13 +22,15 @@ typedef struct hone_access_log_options {
     size_t ring_bytes; /* of each loop; a power of two; 0: 1 MB */
 } hone_access_log_options;
 
-/* On success hone_access_log_close() when no loop runs any more: it writes what is left. */
+/* On success hone_access_log_close() when no loop runs any more. */
 hone_status hone_access_log_open(const hone_access_log_options *options, hone_access_log **out,
                                  hone_error *err);
-void hone_access_log_close(hone_access_log *l); /* NULL is fine */
+/* When no loop runs any more: writes what is left. NULL is fine, also below. */
+void hone_access_log_finish(hone_access_log *l);
+void hone_access_log_close(hone_access_log *l); /* finishes it first */
 /* Any thread, a signal handler too: writes what it has, and opens the file anew, because somebody has moved
  * it away. */
-void hone_access_log_reopen(hone_access_log *l); /* NULL is fine */
+void hone_access_log_reopen(hone_access_log *l);
 
 /* Where a socket's peer is, as the log tells it. */
 typedef struct hone_remote {

@@ -33,6 +33,7 @@ typedef struct warmer {
     hone_tensor **expected[PATTERNS]; /* and what comes out */
     hone_tensor **inputs;             /* of the size under test */
     double inline_cost;
+    const atomic_bool *halted; /* NULL: nobody halts it */
 } warmer;
 
 /* --- made-up inputs --- */
@@ -137,12 +138,28 @@ static void do_not_batch(hone_servable *s, const char *why) {
 
 /* --- runs --- */
 
+static bool is_halted(void *user) {
+    const warmer *w = user;
+    return w->halted && atomic_load(w->halted);
+}
+
+static bool is_no_fault_of_its(hone_status status) {
+    return status == HONE_OUT_OF_MEMORY || status == HONE_CANCELLED;
+}
+
+static hone_status give_up(hone_status status, hone_error *err) {
+    return status == HONE_CANCELLED ? hone_fail(err, status, "It was given up") : hone_fail_memory(err);
+}
+
 static hone_status time_run(warmer *w, hone_tensor *const *inputs, double *best, hone_error *err) {
     *best = HUGE_VAL;
     for (int i = 0; i <= TIMINGS; i++) { /* the first one makes the plan */
         uint64_t start = hone_now();
-        HONE_TRY(hone_context_run(w->instance->context, (const hone_tensor *const *)inputs,
-                                  w->instance->results, err));
+        hone_context_set_cancel(w->instance->context, is_halted, w);
+        hone_status status = hone_context_run(w->instance->context, (const hone_tensor *const *)inputs,
+                                              w->instance->results, err);
+        hone_context_set_cancel(w->instance->context, NULL, NULL);
+        if (status != HONE_OK) return status;
         uint64_t took = hone_now() - start;
         if (i > 0 && (double)took * 1e-9 < *best) *best = (double)took * 1e-9;
         if (took > (i ? TIME_ENOUGH : 10 * TIME_ENOUGH)) {
@@ -323,12 +340,14 @@ static hone_status run_recorded(warmer *w, hone_error *err) {
         hone_status status = hone_servable_check(s, inputs, err);
         for (int k = 0; k < s->instance_count && status == HONE_OK; k++) {
             hone_part p = {.inputs = inputs, .rows = hone_servable_rows(s, inputs)};
-            hone_run run = {.first = &p, .dry = &s->instances[k] != w->instance};
+            hone_run run = {
+                .first = &p, .dry = &s->instances[k] != w->instance, .cancel = is_halted, .user = w};
             if (instance_is_used(s, k, w->inline_cost))
                 status = hone_instance_run(s, &s->instances[k], &run, &s->instances[k].batch, err);
             hone_batch_shrink(&s->instances[k].batch);
         }
         if (status == HONE_OK) continue;
+        if (status == HONE_CANCELLED) return give_up(status, err);
         char why[400];
         snprintf(why, sizeof why, "%.300s", err && err->message[0] ? err->message : hone_status_name(status));
         return hone_fail(err, HONE_FAILED_PRECONDITION, "recorded request %zu fails: %s", n, why);
@@ -372,7 +391,7 @@ static hone_status warm(warmer *w, hone_error *err) {
     s->size_count = 1;
     s->sizes[0] = 1;
     hone_status status = run_alone(w, !why, &cause);
-    if (status == HONE_OUT_OF_MEMORY) return hone_fail_memory(err);
+    if (is_no_fault_of_its(status)) return give_up(status, err);
     if (status != HONE_OK) {
         hone_log(HONE_LOG_WARNING,
                  "model %s version %lld can't be run with made-up inputs: %s; \"dims\" in its config.json or "
@@ -384,8 +403,8 @@ static hone_status warm(warmer *w, hone_error *err) {
     s->warm = true;
     if (why)
         do_not_batch(s, why);
-    else if ((status = try_sizes(w, &cause)) == HONE_OUT_OF_MEMORY)
-        return hone_fail_memory(err);
+    else if (is_no_fault_of_its(status = try_sizes(w, &cause)))
+        return give_up(status, err);
     else if (status != HONE_OK)
         do_not_batch(s, "it fails with several rows");
     HONE_TRY(reserve_plans(w, err));
@@ -410,11 +429,12 @@ static void warn_of_dims(const hone_servable *s) {
 }
 
 hone_status hone_warm_up(hone_servable *s, const hone_recorded *recorded, double inline_cost,
-                         hone_error *err) {
+                         const atomic_bool *halted, hone_error *err) {
     warmer w = {.s = s,
                 .recorded = recorded,
                 .instance = &s->instances[s->instance_count - 1],
-                .inline_cost = inline_cost};
+                .inline_cost = inline_cost,
+                .halted = halted};
     warn_of_dims(s);
     hone_status status = set_up(&w) ? warm(&w, err) : hone_fail_memory(err);
     if (status == HONE_OK) status = run_recorded(&w, err);

@@ -14,8 +14,9 @@ typedef struct hone_recorded {
 void hone_recorded_free(hone_recorded *r, int input_count);
 
 /* `recorded` may be NULL. Inputs are made up: rows of 1, other free dimensions as the settings say, else as in the
- * first recorded request, else 1. A model that can't be run with them is served as it is, and not batched. HONE_FAILED_PRECONDITION: a recorded request fails. */
+ * first recorded request, else 1. A model that can't be run with them is served as it is, and not batched.
+ * HONE_FAILED_PRECONDITION: a recorded request fails. HONE_CANCELLED: `halted` (NULL: nobody) became true. */
 hone_status hone_warm_up(hone_servable *s, const hone_recorded *recorded, double inline_cost,
-                         hone_error *err);
+                         const atomic_bool *halted, hone_error *err);
 
 #endif

@@ -277,6 +277,7 @@ static hone_status list_states(hone_front *f, spec *s, hone_error *err) {
     if (s->has_version) st.only = &s->version;
     hone_core_states(f->o.core, s->name, put_state, &st);
     if (st.count > 0) return HONE_OK;
+    HONE_TRY(hone_front_expect(f, s->name, st.only ? s->version : HONE_LATEST, err));
     if (st.only)
         return hone_fail(err, HONE_NOT_FOUND, "Could not find version %lld of model %.*s",
                          (long long)s->version, shown, s->name.data);

@@ -77,9 +77,14 @@ hone_status hone_tfs_find(hone_front *f, hone_slice name, hone_slice label, cons
                           hone_servable **out, hone_error *err) {
     int shown = (int)(name.size < NAME_MOST ? name.size : NAME_MOST);
     if (name.size == 0) return hone_fail(err, HONE_INVALID_ARGUMENT, "Missing model name in request.");
-    if (label.size > 0) return hone_core_find_label(f->o.core, name, label, out, err);
+    if (label.size > 0) {
+        hone_status status = hone_core_find_label(f->o.core, name, label, out, err);
+        if (status != HONE_OK) HONE_TRY(hone_front_expect(f, name, HONE_LATEST, err));
+        return status;
+    }
     *out = hone_core_find(f->o.core, name, version ? *version : HONE_LATEST);
     if (*out) return HONE_OK;
+    HONE_TRY(hone_front_expect(f, name, version ? *version : HONE_LATEST, err));
     if (version)
         return hone_fail(err, HONE_NOT_FOUND, "Servable not found for request: Specific(%.*s, %lld)", shown,
                          name.data, (long long)*version);
@@ -144,6 +149,7 @@ static hone_status write_status(hone_front *f, const target *at, hone_error *err
     if (at->label[0] || at->has_version) s.only = &version;
     hone_buffer_text(s.out, "{\n \"model_version_status\": [");
     hone_core_states(f->o.core, name, put_state, &s);
+    if (s.count == 0) HONE_TRY(hone_front_expect(f, name, s.only ? version : HONE_LATEST, err));
     if (s.count == 0 && s.only)
         return hone_fail(err, HONE_NOT_FOUND, "Could not find version %lld of model %s", (long long)version,
                          at->name);

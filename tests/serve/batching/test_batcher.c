@@ -7,6 +7,7 @@
 #include "serve/models.h"
 #include "serve/models/core_inside.h"
 #include "serve/request/request.h"
+#include "serve/starting.h"
 #include "serve/workers.h"
 
 #include <math.h>
@@ -144,7 +145,7 @@ static void start(fixture *f, hone_graph *g, const hone_core_options *o, const c
     assert_int_equal(hone_stats_new(&f->stats, NULL), HONE_OK);
     assert_int_equal(hone_core_new(2, 1, f->stats, &f->core, NULL), HONE_OK);
     assert_int_equal(hone_core_configure(f->core, o, NULL), HONE_OK);
-    assert_int_equal(hone_core_start(f->core, &err), HONE_OK);
+    assert_int_equal(start_core(f->core, &err), HONE_OK);
     for (int i = 0; i < 2; i++) attach(&f->w[i], f->core, i);
     if (hone_core_add(f->core, "m", 1, g, &err) != HONE_OK) fail_msg("%s", err.message);
     hone_graph_free(g);

@@ -497,7 +497,7 @@ static void falls_back(hone_reload_policy policy) {
     hone_log_set(keep_warning, NULL, HONE_LOG_WARNING);
     make_core(&o);
     assert_int_equal(hone_core_add_path(f.core, "a", repo_path("a"), NULL), HONE_OK);
-    if (hone_core_start(f.core, &err) != HONE_OK) fail_msg("%s", err.message);
+    if (start_core(f.core, &err) != HONE_OK) fail_msg("%s", err.message);
     assert_true(ask("a", HONE_LATEST) == 2);
     assert_non_null(strstr(warning, "model a: version 5 can't be loaded ("));
     assert_non_null(strstr(warning, "; version 2 is served instead"));
@@ -583,7 +583,7 @@ static void needs_what_was_named(void **state) {
     assert_int_equal(hone_core_add_path(f.core, "a", repo_path("a"), NULL), HONE_ALREADY_EXISTS);
     assert_int_equal(hone_core_add_path(f.core, "a/b", repo_path("a"), NULL), HONE_INVALID_ARGUMENT);
     assert_int_equal(hone_core_add_path(f.core, "f", repo_path("a/1/model.onnx"), NULL), HONE_OK);
-    assert_int_equal(hone_core_start(f.core, &err), HONE_OK);
+    assert_int_equal(start_core(f.core, &err), HONE_OK);
     assert_true(ask("a", 1) == 1 && ask("f", 1) == 1);
     /* the file itself is watched, too */
     hone_graph *g = repo_graph(4, 3, 0, "x");
@@ -597,7 +597,7 @@ static void needs_what_was_named(void **state) {
         make_core(&o);
         assert_int_equal(hone_core_add_path(f.core, "a", repo_path("a"), NULL), HONE_OK);
         assert_int_equal(hone_core_add_path(f.core, "b", repo_path("%s", bad[i]), NULL), HONE_OK);
-        assert_int_equal(hone_core_start(f.core, &err), HONE_NOT_FOUND);
+        assert_int_equal(start_core(f.core, &err), HONE_NOT_FOUND);
         assert_non_null(strstr(err.message, "model b"));
         stop();
     }
@@ -605,7 +605,7 @@ static void needs_what_was_named(void **state) {
     repo_text(repo_path("c/1/model.onnx"), "x");
     make_core(&o);
     assert_int_equal(hone_core_add_path(f.core, "c", repo_path("c"), NULL), HONE_OK);
-    assert_int_equal(hone_core_start(f.core, &err), HONE_CORRUPT);
+    assert_int_equal(start_core(f.core, &err), HONE_CORRUPT);
 }
 
 /* --- priority --- */

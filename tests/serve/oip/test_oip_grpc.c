@@ -224,7 +224,7 @@ static void answers_later(void **state) {
     for (int i = 0; i < ROWS * 3; i++) x[i] = (float)(i % 100);
     fixture_open(&f);
     assert_int_equal(hone_oip_grpc_register(&f.grpc, &f.front, NULL), HONE_OK);
-    assert_int_equal(hone_core_start(f.core, NULL), HONE_OK);
+    assert_int_equal(start_core(f.core, NULL), HONE_OK);
     hone_core_attach(f.core, 0, &(hone_port){.wake = wake, .user = &woken});
     for (int64_t rows = 1; rows <= ROWS; rows = rows == 1 ? ROWS - 1 : rows + 1) {
         hone_buffer b = {0};

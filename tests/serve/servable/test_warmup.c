@@ -48,7 +48,7 @@ static void warm(fixture *f, hone_graph *g, const hone_servable_settings *settin
                                .stats = f->stats};
     if (hone_servable_new(&o, g, &f->s, &err) != HONE_OK) fail_msg("%s", err.message);
     hone_graph_free(g);
-    if (hone_warm_up(f->s, recorded, 1e9, &err) != HONE_OK) fail_msg("%s", err.message);
+    if (hone_warm_up(f->s, recorded, 1e9, NULL, &err) != HONE_OK) fail_msg("%s", err.message);
 }
 
 static void cool(fixture *f) {
