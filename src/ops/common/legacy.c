@@ -62,6 +62,11 @@ static hone_status lift_broadcasting(hone_graph *g, hone_node *n, hone_error *er
     return hone_graph_check(g, err);
 }
 
+hone_status hone_lift_nothing(hone_graph *g, hone_node *n, hone_error *err) {
+    (void)g, (void)n, (void)err;
+    return HONE_OK;
+}
+
 static const hone_attr_def none[] = {{NULL}};
 static const hone_attr_def consuming[] = {HONE_CONSUMED_INPUTS, {NULL}};
 static const hone_attr_def broadcasting[] = {

@@ -19,6 +19,8 @@ hone_status hone_lift_attributes(hone_graph *g, hone_node *n, hone_error *err);
 /* For tables of one's own: an attribute of opset 1, and `lift` of forms that have no more than this beside today's. */
 #define HONE_CONSUMED_INPUTS                                                                                 \
     { "consumed_inputs", HONE_ATTR_INTS }
+/* `lift` of forms that read as today's, but cannot say all that today's can: files are never written as such. */
+hone_status hone_lift_nothing(hone_graph *g, hone_node *n, hone_error *err);
 hone_status hone_lift_consuming(hone_graph *g, hone_node *n, hone_error *err);
 
 #endif

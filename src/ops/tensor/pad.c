@@ -3,9 +3,11 @@
 #include "graph/infer.h"
 #include "ops/common/axes.h"
 #include "ops/common/gradient.h"
+#include "ops/common/legacy.h"
 #include "ops/common/reshape.h"
 #include "ops/engine/pick.h"
 #include "ops/engine/resample.h"
+#include "ops/tensor/indexing.h"
 
 #include <string.h>
 
@@ -106,12 +108,6 @@ static void link_axes(const hone_type *x, const hone_type *y, const frames *f, h
         hone_axes_add(
             out, (hone_axis_link){same ? HONE_AXIS_SAME : HONE_AXIS_BLOCKED, .axis = d, .output_axis = d});
     }
-}
-
-static hone_status infer_like(hone_infer *ctx, int input) {
-    ctx->out[0].rank = ctx->in[input]->rank;
-    memcpy(ctx->out[0].dims, ctx->in[input]->dims, sizeof ctx->out[0].dims);
-    return HONE_OK;
 }
 
 /* --- Pad --- */
@@ -251,13 +247,13 @@ static hone_status lift_pad_1(hone_graph *g, hone_node *n, hone_error *err) {
 #define MODE                                                                                                 \
     { "mode", HONE_ATTR_STRING, .s = "constant" }
 
-static const hone_attr_def pad_11[] = {MODE, {NULL}};
 static const hone_attr_def pad_2[] = {
     MODE, {"pads", HONE_ATTR_INTS, .required = true}, {"value", HONE_ATTR_FLOAT}, {NULL}};
 static const hone_attr_def pad_1[] = {
     MODE, {"paddings", HONE_ATTR_INTS, .required = true}, {"value", HONE_ATTR_FLOAT}, {NULL}};
+/* Opset 18 brought axes, 19 another mode. */
 static const hone_op_version older_pad[] = {
-    {11, pad_11, NULL}, {2, pad_2, lift_pad_2}, {1, pad_1, lift_pad_1}, {0}};
+    {19, NULL, NULL}, {11, NULL, hone_lift_nothing}, {2, pad_2, lift_pad_2}, {1, pad_1, lift_pad_1}, {0}};
 
 const hone_op hone_op_pad = {
     .name = "Pad",
@@ -284,7 +280,7 @@ enum { GRADIENT_X = 2 };
 
 static hone_status infer_pad_grad(hone_infer *ctx, hone_error *err) {
     (void)err;
-    return infer_like(ctx, GRADIENT_X);
+    return hone_infer_as_input(ctx, GRADIENT_X);
 }
 
 static hone_status prepare_pad_grad(hone_prepare *p, hone_error *err) {
@@ -478,7 +474,7 @@ const hone_op hone_op_tile = {
 
 static hone_status infer_tile_grad(hone_infer *ctx, hone_error *err) {
     (void)err;
-    return infer_like(ctx, 1);
+    return hone_infer_as_input(ctx, 1);
 }
 
 static hone_status prepare_tile_grad(hone_prepare *p, hone_error *err) {
