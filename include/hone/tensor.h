@@ -88,6 +88,22 @@ HONE_API hone_status hone_tensor_borrow(hone_dtype dtype, int rank, const int64_
                                         hone_release_fn *release, void *owner, hone_tensor **out,
                                         hone_error *err);
 
+/* What else a value of a graph can be holds tensors, or more of its kind, as items:
+ *
+ *   HONE_KIND_SEQUENCE    any number of tensors, or of maps
+ *   HONE_KIND_OPTIONAL    one tensor or sequence, or none
+ *   HONE_KIND_MAP         two: the keys, a tensor [n] of integers or strings, and the values, a tensor [n, …] or a
+ *                         sequence of n
+ *
+ * They are passed as tensors are, with hone_tensor_count items and no dims or data of their own. `dtype` says what is in
+ * them, also where there are no items; of a map it is the keys'. Takes references to the items of its own.
+ * HONE_INVALID_ARGUMENT: items that don't go together. */
+HONE_API hone_status hone_tensor_of_items(hone_value_kind kind, hone_dtype dtype, hone_tensor *const *items,
+                                          int64_t count, hone_tensor **out, hone_error *err);
+HONE_API hone_value_kind hone_tensor_kind(const hone_tensor *t);
+/* Item i of what holds items; borrowed. */
+HONE_API const hone_tensor *hone_tensor_item(const hone_tensor *t, int64_t i);
+
 /* Takes another reference and returns `t`. */
 HONE_API hone_tensor *hone_tensor_retain(hone_tensor *t);
 /* Gives a reference back; the last one frees. NULL is fine. */

@@ -136,6 +136,11 @@ hone_tensor *hone_node_tensor(const hone_node *n, const char *name) {
     return a && a->type == HONE_ATTR_TENSOR ? a->tensors[0] : NULL;
 }
 
+const hone_type *hone_node_type(const hone_node *n, const char *name) {
+    const hone_attr *a = own(n, name);
+    return a && a->type == HONE_ATTR_TYPE ? a->types : NULL;
+}
+
 static void set_tensors(hone_graph *g, hone_node *n, const char *name, hone_attr_type type,
                         hone_tensor *const *t, size_t count) {
     hone_tensor **kept = hone_arena_array(g->arena, count + 1, sizeof(hone_tensor *));

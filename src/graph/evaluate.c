@@ -14,6 +14,7 @@ typedef struct evaluation {
     hone_infer_room room;
     void **address;
     int *index;
+    hone_kept kept;
 } evaluation;
 
 bool hone_node_is_evaluable(const hone_node *n) {
@@ -94,7 +95,7 @@ static hone_status run(evaluation *e, hone_error *err) {
     hone_step step;
     HONE_TRY(n->op->prepare(&p, err));
     HONE_TRY(place(e, &p, &step, err));
-    hone_frame frame = {.address = e->address, .output = give_output, .owner = e};
+    hone_frame frame = {.address = e->address, .output = give_output, .owner = e, .kept = &e->kept};
     return step.run(&step, &frame, err);
 }
 
@@ -144,6 +145,8 @@ hone_status hone_node_evaluate(const hone_node *n, const hone_tensor *const *in,
     hone_status status = evaluate(&e, err);
     for (int i = n->input_count + n->output_count; e.address && i < n->input_count + n->output_count + 2; i++)
         hone_free(e.address[i]);
+    hone_kept_clear(&e.kept);
+    hone_free(e.kept.tensors);
     hone_arena_free(e.arena);
     return status;
 }

@@ -275,8 +275,9 @@ void hone_node_drop_captures(hone_graph *g, hone_node *n);
 const hone_attr *hone_node_attr(const hone_node *n, const char *name); /* its own, else NULL */
 int64_t hone_node_int(const hone_node *n, const char *name);
 float hone_node_float(const hone_node *n, const char *name);
-const char *hone_node_string(const hone_node *n, const char *name);  /* text; any bytes: hone_node_attr */
-hone_tensor *hone_node_tensor(const hone_node *n, const char *name); /* borrowed; NULL if absent */
+const char *hone_node_string(const hone_node *n, const char *name);    /* text; any bytes: hone_node_attr */
+hone_tensor *hone_node_tensor(const hone_node *n, const char *name);   /* borrowed; NULL if absent */
+const hone_type *hone_node_type(const hone_node *n, const char *name); /* likewise */
 /* `*count` becomes 0 if absent. */
 const int64_t *hone_node_ints(const hone_node *n, const char *name, size_t *count);
 void hone_node_set_int(hone_graph *g, hone_node *n, const char *name, int64_t x);

@@ -38,16 +38,21 @@ hone_status hone_infer_subgraph(const hone_infer *ctx, hone_graph *sub, const ho
 
 /* --- types --- */
 
-/* The type of a tensor. */
+/* The type of a tensor, or of what holds tensors. */
 hone_type hone_type_of(const hone_tensor *t);
+/* May the tensor stand where that type is declared? Unknown dimensions take any. */
+bool hone_type_takes(const hone_type *type, const hone_tensor *t);
 /* A tensor of unknown shape; static. */
 const hone_type *hone_type_any(hone_dtype dtype);
+/* A sequence of such; static. */
+const hone_type *hone_type_any_sequence(hone_dtype dtype);
 bool hone_type_equal(const hone_type *a, const hone_type *b);
 /* Makes `a` say only what holds for `b`, too: dimensions that differ become unknown. False if no type says both. */
 bool hone_type_join(hone_type *a, const hone_type *b);
 hone_type hone_type_make(hone_dtype dtype, int rank, const int64_t *dims);
-bool hone_type_is_concrete(const hone_type *t); /* rank and every dimension known */
-int64_t hone_type_count(const hone_type *t);    /* elements of a concrete type; INT64_MAX if they are more */
+/* Are rank and every dimension known? What holds items is one element: in a run it is a `hone_tensor *`. */
+bool hone_type_is_concrete(const hone_type *t);
+int64_t hone_type_count(const hone_type *t); /* elements of a concrete type; INT64_MAX if they are more */
 /* Bytes of a concrete tensor type as it lies in memory: what pads its layout counts, elements of less than a byte share
  * one. SIZE_MAX if they are more, or the dtype has no size. */
 size_t hone_type_bytes(const hone_type *t);

@@ -11,7 +11,8 @@ bool hone_op_is_private(const hone_op *op) {
 }
 
 bool hone_op_is_control(const hone_op *op) {
-    return op->role == HONE_ROLE_BRANCH || op->role == HONE_ROLE_LOOP || op->role == HONE_ROLE_SCAN;
+    return op->role == HONE_ROLE_BRANCH || op->role == HONE_ROLE_LOOP || op->role == HONE_ROLE_SCAN ||
+           op->role == HONE_ROLE_ITEMS;
 }
 
 bool hone_view_whole(const hone_infer *ctx, int output, hone_view *v) {

@@ -75,7 +75,8 @@ typedef enum hone_role {
     /* Control: the executor runs the subgraphs; there is no `prepare`. */
     HONE_ROLE_BRANCH, /* the graph that the first row of `attrs` names if the input is true, else that of the second */
     HONE_ROLE_LOOP, /* attrs[0]: (iteration, condition, carried …) to (condition, carried …, scan outputs …) */
-    HONE_ROLE_SCAN /* attrs[0]: (carried …, slices …) to (carried …, scan outputs …) */
+    HONE_ROLE_SCAN, /* attrs[0]: (carried …, slices …) to (carried …, scan outputs …) */
+    HONE_ROLE_ITEMS /* attrs[0]: (an item of each sequence, tensors as they are …) to (an item of each output …) */
 } hone_role;
 
 /* --- inference --- */

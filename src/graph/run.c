@@ -19,3 +19,17 @@ hone_status hone_prepare_fail(const hone_prepare *p, hone_error *err, const char
     va_end(args);
     return HONE_UNSUPPORTED;
 }
+
+hone_status hone_kept_add(hone_kept *k, hone_tensor *t, hone_error *err) {
+    if (!hone_reserve(&k->tensors, &k->capacity, k->count + 1, sizeof(hone_tensor *))) {
+        hone_tensor_free(t);
+        return hone_fail_memory(err);
+    }
+    k->tensors[k->count++] = t;
+    return HONE_OK;
+}
+
+void hone_kept_clear(hone_kept *k) {
+    for (size_t i = 0; i < k->count; i++) hone_tensor_free(k->tensors[i]);
+    k->count = 0;
+}

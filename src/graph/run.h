@@ -27,12 +27,23 @@ struct hone_step {
 typedef hone_status hone_output_fn(hone_frame *f, const hone_step *s, int o, int rank, const int64_t *dims,
                                    void **data, hone_error *err);
 
+/* Tensors that a run has made beside its values: the bytes of strings, the items of sequences. They are there as long as
+ * the run's results. */
+typedef struct hone_kept {
+    hone_tensor **tensors;
+    size_t count, capacity;
+} hone_kept;
+/* Takes the caller's reference over, also on failure. */
+hone_status hone_kept_add(hone_kept *k, hone_tensor *t, hone_error *err);
+void hone_kept_clear(hone_kept *k);
+
 /* One run of a plan: the addresses of all its values, and the threads. */
 struct hone_frame {
     void **address;
     hone_pool *pool;        /* may be NULL: one thread */
     hone_output_fn *output; /* for outputs whose type inference leaves open */
     void *owner;            /* the executor's */
+    hone_kept *kept;        /* what steps make beside their outputs, by hone_kept_add */
 };
 
 static inline void *hone_step_in(const hone_step *s, const hone_frame *f, int i) {

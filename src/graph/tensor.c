@@ -116,7 +116,8 @@ hone_status hone_tensor_copy_of(hone_dtype dtype, int rank, const int64_t *dims,
 
 hone_status hone_tensor_set_string(hone_tensor *t, int64_t i, const void *bytes, size_t size,
                                    hone_error *err) {
-    if (t->dtype != HONE_STRING || !t->owns_data || i < 0 || i >= t->count)
+    if (t->dtype != HONE_STRING || hone_tensor_kind(t) != HONE_KIND_TENSOR || !t->owns_data || i < 0 ||
+        i >= t->count)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a tensor with no string of its own at element %lld",
                          (long long)i);
     char *copy = size < SIZE_MAX ? hone_alloc(size + 1) : NULL;
@@ -151,6 +152,63 @@ void hone_tensor_discard(hone_tensor *t, size_t offset, size_t bytes) {
     hone_discard((char *)t->data + offset, bytes < t->bytes - offset ? bytes : t->bytes - offset);
 }
 
+/* --- what holds items --- */
+
+hone_value_kind hone_tensor_kind(const hone_tensor *t) {
+    return t->kind ? t->kind : HONE_KIND_TENSOR;
+}
+
+const hone_tensor *hone_tensor_item(const hone_tensor *t, int64_t i) {
+    return ((hone_tensor *const *)t->data)[i];
+}
+
+static bool goes_into_sequence(const hone_tensor *item, hone_dtype dtype) {
+    hone_value_kind kind = hone_tensor_kind(item);
+    return kind == HONE_KIND_MAP || (kind == HONE_KIND_TENSOR && item->dtype == dtype);
+}
+
+static bool are_map(hone_tensor *const *items, int64_t count, hone_dtype dtype) {
+    if (count != 2) return false;
+    const hone_tensor *keys = items[0], *values = items[1];
+    if (hone_tensor_kind(keys) != HONE_KIND_TENSOR || keys->rank != 1 || keys->dtype != dtype) return false;
+    if (hone_tensor_kind(values) == HONE_KIND_SEQUENCE) return values->count == keys->count;
+    return hone_tensor_kind(values) == HONE_KIND_TENSOR && values->rank > 0 && values->dims[0] == keys->count;
+}
+
+static bool go_together(hone_value_kind kind, hone_dtype dtype, hone_tensor *const *items, int64_t count) {
+    if (kind == HONE_KIND_MAP) return are_map(items, count, dtype);
+    if (kind == HONE_KIND_OPTIONAL)
+        return count == 0 || (count == 1 && hone_tensor_kind(items[0]) != HONE_KIND_OPTIONAL);
+    for (int64_t i = 0; i < count; i++)
+        if (!goes_into_sequence(items[i], dtype)) return false;
+    return kind == HONE_KIND_SEQUENCE && count >= 0;
+}
+
+hone_status hone_tensor_of_items(hone_value_kind kind, hone_dtype dtype, hone_tensor *const *items,
+                                 int64_t count, hone_tensor **out, hone_error *err) {
+    if (!go_together(kind, dtype, items, count))
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "items that make no value of the kind that is asked for");
+    hone_tensor *t = hone_calloc(1, sizeof *t);
+    hone_tensor **held = hone_calloc((size_t)count + 1, sizeof *held);
+    if (!t || !held) {
+        hone_free(t);
+        hone_free(held);
+        return hone_fail_memory(err);
+    }
+    atomic_init(&t->references, 1);
+    t->kind = kind;
+    t->dtype = dtype;
+    t->count = count;
+    t->owns_data = true;
+    t->data = held;
+    for (int64_t i = 0; i < count; i++) held[i] = hone_tensor_retain(items[i]);
+    *out = t;
+    return HONE_OK;
+}
+
+/* --- references --- */
+
 hone_tensor *hone_tensor_retain(hone_tensor *t) {
     if (t) atomic_fetch_add_explicit(&t->references, 1, memory_order_relaxed);
     return t;
@@ -159,7 +217,9 @@ hone_tensor *hone_tensor_retain(hone_tensor *t) {
 void hone_tensor_free(hone_tensor *t) {
     if (!t || atomic_fetch_sub_explicit(&t->references, 1, memory_order_acq_rel) != 1) return;
     if (t->owns_data) {
-        if (t->dtype == HONE_STRING)
+        for (int64_t i = 0; hone_tensor_kind(t) != HONE_KIND_TENSOR && i < t->count; i++)
+            hone_tensor_free(((hone_tensor **)t->data)[i]);
+        if (t->dtype == HONE_STRING && hone_tensor_kind(t) == HONE_KIND_TENSOR)
             for (int64_t i = 0; i < t->count; i++) hone_free(((hone_string *)t->data)[i].data);
         hone_free(t->data);
     }
@@ -206,6 +266,7 @@ int64_t hone_tensor_int(const hone_tensor *t, int64_t i) {
 }
 
 double hone_tensor_number(const hone_tensor *t, int64_t i) {
+    if (hone_tensor_kind(t) != HONE_KIND_TENSOR) return NAN;
     switch (t->dtype) {
     case HONE_FLOAT32: return (double)((const float *)t->data)[i];
     case HONE_FLOAT64: return ((const double *)t->data)[i];
@@ -221,24 +282,48 @@ double hone_tensor_number(const hone_tensor *t, int64_t i) {
     return (double)hone_tensor_int(t, i);
 }
 
-hone_status hone_tensor_copy_range(const hone_tensor *t, int axis, int64_t from, int64_t n, hone_tensor *out,
-                                   int64_t to, hone_error *err) {
-    const int bits = hone_dtype_bits(t->dtype);
+/* Where a run of elements along an axis lies, of two tensors that differ in that axis only. */
+typedef struct range {
+    int64_t outer, run;           /* runs; elements of one */
+    int64_t x, x_step, y, y_step; /* where the first one starts, and from one to the next */
+} range;
+
+static range range_of(const hone_tensor *t, int axis, int64_t from, int64_t n, const hone_tensor *out,
+                      int64_t to) {
     int64_t outer = 1, inner = 1;
     for (int i = 0; i < axis; i++) outer *= t->dims[i];
     for (int i = axis + 1; i < t->rank; i++) inner *= t->dims[i];
-    for (int64_t o = 0; o < outer; o++) {
-        const int64_t x = (o * t->dims[axis] + from) * inner, y = (o * out->dims[axis] + to) * inner;
-        const hone_string *strings = t->data;
-        for (int64_t i = 0; t->dtype == HONE_STRING && i < n * inner; i++)
-            HONE_TRY(hone_tensor_set_string(out, y + i, strings[x + i].data, strings[x + i].size, err));
-        if (t->dtype == HONE_STRING || n * inner == 0) continue;
+    return (range){
+        outer, n * inner, from * inner, t->dims[axis] * inner, to * inner, out->dims[axis] * inner};
+}
+
+void hone_tensor_move_range(const hone_tensor *t, int axis, int64_t from, int64_t n, hone_tensor *out,
+                            int64_t to) {
+    const int bits = hone_dtype_bits(t->dtype);
+    range r = range_of(t, axis, from, n, out, to);
+    for (int64_t o = 0; o < r.outer && r.run > 0; o++) {
+        int64_t x = r.x + o * r.x_step, y = r.y + o * r.y_step;
         if (bits < 8)
-            hone_bits_copy(t->data, x, out->data, y, n * inner, bits);
+            hone_bits_copy(t->data, x, out->data, y, r.run, bits);
         else
             memcpy((char *)out->data + y * bits / 8, (const char *)t->data + x * bits / 8,
-                   (size_t)(n * inner * bits / 8));
+                   (size_t)(r.run * bits / 8));
     }
+}
+
+hone_status hone_tensor_copy_range(const hone_tensor *t, int axis, int64_t from, int64_t n, hone_tensor *out,
+                                   int64_t to, hone_error *err) {
+    if (t->dtype != HONE_STRING) {
+        hone_tensor_move_range(t, axis, from, n, out, to);
+        return HONE_OK;
+    }
+    range r = range_of(t, axis, from, n, out, to);
+    const hone_string *strings = t->data;
+    for (int64_t o = 0; o < r.outer; o++)
+        for (int64_t i = 0; i < r.run; i++) {
+            const hone_string *s = &strings[r.x + o * r.x_step + i];
+            HONE_TRY(hone_tensor_set_string(out, r.y + o * r.y_step + i, s->data, s->size, err));
+        }
     return HONE_OK;
 }
 

@@ -9,6 +9,7 @@
 
 struct hone_tensor {
     atomic_int references;
+    hone_value_kind kind; /* 0: HONE_KIND_TENSOR; of others `data` are `count` references to tensors */
     bool owns_data;
     bool mapped;              /* the data are a file's: read-only, in memory only once they are read */
     hone_release_fn *release; /* of borrowed data, with `owner`; NULL: nobody need be told */
@@ -41,6 +42,10 @@ const char *hone_shape_format(int rank, const int64_t *dims, char *text, size_t 
  * that axis, the same dimensions. Elements of any size; of strings `out` gets copies. HONE_OUT_OF_MEMORY. */
 hone_status hone_tensor_copy_range(const hone_tensor *t, int axis, int64_t from, int64_t n, hone_tensor *out,
                                    int64_t to, hone_error *err);
+
+/* The same, but strings stay where they are: `out` borrows them. */
+void hone_tensor_move_range(const hone_tensor *t, int axis, int64_t from, int64_t n, hone_tensor *out,
+                            int64_t to);
 
 /* Element i of an integer or bool tensor as int64 (the dtype must be one). */
 int64_t hone_tensor_int(const hone_tensor *t, int64_t i);

@@ -11,27 +11,61 @@ hone_type hone_type_make(hone_dtype dtype, int rank, const int64_t *dims) {
 }
 
 hone_type hone_type_of(const hone_tensor *t) {
-    return hone_type_make(t->dtype, t->rank, t->dims);
+    hone_type type = hone_type_make(t->dtype, t->rank, t->dims);
+    type.kind = hone_tensor_kind(t);
+    if (type.kind == HONE_KIND_SEQUENCE || type.kind == HONE_KIND_OPTIONAL)
+        type.element = hone_type_any(t->dtype);
+    else if (type.kind == HONE_KIND_MAP)
+        type.element = hone_type_any(hone_tensor_item(t, 1)->dtype);
+    return type;
+}
+
+bool hone_type_takes(const hone_type *type, const hone_tensor *t) {
+    const hone_type *element = type->element;
+    hone_value_kind kind = hone_tensor_kind(t);
+    bool fits = kind == type->kind && (type->dtype == HONE_UNDEFINED || t->dtype == type->dtype);
+    if (kind == HONE_KIND_MAP && element) return fits && hone_tensor_item(t, 1)->dtype == element->dtype;
+    for (int64_t i = 0; kind != HONE_KIND_TENSOR && element && fits && i < t->count; i++)
+        fits = hone_type_takes(element, hone_tensor_item(t, i));
+    if (kind != HONE_KIND_TENSOR) return fits;
+    fits = fits && (type->rank < 0 || t->rank == type->rank);
+    for (int d = 0; fits && d < type->rank; d++) fits = type->dims[d] < 0 || type->dims[d] == t->dims[d];
+    return fits;
+}
+
+#define DTYPES(X)                                                                                            \
+    X(0), X(1), X(2), X(3), X(4), X(5), X(6), X(7), X(8), X(9), X(10), X(11), X(12), X(13), X(14), X(15),    \
+        X(16), X(17), X(18), X(19), X(20), X(21), X(22), X(23), X(24), X(25), X(26)
+#define TENSOR(d) [d] = {.kind = HONE_KIND_TENSOR, .dtype = (hone_dtype)(d), .rank = HONE_RANK_ANY}
+#define SEQUENCE(d)                                                                                          \
+    [d] = {                                                                                                  \
+        .kind = HONE_KIND_SEQUENCE, .dtype = (hone_dtype)(d), .rank = HONE_RANK_ANY, .element = &tensors[d]}
+static const hone_type tensors[HONE_DTYPE_COUNT] = {DTYPES(TENSOR)};
+static const hone_type sequences[HONE_DTYPE_COUNT] = {DTYPES(SEQUENCE)};
+_Static_assert(HONE_DTYPE_COUNT == 27, "DTYPES lists all of them");
+
+static unsigned known(hone_dtype dtype) {
+    return (unsigned)dtype < HONE_DTYPE_COUNT ? dtype : HONE_UNDEFINED;
 }
 
 const hone_type *hone_type_any(hone_dtype dtype) {
-#define X(d) [d] = {.kind = HONE_KIND_TENSOR, .dtype = (hone_dtype)(d), .rank = HONE_RANK_ANY }
-    static const hone_type types[HONE_DTYPE_COUNT] = {
-        X(0),  X(1),  X(2),  X(3),  X(4),  X(5),  X(6),  X(7),  X(8),  X(9),  X(10), X(11), X(12), X(13),
-        X(14), X(15), X(16), X(17), X(18), X(19), X(20), X(21), X(22), X(23), X(24), X(25), X(26)};
-#undef X
-    return &types[(unsigned)dtype < HONE_DTYPE_COUNT ? dtype : HONE_UNDEFINED];
+    return &tensors[known(dtype)];
+}
+
+const hone_type *hone_type_any_sequence(hone_dtype dtype) {
+    return &sequences[known(dtype)];
 }
 
 bool hone_type_is_concrete(const hone_type *t) {
-    if (t->kind != HONE_KIND_TENSOR || t->rank < 0) return false;
+    if (t->kind != HONE_KIND_TENSOR) return t->kind != 0;
+    if (t->rank < 0) return false;
     for (int i = 0; i < t->rank; i++)
         if (t->dims[i] < 0) return false;
     return true;
 }
 
 int64_t hone_type_count(const hone_type *t) {
-    int64_t n = 1;
+    int64_t n = 1; /* also of what holds items: there is one of it */
     bool fits = true;
     for (int i = 0; i < t->rank; i++) {
         if (t->dims[i] == 0) return 0;
@@ -43,6 +77,7 @@ int64_t hone_type_count(const hone_type *t) {
 size_t hone_type_bytes(const hone_type *t) {
     int64_t dims[HONE_MAX_RANK], block = t->layout.block;
     size_t bytes;
+    if (t->kind != HONE_KIND_TENSOR) return sizeof(hone_tensor *);
     if (t->rank > 0) memcpy(dims, t->dims, (size_t)t->rank * sizeof *dims);
     if (t->layout.kind == HONE_LAYOUT_BLOCKED && t->rank > 1 && block > 1 && dims[1] <= INT64_MAX - block)
         dims[1] = (dims[1] + block - 1) / block * block;

@@ -54,5 +54,8 @@ hone_status hone_onnx_save(const hone_graph *g, const char *path, size_t inline_
  * in errors. */
 hone_status hone_onnx_tensor(const void *data, size_t size, const char *name, hone_tensor **out,
                              hone_error *err);
+/* A lone value of that type (a TensorProto, SequenceProto, MapProto or OptionalProto file: nothing in it says which). */
+hone_status hone_onnx_value(const void *data, size_t size, const hone_type *type, const char *name,
+                            hone_tensor **out, hone_error *err);
 
 #endif

@@ -231,14 +231,3 @@ hone_status hone_message_tensor(const hone_tensor_message *m, const hone_onnx_so
     if (*why.file) hone_error_in_file(err, status, why.file);
     return status;
 }
-
-hone_status hone_onnx_tensor(const void *data, size_t size, const char *name, hone_tensor **out,
-                             hone_error *err) {
-    hone_onnx_source source = {.data = data, .fd = -1, .size = size, .name = name};
-    hone_unpacked m = {0};
-    hone_status status = hone_message_unpack(&hone__onnx__tensor_proto__descriptor, &source, &m, err);
-    if (status == HONE_OK) status = hone_message_tensor(m.message, &source, out, err);
-    hone_message_free(&m);
-    hone_onnx_source_clear(&source);
-    return status == HONE_OK ? status : hone_error_in_file(err, status, name);
-}

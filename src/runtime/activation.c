@@ -158,7 +158,7 @@ static hone_status give_output(hone_frame *f, const hone_step *s, int o, int ran
 static hone_status run_steps(running *r, hone_error *err) {
     hone_context *c = r->context;
     const hone_plan *plan = r->entry->plan;
-    hone_frame frame = {r->entry->address, c->session->pool, give_output, r};
+    hone_frame frame = {r->entry->address, c->session->pool, give_output, r, &c->kept};
     for (int i = 0; i < plan->step_count; i++) {
         if (c->cancel && c->cancel(c->cancel_user))
             return hone_fail(err, HONE_CANCELLED, "the run was cancelled");
@@ -185,16 +185,15 @@ static void move_outputs(hone_context *c, entry *e) {
 
 static hone_operand open_value(const activation *a, int id, hone_dtype dtype) {
     const hone_carried *c = &a->carried[id];
-    return (hone_operand){c->block.data, c->dims, c->rank, dtype};
+    return (hone_operand){c->block.data, c->dims, c->rank, dtype, false};
 }
 
 static void export_values(activation *a, const entry *e) {
     for (size_t i = 0; i < e->plan->export_count; i++) {
         const hone_plan_export *x = &e->plan->exports[i];
-        a->values[x->value] =
-            hone_type_is_concrete(&x->type)
-                ? (hone_operand){e->address[x->address], x->type.dims, x->type.rank, x->type.dtype}
-                : open_value(a, x->value, x->type.dtype);
+        a->values[x->value] = hone_type_is_concrete(&x->type)
+                                  ? hone_operand_of(e->address[x->address], &x->type)
+                                  : open_value(a, x->value, x->type.dtype);
     }
 }
 
@@ -246,5 +245,5 @@ hone_status hone_activation_run(hone_context *c, activation *a, const hone_opera
 hone_operand hone_activation_output(const activation *a, size_t index) {
     const hone_plan_output *o = &a->last->plan->outputs[index];
     if (o->open) return open_value(a, a->body->graph->outputs[index]->id, o->type.dtype);
-    return (hone_operand){a->last->address[o->address], o->type.dims, o->type.rank, o->type.dtype};
+    return hone_operand_of(a->last->address[o->address], &o->type);
 }

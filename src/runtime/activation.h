@@ -50,9 +50,11 @@ struct hone_context {
     hone_variables *variables;    /* NULL: the model's own */
     hone_activation *activations; /* by body */
     hone_operand *inputs;         /* of the main graph */
+    const hone_tensor **handles;  /* by input: those that hold items */
     hone_tensor *outputs;         /* views of the last run's results */
     hone_tensor **bound;          /* by output: where the caller wants it; NULL: nowhere */
     size_t bound_count;
+    hone_kept kept; /* of the last run */
     hone_cancel_fn *cancel;
     void *cancel_user;
     bool profiling;

@@ -12,9 +12,10 @@ hone_status hone_context_create(hone_session *s, hone_context **out, hone_error 
     c->outputs = hone_calloc(g->output_count + 1, sizeof *c->outputs);
     c->bound = hone_calloc(g->output_count + 1, sizeof *c->bound);
     c->inputs = hone_calloc(g->input_count + 1, sizeof *c->inputs);
+    c->handles = hone_calloc(g->input_count + 1, sizeof *c->handles);
     c->activations = hone_calloc(m->body_count, sizeof *c->activations);
     hone_status status =
-        c->outputs && c->bound && c->inputs && c->activations ? HONE_OK : hone_fail_memory(err);
+        c->outputs && c->bound && c->inputs && c->handles && c->activations ? HONE_OK : hone_fail_memory(err);
     if (status == HONE_OK) status = hone_workspace_create(&c->workspace, err);
     for (size_t i = 0; c->activations && i < m->body_count; i++) c->activations[i].body = &m->bodies[i];
     if (status != HONE_OK)
@@ -28,10 +29,13 @@ void hone_context_free(hone_context *c) {
     if (!c) return;
     for (size_t i = 0; c->activations && i < c->session->model->body_count; i++)
         hone_activation_clear(&c->activations[i]);
+    hone_kept_clear(&c->kept);
+    hone_free(c->kept.tensors);
     hone_workspace_free(c->workspace);
     hone_variables_free(c->variables);
     hone_free(c->activations);
     hone_free(c->inputs);
+    hone_free(c->handles);
     hone_free(c->outputs);
     hone_free(c->bound);
     hone_free(c);
@@ -79,6 +83,9 @@ hone_status hone_context_bind_output(hone_context *c, int index, hone_tensor *t,
     if (index < 0 || (size_t)index >= g->output_count)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "there is no output %d", index);
     const hone_value *v = g->outputs[index];
+    if (t && v->type.kind != HONE_KIND_TENSOR)
+        return hone_fail_node(err, HONE_INVALID_ARGUMENT, v->name, NULL,
+                              "only tensors are computed in place");
     if (t && v->type.dtype != HONE_UNDEFINED && t->dtype != v->type.dtype)
         return hone_fail_node(err, HONE_INVALID_ARGUMENT, v->name, NULL, "the output is %s, not %s",
                               hone_dtype_name(v->type.dtype), hone_dtype_name(t->dtype));
@@ -129,10 +136,7 @@ static hone_status check_input(const hone_context *c, size_t index, const hone_t
     const hone_graph *g = c->session->model->signature;
     const hone_value *v = g->inputs[index];
     if (!t) return hone_fail_node(err, HONE_INVALID_ARGUMENT, v->name, NULL, "the input is missing");
-    bool fits = t->dtype == v->type.dtype && (v->type.rank < 0 || t->rank == v->type.rank);
-    for (int d = 0; fits && d < v->type.rank; d++)
-        fits = v->type.dims[d] < 0 || v->type.dims[d] == t->dims[d];
-    if (fits) return HONE_OK;
+    if (hone_type_takes(&v->type, t)) return HONE_OK;
     char want[128], got[128];
     hone_type type = hone_type_of(t);
     return hone_fail_node(
@@ -148,7 +152,11 @@ static hone_status take_inputs(hone_context *c, const hone_tensor *const *inputs
     for (size_t i = 0; i < g->input_count; i++) {
         const hone_tensor *t = inputs[i];
         if (!t) return check_input(c, i, t, err);
-        c->inputs[i] = (hone_operand){t->data, t->dims, t->rank, t->dtype};
+        c->inputs[i] = (hone_operand){t->data, t->dims, t->rank, t->dtype, false};
+        if (g->inputs[i]->type.kind == HONE_KIND_TENSOR && !t->kind) continue;
+        HONE_TRY(check_input(c, i, t, err)); /* what is in it is part of no plan */
+        c->handles[i] = t;
+        c->inputs[i] = (hone_operand){(void *)&c->handles[i], NULL, HONE_RANK_ANY, t->dtype, true};
     }
     *fits = a->entry_count && a->entries[0].plan && hone_plan_fits(a->entries[0].plan, c->inputs);
     if (*fits) return HONE_OK;
@@ -178,6 +186,7 @@ static hone_status bind_outputs(hone_context *c, hone_error *err) {
     for (size_t i = 0; i < g->output_count; i++) {
         hone_operand o = hone_activation_output(a, i);
         hone_tensor *t = &c->outputs[i];
+        if (o.handle) continue; /* is a tensor already */
         atomic_init(&t->references, 1);
         t->dtype = o.dtype;
         t->rank = o.rank;
@@ -202,10 +211,13 @@ static hone_status bind_outputs(hone_context *c, hone_error *err) {
 hone_status hone_context_run(hone_context *c, const hone_tensor *const *inputs, const hone_tensor **outputs,
                              hone_error *err) {
     bool fits;
+    hone_kept_clear(&c->kept);
     HONE_TRY(take_inputs(c, inputs, &fits, err));
     HONE_TRY(hone_activation_run(c, &c->activations[0], c->inputs, fits, err));
     HONE_TRY(bind_outputs(c, err));
-    for (size_t i = 0; outputs && i < c->activations[0].body->graph->output_count; i++)
-        outputs[i] = &c->outputs[i];
+    for (size_t i = 0; outputs && i < c->activations[0].body->graph->output_count; i++) {
+        hone_operand o = hone_activation_output(&c->activations[0], i);
+        outputs[i] = o.handle ? *(const hone_tensor *const *)o.data : &c->outputs[i];
+    }
     return HONE_OK;
 }

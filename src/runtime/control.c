@@ -26,15 +26,15 @@ typedef struct params {
 /* --- operands --- */
 
 static size_t bytes_of(const hone_operand *x) {
-    size_t bytes = 0;
-    hone_shape_size(x->dtype, x->rank, x->dims, NULL, &bytes, NULL);
+    size_t bytes = sizeof(hone_tensor *);
+    if (!x->handle) hone_shape_size(x->dtype, x->rank, x->dims, NULL, &bytes, NULL);
     return bytes;
 }
 
 static hone_operand input_of(const hone_step *s, const hone_frame *f, int i) {
     const params *p = s->params;
     const hone_type *t = &p->in[i];
-    return (hone_operand){hone_step_in(s, f, i), t->dims, t->rank, t->dtype};
+    return hone_operand_of(hone_step_in(s, f, i), t);
 }
 
 /* What the body captures, behind its inputs. */
@@ -44,20 +44,34 @@ static void add_captures(const hone_step *s, const hone_frame *f, const hone_bod
         if (b->graph->captures[k]) *at++ = input_of(s, f, p->own_inputs + (int)k);
 }
 
+/* What an optional value holds, where x is one. */
+static hone_status take_out(const hone_step *s, int o, hone_operand *x, hone_error *err) {
+    const hone_tensor *t = *(const hone_tensor *const *)x->data;
+    if (hone_tensor_kind(t) != HONE_KIND_OPTIONAL) return HONE_OK;
+    if (t->count == 0) return hone_step_fail(s, err, "output %d is an optional value that holds nothing", o);
+    const hone_tensor *item = hone_tensor_item(t, 0);
+    if (hone_tensor_kind(item) == HONE_KIND_TENSOR)
+        *x = (hone_operand){item->data, item->dims, item->rank, item->dtype, false};
+    else
+        x->data = t->data;
+    return HONE_OK;
+}
+
 /* Output o of the step becomes x. */
-static hone_status give(const hone_step *s, hone_frame *f, int o, const hone_operand *x, hone_error *err) {
+static hone_status give(const hone_step *s, hone_frame *f, int o, hone_operand x, hone_error *err) {
     const params *p = s->params;
     void *to = NULL;
     if (o >= s->out_count || s->out[o] < 0) return HONE_OK;
+    if (x.handle && p->out[o].kind != HONE_KIND_OPTIONAL) HONE_TRY(take_out(s, o, &x, err));
+    size_t bytes = bytes_of(&x);
     if (hone_type_is_concrete(&p->out[o])) {
         to = hone_step_out(s, f, o);
-        if (hone_type_bytes(&p->out[o]) != bytes_of(x))
+        if (hone_type_bytes(&p->out[o]) != bytes)
             return hone_step_fail(s, err, "output %d has another shape than was inferred", o);
     } else {
-        HONE_TRY(f->output(f, s, o, x->rank, x->dims, &to, err));
+        HONE_TRY(f->output(f, s, o, x.rank, x.dims, &to, err));
     }
-    size_t bytes = bytes_of(x);
-    if (bytes) memcpy(to, x->data, bytes);
+    if (bytes) memcpy(to, x.data, bytes);
     return HONE_OK;
 }
 
@@ -84,25 +98,44 @@ static hone_status run_branch(const hone_step *s, hone_frame *f, hone_error *err
     HONE_TRY(run_body(f, b, operands, err));
     for (int o = 0; o < s->out_count; o++) {
         hone_operand x = hone_activation_output(activation_of(f, b), (size_t)o);
-        HONE_TRY(give(s, f, o, &x, err));
+        HONE_TRY(give(s, f, o, x, err));
     }
     return HONE_OK;
 }
 
 /* --- carried values --- */
 
-/* The body's outputs from `first` on become what its next run is given. */
-static hone_status keep_carried(const hone_activation *a, int first, int count, hone_loop_state *l,
-                                hone_operand *operands, hone_error *err) {
+/* An optional value that holds x. */
+static hone_status put_in(hone_frame *f, const hone_operand *x, hone_tensor **out, hone_error *err) {
+    hone_tensor *item = NULL, *t = NULL;
+    if (x->handle)
+        item = hone_tensor_retain(*(hone_tensor *const *)x->data);
+    else
+        HONE_TRY(hone_tensor_copy_of(x->dtype, x->rank, x->dims, x->data, &item, err));
+    hone_status status = hone_tensor_of_items(HONE_KIND_OPTIONAL, item->dtype, &item, 1, &t, err);
+    hone_tensor_free(item);
+    *out = t;
+    return status == HONE_OK ? hone_kept_add(f->kept, t, err) : status;
+}
+
+/* The body's outputs from `first` on become what its next run is given, for its inputs from `to` on. */
+static hone_status keep_carried(hone_frame *f, const hone_body *b, int first, int to, int count,
+                                hone_loop_state *l, hone_operand *operands, hone_error *err) {
     for (int i = 0; i < count; i++) {
-        hone_operand x = hone_activation_output(a, (size_t)(first + i));
+        hone_operand x = hone_activation_output(activation_of(f, b), (size_t)(first + i));
         hone_carried *c = &l->carried[i];
+        hone_tensor *held;
+        if (b->graph->inputs[to + i]->type.kind == HONE_KIND_OPTIONAL &&
+            b->graph->outputs[first + i]->type.kind != HONE_KIND_OPTIONAL) {
+            HONE_TRY(put_in(f, &x, &held, err));
+            x = (hone_operand){&held, NULL, HONE_RANK_ANY, x.dtype, true};
+        }
         size_t bytes = bytes_of(&x);
         HONE_TRY(hone_block_grow(&c->block, bytes ? bytes : 1, false, err));
         if (bytes) memcpy(c->block.data, x.data, bytes);
         c->rank = x.rank;
         if (x.rank > 0) memcpy(c->dims, x.dims, (size_t)x.rank * sizeof *c->dims);
-        operands[i] = (hone_operand){c->block.data, c->dims, c->rank, x.dtype};
+        operands[to + i] = (hone_operand){c->block.data, c->dims, c->rank, x.dtype, x.handle};
     }
     return HONE_OK;
 }
@@ -133,7 +166,7 @@ static hone_status give_stack(const hone_step *s, hone_frame *f, int o, const ho
     int rank = t->rows ? t->rank : row->rank < 0 ? 0 : row->rank;
     for (int i = 0; i < rank; i++) dims[i + 1] = t->rows ? t->dims[i] : row->dims[i] < 0 ? 0 : row->dims[i];
     hone_operand x = {t->block.data, dims, rank + 1, row->dtype};
-    return give(s, f, o, &x, err);
+    return give(s, f, o, x, err);
 }
 
 static hone_status run_loop(const hone_step *s, hone_frame *f, hone_error *err) {
@@ -158,14 +191,14 @@ static hone_status run_loop(const hone_step *s, hone_frame *f, hone_error *err) 
         hone_operand cond = hone_activation_output(a, 0);
         if (bytes_of(&cond) != 1) return hone_step_fail(s, err, "the body's condition is not one bool");
         uint8_t next = *(const uint8_t *)cond.data != 0;
-        HONE_TRY(keep_carried(a, 1, p->carried, l, operands + 2, err));
+        HONE_TRY(keep_carried(f, b, 1, 2, p->carried, l, operands, err));
         for (int i = 0; i < p->scan_outputs; i++) {
             hone_operand x = hone_activation_output(a, (size_t)(1 + p->carried + i));
             HONE_TRY(push(s, &l->stacks[i], &x, i, err));
         }
         go = next;
     }
-    for (int i = 0; i < p->carried; i++) HONE_TRY(give(s, f, i, &operands[2 + i], err));
+    for (int i = 0; i < p->carried; i++) HONE_TRY(give(s, f, i, operands[2 + i], err));
     for (int i = 0; i < p->scan_outputs; i++)
         HONE_TRY(give_stack(s, f, p->carried + i, &l->stacks[i], &g->outputs[1 + p->carried + i]->type, err));
     return HONE_OK;
@@ -277,14 +310,78 @@ static hone_status run_scan(const hone_step *s, hone_frame *f, hone_error *err) 
         for (int i = 0; i < scans; i++)
             HONE_TRY(take_slice(s, f, i, at, &l->stacks[i], &operands[p->carried + i], err));
         HONE_TRY(run_body(f, b, operands, err));
-        HONE_TRY(keep_carried(a, 0, p->carried, l, operands, err));
+        HONE_TRY(keep_carried(f, b, 0, 0, p->carried, l, operands, err));
         for (int j = 0; j < p->scan_outputs; j++) {
             hone_operand row = hone_activation_output(a, (size_t)(p->carried + j));
             HONE_TRY(put_slice(s, f, j, at, &row, &l->stacks[scans + j], err));
         }
     }
-    for (int i = 0; i < p->carried; i++) HONE_TRY(give(s, f, i, &operands[i], err));
+    for (int i = 0; i < p->carried; i++) HONE_TRY(give(s, f, i, operands[i], err));
     return p->length ? HONE_OK : put_nothing(s, f, b->graph, err);
+}
+
+/* --- SequenceMap --- */
+
+static const hone_tensor *items_of(const hone_step *s, const hone_frame *f, int i) {
+    return *(const hone_tensor *const *)hone_step_in(s, f, i);
+}
+
+/* How many items the sequences have. */
+static hone_status count_items(const hone_step *s, const hone_frame *f, int64_t *out, hone_error *err) {
+    const params *p = s->params;
+    *out = items_of(s, f, 0)->count;
+    for (int i = 1; i < p->own_inputs; i++)
+        if (p->in[i].kind == HONE_KIND_SEQUENCE && items_of(s, f, i)->count != *out)
+            return hone_step_fail(s, err, "sequences of %lld and %lld items", (long long)*out,
+                                  (long long)items_of(s, f, i)->count);
+    return HONE_OK;
+}
+
+/* items[o * count + k]: what output o gets of run k. */
+static hone_status map_items(const hone_step *s, hone_frame *f, int64_t count, hone_tensor **items,
+                             hone_error *err) {
+    const params *p = s->params;
+    const hone_body *b = p->body[0];
+    hone_operand *operands = hone_step_scratch(s, f);
+    add_captures(s, f, b, operands + p->own_inputs);
+    for (int64_t k = 0; k < count; k++) {
+        for (int i = 0; i < p->own_inputs; i++) {
+            operands[i] = input_of(s, f, i);
+            if (!operands[i].handle) continue;
+            const hone_tensor *t = hone_tensor_item(items_of(s, f, i), k);
+            operands[i] = (hone_operand){t->data, t->dims, t->rank, t->dtype, false};
+        }
+        HONE_TRY(run_body(f, b, operands, err));
+        for (int o = 0; o < s->out_count; o++) {
+            hone_operand x = hone_activation_output(activation_of(f, b), (size_t)o);
+            HONE_TRY(hone_tensor_copy_of(x.dtype, x.rank, x.dims, x.data, &items[o * count + k], err));
+        }
+    }
+    return HONE_OK;
+}
+
+static hone_status give_items(const hone_step *s, hone_frame *f, int o, hone_tensor *const *items,
+                              int64_t count, hone_error *err) {
+    const params *p = s->params;
+    hone_tensor *t = NULL;
+    HONE_TRY(hone_tensor_of_items(HONE_KIND_SEQUENCE, p->out[o].dtype, items, count, &t, err));
+    HONE_TRY(hone_kept_add(f->kept, t, err));
+    hone_tensor **out = hone_step_out(s, f, o);
+    if (out) *out = t;
+    return HONE_OK;
+}
+
+static hone_status run_map(const hone_step *s, hone_frame *f, hone_error *err) {
+    int64_t count;
+    HONE_TRY(count_items(s, f, &count, err));
+    hone_tensor **items = hone_calloc((size_t)(count * s->out_count) + 1, sizeof *items);
+    if (!items) return hone_fail_memory(err);
+    hone_status status = map_items(s, f, count, items, err);
+    for (int o = 0; o < s->out_count && status == HONE_OK; o++)
+        status = give_items(s, f, o, items + o * count, count, err);
+    for (int64_t i = 0; i < count * s->out_count; i++) hone_tensor_free(items[i]);
+    hone_free(items);
+    return status;
 }
 
 /* --- preparing --- */
@@ -308,12 +405,14 @@ static hone_status find_bodies(const hone_prepare *p, const hone_model *m, param
 
 static hone_status check_kinds(const hone_prepare *p, hone_error *err) {
     for (int i = 0; i < p->in_count; i++)
-        if (p->in[i] && (p->in[i]->kind != HONE_KIND_TENSOR || hone_dtype_size(p->in[i]->dtype) == 0))
-            return hone_prepare_fail(p, err, "a value that is no tensor of whole bytes");
+        if (p->in[i] && p->in[i]->kind == HONE_KIND_TENSOR && hone_dtype_size(p->in[i]->dtype) == 0)
+            return hone_prepare_fail(p, err, "%s inside of control flow is not supported",
+                                     hone_dtype_name(p->in[i]->dtype));
     for (int o = 0; o < p->out_count; o++)
-        if (p->node->outputs[o] &&
-            (p->out[o].kind != HONE_KIND_TENSOR || hone_dtype_size(p->out[o].dtype) == 0))
-            return hone_prepare_fail(p, err, "an output that is no tensor of whole bytes");
+        if (p->node->outputs[o] && p->out[o].kind == HONE_KIND_TENSOR &&
+            hone_dtype_size(p->out[o].dtype) == 0)
+            return hone_prepare_fail(p, err, "%s inside of control flow is not supported",
+                                     hone_dtype_name(p->out[o].dtype));
     return HONE_OK;
 }
 
@@ -375,6 +474,10 @@ hone_status hone_control_prepare(hone_prepare *p, const hone_model *m, hone_erro
     case HONE_ROLE_BRANCH:
         p->run = run_branch;
         p->kernel = "branch";
+        return HONE_OK;
+    case HONE_ROLE_ITEMS:
+        p->run = run_map;
+        p->kernel = "map";
         return HONE_OK;
     case HONE_ROLE_SCAN:
         p->run = run_scan;

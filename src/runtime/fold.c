@@ -18,7 +18,9 @@ static bool foldable(const hone_graph *g, const hone_node *n) {
         const hone_value *v = n->outputs[o];
         size_t bytes;
         if (!v) continue;
-        if (hone_graph_is_output(g, v) || !hone_type_is_concrete(&v->type)) return false;
+        if (hone_graph_is_output(g, v) || v->type.kind != HONE_KIND_TENSOR ||
+            !hone_type_is_concrete(&v->type))
+            return false;
         if (hone_shape_size(v->type.dtype, v->type.rank, v->type.dims, NULL, &bytes, NULL) != HONE_OK ||
             !hone_add_size(after, bytes, &after))
             return false;

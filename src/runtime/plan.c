@@ -23,6 +23,7 @@ void hone_plan_free(hone_plan *p) {
 bool hone_plan_fits(const hone_plan *p, const hone_operand *inputs) {
     for (size_t i = 0; i < p->input_count; i++) {
         const hone_operand *t = &inputs[i];
+        if (t->handle) continue; /* nothing is planned for what is in it */
         if (t->rank != p->inputs[i].rank || t->dtype != p->inputs[i].dtype) return false;
         for (int d = 0; d < t->rank; d++)
             if (t->dims[d] != p->inputs[i].dims[d]) return false;
@@ -35,6 +36,7 @@ bool hone_plan_fits(const hone_plan *p, const hone_operand *inputs) {
 uint64_t hone_plan_hash(const hone_region *r, const hone_operand *inputs) {
     uint64_t h = 14695981039346656037u;
     for (size_t i = 0; i < r->input_count; i++) {
+        if (inputs[i].handle) continue;
         h = (h ^ (uint64_t)inputs[i].rank) * 1099511628211u;
         for (int d = 0; d < inputs[i].rank; d++) h = (h ^ (uint64_t)inputs[i].dims[d]) * 1099511628211u;
     }

@@ -20,13 +20,18 @@
 /* Content of at most so many elements is evaluated while planning. */
 #define HONE_PLAN_EVALUATE_MAX 64
 
-/* What a region is given: a tensor by its parts. */
+/* What a region is given: a tensor by its parts, or a handle: `data` is where a `hone_tensor *` stands that holds items. */
 typedef struct hone_operand {
     void *data;
     const int64_t *dims;
     int rank;
     hone_dtype dtype;
+    bool handle;
 } hone_operand;
+
+static inline hone_operand hone_operand_of(void *data, const hone_type *t) {
+    return (hone_operand){data, t->dims, t->rank, t->dtype, t->kind != HONE_KIND_TENSOR};
+}
 
 /* The nodes of a body from `start` on, and what they read of what comes before. */
 typedef struct hone_region {

@@ -19,6 +19,7 @@ static hone_status take_inputs(builder *b, const hone_operand *inputs) {
     for (size_t i = 0; i < r->input_count; i++) {
         int id = r->inputs[i]->id;
         plan->inputs[i] = b->types[id] = hone_type_make(inputs[i].dtype, inputs[i].rank, inputs[i].dims);
+        if (inputs[i].handle) plan->inputs[i] = b->types[id] = r->inputs[i]->type;
         b->input_of[id] = (int)i;
     }
     return HONE_OK;
@@ -144,7 +145,7 @@ static hone_status walk_node(builder *b, const hone_node *n, bool *open) {
     for (int o = 0; o < n->output_count; o++) {
         const hone_type *t = &b->room.out[o];
         if (!n->outputs[o]) continue;
-        *open |= t->kind == HONE_KIND_TENSOR && !hone_type_is_concrete(t);
+        *open |= !hone_type_is_concrete(t);
         b->types[n->outputs[o]->id] = *t;
     }
     if (all_known(b, n) && is_small(b, n)) return evaluate(b, n);

@@ -46,7 +46,7 @@ static void print_row(FILE *f, const hone_op *op) {
     bool shown = *hone_op_domain(op) && !hone_op_is_private(op);
     fprintf(f, "| %s%s%s | ", shown ? hone_op_domain(op) : "", shown ? "." : "", op->name);
     if (!hone_op_is_private(op)) fprintf(f, "%d–%d | ", op->oldest, op->since);
-    print_types(f, op->inputs[0].types);
+    print_types(f, (op->inputs ? op->inputs : op->outputs)[0].types);
     fprintf(f, " | %s | ", gradient(op));
     if (!hone_op_is_private(op)) fprintf(f, "%s | ", quantized(op));
     for (const char *c = op->doc ? op->doc : ""; *c; c++) fprintf(f, "%s%c", *c == '|' ? "\\" : "", *c);

@@ -28,6 +28,9 @@ static hone_status carry(const hone_infer *ctx, const body *b, bool *changed, ho
     for (int i = 0; i < b->carried; i++) {
         hone_type *in = &b->in[b->in_first + i], *out = &b->out[b->out_first + i], joined = *in;
         char before[96], after[96];
+        /* an optional value that the body gives a value is one all the same */
+        const hone_type *held = in->kind == HONE_KIND_OPTIONAL && out->kind != in->kind ? in->element : NULL;
+        if (held && held->kind == out->kind && held->dtype == out->dtype) continue;
         if (!hone_type_join(&joined, out))
             return hone_infer_fail(ctx, err, "carried value %d is %s before and %s after a run of the body",
                                    i, hone_type_format(b->graph, in, before, sizeof before),
@@ -109,7 +112,7 @@ static hone_status infer_loop_body(hone_infer *ctx, body *b, hone_error *err) {
         return hone_infer_fail(ctx, err, "the body's condition is not bool");
     for (int i = 0; i < ctx->output_count; i++)
         if (i < b->carried)
-            ctx->out[i] = b->in[2 + i];
+            ctx->out[i] = b->in[2 + i].kind == b->out[1 + i].kind ? b->in[2 + i] : b->out[1 + i];
         else
             HONE_TRY(stack(ctx, &b->out[1 + i], 0, HONE_DIM_ANY, &ctx->out[i], err));
     return HONE_OK;
