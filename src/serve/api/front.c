@@ -61,9 +61,11 @@ static hone_call *take_call(hone_front *f) {
 
 static void give_call(hone_call *c) {
     hone_front *f = c->front;
+    hone_request *r = c->request;
     hone_servable_release(c->servable);
-    c->request->id = (hone_slice){"", 0}; /* its text may be the call's */
-    hone_request_release(c->request);
+    r->id = (hone_slice){"", 0}; /* its text may be the call's */
+    r->quit = NULL;
+    hone_request_release(r);
     c->servable = NULL;
     c->request = NULL;
     if (f->spare == SPARE_CALLS) {
@@ -101,8 +103,27 @@ static void fail_call(hone_call *c, hone_status status, hone_error *err) {
         hone_fail(err, HONE_DEADLINE_EXCEEDED, "The request took longer than the server allows");
     else
         err->code = status;
-    c->api->fail(r, err);
+    if (!r->ended) c->api->fail(r, err);
     give_call(c);
+}
+
+/* Does somebody still wait for the answer? If not, the call is over. */
+static bool is_wanted(hone_call *c) {
+    hone_request *r = c->request;
+    hone_error err = {0};
+    if (!r->ended && !hone_request_is_cancelled(r)) return true;
+    fail_call(c, hone_request_stopped(r, &err), &err);
+    return false;
+}
+
+/* Nobody does: gives up what no thread works on yet. */
+static void quit(hone_request *r) {
+    hone_call *c = r->work;
+    hone_core *core = c->front->o.core;
+    if (c->submitted)
+        hone_core_withdraw(core, &c->prediction);
+    else if (hone_core_withdraw_work(core, &c->work))
+        is_wanted(c);
 }
 
 static void tally(const hone_call *c, uint64_t start, uint64_t end) {
@@ -127,6 +148,7 @@ static void predicted(hone_prediction *p, hone_status status, const hone_tensor 
     hone_front *f = c->front;
     hone_error own = {0};
     note_run(c);
+    if (status == HONE_OK && !is_wanted(c)) return;
     if (status != HONE_OK) {
         if (err) own = *err;
         if (!own.message[0]) hone_fail(&own, status, "%s", hone_status_name(status));
@@ -153,6 +175,7 @@ static void predicted(hone_prediction *p, hone_status status, const hone_tensor 
 static void submit(hone_call *c) {
     took(c, HONE_STAGE_DECODE, c->decoded - c->began);
     c->request->id = c->id;
+    if (!is_wanted(c)) return;
     if (c->status != HONE_OK) {
         fail_call(c, c->status, &c->err);
         return;
@@ -164,11 +187,14 @@ static void submit(hone_call *c) {
                                       .worker = c->front->o.worker,
                                       .done = predicted,
                                       .user = c};
+    c->submitted = true;
     hone_core_submit(c->front->o.core, &c->prediction);
 }
 
 static void decode(hone_work *w) {
     hone_call *c = w->user;
+    c->decoded = hone_now();
+    if (hone_request_is_cancelled(c->request)) return;
     c->status = hone_tensors_begin(&c->tensors, c->servable, &c->err);
     if (c->status == HONE_OK) c->status = c->api->decode(c, &c->err);
     if (c->status == HONE_OK) c->status = hone_tensors_finish(&c->tensors, &c->err);
@@ -224,6 +250,10 @@ void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const 
     c->wanted_count = 0;
     c->tensors.limit = f->o.body_limit;
     c->err = (hone_error){0};
+    c->submitted = false;
+    c->work = (hone_work){.worker = f->o.worker, .run = decode, .done = was_decoded, .user = c};
+    r->quit = quit;
+    r->work = c;
     c->began = hone_now();
     took(c, HONE_STAGE_READ, r->received - r->started);
     hone_status status = unpack(c, &err);
@@ -235,7 +265,6 @@ void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const 
         fail_call(c, hone_request_stopped(r, &err), &err);
         return;
     }
-    c->work = (hone_work){.worker = f->o.worker, .run = decode, .done = was_decoded, .user = c};
     if ((c->packed ? c->body.size : r->body.size) > OFFLOAD_FROM) {
         hone_core_offload(f->o.core, &c->work);
         return;

@@ -66,6 +66,7 @@ struct hone_call {
     hone_buffer body;
     /* Its own. */
     hone_prediction prediction;
+    bool submitted;
     hone_work work;
     hone_status status;
     hone_error err;

@@ -4,19 +4,24 @@ enum { LOOK_AHEAD = 256 }; /* predictions that are looked at for one batch */
 
 void hone_batch_list_append(hone_batch_list *l, hone_prediction *p) {
     p->next = NULL;
+    p->previous = l->last;
     *(l->last ? &l->last->next : &l->first) = p;
     l->last = p;
     l->count++;
     if (p->part.rows > 0) l->rows += p->part.rows;
 }
 
-hone_prediction *hone_batch_list_pop(hone_batch_list *l) {
-    hone_prediction *p = l->first;
-    l->first = p->next;
-    if (!l->first) l->last = NULL;
+void hone_batch_list_remove(hone_batch_list *l, hone_prediction *p) {
+    *(p->previous ? &p->previous->next : &l->first) = p->next;
+    *(p->next ? &p->next->previous : &l->last) = p->previous;
     l->count--;
     if (p->part.rows > 0) l->rows -= p->part.rows;
-    p->next = NULL;
+    p->next = p->previous = NULL;
+}
+
+hone_prediction *hone_batch_list_pop(hone_batch_list *l) {
+    hone_prediction *p = l->first;
+    hone_batch_list_remove(l, p);
     return p;
 }
 
@@ -56,20 +61,14 @@ int hone_batch_list_choose(const hone_servable *s, const hone_batch_list *l) {
 }
 
 void hone_batch_list_take(const hone_servable *s, hone_batch_list *from, int count, hone_batch_list *out) {
-    hone_prediction *head = hone_batch_list_pop(from), *before = NULL;
+    hone_prediction *head = hone_batch_list_pop(from);
     hone_batch_list_append(out, head);
     int64_t rows = head->part.rows;
     for (hone_prediction *p = from->first, *next; p && out->count < count; p = next) {
         next = p->next;
-        if (!joins(s, head, rows, p)) {
-            before = p;
-            continue;
-        }
+        if (!joins(s, head, rows, p)) continue;
         rows += p->part.rows;
-        from->count--;
-        from->rows -= p->part.rows;
-        *(before ? &before->next : &from->first) = next;
-        if (from->last == p) from->last = before;
+        hone_batch_list_remove(from, p);
         hone_batch_list_append(out, p);
     }
 }

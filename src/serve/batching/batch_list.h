@@ -12,7 +12,8 @@ typedef struct hone_batch_list {
 } hone_batch_list;
 
 void hone_batch_list_append(hone_batch_list *l, hone_prediction *p);
-hone_prediction *hone_batch_list_pop(hone_batch_list *l); /* not of an empty one */
+hone_prediction *hone_batch_list_pop(hone_batch_list *l);            /* not of an empty one */
+void hone_batch_list_remove(hone_batch_list *l, hone_prediction *p); /* which is in it */
 
 /* How many of those that could run together with the head, which is of servable `s`, should do so: as many as
  * give the most rows a second by what warm-up measured. Others between them may be of other servables and

@@ -7,8 +7,7 @@ typedef hone_batch_list list;
 
 hone_status hone_prediction_check(const hone_prediction *p, uint64_t now) {
     if (p->deadline && now >= p->deadline) return HONE_DEADLINE_EXCEEDED;
-    if (p->request && atomic_load_explicit(&p->request->cancelled, memory_order_relaxed))
-        return HONE_CANCELLED;
+    if (p->request && hone_request_is_cancelled(p->request)) return HONE_CANCELLED;
     return HONE_OK;
 }
 
@@ -51,14 +50,27 @@ bool hone_batch_queue_put(hone_batch_queue *q, hone_prediction *p) {
     if (l.count >= s->max_queue) return false;
     if (l.count == 0) enter_ring(q, s);
     hone_batch_list_append(&l, p);
+    p->queued = true;
     set_queue(s, &l);
     return true;
+}
+
+void hone_batch_queue_remove(hone_batch_queue *q, hone_prediction *p) {
+    hone_servable *s = p->servable;
+    list l = get_queue(s);
+    hone_batch_list_remove(&l, p);
+    p->queued = false;
+    set_queue(s, &l);
+    if (l.count == 0) leave_ring(q, s);
 }
 
 void hone_batch_queue_put_back(hone_batch_queue *q, hone_servable *s, hone_batch_list *l) {
     list queue = get_queue(s);
     if (queue.count == 0) enter_ring(q, s);
-    while (l->first) hone_batch_list_append(&queue, hone_batch_list_pop(l));
+    while (l->first) {
+        l->first->queued = true;
+        hone_batch_list_append(&queue, hone_batch_list_pop(l));
+    }
     set_queue(s, &queue);
 }
 
@@ -115,6 +127,8 @@ hone_batch *hone_batch_queue_take(hone_batch_queue *q, hone_servable *s, hone_ba
         hone_batch_list_take(s, &queue, hone_batch_list_choose(s, &queue), run);
         hone_servable_retain(s);
     }
+    for (hone_prediction *p = run->first; p; p = p->next) p->queued = false;
+    for (hone_prediction *p = late->first; p; p = p->next) p->queued = false;
     set_queue(s, &queue);
     q->ready = s->ready_next;
     if (queue.count == 0) leave_ring(q, s);
@@ -125,7 +139,10 @@ void hone_batch_queue_clear(hone_batch_queue *q, hone_batch_list *out) {
     while (q->ready) {
         hone_servable *s = q->ready;
         list queue = get_queue(s);
-        while (queue.first) hone_batch_list_append(out, hone_batch_list_pop(&queue));
+        while (queue.first) {
+            queue.first->queued = false;
+            hone_batch_list_append(out, hone_batch_list_pop(&queue));
+        }
         set_queue(s, &queue);
         leave_ring(q, s);
     }

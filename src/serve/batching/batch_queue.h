@@ -16,6 +16,8 @@ hone_status hone_prediction_check(const hone_prediction *p, uint64_t now);
 
 /* False: its servable's queue is full. */
 bool hone_batch_queue_put(hone_batch_queue *q, hone_prediction *p);
+/* Takes out one that is in it. */
+void hone_batch_queue_remove(hone_batch_queue *q, hone_prediction *p);
 /* Puts back what did not run, however full it is; `l` is empty then. */
 void hone_batch_queue_put_back(hone_batch_queue *q, hone_servable *s, hone_batch_list *l);
 /* The next servable whose head may be run; else NULL, and when the first will be (0: not by waiting). */

@@ -214,10 +214,9 @@ static hone_status enqueue(hone_batcher *b, hone_prediction *p) {
 
 static void set_deadline(hone_prediction *p) {
     const hone_servable_settings *o = &p->servable->settings;
-    p->deadline = p->request ? p->request->deadline : 0;
-    if (o->timeout_ms == 0) return;
-    uint64_t own = p->submitted + (uint64_t)o->timeout_ms * HONE_MILLISECOND;
-    if (!p->deadline || own < p->deadline) p->deadline = own;
+    uint64_t own = o->timeout_ms ? p->submitted + (uint64_t)o->timeout_ms * HONE_MILLISECOND : 0;
+    if (p->request) hone_request_bring_forward(p->request, own);
+    p->deadline = p->request ? p->request->deadline : own;
 }
 
 static hone_status accept(hone_prediction *p, hone_error *err) {
@@ -249,7 +248,7 @@ void hone_batcher_submit(hone_batcher *b, hone_prediction *p) {
     p->queue_time = p->batch_time = p->compute_time = 0;
     p->batch_rows = 0;
     p->batch = NULL;
-    p->alone = false;
+    p->alone = p->queued = false;
     p->status = HONE_OK;
     set_deadline(p);
     hone_status status = accept(p, &err);
@@ -286,18 +285,52 @@ static void call_done(hone_post *post) {
 }
 
 void hone_batcher_offload(hone_batcher *b, hone_work *w) {
-    w->next = NULL;
     w->post.call = call_done;
+    w->queued = false;
     if (!b->workers[w->worker].attached || b->thread_count == 0) {
         w->run(w);
         w->done(w);
         return;
     }
     pthread_mutex_lock(&b->lock);
-    *(b->offloaded ? &b->last_offloaded->next : &b->offloaded) = w;
+    w->next = NULL;
+    w->previous = b->last_offloaded;
+    *(w->previous ? &w->previous->next : &b->offloaded) = w;
     b->last_offloaded = w;
+    w->queued = true;
     if (b->idle > 0) pthread_cond_signal(&b->work);
     pthread_mutex_unlock(&b->lock);
+}
+
+void hone_batcher_remove_work(hone_batcher *b, hone_work *w) {
+    *(w->previous ? &w->previous->next : &b->offloaded) = w->next;
+    *(w->next ? &w->next->previous : &b->last_offloaded) = w->previous;
+    w->queued = false;
+}
+
+/* --- withdrawing --- */
+
+bool hone_batcher_withdraw_work(hone_batcher *b, hone_work *w) {
+    pthread_mutex_lock(&b->lock);
+    bool queued = w->queued;
+    if (queued) hone_batcher_remove_work(b, w);
+    pthread_mutex_unlock(&b->lock);
+    return queued;
+}
+
+void hone_batcher_withdraw(hone_batcher *b, hone_prediction *p) {
+    hone_error err = {0};
+    hone_model_stats *stats = p->servable->stats;
+    pthread_mutex_lock(&b->lock);
+    bool queued = p->queued;
+    if (queued) hone_batch_queue_remove(&b->queue, p);
+    pthread_mutex_unlock(&b->lock);
+    if (!queued) return;
+    hone_status status = hone_batcher_why_cancelled(p);
+    p->queue_time = hone_now() - p->submitted;
+    hone_model_stats_queue(stats, -1);
+    hone_model_stats_dropped(stats, status);
+    tell(p, status, NULL, &err);
 }
 
 void hone_batcher_attach(hone_batcher *b, int worker, const hone_port *port) {

@@ -30,6 +30,10 @@ void hone_batcher_attach(hone_batcher *b, int worker, const hone_port *port);
 void hone_batcher_turn(hone_batcher *b, int worker);
 void hone_batcher_submit(hone_batcher *b, hone_prediction *p);
 void hone_batcher_offload(hone_batcher *b, hone_work *w);
+/* What nobody waits for any more. The worker's thread. A prediction that was submitted and is still queued is told now;
+ * one that runs is told in its time. True: the work will neither run nor be done. */
+void hone_batcher_withdraw(hone_batcher *b, hone_prediction *p);
+bool hone_batcher_withdraw_work(hone_batcher *b, hone_work *w);
 /* Any thread: has `post` called on the worker's thread. */
 void hone_batcher_post(hone_batcher *b, int worker, hone_post *post);
 

@@ -32,7 +32,7 @@ struct hone_batcher {
     bool stop;
     int idle, named;
     hone_batch_queue queue;
-    hone_work *offloaded, *last_offloaded;
+    hone_work *offloaded, *last_offloaded; /* work that no thread has taken yet */
     bool batch_is_next;
 };
 
@@ -47,6 +47,9 @@ hone_status hone_batcher_why_cancelled(const hone_prediction *p);
 void hone_batcher_hand_back(hone_batcher *b, hone_batch_list *done);
 /* One of a batch's predictions was told; the last one gives the batch back. */
 void hone_batcher_give_batch_back(hone_batcher *b, hone_batch *batch);
+
+/* Under the lock. */
+void hone_batcher_remove_work(hone_batcher *b, hone_work *w);
 
 /* A compute thread: runs what is queued until the batcher stops. */
 void *hone_batcher_compute(void *batcher);

@@ -71,8 +71,7 @@ static void run_batch(hone_batcher *b, int thread, hone_servable *s) {
 
 static void run_offloaded(hone_batcher *b) {
     hone_work *w = b->offloaded;
-    b->offloaded = w->next;
-    if (!w->next) b->last_offloaded = NULL;
+    hone_batcher_remove_work(b, w);
     pthread_mutex_unlock(&b->lock);
     w->run(w);
     hone_batcher_post(b, w->worker, &w->post);
@@ -119,9 +118,8 @@ void hone_batcher_fail_queued(hone_batcher *b) {
     hone_batcher_hand_back(b, &left);
     while (b->offloaded) {
         hone_work *w = b->offloaded;
-        b->offloaded = w->next;
+        hone_batcher_remove_work(b, w);
         w->run(w);
         hone_batcher_post(b, w->worker, &w->post);
     }
-    b->last_offloaded = NULL;
 }

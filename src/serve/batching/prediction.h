@@ -38,7 +38,8 @@ struct hone_prediction {
     uint64_t queue_time, batch_time, compute_time;
     int64_t batch_rows;
     /* The batcher's. */
-    hone_prediction *next;
+    hone_prediction *previous, *next;
+    bool queued; /* in its servable's queue; guarded by the batcher's lock */
     hone_part part;
     uint64_t submitted, deadline;
     hone_batch *batch;
@@ -47,7 +48,7 @@ struct hone_prediction {
 };
 
 /* Other work that is too long for a worker's thread: `run` on a compute thread, then `done` on the worker's.
- * Lives with the caller until then. */
+ * Lives with the caller until then, or until it is withdrawn. */
 typedef struct hone_work {
     int worker;
     void (*run)(struct hone_work *w);
@@ -55,7 +56,8 @@ typedef struct hone_work {
     void *user;
     /* The batcher's. */
     hone_post post;
-    struct hone_work *next;
+    struct hone_work *previous, *next;
+    bool queued; /* guarded by the batcher's lock */
 } hone_work;
 
 #endif

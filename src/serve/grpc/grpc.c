@@ -10,20 +10,6 @@ enum { PREFIX = 5 };
 
 /* --- requests --- */
 
-uint64_t hone_grpc_timeout(hone_slice text, bool *bad) {
-    static const char units[] = "HMSmun";
-    static const uint64_t nanoseconds[] = {3600000000000u, 60000000000u, 1000000000u, 1000000u, 1000u, 1u};
-    uint64_t n;
-    *bad = false;
-    if (!text.data) return 0;
-    const char *unit = text.size > 1 ? strchr(units, text.data[text.size - 1]) : NULL;
-    *bad = text.size > 9 || !unit || !*unit ||
-           !hone_slice_number((hone_slice){text.data, text.size - 1}, 99999999, &n);
-    if (*bad) return 0;
-    n *= nanoseconds[unit - units]; /* eight digits of hours fit */
-    return n ? n : 1;
-}
-
 static uint32_t big_endian(const uint8_t *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
@@ -143,13 +129,6 @@ void hone_grpc_unknown(hone_request *r) {
     hone_grpc_fail(r, HONE_GRPC_UNIMPLEMENTED, text);
 }
 
-static bool take_timeout(hone_request *r) {
-    bool bad;
-    uint64_t timeout = hone_grpc_timeout(hone_head_field(&r->head, "grpc-timeout"), &bad);
-    hone_request_limit_time(r, timeout);
-    return !bad;
-}
-
 void hone_grpc_dispatch(const hone_grpc_table *table, int worker, hone_packer *packer, hone_request *r) {
     hone_slice method;
     hone_error err = {0};
@@ -159,7 +138,7 @@ void hone_grpc_dispatch(const hone_grpc_table *table, int worker, hone_packer *p
         hone_request_fail(r, 405, "gRPC calls are sent with POST");
     else if (!service)
         hone_grpc_unknown(r);
-    else if (!take_timeout(r))
+    else if (!hone_request_take_timeout(r))
         hone_grpc_fail(r, HONE_GRPC_INVALID_ARGUMENT, "grpc-timeout is malformed");
     else if (r->deadline && hone_now() >= r->deadline)
         hone_grpc_fail(r, HONE_GRPC_DEADLINE_EXCEEDED, "The deadline has passed");

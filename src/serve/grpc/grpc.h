@@ -14,9 +14,8 @@
 
 #include "serve/request/grpc_status.h"
 #include "serve/request/packer.h"
+#include "serve/request/timeout.h"
 
-/* "grpc-timeout: 100m" in nanoseconds; 0 if there is none, and *bad set if it is malformed. */
-uint64_t hone_grpc_timeout(hone_slice text, bool *bad);
 /* The one message of a unary call, inside r->body. HONE_INVALID_ARGUMENT: not exactly one whole message. */
 hone_status hone_grpc_message(const hone_request *r, const uint8_t **message, size_t *size, hone_error *err);
 /* Of a stream: the first message of what is there of the body. *whole false: it is not complete yet (an error

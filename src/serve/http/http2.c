@@ -106,7 +106,7 @@ static void close_stream(hone_http2_stream *s) {
     h->count--;
     if (r) {
         r->stream = NULL;
-        hone_request_cancel(r);
+        hone_request_abandon(r);
         if (s->running) h->events->dropped(h->user, r);
         hone_request_release(r);
     }

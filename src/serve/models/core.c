@@ -245,3 +245,9 @@ void hone_core_submit(hone_core *core, hone_prediction *p) {
 void hone_core_offload(hone_core *core, hone_work *w) {
     hone_batcher_offload(core->batcher, w);
 }
+void hone_core_withdraw(hone_core *core, hone_prediction *p) {
+    hone_batcher_withdraw(core->batcher, p);
+}
+bool hone_core_withdraw_work(hone_core *core, hone_work *w) {
+    return hone_batcher_withdraw_work(core->batcher, w);
+}

@@ -124,4 +124,9 @@ void hone_core_submit(hone_core *core, hone_prediction *p);
 /* Has a compute thread do work. */
 void hone_core_offload(hone_core *core, hone_work *w);
 
+/* What nobody waits for any more; by the worker that asked. A prediction that is still queued is told now, one that runs
+ * is told in its time. True: the work will neither run nor be done. */
+void hone_core_withdraw(hone_core *core, hone_prediction *p);
+bool hone_core_withdraw_work(hone_core *core, hone_work *w);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "serve/request/timeout.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -155,13 +156,19 @@ bool hone_connection_admit(hone_connection *c, hone_request *r) {
     const hone_loop_config *config = c->loop->config;
     r->endpoint = c->endpoint;
     hone_request_join_trace(r);
-    return !config->admit || config->admit(config->user, r);
+    if (config->admit && !config->admit(config->user, r)) return false;
+    hone_request_take_timeout(r); /* what is malformed is told when the request is there */
+    if (r->deadline) hone_deadlines_put(&c->loop->deadlines, r);
+    return true;
 }
 
 void hone_connection_dispatch(hone_connection *c, hone_request *r) {
     const hone_loop_config *config = c->loop->config;
     r->received = hone_now();
-    if (config->request_timeout) r->deadline = r->received + config->request_timeout;
+    /* Of a stream of messages only the client knows how long it may last. */
+    if (config->request_timeout && r->whole)
+        hone_request_bring_forward(r, r->received + config->request_timeout);
+    if (r->deadline && !r->due.wheel) hone_deadlines_put(&c->loop->deadlines, r);
     hone_stats_in_flight(config->stats, 1);
     config->handler(config->user, c->loop, r);
 }

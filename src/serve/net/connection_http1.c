@@ -260,7 +260,7 @@ static void free_http1(hone_connection *c) {
     if (r) {
         hone_connection_dropped(c, r);
         r->stream = NULL;
-        hone_request_cancel(r);
+        hone_request_abandon(r);
         hone_request_release(r);
     }
     hone_http1_free(&c->parser);

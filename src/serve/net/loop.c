@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/wake.h"
 #include "serve/net/connection.h"
+#include "serve/request/grpc_status.h"
 
 #define LINGER_TIMEOUT (2000 * HONE_MILLISECOND)
 #define TICK_LEAST (5 * HONE_MILLISECOND)
@@ -62,6 +63,24 @@ static void on_tick(evutil_socket_t fd, short what, void *arg) {
     if (loop->draining && now >= loop->drain_started + loop->config->drain_grace)
         for_each(loop, HONE_PHASE_HEAD, HONE_PHASE_WRITE, drain_connection, 1);
     leave_when_drained(loop);
+}
+
+/* Requests whose deadline has passed are told so, whatever they wait for. */
+static void on_due(evutil_socket_t fd, short what, void *arg) {
+    hone_loop *loop = arg;
+    (void)fd, (void)what;
+    for (hone_request *r = hone_deadlines_take(&loop->deadlines, hone_now()), *next; r; r = next) {
+        next = r->due.next;
+        hone_request_expire(r);
+        hone_request_release(r);
+    }
+}
+
+static void wait_until_due(void *user, uint64_t when) {
+    hone_loop *loop = user;
+    uint64_t now = hone_now(), us = when > now ? (when - now) / 1000 + 1 : 0;
+    struct timeval t = {.tv_sec = (time_t)(us / 1000000u), .tv_usec = (suseconds_t)(us % 1000000u)};
+    event_add(loop->due, &t);
 }
 
 /* A quarter of the shortest timeout, so that none is late by more than that. */
@@ -187,7 +206,9 @@ static bool set_up(hone_loop *loop) {
     if (!loop->base || loop->wake_fd < 0 || !loop->scratch || !loop->plain) return false;
     loop->wake = event_new(loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
     loop->tick = event_new(loop->base, -1, EV_PERSIST, on_tick, loop);
-    if (!loop->wake || !loop->tick || event_add(loop->wake, NULL) != 0) return false;
+    loop->due = event_new(loop->base, -1, 0, on_due, loop);
+    loop->deadlines = (hone_deadlines){.arm = wait_until_due, .user = loop};
+    if (!loop->wake || !loop->tick || !loop->due || event_add(loop->wake, NULL) != 0) return false;
     set_tick(loop);
     return true;
 }
@@ -222,6 +243,7 @@ void hone_loop_free(hone_loop *loop) {
     for (size_t i = 0; i < loop->incoming_count; i++) close(loop->incoming[i].fd);
     if (loop->wake) event_free(loop->wake);
     if (loop->tick) event_free(loop->tick);
+    if (loop->due) event_free(loop->due);
     if (loop->base) event_base_free(loop->base);
     if (loop->wake_fd >= 0) close(loop->wake_fd);
     hone_http2_host_free(loop->http2);

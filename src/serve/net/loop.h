@@ -65,7 +65,7 @@ struct hone_loop {
     const hone_loop_config *config;
     int index;
     struct event_base *base;
-    struct event *wake, *tick;
+    struct event *wake, *tick, *due;
     int wake_fd;
     char *scratch;            /* HONE_LOOP_SCRATCH bytes that sockets are read into */
     char *plain;              /* HONE_LOOP_PLAIN bytes: what TLS makes of them */
@@ -77,6 +77,7 @@ struct hone_loop {
     hone_budget_seat seat;
     atomic_bool fed;        /* something was given back to the budget */
     hone_request *requests; /* pool */
+    hone_deadlines deadlines;
     hone_http2_host *http2;
     atomic_int connections; /* open ones and those handed over */
     bool draining;

@@ -53,6 +53,19 @@ void hone_grpc_fail_error(hone_request *r, const hone_error *err) {
     hone_grpc_fail(r, hone_grpc_code_of(err->code), err->message);
 }
 
+void hone_request_expire(hone_request *r) {
+    hone_error err;
+    if (r->ended || !r->stream) return;
+    hone_request_explain(HONE_DEADLINE_EXCEEDED, &err);
+    hone_request_retain(r);
+    if (!r->begun)
+        hone_request_refuse(r, 504, err.message);
+    else if (hone_grpc_takes(r))
+        hone_grpc_fail_error(r, &err);
+    hone_request_abandon(r);
+    hone_request_release(r);
+}
+
 void hone_request_refuse(hone_request *r, int status, const char *message) {
     if (hone_grpc_takes(r))
         hone_grpc_fail(r, hone_grpc_code_of_http(status), message);

@@ -16,6 +16,10 @@ void hone_grpc_fail(hone_request *r, hone_grpc_code code, const char *message);
 /* hone_grpc_fail with the code and text of an error. */
 void hone_grpc_fail_error(hone_request *r, const hone_error *err);
 
+/* Says that the deadline has passed, unless the answer is there already or nobody waits for it, and abandons the
+ * request. */
+void hone_request_expire(hone_request *r);
+
 /* Answers with an HTTP status and {"error": MESSAGE}, or tells a gRPC call so with the code that stands for the
  * status. */
 void hone_request_refuse(hone_request *r, int status, const char *message);

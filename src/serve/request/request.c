@@ -25,6 +25,8 @@ hone_request *hone_request_new(hone_request **pool) {
     r->pool = pool;
     r->next = NULL;
     r->started = r->received = r->deadline = r->next_look = 0;
+    r->due = (hone_due){0};
+    r->timed = r->bad_timeout = false;
     r->body_most = SIZE_MAX;
     r->counted = NULL;
     r->begun = r->ended = false;
@@ -33,6 +35,8 @@ hone_request *hone_request_new(hone_request **pool) {
     r->packer = NULL;
     r->reader = NULL;
     r->whole = false;
+    r->quit = NULL;
+    r->work = NULL;
     r->resume = NULL;
     r->producer = NULL;
     r->method = HONE_METHOD_OTHER;
@@ -68,6 +72,7 @@ static void free_request(hone_request *r) {
 
 void hone_request_release(hone_request *r) {
     if (!r || atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) != 1) return;
+    hone_deadlines_remove(r);
     hone_model_stats_release(r->model);
     r->model = NULL;
     hone_budget_release(&r->share);
@@ -138,6 +143,14 @@ void hone_request_cancel(hone_request *r) {
     atomic_store_explicit(&r->cancelled, true, memory_order_relaxed);
 }
 
+void hone_request_abandon(hone_request *r) {
+    void (*quit)(hone_request *) = r->quit;
+    hone_request_cancel(r);
+    hone_deadlines_remove(r);
+    r->quit = NULL;
+    if (quit) quit(r);
+}
+
 bool hone_request_should_stop(void *request) {
     hone_request *r = request;
     if (atomic_load_explicit(&r->cancelled, memory_order_relaxed)) return true;
@@ -164,17 +177,14 @@ hone_status hone_request_stopped(const hone_request *r, hone_error *err) {
     return hone_request_explain(late ? HONE_DEADLINE_EXCEEDED : HONE_CANCELLED, err);
 }
 
-void hone_request_limit_time(hone_request *r, uint64_t timeout) {
-    if (timeout && (!r->deadline || timeout < r->deadline - r->started)) r->deadline = r->started + timeout;
+void hone_request_bring_forward(hone_request *r, uint64_t deadline) {
+    if (!deadline || (r->deadline && r->deadline <= deadline)) return;
+    r->deadline = deadline;
+    if (r->due.wheel) hone_deadlines_put(r->due.wheel, r);
 }
 
-bool hone_request_take_timeout(hone_request *r) {
-    hone_slice text = hone_head_field(&r->head, "x-request-timeout-ms");
-    uint64_t ms;
-    if (!text.data) return true;
-    if (!hone_slice_number(text, 999999999, &ms) || ms == 0) return false;
-    hone_request_limit_time(r, ms * HONE_MILLISECOND);
-    return true;
+void hone_request_limit_time(hone_request *r, uint64_t timeout) {
+    if (timeout) hone_request_bring_forward(r, r->started + timeout);
 }
 
 static void add_field(hone_buffer *fields, const char *name, const char *value) {
@@ -211,12 +221,14 @@ bool hone_request_part(hone_request *r, const void *data, size_t size) {
 
 void hone_request_end(hone_request *r) {
     r->ended = true;
+    hone_deadlines_remove(r);
     if (r->stream) r->sink->end(r);
 }
 
 void hone_request_answer(hone_request *r, int status, const char *content_type, const void *data,
                          size_t size) {
     if (r->stream && r->sink->whole) {
+        hone_deadlines_remove(r);
         r->begun = r->ended = true;
         r->status = status;
         r->bytes_out += size;

@@ -14,6 +14,7 @@
 #include "serve/format/json_scan.h"
 #include "serve/observe/stats.h"
 #include "serve/request/budget.h"
+#include "serve/request/deadlines.h"
 #include "serve/request/head.h"
 #include "serve/request/trace.h"
 
@@ -39,6 +40,12 @@ typedef struct hone_sink {
     void (*whole)(hone_request *r, int status, const char *content_type, const void *data, size_t size);
 } hone_sink;
 
+/* A request's place among its loop's deadlines. */
+typedef struct hone_due {
+    hone_deadlines *wheel; /* NULL: it is in none */
+    hone_request *next, **link;
+} hone_due;
+
 struct hone_request {
     atomic_int references;
     atomic_bool cancelled;
@@ -50,6 +57,8 @@ struct hone_request {
     int depth;                            /* in that pool: requests below it */
     uint64_t started, received;           /* when its first byte and its last one came */
     uint64_t deadline;                    /* 0: none */
+    hone_due due;                         /* by that */
+    bool timed, bad_timeout;              /* hone_request_take_timeout has looked, and what it has found */
     uint64_t next_look;                   /* when to ask again whether the client has gone */
     hone_head head;                       /* its text lies in `text` */
     hone_buffer text, body;               /* the body is followed by HONE_JSON_PAD zero bytes */
@@ -65,6 +74,10 @@ struct hone_request {
     void *reader;        /* of that handler */
     hone_packer *packer; /* of a gRPC call: unpacks and packs its messages; NULL: nobody does */
     bool whole;          /* the body is complete */
+    /* Of whoever works for it: called once on the loop's thread when its client has gone or its deadline has passed,
+     * so that it gives up what it can. NULL: nobody does. */
+    void (*quit)(hone_request *r);
+    void *work;
     /* Of a producer that waits: called on the loop's thread when the sink has room again. */
     void (*resume)(hone_request *r, void *producer);
     void *producer;
@@ -100,6 +113,11 @@ hone_status hone_request_end_body(hone_request *r);
 
 /* Any thread: asks the work for the request to stop. */
 void hone_request_cancel(hone_request *r);
+static inline bool hone_request_is_cancelled(const hone_request *r) {
+    return atomic_load_explicit(&r->cancelled, memory_order_relaxed);
+}
+/* The loop's thread: nobody waits for it any more. Cancels it, and tells whoever works for it. */
+void hone_request_abandon(hone_request *r);
 /* A hone_cancel_fn over a request: cancelled, past its deadline, or its client has gone (asked every few
  * milliseconds). The loop's thread only. */
 bool hone_request_should_stop(void *request);
@@ -114,11 +132,10 @@ static inline bool hone_request_began_before(const hone_request *r, uint64_t the
     return r->started + r->share.waited < then;
 }
 
-/* Brings the deadline forward, to so many nanoseconds after the request's first byte; 0 does nothing. */
+/* Brings the deadline forward, 0 does nothing: to a point in time, or to so many nanoseconds after the request's first
+ * byte. */
+void hone_request_bring_forward(hone_request *r, uint64_t deadline);
 void hone_request_limit_time(hone_request *r, uint64_t timeout);
-/* The same by the field "x-request-timeout-ms", if there is one. False: it is no whole number from 1 to
- * 999999999. */
-bool hone_request_take_timeout(hone_request *r);
 
 /* Adds a field to the head of the answer, before it begins, or to its trailer, before it ends. `name` is in
  * lower case; both are copied. */
