@@ -11,6 +11,7 @@
  *   C2,3    int8
  *   B2,3    bool
  *   S=2,-1  a constant int64 vector
+ *   N=1,0.5 a constant float32 vector
  *   _       left out
  *
  * F and k are float32 whatever real is: quantized operators have no double form; k is small and positive.
@@ -378,6 +379,16 @@ static hone_value *case_input(built_case *b, const hone_op *op, const char **at,
             if (**at == ',') (*at)++;
         }
         return hone_graph_ints(b->g, values, n);
+    }
+    if (**at == 'N') {
+        float values[2 * HONE_MAX_RANK];
+        int n = 0;
+        *at += 2;
+        while (**at && **at != ' ') {
+            values[n++] = strtof(*at, (char **)at);
+            if (**at == ',') (*at)++;
+        }
+        return hone_graph_floats(b->g, values, n);
     }
     int i = b->inputs++;
     b->real[i] = **at == 'R';

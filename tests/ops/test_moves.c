@@ -11,11 +11,12 @@
 #include "ops/op_cases.h"
 
 /* The letter of what the operator moves; 0: it does more than that. What takes strings and numbers does not look at
- * them, unless it is to combine them. */
+ * them, unless it is to combine them or to find one between them. */
 static char moved_letter(const op_case *c) {
     const uint32_t moved = HONE_TYPES_FIXED | HONE_TYPE(HONE_STRING);
     const hone_slot *x = hone_op_input(case_op(c), 0), *y = hone_op_output(case_op(c), 0);
-    if (strstr(c->attrs, "reduction=")) return 0;
+    if (strstr(c->attrs, "reduction=") || strstr(c->attrs, "mode=linear") || strstr(c->attrs, "mode=cubic"))
+        return 0;
     return x && y && x->var && x->var == y->var && (x->types & moved) == moved ? x->var : 0;
 }
 

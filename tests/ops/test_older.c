@@ -215,6 +215,63 @@ static void test_tile(void **state) {
     hone_graph_free(g);
 }
 
+/* --- Resize, Upsample --- */
+
+/* A row of `n` elements 0, 0.1, … resized by the node of an older opset. */
+static void check_resized(hone_graph *g, hone_node *n, int opset, int columns, int count,
+                          const double *want) {
+    hone_error err;
+    hone_graph_add_output(g, n->outputs[0]);
+    if (lift(g, n, opset, &err) != HONE_OK) fail_msg("%s", err.message);
+    hone_tensor *t = run(g, 2, (int64_t[]){2, columns});
+    assert_int_equal(t->count, count);
+    for (int i = 0; i < count; i++)
+        if (fabs(tensor_at(t, i) - want[i]) > 1e-6)
+            fail_msg("[%d] is %g, not %g", i, tensor_at(t, i), want[i]);
+    hone_tensor_free(t);
+    hone_graph_free(g);
+}
+
+/* Growing takes the element before, shrinking the one behind, of [[0, .1, .2, .3], [.4, .5, .6, .7]]. */
+static void test_resize(void **state) {
+    (void)state;
+    static const struct {
+        float scales[2];
+        int count;
+        double want[8];
+    } cases[] = {{{1, 1.5f}, 12, {0, 0, 0.1, 0.2, 0.2, 0.3}},
+                 {{0.5f, 0.6f}, 2, {0, 0.2}},
+                 {{1.5f, 0.6f}, 6, {0, 0.2, 0, 0.2, 0.4, 0.6}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hone_value *x;
+        hone_graph *g = open_graph(&x, 2, (int64_t[]){2, 4}, 1);
+        hone_value *in[] = {x, hone_graph_floats(g, cases[i].scales, 2)};
+        hone_node *n = hone_graph_add_node(g, hone_op_find("", "Resize"), "resize", 2, in, 1);
+        double want[12];
+        memcpy(want, cases[i].want, sizeof cases[i].want);
+        for (int k = 6; k < 12; k++) want[k] = want[k - 6] + 0.4;
+        check_resized(g, n, 10, 4, cases[i].count, want);
+    }
+}
+
+static void test_upsample(void **state) {
+    (void)state;
+    static const double want[] = {0, 0.05, 0.1, 0.1, 0.2, 0.25, 0.3, 0.3};
+    hone_value *x;
+    hone_graph *g = open_graph(&x, 2, (int64_t[]){2, 2}, 1);
+    hone_node *n = hone_graph_add_node(g, hone_op_find("", "Upsample"), "up", 1, &x, 1);
+    hone_node_set_floats(g, n, "scales", (float[]){1, 2}, 2);
+    hone_node_set_string(g, n, "mode", "linear");
+    check_resized(g, n, 7, 2, 8, want);
+    g = open_graph(&x, 2, (int64_t[]){2, 2}, 0);
+    hone_value *y = HONE_EMIT(g, "", "Unsqueeze", x, hone_graph_ints(g, (int64_t[]){0, 1}, 2));
+    n = hone_graph_add_node(g, hone_op_find("", "Upsample"), "up", 1, &y, 1);
+    hone_node_set_float(g, n, "height_scale", 1);
+    hone_node_set_float(g, n, "width_scale", 2);
+    hone_node_set_string(g, n, "mode", "bilinear");
+    check_resized(g, n, 1, 2, 8, want);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_softmax),
                                        cmocka_unit_test(test_softmax_refused),
@@ -222,6 +279,8 @@ int main(void) {
                                        cmocka_unit_test(test_reshape_attribute),
                                        cmocka_unit_test(test_batch_normalization),
                                        cmocka_unit_test(test_pad),
-                                       cmocka_unit_test(test_tile)};
+                                       cmocka_unit_test(test_tile),
+                                       cmocka_unit_test(test_resize),
+                                       cmocka_unit_test(test_upsample)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
