@@ -148,6 +148,7 @@ static void run(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t 
 const hone_gemm_family HONE_ISA_NAME(gemm_u8s8) = {.name = "gemm_u8s8",
                                                    .panel = GEMM_PANEL,
                                                    .rows = GEMM_ROWS,
+                                                   .columns = VEC_F32,
                                                    .group = GEMM_GROUP,
                                                    .nanoseconds = GEMM_NANOSECONDS,
                                                    .packed_size = packed_size,

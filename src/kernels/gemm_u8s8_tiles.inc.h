@@ -96,6 +96,7 @@ static void run(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t 
 const hone_gemm_family HONE_ISA_NAME(gemm_u8s8) = {.name = "gemm_u8s8 tiles",
                                                    .panel = GEMM_PANEL,
                                                    .rows = 2 * TILE_ROWS,
+                                                   .columns = GEMM_COLUMNS,
                                                    .group = GEMM_GROUP,
                                                    .nanoseconds = 0.001f,
                                                    .packed_size = packed_size,

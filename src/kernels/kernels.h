@@ -8,6 +8,7 @@
 #define HONE_KERNELS_KERNELS_H
 
 #include "base/cpu.h"
+#include "kernels/image.h"
 #include "kernels/program.h"
 
 #include <stdbool.h>
@@ -27,7 +28,7 @@ typedef enum hone_store {
 
 /* What becomes of a finished sum s of row i and column j; nothing is contracted.
  *
- *   float sums        v = alpha s + bias[j] + residual[i][j]                        in the sums' own type
+ *   float sums        v = alpha s + bias[j] + row_bias[i] + residual[i][j]          in the sums' own type
  *   integer sums      s = s + sum_bias[j] - b_zero[j] a_sum[i]                      exact in int32, wrapping
  *                     v = (float)s scale[j] + bias[j] + residual[i][j]              float
  *   F32, F64          c = clamp(v, lo, hi), where NaN stays
@@ -39,6 +40,7 @@ typedef struct hone_epilogue {
     hone_store store;
     double alpha;         /* 1 costs nothing */
     const void *bias;     /* [n]: float, or double for double sums */
+    const void *row_bias; /* [m] of bias's type; float sums only */
     const void *residual; /* [m, n] of bias's type; may be C itself */
     int64_t residual_row;
     double lo, hi;                            /* -INFINITY, INFINITY: no clamp */
@@ -79,6 +81,7 @@ typedef struct hone_gemm_family {
     const char *name; /* of the kernel and of its packed form */
     int panel;        /* the unit in which callers cut n */
     int rows;         /* of a tile: cut m in multiples of this */
+    int columns;      /* the last panel's width is a multiple of this */
     int group;
     bool direct;       /* reads B also as it lies, if b_col is 1 */
     float nanoseconds; /* of a multiplication and addition, roughly, on a slow machine: to cut work by */
@@ -161,6 +164,15 @@ typedef struct hone_kernels {
     void (*min_max_f32)(const float *x, int64_t n, float *min, float *max); /* n > 0; NaN if any is NaN */
     /* Index of the first largest of n > 0 (NaN counts as largest). */
     int64_t (*argmax_f32)(const float *x, int64_t n);
+
+    /* Patches (kernels/image.h): y[l*y_row + j - j0] = B[l][j] for all rows l and j0 <= j < j1, y_row >= j1 - j0. What is
+     * between the rows of y is overwritten. */
+    void (*patches_f32)(const hone_windows *w, const float *x, int64_t j0, int64_t j1, float *y,
+                        int64_t y_row);
+    /* Lines [line0, line1) of y; `room`: hone_pool_room elements. */
+    void (*pool_f32)(const hone_pool *p, const float *x, float *y, int64_t line0, int64_t line1, float *room);
+    /* Of n elements, of which all count. */
+    float (*pool_all_f32)(hone_pool_kind kind, double power, const float *x, int64_t n);
 
     /* y[j*y_row + i] = x[i*x_row + j] for elements of 4 bytes. */
     void (*transpose_32)(const uint32_t *x, int64_t rows, int64_t columns, int64_t x_row, uint32_t *y,

@@ -57,7 +57,7 @@ static float *pack(const hone_gemm_family *family, const matrix *b) {
 static void check(const char *level, const hone_gemm *g, const matrix *b, const matrix *before,
                   const matrix *residual) {
     const hone_epilogue *e = &g->epilogue;
-    const float *a = g->a, *c = g->c, *bias = e->bias;
+    const float *a = g->a, *c = g->c, *bias = e->bias, *row_bias = e->row_bias;
     for (int64_t i = 0; i < g->m; i++) {
         for (int64_t j = 0; j < g->n; j++) {
             double sum = 0, size = 0;
@@ -67,9 +67,10 @@ static void check(const char *level, const hone_gemm *g, const matrix *b, const 
                 size += fabs(p);
             }
             double old = e->residual ? residual->data[i * residual->row + j] : 0;
-            sum = sum * e->alpha + (bias ? (double)bias[j] : 0);
-            double bound =
-                (size * fabs(e->alpha) * (double)(g->k + 2) + 2 * fabs(sum) + 2 * fabs(old)) * FLT_EPSILON;
+            double shift = bias ? (double)bias[j] : 0, row_shift = row_bias ? (double)row_bias[i] : 0;
+            sum = sum * e->alpha + shift + row_shift;
+            double added = 2 * (fabs(sum) + fabs(shift) + fabs(row_shift) + fabs(old));
+            double bound = (size * fabs(e->alpha) * (double)(g->k + 2) + added) * FLT_EPSILON;
             double want = fmin(fmax(sum + old, e->lo), e->hi), got = c[i * g->c_row + j];
             if (!(fabs(got - want) <= bound + 1e-30))
                 fail_msg("%s %dx%dx%d c[%d][%d] is %.9g, not %.9g (bound %.2g)", level, (int)g->m, (int)g->n,
@@ -90,6 +91,7 @@ typedef struct options {
 static void product(int64_t m, int64_t n, int64_t k, options o) {
     matrix a = matrix_new(m, k, o.a_transposed, o.padding), b = matrix_new(k, n, o.b_transposed, o.padding);
     matrix before = matrix_new(m, n, false, o.padding), bias = matrix_new(1, n, false, 0);
+    matrix row_bias = matrix_new(m, 1, false, 0);
     matrix residual = matrix_new(m, n, false, 5);
     for (int level = 0; level < level_count; level++) {
         const hone_gemm_family *family = levels[level];
@@ -106,6 +108,7 @@ static void product(int64_t m, int64_t n, int64_t k, options o) {
                        .c_row = c.row,
                        .epilogue = {.alpha = o.epilogue || o.accumulate ? 0.75f : 1,
                                     .bias = o.epilogue ? bias.data : NULL,
+                                    .row_bias = o.epilogue && !o.accumulate ? row_bias.data : NULL,
                                     .residual = o.accumulate ? c.data
                                                 : o.residual ? residual.data
                                                              : NULL,
@@ -132,6 +135,7 @@ static void product(int64_t m, int64_t n, int64_t k, options o) {
     hone_free(before.data);
     hone_free(residual.data);
     hone_free(bias.data);
+    hone_free(row_bias.data);
 }
 
 static void test_shapes(void **state) {

@@ -290,6 +290,7 @@ static const op_case op_cases[] = {
     {"Lookup", "U2,300 R256", "", 1},
 #include "ops/op_cases_moves.inc.h"
 #include "ops/op_cases_recurrent.inc.h"
+#include "ops/op_cases_conv.inc.h"
 };
 #define OP_CASE_COUNT (int)(sizeof op_cases / sizeof *op_cases)
 

@@ -12,6 +12,7 @@ static void finish(const hone_gemm *g, double sum, int64_t row, int64_t column) 
     const hone_epilogue *e = &g->epilogue;
     sum *= e->alpha;
     if (e->bias) sum += ((const double *)e->bias)[column];
+    if (e->row_bias) sum += ((const double *)e->row_bias)[row];
     if (e->residual) sum += ((const double *)e->residual)[row * e->residual_row + column];
     sum = sum < e->lo ? e->lo : sum;
     ((double *)g->c)[row * g->c_row + column] = sum > e->hi ? e->hi : sum;
@@ -56,6 +57,7 @@ static void run(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t 
 const hone_gemm_family hone_gemm_f64 = {.name = "gemm_f64",
                                         .panel = 4 * COLUMNS,
                                         .rows = ROWS,
+                                        .columns = COLUMNS,
                                         .group = 1,
                                         .direct = true,
                                         .nanoseconds = 0.12f,

@@ -58,7 +58,7 @@ typedef struct tile_work {
     float *partial; /* rows of PANEL */
     float *c;
     int64_t c_row;
-    const float *bias, *residual;
+    const float *bias, *row_bias, *residual;
     int64_t residual_row;
     float alpha, lo, hi;
     bool plain; /* alpha 1, no bias, no residual, no clamp */
@@ -137,6 +137,7 @@ VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int
             for (int i = 0; i < rows; i++) {
                 vec_f32 y = acc[i * vecs + v] * t->alpha;
                 if (t->bias) y = y + bias;
+                if (t->row_bias) y = y + t->row_bias[i];
                 if (t->residual) y = y + vec_load_n(t->residual + i * t->residual_row + v * VEC_F32, count);
                 acc[i * vecs + v] = vec_min(hi, vec_max(lo, y));
             }
@@ -209,6 +210,7 @@ static void run_rows(tile_work t, int64_t rows, int64_t panels, int last) {
         row += height;
         t.a += height * t.a_row;
         t.c += height * t.c_row;
+        if (t.row_bias) t.row_bias += height;
         if (t.residual) t.residual += height * t.residual_row;
         t.partial += height * PANEL;
     }
@@ -299,7 +301,8 @@ static __attribute__((noinline)) void run_copying(tile_work t, int64_t k, int64_
 
 static void run(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
     const hone_epilogue *e = &g->epilogue;
-    const float *g_a = g->a, *g_b = g->b, *g_bias = e->bias, *g_residual = e->residual;
+    const float *g_a = g->a, *g_b = g->b, *g_bias = e->bias, *g_row_bias = e->row_bias,
+                *g_residual = e->residual;
     float *g_c = g->c;
     const bool packed = g->b_row == 0;
     const int64_t full = (n1 - n0) / PANEL, rest = (n1 - n0) % PANEL; /* panels, columns */
@@ -313,8 +316,8 @@ static void run(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t 
     t.b_step = packed ? PANEL : g->b_row;
     t.b_panel = packed ? g->k * PANEL : PANEL;
     t.lanes = (int)(rest - (last - 1) * VEC_F32);
-    t.plain =
-        t.alpha == 1.0f && !e->bias && !e->residual && t.lo == -__builtin_inff() && t.hi == __builtin_inff();
+    t.plain = t.alpha == 1.0f && !e->bias && !e->row_bias && !e->residual && t.lo == -__builtin_inff() &&
+              t.hi == __builtin_inff();
     const int64_t blocks = (m1 - m0 + BLOCK_ROWS - 1) / BLOCK_ROWS;
     for (int64_t block = 0, row = m0, rows; block < blocks; block++, row += rows) {
         rows = (m1 - row + blocks - block - 1) / (blocks - block);
@@ -342,6 +345,7 @@ static void run(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t 
             t.ahead = ahead * t.b_step;
             t.ahead_last = ahead * t.b_last_step;
             t.bias = g_bias ? g_bias + column : NULL;
+            t.row_bias = g_row_bias ? g_row_bias + row : NULL;
             t.residual = g_residual ? g_residual + row * t.residual_row + column : NULL;
             if (copy_a || copy_b)
                 run_copying(t, g->k, rows, panels, end ? last : 0, copy_a, copy_b);
@@ -410,6 +414,7 @@ static void pack(const hone_gemm_b *b, int64_t l0, int64_t l1, int64_t n0, int64
 const hone_gemm_family HONE_ISA_NAME(gemm_f32) = {.name = "gemm_f32",
                                                   .panel = PANEL,
                                                   .rows = TILE_ROWS,
+                                                  .columns = VEC_F32,
                                                   .group = 1,
                                                   .direct = true,
                                                   .nanoseconds = VEC_F32 == 16  ? 0.0125f

@@ -242,7 +242,9 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     if (p->blocks.cut.count == 0) return HONE_OK;
     if (is_integer(p)) hone_product_integer_begin(&j);
     if (is_integer(p) && p->form == HONE_B_PACKED && !p->integer.fixed) make_vectors(&j);
-    if (p->form == HONE_B_PACK)
+    if (p->s.patches)
+        hone_cut_run(&p->blocks.cut, frame, hone_product_patches_run, &j);
+    else if (p->form == HONE_B_PACK)
         run_packing(&j);
     else
         hone_cut_run(&p->blocks.cut, frame, run_blocks, &j);
@@ -254,19 +256,23 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
 /* Rows of A from which packing B at every run pays, being spread over many tiles. */
 #define PACK_ROWS 96
 
-static void choose_form(hone_product_params *p) {
-    const hone_product *s = &p->s;
-    const hone_gemm_family *f = p->family;
-    bool packs = !p->packed && f->pack && !(f->direct && !s->b_columns && s->m < PACK_ROWS);
-    p->blocks = hone_product_cut(f, s, p->b.size, packs && s->batch > 1);
-    p->form = p->packed ? HONE_B_PACKED : !packs ? HONE_B_DIRECT : HONE_B_PACK;
-    if (packs && s->batch > 1 && p->blocks.whole) p->form = HONE_B_TASK;
+static void choose_form(const hone_prepare *p, hone_product_params *q) {
+    const hone_product *s = &q->s;
+    q->b = hone_product_b_make(s->kind, p->in[s->b], s->b_columns);
+    q->packed = hone_product_b_find(p, &q->b, s->b);
+    const hone_gemm_family *f = q->family = q->b.family;
+    bool packs = !q->packed && f->pack && !(f->direct && !s->b_columns && s->m < PACK_ROWS);
+    q->panels = hone_cut_make(hone_tasks(s->n, f->panel), 0.5 * (double)(s->k * f->panel), 1);
+    q->blocks = hone_product_cut(f, s, q->b.size, packs && s->batch > 1);
+    q->form = q->packed ? HONE_B_PACKED : !packs ? HONE_B_DIRECT : HONE_B_PACK;
+    if (packs && s->batch > 1 && q->blocks.whole) q->form = HONE_B_TASK;
 }
 
 /* Room for a packed matrix (or for none), and for vectors. */
 static void lay_out(hone_prepare *p, hone_product_params *q) {
-    const bool integer = is_integer(q), packs = q->form == HONE_B_PACK || q->form == HONE_B_TASK;
-    size_t *scratch = q->form == HONE_B_TASK ? &p->worker_scratch : &p->scratch;
+    const bool integer = is_integer(q), by_worker = q->form == HONE_B_TASK || q->form == HONE_B_PATCHES;
+    const bool packs = q->form == HONE_B_PACK || by_worker;
+    size_t *scratch = by_worker ? &p->worker_scratch : &p->scratch;
     q->at_b = hone_align_64(*scratch);
     q->at_vectors = q->at_b + (packs ? hone_align_64(hone_product_b_bytes(&q->b, 1)) : 0);
     size_t vectors = integer && !q->integer.fixed ? hone_product_vectors_size(q->s.n) : 0;
@@ -296,29 +302,31 @@ static hone_gemm fixed_gemm(const hone_product_params *q) {
 }
 
 #define FORMS(name, more)                                                                                    \
-    { name " packed" more, name " direct" more, name " packing" more }
+    {                                                                                                        \
+        name " packed" more, name " direct" more, name " packing" more, name " packing" more,                \
+            name " patches" more                                                                             \
+    }
 
 static const char *name_of(const hone_product_params *q) {
-    static const char *const names[HONE_GEMM_KINDS][2][3] = {
+    static const char *const names[HONE_GEMM_KINDS][2][5] = {
         [HONE_GEMM_F32] = {FORMS("gemm_f32", ""), FORMS("gemm_f32", ", strips")},
         [HONE_GEMM_F64] = {FORMS("gemm_f64", ""), FORMS("gemm_f64", ", strips")},
         [HONE_GEMM_U8S8] = {FORMS("gemm_u8s8", ""), FORMS("gemm_u8s8", ", strips")},
     };
     bool strips = q->epilogue.map || q->epilogue.addend;
-    return names[q->s.kind][strips][q->form == HONE_B_TASK ? HONE_B_PACK : q->form];
+    return names[q->s.kind][strips][q->form];
 }
 
 hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_error *err) {
     hone_product_params *q = hone_prepare_alloc(p, sizeof *q);
     if (!q) return hone_fail_memory(err);
     q->s = *s;
-    q->b = hone_product_b_make(s->kind, p->in[s->b], s->b_columns);
-    q->family = q->b.family;
-    q->packed = hone_product_b_find(p, &q->b, s->b);
     q->a_size = hone_dtype_size(p->in[s->a]->dtype);
     q->y_size = hone_dtype_size(p->out[0].dtype);
-    q->panels = hone_cut_make(hone_tasks(s->n, q->family->panel), 0.5 * (double)(s->k * q->family->panel), 1);
-    choose_form(q);
+    if (s->patches)
+        hone_product_patches_choose(q);
+    else
+        choose_form(p, q);
     HONE_TRY(hone_product_epilogue_prepare(p, s, &q->epilogue, err));
     if (is_integer(q)) HONE_TRY(hone_product_integer_prepare(p, q, err));
     lay_out(p, q);

@@ -2,7 +2,8 @@
  *
  *   A ──[int8 becomes uint8]───────────────────────────────────┐
  *                                                              ├─► kernel ─► epilogue ─► [map over strips] ─► Y
- *   B ──[packed: once a model, or at each run]─────────────────┘
+ *   B ──[packed: once a model, or at each run]─────────────────┤
+ *   images ──[patches, packed block by block]──────────────────┘
  *
  * It chooses how B is read, cuts the work by its cost, and turns what is added, scales and zero points into the
  * kernel's epilogue: as much of the node's map as fits, the rest runs over strips that are still in the cache. */
@@ -34,6 +35,10 @@ typedef struct hone_product {
     float y_scale_value;  /* where y_scale is none; 0: 1 */
     int32_t y_zero_value; /* where y_zero is none */
     bool relu;
+    /* B's matrices are patches of images (batch images of patches->channels channels lie one after the other), and matrix
+     * i of Y is made with matrix i % groups of A, to whose rows the bias belongs: bias [groups * m]. NULL: B is as above */
+    const hone_windows *patches;
+    int64_t groups;
 } hone_product;
 
 /* A product of inputs 0 and 1, with nothing beside them. */

@@ -70,7 +70,7 @@ static bool match(const hone_prepare *p, const hone_product *s, hone_product_epi
     if (found.hi == e->hi) take_limit(&l, HONE_VOP_MIN, &found.hi);
     if (!(found.lo <= found.hi)) return false;
     if (s->addend < 0) take_sum(&l, s->n, fits_whole, &found.residual);
-    if (s->addend < 0 && s->kind != HONE_GEMM_U8S8) take_sum(&l, s->n, fits_row, &found.bias);
+    if (s->addend < 0 && s->kind != HONE_GEMM_U8S8 && !s->patches) take_sum(&l, s->n, fits_row, &found.bias);
     if (l.at->op != HONE_MAP_INPUT || l.at->input != 0) return false;
     *e = found;
     return true;

@@ -2,6 +2,7 @@
  *
  *   product.c            prepares and runs
  *   product_b.c          B's packed form (product_b.h)
+ *   product_patches.c    B made of patches of images
  *   product_epilogue.c   what is added and the node's map: in registers, or over strips
  *   product_integer.c    scales and zero points as vectors of the kernel's epilogue */
 #ifndef HONE_OPS_ENGINE_PRODUCT_INSIDE_H
@@ -101,7 +102,8 @@ typedef enum hone_product_form {
     HONE_B_PACKED, /* a constant that is packed */
     HONE_B_DIRECT, /* as it lies */
     HONE_B_PACK,   /* packed matrix by matrix into scratch, by all threads */
-    HONE_B_TASK    /* small matrices: each packed by the task that uses it, into worker scratch */
+    HONE_B_TASK,   /* small matrices: each packed by the task that uses it, into worker scratch */
+    HONE_B_PATCHES /* patches of images, packed likewise, some columns at a time */
 } hone_product_form;
 
 struct hone_product_params {
@@ -116,7 +118,8 @@ struct hone_product_params {
     hone_product_epilogue epilogue;
     hone_product_integer integer;
     hone_gemm gemm;          /* but for addresses */
-    size_t at_b, at_vectors; /* in scratch, with HONE_B_TASK in the worker's */
+    size_t at_b, at_vectors; /* in scratch, with HONE_B_TASK and HONE_B_PATCHES in the worker's */
+    hone_windows patches;    /* where s.patches says so */
 };
 
 /* One run. */
@@ -144,5 +147,12 @@ static inline int64_t hone_product_a_of(const hone_product *s, int64_t batch) {
 static inline int64_t hone_product_b_of(const hone_product *s, int64_t batch) {
     return s->b_matrix ? s->b_matrix[batch] : 0;
 }
+
+/* --- patches --- */
+
+/* For `prepare`: form, family and blocks of a product of patches, and B, a block of which is packed at a time. */
+void hone_product_patches_choose(hone_product_params *p);
+/* Runs blocks [begin, end) of `arg`, a job. */
+void hone_product_patches_run(void *arg, int64_t begin, int64_t end, int worker);
 
 #endif

@@ -1,0 +1,76 @@
+/* Kernels over images: channels of three axes (depth, height, width), of which the first ones may be 1. What is here is the
+ * same at every level; what is not stands in the dispatch table (kernels/kernels.h), whose rules hold. */
+#ifndef HONE_KERNELS_IMAGE_H
+#define HONE_KERNELS_IMAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A window that is laid on a channel at each output position: tap t of the window at position o is element
+ * o stride - pad + t dilation of each axis, or outside. */
+typedef struct hone_windows {
+    int64_t channels, plane;                   /* of an image: how many, and elements from one to the next */
+    int64_t in[3], out[3];                     /* extents of a channel, and how many positions there are */
+    int64_t kernel[3], stride[3], dilation[3]; /* kernel: taps */
+    int64_t pad[3],
+        end[3]; /* elements outside that the windows are for, before the first and behind the last */
+} hone_windows;
+
+static inline int64_t hone_windows_taps(const hone_windows *w) {
+    return w->kernel[0] * w->kernel[1] * w->kernel[2];
+}
+static inline int64_t hone_windows_positions(const hone_windows *w) {
+    return w->out[0] * w->out[1] * w->out[2];
+}
+
+/* --- patches --- the matrix whose column j is what the window at position j sees: B[l][j] = x[channel][tap], or 0 outside,
+ * l = (channel, tap), taps and positions row-major. */
+
+/* hone_kernels.patches_f32, in double. */
+void hone_patches_f64(const hone_windows *w, const double *x, int64_t j0, int64_t j1, double *y,
+                      int64_t y_row);
+
+/* --- pooling --- one number of each window */
+
+typedef enum hone_pool_kind {
+    HONE_POOL_MAX,    /* of what is inside; NaN never is */
+    HONE_POOL_MEAN,   /* of what is inside, or with the zeros of the pads */
+    HONE_POOL_NORM_1, /* (sum of |x|^p)^(1/p), p = 1, ... */
+    HONE_POOL_NORM_2,
+    HONE_POOL_NORM /* ... any other */
+} hone_pool_kind;
+
+typedef struct hone_pool {
+    hone_windows w;
+    hone_pool_kind kind;
+    double power;    /* HONE_POOL_NORM */
+    bool count_pads; /* HONE_POOL_MEAN */
+} hone_pool;
+
+/* Lines are rows of output positions: out[0] * out[1] of them a channel, counted over all channels of all images. */
+
+/* Elements of scratch that pooling needs. */
+static inline int64_t hone_pool_room(const hone_pool *p) {
+    const hone_windows *w = &p->w;
+    const int64_t reach = (w->out[2] - 1) * w->stride[2] + (w->kernel[2] - 1) * w->dilation[2] + 1;
+    const int64_t row = w->pad[2] + w->in[2];
+    return w->out[2] + (row > reach ? row : reach) + 64; /* vectors are loaded whole */
+}
+/* hone_kernels.pool_f32 in other types; bytes: maxima only. */
+void hone_pool_f64(const hone_pool *p, const double *x, double *y, int64_t line0, int64_t line1,
+                   double *room);
+double hone_pool_all_f64(hone_pool_kind kind, double power, const double *x, int64_t n);
+void hone_pool_u8(const hone_pool *p, const uint8_t *x, uint8_t *y, int64_t line0, int64_t line1,
+                  uint8_t *room);
+void hone_pool_s8(const hone_pool *p, const int8_t *x, int8_t *y, int64_t line0, int64_t line1, int8_t *room);
+/* Maxima (y may be NULL), and the index in x of each: of the first, row by row, of those that are the same. */
+void hone_max_index_f32(const hone_pool *p, const float *x, float *y, int64_t *index, int64_t line0,
+                        int64_t line1);
+void hone_max_index_f64(const hone_pool *p, const double *x, double *y, int64_t *index, int64_t line0,
+                        int64_t line1);
+void hone_max_index_u8(const hone_pool *p, const uint8_t *x, uint8_t *y, int64_t *index, int64_t line0,
+                       int64_t line1);
+void hone_max_index_s8(const hone_pool *p, const int8_t *x, int8_t *y, int64_t *index, int64_t line0,
+                       int64_t line1);
+
+#endif
