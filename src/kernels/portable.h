@@ -40,6 +40,10 @@ const struct hone_folding *hone_folding_of(int dtype, int fold);
 void hone_arg_rows(int dtype, const void *x, int64_t n, int64_t columns, int64_t row, bool least, bool last,
                    int64_t *y);
 
+/* y[i] = a[i a_step] and b[i b_step] are the same bytes. */
+void hone_equal_strings(const hone_string *a, int64_t a_step, const hone_string *b, int64_t b_step, bool *y,
+                        int64_t n);
+
 /* Quantization along the last axis: element j has scale[j] and zero[j] (zero NULL: 0). The same numbers as
  * the dispatch table's kernels give with one scale. */
 void hone_quantize_rows_u8(const float *x, uint8_t *y, int64_t n, const float *scale, const uint8_t *zero);
@@ -57,6 +61,16 @@ void hone_quantize_grad_rows_u8(const float *dy, const float *x, float *dx, int6
                                 const uint8_t *zero);
 void hone_quantize_grad_rows_s8(const float *dy, const float *x, float *dx, int64_t n, const float *scale,
                                 const int8_t *zero);
+
+/* Quantization with a scale and a zero point for each element, in steps: q = x / scale, both rounded to `precision`
+ * (HONE_FLOAT32, FLOAT16, BFLOAT16) before and after; codes = round_half_even(q) + zero, held in [low, high] of at most 16
+ * bits, NaN giving the lowest; y = (x - zero) * scale; dx = dy where codes would lie in [low, high], else 0. */
+void hone_divide_scales(const float *x, const float *scale, float *q, int64_t n, int precision);
+void hone_round_codes(const float *q, const float *zero, int32_t *codes, int64_t n, int32_t low,
+                      int32_t high);
+void hone_apply_scales(const float *x, const float *scale, const float *zero, float *y, int64_t n);
+void hone_quantize_grad_any(const float *dy, const float *x, const float *scale, const float *zero, float *dx,
+                            int64_t n, float low, float high);
 
 /* A row of integer sums with a zero point and a scale of its own: t = s[j] - zero * correction[j], then t
  * itself, or saturate(round_half_even((float)t * scale[j]) + y_zero). */

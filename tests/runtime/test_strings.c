@@ -100,8 +100,59 @@ static void test_variables_of_strings_stay(void **state) {
     hone_graph_free(g);
 }
 
+/* Equal compares all bytes, zeros, too, and broadcasts. */
+static void test_equal(void **state) {
+    (void)state;
+    static const struct {
+        int rank[2];
+        int64_t dims[2][3];
+    } cases[] = {{{2, 2}, {{2, 3}, {2, 3}}}, {{2, 2}, {{4, 3}, {1, 3}}}, {{3, 2}, {{2, 1, 3}, {4, 1}}},
+                 {{0, 2}, {{0}, {2, 3}}},    {{0, 0}, {{0}, {0}}},       {{2, 1}, {{0, 3}, {3}}}};
+    for (int k = 0; k < COUNT(cases); k++) {
+        hone_graph *g = hone_graph_new("equal");
+        hone_tensor *data[2];
+        hone_value *in[2];
+        for (int i = 0; i < 2; i++) {
+            const int64_t *dims = cases[k].dims[i];
+            hone_tensor *t = tensor_make(HONE_STRING, cases[k].rank[i], dims);
+            for (int64_t e = 0; e < t->count; e++) {
+                const char text[4] = {'a', 0, (char)('b' + (e + i) % 2), 'c'};
+                hone_error err;
+                check_ok(hone_tensor_set_string(t, e, text, e % 3 ? 4 : 3, &err));
+            }
+            data[i] = t;
+            in[i] = graph_input(g, "x", HONE_STRING, t->rank, t->dims);
+        }
+        hone_graph_add_output(g, graph_op(g, "Equal", in[0], in[1]));
+        const hone_tensor *out;
+        runner r = runner_make(g, NULL, 1);
+        runner_run(&r, data, &out);
+        for (int64_t e = 0; e < out->count; e++) {
+            int64_t at[2] = {0, 0}, rest = e;
+            for (int d = out->rank - 1, stride[2] = {1, 1}; d >= 0; d--) {
+                for (int i = 0; i < 2; i++) {
+                    int own = d - (out->rank - data[i]->rank);
+                    if (own < 0) continue;
+                    if (data[i]->dims[own] > 1) at[i] += rest % out->dims[d] * stride[i];
+                    stride[i] *= (int)data[i]->dims[own];
+                }
+                rest /= out->dims[d];
+            }
+            size_t n, m;
+            const char *a = hone_tensor_string(data[0], at[0], &n),
+                       *b = hone_tensor_string(data[1], at[1], &m);
+            assert_int_equal(((const bool *)out->data)[e], n == m && memcmp(a, b, n) == 0);
+        }
+        runner_free(&r);
+        hone_tensor_free(data[0]);
+        hone_tensor_free(data[1]);
+        hone_graph_free(g);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_views), cmocka_unit_test(test_bound_outputs),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_equal), cmocka_unit_test(test_views),
+                                       cmocka_unit_test(test_bound_outputs),
                                        cmocka_unit_test(test_variables_of_strings_stay)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,15 +4,22 @@
 #include "ops/common/gradient.h"
 #include "ops/common/legacy.h"
 #include "ops/engine/elementwise.h"
+#include "ops/math/compare_strings.h"
 
 #include <math.h>
 
 #define BOOL HONE_TYPE(HONE_BOOL)
+#define STRING HONE_TYPE(HONE_STRING)
 #define ORDERED (HONE_TYPES_NUMBER | HONE_TYPES_HALF)
 #define MASK(types)                                                                                          \
     .inputs = HONE_SLOTS({"A", 'T', types, 0}, {"B", 'T', types, 0}),                                        \
     .outputs = HONE_SLOTS({"C", 0, BOOL, 0}), .infer = hone_infer_elementwise, .axes = hone_axes_broadcast,  \
-    .prepare = hone_prepare_elementwise, .overwrite = 3, .gradient_kind = HONE_GRADIENT_ZERO
+    .prepare = prepare_mask, .overwrite = 3, .gradient_kind = HONE_GRADIENT_ZERO
+
+static hone_status prepare_mask(hone_prepare *p, hone_error *err) {
+    return p->in[0]->dtype == HONE_STRING ? hone_prepare_equal_strings(p, err)
+                                          : hone_prepare_elementwise(p, err);
+}
 
 /* The map of two operands, a and b. */
 #define MAP(id, expression)                                                                                  \
@@ -57,13 +64,20 @@ const hone_op hone_op_less_or_equal = {.name = "LessOrEqual",
                                        .doc = "A <= B"};
 
 MAP(equal, hone_map_eq(m, a, b))
+
+static bool has_map_equal(const hone_node *n) {
+    return n->inputs[0]->type.dtype != HONE_STRING;
+}
+
 const hone_op hone_op_equal = {.name = "Equal",
                                .since = 19,
                                .oldest = 1,
                                .older = hone_older_broadcasting,
-                               MASK(ORDERED | BOOL),
+                               MASK(ORDERED | BOOL | STRING),
+                               .late_types = STRING,
                                .commutes = true,
                                .map = map_equal,
+                               .has_map = has_map_equal,
                                .doc = "A = B"};
 
 MAP(and, hone_map_min(m, a, b))
