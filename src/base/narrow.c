@@ -72,7 +72,7 @@ unsigned hone_small_of_float(hone_dtype dtype, float x, hone_small_rounding r) {
     const unsigned sign = bits >> 31 ? f->sign : 0;
     const int cut = 23 - f->fraction;
     unsigned code;
-    if (size > 0x7f800000) return f->nan ? f->nan | (f->one_zero ? 0 : sign) : f->largest;
+    if (size > 0x7f800000) return f->nan ? f->nan | (f->one_zero ? 0 : sign) : f->sign;
     if (size < normal)
         code = round_small(hone_float_of_bits(size) * power_of_two(f->bias - 1 + f->fraction));
     else

@@ -13,7 +13,7 @@ float hone_float_of_small(hone_dtype dtype, unsigned bits);
  * the nearest, ties to the larger. */
 typedef enum hone_e8m0_rounding { HONE_E8M0_UP, HONE_E8M0_DOWN, HONE_E8M0_NEAREST } hone_e8m0_rounding;
 /* What is out of range becomes the largest number, or, where it does not saturate, infinity or NaN, whichever the format
- * has. float4 has neither; NaN becomes 6 there. */
+ * has. float4 has neither; NaN becomes -0 there. */
 typedef struct hone_small_rounding {
     bool saturate;
     hone_e8m0_rounding e8m0;
