@@ -1,3 +1,4 @@
+#include "base/half.h"
 #include "kernels/portable.h"
 
 /* Adding and taking away 1.5 * 2^23 rounds half to even whatever lies within 2^22 of zero, which the clamp
@@ -74,6 +75,35 @@ void hone_quantize_grad(const float *dy, const float *x, float *dx, int64_t n, f
     }
 QUANTIZE_GRAD_ROWS(hone_quantize_grad_rows_u8, uint8_t, 0, 255)
 QUANTIZE_GRAD_ROWS(hone_quantize_grad_rows_s8, int8_t, -128, 127)
+
+/* --- any dtype, through float --- */
+
+static inline float short_of(float x, int precision) {
+    return precision == HONE_FLOAT16 ? hone_float_of_half(hone_half_of_float(x))
+                                     : hone_float_of_bfloat(hone_bfloat_of_float(x));
+}
+
+void hone_divide_scales(const float *x, const float *scale, float *q, int64_t n, int precision) {
+    if (precision == HONE_FLOAT32)
+        for (int64_t i = 0; i < n; i++) q[i] = x[i] / scale[i];
+    else
+        for (int64_t i = 0; i < n; i++)
+            q[i] = short_of(short_of(x[i], precision) / short_of(scale[i], precision), precision);
+}
+
+void hone_round_codes(const float *q, const float *zero, int32_t *codes, int64_t n, int32_t low,
+                      int32_t high) {
+    for (int64_t i = 0; i < n; i++) codes[i] = round_clamp(q[i], (int32_t)zero[i], low, high);
+}
+
+void hone_apply_scales(const float *x, const float *scale, const float *zero, float *y, int64_t n) {
+    for (int64_t i = 0; i < n; i++) y[i] = (x[i] - zero[i]) * scale[i];
+}
+
+void hone_quantize_grad_any(const float *dy, const float *x, const float *scale, const float *zero, float *dx,
+                            int64_t n, float low, float high) {
+    for (int64_t i = 0; i < n; i++) dx[i] = pass_inside(dy[i], x[i], scale[i], low - zero[i], high - zero[i]);
+}
 
 void hone_correct_row_i32(const int32_t *s, int64_t n, int32_t zero, const int32_t *correction, int32_t *y) {
     for (int64_t j = 0; j < n; j++)

@@ -126,20 +126,78 @@ static hone_status prepare_qlinear(hone_prepare *p, hone_error *err) {
     return hone_product_prepare(p, &s, err);
 }
 
-const hone_op hone_op_qlinear_matmul = {
-    .name = "QLinearMatMul",
-    .since = 10,
-    .oldest = 10,
+/* What runs it: bytes, with scales of float32. */
+const hone_op hone_op_quantized_matmul = {
+    .domain = HONE_PRIVATE_DOMAIN,
+    .name = "QuantizedMatMul",
+    .since = 1,
+    .oldest = 1,
     .inputs = HONE_SLOTS({"a", 'A', BYTES, 0}, {"a_scale", 0, FLOAT, 0}, {"a_zero_point", 'A', BYTES, 0},
-                         {"b", 'B', BYTES, HONE_SLOT_WEIGHT}, {"b_scale", 0, FLOAT, 0},
-                         {"b_zero_point", 'B', BYTES, 0}, {"y_scale", 0, FLOAT, 0},
-                         {"y_zero_point", 'Y', BYTES, 0}),
+                         {"b", 'B', BYTES, 0}, {"b_scale", 0, FLOAT, 0}, {"b_zero_point", 'B', BYTES, 0},
+                         {"y_scale", 0, FLOAT, 0}, {"y_zero_point", 'Y', BYTES, 0}),
     .outputs = HONE_SLOTS({"y", 'Y', BYTES, 0}),
     .infer = infer_qlinear,
     .axes = axes_qlinear,
     .multiply_adds = multiply_adds_qlinear,
     .pack = pack_qlinear,
     .prepare = prepare_qlinear,
+    .doc = "QLinearMatMul of bytes, with scales of float32"};
+
+static hone_value *to_float(hone_graph *g, hone_value *v) {
+    if (v->type.dtype == HONE_FLOAT32) return v;
+    hone_value *y = HONE_EMIT(g, "", "Cast", v);
+    if (y) hone_node_set_int(g, y->producer, "to", HONE_FLOAT32);
+    return y;
+}
+
+/* Inputs `i` … i + 2 as real numbers; a vector of scales runs along axis `axis`, from the end. */
+static hone_value *dequantized(hone_graph *g, const hone_node *n, int i, int64_t axis) {
+    hone_value *y = hone_graph_emit(g, "", "DequantizeLinear", n->inputs + i, 3);
+    if (!y) return NULL;
+    hone_node_set_int(g, y->producer, "axis", axis);
+    hone_node_set_int(g, y->producer, "output_dtype", HONE_FLOAT32);
+    return y;
+}
+
+static bool is_byte(const hone_value *v) {
+    return (BYTES & HONE_TYPE(v->type.dtype)) != 0;
+}
+
+/* Of bytes in integers; of float8 as the product of what they stand for. */
+static hone_status expand_qlinear(hone_graph *g, hone_node *n, hone_error *err) {
+    hone_value *in[QY_ZERO + 1], *y;
+    for (int i = 0; i <= QY_ZERO; i++) in[i] = n->inputs[i];
+    if (is_byte(in[QA]) && is_byte(in[QB]) && is_byte(in[QY_ZERO])) {
+        in[QA_SCALE] = to_float(g, in[QA_SCALE]);
+        in[QB_SCALE] = to_float(g, in[QB_SCALE]);
+        in[QY_SCALE] = to_float(g, in[QY_SCALE]);
+        y = hone_graph_emit(g, HONE_PRIVATE_DOMAIN, "QuantizedMatMul", in, QY_ZERO + 1);
+    } else {
+        y = HONE_EMIT(g, "", "MatMul", dequantized(g, n, QA, -2), dequantized(g, n, QB, -1));
+        y = HONE_EMIT(g, "", "QuantizeLinear", y, in[QY_SCALE], in[QY_ZERO]);
+        if (y) hone_node_set_int(g, y->producer, "precision", HONE_FLOAT32);
+    }
+    hone_graph_replace(g, n->outputs[0], y);
+    return hone_graph_check(g, err);
+}
+
+#define CODES (BYTES | (HONE_TYPES_FLOAT8 & ~HONE_TYPE(HONE_FLOAT8E8M0)))
+#define SCALES (FLOAT | HONE_TYPES_HALF)
+
+const hone_op hone_op_qlinear_matmul = {
+    .name = "QLinearMatMul",
+    .since = 21,
+    .oldest = 10,
+    .late_types = HONE_TYPES_HALF,
+    .inputs = HONE_SLOTS({"a", 'A', CODES, 0}, {"a_scale", 'S', SCALES, 0}, {"a_zero_point", 'A', CODES, 0},
+                         {"b", 'B', CODES, HONE_SLOT_WEIGHT}, {"b_scale", 'S', SCALES, 0},
+                         {"b_zero_point", 'B', CODES, 0}, {"y_scale", 'S', SCALES, 0},
+                         {"y_zero_point", 'Y', CODES, 0}),
+    .outputs = HONE_SLOTS({"y", 'Y', CODES, 0}),
+    .infer = infer_qlinear,
+    .axes = axes_qlinear,
+    .multiply_adds = multiply_adds_qlinear,
+    .expand = expand_qlinear,
     .quantize = HONE_QUANTIZE_INTEGER,
     .doc = "matrix product of quantized matrices, quantized again"};
 

@@ -25,10 +25,22 @@ static bool is_scalar(const hone_value *v) {
     return is_constant(v) && v->data->count == 1;
 }
 
-/* A quantized value with one constant scale, and no blocks. */
+static bool is_float(const hone_value *v) {
+    return v->type.dtype == HONE_FLOAT32;
+}
+
+static bool is_byte(const hone_value *v) {
+    return (HONE_TYPES_BYTE & HONE_TYPE(v->type.dtype)) != 0;
+}
+
+/* A quantized value with one constant scale of float32, as is what it stands for, and no blocks. */
 static bool has_one_scale(const hone_node *n) {
     const hone_value *zero = input(n, 2);
-    return is_scalar(input(n, 1)) && (!zero || is_scalar(zero)) && hone_node_int(n, "block_size") == 0;
+    bool floats = is_float(n->inputs[1]) &&
+                  is_float(n->op->role == HONE_ROLE_QUANTIZE ? n->inputs[0] : n->outputs[0]) &&
+                  (n->op->role != HONE_ROLE_QUANTIZE || hone_node_int(n, "precision") <= HONE_FLOAT32);
+    return floats && is_scalar(input(n, 1)) && (!zero || is_scalar(zero)) &&
+           hone_node_int(n, "block_size") == 0;
 }
 
 static int64_t zero_of(const hone_value *v) {
@@ -38,7 +50,9 @@ static int64_t zero_of(const hone_value *v) {
 /* --- quantized-moves --- */
 
 bool hone_check_quantized_move(const hone_match *m) {
-    return has_one_scale(m->root->inputs[0]->producer) && !is_constant(hone_match_value(m, "a"));
+    const hone_value *a = hone_match_value(m, "a");
+    return has_one_scale(m->root->inputs[0]->producer) && !is_constant(a) &&
+           (HONE_TYPES_FIXED & HONE_TYPE(a->type.dtype));
 }
 
 /* A scale of one number has no axis, which would be another one behind the move. */
@@ -88,14 +102,14 @@ static bool is_wide(const hone_value *scale, int64_t n) {
 static bool check_weights(const hone_match *m) {
     const hone_tensor *b = hone_match_value(m, "b")->data;
     return b->rank == 2 && (b->dtype == HONE_INT8 || b->dtype == HONE_UINT8) &&
-           is_wide(hone_match_value(m, "b_scale"), columns_of(m));
+           is_float(hone_match_value(m, "b_scale")) && is_wide(hone_match_value(m, "b_scale"), columns_of(m));
 }
 
 /* An int32 bias that a DequantizeLinear makes a real one; NULL: it is none. */
 static const hone_node *quantized_bias(const hone_value *v) {
     const hone_node *dq = v->producer;
     bool constant = dq && dq->op == &hone_op_dequantize_linear && is_constant(dq->inputs[0]) &&
-                    is_constant(dq->inputs[1]);
+                    is_constant(dq->inputs[1]) && is_float(dq->inputs[1]) && is_float(dq->outputs[0]);
     return constant && dq->inputs[0]->type.dtype == HONE_INT32 ? dq : NULL;
 }
 
@@ -121,7 +135,8 @@ static bool check_bias(const hone_match *m) {
 }
 
 static bool check_result(const hone_match *m) {
-    return m->root->op != &hone_op_quantize_linear || has_one_scale(m->root);
+    return m->root->op != &hone_op_quantize_linear ||
+           (is_byte(m->root->outputs[0]) && has_one_scale(m->root));
 }
 
 bool hone_check_quantized_product(const hone_match *m) {
@@ -131,7 +146,8 @@ bool hone_check_quantized_product(const hone_match *m) {
         (hone_node_int(product, "transA") || hone_node_float(product, "alpha") != 1 ||
          (input(product, 2) && hone_node_float(product, "beta") != 1)))
         return false;
-    if (!has_one_scale(x) || x->inputs[0]->type.dtype == HONE_INT32 || x->outputs[0]->type.rank < 2)
+    if (!has_one_scale(x) || !is_byte(x->inputs[0]) || !is_float(d->outputs[0]) ||
+        x->outputs[0]->type.rank < 2)
         return false;
     if (!check_weights(m) || hone_node_int(d, "block_size") != 0) return false;
     if (!is_scalar(hone_match_value(m, "b_scale")) &&
