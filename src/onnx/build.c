@@ -2,6 +2,7 @@
  * list nodes in any order. */
 #include "onnx/scope.h"
 
+#include "base/log.h"
 #include "graph/infer.h"
 
 #include <string.h>
@@ -22,8 +23,10 @@ static hone_status define_input(hone_onnx_scope *s, const char *name, hone_error
 
 static hone_status define_initializer(hone_onnx_scope *s, const char *name, hone_error *err) {
     if (!*name) return hone_fail(err, HONE_CORRUPT, "an initializer has no name");
-    if (hone_onnx_scope_find(s, name))
-        return hone_fail_node(err, HONE_CORRUPT, name, NULL, "is an initializer twice");
+    if (hone_onnx_scope_find(s, name)) {
+        hone_log(HONE_LOG_WARNING, "%s is an initializer twice; the last one counts", name);
+        return HONE_OK;
+    }
     return hone_onnx_scope_define(s, name, NULL, NULL, err);
 }
 
@@ -39,10 +42,10 @@ static hone_status define_names(hone_onnx_scope *s, hone_error *err) {
         HONE_TRY(define_initializer(s, sparse_name(m->sparse_initializer[i]), err));
     for (size_t i = 0; i < m->n_input; i++)
         HONE_TRY(define_input(s, hone_message_text(m->input[i]->name), err));
-    for (size_t i = 0; i < m->n_node; i++)
-        for (size_t k = 0; k < m->node[i]->n_output; k++)
-            if (*m->node[i]->output[k])
-                HONE_TRY(hone_onnx_scope_define(s, m->node[i]->output[k], m->node[i], NULL, err));
+    for (size_t i = 0; i < s->node_count; i++)
+        for (size_t k = 0; k < s->nodes[i]->n_output; k++)
+            if (*s->nodes[i]->output[k])
+                HONE_TRY(hone_onnx_scope_define(s, s->nodes[i]->output[k], s->nodes[i], NULL, err));
     return HONE_OK;
 }
 
@@ -52,6 +55,7 @@ static hone_status define_names(hone_onnx_scope *s, hone_error *err) {
 static hone_status add_constant(hone_onnx_scope *s, const char *name, hone_tensor *t, hone_error *err) {
     hone_definition *d = hone_onnx_scope_find(s, name);
     const char *shown = hone_onnx_scope_name(s, name);
+    if (d->value) hone_graph_drop_unused(s->g, d->value); /* an initializer twice */
     d->value = shown ? hone_graph_add_constant(s->g, shown, t) : NULL;
     hone_tensor_free(t);
     HONE_TRY(hone_onnx_scope_made(s, d->value, err));
@@ -121,20 +125,57 @@ static hone_status read_inputs(hone_onnx_scope *s, hone_error *err) {
     return HONE_OK;
 }
 
+/* The shape of an output is what is computed; that of the main graph may say more (hone_onnx_scope_refine). */
+static hone_status declare(hone_onnx_scope *s, hone_value *v, const hone_type *type, hone_error *err) {
+    hone_reader *r = s->r;
+    if (!s->outer) {
+        if (!r->declared) r->declared = hone_arena_array(r->arena, s->m->n_output + 1, sizeof *r->declared);
+        if (!r->declared) return hone_fail_memory(err);
+        r->declared[r->declared_count++] = (hone_declared){v, *type};
+    }
+    v->type = *type;
+    v->type.rank = HONE_RANK_ANY;
+    return HONE_OK;
+}
+
+static bool fits(const hone_type *declared, const hone_type *found) {
+    bool same = declared->rank == found->rank;
+    for (int i = 0; same && i < found->rank; i++)
+        same = declared->dims[i] < 0 || found->dims[i] < 0 || declared->dims[i] == found->dims[i];
+    return same;
+}
+
+void hone_onnx_scope_refine(hone_reader *r, const hone_graph *g) {
+    for (size_t k = 0; k < r->declared_count; k++) {
+        const hone_type *declared = &r->declared[k].type;
+        hone_type *found = &r->declared[k].value->type;
+        if (found->kind != HONE_KIND_TENSOR || declared->kind != found->kind || declared->rank < 0) continue;
+        if (found->rank < 0) {
+            hone_dtype dtype = found->dtype;
+            *found = *declared;
+            found->dtype = dtype;
+        } else if (fits(declared, found)) {
+            for (int i = 0; i < found->rank; i++)
+                if (found->dims[i] == HONE_DIM_ANY || (found->dims[i] < 0 && declared->dims[i] >= 0))
+                    found->dims[i] = declared->dims[i];
+        } else {
+            char a[96], b[96];
+            hone_log(HONE_LOG_WARNING, "output %s is declared %s but computed as %s, which counts",
+                     r->declared[k].value->name, hone_type_format(g, declared, a, sizeof a),
+                     hone_type_format(g, found, b, sizeof b));
+        }
+    }
+}
+
 static hone_status read_output(hone_onnx_scope *s, const hone_value_message *m, hone_error *err) {
     const char *name = hone_message_text(m->name);
-    hone_definition *d = hone_onnx_scope_find(s, name);
     hone_value *v = NULL;
     hone_type type;
     HONE_TRY(hone_onnx_scope_value(s, name, NULL, &v, err));
     if (!v) return hone_fail_node(err, HONE_CORRUPT, name, NULL, "is an output, but nothing gives it");
-    if (d && d->output && !s->outer)
-        return hone_fail_node(err, HONE_CORRUPT, name, NULL, "is an output twice");
-    if (d) d->output = true;
     HONE_TRY(hone_message_type(s->g, m, &type, err));
-    if (s->outer) type.rank = HONE_RANK_ANY;
     if (v->storage == HONE_STORAGE_INTERMEDIATE)
-        v->type = type;
+        HONE_TRY(declare(s, v, &type, err));
     else if (!s->outer)
         HONE_TRY(check_declared(name, &type, &v->type, err));
     hone_graph_add_output(s->g, v);

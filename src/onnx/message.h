@@ -140,11 +140,21 @@ typedef struct hone_meaning {
 hone_meaning hone_message_meaning(const hone_model_message *model, hone_imports imports,
                                   const hone_node_message *m);
 
+/* --- dead.c --- */
+
+typedef struct hone_nodes {
+    hone_node_message **list;
+    size_t count;
+} hone_nodes;
+/* The nodes of the model's graph but for those that Hone does not know and no output needs. */
+hone_status hone_message_needed(const hone_model_message *m, hone_arena *arena, hone_nodes *out,
+                                hone_error *err);
+
 /* --- survey.c --- */
 
 /* HONE_UNSUPPORTED listing everything of the model that Hone lacks, in subgraphs and in functions that are called, too.
  * HONE_CORRUPT names a node whose domain is not imported. */
-hone_status hone_message_survey(const hone_model_message *m, hone_error *err);
+hone_status hone_message_survey(const hone_model_message *m, const hone_nodes *nodes, hone_error *err);
 
 /* --- type.c --- */
 

@@ -53,6 +53,7 @@ hone_meaning hone_message_meaning(const hone_model_message *model, hone_imports 
     x.opset = hone_message_opset(imports, x.domain);
     bool own = strcmp(x.domain, HONE_PRIVATE_DOMAIN) == 0, overloaded = *hone_message_text(m->overload);
     if (!own && !overloaded) x.op = hone_op_find(x.domain, hone_message_text(m->op_type));
+    if (x.op && x.opset <= 0 && *x.domain) x.opset = 1; /* some tools forget to import it */
     if (!x.op || x.opset < x.op->oldest) x.function = find_function(model, m);
     if (x.function) x.op = NULL;
     if (x.op) x.form = hone_op_form(x.op, x.opset);

@@ -28,14 +28,17 @@ static hone_status read_texts(hone_graph *g, const hone_model_message *m, hone_e
 
 static hone_status read_graph(hone_reader *r, hone_graph *g, hone_error *err) {
     hone_onnx_scope *s = NULL;
-    HONE_TRY(hone_message_survey(r->model, err));
+    HONE_TRY(hone_message_needed(r->model, r->arena, &r->nodes, err));
+    HONE_TRY(hone_message_survey(r->model, &r->nodes, err));
     HONE_TRY(read_texts(g, r->model, err));
     HONE_TRY(hone_onnx_scope_of_graph(r, NULL, g, r->model->graph, &s, err));
     HONE_TRY(hone_onnx_scope_build(s, err));
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_onnx_scope_lift(r, err));
     HONE_TRY(hone_graph_check(g, err));
-    return hone_graph_infer(g, err);
+    HONE_TRY(hone_graph_infer(g, err));
+    hone_onnx_scope_refine(r, g);
+    return HONE_OK;
 }
 
 static hone_status read_model(const hone_model_message *m, const hone_onnx_source *source, hone_graph **out,

@@ -46,7 +46,7 @@ hone_status hone_onnx_scope_of_graph(hone_reader *r, hone_onnx_scope *outer, hon
     s->prefix = "";
     s->imports = outer ? outer->imports : hone_message_imports(r->model);
     *out = s;
-    return take_nodes(s, m->node, m->n_node, err);
+    return outer ? take_nodes(s, m->node, m->n_node, err) : take_nodes(s, r->nodes.list, r->nodes.count, err);
 }
 
 hone_status hone_onnx_scope_of_call(hone_onnx_scope *outer, const hone_node_message *call,

@@ -19,7 +19,7 @@ typedef struct hone_definition {
     hone_value *value;             /* NULL: not there yet, or a function's input */
     const hone_node_message *node; /* which gives it; NULL: an initializer or an input */
     size_t parameter, result;      /* of a function: the number of its input or output, from 1; 0: neither */
-    bool input, output;            /* listed as one already */
+    bool input, output;            /* listed as one already; output: of a call */
 } hone_definition;
 
 typedef struct hone_onnx_scope hone_onnx_scope;
@@ -42,14 +42,23 @@ typedef struct hone_alias {
     const char *name; /* in the function, of what goes in */
 } hone_alias;
 
+/* An output of the main graph, with the type that the file gives it. */
+typedef struct hone_declared {
+    hone_value *value;
+    hone_type type;
+} hone_declared;
+
 typedef struct hone_reader {
     const hone_model_message *model;
+    hone_nodes nodes; /* of the main graph, without those that nobody needs and Hone does not know */
     const hone_onnx_source *source;
     hone_arena *arena;
     int last_suffix;               /* of names that had to become others */
     hone_onnx_scope *first, *last; /* all scopes, outer ones before inner ones */
-    size_t inlined;                /* nodes that functions have given so far */
-    size_t dense_left;             /* bytes that sparse tensors may still take */
+    hone_declared *declared;
+    size_t declared_count;
+    size_t inlined;    /* nodes that functions have given so far */
+    size_t dense_left; /* bytes that sparse tensors may still take */
 } hone_reader;
 
 struct hone_onnx_scope {
@@ -107,6 +116,9 @@ hone_status hone_onnx_scope_made(const hone_onnx_scope *s, const void *thing, ho
 
 /* Everything of a graph, its subgraphs too. */
 hone_status hone_onnx_scope_build(hone_onnx_scope *s, hone_error *err);
+/* When types are inferred: what the file declares of outputs is taken where it says more; where it contradicts what is
+ * computed, a warning is logged. */
+void hone_onnx_scope_refine(hone_reader *r, const hone_graph *g);
 /* Nodes and constants of a scope whose inputs are defined; they are connected later. */
 hone_status hone_onnx_scope_make_nodes(hone_onnx_scope *s, hone_error *err);
 

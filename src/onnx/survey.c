@@ -188,7 +188,7 @@ static void survey_node(findings *f, const hone_node_message *m) {
     }
 }
 
-static void survey_graph(findings *f, const hone_graph_message *g) {
+static void survey_values(findings *f, const hone_graph_message *g) {
     for (size_t i = 0; i < g->n_initializer; i++)
         survey_tensor(f, g->initializer[i], "initializer", hone_message_text(g->initializer[i]->name));
     for (size_t i = 0; i < g->n_sparse_initializer; i++) {
@@ -198,15 +198,20 @@ static void survey_graph(findings *f, const hone_graph_message *g) {
     }
     for (size_t i = 0; i < g->n_input; i++) survey_value(f, g->input[i], "input");
     for (size_t i = 0; i < g->n_output; i++) survey_value(f, g->output[i], "output");
+}
+
+static void survey_graph(findings *f, const hone_graph_message *g) {
+    survey_values(f, g);
     for (size_t i = 0; i < g->n_node; i++) survey_node(f, g->node[i]);
 }
 
-hone_status hone_message_survey(const hone_model_message *m, hone_error *err) {
+hone_status hone_message_survey(const hone_model_message *m, const hone_nodes *nodes, hone_error *err) {
     findings f = {.model = m, .imports = hone_message_imports(m), .err = err};
     f.seen = hone_calloc(m->n_functions + 1, sizeof *f.seen);
     if (!f.seen) return hone_fail_memory(err);
     survey_imports(&f);
-    survey_graph(&f, m->graph);
+    survey_values(&f, m->graph);
+    for (size_t i = 0; i < nodes->count; i++) survey_node(&f, nodes->list[i]);
     hone_free(f.seen);
     if (f.status != HONE_OK || f.count == 0) return f.status;
     if (f.listed == f.count) return hone_fail(err, HONE_UNSUPPORTED, "not supported: %s", f.text);

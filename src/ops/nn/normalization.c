@@ -278,13 +278,13 @@ static void gradient_rms(hone_gradient *ctx) {
     }
 #define STASH                                                                                                \
     { "stash_type", HONE_ATTR_INT, .i = HONE_FLOAT32 }
-#define NORMALIZED(newest)                                                                                   \
-    .since = (newest), .oldest = (newest), .infer = infer, .axes = axes, .overwrite = 1,                     \
+#define NORMALIZED(newest, first)                                                                            \
+    .since = (newest), .oldest = (first), .infer = infer, .axes = axes, .overwrite = 1,                      \
     .gradient_kind = HONE_GRADIENT_EXACT
 
 const hone_op hone_op_layer_normalization = {
     .name = "LayerNormalization",
-    NORMALIZED(17),
+    NORMALIZED(17, 1), /* some tools write it below 17, as ONNX Runtime had it before ONNX */
     .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"Scale", 'T', FLOATS, HONE_SLOT_WEIGHT},
                          {"B", 'T', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}, {"Mean", 'T', FLOATS, HONE_SLOT_OPTIONAL},
@@ -296,7 +296,7 @@ const hone_op hone_op_layer_normalization = {
 
 const hone_op hone_op_rms_normalization = {
     .name = "RMSNormalization",
-    NORMALIZED(23),
+    NORMALIZED(23, 23),
     .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"scale", 'T', FLOATS, HONE_SLOT_WEIGHT}),
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}, {"InvStdDev", 'T', FLOATS, HONE_SLOT_SAVED}),
     .attrs = HONE_ATTRS(ROW_ATTRS, STASH),

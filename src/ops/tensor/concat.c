@@ -23,12 +23,24 @@ static size_t row_bytes(const hone_type *t, int axis) {
 
 /* --- Concat --- */
 
+/* Is it known to have nothing along the axis? */
+static bool is_empty(const hone_infer *ctx, int i) {
+    int64_t axis = hone_node_int(ctx->node, "axis");
+    const hone_type *x = ctx->in[i];
+    if (axis < 0) axis += x->rank;
+    return axis >= 0 && axis < x->rank && x->dims[axis] == 0;
+}
+
 static hone_status infer_concat(hone_infer *ctx, hone_error *err) {
     hone_type *y = &ctx->out[0];
     int axis = 0;
     int64_t length = 0;
+    bool all_empty = true;
+    for (int i = 0; i < ctx->input_count; i++) all_empty &= is_empty(ctx, i);
     for (int i = 0; i < ctx->input_count; i++) {
         const hone_type *x = ctx->in[i];
+        if (!all_empty && is_empty(ctx, i))
+            continue;      /* whatever its other dimensions are, as ONNX Runtime has it */
         if (x->rank < 0) { /* another one tells the rank */
             length = HONE_DIM_ANY;
             continue;
