@@ -75,7 +75,8 @@ static hone_status expand_all(hone_graph *g, bool training, bool *any, hone_erro
         next = n->next;
         for (int i = 0; (sub = hone_node_subgraph(n, i)); i++) HONE_TRY(expand_all(sub, training, any, err));
         bool widens = !training && any_widened(n);
-        if (!widens && !hone_op_expands(n->op, training)) continue;
+        bool expands = hone_op_expands(n->op, training) || (n->op->expands && n->op->expands(n));
+        if (!widens && !expands) continue;
         *any = true;
         HONE_TRY(put_in_place(g, n, widens, err));
     }

@@ -254,6 +254,8 @@ struct hone_op {
     /* Emits other operators for a node, which replace its outputs (hone_graph_replace), given types that are inferred:
      * what runs a function operator, which has no `prepare` then, and what trains an operator without a rule. */
     hone_status (*expand)(hone_graph *g, hone_node *node, hone_error *err);
+    /* Which nodes, types inferred, expand although kernels and rules have the operator: forms that they lack. NULL: none. */
+    bool (*expands)(const hone_node *node);
     /* What stands for a node while training, where that is another one: emits it, and has it replace the node's outputs
      * (hone_graph_replace). A statistic, such as a running mean, is a constant input that hone_train_statistic makes a
      * variable; what is bound to it is written back into the model. */

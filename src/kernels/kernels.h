@@ -103,7 +103,8 @@ typedef struct hone_normalize {
     int64_t n;
     double epsilon;
     bool centered;
-    const void *scale, *bias; /* [n] of the row's dtype, or NULL: 1, 0; a bias only with a scale */
+    int64_t run; /* so many neighbours, of which n is a multiple, share a scale and a bias; 0 counts as 1 */
+    const void *scale, *bias; /* [n / run] of the row's dtype, or NULL: 1, 0; a bias only with a scale */
 } hone_normalize;
 
 /* What many numbers become: their sum or product, which wraps of integers, the largest or the smallest of them. A NaN
@@ -154,11 +155,12 @@ typedef struct hone_kernels {
     /* One row; mean and inv (may be NULL) get what it was normalized by. y may be x, dx may be dy or x. */
     void (*normalize_f32)(const hone_normalize *p, const float *x, float *y, float *mean, float *inv);
     void (*normalize_f64)(const hone_normalize *p, const double *x, double *y, double *mean, double *inv);
-    /* The gradient to x of a row that was normalized by mean and inv. */
+    /* The gradient to x of a row that was normalized by mean and inv. Of a row with runs, dscale and dbias, [n / run], get
+     * their share of those gradients; else they are NULL. */
     void (*normalize_grad_f32)(const hone_normalize *p, const float *dy, const float *x, float mean,
-                               float inv, float *dx);
+                               float inv, float *dx, float *dscale, float *dbias);
     void (*normalize_grad_f64)(const hone_normalize *p, const double *dy, const double *x, double mean,
-                               double inv, double *dx);
+                               double inv, double *dx, double *dscale, double *dbias);
 
     const hone_folding *fold_f32; /* [HONE_FOLDS]; of other dtypes: hone_folding_of of kernels/portable.h */
     void (*min_max_f32)(const float *x, int64_t n, float *min, float *max); /* n > 0; NaN if any is NaN */

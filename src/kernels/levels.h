@@ -44,7 +44,7 @@ void hone_softmax_f64(const double *x, double *y, int64_t n);
 void hone_log_softmax_f64(const double *x, double *y, int64_t n);
 void hone_normalize_f64(const hone_normalize *p, const double *x, double *y, double *mean, double *inv);
 void hone_normalize_grad_f64(const hone_normalize *p, const double *dy, const double *x, double mean,
-                             double inv, double *dx);
+                             double inv, double *dx, double *dscale, double *dbias);
 double hone_sum_f64(const double *x, int64_t n);
 
 #endif

@@ -44,6 +44,12 @@ void hone_arg_rows(int dtype, const void *x, int64_t n, int64_t columns, int64_t
 void hone_equal_strings(const hone_string *a, int64_t a_step, const hone_string *b, int64_t b_step, bool *y,
                         int64_t n);
 
+/* The determinant of a, [n, n], which is overwritten: elimination with partial pivoting. */
+double hone_det(double *a, int64_t n);
+/* y, [n, n]: the derivatives of the determinant, which are the cofactors; also where a is singular. a is overwritten, scratch
+ * has 4 n elements. */
+void hone_det_grad(double *a, int64_t n, double *y, double *scratch);
+
 /* Quantization along the last axis: element j has scale[j] and zero[j] (zero NULL: 0). The same numbers as
  * the dispatch table's kernels give with one scale. */
 void hone_quantize_rows_u8(const float *x, uint8_t *y, int64_t n, const float *scale, const uint8_t *zero);

@@ -33,8 +33,8 @@ static void check_row(const hone_kernels *k, const char *level, int n, float cen
     for (int i = 0; i < n; i++)
         if (!near(y[i], yd[i], bound, bound * wanted_inv))
             fail_msg("%s, %d, form %d: y[%d] = %.9g, not %.9g", level, n, form, i, y[i], yd[i]);
-    k->normalize_grad_f64(&d, dyd, xd, wanted_mean, wanted_inv, yd);
-    k->normalize_grad_f32(&p, dy, x, mean, inv, y);
+    k->normalize_grad_f64(&d, dyd, xd, wanted_mean, wanted_inv, yd, NULL, NULL);
+    k->normalize_grad_f32(&p, dy, x, mean, inv, y, NULL, NULL);
     for (int i = 0; i < n; i++)
         if (!near(y[i], yd[i], 1e-5 * (1 + fabs((double)center)), bound * wanted_inv * (1 + wanted_inv)))
             fail_msg("%s, %d, form %d: dx[%d] = %.9g, not %.9g", level, n, form, i, y[i], yd[i]);
@@ -51,10 +51,10 @@ static void check_in_place(const hone_kernels *k, int n) {
     k->normalize_f32(&p, x, y, &mean, &inv);
     k->normalize_f32(&p, copy, copy, NULL, NULL);
     assert_memory_equal(copy, y, (size_t)n * sizeof *y);
-    k->normalize_grad_f32(&p, dy, x, mean, inv, y);
+    k->normalize_grad_f32(&p, dy, x, mean, inv, y, NULL, NULL);
     for (int over = 0; over < 2; over++) {
         memcpy(copy, over ? x : dy, sizeof copy);
-        k->normalize_grad_f32(&p, over ? dy : copy, over ? copy : x, mean, inv, copy);
+        k->normalize_grad_f32(&p, over ? dy : copy, over ? copy : x, mean, inv, copy, NULL, NULL);
         assert_memory_equal(copy, y, (size_t)n * sizeof *y);
     }
 }
@@ -75,7 +75,62 @@ static void check(const hone_kernels *k, const char *level) {
     }
     hone_normalize none = {.centered = true};
     k->normalize_f32(&none, x, y, NULL, NULL);
-    k->normalize_grad_f32(&none, dy, x, 0, 1, y);
+    k->normalize_grad_f32(&none, dy, x, 0, 1, y, NULL, NULL);
+}
+
+/* A scale and a bias for each run are those numbers repeated, and their gradients are sums over runs. */
+static void check_runs(const hone_kernels *k, const char *level) {
+    static float wide_scale[MOST], wide_bias[MOST], want[MOST];
+    test_fill_f32(x, MOST, 2, 3, 7);
+    test_fill_f32(dy, MOST, -1, 1, 8);
+    widen(x, xd, MOST);
+    widen(dy, dyd, MOST);
+    for (int run = 1; run < 70; run = run * 3 / 2 + 1)
+        for (int runs = 1; runs < 6; runs += 2) {
+            const int n = run * runs;
+            float mean, inv, dscale[5], dbias[5];
+            double dscaled[5], dbiasd[5];
+            for (int i = 0; i < n; i++) {
+                wide_scale[i] = scale[i / run];
+                wide_bias[i] = bias[i / run];
+            }
+            hone_normalize p = {
+                .n = n, .epsilon = 1e-3, .centered = true, .run = run, .scale = scale, .bias = bias};
+            hone_normalize wide = p, d = p;
+            wide.run = 0;
+            wide.scale = wide_scale;
+            wide.bias = wide_bias;
+            d.scale = scaled;
+            d.bias = biasd;
+            k->normalize_f32(&wide, x, want, &mean, &inv);
+            y[n] = 77;
+            k->normalize_f32(&p, x, y, NULL, NULL);
+            k->normalize_f64(&d, xd, yd, NULL, NULL);
+            assert_true(y[n] == 77);
+            for (int i = 0; i < n; i++)
+                if (!near(y[i], want[i], 1e-6, 1e-6) || !near(y[i], yd[i], 1e-5, 1e-5))
+                    fail_msg("%s, %d runs of %d: y[%d] = %g", level, runs, run, i, y[i]);
+            k->normalize_grad_f32(&wide, dy, x, mean, inv, want, NULL, NULL);
+            k->normalize_grad_f32(&p, dy, x, mean, inv, y, dscale, dbias);
+            k->normalize_grad_f64(&d, dyd, xd, mean, inv, yd, dscaled, dbiasd);
+            for (int i = 0; i < n; i++)
+                if (!near(y[i], want[i], 1e-4, 1e-4) || !near(y[i], yd[i], 1e-4, 1e-4))
+                    fail_msg("%s, %d runs of %d: dx[%d] = %g", level, runs, run, i, y[i]);
+            for (int r = 0; r < runs; r++) {
+                double of_scale = 0, of_bias = 0;
+                for (int i = r * run; i < (r + 1) * run; i++) {
+                    of_bias += dyd[i];
+                    of_scale += dyd[i] * (xd[i] - (double)mean) * (double)inv;
+                }
+                assert_true(near(dscale[r], of_scale, 1e-4, 1e-4) && near(dbias[r], of_bias, 1e-4, 1e-4));
+                assert_true(near(dscaled[r], of_scale, 1e-9, 1e-9) && near(dbiasd[r], of_bias, 1e-9, 1e-9));
+            }
+        }
+}
+
+static void test_runs(void **state) {
+    (void)state;
+    each_level(check_runs);
 }
 
 static void test_accuracy(void **state) {
@@ -102,6 +157,7 @@ static void test_f64(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accuracy),
+        cmocka_unit_test(test_runs),
         cmocka_unit_test(test_f64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -87,6 +87,31 @@ static void test_statistics_are_written_back(void **state) {
     hone_graph_free(g);
 }
 
+/* BatchNormalization for training keeps running statistics, where they are constants. */
+static void test_batch_normalization(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("normalized");
+    hone_value *x = INPUT(g, 6), *in[] = {x, WEIGHT(g, "scale", 1, 6), WEIGHT(g, "shift", 1, 6),
+                                          WEIGHT(g, "mean", 3, 6), WEIGHT(g, "var", 1, 6)};
+    hone_node *n = hone_graph_add_node(g, hone_op_find("", "BatchNormalization"), "bn", 5, in, 1);
+    hone_node_set_int(g, n, "training_mode", 1);
+    g = finished(g, HONE_EMIT(g, "", "Gemm", n->outputs[0], WEIGHT(g, "w", 1, 6, 3), WEIGHT(g, "b", 1, 3)));
+    hone_graph *before = copy_of(g);
+    hone_train_options o = options(7);
+    double mean[6], share = pow(KEEP, 7);
+    means_of_data(mean);
+    ok(hone_train(g, data, &o, NULL, &err));
+    for (int j = 0; j < 6; j++) {
+        double first = ((const float *)weight_of(before, "mean")->data)[j],
+               now = ((const float *)weight_of(g, "mean")->data)[j];
+        assert_true(fabs(now - (share * first + (1 - share) * mean[j])) < 1e-6);
+    }
+    assert_false(same_tensor(weight_of(g, "var"), weight_of(before, "var")));
+    assert_false(same_tensor(weight_of(g, "scale"), weight_of(before, "scale")));
+    hone_graph_free(before);
+    hone_graph_free(g);
+}
+
 typedef struct watch {
     double validation;
     hone_eval_report seen;
@@ -202,6 +227,7 @@ static void test_out_of_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_statistics_are_written_back),
+        cmocka_unit_test(test_batch_normalization),
         cmocka_unit_test(test_training_and_evaluation_differ),
         cmocka_unit_test(test_statistics_are_resumed),
         cmocka_unit_test(test_adapters_leave_statistics),

@@ -56,10 +56,7 @@ hone_status hone_lift_flat(hone_graph *g, hone_node *n, hone_error *err) {
     const hone_attr *given = hone_node_attr(n, "axis");
     int64_t axis = given ? given->i : 1;
     bool is_last = axis == -1 || (x.rank > 0 && axis == x.rank - 1);
-    if (x.rank < 0 && !is_last)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
-                              "before opset 13, of a tensor whose rank is not known");
-    if (!is_last && (axis < -x.rank || axis > x.rank))
+    if (x.rank >= 0 && (axis < -x.rank || axis > x.rank))
         return hone_fail_node(err, HONE_CORRUPT, n->name, n->op->name,
                               "axis %lld is outside of a tensor of rank %d", (long long)axis, x.rank);
     g->insert_before = n;
@@ -70,12 +67,8 @@ hone_status hone_lift_flat(hone_graph *g, hone_node *n, hone_error *err) {
     }
     hone_node *newest = hone_graph_add_node(g, n->op, n->name, 1, &v, 1); /* axis is -1 by default */
     v = newest ? newest->outputs[0] : NULL;
-    if (v && !is_last) v = hone_emit_reshape(g, v, &x, NULL);
+    if (v && !is_last) v = HONE_EMIT(g, "", "Reshape", v, HONE_EMIT(g, "", "Shape", n->inputs[0]));
     g->insert_before = NULL;
-    HONE_TRY(hone_graph_check(g, err));
-    if (!v)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
-                              "before opset 13, of a tensor with several unknown dimensions");
-    hone_lift_replace(g, n, v);
+    if (v) hone_lift_replace(g, n, v);
     return hone_graph_check(g, err);
 }

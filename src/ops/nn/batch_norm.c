@@ -1,7 +1,9 @@
-/* BatchNormalization with given statistics: y = (x - mean) a + b, a = scale / sqrt(var + epsilon), each a number for one
- * channel, which runs along axis 1. Constants are lowered to less (rewrites/fold_affine.c). */
+/* BatchNormalization. With given statistics: y = (x - mean) a + b, a = scale / sqrt(var + epsilon), each a number for one
+ * channel, which runs along axis 1. Constants are lowered to less (rewrites/fold_affine.c).
+ * With training_mode the statistics are the batch's: a function of the above and of means. */
 #include "graph/autodiff.h"
 #include "graph/infer.h"
+#include "graph/train_form.h"
 #include "ops/common/axes.h"
 #include "ops/common/cut.h"
 #include "ops/common/reshape.h"
@@ -9,25 +11,34 @@
 
 enum { X, SCALE, B, MEAN, VAR };
 
+static bool is_training(const hone_node *n) {
+    return hone_node_int(n, "training_mode") != 0;
+}
+
 static hone_status infer(hone_infer *ctx, hone_error *err) {
     const hone_type *x = ctx->in[X];
-    int64_t d;
-    if (hone_node_int(ctx->node, "training_mode") || ctx->output_count > 1)
-        return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, ctx->node->op->name,
-                              "the form for training, whose statistics are the batch's");
+    int64_t d, channels = HONE_DIM_ANY;
     HONE_TRY(hone_infer_same(ctx, err));
-    if (x->rank < 0) return HONE_OK;
-    if (x->rank < 2) return hone_infer_fail(ctx, err, "X must have a channel axis");
+    if (ctx->output_count > 1 && !is_training(ctx->node))
+        return hone_infer_fail(ctx, err, "has running statistics among its outputs, but no training_mode");
+    if (x->rank >= 0 && x->rank < 2) return hone_infer_fail(ctx, err, "X must have a channel axis");
+    if (x->rank >= 0) channels = x->dims[1];
     for (int i = SCALE; i <= VAR; i++) {
         if (ctx->in[i]->rank < 0) continue;
         if (ctx->in[i]->rank != 1) return hone_infer_fail(ctx, err, "input %d must be a vector", i);
-        HONE_TRY(hone_infer_same_dim(ctx, ctx->out[0].dims[1], ctx->in[i]->dims[0], &d, err));
-        ctx->out[0].dims[1] = d;
+        HONE_TRY(hone_infer_same_dim(ctx, channels, ctx->in[i]->dims[0], &d, err));
+        channels = d;
+    }
+    if (x->rank >= 0) ctx->out[0].dims[1] = channels;
+    for (int o = 1; o < ctx->output_count; o++) {
+        ctx->out[o].rank = 1;
+        ctx->out[o].dims[0] = channels;
     }
     return HONE_OK;
 }
 
 static void axes(const hone_node *n, hone_axes *out) {
+    if (is_training(n)) return;
     for (int a = 0; a < n->inputs[X]->type.rank; a++) hone_axes_same(out, X, a, a);
     for (int i = SCALE; i <= VAR; i++) hone_axes_same(out, i, 0, 1);
 }
@@ -183,28 +194,165 @@ static void gradient(hone_gradient *ctx) {
             emit(&b, "Mul", emit(&b, "Mul", dscale, a), emit(&b, "Mul", inverse, scalar(&b, -0.5)));
 }
 
+/* --- functions --- statistics of the batch, and dtypes that differ */
+
+static bool expands(const hone_node *n) {
+    for (int i = SCALE; i <= VAR; i++)
+        if (n->inputs[i]->type.dtype != n->inputs[X]->type.dtype) return true;
+    return is_training(n);
+}
+
+static hone_value *cast_to(hone_graph *g, hone_value *v, hone_dtype dtype) {
+    hone_value *y = HONE_EMIT(g, "", "Cast", v);
+    if (y) hone_node_set_int(g, y->producer, "to", dtype);
+    return y;
+}
+
+/* Over all axes but that of the channels: [1, C, 1, …], and as a vector. */
+static hone_value *mean(hone_graph *g, hone_value *v, int rank, bool keep) {
+    int64_t axes[HONE_MAX_RANK];
+    for (int i = 0; i < rank - 1; i++) axes[i] = i ? i + 1 : 0;
+    hone_value *y = HONE_EMIT(g, "", "ReduceMean", v, hone_graph_ints(g, axes, rank - 1));
+    if (y) hone_node_set_int(g, y->producer, "keepdims", keep);
+    return y;
+}
+
+/* given momentum + batch's (1 - momentum), as output `o` */
+static void give_running(hone_graph *g, const hone_node *n, int o, hone_value *given, hone_value *batch,
+                         hone_dtype dtype) {
+    hone_value *old = o < n->output_count ? n->outputs[o] : NULL;
+    double momentum = hone_node_float(n, "momentum");
+    if (!old) return;
+    hone_value *kept = HONE_EMIT(g, "", "Mul", given, hone_graph_scalar(g, dtype, momentum));
+    hone_value *added = HONE_EMIT(g, "", "Mul", batch, hone_graph_scalar(g, dtype, 1 - momentum));
+    hone_value *running = HONE_EMIT(g, "", "Add", kept, added);
+    bool known = old->type.dtype != HONE_UNDEFINED;
+    hone_graph_replace(g, old, known ? cast_to(g, running, old->type.dtype) : running);
+}
+
+static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
+    hone_dtype dtype = HONE_FLOAT32;
+    hone_value *in[5];
+    int rank = n->inputs[X]->type.rank;
+    for (int i = X; i <= VAR; i++)
+        if (n->inputs[i]->type.dtype == HONE_FLOAT64) dtype = HONE_FLOAT64;
+    for (int i = X; i <= VAR; i++) in[i] = cast_to(g, n->inputs[i], dtype);
+    if (is_training(n)) {
+        if (rank < 0)
+            return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+                                  "for training, of a tensor whose rank is not known");
+        hone_value *d = HONE_EMIT(g, "", "Sub", in[X], mean(g, in[X], rank, true));
+        hone_value *batch_mean = mean(g, in[X], rank, false),
+                   *batch_var = mean(g, HONE_EMIT(g, "", "Mul", d, d), rank, false);
+        give_running(g, n, 1, in[MEAN], batch_mean, dtype);
+        give_running(g, n, 2, in[VAR], batch_var, dtype);
+        in[MEAN] = batch_mean;
+        in[VAR] = batch_var;
+    }
+    hone_value *y = n->outputs[0] ? hone_graph_emit(g, "", n->op->name, in, 5) : NULL;
+    if (!y) return HONE_OK;
+    hone_node_set_float(g, y->producer, "epsilon", hone_node_float(n, "epsilon"));
+    hone_graph_replace(g, n->outputs[0], cast_to(g, y, n->outputs[0]->type.dtype));
+    return HONE_OK;
+}
+
+/* Running statistics that are constants are learned. */
+static void train_form(hone_train_form *ctx) {
+    hone_node *n = ctx->node;
+    for (int o = 1; o < 3 && is_training(n); o++) {
+        hone_value *variable = hone_train_statistic(ctx, MEAN + o - 1);
+        if (variable) hone_graph_bind(ctx->graph, hone_node_ask_output(ctx->graph, n, o), variable);
+    }
+}
+
 /* --- older forms --- */
 
-/* Until opset 9 `spatial` said whether all elements of a channel share a number, and until 7 `is_test` which form it is. */
-static hone_status lift(hone_graph *g, hone_node *n, hone_error *err) {
-    const hone_attr *spatial = hone_node_attr(n, "spatial"), *epsilon = hone_node_attr(n, "epsilon");
-    if (spatial && spatial->i == 0)
+/* Until opset 9 `spatial` said whether all elements of a channel share a number, and until 7 `is_test` which form it is.
+ * Until 14 more than one output, or until 7 no `is_test`, meant training: of outputs Y, mean, var, saved_mean, saved_var the
+ * last two are the batch's own. */
+
+static void give(hone_graph *g, const hone_node *n, int output, hone_value *v) {
+    if (v && output < n->output_count && n->outputs[output]) hone_graph_replace(g, n->outputs[output], v);
+}
+
+static hone_value *emit_op(hone_graph *g, const char *op, hone_value *a, hone_value *b) {
+    return HONE_EMIT(g, "", op, a, b);
+}
+
+/* The mean over the batch alone, or over all axes but that of the channels. */
+static hone_value *batch_mean(hone_graph *g, hone_value *v, int rank, bool spatial) {
+    if (spatial) return mean(g, v, rank, false);
+    hone_value *y = emit_op(g, "ReduceMean", v, hone_graph_ints(g, (int64_t[]){0}, 1));
+    if (y) hone_node_set_int(g, y->producer, "keepdims", 0);
+    return y;
+}
+
+static hone_value *batch_variance(hone_graph *g, hone_value *x, int rank, bool spatial) {
+    hone_value *m = spatial ? mean(g, x, rank, true) : batch_mean(g, x, rank, false);
+    hone_value *d = emit_op(g, "Sub", x, m);
+    return batch_mean(g, emit_op(g, "Mul", d, d), rank, spatial);
+}
+
+/* A number for each element of a channel: (X - mean) / sqrt(var + epsilon) scale + B, all broadcast. */
+static void emit_each(hone_graph *g, const hone_node *n, hone_value *const *in, hone_dtype dtype) {
+    hone_value *variance =
+        emit_op(g, "Add", in[VAR], hone_graph_scalar(g, dtype, hone_node_float(n, "epsilon")));
+    hone_value *d = emit_op(g, "Div", emit_op(g, "Sub", in[X], in[MEAN]), HONE_EMIT(g, "", "Sqrt", variance));
+    give(g, n, 0, emit_op(g, "Add", emit_op(g, "Mul", d, in[SCALE]), in[B]));
+}
+
+static void emit_newest(hone_graph *g, const hone_node *n, bool training) {
+    hone_node *newest = hone_graph_add_node(g, n->op, n->name, n->input_count, n->inputs, training ? 3 : 1);
+    if (!newest) return;
+    hone_node_set_float(g, newest, "epsilon", hone_node_float(n, "epsilon"));
+    hone_node_set_float(g, newest, "momentum", hone_node_float(n, "momentum"));
+    if (training) hone_node_set_int(g, newest, "training_mode", 1);
+    for (int o = 0; o < newest->output_count; o++) give(g, n, o, newest->outputs[o]);
+}
+
+static hone_status lift_form(hone_graph *g, hone_node *n, bool training, hone_error *err) {
+    bool spatial = !hone_node_attr(n, "spatial") || hone_node_int(n, "spatial");
+    hone_type x;
+    if (!hone_lift_type(g, n->inputs[X], &x)) return hone_fail_memory(err);
+    if (training && spatial && x.rank < 2)
         return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
-                              "a number for each element of a channel");
+                              "for training, of a tensor whose rank is not known");
     g->insert_before = n;
-    hone_node *newest = hone_graph_add_node(g, n->op, n->name, n->input_count, n->inputs, 1);
-    if (newest && epsilon) hone_node_set_float(g, newest, "epsilon", epsilon->f);
+    hone_value *in[] = {n->inputs[X], n->inputs[SCALE], n->inputs[B], n->inputs[MEAN], n->inputs[VAR]};
+    hone_value *m = training ? batch_mean(g, in[X], x.rank, spatial) : NULL,
+               *v = training ? batch_variance(g, in[X], x.rank, spatial) : NULL;
+    hone_dtype dtype = x.dtype == HONE_UNDEFINED ? HONE_FLOAT32 : x.dtype;
+    if (spatial) {
+        emit_newest(g, n, training);
+    } else {
+        if (training) {
+            give_running(g, n, 1, in[MEAN], m, dtype);
+            give_running(g, n, 2, in[VAR], v, dtype);
+            in[MEAN] = m;
+            in[VAR] = v;
+        }
+        emit_each(g, n, in, dtype);
+    }
+    give(g, n, 3, m);
+    give(g, n, 4, v);
     g->insert_before = NULL;
-    if (newest) hone_lift_replace(g, n, newest->outputs[0]);
-    return hone_graph_check(g, err);
+    HONE_TRY(hone_graph_check(g, err));
+    hone_graph_remove_node(g, n);
+    return HONE_OK;
+}
+
+static bool has_statistics(const hone_node *n) {
+    for (int o = 1; o < n->output_count; o++)
+        if (n->outputs[o]) return true;
+    return false;
+}
+
+static hone_status lift(hone_graph *g, hone_node *n, hone_error *err) {
+    return lift_form(g, n, has_statistics(n), err);
 }
 
 static hone_status lift_test(hone_graph *g, hone_node *n, hone_error *err) {
-    const hone_attr *test = hone_node_attr(n, "is_test");
-    if (!test || test->i == 0)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
-                              "the form for training, whose statistics are the batch's");
-    return lift(g, n, err);
+    return lift_form(g, n, hone_node_int(n, "is_test") == 0, err);
 }
 
 #define EPSILON                                                                                              \
@@ -214,6 +362,7 @@ static hone_status lift_test(hone_graph *g, hone_node *n, hone_error *err) {
 #define SPATIAL                                                                                              \
     { "spatial", HONE_ATTR_INT, .i = 1 }
 
+static const hone_attr_def batch_norm_9[] = {EPSILON, MOMENTUM, {NULL}};
 static const hone_attr_def batch_norm_7[] = {EPSILON, MOMENTUM, SPATIAL, {NULL}},
                            batch_norm_1[] = {EPSILON,
                                              MOMENTUM,
@@ -222,7 +371,7 @@ static const hone_attr_def batch_norm_7[] = {EPSILON, MOMENTUM, SPATIAL, {NULL}}
                                              {"consumed_inputs", HONE_ATTR_INTS},
                                              {NULL}};
 static const hone_op_version older[] = {
-    {9, NULL, NULL}, {7, batch_norm_7, lift}, {1, batch_norm_1, lift_test}, {0}};
+    {14, NULL, NULL}, {9, batch_norm_9, lift}, {7, batch_norm_7, lift}, {1, batch_norm_1, lift_test}, {0}};
 
 #define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
 
@@ -231,11 +380,11 @@ const hone_op hone_op_batch_normalization = {
     .since = 15,
     .oldest = 1,
     .older = older,
-    .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"scale", 'T', FLOATS, HONE_SLOT_WEIGHT},
-                         {"B", 'T', FLOATS, HONE_SLOT_WEIGHT}, {"input_mean", 'T', FLOATS, 0},
-                         {"input_var", 'T', FLOATS, 0}),
-    .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}, {"running_mean", 'T', FLOATS, HONE_SLOT_OPTIONAL},
-                          {"running_var", 'T', FLOATS, HONE_SLOT_OPTIONAL}),
+    .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"scale", 'S', FLOATS, HONE_SLOT_WEIGHT},
+                         {"B", 'S', FLOATS, HONE_SLOT_WEIGHT}, {"input_mean", 'U', FLOATS, 0},
+                         {"input_var", 'U', FLOATS, 0}),
+    .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}, {"running_mean", 'U', FLOATS, HONE_SLOT_OPTIONAL},
+                          {"running_var", 'U', FLOATS, HONE_SLOT_OPTIONAL}),
     .attrs = HONE_ATTRS(EPSILON, MOMENTUM, {"training_mode", HONE_ATTR_INT}),
     .infer = infer,
     .axes = axes,
@@ -243,5 +392,9 @@ const hone_op hone_op_batch_normalization = {
     .prepare = prepare,
     .gradient_kind = HONE_GRADIENT_EXACT,
     .gradient = gradient,
+    .expand = expand,
+    .expands = expands,
+    .train_form = train_form,
     .domain_hint = {.lo = 0.5f, .hi = 2},
-    .doc = "channels brought to mean 0 and variance 1 by given statistics, scaled and shifted"};
+    .doc =
+        "channels brought to mean 0 and variance 1 by given statistics, or the batch's, scaled and shifted"};

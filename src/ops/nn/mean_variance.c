@@ -2,7 +2,7 @@
 #include "graph/infer.h"
 #include "ops/common/axes.h"
 
-#define FLOATS HONE_TYPES_FLOAT
+#define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
 
 static hone_value *mean(hone_graph *g, hone_value *v, const hone_node *n) {
     static const int64_t usual[] = {0, 2, 3};
@@ -26,6 +26,7 @@ static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
 const hone_op hone_op_mean_variance_normalization = {.name = "MeanVarianceNormalization",
                                                      .since = 13,
                                                      .oldest = 9,
+                                                     .widened = HONE_TYPES_HALF,
                                                      .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}),
                                                      .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),
                                                      .attrs = HONE_ATTRS({"axes", HONE_ATTR_INTS}),

@@ -13,6 +13,7 @@
 #include "ops/common/walk.h"
 
 #define FLOATS HONE_TYPES_FLOAT
+#define STASHED (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
 
 /* The first normalized axis, in [0, rank). */
 static int axis_of(const hone_node *n, int rank) {
@@ -22,32 +23,44 @@ static int axis_of(const hone_node *n, int rank) {
 
 /* --- shapes --- */
 
-/* `t` is scale or shift: as the normalized axes are. */
-static hone_status check_row(hone_infer *ctx, const hone_type *t, int axis, const char *what,
-                             hone_error *err) {
+/* Is `t`, scale or shift, as the normalized axes are? NULL and an unknown rank are. */
+static bool is_row(const hone_type *t, const hone_type *x, int axis) {
+    if (!t || t->rank < 0) return true;
+    if (t->rank != x->rank - axis) return false;
+    for (int i = 0; i < t->rank; i++)
+        if (t->dims[i] == 1 && x->dims[axis + i] != 1) return false;
+    return true;
+}
+
+/* It broadcasts to X, or is as the normalized axes are. */
+static hone_status check_row(hone_infer *ctx, const hone_type *t, int axis, hone_error *err) {
     const hone_type *x = ctx->in[0];
     int64_t d;
+    hone_type y = {0};
     if (!t || t->rank < 0) return HONE_OK;
-    if (t->rank != x->rank - axis)
-        return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, ctx->node->op->name,
-                              "a %s in another shape than that of the normalized axes", what);
+    if (!is_row(t, x, axis)) {
+        HONE_TRY(hone_infer_broadcast(ctx, x, t, &y, err));
+        if (y.rank != x->rank) return hone_infer_fail(ctx, err, "scale and shift do not broadcast to X");
+        return HONE_OK;
+    }
     for (int i = 0; i < t->rank; i++)
         HONE_TRY(hone_infer_same_dim(ctx, t->dims[i], x->dims[axis + i], &d, err));
     return HONE_OK;
 }
 
-/* Output 0 as X is; the others, statistics, with axes of 1 where X is normalized. */
+/* Output 0 as X is; the others, statistics, with axes of 1 where X is normalized. They are double where X is. */
 static hone_status infer(hone_infer *ctx, hone_error *err) {
     const hone_type *x = ctx->in[0];
+    int64_t stash = hone_node_int(ctx->node, "stash_type");
     int axis;
     HONE_TRY(hone_infer_same(ctx, err));
+    if (stash < 0 || stash >= HONE_DTYPE_COUNT || !(STASHED & HONE_TYPE(stash)))
+        return hone_infer_fail(ctx, err, "statistics of dtype %lld", (long long)stash);
+    for (int o = 1; o < ctx->output_count; o++)
+        ctx->out[o].dtype = x->dtype == HONE_FLOAT64 ? HONE_FLOAT64 : (hone_dtype)stash;
     if (x->rank < 0) return HONE_OK;
     HONE_TRY(hone_infer_axis(ctx, hone_node_int(ctx->node, "axis"), x->rank, false, &axis, err));
-    if (hone_node_int(ctx->node, "stash_type") > HONE_FLOAT32)
-        return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, ctx->node->op->name,
-                              "statistics other than float32");
-    if (ctx->input_count > 1) HONE_TRY(check_row(ctx, ctx->in[1], axis, "scale", err));
-    if (ctx->input_count > 2) HONE_TRY(check_row(ctx, ctx->in[2], axis, "shift", err));
+    for (int i = 1; i < ctx->input_count; i++) HONE_TRY(check_row(ctx, ctx->in[i], axis, err));
     for (int o = 1; o < ctx->output_count; o++) {
         hone_type *y = &ctx->out[o];
         y->rank = x->rank;
@@ -67,7 +80,20 @@ static hone_status infer_grad(hone_infer *ctx, hone_error *err) {
     if (dy->rank != x->rank) return hone_infer_fail(ctx, err, "dY and X must have one shape");
     for (int i = 0; i < x->rank; i++) HONE_TRY(hone_infer_same_dim(ctx, dy->dims[i], x->dims[i], &d, err));
     HONE_TRY(hone_infer_axis(ctx, hone_node_int(ctx->node, "axis"), x->rank, false, &axis, err));
-    return check_row(ctx, ctx->in[SCALE], axis, "scale", err);
+    return check_row(ctx, ctx->in[SCALE], axis, err);
+}
+
+/* Forms that no kernel has. */
+static bool expands(const hone_node *n) {
+    const hone_type *x = &n->inputs[0]->type;
+    int64_t axis = axis_of(n, x->rank);
+    if (x->dtype != HONE_FLOAT64 && hone_node_int(n, "stash_type") != HONE_FLOAT32) return true;
+    for (int i = 1; i < n->input_count; i++) {
+        if (!n->inputs[i]) continue;
+        if (n->inputs[i]->type.dtype != x->dtype) return true;
+        if (x->rank >= 0 && !is_row(&n->inputs[i]->type, x, (int)axis)) return true;
+    }
+    return false;
 }
 
 /* Links of an input that is X's axes [from, to), those of which that are normalized as such. */
@@ -78,6 +104,7 @@ static void link_axes(hone_axes *out, int input, int from, int to, int axis, boo
 }
 
 static void axes(const hone_node *n, hone_axes *out) {
+    if (expands(n)) return;
     int rank = n->inputs[0]->type.rank, axis = axis_of(n, rank);
     link_axes(out, 0, 0, rank, axis, true);
     for (int i = 1; i < n->input_count; i++)
@@ -140,10 +167,10 @@ static void run_grad_rows(void *arg, int64_t begin, int64_t end, int worker) {
                    *inv = at(j->inv, i, size);
         if (j->p->is_double)
             k->normalize_grad_f64(&j->row, dy, x, mean ? *(const double *)mean : 0, *(const double *)inv,
-                                  at(j->y, i, row));
+                                  at(j->y, i, row), NULL, NULL);
         else
             k->normalize_grad_f32(&j->row, dy, x, mean ? *(const float *)mean : 0, *(const float *)inv,
-                                  at(j->y, i, row));
+                                  at(j->y, i, row), NULL, NULL);
     }
 }
 
@@ -183,6 +210,10 @@ static hone_status prepare(hone_prepare *p, const hone_type *x, int mean, int in
     params *q = hone_prepare_alloc(p, sizeof *q);
     if (!q) return hone_fail_memory(err);
     int axis = axis_of(p->node, x->rank);
+    for (int i = 1; fn == run && i < p->in_count; i++)
+        if (!is_row(p->in[i], x, axis))
+            return hone_prepare_fail(
+                p, err, "a scale or shift whose shape comes with the data, and is another than X's");
     *q = (params){.row = {.n = hone_dims_product(x, axis, x->rank),
                           .epsilon = hone_node_float(p->node, "epsilon"),
                           .centered = mean >= 0},
@@ -206,6 +237,62 @@ static hone_status prepare_rms(hone_prepare *p, hone_error *err) {
 static hone_status prepare_grad(hone_prepare *p, hone_error *err) {
     bool centered = p->in_count > MEAN && p->in[MEAN];
     return prepare(p, p->in[X], centered ? 0 : -1, 0, run_grad, "normalize_grad", err);
+}
+
+/* --- forms that no kernel has --- a scale or shift that broadcasts to X, statistics in a dtype of their own */
+
+static hone_value *cast_to(hone_graph *g, hone_value *v, hone_dtype dtype) {
+    hone_value *y = v && v->type.dtype != dtype ? HONE_EMIT(g, "", "Cast", v) : v;
+    if (y && y != v) hone_node_set_int(g, y->producer, "to", dtype);
+    return y;
+}
+
+static hone_value *mean_of_rows(hone_graph *g, hone_value *v, const hone_node *n) {
+    int rank = n->inputs[0]->type.rank, axis = axis_of(n, rank);
+    int64_t axes[HONE_MAX_RANK];
+    for (int i = axis; i < rank; i++) axes[i - axis] = i;
+    return HONE_EMIT(g, "", "ReduceMean", v, hone_graph_ints(g, axes, rank - axis));
+}
+
+static void give(hone_graph *g, const hone_node *n, int output, hone_value *v) {
+    hone_value *old = output < n->output_count ? n->outputs[output] : NULL;
+    if (!old) return;
+    hone_value *y = HONE_EMIT(g, "", "Cast", v);
+    if (!y) return;
+    hone_node_set_int(g, y->producer, "to", old->type.dtype);
+    hone_graph_replace(g, old, y);
+}
+
+static hone_status expand(hone_graph *g, hone_node *n, bool centered, hone_error *err) {
+    hone_value *in[3] = {NULL}, *mean = NULL;
+    hone_dtype dtype = hone_node_int(n, "stash_type") == HONE_FLOAT64 ? HONE_FLOAT64 : HONE_FLOAT32;
+    if (n->inputs[0]->type.rank < 0)
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+                              "of a tensor whose rank is not known");
+    for (int i = 0; i < n->input_count; i++)
+        if (n->inputs[i] && n->inputs[i]->type.dtype == HONE_FLOAT64) dtype = HONE_FLOAT64;
+    for (int i = 0; i < n->input_count; i++) in[i] = cast_to(g, n->inputs[i], dtype);
+    hone_value *d = in[0];
+    if (centered) {
+        mean = mean_of_rows(g, d, n);
+        d = HONE_EMIT(g, "", "Sub", d, mean);
+    }
+    hone_value *variance = mean_of_rows(g, HONE_EMIT(g, "", "Mul", d, d), n);
+    variance = HONE_EMIT(g, "", "Add", variance, hone_graph_scalar(g, dtype, hone_node_float(n, "epsilon")));
+    hone_value *inv = HONE_EMIT(g, "", "Reciprocal", HONE_EMIT(g, "", "Sqrt", variance));
+    hone_value *y = HONE_EMIT(g, "", "Mul", HONE_EMIT(g, "", "Mul", d, inv), in[1]);
+    if (in[2]) y = HONE_EMIT(g, "", "Add", y, in[2]);
+    give(g, n, 0, y);
+    if (centered) give(g, n, 1, mean);
+    give(g, n, 1 + centered, inv);
+    return HONE_OK;
+}
+
+static hone_status expand_layer(hone_graph *g, hone_node *n, hone_error *err) {
+    return expand(g, n, true, err);
+}
+static hone_status expand_rms(hone_graph *g, hone_node *n, hone_error *err) {
+    return expand(g, n, false, err);
 }
 
 /* --- gradients --- */
@@ -279,29 +366,31 @@ static void gradient_rms(hone_gradient *ctx) {
 #define STASH                                                                                                \
     { "stash_type", HONE_ATTR_INT, .i = HONE_FLOAT32 }
 #define NORMALIZED(newest, first)                                                                            \
-    .since = (newest), .oldest = (first), .infer = infer, .axes = axes, .overwrite = 1,                      \
-    .gradient_kind = HONE_GRADIENT_EXACT
+    .since = (newest), .oldest = (first), .widened = HONE_TYPES_HALF, .infer = infer, .axes = axes,          \
+    .overwrite = 1, .gradient_kind = HONE_GRADIENT_EXACT, .expands = expands
 
 const hone_op hone_op_layer_normalization = {
     .name = "LayerNormalization",
     NORMALIZED(17, 1), /* some tools write it below 17, as ONNX Runtime had it before ONNX */
-    .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"Scale", 'T', FLOATS, HONE_SLOT_WEIGHT},
-                         {"B", 'T', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_OPTIONAL}),
-    .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}, {"Mean", 'T', FLOATS, HONE_SLOT_OPTIONAL},
-                          {"InvStdDev", 'T', FLOATS, HONE_SLOT_OPTIONAL}),
+    .inputs = HONE_SLOTS({"X", 'T', STASHED, 0}, {"Scale", 'T', STASHED, HONE_SLOT_WEIGHT},
+                         {"B", 'T', STASHED, HONE_SLOT_WEIGHT | HONE_SLOT_OPTIONAL}),
+    .outputs = HONE_SLOTS({"Y", 'T', STASHED, 0}, {"Mean", 0, STASHED, HONE_SLOT_OPTIONAL},
+                          {"InvStdDev", 0, STASHED, HONE_SLOT_OPTIONAL}),
     .attrs = HONE_ATTRS(ROW_ATTRS, STASH),
     .prepare = prepare_layer,
     .gradient = gradient_layer,
+    .expand = expand_layer,
     .doc = "rows of mean 0 and variance 1, scaled and shifted"};
 
 const hone_op hone_op_rms_normalization = {
     .name = "RMSNormalization",
     NORMALIZED(23, 23),
-    .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"scale", 'T', FLOATS, HONE_SLOT_WEIGHT}),
-    .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}, {"InvStdDev", 'T', FLOATS, HONE_SLOT_SAVED}),
+    .inputs = HONE_SLOTS({"X", 'T', STASHED, 0}, {"scale", 'V', STASHED, HONE_SLOT_WEIGHT}),
+    .outputs = HONE_SLOTS({"Y", 'V', STASHED, 0}, {"InvStdDev", 0, STASHED, HONE_SLOT_SAVED}),
     .attrs = HONE_ATTRS(ROW_ATTRS, STASH),
     .prepare = prepare_rms,
     .gradient = gradient_rms,
+    .expand = expand_rms,
     .doc = "rows of mean square 1, scaled"};
 
 const hone_op hone_op_normalize_grad = {

@@ -77,8 +77,9 @@ static const hone_attr_def softmax_1[] = {{"axis", HONE_ATTR_INT, .i = 1}, {NULL
 static const hone_op_version older[] = {{1, softmax_1, hone_lift_flat}, {0}};
 
 #define SOFTMAX                                                                                              \
-    .since = 13, .oldest = 1, .older = older, .inputs = HONE_SLOTS({"input", 'T', FLOATS, 0}),               \
-    .outputs = HONE_SLOTS({"output", 'T', FLOATS, 0}),                                                       \
+    .since = 13, .oldest = 1, .older = older, .widened = HONE_TYPES_HALF,                                    \
+    .inputs = HONE_SLOTS({"input", 'T', FLOATS | HONE_TYPES_HALF, 0}),                                       \
+    .outputs = HONE_SLOTS({"output", 'T', FLOATS | HONE_TYPES_HALF, 0}),                                     \
     .attrs = HONE_ATTRS({"axis", HONE_ATTR_INT, .i = -1}), .infer = infer, .axes = axes, .overwrite = 1,     \
     .gradient_kind = HONE_GRADIENT_EXACT
 
