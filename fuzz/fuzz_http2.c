@@ -2,10 +2,15 @@
  * when. Requests hold together, streams stay within their limit, and all of it is given back. */
 #include "base/clock.h"
 #include "base/memory.h"
-#include "serve/grpc/grpc.h"
+#include "serve/grpc/grpc_health.h"
 #include "serve/http/http2.h"
 
 #include <stdlib.h>
+
+static hone_grpc_health_state model_state(void *user, hone_slice name) {
+    (void)user;
+    return name.size == 1 ? HONE_GRPC_SERVING : HONE_GRPC_SERVICE_UNKNOWN;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -120,7 +125,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint8_t how = data[0];
     size_t step = steps[how & 3];
     o.late = how & 4;
-    if (hone_grpc_register_health(&o.table, NULL) != HONE_OK ||
+    atomic_bool ready = true;
+    hone_grpc_health_options watched = {.workers = 1, .ready = &ready, .model = model_state};
+    hone_grpc_health *health;
+    if (hone_grpc_health_new(&watched, &o.table, &health, NULL) != HONE_OK ||
         hone_grpc_register_reflection(&o.table, NULL) != HONE_OK ||
         hone_http2_host_new(&options, &host, NULL) != HONE_OK)
         abort();
@@ -142,5 +150,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (o.running != 0) abort();
     hone_request_free_pool(&pool);
     hone_http2_host_free(host);
+    hone_grpc_health_free(health);
     return 0;
 }

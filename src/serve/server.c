@@ -7,7 +7,7 @@
 #include "base/thread.h"
 #include "base/wake.h"
 #include "serve/access/admission.h"
-#include "serve/grpc/grpc.h"
+#include "serve/grpc/grpc_health.h"
 #include "serve/loop_port.h"
 #include "serve/models/core.h"
 #include "serve/net/endpoints.h"
@@ -33,6 +33,7 @@ struct hone_server {
     hone_front **fronts;    /* one for each loop */
     hone_loop_port **ports; /* likewise */
     hone_grpc_table grpc;
+    hone_grpc_health *health;
     hone_admission admission;
     hone_budget budget;
     int loop_count;
@@ -126,6 +127,10 @@ static bool streams(void *user, const hone_request *r) {
     return hone_grpc_is_stream(&((const hone_server *)user)->grpc, r);
 }
 
+static void woken(void *user, hone_loop *loop) {
+    hone_grpc_health_tell(((hone_server *)user)->health, loop->index, loop->draining);
+}
+
 static bool admit(void *user, hone_request *r) {
     return hone_admission_begin(&((const hone_server *)user)->admission, r);
 }
@@ -213,6 +218,21 @@ static hone_status start_loops(hone_server *s, int count, hone_error *err) {
     return HONE_OK;
 }
 
+/* Health is told to those who watch it. */
+static void tell_health(void *server) {
+    const hone_server *s = server;
+    for (int i = 0; i < s->loop_count; i++) hone_loop_wake(s->loops[i]);
+}
+
+static hone_grpc_health_state model_state(void *user, hone_slice name) {
+    hone_core *core = ((const hone_server *)user)->core;
+    hone_servable *s = hone_core_find(core, name, HONE_LATEST);
+    hone_servable_release(s);
+    if (s) return HONE_GRPC_SERVING;
+    bool known = hone_core_knows(core, name) || hone_core_is_coming(core, name, HONE_LATEST);
+    return known ? HONE_GRPC_NOT_SERVING : HONE_GRPC_SERVICE_UNKNOWN;
+}
+
 static hone_status prepare_loops(hone_server *s, int count, hone_error *err) {
     s->loops = hone_calloc((size_t)count, sizeof(hone_loop *));
     s->fronts = hone_calloc((size_t)count, sizeof(hone_front *));
@@ -221,8 +241,9 @@ static hone_status prepare_loops(hone_server *s, int count, hone_error *err) {
     if (!s->loops || !s->fronts || !s->ports || !s->threads) return hone_fail_memory(err);
     HONE_TRY(hone_tfs_grpc_register(&s->grpc, s->fronts, err));
     HONE_TRY(hone_oip_grpc_register(&s->grpc, s->fronts, err));
-    s->grpc.ready = &s->ready;
-    HONE_TRY(hone_grpc_register_health(&s->grpc, err));
+    const hone_grpc_health_options o = {
+        .workers = count, .ready = &s->ready, .model = model_state, .user = s};
+    HONE_TRY(hone_grpc_health_new(&o, &s->grpc, &s->health, err));
     return hone_grpc_register_reflection(&s->grpc, err);
 }
 
@@ -290,6 +311,7 @@ static void configure(hone_server *s, const hone_server_options *o) {
                            .admit = admit,
                            .budget = &s->budget,
                            .streams = streams,
+                           .woken = woken,
                            .user = s};
     s->budget.limit = o->body_budget_bytes;
     s->admission.max_requests = o->max_requests;
@@ -305,6 +327,7 @@ static hone_status start(hone_server *s, const hone_server_options *o, int loops
     HONE_TRY(prepare_loops(s, loops, err));
     HONE_TRY(start_loops(s, 1, err));
     HONE_TRY(name_models(s, o, err));
+    hone_core_watch(s->core, tell_health, s);
     HONE_TRY(hone_core_start(s->core, err));
     return start_loops(s, loops, err);
 }
@@ -407,6 +430,7 @@ static void drain(hone_server *s) {
 
 static void set_ready(hone_server *s, bool ready) {
     atomic_store(&s->ready, ready);
+    tell_health(s);
     hone_stats_ready(s->stats, ready);
 }
 
@@ -463,6 +487,7 @@ void hone_server_free(hone_server *s) {
     if (s->core) hone_core_stop(s->core);
     for (int i = 0; i < s->loop_count; i++) free_loop(s, i);
     if (s->wake_fd >= 0) close(s->wake_fd);
+    hone_grpc_health_free(s->health);
     hone_endpoints_close(&s->endpoints);
     hone_auth_close(s->admission.auth);
     hone_core_free(s->core);

@@ -1,4 +1,5 @@
 /* A server that has not loaded its models yet: what it answers, and what ends it. */
+#include "serve/caller.h"
 #include "serve/http2_client.h"
 #include "serve/messages.h"
 #include "serve/process.h"
@@ -123,6 +124,58 @@ static void answers_while_it_loads(void **state) {
     hone_buffer_free(&memory);
 }
 
+static answer *watch(caller *c, const char *message, size_t size) {
+    const char *const fields[] = {"content-type", "application/grpc", "te", "trailers", NULL};
+    return peer_ask(&c->p, "POST", "/grpc.health.v1.Health/Watch", message, size, fields);
+}
+
+/* Reads until the watcher was told so many states; the last of them. */
+static int told(caller *c, const answer *a, size_t count) {
+    while (a->size < 7 * count) {
+        assert_true(caller_send(c) && !a->closed);
+        assert_true(client_more(&c->c, CLIENT_WAIT_MS) > 0);
+        ssize_t n = nghttp2_session_mem_recv(c->p.client, (const uint8_t *)c->c.data, c->c.size);
+        assert_true(n >= 0);
+        client_drop(&c->c, (size_t)n);
+    }
+    return a->body[7 * count - 1];
+}
+
+/* Health is told as it changes: when models are there, and when the server stops, which waits for nobody who watches. */
+static void tells_who_watches(void **state) {
+    fixture f;
+    caller c;
+    (void)state;
+    repo_put_plus("a", 1);
+    hone_server_options o = repository_options();
+    o.drain_timeout_ms = 1 << 30;
+    o.request_timeout_ms = 500; /* of others */
+    start_loading(&f, &o);
+    wait_until_held();
+    caller_open(&c, f.port);
+    answer *all = watch(&c, "\0\0\0\0\0", 5), *one = watch(&c, "\0\0\0\0\3\12\1a", 8),
+           *none = watch(&c, "\0\0\0\0\6\12\4none", 11);
+    assert_int_equal(told(&c, all, 1), 2);
+    assert_int_equal(told(&c, one, 1), 2);
+    assert_int_equal(told(&c, none, 1), 2); /* nobody knows yet */
+    usleep(600000);
+    sem_post(&go_on);
+    assert_int_equal(told(&c, all, 2), 1);
+    assert_int_equal(told(&c, one, 2), 1);
+    assert_int_equal(told(&c, none, 2), 3);
+    add_model(f.server, "none", matrix_model());
+    assert_int_equal(told(&c, none, 3), 1);
+    hone_server_stop(f.server);
+    answer *const watchers[] = {all, one, none};
+    for (int i = 0; i < 3; i++) {
+        assert_true(caller_wait(&c, watchers[i], true));
+        assert_int_equal(watchers[i]->body[watchers[i]->size - 1], 2);
+        assert_non_null(strstr(watchers[i]->trailers, "grpc-status: 14\n"));
+    }
+    join(&f);
+    caller_close(&c);
+}
+
 /* Who asks for what is only now being loaded beside the others is told to come again. */
 static void answers_for_a_model_that_comes_later(void **state) {
     fixture f;
@@ -196,6 +249,7 @@ static void stops_before_it_runs(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(answers_while_it_loads, setup, teardown),
+        cmocka_unit_test_setup_teardown(tells_who_watches, setup, teardown),
         cmocka_unit_test_setup_teardown(answers_for_a_model_that_comes_later, setup, teardown),
         cmocka_unit_test_setup_teardown(remembers_a_reload, setup, teardown),
         cmocka_unit_test_setup_teardown(stops_while_it_loads, setup, teardown),

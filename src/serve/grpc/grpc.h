@@ -54,15 +54,13 @@ enum { HONE_GRPC_SERVICES = 16 };
 typedef struct hone_grpc_table {
     hone_grpc_service services[HONE_GRPC_SERVICES];
     int count;
-    const atomic_bool *ready; /* what health checks say; NULL: always */
 } hone_grpc_table;
 
 hone_status hone_grpc_register(hone_grpc_table *table, const hone_grpc_service *service, hone_error *err);
 /* The row that a path "/SERVICE/METHOD" is for, and the method; NULL if there is none. */
 const hone_grpc_service *hone_grpc_find(const hone_grpc_table *table, hone_slice path, hone_slice *method);
-/* grpc.health.v1.Health, and grpc.reflection.v1 and v1alpha.ServerReflection over the descriptors of
- * src/serve/grpc/proto and the services of the table, which must stay where it is. */
-hone_status hone_grpc_register_health(hone_grpc_table *table, hone_error *err);
+/* grpc.reflection.v1 and v1alpha.ServerReflection over the descriptors of src/serve/grpc/proto and the services of the
+ * table, which must stay where it is. */
 hone_status hone_grpc_register_reflection(hone_grpc_table *table, hone_error *err);
 /* Is it a call of a service that streams? For hone_loop_config.streams. */
 bool hone_grpc_is_stream(const hone_grpc_table *table, const hone_request *r);

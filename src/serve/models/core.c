@@ -198,6 +198,18 @@ int hone_core_states(hone_core *core, hone_slice name, hone_version_status_fn *f
     return count;
 }
 
+bool hone_core_knows(hone_core *core, hone_slice name) {
+    pthread_rwlock_rdlock(&core->registry.lock);
+    bool known = hone_registry_find(&core->registry, name.data, name.size) != NULL;
+    pthread_rwlock_unlock(&core->registry.lock);
+    return known;
+}
+
+void hone_core_watch(hone_core *core, void (*changed)(void *user), void *user) {
+    core->registry.changed = changed;
+    core->registry.changed_user = user;
+}
+
 int hone_core_models(hone_core *core, hone_model_fn *fn, void *user) {
     pthread_rwlock_rdlock(&core->registry.lock);
     int count = (int)core->registry.count;

@@ -84,6 +84,11 @@ typedef void hone_version_status_fn(void *user, const hone_version_status *v);
 /* Calls `fn` for each version that is or was to be served, newest first; of all models, by name, if name.data
  * is NULL. Returns how many there are. `fn` must not call the core. */
 int hone_core_states(hone_core *core, hone_slice name, hone_version_status_fn *fn, void *user);
+/* Is there such a model, loaded or not? */
+bool hone_core_knows(hone_core *core, hone_slice name);
+/* Has `changed` called, on whatever thread, when the state of some version has changed; it must not call the core. Before
+ * hone_core_start. */
+void hone_core_watch(hone_core *core, void (*changed)(void *user), void *user);
 /* Calls `fn` for each model that is known, by name, loaded or not (then `latest` is NULL). */
 typedef void hone_model_fn(void *user, const char *name, const hone_servable *latest);
 int hone_core_models(hone_core *core, hone_model_fn *fn, void *user);

@@ -118,6 +118,10 @@ hone_status hone_registry_go_on(const hone_registry *g, hone_error *err) {
 
 /* --- states --- */
 
+static void tell_changed(const hone_registry *g) {
+    if (g->changed) g->changed(g->changed_user);
+}
+
 void hone_registry_set_state(hone_registry *g, hone_version *v, hone_version_state state, hone_status code,
                              const char *message) {
     bool changed = v->state != state;
@@ -126,7 +130,9 @@ void hone_registry_set_state(hone_registry *g, hone_version *v, hone_version_sta
     v->code = code;
     snprintf(v->message, sizeof v->message, "%s", message);
     pthread_rwlock_unlock(&g->lock);
-    if (changed) hone_version_stats_state(v->stats, hone_version_state_name(state));
+    if (!changed) return;
+    hone_version_stats_state(v->stats, hone_version_state_name(state));
+    tell_changed(g);
 }
 
 void hone_registry_publish(hone_registry *g, hone_version *v, hone_servable *s) {
@@ -140,6 +146,7 @@ void hone_registry_publish(hone_registry *g, hone_version *v, hone_servable *s) 
     if (!s) v->draining = old;
     pthread_rwlock_unlock(&g->lock);
     hone_version_stats_state(v->stats, hone_version_state_name(v->state));
+    tell_changed(g);
     hone_servable_release(old);
 }
 

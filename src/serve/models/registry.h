@@ -74,6 +74,8 @@ typedef struct hone_registry {
     /* Takes servables whose last reference is gone. */
     void (*retire)(void *user, hone_servable *s);
     void *retire_user;
+    void (*changed)(void *user); /* after the state of some version did; NULL: nobody is told */
+    void *changed_user;
     atomic_size_t bytes; /* of all servables that are there */
     atomic_bool halted;  /* nothing is loaded any more */
     pthread_rwlock_t lock;

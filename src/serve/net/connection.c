@@ -192,7 +192,7 @@ void hone_connection_dropped(hone_connection *c, hone_request *r) {
     hone_stats *stats = c->loop->config->stats;
     if (!r->received) return;
     hone_stats_in_flight(stats, -1);
-    hone_stats_failed(stats, HONE_REASON_CANCELLED);
+    if (r->method != HONE_METHOD_HEALTH) hone_stats_failed(stats, HONE_REASON_CANCELLED);
     log_request(c, r, true);
 }
 

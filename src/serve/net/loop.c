@@ -137,6 +137,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg) {
         set_tick(loop);
         for_each(loop, HONE_PHASE_IDLE, HONE_PHASE_WRITE, drain_connection, 0);
     }
+    if (loop->config->woken) loop->config->woken(loop->config->user, loop);
     adopt(loop);
     if (atomic_exchange(&loop->fed, false)) feed_starved(loop);
     if (stop) {
@@ -165,6 +166,10 @@ void hone_loop_hand(hone_loop *loop, int fd, const hone_endpoint *endpoint) {
     }
     close(fd);
     atomic_fetch_sub(&loop->connections, 1);
+}
+
+void hone_loop_wake(hone_loop *loop) {
+    hone_wake(loop->wake_fd);
 }
 
 void hone_loop_drain(hone_loop *loop) {

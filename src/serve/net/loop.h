@@ -33,6 +33,8 @@ typedef struct hone_loop_config {
     /* Does the handler want a request, of which only the head is there, to read its body as it comes (see
      * hone_request.more)? Only HTTP/2 asks. NULL: never. */
     bool (*streams)(void *user, const hone_request *r);
+    /* Called on the loop's thread when it was woken, by hone_loop_wake among others. NULL: nobody is told. */
+    void (*woken)(void *user, hone_loop *loop);
     void *user;
     hone_stats *stats;
     struct hone_access_log *access_log; /* NULL: none */
@@ -96,6 +98,8 @@ void hone_loop_run(hone_loop *loop);
 
 /* Any thread: a connected, non-blocking socket for the loop, which closes it. The endpoint is borrowed. */
 void hone_loop_hand(hone_loop *loop, int fd, const hone_endpoint *endpoint);
+/* Any thread: there is something for hone_loop_config.woken. */
+void hone_loop_wake(hone_loop *loop);
 /* Any thread: answer what comes with "Connection: close", and leave hone_loop_run when no connection is
  * left. */
 void hone_loop_drain(hone_loop *loop);

@@ -15,11 +15,15 @@ static void fail(hone_request *r, const hone_error *err) {
     hone_request_fail(r, hone_http_status_of(err->code), err->message);
 }
 
-static void answer(hone_front *f, hone_request *r) {
+static void answer_with(hone_front *f, hone_request *r, int status) {
     if (f->answer.failed)
         hone_request_fail(r, 503, "Out of memory");
     else
-        hone_front_answer(f, r, 200, JSON, &f->answer);
+        hone_front_answer(f, r, status, JSON, &f->answer);
+}
+
+static void answer(hone_front *f, hone_request *r) {
+    answer_with(f, r, 200);
 }
 
 static void empty(hone_request *r, int status) {
@@ -42,12 +46,24 @@ static void server(hone_front *f, hone_request *r) {
     answer(f, r);
 }
 
+/* 4xx stands for false; the protocol leaves the body to the server, and KServe's client reads it. */
 static void health(hone_front *f, hone_request *r, bool live) {
+    bool yes = live || hone_front_is_ready(f);
     r->method = HONE_METHOD_HEALTH;
-    empty(r, live || hone_front_is_ready(f) ? 200 : 400);
+    hone_buffer_printf(&f->answer, "{\"%s\":%s}", live ? "live" : "ready", yes ? "true" : "false");
+    answer_with(f, r, yes ? 200 : 400);
 }
 
 /* --- a model --- */
+
+static void model_health(hone_front *f, hone_request *r, hone_slice name, hone_status status) {
+    bool yes = status == HONE_OK;
+    r->method = HONE_METHOD_HEALTH;
+    hone_buffer_text(&f->answer, "{\"name\":");
+    hone_json_write_string(&f->answer, name.data, name.size);
+    hone_buffer_text(&f->answer, yes ? ",\"ready\":true}" : ",\"ready\":false}");
+    answer_with(f, r, yes ? 200 : 400);
+}
 
 static void put_dims(hone_buffer *out, const hone_value_info *v) {
     hone_buffer_byte(out, '[');
@@ -277,8 +293,7 @@ static void handle_model(hone_front *f, hone_request *r, hone_slice rest, hone_s
     }
     hone_status status = hone_front_find(f, name, version, &s, &err);
     if (is(rest, "/ready")) {
-        r->method = HONE_METHOD_HEALTH;
-        empty(r, status == HONE_OK ? 200 : 400);
+        model_health(f, r, name, status);
     } else if (infer) {
         r->method = HONE_METHOD_PREDICT;
         if (status == HONE_OK) {

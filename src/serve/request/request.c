@@ -70,13 +70,18 @@ static void free_request(hone_request *r) {
     hone_free(r);
 }
 
+void hone_request_uncount(hone_request *r) {
+    if (r->counted) atomic_fetch_sub_explicit(r->counted, 1, memory_order_relaxed);
+    r->counted = NULL;
+}
+
 void hone_request_release(hone_request *r) {
     if (!r || atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) != 1) return;
     hone_deadlines_remove(r);
     hone_model_stats_release(r->model);
     r->model = NULL;
     hone_budget_release(&r->share);
-    if (r->counted) atomic_fetch_sub_explicit(r->counted, 1, memory_order_relaxed);
+    hone_request_uncount(r);
     int depth = r->pool && *r->pool ? (*r->pool)->depth + 1 : 0;
     if (!r->pool || depth == POOLED) {
         free_request(r);

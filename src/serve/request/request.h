@@ -118,6 +118,8 @@ static inline bool hone_request_is_cancelled(const hone_request *r) {
 }
 /* The loop's thread: nobody waits for it any more. Cancels it, and tells whoever works for it. */
 void hone_request_abandon(hone_request *r);
+/* It is not to count as one under way, though it goes on. */
+void hone_request_uncount(hone_request *r);
 /* A hone_cancel_fn over a request: cancelled, past its deadline, or its client has gone (asked every few
  * milliseconds). The loop's thread only. */
 bool hone_request_should_stop(void *request);

@@ -25,6 +25,15 @@ static uint64_t rest_timeout(hone_slice text, bool *bad) {
     return *bad ? 0 : ms * HONE_MILLISECOND;
 }
 
+void hone_request_lift_timeout(hone_request *r) {
+    hone_deadlines *wheel = r->due.wheel;
+    hone_deadlines_remove(r);
+    r->deadline = 0;
+    r->timed = false;
+    hone_request_take_timeout(r);
+    if (wheel && r->deadline) hone_deadlines_put(wheel, r);
+}
+
 bool hone_request_take_timeout(hone_request *r) {
     if (r->timed) return !r->bad_timeout;
     r->timed = true;

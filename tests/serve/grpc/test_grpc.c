@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "serve/format/wire.h"
-#include "serve/grpc/grpc.h"
+#include "serve/grpc/grpc_health.h"
 #include "serve/http2_peer.h"
 
 #include <setjmp.h>
@@ -134,8 +134,11 @@ static void maps_status(void **state) {
 
 /* --- calls --- */
 
+enum { WORKER = 3 };
 static hone_grpc_table table;
+static hone_grpc_health *health;
 static atomic_bool ready;
+static hone_grpc_health_state model; /* of the only one, "m" */
 static uint64_t seen_deadline;
 static int seen_worker;
 
@@ -178,21 +181,34 @@ static bool is_stream(void *user, const hone_request *r) {
 static void dispatch(peer *p, hone_request *r) {
     (void)p;
     if (hone_grpc_takes(r))
-        hone_grpc_dispatch(&table, 3, NULL, r);
+        hone_grpc_dispatch(&table, WORKER, NULL, r);
     else
         hone_request_fail(r, 404, "no call");
+}
+
+static hone_grpc_health_state model_state(void *user, hone_slice name) {
+    assert_ptr_equal(user, &model);
+    return hone_slice_equal(name, "m") ? model : HONE_GRPC_SERVICE_UNKNOWN;
 }
 
 static void open_services(peer *p) {
     hone_http2_host_options o = {.streams = is_stream, .user = &table};
     hone_grpc_service echo = {.name = "test.Echo", .handle = echo_service, .user = &table};
-    table = (hone_grpc_table){.ready = &ready};
+    hone_grpc_health_options watched = {
+        .workers = WORKER + 1, .ready = &ready, .model = model_state, .user = &model};
+    table = (hone_grpc_table){0};
+    model = HONE_GRPC_SERVING;
     atomic_store(&ready, true);
     *p = (peer){0};
     assert_int_equal(hone_grpc_register(&table, &echo, NULL), HONE_OK);
-    assert_int_equal(hone_grpc_register_health(&table, NULL), HONE_OK);
+    assert_int_equal(hone_grpc_health_new(&watched, &table, &health, NULL), HONE_OK);
     assert_int_equal(hone_grpc_register_reflection(&table, NULL), HONE_OK);
     assert_true(peer_open(p, &o, dispatch));
+}
+
+static void close_services(peer *p) {
+    peer_close(p);
+    hone_grpc_health_free(health);
 }
 
 static answer *call(peer *p, const char *path, const void *body, size_t size) {
@@ -220,7 +236,7 @@ static void answers_calls(void **state) {
     assert_int_equal(a->size, 8);
     assert_memory_equal(a->body, "\0\0\0\0\3abc", 8);
     assert_string_equal(a->trailers, "grpc-status: 0\n");
-    assert_int_equal(seen_worker, 3);
+    assert_int_equal(seen_worker, WORKER);
     assert_int_equal(seen_deadline, 0);
     assert_fails(call(&p, "/test.Echo/Say", "\0\0\0\0\3ab", 7), 3,
                  "The call must have exactly one whole message");
@@ -237,7 +253,7 @@ static void answers_calls(void **state) {
     a = peer_ask(&p, "GET", "/test.Echo/Say", NULL, 0, GRPC);
     peer_transfer(&p);
     assert_int_equal(a->status, 405);
-    peer_close(&p);
+    close_services(&p);
 }
 
 static const char **with_timeout(const char *timeout) {
@@ -261,7 +277,7 @@ static void keeps_deadlines(void **state) {
     a = peer_ask(&p, "POST", "/test.Echo/Say", "\0\0\0\0\0", 5, with_timeout("soon"));
     peer_transfer(&p);
     assert_fails(a, 3, "grpc-timeout is malformed");
-    peer_close(&p);
+    close_services(&p);
 }
 
 /* --- health --- */
@@ -281,12 +297,73 @@ static void checks_health(void **state) {
         assert_memory_equal(b->body, want[k], 7);
     }
     assert_fails(call(&p, "/grpc.health.v1.Health/Check", "\0\0\0\0\6\12\4none", 11), 5,
-                 "There is no such service here");
+                 "There is no such service here, nor such a model");
     answer *a = call(&p, "/grpc.health.v1.Health/Check", "\0\0\0\0\2\12\4", 7);
     assert_non_null(strstr(a->fields, "grpc-status: 3\n"));
-    a = call(&p, "/grpc.health.v1.Health/Watch", "\0\0\0\0\0", 5);
-    assert_non_null(strstr(a->fields, "grpc-status: 12\n"));
-    peer_close(&p);
+    /* a model is ready when both it and the server are */
+    for (int k = 0; k < 4; k++) {
+        atomic_store(&ready, k & 1);
+        model = k & 2 ? HONE_GRPC_SERVING : HONE_GRPC_NOT_SERVING;
+        a = call(&p, "/grpc.health.v1.Health/Check", "\0\0\0\0\3\12\1m", 8);
+        assert_memory_equal(a->body, k == 3 ? "\0\0\0\0\2\10\1" : "\0\0\0\0\2\10\2", 7);
+    }
+    close_services(&p);
+}
+
+static answer *watch(peer *p, const char *message, size_t size) {
+    answer *a = peer_ask(p, "POST", "/grpc.health.v1.Health/Watch", message, size, GRPC);
+    peer_transfer(p);
+    return a;
+}
+
+/* What a watcher was told, all of it: a digit for each state. */
+static void assert_told(peer *p, const answer *a, const char *states) {
+    hone_grpc_health_tell(health, WORKER, false);
+    peer_transfer(p);
+    assert_int_equal(a->size, 7 * strlen(states));
+    for (size_t i = 0; states[i]; i++) {
+        assert_memory_equal(a->body + 7 * i, "\0\0\0\0\2\10", 6);
+        assert_int_equal(a->body[7 * i + 6], states[i] - '0');
+    }
+    assert_false(a->closed);
+}
+
+static void tells_who_watches(void **state) {
+    peer p;
+    (void)state;
+    open_services(&p);
+    answer *all = watch(&p, "\0\0\0\0\0", 5), *one = watch(&p, "\0\0\0\0\3\12\1m", 8),
+           *none = watch(&p, "\0\0\0\0\6\12\4none", 11);
+    assert_told(&p, all, "1");
+    assert_told(&p, one, "1");
+    assert_told(&p, none, "3");
+    model = HONE_GRPC_NOT_SERVING;
+    assert_told(&p, one, "12");
+    model = HONE_GRPC_SERVING;
+    assert_told(&p, one, "121");
+    atomic_store(&ready, false);
+    assert_told(&p, all, "12");
+    assert_told(&p, one, "1212");
+    assert_told(&p, none, "3");
+    /* one that goes is forgotten */
+    assert_int_equal(nghttp2_submit_rst_stream(p.client, NGHTTP2_FLAG_NONE, one->id, NGHTTP2_CANCEL), 0);
+    peer_transfer(&p);
+    assert_int_equal(p.dropped, 1);
+    atomic_store(&ready, true);
+    assert_told(&p, all, "121");
+    assert_int_equal(one->size, 28);
+    answer *bad = call(&p, "/grpc.health.v1.Health/Watch", "\0\0\0\0\2\12\4", 7);
+    assert_non_null(strstr(bad->fields, "grpc-status: 3\n"));
+    /* the server goes: those that are there end, and those that come now */
+    hone_grpc_health_tell(health, WORKER, true);
+    peer_transfer(&p);
+    const answer *const last[] = {all, none, watch(&p, "\0\0\0\0\0", 5)};
+    for (int i = 0; i < 3; i++) {
+        assert_true(last[i]->closed);
+        assert_non_null(strstr(i < 2 ? last[i]->trailers : last[i]->fields,
+                               "grpc-status: 14\ngrpc-message: The server is stopping\n"));
+    }
+    close_services(&p);
 }
 
 /* --- reflection --- */
@@ -366,7 +443,7 @@ static void reflects(void **state) {
     assert_true(answer_field(question(&p, 6, "grpc.health.v1.HealthCheckRequest"), 5, &f));
     assert_true(answer_field(question(&p, 6, "none"), 7, &f));
     assert_true(answer_field(question(&p, 5, ""), 7, &f));
-    peer_close(&p);
+    close_services(&p);
 }
 
 /* A client that waits for each answer before it asks again, and only then ends. */
@@ -403,7 +480,7 @@ static void converses(void **state) {
     a = call(&p, REFLECTION, "\1\0\0\0\0", 5);
     assert_non_null(strstr(a->fields, "grpc-status: 3\n"));
     hone_buffer_free(&b);
-    peer_close(&p);
+    close_services(&p);
 }
 
 /* Many questions and no ear for the answers: the server stops asking for more. */
@@ -413,7 +490,7 @@ static void holds_back_questions(void **state) {
     hone_buffer b = {0};
     (void)state;
     open_services(&p);
-    peer_close(&p);
+    close_services(&p);
     p.slow = true;
     hone_http2_host_options o = {.streams = is_stream, .user = &table};
     assert_true(peer_open(&p, &o, dispatch));
@@ -436,7 +513,7 @@ static void holds_back_questions(void **state) {
                    (uint8_t)a->body[at + 4]);
     assert_int_equal(answers, QUESTIONS);
     hone_buffer_free(&b);
-    peer_close(&p);
+    close_services(&p);
 }
 
 int main(void) {
@@ -448,6 +525,7 @@ int main(void) {
         cmocka_unit_test(answers_calls),
         cmocka_unit_test(keeps_deadlines),
         cmocka_unit_test(checks_health),
+        cmocka_unit_test(tells_who_watches),
         cmocka_unit_test(reflects),
         cmocka_unit_test(converses),
         cmocka_unit_test(holds_back_questions),

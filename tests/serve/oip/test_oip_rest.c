@@ -256,11 +256,10 @@ static void refuses_types_without_a_form(void **state) {
             answer a =
                 k == 0 ? ask_raw(&f, "/v2/models/small/infer", "", "ab", 2)
                 : k == 1
-                    ? ask_raw(
-                          &f, "/v2/models/small/infer",
-                          "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"\",\"shape\":[2],\"parameters\":{"
-                          "\"binary_data_size\":1}}]}",
-                          "a", 1)
+                    ? ask_raw(&f, "/v2/models/small/infer",
+                              "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"\",\"shape\":[2],\"parameters\":{"
+                              "\"binary_data_size\":1}}]}",
+                              "a", 1)
                     : ask(&f, "POST", "/v2/models/small/infer", NULL,
                           "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"\",\"shape\":[2],\"data\":[1,2]}]}");
             if (a.status != 501 || !strstr(a.body.data, message))
@@ -390,16 +389,16 @@ static void tells_about_itself(void **state) {
     expect(f, "GET", "/v2", "", 200,
            "{\"name\":\"hone\",\"version\":\"" HONE_VERSION "\",\"extensions\":[\"model_repository\","
            "\"model_configuration\",\"binary_tensor_data\",\"statistics\"]}");
-    expect(f, "GET", "/v2/health/live", "", 200, "");
-    expect(f, "GET", "/v2/health/ready", "", 200, "");
+    expect(f, "GET", "/v2/health/live", "", 200, "{\"live\":true}");
+    expect(f, "GET", "/v2/health/ready", "", 200, "{\"ready\":true}");
     atomic_store(&f->ready, false);
-    expect(f, "GET", "/v2/health/live", "", 200, "");
-    expect(f, "GET", "/v2/health/ready", "", 400, "");
+    expect(f, "GET", "/v2/health/live", "", 200, "{\"live\":true}");
+    expect(f, "GET", "/v2/health/ready", "", 400, "{\"ready\":false}");
     atomic_store(&f->ready, true);
-    expect(f, "GET", "/v2/models/matrix/ready", "", 200, "");
-    expect(f, "GET", "/v2/models/matrix/versions/1/ready", "", 200, "");
-    expect(f, "GET", "/v2/models/matrix/versions/2/ready", "", 400, "");
-    expect(f, "GET", "/v2/models/none/ready", "", 400, "");
+    expect(f, "GET", "/v2/models/matrix/ready", "", 200, "{\"name\":\"matrix\",\"ready\":true}");
+    expect(f, "GET", "/v2/models/matrix/versions/1/ready", "", 200, "{\"name\":\"matrix\",\"ready\":true}");
+    expect(f, "GET", "/v2/models/matrix/versions/2/ready", "", 400, "{\"name\":\"matrix\",\"ready\":false}");
+    expect(f, "GET", "/v2/models/none/ready", "", 400, "{\"name\":\"none\",\"ready\":false}");
     expect(f, "GET", "/v2/models/pair", "", 200,
            "{\"name\":\"pair\",\"versions\":[\"7\"],\"platform\":\"onnx\",\"inputs\":[{\"name\":\"a\","
            "\"datatype\":"
