@@ -22,6 +22,16 @@ static void sink_constants(hone_node *n) {
     }
 }
 
+/* A branch whose shapes don't fit is for other inputs: it stays as it is, and fails when it is taken. */
+static hone_status lower_inside(const hone_node *n, hone_graph *sub, const char *disabled, hone_error *err) {
+    hone_error why = {0};
+    hone_status status = lower(sub, disabled, &why);
+    if (status == HONE_OK || (status == HONE_INVALID_ARGUMENT && n->op->role == HONE_ROLE_BRANCH))
+        return HONE_OK;
+    if (err) *err = why;
+    return status;
+}
+
 static hone_status lower_subgraphs(hone_graph *g, const char *disabled, hone_error *err) {
     bool any = false;
     hone_graph *sub;
@@ -33,7 +43,7 @@ static hone_status lower_subgraphs(hone_graph *g, const char *disabled, hone_err
     if (!any) return HONE_OK;
     hone_graph_prune(g);
     for (hone_node *n = g->first; n; n = n->next)
-        for (int i = 0; (sub = hone_node_subgraph(n, i)); i++) HONE_TRY(lower(sub, disabled, err));
+        for (int i = 0; (sub = hone_node_subgraph(n, i)); i++) HONE_TRY(lower_inside(n, sub, disabled, err));
     hone_graph_prune(g); /* what was folded away is not captured any more */
     return HONE_OK;
 }

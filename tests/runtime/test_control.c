@@ -380,6 +380,44 @@ static void test_a_branch_that_would_fail(void **state) {
     hone_graph_free(g);
 }
 
+/* A branch for inputs of other shapes than these may be there, as long as it is not taken. */
+static void test_a_branch_for_other_shapes(void **state) {
+    (void)state;
+    for (int open = 0; open < 2; open++) { /* the rows' number known while compiling, or not */
+        hone_error err;
+        hone_graph *g = hone_graph_new("branches");
+        hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(2, open ? HONE_DIM_ANY : 3)),
+                   *flag = graph_input(g, "flag", HONE_BOOL, 0, NULL),
+                   *w = graph_constant(g, "w", tensor_random(HONE_FLOAT32, SHAPE(2, 4), 1));
+        hone_node *branch = control_node(g, "If", "if", 1, 1, &flag);
+        hone_graph *yes = hone_node_add_graph(g, branch, "then_branch"),
+                   *no = hone_node_add_graph(g, branch, "else_branch");
+        hone_value *squeezed =
+            graph_op(yes, "Squeeze", hone_graph_capture(yes, x), hone_graph_ints(yes, (int64_t[]){1}, 1));
+        hone_graph_add_output(
+            yes, graph_op(yes, "MatMul", graph_op(yes, "Relu", squeezed), hone_graph_capture(yes, w)));
+        hone_graph_add_output(no, graph_op(no, "Neg", hone_graph_capture(no, x)));
+        hone_graph_add_output(g, branch->outputs[0]);
+        runner r = runner_make(g, NULL, 1);
+        for (int round = 0; round < 4; round++) {
+            int taken = round % 2;
+            hone_tensor *given[] = {tensor_random(HONE_FLOAT32, SHAPE(2, open && round > 1 ? 1 : 3), 1),
+                                    tensor_make(HONE_BOOL, 0, NULL)};
+            const hone_tensor *out;
+            *(uint8_t *)given[1]->data = (uint8_t)taken;
+            bool right = !taken || given[0]->dims[1] == 1;
+            hone_status status = hone_context_run(r.context, (const hone_tensor *const *)given, &out, &err);
+            assert_int_equal(status, right ? HONE_OK : HONE_INVALID_ARGUMENT);
+            if (!right) assert_string_equal(err.node, squeezed->producer->name);
+            if (right) assert_int_equal(out->count, taken ? 4 : given[0]->count);
+            hone_tensor_free(given[0]);
+            hone_tensor_free(given[1]);
+        }
+        runner_free(&r);
+        hone_graph_free(g);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nested),
@@ -391,6 +429,7 @@ int main(void) {
         cmocka_unit_test(test_a_failure_inside),
         cmocka_unit_test(test_scan_axis_outside),
         cmocka_unit_test(test_one_condition),
+        cmocka_unit_test(test_a_branch_for_other_shapes),
         cmocka_unit_test(test_a_branch_that_would_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,16 +1,35 @@
 /* If: one of two subgraphs runs. */
 #include "graph/infer.h"
 
-/* What holds for both branches. */
+/* The branch that will run, where that is known; -1: it is not. */
+static int taken(const hone_infer *ctx) {
+    const hone_tensor *cond = ctx->constant[0];
+    return cond && cond->count == 1 ? !*(const uint8_t *)cond->data : -1;
+}
+
+/* What holds for both branches, or for the one that can run: a branch whose shapes don't fit is one for other shapes, and
+ * fails when it is taken. */
 static hone_status join_outputs(hone_infer *ctx, hone_graph *const *branch, hone_type *types,
                                 hone_error *err) {
     size_t count = branch[0]->output_count;
-    HONE_TRY(hone_infer_subgraph(ctx, branch[0], NULL, types, err));
-    HONE_TRY(hone_infer_subgraph(ctx, branch[1], NULL, types + count, err));
+    hone_error why[2];
+    hone_status status[2];
+    int only = taken(ctx);
+    for (int i = 0; i < 2; i++) {
+        status[i] = hone_infer_subgraph(ctx, branch[i], NULL, types + (size_t)i * count, &why[i]);
+        if (status[i] == HONE_OK || (status[i] == HONE_INVALID_ARGUMENT && only != i)) continue;
+        if (err) *err = why[i];
+        return status[i];
+    }
+    if (status[0] != HONE_OK && status[1] != HONE_OK) {
+        if (err) *err = why[0];
+        return status[0];
+    }
+    if (only < 0 && status[0] != status[1]) only = status[0] != HONE_OK;
     for (int i = 0; i < ctx->output_count; i++) {
         hone_type *a = &types[i], *b = &types[count + (size_t)i];
-        ctx->out[i] = *a;
-        if (hone_type_join(&ctx->out[i], b)) continue;
+        ctx->out[i] = only == 1 ? *b : *a;
+        if (only >= 0 || hone_type_join(&ctx->out[i], b)) continue;
         char ta[96], tb[96];
         return hone_infer_fail(ctx, err, "output %d is %s of one branch and %s of the other", i,
                                hone_type_format(branch[0], a, ta, sizeof ta),
