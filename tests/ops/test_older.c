@@ -233,6 +233,23 @@ static void test_tile(void **state) {
 
 /* --- Resize, Upsample --- */
 
+static void test_top_k(void **state) {
+    (void)state;
+    hone_error err;
+    hone_value *x;
+    hone_graph *g = open_graph(&x, 2, (int64_t[]){2, 4}, 1);
+    hone_node *n = hone_graph_add_node(g, hone_op_find("", "TopK"), "top", 1, &x, 2);
+    hone_node_set_int(g, n, "k", 2);
+    hone_graph_add_output(g, n->outputs[0]);
+    assert_int_equal(lift(g, n, 1, &err), HONE_OK);
+    hone_tensor *t = run(g, 2, (int64_t[]){2, 4});
+    static const double want[] = {0.3, 0.2, 0.7, 0.6};
+    assert_int_equal(t->count, 4);
+    for (int i = 0; i < 4; i++) assert_true(fabs(tensor_at(t, i) - want[i]) < 1e-6);
+    hone_tensor_free(t);
+    hone_graph_free(g);
+}
+
 /* A row of `n` elements 0, 0.1, … resized by the node of an older opset. */
 static void check_resized(hone_graph *g, hone_node *n, int opset, int columns, int count,
                           const double *want) {
@@ -295,6 +312,7 @@ int main(void) {
                                        cmocka_unit_test(test_batch_normalization),
                                        cmocka_unit_test(test_pad),
                                        cmocka_unit_test(test_tile),
+                                       cmocka_unit_test(test_top_k),
                                        cmocka_unit_test(test_resize),
                                        cmocka_unit_test(test_upsample)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -161,31 +161,30 @@ hone_status hone_resize_find_axes(const hone_infer *ctx, const hone_type *x, hon
 
 /* --- coordinates --- */
 
-/* Where position i of y lies on the axis of x. Where scales are given their rounding is undone: coordinates are rounded to
- * float, so that a third of 3 is 1. */
+/* Position `at` of y in elements of x. A scale is a float: what it gives is rounded to float, so that a third of 3 is 1. */
+static double unscaled(const hone_resize_axis *a, double at) {
+    return a->scale ? (float)(at / a->scale) : at * (double)a->in / (double)a->out;
+}
+
+/* Where position i of y lies on the axis of x. */
 static double coordinate(const hone_resize_settings *s, const hone_resize_axis *a, int64_t i) {
-    const double in = (double)a->in, out = (double)a->out;
-    const double resized = a->scale ? a->scale * in : out; /* not rounded */
-    double x = 0;
+    const double last = (double)(a->in - 1), at = (double)i, length = (double)a->out;
+    const double resized = a->scale ? a->scale * (double)a->in : length; /* not rounded */
     switch ((coordinates)s->coordinates) {
+    case HALF_PIXEL: break;
+    case HALF_PIXEL_SYMMETRIC:
+        return (float)((double)a->in / 2 * (1 - length / resized) + unscaled(a, at + 0.5) - 0.5);
     case PYTORCH_HALF_PIXEL:
         if (a->out == 1) return 0;
-        /* fallthrough */
-    case HALF_PIXEL:
-    case HALF_PIXEL_SYMMETRIC:
-        x = a->scale ? ((double)i + 0.5) / a->scale : ((double)i + 0.5) * in / out;
-        if (s->coordinates == HALF_PIXEL_SYMMETRIC) x += in / 2 * (1 - out / resized);
-        x -= 0.5;
         break;
-    case TF_HALF_PIXEL: x = ((double)i + 0.5) * (a->scale ? 1 / a->scale : in / out); break;
-    case ALIGN_CORNERS: x = resized == 1 ? 0 : (double)i * (in - 1) / (resized - 1); break;
-    case ASYMMETRIC: x = a->scale ? (double)i / a->scale : (double)i * in / out; break;
+    case TF_HALF_PIXEL: return unscaled(a, at + 0.5);
+    case ALIGN_CORNERS: return resized == 1 ? 0 : (float)(at * last / (resized - 1));
+    case ASYMMETRIC: return unscaled(a, at);
     case CROP_AND_RESIZE:
-        x = resized == 1 ? (a->start + a->end) * (in - 1) / 2
-                         : a->start * (in - 1) + (double)i * (a->end - a->start) * (in - 1) / (resized - 1);
-        break;
+        if (resized == 1) return (float)((a->start + a->end) * last / 2);
+        return (float)(a->start * last + at * (a->end - a->start) * last / (resized - 1));
     }
-    return a->scale ? (float)x : x;
+    return unscaled(a, at + 0.5) - 0.5;
 }
 
 /* Beyond the ends: filled by extrapolation_value. */
