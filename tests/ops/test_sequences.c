@@ -275,6 +275,93 @@ static void test_mapped(void **state) {
     hone_graph_free(g);
 }
 
+/* --- maps --- ai.onnx.ml */
+
+static hone_value *ml_op(hone_graph *g, const char *op, hone_value *x) {
+    return hone_graph_emit(g, "ai.onnx.ml", op, &x, 1);
+}
+
+static void test_zip_map(void **state) {
+    (void)state;
+    static const hone_string names[] = {{"cat", 3}, {"dog", 3}, {"cow", 3}};
+    for (int strings = 0; strings < 2; strings++) {
+        hone_graph *g = hone_graph_new("zip");
+        hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(HONE_DIM_ANY, 3)), *z = ml_op(g, "ZipMap", x);
+        if (strings)
+            hone_node_set_strings(g, z->producer, "classlabels_strings", names, 3);
+        else
+            hone_node_set_ints(g, z->producer, "classlabels_int64s", (int64_t[]){10, -20, 30}, 3);
+        hone_graph_add_output(g, z);
+        runner r = runner_make(g, NULL, 1);
+        for (int64_t rows = 0; rows < 4; rows++) {
+            hone_tensor *given = tensor_random(HONE_FLOAT32, SHAPE(rows, 3), 1);
+            const hone_tensor *out;
+            runner_run(&r, &given, &out);
+            assert_int_equal(out->count, rows);
+            for (int64_t i = 0; i < rows; i++) {
+                const hone_tensor *map = hone_tensor_item(out, i), *keys = hone_tensor_item(map, 0);
+                assert_int_equal(hone_tensor_kind(map), HONE_KIND_MAP);
+                assert_memory_equal(hone_tensor_item(map, 1)->data, (float *)given->data + 3 * i, 12);
+                if (strings)
+                    assert_string_equal(hone_tensor_string(keys, 1, NULL), "dog");
+                else
+                    assert_int_equal(hone_tensor_int(keys, 1), -20);
+            }
+            hone_tensor_free(given);
+        }
+        runner_free(&r);
+        hone_graph_free(g);
+    }
+}
+
+static hone_tensor *map_of(hone_tensor *keys, hone_tensor *values) {
+    hone_tensor *items[] = {keys, values}, *t = NULL;
+    hone_error err;
+    check_ok(hone_tensor_of_items(HONE_KIND_MAP, keys->dtype, items, 2, &t, &err));
+    hone_tensor_free(keys);
+    hone_tensor_free(values);
+    return t;
+}
+
+static void test_rows_of_maps(void **state) {
+    (void)state;
+    const hone_type type = {.kind = HONE_KIND_MAP,
+                            .dtype = HONE_INT64,
+                            .rank = HONE_RANK_ANY,
+                            .element = &(const hone_type){.kind = HONE_KIND_TENSOR, .dtype = HONE_FLOAT32}};
+    enum { VECTOR, DENSE, SPARSE, TEXTS, CASES };
+    static const float wanted[CASES][6] = {{0, 2, 1}, {2, 3, 1}, {0, 2, 0, 3, 0, 1}, {0}};
+    static const int64_t columns[CASES] = {3, 3, 6, 3};
+    for (int c = 0; c < CASES; c++)
+        for (int outside = 0; outside < 2; outside++) {
+            hone_error err;
+            hone_graph *g = hone_graph_new("rows");
+            hone_value *x = hone_graph_add_input(g, "x", &type),
+                       *y = ml_op(g, c == VECTOR ? "DictVectorizer" : "CastMap", x);
+            if (c == VECTOR) hone_node_set_ints(g, y->producer, "int64_vocabulary", (int64_t[]){7, 1, 5}, 3);
+            if (c == SPARSE) hone_node_set_string(g, y->producer, "map_form", "SPARSE");
+            if (c == SPARSE) hone_node_set_int(g, y->producer, "max_map", 6);
+            if (c == TEXTS) hone_node_set_string(g, y->producer, "cast_to", "TO_STRING");
+            hone_graph_add_output(g, y);
+            runner r = runner_make(g, NULL, 1);
+            hone_tensor *keys = tensor_make(HONE_INT64, SHAPE(3)),
+                        *values = tensor_of(SHAPE(3), (const float[]){1, 2, 3});
+            memcpy(keys->data, (int64_t[]){5, 1, outside ? 9 : 3}, 24);
+            hone_tensor *given = map_of(keys, values);
+            const hone_tensor *out;
+            hone_status status = hone_context_run(r.context, (const hone_tensor *const *)&given, &out, &err);
+            bool refused = c == SPARSE && outside;
+            assert_int_equal(status, refused ? HONE_INVALID_ARGUMENT : HONE_OK);
+            if (!refused) assert_int_equal(out->dims[1], columns[c]);
+            for (int64_t i = 0; !refused && !outside && c != TEXTS && i < columns[c]; i++)
+                assert_true(tensor_at(out, i) == (double)wanted[c][i]);
+            if (c == TEXTS && !outside) assert_string_equal(hone_tensor_string(out, 0, NULL), "2.000000");
+            hone_tensor_free(given);
+            runner_free(&r);
+            hone_graph_free(g);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_positions),
@@ -284,6 +371,8 @@ int main(void) {
         cmocka_unit_test(test_inputs),
         cmocka_unit_test(test_items),
         cmocka_unit_test(test_mapped),
+        cmocka_unit_test(test_zip_map),
+        cmocka_unit_test(test_rows_of_maps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

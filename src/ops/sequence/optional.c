@@ -1,5 +1,5 @@
 /* Optional values: one tensor or sequence, or nothing. */
-#include "ops/sequence/items.h"
+#include "ops/common/items.h"
 
 #define ANYTHING (HONE_KIND(HONE_KIND_TENSOR) | HONE_KIND(HONE_KIND_SEQUENCE) | HONE_KIND(HONE_KIND_OPTIONAL))
 

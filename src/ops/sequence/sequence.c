@@ -1,5 +1,5 @@
 /* Sequences of tensors: made, taken apart, and changed by making others of the same items. */
-#include "ops/sequence/items.h"
+#include "ops/common/items.h"
 
 #define SEQUENCE HONE_KIND(HONE_KIND_SEQUENCE)
 #define POSITIONS (HONE_TYPE(HONE_INT32) | HONE_TYPE(HONE_INT64))

@@ -1,5 +1,5 @@
 /* Between a tensor and the sequence of its parts along an axis. */
-#include "ops/sequence/items.h"
+#include "ops/common/items.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* What operators do with values that hold items. In a run such a value is a `hone_tensor *`, which nobody changes: an
  * operator that adds an item makes another list of the same items. */
-#ifndef HONE_OPS_SEQUENCE_ITEMS_H
-#define HONE_OPS_SEQUENCE_ITEMS_H
+#ifndef HONE_OPS_COMMON_ITEMS_H
+#define HONE_OPS_COMMON_ITEMS_H
 
 #include "graph/infer.h"
 #include "graph/run.h"

@@ -1,4 +1,4 @@
-#include "ops/sequence/items.h"
+#include "ops/common/items.h"
 
 #include <string.h>
 
