@@ -215,12 +215,82 @@ static void test_float_at_every_level(void **state) {
     }
 }
 
+/* --- parts of a tensor --- */
+
+static hone_tensor *counted(const int64_t *dims) {
+    hone_tensor *t = NULL;
+    assert_int_equal(hone_tensor_new(HONE_FLOAT32, 2, dims, &t, NULL), HONE_OK);
+    for (int64_t i = 0; i < t->count; i++) ((float *)t->data)[i] = (float)i;
+    return t;
+}
+
+/* Lengths that only a run tells: what of the cotangent belongs to which operand. */
+static void test_concat_of_unknown_lengths(void **state) {
+    (void)state;
+    hone_error err;
+    runner r;
+    hone_graph *g = hone_graph_new("parts");
+    int64_t dims[3][2] = {{2, 3}, {4, 3}, {6, 3}};
+    hone_value *in[3], *dx[2];
+    for (int i = 0; i < 3; i++) {
+        hone_type type = hone_type_make(HONE_FLOAT32, 2, dims[i]);
+        type.dims[0] = hone_graph_symbol(g, i == 0 ? "n" : i == 1 ? "m" : "both");
+        in[i] = hone_graph_add_input(g, "x", &type);
+    }
+    hone_node *n = hone_graph_add_node(g, hone_op_find("", "Concat"), "concat", 2, in, 1);
+    hone_node_set_int(g, n, "axis", -2);
+    assert_int_equal(hone_graph_infer(g, &err), HONE_OK);
+    assert_int_equal(hone_graph_differentiate(g, 1, n->outputs, &in[2], 2, in, dx, &err), HONE_OK);
+    for (int i = 0; i < 2; i++) hone_graph_add_output(g, dx[i]);
+    assert_int_equal(runner_open(g, NULL, 1, &r, &err), HONE_OK);
+    hone_tensor *data[3];
+    const hone_tensor *out[2];
+    for (int i = 0; i < 3; i++) data[i] = counted(dims[i]);
+    assert_int_equal(hone_context_run(r.context, (const hone_tensor *const *)data, out, &err), HONE_OK);
+    assert_int_equal(out[0]->count, 6);
+    assert_int_equal(out[1]->count, 12);
+    for (int i = 0; i < 12; i++) assert_true(tensor_at(out[1], i) == i + 6);
+    for (int i = 0; i < 6; i++) assert_true(tensor_at(out[0], i) == i);
+    for (int i = 0; i < 3; i++) hone_tensor_free(data[i]);
+    runner_close(&r);
+    hone_graph_free(g);
+}
+
+/* A part that nobody reads has no cotangent: zeros stand in its place. */
+static void test_split_of_which_one_is_read(void **state) {
+    (void)state;
+    hone_error err;
+    runner r;
+    hone_graph *g = hone_graph_new("parts");
+    int64_t dims[2][2] = {{6, 2}, {1, 2}};
+    hone_type type = hone_type_make(HONE_FLOAT32, 2, dims[0]),
+              part = hone_type_make(HONE_FLOAT32, 2, dims[1]);
+    hone_value *x = hone_graph_add_input(g, "x", &type), *dy = hone_graph_add_input(g, "dy", &part), *dx;
+    hone_value *in[] = {x, hone_graph_ints(g, (int64_t[]){2, 1, 3}, 3)};
+    hone_node *n = hone_graph_add_node(g, hone_op_find("", "Split"), "split", 2, in, 3);
+    assert_int_equal(hone_graph_infer(g, &err), HONE_OK);
+    assert_int_equal(hone_graph_differentiate(g, 1, &n->outputs[1], &dy, 1, &x, &dx, &err), HONE_OK);
+    hone_graph_add_output(g, dx);
+    assert_int_equal(runner_open(g, NULL, 1, &r, &err), HONE_OK);
+    hone_tensor *data[] = {counted(dims[0]), counted(dims[1])};
+    const hone_tensor *out;
+    assert_int_equal(hone_context_run(r.context, (const hone_tensor *const *)data, &out, &err), HONE_OK);
+    assert_int_equal(out->count, 12);
+    for (int i = 0; i < 12; i++) assert_true(tensor_at(out, i) == (i == 5 ? 1 : 0));
+    for (int i = 0; i < 2; i++) hone_tensor_free(data[i]);
+    runner_close(&r);
+    hone_graph_free(g);
+}
+
 int main(int argc, char **argv) {
     program = argv[0];
     const struct CMUnitTest only_float[] = {cmocka_unit_test(test_float)};
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_rule_has_a_case), cmocka_unit_test(test_central_differences),
-        cmocka_unit_test(test_float), cmocka_unit_test(test_float_at_every_level)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_rule_has_a_case),
+                                       cmocka_unit_test(test_central_differences),
+                                       cmocka_unit_test(test_float),
+                                       cmocka_unit_test(test_float_at_every_level),
+                                       cmocka_unit_test(test_concat_of_unknown_lengths),
+                                       cmocka_unit_test(test_split_of_which_one_is_read)};
     if (argc > 1 && strcmp(argv[1], "--float") == 0) return cmocka_run_group_tests(only_float, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  * computed in their places, and what Split gives are views. */
 #include "graph/infer.h"
 #include "ops/common/axes.h"
+#include "ops/common/gradient.h"
 #include "ops/engine/copy.h"
 
 #define MOVED HONE_TYPES_ALL
@@ -139,6 +140,45 @@ static hone_status prepare_concat(hone_prepare *p, hone_error *err) {
     return prepare_parts(p, &p->out[0], p->in, p->in_count, true, run_concat, err);
 }
 
+/* How long v is along the node's axis, as int64[1]. */
+static hone_value *length_of(hone_gradient *ctx, hone_value *v) {
+    const int64_t axis = hone_node_int(ctx->node, "axis");
+    const hone_type *t = &v->type;
+    if (t->rank > 0 && t->dims[axis_of(ctx->node, t->rank)] >= 0)
+        return hone_graph_ints(ctx->graph, &t->dims[axis_of(ctx->node, t->rank)], 1);
+    hone_value *y = hone_gradient_emit1(ctx, "Shape", v);
+    if (!y) return NULL;
+    hone_node_set_int(ctx->graph, y->producer, "start", axis);
+    if (axis != -1) hone_node_set_int(ctx->graph, y->producer, "end", axis + 1);
+    return y;
+}
+
+/* The node's operator's counterpart, with as many inputs or outputs. */
+static hone_node *emit_along(hone_gradient *ctx, const char *op, int in, hone_value *const *inputs, int out) {
+    hone_node *n = hone_graph_add_node(ctx->graph, hone_op_find("", op), NULL, in, inputs, out);
+    if (n) hone_node_set_int(ctx->graph, n, "axis", hone_node_int(ctx->node, "axis"));
+    return n;
+}
+
+static void gradient_concat(hone_gradient *ctx) {
+    const hone_node *n = ctx->node;
+    hone_value **lengths = hone_calloc((size_t)n->input_count + 1, sizeof(hone_value *));
+    if (!lengths) {
+        hone_graph_out_of_memory(ctx->graph);
+        return;
+    }
+    for (int i = 0; i < n->input_count; i++) lengths[i] = length_of(ctx, n->inputs[i]);
+    hone_node *join =
+        hone_graph_add_node(ctx->graph, hone_op_find("", "Concat"), NULL, n->input_count, lengths, 1);
+    if (join) hone_node_set_int(ctx->graph, join, "axis", 0);
+    hone_node *split =
+        join ? emit_along(ctx, "Split", 2, (hone_value *[]){ctx->dout[0], join->outputs[0]}, n->input_count)
+             : NULL;
+    for (int i = 0; split && i < n->input_count; i++)
+        if (ctx->wanted[i]) ctx->din[i] = split->outputs[i];
+    hone_free(lengths);
+}
+
 static const hone_attr_def concat_1[] = {{"axis", HONE_ATTR_INT, .i = 1}, {NULL}};
 
 static hone_status lift_concat_1(hone_graph *g, hone_node *n, hone_error *err) {
@@ -159,6 +199,8 @@ const hone_op hone_op_concat = {
     .join = join_concat,
     .moves = true,
     .prepare = prepare_concat,
+    .gradient_kind = HONE_GRADIENT_EXACT,
+    .gradient = gradient_concat,
     .doc = "the inputs one after the other along an axis"};
 
 /* --- Split --- */
@@ -253,6 +295,22 @@ static hone_status prepare_split(hone_prepare *p, hone_error *err) {
     return prepare_parts(p, p->in[0], part, p->out_count, false, run_split, err);
 }
 
+/* Parts that no cotangent reaches have zeros. */
+static void gradient_split(hone_gradient *ctx) {
+    const hone_node *n = ctx->node;
+    if (!ctx->wanted[0]) return;
+    hone_value **given = hone_calloc((size_t)n->output_count + 1, sizeof(hone_value *));
+    for (int o = 0; given && o < n->output_count; o++)
+        given[o] = ctx->dout[o] ? ctx->dout[o]
+                                : HONE_EMIT(ctx->graph, HONE_PRIVATE_DOMAIN, "BroadcastTo",
+                                            hone_graph_scalar(ctx->graph, n->inputs[0]->type.dtype, 0),
+                                            hone_gradient_saved(ctx, o));
+    hone_node *join = given ? emit_along(ctx, "Concat", n->output_count, given, 1) : NULL;
+    if (join) ctx->din[0] = join->outputs[0];
+    if (!given) hone_graph_out_of_memory(ctx->graph);
+    hone_free(given);
+}
+
 /* Before opset 13 the lengths were an attribute. */
 static hone_status lift_lengths(hone_graph *g, hone_node *n, hone_error *err) {
     size_t count;
@@ -280,4 +338,6 @@ const hone_op hone_op_split = {
     .view = view_split,
     .moves = true,
     .prepare = prepare_split,
+    .gradient_kind = HONE_GRADIENT_EXACT,
+    .gradient = gradient_split,
     .doc = "parts along an axis"};

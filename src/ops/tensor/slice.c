@@ -3,13 +3,19 @@
 #include "ops/common/axes.h"
 #include "ops/common/reshape.h"
 #include "ops/engine/copy.h"
+#include "ops/tensor/indexing.h"
 
 #include <string.h>
 
 #define MOVED HONE_TYPES_ALL
 #define INTS HONE_TYPES_INT
+#define BOX                                                                                                  \
+    {"starts", 'I', INTS, HONE_SLOT_SHAPE}, {"ends", 'I', INTS, HONE_SLOT_SHAPE},                            \
+        {"axes", 'I', INTS, HONE_SLOT_OPTIONAL | HONE_SLOT_SHAPE}, {                                         \
+        "steps", 'I', INTS, HONE_SLOT_OPTIONAL | HONE_SLOT_SHAPE                                             \
+    }
 
-enum { DATA, STARTS, ENDS, AXES, STEPS };
+enum { DATA, STARTS, ENDS, AXES, STEPS, GRADIENT_X };
 
 /* Of each axis of the data. */
 typedef struct box {
@@ -54,9 +60,8 @@ static void cut_axis(box *b, int axis, int64_t n, hone_item start, hone_item end
     b->length[axis] = span <= 0 ? 0 : (int64_t)(((uint64_t)span - 1) / size) + 1;
 }
 
-/* False, and all cut lengths unknown, where the axes are not known. */
-static hone_status find_box(const hone_infer *ctx, box *b, bool *known, hone_error *err) {
-    const hone_type *x = ctx->in[DATA];
+/* The box of a tensor of x's shape. False, and all cut lengths unknown, where the axes are not known. */
+static hone_status find_box(const hone_infer *ctx, const hone_type *x, box *b, bool *known, hone_error *err) {
     hone_content starts, ends, axes, steps;
     *b = (box){.start = {0}};
     *known = false;
@@ -93,7 +98,7 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
     box b;
     bool known;
     if (x->rank < 0) return HONE_OK;
-    HONE_TRY(find_box(ctx, &b, &known, err));
+    HONE_TRY(find_box(ctx, x, &b, &known, err));
     ctx->out[0].rank = x->rank;
     memcpy(ctx->out[0].dims, b.length, (size_t)x->rank * sizeof *b.length);
     return HONE_OK;
@@ -116,7 +121,7 @@ static bool view(const hone_infer *ctx, int output, hone_view *v) {
     box b;
     bool known;
     if (!hone_dtype_size(x->dtype)) return false; /* it may begin within a byte */
-    if (find_box(ctx, &b, &known, NULL) != HONE_OK || !known) return false;
+    if (find_box(ctx, x, &b, &known, NULL) != HONE_OK || !known) return false;
     size_t offset = 0;
     bool lead = true;
     for (int i = 0; i < x->rank; i++) {
@@ -136,15 +141,13 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     return HONE_OK;
 }
 
-static hone_status prepare(hone_prepare *p, hone_error *err) {
-    const hone_type *x = p->in[0];
-    hone_copy *c = hone_prepare_alloc(p, sizeof *c);
-    if (!c) return hone_fail_memory(err);
+/* A copy between the box and a tensor of x's shape: out of it, or into it. */
+static hone_status make_copy(hone_prepare *p, const hone_type *x, bool into, hone_copy *c, hone_error *err) {
     const hone_infer ctx = {
         .node = p->node, .input_count = p->in_count, .in = p->in, .constant = p->constant};
     box b;
     bool known;
-    HONE_TRY(find_box(&ctx, &b, &known, err));
+    HONE_TRY(find_box(&ctx, x, &b, &known, err));
     int64_t strides[HONE_MAX_RANK], steps[HONE_MAX_RANK], own[HONE_MAX_RANK], start = 0;
     hone_strides_of(x->rank, x->dims, strides);
     hone_strides_of(x->rank, b.length, own);
@@ -154,12 +157,26 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
         steps[i] = strides[i] * b.step[i];
         empty |= b.length[i] == 0;
     }
-    hone_copy_make(c, x->dtype, x->rank, b.length, steps, own);
-    c->x_start = empty ? 0 : start;
+    hone_copy_make(c, x->dtype, x->rank, b.length, into ? own : steps, into ? steps : own);
+    *(into ? &c->y_start : &c->x_start) = empty ? 0 : start;
+    return HONE_OK;
+}
+
+static hone_status prepare(hone_prepare *p, hone_error *err) {
+    hone_copy *c = hone_prepare_alloc(p, sizeof *c);
+    if (!c) return hone_fail_memory(err);
     p->params = c;
     p->run = run;
     p->kernel = "slice";
-    return HONE_OK;
+    return make_copy(p, p->in[DATA], false, c, err);
+}
+
+static void gradient(hone_gradient *ctx) {
+    const hone_node *n = ctx->node;
+    hone_value *in[GRADIENT_X + 1] = {ctx->dout[0], [GRADIENT_X] = n->inputs[DATA]};
+    for (int i = STARTS; i < n->input_count; i++) in[i] = n->inputs[i];
+    if (ctx->wanted[DATA])
+        ctx->din[DATA] = hone_graph_emit(ctx->graph, HONE_PRIVATE_DOMAIN, "SliceGrad", in, GRADIENT_X + 1);
 }
 
 /* Before opset 10 the box was in attributes. */
@@ -185,14 +202,55 @@ const hone_op hone_op_slice = {
     .since = 13,
     .oldest = 1,
     .older = (const hone_op_version[]){{10, NULL, NULL}, {1, slice_1, lift_attributes}, {0}},
-    .inputs = HONE_SLOTS({"data", 'T', MOVED, 0}, {"starts", 'I', INTS, HONE_SLOT_SHAPE},
-                         {"ends", 'I', INTS, HONE_SLOT_SHAPE},
-                         {"axes", 'I', INTS, HONE_SLOT_OPTIONAL | HONE_SLOT_SHAPE},
-                         {"steps", 'I', INTS, HONE_SLOT_OPTIONAL | HONE_SLOT_SHAPE}),
+    .inputs = HONE_SLOTS({"data", 'T', MOVED, 0}, BOX),
     .outputs = HONE_SLOTS({"output", 'T', MOVED, 0}),
     .infer = infer,
     .axes = axes,
     .view = view,
     .prepare = prepare,
+    .gradient_kind = HONE_GRADIENT_EXACT,
+    .gradient = gradient,
     .quantize = HONE_QUANTIZE_BITS,
     .doc = "a box of a tensor, with steps that may be negative"};
+
+/* --- SliceGrad --- dY in its place, zeros around it */
+
+typedef struct params {
+    hone_copy copy;
+    size_t bytes; /* of the output */
+} params;
+
+static hone_status run_gradient(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
+    const params *p = step->params;
+    void *dx = hone_step_out(step, frame, 0);
+    if (p->bytes) memset(dx, 0, p->bytes);
+    hone_copy_run(&p->copy, frame, hone_step_in(step, frame, 0), dx);
+    return HONE_OK;
+}
+
+static hone_status prepare_gradient(hone_prepare *p, hone_error *err) {
+    params *q = hone_prepare_alloc(p, sizeof *q);
+    if (!q) return hone_fail_memory(err);
+    q->bytes = hone_type_bytes(&p->out[0]);
+    p->params = q;
+    p->run = run_gradient;
+    p->kernel = "slice's gradient";
+    return make_copy(p, p->in[GRADIENT_X], true, &q->copy, err);
+}
+
+static hone_status infer_gradient(hone_infer *ctx, hone_error *err) {
+    (void)err;
+    return hone_infer_as_input(ctx, GRADIENT_X);
+}
+
+const hone_op hone_op_slice_grad = {
+    .domain = HONE_PRIVATE_DOMAIN,
+    .name = "SliceGrad",
+    .since = 1,
+    .oldest = 1,
+    .inputs = HONE_SLOTS({"dY", 'T', HONE_TYPES_FLOAT, 0}, BOX, {"X", 'T', HONE_TYPES_FLOAT, 0}),
+    .outputs = HONE_SLOTS({"dX", 'T', HONE_TYPES_FLOAT, 0}),
+    .infer = infer_gradient,
+    .prepare = prepare_gradient,
+    .doc = "dY where Slice took it from, and zeros"};
