@@ -69,11 +69,13 @@ static void give_call(hone_call *c) {
     c->servable = NULL;
     c->request = NULL;
     if (f->spare == SPARE_CALLS) {
+        hone_budget_room_close(&c->room);
         free_call(c);
         return;
     }
     hone_tensors_trim(&c->tensors, f->spare < WITH_BUFFERS ? KEEP_TENSOR : KEEP_SMALL);
     hone_buffer_clear(&c->body, f->spare < WITH_BUFFERS ? KEEP_BODY : KEEP_SMALL);
+    hone_budget_room_close(&c->room);
     c->next = f->calls;
     f->calls = c;
     f->spare++;
@@ -103,7 +105,10 @@ static void fail_call(hone_call *c, hone_status status, hone_error *err) {
         hone_fail(err, HONE_DEADLINE_EXCEEDED, "The request took longer than the server allows");
     else
         err->code = status;
-    if (!r->ended) c->api->fail(r, err);
+    if (!r->ended && c->tensors.too_large && c->api->http)
+        hone_request_fail(r, 413, err->message);
+    else if (!r->ended)
+        c->api->fail(r, err);
     give_call(c);
 }
 
@@ -201,6 +206,19 @@ static void decode(hone_work *w) {
     c->decoded = hone_now();
 }
 
+static void fill(hone_work *w) {
+    hone_call *c = w->user;
+    if (hone_request_is_cancelled(c->request)) return;
+    hone_tensors_fill(&c->tensors);
+    c->decoded = hone_now();
+}
+
+static void decode_all(hone_work *w) {
+    hone_call *c = w->user;
+    decode(w);
+    if (c->status == HONE_OK) fill(w);
+}
+
 static void was_decoded(hone_work *w) {
     submit(w->user);
 }
@@ -248,10 +266,14 @@ void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const 
     c->form = HONE_FORM_TYPED;
     c->timeout = 0;
     c->wanted_count = 0;
+    hone_budget_room_open(&c->room, f->o.budget);
     c->tensors.limit = f->o.body_limit;
+    c->tensors.room = &c->room.room;
+    c->tensors.too_large = false;
     c->err = (hone_error){0};
+    c->status = HONE_OK;
     c->submitted = false;
-    c->work = (hone_work){.worker = f->o.worker, .run = decode, .done = was_decoded, .user = c};
+    c->work = (hone_work){.worker = f->o.worker, .run = decode_all, .done = was_decoded, .user = c};
     r->quit = quit;
     r->work = c;
     c->began = hone_now();
@@ -265,11 +287,19 @@ void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const 
         fail_call(c, hone_request_stopped(r, &err), &err);
         return;
     }
+    /* What was covered for decoding the body is for that now. */
+    hone_budget_move(&r->share, r->body.size + (c->packed ? c->body.size : 0), &c->room.share);
     if ((c->packed ? c->body.size : r->body.size) > OFFLOAD_FROM) {
         hone_core_offload(f->o.core, &c->work);
         return;
     }
     decode(&c->work);
+    if (c->status == HONE_OK && hone_tensors_missing(&c->tensors) > OFFLOAD_FROM) {
+        c->work.run = fill;
+        hone_core_offload(f->o.core, &c->work);
+        return;
+    }
+    hone_tensors_fill(&c->tensors);
     submit(c);
 }
 

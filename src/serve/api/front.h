@@ -10,6 +10,7 @@
 
 #include "serve/api/tensors.h"
 #include "serve/models/core.h"
+#include "serve/request/budget.h"
 #include "serve/request/packer.h"
 
 typedef struct hone_front hone_front;
@@ -21,7 +22,8 @@ typedef struct hone_front_options {
     atomic_bool *ready; /* does the server take traffic? NULL: always */
     int worker;
     size_t body_limit; /* bytes of an unpacked body, and of a decoded tensor; 0: none */
-    /* Borrowed; what bodies are unpacked to counts as if it had been sent so. NULL: no limit. */
+    /* Borrowed; what bodies are unpacked to counts as if it had been sent so, and so does what is made of them. NULL: no
+     * limit. */
     hone_budget *budget;
     size_t gzip_from; /* bytes from which an answer is packed for clients that take gzip; 0: never */
 } hone_front_options;
@@ -54,6 +56,7 @@ struct hone_call {
     hone_servable *servable;
     const struct hone_api *api;
     hone_tensors tensors;
+    hone_budget_room room;             /* of what is made of the request: tensors, the answer */
     const hone_tensor *const *outputs; /* while it is encoded */
     /* What was asked for, set by `decode`. Text is borrowed from the request. */
     bool rows;           /* TensorFlow Serving's REST: by "instances" */

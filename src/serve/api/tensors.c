@@ -10,6 +10,7 @@
 hone_status hone_tensors_begin(hone_tensors *t, const hone_servable *s, hone_error *err) {
     size_t count = (size_t)hone_servable_input_count(s), before = t->feed_capacity;
     t->count = 0;
+    t->too_large = false;
     if (!hone_reserve(&t->feeds, &t->feed_capacity, count, sizeof *t->feeds)) return hone_fail_memory(err);
     if (t->feed_capacity > before)
         memset(t->feeds + before, 0, (t->feed_capacity - before) * sizeof *t->feeds);
@@ -22,11 +23,13 @@ hone_status hone_tensors_begin(hone_tensors *t, const hone_servable *s, hone_err
             return hone_fail(err, HONE_UNSUPPORTED, "the input \"%s\" is %s, which requests can't carry",
                              v->name, hone_dtype_name(v->dtype));
         hone_json_tensor_reset(&feed->values, v->dtype, KEEP_VALUES);
+        feed->values.room = t->room;
         feed->tensor = (hone_tensor){.dtype = v->dtype};
         atomic_init(&feed->tensor.references, 1);
         feed->name = v->name;
         feed->rows = 0;
         feed->given = feed->raw = false;
+        feed->missing = 0;
     }
     return HONE_OK;
 }
@@ -46,9 +49,45 @@ hone_status hone_tensors_finish(hone_tensors *t, hone_error *err) {
     return HONE_OK;
 }
 
+size_t hone_tensors_missing(const hone_tensors *t) {
+    size_t bytes = 0;
+    for (int i = 0; i < t->count; i++)
+        bytes += t->feeds[i].missing * hone_dtype_size(t->feeds[i].values.dtype);
+    return bytes;
+}
+
+/* Copies the element at the start of a block again and again, up to its end. */
+static void repeat(char *data, size_t element, size_t bytes) {
+    enum { CACHED = 16 << 10 };
+    for (size_t n = element, unit; n < bytes; n += unit) {
+        unit = n < CACHED ? n : CACHED;
+        if (unit > bytes - n) unit = bytes - n;
+        memcpy(data + n, data, unit);
+    }
+}
+
+static void fill(hone_feed *feed) {
+    size_t element = hone_dtype_size(feed->values.dtype), given = feed->values.count - feed->missing;
+    char *data = (char *)feed->values.data + given * element;
+    if (given > 0)
+        repeat(data - element, element, (feed->missing + 1) * element);
+    else
+        memset(data, 0, feed->missing * element);
+    feed->missing = 0;
+}
+
+void hone_tensors_fill(hone_tensors *t) {
+    for (int i = 0; i < t->count; i++)
+        if (t->feeds[i].missing) fill(&t->feeds[i]);
+}
+
 void hone_tensors_trim(hone_tensors *t, size_t keep) {
-    for (size_t i = 0; i < t->feed_capacity; i++)
-        hone_json_tensor_reset(&t->feeds[i].values, t->feeds[i].values.dtype, keep);
+    for (size_t i = 0; i < t->feed_capacity; i++) {
+        hone_json_tensor *v = &t->feeds[i].values;
+        hone_json_tensor_reset(v, v->dtype, keep);
+        v->room = NULL;
+        keep -= v->capacity * hone_dtype_size(v->dtype);
+    }
 }
 
 void hone_tensors_free(hone_tensors *t) {
@@ -58,7 +97,7 @@ void hone_tensors_free(hone_tensors *t) {
     *t = (hone_tensors){0};
 }
 
-hone_status hone_feed_shape(hone_feed *feed, int rank, const int64_t *dims, size_t limit, hone_error *err) {
+hone_status hone_feed_shape(hone_feed *feed, int rank, const int64_t *dims, hone_error *err) {
     hone_tensor *t = &feed->tensor;
     if (rank > HONE_MAX_RANK)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "the input \"%s\" has more than %d dimensions",
@@ -67,20 +106,35 @@ hone_status hone_feed_shape(hone_feed *feed, int rank, const int64_t *dims, size
     if (hone_shape_size(t->dtype, rank, dims, &t->count, &t->bytes, &inner) != HONE_OK)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "the input \"%s\" has an invalid shape: %s", feed->name,
                          inner.message);
-    if (limit && t->bytes > limit)
-        return hone_fail(err, HONE_INVALID_ARGUMENT,
-                         "the input \"%s\" would take %zu bytes, and the server allows %zu", feed->name,
-                         t->bytes, limit);
     t->rank = rank;
     if (rank > 0) memcpy(t->dims, dims, (size_t)rank * sizeof *dims);
     return HONE_OK;
 }
 
+hone_status hone_feed_said_shape(hone_tensors *t, hone_feed *feed, int rank, const int64_t *dims,
+                                 hone_error *err) {
+    HONE_TRY(hone_feed_shape(feed, rank, dims, err));
+    size_t bytes = hone_dtype_size(feed->tensor.dtype); /* the product can't overflow any more */
+    for (int i = 0; i < rank; i++) bytes *= dims[i] > 0 ? (size_t)dims[i] : 1;
+    if (!t->limit || bytes <= t->limit) return HONE_OK;
+    t->too_large = true;
+    return hone_fail(err, HONE_RESOURCE_EXHAUSTED,
+                     "the input \"%s\" would take %zu bytes, and the server allows %zu (--max-body)",
+                     feed->name, bytes, t->limit);
+}
+
+hone_status hone_feed_no_room(const hone_feed *feed, size_t bytes, hone_error *err) {
+    return hone_fail(err, HONE_RESOURCE_EXHAUSTED,
+                     "There is no room for the input \"%s\" at this time: it takes %zu bytes (--body-budget)",
+                     feed->name, bytes);
+}
+
 hone_status hone_feed_room(hone_feed *feed, hone_error *err) {
     hone_json_tensor *v = &feed->values;
     size_t count = (size_t)feed->tensor.count;
-    if (!hone_reserve(&v->data, &v->capacity, count ? count : 1, hone_dtype_size(v->dtype)))
-        return hone_fail_memory(err);
+    hone_status status = hone_json_tensor_reserve(v, count ? count : 1, err);
+    if (status == HONE_RESOURCE_EXHAUSTED) return hone_feed_no_room(feed, feed->tensor.bytes, err);
+    if (status != HONE_OK) return status;
     v->count = count;
     feed->tensor.data = v->data;
     feed->given = true;

@@ -17,6 +17,7 @@ typedef struct hone_feed {
     size_t raw_at, raw_size; /* of bytes behind JSON: where they are */
     bool raw;                /* they are there */
     bool given;
+    size_t missing; /* elements at the end that are to be as the one before them, or zero if there is none */
 } hone_feed;
 
 typedef struct hone_tensors {
@@ -24,7 +25,9 @@ typedef struct hone_tensors {
     const hone_tensor **inputs;
     int count;
     size_t feed_capacity, input_capacity;
-    size_t limit; /* bytes of one decoded tensor; 0: none */
+    size_t limit;    /* bytes of one decoded tensor; 0: none */
+    hone_room *room; /* is asked before buffers grow; NULL: nobody */
+    bool too_large;  /* a tensor passes the limit */
 } hone_tensors;
 
 /* Makes it ready for a request to `s`: nothing is given. HONE_UNSUPPORTED if an input is of a type that no protocol
@@ -34,14 +37,23 @@ hone_status hone_tensors_begin(hone_tensors *t, const hone_servable *s, hone_err
 hone_feed *hone_tensors_find(const hone_tensors *t, hone_slice name);
 /* Fills t->inputs. HONE_INVALID_ARGUMENT names an input that was not given. */
 hone_status hone_tensors_finish(hone_tensors *t, hone_error *err);
-/* Gives back buffers that are larger than `keep` bytes. */
+/* Bytes of elements that are missing, and setting them: that may take long. */
+size_t hone_tensors_missing(const hone_tensors *t);
+void hone_tensors_fill(hone_tensors *t);
+/* Gives back buffers, so that no more than `keep` bytes are left. */
 void hone_tensors_trim(hone_tensors *t, size_t keep);
 void hone_tensors_free(hone_tensors *t);
 
-/* Sets the tensor's shape, with HONE_INVALID_ARGUMENT if it is none or its elements pass the limit. */
-hone_status hone_feed_shape(hone_feed *feed, int rank, const int64_t *dims, size_t limit, hone_error *err);
-/* Makes room for the shape's elements; they are not set. The feed is given. */
+/* Sets the tensor's shape. HONE_INVALID_ARGUMENT: it is none. */
+hone_status hone_feed_shape(hone_feed *feed, int rank, const int64_t *dims, hone_error *err);
+/* The same of a shape that a client says without having to send its elements: HONE_RESOURCE_EXHAUSTED if they pass the
+ * limit. Dimensions beside one of 0 count, too: there is work for each of them. */
+hone_status hone_feed_said_shape(hone_tensors *t, hone_feed *feed, int rank, const int64_t *dims,
+                                 hone_error *err);
+/* Makes room for the shape's elements; they are not set. The feed is given. HONE_RESOURCE_EXHAUSTED: there is none. */
 hone_status hone_feed_room(hone_feed *feed, hone_error *err);
+/* HONE_RESOURCE_EXHAUSTED: there is no room for what an input is decoded to. */
+hone_status hone_feed_no_room(const hone_feed *feed, size_t bytes, hone_error *err);
 /* The elements as they lie in memory, little-endian. `data` is borrowed until the prediction is done if it is
  * aligned for its type, else copied. Not for strings. */
 hone_status hone_feed_raw(hone_feed *feed, const void *data, size_t size, hone_error *err);

@@ -9,8 +9,9 @@ bool hone_buffer_reserve(hone_buffer *b, size_t more) {
     size_t need;
     if (!b->failed && hone_add_size(b->size, more, &need)) {
         if (need <= b->capacity) return true;
-        size_t least = need < 256 ? 256 : need;
-        if (hone_reserve(&b->data, &b->capacity, least, 1)) return true;
+        size_t grown = hone_room_growth(b->capacity, need < 256 ? 256 : need);
+        if (hone_room_take(b->room, grown - b->capacity) && hone_reserve(&b->data, &b->capacity, grown, 1))
+            return true;
     }
     b->failed = true;
     return false;

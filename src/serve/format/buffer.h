@@ -1,17 +1,18 @@
-/* A growing run of bytes. Appending never fails aloud: a buffer that could not grow remembers it in `failed`,
+/* A growing run of bytes. Appending never fails aloud: a buffer that could or may not grow remembers it in `failed`,
  * keeps what it had, and ignores further bytes, so that a writer asks once at the end. A zeroed struct is an
  * empty buffer. */
 #ifndef HONE_SERVE_FORMAT_BUFFER_H
 #define HONE_SERVE_FORMAT_BUFFER_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "serve/format/room.h"
+
 #include <string.h>
 
 typedef struct hone_buffer {
     char *data; /* NULL until the first byte */
     size_t size, capacity;
     bool failed;
+    hone_room *room; /* is asked before it grows; forgotten when it is freed */
 } hone_buffer;
 
 /* Makes room for `more` further bytes. False when memory is out; then `failed` is set. */

@@ -265,8 +265,14 @@ hone_status hone_json_integer(hone_json *j, int64_t *out, hone_error *err) {
     return HONE_OK;
 }
 
-static bool grow(hone_json_tensor *t) {
-    return hone_reserve(&t->data, &t->capacity, t->count + 1, hone_dtype_size(t->dtype));
+hone_status hone_json_tensor_reserve(hone_json_tensor *t, size_t count, hone_error *err) {
+    size_t element = hone_dtype_size(t->dtype), grown, bytes;
+    if (count <= t->capacity) return HONE_OK;
+    grown = hone_room_growth(t->capacity, count < 8 ? 8 : count);
+    if (!hone_mul_size(grown - t->capacity, element, &bytes)) return hone_fail_memory(err);
+    if (!hone_room_take(t->room, bytes))
+        return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "there is no room for %zu elements", count);
+    return hone_reserve(&t->data, &t->capacity, grown, element) ? HONE_OK : hone_fail_memory(err);
 }
 
 static hone_status base64_error(hone_slice text, hone_error *err) {
@@ -336,7 +342,7 @@ static hone_status scan_text(hone_json *j, hone_json_tensor *t, hone_error *err)
 /* Appends the value at the cursor, which is no array. */
 static hone_status scan_leaf(hone_json *j, hone_json_tensor *t, hone_error *err) {
     const char *p = j->cursor, *end = NULL;
-    if (!grow(t)) return hone_fail_memory(err);
+    HONE_TRY(hone_json_tensor_reserve(t, t->count + 1, err));
     switch (t->dtype) {
     case HONE_FLOAT32: end = hone_json_scan_float(p, (float *)t->data + t->count); break;
     case HONE_FLOAT64: end = hone_json_scan_double(p, (double *)t->data + t->count); break;
@@ -385,7 +391,7 @@ static int64_t scan_float_run(hone_json *j, hone_json_tensor *t) {
     for (;;) {
         if (__builtin_expect(n == t->capacity, 0)) {
             t->count = n;
-            if (!grow(t)) break;
+            if (hone_json_tensor_reserve(t, n + 1, NULL) != HONE_OK) break;
             data = t->data;
         }
         const char *end = brief ? hone_json_short_float(p, data + n) : NULL;

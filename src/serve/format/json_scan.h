@@ -8,6 +8,7 @@
 #ifndef HONE_SERVE_FORMAT_JSON_SCAN_H
 #define HONE_SERVE_FORMAT_JSON_SCAN_H
 
+#include "serve/format/room.h"
 #include "serve/format/slice.h"
 
 #include <hone/tensor.h>
@@ -47,13 +48,17 @@ typedef struct hone_json_tensor {
     hone_dtype dtype;
     void *data; /* of hone_alloc; strings: hone_string each, in the scanned text */
     size_t count, capacity;
-    int rank; /* shape of the value that was scanned last, without those before it */
+    hone_room *room; /* is asked before it grows */
+    int rank;        /* shape of the value that was scanned last, without those before it */
     int64_t dims[HONE_MAX_RANK];
 } hone_json_tensor;
 
 /* Does {"b64": "…"} come next, and nothing else in that object? It stands for a string of any bytes. */
 bool hone_json_is_base64(const hone_json *j);
-/* Scans one value (a scalar or nested arrays of equal lengths) and appends its elements. */
+/* Makes room for `count` elements in all. HONE_RESOURCE_EXHAUSTED: it may not. */
+hone_status hone_json_tensor_reserve(hone_json_tensor *t, size_t count, hone_error *err);
+/* Scans one value (a scalar or nested arrays of equal lengths) and appends its elements. HONE_RESOURCE_EXHAUSTED: there
+ * is no room for them. */
 hone_status hone_json_scan_tensor(hone_json *j, hone_json_tensor *t, hone_error *err);
 /* Forgets the elements; keeps the buffer unless it is larger than `keep` bytes. */
 void hone_json_tensor_reset(hone_json_tensor *t, hone_dtype dtype, size_t keep);

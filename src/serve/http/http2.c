@@ -283,7 +283,8 @@ static void grant(hone_http2_stream *s) {
         most = (size_t)r->head.content_length;
     if (!s->widened) more += STREAM_WINDOW - FIRST_WINDOW;
     size_t total = FIRST_WINDOW + s->granted + more;
-    s->starved = o->seat && !hone_budget_cover(o->seat, &r->share, total < most ? total : most);
+    total = hone_budget_of_body(total < most ? total : most);
+    s->starved = o->seat && !hone_budget_cover(o->seat, &r->share, total);
     if (s->starved) {
         h->starved = true;
         return;
@@ -302,7 +303,7 @@ static void end_body(hone_http2_stream *s) {
     hone_request *r = s->request;
     if (!r || s->refused) return;
     s->starved = false;
-    hone_budget_reduce(&r->share, r->body.size);
+    hone_budget_reduce(&r->share, hone_budget_of_body(r->body.size));
     if (r->body.failed || hone_request_end_body(r) != HONE_OK)
         refuse(s, 503, "Out of memory");
     else

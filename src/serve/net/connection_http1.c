@@ -158,7 +158,8 @@ static bool is_covered(hone_connection *c, size_t size) {
     const hone_http1 *p = &c->parser;
     if (p->state != HONE_HTTP1_IN_BODY && p->state != HONE_HTTP1_CHUNK_DATA) return true;
     size_t more = size < p->left ? size : (size_t)p->left;
-    if (hone_budget_cover(&c->loop->seat, &c->request->share, c->request->body.size + more)) return true;
+    size_t total = hone_budget_of_body(c->request->body.size + more);
+    if (hone_budget_cover(&c->loop->seat, &c->request->share, total)) return true;
     hone_connection_starve(c);
     return false;
 }

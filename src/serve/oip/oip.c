@@ -53,7 +53,7 @@ hone_status hone_oip_input(hone_call *c, hone_slice name, hone_slice datatype, i
                          "the input \"%s\" is of the datatype \"%.*s\", but the model takes %s", feed->name,
                          hone_slice_shown(datatype, 40), datatype.data, wanted);
     *out = feed;
-    return hone_feed_shape(feed, rank, dims, c->tensors.limit, err);
+    return hone_feed_said_shape(&c->tensors, feed, rank, dims, err);
 }
 
 hone_status hone_oip_raw(hone_feed *feed, char *data, size_t size, hone_error *err) {

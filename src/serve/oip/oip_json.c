@@ -93,6 +93,7 @@ static hone_status find_input(hone_call *c, input *in, hone_error *err) {
 static hone_status scan_data(hone_json *j, hone_feed *feed, hone_error *err) {
     hone_error inner = {0};
     hone_status status = hone_json_scan_tensor(j, &feed->values, &inner);
+    if (status == HONE_RESOURCE_EXHAUSTED) return hone_feed_no_room(feed, feed->tensor.bytes, err);
     if (status != HONE_OK)
         return hone_fail(err, status, "the data of the input \"%s\": %s", feed->name, inner.message);
     if (feed->values.count != (size_t)feed->tensor.count)
@@ -259,7 +260,7 @@ static hone_status take_bare(hone_call *c, char *body, size_t size, hone_error *
     left = size / element / (size_t)known;
     if (free_dim >= 0) dims[free_dim] = (int64_t)left;
     hone_feed *feed = &c->tensors.feeds[0];
-    HONE_TRY(hone_feed_shape(feed, rank, dims, c->tensors.limit, err));
+    HONE_TRY(hone_feed_shape(feed, rank, dims, err));
     return hone_oip_raw(feed, body, size, err);
 }
 

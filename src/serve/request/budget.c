@@ -21,9 +21,9 @@ static size_t cost(size_t total) {
     return total > HONE_BUDGET_FREE ? total - HONE_BUDGET_FREE : 0;
 }
 
-static bool take(hone_budget *b, size_t more) {
+static bool take(hone_budget *b, size_t limit, size_t more) {
     size_t used = atomic_load(&b->used);
-    while (used <= b->limit && more <= b->limit - used)
+    while (used <= limit && more <= limit - used)
         if (atomic_compare_exchange_weak(&b->used, &used, used + more)) return true;
     return false;
 }
@@ -36,13 +36,38 @@ static bool take_favoured(hone_budget *b, const hone_budget_share *share, size_t
     return true;
 }
 
-bool hone_budget_charge(hone_budget *b, hone_budget_share *share, size_t total) {
-    size_t needed = cost(total), more = needed > share->charged ? needed - share->charged : 0;
-    if (!b || b->limit == 0 || more == 0) return true;
-    if (!take(b, more) && !take_favoured(b, share, more)) return false;
+/* As much as bodies may have together, while what is made of them finds some left. */
+static size_t bodies(const hone_budget *b) {
+    return b->limit - b->limit / 4;
+}
+
+static size_t missing(const hone_budget *b, const hone_budget_share *share, size_t total) {
+    size_t needed = cost(total);
+    return b && b->limit && needed > share->charged ? needed - share->charged : 0;
+}
+
+static bool give_more(hone_budget *b, hone_budget_share *share, size_t more) {
     share->budget = b;
     share->charged += more;
     return true;
+}
+
+bool hone_budget_charge(hone_budget *b, hone_budget_share *share, size_t total) {
+    size_t more = missing(b, share, total);
+    if (more == 0) return true;
+    return (take(b, bodies(b), more) || take_favoured(b, share, more)) && give_more(b, share, more);
+}
+
+bool hone_budget_take(hone_budget *b, hone_budget_share *share, size_t total) {
+    size_t more = missing(b, share, total);
+    return more == 0 || (take(b, b->limit, more) && give_more(b, share, more));
+}
+
+void hone_budget_move(hone_budget_share *share, size_t total, hone_budget_share *to) {
+    size_t keep = cost(total);
+    if (share->charged <= keep) return;
+    give_more(share->budget, to, share->charged - keep);
+    share->charged = keep;
 }
 
 static bool cover(hone_budget_seat *seat, hone_budget_share *share, size_t total) {
@@ -82,4 +107,20 @@ void hone_budget_reduce(hone_budget_share *share, size_t total) {
 void hone_budget_release(hone_budget_share *share) {
     if (share->budget) give(share, share->charged, true);
     *share = (hone_budget_share){0};
+}
+
+static bool take_room(hone_room *room, size_t more) {
+    hone_budget_room *r = (hone_budget_room *)(void *)((char *)room - offsetof(hone_budget_room, room));
+    if (more > SIZE_MAX - r->taken || !hone_budget_take(r->budget, &r->share, r->taken + more)) return false;
+    r->taken += more;
+    return true;
+}
+
+void hone_budget_room_open(hone_budget_room *r, hone_budget *b) {
+    *r = (hone_budget_room){.room = {take_room}, .budget = b};
+}
+
+void hone_budget_room_close(hone_budget_room *r) {
+    hone_budget_release(&r->share);
+    r->taken = 0;
 }

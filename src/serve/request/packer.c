@@ -18,7 +18,7 @@ hone_status hone_packer_unpack(hone_packer *p, const void *data, size_t size, ho
 }
 
 hone_status hone_packer_keep(hone_packer *p, hone_request *r, size_t total, hone_error *err) {
-    if (hone_budget_charge(p->budget, &r->share, total)) return HONE_OK;
+    if (hone_budget_charge(p->budget, &r->share, hone_budget_of_body(total))) return HONE_OK;
     return hone_fail(err, HONE_UNAVAILABLE, "There is no room for the unpacked body at this time");
 }
 

@@ -258,9 +258,12 @@ bool hone_servable_same_signature(const hone_servable *a, const hone_servable *b
 int64_t hone_servable_rows(const hone_servable *s, const hone_tensor *const *inputs) {
     if (!s->batchable) return -1;
     int64_t rows = inputs[0]->dims[0];
-    for (int i = 1; i < s->input_count; i++)
+    bool any = false;
+    for (int i = 0; i < s->input_count; i++) {
         if (inputs[i]->dims[0] != rows) return -1;
-    return rows > 0 ? rows : -1;
+        any |= inputs[i]->bytes > 0;
+    }
+    return any ? rows : -1; /* rows of nothing may be many */
 }
 
 int hone_servable_size_index(const hone_servable *s, int64_t rows) {
@@ -271,7 +274,7 @@ int hone_servable_size_index(const hone_servable *s, int64_t rows) {
 
 double hone_servable_estimate(const hone_servable *s, const hone_tensor *const *inputs, int64_t rows) {
     double bytes = 0, cost;
-    if (!s->warm) return HUGE_VAL;
+    if (!s->warm || (s->batchable && rows < 0)) return HUGE_VAL;
     for (int i = 0; i < s->input_count; i++) bytes += (double)inputs[i]->bytes;
     if (rows > 0) {
         int64_t most = s->sizes[s->size_count - 1], whole = rows / most, rest = rows % most;

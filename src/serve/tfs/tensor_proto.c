@@ -71,15 +71,7 @@ static hone_status survey(hone_feed *feed, const hone_wire_field *message, summa
     return hone_wire_check(&w, "TensorProto", err);
 }
 
-/* The rest is as the last one, or zero if there is none. */
-static void repeat_last(hone_feed *feed, size_t n) {
-    size_t count = (size_t)feed->tensor.count, element = hone_dtype_size(feed->values.dtype);
-    char *data = feed->values.data;
-    if (n == 0) memset(data, 0, count * element);
-    for (; n > 0 && n < count; n++) memcpy(data + n * element, data + (n - 1) * element, element);
-}
-
-hone_status hone_tensor_proto_decode(hone_feed *feed, size_t limit, const hone_wire_field *message,
+hone_status hone_tensor_proto_decode(hone_tensors *t, hone_feed *feed, const hone_wire_field *message,
                                      hone_error *err) {
     summary m;
     HONE_TRY(survey(feed, message, &m, err));
@@ -89,11 +81,11 @@ hone_status hone_tensor_proto_decode(hone_feed *feed, size_t limit, const hone_w
                          "the input \"%s\" is of the type %s (%llu), but the model takes %s", feed->name,
                          hone_tfs_type_name(dtype), (unsigned long long)m.dtype,
                          hone_tfs_type_name(feed->tensor.dtype));
-    HONE_TRY(hone_feed_shape(feed, m.rank, m.dims, limit, err));
+    HONE_TRY(hone_feed_said_shape(t, feed, m.rank, m.dims, err));
     if (m.content.size == 0) {
         size_t count;
         HONE_TRY(hone_feed_list(feed, message, list_of(dtype), &count, err));
-        repeat_last(feed, count);
+        feed->missing = (size_t)feed->tensor.count - count;
         return HONE_OK;
     }
     if (dtype == HONE_STRING)

@@ -5,10 +5,10 @@
 #include "serve/api/tensors.h"
 #include "serve/format/wire.h"
 
-/* Decodes a message into an input. Elements come as tensor_content or in the list of their type, where
- * missing ones repeat the last that is there. The message may be changed: strings stay in it, moved by one
- * byte. */
-hone_status hone_tensor_proto_decode(hone_feed *feed, size_t limit, const hone_wire_field *message,
+/* Decodes a message into an input of `t`. Elements come as tensor_content or in the list of their type, where
+ * missing ones repeat the last that is there: hone_tensors_fill sets them. The message may be changed: strings stay in
+ * it, moved by one byte. */
+hone_status hone_tensor_proto_decode(hone_tensors *t, hone_feed *feed, const hone_wire_field *message,
                                      hone_error *err);
 
 /* Bytes of the message that the next function appends, with elements in the list of their type, which is

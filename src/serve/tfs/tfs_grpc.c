@@ -100,7 +100,7 @@ static hone_status read_input(hone_call *c, const hone_wire_field *entry, hone_e
         return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no input \"%.*s\"", shown, key.data);
     if (feed->given)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "the input \"%.*s\" is there twice", shown, key.data);
-    return hone_tensor_proto_decode(feed, c->tensors.limit, &value, err);
+    return hone_tensor_proto_decode(&c->tensors, feed, &value, err);
 }
 
 static hone_status decode(hone_call *c, hone_error *err) {

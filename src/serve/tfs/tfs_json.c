@@ -17,7 +17,7 @@ static hone_status finish_input(body *b, hone_feed *in, hone_error *err) {
     int64_t dims[HONE_MAX_RANK + 1] = {in->rows};
     int lead = b->rows ? 1 : 0;
     memcpy(dims + lead, in->values.dims, (size_t)in->values.rank * sizeof *dims);
-    HONE_TRY(hone_feed_shape(in, lead + in->values.rank, dims, 0, err));
+    HONE_TRY(hone_feed_shape(in, lead + in->values.rank, dims, err));
     in->tensor.data = in->values.data;
     in->given = true;
     return HONE_OK;
@@ -29,12 +29,19 @@ static const char *shape_text(int rank, const int64_t *dims, char *text, size_t 
     return hone_shape_format(rank, dims, text, size);
 }
 
+/* Appends a value, for which there may be no room. */
+static hone_status scan_value(hone_json *j, hone_feed *in, hone_error *err) {
+    hone_status status = hone_json_scan_tensor(j, &in->values, err);
+    if (status != HONE_RESOURCE_EXHAUSTED) return status;
+    return hone_feed_no_room(in, (in->values.count + 1) * hone_dtype_size(in->values.dtype), err);
+}
+
 /* One row's value; every row must have the shape of the first. */
 static hone_status scan_row(hone_json *j, hone_feed *in, hone_error *err) {
     int rank = in->values.rank;
     int64_t dims[HONE_MAX_RANK];
     memcpy(dims, in->values.dims, sizeof dims);
-    HONE_TRY(hone_json_scan_tensor(j, &in->values, err));
+    HONE_TRY(scan_value(j, in, err));
     bool same = in->rows == 0 || rank == in->values.rank;
     for (int i = 0; i < rank && in->rows > 0 && same; i++) same = dims[i] == in->values.dims[i];
     in->rows++;
@@ -47,7 +54,7 @@ static hone_status scan_row(hone_json *j, hone_feed *in, hone_error *err) {
 
 /* Puts the place before an error's message. */
 static hone_status in_element(hone_error *err, hone_status status, int64_t row, hone_slice key) {
-    if (status == HONE_OK || !err) return status;
+    if (status == HONE_OK || status == HONE_RESOURCE_EXHAUSTED || !err) return status;
     hone_error inner = *err;
     return hone_fail(
         err, status,
@@ -110,7 +117,7 @@ static hone_status scan_objects(hone_json *j, body *b, hone_error *err) {
 /* Rows that are values of the only input: together they are one tensor, the first axis of which is the
  * batch. */
 static hone_status scan_values(hone_json *j, hone_feed *in, hone_error *err) {
-    HONE_TRY(hone_json_scan_tensor(j, &in->values, err));
+    HONE_TRY(scan_value(j, in, err));
     in->rows = in->values.dims[0];
     in->values.rank--;
     memmove(in->values.dims, in->values.dims + 1, (size_t)in->values.rank * sizeof *in->values.dims);

@@ -296,8 +296,9 @@ static void explains_bad_requests(void **state) {
                    "there are more raw contents than inputs that need them");
     put_model(&b, "matrix", NULL);
     put_input(&b, "x", "FP32", 2, big, 6, x, 12);
-    expect_failure(call(*state, "ModelInfer", &b), 3,
-                   "the input \"x\" would take 4000000000000 bytes, and the server allows 1048576");
+    expect_failure(
+        call(*state, "ModelInfer", &b), 8,
+        "the input \"x\" would take 4000000000000 bytes, and the server allows 1048576 (--max-body)");
     put_model(&b, "matrix", NULL);
     put_input(&b, "x", "FP32", 9, many, 6, x, 4);
     expect_failure(call(*state, "ModelInfer", &b), 3, "a shape has more than 8 dimensions");

@@ -472,7 +472,10 @@ static void takes_strings(void **state) {
         hone_shape_proto_put(&b, 2, 2, (int64_t[]){2, 2}, NULL);
         for (int i = 0; i < given; i++) hone_wire_put_bytes(&b, 8, texts[i].data, texts[i].size);
         hone_wire_field message = {.data = (const uint8_t *)b.data, .size = b.size};
-        if (hone_tensor_proto_decode(&feed, 0, &message, &err) != HONE_OK) fail_msg("%s", err.message);
+        hone_tensors t = {.feeds = &feed, .count = 1};
+        if (hone_tensor_proto_decode(&t, &feed, &message, &err) != HONE_OK) fail_msg("%s", err.message);
+        assert_int_equal(hone_tensors_missing(&t), (size_t)(4 - given) * sizeof *texts);
+        hone_tensors_fill(&t);
         hone_tensor_proto_put(&back, &feed.tensor);
         assert_int_equal(back.size, hone_tensor_proto_size(&feed.tensor));
         hone_wire w = hone_wire_of(back.data, back.size);
@@ -533,7 +536,8 @@ static void refuses_strings_as_content(void **state) {
     hone_shape_proto_put(&b, 2, 1, (int64_t[]){1}, NULL);
     hone_wire_put_bytes(&b, 4, "\1a", 2);
     hone_wire_field message = {.data = (const uint8_t *)b.data, .size = b.size};
-    assert_int_equal(hone_tensor_proto_decode(&feed, 0, &message, NULL), HONE_UNSUPPORTED);
+    hone_tensors t = {.feeds = &feed, .count = 1};
+    assert_int_equal(hone_tensor_proto_decode(&t, &feed, &message, NULL), HONE_UNSUPPORTED);
     hone_json_tensor_free(&feed.values);
     hone_buffer_free(&b);
 }
@@ -578,8 +582,15 @@ static void explains_bad_requests(void **state) {
     open_tensor o = open_input(&b, "x", 1, 2, big);
     hone_wire_put_bytes(&b, 5, x, 4);
     close_input(&b, o);
-    expect_failure(call(*state, SERVICE "Predict", &b), 3,
-                   "the input \"x\" would take 4000000000000 bytes, and the server allows 1048576");
+    expect_failure(
+        call(*state, SERVICE "Predict", &b), 8,
+        "the input \"x\" would take 4000000000000 bytes, and the server allows 1048576 (--max-body)");
+    /* Nor may it be nothing, for which there is as much to do. */
+    put_spec(&b, "matrix", -1, NULL, NULL);
+    close_input(&b, open_input(&b, "x", 1, 2, (int64_t[]){0, (int64_t)1 << 60}));
+    expect_failure(call(*state, SERVICE "Predict", &b), 8,
+                   "the input \"x\" would take 4611686018427387904 bytes, and the server allows 1048576 "
+                   "(--max-body)");
     put_spec(&b, "matrix", -1, NULL, NULL);
     close_input(&b, open_input(&b, "x", 1, 2, negative));
     answer a = call(*state, SERVICE "Predict", &b);

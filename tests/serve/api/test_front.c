@@ -1,0 +1,180 @@
+/* What all APIs do alike with what a request expands to. */
+#include "serve/fronts.h"
+#include "serve/messages.h"
+#include "serve/oip/oip_grpc.h"
+#include "serve/oip/oip_rest.h"
+#include "serve/tfs/tfs_grpc.h"
+#include "serve/tfs/tfs_rest.h"
+
+enum { MB = 1 << 20, COUNT = 200000 /* more than calls keep room for */ };
+
+static void handle_rest(fixture *f, hone_request *r) {
+    if (hone_oip_takes(r->head.path))
+        hone_oip_handle(f->front, r);
+    else
+        hone_tfs_handle(f->front, r);
+}
+
+/* --- requests that expand --- */
+
+typedef struct form {
+    const char *name, *path, *fields;
+    bool grpc;
+    void (*put)(hone_buffer *b);
+} form;
+
+static void put_list(hone_buffer *b, const char *start, const char *item, const char *end) {
+    hone_buffer_text(b, start);
+    for (int i = 0; i < COUNT; i++) {
+        if (i) hone_buffer_byte(b, ',');
+        hone_buffer_text(b, item);
+    }
+    hone_buffer_text(b, end);
+}
+
+static void put_rows(hone_buffer *b) {
+    put_list(b, "{\"instances\":[", "1", "]}");
+}
+static void put_row_objects(hone_buffer *b) {
+    put_list(b, "{\"instances\":[", "{\"x\":1}", "]}");
+}
+static void put_column(hone_buffer *b) {
+    put_list(b, "{\"inputs\":[", "\"\"", "]}");
+}
+static void put_oip_json(hone_buffer *b) {
+    put_list(b, "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"INT64\",\"shape\":[200000],\"data\":[", "1",
+             "]}]}");
+}
+
+static void put_oip_raw(hone_buffer *b) {
+    hone_buffer_printf(
+        b, "%-200s",
+        "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"BYTES\",\"shape\":[200000],\"parameters\":"
+        "{\"binary_data_size\":800000}}]}");
+    for (int i = 0; i < COUNT; i++) hone_buffer_put(b, "\0\0\0\0", 4);
+}
+
+static size_t open_predict(hone_buffer *b, const char *model, int dtype, size_t *entry) {
+    size_t spec = hone_wire_begin(b, 1);
+    hone_wire_put_text(b, 1, model);
+    hone_wire_end(b, spec);
+    *entry = hone_wire_begin(b, 2);
+    hone_wire_put_text(b, 1, "x");
+    size_t tensor = hone_wire_begin(b, 2);
+    hone_wire_put_number(b, 1, (uint64_t)dtype);
+    hone_shape_proto_put(b, 2, 1, (int64_t[]){COUNT}, NULL);
+    return tensor;
+}
+
+static void put_filled(hone_buffer *b) {
+    size_t entry, tensor = open_predict(b, "floats", 1, &entry);
+    hone_wire_put_bytes(b, 5, "\0\0\x80\x3f", 4);
+    hone_wire_end(b, tensor);
+    hone_wire_end(b, entry);
+}
+
+static void put_varints(hone_buffer *b) {
+    static const char ones[COUNT] = {1};
+    size_t entry, tensor = open_predict(b, "numbers", 9, &entry);
+    hone_wire_put_bytes(b, 10, ones, COUNT);
+    hone_wire_end(b, tensor);
+    hone_wire_end(b, entry);
+}
+
+static void put_contents(hone_buffer *b) {
+    static const char ones[COUNT] = {1};
+    hone_wire_put_text(b, 1, "numbers");
+    size_t input = hone_wire_begin(b, 5);
+    hone_wire_put_text(b, 1, "x");
+    hone_wire_put_text(b, 2, "INT64");
+    hone_wire_put_number(b, 3, COUNT);
+    size_t contents = hone_wire_begin(b, 5);
+    hone_wire_put_bytes(b, 3, ones, COUNT);
+    hone_wire_end(b, contents);
+    hone_wire_end(b, input);
+}
+
+static void put_raw_contents(hone_buffer *b) {
+    static const char empty[4 * COUNT];
+    hone_wire_put_text(b, 1, "texts");
+    size_t input = hone_wire_begin(b, 5);
+    hone_wire_put_text(b, 1, "x");
+    hone_wire_put_text(b, 2, "BYTES");
+    hone_wire_put_number(b, 3, COUNT);
+    hone_wire_end(b, input);
+    hone_wire_put_bytes(b, 7, empty, sizeof empty);
+}
+
+#define PREDICT "/tensorflow.serving.PredictionService/Predict"
+#define INFER "/inference.GRPCInferenceService/ModelInfer"
+
+static const form forms[] = {
+    {"TFS rows", "/v1/models/numbers:predict", "", false, put_rows},
+    {"TFS rows of objects", "/v1/models/numbers:predict", "", false, put_row_objects},
+    {"TFS column of strings", "/v1/models/texts:predict", "", false, put_column},
+    {"OIP JSON", "/v2/models/numbers/infer", "", false, put_oip_json},
+    {"OIP bytes", "/v2/models/texts/infer", "inference-header-content-length: 200\n", false, put_oip_raw},
+    {"TFS one value for all", PREDICT, NULL, true, put_filled},
+    {"TFS list of numbers", PREDICT, NULL, true, put_varints},
+    {"OIP contents", INFER, NULL, true, put_contents},
+    {"OIP raw contents", INFER, NULL, true, put_raw_contents},
+};
+enum { FORMS = sizeof forms / sizeof *forms };
+
+static void open_fronts(fixture *f) {
+    fixture_open(f);
+    fixture_add(f, "floats", 1, echo_model(HONE_FLOAT32, 1, "y"));
+    fixture_add(f, "numbers", 1, echo_model(HONE_INT64, 1, "y"));
+    fixture_add(f, "texts", 1, echo_model(HONE_STRING, 1, "y"));
+    assert_int_equal(hone_tfs_grpc_register(&f->grpc, &f->front, NULL), HONE_OK);
+    assert_int_equal(hone_oip_grpc_register(&f->grpc, &f->front, NULL), HONE_OK);
+}
+
+static answer send_form(fixture *f, const form *k) {
+    hone_buffer b = {0};
+    answer a;
+    k->put(&b);
+    if (k->grpc)
+        a = fixture_call(f, k->path, b.data, b.size);
+    else
+        a = fixture_send(f, handle_rest, "POST", k->path, k->fields, b.data, b.size);
+    hone_buffer_free(&b);
+    return a;
+}
+
+/* There is no room for what they are decoded to: they are told so, and which input it is; and when there is, they are
+ * answered. At once or by a compute thread. */
+static void refuses_inputs_without_room(void **state) {
+    (void)state;
+    for (int later = 0; later < 2; later++) {
+        fixture f;
+        hone_budget budget = {.limit = 16 * MB};
+        open_fronts(&f);
+        f.front->o.budget = &budget;
+        f.front->o.body_limit = 16 * MB;
+        if (later) fixture_start(&f);
+        for (int i = 0; i < 2 * FORMS; i++) {
+            const form *k = &forms[i / 2];
+            bool room = i % 2;
+            hone_budget_share other = {0};
+            if (!room) assert_true(hone_budget_take(&budget, &other, 16 * MB));
+            answer a = send_form(&f, k);
+            const char *text = k->grpc ? answer_message(&a) : a.body.data;
+            int code = k->grpc ? answer_code(&a) : a.status, good = k->grpc ? 0 : 200,
+                bad = k->grpc ? HONE_GRPC_RESOURCE_EXHAUSTED : 429;
+            if (code != (room ? good : bad)) fail_msg("%s, room %d: %d %.200s", k->name, room, code, text);
+            if (!room && (!strstr(text, "\"x") || !strstr(text, "--body-budget")))
+                if (!strstr(text, "\\\"x") || !strstr(text, "--body-budget"))
+                    fail_msg("%s: %s", k->name, text);
+            answer_free(&a);
+            hone_budget_release(&other);
+            assert_int_equal(atomic_load(&budget.used), 0);
+        }
+        fixture_close(&f);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(refuses_inputs_without_room)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
