@@ -30,6 +30,29 @@ static inline int64_t hone_windows_positions(const hone_windows *w) {
 void hone_patches_f64(const hone_windows *w, const double *x, int64_t j0, int64_t j1, double *y,
                       int64_t y_row);
 
+/* --- windows of weights --- convolution where a group gives so few channels that a product would not pay:
+ *
+ *   y[channel] = clamp(sum of weight[channel][c, tap] x[c][tap] + bias[channel] + residual, lo, hi)
+ *
+ * A sum starts at 0 and goes on in the order of (c, tap), as in a product. */
+typedef struct hone_direct {
+    hone_windows w;          /* channels: those of a group */
+    int64_t groups, outputs; /* channels that each group gives */
+    int64_t lines;           /* that are made at once, of one channel */
+    const void *weight;      /* [groups * outputs, channels * taps] */
+    const void *bias;        /* [groups * outputs], or NULL */
+    const void *residual;    /* of y's shape, or NULL */
+    double lo, hi;
+} hone_direct;
+
+/* Lines are rows of output positions: out[0] * out[1] of them a channel, counted over all channels of all images. */
+
+#define HONE_DIRECT_TAPS 1024 /* channels * taps, at most */
+/* Chooses d->lines, and returns how many elements of scratch hone_kernels.direct_f32 then needs. */
+int64_t hone_direct_room(hone_direct *d);
+/* hone_kernels.direct_f32 in double. */
+void hone_direct_f64(const hone_direct *d, const double *x, double *y, int64_t line0, int64_t line1);
+
 /* --- pooling --- one number of each window */
 
 typedef enum hone_pool_kind {
@@ -46,8 +69,6 @@ typedef struct hone_pool {
     double power;    /* HONE_POOL_NORM */
     bool count_pads; /* HONE_POOL_MEAN */
 } hone_pool;
-
-/* Lines are rows of output positions: out[0] * out[1] of them a channel, counted over all channels of all images. */
 
 /* Elements of scratch that pooling needs. */
 static inline int64_t hone_pool_room(const hone_pool *p) {

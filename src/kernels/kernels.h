@@ -171,7 +171,10 @@ typedef struct hone_kernels {
      * between the rows of y is overwritten. */
     void (*patches_f32)(const hone_windows *w, const float *x, int64_t j0, int64_t j1, float *y,
                         int64_t y_row);
-    /* Lines [line0, line1) of y; `room`: hone_pool_room elements. */
+    /* Windows of weights: lines [line0, line1) of y; `room`: hone_direct_room elements. */
+    void (*direct_f32)(const hone_direct *d, const float *x, float *y, int64_t line0, int64_t line1,
+                       float *room);
+    /* Pooling: lines [line0, line1) of y; `room`: hone_pool_room elements. */
     void (*pool_f32)(const hone_pool *p, const float *x, float *y, int64_t line0, int64_t line1, float *room);
     /* Of n elements, of which all count. */
     float (*pool_all_f32)(hone_pool_kind kind, double power, const float *x, int64_t n);

@@ -242,7 +242,9 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     if (p->blocks.cut.count == 0) return HONE_OK;
     if (is_integer(p)) hone_product_integer_begin(&j);
     if (is_integer(p) && p->form == HONE_B_PACKED && !p->integer.fixed) make_vectors(&j);
-    if (p->s.patches)
+    if (p->form == HONE_B_WINDOWS)
+        hone_cut_run(&p->blocks.cut, frame, hone_product_direct_run, &j);
+    else if (p->s.patches)
         hone_cut_run(&p->blocks.cut, frame, hone_product_patches_run, &j);
     else if (p->form == HONE_B_PACK)
         run_packing(&j);
@@ -270,7 +272,7 @@ static void choose_form(const hone_prepare *p, hone_product_params *q) {
 
 /* Room for a packed matrix (or for none), and for vectors. */
 static void lay_out(hone_prepare *p, hone_product_params *q) {
-    const bool integer = is_integer(q), by_worker = q->form == HONE_B_TASK || q->form == HONE_B_PATCHES;
+    const bool integer = is_integer(q), by_worker = q->form >= HONE_B_TASK;
     const bool packs = q->form == HONE_B_PACK || by_worker;
     size_t *scratch = by_worker ? &p->worker_scratch : &p->scratch;
     q->at_b = hone_align_64(*scratch);
@@ -304,11 +306,11 @@ static hone_gemm fixed_gemm(const hone_product_params *q) {
 #define FORMS(name, more)                                                                                    \
     {                                                                                                        \
         name " packed" more, name " direct" more, name " packing" more, name " packing" more,                \
-            name " patches" more                                                                             \
+            name " patches" more, name " windows" more                                                       \
     }
 
 static const char *name_of(const hone_product_params *q) {
-    static const char *const names[HONE_GEMM_KINDS][2][5] = {
+    static const char *const names[HONE_GEMM_KINDS][2][6] = {
         [HONE_GEMM_F32] = {FORMS("gemm_f32", ""), FORMS("gemm_f32", ", strips")},
         [HONE_GEMM_F64] = {FORMS("gemm_f64", ""), FORMS("gemm_f64", ", strips")},
         [HONE_GEMM_U8S8] = {FORMS("gemm_u8s8", ""), FORMS("gemm_u8s8", ", strips")},

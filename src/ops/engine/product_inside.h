@@ -3,6 +3,7 @@
  *   product.c            prepares and runs
  *   product_b.c          B's packed form (product_b.h)
  *   product_patches.c    B made of patches of images
+ *   product_direct.c     windows of weights in place of a product
  *   product_epilogue.c   what is added and the node's map: in registers, or over strips
  *   product_integer.c    scales and zero points as vectors of the kernel's epilogue */
 #ifndef HONE_OPS_ENGINE_PRODUCT_INSIDE_H
@@ -99,11 +100,12 @@ void hone_product_integer_finish(const hone_product_job *j, int64_t batch, int64
 
 /* How B is read. */
 typedef enum hone_product_form {
-    HONE_B_PACKED, /* a constant that is packed */
-    HONE_B_DIRECT, /* as it lies */
-    HONE_B_PACK,   /* packed matrix by matrix into scratch, by all threads */
-    HONE_B_TASK,   /* small matrices: each packed by the task that uses it, into worker scratch */
-    HONE_B_PATCHES /* patches of images, packed likewise, some columns at a time */
+    HONE_B_PACKED,  /* a constant that is packed */
+    HONE_B_DIRECT,  /* as it lies */
+    HONE_B_PACK,    /* packed matrix by matrix into scratch, by all threads */
+    HONE_B_TASK,    /* small matrices: each packed by the task that uses it, into worker scratch */
+    HONE_B_PATCHES, /* patches of images, packed likewise, some columns at a time */
+    HONE_B_WINDOWS  /* images, over which windows of weights go */
 } hone_product_form;
 
 struct hone_product_params {
@@ -118,8 +120,9 @@ struct hone_product_params {
     hone_product_epilogue epilogue;
     hone_product_integer integer;
     hone_gemm gemm;          /* but for addresses */
-    size_t at_b, at_vectors; /* in scratch, with HONE_B_TASK and HONE_B_PATCHES in the worker's */
+    size_t at_b, at_vectors; /* in scratch, from HONE_B_TASK on in the worker's */
     hone_windows patches;    /* where s.patches says so */
+    hone_direct direct;      /* HONE_B_WINDOWS */
 };
 
 /* One run. */
@@ -154,5 +157,11 @@ static inline int64_t hone_product_b_of(const hone_product *s, int64_t batch) {
 void hone_product_patches_choose(hone_product_params *p);
 /* Runs blocks [begin, end) of `arg`, a job. */
 void hone_product_patches_run(void *arg, int64_t begin, int64_t end, int worker);
+
+/* Is it faster without a product? */
+bool hone_product_direct_pays(const hone_product *s);
+/* The same for windows of weights, of which lines are run. */
+void hone_product_direct_choose(hone_product_params *p);
+void hone_product_direct_run(void *arg, int64_t begin, int64_t end, int worker);
 
 #endif

@@ -136,6 +136,10 @@ void hone_product_patches_choose(hone_product_params *q) {
                             .n = s->n,
                             .size = s->kind == HONE_GEMM_F64 ? sizeof(double) : sizeof(float)};
     q->family = q->b.family;
+    if (!is_image(&q->patches) && hone_product_direct_pays(s)) {
+        hone_product_direct_choose(q);
+        return;
+    }
     q->form = is_image(&q->patches) && s->m < DIRECT_ROWS ? HONE_B_DIRECT : HONE_B_PATCHES;
     q->blocks = cut(q);
     q->b.packed =

@@ -5,7 +5,7 @@
 #include "ops/engine/product.h"
 #include "ops/engine/window.h"
 
-#define FLOATS HONE_TYPES_FLOAT
+#define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
 
 enum { X, W, B };
 
@@ -84,6 +84,7 @@ const hone_op hone_op_conv = {
     .name = "Conv",
     .since = 22,
     .oldest = 1,
+    .widened = HONE_TYPES_HALF,
     .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"W", 'T', FLOATS, HONE_SLOT_WEIGHT},
                          {"B", 'T', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),

@@ -6,7 +6,7 @@
 #include "ops/common/cut.h"
 #include "ops/common/walk.h"
 
-#define FLOATS HONE_TYPES_FLOAT
+#define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
 
 static hone_status infer(hone_infer *ctx, hone_error *err) {
     HONE_TRY(hone_infer_same(ctx, err));
@@ -93,7 +93,7 @@ static hone_status prepare_norm(hone_prepare *p, hone_error *err) {
 }
 
 #define GLOBAL                                                                                               \
-    .since = 22, .oldest = 1, .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}),                                   \
+    .since = 22, .oldest = 1, .widened = HONE_TYPES_HALF, .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}),       \
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}), .infer = infer, .axes = axes
 
 const hone_op hone_op_global_max_pool = {

@@ -6,6 +6,8 @@
 #include "ops/common/cut.h"
 #include "ops/engine/window.h"
 
+#define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
+
 /* --- shapes --- */
 
 static hone_status infer(hone_infer *ctx, hone_error *err) {
@@ -149,8 +151,9 @@ const hone_op hone_op_max_pool = {
     .name = "MaxPool",
     .since = 22,
     .oldest = 1,
-    .inputs = HONE_SLOTS({"X", 'T', HONE_TYPES_FLOAT | HONE_TYPES_BYTE, 0}),
-    .outputs = HONE_SLOTS({"Y", 'T', HONE_TYPES_FLOAT | HONE_TYPES_BYTE, 0},
+    .widened = HONE_TYPES_HALF,
+    .inputs = HONE_SLOTS({"X", 'T', FLOATS | HONE_TYPES_BYTE, 0}),
+    .outputs = HONE_SLOTS({"Y", 'T', FLOATS | HONE_TYPES_BYTE, 0},
                           {"Indices", 0, HONE_TYPE(HONE_INT64), HONE_SLOT_OPTIONAL}),
     .attrs = HONE_ATTRS(HONE_WINDOW_ATTRS, {"dilations", HONE_ATTR_INTS}, {"ceil_mode", HONE_ATTR_INT},
                         {"storage_order", HONE_ATTR_INT}),
@@ -163,8 +166,8 @@ const hone_op hone_op_max_pool = {
 const hone_op hone_op_average_pool = {.name = "AveragePool",
                                       .since = 22,
                                       .oldest = 1,
-                                      .inputs = HONE_SLOTS({"X", 'T', HONE_TYPES_FLOAT, 0}),
-                                      .outputs = HONE_SLOTS({"Y", 'T', HONE_TYPES_FLOAT, 0}),
+                                      .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}),
+                                      .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),
                                       .attrs = HONE_ATTRS(HONE_WINDOW_ATTRS, {"dilations", HONE_ATTR_INTS},
                                                           {"ceil_mode", HONE_ATTR_INT},
                                                           {"count_include_pad", HONE_ATTR_INT}),
@@ -176,8 +179,8 @@ const hone_op hone_op_average_pool = {.name = "AveragePool",
 const hone_op hone_op_lp_pool = {.name = "LpPool",
                                  .since = 22,
                                  .oldest = 1,
-                                 .inputs = HONE_SLOTS({"X", 'T', HONE_TYPES_FLOAT, 0}),
-                                 .outputs = HONE_SLOTS({"Y", 'T', HONE_TYPES_FLOAT, 0}),
+                                 .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}),
+                                 .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),
                                  .attrs =
                                      HONE_ATTRS(HONE_WINDOW_ATTRS, {"dilations", HONE_ATTR_INTS},
                                                 {"ceil_mode", HONE_ATTR_INT}, {"p", HONE_ATTR_INT, .i = 2}),
