@@ -12,11 +12,12 @@
 
 #include <math.h>
 
-#define BLOCK_BYTES (192 * 1024) /* of packed B, which then stays in the second-level cache */
-#define STRIP 4096               /* elements of C that stay in the cache behind the kernel */
-#define PATCH_BYTE 0.03          /* nanoseconds to make a byte of B */
-#define DIRECT_ROWS 96           /* of A: fewer don't pay for a copy of what lies well */
-#define LEAST_ROWS 96            /* of a block of C, where there is work for many tasks */
+#define BLOCK_BYTES (192 * 1024)  /* of packed B, which then stays in the second-level cache */
+#define WEIGHT_BYTES (256 * 1024) /* of A, likewise, while all of the block's columns meet it */
+#define STRIP 4096                /* elements of C that stay in the cache behind the kernel */
+#define PATCH_BYTE 0.03           /* nanoseconds to make a byte of B */
+#define DIRECT_ROWS 96            /* of A: fewer don't pay for a copy of what lies well */
+#define LEAST_ROWS 96             /* of a block of C, where there is work for many tasks */
 
 /* --- the cut --- */
 
@@ -38,7 +39,8 @@ static hone_product_blocks cut(const hone_product_params *q) {
     double size = (double)q->b.size, depth = (double)(s->k + 1), width = (double)f->panel;
     double column = depth * ((double)s->m * f->nanoseconds + PATCH_BYTE * size);
     double all = column * (double)(s->n * s->batch), task = hone_task_nanoseconds(all);
-    c.columns = even(s->n, f->panel, (int64_t)fmin(BLOCK_BYTES / (depth * size), task / column));
+    c.columns =
+        even(s->n, f->panel, (int64_t)fmin(fmax(BLOCK_BYTES / (depth * size), 2 * width), task / column));
     if (column * fmin((double)c.columns, (double)s->n) > 2 * task && s->m > LEAST_ROWS) {
         int64_t rows = (int64_t)(task / (column * width) * (double)s->m);
         c.rows = even(s->m, f->rows, rows > LEAST_ROWS ? rows : LEAST_ROWS);
@@ -93,7 +95,8 @@ static void run_rectangle(const hone_product_job *j, int64_t batch, const void *
     g.c = j->y + y;
     if (j->bias) g.epilogue.row_bias = (const char *)j->bias + (size_t)(group * s->m) * p->y_size;
     if (j->residual) g.epilogue.residual = j->residual + y;
-    if (e->addend || e->map) rows = clamp(STRIP / g.n / tile, 1, hone_tasks(rows, tile)) * tile;
+    rows = clamp(WEIGHT_BYTES / (s->k * (int64_t)p->a_size + 1) / tile, 1, hone_tasks(rows, tile)) * tile;
+    if (e->addend || e->map) rows = clamp(STRIP / g.n / tile, 1, rows / tile) * tile;
     for (int64_t i = m0, end; i < m1; i = end) {
         end = hone_min_i64(i + rows, m1);
         if (e->addend) hone_product_addend_run(j, first + i, first + end, n0, n1, worker);
