@@ -37,7 +37,7 @@ static const shape_case cases[] = {
     {"Transpose", "f[N,3]", "", "float32[3, N]", 1},
     {"Transpose", "f[N,3]", "perm=0,0", "perm is no permutation", 1},
     {"Cast", "f[N,3]", "to=7", "int64[N, 3]", 1},
-    {"Cast", "f[N,3]", "to=8", "to dtype 8 is not supported", 1},
+    {"Cast", "f[N,3]", "to=14", "to dtype 14 is not supported", 1},
     {"ReduceMean", "f[N,3,4] S=1", "", "float32[N, 1, 4]", 1},
     {"ReduceMean", "f[N,3,4] S=-1,-2", "keepdims=0", "float32[N]", 1},
     {"ReduceSum", "f[N,3]", "keepdims=0", "float32[]", 1},

@@ -3,12 +3,13 @@
 #include "ops/common/reshape.h"
 #include "ops/engine/elementwise.h"
 #include "ops/tensor/cast_small.h"
+#include "ops/tensor/cast_string.h"
 
 #include <string.h>
 
 static hone_status infer(hone_infer *ctx, hone_error *err) {
     int64_t to = hone_node_int(ctx->node, "to");
-    if (to <= 0 || to >= HONE_DTYPE_COUNT || !(HONE_TYPES_STORED & HONE_TYPE(to)))
+    if (to <= 0 || to >= HONE_DTYPE_COUNT || !(HONE_TYPES_ALL & HONE_TYPE(to)))
         return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, "Cast",
                               "to dtype %lld is not supported", (long long)to);
     HONE_TRY(hone_infer_cast_small(ctx, err));
@@ -53,6 +54,7 @@ static bool has_map(const hone_node *n) {
 }
 
 static hone_status prepare(hone_prepare *p, hone_error *err) {
+    if (hone_is_cast_string(p)) return hone_prepare_cast_string(p, err);
     return hone_is_cast_small(p) ? hone_prepare_cast_small(p, err) : hone_prepare_elementwise(p, err);
 }
 
@@ -68,7 +70,8 @@ static hone_status lift(hone_graph *g, hone_node *n, hone_error *err) {
         [HONE_FLOAT32] = "FLOAT",  [HONE_UINT8] = "UINT8",   [HONE_INT8] = "INT8",
         [HONE_UINT16] = "UINT16",  [HONE_INT16] = "INT16",   [HONE_INT32] = "INT32",
         [HONE_INT64] = "INT64",    [HONE_BOOL] = "BOOL",     [HONE_FLOAT16] = "FLOAT16",
-        [HONE_FLOAT64] = "DOUBLE", [HONE_UINT32] = "UINT32", [HONE_UINT64] = "UINT64"};
+        [HONE_FLOAT64] = "DOUBLE", [HONE_STRING] = "STRING", [HONE_UINT32] = "UINT32",
+        [HONE_UINT64] = "UINT64"};
     const char *name = hone_node_string(n, "to");
     int to = (int)(sizeof names / sizeof *names) - 1;
     while (to > 0 && (!names[to] || strcmp(names[to], name) != 0)) to--;
@@ -88,8 +91,8 @@ const hone_op hone_op_cast = {.name = "Cast",
                               .since = 24,
                               .oldest = 1,
                               .older = older,
-                              .inputs = HONE_SLOTS({"input", 0, HONE_TYPES_STORED, 0}),
-                              .outputs = HONE_SLOTS({"output", 0, HONE_TYPES_STORED, 0}),
+                              .inputs = HONE_SLOTS({"input", 0, HONE_TYPES_ALL, 0}),
+                              .outputs = HONE_SLOTS({"output", 0, HONE_TYPES_ALL, 0}),
                               .attrs = HONE_ATTRS({"to", HONE_ATTR_INT, .required = true},
                                                   {"saturate", HONE_ATTR_INT, .i = 1},
                                                   {"round_mode", HONE_ATTR_STRING, .s = "up"}),
@@ -102,7 +105,8 @@ const hone_op hone_op_cast = {.name = "Cast",
                               .has_map = has_map,
                               .gradient_kind = HONE_GRADIENT_EXACT,
                               .gradient = gradient,
-                              .doc = "another element type: toward zero and held at the ends of the range"};
+                              .doc = "another element type: toward zero and held at the ends of the range; "
+                                     "strings are read and written as decimal numbers"};
 
 /* --- CastLike --- a Cast to what another tensor is made of */
 
@@ -128,8 +132,8 @@ const hone_op hone_op_cast_like = {
     .since = 24,
     .oldest = 15,
     .older = older_like,
-    .inputs = HONE_SLOTS({"input", 0, HONE_TYPES_STORED, 0}, {"target_type", 'T', HONE_TYPES_STORED, 0}),
-    .outputs = HONE_SLOTS({"output", 'T', HONE_TYPES_STORED, 0}),
+    .inputs = HONE_SLOTS({"input", 0, HONE_TYPES_ALL, 0}, {"target_type", 'T', HONE_TYPES_ALL, 0}),
+    .outputs = HONE_SLOTS({"output", 'T', HONE_TYPES_ALL, 0}),
     .attrs = HONE_ATTRS({"saturate", HONE_ATTR_INT, .i = 1}, {"round_mode", HONE_ATTR_STRING, .s = "up"}),
     .infer = hone_infer_same,
     .axes = axes_like,
