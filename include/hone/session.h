@@ -94,6 +94,12 @@ HONE_API hone_tensor *hone_variables_get(const hone_variables *v, const char *na
  * type. */
 HONE_API hone_status hone_context_set_variables(hone_context *c, hone_variables *v, hone_error *err);
 
+/* What random operators give follows from `seed` and the number of the run, which is `run` for the context's next run and
+ * grows by one at each; of nodes that have a seed, from that one and the number of the run. The generator is Philox4x32-10
+ * (Salmon et al., SC 2011), so neither threads nor time have a say. Until it is set a context has a seed of its own that
+ * the system gave, and counts from 0. */
+HONE_API void hone_context_set_random(hone_context *c, uint64_t seed, uint64_t run);
+
 /* Memory for intermediate values. A context has one of its own; contexts that run on the same thread may share one.
  * Outputs are then valid until any of them runs again. */
 typedef struct hone_workspace hone_workspace;

@@ -1,5 +1,9 @@
 #include "base/random.h"
 
+#include "base/clock.h"
+
+#include <sys/random.h>
+
 static uint64_t multiply(uint32_t a, uint32_t b) {
     return (uint64_t)a * b;
 }
@@ -21,6 +25,13 @@ void hone_philox(uint64_t key, uint64_t counter_high, uint64_t counter_low, uint
     out[1] = c1;
     out[2] = c2;
     out[3] = c3;
+}
+
+uint64_t hone_random_seed(void) {
+    uint64_t seed;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) == sizeof seed) return seed;
+    seed = hone_now() ^ (uint64_t)(uintptr_t)&seed; /* before the system has any */
+    return hone_hash(&seed, sizeof seed);
 }
 
 hone_rng hone_rng_make(uint64_t key, uint64_t stream) {

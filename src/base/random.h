@@ -9,6 +9,14 @@
 /* Four independent 32-bit numbers for a 64-bit key and a 128-bit counter. */
 void hone_philox(uint64_t key, uint64_t counter_high, uint64_t counter_low, uint32_t out[4]);
 
+/* What numbers follow from that are made all at once (kernels/portable.h): key and upper half of the counter. */
+typedef struct hone_random {
+    uint64_t key, stream;
+} hone_random;
+
+/* A seed that the system gives, another one at each call. */
+uint64_t hone_random_seed(void);
+
 /* A stream over one key: `position` counts numbers drawn, and may be set to go anywhere at once. */
 typedef struct hone_rng {
     uint64_t key, stream, position;

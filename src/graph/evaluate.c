@@ -18,7 +18,7 @@ typedef struct evaluation {
 } evaluation;
 
 bool hone_node_is_evaluable(const hone_node *n) {
-    return n->op->prepare || n->op->view;
+    return (n->op->prepare || n->op->view) && !n->op->draws;
 }
 
 static hone_status make_room(evaluation *e, hone_error *err) {

@@ -4,7 +4,7 @@
 
 #include "graph/op.h"
 
-/* Can hone_node_evaluate run such a node? Control nodes it cannot. */
+/* Can hone_node_evaluate run such a node? Control nodes it cannot, nor those that draw random numbers. */
 bool hone_node_is_evaluable(const hone_node *n);
 /* Runs the node on `in` (one tensor an input, NULL where it was left out), on the caller's thread. results[o] (may be
  * filled in part on failure) belong to the caller: hone_tensor_free. */

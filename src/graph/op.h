@@ -224,6 +224,7 @@ struct hone_op {
     /* What is known of output 0's elements from what is known of the inputs, types being inferred; false: nothing.
      * Operators that only move elements (`moves`, or on the bits unchanged) need none. */
     bool (*content)(const hone_infer *ctx, hone_content *out);
+    bool draws; /* random numbers, other ones at each run: nobody computes it beforehand */
     bool moves; /* each element of output 0 is one of an input of its letter */
     /* Output `output` lies inside of an input, for these concrete types: a node whose outputs all do has nothing to
      * prepare or run. hone_view_whole: always, all of input 0's bytes. NULL or false: it has bytes of its own. */

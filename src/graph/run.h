@@ -8,7 +8,10 @@
 #define HONE_GRAPH_RUN_H
 
 #include "base/pool.h"
+#include "base/random.h"
 #include "graph/op.h"
+
+#include <string.h>
 
 /* One step of a plan: an operator at fixed shapes. Immutable while it runs. */
 struct hone_step {
@@ -37,6 +40,12 @@ typedef struct hone_kept {
 hone_status hone_kept_add(hone_kept *k, hone_tensor *t, hone_error *err);
 void hone_kept_clear(hone_kept *k);
 
+/* Where a context's random numbers come from: draw number `draw` of run number `run` has a stream of its own. */
+typedef struct hone_draws {
+    uint64_t seed, run;
+    uint32_t draw;
+} hone_draws;
+
 /* One run of a plan: the addresses of all its values, and the threads. */
 struct hone_frame {
     void **address;
@@ -44,6 +53,7 @@ struct hone_frame {
     hone_output_fn *output; /* for outputs whose type inference leaves open */
     void *owner;            /* the executor's */
     hone_kept *kept;        /* what steps make beside their outputs, by hone_kept_add */
+    hone_draws *draws;      /* NULL where nodes are evaluated: none of them draws */
 };
 
 static inline void *hone_step_in(const hone_step *s, const hone_frame *f, int i) {
@@ -59,6 +69,13 @@ static inline void *hone_step_scratch(const hone_step *s, const hone_frame *f) {
 /* Scratch of one worker, hone_prepare.worker_scratch bytes, aligned to 64. */
 static inline void *hone_step_worker_scratch(const hone_step *s, const hone_frame *f, int worker) {
     return (char *)f->address[s->worker_scratch] + (size_t)worker * s->worker_scratch_size;
+}
+
+/* The generator of the next draw: of the context's seed, or of one that the node has. */
+static inline hone_random hone_frame_random(hone_frame *f, const float *seed) {
+    uint32_t bits = 0;
+    if (seed) memcpy(&bits, seed, sizeof bits);
+    return (hone_random){seed ? bits : f->draws->seed, f->draws->run << 24 ^ f->draws->draw++};
 }
 
 /* HONE_INVALID_ARGUMENT naming the step's node: for `run`. */

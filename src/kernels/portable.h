@@ -5,6 +5,7 @@
 #define HONE_KERNELS_PORTABLE_H
 
 #include "base/narrow.h"
+#include "base/random.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,6 +50,17 @@ double hone_det(double *a, int64_t n);
 /* y, [n, n]: the derivatives of the determinant, which are the cofactors; also where a is singular. a is overwritten, scratch
  * has 4 n elements. */
 void hone_det_grad(double *a, int64_t n, double *y, double *scratch);
+
+/* Elements [first, first + n) of what follows from `r`: uniform in [low, high), and normal (by Box and Muller). An element is
+ * the same whatever range it is asked in. */
+void hone_random_uniform_f32(hone_random r, int64_t first, int64_t n, float low, float high, float *y);
+void hone_random_uniform_f64(hone_random r, int64_t first, int64_t n, double low, double high, double *y);
+void hone_random_normal_f32(hone_random r, int64_t first, int64_t n, float mean, float scale, float *y);
+void hone_random_normal_f64(hone_random r, int64_t first, int64_t n, double mean, double scale, double *y);
+/* Draws `samples` of n classes, whose logarithms of probabilities, up to a constant, are `scores`. `sums` has room for n
+ * numbers. y[i], of element first + i of what follows from r, is a class. */
+void hone_random_classes(hone_random r, int64_t first, int64_t samples, const double *scores, int64_t n,
+                         double *sums, int64_t *y);
 
 /* Quantization along the last axis: element j has scale[j] and zero[j] (zero NULL: 0). The same numbers as
  * the dispatch table's kernels give with one scale. */

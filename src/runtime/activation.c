@@ -158,7 +158,7 @@ static hone_status give_output(hone_frame *f, const hone_step *s, int o, int ran
 static hone_status run_steps(running *r, hone_error *err) {
     hone_context *c = r->context;
     const hone_plan *plan = r->entry->plan;
-    hone_frame frame = {r->entry->address, c->session->pool, give_output, r, &c->kept};
+    hone_frame frame = {r->entry->address, c->session->pool, give_output, r, &c->kept, &c->draws};
     for (int i = 0; i < plan->step_count; i++) {
         if (c->cancel && c->cancel(c->cancel_user))
             return hone_fail(err, HONE_CANCELLED, "the run was cancelled");

@@ -58,6 +58,7 @@ struct hone_context {
     hone_cancel_fn *cancel;
     void *cancel_user;
     bool profiling;
+    hone_draws draws; /* `run`: of the next run */
 };
 
 /* What a frame's owner is while an entry runs. */

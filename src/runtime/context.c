@@ -9,6 +9,7 @@ hone_status hone_context_create(hone_session *s, hone_context **out, hone_error 
     const hone_model *m = s->model;
     const hone_graph *g = m->bodies[0].graph;
     c->session = s;
+    c->draws.seed = hone_random_seed();
     c->outputs = hone_calloc(g->output_count + 1, sizeof *c->outputs);
     c->bound = hone_calloc(g->output_count + 1, sizeof *c->bound);
     c->inputs = hone_calloc(g->input_count + 1, sizeof *c->inputs);
@@ -50,6 +51,10 @@ void hone_context_set_cancel(hone_context *c, hone_cancel_fn *fn, void *user) {
 
 void hone_context_set_profiling(hone_context *c, bool on) {
     c->profiling = on;
+}
+
+void hone_context_set_random(hone_context *c, uint64_t seed, uint64_t run) {
+    c->draws = (hone_draws){seed, run, 0};
 }
 
 void hone_context_set_workspace(hone_context *c, hone_workspace *w) {
@@ -213,7 +218,10 @@ hone_status hone_context_run(hone_context *c, const hone_tensor *const *inputs, 
     bool fits;
     hone_kept_clear(&c->kept);
     HONE_TRY(take_inputs(c, inputs, &fits, err));
-    HONE_TRY(hone_activation_run(c, &c->activations[0], c->inputs, fits, err));
+    hone_status status = hone_activation_run(c, &c->activations[0], c->inputs, fits, err);
+    c->draws.run++;
+    c->draws.draw = 0;
+    HONE_TRY(status);
     HONE_TRY(bind_outputs(c, err));
     for (size_t i = 0; outputs && i < c->activations[0].body->graph->output_count; i++) {
         hone_operand o = hone_activation_output(&c->activations[0], i);

@@ -262,6 +262,7 @@ static hone_status set_up(trainer *t, hone_error *err) {
     HONE_TRY(check_targets(t, err));
     if (o->checkpoint_dir) HONE_TRY(hone_checkpoint_hold(o->checkpoint_dir, &t->hold, err));
     if (o->resume_dir) HONE_TRY(resume(t, err));
+    hone_context_set_random(t->context, o->seed, (uint64_t)t->state.step);
     HONE_TRY(ask_teacher(t, err));
     HONE_TRY(make_loader(t, err));
     return hone_loader_seek(t->loader, (hone_loader_position){t->state.epoch, t->state.sample}, err);

@@ -245,6 +245,7 @@ static const op_case op_cases[] = {
     {"InstanceNormalization", "R2,3,2,4 R3 R3", "epsilon=0.01", 1},
     {"GroupNormalizationGrad", "R2,6,3 R2,6,3 R6 R2,3 R2,3", "num_groups=3", 3},
     {"GroupNormalizationGrad", "R2,3,4 R2,3,4 R3 R2,3 R2,3", "", 3},
+    {"Dropout", "R2,3", "", 2},
     {"SumTo", "R2,3,4 R3,1", "", 1},
     {"SumTo", "R2,3 R", "mean=1", 1},
     {"SumTo", "R2,3 R2,3", "", 1},

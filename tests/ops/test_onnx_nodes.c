@@ -162,6 +162,7 @@ static hone_status run_model(const hone_graph *g, const char *name, const char *
     hone_status status = hone_model_compile(g, &options, &model, err);
     if (status == HONE_OK) status = hone_session_create(model, &session_options, &session, err);
     if (status == HONE_OK) status = hone_context_create(session, &context, err);
+    if (status == HONE_OK) hone_context_set_random(context, 1, 0); /* fails alike each time */
     for (int set = 0; status == HONE_OK; set++) {
         char dir[1024];
         snprintf(dir, sizeof dir, "%s/%s/test_data_set_%d", root, name, set);

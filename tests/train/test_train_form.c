@@ -188,6 +188,44 @@ static void test_statistics_are_resumed(void **state) {
 }
 
 /* What stays as it is keeps its statistics, too. */
+static hone_graph *dropping(void) {
+    hone_graph *g = hone_graph_new("dropping");
+    hone_value *x = INPUT(g, 6), *y = HONE_EMIT(g, "", "Dropout", x);
+    return finished(g, HONE_EMIT(g, "", "Gemm", y, WEIGHT(g, "w", 1, 6, 3), WEIGHT(g, "b", 1, 3)));
+}
+
+/* Elements drop while training, other ones at each step, and not in evaluations; what is resumed goes on with the same. */
+static void test_dropout(void **state) {
+    (void)state;
+    hone_graph *whole = dropping(), *g = dropping(), *other = dropping();
+    hone_train_options o = options(9);
+    hone_eval_report one, two;
+    watch w = {.stop_at = 4};
+    ok(hone_train(whole, data, &o, NULL, &err));
+    o.seed = 77;
+    ok(hone_train(other, data, &o, NULL, &err));
+    assert_false(same_weights(whole, other)); /* a batch of all samples: only what drops differs */
+    o.seed = options(9).seed;
+    o.checkpoint_dir = test_path("dropping");
+    o.progress = look;
+    o.user = &w;
+    ok(hone_train(g, data, &o, NULL, &err));
+    hone_graph_free(g);
+    g = dropping();
+    o.progress = NULL;
+    o.resume_dir = o.checkpoint_dir;
+    o.checkpoint_dir = NULL;
+    o.threads = 2;
+    ok(hone_train(g, data, &o, NULL, &err));
+    assert_true(same_weights(g, whole));
+    ok(hone_evaluate(g, data, NULL, 1, &one, &err));
+    ok(hone_evaluate(g, data, NULL, 1, &two, &err));
+    assert_true(one.loss == two.loss);
+    hone_graph_free(whole);
+    hone_graph_free(other);
+    hone_graph_free(g);
+}
+
 static void test_adapters_leave_statistics(void **state) {
     (void)state;
     hone_graph *g = centered(), *before = copy_of(g);
@@ -230,6 +268,7 @@ int main(void) {
         cmocka_unit_test(test_batch_normalization),
         cmocka_unit_test(test_training_and_evaluation_differ),
         cmocka_unit_test(test_statistics_are_resumed),
+        cmocka_unit_test(test_dropout),
         cmocka_unit_test(test_adapters_leave_statistics),
         cmocka_unit_test(test_a_statistic_of_two_nodes),
         cmocka_unit_test(test_out_of_memory),
