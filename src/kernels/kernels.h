@@ -152,6 +152,13 @@ typedef struct hone_kernels {
     void (*softmax_f64)(const double *x, double *y, int64_t n);
     void (*log_softmax_f64)(const double *x, double *y, int64_t n);
 
+    /* y[i] = scale times the sum over l < n of x[l] * rows[i*row + l], i < count; each in an order fixed by n alone. */
+    void (*dot_rows_f32)(const float *x, const float *rows, int64_t count, int64_t row, int64_t n,
+                         float scale, float *y);
+    /* x = cap tanh(x / cap), and x += y. */
+    void (*softcap_f32)(float *x, int64_t n, float cap);
+    void (*add_f32)(float *x, const float *y, int64_t n);
+
     /* One row; mean and inv (may be NULL) get what it was normalized by. y may be x, dx may be dy or x. */
     void (*normalize_f32)(const hone_normalize *p, const float *x, float *y, float *mean, float *inv);
     void (*normalize_f64)(const hone_normalize *p, const double *x, double *y, double *mean, double *inv);

@@ -50,6 +50,13 @@ double hone_det(double *a, int64_t n);
 /* y, [n, n]: the derivatives of the determinant, which are the cofactors; also where a is singular. a is overwritten, scratch
  * has 4 n elements. */
 void hone_det_grad(double *a, int64_t n, double *y, double *scratch);
+/* x = cap tanh(x / cap), and x += y. */
+void hone_softcap_f64(double *x, int64_t n, double cap);
+void hone_add_f64(double *x, const double *y, int64_t n);
+/* Rotates n pairs of numbers by angles that are given by cosine and sine: pairs stand side by side, else their halves n apart.
+ * y may be x. */
+void hone_rotate_f32(const float *x, const float *cos, const float *sin, float *y, int64_t n, bool pairs);
+void hone_rotate_f64(const double *x, const double *cos, const double *sin, double *y, int64_t n, bool pairs);
 
 /* Elements [first, first + n) of what follows from `r`: uniform in [low, high), and normal (by Box and Muller). An element is
  * the same whatever range it is asked in. */

@@ -9,8 +9,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # folder: what it may include besides itself. The longest key that a path begins with decides, so a folder without a
 # row is part of the one around it; but once a room has rows for folders, each of its folders needs one. What is listed
 # is another folder of the law or a single header. Public headers (hone/*.h) belong to nobody, see below.
-FAMILIES = ["math", "nn", "linear", "tensor", "quant", "control", "sequence", "ml", "microsoft", "random", "recurrent",
-            "signal", "text", "training"]
+FAMILIES = ["attention", "math", "nn", "linear", "tensor", "quant", "control", "sequence", "ml", "microsoft", "random",
+            "recurrent", "signal", "text", "training"]
 MAY = {
     "base": [],
     "kernels": ["base"],

@@ -171,6 +171,7 @@ static const op_case op_cases[] = {
     {"Slice", "R5,6 S=1,2 S=4,6", "", 1},
     {"Slice", "R5,6,3 S=-1,0 S=-9,6 S=0,1 S=-2,3", "", 1},
     {"Slice", "R5,3 S=2 S=5 S=0", "", 1},
+    {"Slice", "R4,5 S=3 S=1 S=1", "", 1},
     {"Shape", "R5,3,2", "start=1", 1},
     {"Size", "R5,3,2", "", 1},
     {"ConstantOfShape", "S=2,3", "", 1},
@@ -321,6 +322,7 @@ static const op_case op_cases[] = {
     {"Lookup", "C2,300 U256", "", 1},
     {"Lookup", "U2,300 R256", "", 1},
 #include "ops/op_cases_moves.inc.h"
+#include "ops/op_cases_attention.inc.h"
 #include "ops/op_cases_recurrent.inc.h"
 #include "ops/op_cases_conv.inc.h"
 };

@@ -1,0 +1,594 @@
+#include "ops/attention/core.h"
+
+#include "graph/infer.h"
+#include "kernels/kernels.h"
+#include "kernels/portable.h"
+#include "ops/attention/emit.h"
+#include "ops/common/cut.h"
+#include "ops/common/walk.h"
+
+#include <math.h>
+#include <string.h>
+
+#define FLOATS HONE_TYPES_FLOAT
+
+hone_node *hone_core_emit(hone_graph *g, const hone_core *c) {
+    hone_node *n = hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, "ScaledDotProduct"), NULL,
+                                       HONE_CORE_INPUTS, c->in, c->qk_mode < 0 ? 1 : 2);
+    if (!n) return NULL;
+    hone_node_set_int(g, n, "q_heads", c->q_heads);
+    hone_node_set_int(g, n, "kv_heads", c->kv_heads);
+    hone_node_set_float(g, n, "scale", c->scale);
+    hone_node_set_float(g, n, "softcap", c->softcap);
+    hone_node_set_int(g, n, "causal", c->causal);
+    hone_node_set_int(g, n, "window", c->window);
+    hone_node_set_int(g, n, "qk_mode", c->qk_mode < 0 ? 0 : c->qk_mode);
+    return n;
+}
+
+/* --- shapes --- */
+
+/* The dimensions of Q, K or V as [B, heads, T, width]; false: not of that rank. */
+static bool heads_of(const hone_type *t, int64_t heads, int64_t *dims) {
+    if (t->rank != (heads ? 3 : 4)) return false;
+    dims[0] = t->dims[0];
+    dims[1] = heads ? heads : t->dims[1];
+    dims[2] = t->dims[heads ? 1 : 2];
+    dims[3] = !heads ? t->dims[3] : t->dims[2] >= 0 ? t->dims[2] / heads : HONE_DIM_ANY;
+    return true;
+}
+
+static hone_status infer(hone_infer *ctx, hone_error *err) {
+    const hone_node *n = ctx->node;
+    const int64_t q_heads = hone_node_int(n, "q_heads"), kv_heads = hone_node_int(n, "kv_heads");
+    const hone_type *in[3] = {ctx->in[0], ctx->in[1], ctx->in[2]};
+    int64_t q[4], k[4], v[4], d;
+    if (in[0]->rank < 0 || in[1]->rank < 0 || in[2]->rank < 0) return HONE_OK;
+    if (!heads_of(in[0], q_heads, q) || !heads_of(in[1], kv_heads, k) || !heads_of(in[2], kv_heads, v))
+        return hone_infer_fail(ctx, err, "Q, K and V must have rank 4, or 3 where the heads are counted");
+    for (int i = 0; i < 3; i++) {
+        int64_t heads = i ? kv_heads : q_heads;
+        if (heads && in[i]->dims[2] >= 0 && in[i]->dims[2] % heads)
+            return hone_infer_fail(ctx, err, "%lld elements make no %lld heads", (long long)in[i]->dims[2],
+                                   (long long)heads);
+    }
+    HONE_TRY(hone_infer_same_dim(ctx, q[0], k[0], &q[0], err));
+    HONE_TRY(hone_infer_same_dim(ctx, q[0], v[0], &q[0], err));
+    HONE_TRY(hone_infer_same_dim(ctx, k[1], v[1], &k[1], err));
+    HONE_TRY(hone_infer_same_dim(ctx, k[2], v[2], &k[2], err));
+    HONE_TRY(hone_infer_same_dim(ctx, q[3], k[3], &d, err));
+    if (q[1] >= 0 && k[1] >= 0 && (k[1] == 0 || q[1] % k[1]))
+        return hone_infer_fail(ctx, err, "%lld heads of Q can't share %lld of K", (long long)q[1],
+                               (long long)k[1]);
+    const hone_type *bias = HONE_CORE_BIAS < ctx->input_count ? ctx->in[HONE_CORE_BIAS] : NULL;
+    if (bias && bias->rank >= 0) {
+        if (bias->rank > 4 || bias->rank < 1)
+            return hone_infer_fail(ctx, err, "the bias has rank %d", bias->rank);
+        for (int i = 0; i < bias->rank; i++) {
+            int64_t own = bias->dims[bias->rank - 1 - i], all = i ? q[3 - i] : k[2];
+            if (i == 0 ? own >= 0 && all >= 0 && own > all : own >= 0 && own != 1 && all >= 0 && own != all)
+                return hone_infer_fail(ctx, err, "a bias of %lld where there are %lld", (long long)own,
+                                       (long long)all);
+        }
+    }
+    const int64_t y4[] = {q[0], q[1], q[2], v[3]},
+                  y3[] = {q[0], q[2], q[1] >= 0 && v[3] >= 0 ? q[1] * v[3] : HONE_DIM_ANY},
+                  qk[] = {q[0], q[1], q[2], k[2]};
+    const hone_type types[] = {hone_type_make(in[0]->dtype, q_heads ? 3 : 4, q_heads ? y3 : y4),
+                               hone_type_make(in[0]->dtype, 4, qk)};
+    for (int o = 0; o < ctx->output_count; o++) ctx->out[o] = types[o];
+    return HONE_OK;
+}
+
+static int64_t multiply_adds(const hone_node *n, const hone_type *const *in, const hone_type *out) {
+    (void)out;
+    int64_t q[4], k[4], v[4];
+    heads_of(in[0], hone_node_int(n, "q_heads"), q);
+    heads_of(in[1], hone_node_int(n, "kv_heads"), k);
+    heads_of(in[2], hone_node_int(n, "kv_heads"), v);
+    return q[0] * q[1] * q[2] * k[2] * (k[3] + v[3]);
+}
+
+/* --- running --- */
+
+/* Elements from one batch, head or row to the next. */
+typedef struct place {
+    int64_t batch, head, row;
+} place;
+
+typedef struct params {
+    bool is_double;
+    size_t size; /* of an element */
+    const hone_gemm_family *family;
+    const hone_kernels *kernels;
+    int64_t batch, heads, kv_heads, rows, keys, seen, d, dv; /* seen: of the bias, or all */
+    place q, k, v, y, bias;
+    double scale, softcap;
+    bool causal;
+    int64_t window;
+    int qk_mode;
+    bool by_group; /* one row: the heads that share one of K are the rows of a unit */
+    int64_t groups, units, unit_rows, row_block, blocks;
+    bool packs;
+    size_t packed;     /* bytes of one head of K */
+    int64_t score_row; /* elements of a row of scores in scratch */
+    hone_cut packing, tasks;
+} params;
+
+typedef struct job {
+    const params *p;
+    const hone_step *step;
+    const hone_frame *frame;
+    const char *q, *k, *v, *bias;
+    char *y, *qk, *packed;
+    const int64_t *position, *first, *end; /* NULL: left out */
+    int64_t many[3];                       /* 1: one for each batch; 0: one for all */
+    const void *sink;
+} job;
+
+/* Some rows of one batch and one or several heads. */
+typedef struct part {
+    int64_t batch, head, row, count;
+    int64_t lo, hi; /* keys that any of them sees */
+    char *scores;
+} part;
+
+static char *at(const params *p, const void *base, int64_t element) {
+    return (char *)base + element * (int64_t)p->size;
+}
+
+static int64_t place_of(const place *l, int64_t batch, int64_t head, int64_t row) {
+    return batch * l->batch + head * l->head + row * l->row;
+}
+
+/* The head and the row of Q that row i of a part is. */
+static int64_t head_of(const params *p, const part *w, int64_t i) {
+    return p->by_group ? w->head + w->row + i : w->head;
+}
+static int64_t row_of(const params *p, const part *w, int64_t i) {
+    return p->by_group ? 0 : w->row + i;
+}
+/* From one row of a part to the next. */
+static int64_t step_of(const params *p, const place *l) {
+    return p->by_group ? l->head : l->row;
+}
+
+/* The keys [*lo, *hi) that a row sees. */
+static void sight(const job *j, int64_t batch, int64_t row, int64_t *lo, int64_t *hi) {
+    const params *p = j->p;
+    int64_t position = row + (j->position ? j->position[batch * j->many[0]] : 0);
+    *lo = j->first ? j->first[batch * j->many[1]] : 0;
+    *hi = j->end ? hone_min_i64(j->end[batch * j->many[2]], p->seen) : p->seen;
+    if (p->causal) *hi = hone_min_i64(*hi, position + 1);
+    if (p->window > 0 && position + 1 - p->window > *lo) *lo = position + 1 - p->window;
+    if (*lo < 0) *lo = 0;
+    if (*hi < *lo) *hi = *lo;
+    if (*lo > p->keys) *lo = *hi = p->keys;
+}
+
+/* --- Q K^T --- */
+
+static void pack_heads(void *arg, int64_t begin, int64_t end, int worker) {
+    (void)worker;
+    const job *j = arg;
+    const params *p = j->p;
+    for (int64_t i = begin; i < end; i++) {
+        const hone_gemm_b b = {.k = p->d,
+                               .n = p->keys,
+                               .b = at(p, j->k, place_of(&p->k, i / p->kv_heads, i % p->kv_heads, 0)),
+                               .b_row = 1,
+                               .b_col = p->k.row,
+                               .packed = j->packed + (size_t)i * p->packed};
+        p->family->pack(&b, 0, p->d, 0, p->keys);
+    }
+}
+
+#define KEYS_AT_ONCE 64 /* which stay in the cache for all rows */
+
+static void score(const job *j, const part *w, int64_t lo, int64_t hi) {
+    const params *p = j->p;
+    const int64_t kv = w->head / (p->heads / p->kv_heads), panel = p->family->panel;
+    const char *q = at(p, j->q, place_of(&p->q, w->batch, head_of(p, w, 0), row_of(p, w, 0)));
+    const char *k = at(p, j->k, place_of(&p->k, w->batch, kv, 0));
+    if (!p->packs && !p->is_double) {
+        for (int64_t from = lo, n; from < hi; from += n) {
+            n = hone_min_i64(KEYS_AT_ONCE, hi - from);
+            for (int64_t i = 0; i < w->count; i++)
+                p->kernels->dot_rows_f32((const float *)(const void *)q + i * step_of(p, &p->q),
+                                         (const float *)(const void *)k + from * p->k.row, n, p->k.row, p->d,
+                                         (float)p->scale,
+                                         (float *)(void *)w->scores + i * p->score_row + from);
+        }
+        return;
+    }
+    const hone_gemm g = {.m = w->count,
+                         .n = p->keys,
+                         .k = p->d,
+                         .a = q,
+                         .a_row = step_of(p, &p->q),
+                         .a_col = 1,
+                         .b = p->packs ? j->packed + (size_t)(w->batch * p->kv_heads + kv) * p->packed : k,
+                         .b_row = p->packs ? 0 : 1,
+                         .b_col = p->packs ? 1 : p->k.row,
+                         .c = w->scores,
+                         .c_row = p->score_row,
+                         .epilogue = {.store = p->is_double ? HONE_STORE_F64 : HONE_STORE_F32,
+                                      .alpha = p->scale,
+                                      .lo = -INFINITY,
+                                      .hi = INFINITY}};
+    p->family->run(&g, 0, w->count, lo / panel * panel, hone_min_i64(hone_tasks(hi, panel) * panel, p->keys));
+}
+
+/* --- softmax --- */
+
+static void keep_qk(const job *j, const part *w, int64_t i, int mode, const char *scores) {
+    const params *p = j->p;
+    if (!j->qk || p->qk_mode != mode) return;
+    int64_t row = (w->batch * p->heads + head_of(p, w, i)) * p->rows + row_of(p, w, i);
+    memcpy(at(p, j->qk, row * p->keys), scores, (size_t)p->keys * p->size);
+}
+
+static void softcap(const params *p, char *x, int64_t n) {
+    if (p->is_double)
+        hone_softcap_f64((double *)(void *)x, n, p->softcap);
+    else
+        p->kernels->softcap_f32((float *)(void *)x, n, (float)p->softcap);
+}
+
+static void add_bias(const job *j, const part *w, int64_t i, char *x, int64_t from, int64_t n) {
+    const params *p = j->p;
+    const char *bias = at(p, j->bias, place_of(&p->bias, w->batch, head_of(p, w, i), row_of(p, w, i)) + from);
+    if (p->is_double)
+        hone_add_f64((double *)(void *)x, (const double *)(const void *)bias, n);
+    else
+        p->kernels->add_f32((float *)(void *)x, (const float *)(const void *)bias, n);
+}
+
+static void fill(const params *p, char *scores, int64_t from, int64_t to, double value) {
+    const float narrow = (float)value;
+    if (to <= from) return;
+    hone_fill(p->is_double ? (const void *)&value : &narrow, p->size, at(p, scores, from), to - from);
+}
+
+/* P in the place of S, where no number of it is greater than -infinity: 0. */
+static void normalize(const params *p, char *x, int64_t n) {
+    if (p->is_double)
+        p->kernels->softmax_f64((const double *)(void *)x, (double *)(void *)x, n);
+    else
+        p->kernels->softmax_f32((const float *)(void *)x, (float *)(void *)x, n);
+}
+
+static bool sees_nothing(const params *p, const char *x, int64_t n) {
+    bool nothing = true;
+    for (int64_t i = 0; i < n && nothing; i++)
+        nothing = (p->is_double ? ((const double *)(const void *)x)[i]
+                                : (double)((const float *)(const void *)x)[i]) == -INFINITY;
+    return nothing;
+}
+
+static void weigh(const job *j, const part *w, int64_t i) {
+    const params *p = j->p;
+    char *scores = at(p, w->scores, i * p->score_row);
+    int64_t lo, hi, full_lo = j->qk ? 0 : w->lo, full_hi = j->qk ? p->keys : w->hi;
+    sight(j, w->batch, row_of(p, w, i), &lo, &hi);
+    keep_qk(j, w, i, 0, scores);
+    bool whole = j->qk && p->qk_mode == 1; /* also what is not seen */
+    if (p->softcap > 0) softcap(p, at(p, scores, whole ? 0 : lo), whole ? p->keys : hi - lo);
+    keep_qk(j, w, i, 1, scores);
+    if (j->bias) add_bias(j, w, i, at(p, scores, lo), lo, hi - lo);
+    if (j->qk && p->qk_mode == 2) {
+        fill(p, scores, 0, lo, -INFINITY);
+        fill(p, scores, hi, p->keys, -INFINITY);
+        keep_qk(j, w, i, 2, scores);
+    }
+    char *seen = at(p, scores, lo);
+    if (sees_nothing(p, seen, hi - lo)) {
+        fill(p, scores, lo, hi, 0);
+    } else {
+        if (j->sink) memcpy(at(p, scores, hi), at(p, j->sink, head_of(p, w, i)), p->size);
+        normalize(p, seen, hi - lo + (j->sink ? 1 : 0));
+    }
+    fill(p, scores, full_lo, lo, 0);
+    fill(p, scores, hi, full_hi, 0);
+    keep_qk(j, w, i, 3, scores);
+}
+
+/* --- P V --- */
+
+static void gather(const job *j, const part *w) {
+    const params *p = j->p;
+    const int64_t kv = w->head / (p->heads / p->kv_heads);
+    const hone_gemm g = {.m = w->count,
+                         .n = p->dv,
+                         .k = w->hi - w->lo,
+                         .a = at(p, w->scores, w->lo),
+                         .a_row = p->score_row,
+                         .a_col = 1,
+                         .b = at(p, j->v, place_of(&p->v, w->batch, kv, w->lo)),
+                         .b_row = p->v.row,
+                         .b_col = 1,
+                         .c = at(p, j->y, place_of(&p->y, w->batch, head_of(p, w, 0), row_of(p, w, 0))),
+                         .c_row = step_of(p, &p->y),
+                         .epilogue = {.store = p->is_double ? HONE_STORE_F64 : HONE_STORE_F32,
+                                      .alpha = 1,
+                                      .lo = -INFINITY,
+                                      .hi = INFINITY}};
+    p->family->run(&g, 0, w->count, 0, p->dv);
+}
+
+static void run_parts(void *arg, int64_t begin, int64_t end, int worker) {
+    const job *j = arg;
+    const params *p = j->p;
+    for (int64_t item = begin; item < end; item++) {
+        int64_t unit = item / p->blocks, each = p->by_group ? p->kv_heads : p->heads;
+        part w = {.batch = unit / each,
+                  .head = unit % each * (p->by_group ? p->heads / p->kv_heads : 1),
+                  .row = item % p->blocks * p->row_block,
+                  .lo = p->keys,
+                  .scores = hone_step_worker_scratch(j->step, j->frame, worker)};
+        w.count = hone_min_i64(p->row_block, p->unit_rows - w.row);
+        for (int64_t i = 0; i < w.count; i++) {
+            int64_t lo, hi;
+            sight(j, w.batch, row_of(p, &w, i), &lo, &hi);
+            if (lo < hi && lo < w.lo) w.lo = lo;
+            if (lo < hi && hi > w.hi) w.hi = hi;
+        }
+        if (w.hi < w.lo) w.lo = w.hi = 0;
+        score(j, &w, j->qk ? 0 : w.lo, j->qk ? p->keys : w.hi);
+        for (int64_t i = 0; i < w.count; i++) weigh(j, &w, i);
+        gather(j, &w);
+    }
+}
+
+static const int64_t *numbers(const job *j, int i) {
+    return hone_step_in(j->step, j->frame, i);
+}
+
+static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
+    const params *p = step->params;
+    job j = {.p = p,
+             .step = step,
+             .frame = frame,
+             .q = hone_step_in(step, frame, HONE_CORE_Q),
+             .k = hone_step_in(step, frame, HONE_CORE_K),
+             .v = hone_step_in(step, frame, HONE_CORE_V),
+             .bias = hone_step_in(step, frame, HONE_CORE_BIAS),
+             .sink = hone_step_in(step, frame, HONE_CORE_SINK),
+             .y = hone_step_out(step, frame, 0),
+             .qk = hone_step_out(step, frame, 1)};
+    j.position = numbers(&j, HONE_CORE_POSITION);
+    j.first = numbers(&j, HONE_CORE_FIRST);
+    j.end = numbers(&j, HONE_CORE_END);
+    for (int i = 0; i < 3; i++) j.many[i] = (p->groups >> i) & 1;
+    if (p->packs) {
+        j.packed = hone_step_scratch(step, frame);
+        hone_cut_run(&p->packing, frame, pack_heads, &j);
+    }
+    hone_cut_run(&p->tasks, frame, run_parts, &j);
+    return HONE_OK;
+}
+
+/* --- preparing --- */
+
+/* Rows up to which scores are sums along rows of K as they lie; more pay for packing it. */
+#define FEW_ROWS 4
+#define SCORES 32768 /* of a part: they stay in the cache */
+
+static place place_in(const int64_t *dims, bool counted) {
+    const int64_t heads = dims[1], rows = dims[2], width = dims[3];
+    return counted ? (place){rows * heads * width, width, heads * width}
+                   : (place){heads * rows * width, rows * width, width};
+}
+
+static void place_bias(params *q, const hone_type *t) {
+    int64_t strides[4] = {0}, stride = 1;
+    q->seen = t->dims[t->rank - 1];
+    for (int i = t->rank - 1; i >= 0; i--) {
+        strides[4 - t->rank + i] = t->dims[i] == 1 ? 0 : stride;
+        stride *= t->dims[i];
+    }
+    q->bias = (place){strides[0], strides[1], strides[2]};
+}
+
+static void cut(params *q, hone_prepare *p) {
+    const hone_gemm_family *f = q->family;
+    const int64_t group = q->kv_heads ? q->heads / q->kv_heads : 1;
+    q->by_group = q->rows == 1 && group > 1;
+    q->unit_rows = q->by_group ? group : q->rows;
+    q->units = q->batch * (q->by_group ? q->kv_heads : q->heads);
+    q->packs = !q->is_double && q->rows > FEW_ROWS;
+    q->packed = q->packs ? (f->packed_size(q->d, q->keys) + 63) & ~(size_t)63 : 0;
+    int64_t tiles = SCORES / (q->keys + 1) / f->rows;
+    q->row_block = f->rows * (tiles < 1 ? 1 : tiles > 8 ? 8 : tiles);
+    q->blocks = q->unit_rows > 0 ? hone_tasks(q->unit_rows, q->row_block) : 1;
+    q->score_row = (q->keys + 1 + 15) & ~(int64_t)15; /* one more: a sink */
+    double key = (double)(q->d + q->dv) * f->nanoseconds + 2;
+    q->packing = hone_cut_make(q->packs ? q->batch * q->kv_heads : 0, 0.5 * (double)(q->keys * q->d), 1);
+    q->tasks = hone_cut_make(q->unit_rows > 0 ? q->units * q->blocks : 0,
+                             key * (double)(q->keys * hone_min_i64(q->row_block, q->unit_rows)), 1);
+    p->scratch = q->packs ? q->packed * (size_t)(q->batch * q->kv_heads) : 0;
+    p->worker_scratch = (size_t)(hone_min_i64(q->row_block, q->unit_rows) * q->score_row) * q->size + 64;
+}
+
+static const hone_type *type_of(const hone_prepare *p, int i) {
+    return i < p->in_count ? p->in[i] : NULL;
+}
+
+static hone_status prepare(hone_prepare *p, hone_error *err) {
+    params *q = hone_prepare_alloc(p, sizeof *q);
+    if (!q) return hone_fail_memory(err);
+    const int64_t q_heads = hone_node_int(p->node, "q_heads"), kv_heads = hone_node_int(p->node, "kv_heads");
+    int64_t dq[4], dk[4], dv[4];
+    heads_of(p->in[HONE_CORE_Q], q_heads, dq);
+    heads_of(p->in[HONE_CORE_K], kv_heads, dk);
+    heads_of(p->in[HONE_CORE_V], kv_heads, dv);
+    const int64_t dy[] = {dq[0], dq[1], dq[2], dv[3]};
+    const float scale = hone_node_float(p->node, "scale");
+    *q = (params){.is_double = p->out[0].dtype == HONE_FLOAT64,
+                  .kernels = hone_kernels_get(),
+                  .batch = dq[0],
+                  .heads = dq[1],
+                  .kv_heads = dk[1],
+                  .rows = dq[2],
+                  .keys = dk[2],
+                  .seen = dk[2],
+                  .d = dk[3],
+                  .dv = dv[3],
+                  .q = place_in(dq, q_heads > 0),
+                  .k = place_in(dk, kv_heads > 0),
+                  .v = place_in(dv, kv_heads > 0),
+                  .y = place_in(dy, q_heads > 0),
+                  .scale = scale != 0 ? (double)scale : 1 / sqrt((double)dk[3]),
+                  .softcap = hone_node_float(p->node, "softcap"),
+                  .causal = hone_node_int(p->node, "causal") != 0,
+                  .window = hone_node_int(p->node, "window"),
+                  .qk_mode = (int)hone_node_int(p->node, "qk_mode")};
+    q->size = q->is_double ? sizeof(double) : sizeof(float);
+    q->family = q->kernels->gemm[q->is_double ? HONE_GEMM_F64 : HONE_GEMM_F32];
+    const hone_type *bias = type_of(p, HONE_CORE_BIAS), *sink = type_of(p, HONE_CORE_SINK);
+    if (bias) place_bias(q, bias);
+    if (sink && hone_type_count(sink) != q->heads)
+        return hone_prepare_fail(p, err, "not one sink for each head");
+    for (int i = 0; i < 3; i++) {
+        const hone_type *t = type_of(p, HONE_CORE_POSITION + i);
+        int64_t count = t ? hone_type_count(t) : 1;
+        if (count != 1 && count != q->batch)
+            return hone_prepare_fail(p, err, "%lld positions for a batch of %lld", (long long)count,
+                                     (long long)q->batch);
+        if (count != 1) q->groups |= 1 << i;
+    }
+    cut(q, p);
+    p->params = q;
+    p->run = run;
+    p->kernel = q->is_double ? "attention, double" : q->packs ? "attention" : "attention, few rows";
+    return HONE_OK;
+}
+
+/* --- for training: as other operators --- */
+
+static hone_value *op1(hone_graph *g, const char *op, hone_value *a) {
+    return a ? HONE_EMIT(g, "", op, a) : NULL;
+}
+static hone_value *op2(hone_graph *g, const char *op, hone_value *a, hone_value *b) {
+    return a && b ? HONE_EMIT(g, "", op, a, b) : NULL;
+}
+
+/* 0, 1, … as many as axis `axis` of v has, as int64 [n, 1 …] of that rank. */
+static hone_value *count_up(hone_graph *g, hone_value *v, int64_t axis, const int64_t *shape, int rank) {
+    hone_value *n = hone_emit_shaped(g, hone_emit_dim(g, v, axis), NULL, 0);
+    hone_value *r = HONE_EMIT(g, "", "Range", hone_graph_scalar(g, HONE_INT64, 0), n,
+                              hone_graph_scalar(g, HONE_INT64, 1));
+    return hone_emit_shaped(g, r, shape, rank);
+}
+
+static hone_value *both(hone_graph *g, hone_value *a, hone_value *b) {
+    return a ? op2(g, "And", a, b) : b;
+}
+
+/* Which keys [B or 1, 1, T or 1, S] rows see; NULL: all of them. */
+static hone_value *visible(hone_graph *g, const hone_node *n, hone_value *q, hone_value *k) {
+    static const int64_t down[] = {-1, 1}, batch[] = {-1, 1, 1, 1}, along[] = {-1};
+    const int64_t window = hone_node_int(n, "window");
+    const bool causal = hone_node_int(n, "causal") != 0;
+    hone_value *first = hone_input(n, HONE_CORE_FIRST), *end = hone_input(n, HONE_CORE_END), *seen = NULL;
+    if (!causal && window <= 0 && !first && !end) return NULL;
+    hone_value *keys = count_up(g, k, 2, along, 1);
+    if (first) seen = both(g, seen, op2(g, "GreaterOrEqual", keys, hone_emit_shaped(g, first, batch, 4)));
+    if (end) seen = both(g, seen, op2(g, "Less", keys, hone_emit_shaped(g, end, batch, 4)));
+    if (!causal && window <= 0) return seen;
+    hone_value *position = hone_input(n, HONE_CORE_POSITION), *row = count_up(g, q, 2, down, 2);
+    if (position) row = op2(g, "Add", row, hone_emit_shaped(g, position, batch, 4));
+    if (causal) seen = both(g, seen, op2(g, "LessOrEqual", keys, row));
+    if (window > 0)
+        seen = both(
+            g, seen,
+            op2(g, "Greater", keys, op2(g, "Sub", row, hone_graph_scalar(g, HONE_INT64, (double)window))));
+    return seen;
+}
+
+/* Heads of K or V, each as often as heads of Q share it: [B, M, S, D] as [B, M, 1, S, D]. */
+static hone_value *apart(hone_graph *g, hone_value *v) {
+    static const int64_t axis = 2;
+    return HONE_EMIT(g, "", "Unsqueeze", v, hone_graph_ints(g, &axis, 1));
+}
+
+/* Q is [B, M, G, T, D] beside them; what broadcasts to [B, N, T, S] is brought there by its shape. */
+static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
+    const int64_t q_heads = hone_node_int(n, "q_heads"), kv_heads = hone_node_int(n, "kv_heads");
+    const hone_dtype dtype = n->inputs[0]->type.dtype;
+    int64_t dq[4], dk[4], dv[4];
+    heads_of(&n->inputs[0]->type, q_heads, dq);
+    heads_of(&n->inputs[1]->type, kv_heads, dk);
+    heads_of(&n->inputs[2]->type, kv_heads, dv);
+    if (dq[1] < 0 || dk[1] < 0 || dk[3] < 0 || dv[3] < 0)
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+                              "heads of unknown size in training");
+    if (hone_input(n, HONE_CORE_SINK) || n->output_count > 1)
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+                              "sinks, and scores as a result, in training");
+    hone_value *q = n->inputs[0], *k = n->inputs[1], *v = n->inputs[2], *bias = hone_input(n, HONE_CORE_BIAS);
+    if (q_heads) q = hone_emit_heads(g, q, q_heads);
+    if (kv_heads) k = hone_emit_heads(g, k, kv_heads);
+    if (kv_heads) v = hone_emit_heads(g, v, kv_heads);
+    const float given = hone_node_float(n, "scale"), cap = hone_node_float(n, "softcap");
+    const double scale = given != 0 ? (double)given : 1 / sqrt((double)dk[3]);
+    const int64_t turned[] = {0, 1, 3, 2}, grouped[] = {0, dk[1], dq[1] / dk[1], -1, dk[3]},
+                  five[] = {0, 1, 2, 4, 3}, heads[] = {0, dq[1], -1, dv[3]}, wide[] = {0, 0, dq[1] * dv[3]},
+                  back[] = {0, 2, 1, 3};
+    const bool shared = dq[1] != dk[1];
+    hone_value *s;
+    if (shared)
+        s = op2(g, "MatMul", hone_emit_shaped(g, q, grouped, 5), hone_emit_turned(g, apart(g, k), five, 5));
+    else
+        s = op2(g, "MatMul", q, hone_emit_turned(g, k, turned, 4));
+    s = op2(g, "Mul", s, hone_graph_scalar(g, dtype, scale));
+    if (shared) { /* back to [B, N, T, S] */
+        hone_value *shape =
+            hone_emit_joined(g, hone_graph_ints(g, (int64_t[]){0, dq[1]}, 2),
+                             hone_emit_joined(g, hone_emit_dim(g, q, 2), hone_emit_dim(g, k, 2), 0), 0);
+        s = op2(g, "Reshape", s, shape);
+    }
+    if (cap > 0)
+        s = op2(g, "Mul", op1(g, "Tanh", op2(g, "Div", s, hone_graph_scalar(g, dtype, cap))),
+                hone_graph_scalar(g, dtype, cap));
+    if (bias) s = op2(g, "Add", s, bias);
+    hone_value *seen = visible(g, n, q, k), *zero = hone_graph_scalar(g, dtype, 0);
+    if (seen) s = HONE_EMIT(g, "", "Where", seen, s, hone_graph_scalar(g, dtype, -3e38));
+    hone_value *p = op1(g, "Softmax", s);
+    if (seen) p = HONE_EMIT(g, "", "Where", seen, p, zero); /* a row that sees nothing */
+    hone_value *y;
+    if (shared) {
+        hone_value *rows = hone_emit_joined(g, hone_emit_dim(g, q, 2), hone_emit_dim(g, k, 2), 0);
+        hone_value *shape =
+            hone_emit_joined(g, hone_graph_ints(g, (int64_t[]){0, dk[1], dq[1] / dk[1]}, 3), rows, 0);
+        y = hone_emit_shaped(g, op2(g, "MatMul", op2(g, "Reshape", p, shape), apart(g, v)), heads, 4);
+    } else {
+        y = op2(g, "MatMul", p, v);
+    }
+    if (q_heads) y = hone_emit_shaped(g, hone_emit_turned(g, y, back, 4), wide, 3);
+    hone_graph_replace(g, n->outputs[0], y);
+    return hone_graph_check(g, err);
+}
+
+#define OPTIONAL HONE_SLOT_OPTIONAL
+#define INT64 HONE_TYPE(HONE_INT64)
+
+const hone_op hone_op_scaled_dot_product = {
+    .domain = HONE_PRIVATE_DOMAIN,
+    .name = "ScaledDotProduct",
+    .since = 1,
+    .oldest = 1,
+    .inputs = HONE_SLOTS({"Q", 'T', FLOATS, 0}, {"K", 'T', FLOATS, 0}, {"V", 'T', FLOATS, 0},
+                         {"bias", 'T', FLOATS, OPTIONAL}, {"position", 0, INT64, OPTIONAL},
+                         {"first", 0, INT64, OPTIONAL}, {"end", 0, INT64, OPTIONAL},
+                         {"sink", 'T', FLOATS, OPTIONAL}),
+    .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}, {"qk", 'T', FLOATS, OPTIONAL}),
+    .attrs = HONE_ATTRS({"q_heads", HONE_ATTR_INT}, {"kv_heads", HONE_ATTR_INT}, {"scale", HONE_ATTR_FLOAT},
+                        {"softcap", HONE_ATTR_FLOAT}, {"causal", HONE_ATTR_INT}, {"window", HONE_ATTR_INT},
+                        {"qk_mode", HONE_ATTR_INT}),
+    .infer = infer,
+    .multiply_adds = multiply_adds,
+    .prepare = prepare,
+    .expand = expand,
+    .doc = "attention of heads of Q to those of K and V"};

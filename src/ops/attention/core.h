@@ -1,0 +1,45 @@
+/* Hone's own ScaledDotProduct, which all attention operators become:
+ *
+ *   S = softcap(scale Q K^T) + bias,  P = softmax(S) over the keys that a row may see,  Y = P V
+ *
+ *   Q    [B, N, T, D], or [B, T, N D] where q_heads says N;  Y likewise
+ *   K, V [B, M, S, D] and [B, M, S, E], or [B, S, M D] and [B, S, M E] where kv_heads says M; N/M heads share one
+ *   bias      broadcasts to [B, N, T, S]; keys beyond its last axis are not seen
+ *   position  int64 [1] or [B]: where the first row of Q stands among the keys; left out: 0
+ *   first, end int64 [1] or [B]: keys in [first, end) are seen
+ *   sink      [N]: a key of that score and without a value, in each head
+ *
+ * With `causal`, row t sees keys up to position + t; with `window` W > 0 only the last W of those. A row that sees no key is
+ * 0. The second output (qk) is S at the stage that `qk_mode` says, as ONNX's Attention has it: 0 before softcap, 1 behind
+ * it, 2 with bias and -infinity where keys are not seen, 3 P. */
+#ifndef HONE_OPS_ATTENTION_CORE_H
+#define HONE_OPS_ATTENTION_CORE_H
+
+#include "graph/graph.h"
+
+enum {
+    HONE_CORE_Q,
+    HONE_CORE_K,
+    HONE_CORE_V,
+    HONE_CORE_BIAS,
+    HONE_CORE_POSITION,
+    HONE_CORE_FIRST,
+    HONE_CORE_END,
+    HONE_CORE_SINK,
+    HONE_CORE_INPUTS
+};
+
+/* What a node of it is made of. */
+typedef struct hone_core {
+    hone_value *in[HONE_CORE_INPUTS];
+    int64_t q_heads, kv_heads; /* 0: of rank 4 */
+    float scale, softcap;      /* scale 0: 1 / sqrt(D) */
+    bool causal;
+    int64_t window; /* 0: none */
+    int qk_mode;    /* < 0: no second output */
+} hone_core;
+
+/* Emits it; NULL when memory is out. */
+hone_node *hone_core_emit(hone_graph *g, const hone_core *c);
+
+#endif
