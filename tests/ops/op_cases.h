@@ -291,6 +291,18 @@ static const op_case op_cases[] = {
     {"SoftmaxCrossEntropyLoss", "R4,5 I4<5", "reduction=none", 2},
     {"SoftmaxCrossEntropyLoss", "R2,3,4 L2,4<3", "ignore_index=1", 2},
     {"SoftmaxCrossEntropyLoss", "R2,3,2,3 I2,2,3<3 K3", "ignore_index=0 reduction=sum", 1},
+    {"NegativeLogLikelihoodLoss", "R4,5 I4<5", "", 1},
+    {"NegativeLogLikelihoodLoss", "R4,5 L4<5 K5", "reduction=sum", 1},
+    {"NegativeLogLikelihoodLoss", "R2,3,4 I2,4<3 K3", "ignore_index=1 reduction=none", 1},
+    {"NegativeLogLikelihoodLoss", "R2,3,2,3 I2,2,3<3 K3", "", 1},
+    {"NegativeLogLikelihoodGrad", "R4 R4,5 I4<5", "reduction=none", 1},
+    {"NegativeLogLikelihoodGrad", "R R4,5 I4<5 K5", "reduction=sum", 1},
+    {"ai.onnx.preview.training.Adagrad", "R I<5 R3 R3 K3", "decay_factor=0.1 norm_coefficient=0.2", 2},
+    {"ai.onnx.preview.training.Adam", "R I<5 R3 R3 R3 K3", "alpha=0.8 norm_coefficient_post=0.1", 3},
+    {"ai.onnx.preview.training.Momentum", "R I<5 R3 R3 R3",
+     "alpha=0.9 beta=0.5 norm_coefficient=0.1 mode=nesterov", 2},
+    {"ai.onnx.preview.training.Momentum", "R I<5 R3 R2,2 R3 R2,2 R3 R2,2",
+     "alpha=0.9 beta=0.5 norm_coefficient=0.1 mode=standard", 4},
     {"SoftmaxCrossEntropyGrad", "R4 R4,5 I4<5", "reduction=none", 1},
     {"SoftmaxCrossEntropyGrad", "R R4,5 I4<5 K5", "reduction=sum", 1},
     {"Sgd", "R2,3 R2,3 R2,3 R", "momentum=0.9 weight_decay=0.01", 2},
@@ -321,10 +333,10 @@ static const op_case op_cases[] = {
     {"Lookup", "U3,4 C256", "", 1},
     {"Lookup", "C2,300 U256", "", 1},
     {"Lookup", "U2,300 R256", "", 1},
+#include "ops/op_cases_conv.inc.h"
 #include "ops/op_cases_moves.inc.h"
 #include "ops/op_cases_attention.inc.h"
 #include "ops/op_cases_recurrent.inc.h"
-#include "ops/op_cases_conv.inc.h"
 };
 #define OP_CASE_COUNT (int)(sizeof op_cases / sizeof *op_cases)
 

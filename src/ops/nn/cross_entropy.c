@@ -1,4 +1,5 @@
-/* SoftmaxCrossEntropyLoss and its gradient. A label outside of the classes that is not ignored fails the run. */
+/* NegativeLogLikelihoodLoss, SoftmaxCrossEntropyLoss, which is that of log-softmax, and their gradients. A label outside of
+ * the classes that is not ignored fails the run. */
 #include "graph/autodiff.h"
 #include "graph/infer.h"
 #include "kernels/portable.h"
@@ -172,9 +173,11 @@ const hone_op hone_op_softmax_cross_entropy_loss = {
     .name = "SoftmaxCrossEntropyLoss",
     .since = 13,
     .oldest = 12,
-    .inputs = HONE_SLOTS({"scores", 'T', FLOATS, 0}, {"labels", 'L', HONE_TYPES_INT, 0},
-                         {"weights", 'T', FLOATS, HONE_SLOT_OPTIONAL}),
-    .outputs = HONE_SLOTS({"output", 'T', FLOATS, 0}, {"log_prob", 'T', FLOATS, HONE_SLOT_OPTIONAL}),
+    .widened = HONE_TYPES_HALF,
+    .inputs = HONE_SLOTS({"scores", 'T', FLOATS | HONE_TYPES_HALF, 0}, {"labels", 'L', HONE_TYPES_INT, 0},
+                         {"weights", 'T', FLOATS | HONE_TYPES_HALF, HONE_SLOT_OPTIONAL}),
+    .outputs = HONE_SLOTS({"output", 'T', FLOATS | HONE_TYPES_HALF, 0},
+                          {"log_prob", 'T', FLOATS | HONE_TYPES_HALF, HONE_SLOT_OPTIONAL}),
     ATTRS,
     .infer = infer_loss,
     .axes = axes_loss,
@@ -240,3 +243,86 @@ const hone_op hone_op_softmax_cross_entropy_grad = {
     .overwrite = 2,
     .prepare = prepare_grad,
     .doc = "gradient of SoftmaxCrossEntropyLoss to its scores"};
+
+/* --- NegativeLogLikelihoodLoss --- scores are logarithms of probabilities */
+
+static hone_status run_likelihood(const hone_step *step, hone_frame *frame, hone_error *err) {
+    const params *p = step->params;
+    hone_cross_entropy c = p->loss;
+    c.labels = hone_step_in(step, frame, 1);
+    c.weights = hone_step_in(step, frame, 2);
+    const void *scores = hone_step_in(step, frame, 0);
+    void *loss = hone_step_out(step, frame, 0);
+    int64_t bad = p->softmax.is_double ? hone_cross_entropy_f64(&c, scores, loss)
+                                       : hone_cross_entropy_f32(&c, scores, loss);
+    return check_labels(step, &c, bad, err);
+}
+
+static hone_status prepare_likelihood(hone_prepare *p, hone_error *err) {
+    params *q;
+    HONE_TRY(prepare_common(p, p->in[0], p->in[1], &q, err));
+    p->run = run_likelihood;
+    p->kernel = "likelihood";
+    return HONE_OK;
+}
+
+static void gradient_likelihood(hone_gradient *ctx) {
+    const hone_node *n = ctx->node;
+    if (!ctx->wanted[0] || !ctx->dout[0]) return;
+    hone_value *in[] = {ctx->dout[0], n->inputs[0], n->inputs[1], n->input_count > 2 ? n->inputs[2] : NULL};
+    hone_value *d = hone_graph_emit(ctx->graph, HONE_PRIVATE_DOMAIN, "NegativeLogLikelihoodGrad", in, 4);
+    if (d) copy_attrs(ctx->graph, d->producer, n);
+    ctx->din[0] = d;
+}
+
+const hone_op hone_op_negative_log_likelihood_loss = {
+    .name = "NegativeLogLikelihoodLoss",
+    .since = 22,
+    .oldest = 12,
+    .widened = HONE_TYPES_HALF,
+    .inputs = HONE_SLOTS({"input", 'T', FLOATS | HONE_TYPES_HALF, 0}, {"target", 'L', HONE_TYPES_INT, 0},
+                         {"weight", 'T', FLOATS | HONE_TYPES_HALF, HONE_SLOT_OPTIONAL}),
+    .outputs = HONE_SLOTS({"loss", 'T', FLOATS | HONE_TYPES_HALF, 0}),
+    ATTRS,
+    .infer = infer_loss,
+    .axes = axes_loss,
+    .prepare = prepare_likelihood,
+    .gradient_kind = HONE_GRADIENT_EXACT,
+    .gradient = gradient_likelihood,
+    .doc = "the weighted mean of -input at the labels"};
+
+/* The gradient of cross entropy with probabilities of 0. */
+static hone_status run_likelihood_grad(const hone_step *step, hone_frame *frame, hone_error *err) {
+    const params *p = step->params;
+    hone_cross_entropy c = p->loss;
+    c.labels = hone_step_in(step, frame, 2);
+    c.weights = hone_step_in(step, frame, 3);
+    const void *dloss = hone_step_in(step, frame, 0);
+    void *d = hone_step_out(step, frame, 0);
+    memset(d, 0, p->elements * real_size(p));
+    int64_t bad = p->softmax.is_double ? hone_cross_entropy_grad_f64(&c, dloss, d)
+                                       : hone_cross_entropy_grad_f32(&c, dloss, d);
+    return check_labels(step, &c, bad, err);
+}
+
+static hone_status prepare_likelihood_grad(hone_prepare *p, hone_error *err) {
+    params *q;
+    HONE_TRY(prepare_common(p, p->in[1], p->in[2], &q, err));
+    p->run = run_likelihood_grad;
+    p->kernel = "likelihood_grad";
+    return HONE_OK;
+}
+
+const hone_op hone_op_negative_log_likelihood_grad = {
+    .domain = HONE_PRIVATE_DOMAIN,
+    .name = "NegativeLogLikelihoodGrad",
+    .since = 1,
+    .oldest = 1,
+    .inputs = HONE_SLOTS({"dloss", 'T', FLOATS, 0}, {"input", 'T', FLOATS, 0},
+                         {"target", 'L', HONE_TYPES_INT, 0}, {"weight", 'T', FLOATS, HONE_SLOT_OPTIONAL}),
+    .outputs = HONE_SLOTS({"dinput", 'T', FLOATS, 0}),
+    ATTRS,
+    .infer = infer_grad,
+    .axes = axes_grad,
+    .prepare = prepare_likelihood_grad,
+    .doc = "gradient of NegativeLogLikelihoodLoss to its input"};
