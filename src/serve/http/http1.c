@@ -445,7 +445,7 @@ void hone_http1_write_fields(hone_buffer *out, const hone_buffer *fields) {
 }
 
 void hone_http1_write_head(hone_buffer *out, const hone_http1_answer *a) {
-    hone_buffer_text(out, "HTTP/1.1 ");
+    if (!a->version_sent) hone_buffer_text(out, HONE_HTTP1_VERSION);
     hone_json_write_integer(out, a->status);
     hone_buffer_byte(out, ' ');
     hone_buffer_text(out, hone_http_reason(a->status));

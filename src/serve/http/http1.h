@@ -64,12 +64,15 @@ hone_http1_event hone_http1_next(hone_http1 *p, const char **data, size_t *size,
 
 /* --- answers --- */
 
+#define HONE_HTTP1_VERSION "HTTP/1.1 " /* every answer begins like that */
+
 typedef struct hone_http1_answer {
     int status;
     const char *content_type; /* NULL: no body */
     int64_t length;           /* -1: chunked, or until the connection closes */
     bool chunked, close;
     bool keep_alive;           /* say so: HTTP/1.0 */
+    bool version_sent;         /* HONE_HTTP1_VERSION is out already */
     const hone_buffer *fields; /* further ones, as hone_request has them; NULL: none */
 } hone_http1_answer;
 

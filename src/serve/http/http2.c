@@ -512,6 +512,7 @@ bool hone_http2_run(hone_http2 *h) {
 bool hone_http2_give(hone_http2 *h, hone_buffer *out, size_t most) {
     const uint8_t *data;
     ssize_t n = 1;
+    bool busy = h->busy;
     h->busy = true;
     h->now = hone_now();
     h->out = out;
@@ -523,7 +524,7 @@ bool hone_http2_give(hone_http2 *h, hone_buffer *out, size_t most) {
     }
     if (n < 0 || out->failed) h->broken = true;
     h->out = NULL;
-    h->busy = false;
+    h->busy = busy;
     return !h->broken;
 }
 
@@ -545,6 +546,19 @@ bool hone_http2_is_greeted(const hone_http2 *h) {
 
 bool hone_http2_is_refused(const hone_http2 *h) {
     return h->refused;
+}
+
+void hone_http2_ping(hone_http2 *h) {
+    if (nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL) != 0) h->broken = true;
+}
+
+void hone_http2_end_input(hone_http2 *h) {
+    if (h->ended) return;
+    h->ended = true;
+    for (hone_http2_stream *s = h->first; s; s = s->next)
+        if (s->request && !s->request->whole &&
+            nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL) != 0)
+            h->broken = true;
 }
 
 void hone_http2_drain(hone_http2 *h) {

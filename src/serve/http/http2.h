@@ -96,6 +96,10 @@ bool hone_http2_is_greeted(const hone_http2 *h);
 /* Was the connection ended for what the client did? */
 bool hone_http2_is_refused(const hone_http2 *h);
 
+/* Sends a PING: who has gone then answers with a reset. */
+void hone_http2_ping(hone_http2 *h);
+/* The client sends no more: streams whose request has not come whole end. */
+void hone_http2_end_input(hone_http2 *h);
 /* Says that no more streams should come (GOAWAY); those that come are served. */
 void hone_http2_drain(hone_http2 *h);
 /* Ignores new streams; the connection is done when those that are there are. */

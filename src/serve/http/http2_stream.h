@@ -43,6 +43,7 @@ struct hone_http2 {
     bool waiting; /* some producer waits for room */
     bool starved; /* some stream waits for the budget */
     bool greeted, drained, finished;
+    bool ended; /* the client sends no more */
 };
 
 struct hone_http2_stream {

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 enum {
+    LOOK_FIRST_MS = 10,
+    LOOK_MOST_MS = 500,
     TURNS = 8,            /* reads of a socket before others get their turn */
     UNSENT_MOST = 2 << 20 /* bytes; with more, nothing is read until the client has taken some */
 };
@@ -122,6 +124,13 @@ void hone_connection_uncork(hone_connection *c) {
     c->loop->corking = NULL;
 }
 
+void hone_connection_push(hone_connection *c) {
+    if (hone_connection_is_corked(c))
+        hone_connection_send_corked(c, NULL, 0);
+    else
+        hone_connection_send(c);
+}
+
 void hone_connection_send(hone_connection *c) {
     c->sent += send_some(c, c->out.data + c->sent, hone_connection_unsent(c), NULL, 0);
     if (hone_connection_unsent(c) > 0) return;
@@ -196,9 +205,63 @@ void hone_connection_dropped(hone_connection *c, hone_request *r) {
     log_request(c, r, true);
 }
 
+/* --- clients that end their side --- */
+
+/* TCP says only that no more comes: the client may wait for its answer, or may have gone. If it has, the next thing
+ * that it is sent is answered by a reset. */
+static void on_look(evutil_socket_t fd, short what, void *arg);
+
+static void look_later(hone_connection *c) {
+    struct timeval t = {.tv_sec = c->look_ms / 1000, .tv_usec = c->look_ms % 1000 * 1000};
+    event_add(&c->closed, &t);
+    if (c->look_ms < LOOK_MOST_MS) c->look_ms *= 2;
+}
+
+static void half_close(hone_connection *c) {
+    if (!c->half_closed) {
+        c->half_closed = true;
+        c->half_since = hone_now();
+        c->look_ms = LOOK_FIRST_MS;
+        event_del(&c->closed);
+        event_assign(&c->closed, c->loop->base, -1, 0, on_look, c);
+        look_later(c);
+    }
+    if (!c->probed) c->protocol->probe(c);
+}
+
 bool hone_connection_is_gone(hone_connection *c) {
     struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
-    return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+    if (poll(&p, 1, 0) <= 0) return false;
+    if (p.revents & (POLLHUP | POLLERR)) return true;
+    if (p.revents & POLLRDHUP) half_close(c);
+    return false;
+}
+
+static void on_look(evutil_socket_t fd, short what, void *arg) {
+    hone_connection *c = arg;
+    (void)fd, (void)what;
+    if (hone_connection_is_gone(c))
+        c->broken = true;
+    else
+        look_later(c);
+    hone_connection_settle(c);
+}
+
+void hone_connection_end_input(hone_connection *c) {
+    c->ended = true;
+    if (c->phase != HONE_PHASE_LINGER && c->protocol->is_running(c)) {
+        if (hone_connection_is_gone(c)) c->broken = true;
+        half_close(c);
+    } else if (c->phase == HONE_PHASE_LINGER || hone_connection_unsent(c) == 0) {
+        c->broken = true;
+    }
+}
+
+/* What was asked is answered, and nothing more can be. */
+static void close_when_ended(hone_connection *c) {
+    if (!c->ended || c->starved || c->protocol->is_running(c)) return;
+    c->close_after = true;
+    if (c->request) c->broken = true; /* it never came whole */
 }
 
 /* --- which protocol --- */
@@ -271,6 +334,7 @@ static const hone_protocol sniffing = {.feed = sniff,
                                        .is_running = sniff_is_running,
                                        .expire = sniff_expire,
                                        .sweep = sniff_sweep,
+                                       .probe = sniff_nothing,
                                        .drain = sniff_drain,
                                        .free = sniff_nothing};
 
@@ -285,7 +349,7 @@ void hone_connection_feed(hone_connection *c, const char *data, size_t size) {
 /* A protocol knows what it lets a client make it say. What TLS says by itself (to requests for new keys) is
  * bounded here. */
 static bool may_read(const hone_connection *c) {
-    return c->protocol->may_read(c) && hone_connection_unsent(c) <= UNSENT_MOST;
+    return !c->ended && c->protocol->may_read(c) && hone_connection_unsent(c) <= UNSENT_MOST;
 }
 
 static void read_input(hone_connection *c) {
@@ -293,7 +357,10 @@ static void read_input(hone_connection *c) {
         ssize_t n = recv(c->fd, c->loop->scratch, HONE_LOOP_SCRATCH, 0);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) {
-            if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) c->broken = true;
+            if (n == 0)
+                hone_connection_end_input(c);
+            else if (errno != EAGAIN && errno != EWOULDBLOCK)
+                c->broken = true;
             return;
         }
         if (c->phase == HONE_PHASE_LINGER) continue; /* not read any more */
@@ -322,6 +389,7 @@ static hone_phase phase_of(const hone_connection *c) {
  * given time to close first. */
 static bool must_linger(const hone_connection *c) {
     char byte;
+    if (c->ended) return false;
     return !c->protocol->is_idle(c) || c->pending.size > 0 ||
            recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
@@ -331,7 +399,10 @@ void hone_connection_settle(hone_connection *c) {
         if (!hone_connection_is_corked(c)) hone_connection_wake(c);
         return;
     }
-    if (!c->broken && c->phase != HONE_PHASE_LINGER) c->protocol->go_on(c);
+    if (!c->broken && c->phase != HONE_PHASE_LINGER) {
+        c->protocol->go_on(c);
+        close_when_ended(c);
+    }
     if (c->broken) {
         hone_connection_close(c);
         return;
@@ -374,12 +445,12 @@ void hone_connection_wake(hone_connection *c) {
     event_active(&c->writable, EV_WRITE, 0);
 }
 
-/* The client has closed its side. While something is read, the end of the input says so in its time. */
+/* The client has ended its side. While something is read, the end of the input says so in its time. */
 static void on_closed(evutil_socket_t fd, short what, void *arg) {
     hone_connection *c = arg;
     (void)fd, (void)what;
     if (c->protocol->is_running(c))
-        c->broken = true;
+        c->broken |= hone_connection_is_gone(c);
     else if (!c->reading)
         event_del(&c->closed); /* still takes its answer, perhaps */
     hone_connection_settle(c);

@@ -34,6 +34,9 @@ typedef struct hone_protocol {
     void (*expire)(hone_connection *c);
     /* Looks for parts of a connection at work, and for bodies, that took too long. */
     void (*sweep)(hone_connection *c, uint64_t now);
+    /* The client has ended its side and may have gone: sends something that changes no answer, since the system of a
+     * client that has gone then says so. Asked again until c->probed. */
+    void (*probe)(hone_connection *c);
     /* Says that no more requests should come; `now`: that none are taken any more. */
     void (*drain)(hone_connection *c, bool now);
     /* Gives everything back, and cancels what is not answered. */
@@ -51,7 +54,8 @@ struct hone_connection {
     const hone_endpoint *endpoint;
     hone_remote remote;    /* known if there is an access log */
     hone_tls_session *tls; /* NULL: cleartext */
-    struct event readable, writable, closed;
+    struct event readable, writable,
+        closed; /* the last one: looks whether it has gone, if it is half closed */
     const hone_protocol *protocol;
     hone_buffer out; /* what the socket did not take yet: from `sent` on; sealed if there is TLS */
     size_t sent;
@@ -60,13 +64,19 @@ struct hone_connection {
     bool close_after;      /* what is to be sent is the last */
     bool fresh;            /* a message ended, or some of one came or went, since the phase was set */
     bool broken;           /* to be closed as soon as nobody works on it */
-    bool starved;          /* a body waits for the budget: then in the loop's list of those */
+    bool half_closed;      /* the client sends no more, but may still take answers */
+    bool probed;           /* and has been sent something since then */
+    bool ended;            /* all that it has sent is read */
+    uint64_t half_since;
+    int look_ms;  /* how long until the next look whether it has gone */
+    bool starved; /* a body waits for the budget: then in the loop's list of those */
     hone_connection *starved_previous, *starved_next;
     /* HTTP/1 */
     hone_http1 parser;
     hone_request *request; /* being read or answered; NULL between messages */
     bool running;          /* the handler has the request */
     bool chunked, bare;    /* the answer: in chunks; without a body, because it answers HEAD */
+    bool version_sent;     /* likewise: HTTP/1.1 and the space behind it, to probe the client */
     /* HTTP/2 */
     hone_http2 *http2;
 };
@@ -137,7 +147,11 @@ void hone_connection_answered(hone_connection *c, hone_request *r);
 void hone_connection_dropped(hone_connection *c, hone_request *r);
 /* A body has to wait for the budget: the protocol's go_on is called when it is worth asking again. */
 void hone_connection_starve(hone_connection *c);
-/* Has the client gone? */
+/* Has the client gone? One that has only ended its side has not, unless its system answers a probe with a reset. */
 bool hone_connection_is_gone(hone_connection *c);
+/* What was put is on its way to the socket now, though answers gather. */
+void hone_connection_push(hone_connection *c);
+/* All that the client has sent is read, and no more will come. */
+void hone_connection_end_input(hone_connection *c);
 
 #endif

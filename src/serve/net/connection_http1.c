@@ -9,6 +9,8 @@ enum {
     LOW_WATER = HIGH_WATER / 4
 };
 
+#define PROBE_AFTER (2000 * HONE_MILLISECOND)
+
 /* --- the sink --- */
 
 static void put(hone_connection *c, const void *data, size_t size) {
@@ -20,7 +22,8 @@ static void sink_begin(hone_request *r, int status, const char *content_type, in
     hone_buffer head = {0};
     bool corked = hone_connection_is_corked(c) && hone_connection_unsent(c) == 0;
     bool unread = !c->running && c->parser.state != HONE_HTTP1_COMPLETE; /* its body is not wanted */
-    if (c->loop->draining || !r->head.keep_alive || unread) c->close_after = true;
+    bool last = c->ended && c->pending.size == 0;
+    if (c->loop->draining || !r->head.keep_alive || unread || last) c->close_after = true;
     c->bare = hone_slice_equal_nocase(r->head.method, "HEAD");
     c->chunked = length < 0 && r->head.chunked_answer;
     if (length < 0 && !c->chunked) c->close_after = true;
@@ -30,8 +33,10 @@ static void sink_begin(hone_request *r, int status, const char *content_type, in
                                 .chunked = c->chunked,
                                 .close = c->close_after,
                                 .keep_alive = !r->head.chunked_answer,
+                                .version_sent = c->version_sent,
                                 .fields = &r->fields};
     hone_http1_write_head(corked ? &c->loop->cork : &head, &answer);
+    c->version_sent = false;
     if (head.failed || r->fields.failed) c->broken = true;
     if (!corked) put(c, head.data, head.size);
     hone_buffer_free(&head);
@@ -251,6 +256,15 @@ static void sweep(hone_connection *c, uint64_t now) {
     hone_connection_uncork(c);
 }
 
+/* Every answer begins like that. Most are there before: then it comes in one piece, as simple clients expect it. */
+static void probe(hone_connection *c) {
+    if (!c->running || c->request->begun || hone_connection_unsent(c) > 0) return;
+    if (hone_now() - c->half_since < PROBE_AFTER) return;
+    c->probed = c->version_sent = true;
+    put(c, HONE_HTTP1_VERSION, sizeof HONE_HTTP1_VERSION - 1);
+    hone_connection_push(c);
+}
+
 /* Answers say "Connection: close" while the loop drains; only idle connections are to be told. */
 static void drain(hone_connection *c, bool now) {
     if (now && c->phase == HONE_PHASE_IDLE && is_idle(c)) c->close_after = true;
@@ -276,5 +290,6 @@ const hone_protocol hone_connection_http1 = {.name = "HTTP/1.1",
                                              .is_running = is_running,
                                              .expire = expire,
                                              .sweep = sweep,
+                                             .probe = probe,
                                              .drain = drain,
                                              .free = free_http1};

@@ -35,6 +35,7 @@ static const hone_http2_events events = {on_request, on_answered, on_dropped, on
 /* Runs what is ready and sends what there is, as long as the socket takes it. */
 static void pump(hone_connection *c) {
     bool corked = hone_connection_is_corked(c);
+    if (c->ended) hone_http2_end_input(c->http2);
     if (!corked) hone_connection_cork(c);
     while (!c->broken && hone_connection_unsent(c) == 0) {
         hone_buffer *cork = &c->loop->cork;
@@ -87,6 +88,18 @@ static void expire(hone_connection *c) {
     c->close_after = true;
 }
 
+/* May come in the middle of a run. */
+static void probe(hone_connection *c) {
+    hone_buffer out = {0};
+    if (hone_connection_unsent(c) > 0) return;
+    c->probed = true;
+    hone_http2_ping(c->http2);
+    if (!hone_http2_give(c->http2, &out, HONE_CORK_MOST)) c->broken = true;
+    hone_connection_put(c, out.data, out.size);
+    hone_connection_push(c);
+    hone_buffer_free(&out);
+}
+
 static uint64_t before(uint64_t now, uint64_t timeout) {
     return timeout && now > timeout ? now - timeout : 0;
 }
@@ -119,5 +132,6 @@ const hone_protocol hone_connection_http2 = {.name = "HTTP/2",
                                              .is_running = is_running,
                                              .expire = expire,
                                              .sweep = sweep,
+                                             .probe = probe,
                                              .drain = drain,
                                              .free = free_http2};

@@ -23,11 +23,8 @@ static void end_input(hone_connection *c, bool shaking) {
     case HONE_TLS_CLEARTEXT: answer_cleartext(c); break;
     case HONE_TLS_FAILED: *(shaking ? &c->close_after : &c->broken) = true; break;
     case HONE_TLS_ENDED:
-        hone_connection_end_tls(c);
-        if (hone_connection_unsent(c) > 0 && !c->protocol->is_running(c) && !c->request)
-            c->close_after = true;
-        else
-            c->broken = true;
+        if (!c->protocol->is_running(c)) hone_connection_end_tls(c);
+        hone_connection_end_input(c);
         break;
     default: break;
     }

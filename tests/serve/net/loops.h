@@ -143,6 +143,21 @@ static inline client connect_to(fixture *f) {
     return f->tls ? tls_open(f->port, NULL) : client_open(f->port);
 }
 
+/* The client sends no more; the server had time to notice. */
+static inline void end_side(client *c) {
+    if (c->transport) SSL_shutdown(c->user);
+    shutdown(c->fd, SHUT_WR);
+    usleep(50000);
+}
+
+static inline void release(fixture *f) {
+    client c = connect_to(f);
+    reply r = client_ask(&c, "GET", "/release", NULL);
+    assert_int_equal(r.status, 200);
+    free(r.body);
+    client_close(&c);
+}
+
 static inline void *run_loop(void *arg) {
     hone_loop_run(arg);
     return NULL;

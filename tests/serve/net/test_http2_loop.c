@@ -211,6 +211,29 @@ static void cancels_for_clients_that_went(void **state) {
     finish(&f, true);
 }
 
+/* What was asked whole is answered, and then the connection ends. */
+static void answers_clients_that_end_their_side(void **state) {
+    static const char *const paths[] = {"/wait", "/wait"};
+    fixture f;
+    seen s = {0};
+    hone_buffer b = {0};
+    start(&f, state);
+    client c = open_with(&f, paths, 2);
+    put_request(&b, 5, "POST", "/now", 0); /* it never comes whole */
+    assert_true(send_all(&c, &b));
+    while (atomic_load(&f.started) < 2) usleep(1000);
+    end_side(&c);
+    release(&f);
+    watch(&c, &s, 100, CLIENT_WAIT_MS, false);
+    assert_true(s.closed);
+    assert_int_equal(s.answers, 2);
+    assert_int_equal(s.body, 2 * 8);
+    client_close(&c);
+    hone_buffer_free(&b);
+    finish(&f, true);
+    assert_int_equal(atomic_load(&f.cancelled), 0);
+}
+
 static void drains(void **state) {
     static const char *const paths[] = {"/late", "/now", "/late"};
     fixture f;
@@ -404,6 +427,7 @@ int main(void) {
         BOTH(tells_protocols_apart),
         BOTH(streams_to_slow_readers),
         BOTH(cancels_for_clients_that_went),
+        BOTH(answers_clients_that_end_their_side),
         BOTH(drains),
         BOTH(serves_what_comes_with_the_notice),
         cmocka_unit_test_prestate(bounds_what_tls_says, test_dir),

@@ -32,6 +32,23 @@ static void serves_two_ports(void **state) {
     assert_int_equal(c.fd, -1);
 }
 
+static void keeps_connections_alive(void **state) {
+    int fd, on = 0;
+    socklen_t size = sizeof on;
+    (void)state;
+    assert_int_equal(hone_socket_listen("127.0.0.1", 0, &fd, NULL), HONE_OK);
+    client c = client_open(hone_socket_port(fd));
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&p, 1, CLIENT_WAIT_MS), 1);
+    int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(accepted >= 0);
+    assert_int_equal(getsockopt(accepted, SOL_SOCKET, SO_KEEPALIVE, &on, &size), 0);
+    assert_int_equal(on, 1);
+    close(accepted);
+    close(fd);
+    client_close(&c);
+}
+
 static void serves_a_file(void **state) {
     (void)state;
     fixture f;
@@ -185,9 +202,10 @@ static void splits_administration(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(serves_two_ports),          cmocka_unit_test(serves_a_file),
-        cmocka_unit_test(replaces_what_is_left),     cmocka_unit_test(leaves_other_files_alone),
-        cmocka_unit_test(removes_only_its_own_file), cmocka_unit_test(splits_administration),
+        cmocka_unit_test(serves_two_ports),         cmocka_unit_test(serves_a_file),
+        cmocka_unit_test(keeps_connections_alive),  cmocka_unit_test(replaces_what_is_left),
+        cmocka_unit_test(leaves_other_files_alone), cmocka_unit_test(removes_only_its_own_file),
+        cmocka_unit_test(splits_administration),
     };
     return cmocka_run_group_tests(tests, make_test_dir, remove_test_dir);
 }

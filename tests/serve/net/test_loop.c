@@ -119,6 +119,61 @@ static void cancels(void **state) {
     assert_int_equal(atomic_load(&f.answered), 0);
 }
 
+/* What was asked whole is answered, and then the connection ends. */
+static void answers_clients_that_end_their_side(void **state) {
+    static const char wait[] = "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n",
+                      late[] = "GET /late HTTP/1.1\r\nHost: x\r\n\r\n", old[] = "GET /wait HTTP/1.0\r\n\r\n",
+                      part[] = "POST /now HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc";
+    static const struct {
+        const char *first, *second;
+        bool answered; /* the second one */
+    } cases[] = {{wait, "", false},
+                 {old, "", false},
+                 {wait, late, true},
+                 {wait, part, false},
+                 {wait, "GET /n", false}};
+    fixture f;
+    start(&f, state);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        client c = connect_to(&f);
+        client_text(&c, cases[i].first);
+        client_text(&c, cases[i].second);
+        while (atomic_load(&f.started) < (int)(1 + 2 * i + (i > 2))) usleep(1000);
+        end_side(&c);
+        release(&f);
+        reply r = client_reply(&c, false);
+        assert_int_equal(strstr(r.head, "Connection: close") != NULL, !*cases[i].second);
+        check(r, "released");
+        if (cases[i].answered) {
+            r = client_reply(&c, false);
+            assert_non_null(strstr(r.head, "Connection: close"));
+            check(r, "late");
+        }
+        assert_true(client_sees_close(&c, CLIENT_WAIT_MS));
+        client_close(&c);
+    }
+    finish(&f, true);
+    assert_int_equal(atomic_load(&f.cancelled), 0);
+}
+
+/* One that may have gone is sent what every answer begins with, and the rest when it is there. */
+static void probes_clients_that_end_their_side(void **state) {
+    fixture f;
+    start(&f, state);
+    client c = connect_to(&f);
+    client_text(&c, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (atomic_load(&f.started) < 1) usleep(1000);
+    end_side(&c);
+    assert_int_equal(client_more(&c, CLIENT_WAIT_MS), 1);
+    assert_int_equal(c.size, 9);
+    assert_memory_equal(c.data, "HTTP/1.1 ", 9);
+    release(&f);
+    check(client_reply(&c, false), "released");
+    assert_true(client_sees_close(&c, CLIENT_WAIT_MS));
+    client_close(&c);
+    finish(&f, true);
+}
+
 /* A client that goes in the middle of a stream frees everything. */
 static void drops_streams(void **state) {
     fixture f;
@@ -191,6 +246,8 @@ int main(void) {
         BOTH(pauses_producers),
         BOTH(ends_answers_by_closing),
         BOTH(cancels),
+        BOTH(answers_clients_that_end_their_side),
+        BOTH(probes_clients_that_end_their_side),
         BOTH(drops_streams),
         BOTH(drains_late_answers),
         BOTH(stops_at_once),
