@@ -26,6 +26,12 @@ void hone_activation_clear(activation *a) {
     *a = (activation){.body = a->body};
 }
 
+size_t hone_activation_bytes(const activation *a) {
+    size_t bytes = a->loop ? hone_loop_state_bytes(a->loop) : 0;
+    for (size_t i = 0; a->carried && i < a->body->graph->value_count; i++) bytes += a->carried[i].block.size;
+    return bytes;
+}
+
 /* --- entries --- */
 
 static hone_status find_entry(hone_context *c, activation *a, int start, entry **out, hone_error *err) {
@@ -79,11 +85,12 @@ static void resolve(const hone_context *c, const activation *a, entry *e) {
 }
 
 /* Room for what the plan leaves behind; true in *moved if some of it lies elsewhere now. */
-static hone_status grow_carried(activation *a, const hone_plan *p, bool *moved, hone_error *err) {
+static hone_status grow_carried(const hone_context *c, activation *a, const hone_plan *p, bool *moved,
+                                hone_error *err) {
     for (size_t i = 0; i < p->carry_count; i++) {
         hone_block *b = &a->carried[p->carries[i].value].block;
         const void *before = b->data;
-        HONE_TRY(hone_block_grow(b, p->carries[i].bytes, false, err));
+        HONE_TRY(hone_block_grow(b, p->carries[i].bytes, false, &c->growth, err));
         *moved |= b->data != before;
     }
     return HONE_OK;
@@ -95,8 +102,8 @@ static hone_status adopt(hone_context *c, activation *a, entry *e, hone_plan *pl
     bool moved = false;
     if (plan->carry_count || plan->end < a->body->node_count) HONE_TRY(need_values(a, err));
     HONE_TRY(hone_workspace_reserve(c->workspace, a->body->depth, plan->workspace ? plan->workspace : 1,
-                                    &block, err));
-    HONE_TRY(grow_carried(a, plan, &moved, err));
+                                    &c->growth, &block, err));
+    HONE_TRY(grow_carried(c, a, plan, &moved, err));
     if (!hone_reserve(&e->address, &e->address_capacity, (size_t)plan->address_count + 1, sizeof(void *)) ||
         !hone_reserve(&e->microseconds, &e->microseconds_capacity, (size_t)plan->step_count + 1,
                       sizeof(double)))
@@ -111,12 +118,13 @@ static hone_status adopt(hone_context *c, activation *a, entry *e, hone_plan *pl
 static hone_status refresh(hone_context *c, activation *a, entry *e, hone_error *err) {
     hone_block *block;
     bool moved = e->moved || e->variables != c->variables;
-    if (e->plan->carry_count) HONE_TRY(grow_carried(a, e->plan, &moved, err));
+    if (e->plan->carry_count) HONE_TRY(grow_carried(c, a, e->plan, &moved, err));
     if (c->workspace->count > (size_t)a->body->depth &&
-        c->workspace->blocks[a->body->depth].data == e->base && !moved)
+        c->workspace->blocks[a->body->depth].data == e->base &&
+        c->workspace->blocks[a->body->depth].size >= e->plan->workspace && !moved)
         return HONE_OK;
     HONE_TRY(hone_workspace_reserve(c->workspace, a->body->depth, e->plan->workspace ? e->plan->workspace : 1,
-                                    &block, err));
+                                    &c->growth, &block, err));
     resolve(c, a, e);
     return HONE_OK;
 }
@@ -148,7 +156,7 @@ static hone_status give_output(hone_frame *f, const hone_step *s, int o, int ran
     hone_carried *to = &r->body->carried[id];
     size_t bytes;
     HONE_TRY(hone_shape_size(s->node->outputs[o]->type.dtype, rank, dims, NULL, &bytes, err));
-    HONE_TRY(hone_block_grow(&to->block, bytes, false, err));
+    HONE_TRY(hone_block_grow(&to->block, bytes, false, &r->context->growth, err));
     to->rank = rank;
     for (int d = 0; d < rank; d++) to->dims[d] = dims[d];
     *data = f->address[id] = to->block.data;

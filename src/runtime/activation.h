@@ -57,6 +57,7 @@ struct hone_context {
     hone_kept kept; /* of the last run */
     hone_cancel_fn *cancel;
     void *cancel_user;
+    hone_growth growth;
     bool profiling;
     hone_draws draws; /* `run`: of the next run */
 };
@@ -78,5 +79,7 @@ hone_operand hone_activation_output(const hone_activation *a, size_t index);
 hone_status hone_activation_enter(hone_context *c, hone_activation *a, int start, const hone_operand *inputs,
                                   bool fits, hone_entry **out, hone_error *err);
 void hone_activation_clear(hone_activation *a);
+/* Bytes that outlive a region or a run of the body. */
+size_t hone_activation_bytes(const hone_activation *a);
 
 #endif

@@ -99,6 +99,24 @@ hone_status hone_context_bind_output(hone_context *c, int index, hone_tensor *t,
     return HONE_OK;
 }
 
+/* --- memory --- */
+
+void hone_context_set_growth(hone_context *c, const hone_growth *g) {
+    c->growth = *g;
+}
+
+size_t hone_context_memory(const hone_context *c) {
+    size_t bytes = hone_workspace_bytes(c->workspace);
+    for (size_t i = 0; i < c->session->model->body_count; i++)
+        bytes += hone_activation_bytes(&c->activations[i]);
+    return bytes;
+}
+
+void hone_context_trim(hone_context *c) {
+    for (size_t i = 0; i < c->session->model->body_count; i++) hone_activation_clear(&c->activations[i]);
+    hone_workspace_clear(c->workspace);
+}
+
 /* --- what was run last --- */
 
 /* The entries of the last run follow one another: each one's plan says where the next starts. */

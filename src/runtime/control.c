@@ -75,6 +75,10 @@ static hone_status give(const hone_step *s, hone_frame *f, int o, hone_operand x
     return HONE_OK;
 }
 
+static const hone_growth *growth_of(const hone_frame *f) {
+    return &((const hone_running *)f->owner)->context->growth;
+}
+
 static hone_activation *activation_of(const hone_frame *f, const hone_body *b) {
     const hone_running *r = f->owner;
     return &r->context->activations[b->index];
@@ -131,7 +135,7 @@ static hone_status keep_carried(hone_frame *f, const hone_body *b, int first, in
             x = (hone_operand){&held, NULL, HONE_RANK_ANY, x.dtype, true};
         }
         size_t bytes = bytes_of(&x);
-        HONE_TRY(hone_block_grow(&c->block, bytes ? bytes : 1, false, err));
+        HONE_TRY(hone_block_grow(&c->block, bytes ? bytes : 1, false, growth_of(f), err));
         if (bytes) memcpy(c->block.data, x.data, bytes);
         c->rank = x.rank;
         if (x.rank > 0) memcpy(c->dims, x.dims, (size_t)x.rank * sizeof *c->dims);
@@ -143,14 +147,14 @@ static hone_status keep_carried(hone_frame *f, const hone_body *b, int first, in
 /* --- Loop --- */
 
 static hone_status push(const hone_step *s, hone_stack *t, const hone_operand *x, int output,
-                        hone_error *err) {
+                        const hone_growth *g, hone_error *err) {
     size_t bytes = bytes_of(x), size = t->block.size ? t->block.size : 4096;
     if (t->rows && (t->rank != x->rank || memcmp(t->dims, x->dims, (size_t)x->rank * sizeof *t->dims) != 0))
         return hone_step_fail(s, err, "scan output %d changes its shape from run to run", output);
     if (x->rank == HONE_MAX_RANK)
         return hone_step_fail(s, err, "scan output %d has too many dimensions", output);
     while (size < t->used + bytes) size *= 2;
-    HONE_TRY(hone_block_grow(&t->block, size, true, err));
+    HONE_TRY(hone_block_grow(&t->block, size, true, g, err));
     if (bytes) memcpy((char *)t->block.data + t->used, x->data, bytes);
     t->used += bytes;
     t->rows++;
@@ -194,7 +198,7 @@ static hone_status run_loop(const hone_step *s, hone_frame *f, hone_error *err) 
         HONE_TRY(keep_carried(f, b, 1, 2, p->carried, l, operands, err));
         for (int i = 0; i < p->scan_outputs; i++) {
             hone_operand x = hone_activation_output(a, (size_t)(1 + p->carried + i));
-            HONE_TRY(push(s, &l->stacks[i], &x, i, err));
+            HONE_TRY(push(s, &l->stacks[i], &x, i, growth_of(f), err));
         }
         go = next;
     }
@@ -216,7 +220,7 @@ static hone_status take_slice(const hone_step *s, const hone_frame *f, int i, in
     if (d->reversed) at = p->length - 1 - at;
     *out = (hone_operand){(char *)x.data + (size_t)at * run, d->dims, x.rank - 1, x.dtype};
     if (d->outer == 1) return HONE_OK;
-    HONE_TRY(hone_block_grow(&room->block, (size_t)d->outer * run + 1, false, err));
+    HONE_TRY(hone_block_grow(&room->block, (size_t)d->outer * run + 1, false, growth_of(f), err));
     for (int64_t k = 0; k < d->outer; k++)
         memcpy((char *)room->block.data + (size_t)k * run,
                (const char *)x.data + (size_t)(k * p->length + at) * run, run);

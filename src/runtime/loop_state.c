@@ -23,6 +23,13 @@ hone_status hone_loop_state_get(hone_loop_state **state, int carried, int stacks
     return HONE_OK;
 }
 
+size_t hone_loop_state_bytes(const hone_loop_state *s) {
+    size_t bytes = 0;
+    for (int i = 0; i < s->carried_count; i++) bytes += s->carried[i].block.size;
+    for (int i = 0; i < s->stack_count; i++) bytes += s->stacks[i].block.size;
+    return bytes;
+}
+
 void hone_loop_state_free(hone_loop_state *s) {
     if (!s) return;
     for (int i = 0; i < s->carried_count; i++) hone_free(s->carried[i].block.data);

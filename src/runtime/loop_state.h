@@ -30,6 +30,7 @@ typedef struct hone_loop_state {
 /* *state, made at the first call. */
 hone_status hone_loop_state_get(hone_loop_state **state, int carried, int stacks, hone_loop_state **out,
                                 hone_error *err);
+size_t hone_loop_state_bytes(const hone_loop_state *s);
 void hone_loop_state_free(hone_loop_state *s); /* NULL is fine */
 
 #endif

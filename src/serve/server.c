@@ -268,6 +268,7 @@ static hone_status name_models(hone_server *s, const hone_server_options *o, hon
     c.memory_limit = o->memory_limit;
     c.map_weights = o->map_weights;
     c.max_queue = o->max_queue;
+    c.budget = &s->budget;
     if (o->batching_parameters_file) {
         HONE_TRY(read_batching(o->batching_parameters_file, &batching, &c.compute_threads, err));
         c.defaults = &batching;

@@ -81,18 +81,29 @@ static inline void fixture_add(fixture *f, const char *name, int64_t version, ho
     hone_graph_free(g);
 }
 
-static inline void fixture_open(fixture *f) {
+static inline void fixture_open_with(fixture *f, hone_budget *budget) {
+    hone_core_options c = HONE_CORE_OPTIONS_INIT;
     *f = (fixture){0};
     atomic_init(&f->ready, true);
     assert_int_equal(hone_stats_new(&f->stats, NULL), HONE_OK);
     assert_int_equal(hone_core_new(1, 1, f->stats, &f->core, NULL), HONE_OK);
-    hone_front_options o = {
-        .core = f->core, .stats = f->stats, .ready = &f->ready, .body_limit = 1 << 20, .gzip_from = 1024};
+    c.budget = budget;
+    assert_int_equal(hone_core_configure(f->core, &c, NULL), HONE_OK);
+    hone_front_options o = {.core = f->core,
+                            .stats = f->stats,
+                            .ready = &f->ready,
+                            .body_limit = 1 << 20,
+                            .budget = budget,
+                            .gzip_from = 1024};
     assert_int_equal(hone_front_new(&o, &f->front, NULL), HONE_OK);
     fixture_add(f, "matrix", 1, matrix_model());
     fixture_add(f, "matrix", 3, matrix_model());
     fixture_add(f, "pair", 7, pair_model());
     fixture_add(f, "integer", 1, integer_model());
+}
+
+static inline void fixture_open(fixture *f) {
+    fixture_open_with(f, NULL);
 }
 
 static inline void fixture_close(fixture *f) {

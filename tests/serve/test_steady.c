@@ -185,7 +185,6 @@ static uint64_t plans_of(fixture *f) {
 static void open_core(fixture *f) {
     hone_core_options o = HONE_CORE_OPTIONS_INIT;
     o.compute_threads = 2;
-    o.stall = UINT64_MAX / 2; /* however slow the workers are, results get no more room */
     assert_int_equal(hone_stats_new(&f->stats, NULL), HONE_OK);
     assert_int_equal(hone_core_new(WORKERS, 1, f->stats, &f->core, NULL), HONE_OK);
     assert_int_equal(hone_core_configure(f->core, &o, NULL), HONE_OK);

@@ -124,17 +124,24 @@ typedef struct question {
     float
         least; /* the newest version that had answered when it was asked; those asked beside it may overtake it */
     int *left;
+    float y;
+    hone_error err;
 } question;
 
-static void answered(hone_prediction *p, hone_status status, const hone_tensor *const *outputs,
-                     const hone_error *err) {
+static hone_status take(hone_prediction *p, const hone_tensor *const *outputs, hone_error *err) {
+    (void)err;
+    ((question *)p->user)->y = ((const float *)outputs[0]->data)[0];
+    return HONE_OK;
+}
+
+static void answered(hone_prediction *p, hone_status status) {
     question *q = p->user;
     (*q->left)--;
     atomic_fetch_add(&q->c->asked, 1);
-    float y = status == HONE_OK ? ((const float *)outputs[0]->data)[0] : -1;
+    float y = status == HONE_OK ? q->y : -1;
     /* the version that is newest or was a moment ago, and never an older one than before */
     if (status != HONE_OK || y < q->least || y > (float)atomic_load(q->c->greatest)) {
-        print_error("answer %g after %g: %s\n", (double)y, (double)q->least, err->message);
+        print_error("answer %g after %g: %s\n", (double)y, (double)q->least, q->err.message);
         q->c->failed++;
     }
     if (y > q->c->last) q->c->last = y;
@@ -148,8 +155,13 @@ static void ask_question(client *c, question *q, const hone_tensor *const *input
         c->failed++;
         return;
     }
-    q->p =
-        (hone_prediction){.servable = s, .inputs = inputs, .worker = c->w.index, .done = answered, .user = q};
+    q->p = (hone_prediction){.servable = s,
+                             .inputs = inputs,
+                             .worker = c->w.index,
+                             .take = take,
+                             .done = answered,
+                             .err = &q->err,
+                             .user = q};
     (*left)++;
     hone_core_submit(f.core, &q->p);
     hone_servable_release(s);

@@ -10,6 +10,7 @@
 #define KEEP_TENSOR ((size_t)1 << 20)
 #define KEEP_BODY ((size_t)256 << 10)
 #define KEEP_SMALL ((size_t)16 << 10)
+#define KEPT_ID ((size_t)4 << 10)
 /* Larger bodies are decoded on a compute thread: the worker has others to look after. */
 #define OFFLOAD_FROM ((size_t)64 << 10)
 
@@ -30,6 +31,8 @@ hone_status hone_front_new(const hone_front_options *options, hone_front **out, 
 static void free_call(hone_call *c) {
     hone_tensors_free(&c->tensors);
     hone_buffer_free(&c->body);
+    hone_buffer_free(&c->kept);
+    hone_buffer_free(&c->answer);
     hone_free(c->wanted);
     hone_free(c);
 }
@@ -75,6 +78,7 @@ static void give_call(hone_call *c) {
     }
     hone_tensors_trim(&c->tensors, f->spare < WITH_BUFFERS ? KEEP_TENSOR : KEEP_SMALL);
     hone_buffer_clear(&c->body, f->spare < WITH_BUFFERS ? KEEP_BODY : KEEP_SMALL);
+    hone_buffer_clear(&c->answer, f->spare < WITH_BUFFERS ? KEEP_BODY : KEEP_SMALL);
     hone_budget_room_close(&c->room);
     c->next = f->calls;
     f->calls = c;
@@ -131,7 +135,7 @@ static void quit(hone_request *r) {
         is_wanted(c);
 }
 
-static void tally(const hone_call *c, uint64_t start, uint64_t end) {
+static void tally(const hone_call *c, uint64_t end) {
     const hone_prediction *p = &c->prediction;
     hone_tally *t = hone_model_stats_tally(hone_servable_stats(c->servable));
     struct timespec now;
@@ -140,40 +144,69 @@ static void tally(const hone_call *c, uint64_t start, uint64_t end) {
     hone_tally_add(t, HONE_TALLY_INPUT, c->decoded - c->began);
     hone_tally_add(t, HONE_TALLY_QUEUE, p->queue_time);
     hone_tally_add(t, HONE_TALLY_INFER, p->compute_time);
-    hone_tally_add(t, HONE_TALLY_OUTPUT, end - start);
+    hone_tally_add(t, HONE_TALLY_OUTPUT, c->encoding);
     atomic_fetch_add_explicit(&t->rows, p->part.rows > 0 ? (uint64_t)p->part.rows : 1, memory_order_relaxed);
     if (p->part.offset == 0) atomic_fetch_add_explicit(&t->runs, 1, memory_order_relaxed);
     atomic_store_explicit(&t->last, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
                           memory_order_relaxed);
 }
 
-static void predicted(hone_prediction *p, hone_status status, const hone_tensor *const *outputs,
-                      const hone_error *err) {
+/* Gives back what a large request was decoded from and to, but for the text of its id. */
+static void drop_inputs(hone_call *c) {
+    hone_buffer *body = &c->request->body;
+    if (body->capacity > KEEP_BODY || c->body.capacity > KEEP_BODY) {
+        c->kept.size = 0;
+        hone_buffer_put(&c->kept, c->id.data, c->id.size < KEPT_ID ? c->id.size : KEPT_ID);
+        c->id = (hone_slice){c->kept.data ? c->kept.data : "", c->kept.size};
+    }
+    hone_buffer_clear(body, KEEP_BODY);
+    hone_buffer_clear(&c->body, KEEP_BODY);
+    hone_tensors_trim(&c->tensors, KEEP_TENSOR);
+    hone_budget_room_shrink(&c->room, c->answer.capacity);
+}
+
+static hone_buffer *answer_of(hone_call *c) {
+    return c->prediction.here ? &c->front->answer : &c->answer;
+}
+
+/* On the thread that has run it. */
+static hone_status take(hone_prediction *p, const hone_tensor *const *outputs, hone_error *err) {
     hone_call *c = p->user;
-    hone_front *f = c->front;
-    hone_error own = {0};
-    note_run(c);
-    if (status == HONE_OK && !is_wanted(c)) return;
-    if (status != HONE_OK) {
-        if (err) own = *err;
-        if (!own.message[0]) hone_fail(&own, status, "%s", hone_status_name(status));
-        fail_call(c, status, &own);
-        return;
-    }
+    hone_buffer *out = answer_of(c);
     uint64_t start = hone_now();
-    hone_buffer_clear(&f->answer, KEEP_ANSWER);
+    if (hone_request_is_cancelled(c->request)) return HONE_CANCELLED;
+    hone_buffer_clear(out, KEEP_ANSWER);
+    out->room = &c->room.room;
     c->outputs = outputs;
-    status = c->api->encode(c, &f->answer, &own);
+    hone_status status = c->api->encode(c, out, err);
     c->outputs = NULL;
-    if (status == HONE_OK && f->answer.failed) status = hone_fail_memory(&own);
-    uint64_t end = hone_now();
-    took(c, HONE_STAGE_SERIALIZE, end - start);
+    out->room = NULL;
+    if (out->failed)
+        status = c->room.refused
+                     ? hone_fail(err, HONE_RESOURCE_EXHAUSTED,
+                                 "There is no room for the answer at this time: it takes more than "
+                                 "%zu bytes (--body-budget)",
+                                 out->size)
+                     : hone_fail_memory(err);
+    if (!p->here) drop_inputs(c);
+    c->encoding = hone_now() - start;
+    return status;
+}
+
+static void predicted(hone_prediction *p, hone_status status) {
+    hone_call *c = p->user;
+    hone_request *r = c->request;
+    note_run(c);
+    hone_budget_reduce(&r->share, r->body.size);
+    r->id = c->id;
     if (status != HONE_OK) {
-        fail_call(c, status, &own);
+        fail_call(c, status, &c->err);
         return;
     }
-    tally(c, start, end);
-    c->api->reply(c, &f->answer);
+    if (!is_wanted(c)) return;
+    took(c, HONE_STAGE_SERIALIZE, c->encoding);
+    tally(c, hone_now());
+    c->api->reply(c, answer_of(c));
     give_call(c);
 }
 
@@ -190,7 +223,9 @@ static void submit(hone_call *c) {
                                       .request = c->request,
                                       .inputs = c->tensors.inputs,
                                       .worker = c->front->o.worker,
+                                      .take = take,
                                       .done = predicted,
+                                      .err = &c->err,
                                       .user = c};
     c->submitted = true;
     hone_core_submit(c->front->o.core, &c->prediction);

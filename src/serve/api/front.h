@@ -60,13 +60,16 @@ struct hone_call {
     const hone_tensor *const *outputs; /* while it is encoded */
     /* What was asked for, set by `decode`. Text is borrowed from the request. */
     bool rows;           /* TensorFlow Serving's REST: by "instances" */
-    hone_slice id;       /* Open Inference Protocol */
+    hone_slice id;       /* Open Inference Protocol; lies in `kept` once the body is gone */
     hone_form form;      /* of outputs that don't say: raw bytes, or elements */
     uint64_t timeout;    /* nanoseconds from the request's first byte; 0: as the server's */
     hone_wanted *wanted; /* in this order */
     size_t wanted_count, wanted_capacity;
     bool packed; /* the body came packed, and lies unpacked in `body` */
-    hone_buffer body;
+    hone_buffer body, kept;
+    /* Set by `encode`, for `reply`. */
+    size_t json_size;   /* of an answer whose raw tensors follow its JSON */
+    hone_buffer answer; /* of one that was run elsewhere; else the front's is used */
     /* Its own. */
     hone_prediction prediction;
     bool submitted;
@@ -74,6 +77,7 @@ struct hone_call {
     hone_status status;
     hone_error err;
     uint64_t began, decoded; /* when */
+    uint64_t encoding;       /* nanoseconds */
     hone_call *next;
 };
 
@@ -81,9 +85,10 @@ typedef struct hone_api {
     /* Decodes the body into c->tensors and what was asked for. Perhaps on a compute thread: touches the call
      * and nothing of the worker's. */
     hone_status (*decode)(hone_call *c, hone_error *err);
-    /* Appends the answer for c->outputs; may add fields to it. */
+    /* Appends the answer for c->outputs. On the thread that has run the prediction: touches the call and nothing of the
+     * worker's. */
     hone_status (*encode)(hone_call *c, hone_buffer *out, hone_error *err);
-    /* Answers. */
+    /* Answers with that. */
     void (*reply)(hone_call *c, hone_buffer *out);
     void (*fail)(hone_request *r, const hone_error *err);
     bool http; /* the body may come packed as Content-Encoding says */

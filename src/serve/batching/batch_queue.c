@@ -86,25 +86,13 @@ static uint64_t ripe_at(const hone_servable *s, uint64_t now) {
     return s->queued_rows >= enough || s->queued >= s->max_queue || now >= at ? 0 : at;
 }
 
-/* When will there be a place for its results? 0: now. Others than those that were made for it are used
- * only when its workers have not taken theirs for a while. */
-static uint64_t free_at(hone_servable *s, uint64_t stall, uint64_t now) {
-    if (s->spare) {
-        s->full_since = 0;
-        return 0;
-    }
-    if (!s->full_since) s->full_since = now;
-    return now >= s->full_since + stall && hone_servable_has_batch(s) ? 0 : s->full_since + stall;
-}
-
 hone_servable *hone_batch_queue_next(const hone_batch_queue *q, uint64_t *wait_until) {
     hone_servable *s = q->ready;
     *wait_until = 0;
     if (!s) return NULL;
     uint64_t now = hone_now();
     do {
-        uint64_t at = free_at(s, q->stall, now);
-        if (!at) at = ripe_at(s, now);
+        uint64_t at = ripe_at(s, now);
         if (!at) return s;
         if (!*wait_until || at < *wait_until) *wait_until = at;
         s = s->ready_next;
@@ -112,27 +100,18 @@ hone_servable *hone_batch_queue_next(const hone_batch_queue *q, uint64_t *wait_u
     return NULL;
 }
 
-hone_batch *hone_batch_queue_take(hone_batch_queue *q, hone_servable *s, hone_batch_list *run,
-                                  hone_batch_list *late) {
+void hone_batch_queue_take(hone_batch_queue *q, hone_servable *s, hone_batch_list *run,
+                           hone_batch_list *late) {
     list queue = get_queue(s);
     uint64_t now = hone_now();
     while (queue.first && (queue.first->status = hone_prediction_check(queue.first, now)) != HONE_OK)
         hone_batch_list_append(late, hone_batch_list_pop(&queue));
-    hone_batch *batch = queue.first ? hone_servable_take_batch(s) : NULL;
-    if (queue.first && !batch) {
-        queue.first->status = HONE_OUT_OF_MEMORY;
-        hone_batch_list_append(late, hone_batch_list_pop(&queue));
-    }
-    if (batch) {
-        hone_batch_list_take(s, &queue, hone_batch_list_choose(s, &queue), run);
-        hone_servable_retain(s);
-    }
+    if (queue.first) hone_batch_list_take(s, &queue, hone_batch_list_choose(s, &queue), run);
     for (hone_prediction *p = run->first; p; p = p->next) p->queued = false;
     for (hone_prediction *p = late->first; p; p = p->next) p->queued = false;
     set_queue(s, &queue);
     q->ready = s->ready_next;
     if (queue.count == 0) leave_ring(q, s);
-    return batch;
 }
 
 void hone_batch_queue_clear(hone_batch_queue *q, hone_batch_list *out) {

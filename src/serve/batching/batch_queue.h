@@ -7,7 +7,6 @@
 
 /* A zeroed struct is empty. */
 typedef struct hone_batch_queue {
-    uint64_t stall;       /* as in hone_core_options */
     hone_servable *ready; /* a ring of those with a queue; the next one to be served */
 } hone_batch_queue;
 
@@ -22,10 +21,9 @@ void hone_batch_queue_remove(hone_batch_queue *q, hone_prediction *p);
 void hone_batch_queue_put_back(hone_batch_queue *q, hone_servable *s, hone_batch_list *l);
 /* The next servable whose head may be run; else NULL, and when the first will be (0: not by waiting). */
 hone_servable *hone_batch_queue_next(const hone_batch_queue *q, uint64_t *wait_until);
-/* Takes the next run of a servable, and a batch for its results (NULL: nothing is to be run); moves what
- * comes too late for one to `late`. */
-hone_batch *hone_batch_queue_take(hone_batch_queue *q, hone_servable *s, hone_batch_list *run,
-                                  hone_batch_list *late);
+/* Takes the next run of a servable; moves what comes too late for one to `late`. */
+void hone_batch_queue_take(hone_batch_queue *q, hone_servable *s, hone_batch_list *run,
+                           hone_batch_list *late);
 /* Empties it. */
 void hone_batch_queue_clear(hone_batch_queue *q, hone_batch_list *out);
 

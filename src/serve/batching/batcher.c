@@ -15,36 +15,13 @@ typedef hone_batch_list list;
 
 /* --- telling --- on the worker's thread */
 
-static void tell(hone_prediction *p, hone_status status, const hone_tensor *const *outputs, hone_error *err) {
+static void tell(hone_prediction *p, hone_status status) {
     hone_servable *s = p->servable;
     hone_request *r = p->request;
-    if (status != HONE_OK && !err->message[0]) hone_request_explain(status, err);
-    p->done(p, status, outputs, err);
+    if (status != HONE_OK && !p->err->message[0]) hone_request_explain(status, p->err);
+    p->done(p, status);
     hone_request_release(r);
     hone_servable_release(s);
-}
-
-void hone_batcher_give_batch_back(hone_batcher *b, hone_batch *batch) {
-    hone_servable *s = batch->servable;
-    if (atomic_fetch_sub_explicit(&batch->left, 1, memory_order_acq_rel) != 1) return;
-    hone_batch_shrink(batch);
-    pthread_mutex_lock(&b->lock);
-    hone_servable_give_batch(s, batch);
-    if (s->queued > 0 && b->idle > 0) pthread_cond_signal(&b->work);
-    pthread_mutex_unlock(&b->lock);
-    hone_servable_release(s);
-}
-
-static void tell_finished(hone_batcher *b, int worker, hone_prediction *p) {
-    hone_servable *s = p->servable;
-    hone_batch *batch = p->batch;
-    hone_instance *instance = &s->instances[worker];
-    hone_error err = {0};
-    hone_status status = p->status;
-    p->batch = NULL;
-    if (batch && status == batch->status) err = batch->err;
-    tell(p, status, status == HONE_OK ? hone_instance_view(s, instance, batch, &p->part) : NULL, &err);
-    if (batch) hone_batcher_give_batch_back(b, batch);
 }
 
 /* --- to the workers --- */
@@ -117,51 +94,65 @@ static void count_run(hone_batcher *b, hone_servable *s, const list *l, const ho
     hone_model_stats_run(s->stats, (double)(l->rows > 0 ? l->rows : 1));
 }
 
-hone_status hone_batcher_run(hone_batcher *b, hone_servable *s, hone_instance *instance, hone_batch_list *l,
-                             hone_batch *batch, bool keep, hone_error *err) {
-    watch w = {l->first, !keep};
-    hone_run run = {.first = &l->first->part, .keep = keep, .cancel = nobody_waits, .user = &w};
-    uint64_t start = hone_now();
-    for (hone_prediction *p = l->first; p; p = p->next) p->part.next = p->next ? &p->next->part : NULL;
-    hone_status status = hone_instance_run(s, instance, &run, batch, err);
-    count_run(b, s, l, &run, start);
-    if (status == HONE_CANCELLED) err->message[0] = 0;
-    return status;
-}
-
 hone_status hone_batcher_why_cancelled(const hone_prediction *p) {
     hone_status status = hone_prediction_check(p, hone_now());
     return status == HONE_OK ? HONE_CANCELLED : status;
+}
+
+static hone_status explain_room(const hone_servable *s, const hone_budget_room *room, hone_error *err) {
+    return hone_fail(
+        err, HONE_RESOURCE_EXHAUSTED,
+        "There is no room for a run of the model %s with such inputs at this time: it needs more than "
+        "%zu bytes (--body-budget)",
+        s->name, room->taken);
+}
+
+bool hone_batcher_run(hone_batcher *b, hone_servable *s, int thread, hone_batch_list *l,
+                      hone_batch_list *done) {
+    hone_instance *instance = &s->instances[thread];
+    hone_budget_room *room =
+        thread < b->worker_count ? &b->workers[thread].room : &b->rooms[thread - b->worker_count];
+    watch w = {l->first, !done};
+    hone_run run = {.first = &l->first->part, .room = &room->room, .cancel = nobody_waits, .user = &w};
+    hone_error *err = l->first->err;
+    uint64_t start = hone_now();
+    for (hone_prediction *p = l->first; p; p = p->next) p->part.next = p->next ? &p->next->part : NULL;
+    hone_status status = hone_instance_run(s, instance, &run, err);
+    count_run(b, s, l, &run, start);
+    if (status == HONE_RESOURCE_EXHAUSTED && room->refused) explain_room(s, room, err);
+    bool one_at_fault = l->count > 1 && status != HONE_OK && status != HONE_CANCELLED;
+    if (one_at_fault || status == HONE_CANCELLED) err->message[0] = 0;
+    while (l->first && !one_at_fault) {
+        hone_prediction *p = hone_batch_list_pop(l);
+        p->here = !done;
+        p->status = status == HONE_CANCELLED ? hone_batcher_why_cancelled(p) : status;
+        if (status == HONE_OK) p->status = p->take(p, hone_instance_view(s, instance, &p->part), p->err);
+        if (done)
+            hone_batch_list_append(done, p);
+        else
+            tell(p, p->status);
+    }
+    if (room->taken > 0) hone_instance_shrink(instance);
+    hone_budget_room_close(room);
+    return !one_at_fault;
 }
 
 /* --- on the worker's thread --- */
 
 static void run_inline(hone_batcher *b, int worker, list *l) {
     hone_servable *s = l->first->servable;
-    hone_instance *instance = &s->instances[worker];
-    hone_error err = {0};
     if (l->count == 1 && l->first->request && hone_request_should_stop(l->first->request)) {
-        tell(l->first, hone_batcher_why_cancelled(l->first), NULL, &err);
+        tell(l->first, hone_batcher_why_cancelled(l->first));
         return;
     }
-    bool several = l->count > 1;
     hone_servable_retain(s);
-    hone_status status = hone_batcher_run(b, s, instance, l, &instance->batch, false, &err);
-    while (l->first) {
-        hone_prediction *p = hone_batch_list_pop(l);
-        hone_error own = err;
-        hone_status result = status == HONE_CANCELLED ? hone_batcher_why_cancelled(p) : status;
-        if (several && status != HONE_OK && status != HONE_CANCELLED) { /* one is at fault: each for itself */
+    if (!hone_batcher_run(b, s, worker, l, NULL)) {
+        while (l->first) { /* one is at fault: each for itself */
             list one = {0};
-            own = (hone_error){0};
-            hone_batch_list_append(&one, p);
-            result = hone_batcher_run(b, s, instance, &one, &instance->batch, false, &own);
-            if (result == HONE_CANCELLED) result = hone_batcher_why_cancelled(p);
+            hone_batch_list_append(&one, hone_batch_list_pop(l));
+            hone_batcher_run(b, s, worker, &one, NULL);
         }
-        tell(p, result,
-             result == HONE_OK ? hone_instance_view(s, instance, &instance->batch, &p->part) : NULL, &own);
     }
-    hone_batch_shrink(&instance->batch);
     hone_servable_release(s);
 }
 
@@ -190,7 +181,10 @@ void hone_batcher_turn(hone_batcher *b, int worker) {
     w->posts = w->last_post = NULL;
     w->woken = false;
     pthread_mutex_unlock(&w->lock);
-    while (finished.first) tell_finished(b, worker, hone_batch_list_pop(&finished));
+    while (finished.first) {
+        hone_prediction *p = hone_batch_list_pop(&finished);
+        tell(p, p->status);
+    }
     while (posts) {
         hone_post *post = posts;
         posts = post->next;
@@ -230,30 +224,28 @@ static hone_status accept(hone_prediction *p, hone_error *err) {
 }
 
 static void refuse(hone_prediction *p, hone_status status) {
-    hone_error err = {0};
     if (status == HONE_RESOURCE_EXHAUSTED) {
-        hone_fail(&err, status, "The queue of model %s is full: %d requests wait", p->servable->name,
+        hone_fail(p->err, status, "The queue of model %s is full: %d requests wait", p->servable->name,
                   p->servable->max_queue);
         hone_model_stats_dropped(p->servable->stats, status);
     }
-    tell(p, status, NULL, &err);
+    tell(p, status);
 }
 
 void hone_batcher_submit(hone_batcher *b, hone_prediction *p) {
     hone_worker *w = &b->workers[p->worker];
-    hone_error err = {0};
+    p->err->message[0] = 0;
     hone_servable_retain(p->servable);
     if (p->request) hone_request_retain(p->request);
     p->submitted = hone_now();
     p->queue_time = p->batch_time = p->compute_time = 0;
     p->batch_rows = 0;
-    p->batch = NULL;
     p->alone = p->queued = false;
     p->status = HONE_OK;
     set_deadline(p);
-    hone_status status = accept(p, &err);
+    hone_status status = accept(p, p->err);
     if (status != HONE_OK) {
-        tell(p, status, NULL, &err);
+        tell(p, status);
         return;
     }
     bool threads = w->attached && b->thread_count > 0;
@@ -319,7 +311,6 @@ bool hone_batcher_withdraw_work(hone_batcher *b, hone_work *w) {
 }
 
 void hone_batcher_withdraw(hone_batcher *b, hone_prediction *p) {
-    hone_error err = {0};
     hone_model_stats *stats = p->servable->stats;
     pthread_mutex_lock(&b->lock);
     bool queued = p->queued;
@@ -330,7 +321,7 @@ void hone_batcher_withdraw(hone_batcher *b, hone_prediction *p) {
     p->queue_time = hone_now() - p->submitted;
     hone_model_stats_queue(stats, -1);
     hone_model_stats_dropped(stats, status);
-    tell(p, status, NULL, &err);
+    tell(p, status);
 }
 
 void hone_batcher_attach(hone_batcher *b, int worker, const hone_port *port) {
@@ -351,8 +342,10 @@ hone_status hone_batcher_new(int workers, hone_stats *stats, hone_batcher **out,
         hone_batcher_free(b);
         return hone_fail_memory(err);
     }
-    for (; b->worker_count < workers; b->worker_count++)
+    for (; b->worker_count < workers; b->worker_count++) {
         pthread_mutex_init(&b->workers[b->worker_count].lock, NULL);
+        hone_budget_room_open(&b->workers[b->worker_count].room, NULL);
+    }
     *out = b;
     return HONE_OK;
 }
@@ -363,17 +356,20 @@ void hone_batcher_free(hone_batcher *b) {
     pthread_mutex_destroy(&b->lock);
     pthread_cond_destroy(&b->work);
     hone_free(b->workers);
+    hone_free(b->rooms);
     hone_free(b->threads);
     hone_free(b);
 }
 
-hone_status hone_batcher_start(hone_batcher *b, int threads, double inline_cost, uint64_t stall,
+hone_status hone_batcher_start(hone_batcher *b, int threads, double inline_cost, hone_budget *budget,
                                hone_error *err) {
     int code = 0;
     b->inline_cost = inline_cost;
-    b->queue.stall = stall;
     b->threads = hone_calloc((size_t)threads + 1, sizeof *b->threads);
-    if (!b->threads) return hone_fail_memory(err);
+    b->rooms = hone_calloc((size_t)threads + 1, sizeof *b->rooms);
+    if (!b->threads || !b->rooms) return hone_fail_memory(err);
+    for (int i = 0; i < b->worker_count; i++) b->workers[i].room.budget = budget;
+    for (int i = 0; i < threads; i++) hone_budget_room_open(&b->rooms[i], budget);
     while (b->thread_count < threads && !code) {
         code = hone_thread_start(&b->threads[b->thread_count], hone_batcher_compute, b, "hone-compute");
         if (!code) b->thread_count++;

@@ -1,7 +1,7 @@
 /* The batcher: from predictions to runs, and back to the workers.
  *
- *      submit ─┬ cheap ──► the worker's list of this turn ──► its own thread
- *              └ costly ─► the servable's queue ──► compute threads ──► the worker's list of finished ones
+ *      submit ─┬ cheap ──► the worker's list of this turn ──► its own thread: run, take, done
+ *              └ costly ─► the servable's queue ──► compute threads: run, take ──► the worker's list: done
  *
  * A queue is a first-in-first-out list; a compute thread takes its head and those behind it that have the
  * same shapes, as many as give the most rows a second by what warm-up measured. Queues with work take
@@ -15,10 +15,10 @@ typedef struct hone_batcher hone_batcher;
 
 hone_status hone_batcher_new(int workers, hone_stats *stats, hone_batcher **out, hone_error *err);
 void hone_batcher_free(hone_batcher *b); /* stopped; NULL is fine */
-/* `inline_cost`: seconds; what costs less is run by the worker. `stall`: as in hone_core_options. Where the
- * system starts no more threads it has as many as there are, and logs a warning; without any, workers run
- * everything. */
-hone_status hone_batcher_start(hone_batcher *b, int threads, double inline_cost, uint64_t stall,
+/* `inline_cost`: seconds; what costs less is run by the worker. `budget`: of what runs need beyond the usual; borrowed,
+ * NULL: no limit. Where the system starts no more threads it has as many as there are, and logs a warning; without any,
+ * workers run everything. */
+hone_status hone_batcher_start(hone_batcher *b, int threads, double inline_cost, struct hone_budget *budget,
                                hone_error *err);
 /* Compute threads that were started. */
 int hone_batcher_threads(const hone_batcher *b);

@@ -4,6 +4,7 @@
 
 #include "serve/batching/batch_queue.h"
 #include "serve/batching/batcher.h"
+#include "serve/request/budget.h"
 
 #include <pthread.h>
 
@@ -14,7 +15,8 @@ typedef struct hone_worker {
     /* The worker's own. */
     hone_batch_list pending; /* of this turn */
     bool running;
-    pthread_mutex_t lock; /* guards what follows */
+    hone_budget_room room; /* what its runs take beyond the usual */
+    pthread_mutex_t lock;  /* guards what follows */
     hone_batch_list finished;
     hone_post *posts, *last_post;
     bool woken;
@@ -27,7 +29,8 @@ struct hone_batcher {
     double inline_cost;
     pthread_t *threads;
     int thread_count;
-    pthread_mutex_t lock; /* guards what follows */
+    hone_budget_room *rooms; /* of compute threads: what their runs take beyond the usual */
+    pthread_mutex_t lock;    /* guards what follows */
     pthread_cond_t work;
     bool stop;
     int idle, named;
@@ -36,17 +39,17 @@ struct hone_batcher {
     bool batch_is_next;
 };
 
-/* Runs predictions together on an instance. `keep`: the results outlive the instance's next run, and nobody but the
- * cancel flags is asked whether clients are there. */
-hone_status hone_batcher_run(hone_batcher *b, hone_servable *s, hone_instance *instance, hone_batch_list *l,
-                             hone_batch *batch, bool keep, hone_error *err);
+/* Runs predictions together on the instance of a thread, and has each take its results; sets their status and what is
+ * wrong, and moves them to `done`, or, NULL, tells them: on the worker's thread. Gives the instance's memory back where it
+ * was unusually much. False: several failed, whichever is at fault; they stay in the list, and each is to be run for
+ * itself. */
+bool hone_batcher_run(hone_batcher *b, hone_servable *s, int thread, hone_batch_list *l,
+                      hone_batch_list *done);
 /* What becomes of one whose run was broken off: HONE_DEADLINE_EXCEEDED or HONE_CANCELLED. */
 hone_status hone_batcher_why_cancelled(const hone_prediction *p);
 /* Any thread: gives predictions, whose status is set, back to their workers; one wake-up for each of
  * these. */
 void hone_batcher_hand_back(hone_batcher *b, hone_batch_list *done);
-/* One of a batch's predictions was told; the last one gives the batch back. */
-void hone_batcher_give_batch_back(hone_batcher *b, hone_batch *batch);
 
 /* Under the lock. */
 void hone_batcher_remove_work(hone_batcher *b, hone_work *w);

@@ -7,47 +7,27 @@ typedef hone_batch_list list;
 /* One of several made the run fail: back to the queue, each to be run for itself. */
 static void run_alone(hone_batcher *b, hone_servable *s, list *l) {
     hone_model_stats_queue(s->stats, l->count);
-    for (hone_prediction *p = l->first; p; p = p->next) {
-        p->alone = true;
-        p->batch = NULL;
-    }
+    for (hone_prediction *p = l->first; p; p = p->next) p->alone = true;
     pthread_mutex_lock(&b->lock);
     hone_batch_queue_put_back(&b->queue, s, l);
     pthread_mutex_unlock(&b->lock);
 }
 
 /* Those that are late are dropped, the others run. */
-static void run_queued(hone_batcher *b, int thread, hone_servable *s, hone_batch *batch, list *run) {
-    hone_instance *instance = &s->instances[b->worker_count + thread];
+static void run_queued(hone_batcher *b, int thread, hone_servable *s, list *run) {
     list fine = {0}, done = {0};
     uint64_t now = hone_now();
     while (run->first) {
         hone_prediction *p = hone_batch_list_pop(run);
-        p->batch = batch;
         p->status = hone_prediction_check(p, now);
         hone_batch_list_append(p->status == HONE_OK ? &fine : &done, p);
     }
-    atomic_store_explicit(&batch->left, fine.count + done.count, memory_order_relaxed);
-    if (fine.first) batch->status = hone_batcher_run(b, s, instance, &fine, batch, true, &batch->err);
-    hone_status status = batch->status;
-    if (fine.count > 1 && status != HONE_OK && status != HONE_CANCELLED) {
-        atomic_store_explicit(&batch->left, done.count + 1, memory_order_relaxed);
-        hone_batcher_hand_back(b, &done);
-        run_alone(b, s, &fine);
-        hone_batcher_give_batch_back(b, batch);
-        return;
-    }
-    while (fine.first) {
-        hone_prediction *p = hone_batch_list_pop(&fine);
-        p->status = status == HONE_CANCELLED ? hone_batcher_why_cancelled(p) : status;
-        hone_batch_list_append(&done, p);
-    }
+    if (fine.first && !hone_batcher_run(b, s, b->worker_count + thread, &fine, &done)) run_alone(b, s, &fine);
     hone_batcher_hand_back(b, &done);
 }
 
 static void drop(hone_batcher *b, list *late) {
     for (hone_prediction *p = late->first; p; p = p->next) {
-        p->batch = NULL;
         p->queue_time = hone_now() - p->submitted;
         hone_model_stats_dropped(p->servable->stats, p->status);
     }
@@ -56,7 +36,7 @@ static void drop(hone_batcher *b, list *late) {
 
 static void run_batch(hone_batcher *b, int thread, hone_servable *s) {
     list run = {0}, late = {0};
-    hone_batch *batch = hone_batch_queue_take(&b->queue, s, &run, &late);
+    hone_batch_queue_take(&b->queue, s, &run, &late);
     uint64_t ignored;
     if (b->idle > 0 && hone_batch_queue_next(&b->queue, &ignored)) pthread_cond_signal(&b->work);
     pthread_mutex_unlock(&b->lock);
@@ -64,7 +44,7 @@ static void run_batch(hone_batcher *b, int thread, hone_servable *s) {
     hone_servable_retain(s);
     hone_model_stats_queue(s->stats, -taken);
     if (late.first) drop(b, &late);
-    if (batch) run_queued(b, thread, s, batch, &run);
+    if (run.first) run_queued(b, thread, s, &run);
     hone_servable_release(s);
     pthread_mutex_lock(&b->lock);
 }

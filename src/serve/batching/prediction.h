@@ -19,11 +19,13 @@ typedef struct hone_post {
 } hone_post;
 
 typedef struct hone_prediction hone_prediction;
-/* On the worker's thread, once. `outputs` (one for each output of the servable) are valid during the call, or
- * until it submits something; NULL if `status` is not HONE_OK, and then `err` says more. The prediction may
- * be freed or submitted again. */
-typedef void hone_prediction_fn(hone_prediction *p, hone_status status, const hone_tensor *const *outputs,
-                                const hone_error *err);
+/* On the thread that has run it, which is the worker's if p->here: takes what is wanted of the outputs (one for each of
+ * the servable), which are valid during the call. What it returns is what `done` is told. */
+typedef hone_status hone_prediction_take_fn(hone_prediction *p, const hone_tensor *const *outputs,
+                                            hone_error *err);
+/* On the worker's thread, once. If `status` is not HONE_OK, p->err says more, and nothing was taken, or in vain. The
+ * prediction may be freed or submitted again. */
+typedef void hone_prediction_fn(hone_prediction *p, hone_status status);
 
 /* Lives with the caller, as do the tensors, until `done` was called. */
 struct hone_prediction {
@@ -31,8 +33,11 @@ struct hone_prediction {
     hone_request *request;            /* likewise; its deadline and cancel flag count. NULL: none */
     const hone_tensor *const *inputs; /* one for each input of the servable, in order */
     int worker;
+    hone_prediction_take_fn *take;
     hone_prediction_fn *done;
+    hone_error *err;
     void *user;
+    bool here; /* for `take` to read */
     /* What happened, for `done` to read: nanoseconds, and the rows of the run it was part of (0: it is not
      * cut in rows). */
     uint64_t queue_time, batch_time, compute_time;
@@ -42,7 +47,6 @@ struct hone_prediction {
     bool queued; /* in its servable's queue; guarded by the batcher's lock */
     hone_part part;
     uint64_t submitted, deadline;
-    hone_batch *batch;
     bool alone;
     hone_status status;
 };

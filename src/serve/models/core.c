@@ -41,7 +41,7 @@ hone_status hone_core_start(hone_core *core, hone_error *err) {
     hone_registry *g = &core->registry;
     const hone_core_options *o = &g->options;
     HONE_TRY(hone_model_loader_start(core->loader, err)); /* first, as it can't do without a thread */
-    HONE_TRY(hone_batcher_start(core->batcher, g->compute_threads, o->inline_cost, o->stall, err));
+    HONE_TRY(hone_batcher_start(core->batcher, g->compute_threads, o->inline_cost, o->budget, err));
     g->compute_threads = hone_batcher_threads(core->batcher);
     return HONE_OK;
 }

@@ -23,13 +23,13 @@ typedef struct hone_core_options {
     int max_queue;       /* requests that wait for a model whose settings don't say; more are refused */
     const hone_model_settings *defaults; /* what a model's own settings don't say; copied; NULL: the usual */
     bool polling;                        /* never inotify */
-    uint64_t stall; /* nanoseconds; when workers take no results for so long, more room is made for them */
-    uint64_t retry_least, retry_most; /* nanoseconds between tries to load what failed */
+    struct hone_budget *budget;          /* of what runs need beyond the usual; borrowed; NULL: no limit */
+    uint64_t retry_least, retry_most;    /* nanoseconds between tries to load what failed */
 } hone_core_options;
 #define HONE_CORE_OPTIONS_INIT                                                                               \
     {                                                                                                        \
-        .file_poll_ms = 1000, .inline_cost = 100e-6, .max_queue = 1024, .stall = 50000000u,                  \
-        .retry_least = 1000000000u, .retry_most = 60000000000u                                               \
+        .file_poll_ms = 1000, .inline_cost = 100e-6, .max_queue = 1024, .retry_least = 1000000000u,          \
+        .retry_most = 60000000000u                                                                           \
     }
 
 #endif

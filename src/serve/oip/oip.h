@@ -5,6 +5,8 @@
 #include "serve/api/front.h"
 
 #define HONE_OIP_PLATFORM "onnx"
+/* Of requests and answers with raw tensors behind their JSON: its bytes. */
+#define HONE_OIP_LENGTH_FIELD "inference-header-content-length"
 /* "model_repository", …; ends with NULL. */
 extern const char *const hone_oip_extensions[];
 

@@ -5,8 +5,6 @@
 
 #include <stdio.h>
 
-#define LENGTH_FIELD "inference-header-content-length"
-
 /* --- parameters --- */
 
 typedef struct parameters {
@@ -229,7 +227,7 @@ static hone_status scan_head(hone_call *c, char *body, size_t size, size_t *raw,
 }
 
 static hone_status header_length(const hone_call *c, size_t size, size_t *out, bool *said, hone_error *err) {
-    hone_slice field = hone_head_field(&c->request->head, LENGTH_FIELD);
+    hone_slice field = hone_head_field(&c->request->head, HONE_OIP_LENGTH_FIELD);
     int64_t length;
     *out = size;
     *said = field.data != NULL;
@@ -339,9 +337,7 @@ hone_status hone_oip_encode(hone_call *c, hone_buffer *out, hone_error *err) {
     for (size_t i = 0; i < c->wanted_count; i++) HONE_TRY(put_output(c, i, out, err));
     hone_buffer_text(out, "]}");
     if (!hone_oip_has_raw(c)) return HONE_OK;
-    char length[24];
-    snprintf(length, sizeof length, "%zu", out->size);
-    hone_request_field(c->request, LENGTH_FIELD, length);
+    c->json_size = out->size;
     for (size_t i = 0; i < c->wanted_count; i++)
         if (is_raw(c, i)) hone_tensor_put_raw(out, c->outputs[c->wanted[i].output]);
     return HONE_OK;

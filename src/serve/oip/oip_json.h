@@ -7,7 +7,7 @@
 
 /* The hone_api functions of ModelInfer over REST. */
 hone_status hone_oip_decode(hone_call *c, hone_error *err);
-/* Adds the field "inference-header-content-length" if there are bytes behind the JSON. */
+/* Where bytes follow the JSON, c->json_size tells where they start: what HONE_OIP_LENGTH_FIELD is to say. */
 hone_status hone_oip_encode(hone_call *c, hone_buffer *out, hone_error *err);
 /* Does the answer have bytes behind its JSON? */
 bool hone_oip_has_raw(const hone_call *c);

@@ -5,6 +5,8 @@
 #include "serve/format/json_write.h"
 #include "serve/oip/oip_json.h"
 
+#include <stdio.h>
+
 #define JSON "application/json"
 #define RAW "application/octet-stream"
 #define KEEP_ANSWER ((size_t)1 << 20)
@@ -174,7 +176,14 @@ static void all_statistics(hone_front *f, hone_request *r) {
 /* --- inference --- */
 
 static void reply(hone_call *c, hone_buffer *out) {
-    hone_front_answer(c->front, c->request, 200, hone_oip_has_raw(c) ? RAW : JSON, out);
+    char length[24];
+    if (!hone_oip_has_raw(c)) {
+        hone_front_answer(c->front, c->request, 200, JSON, out);
+        return;
+    }
+    snprintf(length, sizeof length, "%zu", c->json_size);
+    hone_request_field(c->request, HONE_OIP_LENGTH_FIELD, length);
+    hone_front_answer(c->front, c->request, 200, RAW, out);
 }
 
 static const hone_api infer_api = {hone_oip_decode, hone_oip_encode, reply, fail, .http = true};

@@ -111,16 +111,22 @@ void hone_budget_release(hone_budget_share *share) {
 
 static bool take_room(hone_room *room, size_t more) {
     hone_budget_room *r = (hone_budget_room *)(void *)((char *)room - offsetof(hone_budget_room, room));
-    if (more > SIZE_MAX - r->taken || !hone_budget_take(r->budget, &r->share, r->taken + more)) return false;
-    r->taken += more;
-    return true;
+    r->refused = more > SIZE_MAX - r->taken || !hone_budget_take(r->budget, &r->share, r->taken + more);
+    if (!r->refused) r->taken += more;
+    return !r->refused;
 }
 
 void hone_budget_room_open(hone_budget_room *r, hone_budget *b) {
     *r = (hone_budget_room){.room = {take_room}, .budget = b};
 }
 
+void hone_budget_room_shrink(hone_budget_room *r, size_t bytes) {
+    r->taken = bytes;
+    hone_budget_reduce(&r->share, bytes);
+}
+
 void hone_budget_room_close(hone_budget_room *r) {
     hone_budget_release(&r->share);
     r->taken = 0;
+    r->refused = false;
 }

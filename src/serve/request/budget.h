@@ -77,9 +77,12 @@ typedef struct hone_budget_room {
     hone_budget *budget; /* NULL: no limit */
     hone_budget_share share;
     size_t taken; /* bytes */
+    bool refused;
 } hone_budget_room;
 
 void hone_budget_room_open(hone_budget_room *r, hone_budget *b);
+/* No more than `bytes` are left. */
+void hone_budget_room_shrink(hone_budget_room *r, size_t bytes);
 /* All of it was given back. */
 void hone_budget_room_close(hone_budget_room *r);
 

@@ -1,12 +1,13 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "runtime/growth.h"
 #include "serve/servable/servable.h"
 
 #include <string.h>
 
-#define KEEP_STORAGE ((size_t)1 << 20)
-enum { EXTRA_MOST = 1000 }; /* batches */
+/* What an instance keeps of each kind of memory, where warm-up has not needed more. */
+#define KEEP ((size_t)4 << 20)
 
 static size_t round_up(size_t bytes) {
     return (bytes + 63) & ~(size_t)63;
@@ -30,72 +31,43 @@ static bool sum_bytes(const size_t *row, int count, int64_t rows, size_t *total)
 
 /* --- room --- */
 
-static bool grow(char **block, size_t *capacity, size_t bytes) {
-    if (bytes <= *capacity && *block) return true;
+static hone_status grow(hone_store *store, size_t bytes, hone_room *room, hone_error *err) {
+    if (bytes <= store->capacity && store->data) return HONE_OK;
+    if (bytes > store->capacity && !hone_room_take(room, bytes - store->capacity))
+        return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "there is no room for %zu bytes of rows", bytes);
     char *made = hone_alloc(bytes);
-    if (!made) return false;
-    hone_free(*block);
-    *block = made;
-    *capacity = bytes;
+    if (!made) return hone_fail_memory(err);
+    hone_free(store->data);
+    store->data = made;
+    store->capacity = bytes;
+    return HONE_OK;
+}
+
+static bool reserve(hone_store *store, const size_t *row, int count, int64_t rows) {
+    size_t bytes;
+    if (!sum_bytes(row, count, rows, &bytes) || grow(store, bytes, NULL, NULL) != HONE_OK) return false;
+    store->usual = store->capacity;
     return true;
 }
 
-bool hone_batch_reserve(hone_servable *s, hone_batch *batch, const size_t *row, int64_t rows) {
-    size_t bytes;
-    if (!sum_bytes(row, s->output_count, rows, &bytes) || !grow(&batch->storage, &batch->capacity, bytes))
-        return false;
-    batch->usual = batch->capacity;
-    return true;
+bool hone_instance_reserve(hone_servable *s, hone_instance *instance, const size_t *inputs, int64_t rows,
+                           const size_t *outputs, int64_t result_rows) {
+    return reserve(&instance->inputs, inputs, s->input_count, rows) &&
+           reserve(&instance->pieces, outputs, s->output_count, result_rows);
 }
 
-bool hone_instance_reserve(hone_servable *s, hone_instance *instance, const size_t *row, int64_t rows) {
-    size_t bytes;
-    return sum_bytes(row, s->input_count, rows, &bytes) &&
-           grow(&instance->staging, &instance->capacity, bytes);
+static void shrink(hone_store *store) {
+    if (store->capacity <= KEEP || store->capacity <= store->usual) return;
+    hone_free(store->data);
+    store->data = NULL;
+    store->capacity = 0;
 }
 
-bool hone_servable_has_batch(const hone_servable *s) {
-    return s->spare || s->extra_count < EXTRA_MOST;
-}
-
-hone_batch *hone_servable_take_batch(hone_servable *s) {
-    hone_batch *b = s->spare;
-    if (b) {
-        s->spare = b->next;
-    } else {
-        b = hone_calloc(1, sizeof *b);
-        if (b) b->outputs = hone_calloc((size_t)s->output_count + 1, sizeof *b->outputs);
-        if (!b || !b->outputs) {
-            hone_free(b);
-            return NULL;
-        }
-        b->extra = true;
-        s->extra_count++;
-    }
-    b->servable = s;
-    b->status = HONE_OK;
-    b->err.message[0] = 0;
-    return b;
-}
-
-void hone_servable_give_batch(hone_servable *s, hone_batch *b) {
-    if (!b->extra) {
-        b->servable = NULL;
-        b->next = s->spare;
-        s->spare = b;
-        return;
-    }
-    s->extra_count--;
-    hone_free(b->storage);
-    hone_free(b->outputs);
-    hone_free(b);
-}
-
-void hone_batch_shrink(hone_batch *batch) {
-    if (batch->capacity <= KEEP_STORAGE || batch->capacity <= batch->usual) return;
-    hone_free(batch->storage);
-    batch->storage = NULL;
-    batch->capacity = 0;
+void hone_instance_shrink(hone_instance *instance) {
+    size_t bytes = hone_context_memory(instance->context);
+    if (bytes > KEEP && bytes > instance->usual) hone_context_trim(instance->context);
+    shrink(&instance->inputs);
+    shrink(&instance->pieces);
 }
 
 /* --- views --- of the elements of others: `to` keeps its reference count */
@@ -129,12 +101,13 @@ static void feed_view(hone_servable *s, hone_instance *instance, const hone_part
 }
 
 /* The rows of all parts, from row `at` of the first one on, and copies of the last row up to `size`. */
-static hone_status feed_copy(hone_servable *s, hone_instance *instance, const hone_part *first, int64_t at,
+static hone_status feed_copy(hone_servable *s, hone_instance *instance, const hone_run *run, int64_t at,
                              int64_t size, hone_error *err) {
+    const hone_part *first = run->first;
     size_t total = 0;
     for (int i = 0; i < s->input_count; i++) total += round_up(row_bytes(first->inputs[i]) * (size_t)size);
-    if (!grow(&instance->staging, &instance->capacity, total)) return hone_fail_memory(err);
-    char *to = instance->staging;
+    HONE_TRY(grow(&instance->inputs, total, run->room, err));
+    char *to = instance->inputs.data;
     for (int i = 0; i < s->input_count; i++) {
         size_t row = row_bytes(first->inputs[i]), used = 0, skip = row * (size_t)at;
         for (const hone_part *p = first; p; p = p->next, skip = 0) {
@@ -152,70 +125,30 @@ static hone_status feed_copy(hone_servable *s, hone_instance *instance, const ho
 /* --- results --- */
 
 /* The results as they lie in the context, to be read before its next run. */
-static void borrow(hone_servable *s, hone_instance *instance, hone_batch *batch) {
-    for (int i = 0; i < s->output_count; i++) view_whole(&batch->outputs[i], instance->results[i]);
-}
-
-/* Bytes of a tensor with its strings. */
-static bool whole_bytes(const hone_tensor *t, size_t *bytes) {
-    const hone_string *strings = t->data;
-    *bytes = t->bytes;
-    for (int64_t i = 0; t->dtype == HONE_STRING && i < t->count; i++)
-        if (!hone_add_size(*bytes, strings[i].size, bytes) || !hone_add_size(*bytes, 1, bytes)) return false;
-    return *bytes <= SIZE_MAX / 2;
-}
-
-/* The strings of a tensor, borrowed until here, behind its elements. */
-static void keep_strings(hone_tensor *t) {
-    hone_string *strings = t->data;
-    char *to = (char *)t->data + t->bytes;
-    for (int64_t i = 0; i < t->count; i++) {
-        if (strings[i].size) memcpy(to, strings[i].data, strings[i].size);
-        to[strings[i].size] = 0;
-        strings[i].data = to;
-        to += strings[i].size + 1;
-    }
-}
-
-static hone_status keep_whole(hone_servable *s, hone_instance *instance, hone_batch *batch, hone_error *err) {
-    size_t total = 0, bytes;
-    borrow(s, instance, batch);
-    for (int i = 0; i < s->output_count; i++)
-        if (!whole_bytes(&batch->outputs[i], &bytes) || !hone_add_size(total, round_up(bytes), &total))
-            return hone_fail_memory(err);
-    if (!grow(&batch->storage, &batch->capacity, total)) return hone_fail_memory(err);
-    char *to = batch->storage;
-    for (int i = 0; i < s->output_count; i++) {
-        hone_tensor *t = &batch->outputs[i];
-        whole_bytes(t, &bytes);
-        memcpy(to, t->data, t->bytes);
-        t->data = to;
-        if (t->dtype == HONE_STRING) keep_strings(t);
-        to += round_up(bytes);
-    }
-    return HONE_OK;
+static void borrow(hone_servable *s, hone_instance *instance) {
+    for (int i = 0; i < s->output_count; i++) view_whole(&instance->outputs[i], instance->results[i]);
 }
 
 /* At the first piece: room for `total` rows. */
-static hone_status lay_out(hone_servable *s, hone_instance *instance, hone_batch *batch, int64_t total,
+static hone_status lay_out(hone_servable *s, hone_instance *instance, const hone_run *run, int64_t total,
                            hone_error *err) {
     size_t sum = 0;
     for (int i = 0; i < s->output_count; i++)
         sum += round_up(row_bytes(instance->results[i]) * (size_t)total);
-    if (!grow(&batch->storage, &batch->capacity, sum)) return hone_fail_memory(err);
-    char *to = batch->storage;
+    HONE_TRY(grow(&instance->pieces, sum, run->room, err));
+    char *to = instance->pieces.data;
     for (int i = 0; i < s->output_count; i++) {
-        view_rows(&batch->outputs[i], instance->results[i], total, to);
-        to += round_up(batch->outputs[i].bytes);
+        view_rows(&instance->outputs[i], instance->results[i], total, to);
+        to += round_up(instance->outputs[i].bytes);
     }
     return HONE_OK;
 }
 
-static hone_status keep_rows(hone_servable *s, hone_instance *instance, hone_batch *batch, int64_t at,
+static hone_status keep_rows(hone_servable *s, hone_instance *instance, const hone_run *run, int64_t at,
                              int64_t n, int64_t total, hone_error *err) {
-    if (at == 0) HONE_TRY(lay_out(s, instance, batch, total, err));
+    if (at == 0) HONE_TRY(lay_out(s, instance, run, total, err));
     for (int i = 0; i < s->output_count; i++) {
-        hone_tensor *to = &batch->outputs[i];
+        hone_tensor *to = &instance->outputs[i];
         size_t row = row_bytes(instance->results[i]);
         if (row * (size_t)total != to->bytes)
             return hone_fail(err, HONE_INTERNAL, "the rows of \"%s\" are of different sizes",
@@ -235,10 +168,9 @@ static hone_status check_rows(hone_servable *s, hone_instance *instance, int64_t
     return HONE_OK;
 }
 
-const hone_tensor *const *hone_instance_view(hone_servable *s, hone_instance *instance,
-                                             const hone_batch *batch, const hone_part *p) {
+const hone_tensor *const *hone_instance_view(hone_servable *s, hone_instance *instance, const hone_part *p) {
     for (int i = 0; i < s->output_count; i++) {
-        const hone_tensor *t = &batch->outputs[i];
+        const hone_tensor *t = &instance->outputs[i];
         hone_tensor *to = &instance->out[i];
         if (p->rows > 0)
             view_rows(to, t, p->rows, (char *)t->data + row_bytes(t) * (size_t)p->offset);
@@ -250,57 +182,59 @@ const hone_tensor *const *hone_instance_view(hone_servable *s, hone_instance *in
 
 /* --- runs --- */
 
+static bool may_grow(void *room, size_t bytes) {
+    return hone_room_take(room, bytes);
+}
+
 static hone_status compute(hone_instance *instance, hone_run *run, const hone_tensor *const *inputs,
                            hone_error *err) {
     uint64_t start = hone_now();
     if (run->dry) return hone_context_reserve(instance->context, inputs, err);
     hone_context_set_cancel(instance->context, run->cancel, run->user);
+    hone_context_set_growth(instance->context, &(hone_growth){run->room ? may_grow : NULL, run->room});
     hone_status status = hone_context_run(instance->context, inputs, instance->results, err);
+    hone_context_set_growth(instance->context, &(hone_growth){NULL, NULL});
     hone_context_set_cancel(instance->context, NULL, NULL);
     run->computed += (double)(hone_now() - start) * 1e-9;
     return status;
 }
 
-static hone_status run_whole(hone_servable *s, hone_instance *instance, hone_run *run, hone_batch *batch,
-                             hone_error *err) {
+static hone_status run_whole(hone_servable *s, hone_instance *instance, hone_run *run, hone_error *err) {
     run->first->offset = 0;
     HONE_TRY(compute(instance, run, run->first->inputs, err));
-    if (run->dry) return HONE_OK;
-    if (run->keep) return keep_whole(s, instance, batch, err);
-    borrow(s, instance, batch);
+    if (!run->dry) borrow(s, instance);
     return HONE_OK;
 }
 
-static hone_status run_piece(hone_servable *s, hone_instance *instance, hone_run *run, hone_batch *batch,
-                             int64_t at, int64_t n, int64_t total, hone_error *err) {
+static hone_status run_piece(hone_servable *s, hone_instance *instance, hone_run *run, int64_t at, int64_t n,
+                             int64_t total, hone_error *err) {
     int64_t size = s->sizes[hone_servable_size_index(s, n)];
     uint64_t start = hone_now();
     if (!run->first->next && size == n)
         feed_view(s, instance, run->first, at, n);
     else
-        HONE_TRY(feed_copy(s, instance, run->first, at, size, err));
+        HONE_TRY(feed_copy(s, instance, run, at, size, err));
     run->staged += (double)(hone_now() - start) * 1e-9;
     run->size = size;
     HONE_TRY(compute(instance, run, instance->in_list, err));
     if (run->dry) return HONE_OK;
     HONE_TRY(check_rows(s, instance, size, err));
-    if (run->keep || n < total) return keep_rows(s, instance, batch, at, n, total, err);
-    borrow(s, instance, batch);
+    if (n < total) return keep_rows(s, instance, run, at, n, total, err);
+    borrow(s, instance);
     return HONE_OK;
 }
 
-hone_status hone_instance_run(hone_servable *s, hone_instance *instance, hone_run *run, hone_batch *batch,
-                              hone_error *err) {
+hone_status hone_instance_run(hone_servable *s, hone_instance *instance, hone_run *run, hone_error *err) {
     run->staged = run->computed = 0;
     run->size = 0;
-    if (run->first->rows < 0) return run_whole(s, instance, run, batch, err);
+    if (run->first->rows < 0) return run_whole(s, instance, run, err);
     int64_t total = 0, most = s->sizes[s->size_count - 1];
     for (hone_part *p = run->first; p; p = p->next) {
         p->offset = total;
         total += p->rows;
     }
     for (int64_t at = 0; at < total; at += most)
-        HONE_TRY(run_piece(s, instance, run, batch, at, total - at < most ? total - at : most, total, err));
+        HONE_TRY(run_piece(s, instance, run, at, total - at < most ? total - at : most, total, err));
     return HONE_OK;
 }
 

@@ -26,20 +26,16 @@ static hone_status describe(hone_servable *s, hone_error *err) {
     return HONE_OK;
 }
 
-static bool make_batch(hone_servable *s, hone_batch *b) {
-    b->outputs = hone_calloc((size_t)s->output_count + 1, sizeof *b->outputs);
-    return b->outputs != NULL;
-}
-
 static hone_status make_instance(hone_servable *s, hone_instance *instance, hone_error *err) {
     size_t in = (size_t)s->input_count + 1, out = (size_t)s->output_count + 1;
     instance->in = hone_calloc(in, sizeof *instance->in);
     instance->in_list = hone_calloc(in, sizeof *instance->in_list);
     instance->results = hone_calloc(out, sizeof *instance->results);
+    instance->outputs = hone_calloc(out, sizeof *instance->outputs);
     instance->out = hone_calloc(out, sizeof *instance->out);
     instance->out_list = hone_calloc(out, sizeof *instance->out_list);
-    if (!instance->in || !instance->in_list || !instance->results || !instance->out || !instance->out_list ||
-        !make_batch(s, &instance->batch))
+    if (!instance->in || !instance->in_list || !instance->results || !instance->outputs || !instance->out ||
+        !instance->out_list)
         return hone_fail_memory(err);
     for (int i = 0; i < s->input_count; i++) instance->in_list[i] = &instance->in[i];
     for (int i = 0; i < s->output_count; i++) instance->out_list[i] = &instance->out[i];
@@ -53,9 +49,9 @@ static void free_instance(hone_instance *instance) {
     hone_free(instance->results);
     hone_free(instance->out);
     hone_free(instance->out_list);
-    hone_free(instance->staging);
-    hone_free(instance->batch.outputs);
-    hone_free(instance->batch.storage);
+    hone_free(instance->outputs);
+    hone_free(instance->inputs.data);
+    hone_free(instance->pieces.data);
 }
 
 static hone_status make_instances(hone_servable *s, const hone_servable_options *o, hone_error *err) {
@@ -64,14 +60,6 @@ static hone_status make_instances(hone_servable *s, const hone_servable_options 
     if (!s->instances) return hone_fail_memory(err);
     while (s->instance_count < o->workers + o->compute_threads)
         HONE_TRY(make_instance(s, &s->instances[s->instance_count++], err));
-    s->batch_count = o->compute_threads ? 2 * (o->compute_threads + o->workers) : 0;
-    s->batches = hone_calloc((size_t)s->batch_count + 1, sizeof *s->batches);
-    if (!s->batches) return hone_fail_memory(err);
-    for (int i = 0; i < s->batch_count; i++) {
-        if (!make_batch(s, &s->batches[i])) return hone_fail_memory(err);
-        s->batches[i].next = s->spare;
-        s->spare = &s->batches[i];
-    }
     return HONE_OK;
 }
 
@@ -121,15 +109,10 @@ hone_status hone_servable_new(const hone_servable_options *o, const hone_graph *
 
 void hone_servable_destroy(hone_servable *s) {
     for (int i = 0; i < s->instance_count; i++) free_instance(&s->instances[i]);
-    for (int i = 0; s->batches && i < s->batch_count; i++) {
-        hone_free(s->batches[i].outputs);
-        hone_free(s->batches[i].storage);
-    }
     if (s->session) hone_session_free(s->session);
     hone_model_free(s->model);
     hone_model_stats_release(s->stats);
     hone_free(s->instances);
-    hone_free(s->batches);
     hone_free(s->inputs);
     hone_free(s->outputs);
     hone_free(s->name);

@@ -12,6 +12,7 @@
 #define HONE_SERVE_SERVABLE_SERVABLE_H
 
 #include "graph/tensor.h"
+#include "serve/format/room.h"
 #include "serve/format/slice.h"
 #include "serve/observe/stats.h"
 #include "serve/servable/settings.h"
@@ -24,30 +25,24 @@
 
 typedef struct hone_servable hone_servable;
 
-/* Results of a run that outlive it, and what the run was for. */
-typedef struct hone_batch {
-    struct hone_batch *next;
-    hone_servable *servable; /* a reference, while it is in use */
-    bool extra;              /* made when all others were in use; freed afterwards */
-    atomic_int left;         /* predictions not delivered yet */
-    hone_tensor *outputs;    /* over the storage, or copies of the context's views */
-    char *storage;
+/* Memory of an instance, grown to what its runs have needed. */
+typedef struct hone_store {
+    char *data;
     size_t capacity, usual; /* bytes; `usual` is what warm-up made */
-    hone_status status;
-    hone_error err;
-} hone_batch;
+} hone_store;
 
 /* What one thread needs to run the model. */
 typedef struct hone_instance {
     hone_context *context;
-    hone_tensor *in; /* over the staging memory, or over rows of a request */
+    size_t usual;      /* bytes of the context after warm-up */
+    hone_store inputs; /* rows of several requests */
+    hone_tensor *in;   /* over these, or over rows of a request */
     const hone_tensor **in_list;
     const hone_tensor **results; /* of the context */
+    hone_store pieces;           /* results of a request that is run in pieces */
+    hone_tensor *outputs;        /* of a run: over these, or as the context's views */
     hone_tensor *out;            /* the rows of one part */
     const hone_tensor **out_list;
-    char *staging;
-    size_t capacity;
-    hone_batch batch; /* of runs whose results are told at once */
 } hone_instance;
 
 struct hone_servable {
@@ -80,9 +75,6 @@ struct hone_servable {
     int queued;
     int64_t queued_rows;
     hone_servable *ready_next, *ready_previous;
-    hone_batch *batches, *spare; /* all of them; those not in use */
-    int batch_count, extra_count;
-    uint64_t full_since; /* when none was to spare any more; 0: some are */
 };
 
 typedef struct hone_servable_options {
@@ -155,28 +147,22 @@ typedef struct hone_part {
 typedef struct hone_run {
     hone_part *first; /* several are of equal shapes but for rows, which fit the largest size */
     bool dry;         /* only plans and memory are made ready: there are no results */
-    bool keep;        /* results must outlive the instance's next run: they go to the batch's storage */
+    hone_room *room;  /* is asked before the instance's memory grows; NULL: nobody */
     hone_cancel_fn *cancel;
     void *user;
     double staged, computed; /* result: seconds */
     int64_t size;            /* result: rows of the (last) run, padding included */
 } hone_run;
-/* By the thread of that instance. Fills batch->outputs, and the parts' offsets in it. */
-hone_status hone_instance_run(hone_servable *s, hone_instance *instance, hone_run *run, hone_batch *batch,
-                              hone_error *err);
-/* The rows of one part: valid until the instance's next. */
-const hone_tensor *const *hone_instance_view(hone_servable *s, hone_instance *instance,
-                                             const hone_batch *batch, const hone_part *p);
-/* Room for results of `rows` rows, of which one has the bytes in `row_bytes`; kept until the servable
- * goes. */
-bool hone_batch_reserve(hone_servable *s, hone_batch *batch, const size_t *row_bytes, int64_t rows);
-bool hone_instance_reserve(hone_servable *s, hone_instance *instance, const size_t *row_bytes, int64_t rows);
-/* Under the batcher's lock: one that is not in use. When a worker is slow to take its results, so that all
- * are in use, some more can be had. NULL when memory is out. */
-bool hone_servable_has_batch(const hone_servable *s);
-hone_batch *hone_servable_take_batch(hone_servable *s);
-void hone_servable_give_batch(hone_servable *s, hone_batch *batch);
-/* Gives unusual amounts of memory back. */
-void hone_batch_shrink(hone_batch *batch);
+/* By the thread of that instance. Fills instance->outputs, and the parts' offsets in it. HONE_RESOURCE_EXHAUSTED: there is
+ * no room for what the run needs. */
+hone_status hone_instance_run(hone_servable *s, hone_instance *instance, hone_run *run, hone_error *err);
+/* The rows of one part: valid until the instance's next run or view. */
+const hone_tensor *const *hone_instance_view(hone_servable *s, hone_instance *instance, const hone_part *p);
+/* Room for the inputs of `rows` rows, of which one has the bytes in `inputs`, and for their results, likewise; kept until
+ * the servable goes. */
+bool hone_instance_reserve(hone_servable *s, hone_instance *instance, const size_t *inputs, int64_t rows,
+                           const size_t *outputs, int64_t result_rows);
+/* Gives memory back that is far beyond what warm-up has needed. Views are not valid any more. */
+void hone_instance_shrink(hone_instance *instance);
 
 #endif

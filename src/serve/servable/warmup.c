@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "runtime/growth.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@ enum { RESULT_ROWS = 64 }; /* of one request that is run in pieces, whose result
 #define WORKSPACE_MOST ((size_t)256 << 20)  /* of one thread, where the size of batches is not given */
 #define GAIN_LEAST 0.95                     /* of the cost of a row, for the next size to be worth it */
 #define SECONDS_MOST 0.25                   /* of a run, likewise */
-#define STORAGE_MOST ((size_t)64 << 20)     /* of one batch's results that is set aside */
+#define STORAGE_MOST ((size_t)64 << 20)     /* of those results */
 
 void hone_recorded_free(hone_recorded *r, int input_count) {
     for (size_t i = 0; i < r->count * (size_t)input_count; i++) hone_tensor_free(r->tensors[i]);
@@ -298,34 +299,28 @@ static hone_status reserve_plans(warmer *w, hone_error *err) {
 
 static hone_status reserve(warmer *w, hone_error *err) {
     hone_servable *s = w->s;
-    size_t wide = (size_t)(s->input_count > s->output_count ? s->input_count : s->output_count) + 1,
-           total = 0;
-    size_t *bytes = hone_calloc(wide, sizeof *bytes);
-    if (!bytes) return hone_fail_memory(err);
-    int64_t rows = s->sizes[s->size_count - 1];
-    bool fine = true;
-    for (int i = 0; i < s->input_count; i++) bytes[i] = w->one[0][i]->bytes;
+    size_t total = 0, *in = hone_calloc((size_t)s->input_count + 1, sizeof *in),
+           *out = hone_calloc((size_t)s->output_count + 1, sizeof *out);
+    int64_t rows = s->sizes[s->size_count - 1], results = rows > RESULT_ROWS ? rows : RESULT_ROWS;
+    bool fine = in && out;
+    for (int i = 0; i < s->input_count && fine; i++) in[i] = w->one[0][i]->bytes;
+    for (int i = 0; i < s->output_count && fine; i++) total += out[i] = w->expected[0][i]->bytes;
+    if (total * (size_t)results > STORAGE_MOST) results = 1;
     for (int k = 0; k < s->instance_count && fine && s->batchable; k++)
         if (instance_is_used(s, k, w->inline_cost))
-            fine = hone_instance_reserve(s, &s->instances[k], bytes, rows);
-    for (int i = 0; i < s->output_count; i++) total += bytes[i] = w->expected[0][i]->bytes;
-    if (s->batchable && rows < RESULT_ROWS) rows = RESULT_ROWS;
-    if (total * (size_t)rows > STORAGE_MOST) rows = 1;
-    for (int k = 0; k < s->batch_count && fine; k++)
-        fine = hone_batch_reserve(s, &s->batches[k], bytes, rows);
-    for (int k = 0; k < s->workers && fine && s->batchable; k++)
-        if (instance_is_used(s, k, w->inline_cost))
-            fine = hone_batch_reserve(s, &s->instances[k].batch, bytes, rows);
-    hone_free(bytes);
+            fine = hone_instance_reserve(s, &s->instances[k], in, rows, out, results);
+    hone_free(in);
+    hone_free(out);
     return fine ? HONE_OK : hone_fail_memory(err);
 }
 
 static void measure(hone_servable *s) {
     s->bytes = hone_model_bytes(s->model);
-    for (int k = 0; k < s->instance_count; k++)
-        s->bytes += hone_context_workspace(s->instances[k].context) + s->instances[k].capacity +
-                    s->instances[k].batch.capacity;
-    for (int k = 0; k < s->batch_count; k++) s->bytes += s->batches[k].capacity;
+    for (int k = 0; k < s->instance_count; k++) {
+        hone_instance *instance = &s->instances[k];
+        instance->usual = hone_context_memory(instance->context);
+        s->bytes += instance->usual + instance->inputs.capacity + instance->pieces.capacity;
+    }
 }
 
 /* --- recorded requests --- */
@@ -343,8 +338,7 @@ static hone_status run_recorded(warmer *w, hone_error *err) {
             hone_run run = {
                 .first = &p, .dry = &s->instances[k] != w->instance, .cancel = is_halted, .user = w};
             if (instance_is_used(s, k, w->inline_cost))
-                status = hone_instance_run(s, &s->instances[k], &run, &s->instances[k].batch, err);
-            hone_batch_shrink(&s->instances[k].batch);
+                status = hone_instance_run(s, &s->instances[k], &run, err);
         }
         if (status == HONE_OK) continue;
         if (status == HONE_CANCELLED) return give_up(status, err);

@@ -174,7 +174,103 @@ static void refuses_inputs_without_room(void **state) {
     }
 }
 
+/* --- answers that expand --- */
+
+enum { ROWS = 10000, WIDE = 256 };
+
+/* y [batch, 256] of x [batch, 1]. */
+static hone_graph *wide_model(void) {
+    hone_graph *g = hone_graph_new("wide");
+    hone_type type = {HONE_KIND_TENSOR, HONE_FLOAT32, 2, {hone_graph_symbol(g, "batch"), 1}};
+    float w[WIDE];
+    hone_tensor *t = NULL;
+    for (int i = 0; i < WIDE; i++) w[i] = 1 + 1e-3f * (float)i;
+    assert_int_equal(hone_tensor_copy_of(HONE_FLOAT32, 2, (int64_t[]){1, WIDE}, w, &t, NULL), HONE_OK);
+    hone_value *x = hone_graph_add_input(g, "x", &type);
+    hone_value *y = HONE_EMIT(g, "", "MatMul", x, hone_graph_add_constant(g, "W", t));
+    hone_tensor_free(t);
+    hone_graph_rename(g, y, "y");
+    hone_graph_add_output(g, y);
+    assert_int_equal(hone_graph_infer(g, NULL), HONE_OK);
+    return g;
+}
+
+static void put_items(hone_buffer *b, const char *start, const char *item, const char *end) {
+    hone_buffer_text(b, start);
+    for (int i = 0; i < ROWS; i++) hone_buffer_text(b, i ? item : item + 1);
+    hone_buffer_text(b, end);
+}
+
+static void put_wide_rows(hone_buffer *b) {
+    put_items(b, "{\"instances\":[", ",[1]", "]}");
+}
+static void put_wide_column(hone_buffer *b) {
+    put_items(b, "{\"inputs\":[", ",[1]", "]}");
+}
+#define WIDE_INPUT "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[10000,1],\"data\":["
+static void put_wide_oip(hone_buffer *b) {
+    put_items(b, WIDE_INPUT, ",1", "]}]}");
+}
+static void put_wide_oip_binary(hone_buffer *b) {
+    put_items(b, WIDE_INPUT, ",1", "]}],\"parameters\":{\"binary_data_output\":true}}");
+}
+
+static void put_wide_predict(hone_buffer *b) {
+    static float x[ROWS];
+    put_predict(b, "wide", x, ROWS, 1);
+}
+static void put_wide_infer(hone_buffer *b) {
+    static float x[ROWS];
+    put_infer(b, "wide", x, ROWS, 1);
+}
+
+static const form wide_forms[] = {
+    {"TFS rows", "/v1/models/wide:predict", "", false, put_wide_rows},
+    {"TFS column", "/v1/models/wide:predict", "", false, put_wide_column},
+    {"OIP JSON", "/v2/models/wide/infer", "", false, put_wide_oip},
+    {"OIP bytes", "/v2/models/wide/infer", "", false, put_wide_oip_binary},
+    {"TFS gRPC", PREDICT, NULL, true, put_wide_predict},
+    {"OIP gRPC", INFER, NULL, true, put_wide_infer},
+};
+enum { WIDE_FORMS = sizeof wide_forms / sizeof *wide_forms };
+
+/* 10 MB of results, and at least as much of an answer. */
+static void refuses_answers_without_room(void **state) {
+    (void)state;
+    for (int later = 0; later < 2; later++) {
+        fixture f;
+        hone_budget budget = {.limit = 256 * MB};
+        fixture_open_with(&f, &budget);
+        fixture_add(&f, "wide", 1, wide_model());
+        assert_int_equal(hone_tfs_grpc_register(&f.grpc, &f.front, NULL), HONE_OK);
+        assert_int_equal(hone_oip_grpc_register(&f.grpc, &f.front, NULL), HONE_OK);
+        if (later) fixture_start(&f);
+        for (int i = 0; i < 3 * WIDE_FORMS; i++) {
+            const form *k = &wide_forms[i / 3];
+            size_t room = i % 3 == 0 ? 5 * MB : i % 3 == 1 ? (later ? 15 : 9) * MB : 256 * MB;
+            hone_budget_share other = {0};
+            assert_true(hone_budget_take(&budget, &other, HONE_BUDGET_FREE + 256 * MB - room));
+            answer a = send_form(&f, k);
+            const char *text = k->grpc ? answer_message(&a) : a.body.data;
+            int code = k->grpc ? answer_code(&a) : a.status, good = k->grpc ? 0 : 200,
+                bad = k->grpc ? HONE_GRPC_RESOURCE_EXHAUSTED : 429;
+            if (code != (room == 256 * MB ? good : bad))
+                fail_msg("%s, %zu MB, later %d: %d %.200s", k->name, room / MB, later, code, text);
+            if (code == bad &&
+                !strstr(text, room < 10 * MB && later ? "a run of the model wide" : "no room for"))
+                fail_msg("%s: %s", k->name, text);
+            if (code == bad) assert_non_null(strstr(text, "(--body-budget)"));
+            if (code == good) assert_true(a.body.size > 9 * MB);
+            answer_free(&a);
+            hone_budget_release(&other);
+            assert_int_equal(atomic_load(&budget.used), 0);
+        }
+        fixture_close(&f);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(refuses_inputs_without_room)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(refuses_inputs_without_room),
+                                       cmocka_unit_test(refuses_answers_without_room)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "base/thread.h"
 #include "graph/graph.h"
 #include "graph/infer.h"
+#include "runtime/growth.h"
 #include "serve/batching/batcher_inside.h"
 #include "serve/models.h"
 #include "serve/models/core_inside.h"
@@ -31,22 +32,22 @@ typedef struct job {
     int *left, done;
 } job;
 
-static void done(hone_prediction *p, hone_status status, const hone_tensor *const *outputs,
-                 const hone_error *err) {
+static hone_status take(hone_prediction *p, const hone_tensor *const *outputs, hone_error *err) {
+    job *j = p->user;
+    const hone_tensor *t = outputs[0];
+    if (!j->out || j->out->bytes != t->bytes) {
+        hone_tensor_free(j->out);
+        j->out = NULL;
+        return hone_tensor_copy_of(t->dtype, t->rank, t->dims, t->data, &j->out, err);
+    }
+    memcpy(j->out->data, t->data, t->bytes);
+    return HONE_OK;
+}
+
+static void done(hone_prediction *p, hone_status status) {
     job *j = p->user;
     j->status = status;
     j->done++;
-    if (status == HONE_OK && outputs) {
-        const hone_tensor *t = outputs[0];
-        if (!j->out || j->out->bytes != t->bytes) {
-            hone_tensor_free(j->out);
-            j->out = NULL;
-            hone_tensor_copy_of(t->dtype, t->rank, t->dims, t->data, &j->out, NULL);
-        }
-        memcpy(j->out->data, t->data, t->bytes);
-    } else {
-        j->err = *err;
-    }
     (*j->left)--;
 }
 
@@ -64,7 +65,8 @@ static void make_job(job *j, hone_servable *s, int64_t rows, int64_t width, unsi
     assert_int_equal(hone_tensor_new(HONE_FLOAT32, 2, dims, &j->in[0], NULL), HONE_OK);
     fill_floats(j->in[0], seed);
     j->list[0] = j->in[0];
-    j->p = (hone_prediction){.servable = s, .inputs = j->list, .done = done, .user = j};
+    j->p = (hone_prediction){
+        .servable = s, .inputs = j->list, .take = take, .done = done, .err = &j->err, .user = j};
 }
 
 static void free_job(job *j) {
@@ -693,7 +695,6 @@ static void runs_without_allocating(void **state) {
     fixture f;
     hone_error err = {0};
     hone_core_options o = core_options(60e-6, 2);
-    o.stall = UINT64_MAX / 2; /* however slow the workers are, they get no more room */
     start(&f, mlp(), &o, BATCHES_OF_32);
     hone_graph *g = slow_model(30, 96);
     if (hone_core_add(f.core, "slow", 1, g, &err) != HONE_OK) fail_msg("%s", err.message);
@@ -736,6 +737,41 @@ static void runs_without_allocating(void **state) {
     stop(&f);
 }
 
+/* What a run needs beyond the usual is asked for before it is there, by compute threads and by workers, and given back
+ * afterwards; rows or not. */
+static void takes_no_more_than_there_is_room_for(void **state) {
+    (void)state;
+    for (int k = 0; k < 4; k++) {
+        bool rows = k % 2, inside = k / 2;
+        fixture f;
+        hone_budget budget = {.limit = 64 << 20};
+        hone_core_options o = core_options(inside ? HUGE_VAL : -1, 1);
+        o.budget = &budget;
+        start(&f, rows ? mlp() : centering(), &o, NULL);
+        assert_int_equal(f.s->batchable, rows);
+        hone_instance *instance = &f.s->instances[inside ? 0 : f.s->instance_count - 1];
+        size_t usual = hone_context_memory(instance->context);
+        for (int full = 1; full >= 0; full--) {
+            job j;
+            int left = 1;
+            hone_budget_share other = {0};
+            if (full) assert_true(hone_budget_take(&budget, &other, 64 << 20));
+            make_job(&j, f.s, rows ? 200000 : 20000, WIDTH, 3, &left); /* 8 MB of results */
+            hone_core_submit(f.core, &j.p);
+            turn_until(&f.w[0], &left, 0);
+            assert_int_equal(j.status, full ? HONE_RESOURCE_EXHAUSTED : HONE_OK);
+            if (full) assert_non_null(strstr(j.err.message, "(--body-budget)"));
+            hone_budget_release(&other);
+            assert_int_equal(atomic_load(&budget.used), 0);
+            assert_true(hone_context_memory(instance->context) <= usual + (4 << 20));
+            assert_true(instance->pieces.capacity <= 4 << 20);
+            if (!full) check_answers(&f, &j, 1);
+            free_job(&j);
+        }
+        stop(&f);
+    }
+}
+
 static void survives_lack_of_memory(void **state) {
     (void)state;
     fixture f;
@@ -754,11 +790,10 @@ static void survives_lack_of_memory(void **state) {
         assert_true(j.status == HONE_OK || j.status == HONE_OUT_OF_MEMORY);
         failed += j.status != HONE_OK;
         free_job(&j);
-        for (hone_batch *b = f.s->spare; b; b = b->next) { /* so that the next one needs memory again */
-            hone_free(b->storage);
-            b->storage = NULL;
-            b->capacity = 0;
-        }
+        /* so that the next one needs memory again */
+        hone_store *pieces = &f.s->instances[f.s->instance_count - 1].pieces;
+        hone_free(pieces->data);
+        *pieces = (hone_store){0};
     }
     assert_true(failed > 0);
     stop(&f);
@@ -782,6 +817,7 @@ int main(void) {
         cmocka_unit_test(does_other_work_elsewhere),
         cmocka_unit_test(fails_what_is_queued_when_it_stops),
         cmocka_unit_test(runs_without_allocating),
+        cmocka_unit_test(takes_no_more_than_there_is_room_for),
         cmocka_unit_test(survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

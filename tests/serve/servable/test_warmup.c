@@ -115,7 +115,7 @@ static void leaves_every_instance_ready(void **state) {
             x->count = part.rows * 3;
             x->bytes = (size_t)x->count * 4;
             hone_instance *instance = &f.s->instances[k];
-            assert_int_equal(hone_instance_run(f.s, instance, &run, &instance->batch, NULL), HONE_OK);
+            assert_int_equal(hone_instance_run(f.s, instance, &run, NULL), HONE_OK);
         }
     }
     assert_int_equal(hone_session_plans_compiled(f.s->session), plans);
