@@ -17,6 +17,11 @@ static char moved_letter(const op_case *c) {
     const hone_slot *x = hone_op_input(case_op(c), 0), *y = hone_op_output(case_op(c), 0);
     if (strstr(c->attrs, "reduction=") || strstr(c->attrs, "mode=linear") || strstr(c->attrs, "mode=cubic"))
         return 0;
+    for (int i = 1; i < CASE_MAX_INPUTS; i++) { /* what reads floats of other kinds computes */
+        const hone_slot *slot = hone_op_input(case_op(c), i);
+        bool floats = slot && slot->types & HONE_TYPES_FLOAT && !(slot->types & HONE_TYPES_INT);
+        if (floats && !(slot->flags & HONE_SLOT_SHAPE)) return 0;
+    }
     return x && y && x->var && x->var == y->var && (x->types & moved) == moved ? x->var : 0;
 }
 
