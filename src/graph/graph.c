@@ -404,6 +404,7 @@ void hone_node_set_input(hone_graph *g, hone_node *n, int index, hone_value *v) 
 
 void hone_graph_replace(hone_graph *g, hone_value *old, hone_value *v) {
     if (!old || !v || old == v) return;
+    if (v->type.dtype == HONE_UNDEFINED) v->type = old->type;
     while (old->use_count) {
         hone_use use = old->uses[old->use_count - 1];
         size_t before = old->use_count;

@@ -227,7 +227,8 @@ hone_value *hone_graph_emit(hone_graph *g, const char *domain, const char *op, h
 hone_value *hone_node_ask_output(hone_graph *g, hone_node *n, int index);
 /* Replaces input `index` (may be the count: appends), keeping the uses right. */
 void hone_node_set_input(hone_graph *g, hone_node *n, int index, hone_value *v);
-/* All users of `old`, graph outputs and bindings too, use `v` from now on. A graph output keeps its name. */
+/* All users of `old`, graph outputs and bindings too, use `v` from now on. A graph output keeps its name; a value whose
+ * type nobody knows yet has that of `old`. */
 void hone_graph_replace(hone_graph *g, hone_value *old, hone_value *v);
 /* The most inputs and the most outputs that a node has: how wide scratch arrays must be. */
 void hone_graph_widest(const hone_graph *g, int *inputs, int *outputs);

@@ -76,6 +76,24 @@ static void wrong_attributes(void **state) {
     }
 }
 
+/* CastLike stands for a Cast to what its operand is known to be, though that came of one, too. */
+static void like_one_another(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("like");
+    hone_value *half = graph_input(g, "half", HONE_FLOAT16, SHAPE(2)),
+               *x = graph_input(g, "x", HONE_INT32, SHAPE(3));
+    hone_value *first = HONE_EMIT(g, "", "CastLike", x, half);
+    hone_graph_add_output(g, HONE_EMIT(g, "", "CastLike", x, first));
+    hone_tensor *in[] = {tensor_make(HONE_FLOAT16, SHAPE(2)), tensor_make(HONE_INT32, SHAPE(3))};
+    const hone_tensor *out;
+    runner r = runner_make(g, NULL, 1);
+    runner_run(&r, in, &out);
+    assert_int_equal(out->dtype, HONE_FLOAT16);
+    for (int i = 0; i < 2; i++) hone_tensor_free(in[i]);
+    runner_free(&r);
+    hone_graph_free(g);
+}
+
 /* --- texts --- */
 
 static hone_status cast_strings(const char *const *texts, const hone_dtype to, hone_tensor **out,
@@ -171,8 +189,8 @@ static void test_texts_of_numbers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attributes_choose),     cmocka_unit_test(many_elements),
-        cmocka_unit_test(wrong_attributes),      cmocka_unit_test(test_numbers_of_texts),
-        cmocka_unit_test(test_texts_of_numbers),
+        cmocka_unit_test(like_one_another),      cmocka_unit_test(wrong_attributes),
+        cmocka_unit_test(test_numbers_of_texts), cmocka_unit_test(test_texts_of_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
