@@ -65,12 +65,16 @@ hone_status hone_infer_axis(const hone_infer *ctx, int64_t axis, int rank, bool 
     return HONE_OK;
 }
 
+hone_status hone_infer_as_input(hone_infer *ctx, int i) {
+    ctx->out[0].rank = ctx->in[i]->rank;
+    memcpy(ctx->out[0].dims, ctx->in[i]->dims, sizeof ctx->out[0].dims);
+    return HONE_OK;
+}
+
 hone_status hone_infer_same(hone_infer *ctx, hone_error *err) {
     (void)err;
     if (ctx->in[0]->kind != HONE_KIND_TENSOR) ctx->out[0] = *ctx->in[0];
-    ctx->out[0].rank = ctx->in[0]->rank;
-    memcpy(ctx->out[0].dims, ctx->in[0]->dims, sizeof ctx->out[0].dims);
-    return HONE_OK;
+    return hone_infer_as_input(ctx, 0);
 }
 
 hone_status hone_infer_elementwise(hone_infer *ctx, hone_error *err) {

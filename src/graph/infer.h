@@ -72,6 +72,8 @@ hone_status hone_infer_axis(const hone_infer *ctx, int64_t axis, int rank, bool 
 bool hone_infer_items(const hone_infer *ctx, int i, hone_content *out);
 /* out[0] = in[0]'s shape: for operators that keep it. */
 hone_status hone_infer_same(hone_infer *ctx, hone_error *err);
+/* out[0] = the shape of input i. */
+hone_status hone_infer_as_input(hone_infer *ctx, int i);
 /* out[0] = the broadcast of all inputs. */
 hone_status hone_infer_elementwise(hone_infer *ctx, hone_error *err);
 /* HONE_INVALID_ARGUMENT naming the node. */

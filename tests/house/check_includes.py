@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # row is part of the one around it; but once a room has rows for folders, each of its folders needs one. What is listed
 # is another folder of the law or a single header. Public headers (hone/*.h) belong to nobody, see below.
 FAMILIES = ["attention", "math", "nn", "linear", "tensor", "quant", "control", "sequence", "ml", "microsoft", "random",
-            "recurrent", "signal", "text", "training"]
+            "recurrent", "signal", "text", "training", "vision"]
 MAY = {
     "base": [],
     "kernels": ["base"],

@@ -5,6 +5,10 @@
 
 #include <string.h>
 
+hone_element hone_element_of(hone_dtype dtype) {
+    return (hone_element){hone_dtype_size(dtype), hone_dtype_bits(dtype)};
+}
+
 void hone_strides_of(int rank, const int64_t *dims, int64_t *strides) {
     int64_t s = 1;
     for (int i = rank - 1; i >= 0; i--) {

@@ -3,6 +3,7 @@
 #ifndef HONE_OPS_ENGINE_COPY_H
 #define HONE_OPS_ENGINE_COPY_H
 
+#include "kernels/positions.h"
 #include "ops/common/cut.h"
 #include "ops/common/walk.h"
 
@@ -24,6 +25,8 @@ void hone_copy_run(const hone_copy *c, const hone_frame *frame, const void *x, v
 /* Makes 0 of the bits behind the last of `count` elements, where several share a byte: to be called before they are
  * written. */
 void hone_clear_end(void *y, int64_t count, int bits);
+/* What an element of that dtype is to kernels that move it. */
+hone_element hone_element_of(hone_dtype dtype);
 /* Row-major strides. */
 void hone_strides_of(int rank, const int64_t *dims, int64_t *strides);
 

@@ -4,7 +4,6 @@
 #include "ops/common/axes.h"
 #include "ops/common/walk.h"
 #include "ops/engine/copy.h"
-#include "ops/tensor/indexing.h"
 
 /* The axis in [0, rank), or -1: x is flattened. */
 static int axis_of(const hone_node *n, int rank) {

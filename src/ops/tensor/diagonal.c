@@ -6,7 +6,6 @@
 #include "ops/common/cut.h"
 #include "ops/common/gradient.h"
 #include "ops/engine/copy.h"
-#include "ops/tensor/indexing.h"
 
 #include <string.h>
 

@@ -5,16 +5,6 @@
 
 #include <string.h>
 
-hone_element hone_element_of(hone_dtype dtype) {
-    return (hone_element){hone_dtype_size(dtype), hone_dtype_bits(dtype)};
-}
-
-hone_status hone_infer_as_input(hone_infer *ctx, int input) {
-    ctx->out[0].rank = ctx->in[input]->rank;
-    memcpy(ctx->out[0].dims, ctx->in[input]->dims, sizeof ctx->out[0].dims);
-    return HONE_OK;
-}
-
 /* --- rows --- */
 
 hone_status hone_infer_indices(const hone_infer *ctx, const hone_type *x, const hone_type *index,

@@ -12,10 +12,6 @@
 /* Positions are found for so many elements at a time, on the stack. */
 #define HONE_POSITIONS 256
 
-hone_element hone_element_of(hone_dtype dtype);
-/* Output 0 has the shape of that input. */
-hone_status hone_infer_as_input(hone_infer *ctx, int input);
-
 /* --- rows --- */
 
 typedef struct hone_index_rows {

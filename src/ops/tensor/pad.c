@@ -7,7 +7,6 @@
 #include "ops/common/reshape.h"
 #include "ops/engine/pick.h"
 #include "ops/engine/resample.h"
-#include "ops/tensor/indexing.h"
 
 #include <string.h>
 

@@ -5,7 +5,6 @@
 #include "ops/common/gradient.h"
 #include "ops/common/walk.h"
 #include "ops/engine/copy.h"
-#include "ops/tensor/indexing.h"
 
 #include <stdatomic.h>
 

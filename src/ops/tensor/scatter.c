@@ -6,6 +6,7 @@
 #include "ops/common/cut.h"
 #include "ops/common/gradient.h"
 #include "ops/common/legacy.h"
+#include "ops/engine/copy.h"
 #include "ops/tensor/indexing.h"
 
 #include <stdatomic.h>

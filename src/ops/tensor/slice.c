@@ -3,7 +3,6 @@
 #include "ops/common/axes.h"
 #include "ops/common/reshape.h"
 #include "ops/engine/copy.h"
-#include "ops/tensor/indexing.h"
 
 #include <string.h>
 

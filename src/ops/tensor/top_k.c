@@ -7,6 +7,7 @@
 #include "ops/common/legacy.h"
 #include "ops/common/reshape.h"
 #include "ops/common/walk.h"
+#include "ops/engine/copy.h"
 #include "ops/tensor/indexing.h"
 
 enum { INPUT, K };

@@ -4,7 +4,7 @@
 #include "graph/run.h"
 #include "kernels/order.h"
 #include "ops/common/walk.h"
-#include "ops/tensor/indexing.h"
+#include "ops/engine/copy.h"
 
 #include <string.h>
 

@@ -10,7 +10,6 @@
 #include "ops/common/legacy.h"
 #include "ops/common/walk.h"
 #include "ops/engine/copy.h"
-#include "ops/tensor/indexing.h"
 
 #include <string.h>
 
