@@ -97,7 +97,7 @@ typedef void hone_pack_fn(const void *source, const void *arg, int64_t part, voi
 /* A packed form of a constant. Part i reads the `part_bytes` bytes of it from i * part_bytes on, and no others: so
  * the source can go as the packed form comes. Parts of about HONE_PACK_PART bytes serve both threads and memory. */
 typedef struct hone_packing {
-    const char *format; /* a literal that names the form: one constant has each form once, whoever reads it */
+    const char *format; /* names the form, copied: one constant has each form once, whoever reads it */
     size_t bytes;       /* of the packed form */
     size_t part_bytes;  /* of the constant: some rows of it, or whatever can be packed alone */
     bool direct; /* kernels can also read the constant as it lies: one that is mapped is then left alone */

@@ -4,6 +4,7 @@
 #define HONE_KERNELS_IMAGE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* A window that is laid on a channel at each output position: tap t of the window at position o is element
@@ -52,6 +53,22 @@ typedef struct hone_direct {
 int64_t hone_direct_room(hone_direct *d);
 /* hone_kernels.direct_f32 in double. */
 void hone_direct_f64(const hone_direct *d, const double *x, double *y, int64_t line0, int64_t line1);
+
+/* --- phases --- of a transposed convolution (ops/engine/transposed.h): the elements of an axis whose index, the pad before
+ * them counted, leaves the rest r when divided by the stride. The windows that see them do so with the same taps: those with
+ * tap * dilation = r mod stride. */
+typedef struct hone_phases {
+    int64_t groups, channels, outputs; /* channels of a group, and what it gives */
+    int64_t kernel[3], stride[3], dilation[3];
+} hone_phases;
+
+/* How many taps phase r of an axis has, and the last of them; *step: from one to the next. */
+int64_t hone_phase_taps(const hone_phases *p, int axis, int64_t r, int64_t *last, int64_t *step);
+/* Channels [c0, c1) of weights [groups * channels, outputs, taps] into the order in which phases read them, elements of
+ * `size` bytes: phase by phase [groups * outputs, channels, taps of the phase], the last tap first. */
+void hone_phase_weights(const hone_phases *p, size_t size, const void *w, int64_t c0, int64_t c1, void *out);
+/* y[i] = x[i % parts][i / parts] for i < n, where part k begins at x + k*part; in double, and hone_kernels.weave_f32. */
+void hone_weave_f64(const double *x, int64_t part, int64_t parts, int64_t n, double *y);
 
 /* --- pooling --- one number of each window */
 

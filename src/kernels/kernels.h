@@ -181,6 +181,8 @@ typedef struct hone_kernels {
     /* Windows of weights: lines [line0, line1) of y; `room`: hone_direct_room elements. */
     void (*direct_f32)(const hone_direct *d, const float *x, float *y, int64_t line0, int64_t line1,
                        float *room);
+    /* y[i] = x[i % parts][i / parts] for i < n, where part k begins at x + k*part. */
+    void (*weave_f32)(const float *x, int64_t part, int64_t parts, int64_t n, float *y);
     /* Pooling: lines [line0, line1) of y; `room`: hone_pool_room elements. */
     void (*pool_f32)(const hone_pool *p, const float *x, float *y, int64_t line0, int64_t line1, float *room);
     /* Of n elements, of which all count. */

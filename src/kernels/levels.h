@@ -12,9 +12,13 @@
     X(sum_u8, level) X(flip_sign, level) X(program, level) X(cast, level)                                    \
     X(quantize_u8, level) X(quantize_s8, level) X(dequantize_u8, level) X(dequantize_s8, level)              \
     X(softmax_f32, level) X(log_softmax_f32, level) X(min_max_f32, level) X(argmax_f32, level)               \
-    X(transpose_32, level) X(patches_f32, level) X(direct_f32, level) X(pool_f32, level) X(pool_all_f32, level) \
-    X(weigh_rows_f32, level) X(normalize_f32, level) X(normalize_grad_f32, level)                           \
-    X(dot_rows_f32, level) X(softcap_f32, level) X(add_f32, level)
+    X(transpose_32, level)                                                                                   \
+    X(weigh_rows_f32, level) X(normalize_f32, level) X(normalize_grad_f32, level)                            \
+    X(dot_rows_f32, level) X(softcap_f32, level) X(add_f32, level)                                           \
+    HONE_KERNELS_IMAGE(X, level)
+/* Of kernels/image.h. */
+#define HONE_KERNELS_IMAGE(X, level)                                                                         \
+    X(patches_f32, level) X(direct_f32, level) X(weave_f32, level) X(pool_f32, level) X(pool_all_f32, level)
 /* clang-format on */
 
 #define HONE_KERNEL_DECLARE(field, level)                                                                    \

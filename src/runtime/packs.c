@@ -62,7 +62,8 @@ hone_status hone_pack_constant(hone_packer *p, int input, const hone_packing *pa
     c->readers++;
     if (find(s, v->id, packing->format)) return HONE_OK;
     void *arg = hone_arena_alloc(s->arena, packing->arg_size + 1);
-    if (!arg || !hone_reserve(&s->entries, &s->capacity, s->count + 1, sizeof *s->entries))
+    const char *format = hone_arena_strdup(s->arena, packing->format);
+    if (!arg || !format || !hone_reserve(&s->entries, &s->capacity, s->count + 1, sizeof *s->entries))
         return hone_fail_memory(err);
     if (packing->arg_size) memcpy(arg, packing->arg, packing->arg_size);
     pack_entry *e = &s->entries[s->count];
@@ -72,6 +73,7 @@ hone_status hone_pack_constant(hone_packer *p, int input, const hone_packing *pa
                       .next = s->form[v->id],
                       .first_part = p->parts};
     e->packing.arg = arg;
+    e->packing.format = format;
     s->form[v->id] = (int)s->count++;
     if (e->late) return HONE_OK;
     p->parts += parts_of(e);

@@ -16,3 +16,8 @@
     {"GlobalMaxPool", "R2,3,4,5", "", 1},
     {"GlobalAveragePool", "R2,3,4,5", "", 1},
     {"GlobalLpPool", "R2,3,4,5", "p=3", 1},
+    {"ConvTranspose", "R2,3,4,5 R3,2,3,3", "", 1},
+    {"ConvTranspose", "R1,3,4,5 R3,2,3,3 R2", "strides=2,3 pads=1,0,1,2 output_padding=1,0", 1},
+    {"ConvTranspose", "R1,4,3,4 R4,2,2,3 R4", "group=2 dilations=2,1 strides=1,2", 1},
+    {"ConvTranspose", "R1,3,7 R3,1,4", "group=3 strides=2 auto_pad=SAME_LOWER", 1},
+    {"ConvTranspose", "R1,2,3,2,3 R2,3,2,1,2", "strides=2,1,2 output_shape=6,2,5", 1},

@@ -8,6 +8,7 @@
  *       A ───► C  m
  */
 #include "ops/common/walk.h"
+#include "ops/engine/patches.h"
 #include "ops/engine/product_inside.h"
 
 #include <math.h>
@@ -60,6 +61,27 @@ static const void *image_of(const hone_product_job *j, int64_t batch) {
            (size_t)(batch * p->patches.channels * p->patches.plane) * p->b.size;
 }
 
+void hone_patches_pack(hone_gemm_kind kind, const hone_windows *w, const void *x, int64_t n0, int64_t n1,
+                       void *packed) {
+    if (kind == HONE_GEMM_F64) {
+        hone_patches_f64(w, x, n0, n1, packed, n1 - n0);
+        return;
+    }
+    const hone_kernels *kernels = hone_kernels_get();
+    const int64_t panel = kernels->gemm[kind]->panel, unit = kernels->gemm[kind]->columns;
+    const int64_t k = w->channels * hone_windows_taps(w);
+    for (int64_t at = n0; at < n1; at += panel) {
+        int64_t end = hone_min_i64(at + panel, n1), width = hone_tasks(end - at, unit) * unit;
+        kernels->patches_f32(w, x, at, end, (float *)packed + (at - n0) * k, width);
+    }
+}
+
+size_t hone_patches_bytes(hone_gemm_kind kind, const hone_windows *w, int64_t columns) {
+    const int64_t unit = hone_kernels_get()->gemm[kind]->columns;
+    const size_t size = kind == HONE_GEMM_F64 ? sizeof(double) : sizeof(float);
+    return (size_t)(w->channels * hone_windows_taps(w) * hone_tasks(columns, unit) * unit) * size;
+}
+
 /* Columns [n0, n1) of matrix `batch` of B as the kernel wants them. */
 static const void *make_columns(const hone_product_job *j, int64_t batch, int64_t n0, int64_t n1,
                                 int worker) {
@@ -67,15 +89,7 @@ static const void *make_columns(const hone_product_job *j, int64_t batch, int64_
     const void *x = image_of(j, batch);
     if (p->form == HONE_B_DIRECT) return (const char *)x + (size_t)n0 * p->b.size;
     char *packed = (char *)hone_step_worker_scratch(j->step, j->frame, worker) + p->at_b;
-    if (p->s.kind == HONE_GEMM_F64) {
-        hone_patches_f64(&p->patches, x, n0, n1, (double *)packed, n1 - n0);
-        return packed;
-    }
-    const int64_t panel = p->family->panel, unit = p->family->columns;
-    for (int64_t at = n0; at < n1; at += panel) {
-        int64_t end = hone_min_i64(at + panel, n1), width = hone_tasks(end - at, unit) * unit;
-        hone_kernels_get()->patches_f32(&p->patches, x, at, end, (float *)packed + (at - n0) * p->s.k, width);
-    }
+    hone_patches_pack(p->s.kind, &p->patches, x, n0, n1, packed);
     return packed;
 }
 
@@ -145,6 +159,5 @@ void hone_product_patches_choose(hone_product_params *q) {
     }
     q->form = is_image(&q->patches) && s->m < DIRECT_ROWS ? HONE_B_DIRECT : HONE_B_PATCHES;
     q->blocks = cut(q);
-    q->b.packed =
-        (size_t)(s->k * hone_tasks(q->blocks.columns, q->family->columns) * q->family->columns) * q->b.size;
+    q->b.packed = hone_patches_bytes(s->kind, &q->patches, q->blocks.columns);
 }
