@@ -249,6 +249,8 @@ struct hone_op {
     /* Does the map say what this node (types inferred) does? NULL: always. */
     bool (*has_map)(const hone_node *node);
     bool epilogue; /* its kernels can run a vector program over each finished strip of output 0 */
+    bool (*without_epilogue)(
+        const hone_node *node); /* nodes (types inferred) whose kernel can't; NULL: none */
 
     hone_gradient_kind gradient_kind;
     void (*gradient)(hone_gradient *ctx);

@@ -134,4 +134,8 @@ int64_t hone_cross_entropy_f64(const hone_cross_entropy *c, const double *log_pr
 int64_t hone_cross_entropy_grad_f32(const hone_cross_entropy *c, const float *dloss, float *dscores);
 int64_t hone_cross_entropy_grad_f64(const hone_cross_entropy *c, const double *dloss, double *dscores);
 
+/* C [m, n] = A [m, k] B [k, n], rows one after the other, as integers that wrap. */
+void hone_matmul_u32(const uint32_t *a, const uint32_t *b, uint32_t *c, int64_t m, int64_t k, int64_t n);
+void hone_matmul_u64(const uint64_t *a, const uint64_t *b, uint64_t *c, int64_t m, int64_t k, int64_t n);
+
 #endif

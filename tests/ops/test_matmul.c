@@ -14,7 +14,9 @@ static hone_value *operand_b(hone_graph *g, b_kind kind, const hone_tensor *b) {
 }
 
 static double bound_of(hone_dtype dtype, int64_t k) {
-    return (dtype == HONE_FLOAT32 ? 2e-7 : 1e-15) * (double)(k + 4);
+    if (dtype == HONE_FLOAT16) return 5e-4; /* computed in float32, rounded once */
+    if (dtype == HONE_BFLOAT16) return 4e-3;
+    return (dtype == HONE_FLOAT32 ? 2e-7 : dtype == HONE_FLOAT64 ? 1e-15 : 0) * (double)(k + 4);
 }
 
 /* Sums behind each other may cancel: the bound is on the size of what is summed, which is at most k or so. */
@@ -119,11 +121,12 @@ static void test_matmul_shapes(void **state) {
         {3, 3, {4, 3, 0}, {4, 0, 5}},
         {3, 2, {0, 3, 7}, {7, 5}},
     };
+    static const hone_dtype dtypes[] = {HONE_FLOAT32, HONE_FLOAT64, HONE_INT32,
+                                        HONE_INT64,   HONE_FLOAT16, HONE_BFLOAT16};
     for (int c = 0; c < COUNT(cases); c++)
         for (int kind = 0; kind < B_KINDS; kind++)
-            for (int d = 0; d < 2; d++)
-                check_matmul(d ? HONE_FLOAT64 : HONE_FLOAT32, (b_kind)kind, cases[c].ra, cases[c].a,
-                             cases[c].rb, cases[c].b);
+            for (int d = 0; d < COUNT(dtypes); d++)
+                check_matmul(dtypes[d], (b_kind)kind, cases[c].ra, cases[c].a, cases[c].rb, cases[c].b);
 }
 
 static void test_wrong_shapes(void **state) {
@@ -293,13 +296,61 @@ static void test_one_constant_both_ways(void **state) {
     }
 }
 
+/* Integers wrap, and take nothing that follows into their kernel; halves are what float32 gives, rounded. */
+static void test_gemm_of_other_types(void **state) {
+    (void)state;
+    static const hone_dtype dtypes[] = {HONE_INT32,  HONE_INT64,   HONE_UINT32,
+                                        HONE_UINT64, HONE_FLOAT16, HONE_BFLOAT16};
+    for (int d = 0; d < COUNT(dtypes); d++)
+        for (int flags = 0; flags < 8; flags++) {
+            bool ta = flags & 1, tb = flags & 2, c = flags & 4;
+            hone_tensor *in[] = {tensor_random(dtypes[d], SHAPE(ta ? 6 : 5, ta ? 5 : 6), 1),
+                                 tensor_random(dtypes[d], SHAPE(tb ? 7 : 6, tb ? 6 : 7), 2),
+                                 tensor_random(dtypes[d], SHAPE(7), 3)};
+            hone_graph *g = hone_graph_new("gemm");
+            hone_value *v[3];
+            for (int i = 0; i < 3; i++) v[i] = graph_input(g, "v", dtypes[d], in[i]->rank, in[i]->dims);
+            hone_value *y = graph_op(g, "Gemm", v[0], v[1], c ? v[2] : NULL);
+            hone_node_set_int(g, y->producer, "transA", ta);
+            hone_node_set_int(g, y->producer, "transB", tb);
+            hone_node_set_float(g, y->producer, "alpha", 2);
+            hone_node_set_float(g, y->producer, "beta", 3);
+            hone_graph_add_output(g, graph_op(g, "Mul", graph_op(g, "Add", y, v[2]), v[2]));
+            const hone_tensor *out;
+            runner r = runner_make(g, NULL, 1);
+            runner_run(&r, in, &out);
+            hone_tensor *wrapped = tensor_make(dtypes[d], 0, NULL);
+            for (int64_t i = 0; i < 5; i++)
+                for (int64_t j = 0; j < 7; j++) {
+                    double sum = 0, b = tensor_at(in[2], j);
+                    for (int64_t l = 0; l < 6; l++)
+                        sum += tensor_at(in[0], ta ? l * 5 + i : i * 6 + l) *
+                               tensor_at(in[1], tb ? j * 6 + l : l * 7 + j);
+                    double want = (2 * sum + (c ? 3 * b : 0) + b) * b;
+                    if (hone_dtype_is_int(dtypes[d])) { /* negative numbers in unsigned types, as they wrap */
+                        int64_t whole = 0;
+                        for (int64_t l = 0; l < 6; l++)
+                            whole += (int64_t)((uint64_t)hone_tensor_int(in[0], ta ? l * 5 + i : i * 6 + l) *
+                                               (uint64_t)hone_tensor_int(in[1], tb ? j * 6 + l : l * 7 + j));
+                        int64_t x = hone_tensor_int(in[2], j), all = (2 * whole + (c ? 3 * x : 0) + x) * x;
+                        memcpy(wrapped->data, &all, wrapped->bytes);
+                        assert_int_equal(hone_tensor_int(out, i * 7 + j), hone_tensor_int(wrapped, 0));
+                    } else {
+                        assert_near(tensor_at(out, i * 7 + j), want, 0.1, "Gemm", i * 7 + j);
+                    }
+                }
+            hone_tensor_free(wrapped);
+            runner_free(&r);
+            for (int i = 0; i < 3; i++) hone_tensor_free(in[i]);
+            hone_graph_free(g);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matmul_shapes),
-        cmocka_unit_test(test_wrong_shapes),
-        cmocka_unit_test(test_gemm_forms),
-        cmocka_unit_test(test_empty_gemm),
-        cmocka_unit_test(test_one_constant_both_ways),
+        cmocka_unit_test(test_matmul_shapes),       cmocka_unit_test(test_wrong_shapes),
+        cmocka_unit_test(test_gemm_forms),          cmocka_unit_test(test_empty_gemm),
+        cmocka_unit_test(test_gemm_of_other_types), cmocka_unit_test(test_one_constant_both_ways),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,7 +110,53 @@ static void every_row_is_complete(void **state) {
     }
 }
 
+/* --- as JSON, for those who compare with ONNX's own schemas (peer_schemas.py) --- */
+
+static void print_slots(const char *what, const hone_slot *slots) {
+    printf(", \"%s\": [", what);
+    for (int i = 0; slots && slots[i].name; i++)
+        printf("%s{\"name\": \"%s\", \"types\": %u, \"kinds\": %u, \"flags\": %d}", i ? ", " : "",
+               slots[i].name, slots[i].types, slots[i].kinds, slots[i].flags);
+    printf("]");
+}
+
+static void print_form(int since, const hone_attr_def *attrs) {
+    printf("{\"since\": %d, \"attrs\": [", since);
+    for (int i = 0; attrs && attrs[i].name; i++)
+        printf(
+            "%s{\"name\": \"%s\", \"type\": %d, \"required\": %s, \"i\": %lld, \"f\": %.9g, \"s\": \"%s\"}",
+            i ? ", " : "", attrs[i].name, (int)attrs[i].type, attrs[i].required ? "true" : "false",
+            (long long)attrs[i].i, (double)attrs[i].f, attrs[i].s ? attrs[i].s : "");
+    printf("]}");
+}
+
+static void print_json(void) {
+    printf("[");
+    bool first = true;
+    for (int i = 0; hone_op_at(i); i++) {
+        const hone_op *op = hone_op_at(i);
+        if (hone_op_is_private(op)) continue;
+        printf("%s{\"domain\": \"%s\", \"name\": \"%s\", \"since\": %d, \"oldest\": %d", first ? "" : ",\n",
+               hone_op_domain(op), op->name, op->since, op->oldest);
+        print_slots("inputs", op->inputs);
+        print_slots("outputs", op->outputs);
+        printf(", \"forms\": [");
+        print_form(op->since, op->attrs);
+        for (const hone_op_version *v = op->older; v && v->since; v++) {
+            printf(", ");
+            print_form(v->since, v->attrs ? v->attrs : op->attrs);
+        }
+        printf("]}");
+        first = false;
+    }
+    printf("]\n");
+}
+
 int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "--json") == 0) {
+        print_json();
+        return 0;
+    }
     if (argc > 1 && strcmp(argv[1], "--write") == 0) {
         char *text = generate();
         bool ok = hone_file_replace(DOCUMENT, text, strlen(text), NULL) == HONE_OK;

@@ -2,11 +2,20 @@
 #include "graph/autodiff.h"
 #include "graph/infer.h"
 #include "ops/common/axes.h"
+#include "ops/common/reshape.h"
 #include "ops/linear/matmul_shape.h"
 
 #include <string.h>
 
-#define FLOATS HONE_TYPES_FLOAT
+#define WHOLE (HONE_TYPES_INT | HONE_TYPE(HONE_UINT32) | HONE_TYPE(HONE_UINT64))
+#define NUMBERS (HONE_TYPES_FLOAT | HONE_TYPES_HALF | WHOLE)
+
+static bool is_whole(hone_dtype dtype) {
+    return (WHOLE & HONE_TYPE(dtype)) != 0;
+}
+static bool gives_whole(const hone_node *n) {
+    return is_whole(n->outputs[0]->type.dtype);
+}
 
 /* --- MatMul --- Y[..., M, N] = A[..., M, K] B[..., K, N] */
 
@@ -32,6 +41,7 @@ static int64_t multiply_adds_matmul(const hone_node *node, const hone_type *cons
 }
 
 static hone_status pack_matmul(hone_packer *p, const hone_node *node, hone_error *err) {
+    if (gives_whole(node)) return HONE_OK;
     return hone_product_pack(p, node, 1, false, err);
 }
 
@@ -40,6 +50,7 @@ static hone_gemm_kind kind_of(const hone_prepare *p) {
 }
 
 static hone_status prepare_matmul(hone_prepare *p, hone_error *err) {
+    if (is_whole(p->out[0].dtype)) return hone_matmul_whole_prepare(p, err);
     hone_product s = HONE_PRODUCT_INIT;
     s.kind = kind_of(p);
     HONE_TRY(hone_matmul_shape(p, &s, err));
@@ -144,14 +155,16 @@ const hone_op hone_op_matmul = {.name = "MatMul",
                                 .since = 13,
                                 .oldest = 1,
                                 .inputs =
-                                    HONE_SLOTS({"A", 'T', FLOATS, 0}, {"B", 'T', FLOATS, HONE_SLOT_WEIGHT}),
-                                .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),
+                                    HONE_SLOTS({"A", 'T', NUMBERS, 0}, {"B", 'T', NUMBERS, HONE_SLOT_WEIGHT}),
+                                .outputs = HONE_SLOTS({"Y", 'T', NUMBERS, 0}),
                                 .infer = infer_matmul,
                                 .axes = axes_matmul,
                                 .multiply_adds = multiply_adds_matmul,
+                                .widened = HONE_TYPES_HALF,
                                 .pack = pack_matmul,
                                 .prepare = prepare_matmul,
                                 .epilogue = true,
+                                .without_epilogue = gives_whole,
                                 .gradient_kind = HONE_GRADIENT_EXACT,
                                 .gradient = gradient_matmul,
                                 .quantize = HONE_QUANTIZE_INTEGER,
@@ -251,18 +264,62 @@ static hone_value *emit_integer_gemm(hone_graph *g, const hone_node *n, const ho
                      q->x_zero);
 }
 
+/* --- of integers: as MatMul and what follows it */
+
+static hone_value *times(hone_graph *g, hone_value *x, hone_dtype dtype, float factor) {
+    return factor == 1 ? x : HONE_EMIT(g, "", "Mul", x, hone_graph_scalar(g, dtype, (double)factor));
+}
+
+static hone_status expand_gemm(hone_graph *g, hone_node *n, hone_error *err) {
+    hone_dtype dtype = n->outputs[0]->type.dtype;
+    hone_value *a = n->inputs[0], *b = n->inputs[1], *c = n->input_count > 2 ? n->inputs[2] : NULL;
+    if (hone_node_int(n, "transA")) a = HONE_EMIT(g, "", "Transpose", a);
+    if (hone_node_int(n, "transB")) b = HONE_EMIT(g, "", "Transpose", b);
+    hone_value *y = times(g, HONE_EMIT(g, "", "MatMul", a, b), dtype, hone_node_float(n, "alpha"));
+    if (c) y = HONE_EMIT(g, "", "Add", y, times(g, c, dtype, hone_node_float(n, "beta")));
+    hone_graph_replace(g, n->outputs[0], y);
+    return hone_graph_check(g, err);
+}
+
+/* Until opset 7 `broadcast` allowed C to have another shape than the product. */
+static const hone_attr_def gemm_1[] = {
+    {"alpha", HONE_ATTR_FLOAT, .f = 1},   {"beta", HONE_ATTR_FLOAT, .f = 1},
+    {"broadcast", HONE_ATTR_INT, .i = 0}, {"transA", HONE_ATTR_INT, .i = 0},
+    {"transB", HONE_ATTR_INT, .i = 0},    {NULL}};
+
+static hone_status lift_gemm(hone_graph *g, hone_node *n, hone_error *err) {
+    g->insert_before = n;
+    hone_value *y = hone_graph_emit(g, "", "Gemm", n->inputs, n->input_count);
+    g->insert_before = NULL;
+    hone_node *made = y ? y->producer : NULL;
+    if (made) {
+        hone_node_set_float(g, made, "alpha", hone_node_float(n, "alpha"));
+        hone_node_set_float(g, made, "beta", hone_node_float(n, "beta"));
+        hone_node_set_int(g, made, "transA", hone_node_int(n, "transA"));
+        hone_node_set_int(g, made, "transB", hone_node_int(n, "transB"));
+    }
+    hone_lift_replace(g, n, y);
+    return hone_graph_check(g, err);
+}
+
+static const hone_op_version older_gemm[] = {{7, NULL, NULL}, {1, gemm_1, lift_gemm}, {0}};
+
 const hone_op hone_op_gemm = {
     .name = "Gemm",
     .since = 13,
-    .oldest = 7,
-    .inputs = HONE_SLOTS({"A", 'T', FLOATS, 0}, {"B", 'T', FLOATS, HONE_SLOT_WEIGHT},
-                         {"C", 'T', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_OPTIONAL}),
-    .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),
+    .oldest = 1,
+    .older = older_gemm,
+    .expands = gives_whole,
+    .expand = expand_gemm,
+    .inputs = HONE_SLOTS({"A", 'T', NUMBERS, 0}, {"B", 'T', NUMBERS, HONE_SLOT_WEIGHT},
+                         {"C", 'T', NUMBERS, HONE_SLOT_WEIGHT | HONE_SLOT_OPTIONAL}),
+    .outputs = HONE_SLOTS({"Y", 'T', NUMBERS, 0}),
     .attrs = HONE_ATTRS({"alpha", HONE_ATTR_FLOAT, .f = 1}, {"beta", HONE_ATTR_FLOAT, .f = 1},
                         {"transA", HONE_ATTR_INT, .i = 0}, {"transB", HONE_ATTR_INT, .i = 0}),
     .infer = infer_gemm,
     .axes = axes_gemm,
     .multiply_adds = multiply_adds_gemm,
+    .widened = HONE_TYPES_HALF,
     .pack = pack_gemm,
     .prepare = prepare_gemm,
     .epilogue = true,

@@ -12,4 +12,7 @@ hone_status hone_matmul_infer(const hone_infer *ctx, const hone_type *a, const h
 /* Fills m, n, k, batch, the matrices and A's strides from inputs s->a and s->b. */
 hone_status hone_matmul_shape(hone_prepare *p, hone_product *s, hone_error *err);
 
+/* For `prepare` of a MatMul of integers. */
+hone_status hone_matmul_whole_prepare(hone_prepare *p, hone_error *err);
+
 #endif

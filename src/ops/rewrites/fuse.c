@@ -145,7 +145,9 @@ hone_status hone_rewrite_fuse_epilogue(hone_graph *g, int *changes, hone_error *
             if (!private_to(g, n->inputs[i], n) || n->inputs[i]->type.dtype != n->outputs[0]->type.dtype)
                 continue;
             const hone_node *maker = n->inputs[i]->producer;
-            if (!maker->op->epilogue || maker->map || !attach(g, n, i)) continue;
+            if (!maker->op->epilogue || maker->map) continue;
+            if (maker->op->without_epilogue && maker->op->without_epilogue(maker)) continue;
+            if (!attach(g, n, i)) continue;
             ++*changes;
             break;
         }
