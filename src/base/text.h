@@ -1,4 +1,4 @@
-/* Text that is shown to people. Private to this room. */
+/* Text that is shown to people. */
 #ifndef HONE_BASE_TEXT_H
 #define HONE_BASE_TEXT_H
 

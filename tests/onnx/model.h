@@ -202,34 +202,34 @@ static inline void put_opset(bytes *model, const char *domain, int64_t version) 
 }
 
 /* A function; its nodes (field 7) and attributes follow. */
-static inline void function_begin(bytes *f, const char *domain, const char *name, const char *inputs,
+static inline void function_begin(bytes *to, const char *domain, const char *name, const char *inputs,
                                   const char *outputs) {
-    f->size = 0;
-    put_text(f, 1, name);
-    put_list(f, 4, inputs);
-    put_list(f, 5, outputs);
-    put_text(f, 10, domain);
+    to->size = 0;
+    put_text(to, 1, name);
+    put_list(to, 4, inputs);
+    put_list(to, 5, outputs);
+    put_text(to, 10, domain);
 }
 
-static inline void function_node(bytes *f, const char *op, const char *name, const char *inputs,
+static inline void function_node(bytes *to, const char *op, const char *name, const char *inputs,
                                  const char *outputs, const bytes *attrs) {
-    put_node_as(f, 7, "", op, name, inputs, outputs, attrs);
+    put_node_as(to, 7, "", op, name, inputs, outputs, attrs);
 }
 
-static inline void function_imports(bytes *f, const char *domain, int64_t version) {
+static inline void function_imports(bytes *to, const char *domain, int64_t version) {
     static bytes o;
     o.size = 0;
     put_text(&o, 1, domain);
     put_int(&o, 2, version);
-    put_message(f, 9, &o);
+    put_message(to, 9, &o);
 }
 
 /* An attribute of the function with the default x. */
-static inline void function_default(bytes *f, const char *name, float x) {
+static inline void function_default(bytes *to, const char *name, float x) {
     static bytes a;
     attr_begin(&a, name, 1);
     put_float(&a, 2, x);
-    put_message(f, 11, &a);
+    put_message(to, 11, &a);
 }
 
 enum { PART_FUNCTION = 25 };

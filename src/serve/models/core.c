@@ -210,6 +210,22 @@ void hone_core_watch(hone_core *core, void (*changed)(void *user), void *user) {
     core->registry.changed_user = user;
 }
 
+static void tell_remarks(const hone_remarks *l, hone_remark_fn *fn, void *user) {
+    for (size_t i = 0; i < l->count; i++) fn(user, l->items[i].name, l->items[i].text);
+}
+
+void hone_core_remarks(hone_core *core, hone_remark_fn *fn, void *user) {
+    const hone_registry *g = &core->registry;
+    pthread_rwlock_rdlock(&core->registry.lock);
+    for (size_t i = 0; i < g->count; i++) {
+        const hone_record *r = g->records[i];
+        if (r->code != HONE_OK && !hone_record_serves(r)) fn(user, r->name, r->message);
+        tell_remarks(&r->remarks, fn, user);
+    }
+    tell_remarks(&g->remarks, fn, user);
+    pthread_rwlock_unlock(&core->registry.lock);
+}
+
 int hone_core_models(hone_core *core, hone_model_fn *fn, void *user) {
     pthread_rwlock_rdlock(&core->registry.lock);
     int count = (int)core->registry.count;

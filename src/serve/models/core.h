@@ -89,6 +89,11 @@ bool hone_core_knows(hone_core *core, hone_slice name);
 /* Has `changed` called, on whatever thread, when the state of some version has changed; it must not call the core. Before
  * hone_core_start. */
 void hone_core_watch(hone_core *core, void (*changed)(void *user), void *user);
+/* Calls `fn` for what is not served though it lies where models are looked for, and for models of which nothing is
+ * served since something is wrong with their directories or settings, rather than with a version: says why, and what to
+ * do. `fn` must not call the core. */
+typedef void hone_remark_fn(void *user, const char *name, const char *text);
+void hone_core_remarks(hone_core *core, hone_remark_fn *fn, void *user);
 /* Calls `fn` for each model that is known, by name, loaded or not (then `latest` is NULL). */
 typedef void hone_model_fn(void *user, const char *name, const hone_servable *latest);
 int hone_core_models(hone_core *core, hone_model_fn *fn, void *user);

@@ -108,7 +108,7 @@ hone_status hone_discovery_apply(hone_discovery *d, hone_model_set *set, bool bo
     }
     for (size_t i = g->count; i-- > 0;) {
         hone_record *r = g->records[i];
-        if (r->configured) hone_discovery_reconcile(d, r, true);
+        if (r->configured) hone_discovery_reconcile(d, r, HONE_AS_IT_IS);
     }
     for (size_t i = 0; i < g->count && status == HONE_OK; i++)
         if (g->records[i]->configured && !g->records[i]->removed)
@@ -123,31 +123,45 @@ static bool watch_inside(hone_discovery *d, const char *directory, const char *n
     return snprintf(path, sizeof path, "%s/%s", directory, name) < PATH_MAX && hone_watch_add(d->watch, path);
 }
 
+/* The directories that the files of a version lie in, where they are neighbours in the list. */
+static bool watch_version(hone_discovery *d, const hone_place *place, const hone_version *v) {
+    char path[PATH_MAX], full[PATH_MAX], last[PATH_MAX] = "";
+    bool news = false;
+    for (size_t i = 0; i < v->files.count; i++) {
+        if (!hone_place_part(place, v->name, v->files.items[i].path, path, sizeof path)) continue;
+        char *slash = strrchr(path, '/');
+        strcpy(slash ? slash : path, slash ? "" : ".");
+        if (strcmp(path, last) == 0) continue;
+        strcpy(last, path);
+        hone_place_name(place, path, full, sizeof full);
+        if (access(full, F_OK) == 0) news |= hone_watch_add(d->watch, full);
+    }
+    return news;
+}
+
 /* The model's directory, those of the versions that are wanted or served, and those whose file is still to
  * come. */
 static void watch_record(void *discovery, hone_record *r, const hone_listing *listing) {
     hone_discovery *d = discovery;
+    hone_place place = hone_record_place(r);
     char path[PATH_MAX];
     bool news = false;
     hone_watch_begin(d->watch, r->name);
-    if (r->file) {
-        const char *slash = strrchr(r->root, '/');
-        size_t n = slash && slash > r->root ? (size_t)(slash - r->root) : 1;
-        snprintf(path, sizeof path, "%.*s", (int)n, slash ? r->root : ".");
-        news = hone_watch_add(d->watch, path);
-    } else if (snprintf(path, sizeof path, "%s/%s", r->root, r->inside) < PATH_MAX) {
-        news = hone_watch_add(d->watch, path);
-        for (size_t i = 0; i < r->count; i++)
-            if (r->versions[i]->present && (r->versions[i]->wanted || r->versions[i]->servable))
-                news |= watch_inside(d, path, r->versions[i]->name);
-        for (size_t i = 0; i < listing->pending_count; i++)
-            news |= watch_inside(d, path, listing->pending[i].name);
-    }
+    hone_place_name(&place, r->file ? "." : "", path, sizeof path);
+    news = hone_watch_add(d->watch, path);
+    for (size_t i = 0; i < r->count; i++)
+        if (r->versions[i]->present && (r->versions[i]->wanted || r->versions[i]->servable))
+            news |= watch_version(d, &place, r->versions[i]);
+    for (size_t i = 0; i < listing->pending_count; i++)
+        news |= watch_inside(d, path, listing->pending[i].name);
     r->blind = !hone_watch_end(d->watch);
-    if (news) r->dirty = true; /* once more, for what changed before it was watched */
+    if (news) r->dirty = r->written = true; /* once more, for what changed before it was watched */
 }
 
 static void watch_root(hone_discovery *d) {
+    struct stat info;
+    bool there = stat(d->registry->repository, &info) == 0;
+    d->root = there ? hone_fingerprint_of(&info) : (hone_fingerprint){0};
     hone_watch_begin(d->watch, ROOT_OWNER);
     hone_watch_add(d->watch, d->registry->repository);
     d->root_blind = !hone_watch_end(d->watch);
@@ -158,19 +172,39 @@ void hone_discovery_mark_all(hone_discovery *d) {
     for (size_t i = 0; i < d->registry->count; i++) d->registry->records[i]->dirty = true;
 }
 
-static void note_event(void *discovery, const char *owner) {
+static void note_event(void *discovery, const char *owner, bool written) {
     hone_discovery *d = discovery;
     hone_record *r = owner ? hone_registry_find(d->registry, owner, strlen(owner)) : NULL;
-    if (r)
+    if (r) {
         r->dirty = true;
-    else if (owner && strcmp(owner, ROOT_OWNER) == 0)
+        r->written |= written;
+    } else if (owner && strcmp(owner, ROOT_OWNER) == 0) {
         d->root_dirty = true;
-    else if (!owner)
+    } else if (!owner) {
         hone_discovery_mark_all(d);
+        for (size_t i = 0; i < d->registry->count; i++) d->registry->records[i]->written |= written;
+    }
 }
 
 void hone_discovery_read_events(hone_discovery *d) {
     hone_watch_read(d->watch, note_event, d);
+}
+
+static void glance_at_records(hone_discovery *d) {
+    for (size_t i = 0; i < d->registry->count; i++) {
+        hone_record *r = d->registry->records[i];
+        if (r->root && !r->dirty) r->dirty = r->blind || r->elsewhere || hone_record_has_changed(r);
+    }
+}
+
+void hone_discovery_glance(hone_discovery *d) {
+    struct stat info;
+    const char *root = d->registry->repository;
+    hone_fingerprint is = {0};
+    if (root && stat(root, &info) == 0) is = hone_fingerprint_of(&info);
+    if (root && (d->root_blind || d->root_elsewhere || !hone_fingerprint_equal(&is, &d->root)))
+        d->root_dirty = true;
+    glance_at_records(d);
 }
 
 /* --- one model --- */
@@ -180,10 +214,10 @@ static void drain(void *discovery) {
     d->drain(d->user);
 }
 
-void hone_discovery_reconcile(hone_discovery *d, hone_record *r, bool at_once) {
+void hone_discovery_reconcile(hone_discovery *d, hone_record *r, hone_urgency urgency) {
     hone_reconcile c = {.registry = d->registry,
-                        .first = at_once,
-                        .now = at_once,
+                        .urgency = urgency,
+                        .told = d->starting,
                         .quiet = d->starting && r->named,
                         .gently = !d->starting,
                         .watch = watch_record,
@@ -202,13 +236,13 @@ void hone_discovery_reconcile(hone_discovery *d, hone_record *r, bool at_once) {
     r->due = c.due;
 }
 
-void hone_discovery_reconcile_dirty(hone_discovery *d, bool at_once) {
+void hone_discovery_reconcile_dirty(hone_discovery *d, hone_urgency urgency) {
     uint64_t now = hone_now();
     for (size_t i = d->registry->count; i-- > 0;) { /* from the end: each may be forgotten */
         hone_record *r = d->registry->records[i];
         if (r->removed && hone_record_is_gone(r)) r->dirty = true;
         if (hone_registry_go_on(d->registry, NULL) != HONE_OK) return;
-        if (r->dirty || (r->due && now >= r->due)) hone_discovery_reconcile(d, r, at_once);
+        if (r->dirty || (r->due && now >= r->due)) hone_discovery_reconcile(d, r, urgency);
     }
 }
 
@@ -216,26 +250,49 @@ void hone_discovery_reconcile_dirty(hone_discovery *d, bool at_once) {
 
 static void note_model(void *user, const char *name) {
     hone_discovery *d = user;
-    hone_record *r = hone_registry_find(d->registry, name, strlen(name));
-    if (r || hone_model_name_check(name, NULL) != HONE_OK) return;
-    r = ensure_record(d->registry, name, NULL);
+    if (hone_registry_find(d->registry, name, strlen(name))) return;
+    hone_record *r = ensure_record(d->registry, name, NULL);
     if (r && set_place(r, d->registry->repository, name, false)) r->dirty = true;
 }
 
+static void note_root_remarks(hone_discovery *d, hone_remarks *now) {
+    uint64_t t = hone_now();
+    hone_remarks_follow(now, &d->registry->remarks, t);
+    d->root_due = hone_remarks_tell(now, "repository entry", d->starting, t);
+    hone_registry_set_remarks(d->registry, &d->registry->remarks, now);
+}
+
+/* Of a directory that is gone, nothing is left. */
+static void forget_gone(hone_discovery *d) {
+    char path[PATH_MAX];
+    for (size_t i = 0; i < d->registry->count; i++) {
+        hone_record *r = d->registry->records[i];
+        if (r->configured || !r->root || !hone_record_is_gone(r)) continue;
+        hone_place place = hone_record_place(r);
+        hone_place_name(&place, "", path, sizeof path);
+        if (access(path, F_OK) != 0) r->removed = r->dirty = true;
+    }
+}
+
 hone_status hone_discovery_look_at_root(hone_discovery *d, hone_error *err) {
+    hone_remarks remarks = {0};
+    hone_error own = {0};
+    char text[sizeof d->root_error] = "";
     d->root_dirty = false;
+    d->root_due = 0;
     if (!d->registry->repository) return HONE_OK;
     watch_root(d);
-    hone_status status = hone_repository_models(d->registry->repository, note_model, d, err);
-    for (size_t i = 0; status == HONE_OK && i < d->registry->count; i++) {
-        hone_record *r = d->registry->records[i];
-        char path[PATH_MAX];
-        if (r->configured || !r->root || !hone_record_is_gone(r)) continue;
-        /* of a directory that is gone, nothing is left */
-        if (snprintf(path, sizeof path, "%s/%s", r->root, r->inside) < PATH_MAX && access(path, F_OK) != 0) {
-            r->removed = r->dirty = true;
-        }
-    }
+    hone_status status =
+        hone_repository_models(d->registry->repository, note_model, d, &remarks, &d->root_elsewhere, &own);
+    if (status == HONE_OK) note_root_remarks(d, &remarks);
+    if (status == HONE_OK) forget_gone(d);
+    glance_at_records(d); /* links that lead to them lie here */
+    hone_remarks_free(&remarks);
+    if (status != HONE_OK) hone_error_format(&own, text, sizeof text);
+    if (status != HONE_OK && !d->starting && strcmp(text, d->root_error) != 0)
+        hone_log(HONE_LOG_ERROR, "the repository: %s", text);
+    memcpy(d->root_error, text, sizeof text);
+    if (status != HONE_OK && err) *err = own;
     return status;
 }
 

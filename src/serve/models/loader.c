@@ -19,8 +19,7 @@
 
 #define QUIET (10 * HONE_MILLISECOND) /* events come in groups */
 #define DRAIN_MOST (10000 * HONE_MILLISECOND)
-#define SAFETY_POLL (60000 * HONE_MILLISECOND) /* links that lead elsewhere are not watched */
-#define POKE ((uint64_t)1 << 32)               /* how a signal handler says more than "wake up" */
+#define POKE ((uint64_t)1 << 32) /* how a signal handler says more than "wake up" */
 
 struct hone_model_loader {
     hone_registry *registry;
@@ -178,7 +177,7 @@ static hone_status set_settings(hone_model_loader *l, hone_record *r, const hone
 static hone_status unload_model(hone_model_loader *l, hone_record *r) {
     r->unloaded = true;
     if (!r->root) r->removed = true; /* in memory: it can't come back */
-    hone_discovery_reconcile(&l->discovery, r, true);
+    hone_discovery_reconcile(&l->discovery, r, HONE_AS_IT_IS);
     return HONE_OK;
 }
 
@@ -215,7 +214,7 @@ static hone_status do_task(hone_model_loader *l, hone_model_task *t, hone_error 
     else
         r->settings_set = false; /* back to the file's */
     r->unloaded = false;
-    hone_discovery_reconcile(&l->discovery, r, true);
+    hone_discovery_reconcile(&l->discovery, r, HONE_AS_IT_IS);
     return r->root ? hone_record_check(r, err) : HONE_OK;
 }
 
@@ -230,7 +229,7 @@ static void do_tasks(hone_model_loader *l) {
         hone_status status = do_task(l, t, &err);
         if (t->kind == HONE_TASK_REFRESH) {
             hone_discovery_look_at_root(&l->discovery, NULL);
-            hone_discovery_reconcile_dirty(&l->discovery, true);
+            hone_discovery_reconcile_dirty(&l->discovery, HONE_AT_ONCE);
         }
         bury(l);
         finish_task(l, t, status, &err);
@@ -287,7 +286,7 @@ static void reread_config(hone_model_loader *l, bool force) {
 static hone_status do_first(hone_model_loader *l, hone_error *err) {
     HONE_TRY(hone_discovery_look_at_root(&l->discovery, err));
     HONE_TRY(hone_discovery_read_config(&l->discovery, true, err));
-    hone_discovery_reconcile_dirty(&l->discovery, true);
+    hone_discovery_reconcile_dirty(&l->discovery, HONE_AS_IT_IS);
     HONE_TRY(hone_registry_go_on(l->registry, err));
     for (size_t i = 0; i < l->registry->count; i++) {
         const hone_record *r = l->registry->records[i];
@@ -296,19 +295,12 @@ static hone_status do_first(hone_model_loader *l, hone_error *err) {
     return HONE_OK;
 }
 
-static bool is_blind(const hone_model_loader *l) {
-    bool blind = l->registry->repository && l->discovery.root_blind;
-    for (size_t i = 0; i < l->registry->count && !blind; i++)
-        blind = l->registry->records[i]->root && l->registry->records[i]->blind;
-    return blind;
-}
-
 static uint64_t sooner(uint64_t a, uint64_t b) {
     return !a || (b && b < a) ? b : a;
 }
 
 static uint64_t next_due(const hone_model_loader *l) {
-    uint64_t due = sooner(l->discovery.config_due, l->discovery.poll_due);
+    uint64_t due = sooner(sooner(l->discovery.config_due, l->discovery.poll_due), l->discovery.root_due);
     for (size_t i = 0; i < l->registry->count; i++) due = sooner(due, l->registry->records[i]->due);
     return due;
 }
@@ -319,9 +311,7 @@ static void schedule(hone_model_loader *l) {
     if (o->config_poll_ms > 0 && l->registry->config_file && now >= l->discovery.config_due)
         l->discovery.config_due = now + (uint64_t)o->config_poll_ms * HONE_MILLISECOND;
     if (o->file_poll_ms <= 0) return;
-    if (!is_blind(l) && poll < SAFETY_POLL) poll = SAFETY_POLL;
-    if (!l->discovery.poll_due || now >= l->discovery.poll_due || l->discovery.poll_due > now + poll)
-        l->discovery.poll_due = now + poll;
+    if (now >= l->discovery.poll_due) l->discovery.poll_due = now + poll;
 }
 
 /* Waits for something to do; true if it was poked. */
@@ -343,11 +333,12 @@ static bool wait_for_work(hone_model_loader *l) {
 
 static void look_around(hone_model_loader *l, bool poked) {
     uint64_t now = hone_now();
-    if (l->discovery.poll_due && now >= l->discovery.poll_due) hone_discovery_mark_all(&l->discovery);
+    if (l->discovery.poll_due && now >= l->discovery.poll_due) hone_discovery_glance(&l->discovery);
+    if (l->discovery.root_due && now >= l->discovery.root_due) l->discovery.root_dirty = true;
     if (poked) hone_discovery_mark_all(&l->discovery);
     if (poked || (l->discovery.config_due && now >= l->discovery.config_due)) reread_config(l, poked);
     if (l->discovery.root_dirty) hone_discovery_look_at_root(&l->discovery, NULL);
-    hone_discovery_reconcile_dirty(&l->discovery, poked);
+    hone_discovery_reconcile_dirty(&l->discovery, poked ? HONE_AT_ONCE : HONE_WHEN_AT_REST);
     schedule(l);
 }
 

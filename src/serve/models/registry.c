@@ -39,6 +39,16 @@ hone_version *hone_record_version(const hone_record *r, int64_t number) {
     return NULL;
 }
 
+bool hone_record_serves(const hone_record *r) {
+    for (size_t i = 0; i < r->count; i++)
+        if (r->versions[i]->servable) return true;
+    return false;
+}
+
+const hone_policy *hone_record_policy(const hone_record *r) {
+    return r->settings.has_policy ? &r->settings.policy : &r->policy;
+}
+
 hone_record *hone_registry_add(hone_registry *g, const char *name) {
     hone_record *r = hone_calloc(1, sizeof *r);
     if (!r) return NULL;
@@ -89,6 +99,8 @@ void hone_registry_drop_version(hone_registry *g, hone_record *r, size_t index) 
     memmove(r->versions + index, r->versions + index + 1, (r->count - index) * sizeof(hone_version *));
     pthread_rwlock_unlock(&g->lock);
     hone_version_stats_free(v->stats);
+    hone_file_list_free(&v->files);
+    hone_file_list_free(&v->mapped);
     hone_free(v);
 }
 
@@ -104,6 +116,7 @@ void hone_registry_drop(hone_registry *g, hone_record *r) {
     hone_free(r->labels);
     hone_free(r->asked);
     hone_free(r->versions);
+    hone_remarks_free(&r->remarks);
     hone_policy_free(&r->policy);
     hone_model_settings_free(&r->settings);
     hone_free(r->root);
@@ -133,6 +146,21 @@ void hone_registry_set_state(hone_registry *g, hone_version *v, hone_version_sta
     if (!changed) return;
     hone_version_stats_state(v->stats, hone_version_state_name(state));
     tell_changed(g);
+}
+
+void hone_registry_set_trouble(hone_registry *g, hone_record *r, hone_status code, const char *message) {
+    pthread_rwlock_wrlock(&g->lock);
+    r->code = code;
+    snprintf(r->message, sizeof r->message, "%s", message);
+    pthread_rwlock_unlock(&g->lock);
+}
+
+void hone_registry_set_remarks(hone_registry *g, hone_remarks *l, hone_remarks *now) {
+    pthread_rwlock_wrlock(&g->lock);
+    hone_remarks before = *l;
+    *l = *now;
+    pthread_rwlock_unlock(&g->lock);
+    *now = before;
 }
 
 void hone_registry_publish(hone_registry *g, hone_version *v, hone_servable *s) {
@@ -201,6 +229,7 @@ void hone_registry_free(hone_registry *g) {
         }
         hone_registry_drop(g, r);
     }
+    hone_remarks_free(&g->remarks);
     hone_free(g->records);
     hone_free(g->repository);
     hone_free(g->config_file);

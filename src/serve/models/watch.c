@@ -130,7 +130,7 @@ void hone_watch_forget(hone_watch *w, const char *owner) {
     hone_watch_end(w);
 }
 
-void hone_watch_read(hone_watch *w, void (*fn)(void *user, const char *owner), void *user) {
+void hone_watch_read(hone_watch *w, void (*fn)(void *user, const char *owner, bool written), void *user) {
     char buffer[16 << 10] __attribute__((aligned(__alignof__(struct inotify_event))));
     for (;;) {
         ssize_t got = w->fd < 0 ? 0 : read(w->fd, buffer, sizeof buffer);
@@ -138,11 +138,11 @@ void hone_watch_read(hone_watch *w, void (*fn)(void *user, const char *owner), v
         for (char *p = buffer; p < buffer + got;) {
             const struct inotify_event *event = (const struct inotify_event *)p;
             p += sizeof *event + event->len;
-            if (event->mask & IN_Q_OVERFLOW) fn(user, NULL);
+            if (event->mask & IN_Q_OVERFLOW) fn(user, NULL, true);
             for (size_t i = 0; i < w->count; i++) {
                 entry *e = &w->entries[i];
                 if (e->wd != event->wd) continue;
-                fn(user, e->owner);
+                fn(user, e->owner, (event->mask & IN_CLOSE_WRITE) != 0);
                 if (event->mask & IN_IGNORED) e->wd = -1; /* it is gone, and its number may be given anew */
             }
         }

@@ -25,7 +25,7 @@ bool hone_watch_end(hone_watch *w);
 void hone_watch_forget(hone_watch *w, const char *owner);
 
 /* Reads what has happened and calls `fn` for each owner that it concerns (owner NULL: for all; events were
- * lost). */
-void hone_watch_read(hone_watch *w, void (*fn)(void *user, const char *owner), void *user);
+ * lost). `written`: a file was written to, or may have been; else names or permissions changed. */
+void hone_watch_read(hone_watch *w, void (*fn)(void *user, const char *owner, bool written), void *user);
 
 #endif

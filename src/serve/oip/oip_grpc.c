@@ -195,6 +195,15 @@ static void put_entry(void *user, const hone_version_status *v) {
     hone_wire_end(l->out, entry);
 }
 
+static void put_remark(void *user, const char *name, const char *text) {
+    index_list *l = user;
+    size_t entry = hone_wire_begin(l->out, 1);
+    hone_wire_put_text(l->out, 1, name);
+    hone_wire_put_text(l->out, 3, hone_oip_state(HONE_VERSION_END));
+    hone_wire_put_text(l->out, 4, text);
+    hone_wire_end(l->out, entry);
+}
+
 static hone_status repository_index(hone_front *f, hone_request *r, hone_wire w, hone_buffer *out,
                                     hone_error *err) {
     index_list l = {.out = out};
@@ -204,6 +213,7 @@ static hone_status repository_index(hone_front *f, hone_request *r, hone_wire w,
         if (hone_wire_is(&field, INDEX_READY, HONE_WIRE_VARINT)) l.ready = field.value != 0;
     HONE_TRY(hone_wire_check(&w, "RepositoryIndexRequest", err));
     hone_core_states(f->o.core, (hone_slice){NULL, 0}, put_entry, &l);
+    if (!l.ready) hone_core_remarks(f->o.core, put_remark, &l);
     return HONE_OK;
 }
 

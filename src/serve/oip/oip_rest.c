@@ -195,16 +195,30 @@ typedef struct index_list {
     bool ready, any;
 } index_list;
 
+static void begin_entry(index_list *l, const char *name) {
+    hone_buffer_text(l->out, l->any ? ",{\"name\":" : "{\"name\":");
+    l->any = true;
+    put_text(l->out, name);
+}
+
+static void end_entry(index_list *l, hone_version_state state, const char *reason) {
+    hone_buffer_printf(l->out, ",\"state\":\"%s\",\"reason\":", hone_oip_state(state));
+    put_text(l->out, reason);
+    hone_buffer_byte(l->out, '}');
+}
+
 static void put_entry(void *user, const hone_version_status *v) {
     index_list *l = user;
     if (l->ready && v->state != HONE_VERSION_AVAILABLE) return;
-    hone_buffer_text(l->out, l->any ? ",{\"name\":" : "{\"name\":");
-    l->any = true;
-    put_text(l->out, v->model);
-    hone_buffer_printf(l->out, ",\"version\":\"%lld\",\"state\":\"%s\",\"reason\":", (long long)v->version,
-                       hone_oip_state(v->state));
-    put_text(l->out, v->message);
-    hone_buffer_byte(l->out, '}');
+    begin_entry(l, v->model);
+    hone_buffer_printf(l->out, ",\"version\":\"%lld\"", (long long)v->version);
+    end_entry(l, v->state, v->message);
+}
+
+static void put_remark(void *user, const char *name, const char *text) {
+    index_list *l = user;
+    begin_entry(l, name);
+    end_entry(l, HONE_VERSION_END, text);
 }
 
 /* The members that the repository's requests have: {"ready": …} and {"parameters": {"config": …}}. */
@@ -258,6 +272,7 @@ static void repository_index(hone_front *f, hone_request *r) {
     }
     hone_buffer_byte(l.out, '[');
     hone_core_states(f->o.core, (hone_slice){NULL, 0}, put_entry, &l);
+    if (!l.ready) hone_core_remarks(f->o.core, put_remark, &l);
     hone_buffer_byte(l.out, ']');
     answer(f, r);
 }

@@ -393,7 +393,7 @@ static void goes_on_when_files_go_wrong(void **state) {
     start();
     /* garbage over the file */
     repo_write(repo_path("a/1/model.onnx"), "garbage garbage garbage", 23);
-    expect_state("a", 1, HONE_VERSION_AVAILABLE, "is not taken over; what was loaded goes on");
+    expect_state("a", 1, HONE_VERSION_AVAILABLE, "are not taken over; what was loaded goes on");
     assert_true(ask("a", 1) == 1);
     /* another model over the file */
     hone_graph *g = repo_graph(5, 4, 0, "x");

@@ -1,5 +1,6 @@
 #include "serve/format/wire.h"
 #include "serve/fronts.h"
+#include "serve/models/core_inside.h"
 #include "serve/oip/oip_grpc.h"
 
 #define SERVICE "/inference.GRPCInferenceService/"
@@ -412,19 +413,27 @@ static void counts_predictions(void **state) {
 }
 
 static void tells_the_repository(void **state) {
+    fixture *f = *state;
+    hone_remarks_add(&f->core->registry.remarks, "stray", "is a link");
     for (int ready = 0; ready < 2; ready++) {
         hone_buffer b = {0};
         if (ready) hone_wire_put_number(&b, 2, 1);
         answer a = call(*state, "RepositoryIndex", &b);
-        bool found = false;
+        bool found = false, stray = false;
         for (int i = 0; field(all(&a), 1, i).size > 0; i++) {
             hone_wire_field entry = field(all(&a), 1, i), name = field(hone_wire_into(&entry), 1, 0);
+            if (hone_slice_equal(hone_wire_text(&name), "stray")) {
+                expect_text(hone_wire_into(&entry), 3, 0, "UNAVAILABLE");
+                expect_text(hone_wire_into(&entry), 4, 0, "is a link");
+                stray = true;
+                continue;
+            }
             expect_text(hone_wire_into(&entry), 3, 0, "READY");
             if (!hone_slice_equal(hone_wire_text(&name), "pair")) continue;
             found = true;
             expect_text(hone_wire_into(&entry), 2, 0, "7");
         }
-        assert_true(found);
+        assert_true(found && stray == !ready);
         answer_free(&a);
     }
     hone_buffer b = {0};

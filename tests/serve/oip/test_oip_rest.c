@@ -1,4 +1,5 @@
 #include "serve/fronts.h"
+#include "serve/models/core_inside.h"
 #include "serve/oip/oip_rest.h"
 
 static int setup(void **state) {
@@ -455,8 +456,14 @@ static void counts_predictions(void **state) {
 }
 
 static void tells_the_repository(void **state) {
+    fixture *f = *state;
+    hone_remarks_add(&f->core->registry.remarks, "a\"b", "is a link");
+    hone_remarks_add(&hone_registry_find(&f->core->registry, "pair", 4)->remarks, "pair", "v2 is no version");
     answer a = ask(*state, "POST", "/v2/repository/index", NULL, "");
     assert_int_equal(a.status, 200);
+    assert_non_null(strstr(a.body.data,
+                           "{\"name\":\"pair\",\"state\":\"UNAVAILABLE\",\"reason\":\"v2 is no version\"},"
+                           "{\"name\":\"a\\\"b\",\"state\":\"UNAVAILABLE\",\"reason\":\"is a link\"}]"));
     assert_non_null(strstr(a.body.data,
                            "{\"name\":\"matrix\",\"version\":\"3\",\"state\":\"READY\",\"reason\":\"\"},"
                            "{\"name\":\"matrix\",\"version\":\"1\",\"state\":\"READY\",\"reason\":\"\"}"));
@@ -465,6 +472,7 @@ static void tells_the_repository(void **state) {
     assert_int_equal(a.status, 200);
     assert_non_null(
         strstr(a.body.data, "{\"name\":\"pair\",\"version\":\"7\",\"state\":\"READY\",\"reason\":\"\"}"));
+    assert_null(strstr(a.body.data, "UNAVAILABLE"));
     answer_free(&a);
     a = ask(*state, "POST", "/v2/repository/models/none/load", NULL, "{\"parameters\":{\"config\":");
     assert_int_equal(a.status, 400);
