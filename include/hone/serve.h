@@ -66,7 +66,7 @@ typedef struct hone_server_options {
     const char *repository; /* DIR/NAME/VERSION/model.onnx: every NAME is a model, watched; NULL: none */
     const char *model_config_file; /* TensorFlow Serving's ModelServerConfig, text or JSON; NULL: none */
     int model_config_poll_ms; /* how often to look whether it has changed; 0: at hone_server_reload only */
-    int file_poll_ms;    /* likewise for directories, where the system does not tell; 0: no watching at all */
+    int file_poll_ms; /* likewise for files of models, where their directories don't tell; 0: no watching at all */
     bool replace_models; /* unload the old version before the new one is loaded: needs less memory, and
                              requests fail meanwhile */
     bool map_weights;    /* of models that are read from files: as for hone_graph_load_mapped */

@@ -40,7 +40,8 @@ static const cli_option options[] = {
     OPT_NUMBER("model_config_file_poll_wait_seconds", "S", args.config_poll, 0, 86400,
                "how often to look whether it has changed", .zero = "on SIGHUP only"),
     OPT_NUMBER("file_system_poll_wait_seconds", "S", args.file_poll, 0, 86400,
-               "how often to look into directories that can't be watched; 0: no new versions"),
+               "how often to look whether files of models are others, where directories don't tell; 0: no "
+               "new versions"),
     OPT_CHOICE("reload-policy", "overlap|replace", args.reload_policy,
                "replace unloads the old version before the new one is loaded: less memory, a gap"),
     OPT_MMAP(args.server.map_weights),

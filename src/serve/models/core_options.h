@@ -14,7 +14,7 @@ typedef struct hone_core_options {
     const char *repository;  /* DIR/NAME/VERSION/model.onnx: every NAME is a model; NULL: none */
     const char *config_file; /* a ModelServerConfig; NULL: none */
     int64_t config_poll_ms;  /* 0: the file is read once, and by hone_core_refresh */
-    int64_t file_poll_ms;    /* where directories can't be watched; 0: looked at once, and by refresh */
+    int64_t file_poll_ms;    /* for what directories don't tell; 0: looked at once, and by refresh */
     hone_reload_policy reload;
     size_t memory_limit; /* bytes of all loaded versions; 0: none */
     bool map_weights;    /* weights stay in their files */

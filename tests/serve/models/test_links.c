@@ -1,4 +1,5 @@
 /* Directories whose place another one takes, by a link on the way to them: as git-sync, Capistrano and Kubernetes do. */
+#include "onnx/onnx.h"
 #include "serve/cores.h"
 
 static void link_to(const char *what, const char *path) {
@@ -123,6 +124,43 @@ static void follows_links_that_led_nowhere(void **state) {
     for (const char *name = "abc"; *name; name++) expect_answer((char[]){*name, 0}, HONE_LATEST, 4);
 }
 
+/* A model that is named by its file, and the data beside it. */
+static void follows_files_by_name(void **state) {
+    (void)state;
+    hone_core_options o = options();
+    o.repository = NULL;
+    for (int x = 1; x <= 2; x++) {
+        hone_graph *g = repo_graph((float)x, 2048, 0, "x");
+        float w[2048];
+        hone_tensor *t = NULL;
+        for (int i = 0; i < 2048; i++) w[i] = (float)x;
+        assert_int_equal(hone_tensor_copy_of(HONE_FLOAT32, 1, (int64_t[]){2048}, w, &t, NULL), HONE_OK);
+        hone_value *y = HONE_EMIT(g, "", "Add", hone_graph_find(g, "y"), hone_graph_add_constant(g, "w", t));
+        hone_graph_rename(g, y, "z");
+        hone_graph_add_output(g, y);
+        assert_int_equal(hone_graph_infer(g, NULL), HONE_OK);
+        hone_tensor_free(t);
+        repo_mkdir(repo_path("rev%d", x));
+        assert_int_equal(hone_onnx_save(g, repo_path("rev%d/m.onnx", x), 1024, NULL), HONE_OK);
+        hone_graph_free(g);
+    }
+    repo_put_plus("a", 7);
+    link_to("rev1", repo_path("current"));
+    link_to("a/7/model.onnx", repo_path("alone.onnx"));
+    make_core(&o);
+    assert_int_equal(hone_core_add_path(f.core, "m", repo_path("current/m.onnx"), NULL), HONE_OK);
+    assert_int_equal(hone_core_add_path(f.core, "alone", repo_path("alone.onnx"), NULL), HONE_OK);
+    assert_int_equal(start_core(f.core, NULL), HONE_OK);
+    assert_true(ask("m", 1) == 1 && ask("alone", 1) == 7);
+    repo_copy(repo_path("rev2/m.onnx.data"), repo_path("rev1/m.onnx.data"));
+    WAIT_FOR(loads("m") == 2);
+    link_to("rev2", repo_path("current"));
+    expect_answer("m", 1, 2);
+    repo_put_plus("a", 8);
+    link_to("a/8/model.onnx", repo_path("alone.onnx"));
+    expect_answer("alone", 1, 8);
+}
+
 /* rsync --link-dest, cp -al: what has not changed is the same file in both, and is not loaded again. */
 static void leaves_alone_what_is_the_same(void **state) {
     (void)state;
@@ -149,9 +187,9 @@ static void leaves_alone_what_is_the_same(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(follows_swapped_repositories),  TEST(follows_renamed_directories),
-        TEST(follows_swapped_links_inside),  TEST(follows_links_that_led_nowhere),
-        TEST(leaves_alone_what_is_the_same),
+        TEST(follows_swapped_repositories), TEST(follows_renamed_directories),
+        TEST(follows_swapped_links_inside), TEST(follows_links_that_led_nowhere),
+        TEST(follows_files_by_name),        TEST(leaves_alone_what_is_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
