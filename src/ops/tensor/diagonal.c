@@ -1,4 +1,4 @@
-/* Matrices by their diagonals: Trilu, EyeLike. */
+/* Matrices by their diagonals: Trilu, EyeLike, and what Einsum has for a letter that stands twice. */
 #include "base/bits.h"
 #include "graph/infer.h"
 #include "kernels/portable.h"
@@ -172,3 +172,98 @@ const hone_op hone_op_eye_like = {.name = "EyeLike",
                                   .prepare = prepare_eye,
                                   .gradient_kind = HONE_GRADIENT_ZERO,
                                   .doc = "a matrix with 1 on a diagonal, of another one's shape"};
+
+/* --- Diagonal --- axes `first` and `second` together, in the place of the first */
+
+typedef struct diagonal {
+    hone_copy copy;
+    size_t zeros; /* bytes that become 0 first */
+} diagonal;
+
+static hone_status run_diagonal(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
+    const diagonal *p = step->params;
+    void *y = hone_step_out(step, frame, 0);
+    if (p->zeros) memset(y, 0, p->zeros);
+    hone_copy_run(&p->copy, frame, hone_step_in(step, frame, 0), y);
+    return HONE_OK;
+}
+
+/* A copy between the diagonal and a tensor of x's shape: out of it, or into it, with zeros around it. */
+static hone_status copy_diagonal(hone_prepare *p, const hone_type *x, const hone_type *line, bool into,
+                                 hone_error *err) {
+    diagonal *q = hone_prepare_alloc(p, sizeof *q);
+    const int first = (int)hone_node_int(p->node, "first"), second = (int)hone_node_int(p->node, "second");
+    int64_t strides[HONE_MAX_RANK], own[HONE_MAX_RANK];
+    if (!q) return hone_fail_memory(err);
+    hone_strides_of(x->rank, x->dims, strides);
+    hone_strides_of(line->rank, line->dims, own);
+    strides[first] += strides[second];
+    for (int i = second; i + 1 < x->rank; i++) strides[i] = strides[i + 1];
+    hone_copy_make(&q->copy, x->dtype, line->rank, line->dims, into ? own : strides, into ? strides : own);
+    q->zeros = into ? hone_type_bytes(x) : 0;
+    p->params = q;
+    p->run = run_diagonal;
+    p->kernel = "diagonal";
+    return HONE_OK;
+}
+
+static hone_status infer_diagonal(hone_infer *ctx, hone_error *err) {
+    const hone_type *x = ctx->in[0];
+    hone_type *y = &ctx->out[0];
+    const int first = (int)hone_node_int(ctx->node, "first"),
+              second = (int)hone_node_int(ctx->node, "second");
+    if (x->rank < 0) return HONE_OK;
+    if (first < 0 || second <= first || second >= x->rank)
+        return hone_infer_fail(ctx, err, "axes %d and %d of %d", first, second, x->rank);
+    y->rank = 0;
+    for (int i = 0; i < x->rank; i++)
+        if (i != second) y->dims[y->rank++] = x->dims[i];
+    return hone_infer_same_dim(ctx, x->dims[first], x->dims[second], &y->dims[first], err);
+}
+
+static hone_status prepare_diagonal(hone_prepare *p, hone_error *err) {
+    return copy_diagonal(p, p->in[0], &p->out[0], false, err);
+}
+
+static void gradient_diagonal(hone_gradient *ctx) {
+    ctx->din[0] =
+        HONE_EMIT(ctx->graph, HONE_PRIVATE_DOMAIN, "DiagonalGrad", ctx->dout[0], ctx->node->inputs[0]);
+    if (ctx->din[0]) hone_node_copy_attrs(ctx->graph, ctx->din[0]->producer, ctx->node);
+}
+
+#define AXES .attrs = HONE_ATTRS({"first", HONE_ATTR_INT}, {"second", HONE_ATTR_INT, .i = 1})
+
+const hone_op hone_op_diagonal = {.domain = HONE_PRIVATE_DOMAIN,
+                                  .name = "Diagonal",
+                                  .since = 1,
+                                  .oldest = 1,
+                                  .inputs = HONE_SLOTS({"X", 'T', HONE_TYPES_ALL, 0}),
+                                  .outputs = HONE_SLOTS({"Y", 'T', HONE_TYPES_ALL, 0}),
+                                  AXES,
+                                  .infer = infer_diagonal,
+                                  .prepare = prepare_diagonal,
+                                  .gradient_kind = HONE_GRADIENT_EXACT,
+                                  .gradient = gradient_diagonal,
+                                  .doc = "the elements whose positions along two axes are the same"};
+
+static hone_status infer_diagonal_grad(hone_infer *ctx, hone_error *err) {
+    (void)err;
+    return hone_infer_as_input(ctx, 1);
+}
+
+static hone_status prepare_diagonal_grad(hone_prepare *p, hone_error *err) {
+    return copy_diagonal(p, p->in[1], p->in[0], true, err);
+}
+
+const hone_op hone_op_diagonal_grad = {
+    .domain = HONE_PRIVATE_DOMAIN,
+    .name = "DiagonalGrad",
+    .since = 1,
+    .oldest = 1,
+    .inputs = HONE_SLOTS({"dY", 'T', HONE_TYPES_FLOAT, 0}, {"X", 'T', HONE_TYPES_FLOAT, 0}),
+    .outputs = HONE_SLOTS({"dX", 'T', HONE_TYPES_FLOAT, 0}),
+    AXES,
+    .infer = infer_diagonal_grad,
+    .prepare = prepare_diagonal_grad,
+    .doc = "dY on the diagonal, and zeros"};
