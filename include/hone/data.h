@@ -1,4 +1,4 @@
-/* Data sets and NPY files. */
+/* Data sets, NPY and NPZ files, conversions of numbers. */
 #ifndef HONE_DATA_H
 #define HONE_DATA_H
 
@@ -86,6 +86,21 @@ HONE_API hone_status hone_npy_load(const char *path, hone_tensor **out, hone_err
 HONE_API hone_status hone_npy_save(const char *path, const hone_tensor *t, hone_error *err);
 /* Reads array `name` (without .npy) of an .npz file. HONE_NOT_FOUND lists the names that are there. */
 HONE_API hone_status hone_npz_load(const char *path, const char *name, hone_tensor **out, hone_error *err);
+/* All arrays of one as a sequence of that dtype, each converted as hone_tensor_convert() does, in the order of their
+ * names, where numbers count as such: arr_2 before arr_10. */
+HONE_API hone_status hone_npz_load_sequence(const char *path, hone_dtype dtype, hone_tensor **out,
+                                            hone_error *err);
+/* Writes one of `count` arrays, not compressed; it appears whole or not at all, and the same arrays give the same bytes.
+ * HONE_UNSUPPORTED as for hone_npy_save(). */
+HONE_API hone_status hone_npz_save(const char *path, const hone_named_tensor *arrays, int count,
+                                   hone_error *err);
+
+/* A tensor of the same numbers in another dtype, where they stay what they are in kind: floats to floats, rounded to
+ * nearest even; integers and bool to floats; integers and bool to integers that hold each of them. Of the same dtype: another
+ * reference to `t`. HONE_INVALID_ARGUMENT: no such conversion; HONE_OUT_OF_RANGE names a number that the dtype can't
+ * hold. On success `*out` belongs to the caller: hone_tensor_free(). */
+HONE_API hone_status hone_tensor_convert(const hone_tensor *t, hone_dtype dtype, hone_tensor **out,
+                                         hone_error *err);
 
 #ifdef __cplusplus
 }

@@ -11,8 +11,8 @@ extern "C" {
 
 typedef struct hone_graph hone_graph;
 
-/* Reads an ONNX file. What Hone lacks (operators, opsets, dtypes) is listed whole in one error of code
- * HONE_UNSUPPORTED. On success `*out` belongs to the caller: hone_graph_free(). */
+/* Reads an ONNX file. What Hone lacks (operators, opsets, dtypes) is one error of code HONE_UNSUPPORTED: it lists all of
+ * it or, where that is too long, counts it, and the list goes to the log. On success `*out` belongs to the caller: hone_graph_free(). */
 HONE_API hone_status hone_graph_load(const char *path, hone_graph **out, hone_error *err);
 /* As hone_graph_load, but large weights stay in their files, external data and what of the model's own is aligned: they
  * are mapped, and come into memory when something reads them. The files must not be written to or cut short as long as
@@ -26,6 +26,20 @@ HONE_API hone_status hone_graph_save(const hone_graph *g, const char *path, hone
 /* A deep copy, but constant tensors are shared. */
 HONE_API hone_status hone_graph_copy(const hone_graph *g, hone_graph **out, hone_error *err);
 HONE_API void hone_graph_free(hone_graph *g); /* NULL is fine */
+
+/* Something that Hone lacks for a model. Nodes of one operator and operator set are one thing. All texts are borrowed. */
+typedef struct hone_lack {
+    const char *what;        /* "operator Foo of ai.onnx 17", "dtype 27, float6e2m3", … */
+    const char *domain, *op; /* of an operator ("": ONNX's own domain); NULL: something else */
+    int64_t opset;           /* of an operator: what the model imports */
+    int64_t count;           /* how often it is there */
+    const char *where;       /* what it was seen at: "node", "input", "initializer"; "": the file */
+    const char *first;       /* the name of the first of them */
+} hone_lack;
+typedef void hone_lack_fn(void *user, const hone_lack *lack);
+/* Calls `fn` for each thing that Hone lacks for the model in a file. HONE_OK also where there are none; else as
+ * hone_graph_load(). */
+HONE_API hone_status hone_graph_survey(const char *path, hone_lack_fn *fn, void *user, hone_error *err);
 
 /* The type of an input or output. A dimension is a number, HONE_DIM_ANY, or a symbol whose name
  * hone_graph_dim_name() tells. */
@@ -51,6 +65,18 @@ HONE_API const char *hone_graph_dim_name(const hone_graph *g, int64_t dim);
 HONE_API const hone_tensor *hone_graph_initializer(const hone_graph *g, const char *name);
 /* The names of all of them: index 0, 1, … until NULL. Borrowed. */
 HONE_API const char *hone_graph_initializer_name(const hone_graph *g, int index);
+/* Gives an initializer another content: ONNX lets a caller do so where a model's input is an initializer too, which is
+ * then its default and no hone_graph_input(). Shapes that follow from it are inferred anew. A reference to `t` is held.
+ * HONE_NOT_FOUND: there is none of that name; HONE_INVALID_ARGUMENT: `t` has another dtype or shape, or the graph can't
+ * be with what is in it. The graph is then good for hone_graph_free() only. */
+HONE_API hone_status hone_graph_set_initializer(hone_graph *g, const char *name, hone_tensor *t,
+                                                hone_error *err);
+
+/* Reads a value for an input or output of that kind and dtype from a file: ONNX's TensorProto, SequenceProto, MapProto
+ * or OptionalProto (.pb), as the data of ONNX's own tests are. Nothing in such a file says which of them it is. On
+ * success `*out` belongs to the caller: hone_tensor_free(). */
+HONE_API hone_status hone_value_load(const char *path, const hone_value_info *type, hone_tensor **out,
+                                     hone_error *err);
 
 /* Metadata of the model (ONNX metadata_props): class names live under "hone.classes", separated by newlines. */
 HONE_API const char *hone_graph_metadata(const hone_graph *g, const char *key); /* borrowed, NULL if absent */

@@ -1,4 +1,5 @@
 #include "files.h"
+#include "inputs.h"
 #include "options.h"
 #include "table.h"
 
@@ -14,16 +15,18 @@ static struct {
     double seconds, warmup;
     uint64_t seed;
     bool json, profile, mapped;
+    cli_list inputs;
     hone_session_options session;
 } args = {.batch = 1, .seconds = 2, .warmup = 0.2, .seed = 1, .session = HONE_SESSION_OPTIONS_INIT};
 
 static const cli_option options[] = {
     OPT_MODEL(args.model),
+    OPT_INPUTS(args.inputs, "a file for an input; the others are random numbers"),
     OPT_INT("batch", "N", args.batch, 1, 1 << 20,
-            "what the first dimension of inputs is, where it is not fixed"),
+            "what the first dimension of inputs is, where neither the model nor a file tells"),
     OPT_NUMBER("seconds", "S", args.seconds, CLI_ABOVE_ZERO, 3600, "how long to measure"),
     OPT_NUMBER("warmup", "S", args.warmup, 0, 3600, "how long to run before", .zero = "not"),
-    OPT_FLAG("profile", args.profile, "also measure each step of the plan"),
+    OPT_FLAG("profile", args.profile, "also measure each step of the plan, and add them up by operator"),
     OPT_SEED(args.seed),
     OPT_THREADS(args.session.threads),
     OPT_MMAP(args.mapped),
@@ -31,15 +34,17 @@ static const cli_option options[] = {
     OPT_END,
 };
 
-enum { MAX_VALUES = 64, MAX_RUNS = 1 << 22, MIN_RUNS = 10, PROFILE_RUNS = 100 };
+enum { MAX_RUNS = 1 << 22, MIN_RUNS = 10, PROFILE_RUNS = 100 };
 
 typedef struct job {
     hone_graph *graph;
     hone_model *model;
     hone_session *session;
     hone_context *context;
-    hone_tensor *inputs[MAX_VALUES];
-    const hone_tensor *outputs[MAX_VALUES];
+    hone_tensor **inputs;
+    const hone_tensor **outputs;
+    int input_count;
+    int64_t batch; /* samples of a run */
     double *times; /* microseconds, of each run */
     int64_t runs;
     double seconds;
@@ -80,25 +85,50 @@ static hone_status fill(hone_tensor *t, uint64_t *state) {
     return HONE_OK;
 }
 
-static int make_inputs(job *j) {
+/* What a symbolic dimension is in the inputs that are there; -1: none of them has it. */
+static int64_t bound(const job *j, int64_t symbol) {
+    hone_value_info v;
+    for (int i = 0; symbol != HONE_DIM_ANY && hone_graph_input(j->graph, i, &v); i++)
+        for (int d = 0; j->inputs[i] && d < v.rank && d < hone_tensor_rank(j->inputs[i]); d++)
+            if (v.dims[d] == symbol) return hone_tensor_dims(j->inputs[i])[d];
+    return -1;
+}
+
+static int make_input(job *j, int i, hone_value_info *v, uint64_t *state) {
     hone_error err = {0};
+    const char *advice = "--input gives it";
+    if (v->kind != HONE_KIND_TENSOR)
+        return cli_error("%s: input '%s' is no tensor; %s", args.model, v->name, advice);
+    if (v->rank < 0) return cli_error("%s: input '%s' has no known rank; %s", args.model, v->name, advice);
+    for (int d = 0; d < v->rank; d++) {
+        if (v->dims[d] >= 0) continue;
+        int64_t size = bound(j, v->dims[d]);
+        if (size < 0 && d > 0)
+            return cli_error("%s: dimension %d of input '%s' is not fixed: %s; %s", args.model, d, v->name,
+                             cli_type_text(j->graph, v), advice);
+        v->dims[d] = size < 0 ? args.batch : size;
+    }
+    CLI_TRY(hone_tensor_new(v->dtype, v->rank, v->dims, &j->inputs[i], &err));
+    if (fill(j->inputs[i], state) != HONE_OK)
+        return cli_error("%s: input '%s' is %s, which bench cannot make up; %s", args.model, v->name,
+                         hone_dtype_name(v->dtype), advice);
+    return CLI_OK;
+}
+
+/* From files, and the others made up. */
+static int make_inputs(job *j) {
     hone_value_info v;
     uint64_t state = args.seed;
-    for (int i = 0; hone_graph_input(j->graph, i, &v); i++) {
-        if (v.rank < 0) return cli_error("%s: input '%s' has no known rank", args.model, v.name);
-        for (int d = 0; d < v.rank; d++) {
-            if (v.dims[d] >= 0) continue;
-            if (d > 0)
-                return cli_error("%s: dimension %d of input '%s' is not fixed: %s", args.model, d, v.name,
-                                 cli_type_text(j->graph, &v));
-            v.dims[d] = args.batch;
+    int status = cli_inputs_load(&args.inputs, args.model, j->graph, j->inputs);
+    j->batch = args.batch;
+    for (int i = 0; i < j->input_count && status == CLI_OK; i++)
+        if (j->inputs[i] && hone_tensor_rank(j->inputs[i]) > 0) {
+            j->batch = hone_tensor_dims(j->inputs[i])[0];
+            break;
         }
-        CLI_TRY(hone_tensor_new(v.dtype, v.rank, v.dims, &j->inputs[i], &err));
-        if (fill(j->inputs[i], &state) != HONE_OK)
-            return cli_error("%s: input '%s' is %s, which bench cannot make up", args.model, v.name,
-                             hone_dtype_name(v.dtype));
-    }
-    return CLI_OK;
+    for (int i = 0; hone_graph_input(j->graph, i, &v) && status == CLI_OK; i++)
+        if (!j->inputs[i]) status = make_input(j, i, &v, &state);
+    return status;
 }
 
 static hone_status run_once(job *j, hone_error *err) {
@@ -155,14 +185,54 @@ static double quantile(const job *j, double share) {
 }
 
 static double throughput(const job *j) {
-    return (double)args.batch * (double)j->runs / j->seconds;
+    return (double)j->batch * (double)j->runs / j->seconds;
+}
+
+/* The steps of an operator. */
+typedef struct total {
+    const char *op;
+    int steps;
+    double us;
+} total;
+
+static int costlier(const void *a, const void *b) {
+    double x = ((const total *)a)->us, y = ((const total *)b)->us;
+    return (x < y) - (x > y);
+}
+
+/* Of all operators, the costliest first; the caller frees them. */
+static total *add_up(const job *j, int *count) {
+    total *totals = cli_alloc((size_t)j->step_count * sizeof *totals);
+    hone_step_info s;
+    *count = 0;
+    for (int i = 0; i < j->step_count && hone_context_step(j->context, i, &s); i++) {
+        int k = 0;
+        const char *op = s.op ? s.op : "";
+        while (k < *count && strcmp(totals[k].op, op) != 0) k++;
+        if (k == *count) totals[(*count)++].op = op;
+        totals[k].steps++;
+        totals[k].us += j->steps[i];
+    }
+    qsort(totals, (size_t)*count, sizeof *totals, costlier);
+    return totals;
+}
+
+static json_t *json_operators(const job *j) {
+    int count;
+    total *totals = add_up(j, &count);
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list, json_pack("{s:s, s:i, s:f}", "op", totals[i].op, "steps", totals[i].steps,
+                                              "us", totals[i].us));
+    free(totals);
+    return list;
 }
 
 static void print_json(const job *j) {
     json_t *o =
-        json_pack("{s:I, s:o, s:o, s:o, s:i, s:i, s:I}", "runs", (json_int_t)j->runs, "median_us",
+        json_pack("{s:I, s:o, s:o, s:o, s:I, s:i, s:I}", "runs", (json_int_t)j->runs, "median_us",
                   cli_json_number(quantile(j, 0.5)), "p99_us", cli_json_number(quantile(j, 0.99)),
-                  "throughput", cli_json_number(throughput(j)), "batch", args.batch, "threads",
+                  "throughput", cli_json_number(throughput(j)), "batch", (json_int_t)j->batch, "threads",
                   args.session.threads, "workspace_bytes", (json_int_t)hone_context_workspace(j->context));
     json_t *steps = json_array();
     hone_step_info s;
@@ -170,34 +240,61 @@ static void print_json(const job *j) {
         json_array_append_new(steps, json_pack("{s:s, s:s, s:s, s:f}", "node", s.node ? s.node : "", "op",
                                                s.op ? s.op : "", "kernel", s.kernel ? s.kernel : "", "us",
                                                j->steps[i]));
-    if (j->steps)
+    if (j->steps) {
         json_object_set_new(o, "steps", steps);
-    else
+        json_object_set_new(o, "operators", json_operators(j));
+    } else {
         json_decref(steps);
+    }
     cli_print_json(o);
 }
 
-static void print_steps(const job *j) {
+static double all_steps(const job *j) {
     double sum = 0;
-    hone_step_info s;
     for (int i = 0; i < j->step_count; i++) sum += j->steps[i];
+    return sum;
+}
+
+static const char *share_text(const job *j, double us) {
+    double sum = all_steps(j);
+    return cli_text("%.1f %%", sum > 0 ? 100 * us / sum : 0);
+}
+
+static void print_operators(const job *j) {
+    int count;
+    total *totals = add_up(j, &count);
+    cli_table *t = cli_table_new("lrrr");
+    cli_table_row(t, "operator", "steps", "µs", "share", NULL);
+    for (int i = 0; i < count; i++)
+        cli_table_row(t, totals[i].op, cli_count(totals[i].steps), cli_text("%.2f", totals[i].us),
+                      share_text(j, totals[i].us), NULL);
+    putchar('\n');
+    cli_table_print(t, stdout);
+    cli_table_free(t);
+    free(totals);
+}
+
+static void print_steps(const job *j) {
+    hone_step_info s;
     cli_table *t = cli_table_new("lllrr");
     cli_table_row(t, "node", "operator", "kernel", "µs", "share", NULL);
     for (int i = 0; i < j->step_count && hone_context_step(j->context, i, &s); i++)
         cli_table_row(t, s.node ? s.node : "", s.op ? s.op : "", s.kernel ? s.kernel : "",
-                      cli_text("%.2f", j->steps[i]),
-                      cli_text("%.1f %%", sum > 0 ? 100 * j->steps[i] / sum : 0), NULL);
+                      cli_text("%.2f", j->steps[i]), share_text(j, j->steps[i]), NULL);
     putchar('\n');
     cli_table_print(t, stdout);
     cli_table_free(t);
+    print_operators(j);
 }
 
 static int work(job *j) {
     hone_error err = {0};
-    CLI_TRY(cli_load(args.model, args.mapped, &j->graph, &err));
-    if (hone_graph_input_count(j->graph) > MAX_VALUES || hone_graph_output_count(j->graph) > MAX_VALUES)
-        return cli_error("%s: more than %d inputs or outputs", args.model, MAX_VALUES);
-    int status = make_inputs(j);
+    int status = cli_load(args.model, args.mapped, args.json, &j->graph);
+    if (status != CLI_OK) return status;
+    j->input_count = hone_graph_input_count(j->graph);
+    j->inputs = cli_alloc((size_t)j->input_count * sizeof *j->inputs);
+    j->outputs = cli_alloc((size_t)hone_graph_output_count(j->graph) * sizeof *j->outputs);
+    status = make_inputs(j);
     if (status != CLI_OK) return status;
     j->times = cli_alloc(MAX_RUNS * sizeof *j->times);
     hone_graph *g = j->graph;
@@ -211,8 +308,8 @@ static int work(job *j) {
         print_json(j);
         return CLI_OK;
     }
-    printf("%s runs at batch %d: median %.2f µs, 99 %% within %.2f µs, %s samples/s\n", cli_count(j->runs),
-           args.batch, quantile(j, 0.5), quantile(j, 0.99), cli_count((int64_t)throughput(j)));
+    printf("%s runs at batch %lld: median %.2f µs, 99 %% within %.2f µs, %s samples/s\n", cli_count(j->runs),
+           (long long)j->batch, quantile(j, 0.5), quantile(j, 0.99), cli_count((int64_t)throughput(j)));
     if (args.profile) print_steps(j);
     return CLI_OK;
 }
@@ -223,14 +320,17 @@ static int run(void) {
     hone_context_free(j.context);
     hone_session_free(j.session);
     hone_model_free(j.model);
-    for (int i = 0; i < MAX_VALUES; i++) hone_tensor_free(j.inputs[i]);
+    for (int i = 0; i < j.input_count; i++) hone_tensor_free(j.inputs[i]);
+    free(j.inputs);
+    free(j.outputs);
     hone_graph_free(j.graph);
     free(j.times);
     free(j.steps);
     return status;
 }
 
-const cli_command cli_cmd_bench = {"bench", "measure how fast a model runs, on random inputs",
+const cli_command cli_cmd_bench = {"bench", "measure how fast a model runs, on random or given inputs",
                                    "  hone bench m.onnx --batch 1 --threads 1 --json\n"
-                                   "  hone bench m.onnx --batch 64 --profile",
+                                   "  hone bench m.onnx --batch 64 --profile\n"
+                                   "  hone bench m.onnx --input ids=@ids.npy",
                                    options, run};

@@ -24,7 +24,8 @@ static int work(hone_model **model, hone_dataset **data) {
     if (cli_read_task(&args.task, &task) != CLI_OK) return CLI_USAGE;
     hone_graph *g = NULL;
     CLI_TRY(hone_dataset_open(args.data, (hone_split)args.split, data, &err));
-    CLI_TRY(cli_load(args.model, args.mapped, &g, &err));
+    int status = cli_load(args.model, args.mapped, args.json, &g);
+    if (status != CLI_OK) return status;
     CLI_TRY(hone_model_take(g, NULL, model, &err));
     CLI_TRY(hone_evaluate_model(*model, *data, &task, args.threads, &r, &err));
     if (args.json) {

@@ -96,7 +96,8 @@ static int run(void) {
     hone_error err = {0};
     hone_graph *g;
     hone_graph_stats stats;
-    CLI_TRY(hone_graph_load(args.model, &g, &err));
+    int loaded = cli_load(args.model, false, args.json, &g);
+    if (loaded != CLI_OK) return loaded;
     json_t *list = json_object();
     cli_table *table = cli_table_new("lr");
     cli_table_row(table, "operator", "nodes", NULL);

@@ -71,3 +71,50 @@ hone_status cli_save(const hone_graph *g, const char *path, hone_error *err) {
     cli_signals_release();
     return status;
 }
+
+static hone_status write_all(int fd, const char *text) {
+    for (size_t left = strlen(text); left;) {
+        ssize_t n = write(fd, text, left);
+        if (n < 0 && errno != EINTR) return HONE_IO;
+        text += n > 0 ? n : 0;
+        left -= n > 0 ? (size_t)n : 0;
+    }
+    return HONE_OK;
+}
+
+hone_status cli_write_text(const char *path, const char *text, hone_error *err) {
+    const char *slash = strrchr(path, '/');
+    char *temporary = cli_alloc(strlen(path) + 64);
+    sprintf(temporary, "%.*s.%s.tmp-%ld", slash ? (int)(slash - path + 1) : 0, path, slash ? slash + 1 : path,
+            (long)getpid());
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    bool written = fd >= 0 && write_all(fd, text) == HONE_OK && fsync(fd) == 0;
+    int failure = errno;
+    if (fd >= 0 && close(fd) != 0 && written) failure = errno, written = false;
+    if (written && rename(temporary, path) != 0) failure = errno, written = false;
+    if (fd >= 0 && !written) unlink(temporary);
+    free(temporary);
+    return written ? HONE_OK : output_error(err, path, HONE_IO, strerror(failure));
+}
+
+static void add_lack(void *user, const hone_lack *l) {
+    json_t *o = json_pack("{s:o, s:I, s:s, s:o}", "what", cli_json_text(l->what), "count",
+                          (json_int_t)l->count, "where", l->where, "first", cli_json_text(l->first));
+    if (l->op) {
+        json_object_set_new(o, "operator", cli_json_text(l->op));
+        json_object_set_new(o, "domain", cli_json_text(l->domain));
+        json_object_set_new(o, "opset", json_integer(l->opset));
+    }
+    json_array_append_new(user, o);
+}
+
+int cli_load(const char *path, bool mapped, bool json, hone_graph **out) {
+    hone_error err = {0};
+    hone_status status = mapped ? hone_graph_load_mapped(path, out, &err) : hone_graph_load(path, out, &err);
+    if (status == HONE_OK) return CLI_OK;
+    json_t *list = json_array();
+    if (status == HONE_UNSUPPORTED && json && hone_graph_survey(path, add_lack, list, NULL) == HONE_OK)
+        cli_print_json(json_pack("{s:o, s:O}", "error", cli_json_text(err.message), "lacks", list));
+    json_decref(list);
+    return cli_fail(&err);
+}

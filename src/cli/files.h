@@ -12,12 +12,15 @@ hone_status cli_check_output(const char *path, hone_error *err);
 /* As cli_check_output for files in a directory, which is made if it is not there. */
 hone_status cli_check_directory(const char *path, hone_error *err);
 
+/* A file of that text; it appears whole or not at all. */
+hone_status cli_write_text(const char *path, const char *text, hone_error *err);
+
 /* hone_graph_save, with signals on hold. */
 hone_status cli_save(const hone_graph *g, const char *path, hone_error *err);
 
-/* hone_graph_load, or with weights that stay in their files. */
-static inline hone_status cli_load(const char *path, bool mapped, hone_graph **out, hone_error *err) {
-    return mapped ? hone_graph_load_mapped(path, out, err) : hone_graph_load(path, out, err);
-}
+/* hone_graph_load, or with weights that stay in their files. Gives CLI_OK, or what the command ends with after saying
+ * why; with `json` what Hone lacks is a line of JSON, too: {"error", "lacks": [{"what", "domain", "operator", "opset",
+ * "count", "where", "first"}]}. */
+int cli_load(const char *path, bool mapped, bool json, hone_graph **out);
 
 #endif

@@ -166,36 +166,36 @@ static size_t write_header(char out[512], const hone_tensor *t, size_t width) {
     return size;
 }
 
-static hone_status write_strings(hone_writer *w, const hone_tensor *t, size_t width, hone_error *err) {
-    static const char zeros[256];
-    for (int64_t i = 0; i < t->count; i++) {
-        size_t size;
+hone_status hone_npy_front(const hone_tensor *t, hone_blob *out, hone_error *err) {
+    char header[512];
+    size_t width = 0, strings = 0, size;
+    if (t->dtype == HONE_STRING)
+        HONE_TRY(hone_npy_string_width(t, &width, err));
+    else if (!descr_of(t->dtype))
+        return hone_fail(err, HONE_UNSUPPORTED, "NumPy has no %s: cast it in the model",
+                         hone_dtype_name(t->dtype));
+    size_t head = write_header(header, t, width);
+    if (!hone_mul_size(width, (size_t)t->count, &strings) || !hone_add_size(head, strings, &size) ||
+        !(out->data = hone_calloc(size, 1)))
+        return hone_fail_memory(err);
+    out->size = size;
+    memcpy(out->data, header, head);
+    for (int64_t i = 0; width && i < t->count; i++) {
         const char *s = hone_tensor_string(t, i, &size);
-        HONE_TRY(hone_writer_write(w, s, size, err));
-        for (size_t left = width - size, n; left; left -= n) {
-            n = left < sizeof zeros ? left : sizeof zeros;
-            HONE_TRY(hone_writer_write(w, zeros, n, err));
-        }
+        memcpy(out->data + head + (size_t)i * width, s, size);
     }
     return HONE_OK;
 }
 
 hone_status hone_npy_save(const char *path, const hone_tensor *t, hone_error *err) {
-    size_t width = 0;
-    if (t->dtype == HONE_STRING) {
-        hone_status status = hone_npy_string_width(t, &width, err);
-        if (status != HONE_OK) return hone_error_in_file(err, status, path);
-    } else if (!descr_of(t->dtype)) {
-        return hone_fail_file(err, HONE_UNSUPPORTED, path, "NumPy has no %s: cast it in the model",
-                              hone_dtype_name(t->dtype));
-    }
-    char header[512];
-    size_t size = write_header(header, t, width);
+    hone_blob front;
     hone_writer *w = NULL;
-    HONE_TRY(hone_writer_open(path, &w, err));
-    hone_status status = hone_writer_write(w, header, size, err);
-    if (status == HONE_OK)
-        status = width ? write_strings(w, t, width, err) : hone_writer_write(w, t->data, t->bytes, err);
+    hone_status status = hone_npy_front(t, &front, err);
+    if (status != HONE_OK) return hone_error_in_file(err, status, path);
+    status = hone_writer_open(path, &w, err);
+    if (status == HONE_OK) status = hone_writer_write(w, front.data, front.size, err);
+    hone_blob_free(&front);
+    if (status == HONE_OK && t->dtype != HONE_STRING) status = hone_writer_write(w, t->data, t->bytes, err);
     if (status == HONE_OK) return hone_writer_commit(w, err);
     hone_writer_abort(w);
     return status;

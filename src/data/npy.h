@@ -2,6 +2,7 @@
 #ifndef HONE_DATA_NPY_H
 #define HONE_DATA_NPY_H
 
+#include "base/file.h"
 #include "data/source.h"
 
 #include <hone/tensor.h>
@@ -23,5 +24,9 @@ hone_status hone_npy_parse_header(const char *text, size_t size, hone_npy_header
 hone_status hone_npy_read(hone_source *s, hone_tensor **out, hone_error *err);
 /* hone_npy_load from memory. */
 hone_status hone_npy_parse(const void *data, size_t size, hone_tensor **out, hone_error *err);
+
+/* The bytes of a file: the header, and behind it the elements if they are strings; else what follows are `t`'s data.
+ * HONE_UNSUPPORTED as for hone_npy_save(). hone_blob_free() when done. */
+hone_status hone_npy_front(const hone_tensor *t, hone_blob *out, hone_error *err);
 
 #endif

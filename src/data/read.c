@@ -1,5 +1,6 @@
 /* Reading samples of a column, converted on the way, and their mean and deviation. */
 #include "base/error.h"
+#include "data/convert.h"
 #include "data/dataset.h"
 #include "graph/tensor.h"
 #include "kernels/portable.h"
@@ -53,26 +54,6 @@ typedef struct conversion {
     bool narrower; /* to an integer dtype that does not hold all: each is looked at */
 } conversion;
 
-static bool is_signed(hone_dtype dtype) {
-    return dtype == HONE_INT8 || dtype == HONE_INT16 || dtype == HONE_INT32 || dtype == HONE_INT64;
-}
-
-static bool holds_all(hone_dtype to, hone_dtype from) {
-    size_t room = hone_dtype_size(to), need = hone_dtype_size(from);
-    if (from == HONE_BOOL) return true;
-    if (to == HONE_BOOL) return false;
-    if (is_signed(from) == is_signed(to)) return room >= need;
-    return is_signed(to) && room > need;
-}
-
-static bool holds(hone_dtype to, hone_dtype from, int64_t x) {
-    size_t bits = 8 * hone_dtype_size(to);
-    if (from == HONE_UINT64 && x < 0) return false; /* above INT64_MAX */
-    if (to == HONE_BOOL) return x == 0 || x == 1;
-    if (!is_signed(to)) return x >= 0 && (bits == 64 || x >> bits == 0);
-    return bits == 64 || (x >> (bits - 1)) == (x < 0 ? -1 : 0);
-}
-
 static hone_status choose(const hone_stored_column *c, const hone_reading *r, conversion *out,
                           hone_error *err) {
     hone_dtype from = c->data->dtype, to = r->dtype;
@@ -85,7 +66,7 @@ static hone_status choose(const hone_stored_column *c, const hone_reading *r, co
     *out = (conversion){.from = from,
                         .to = to,
                         .unit = r->unit && from == HONE_UINT8 && hone_dtype_is_float(to),
-                        .narrower = hone_dtype_is_int(to) && !holds_all(to, from)};
+                        .narrower = hone_dtype_is_int(to) && !hone_dtype_holds_all(to, from)};
     return HONE_OK;
 }
 
@@ -110,7 +91,7 @@ static hone_status check_held(const hone_stored_column *c, const conversion *v, 
                               hone_error *err) {
     for (int64_t j = 0; j < c->size; j++) {
         int64_t x = hone_tensor_int(c->data, first + j);
-        if (!holds(v->to, v->from, x))
+        if (!hone_dtype_holds(v->to, v->from, x))
             return hone_fail(err, HONE_OUT_OF_RANGE,
                              "column '%s' has %" PRId64 " in sample %" PRId64 ", which %s can't hold",
                              c->name, x, sample, hone_dtype_name(v->to));

@@ -43,6 +43,35 @@ const char *hone_graph_initializer_name(const hone_graph *g, int index) {
     return NULL;
 }
 
+/* What inference has found out from what an initializer held. */
+static void forget_shapes(hone_graph *g) {
+    for (size_t i = 0; i < g->value_count; i++)
+        if (g->values[i] && g->values[i]->storage == HONE_STORAGE_INTERMEDIATE)
+            g->values[i]->type.rank = HONE_RANK_ANY;
+    hone_graph *sub;
+    for (const hone_node *n = g->first; n; n = n->next)
+        for (int i = 0; (sub = hone_node_subgraph(n, i)); i++) forget_shapes(sub);
+}
+
+hone_status hone_graph_set_initializer(hone_graph *g, const char *name, hone_tensor *t, hone_error *err) {
+    hone_value *v = hone_graph_find(g, name);
+    if (!v || !v->data) return hone_fail(err, HONE_NOT_FOUND, "no initializer '%s'", name);
+    hone_type found = hone_type_of(t);
+    bool fits = found.kind == v->type.kind && found.dtype == v->type.dtype && found.rank == v->type.rank;
+    for (int i = 0; fits && i < found.rank; i++) fits = found.dims[i] == v->type.dims[i];
+    if (!fits) {
+        char a[96], b[96];
+        return hone_fail_node(err, HONE_INVALID_ARGUMENT, name, NULL, "is %s and can't become %s",
+                              hone_type_format(g, &v->type, a, sizeof a),
+                              hone_type_format(g, &found, b, sizeof b));
+    }
+    hone_tensor_retain(t);
+    hone_tensor_free(v->data);
+    v->data = t;
+    forget_shapes(g);
+    return hone_graph_infer(g, err);
+}
+
 const char *hone_graph_metadata(const hone_graph *g, const char *key) {
     for (size_t i = 0; i < g->metadata_count; i++)
         if (strcmp(g->metadata[i].key, key) == 0) return g->metadata[i].value;

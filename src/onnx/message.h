@@ -152,9 +152,10 @@ hone_status hone_message_needed(const hone_model_message *m, hone_arena *arena, 
 
 /* --- survey.c --- */
 
-/* HONE_UNSUPPORTED listing everything of the model that Hone lacks, in subgraphs and in functions that are called, too.
- * HONE_CORRUPT names a node whose domain is not imported. */
-hone_status hone_message_survey(const hone_model_message *m, const hone_nodes *nodes, hone_error *err);
+/* HONE_UNSUPPORTED listing everything of the model that Hone lacks, in subgraphs and in functions that are called, too; if
+ * there is `fn`, it is told instead. HONE_CORRUPT names a node whose domain is not imported. */
+hone_status hone_message_survey(const hone_model_message *m, const hone_nodes *nodes, hone_lack_fn *fn,
+                                void *user, hone_error *err);
 
 /* --- type.c --- */
 

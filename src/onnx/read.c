@@ -29,7 +29,7 @@ static hone_status read_texts(hone_graph *g, const hone_model_message *m, hone_e
 static hone_status read_graph(hone_reader *r, hone_graph *g, hone_error *err) {
     hone_onnx_scope *s = NULL;
     HONE_TRY(hone_message_needed(r->model, r->arena, &r->nodes, err));
-    HONE_TRY(hone_message_survey(r->model, &r->nodes, err));
+    HONE_TRY(hone_message_survey(r->model, &r->nodes, NULL, NULL, err));
     HONE_TRY(read_texts(g, r->model, err));
     HONE_TRY(hone_onnx_scope_of_graph(r, NULL, g, r->model->graph, &s, err));
     HONE_TRY(hone_onnx_scope_build(s, err));
@@ -139,4 +139,28 @@ hone_status hone_graph_load(const char *path, hone_graph **out, hone_error *err)
 
 hone_status hone_graph_load_mapped(const char *path, hone_graph **out, hone_error *err) {
     return load(path, true, out, err);
+}
+
+static hone_status survey(hone_onnx_source *source, hone_lack_fn *fn, void *user, hone_error *err) {
+    hone_unpacked m = {0};
+    hone_nodes nodes;
+    hone_arena *arena = hone_arena_new();
+    hone_status status = arena ? hone_message_unpack(&hone__onnx__model_proto__descriptor, source, &m, err)
+                               : hone_fail_memory(err);
+    const hone_model_message *model = m.message;
+    if (status == HONE_OK && !model->graph) status = hone_fail(err, HONE_CORRUPT, "is not an ONNX model");
+    if (status == HONE_OK) status = hone_message_needed(model, arena, &nodes, err);
+    if (status == HONE_OK) status = hone_message_survey(model, &nodes, fn, user, err);
+    hone_message_free(&m);
+    hone_onnx_source_clear(source);
+    if (arena) hone_arena_free(arena);
+    return hone_error_in_file(err, status, source->name);
+}
+
+hone_status hone_graph_survey(const char *path, hone_lack_fn *fn, void *user, hone_error *err) {
+    hone_onnx_source source = {.name = path};
+    HONE_TRY(hone_file_open(path, &source.fd, &source.size, err));
+    hone_status status = survey(&source, fn, user, err);
+    close(source.fd);
+    return status;
 }

@@ -7,34 +7,68 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Everything that is lacking, as much of it as one error message holds. */
+/* One thing that is lacking, and where: nodes of one operator are one thing. */
+typedef struct lack {
+    char text[256], first[72];
+    const char *where; /* what `first` is: "node" */
+    const char *domain, *op;
+    int64_t opset, count;
+} lack;
+
+/* Everything that is lacking. Of very many things the last ones are only counted. */
+enum { LACKS = 1024 };
 typedef struct findings {
     const hone_model_message *model;
     hone_imports imports; /* of the model, or of the function that is looked at */
     bool *seen;           /* functions that have been looked at */
     hone_status status;   /* not HONE_OK: the file is broken, as `err` says */
     hone_error *err;
-    size_t count, listed;
-    size_t used;
-    char text[400];
+    lack *list;
+    size_t count, capacity;
+    int64_t more;
 } findings;
 
-HONE_PRINTF(2, 3) static void lacks(findings *f, const char *format, ...) {
-    char line[320];
+static void note(findings *f, const lack *l) {
+    for (size_t i = 0; i < f->count; i++)
+        if (strcmp(f->list[i].text, l->text) == 0 && (l->op || strcmp(f->list[i].first, l->first) == 0)) {
+            f->list[i].count++;
+            return;
+        }
+    if (f->count == LACKS)
+        f->more++;
+    else if (!hone_reserve(&f->list, &f->capacity, f->count + 1, sizeof *f->list))
+        f->status = hone_fail_memory(f->err);
+    else
+        f->list[f->count++] = *l;
+}
+
+/* `where`, "node", and its name say the place; NULL: the file. */
+HONE_PRINTF(4, 5)
+static void lacks(findings *f, const char *where, const char *name, const char *format, ...) {
+    lack l = {.where = where, .count = 1};
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    vsnprintf(l.text, sizeof l.text, format, args);
     va_end(args);
-    hone_log(HONE_LOG_ERROR, "not supported: %s", line);
-    size_t length = strlen(line);
-    /* entries stay whole, but the first is always there */
-    bool fits = f->used + length + 2 < sizeof f->text;
-    if (f->listed == f->count && (fits || f->count == 0)) {
-        f->used +=
-            (size_t)snprintf(f->text + f->used, sizeof f->text - f->used, "%s%s", f->used ? "; " : "", line);
-        f->listed++;
-    }
-    f->count++;
+    snprintf(l.first, sizeof l.first, "%.64s", name);
+    note(f, &l);
+}
+
+/* `why` may be empty. */
+static void lacks_operator(findings *f, const hone_node_message *m, const hone_meaning *x, const char *why) {
+    lack l = {.where = "node", .domain = x->domain, .op = m->op_type, .opset = x->opset, .count = 1};
+    snprintf(l.text, sizeof l.text, "operator %.64s of %.64s %lld%s", m->op_type,
+             *x->domain ? x->domain : "ai.onnx", (long long)x->opset, why);
+    snprintf(l.first, sizeof l.first, "%.64s", hone_message_node_name(m));
+    note(f, &l);
+}
+
+/* "operator Foo of ai.onnx 17 (3 nodes, first n1)" */
+static size_t format_lack(const lack *l, char *text, size_t size) {
+    if (!l->where) return (size_t)snprintf(text, size, "%s", l->text);
+    if (l->count == 1) return (size_t)snprintf(text, size, "%s (%s %s)", l->text, l->where, l->first);
+    return (size_t)snprintf(text, size, "%s (%lld %ss, first %s)", l->text, (long long)l->count, l->where,
+                            l->first);
 }
 
 static const char *shown_domain(const char *domain) {
@@ -43,12 +77,12 @@ static const char *shown_domain(const char *domain) {
 
 static void survey_dtype(findings *f, int dtype, const char *what, const char *name) {
     if (dtype == HONE_UNDEFINED || hone_dtype_bits((hone_dtype)dtype) > 0) return;
-    lacks(f, "dtype %d, %s (%s %.64s)", dtype, hone_message_dtype_name(dtype), what, name);
+    lacks(f, what, name, "dtype %d, %s", dtype, hone_message_dtype_name(dtype));
 }
 
 static void survey_rank(findings *f, size_t rank, const char *what, const char *name) {
     if (rank > HONE_MAX_RANK)
-        lacks(f, "%zu dimensions where %d are possible (%s %.64s)", rank, HONE_MAX_RANK, what, name);
+        lacks(f, what, name, "%zu dimensions where %d are possible", rank, HONE_MAX_RANK);
 }
 
 /* The newest operator sets that Hone's descriptors were checked against. */
@@ -60,7 +94,7 @@ static void survey_imports(findings *f) {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         int64_t opset = hone_message_opset(f->imports, known[i].domain);
         if (opset > known[i].newest)
-            lacks(f, "operator set %lld of %s, Hone knows those up to %lld", (long long)opset,
+            lacks(f, NULL, "", "operator set %lld of %s, Hone knows those up to %lld", (long long)opset,
                   shown_domain(known[i].domain), (long long)known[i].newest);
     }
 }
@@ -87,9 +121,9 @@ static void survey_type(findings *f, const hone_type_message *m, const char *wha
         survey_type(f, m->map_type->value_type, what, name);
         return;
     case HONE__ONNX__TYPE_PROTO__VALUE_SPARSE_TENSOR_TYPE:
-        lacks(f, "values that are sparse tensors (%s %.64s)", what, name);
+        lacks(f, what, name, "values that are sparse tensors");
         return;
-    default: lacks(f, "opaque types (%s %.64s)", what, name);
+    default: lacks(f, what, name, "opaque types");
     }
 }
 
@@ -127,9 +161,9 @@ static void survey_attr(findings *f, const hone_node_message *m, const hone_attr
     const char *node = hone_message_node_name(m), *name = hone_message_text(a->name);
     const char *type = hone_message_text(m->op_type);
     if (hone_message_attr_type(a) > HONE_ATTR_TYPES)
-        lacks(f, "attribute %.64s of %.64s, of a kind that Hone lacks (node %.64s)", name, type, node);
+        lacks(f, "node", node, "attribute %.64s of %.64s, of a kind that Hone lacks", name, type);
     else if (!hone_attr_find(table, name))
-        lacks(f, "attribute %.64s of %.64s (node %.64s)", name, type, node);
+        lacks(f, "node", node, "attribute %.64s of %.64s", name, type);
 }
 
 /* Once each, with the operator sets that it imports. */
@@ -147,15 +181,14 @@ static void survey_function(findings *f, const hone_function_message *m) {
 
 /* True if there is an operator to look at. */
 static bool survey_operator(findings *f, const hone_node_message *m, const hone_meaning *x) {
-    const char *type = hone_message_text(m->op_type), *node = hone_message_node_name(m);
+    char since[32];
+    snprintf(since, sizeof since, ", only from %d on", x->op ? x->op->oldest : 0);
     if (strcmp(x->domain, HONE_PRIVATE_DOMAIN) == 0)
-        lacks(f, "operator %.64s of %s, a domain that no file may use (node %.64s)", type, x->domain, node);
+        lacks_operator(f, m, x, ", a domain that no file may use");
     else if (!x->op)
-        lacks(f, "operator %.64s of %.64s %lld (node %.64s)", type, shown_domain(x->domain),
-              (long long)x->opset, node);
+        lacks_operator(f, m, x, "");
     else if (x->opset < x->op->oldest)
-        lacks(f, "operator %.64s of %.64s %lld, only from %d on (node %.64s)", type, shown_domain(x->domain),
-              (long long)x->opset, x->op->oldest, node);
+        lacks_operator(f, m, x, since);
     else
         return true;
     return false;
@@ -205,15 +238,47 @@ static void survey_graph(findings *f, const hone_graph_message *g) {
     for (size_t i = 0; i < g->n_node; i++) survey_node(f, g->node[i]);
 }
 
-hone_status hone_message_survey(const hone_model_message *m, const hone_nodes *nodes, hone_error *err) {
+/* The whole list in the message, or else line by line in the log. */
+static hone_status refuse(const findings *f, hone_error *err) {
+    char text[400] = "", line[400];
+    size_t used = 0;
+    bool whole = f->more == 0;
+    for (size_t i = 0; i < f->count && whole; i++) {
+        size_t length = format_lack(&f->list[i], line, sizeof line);
+        whole = used + length + 2 < sizeof text;
+        if (whole) used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i ? "; " : "", line);
+    }
+    if (whole) return hone_fail(err, HONE_UNSUPPORTED, "not supported: %s", text);
+    for (size_t i = 0; i < f->count; i++) {
+        format_lack(&f->list[i], line, sizeof line);
+        hone_log(HONE_LOG_ERROR, "not supported: %s", line);
+    }
+    format_lack(&f->list[0], line, sizeof line);
+    return hone_fail(err, HONE_UNSUPPORTED, "%lld things are not supported, first %s",
+                     (long long)f->count + (long long)f->more, line);
+}
+
+static void tell(const findings *f, hone_lack_fn *fn, void *user) {
+    for (size_t i = 0; i < f->count; i++) {
+        const lack *l = &f->list[i];
+        fn(user,
+           &(hone_lack){l->text, l->domain, l->op, l->opset, l->count, l->where ? l->where : "", l->first});
+    }
+}
+
+hone_status hone_message_survey(const hone_model_message *m, const hone_nodes *nodes, hone_lack_fn *fn,
+                                void *user, hone_error *err) {
     findings f = {.model = m, .imports = hone_message_imports(m), .err = err};
     f.seen = hone_calloc(m->n_functions + 1, sizeof *f.seen);
     if (!f.seen) return hone_fail_memory(err);
     survey_imports(&f);
     survey_values(&f, m->graph);
     for (size_t i = 0; i < nodes->count; i++) survey_node(&f, nodes->list[i]);
+    if (f.status == HONE_OK && fn)
+        tell(&f, fn, user);
+    else if (f.status == HONE_OK && f.count)
+        f.status = refuse(&f, err);
     hone_free(f.seen);
-    if (f.status != HONE_OK || f.count == 0) return f.status;
-    if (f.listed == f.count) return hone_fail(err, HONE_UNSUPPORTED, "not supported: %s", f.text);
-    return hone_fail(err, HONE_UNSUPPORTED, "not supported: %s; and %zu more", f.text, f.count - f.listed);
+    hone_free(f.list);
+    return f.status;
 }

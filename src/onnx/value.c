@@ -143,6 +143,17 @@ hone_status hone_onnx_value(const void *data, size_t size, const hone_type *type
     return status == HONE_OK ? status : hone_error_in_file(err, status, name);
 }
 
+hone_status hone_value_load(const char *path, const hone_value_info *type, hone_tensor **out,
+                            hone_error *err) {
+    hone_blob blob;
+    HONE_TRY(hone_file_read(path, HONE_ONNX_INLINE_LIMIT, &blob, err));
+    hone_type wanted = *hone_type_any(type->dtype);
+    wanted.kind = type->kind;
+    hone_status status = hone_onnx_value(blob.data, blob.size, &wanted, path, out, err);
+    hone_blob_free(&blob);
+    return status;
+}
+
 hone_status hone_onnx_tensor(const void *data, size_t size, const char *name, hone_tensor **out,
                              hone_error *err) {
     return hone_onnx_value(data, size, hone_type_any(HONE_UNDEFINED), name, out, err);

@@ -8,6 +8,7 @@ json 'd["batch"] == 64 and d["threads"] == 2 and len(d["steps"]) >= 2 and all(s[
 works bench m.onnx --seconds 0.05 --profile
 prints "runs at batch 1: median"
 prints "kernel"
+prints "operator"
 says 2 "hone bench: --batch needs a whole number from 1 to 1048576, not '0'" bench m.onnx --batch 0
 says 2 "hone bench: --seconds needs a number above 0 and up to 3600, not 'long'" bench m.onnx --seconds long
 finish

@@ -20,12 +20,15 @@ says 2 "hone run: --input: m.onnx has no input 'x'; it has: input" run m.onnx --
 says 2 "hone run: --output: m.onnx has no output 'y'; it has: logits" run m.onnx --input input=@x.npy --output y=@y.npy
 says 2 "hone run: --input needs NAME=@FILE, not 'x.npy'" run m.onnx --input x.npy
 says 2 "hone run: --input input is given twice" run m.onnx --input input=@x.npy --input input=@x.npy
-says 2 "hone run: --input is missing: NPY file for an input, one for each" run m.onnx
+says 2 "hone run: --input is missing for: input" run m.onnx
 test_image 0 | npy flat.npy '<f4' '784,'
 says 1 "hone run: flat.npy: is float32 [784], but input 'input' is float32 [batch, 1, 28, 28]" run m.onnx --input input=@flat.npy
 head -c 784 /dev/zero | npy bytes.npy '|u1' '1, 1, 28, 28'
-says 1 "hone run: bytes.npy: is uint8 [1, 1, 28, 28], but input 'input' is float32 [batch, 1, 28, 28]" \
-    run m.onnx --input input=@bytes.npy
+works run m.onnx --input input=@bytes.npy --output logits=@y.npy
+holds "a note" grep -q -x "hone run: bytes.npy: uint8 becomes float32 for input 'input'" stderr
+head -c 784 /dev/zero | npy texts.npy '|S1' '1, 1, 28, 28'
+says 1 "hone run: texts.npy: is string [1, 1, 28, 28], but input 'input' is float32 [batch, 1, 28, 28]" \
+    run m.onnx --input input=@texts.npy
 head -c 3000 one.npy >short.npy
 says_like 1 "hone run: short.npy: *" run m.onnx --input input=@short.npy
 says_like 1 "hone run: nowhere/y.npy: cannot write: No such file or directory" \

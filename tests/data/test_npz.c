@@ -87,6 +87,57 @@ static void test_damaged(void **state) {
     hone_blob_free(&b);
 }
 
+/* arr_0 … arr_11 of one float each, and back, in the order of the numbers; the same bytes each time. */
+static hone_status save_and_load(void) {
+    hone_named_tensor arrays[12];
+    char names[12][16];
+    float numbers[12];
+    hone_tensor *t[12] = {NULL}, *s = NULL;
+    hone_status status = HONE_OK;
+    for (int i = 0; i < 12 && status == HONE_OK; i++) {
+        numbers[i] = (float)i;
+        snprintf(names[i], sizeof names[i], "arr_%d", i);
+        status = hone_tensor_wrap(HONE_FLOAT32, 0, NULL, &numbers[i], &t[i], NULL);
+        arrays[i] = (hone_named_tensor){names[i], t[i]};
+    }
+    if (status == HONE_OK) status = hone_npz_save(test_path("s.npz"), arrays, 12, NULL);
+    if (status == HONE_OK) status = hone_npz_load_sequence(test_path("s.npz"), HONE_FLOAT64, &s, NULL);
+    if (status == HONE_OK) {
+        assert_int_equal(hone_tensor_count(s), 12);
+        for (int i = 0; i < 12; i++) assert_true(hone_tensor_number(hone_tensor_item(s, i), 0) == i);
+    }
+    hone_tensor_free(s);
+    for (int i = 0; i < 12; i++) hone_tensor_free(t[i]);
+    return status;
+}
+
+static void test_sequences(void **state) {
+    (void)state;
+    hone_blob a, b;
+    hone_tensor *s = NULL;
+    hone_error err;
+    assert_int_equal(save_and_load(), HONE_OK);
+    assert_int_equal(hone_file_read(test_path("s.npz"), 0, &a, NULL), HONE_OK);
+    assert_int_equal(save_and_load(), HONE_OK);
+    assert_int_equal(hone_file_read(test_path("s.npz"), 0, &b, NULL), HONE_OK);
+    assert_int_equal(a.size, b.size);
+    assert_memory_equal(a.data, b.data, a.size);
+    hone_blob_free(&a);
+    hone_blob_free(&b);
+    assert_int_equal(hone_npz_save(test_path("none.npz"), NULL, 0, NULL), HONE_OK);
+    assert_int_equal(hone_npz_load_sequence(test_path("none.npz"), HONE_INT8, &s, NULL), HONE_OK);
+    assert_int_equal(hone_tensor_count(s), 0);
+    hone_tensor_free(s);
+    assert_int_equal(hone_npz_load_sequence(corpus("plain.npz"), HONE_BOOL, &s, &err), HONE_OUT_OF_RANGE);
+    assert_non_null(strstr(err.message, "array 'x': bool can't hold"));
+    hone_tensor *narrow = NULL;
+    assert_int_equal(hone_tensor_new(HONE_BFLOAT16, 0, NULL, &narrow, NULL), HONE_OK);
+    assert_int_equal(hone_npz_save(test_path("b.npz"), &(hone_named_tensor){"b", narrow}, 1, &err),
+                     HONE_UNSUPPORTED);
+    hone_tensor_free(narrow);
+    FAIL_EACH_ALLOCATION(save_and_load(), (void)0);
+}
+
 static hone_status load_and_free(const char *name) {
     hone_tensor *t = NULL;
     hone_status status = hone_npz_load(corpus(name), "x", &t, NULL);
@@ -102,8 +153,8 @@ static void test_out_of_memory(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_load), cmocka_unit_test(test_names),
-                                       cmocka_unit_test(test_missing), cmocka_unit_test(test_damaged),
-                                       cmocka_unit_test(test_out_of_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_load),    cmocka_unit_test(test_names),
+                                       cmocka_unit_test(test_missing), cmocka_unit_test(test_sequences),
+                                       cmocka_unit_test(test_damaged), cmocka_unit_test(test_out_of_memory)};
     return cmocka_run_group_tests(tests, make_test_dir, remove_test_dir);
 }

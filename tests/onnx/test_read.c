@@ -534,8 +534,8 @@ static void test_missing_operators(void **state) {
     refuses(HONE_UNSUPPORTED, "operator Frobnicate of ai.onnx 13 (node f1); "
                               "operator Gelu of ai.onnx 13, only from 20 on (node g1); "
                               "operator Twist of com.example 3 (node t); "
-                              "operator SGD of hone, a domain that no file may use (node s1)");
-    for (int i = 0; i < 96; i++) {
+                              "operator SGD of hone 1, a domain that no file may use (node s1)");
+    for (int i = 0; i < 96; i++) { /* nodes of one operator are one thing, told once */
         char name[8];
         snprintf(name, sizeof name, "o%d", i);
         put_node(&graph, "Frobnicate", "again", "x", name, NULL);
@@ -546,16 +546,23 @@ static void test_missing_operators(void **state) {
     put_opset(&model, "hone", 1);
     logged = 0;
     hone_log_set(count_lines, NULL, HONE_LOG_ERROR);
-    refuses(HONE_UNSUPPORTED, "Twist");
+    refuses(HONE_UNSUPPORTED,
+            "not supported: operator Frobnicate of ai.onnx 13 (97 nodes, first f1); operator Gelu");
+    assert_int_equal(logged, 0);
+    for (int i = 0; i < 96; i++) { /* what is too much for a message is in the log */
+        char name[8], op[12];
+        snprintf(name, sizeof name, "p%d", i);
+        snprintf(op, sizeof op, "Frob%d", i);
+        put_node(&graph, op, "other", "x", name, NULL);
+        put_value(&graph, PART_OUTPUT, name, HONE_FLOAT32, NULL);
+    }
+    model_of(&model, &graph, 13);
+    put_opset(&model, "com.example", 3);
+    put_opset(&model, "hone", 1);
+    refuses(HONE_UNSUPPORTED,
+            "100 things are not supported, first operator Frobnicate of ai.onnx 13 (97 nodes, first f1)");
     hone_log_set(NULL, NULL, HONE_LOG_ERROR);
     assert_int_equal(logged, 100);
-    int more = 0;
-    const char *tail = strstr(err.message, "; and ");
-    assert_non_null(tail);
-    assert_int_equal(sscanf(tail, "; and %d more", &more), 1);
-    int shown = 0; /* and one more "; " */
-    for (const char *p = err.message; (p = strstr(p, "; ")); p++) shown++;
-    assert_int_equal(shown + more, 100);
 }
 
 static void test_opsets(void **state) {

@@ -1,0 +1,103 @@
+#!/bin/sh
+# Inputs and outputs of all kinds, from and to files that NumPy and onnx wrote and read.
+. "$(dirname "$0")/lib.sh"
+[ -n "${HONE_PYTHON:-}" ] || exit 77
+needs "models of onnx" "$HONE_PYTHON" "$root/tests/onnx/peer_inputs.py" make
+
+# notes LINE: the last command's stderr has it.
+notes() {
+    if grep -q -F -x -e "$1" stderr; then pass; else fail "stderr lacks: $1"; fi
+}
+
+# names: with quotes, blanks, colons and the signs that end a name
+works run names.onnx --input '{"o": 1}=@two.npy' --input 'a=@b=@two.npy' --input 'a=@two.npy' \
+    --input "q'u \"o:te=@two.npy" --input 'tail==@two.npy' --output '{"y": 2}=@y.npy' --output 'a=@b_out==@ab.npy'
+holds "an output of a strange name" cmp y.npy ab.npy
+works run names.onnx --input '{"{\"o\": 1}": "two.npy", "q'"'"'u \"o:te": "two.npy"}' --input @map.json --json
+json 'len(d["outputs"]) == 5 and d["outputs"][0]["name"] == "{\"y\": 2}" and d["outputs"][0]["first"] == [-1, -2]'
+says 2 "hone run: --input: names.onnx has no input 'b'; it has: {\"o\": 1}, a=@b, a, q'u \"o:te, tail=" \
+    run names.onnx --input b=@two.npy
+says 2 "hone run: --input a is given twice" run names.onnx --input '{"a": "two.npy"}' --input a=@two.npy
+says 2 "hone run: --input: the object: 'a' needs the name of a file" run names.onnx --input '{"a": 1}'
+says 2 "hone run: --input is missing for: {\"o\": 1}, q'u \"o:te" run names.onnx --input @map.json
+says_like 1 "hone run: *none.json*" run names.onnx --input @none.json
+echo '[' >broken.json
+says_like 1 "hone run: broken.json:2: *" run names.onnx --input @broken.json
+echo '[]' >list.json
+says 1 "hone run: list.json: is not a JSON object of names and files" run names.onnx --input @list.json
+works run nothing.onnx
+prints 'y: float32 [2]'
+
+# numbers of another type
+works run dtypes.onnx --input f32=@f64.npy --input f16=@f64.npy --input i8=@i64.npy --input i64=@bool.npy \
+    --input b=@bool.npy --output f16_y=@f16.npy
+notes "hone run: f64.npy: float64 becomes float32 for input 'f32'"
+notes "hone run: i64.npy: int64 becomes int8 for input 'i8'"
+notes "hone run: bool.npy: bool becomes int64 for input 'i64'"
+holds "no note where nothing changes" [ "$(wc -l <stderr)" -eq 4 ]
+says 1 "hone run: large.npy: for input 'f32': float32 can't hold 1e+300" run dtypes.onnx --input f32=@large.npy
+says 1 "hone run: 300.npy: for input 'i8': int8 can't hold 300" run dtypes.onnx --input i8=@300.npy
+says 1 "hone run: f64.npy: is float64 [3], but input 'i64' is int64 [3]" run dtypes.onnx --input i64=@f64.npy
+says 1 "hone run: i64.npy: for input 'b': bool can't hold -2" run dtypes.onnx --input b=@i64.npy
+
+# inputs that are initializers, too
+works run shaped.onnx --input x=@six.npy
+prints 'z: float32 [2, 3]'
+works run shaped.onnx --input x=@x.pb --input shape=@shape.npy --input w=@w.npy --json
+json 'd["outputs"][0]["shape"] == [3, 2] and d["outputs"][0]["first"] == [0, 10, 20, 30, 40, 50]'
+says 1 "hone run: long.npy: is int64 [3], but input 'shape' is int64 [2]" \
+    run shaped.onnx --input x=@six.npy --input shape=@long.npy
+says_like 1 "hone run: *Reshape*" run shaped.onnx --input x=@six.npy --input shape=@wrong.npy
+works run shaped.onnx --input x=@by_name.npz
+prints '0 2 4 6 8 10'
+
+# sequences
+works run sequences.onnx --input s=@seq.npz --input i=@zero.npy --output one=@one.npz
+works run sequences.onnx --input s=@seq.npz --input i=@index.npy --output rest=@rest.npz
+works run sequences.onnx --input s=@seq.npz --input i=@index.npy
+prints 'one: float32 [3]'
+prints 'rest: sequence of 10'
+prints '  2: float32 [4]'
+works run sequences.onnx --input s=@seq.pb --input i=@zero.npy --json
+json 'd["outputs"][1]["kind"] == "sequence" and d["outputs"][1]["count"] == 1 and d["outputs"][1]["first"] == [{"dtype": "float32", "shape": [1, 2], "first": [2, 3]}]'
+works run sequences.onnx --input s=@rest.npz --input i=@index.npy
+says 1 "hone run: six.npy: input 's' is a sequence, which .npz and .pb files have" \
+    run sequences.onnx --input s=@six.npy --input i=@zero.npy
+says 1 "hone run: texts.npz: array 'arr_0': string can't become float32" \
+    run sequences.onnx --input s=@texts.npz --input i=@zero.npy
+
+# optional values and maps
+works run optional.onnx --input o=@two.npy
+prints 'same: float32 [2]'
+works run optional.onnx --input o=@none.pb
+prints 'same: nothing'
+says 1 "hone run: none.npy: output 'same' holds nothing" run optional.onnx --input o=@none.pb --output same=@none.npy
+works run optional.onnx --input o=@some.pb --json
+json 'd["outputs"][0]["first"] == [1] and d["outputs"][1]["value"]["first"] == [2, 3]'
+works run optional.onnx --input o=@none.pb --json
+json 'd["outputs"][1] == {"name": "same", "kind": "optional", "value": None}'
+works run maps.onnx --input z=@maps.pb --output z=@z.json
+works run maps.onnx --input z=@maps.pb
+prints 'z: sequence of 2'
+prints '  0: map of 2'
+prints '    "dög": 0.75'
+works run maps.onnx --input z=@maps.pb --json
+json 'd["outputs"][0]["first"][0] == {"kind": "map", "count": 2, "first": {"cat": 0.25, "dög": 0.75}}'
+holds "what NumPy and Python read" "$HONE_PYTHON" "$root/tests/onnx/peer_inputs.py" check
+
+# bench takes the same files
+says_like 1 "hone bench: dynamic.onnx: dimension 1 of input 'a' is not fixed: * --input gives it" bench dynamic.onnx
+works bench dynamic.onnx --input a=@4x5.npy --seconds 0.02 --warmup 0 --profile --json
+json 'd["batch"] == 4 and d["operators"][0]["op"] == "Add" and d["operators"][0]["steps"] == 1'
+works bench sequences.onnx --input s=@seq.npz --input i=@zero.npy --seconds 0.02 --warmup 0
+works bench shaped.onnx --input shape=@shape.npy --seconds 0.02 --warmup 0
+
+# a refusal says all, once
+says 1 "hone run: lacking.onnx: not supported: operator Whirl of ai.onnx 17 (3 nodes, first n0)" run lacking.onnx
+for command in run inspect bench; do
+    exits 1 $command lacking.onnx --json
+    json 'd["lacks"] == [{"what": "operator Whirl of ai.onnx 17", "operator": "Whirl", "domain": "", "opset": 17, "count": 3, "where": "node", "first": "n0"}]'
+    holds "one line" [ "$(wc -l <stderr)" -eq 1 ]
+done
+nothing_left .
+finish
