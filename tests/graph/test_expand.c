@@ -138,6 +138,33 @@ static void test_widened(void **state) {
     }
 }
 
+/* A chain of half precision is computed in float32 from end to end: nothing is rounded on the way. */
+static void test_halves_in_a_chain(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("halves");
+    hone_value *x = graph_input(g, "x", HONE_FLOAT16, SHAPE(2, 4));
+    hone_value *w = graph_constant(g, "w", tensor_random(HONE_FLOAT16, SHAPE(4, 4), 1));
+    hone_value *y = graph_op(g, "Transpose", graph_op(g, "Sub", graph_op(g, "MatMul", x, w), x));
+    y = graph_op(g, "MatMul", w, y);
+    hone_value *kept = graph_op(g, "Cast", y); /* on purpose: of what is rounded */
+    hone_node_set_int(g, kept->producer, "to", HONE_FLOAT32);
+    hone_graph_add_output(g, y);
+    hone_graph_add_output(g, kept);
+    check_ok(hone_graph_infer(g, &err));
+    check_ok(hone_graph_expand(g, false, &err));
+    hone_graph_prune(g);
+    int up = 0, down = 0;
+    for (const hone_node *n = g->first; n; n = n->next) {
+        bool is_cast = n->op == hone_op_find("", "Cast");
+        up += is_cast && n->inputs[0]->type.dtype == HONE_FLOAT16;
+        down += is_cast && n->outputs[0]->type.dtype == HONE_FLOAT16;
+        if (!is_cast) assert_int_equal(n->outputs[0]->type.dtype, HONE_FLOAT32);
+    }
+    assert_int_equal(down, 1);
+    assert_int_equal(up, 5); /* x and w twice each, and what the last Cast converts */
+    hone_graph_free(g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_functions_of_functions),
@@ -145,6 +172,7 @@ int main(void) {
         cmocka_unit_test(test_compiling),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_who_expands),
+        cmocka_unit_test(test_halves_in_a_chain),
         cmocka_unit_test(test_widened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
