@@ -1,21 +1,26 @@
 #include "base/error.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 void hone_text_line(char *out, size_t size, const char *text) {
-    size_t length = text ? strnlen(text, size) : 0;
-    if (length == size) {
-        length = size - 1;
-        while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80) length--;
+    size_t left = text ? strlen(text) : 0, used = 0;
+    while (left > 0) {
+        size_t n = hone_utf8_length(text, left);
+        const char *shown = n ? text : HONE_UTF8_REPLACEMENT;
+        size_t bytes = n ? n : 3, taken = n ? n : 1;
+        if (used + bytes >= size) break;
+        memcpy(out + used, shown, bytes);
+        unsigned char c = (unsigned char)*text;
+        if (c < 0x20 || c == 0x7F) out[used] = ' ';
+        used += bytes;
+        text += taken;
+        left -= taken;
     }
-    for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)text[i];
-        out[i] = c < 0x20 || c == 0x7F ? ' ' : (char)c;
-    }
-    out[length] = 0;
+    out[used] = 0;
 }
 
 /* The new error is built beside the old one, because the arguments may point into the old one. */

@@ -4,9 +4,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "monitor/crc32c.h"
 #include "monitor/graph_def.h"
-#include "monitor/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -169,7 +169,7 @@ const char *hone_events_path(const hone_events *e) {
 static hone_status append_tensor(hone_events *e, const char *tag, int64_t step, const char *plugin,
                                  Hone__Tb__DataClass data_class, Hone__Tb__TensorProto *tensor,
                                  hone_error *err) {
-    if (!tag || !*tag || !hone_utf8_is_valid(tag))
+    if (!tag || !*tag || !hone_utf8_is_valid(tag, strlen(tag)))
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a tag must be a text in UTF-8 and not empty");
     Hone__Tb__SummaryMetadata__PluginData data = HONE__TB__SUMMARY_METADATA__PLUGIN_DATA__INIT;
     Hone__Tb__SummaryMetadata metadata = HONE__TB__SUMMARY_METADATA__INIT;
@@ -247,7 +247,8 @@ hone_status hone_events_histogram(hone_events *e, const char *tag, int64_t step,
 
 hone_status hone_events_text(hone_events *e, const char *tag, int64_t step, const char *text,
                              hone_error *err) {
-    if (!hone_utf8_is_valid(text)) return hone_fail(err, HONE_INVALID_ARGUMENT, "the text is not UTF-8");
+    if (!hone_utf8_is_valid(text, strlen(text)))
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "the text is not UTF-8");
     ProtobufCBinaryData bytes = {strlen(text), (uint8_t *)(uintptr_t)text};
     Hone__Tb__TensorShapeProto shape = HONE__TB__TENSOR_SHAPE_PROTO__INIT;
     Hone__Tb__TensorProto tensor = HONE__TB__TENSOR_PROTO__INIT;

@@ -4,10 +4,10 @@
 #include "monitor/graph_def.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "graph/graph.h"
 #include "graph/names.h"
 #include "graph/op.h"
-#include "monitor/utf8.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -151,7 +151,8 @@ static bool add_strings(builder *b, Hone__Tb__NodeDef *node, const hone_attr *at
 static bool add_node_attr(builder *b, Hone__Tb__NodeDef *node, const hone_attr *attr) {
     Hone__Tb__AttrValue *a = NULL;
     Hone__Tb__AttrValue__ListValue *list = NULL;
-    if (!hone_utf8_is_valid(attr->name)) return true; /* readers would refuse the whole graph */
+    if (!hone_utf8_is_valid(attr->name, strlen(attr->name)))
+        return true; /* readers would refuse the whole graph */
     switch (attr->type) {
     case HONE_ATTR_INT:
         if (!(a = add_attr(b, node, attr->name))) return false;

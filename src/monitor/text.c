@@ -1,7 +1,7 @@
 #include "monitor/text.h"
 
 #include "base/memory.h"
-#include "monitor/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -21,7 +21,7 @@ static void add_text(hone_text *t, const char *text) {
 
 void hone_text_escape(hone_text *t, const char *value, bool quoted) {
     for (const char *p = value; *p;) {
-        size_t n = hone_utf8_length(p);
+        size_t n = hone_utf8_length(p, strlen(p));
         if (*p == '\\')
             add_text(t, "\\\\");
         else if (*p == '\n')
@@ -29,7 +29,7 @@ void hone_text_escape(hone_text *t, const char *value, bool quoted) {
         else if (*p == '"' && quoted)
             add_text(t, "\\\"");
         else if (n == 0)
-            add_text(t, "\xef\xbf\xbd");
+            add_text(t, HONE_UTF8_REPLACEMENT);
         else
             hone_text_add(t, p, n);
         p += n ? n : 1;

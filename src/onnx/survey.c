@@ -2,6 +2,7 @@
 #include "onnx/onnx.h"
 
 #include "base/log.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,16 +51,16 @@ static void lacks(findings *f, const char *where, const char *name, const char *
     va_start(args, format);
     vsnprintf(l.text, sizeof l.text, format, args);
     va_end(args);
-    snprintf(l.first, sizeof l.first, "%.64s", name);
+    snprintf(l.first, sizeof l.first, "%.*s", HONE_UTF8_SHOWN(name, 64));
     note(f, &l);
 }
 
 /* `why` may be empty. */
 static void lacks_operator(findings *f, const hone_node_message *m, const hone_meaning *x, const char *why) {
     lack l = {.where = "node", .domain = x->domain, .op = m->op_type, .opset = x->opset, .count = 1};
-    snprintf(l.text, sizeof l.text, "operator %.64s of %.64s %lld%s", m->op_type,
-             *x->domain ? x->domain : "ai.onnx", (long long)x->opset, why);
-    snprintf(l.first, sizeof l.first, "%.64s", hone_message_node_name(m));
+    snprintf(l.text, sizeof l.text, "operator %.*s of %.*s %lld%s", HONE_UTF8_SHOWN(m->op_type, 64),
+             HONE_UTF8_SHOWN(*x->domain ? x->domain : "ai.onnx", 64), (long long)x->opset, why);
+    snprintf(l.first, sizeof l.first, "%.*s", HONE_UTF8_SHOWN(hone_message_node_name(m), 64));
     note(f, &l);
 }
 
@@ -161,9 +162,11 @@ static void survey_attr(findings *f, const hone_node_message *m, const hone_attr
     const char *node = hone_message_node_name(m), *name = hone_message_text(a->name);
     const char *type = hone_message_text(m->op_type);
     if (hone_message_attr_type(a) > HONE_ATTR_TYPES)
-        lacks(f, "node", node, "attribute %.64s of %.64s, of a kind that Hone lacks", name, type);
+        lacks(f, "node", node, "attribute %.*s of %.*s, of a kind that Hone lacks", HONE_UTF8_SHOWN(name, 64),
+              HONE_UTF8_SHOWN(type, 64));
     else if (!hone_attr_find(table, name))
-        lacks(f, "node", node, "attribute %.64s of %.64s", name, type);
+        lacks(f, "node", node, "attribute %.*s of %.*s", HONE_UTF8_SHOWN(name, 64),
+              HONE_UTF8_SHOWN(type, 64));
 }
 
 /* Once each, with the operator sets that it imports. */

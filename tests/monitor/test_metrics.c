@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "monitor/utf8.h"
 
 #include <hone/monitor.h>
 
@@ -331,25 +330,6 @@ static void test_out_of_memory(void **state) {
     }
 }
 
-static void test_utf8(void **state) {
-    (void)state;
-    static const char *const valid[] = {
-        "", "plain", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf"};
-    static const char *const invalid[] = {"\x80",
-                                          "\xc3",
-                                          "\xc0\x80",
-                                          "\xe0\x80\x80",
-                                          "\xed\xa0\x80",
-                                          "\xe2\x82",
-                                          "\xf0\x80\x80\x80",
-                                          "\xf4\x90\x80\x80",
-                                          "\xf5\x80\x80\x80",
-                                          "\xff"};
-    for (size_t i = 0; i < sizeof valid / sizeof *valid; i++) assert_true(hone_utf8_is_valid(valid[i]));
-    for (size_t i = 0; i < sizeof invalid / sizeof *invalid; i++)
-        assert_false(hone_utf8_is_valid(invalid[i]));
-}
-
 static int write_example(const char *path) {
     hone_metrics *m = NULL;
     hone_metric *f = NULL;
@@ -379,9 +359,9 @@ static int write_example(const char *path) {
 
 int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "--write") == 0) return write_example(argv[2]);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text),    cmocka_unit_test(test_numbers),
-                                       cmocka_unit_test(test_series),  cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_threads), cmocka_unit_test(test_process),
-                                       cmocka_unit_test(test_utf8),    cmocka_unit_test(test_out_of_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text),         cmocka_unit_test(test_numbers),
+                                       cmocka_unit_test(test_series),       cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_threads),      cmocka_unit_test(test_process),
+                                       cmocka_unit_test(test_out_of_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include "serve/format/json_write.h"
 
 #include "base/half.h"
+#include "base/utf8.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -193,30 +194,14 @@ void hone_json_write_integer(hone_buffer *b, int64_t x) {
     hone_buffer_put(b, first, (size_t)(end - first));
 }
 
-/* Bytes of the UTF-8 character at p, 0 if it is none. */
-static size_t utf8_length(const unsigned char *p, size_t left) {
-    size_t n = *p < 0x80                 ? 1
-               : *p >= 0xc2 && *p < 0xe0 ? 2
-               : (*p & 0xf0) == 0xe0     ? 3
-               : *p >= 0xf0 && *p < 0xf5 ? 4
-                                         : 0;
-    if (n == 0 || n > left) return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80) return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-        (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return n;
-}
-
 void hone_json_write_string(hone_buffer *b, const char *text, size_t size) {
     const unsigned char *p = (const unsigned char *)text;
     hone_buffer_byte(b, '"');
     for (size_t i = 0; i < size;) {
-        size_t n = utf8_length(p + i, size - i);
+        size_t n = hone_utf8_length(text + i, size - i);
         const char *escape = p[i] < 0x80 ? strchr("\"\"\\\\\nn\rr\tt\bb\ff", p[i]) : NULL;
         if (n == 0) {
-            hone_buffer_put(b, "\xef\xbf\xbd", 3);
+            hone_buffer_text(b, HONE_UTF8_REPLACEMENT);
             n = 1;
         } else if (p[i] < 0x20 || p[i] == '"' || p[i] == '\\') {
             if (p[i] && escape)

@@ -2,6 +2,8 @@
 #ifndef HONE_SERVE_FORMAT_SLICE_H
 #define HONE_SERVE_FORMAT_SLICE_H
 
+#include "base/utf8.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +24,7 @@ static inline bool hone_slice_equal_nocase(hone_slice text, const char *word) {
 }
 /* For "%.*s" in messages: the bytes of a text that are shown, at most `most`. */
 static inline int hone_slice_shown(hone_slice text, int most) {
-    return text.size < (size_t)most ? (int)text.size : most;
+    return (int)hone_utf8_fit(text.data, text.size, (size_t)most);
 }
 /* Decimal digits and nothing else, for a number of at most `most` (9 or more); false: the text is none. */
 static inline bool hone_slice_number(hone_slice text, uint64_t most, uint64_t *out) {

@@ -119,8 +119,22 @@ void hone_wire_put_bytes(hone_buffer *b, uint32_t number, const void *data, size
     hone_buffer_put(b, data, size);
 }
 
+static void put_clean(hone_buffer *b, const char *text, size_t size) {
+    for (size_t i = 0, n; i < size; i += n ? n : 1) {
+        n = hone_utf8_length(text + i, size - i);
+        hone_buffer_put(b, n ? text + i : HONE_UTF8_REPLACEMENT, n ? n : 3);
+    }
+}
+
 void hone_wire_put_text(hone_buffer *b, uint32_t number, const char *text) {
-    hone_wire_put_bytes(b, number, text, strlen(text));
+    size_t size = strlen(text);
+    if (hone_utf8_is_valid(text, size)) {
+        hone_wire_put_bytes(b, number, text, size);
+        return;
+    }
+    size_t start = hone_wire_begin(b, number);
+    put_clean(b, text, size);
+    hone_wire_end(b, start);
 }
 
 size_t hone_wire_begin(hone_buffer *b, uint32_t number) {

@@ -82,6 +82,7 @@ void hone_wire_put_tag(hone_buffer *b, uint32_t number, hone_wire_type type);
 /* Ints (int32 sign-extended) and bools. */
 void hone_wire_put_number(hone_buffer *b, uint32_t number, uint64_t x);
 void hone_wire_put_bytes(hone_buffer *b, uint32_t number, const void *data, size_t size);
+/* Bytes that are no UTF-8, which readers would refuse, become U+FFFD. */
 void hone_wire_put_text(hone_buffer *b, uint32_t number, const char *text);
 /* A message (or packed numbers) of a size that is not known yet: what is appended between begin and end.
  * `end` gets what `begin` returned. They nest, and suit small messages: long ones are moved by a few

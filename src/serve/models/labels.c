@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,8 +78,8 @@ void hone_record_remark_versions(const hone_record *r, const hone_listing *l, ho
         const hone_record_label *label = &r->labels[i];
         const hone_version *v = hone_record_version(r, label->wanted);
         if (label->version == label->wanted || (v && v->wanted)) continue;
-        hone_remarks_add(out, r->name, "the label %.100s is to stand for version %lld, which %s", label->name,
-                         (long long)label->wanted,
+        hone_remarks_add(out, r->name, "the label %.*s is to stand for version %lld, which %s",
+                         HONE_UTF8_SHOWN(label->name, 100), (long long)label->wanted,
                          is_there(l, label->wanted) ? "the version policy does not want" : "is not there");
     }
 }

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "serve/models/model_config.h"
 
 #include <ctype.h>
@@ -76,12 +77,12 @@ static void remark_pending(const hone_place *place, const char *name, const char
                          "version %s: its model.onnx is a link to a file that is not there", version);
     else if (is_onnx(found))
         hone_remarks_add(&out->remarks, name,
-                         "version %s has no model.onnx: rename %.100s, which it has, to that", version,
-                         found);
+                         "version %s has no model.onnx: rename %.*s, which it has, to that", version,
+                         HONE_UTF8_SHOWN(found, 100));
     else if (*found)
         hone_remarks_add(&out->remarks, name,
-                         "version %s has no model.onnx: convert %.100s, which it has, to ONNX", version,
-                         found);
+                         "version %s has no model.onnx: convert %.*s, which it has, to ONNX", version,
+                         HONE_UTF8_SHOWN(found, 100));
     else
         hone_remarks_add(&out->remarks, name, "version %s has no model.onnx", version);
 }
@@ -131,12 +132,12 @@ static void remark_directory(const hone_place *place, const char *name, const ch
     if (!looks_like_version(entry)) find_model(place, entry, found);
     if (!looks_like_version(entry) && !*found) return;
     if (entry[strspn(entry, "0123456789")] == 0 && !is_version(entry, &ignored))
-        hone_remarks_add(&out->remarks, name, "%.100s is no version, since the largest number is %lld", entry,
-                         (long long)INT64_MAX);
+        hone_remarks_add(&out->remarks, name, "%.*s is no version, since the largest number is %lld",
+                         HONE_UTF8_SHOWN(entry, 100), (long long)INT64_MAX);
     else
         hone_remarks_add(&out->remarks, name,
-                         "%.100s is no version, since its name is no whole number: rename it, as to %s",
-                         entry, number);
+                         "%.*s is no version, since its name is no whole number: rename it, as to %s",
+                         HONE_UTF8_SHOWN(entry, 100), number);
 }
 
 static void remark_entry(const hone_place *place, const char *name, const struct dirent *e,
@@ -144,10 +145,11 @@ static void remark_entry(const hone_place *place, const char *name, const struct
     const char *entry = e->d_name;
     if (is_onnx(entry))
         hone_remarks_add(&out->remarks, name,
-                         "%.100s lies beside the versions: move it into one, as 1/model.onnx", entry);
+                         "%.*s lies beside the versions: move it into one, as 1/model.onnx",
+                         HONE_UTF8_SHOWN(entry, 100));
     else if (is_model(entry))
-        hone_remarks_add(&out->remarks, name,
-                         "%.100s is no ONNX model: convert it, and put it to 1/model.onnx", entry);
+        hone_remarks_add(&out->remarks, name, "%.*s is no ONNX model: convert it, and put it to 1/model.onnx",
+                         HONE_UTF8_SHOWN(entry, 100));
     else if (strcasecmp(entry, HONE_SETTINGS_FILE) == 0 && strcmp(entry, HONE_SETTINGS_FILE) != 0)
         hone_remarks_add(&out->remarks, name, "%s is not read: rename it to " HONE_SETTINGS_FILE, entry);
     else if (e->d_type != DT_REG && is_directory(place, entry))

@@ -5,7 +5,9 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/pool.h"
+#include "base/text.h"
 #include "base/thread.h"
+#include "base/utf8.h"
 #include "serve/models/repository.h"
 
 #include <ctype.h>
@@ -80,8 +82,8 @@ static bool waits_for_holes(hone_reconcile *c, const hone_record *r, hone_versio
     uint64_t rested = time_at_rest(v, now);
     if (c->urgency == HONE_AS_IT_IS || rested >= SETTLE_HOLES) return false;
     if (!hone_repository_has_holes(&place, v->name, &v->files, &path)) return false;
-    snprintf(why, sizeof why, "%.80s has holes and has just been written to: it is given time to be filled",
-             path);
+    snprintf(why, sizeof why, "%.*s has holes and has just been written to: it is given time to be filled",
+             HONE_UTF8_SHOWN(path, 80));
     put_off(c, v, why, now + SETTLE_HOLES - rested);
     return true;
 }
@@ -315,13 +317,14 @@ static void note_failure(making *m) {
     hone_error_format(&m->err, what, sizeof what);
     if (changed)
         snprintf(text, sizeof text,
-                 "%.60s, which was mapped, was changed in place, so that what was loaded can't go on: %.220s",
-                 changed, what);
+                 "%.*s, which was mapped, was changed in place, so that what was loaded can't go on: %.*s",
+                 HONE_UTF8_SHOWN(changed, 60), HONE_UTF8_SHOWN(what, 220));
     else if (v->servable)
         snprintf(text, sizeof text,
-                 "its files were changed and are not taken over; what was loaded goes on: %.280s", what);
+                 "its files were changed and are not taken over; what was loaded goes on: %.*s",
+                 HONE_UTF8_SHOWN(what, 280));
     else
-        snprintf(text, sizeof text, "%.380s", what);
+        hone_text_line(text, sizeof text, what);
     if (!m->c->quiet && !says_the_same(v->told, text))
         hone_log(HONE_LOG_ERROR, "model %s version %lld: %s", m->r->name, (long long)v->number, text);
     snprintf(v->told, sizeof v->told, "%s", text);

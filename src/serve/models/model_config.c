@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "serve/format/text_format.h"
 
 #include <stdio.h>
@@ -14,7 +15,8 @@ hone_status hone_model_name_check(const char *name, hone_error *err) {
     size_t size = strlen(name);
     if (size == 0) return hone_fail(err, HONE_INVALID_ARGUMENT, "a model has no name");
     if (size > HONE_CONFIG_MAX_NAME)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "the model name \"%.40s…\" is too long", name);
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "the model name \"%.*s…\" is too long",
+                         HONE_UTF8_SHOWN(name, 40));
     for (size_t i = 0; i < size; i++)
         if ((unsigned char)name[i] < ' ' || name[i] == 0x7f || name[i] == '/' || name[i] == ':')
             return hone_fail(err, HONE_INVALID_ARGUMENT,
@@ -55,7 +57,7 @@ static void free_labels(hone_label *labels, size_t count) {
 static hone_status add_label(hone_label **labels, size_t *count, size_t *capacity, const char *name,
                              int64_t version, hone_error *err) {
     if (!*name || strlen(name) > HONE_CONFIG_MAX_NAME)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "\"%.40s\" is no label", name);
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "\"%.*s\" is no label", HONE_UTF8_SHOWN(name, 40));
     for (size_t i = 0; i < *count; i++) {
         if (strcmp((*labels)[i].name, name) != 0) continue;
         if ((*labels)[i].version == version) return HONE_OK;
@@ -129,8 +131,11 @@ static hone_status read_fields(reader *r, json_t *message, const char *where, fi
         field *f = fields;
         while (f->name && !is_field(key, f->name)) f++;
         if (!f->name)
-            return hone_fail(r->err, HONE_INVALID_ARGUMENT, "%s has no field \"%.60s\"", where, key);
-        if (f->value) return hone_fail(r->err, HONE_INVALID_ARGUMENT, "%s has \"%.60s\" twice", where, key);
+            return hone_fail(r->err, HONE_INVALID_ARGUMENT, "%s has no field \"%.*s\"", where,
+                             HONE_UTF8_SHOWN(key, 60));
+        if (f->value)
+            return hone_fail(r->err, HONE_INVALID_ARGUMENT, "%s has \"%.*s\" twice", where,
+                             HONE_UTF8_SHOWN(key, 60));
         f->value = json_is_null(value) ? NULL : value;
     }
     return HONE_OK;

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "serve/models/labels.h"
 #include "serve/models/loading.h"
 #include "serve/models/repository.h"
@@ -210,8 +211,8 @@ static hone_status fall_back(hone_reconcile *c, hone_record *r, const hone_listi
         hone_version_load(c, r, v);
         if (v->servable)
             hone_log(HONE_LOG_WARNING,
-                     "model %s: version %lld can't be loaded (%.300s); version %lld is served instead",
-                     r->name, (long long)bad->number, bad->message, (long long)v->number);
+                     "model %s: version %lld can't be loaded (%.*s); version %lld is served instead", r->name,
+                     (long long)bad->number, HONE_UTF8_SHOWN(bad->message, 300), (long long)v->number);
     }
     return HONE_OK;
 }
@@ -255,7 +256,7 @@ hone_status hone_record_check(const hone_record *r, hone_error *err) {
         const hone_version *v = r->versions[i];
         served |= v->servable != NULL;
         if (v->wanted && v->code != HONE_OK)
-            return hone_fail(err, v->code, "model %s version %lld: %.380s", r->name, (long long)v->number,
+            return hone_fail(err, v->code, "model %s version %lld: %s", r->name, (long long)v->number,
                              v->message);
     }
     if (!served && r->code != HONE_OK) return hone_fail(err, r->code, "model %s: %s", r->name, r->message);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -141,7 +142,7 @@ void hone_registry_set_state(hone_registry *g, hone_version *v, hone_version_sta
     pthread_rwlock_wrlock(&g->lock);
     v->state = state;
     v->code = code;
-    snprintf(v->message, sizeof v->message, "%s", message);
+    hone_text_line(v->message, sizeof v->message, message);
     pthread_rwlock_unlock(&g->lock);
     if (!changed) return;
     hone_version_stats_state(v->stats, hone_version_state_name(state));
@@ -151,7 +152,7 @@ void hone_registry_set_state(hone_registry *g, hone_version *v, hone_version_sta
 void hone_registry_set_trouble(hone_registry *g, hone_record *r, hone_status code, const char *message) {
     pthread_rwlock_wrlock(&g->lock);
     r->code = code;
-    snprintf(r->message, sizeof r->message, "%s", message);
+    hone_text_line(r->message, sizeof r->message, message);
     pthread_rwlock_unlock(&g->lock);
 }
 

@@ -263,7 +263,7 @@ static void put_key(hone_buffer *b, const char *key) {
 
 static void put_text(hone_buffer *b, const char *key, const char *text, size_t size, size_t most) {
     put_key(b, key);
-    hone_json_write_string(b, text, size < most ? size : most);
+    hone_json_write_string(b, text, hone_utf8_fit(text, size, most));
 }
 
 static void put_number(hone_buffer *b, const char *key, uint64_t x) {

@@ -1,5 +1,7 @@
 #include "serve/request/grpc_status.h"
 
+#include "base/utf8.h"
+
 #include <stdio.h>
 
 enum { MAX_MESSAGE_TEXT = 1024 };
@@ -16,14 +18,19 @@ bool hone_grpc_takes(const hone_request *r) {
  * with which clients refuse fields. */
 static void encode_text(char *out, size_t room, const char *text) {
     static const char hex[] = "0123456789ABCDEF";
-    size_t n = 0;
-    for (const char *p = text; *p && n + 4 <= room; p++) {
-        unsigned char c = (unsigned char)*p;
-        bool edge = c == ' ' && (p == text || p[1] == 0);
-        if (c >= ' ' && c <= '~' && c != '%' && !edge) {
-            out[n++] = (char)c;
-        } else {
-            out[n++] = '%';
+    size_t n = 0, left = strlen(text), taken;
+    for (const char *p = text; left > 0; p += taken, left -= taken) {
+        size_t size = hone_utf8_length(p, left);
+        const char *shown = size ? p : HONE_UTF8_REPLACEMENT;
+        bool edge = *p == ' ' && (p == text || left == 1),
+             plain = *p >= ' ' && *p <= '~' && *p != '%' && !edge;
+        taken = size ? size : 1;
+        if (!size) size = 3;
+        if (n + (plain ? 1 : 3 * size) >= room) break;
+        for (size_t i = 0; i < size; i++) {
+            unsigned char c = (unsigned char)shown[i];
+            out[n++] = plain ? (char)c : '%';
+            if (plain) continue;
             out[n++] = hex[c >> 4];
             out[n++] = hex[c & 15];
         }

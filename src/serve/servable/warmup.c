@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "runtime/growth.h"
 
 #include <math.h>
@@ -342,8 +343,8 @@ static hone_status run_recorded(warmer *w, hone_error *err) {
         }
         if (status == HONE_OK) continue;
         if (status == HONE_CANCELLED) return give_up(status, err);
-        char why[400];
-        snprintf(why, sizeof why, "%.300s", err && err->message[0] ? err->message : hone_status_name(status));
+        char why[304];
+        hone_text_line(why, sizeof why, err && err->message[0] ? err->message : hone_status_name(status));
         return hone_fail(err, HONE_FAILED_PRECONDITION, "recorded request %zu fails: %s", n, why);
     }
     return HONE_OK;

@@ -75,7 +75,7 @@ static hone_status parse_target(const hone_request *r, target *out, hone_error *
 
 hone_status hone_tfs_find(hone_front *f, hone_slice name, hone_slice label, const int64_t *version,
                           hone_servable **out, hone_error *err) {
-    int shown = (int)(name.size < NAME_MOST ? name.size : NAME_MOST);
+    int shown = hone_slice_shown(name, NAME_MOST);
     if (name.size == 0) return hone_fail(err, HONE_INVALID_ARGUMENT, "Missing model name in request.");
     if (label.size > 0) {
         hone_status status = hone_core_find_label(f->o.core, name, label, out, err);

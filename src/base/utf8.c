@@ -1,0 +1,30 @@
+#include "base/utf8.h"
+
+static bool continues(char c) {
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+size_t hone_utf8_length(const char *text, size_t left) {
+    const unsigned char *p = (const unsigned char *)text;
+    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+    if (n > left) return 0;
+    for (size_t i = 1; i < n; i++)
+        if (!continues(text[i])) return 0;
+    if (n < 3) return n;
+    bool overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
+    bool surrogate = p[0] == 0xed && p[1] > 0x9f, too_large = p[0] == 0xf4 && p[1] > 0x8f;
+    return overlong || surrogate || too_large ? 0 : n;
+}
+
+bool hone_utf8_is_valid(const char *text, size_t size) {
+    for (size_t i = 0, n; i < size; i += n)
+        if ((n = hone_utf8_length(text + i, size - i)) == 0) return false;
+    return true;
+}
+
+size_t hone_utf8_fit(const char *text, size_t size, size_t most) {
+    if (size <= most) return size;
+    size_t n = most;
+    while (n > 0 && most - n < 3 && continues(text[n])) n--;
+    return continues(text[n]) ? most : n;
+}
