@@ -229,14 +229,15 @@ static hone_status type_error(hone_json *j, hone_dtype dtype, hone_error *err) {
         type = "Number";
     if (!type) return hone_json_fail(j, err, "Invalid value");
     while (last < j->end && last - first < 40 && !is_space(*last) && !strchr(",]}", *last)) last++;
+    int shown = (int)hone_utf8_fit(first, (size_t)(j->end - first), (size_t)(last - first));
     bool real =
         dtype == HONE_FLOAT32 || dtype == HONE_FLOAT64 || dtype == HONE_FLOAT16 || dtype == HONE_BFLOAT16;
     if (real && strcmp(type, "Number") == 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT,
-                         "Cannot convert JSON value: %.*s to %s without loss of precision.",
-                         (int)(last - first), first, type_name(dtype));
+                         "Cannot convert JSON value: %.*s to %s without loss of precision.", shown, first,
+                         type_name(dtype));
     return hone_fail(err, HONE_INVALID_ARGUMENT, "JSON Value: %.*s Type: %s is not of expected type: %s",
-                     (int)(last - first), first, type, type_name(dtype));
+                     shown, first, type, type_name(dtype));
 }
 
 bool hone_json_is_base64(const hone_json *j) {
@@ -339,6 +340,17 @@ static hone_status scan_text(hone_json *j, hone_json_tensor *t, hone_error *err)
         break;                                                                                               \
     }
 
+/* Half precision. What is no infinity must not become one. */
+static const char *scan_narrow(const char *p, hone_dtype dtype, uint16_t *out) {
+    double x = 0;
+    const char *end = hone_json_scan_double(p, &x);
+    float odd = hone_odd_float_of_double(x);
+    bool half = dtype == HONE_FLOAT16;
+    *out = half ? hone_half_of_float(odd) : hone_bfloat_of_float(odd);
+    float back = half ? hone_float_of_half(*out) : hone_float_of_bfloat(*out);
+    return isinf(back) && !isinf(x) ? NULL : end;
+}
+
 /* Appends the value at the cursor, which is no array. */
 static hone_status scan_leaf(hone_json *j, hone_json_tensor *t, hone_error *err) {
     const char *p = j->cursor, *end = NULL;
@@ -347,13 +359,7 @@ static hone_status scan_leaf(hone_json *j, hone_json_tensor *t, hone_error *err)
     case HONE_FLOAT32: end = hone_json_scan_float(p, (float *)t->data + t->count); break;
     case HONE_FLOAT64: end = hone_json_scan_double(p, (double *)t->data + t->count); break;
     case HONE_FLOAT16:
-    case HONE_BFLOAT16: {
-        float x = 0;
-        end = hone_json_scan_float(p, &x);
-        ((uint16_t *)t->data)[t->count] =
-            t->dtype == HONE_FLOAT16 ? hone_half_of_float(x) : hone_bfloat_of_float(x);
-        break;
-    }
+    case HONE_BFLOAT16: end = scan_narrow(p, t->dtype, (uint16_t *)t->data + t->count); break;
     case HONE_INT8: STORE(int8_t, INT8_MIN, INT8_MAX)
     case HONE_UINT8: STORE(uint8_t, 0, UINT8_MAX)
     case HONE_INT16: STORE(int16_t, INT16_MIN, INT16_MAX)

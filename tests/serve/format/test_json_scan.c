@@ -239,6 +239,49 @@ typedef struct shape_case {
     size_t count;
 } shape_case;
 
+/* Half precision: rounded once, and no number becomes infinite. */
+static void reads_halves(void **state) {
+    static const struct {
+        hone_dtype dtype;
+        const char *text;
+        int bits; /* -1: an error */
+    } cases[] = {
+        {HONE_FLOAT16, "65504", 0x7bff},
+        {HONE_FLOAT16, "65519.99999", 0x7bff},
+        {HONE_FLOAT16, "65520", -1},
+        {HONE_FLOAT16, "-65520", -1},
+        {HONE_FLOAT16, "1e6", -1},
+        {HONE_FLOAT16, "1e39", -1},
+        {HONE_FLOAT16, "1e999", -1},
+        {HONE_FLOAT16, "Infinity", 0x7c00},
+        {HONE_FLOAT16, "-Infinity", 0xfc00},
+        {HONE_FLOAT16, "6e-8", 1},
+        {HONE_FLOAT16, "-1e-9", 0x8000},
+        {HONE_FLOAT16, "1.000488281250001", 0x3c01}, /* as float32 it lies between two halves */
+        {HONE_BFLOAT16, "3.3895e38", 0x7f7f},
+        {HONE_BFLOAT16, "3.3962e38", -1},
+        {HONE_BFLOAT16, "-3.4028234e38", -1},
+        {HONE_BFLOAT16, "1e39", -1},
+        {HONE_BFLOAT16, "-Infinity", 0xff80},
+        {HONE_BFLOAT16, "1.00390625000001", 0x3f81},
+    };
+    hone_json_tensor t = {0};
+    hone_error err;
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char list[40];
+        snprintf(list, sizeof list, "[%s]", cases[i].text);
+        hone_status status = scan(&t, cases[i].dtype, list, &err);
+        if (cases[i].bits < 0) {
+            assert_int_equal(status, HONE_INVALID_ARGUMENT);
+            if (!strstr(err.message, "without loss of precision")) fail_msg("%s: %s", list, err.message);
+        } else if (status != HONE_OK || *(uint16_t *)t.data != cases[i].bits) {
+            fail_msg("%s: %#x", list, status == HONE_OK ? *(uint16_t *)t.data : 0u);
+        }
+    }
+    hone_json_tensor_free(&t);
+}
+
 static void finds_shapes(void **state) {
     (void)state;
     static const shape_case cases[] = {
@@ -542,14 +585,23 @@ static void survives_lack_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rounds_edge_floats),     cmocka_unit_test(rounds_short_floats),
-        cmocka_unit_test(rounds_random_floats),   cmocka_unit_test(rounds_in_any_locale),
-        cmocka_unit_test(refuses_bad_numbers),    cmocka_unit_test(takes_specials),
-        cmocka_unit_test(finds_shapes),           cmocka_unit_test(keeps_values_in_order),
-        cmocka_unit_test(reads_integers),         cmocka_unit_test(reads_strings),
-        cmocka_unit_test(skips_values),           cmocka_unit_test(explains_errors),
-        cmocka_unit_test(writes_shortest_floats), cmocka_unit_test(writes_floats_like_tensorflow),
-        cmocka_unit_test(writes_tensors),         cmocka_unit_test(survives_lack_of_memory),
+        cmocka_unit_test(rounds_edge_floats),
+        cmocka_unit_test(rounds_short_floats),
+        cmocka_unit_test(rounds_random_floats),
+        cmocka_unit_test(rounds_in_any_locale),
+        cmocka_unit_test(refuses_bad_numbers),
+        cmocka_unit_test(takes_specials),
+        cmocka_unit_test(reads_halves),
+        cmocka_unit_test(finds_shapes),
+        cmocka_unit_test(keeps_values_in_order),
+        cmocka_unit_test(reads_integers),
+        cmocka_unit_test(reads_strings),
+        cmocka_unit_test(skips_values),
+        cmocka_unit_test(explains_errors),
+        cmocka_unit_test(writes_shortest_floats),
+        cmocka_unit_test(writes_floats_like_tensorflow),
+        cmocka_unit_test(writes_tensors),
+        cmocka_unit_test(survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
