@@ -206,6 +206,8 @@ static void predicted(hone_prediction *p, hone_status status) {
     if (!is_wanted(c)) return;
     took(c, HONE_STAGE_SERIALIZE, c->encoding);
     tally(c, hone_now());
+    /* What the client does not take at once stays covered. */
+    hone_budget_move(&c->room.share, 0, &r->share);
     c->api->reply(c, answer_of(c));
     give_call(c);
 }
@@ -371,15 +373,15 @@ hone_status hone_call_want_all(hone_call *c, hone_error *err) {
 }
 
 void hone_front_answer(hone_front *f, hone_request *r, int status, const char *content_type,
-                       const hone_buffer *body) {
+                       hone_buffer *body) {
     bool accepted = hone_gzip_accepted(hone_head_field(&r->head, "accept-encoding"));
-    const hone_buffer *packed = accepted ? hone_packer_pack(&f->packer, body, 0) : NULL;
+    hone_buffer *packed = accepted ? hone_packer_pack(&f->packer, body, 0) : NULL;
     if (packed) {
         hone_request_field(r, "content-encoding", "gzip");
         hone_request_field(r, "vary", "accept-encoding");
-        body = packed;
     }
-    hone_request_answer(r, status, content_type, body->data, body->size);
+    hone_request_answer_of(r, status, content_type, packed ? packed : body);
+    body->size = 0;
 }
 
 /* --- finding models --- */

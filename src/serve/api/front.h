@@ -104,9 +104,9 @@ hone_status hone_call_want(hone_call *c, hone_slice name, hone_form form, hone_e
 /* Asks for all of them, if none was asked for. */
 hone_status hone_call_want_all(hone_call *c, hone_error *err);
 
-/* Answers with a body, packed if that is allowed and worth it. */
+/* Answers with a body, packed if that is allowed and worth it; it is empty then. */
 void hone_front_answer(hone_front *f, hone_request *r, int status, const char *content_type,
-                       const hone_buffer *body);
+                       hone_buffer *body);
 
 /* --- finding models --- */
 

@@ -89,9 +89,9 @@ void hone_grpc_reply(hone_request *r, hone_buffer *out) {
         hone_grpc_fail(r, HONE_GRPC_RESOURCE_EXHAUSTED, "Out of memory");
         return;
     }
-    const hone_buffer *message = hone_grpc_pack(r, out);
+    hone_buffer *message = hone_grpc_pack(r, out);
     begin(r);
-    hone_request_part(r, message->data, message->size);
+    hone_request_part_of(r, message);
     hone_grpc_end(r);
 }
 

@@ -104,6 +104,8 @@ static void close_stream(hone_http2_stream *s) {
     *(s->previous ? &s->previous->next : &h->first) = s->next;
     *(s->next ? &s->next->previous : &h->last) = s->previous;
     h->count--;
+    h->held -= s->held;
+    s->held = 0;
     if (r) {
         r->stream = NULL;
         hone_request_abandon(r);
@@ -536,6 +538,22 @@ size_t hone_http2_stream_count(const hone_http2 *h) {
     return h->count;
 }
 
+size_t hone_http2_held(const hone_http2 *h) {
+    return h->held;
+}
+
+void hone_http2_drop_largest(hone_http2 *h) {
+    hone_http2_stream *largest = h->first;
+    for (hone_http2_stream *s = h->first; s; s = s->next)
+        if (s->held > largest->held) largest = s;
+    if (!largest) return;
+    if (nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, largest->id, NGHTTP2_ENHANCE_YOUR_CALM) != 0)
+        h->broken = true;
+    largest->sent = 0;
+    hone_buffer_free(&largest->out);
+    hone_http2_count_held(largest);
+}
+
 bool hone_http2_is_starved(const hone_http2 *h) {
     return h->starved;
 }
@@ -579,7 +597,8 @@ void hone_http2_finish(hone_http2 *h) {
 static void expire(hone_http2_stream *s, const hone_http2_ages *ages) {
     hone_http2 *h = s->h;
     bool slow = s->since < ages->progress;
-    bool stuck = hone_http2_unsent(s) > 0 && slow;
+    bool late = s->held > HONE_BUDGET_FREE && s->waiting < ages->answer;
+    bool stuck = hone_http2_unsent(s) > 0 && (slow || late);
     bool silent = s->streaming && s->request && s->since < ages->quiet;
     bool incoming = s->request && !s->running && !s->queued && !s->refused && !s->starved;
     if (s->unwanted > 0 && s->unwanted++ == 2) {

@@ -89,6 +89,10 @@ bool hone_http2_give(hone_http2 *h, hone_buffer *out, size_t most);
 bool hone_http2_is_done(const hone_http2 *h);
 /* Streams that are open. */
 size_t hone_http2_stream_count(const hone_http2 *h);
+/* Memory of the answers that wait for the client's windows. */
+size_t hone_http2_held(const hone_http2 *h);
+/* Gives up the stream whose answer is the largest, with ENHANCE_YOUR_CALM. */
+void hone_http2_drop_largest(hone_http2 *h);
 /* Does a body wait for the budget? hone_http2_run asks again. */
 bool hone_http2_is_starved(const hone_http2 *h);
 /* Has the client sent its preface whole, settings included? */
@@ -109,7 +113,9 @@ void hone_http2_finish(hone_http2 *h);
 typedef struct hone_http2_ages {
     uint64_t progress; /* none since before: heads end the connection, bodies get 408, answers are reset */
     uint64_t quiet;    /* nothing came since before: calls that read a stream are reset */
-    uint64_t body;     /* began before, apart from waits for the budget: bodies get 408 though they go on */
+    uint64_t
+        answer; /* an answer longer than is free of the budget waits since before: it is reset though it goes on */
+    uint64_t body; /* began before, apart from waits for the budget: bodies get 408 though they go on */
 } hone_http2_ages;
 
 /* To be called from time to time: at the second time, streams that are answered before their request has come

@@ -62,18 +62,36 @@ static void data_is_here(hone_http2_stream *s) {
     check(session_of(s), nghttp2_session_resume_data(session_of(s)->session, s->id));
 }
 
-static bool sink_part(hone_request *r, const void *data, size_t size) {
-    hone_http2_stream *s = r->stream;
+/* There is more to be sent than `before`: true if the client keeps up. */
+static bool has_grown(hone_http2_stream *s, size_t before) {
     hone_http2 *h = session_of(s);
-    if (size == 0 || s->bodiless) return true;
-    if (s->sent == s->out.size) s->since = h->busy ? h->now : hone_now();
-    hone_buffer_put(&s->out, data, size);
+    if (before == 0) s->since = s->waiting = h->busy ? h->now : hone_now();
+    hone_http2_count_held(s);
     if (s->out.failed) h->broken = true;
     data_is_here(s);
     announce(h);
     if (hone_http2_unsent(s) <= HIGH_WATER) return true;
     h->waiting = true;
     return false;
+}
+
+static bool sink_part(hone_request *r, const void *data, size_t size) {
+    hone_http2_stream *s = r->stream;
+    size_t before = hone_http2_unsent(s);
+    if (size == 0 || s->bodiless) return true;
+    hone_buffer_put(&s->out, data, size);
+    return has_grown(s, before);
+}
+
+static bool sink_take(hone_request *r, hone_buffer *data) {
+    hone_http2_stream *s = r->stream;
+    if (s->bodiless) return true;
+    if (hone_http2_unsent(s) > 0) return sink_part(r, data->data, data->size);
+    hone_buffer_free(&s->out);
+    s->out = *data;
+    s->sent = 0;
+    *data = (hone_buffer){0};
+    return has_grown(s, 0);
 }
 
 static void sink_end(hone_request *r) {
@@ -98,7 +116,8 @@ static bool sink_gone(hone_request *r) {
     return h->events->gone(h->user);
 }
 
-const hone_sink hone_http2_sink = {sink_begin, sink_part, sink_end, sink_gone};
+const hone_sink hone_http2_sink = {
+    .begin = sink_begin, .part = sink_part, .take = sink_take, .end = sink_end, .gone = sink_gone};
 
 bool hone_http2_resume(hone_http2_stream *s) {
     hone_request *r = s->request;
@@ -152,6 +171,7 @@ int hone_http2_send_data(nghttp2_session *session, nghttp2_frame *frame, const u
     s->since = h->now;
     if (s->sent == s->out.size) {
         hone_buffer_clear(&s->out, HIGH_WATER);
+        hone_http2_count_held(s);
         s->sent = 0;
     }
     return h->out->size >= h->most ? NGHTTP2_ERR_PAUSE : 0;

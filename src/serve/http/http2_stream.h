@@ -31,7 +31,7 @@ struct hone_http2 {
     void *user;
     nghttp2_session *session;
     hone_http2_stream *first, *last; /* open streams */
-    size_t count;
+    size_t count, held;              /* of them; bytes of their answers' buffers */
     hone_http2_stream *ready_first, *ready_last;
     hone_http2_bucket resets, control;
     uint64_t now;     /* when take or give began */
@@ -52,12 +52,14 @@ struct hone_http2_stream {
     hone_http2_stream *ready_previous, *ready_next; /* while queued */
     hone_request *request;                          /* NULL once answered */
     int32_t id;
-    uint64_t since; /* of the last progress that the client made */
+    uint64_t since;   /* of the last progress that the client made */
+    uint64_t waiting; /* since when there has always been something of the answer to be sent */
     size_t head_bytes, body_bytes;
     size_t unread;  /* bytes of the body whose window is not given back yet */
     size_t granted; /* bytes of the body that the client was told it can send, beyond the first window */
     hone_buffer out, trailers;
     size_t sent;  /* of out */
+    size_t held;  /* of it in h->held */
     int unwanted; /* the answer is sent and the request is not all there: looks since then, counted from 1 */
     bool head_complete; /* all fields are there */
     bool streaming;     /* the handler reads the body as it comes */
@@ -73,6 +75,12 @@ struct hone_http2_stream {
 
 static inline size_t hone_http2_unsent(const hone_http2_stream *s) {
     return s->out.size - s->sent;
+}
+
+/* Its answer's buffer has grown or is gone. */
+static inline void hone_http2_count_held(hone_http2_stream *s) {
+    s->h->held += s->out.capacity - s->held;
+    s->held = s->out.capacity;
 }
 
 /* http2.c */

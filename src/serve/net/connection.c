@@ -98,11 +98,13 @@ void hone_connection_send_pieces(hone_connection *c, const void *a, size_t a_siz
 
 /* To be sent when the socket takes more. */
 static void put_behind(hone_connection *c, const void *data, size_t size) {
-    if (!c->tls)
+    if (c->answer.size > 0)
+        hone_buffer_put(&c->answer, data, size);
+    else if (!c->tls)
         hone_buffer_put(&c->out, data, size);
     else if (!hone_tls_write(c->tls, data, size, &c->out))
         c->broken = true;
-    if (c->out.failed) c->broken = true;
+    if (c->out.failed || c->answer.failed) c->broken = true;
 }
 
 void hone_connection_send_corked(hone_connection *c, const void *data, size_t size) {
@@ -131,11 +133,56 @@ void hone_connection_push(hone_connection *c) {
         hone_connection_send(c);
 }
 
+/* Sends some of the answer that waits: true if the socket took all that it was given. */
+static bool send_answer(hone_connection *c) {
+    const char *data = c->answer.data + c->answered;
+    size_t size = c->answer.size - c->answered;
+    if (c->tls) {
+        if (size > HONE_CORK_MOST) size = HONE_CORK_MOST;
+        if (!hone_tls_write(c->tls, data, size, &c->out) || c->out.failed) c->broken = true;
+        c->answered += size;
+        return !c->broken;
+    }
+    size_t n = send_some(c, data, size, NULL, 0);
+    c->answered += n;
+    return n == size;
+}
+
 void hone_connection_send(hone_connection *c) {
-    c->sent += send_some(c, c->out.data + c->sent, hone_connection_unsent(c), NULL, 0);
-    if (hone_connection_unsent(c) > 0) return;
-    hone_buffer_free(&c->out);
-    c->sent = 0;
+    for (;;) {
+        c->sent += send_some(c, c->out.data + c->sent, c->out.size - c->sent, NULL, 0);
+        if (c->sent < c->out.size) return;
+        hone_buffer_clear(&c->out, c->answer.size > 0 ? 2 * HONE_CORK_MOST : 0);
+        c->sent = 0;
+        if (c->answered == c->answer.size || !send_answer(c)) break;
+    }
+    if (c->answered < c->answer.size) return;
+    hone_buffer_free(&c->answer);
+    c->answered = 0;
+}
+
+void hone_connection_take(hone_connection *c, hone_buffer *data) {
+    hone_buffer *cork = &c->loop->cork;
+    size_t n = 0;
+    if (c->answer.size > 0) {
+        put_behind(c, data->data, data->size);
+        return;
+    }
+    if (hone_connection_unsent(c) == 0 && !c->tls) {
+        size_t first = hone_connection_is_corked(c) ? cork->size : 0;
+        n = send_some(c, cork->data, first, data->data, data->size);
+        if (cork->failed) c->broken = true;
+        keep_rest(c, cork->data, first, n);
+        if (first) hone_buffer_clear(cork, 2 * HONE_CORK_MOST);
+        n = n > first ? n - first : 0;
+        if (n == data->size) return;
+    } else if (hone_connection_unsent(c) == 0 && hone_connection_is_corked(c)) {
+        hone_connection_send_corked(c, NULL, 0);
+    }
+    c->answer = *data;
+    c->answered = n;
+    *data = (hone_buffer){0};
+    if (n == 0) hone_connection_send(c);
 }
 
 void hone_connection_put(hone_connection *c, const void *data, size_t size) {
@@ -149,6 +196,31 @@ void hone_connection_put(hone_connection *c, const void *data, size_t size) {
     }
     hone_buffer_put(&c->loop->cork, data, size);
     if (c->loop->cork.size > HONE_CORK_MOST) hone_connection_send_corked(c, NULL, 0);
+}
+
+/* --- what waits for the client --- */
+
+static size_t held(const hone_connection *c) {
+    return c->out.capacity + c->answer.capacity + (c->protocol->held ? c->protocol->held(c) : 0);
+}
+
+/* Who does not take its answers keeps them here: as much as there is room for. */
+static void cover_held(hone_connection *c) {
+    hone_budget *budget = c->loop->config->budget;
+    bool before = c->share.charged > 0;
+    size_t bytes = held(c);
+    while (!c->broken && !hone_budget_take(budget, &c->share, bytes)) {
+        hone_stats_failed(c->loop->config->stats, HONE_REASON_OVERLOADED);
+        if (!c->protocol->give_up) {
+            c->broken = true;
+            return;
+        }
+        c->protocol->give_up(c);
+        if (held(c) == bytes) c->broken = true;
+        bytes = held(c);
+    }
+    hone_budget_reduce(&c->share, bytes);
+    if (!before && c->share.charged > 0) c->held_since = hone_now();
 }
 
 /* --- requests --- */
@@ -195,6 +267,9 @@ void hone_connection_answered(hone_connection *c, hone_request *r) {
     if (r->received) hone_stats_in_flight(stats, -1);
     log_request(c, r, false);
     c->fresh = true;
+    /* What waits of the answer was covered for it. */
+    hone_budget_move(&r->share, 0, &c->share);
+    hone_budget_reduce(&c->share, held(c));
 }
 
 void hone_connection_dropped(hone_connection *c, hone_request *r) {
@@ -402,6 +477,7 @@ void hone_connection_settle(hone_connection *c) {
     if (!c->broken && c->phase != HONE_PHASE_LINGER) {
         c->protocol->go_on(c);
         close_when_ended(c);
+        cover_held(c);
     }
     if (c->broken) {
         hone_connection_close(c);
@@ -497,6 +573,8 @@ void hone_connection_close(hone_connection *c) {
     hone_tls_session_free(c->tls);
     hone_buffer_free(&c->pending);
     hone_buffer_free(&c->out);
+    hone_buffer_free(&c->answer);
+    hone_budget_release(&c->share);
     hone_free(c);
     hone_stats_connection(loop->config->stats, -1);
     atomic_fetch_sub(&loop->connections, 1);

@@ -30,6 +30,10 @@ typedef struct hone_protocol {
     bool (*is_idle)(const hone_connection *c);
     /* Does somebody work for the client? */
     bool (*is_running)(const hone_connection *c);
+    /* Memory of answers that wait for the client and were not put yet; NULL: none do. */
+    size_t (*held)(const hone_connection *c);
+    /* There is no room for what waits for the client: gives some of it up, or else the connection is closed. NULL: can't. */
+    void (*give_up)(hone_connection *c);
     /* HEAD or BODY took too long: says so and ends what must end. */
     void (*expire)(hone_connection *c);
     /* Looks for parts of a connection at work, and for bodies, that took too long. */
@@ -59,14 +63,18 @@ struct hone_connection {
     const hone_protocol *protocol;
     hone_buffer out; /* what the socket did not take yet: from `sent` on; sealed if there is TLS */
     size_t sent;
-    hone_buffer pending;   /* input that waits: for the answer before it, or to show its protocol */
-    bool reading, writing; /* events that are armed */
-    bool close_after;      /* what is to be sent is the last */
-    bool fresh;            /* a message ended, or some of one came or went, since the phase was set */
-    bool broken;           /* to be closed as soon as nobody works on it */
-    bool half_closed;      /* the client sends no more, but may still take answers */
-    bool probed;           /* and has been sent something since then */
-    bool ended;            /* all that it has sent is read */
+    hone_buffer answer; /* what comes behind that: from `answered` on, not sealed */
+    size_t answered;
+    hone_budget_share share; /* what waits for the client holds of the budget */
+    uint64_t held_since;     /* when it began to */
+    hone_buffer pending;     /* input that waits: for the answer before it, or to show its protocol */
+    bool reading, writing;   /* events that are armed */
+    bool close_after;        /* what is to be sent is the last */
+    bool fresh;              /* a message ended, or some of one came or went, since the phase was set */
+    bool broken;             /* to be closed as soon as nobody works on it */
+    bool half_closed;        /* the client sends no more, but may still take answers */
+    bool probed;             /* and has been sent something since then */
+    bool ended;              /* all that it has sent is read */
     uint64_t half_since;
     int look_ms;  /* how long until the next look whether it has gone */
     bool starved; /* a body waits for the budget: then in the loop's list of those */
@@ -117,9 +125,11 @@ void hone_connection_send_pieces(hone_connection *c, const void *a, size_t a_siz
 
 /* Sends, at once or with what else the input brings. */
 void hone_connection_put(hone_connection *c, const void *data, size_t size);
+/* The same of a large buffer. If the socket does not take all of it, its memory is the connection's, and it is empty. */
+void hone_connection_take(hone_connection *c, hone_buffer *data);
 /* Bytes that the socket did not take yet. */
 static inline size_t hone_connection_unsent(const hone_connection *c) {
-    return c->out.size - c->sent;
+    return c->out.size - c->sent + c->answer.size - c->answered;
 }
 /* Between cork and uncork, while input is worked on, answers gather in the loop's cork, and nothing is
  * settled: neither this connection nor another whose request happens to be answered meanwhile. One connection

@@ -57,6 +57,18 @@ static bool sink_part(hone_request *r, const void *data, size_t size) {
     return hone_connection_unsent(c) <= HIGH_WATER;
 }
 
+static bool sink_take(hone_request *r, hone_buffer *data) {
+    hone_connection *c = r->stream;
+    char line[24];
+    if (c->bare) return true;
+    if (c->chunked) put(c, line, (size_t)snprintf(line, sizeof line, "%zx\r\n", data->size));
+    hone_connection_take(c, data);
+    if (c->chunked) put(c, "\r\n", 2);
+    if (!hone_connection_is_corked(c) && !c->broken && !c->writing && hone_connection_unsent(c) > 0)
+        hone_connection_settle(c);
+    return hone_connection_unsent(c) <= HIGH_WATER;
+}
+
 static void end_chunks(hone_connection *c, const hone_buffer *trailers) {
     hone_buffer lines = {0};
     hone_buffer_text(&lines, "0\r\n");
@@ -102,7 +114,12 @@ static bool sink_gone(hone_request *r) {
     return hone_connection_is_gone(r->stream);
 }
 
-static const hone_sink http1_sink = {sink_begin, sink_part, sink_end, sink_gone, sink_whole};
+static const hone_sink http1_sink = {.begin = sink_begin,
+                                     .part = sink_part,
+                                     .take = sink_take,
+                                     .end = sink_end,
+                                     .gone = sink_gone,
+                                     .whole = sink_whole};
 
 /* --- taking messages --- */
 
@@ -246,9 +263,17 @@ static void expire(hone_connection *c) {
     refuse(c, 408, "The request did not come in time");
 }
 
-/* Pauses are HONE_PHASE_BODY's to end; this ends bodies that trickle. */
+/* Pauses are HONE_PHASE_BODY's and HONE_PHASE_WRITE's to end; this ends bodies that trickle, and answers whose memory
+ * others need. */
 static void sweep(hone_connection *c, uint64_t now) {
-    uint64_t whole = c->loop->config->request_timeout;
+    const hone_loop_config *config = c->loop->config;
+    uint64_t whole = config->request_timeout;
+    if (whole && c->share.charged > 0 && c->held_since + whole < now &&
+        hone_budget_is_tight(config->budget)) {
+        hone_stats_failed(config->stats, HONE_REASON_TIMEOUT);
+        c->broken = true;
+        return;
+    }
     if (c->phase != HONE_PHASE_BODY || !c->request || !whole || now <= whole) return;
     if (!hone_request_began_before(c->request, now - whole)) return;
     hone_connection_cork(c);

@@ -82,6 +82,14 @@ static bool is_idle(const hone_connection *c) {
     return !is_running(c) && !hone_http2_is_refused(c->http2);
 }
 
+static size_t held(const hone_connection *c) {
+    return c->http2 ? hone_http2_held(c->http2) : 0;
+}
+
+static void give_up(hone_connection *c) {
+    hone_http2_drop_largest(c->http2);
+}
+
 static void expire(hone_connection *c) {
     hone_http2_finish(c->http2);
     pump(c);
@@ -106,9 +114,12 @@ static uint64_t before(uint64_t now, uint64_t timeout) {
 
 static void sweep(hone_connection *c, uint64_t now) {
     const hone_loop_config *config = c->loop->config;
-    hone_http2_expire(c->http2, &(hone_http2_ages){.progress = before(now, config->header_timeout),
-                                                   .quiet = before(now, config->idle_timeout),
-                                                   .body = before(now, config->request_timeout)});
+    uint64_t whole = before(now, config->request_timeout);
+    hone_http2_expire(c->http2,
+                      &(hone_http2_ages){.progress = before(now, config->header_timeout),
+                                         .quiet = before(now, config->idle_timeout),
+                                         .body = whole,
+                                         .answer = hone_budget_is_tight(config->budget) ? whole : 0});
 }
 
 static void drain(hone_connection *c, bool now) {
@@ -130,6 +141,8 @@ const hone_protocol hone_connection_http2 = {.name = "HTTP/2",
                                              .phase = phase,
                                              .is_idle = is_idle,
                                              .is_running = is_running,
+                                             .held = held,
+                                             .give_up = give_up,
                                              .expire = expire,
                                              .sweep = sweep,
                                              .probe = probe,

@@ -63,6 +63,10 @@ bool hone_budget_take(hone_budget *b, hone_budget_share *share, size_t total) {
     return more == 0 || (take(b, b->limit, more) && give_more(b, share, more));
 }
 
+bool hone_budget_is_tight(const hone_budget *b) {
+    return b && b->limit && atomic_load(&b->used) > bodies(b);
+}
+
 void hone_budget_move(hone_budget_share *share, size_t total, hone_budget_share *to) {
     size_t keep = cost(total);
     if (share->charged <= keep) return;

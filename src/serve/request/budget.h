@@ -64,6 +64,8 @@ bool hone_budget_cover(hone_budget_seat *seat, hone_budget_share *share, size_t 
 bool hone_budget_charge(hone_budget *b, hone_budget_share *share, size_t total);
 /* The same of what is made of it; nothing is favoured. */
 bool hone_budget_take(hone_budget *b, hone_budget_share *share, size_t total);
+/* Is so much spent that bodies wait? b NULL: no. */
+bool hone_budget_is_tight(const hone_budget *b);
 /* What `share` holds beyond `total` bytes is the other's, which may be of any thread's that asks nothing meanwhile. */
 void hone_budget_move(hone_budget_share *share, size_t total, hone_budget_share *to);
 /* It has no more than `total` bytes. */

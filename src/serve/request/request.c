@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 enum { KEEP_BODY = 256 << 10, KEEP_TEXT = 4 << 10, POOLED = 256, WITH_BODY = 16 };
+#define OWN_FROM ((size_t)64 << 10) /* bytes from which it is worth handing a buffer over */
 #define LOOK_EVERY (5 * HONE_MILLISECOND)
 
 hone_request *hone_request_new(hone_request **pool) {
@@ -224,6 +225,18 @@ bool hone_request_part(hone_request *r, const void *data, size_t size) {
     return r->stream ? r->sink->part(r, data, size) : true;
 }
 
+bool hone_request_part_of(hone_request *r, hone_buffer *data) {
+    bool room = true;
+    if (data->size < OWN_FROM || !r->stream || !r->sink->take) {
+        room = hone_request_part(r, data->data, data->size);
+    } else {
+        r->bytes_out += data->size;
+        room = r->sink->take(r, data);
+    }
+    data->size = 0;
+    return room;
+}
+
 void hone_request_end(hone_request *r) {
     r->ended = true;
     hone_deadlines_remove(r);
@@ -242,6 +255,17 @@ void hone_request_answer(hone_request *r, int status, const char *content_type, 
     }
     hone_request_begin(r, status, content_type, (int64_t)size);
     hone_request_part(r, data, size);
+    hone_request_end(r);
+}
+
+void hone_request_answer_of(hone_request *r, int status, const char *content_type, hone_buffer *data) {
+    if (data->size < OWN_FROM) {
+        hone_request_answer(r, status, content_type, data->data, data->size);
+        data->size = 0;
+        return;
+    }
+    hone_request_begin(r, status, content_type, (int64_t)data->size);
+    hone_request_part_of(r, data);
     hone_request_end(r);
 }
 

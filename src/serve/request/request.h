@@ -38,6 +38,8 @@ typedef struct hone_sink {
     bool (*gone)(hone_request *r);
     /* begin, part and end, for an answer that is there at once. NULL: they are called one after the other. */
     void (*whole)(hone_request *r, int status, const char *content_type, const void *data, size_t size);
+    /* `part` of all of a buffer, whose memory it may keep: then it is empty. NULL: as `part`. */
+    bool (*take)(hone_request *r, hone_buffer *data);
 } hone_sink;
 
 /* A request's place among its loop's deadlines. */
@@ -148,10 +150,13 @@ bool hone_request_next_field(const hone_buffer *fields, size_t *at, const char *
 
 void hone_request_begin(hone_request *r, int status, const char *content_type, int64_t length);
 bool hone_request_part(hone_request *r, const void *data, size_t size);
+/* All of a buffer, which is empty afterwards: a large one is not copied to wait for the client. */
+bool hone_request_part_of(hone_request *r, hone_buffer *data);
 void hone_request_end(hone_request *r);
 /* All three. */
 void hone_request_answer(hone_request *r, int status, const char *content_type, const void *data,
                          size_t size);
+void hone_request_answer_of(hone_request *r, int status, const char *content_type, hone_buffer *data);
 /* Notes what is wrong, for the access log. */
 void hone_request_note_error(hone_request *r, const char *message);
 /* Part of a trace or not? If so, the answer says it too. The head must be there. */
