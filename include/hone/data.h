@@ -1,4 +1,4 @@
-/* Data sets, NPY and NPZ files, conversions of numbers. */
+/* Data sets, files of arrays, pictures and sound, conversions of numbers. */
 #ifndef HONE_DATA_H
 #define HONE_DATA_H
 
@@ -94,6 +94,32 @@ HONE_API hone_status hone_npz_load_sequence(const char *path, hone_dtype dtype, 
  * HONE_UNSUPPORTED as for hone_npy_save(). */
 HONE_API hone_status hone_npz_save(const char *path, const hone_named_tensor *arrays, int count,
                                    hone_error *err);
+
+/* How a picture becomes a tensor. */
+typedef struct hone_image_options {
+    size_t size;
+    int rank;           /* 4: a batch of one; 3; 2: rows and columns of gray */
+    bool channels_last; /* [height, width, channels], else [channels, height, width] */
+    int channels;       /* 3: red, green, blue; 1: gray (ITU-R BT.601) */
+    int height, width;  /* what the picture becomes; 0: as it is */
+    int shorter_side; /* first its shorter side becomes this, then height x width are cut out of the middle; 0: it is
+                           stretched */
+    bool
+        bytes; /* uint8, the pixels as they are; else float32, (pixel / scale - mean) / deviation by channel */
+    double scale, mean[3], deviation[3];
+} hone_image_options;
+#define HONE_IMAGE_OPTIONS_INIT                                                                              \
+    {                                                                                                        \
+        .size = sizeof(hone_image_options), .rank = 4, .channels = 3, .scale = 255, .deviation = { 1, 1, 1 } \
+    }
+/* Reads a picture: PNG, JPEG, WebP, BMP or PNM (PBM, PGM, PPM), told by its content. Alpha is dropped; EXIF's rotation is
+ * not done. It is resized as Pillow's bilinear filter does, without aliasing. `options` NULL: the defaults.
+ * HONE_RESOURCE_EXHAUSTED: more than 2^26 pixels. On success `*out` belongs to the caller. */
+HONE_API hone_status hone_image_load(const char *path, const hone_image_options *options, hone_tensor **out,
+                                     hone_error *err);
+/* Reads sound, a RIFF WAVE file of PCM (8, 16, 24 or 32 bits) or floats, as float32 [samples] in [-1, 1); several
+ * channels become their mean. `*rate`: samples a second. On success `*out` belongs to the caller. */
+HONE_API hone_status hone_wav_load(const char *path, hone_tensor **out, int *rate, hone_error *err);
 
 /* A tensor of the same numbers in another dtype, where they stay what they are in kind: floats to floats, rounded to
  * nearest even; integers and bool to floats; integers and bool to integers that hold each of them. Of the same dtype: another

@@ -1,6 +1,7 @@
 #include "inputs.h"
 
 #include "given.h"
+#include "media.h"
 #include "values.h"
 
 #include <hone/data.h>
@@ -67,8 +68,9 @@ static int misfit(const char *file, const hone_graph *g, const hone_value_info *
                      cli_type_text(g, v));
 }
 
-/* To the input's dtype. */
-static int convert(const char *file, const hone_graph *g, const hone_value_info *v, hone_tensor **t) {
+/* To the input's dtype; `quietly` where the file has none of its own. */
+static int convert(const char *file, const hone_graph *g, const hone_value_info *v, bool quietly,
+                   hone_tensor **t) {
     hone_error err = {0};
     hone_tensor *same = NULL;
     hone_dtype dtype = hone_tensor_dtype(*t);
@@ -76,19 +78,21 @@ static int convert(const char *file, const hone_graph *g, const hone_value_info 
     hone_status status = hone_tensor_convert(*t, v->dtype, &same, &err);
     if (status == HONE_INVALID_ARGUMENT) return misfit(file, g, v, *t);
     if (status != HONE_OK) return cli_error("%s: for input '%s': %s", file, v->name, err.message);
-    cli_note("%s: %s becomes %s for input '%s'", file, hone_dtype_name(dtype), hone_dtype_name(v->dtype),
-             v->name);
+    if (!quietly)
+        cli_note("%s: %s becomes %s for input '%s'", file, hone_dtype_name(dtype), hone_dtype_name(v->dtype),
+                 v->name);
     hone_tensor_free(*t);
     *t = same;
     return CLI_OK;
 }
 
 static int load(const char *file, const hone_graph *g, const hone_value_info *v, hone_tensor **out) {
-    int status = read_file(file, v, out);
+    bool media = cli_is_media(file, v);
+    int status = media ? cli_media_load(file, g, v, out) : read_file(file, v, out);
     if (status != CLI_OK) return status;
     if (hone_tensor_kind(*out) != HONE_KIND_TENSOR) return CLI_OK;
     if (!fits(v, *out)) return misfit(file, g, v, *out);
-    return convert(file, g, v, out);
+    return convert(file, g, v, media, out);
 }
 
 static int replace(const cli_given *given, hone_graph *g) {

@@ -2,6 +2,8 @@
 # Inputs and outputs of all kinds, from and to files that NumPy and onnx wrote and read.
 . "$(dirname "$0")/lib.sh"
 [ -n "${HONE_PYTHON:-}" ] || exit 77
+corpus=$root/fuzz/corpus
+cp "$corpus/image/p6.ppm" four.ppm
 needs "models of onnx" "$HONE_PYTHON" "$root/tests/onnx/peer_inputs.py" make
 
 # notes LINE: the last command's stderr has it.
@@ -84,6 +86,39 @@ prints '    "dög": 0.75'
 works run maps.onnx --input z=@maps.pb --json
 json 'd["outputs"][0]["first"][0] == {"kind": "map", "count": 2, "first": {"cat": 0.25, "dög": 0.75}}'
 holds "what NumPy and Python read" "$HONE_PYTHON" "$root/tests/onnx/peer_inputs.py" check
+
+# pictures, sound, texts
+works run nchw.onnx --input x=@four.ppm --json
+json 'd["outputs"][0]["first"][:8] == [1, 0, 0, 1, 0, 1, 0, 1]'
+holds "no note about a picture" [ ! -s stderr ]
+works run nchw.onnx --input "x=@$corpus/image/photo.jpg" --resize 3 --mean 0.5,0.4,0.3 --std 0.25 --scale 255
+works run nchw.onnx --input "x=@$corpus/image/photo.webp" --mean 0.5
+works run nhwc.onnx --input "x=@$corpus/image/photo.png"
+prints 'y: uint8 [1, 40, 48, 3]'
+works run nhwc.onnx --input "x=@$corpus/image/photo.png" --resize 20x30
+prints 'y: uint8 [1, 30, 20, 3]'
+works run gray.onnx --input "x=@$corpus/image/gray.jpg"
+prints 'y: float16 [4, 4]'
+says 1 "hone run: four.ppm: is a picture, but input 'x' is uint8 [n, 5, h, w]" run pictures.onnx --input x=@four.ppm
+says 2 "hone run: --resize needs N or WIDTHxHEIGHT, not '3y3'" run nchw.onnx --input x=@four.ppm --resize 3y3
+says 2 "hone run: --mean needs one number or three, as 0.485,0.456,0.406, not '1,2'" \
+    run nchw.onnx --input x=@four.ppm --mean 1,2
+says_like 2 "hone run: --mean and --std are for inputs of floats; *" run nhwc.onnx --input x=@four.ppm --mean 1
+says_like 1 "hone run: *tiff.tif: an image in the format TIFF" run nchw.onnx --input "x=@$corpus/image/tiff.tif"
+works run decoder.onnx --input x=@bytes.npy --json
+json 'd["outputs"][0]["shape"] == [2, 2, 3] and d["outputs"][0]["first"][:6] == [0, 0, 255, 0, 255, 0]'
+works run decoder.onnx --input x=@broken.npy --json
+json 'd["outputs"][0]["shape"] == [0, 0, 3]'
+works run sound.onnx --input "x=@$corpus/wav/pcm16.wav" --rate 16000
+prints 'y: float32 [1, 4]'
+says 1 "hone run: $corpus/wav/pcm16.wav: has 16000 samples a second, not 8000" \
+    run sound.onnx --input "x=@$corpus/wav/pcm16.wav" --rate 8000
+says 1 "hone run: $corpus/wav/float.wav: has 2 elements, but input 'x' is float32 [4]" \
+    run fixed.onnx --input "x=@$corpus/wav/float.wav"
+printf 'one line\nzwei\r\n\nend' >line.txt
+works run texts.onnx --input x=@line.txt
+prints 'y: string [4, 1]'
+prints '  "one line" "zwei" "" "end"'
 
 # bench takes the same files
 says_like 1 "hone bench: dynamic.onnx: dimension 1 of input 'a' is not fixed: * --input gives it" bench dynamic.onnx

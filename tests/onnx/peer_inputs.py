@@ -52,6 +52,15 @@ def models():
          [tensor("a", T.FLOAT, ["n", "m"]), tensor("b", T.FLOAT, ["n", "m"])], [tensor("y", T.FLOAT, ["n", "m"])])
     save("nothing", [h.make_node("ConstantOfShape", ["s"], ["y"])], [], [tensor("y", T.FLOAT, [2])],
          [("s", np.array([2], np.int64))])
+    for name, dtype, shape in (("nchw", T.FLOAT, [1, 3, 2, 2]), ("nhwc", T.UINT8, ["n", "h", "w", 3]),
+                               ("gray", T.FLOAT16, [4, 4]), ("sound", T.FLOAT, [1, "n"]), ("fixed", T.FLOAT, [4]),
+                               ("texts", T.STRING, ["n", 1]), ("pictures", T.UINT8, ["n", 5, "h", "w"])):
+        save(name, [h.make_node("Identity", ["x"], ["y"])], [tensor("x", dtype, shape)], [tensor("y", dtype, shape)])
+    save("decoder", [h.make_node("ImageDecoder", ["x"], ["y"], pixel_format="BGR")], [tensor("x", T.UINT8, ["n"])],
+         [tensor("y", T.UINT8, [None, None, 3])])
+    m = onnx.load("decoder.onnx")
+    m.opset_import[0].version = 20
+    onnx.save(m, "decoder.onnx")
     g = h.make_graph([h.make_node("Whirl", ["x"], [f"y{i}"], f"n{i}") for i in range(3)], "lacking",
                      [tensor("x", T.FLOAT, [1])], [tensor(f"y{i}", T.FLOAT, [1]) for i in range(3)])
     onnx.save(h.make_model(g, opset_imports=OPSET, ir_version=8), "lacking.onnx")
@@ -73,6 +82,8 @@ def arrays():
     np.save("index.npy", np.array(2, np.uint8))
     np.save("4x5.npy", np.ones((4, 5), np.float32))
     np.savez("seq.npz", *[np.full((i + 1,), i, np.float64) for i in range(11)])
+    np.save("bytes.npy", np.frombuffer(open("four.ppm", "rb").read(), np.uint8))
+    np.save("broken.npy", np.frombuffer(open("four.ppm", "rb").read(), np.uint8)[:-1])
     np.savez("texts.npz", arr_0=np.array(["a"]))
     np.savez("by_name.npz", x=np.arange(6, dtype=np.float32), other=np.zeros(1))
     items = [np.array([1.5], np.float32), np.array([[2, 3]], np.float32)]

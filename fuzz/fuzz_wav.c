@@ -1,0 +1,17 @@
+/* The WAV reader: any bytes give samples, or an error with a message. */
+#include "data/wav.h"
+#include "graph/tensor.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    hone_tensor *t = NULL;
+    hone_error err = {0};
+    int rate = 0;
+    hone_status status = hone_wav_parse(data, size, &t, &rate, &err);
+    if (status == HONE_OK ? !t || rate < 1 : t != NULL || err.code != status || !err.message[0]) abort();
+    hone_tensor_free(t);
+    return 0;
+}

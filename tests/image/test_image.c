@@ -1,0 +1,150 @@
+#include "support/files.h"
+
+#include "image/image.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <string.h>
+
+static hone_image image;
+static hone_error err;
+
+static hone_status read_file(const char *name) {
+    char path[512];
+    hone_blob b;
+    snprintf(path, sizeof path, "%s/fuzz/corpus/image/%s", HONE_SOURCE_DIR, name);
+    if (hone_file_read(path, 0, &b, &err) != HONE_OK) fail_msg("%s: %s", path, err.message);
+    hone_status status = hone_image_read(b.data, b.size, &image, &err);
+    hone_blob_free(&b);
+    return status;
+}
+
+/* The pixels are these bytes. */
+#define GIVES(name, h, w, ...)                                                                               \
+    do {                                                                                                     \
+        const uint8_t wanted[] = {__VA_ARGS__};                                                              \
+        assert_int_equal(sizeof wanted, 3 * (h) * (w));                                                      \
+        if (read_file(name) != HONE_OK) fail_msg("%s: %s", name, err.message);                               \
+        assert_true(image.height == (h) && image.width == (w));                                              \
+        assert_memory_equal(image.pixels, wanted, sizeof wanted);                                            \
+        hone_image_free(&image);                                                                             \
+    } while (0)
+
+static void refuses(const char *name, hone_status status, const char *message) {
+    assert_int_equal(read_file(name), status);
+    assert_null(image.pixels);
+    if (!strstr(err.message, message)) fail_msg("%s: %s", name, err.message);
+}
+
+#define FOUR 255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255
+
+static void test_png(void **state) {
+    (void)state;
+    GIVES("rgb.png", 2, 2, FOUR);
+    GIVES("rgba16.png", 1, 2, 255, 0, 1, 0, 255, 128);
+    GIVES("palette.png", 1, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9);
+    GIVES("gray_alpha.png", 1, 2, 10, 10, 10, 200, 200, 200);
+    assert_int_equal(read_file("gray1.png"), HONE_OK);
+    for (int x = 0; x < 9; x++) assert_int_equal(image.pixels[3 * x + 1], x % 2 ? 0 : 255);
+    hone_image_free(&image);
+    refuses("huge.png", HONE_CORRUPT, "more pixels than the file can hold");
+}
+
+static void test_bmp(void **state) {
+    (void)state;
+    GIVES("rgb.bmp", 2, 2, FOUR);
+    GIVES("upright.bmp", 2, 2, FOUR);
+    GIVES("palette4.bmp", 1, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9);
+    GIVES("masks16.bmp", 1, 2, 255, 0, 0, 0, 255, 255);
+    refuses("beyond.bmp", HONE_CORRUPT, "beyond the palette");
+    refuses("rle.bmp", HONE_UNSUPPORTED, "compression 1");
+    refuses("large.bmp", HONE_CORRUPT, "too early");
+}
+
+static void test_pnm(void **state) {
+    (void)state;
+    GIVES("p1.pbm", 2, 3, 0, 0, 0, 255, 255, 255, 0, 0, 0, 255, 255, 255, 0, 0, 0, 255, 255, 255);
+    GIVES("p2.pgm", 1, 2, 0, 0, 0, 255, 255, 255);
+    GIVES("p3.ppm", 1, 2, 255, 0, 0, 0, 0, 255);
+    GIVES("p5.pgm", 1, 2, 255, 255, 255, 0, 0, 0);
+    GIVES("p6.ppm", 2, 2, FOUR);
+    assert_int_equal(read_file("p4.pbm"), HONE_OK);
+    for (int i = 0; i < 18; i++) assert_int_equal(image.pixels[3 * i], i % 2 ? 255 : 0);
+    hone_image_free(&image);
+    refuses("short.ppm", HONE_CORRUPT, "too early");
+    refuses("large.pgm", HONE_CORRUPT, "too early");
+}
+
+/* One picture in two formats that lose a little. */
+static void test_lossy(void **state) {
+    (void)state;
+    static const char *const names[] = {"photo.jpg", "photo.webp", "progressive.jpg", "cmyk.jpg"};
+    hone_image exact;
+    assert_int_equal(read_file("photo.png"), HONE_OK);
+    exact = image;
+    image = (hone_image){0};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        if (read_file(names[k]) != HONE_OK) fail_msg("%s: %s", names[k], err.message);
+        assert_true(image.height == exact.height && image.width == exact.width);
+        int64_t apart = 0, count = 3LL * exact.height * exact.width;
+        for (int64_t i = 0; i < count; i++) {
+            int d = image.pixels[i] - exact.pixels[i];
+            apart += d < 0 ? -d : d;
+        }
+        if (apart > 12 * count) fail_msg("%s: %.1f apart", names[k], (double)apart / (double)count);
+        hone_image_free(&image);
+    }
+    hone_image_free(&exact);
+}
+
+static void test_others(void **state) {
+    (void)state;
+    refuses("tiff.tif", HONE_UNSUPPORTED, "TIFF");
+    refuses("jpeg2000.jp2", HONE_UNSUPPORTED, "JPEG 2000");
+    refuses("none", HONE_UNSUPPORTED, "no image");
+    refuses("text", HONE_UNSUPPORTED, "no image");
+}
+
+/* Cut anywhere, a file gives no picture (but for the marks at its end), and nothing leaks. */
+static void test_cut(void **state) {
+    (void)state;
+    static const char *const names[] = {"photo.jpg", "progressive.jpg", "photo.webp",
+                                        "photo.png", "rgb.bmp",         "p6.ppm"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        char path[512];
+        hone_blob b;
+        snprintf(path, sizeof path, "%s/fuzz/corpus/image/%s", HONE_SOURCE_DIR, names[k]);
+        assert_int_equal(hone_file_read(path, 0, &b, &err), HONE_OK);
+        for (size_t cut = 0; cut + 16 < b.size; cut += 1 + cut / 16) {
+            hone_status status = hone_image_read(b.data, cut, &image, &err);
+            if (status != HONE_CORRUPT && status != HONE_UNSUPPORTED)
+                fail_msg("%s cut at %zu", names[k], cut);
+        }
+        hone_blob_free(&b);
+    }
+}
+
+static void test_resize(void **state) {
+    (void)state;
+    uint8_t x[] = {0, 0, 0, 100, 100, 100, 200, 200, 200, 40, 40, 40};
+    hone_image in = {1, 4, x};
+    assert_int_equal(hone_image_resize(&in, 1, 2, &image, &err), HONE_OK); /* Pillow's answer */
+    assert_int_equal(image.pixels[0], 71);
+    hone_image_free(&image);
+    assert_int_equal(hone_image_resize(&in, 2, 8, &image, &err), HONE_OK);
+    const uint8_t wanted[] = {0, 25, 75, 125, 175, 160, 80, 40};
+    for (int i = 0; i < 16; i++) assert_int_equal(image.pixels[3 * i + i % 3], wanted[i % 8]);
+    hone_image_free(&image);
+    assert_int_equal(hone_image_resize(&in, 0, 8, &image, &err), HONE_INVALID_ARGUMENT);
+    assert_int_equal(hone_image_resize(&in, 1 << 14, 1 << 14, &image, &err), HONE_RESOURCE_EXHAUSTED);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_png),    cmocka_unit_test(test_bmp),
+                                       cmocka_unit_test(test_pnm),    cmocka_unit_test(test_lossy),
+                                       cmocka_unit_test(test_others), cmocka_unit_test(test_cut),
+                                       cmocka_unit_test(test_resize)};
+    return cmocka_run_group_tests(tests, make_test_dir, remove_test_dir);
+}
