@@ -86,14 +86,16 @@ VEC_FN void store_vector(const hone_gemm *g, int64_t i, int64_t j, int n, vec_i3
     const hone_epilogue *e = &g->epilogue;
     const int64_t at = i * g->c_row + j;
     if (e->sum_bias) s = vec_add_i32(s, load_columns_i32(e->sum_bias + j, n));
+    if (e->row_sum_bias) s = vec_add_i32(s, vec_set1_i32(e->row_sum_bias[i]));
     if (e->b_zero)
         s = vec_sub_i32(s, vec_mul_i32(load_columns_i32(e->b_zero + j, n), vec_set1_i32(e->a_sum[i])));
     if (e->store == HONE_STORE_I32) {
         vec_store_i32_n((int32_t *)g->c + at, s, n);
         return;
     }
-    vec_f32 v = vec_from_i32(s) * load_columns(e->scale + j, n);
+    vec_f32 v = vec_from_i32(s) * (e->row_scale ? vec_set1(e->row_scale[i]) : load_columns(e->scale + j, n));
     if (e->bias) v = v + load_columns((const float *)e->bias + j, n);
+    if (e->row_bias) v = v + ((const float *)e->row_bias)[i];
     if (e->residual) v = v + load_columns((const float *)e->residual + i * e->residual_row + j, n);
     const vec_f32 least = vec_set1(lo),
                   most = vec_set1(hi); /* vec_max and vec_min give b where either is NaN */

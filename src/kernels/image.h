@@ -3,6 +3,8 @@
 #ifndef HONE_KERNELS_IMAGE_H
 #define HONE_KERNELS_IMAGE_H
 
+#include "kernels/epilogue.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,23 +35,25 @@ void hone_patches_f64(const hone_windows *w, const double *x, int64_t j0, int64_
 
 /* --- windows of weights --- convolution where a group gives so few channels that a product would not pay:
  *
- *   y[channel] = clamp(sum of weight[channel][c, tap] x[c][tap] + bias[channel] + residual, lo, hi)
+ *   y[channel] = epilogue(sum of weight[channel][c, tap] (x[c][tap] - x_zero) over c and taps)
  *
- * A sum starts at 0 and goes on in the order of (c, tap), as in a product. */
+ * A sum starts at 0 and goes on in the order of (c, tap), as in a product. Rows of the epilogue are channels. Sums of bytes
+ * are integers: weights are whole numbers, and no sum of absolute values is above HONE_DIRECT_EXACT. */
 typedef struct hone_direct {
     hone_windows w;          /* channels: those of a group */
     int64_t groups, outputs; /* channels that each group gives */
     int64_t lines;           /* that are made at once, of one channel */
-    const void *weight;      /* [groups * outputs, channels * taps] */
-    const void *bias;        /* [groups * outputs], or NULL */
-    const void *residual;    /* of y's shape, or NULL */
-    double lo, hi;
+    const void *weight;      /* [groups * outputs, channels * taps], float, or double for double sums */
+    int32_t x_zero;          /* of bytes */
+    bool x_signed;
+    hone_epilogue epilogue; /* of it all for rows; the residual has y's shape */
 } hone_direct;
+#define HONE_DIRECT_EXACT (1 << 24)
 
 /* Lines are rows of output positions: out[0] * out[1] of them a channel, counted over all channels of all images. */
 
 #define HONE_DIRECT_TAPS 1024 /* channels * taps, at most */
-/* Chooses d->lines, and returns how many elements of scratch hone_kernels.direct_f32 then needs. */
+/* Chooses d->lines, and returns how many floats of scratch hone_kernels.direct_f32 and direct_8 then need. */
 int64_t hone_direct_room(hone_direct *d);
 /* hone_kernels.direct_f32 in double. */
 void hone_direct_f64(const hone_direct *d, const double *x, double *y, int64_t line0, int64_t line1);

@@ -17,38 +17,6 @@
 
 /* --- products of matrices: kernels in families --- */
 
-/* What elements of C are. */
-typedef enum hone_store {
-    HONE_STORE_F32,
-    HONE_STORE_F64,
-    HONE_STORE_I32,
-    HONE_STORE_U8,
-    HONE_STORE_S8
-} hone_store;
-
-/* What becomes of a finished sum s of row i and column j; nothing is contracted.
- *
- *   float sums        v = alpha s + bias[j] + row_bias[i] + residual[i][j]          in the sums' own type
- *   integer sums      s = s + sum_bias[j] - b_zero[j] a_sum[i]                      exact in int32, wrapping
- *                     v = (float)s scale[j] + bias[j] + residual[i][j]              float
- *   F32, F64          c = clamp(v, lo, hi), where NaN stays
- *   I32               c = s
- *   U8, S8            c = saturate(round_half_even(clamp(v, lo, hi)) + zero)
- *
- * Pointers may be NULL but for `scale`, which I32 alone does without; then their term is left out. */
-typedef struct hone_epilogue {
-    hone_store store;
-    double alpha;         /* 1 costs nothing */
-    const void *bias;     /* [n]: float, or double for double sums */
-    const void *row_bias; /* [m] of bias's type; float sums only */
-    const void *residual; /* [m, n] of bias's type; may be C itself */
-    int64_t residual_row;
-    double lo, hi;                            /* -INFINITY, INFINITY: no clamp */
-    const int32_t *sum_bias, *b_zero, *a_sum; /* [n], [n], [m]; the last two both or neither */
-    const float *scale;                       /* [n] */
-    int32_t zero;
-} hone_epilogue;
-
 /* C[m, n] = epilogue(A[m, k] B[k, n]), rows of C contiguous. A sum starts at 0 and adds a[i][0]*b[0][j],
  * a[i][1]*b[1][j], … in that order (fma where the ISA has it), or is exact. */
 typedef struct hone_gemm {
@@ -178,9 +146,14 @@ typedef struct hone_kernels {
      * between the rows of y is overwritten. */
     void (*patches_f32)(const hone_windows *w, const float *x, int64_t j0, int64_t j1, float *y,
                         int64_t y_row);
+    /* The same of bytes, `fill` being what lies outside; rows of channels [c0, c1) alone, from y on. */
+    void (*patches_8)(const hone_windows *w, const uint8_t *x, int64_t c0, int64_t c1, int64_t j0, int64_t j1,
+                      uint8_t *y, int64_t y_row, uint8_t fill);
     /* Windows of weights: lines [line0, line1) of y; `room`: hone_direct_room elements. */
     void (*direct_f32)(const hone_direct *d, const float *x, float *y, int64_t line0, int64_t line1,
                        float *room);
+    void (*direct_8)(const hone_direct *d, const uint8_t *x, void *y, int64_t line0, int64_t line1,
+                     float *room);
     /* y[i] = x[i % parts][i / parts] for i < n, where part k begins at x + k*part. */
     void (*weave_f32)(const float *x, int64_t part, int64_t parts, int64_t n, float *y);
     /* Pooling: lines [line0, line1) of y; `room`: hone_pool_room elements. */

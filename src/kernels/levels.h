@@ -18,7 +18,8 @@
     HONE_KERNELS_IMAGE(X, level)
 /* Of kernels/image.h. */
 #define HONE_KERNELS_IMAGE(X, level)                                                                         \
-    X(patches_f32, level) X(direct_f32, level) X(weave_f32, level) X(pool_f32, level) X(pool_all_f32, level)
+    X(patches_f32, level) X(patches_8, level) X(direct_f32, level) X(direct_8, level) X(weave_f32, level)    \
+    X(pool_f32, level) X(pool_all_f32, level)
 /* clang-format on */
 
 #define HONE_KERNEL_DECLARE(field, level)                                                                    \

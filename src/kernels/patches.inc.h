@@ -83,13 +83,13 @@ static int runs_of(const block *b, int64_t tap, int64_t end, run *runs) {
     return count;
 }
 
-/* All rows of the block. */
-static void copy_block(const block *b, const PATCH_TYPE *x, PATCH_TYPE *y) {
+/* The rows of `channels` channels of the block, the first one at x. */
+static void copy_block(const block *b, int64_t channels, const PATCH_TYPE *x, PATCH_TYPE *y) {
     run runs[RUNS];
     const hone_windows *w = b->w;
     const int64_t taps = hone_windows_taps(w), each = RUNS / tap_runs(b, 0, runs);
     int count = taps <= each ? runs_of(b, 0, taps, runs) : 0;
-    for (int64_t c = 0; c < w->channels; c++, x += w->plane, y += taps * b->y_row) {
+    for (int64_t c = 0; c < channels; c++, x += w->plane, y += taps * b->y_row) {
         if (count > 0) copy(b, runs, count, x, y);
         for (int64_t tap = 0; tap < taps && count == 0; tap += each) {
             const int some = runs_of(b, tap, min_i64(tap + each, taps), runs);
@@ -98,11 +98,11 @@ static void copy_block(const block *b, const PATCH_TYPE *x, PATCH_TYPE *y) {
     }
 }
 
-/* As hone_kernels.patches_f32. */
-static void copy_patches(const hone_windows *w, const PATCH_TYPE *x, int64_t j0, int64_t j1, PATCH_TYPE *y,
-                         int64_t y_row, PATCH_TYPE fill) {
+/* As hone_kernels.patches_8. */
+static void copy_patches(const hone_windows *w, const PATCH_TYPE *x, int64_t c0, int64_t c1, int64_t j0,
+                         int64_t j1, PATCH_TYPE *y, int64_t y_row, PATCH_TYPE fill) {
     for (int64_t j = j0; j < j1; j += COLUMNS) {
         const block b = {w, j, min_i64(j + COLUMNS, j1), y_row, y_row - (j - j0), fill};
-        copy_block(&b, x, y + (j - j0));
+        copy_block(&b, c1 - c0, x + c0 * w->plane, y + (j - j0));
     }
 }

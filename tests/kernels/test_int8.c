@@ -18,6 +18,8 @@ typedef struct test_case {
     size_t map_size;
     int8_t b[MOST_K * MOST_N];
     int32_t bias[MOST_N], b_zero[MOST_N], a_sum[MOST_M];
+    int32_t row_bias[MOST_M];
+    float row_scale[MOST_M], row_offset[MOST_M];
     float scale[MOST_N], offset[MOST_N], residual[MOST_M * MOST_N];
     int32_t sum[MOST_M * MOST_N]; /* of a case with its bias and zero points, by the definition */
 } test_case;
@@ -52,6 +54,9 @@ static void make_case(int64_t m, int64_t n, int64_t k, int extreme, uint64_t see
         if (seed % 4) t.bias[j] %= 100000;
         t.b_zero[j] = (int32_t)(j * 37 % 256) - 128;
     }
+    test_fill_bytes(t.row_bias, m * 4, seed + 6);
+    test_fill_f32(t.row_scale, m, 1e-5f, 2e-3f, seed + 7);
+    test_fill_f32(t.row_offset, m, -20, 20, seed + 8);
     test_fill_f32(t.scale, n, 1e-5f, 2e-3f, seed + 3);
     test_fill_f32(t.offset, n, -20, 20, seed + 4);
     test_fill_f32(t.residual, m * n, -20, 20, seed + 5);
@@ -59,7 +64,7 @@ static void make_case(int64_t m, int64_t n, int64_t k, int extreme, uint64_t see
         for (int64_t j = 0; j < n; j++) t.scale[j] = t.offset[j] = 0.5f;
 }
 
-static void sums(bool bias, bool zeros) {
+static void sums(bool bias, bool zeros, bool rows) {
     for (int64_t i = 0; i < t.m; i++) {
         uint32_t a_sum = 0;
         for (int64_t l = 0; l < t.k; l++) a_sum += t.a[i * t.a_row + l];
@@ -68,6 +73,7 @@ static void sums(bool bias, bool zeros) {
             int64_t s = 0;
             for (int64_t l = 0; l < t.k; l++) s += (int64_t)t.a[i * t.a_row + l] * t.b[l * t.n + j];
             if (bias) s += t.bias[j];
+            if (rows) s += t.row_bias[i];
             if (zeros) s -= (int64_t)t.b_zero[j] * t.a_sum[i];
             t.sum[i * t.n + j] = (int32_t)(uint32_t)(uint64_t)s;
         }
@@ -81,8 +87,9 @@ static void store_reference(const hone_epilogue *e, int32_t s, int64_t i, int64_
         ((int32_t *)c)[at] = s;
         return;
     }
-    float v = (float)s * e->scale[j];
+    float v = (float)s * (e->row_scale ? e->row_scale[i] : e->scale[j]);
     if (e->bias) v = v + ((const float *)e->bias)[j];
+    if (e->row_bias) v = v + ((const float *)e->row_bias)[i];
     if (e->residual) v = v + ((const float *)e->residual)[i * e->residual_row + j];
     v = v > (float)e->lo ? v : (float)e->lo;
     v = v < (float)e->hi ? v : (float)e->hi;
@@ -211,9 +218,9 @@ static void check_amx(void) {
 /* One case with every store, with and without bias, zero points, offset and clamp. */
 static void run_case(int64_t m, int64_t n, int64_t k, int extreme, uint64_t seed) {
     make_case(m, n, k, extreme, seed);
-    for (int variant = 0; variant < 4; variant++) {
-        const bool bias = variant & 1, zeros = variant & 2;
-        sums(bias, zeros);
+    for (int variant = 0; variant < 8; variant++) {
+        const bool bias = variant & 1, zeros = variant & 2, rows = variant & 4;
+        sums(bias, zeros, rows);
         for (int at = 0; at < COUNT(stores); at++) {
             g = (hone_gemm){
                 .m = m, .n = n, .k = k, .a = t.a, .a_row = t.a_row, .a_col = 1, .c = got, .c_row = C_ROW};
@@ -224,17 +231,22 @@ static void run_case(int64_t m, int64_t n, int64_t k, int extreme, uint64_t seed
                 e->b_zero = t.b_zero;
                 e->a_sum = t.a_sum;
             }
+            if (rows) {
+                e->row_sum_bias = t.row_bias;
+                e->row_scale = t.row_scale;
+                e->row_bias = t.row_offset;
+            }
             if (variant != 1) e->bias = t.offset;
-            if (variant > 1) {
+            if (zeros) {
                 e->residual = t.residual;
                 e->residual_row = n;
             }
-            if (variant == 3) {
+            if (variant % 4 == 3) {
                 e->lo = 0;
                 e->hi = 6.25;
             }
-            e->zero = stores[at] == HONE_STORE_U8   ? variant * 85
-                      : stores[at] == HONE_STORE_S8 ? variant * 60 - 100
+            e->zero = stores[at] == HONE_STORE_U8   ? variant % 4 * 85
+                      : stores[at] == HONE_STORE_S8 ? variant % 4 * 60 - 100
                                                     : 0;
             memset(want, 0xA5, sizeof want);
             for (int64_t i = 0; i < m; i++)

@@ -31,14 +31,22 @@ static void check_block(const hone_kernels *k, const char *level, const hone_win
     float *x = malloc((size_t)(w->channels * w->plane) * sizeof *x), *y = malloc((size_t)count * sizeof *y);
     double *wide = malloc((size_t)(w->channels * w->plane) * sizeof *wide),
            *wide_y = malloc((size_t)count * sizeof *wide_y);
+    uint8_t *bytes = malloc((size_t)(w->channels * w->plane)), *bytes_y = malloc((size_t)count);
     for (int64_t i = 0; i < w->channels * w->plane; i++) wide[i] = x[i] = (float)(i + 1);
+    for (int64_t i = 0; i < w->channels * w->plane; i++) bytes[i] = (uint8_t)(i * 7 % 251);
     for (int64_t i = 0; i < count; i++) wide_y[i] = y[i] = -1;
+    memset(bytes_y, 255, (size_t)count);
     k->patches_f32(w, x, j0, j1, y, y_row);
     hone_patches_f64(w, wide, j0, j1, wide_y, y_row);
+    k->patches_8(w, bytes, 0, 1, j0, j1, bytes_y, y_row, 252);
+    k->patches_8(w, bytes, 1, w->channels, j0, j1, bytes_y + taps * y_row, y_row, 252);
     for (int64_t l = 0; l < w->channels * taps; l++)
         for (int64_t j = j0; j < j1; j++) {
             const int64_t at = tap_at(w, l % taps, j), to = l * y_row + j - j0;
             const float want = at < 0 ? 0 : (float)(l / taps * w->plane + at + 1);
+            const uint8_t byte = at < 0 ? 252 : (uint8_t)((l / taps * w->plane + at) * 7 % 251);
+            if (bytes_y[to] != byte)
+                fail_msg("%s: B[%d][%d] is byte %d, not %d", level, (int)l, (int)j, bytes_y[to], byte);
             if (y[to] != want || wide_y[to] != want)
                 fail_msg("%s: B[%d][%d] is %g (double: %g), not %g", level, (int)l, (int)j, y[to], wide_y[to],
                          want);
@@ -47,6 +55,8 @@ static void check_block(const hone_kernels *k, const char *level, const hone_win
     free(y);
     free(wide);
     free(wide_y);
+    free(bytes);
+    free(bytes_y);
 }
 
 static void check(const hone_kernels *k, const char *level) {

@@ -26,7 +26,8 @@ void hone_direct_f64(const hone_direct *d, const double *x, double *y, int64_t l
     const hone_windows *w = &d->w;
     const int64_t taps = hone_windows_taps(w), lines = w->out[0] * w->out[1],
                   channels = d->groups * d->outputs;
-    const double *weight = d->weight, *bias = d->bias, *residual = d->residual;
+    const hone_epilogue *e = &d->epilogue;
+    const double *weight = d->weight, *bias = e->row_bias, *residual = e->residual;
     for (int64_t at = line0; at < line1; at++) {
         const int64_t image = at / lines / channels, channel = at / lines % channels;
         const double *from = x + (image * d->groups + channel / d->outputs) * w->channels * w->plane;
@@ -37,8 +38,8 @@ void hone_direct_f64(const hone_direct *d, const double *x, double *y, int64_t l
         for (int64_t i = 0; i < w->out[2]; i++) {
             double s = to[i] + (bias ? bias[channel] : 0);
             if (residual) s += residual[at * w->out[2] + i];
-            s = s < d->lo ? d->lo : s;
-            to[i] = s > d->hi ? d->hi : s;
+            s = s < e->lo ? e->lo : s;
+            to[i] = s > e->hi ? e->hi : s;
         }
     }
 }

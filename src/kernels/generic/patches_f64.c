@@ -14,5 +14,5 @@ static inline __attribute__((always_inline)) void copy_run(const double *x, doub
 
 void hone_patches_f64(const hone_windows *w, const double *x, int64_t j0, int64_t j1, double *y,
                       int64_t y_row) {
-    copy_patches(w, x, j0, j1, y, y_row, 0);
+    copy_patches(w, x, 0, w->channels, j0, j1, y, y_row, 0);
 }

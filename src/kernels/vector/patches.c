@@ -17,5 +17,5 @@ VEC_FN void copy_run(const float *x, float *y, const int64_t step, int lo, int h
 
 void HONE_ISA_NAME(patches_f32)(const hone_windows *w, const float *x, int64_t j0, int64_t j1, float *y,
                                 int64_t y_row) {
-    copy_patches(w, x, j0, j1, y, y_row, 0);
+    copy_patches(w, x, 0, w->channels, j0, j1, y, y_row, 0);
 }

@@ -240,7 +240,7 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     j.bias = hone_product_input(&j, p->epilogue.bias);
     j.residual = p->epilogue.addend ? j.y : hone_product_input(&j, p->epilogue.residual);
     if (p->blocks.cut.count == 0) return HONE_OK;
-    if (is_integer(p)) hone_product_integer_begin(&j);
+    if (is_integer(p)) (p->s.patches ? hone_product_rows_begin : hone_product_integer_begin)(&j);
     if (is_integer(p) && p->form == HONE_B_PACKED && !p->integer.fixed) make_vectors(&j);
     if (p->form == HONE_B_WINDOWS)
         hone_cut_run(&p->blocks.cut, frame, hone_product_direct_run, &j);
@@ -272,7 +272,7 @@ static void choose_form(const hone_prepare *p, hone_product_params *q) {
 
 /* Room for a packed matrix (or for none), and for vectors. */
 static void lay_out(hone_prepare *p, hone_product_params *q) {
-    const bool integer = is_integer(q), by_worker = q->form >= HONE_B_TASK;
+    const bool integer = is_integer(q) && !q->s.patches, by_worker = q->form >= HONE_B_TASK;
     const bool packs = q->form == HONE_B_PACK || by_worker;
     size_t *scratch = by_worker ? &p->worker_scratch : &p->scratch;
     q->at_b = hone_align_64(*scratch);
@@ -330,7 +330,8 @@ hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_er
     else
         choose_form(p, q);
     HONE_TRY(hone_product_epilogue_prepare(p, s, &q->epilogue, err));
-    if (is_integer(q)) HONE_TRY(hone_product_integer_prepare(p, q, err));
+    if (is_integer(q))
+        HONE_TRY((s->patches ? hone_product_rows_prepare : hone_product_integer_prepare)(p, q, err));
     lay_out(p, q);
     q->gemm = fixed_gemm(q);
     if (is_integer(q)) q->gemm.epilogue.store = hone_product_integer_store(&q->integer);

@@ -36,7 +36,8 @@ typedef struct hone_product {
     int32_t y_zero_value; /* where y_zero is none */
     bool relu;
     /* B's matrices are patches of images (batch images of patches->channels channels lie one after the other), and matrix
-     * i of Y is made with matrix i % groups of A, to whose rows the bias belongs: bias [groups * m]. NULL: B is as above */
+     * i of Y is made with matrix i % groups of A, to whose rows bias, a_scale and a_zero belong: [groups * m] of them, or one.
+     * NULL: B is as above */
     const hone_windows *patches;
     int64_t groups;
 } hone_product;
@@ -52,6 +53,9 @@ typedef struct hone_product {
  * for its type and it is a constant. */
 hone_status hone_product_pack(hone_packer *p, const hone_node *node, int input, bool b_columns,
                               hone_error *err);
+/* The same for an A of integers, [groups * m, k …], that meets patches. */
+hone_status hone_product_pack_channels(hone_packer *p, const hone_node *node, int input, int64_t groups,
+                                       hone_error *err);
 /* For `prepare`: sets p up to run `s`, with the node's map. */
 hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_error *err);
 

@@ -6,7 +6,8 @@
 #define STRIP 16384 /* elements of Y that stay in the cache */
 
 bool hone_product_direct_pays(const hone_product *s) {
-    return s->m <= MOST_ROWS && s->k > 0 && s->k <= HONE_DIRECT_TAPS;
+    int64_t taps = s->kind == HONE_GEMM_U8S8 ? HONE_DIRECT_EXACT / (255 * 255) : HONE_DIRECT_TAPS;
+    return s->m <= MOST_ROWS && s->k > 0 && s->k <= taps;
 }
 
 /* How many lines are run at once from line `at` on: of one channel, or all of some. */
@@ -34,14 +35,18 @@ void hone_product_direct_run(void *arg, int64_t begin, int64_t end, int worker) 
     const void *x = hone_step_in(j->step, j->frame, p->s.b);
     char *room = (char *)hone_step_worker_scratch(j->step, j->frame, worker) + p->at_b;
     d.weight = j->a;
-    d.bias = j->bias;
-    d.residual = j->residual;
-    d.lo = p->epilogue.lo;
-    d.hi = p->epilogue.hi;
+    d.epilogue = p->gemm.epilogue;
+    d.epilogue.row_bias = j->bias;
+    d.epilogue.residual = j->residual;
+    d.x_zero = j->x_zero;
+    d.x_signed = p->integer.b_dtype == HONE_INT8;
+    if (p->b.sums) hone_product_rows_epilogue(j, 0, NULL, &d.epilogue);
     for (int64_t at = begin, count; at < end; at += count) {
         count = p->epilogue.map ? strip(&d.w, at, end) : end - at;
         if (p->s.kind == HONE_GEMM_F64)
             hone_direct_f64(&d, x, (void *)j->y, at, at + count);
+        else if (p->b.sums)
+            hone_kernels_get()->direct_8(&d, x, j->y, at, at + count, (void *)room);
         else
             hone_kernels_get()->direct_f32(&d, x, (void *)j->y, at, at + count, (void *)room);
         if (p->epilogue.map) run_map(j, at, count, worker);
@@ -53,8 +58,9 @@ void hone_product_direct_choose(hone_product_params *q) {
     const hone_windows *w = s->patches;
     q->direct = (hone_direct){.w = *w, .groups = s->groups, .outputs = s->m};
     q->form = HONE_B_WINDOWS;
-    q->b.packed = (size_t)hone_direct_room(&q->direct) * q->b.size;
+    q->b.packed = (size_t)hone_direct_room(&q->direct) * sizeof(float);
     int64_t lines = s->n ? s->batch * s->m * w->out[0] * w->out[1] : 0;
-    double line = 10 + (double)(w->out[2] * s->k) * 2 * q->family->nanoseconds;
+    double each = 2 * hone_kernels_get()->gemm[HONE_GEMM_F32]->nanoseconds; /* also of bytes */
+    double line = 10 + (double)(w->out[2] * s->k) * each;
     q->blocks = (hone_product_blocks){.cut = hone_cut_make(lines, line, 1)};
 }

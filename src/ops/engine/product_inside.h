@@ -5,7 +5,8 @@
  *   product_patches.c    B made of patches of images
  *   product_direct.c     windows of weights in place of a product
  *   product_epilogue.c   what is added and the node's map: in registers, or over strips
- *   product_integer.c    scales and zero points as vectors of the kernel's epilogue */
+ *   product_integer.c    scales and zero points as vectors of the kernel's epilogue
+ *   product_rows.c       those of A's rows, where B is made of patches */
 #ifndef HONE_OPS_ENGINE_PRODUCT_INSIDE_H
 #define HONE_OPS_ENGINE_PRODUCT_INSIDE_H
 
@@ -64,6 +65,12 @@ typedef struct hone_product_operands {
     const void *a_scale, *a_zero, *b_scale, *b_zero, *y_scale, *bias;
 } hone_product_operands;
 
+/* What belongs to the rows of A, of all groups, where B is made of patches: [groups * m]. */
+typedef struct hone_product_rows {
+    float *scale, *offset;
+    int32_t *bias, *zero;
+} hone_product_rows;
+
 typedef struct hone_product_integer {
     hone_dtype a_dtype, b_dtype, y_dtype, bias_dtype;
     int64_t a_matrices, b_matrices;
@@ -74,6 +81,7 @@ typedef struct hone_product_integer {
     hone_cut rows;                                /* of A, to flip and to sum */
     size_t at_a, at_sums, at_rows;                /* in scratch */
     const hone_product_vectors *fixed;            /* [b_matrices]; NULL: made at each run */
+    const hone_product_rows *rows_fixed;          /* likewise, with patches */
 } hone_product_integer;
 
 /* Checks the operands, and takes scratch for A and for unfinished rows. With B packed, makes the vectors if all that
@@ -84,6 +92,13 @@ hone_product_vectors hone_product_vectors_at(int64_t n, void *memory);
 /* The vectors for matrix `matrix` of B, whose columns have those sums. */
 void hone_product_vectors_make(const hone_product_params *p, const hone_product_operands *o,
                                const int32_t *sums, int64_t matrix, hone_product_vectors *v);
+/* The same for patches: p->form is chosen. */
+hone_status hone_product_rows_prepare(hone_prepare *p, hone_product_params *params, hone_error *err);
+void hone_product_rows_begin(hone_product_job *j);
+/* Completes an epilogue for rows from `row` on, counted over all groups. `column_sums`: of B's columns; NULL: sums are of
+ * numbers less their zero points. */
+void hone_product_rows_epilogue(const hone_product_job *j, int64_t row, const int32_t *column_sums,
+                                hone_epilogue *e);
 /* What the kernel is to store. */
 hone_store hone_product_integer_store(const hone_product_integer *q);
 /* Starts a run: A, and what of the epilogue is the same for all matrices. */
@@ -138,6 +153,8 @@ struct hone_product_job {
     hone_product_operands o; /* unless the vectors are fixed */
     uint8_t *a_flipped;
     int32_t *a_sums, *rows, y_zero;
+    int32_t x_zero; /* patches: B's */
+    hone_product_rows channels;
 };
 
 static inline const void *hone_product_input(const hone_product_job *j, int i) {

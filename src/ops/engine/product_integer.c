@@ -1,18 +1,12 @@
 #include "graph/infer.h"
 #include "kernels/portable.h"
 #include "ops/common/walk.h"
+#include "ops/engine/operands.h"
 #include "ops/engine/product_inside.h"
 
 #include <string.h>
 
 /* --- small operands --- */
-
-static int32_t int_at(const void *x, hone_dtype dtype, int64_t i) {
-    if (!x) return 0;
-    if (dtype == HONE_UINT8) return ((const uint8_t *)x)[i];
-    if (dtype == HONE_INT8) return ((const int8_t *)x)[i];
-    return ((const int32_t *)x)[i];
-}
 
 /* Element j of matrix `matrix` in an operand of `count` elements: one, `n`, or `n` for each matrix. */
 static int64_t index_of(int64_t count, int64_t n, int64_t matrix, int64_t j) {
@@ -22,24 +16,14 @@ static int64_t index_of(int64_t count, int64_t n, int64_t matrix, int64_t j) {
 /* Zero points as the kernels see them: of u8 A and of s8 B. */
 static int32_t a_zero_at(const hone_product_params *p, const void *zero, int64_t matrix, int64_t row) {
     const hone_product_integer *q = &p->integer;
-    return int_at(zero, q->a_dtype, index_of(q->a_zeros, p->s.m, matrix, row)) +
+    return hone_int_at(zero, q->a_dtype, index_of(q->a_zeros, p->s.m, matrix, row)) +
            (q->a_dtype == HONE_INT8 ? 128 : 0);
 }
 
 static int32_t b_zero_at(const hone_product_params *p, const void *zero, int64_t matrix, int64_t column) {
     const hone_product_integer *q = &p->integer;
-    return int_at(zero, q->b_dtype, index_of(q->b_zeros, p->s.n, matrix, column)) -
+    return hone_int_at(zero, q->b_dtype, index_of(q->b_zeros, p->s.n, matrix, column)) -
            (q->b_dtype == HONE_UINT8 ? 128 : 0);
-}
-
-static int32_t wrap_sub(int32_t a, int32_t b) {
-    return (int32_t)((uint32_t)a - (uint32_t)b);
-}
-static int32_t wrap_add(int32_t a, int32_t b) {
-    return (int32_t)((uint32_t)a + (uint32_t)b);
-}
-static int32_t wrap_mul(int32_t a, int32_t b) {
-    return (int32_t)((uint32_t)a * (uint32_t)b);
 }
 
 /* --- vectors --- */
@@ -66,10 +50,10 @@ void hone_product_vectors_make(const hone_product_params *p, const hone_product_
     for (int64_t j = 0; j < n; j++) {
         int32_t b_zero = q->has_b_zero ? b_zero_at(p, o->b_zero, matrix, j) : 0;
         v->b_zero[j] = b_zero;
-        v->correction[j] = wrap_sub(sums[j], wrap_mul((int32_t)p->s.k, b_zero));
-        v->bias[j] = wrap_mul(-a_zero, v->correction[j]);
+        v->correction[j] = hone_wrap_sub(sums[j], hone_wrap_mul((int32_t)p->s.k, b_zero));
+        v->bias[j] = hone_wrap_mul(-a_zero, v->correction[j]);
         if (o->bias && q->bias_dtype == HONE_INT32)
-            v->bias[j] = wrap_add(v->bias[j], ((const int32_t *)o->bias)[j]);
+            v->bias[j] = hone_wrap_add(v->bias[j], ((const int32_t *)o->bias)[j]);
         if (!o->b_scale) continue;
         float b_scale = ((const float *)o->b_scale)[index_of(q->b_scales, n, matrix, j)];
         v->multiplier[j] = q->row_wise ? b_scale : *(const float *)o->a_scale * b_scale / y_scale;
@@ -107,7 +91,7 @@ void hone_product_integer_begin(hone_product_job *j) {
     const hone_product_integer *q = &p->integer;
     char *scratch = j->step->scratch >= 0 ? hone_step_scratch(j->step, j->frame) : NULL;
     const void *y_zero = hone_product_input(j, s->y_zero);
-    j->y_zero = y_zero ? int_at(y_zero, q->y_dtype, 0) : s->y_zero_value;
+    j->y_zero = y_zero ? hone_int_at(y_zero, q->y_dtype, 0) : s->y_zero_value;
     if (!q->fixed || q->row_wise)
         j->o = (hone_product_operands){hone_product_input(j, s->a_scale), hone_product_input(j, s->a_zero),
                                        hone_product_input(j, s->b_scale), hone_product_input(j, s->b_zero),
@@ -160,26 +144,8 @@ void hone_product_integer_finish(const hone_product_job *j, int64_t batch, int64
 
 /* --- preparing --- */
 
-static const hone_type *type_of(const hone_prepare *p, int i) {
-    return i >= 0 && i < p->in_count ? p->in[i] : NULL;
-}
-
-static int64_t count_of(const hone_prepare *p, int i) {
-    const hone_type *t = type_of(p, i);
-    return t ? hone_type_count(t) : 1;
-}
-
-static const void *content(const hone_prepare *p, int i) {
-    return i >= 0 && i < p->in_count && p->constant[i] ? p->constant[i]->data : NULL;
-}
-
-/* Is operand i left out, or its content known? */
-static bool is_known(const hone_prepare *p, int i) {
-    return !type_of(p, i) || p->constant[i];
-}
-
 static hone_status check_count(const hone_prepare *p, int i, int64_t n, int64_t matrices, hone_error *err) {
-    int64_t count = count_of(p, i);
+    int64_t count = hone_prepare_count(p, i);
     if (count == 1 || count == n || count == n * matrices) return HONE_OK;
     return hone_prepare_fail(p, err, "input %d has %lld elements, neither one nor %lld", i, (long long)count,
                              (long long)n);
@@ -187,24 +153,26 @@ static hone_status check_count(const hone_prepare *p, int i, int64_t n, int64_t 
 
 /* A zero point of B that is 0 everywhere costs nothing. */
 static bool needs_b_zero(const hone_prepare *p, const hone_product *s, const hone_product_integer *q) {
-    if (!is_known(p, s->b_zero)) return true;
-    const void *zero = content(p, s->b_zero);
+    if (!hone_prepare_knows(p, s->b_zero)) return true;
+    const void *zero = hone_prepare_content(p, s->b_zero);
     for (int64_t i = 0; i < q->b_zeros; i++)
-        if (int_at(zero, q->b_dtype, i) != (q->b_dtype == HONE_UINT8 ? 128 : 0)) return true;
+        if (hone_int_at(zero, q->b_dtype, i) != (q->b_dtype == HONE_UINT8 ? 128 : 0)) return true;
     return false;
 }
 
 static hone_status prepare_fixed(hone_prepare *p, hone_product_params *params, hone_error *err) {
     const hone_product *s = &params->s;
     const hone_product_b *b = &params->b;
-    if (!params->packed || !is_known(p, s->a_scale) || !is_known(p, s->a_zero) || !is_known(p, s->b_scale) ||
-        !is_known(p, s->b_zero) || !is_known(p, s->y_scale) || !is_known(p, s->bias))
+    if (!params->packed || !hone_prepare_knows(p, s->a_scale) || !hone_prepare_knows(p, s->a_zero) ||
+        !hone_prepare_knows(p, s->b_scale) || !hone_prepare_knows(p, s->b_zero) ||
+        !hone_prepare_knows(p, s->y_scale) || !hone_prepare_knows(p, s->bias))
         return HONE_OK;
     hone_product_vectors *fixed = hone_prepare_alloc(p, (size_t)b->matrices * sizeof *fixed);
     char *memory = hone_prepare_alloc(p, (size_t)b->matrices * hone_product_vectors_size(s->n));
     if (!fixed || !memory) return hone_fail_memory(err);
-    hone_product_operands o = {content(p, s->a_scale), content(p, s->a_zero),  content(p, s->b_scale),
-                               content(p, s->b_zero),  content(p, s->y_scale), content(p, s->bias)};
+    hone_product_operands o = {hone_prepare_content(p, s->a_scale), hone_prepare_content(p, s->a_zero),
+                               hone_prepare_content(p, s->b_scale), hone_prepare_content(p, s->b_zero),
+                               hone_prepare_content(p, s->y_scale), hone_prepare_content(p, s->bias)};
     const int32_t *sums = hone_product_b_sums(b, params->packed, b->matrices);
     for (int64_t i = 0; i < b->matrices; i++) {
         fixed[i] = hone_product_vectors_at(s->n, memory + (size_t)i * hone_product_vectors_size(s->n));
@@ -233,16 +201,16 @@ hone_status hone_product_integer_prepare(hone_prepare *p, hone_product_params *p
     q->a_dtype = p->in[s->a]->dtype;
     q->b_dtype = p->in[s->b]->dtype;
     q->y_dtype = p->out[0].dtype;
-    q->bias_dtype = type_of(p, s->bias) ? p->in[s->bias]->dtype : HONE_UNDEFINED;
+    q->bias_dtype = hone_prepare_type(p, s->bias) ? p->in[s->bias]->dtype : HONE_UNDEFINED;
     q->a_matrices = s->a_matrix ? matrix_count(p->in[s->a]) : 1; /* 1: all are rows of one */
     HONE_TRY(check_count(p, s->a_scale, s->m, q->a_matrices, err));
     HONE_TRY(check_count(p, s->a_zero, s->m, q->a_matrices, err));
     HONE_TRY(check_count(p, s->b_scale, s->n, params->b.matrices, err));
     HONE_TRY(check_count(p, s->b_zero, s->n, params->b.matrices, err));
-    q->a_scales = count_of(p, s->a_scale);
-    q->a_zeros = count_of(p, s->a_zero);
-    q->b_scales = count_of(p, s->b_scale);
-    q->b_zeros = count_of(p, s->b_zero);
+    q->a_scales = hone_prepare_count(p, s->a_scale);
+    q->a_zeros = hone_prepare_count(p, s->a_zero);
+    q->b_scales = hone_prepare_count(p, s->b_scale);
+    q->b_zeros = hone_prepare_count(p, s->b_zero);
     q->row_wise = q->a_scales != 1 || q->a_zeros != 1;
     q->flips = q->a_dtype == HONE_INT8;
     q->has_b_zero = q->sums_a = needs_b_zero(p, s, q);

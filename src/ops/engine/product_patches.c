@@ -12,6 +12,7 @@
 #include "ops/engine/product_inside.h"
 
 #include <math.h>
+#include <string.h>
 
 #define BLOCK_BYTES (192 * 1024)  /* of packed B, which then stays in the second-level cache */
 #define WEIGHT_BYTES (256 * 1024) /* of A, likewise, while all of the block's columns meet it */
@@ -82,6 +83,40 @@ size_t hone_patches_bytes(hone_gemm_kind kind, const hone_windows *w, int64_t co
     return (size_t)(w->channels * hone_windows_taps(w) * hone_tasks(columns, unit) * unit) * size;
 }
 
+#define CHANNELS 64 /* whose patches of bytes are packed at once: multiples of HONE_GEMM_PACK_ROWS rows */
+
+/* Bytes of packed columns with their sums, and of the patches that are to be packed. */
+static size_t bytes_of_columns(const hone_product_params *p, int64_t columns, size_t *at_sums,
+                               size_t *at_rows) {
+    int64_t rows = hone_min_i64(CHANNELS, p->patches.channels) * hone_windows_taps(&p->patches);
+    *at_sums = hone_align_64(p->family->packed_size(p->s.k, columns));
+    *at_rows = *at_sums + hone_align_64((size_t)columns * sizeof(int32_t));
+    return *at_rows + (size_t)(rows * columns);
+}
+
+static void pack_bytes(const hone_product_job *j, const uint8_t *x, int64_t n0, int64_t n1, char *memory) {
+    const hone_product_params *p = j->p;
+    const hone_windows *w = &p->patches;
+    const int64_t n = n1 - n0, taps = hone_windows_taps(w);
+    size_t at_sums, at_rows;
+    bytes_of_columns(p, n, &at_sums, &at_rows);
+    uint8_t *rows = (uint8_t *)memory + at_rows;
+    hone_gemm_b b = {.k = p->s.k,
+                     .n = n,
+                     .b_row = n,
+                     .b_col = 1,
+                     .flip = p->integer.b_dtype == HONE_UINT8 ? 0x80 : 0,
+                     .packed = memory,
+                     .column_sum = (int32_t *)(void *)(memory + at_sums)};
+    memset(b.column_sum, 0, (size_t)n * sizeof(int32_t));
+    for (int64_t c = 0; c < w->channels; c += CHANNELS) {
+        int64_t end = hone_min_i64(c + CHANNELS, w->channels);
+        hone_kernels_get()->patches_8(w, x, c, end, n0, n1, rows, n, (uint8_t)j->x_zero);
+        b.b = rows - c * taps * n;
+        p->family->pack(&b, c * taps, end * taps, 0, n);
+    }
+}
+
 /* Columns [n0, n1) of matrix `batch` of B as the kernel wants them. */
 static const void *make_columns(const hone_product_job *j, int64_t batch, int64_t n0, int64_t n1,
                                 int worker) {
@@ -89,7 +124,10 @@ static const void *make_columns(const hone_product_job *j, int64_t batch, int64_
     const void *x = image_of(j, batch);
     if (p->form == HONE_B_DIRECT) return (const char *)x + (size_t)n0 * p->b.size;
     char *packed = (char *)hone_step_worker_scratch(j->step, j->frame, worker) + p->at_b;
-    hone_patches_pack(p->s.kind, &p->patches, x, n0, n1, packed);
+    if (p->b.sums)
+        pack_bytes(j, x, n0, n1, packed);
+    else
+        hone_patches_pack(p->s.kind, &p->patches, x, n0, n1, packed);
     return packed;
 }
 
@@ -107,7 +145,12 @@ static void run_rectangle(const hone_product_job *j, int64_t batch, const void *
     g.b = b;
     if (s->kind == HONE_GEMM_F64 && p->form == HONE_B_PATCHES) g.b_row = g.n;
     g.c = j->y + y;
-    if (j->bias) g.epilogue.row_bias = (const char *)j->bias + (size_t)(group * s->m) * p->y_size;
+    if (p->b.sums) {
+        size_t at_sums, at_rows;
+        bytes_of_columns(p, g.n, &at_sums, &at_rows);
+        hone_product_rows_epilogue(j, group * s->m, (const void *)((const char *)b + at_sums), &g.epilogue);
+    } else if (j->bias)
+        g.epilogue.row_bias = (const char *)j->bias + (size_t)(group * s->m) * p->y_size;
     if (j->residual) g.epilogue.residual = j->residual + y;
     rows = clamp(WEIGHT_BYTES / (s->k * (int64_t)p->a_size + 1) / tile, 1, hone_tasks(rows, tile)) * tile;
     if (e->addend || e->map) rows = clamp(STRIP / g.n / tile, 1, rows / tile) * tile;
@@ -151,13 +194,19 @@ void hone_product_patches_choose(hone_product_params *q) {
                             .family = hone_kernels_get()->gemm[s->kind],
                             .k = s->k,
                             .n = s->n,
-                            .size = s->kind == HONE_GEMM_F64 ? sizeof(double) : sizeof(float)};
+                            .size = s->kind == HONE_GEMM_F64    ? sizeof(double)
+                                    : s->kind == HONE_GEMM_U8S8 ? 1
+                                                                : sizeof(float),
+                            .sums = s->kind == HONE_GEMM_U8S8};
     q->family = q->b.family;
     if (!is_image(&q->patches) && hone_product_direct_pays(s)) {
         hone_product_direct_choose(q);
         return;
     }
-    q->form = is_image(&q->patches) && s->m < DIRECT_ROWS ? HONE_B_DIRECT : HONE_B_PATCHES;
+    q->form =
+        q->family->direct && is_image(&q->patches) && s->m < DIRECT_ROWS ? HONE_B_DIRECT : HONE_B_PATCHES;
     q->blocks = cut(q);
-    q->b.packed = hone_patches_bytes(s->kind, &q->patches, q->blocks.columns);
+    size_t at_sums, at_rows;
+    q->b.packed = q->b.sums ? bytes_of_columns(q, q->blocks.columns, &at_sums, &at_rows)
+                            : hone_patches_bytes(s->kind, &q->patches, q->blocks.columns);
 }

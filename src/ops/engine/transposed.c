@@ -213,9 +213,7 @@ static void run_windows(const job *j, const block *b, const hone_windows *w, con
                      .groups = 1,
                      .outputs = p->t.w.channels,
                      .weight = weights,
-                     .bias = bias_of(j, b),
-                     .lo = -INFINITY,
-                     .hi = INFINITY};
+                     .epilogue = {.row_bias = bias_of(j, b), .lo = -INFINITY, .hi = INFINITY}};
     const char *x = j->x + (size_t)(b->group * w->channels * w->plane) * p->size;
     int64_t lines = w->out[0] * w->out[1];
     hone_direct_room(&d);
