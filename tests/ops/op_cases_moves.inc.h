@@ -119,3 +119,4 @@
     {"Einsum", "R2,3 R1,3", "equation=ab,ab->ab", 1},
     {"Einsum", "I2,3<9 I3,4<9", "equation=ab,bc->ac", 1},
     {"Einsum", "R R2", "equation=,a->a", 1},
+    {"GridSample", "R1,2,3,3 R1,2,5,2", "mode=cubic padding_mode=border align_corners=1", 1},

@@ -24,7 +24,8 @@ static double reflected(double x, double low, double high, double *sign) {
     return from_low ? low + rest : high - rest;
 }
 
-/* The coordinate in elements, held or reflected where it is outside; *slope: how fast it goes with the coordinate. */
+/* The coordinate in elements, held or reflected where it is outside (of a cubic the elements are held, each for itself);
+ * *slope: how fast it goes with the coordinate. */
 static double place(const hone_sampling *s, int axis, double coordinate, double *slope) {
     double n = (double)s->dims[axis], low, high, sign = 1;
     double x = s->align_corners ? (coordinate + 1) / 2 * (n - 1) : ((coordinate + 1) * n - 1) / 2;
@@ -37,7 +38,7 @@ static double place(const hone_sampling *s, int axis, double coordinate, double 
     if (s->padding == HONE_SAMPLE_REFLECTION) {
         x = reflected(x, low, high, &sign);
         *slope *= sign;
-    } else if (s->padding == HONE_SAMPLE_BORDER && (x < 0 || x > n - 1)) {
+    } else if (s->padding == HONE_SAMPLE_BORDER && s->mode != HONE_SAMPLE_CUBIC && (x < 0 || x > n - 1)) {
         x = x < 0 ? 0 : n - 1;
         *slope = 0;
     }
