@@ -115,6 +115,7 @@ const hone_op hone_op_gather_elements = {
     .prepare = prepare_elements,
     .gradient_kind = HONE_GRADIENT_EXACT,
     .gradient = gradient_elements,
+    .quantize = HONE_QUANTIZE_BITS,
     .doc = "elements along an axis, each by an index of its own"};
 
 /* --- GatherND --- y[b, i, …] = x[b, index[b, i], …], an index being a tuple of `width` numbers */
@@ -232,4 +233,5 @@ const hone_op hone_op_gather_nd = {
     .prepare = prepare_nd,
     .gradient_kind = HONE_GRADIENT_EXACT,
     .gradient = gradient_nd,
+    .quantize = HONE_QUANTIZE_BITS,
     .doc = "elements or slices, by tuples of indices"};

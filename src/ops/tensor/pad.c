@@ -469,6 +469,7 @@ const hone_op hone_op_tile = {
     .prepare = prepare_tile,
     .gradient_kind = HONE_GRADIENT_EXACT,
     .gradient = gradient_tile,
+    .quantize = HONE_QUANTIZE_BITS,
     .doc = "one tensor several times along each axis"};
 
 static hone_status infer_tile_grad(hone_infer *ctx, hone_error *err) {

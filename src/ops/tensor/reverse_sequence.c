@@ -116,4 +116,5 @@ const hone_op hone_op_reverse_sequence = {
     .prepare = prepare,
     .gradient_kind = HONE_GRADIENT_EXACT,
     .gradient = gradient,
+    .quantize = HONE_QUANTIZE_BITS,
     .doc = "the first elements of each sequence of a batch in reverse order"};
