@@ -139,7 +139,7 @@ static void test_inputs_are_checked(void **state) {
                              : c == 2 ? infer_node("Add", 2, gap, g, &err)
                              : c == 3 ? infer_node("Add", 3, three, g, &err)
                              : c == 4 ? infer_node("Add", 2, (hone_value *[]){s, s}, g, &err)
-                             : c == 5 ? infer_node("Relu", 1, &i, g, &err)
+                             : c == 5 ? infer_node("Elu", 1, &i, g, &err)
                              : c == 6 ? infer_node("Relu", 1, &q, g, &err)
                                       : infer_node("Max", 0, NULL, g, &err);
         hone_status want = c == 4 || c == 5 ? HONE_UNSUPPORTED : HONE_INVALID_ARGUMENT;

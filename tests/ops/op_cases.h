@@ -94,6 +94,8 @@ static const op_case op_cases[] = {
     {"Softsign", "R3,5", "", 1},
     {"Swish", "R3,5", "", 1},
     {"Swish", "R3,5", "alpha=1.7", 1},
+    {"SwiGLU", "R3,5 R3,5", "", 1},
+    {"SwiGLU", "R3,5 R3,5", "alpha=1.7", 1},
     {"Mish", "R3,5", "", 1},
     {"Where", "B2,3 R2,3 R3", "", 1},
     {"Where", "B2,1 R R2,3", "", 1},

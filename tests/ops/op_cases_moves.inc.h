@@ -58,6 +58,7 @@
     {"DepthToSpace", "R1,18,2,2", "blocksize=3 mode=CRD", 1},
     {"DepthToSpaceGrad", "R2,2,4,6", "blocksize=2 mode=CRD", 1},
     {"SpaceToDepth", "R2,3,4,6", "blocksize=2", 1},
+    {"SpaceToDepth", "R2,3,4,6", "blocksize=2 mode=CRD", 1},
     {"Trilu", "R2,4,5", "", 1},
     {"Trilu", "R4,3 S=-1", "upper=0", 1},
     {"Trilu", "R3,5 S=2", "", 1},

@@ -150,9 +150,35 @@ static void test_equal(void **state) {
     }
 }
 
+/* Where takes texts from either side, broadcast. */
+static void test_where(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("where");
+    hone_value *c = graph_input(g, "c", HONE_BOOL, SHAPE(3, 1)),
+               *x = graph_input(g, "x", HONE_STRING, SHAPE(1, 2)),
+               *y = graph_input(g, "y", HONE_STRING, SHAPE(3, 2));
+    hone_graph_add_output(g, graph_op(g, "Where", c, x, y));
+    runner r = runner_make(g, NULL, 1);
+    hone_tensor *in[] = {tensor_make(HONE_BOOL, SHAPE(3, 1)), texts(1, 2, "x"), texts(3, 2, "y")};
+    memcpy(in[0]->data, (const uint8_t[]){1, 0, 1}, 3);
+    const hone_tensor *out;
+    runner_run(&r, in, &out);
+    for (int64_t i = 0; i < 6; i++) {
+        size_t n, m;
+        bool first = i / 2 != 1;
+        const char *s = hone_tensor_string(out, i, &n),
+                   *want = hone_tensor_string(in[first ? 1 : 2], first ? i % 2 : i, &m);
+        assert_int_equal(n, m);
+        assert_memory_equal(s, want, n);
+    }
+    for (int i = 0; i < 3; i++) hone_tensor_free(in[i]);
+    runner_free(&r);
+    hone_graph_free(g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_equal), cmocka_unit_test(test_views),
-                                       cmocka_unit_test(test_bound_outputs),
+                                       cmocka_unit_test(test_bound_outputs), cmocka_unit_test(test_where),
                                        cmocka_unit_test(test_variables_of_strings_stay)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include "ops/common/legacy.h"
 #include "ops/engine/elementwise.h"
 #include "ops/math/compare_strings.h"
+#include "ops/math/where_strings.h"
 
 #include <math.h>
 
@@ -133,7 +134,10 @@ const hone_op hone_op_not = {.name = "Not",
 #define IS(types)                                                                                            \
     .inputs = HONE_SLOTS({"X", 0, types, 0}), .outputs = HONE_SLOTS({"Y", 0, BOOL, 0}),                      \
     .infer = hone_infer_same, .axes = hone_axes_broadcast, .prepare = hone_prepare_elementwise,              \
-    .gradient_kind = HONE_GRADIENT_ZERO
+    .widened = EIGHT, .gradient_kind = HONE_GRADIENT_ZERO
+#define EIGHT                                                                                                \
+    (HONE_TYPE(HONE_FLOAT8E4M3FN) | HONE_TYPE(HONE_FLOAT8E4M3FNUZ) | HONE_TYPE(HONE_FLOAT8E5M2) |            \
+     HONE_TYPE(HONE_FLOAT8E5M2FNUZ))
 
 static void map_is_nan(hone_map *m, const hone_node *n) {
     (void)n;
@@ -144,7 +148,7 @@ static void map_is_nan(hone_map *m, const hone_node *n) {
 const hone_op hone_op_is_nan = {.name = "IsNaN",
                                 .since = 20,
                                 .oldest = 9,
-                                IS(HONE_TYPES_FLOAT | HONE_TYPES_HALF),
+                                IS(HONE_TYPES_FLOAT | HONE_TYPES_HALF | EIGHT),
                                 .map = map_is_nan,
                                 .doc = "not a number"};
 
@@ -163,7 +167,7 @@ static void map_is_inf(hone_map *m, const hone_node *n) {
 const hone_op hone_op_is_inf = {.name = "IsInf",
                                 .since = 20,
                                 .oldest = 10,
-                                IS(HONE_TYPES_FLOAT | HONE_TYPES_HALF),
+                                IS(HONE_TYPES_FLOAT | HONE_TYPES_HALF | EIGHT),
                                 .attrs = HONE_ATTRS({"detect_negative", HONE_ATTR_INT, .i = 1},
                                                     {"detect_positive", HONE_ATTR_INT, .i = 1}),
                                 .map = map_is_inf,
@@ -182,18 +186,29 @@ static void gradient_where(hone_gradient *ctx) {
     if (ctx->wanted[2]) hone_gradient_give(ctx, 2, HONE_EMIT(ctx->graph, "", "Where", condition, zero, dy));
 }
 
-const hone_op hone_op_where = {.name = "Where",
-                               .since = 16,
-                               .oldest = 9,
-                               .inputs =
-                                   HONE_SLOTS({"condition", 0, BOOL, 0}, {"X", 'T', HONE_TYPES_FIXED, 0},
-                                              {"Y", 'T', HONE_TYPES_FIXED, 0}),
-                               .outputs = HONE_SLOTS({"output", 'T', HONE_TYPES_FIXED, 0}),
-                               .infer = hone_infer_elementwise,
-                               .axes = hone_axes_broadcast,
-                               .prepare = hone_prepare_elementwise,
-                               .overwrite = 7,
-                               .map = map_where,
-                               .gradient_kind = HONE_GRADIENT_EXACT,
-                               .gradient = gradient_where,
-                               .doc = "condition ? X : Y"};
+static bool where_has_map(const hone_node *n) {
+    return n->outputs[0]->type.dtype != HONE_STRING;
+}
+
+static hone_status prepare_where(hone_prepare *p, hone_error *err) {
+    return p->out[0].dtype == HONE_STRING ? hone_prepare_where_strings(p, err)
+                                          : hone_prepare_elementwise(p, err);
+}
+
+#define WHERE (HONE_TYPES_FIXED | HONE_TYPE(HONE_STRING))
+
+const hone_op hone_op_where = {
+    .name = "Where",
+    .since = 16,
+    .oldest = 9,
+    .inputs = HONE_SLOTS({"condition", 0, BOOL, 0}, {"X", 'T', WHERE, 0}, {"Y", 'T', WHERE, 0}),
+    .outputs = HONE_SLOTS({"output", 'T', WHERE, 0}),
+    .infer = hone_infer_elementwise,
+    .axes = hone_axes_broadcast,
+    .prepare = prepare_where,
+    .overwrite = 7,
+    .map = map_where,
+    .has_map = where_has_map,
+    .gradient_kind = HONE_GRADIENT_EXACT,
+    .gradient = gradient_where,
+    .doc = "condition ? X : Y"};

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
+#define SIGNED (HONE_TYPES_INT | HONE_TYPE(HONE_INT16) | HONE_TYPE(HONE_INT8))
 #define UNARY                                                                                                \
     .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}), .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),               \
     .infer = hone_infer_same, .axes = hone_axes_broadcast, .prepare = hone_prepare_elementwise,              \
@@ -46,7 +47,14 @@ const hone_op hone_op_relu = {.name = "Relu",
                               .since = 14,
                               .oldest = 1,
                               .older = hone_older_consuming,
-                              UNARY,
+                              .inputs = HONE_SLOTS({"X", 'T', FLOATS | SIGNED, 0}),
+                              .outputs = HONE_SLOTS({"Y", 'T', FLOATS | SIGNED, 0}),
+                              .infer = hone_infer_same,
+                              .axes = hone_axes_broadcast,
+                              .prepare = hone_prepare_elementwise,
+                              .overwrite = 1,
+                              .gradient_kind = HONE_GRADIENT_EXACT,
+                              .quantize = HONE_QUANTIZE_TABLE,
                               .map = map_relu,
                               .gradient = gradient_relu,
                               .domain_hint = {.kink_at_zero = true},

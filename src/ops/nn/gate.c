@@ -92,3 +92,32 @@ const hone_op hone_op_mish = {.name = "Mish",
                               .map = map_mish,
                               .gradient = gradient_mish,
                               .doc = "X tanh(log(1 + exp(X)))"};
+
+/* --- SwiGLU --- Swish(A) B */
+
+static hone_status infer_swiglu(hone_infer *ctx, hone_error *err) {
+    HONE_TRY(hone_infer_same(ctx, err));
+    for (int i = 0; ctx->in[1]->rank == ctx->out[0].rank && i < ctx->out[0].rank; i++)
+        HONE_TRY(
+            hone_infer_same_dim(ctx, ctx->out[0].dims[i], ctx->in[1]->dims[i], &ctx->out[0].dims[i], err));
+    if (ctx->in[0]->rank < 0 || ctx->in[1]->rank < 0 || ctx->in[0]->rank == ctx->in[1]->rank) return HONE_OK;
+    return hone_infer_fail(ctx, err, "A and B must have one shape");
+}
+
+static hone_status expand_swiglu(hone_graph *g, hone_node *n, hone_error *err) {
+    hone_value *gate = HONE_EMIT(g, "", "Swish", n->inputs[0]);
+    if (gate) hone_node_copy_attrs(g, gate->producer, n);
+    hone_graph_replace(g, n->outputs[0], HONE_EMIT(g, "", "Mul", gate, n->inputs[1]));
+    return hone_graph_check(g, err);
+}
+
+const hone_op hone_op_swiglu = {.name = "SwiGLU",
+                                .since = 28,
+                                .oldest = 28,
+                                .inputs = HONE_SLOTS({"A", 'T', FLOATS, 0}, {"B", 'T', FLOATS, 0}),
+                                .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),
+                                .attrs = HONE_ATTRS({"alpha", HONE_ATTR_FLOAT, .f = 1}),
+                                .infer = infer_swiglu,
+                                .axes = hone_axes_broadcast,
+                                .expand = expand_swiglu,
+                                .doc = "A sigmoid(alpha A) B"};

@@ -2,6 +2,7 @@
 #include "graph/infer.h"
 #include "ops/common/axes.h"
 #include "ops/common/curve.h"
+#include "ops/common/legacy.h"
 #include "ops/engine/elementwise.h"
 
 #define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
@@ -50,9 +51,14 @@ static void map_hard_sigmoid_grad(hone_map *m, const hone_node *n) {
         "beta", HONE_ATTR_FLOAT, .f = 0.5f                                                                   \
     }
 
+static const hone_attr_def hard_sigmoid_1[] = {LINE, {"consumed_inputs", HONE_ATTR_INTS}, {NULL}};
+static const hone_op_version older_hard_sigmoid[] = {
+    {6, NULL, NULL}, {1, hard_sigmoid_1, hone_lift_consuming}, {0}};
+
 const hone_op hone_op_hard_sigmoid = {.name = "HardSigmoid",
                                       .since = 22,
-                                      .oldest = 6,
+                                      .oldest = 1,
+                                      .older = older_hard_sigmoid,
                                       UNARY,
                                       .attrs = HONE_ATTRS(LINE),
                                       .map = map_hard_sigmoid,

@@ -7,6 +7,7 @@
 #include "ops/engine/elementwise.h"
 
 #define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
+#define NUMBERS (FLOATS | HONE_TYPES_INT | HONE_TYPE(HONE_UINT32) | HONE_TYPE(HONE_UINT64)) /* of PRelu */
 #define SHARED                                                                                               \
     .axes = hone_axes_broadcast, .prepare = hone_prepare_elementwise, .overwrite = 1,                        \
     .gradient_kind = HONE_GRADIENT_EXACT
@@ -53,20 +54,19 @@ static hone_status lift_prelu(hone_graph *g, hone_node *n, hone_error *err) {
 static const hone_attr_def prelu_7[] = {{NULL}}, prelu_1[] = {HONE_CONSUMED_INPUTS, {NULL}};
 static const hone_op_version older_prelu[] = {{7, prelu_7, NULL}, {1, prelu_1, lift_prelu}, {0}};
 
-const hone_op hone_op_prelu = {.name = "PRelu",
-                               .since = 16,
-                               .oldest = 1,
-                               .older = older_prelu,
-                               .inputs =
-                                   HONE_SLOTS({"X", 'T', FLOATS | HONE_TYPES_INT, 0},
-                                              {"slope", 'T', FLOATS | HONE_TYPES_INT, HONE_SLOT_WEIGHT}),
-                               .outputs = HONE_SLOTS({"Y", 'T', FLOATS | HONE_TYPES_INT, 0}),
-                               .infer = hone_infer_same,
-                               SHARED,
-                               .map = map_prelu,
-                               .gradient = gradient_prelu,
-                               .domain_hint = {.kink_at_zero = true},
-                               .doc = "X < 0 ? slope X : X"};
+const hone_op hone_op_prelu = {
+    .name = "PRelu",
+    .since = 16,
+    .oldest = 1,
+    .older = older_prelu,
+    .inputs = HONE_SLOTS({"X", 'T', NUMBERS, 0}, {"slope", 'T', NUMBERS, HONE_SLOT_WEIGHT}),
+    .outputs = HONE_SLOTS({"Y", 'T', NUMBERS, 0}),
+    .infer = hone_infer_same,
+    SHARED,
+    .map = map_prelu,
+    .gradient = gradient_prelu,
+    .domain_hint = {.kink_at_zero = true},
+    .doc = "X < 0 ? slope X : X"};
 
 /* --- ThresholdedRelu --- x > alpha ? x : 0 */
 

@@ -321,14 +321,24 @@ static hone_status lift_lengths(hone_graph *g, hone_node *n, hone_error *err) {
     return hone_graph_check(g, err);
 }
 
+/* Opset 1 could also have the lengths as numbers of the input's type, which nobody has seen. */
+static hone_status lift_split_1(hone_graph *g, hone_node *n, hone_error *err) {
+    if (n->input_count > 1)
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+                              "lengths as an input before opset 13");
+    return lift_lengths(g, n, err);
+}
+
 static const hone_attr_def split_13[] = {{"axis", HONE_ATTR_INT}, {NULL}};
 static const hone_attr_def split_2[] = {{"axis", HONE_ATTR_INT}, {"split", HONE_ATTR_INTS}, {NULL}};
 
 const hone_op hone_op_split = {
     .name = "Split",
     .since = 18,
-    .oldest = 2,
-    .older = (const hone_op_version[]){{13, split_13, NULL}, {2, split_2, lift_lengths}, {0}},
+    .oldest = 1,
+    .older =
+        (const hone_op_version[]){
+            {13, split_13, NULL}, {2, split_2, lift_lengths}, {1, split_2, lift_split_1}, {0}},
     .inputs = HONE_SLOTS({"input", 'T', MOVED, 0},
                          {"split", 0, HONE_TYPE(HONE_INT64), HONE_SLOT_OPTIONAL | HONE_SLOT_SHAPE}),
     .outputs = HONE_SLOTS({"outputs", 'T', MOVED, HONE_SLOT_VARIADIC}),

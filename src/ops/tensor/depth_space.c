@@ -103,7 +103,7 @@ static hone_status prepare_to_space(hone_prepare *p, hone_error *err) {
     return prepare(p, p->in[0], true, is_channels_first(p->node), err);
 }
 static hone_status prepare_to_depth(hone_prepare *p, hone_error *err) {
-    return prepare(p, &p->out[0], false, false, err);
+    return prepare(p, &p->out[0], false, is_channels_first(p->node), err);
 }
 static hone_status prepare_gradient(hone_prepare *p, hone_error *err) {
     return prepare(p, &p->out[0], false, is_channels_first(p->node), err);
@@ -152,10 +152,11 @@ const hone_op hone_op_depth_to_space = {
     .doc = "channels become blocks of positions"};
 
 const hone_op hone_op_space_to_depth = {.name = "SpaceToDepth",
-                                        .since = 13,
+                                        .since = 28,
                                         .oldest = 1,
+                                        .older = (const hone_op_version[]){{1, to_space_1, NULL}, {0}},
                                         BLOCKS,
-                                        .attrs = HONE_ATTRS(BLOCK_SIZE),
+                                        .attrs = HONE_ATTRS(BLOCK_SIZE, MODE),
                                         .infer = infer_to_depth,
                                         .moves = true,
                                         .prepare = prepare_to_depth,

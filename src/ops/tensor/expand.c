@@ -234,9 +234,14 @@ static hone_status prepare_range(hone_prepare *p, hone_error *err) {
     return HONE_OK;
 }
 
+static const hone_attr_def range_11[] = {{NULL}};
+
+/* Always computed in float64, or exactly: `stash_type` can't make it better. */
 const hone_op hone_op_range = {.name = "Range",
-                               .since = 11,
+                               .since = 27,
                                .oldest = 11,
+                               .older = (const hone_op_version[]){{11, range_11, NULL}, {0}},
+                               .attrs = HONE_ATTRS({"stash_type", HONE_ATTR_INT, .i = HONE_FLOAT32}),
                                .inputs = HONE_SLOTS({"start", 'T', RANGED, HONE_SLOT_SHAPE},
                                                     {"limit", 'T', RANGED, HONE_SLOT_SHAPE},
                                                     {"delta", 'T', RANGED, HONE_SLOT_SHAPE}),
