@@ -37,13 +37,20 @@ static bool stays_inside(const char *location) {
     return true;
 }
 
+/* By the model's name for it: the directory may have none that anybody knows. */
+static hone_status cannot_open(const char *location, hone_error *err) {
+    int code = errno;
+    char text[128];
+    return hone_fail(err, code == ENOENT ? HONE_NOT_FOUND : HONE_IO, "cannot open the external data '%s': %s",
+                     location, strerror_r(code, text, sizeof text));
+}
+
 /* The file's true path, which must lie in the true path of `dir`. */
 static hone_status resolve(const char *dir, const char *location, char path[PATH_MAX], hone_error *err) {
     char joined[PATH_MAX], root[PATH_MAX];
     if (!hone_path_join(joined, sizeof joined, dir, location))
         return hone_fail(err, HONE_CORRUPT, "the path of the external data is too long");
-    if (!realpath(*dir ? dir : ".", root)) return hone_fail_errno(err, errno, dir, "cannot open");
-    if (!realpath(joined, path)) return hone_fail_errno(err, errno, joined, "cannot open the external data");
+    if (!realpath(*dir ? dir : ".", root) || !realpath(joined, path)) return cannot_open(location, err);
     size_t length = strcmp(root, "/") == 0 ? 0 : strlen(root);
     if (strncmp(path, root, length) == 0 && path[length] == '/') return HONE_OK;
     return hone_fail(err, HONE_CORRUPT, "the external data '%s' leads out of the model's directory",
@@ -98,7 +105,7 @@ hone_status hone_external_open(hone_external *e, const hone_tensor_message *m, c
     hone_status status = resolve(source->dir, e->location, e->path, err);
     if (status == HONE_OK) {
         e->fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (e->fd < 0) status = hone_fail_errno(err, errno, e->path, "cannot open the external data");
+        if (e->fd < 0) status = cannot_open(e->location, err);
     }
     if (status == HONE_OK && fstat(e->fd, &info) != 0)
         status = hone_fail_errno(err, errno, e->path, "cannot read");

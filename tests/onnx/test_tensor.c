@@ -267,7 +267,7 @@ static void test_external(void **state) {
     assert_int_equal(load_external(&g), HONE_OK);
     hone_graph_free(g);
     external_model("missing.bin", NULL, "8");
-    refuses_external(HONE_NOT_FOUND, "external data");
+    refuses_external(HONE_NOT_FOUND, "cannot open the external data 'missing.bin': No such file");
     external_model("sub", NULL, "8");
     refuses_external(HONE_CORRUPT, "not a regular file");
     external_model("w.bin", "12", "8");

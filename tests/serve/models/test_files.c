@@ -311,14 +311,17 @@ static size_t size_of(part p) {
 }
 
 /* A download in several streams: a file has its size, and reads as zeros, before its content. */
-static void waits_for_content(void **state) {
-    (void)state;
-    for (part p = MODEL; p < SETTINGS; p++) {
+static void wait_for_content(hone_reload_policy policy) {
+    hone_core_options o = options();
+    part end =
+        policy == HONE_RELOAD_REPLACE ? RECORD : SETTINGS; /* requests are read when the old one has gone */
+    o.reload = policy;
+    for (part p = MODEL; p < end; p++) {
         char *path = repo_path("m/2/%s", files[p] + 2), file[PATH_MAX];
         snprintf(file, sizeof file, "%s", path);
         write_others("m", "1", DATA);
         write_new(repo_path("m/1/w.bin"), floats(1));
-        start();
+        start_with(&o);
         make_sparse(file, size_of(p));
         write_others("m", "2", p);
         if (p == RECORD) /* the model itself answers 1 */
@@ -336,6 +339,15 @@ static void waits_for_content(void **state) {
         held = -1;
         assert_int_equal(hone_dir_remove(repo_path("m"), NULL), HONE_OK);
     }
+}
+
+static void waits_for_content(void **state) {
+    (void)state;
+    wait_for_content(HONE_RELOAD_OVERLAP);
+}
+static void waits_for_content_before_it_replaces(void **state) {
+    (void)state;
+    wait_for_content(HONE_RELOAD_REPLACE);
 }
 
 /* Zeros may be meant: at the start, and when somebody asks for that model, it is served as it is. */
@@ -472,10 +484,15 @@ static void withdraws_what_was_overwritten(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(follows_every_file_by_watching),    TEST(follows_every_file_by_polling),
-        TEST(follows_every_file_that_is_mapped), TEST(waits_for_content),
-        TEST(takes_holes_as_they_are),           TEST(waits_for_late_data),
-        TEST(waits_for_data_out_of_reach),       TEST(ignores_what_is_no_change),
+        TEST(follows_every_file_by_watching),
+        TEST(follows_every_file_by_polling),
+        TEST(follows_every_file_that_is_mapped),
+        TEST(waits_for_content),
+        TEST(waits_for_content_before_it_replaces),
+        TEST(takes_holes_as_they_are),
+        TEST(waits_for_late_data),
+        TEST(waits_for_data_out_of_reach),
+        TEST(ignores_what_is_no_change),
         TEST(withdraws_what_was_overwritten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
