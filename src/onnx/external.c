@@ -89,6 +89,12 @@ static hone_status note(const hone_external *e, const hone_onnx_source *source, 
     return hone_file_list_add(source->external, e->location, &is) ? HONE_OK : hone_fail_memory(err);
 }
 
+static hone_status not_regular(const hone_external *e, const hone_onnx_source *source,
+                               const struct stat *info, hone_error *err) {
+    HONE_TRY(note(e, source, info, err));
+    return hone_fail_file(err, HONE_CORRUPT, e->path, "the external data is not a regular file");
+}
+
 hone_status hone_external_open(hone_external *e, const hone_tensor_message *m, const hone_onnx_source *source,
                                size_t bytes, hone_error *err) {
     const char *length = NULL;
@@ -104,6 +110,8 @@ hone_status hone_external_open(hone_external *e, const hone_tensor_message *m, c
                          e->location);
     hone_status status = resolve(source->dir, e->location, e->path, err);
     if (status == HONE_OK) {
+        /* what is no file is not opened: that may do things. It is looked at again when it is open */
+        if (stat(e->path, &info) == 0 && !S_ISREG(info.st_mode)) return not_regular(e, source, &info, err);
         e->fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (e->fd < 0) status = cannot_open(e->location, err);
     }
@@ -114,9 +122,7 @@ hone_status hone_external_open(hone_external *e, const hone_tensor_message *m, c
         HONE_TRY(note(e, source, NULL, err));
         return status;
     }
-    status = note(e, source, &info, err);
-    if (status == HONE_OK && !S_ISREG(info.st_mode))
-        status = hone_fail_file(err, HONE_CORRUPT, e->path, "the external data is not a regular file");
+    status = S_ISREG(info.st_mode) ? note(e, source, &info, err) : not_regular(e, source, &info, err);
     if (status == HONE_OK) status = check_range(e, (uint64_t)info.st_size, length, bytes, err);
     if (status != HONE_OK) hone_external_close(e);
     return status;

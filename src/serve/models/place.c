@@ -96,6 +96,35 @@ hone_status hone_place_open(const hone_place *p, const char *path, int flags, in
     return *out >= 0 ? HONE_OK : cannot(err, code, full);
 }
 
+static const char *kind_of(mode_t mode) {
+    return S_ISDIR(mode) ? "directory" : S_ISFIFO(mode) ? "pipe" : S_ISSOCK(mode) ? "socket" : "device";
+}
+
+hone_status hone_place_open_file(const hone_place *p, const char *path, int *out, hone_fingerprint *is,
+                                 hone_error *err) {
+    char full[PATH_MAX], link[40];
+    struct stat info;
+    int found;
+    hone_status status = HONE_OK;
+    hone_place_name(p, path, full, sizeof full);
+    *is = (hone_fingerprint){0};
+    HONE_TRY(hone_place_open(p, path, O_PATH, &found, err));
+    if (fstat(found, &info) != 0) {
+        status = cannot(err, errno, full);
+    } else if (!S_ISREG(info.st_mode)) {
+        status = hone_fail_file(err, HONE_FAILED_PRECONDITION, full, "is no regular file, but a %s",
+                                kind_of(info.st_mode));
+    } else {
+        snprintf(link, sizeof link, "/proc/self/fd/%d",
+                 found); /* the same file, whatever its path leads to by now */
+        *out = open(link, O_RDONLY | O_CLOEXEC);
+        if (*out < 0) status = cannot(err, errno, full);
+    }
+    close(found);
+    if (status == HONE_OK) *is = hone_fingerprint_of(&info);
+    return status;
+}
+
 hone_status hone_place_list(const hone_place *p, const char *path, DIR **out, hone_error *err) {
     int fd;
     HONE_TRY(hone_place_open(p, path, O_RDONLY | O_DIRECTORY, &fd, err));

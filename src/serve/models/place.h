@@ -28,6 +28,10 @@ const char *hone_place_model(const hone_place *p);
 /* HONE_NOT_FOUND: there is no such thing; HONE_FAILED_PRECONDITION: it leads out of the root; HONE_IO: the system
  * refuses. Where ROOT is a file, its user has named it: links are followed. */
 hone_status hone_place_open(const hone_place *p, const char *path, int flags, int *out, hone_error *err);
+/* A regular file to be read, and what it looks like. HONE_FAILED_PRECONDITION: it is something else, which is not
+ * opened: that may do things. */
+hone_status hone_place_open_file(const hone_place *p, const char *path, int *out, hone_fingerprint *is,
+                                 hone_error *err);
 /* A directory to be read; closedir() when done. */
 hone_status hone_place_list(const hone_place *p, const char *path, DIR **out, hone_error *err);
 /* What is there, be it a file or something else; `*out` is all zero on failure. */

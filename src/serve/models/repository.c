@@ -19,9 +19,6 @@
 
 enum { REQUESTS_MOST = 100 };
 
-/* O_NONBLOCK: opening a pipe must not wait for its other end */
-#define READ (O_RDONLY | O_NONBLOCK)
-
 static hone_status read_all(int fd, const char *path, size_t size, hone_blob *out, hone_error *err) {
     out->size = 0;
     out->data = hone_alloc(size + 1);
@@ -38,19 +35,6 @@ static hone_status read_all(int fd, const char *path, size_t size, hone_blob *ou
     return HONE_OK;
 }
 
-/* A regular file, which must not change between this and check_unchanged(). */
-static hone_status check_regular(int fd, const char *path, hone_fingerprint *is, hone_error *err) {
-    struct stat info;
-    if (fstat(fd, &info) != 0) return hone_fail_errno(err, errno, path, "cannot read");
-    *is = hone_fingerprint_of(&info);
-    if (S_ISREG(info.st_mode)) return HONE_OK;
-    return hone_fail_file(err, HONE_FAILED_PRECONDITION, path, "is no regular file, but a %s",
-                          S_ISDIR(info.st_mode)    ? "directory"
-                          : S_ISFIFO(info.st_mode) ? "pipe"
-                          : S_ISSOCK(info.st_mode) ? "socket"
-                                                   : "device");
-}
-
 static hone_status check_unchanged(int fd, const char *path, const hone_fingerprint *is, hone_error *err) {
     struct stat info;
     if (fstat(fd, &info) != 0) return HONE_OK;
@@ -59,9 +43,8 @@ static hone_status check_unchanged(int fd, const char *path, const hone_fingerpr
     return hone_fail_file(err, HONE_UNAVAILABLE, path, "was written to while it was read");
 }
 
-static hone_status read_file(int fd, const char *path, size_t limit, hone_blob *out, hone_fingerprint *is,
-                             hone_error *err) {
-    HONE_TRY(check_regular(fd, path, is, err));
+static hone_status read_file(int fd, const char *path, size_t limit, hone_blob *out,
+                             const hone_fingerprint *is, hone_error *err) {
     if (is->size > limit)
         return hone_fail_file(err, HONE_RESOURCE_EXHAUSTED, path, "has %llu bytes, the limit is %zu",
                               (unsigned long long)is->size, limit);
@@ -75,8 +58,7 @@ static hone_status read_inside(const hone_place *place, const char *path, size_t
                                hone_fingerprint *is, hone_error *err) {
     char full[PATH_MAX];
     int fd;
-    *is = (hone_fingerprint){0};
-    HONE_TRY(hone_place_open(place, path, READ, &fd, err));
+    HONE_TRY(hone_place_open_file(place, path, &fd, is, err));
     hone_place_name(place, path, full, sizeof full);
     hone_status status = read_file(fd, full, limit, out, is, err);
     close(fd);
@@ -101,9 +83,8 @@ static hone_status add_external(hone_file_list *files, hone_file_list *external,
 
 /* From the directory that was opened, whatever its name stands for by now. */
 static hone_status read_model(int fd, int directory, const char *path, bool map, hone_graph **out,
-                              hone_fingerprint *is, hone_file_list *external, hone_error *err) {
+                              const hone_fingerprint *is, hone_file_list *external, hone_error *err) {
     char dir[64];
-    HONE_TRY(check_regular(fd, path, is, err));
     snprintf(dir, sizeof dir, "/proc/self/fd/%d", directory);
     hone_onnx_file from = {
         .fd = fd, .size = is->size, .name = path, .dir = dir, .map = map, .external = external};
@@ -135,7 +116,7 @@ hone_status hone_repository_load(const hone_place *place, const char *version, b
         return hone_fail_errno(err, ENAMETOOLONG, place->root, "cannot open");
     hone_place_name(place, path, full, sizeof full);
     hone_status status = open_directory(place, version, &directory, err);
-    if (status == HONE_OK) status = hone_place_open(place, path, READ, &fd, err);
+    if (status == HONE_OK) status = hone_place_open_file(place, path, &fd, &is, err);
     if (status == HONE_OK) {
         status = read_model(fd, directory, full, map, out, &is, &external, err);
         close(fd);
@@ -161,14 +142,13 @@ uint64_t hone_repository_weigh(const hone_place *place, const char *version) {
 
 static bool has_hole(const hone_place *place, const char *version, const char *file) {
     char path[PATH_MAX];
-    struct stat info;
+    hone_fingerprint is;
     int fd;
     if (!hone_place_part(place, version, file, path, sizeof path)) return false;
-    if (hone_place_open(place, path, READ, &fd, NULL) != HONE_OK) return false;
-    bool has = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0;
-    off_t hole = has ? lseek(fd, 0, SEEK_HOLE) : 0;
+    if (hone_place_open_file(place, path, &fd, &is, NULL) != HONE_OK) return false;
+    off_t hole = lseek(fd, 0, SEEK_HOLE);
     close(fd);
-    return has && hole >= 0 && hole < info.st_size;
+    return hole >= 0 && (uint64_t)hole < is.size;
 }
 
 bool hone_repository_has_holes(const hone_place *place, const char *version, const hone_file_list *files,

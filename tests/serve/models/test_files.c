@@ -6,6 +6,9 @@
 
 #include <hone/log.h>
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 /* --- the files --- */
 
 enum { WIDTH = 20000 }; /* floats: enough to be mapped */
@@ -119,11 +122,13 @@ typedef enum event {
     TRUNCATED,
     REMOVED,
     PIPE,      /* takes its name */
+    SOCKET,    /* likewise */
     DIRECTORY, /* likewise */
     EVENTS
 } event;
-static const char *const events[EVENTS] = {"changed",  "disguised", "held open", "replaced", "relinked",
-                                           "far link", "truncated", "removed",   "a pipe",   "a directory"};
+static const char *const events[EVENTS] = {"changed",  "disguised", "held open",  "replaced",
+                                           "relinked", "far link",  "truncated",  "removed",
+                                           "a pipe",   "a socket",  "a directory"};
 
 static int held = -1;
 
@@ -171,6 +176,14 @@ static void prepare(part p, event e, const char *path) {
     link_to(text, path);
 }
 
+static void make_socket(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    close(fd);
+}
+
 static void happen(part p, event e, const char *path) {
     struct stat info;
     char text[PATH_MAX];
@@ -204,7 +217,15 @@ static void happen(part p, event e, const char *path) {
         assert_int_equal(mkfifo(repo_path(".pipe"), 0600), 0);
         move_to(repo_path(".pipe"), path);
         break;
-    default: assert_int_equal(unlink(path), 0); repo_mkdir(path);
+    case SOCKET:
+        make_socket(repo_path(".socket"));
+        move_to(repo_path(".socket"), path);
+        break;
+    case DIRECTORY:
+        assert_int_equal(unlink(path), 0);
+        repo_mkdir(path);
+        break;
+    case EVENTS: break;
     }
 }
 
@@ -214,13 +235,15 @@ static void happen(part p, event e, const char *path) {
 
 static const char *const outcomes[PARTS][EVENTS] = {
     [MODEL] = {NEW, NEW, NEW, NEW, NEW, NEW, "is not a ModelProto", "its files are gone", "but a pipe",
-               "but a directory"},
+               "but a socket", "but a directory"},
     [DATA] = {NEW, NEW, NEW, NEW, NEW, NEW, "are needed from byte 0 on", "cannot open the external data",
-              "is not a regular file", "is not a regular file"},
+              "is not a regular file", "is not a regular file", "is not a regular file"},
     [NESTED] = {NEW, NEW, NEW, NEW, NEW, NEW, "are needed from byte 0 on", "cannot open the external data",
-                "is not a regular file", "is not a regular file"},
-    [RECORD] = {NEW, NEW, NEW, NEW, NEW, NEW, "input_0.pb", "input_0.pb", "but a pipe", "but a directory"},
-    [SETTINGS] = {NEW, NEW, NEW, NEW, NEW, NEW, "config.json", NEW, "but a pipe", "but a directory"},
+                "is not a regular file", "is not a regular file", "is not a regular file"},
+    [RECORD] = {NEW, NEW, NEW, NEW, NEW, NEW, "input_0.pb", "input_0.pb", "but a pipe", "but a socket",
+                "but a directory"},
+    [SETTINGS] = {NEW, NEW, NEW, NEW, NEW, NEW, "config.json", NEW, "but a pipe", "but a socket",
+                  "but a directory"},
 };
 
 static int queue_of(const char *name) {
