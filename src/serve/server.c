@@ -123,6 +123,11 @@ static void handle(void *user, hone_loop *loop, hone_request *r) {
         answer_page(s, r);
 }
 
+static void offload(void *user, int worker, hone_request *r, void (*run)(void *arg), void (*done)(void *arg),
+                    void *arg) {
+    hone_front_offload(((hone_server *)user)->fronts[worker], r, run, done, arg);
+}
+
 static bool streams(void *user, const hone_request *r) {
     return hone_grpc_is_stream(&((const hone_server *)user)->grpc, r);
 }
@@ -239,6 +244,8 @@ static hone_status prepare_loops(hone_server *s, int count, hone_error *err) {
     s->ports = hone_calloc((size_t)count, sizeof(hone_loop_port *));
     s->threads = hone_calloc((size_t)count, sizeof *s->threads);
     if (!s->loops || !s->fronts || !s->ports || !s->threads) return hone_fail_memory(err);
+    s->grpc.offload = offload;
+    s->grpc.user = s;
     HONE_TRY(hone_tfs_grpc_register(&s->grpc, s->fronts, err));
     HONE_TRY(hone_oip_grpc_register(&s->grpc, s->fronts, err));
     const hone_grpc_health_options o = {

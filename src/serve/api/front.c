@@ -22,8 +22,7 @@ hone_status hone_front_new(const hone_front_options *options, hone_front **out, 
     hone_front *f = hone_calloc(1, sizeof *f);
     if (!f) return hone_fail_memory(err);
     f->o = *options;
-    f->packer =
-        (hone_packer){.limit = options->body_limit, .from = options->gzip_from, .budget = options->budget};
+    hone_packer_init(&f->packer, options->body_limit, options->gzip_from, options->budget);
     *out = f;
     return HONE_OK;
 }
@@ -33,6 +32,7 @@ static void free_call(hone_call *c) {
     hone_buffer_free(&c->body);
     hone_buffer_free(&c->kept);
     hone_buffer_free(&c->answer);
+    hone_buffer_free(&c->packed_answer);
     hone_free(c->wanted);
     hone_free(c);
 }
@@ -79,6 +79,7 @@ static void give_call(hone_call *c) {
     hone_tensors_trim(&c->tensors, f->spare < WITH_BUFFERS ? KEEP_TENSOR : KEEP_SMALL);
     hone_buffer_clear(&c->body, f->spare < WITH_BUFFERS ? KEEP_BODY : KEEP_SMALL);
     hone_buffer_clear(&c->answer, f->spare < WITH_BUFFERS ? KEEP_BODY : KEEP_SMALL);
+    hone_buffer_clear(&c->packed_answer, f->spare < WITH_BUFFERS ? KEEP_BODY : KEEP_SMALL);
     hone_budget_room_close(&c->room);
     c->next = f->calls;
     f->calls = c;
@@ -162,11 +163,21 @@ static void drop_inputs(hone_call *c) {
     hone_buffer_clear(body, KEEP_BODY);
     hone_buffer_clear(&c->body, KEEP_BODY);
     hone_tensors_trim(&c->tensors, KEEP_TENSOR);
-    hone_budget_room_shrink(&c->room, c->answer.capacity);
+    hone_budget_room_shrink(&c->room, c->answer.capacity + c->packed_answer.capacity);
 }
 
 static hone_buffer *answer_of(hone_call *c) {
     return c->prediction.here ? &c->front->answer : &c->answer;
+}
+
+/* What finds no room packed goes as it is. */
+static void pack(hone_call *c, hone_buffer *out) {
+    hone_buffer *packed = &c->packed_answer;
+    hone_buffer_clear(packed, KEEP_ANSWER);
+    packed->room = &c->room.room;
+    bool good = hone_packer_pack(&c->front->packer, out, c->api->head, packed);
+    packed->room = NULL;
+    hone_buffer_clear(good ? out : packed, KEEP_ANSWER);
 }
 
 /* On the thread that has run it. */
@@ -188,6 +199,7 @@ static hone_status take(hone_prediction *p, const hone_tensor *const *outputs, h
                                  "%zu bytes (--body-budget)",
                                  out->size)
                      : hone_fail_memory(err);
+    if (status == HONE_OK && c->packs) pack(c, out);
     if (!p->here) drop_inputs(c);
     c->encoding = hone_now() - start;
     return status;
@@ -208,7 +220,18 @@ static void predicted(hone_prediction *p, hone_status status) {
     tally(c, hone_now());
     /* What the client does not take at once stays covered. */
     hone_budget_move(&c->room.share, 0, &r->share);
-    c->api->reply(c, answer_of(c));
+    bool packed = c->packed_answer.size > 0;
+    c->api->reply(c, packed ? &c->packed_answer : answer_of(c), packed);
+    give_call(c);
+}
+
+/* What is wrong about the coding of a body is a matter of HTTP. */
+static void refuse_body(hone_call *c, hone_status status, const hone_error *err) {
+    int code = status == HONE_UNSUPPORTED                                   ? 415
+               : status == HONE_RESOURCE_EXHAUSTED                          ? 413
+               : status == HONE_OUT_OF_MEMORY || status == HONE_UNAVAILABLE ? 503
+                                                                            : 400;
+    hone_request_fail(c->request, code, err->message);
     give_call(c);
 }
 
@@ -216,6 +239,10 @@ static void submit(hone_call *c) {
     took(c, HONE_STAGE_DECODE, c->decoded - c->began);
     c->request->id = c->id;
     if (!is_wanted(c)) return;
+    if (c->bad_body) {
+        refuse_body(c, c->status, &c->err);
+        return;
+    }
     if (c->status != HONE_OK) {
         fail_call(c, c->status, &c->err);
         return;
@@ -237,6 +264,13 @@ static void decode(hone_work *w) {
     hone_call *c = w->user;
     c->decoded = hone_now();
     if (hone_request_is_cancelled(c->request)) return;
+    if (c->packed) {
+        const hone_buffer *body = &c->request->body;
+        c->status =
+            hone_packer_unpack(&c->front->packer, body->data, body->size, &c->room, &c->body, &c->err);
+        c->bad_body = c->status != HONE_OK;
+        if (c->bad_body) return;
+    }
     c->status = hone_tensors_begin(&c->tensors, c->servable, &c->err);
     if (c->status == HONE_OK) c->status = c->api->decode(c, &c->err);
     if (c->status == HONE_OK) c->status = hone_tensors_finish(&c->tensors, &c->err);
@@ -260,28 +294,20 @@ static void was_decoded(hone_work *w) {
     submit(w->user);
 }
 
-/* The body as it is to be decoded. */
-static hone_status unpack(hone_call *c, hone_error *err) {
-    hone_request *r = c->request;
-    hone_slice coding = hone_head_field(&r->head, "content-encoding");
+/* Does the body come packed? HONE_UNSUPPORTED: in a way that is not understood. */
+static hone_status look_at_coding(hone_call *c, hone_error *err) {
+    hone_slice coding = hone_head_field(&c->request->head, "content-encoding");
     c->packed = false;
     if (!c->api->http || coding.size == 0 || hone_slice_equal_nocase(coding, "identity")) return HONE_OK;
-    if (!hone_slice_equal_nocase(coding, "gzip") && !hone_slice_equal_nocase(coding, "x-gzip"))
-        return hone_fail(err, HONE_UNSUPPORTED, "The only Content-Encoding understood is gzip");
-    c->packed = true;
-    hone_packer *p = &c->front->packer;
-    HONE_TRY(hone_packer_unpack(p, r->body.data, r->body.size, &c->body, err));
-    return hone_packer_keep(p, r, r->body.size + c->body.size, err);
+    c->packed = hone_slice_equal_nocase(coding, "gzip") || hone_slice_equal_nocase(coding, "x-gzip");
+    if (c->packed) return HONE_OK;
+    return hone_fail(err, HONE_UNSUPPORTED, "The only Content-Encoding understood is gzip");
 }
 
-/* What is wrong about the coding of a body is a matter of HTTP. */
-static void refuse_body(hone_call *c, hone_status status, const hone_error *err) {
-    int code = status == HONE_UNSUPPORTED                                   ? 415
-               : status == HONE_RESOURCE_EXHAUSTED                          ? 413
-               : status == HONE_OUT_OF_MEMORY || status == HONE_UNAVAILABLE ? 503
-                                                                            : 400;
-    hone_request_fail(c->request, code, err->message);
-    give_call(c);
+static bool is_small(const hone_call *c) {
+    const hone_buffer *body = &c->request->body;
+    if (c->packed && !hone_packer_is_small(body->data, body->size)) return false;
+    return body->size <= OFFLOAD_FROM;
 }
 
 void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const hone_api *api) {
@@ -303,21 +329,23 @@ void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const 
     c->form = HONE_FORM_TYPED;
     c->timeout = 0;
     c->wanted_count = 0;
-    hone_budget_room_open(&c->room, f->o.budget);
+    hone_budget_room_open(&c->room, f->packer.budget);
     c->tensors.limit = f->o.body_limit;
     c->tensors.room = &c->room.room;
     c->tensors.too_large = false;
     c->err = (hone_error){0};
     c->status = HONE_OK;
+    c->bad_body = false;
+    c->packs = f->packer.from > 0 && api->packs(r);
+    c->packed_answer.size = 0;
     c->submitted = false;
     c->work = (hone_work){.worker = f->o.worker, .run = decode_all, .done = was_decoded, .user = c};
     r->quit = quit;
     r->work = c;
     c->began = hone_now();
     took(c, HONE_STAGE_READ, r->received - r->started);
-    hone_status status = unpack(c, &err);
-    if (status != HONE_OK) {
-        refuse_body(c, status, &err);
+    if (look_at_coding(c, &err) != HONE_OK) {
+        refuse_body(c, HONE_UNSUPPORTED, &err);
         return;
     }
     if (hone_request_should_stop(r)) {
@@ -325,8 +353,8 @@ void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const 
         return;
     }
     /* What was covered for decoding the body is for that now. */
-    hone_budget_move(&r->share, r->body.size + (c->packed ? c->body.size : 0), &c->room.share);
-    if ((c->packed ? c->body.size : r->body.size) > OFFLOAD_FROM) {
+    hone_budget_move(&r->share, r->body.size, &c->room.share);
+    if (!is_small(c)) {
         hone_core_offload(f->o.core, &c->work);
         return;
     }
@@ -372,16 +400,71 @@ hone_status hone_call_want_all(hone_call *c, hone_error *err) {
     return HONE_OK;
 }
 
-void hone_front_answer(hone_front *f, hone_request *r, int status, const char *content_type,
-                       hone_buffer *body) {
-    bool accepted = hone_gzip_accepted(hone_head_field(&r->head, "accept-encoding"));
-    hone_buffer *packed = accepted ? hone_packer_pack(&f->packer, body, 0) : NULL;
+bool hone_front_packs(const hone_request *r) {
+    return hone_gzip_accepted(hone_head_field(&r->head, "accept-encoding"));
+}
+
+void hone_front_answer_as(hone_request *r, int status, const char *content_type, hone_buffer *body,
+                          bool packed) {
     if (packed) {
         hone_request_field(r, "content-encoding", "gzip");
         hone_request_field(r, "vary", "accept-encoding");
     }
-    hone_request_answer_of(r, status, content_type, packed ? packed : body);
+    hone_request_answer_of(r, status, content_type, body);
+}
+
+void hone_front_answer(hone_front *f, hone_request *r, int status, const char *content_type,
+                       hone_buffer *body) {
+    hone_buffer *scratch = &f->packer.scratch;
+    hone_buffer_clear(scratch, KEEP_ANSWER);
+    bool packed = hone_front_packs(r) && hone_packer_pack(&f->packer, body, 0, scratch);
+    hone_front_answer_as(r, status, content_type, packed ? scratch : body, packed);
     body->size = 0;
+}
+
+/* --- work for others --- */
+
+typedef struct errand {
+    hone_work work;
+    hone_front *front;
+    hone_request *request;
+    void (*run)(void *arg);
+    void (*done)(void *arg);
+    void *arg;
+} errand;
+
+static void run_errand(hone_work *w) {
+    errand *e = w->user;
+    if (!hone_request_is_cancelled(e->request)) e->run(e->arg);
+}
+
+static void end_errand(hone_work *w) {
+    errand *e = w->user;
+    hone_request *r = e->request;
+    r->quit = NULL;
+    e->done(e->arg);
+    hone_request_release(r);
+    hone_free(e);
+}
+
+static void quit_errand(hone_request *r) {
+    errand *e = r->work;
+    if (hone_core_withdraw_work(e->front->o.core, &e->work)) end_errand(&e->work);
+}
+
+void hone_front_offload(hone_front *f, hone_request *r, void (*run)(void *arg), void (*done)(void *arg),
+                        void *arg) {
+    errand *e = hone_calloc(1, sizeof *e);
+    if (!e) { /* it takes the worker's time instead */
+        run(arg);
+        done(arg);
+        return;
+    }
+    *e = (errand){.front = f, .request = hone_request_retain(r), .run = run, .done = done, .arg = arg};
+    e->work = (hone_work){.worker = f->o.worker, .run = run_errand, .done = end_errand, .user = e};
+    r->quit = quit_errand;
+    r->work = e;
+    hone_core_offload(f->o.core, &e->work);
 }
 
 /* --- finding models --- */

@@ -65,11 +65,15 @@ struct hone_call {
     uint64_t timeout;    /* nanoseconds from the request's first byte; 0: as the server's */
     hone_wanted *wanted; /* in this order */
     size_t wanted_count, wanted_capacity;
-    bool packed; /* the body came packed, and lies unpacked in `body` */
+    bool packed;   /* the body came packed, and lies unpacked in `body` */
+    bool bad_body; /* it can't be unpacked */
     hone_buffer body, kept;
     /* Set by `encode`, for `reply`. */
     size_t json_size;   /* of an answer whose raw tensors follow its JSON */
     hone_buffer answer; /* of one that was run elsewhere; else the front's is used */
+    /* The client takes it packed; and here it is packed, unless that is empty. */
+    bool packs;
+    hone_buffer packed_answer;
     /* Its own. */
     hone_prediction prediction;
     bool submitted;
@@ -88,9 +92,12 @@ typedef struct hone_api {
     /* Appends the answer for c->outputs. On the thread that has run the prediction: touches the call and nothing of the
      * worker's. */
     hone_status (*encode)(hone_call *c, hone_buffer *out, hone_error *err);
-    /* Answers with that. */
-    void (*reply)(hone_call *c, hone_buffer *out);
+    /* Answers with that, or with the same packed. */
+    void (*reply)(hone_call *c, hone_buffer *out, bool packed);
     void (*fail)(hone_request *r, const hone_error *err);
+    /* May answers to this request be packed, and how many of their first bytes never are? */
+    bool (*packs)(const hone_request *r);
+    size_t head;
     bool http; /* the body may come packed as Content-Encoding says */
 } hone_api;
 
@@ -104,6 +111,15 @@ hone_status hone_call_want(hone_call *c, hone_slice name, hone_form form, hone_e
 /* Asks for all of them, if none was asked for. */
 hone_status hone_call_want_all(hone_call *c, hone_error *err);
 
+/* Has a compute thread call `run`, unless nobody waits for the request any more; then, in any case, `done` is called on
+ * the worker's thread. */
+void hone_front_offload(hone_front *f, hone_request *r, void (*run)(void *arg), void (*done)(void *arg),
+                        void *arg);
+
+/* May the answer be packed? And one that is, or is not. */
+bool hone_front_packs(const hone_request *r);
+void hone_front_answer_as(hone_request *r, int status, const char *content_type, hone_buffer *body,
+                          bool packed);
 /* Answers with a body, packed if that is allowed and worth it; it is empty then. */
 void hone_front_answer(hone_front *f, hone_request *r, int status, const char *content_type,
                        hone_buffer *body);

@@ -7,12 +7,24 @@
 #include <strings.h>
 #include <zlib.h>
 
-enum { GZIP_WINDOW = 15 + 16, MEMORY_LEVEL = 8, STEP = 64 << 10 };
+enum {
+    GZIP_WINDOW = 15 + 16,
+    MEMORY_LEVEL = 8,
+    STEP = 64 << 10,
+    TRAILER = 4,
+    SPARE = 64,       /* so that the end of the data is seen without growing */
+    RATIO_MOST = 1032 /* of deflate */
+};
 
 struct hone_gzip {
     z_stream in, out;
     bool in_ready, out_ready;
 };
+
+static hone_status too_large(size_t limit, hone_error *err) {
+    return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "the body unpacks to more than %zu bytes (--max-body)",
+                     limit);
+}
 
 static void *take(void *opaque, uInt count, uInt size) {
     (void)opaque;
@@ -44,22 +56,32 @@ static bool prepare(hone_gzip **z, bool packing) {
     return *ready;
 }
 
+size_t hone_gzip_says(const void *data, size_t size) {
+    if (size < TRAILER) return 0;
+    const uint8_t *p = (const uint8_t *)data + size - TRAILER;
+    size_t says = (size_t)p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 | (size_t)p[3] << 24;
+    return says / RATIO_MOST < size ? says : RATIO_MOST * size;
+}
+
 hone_status hone_gzip_unpack(hone_gzip **z, const void *data, size_t size, size_t limit, hone_buffer *out,
                              hone_error *err) {
     if (size > UINT_MAX) return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "the packed body is too large");
     if (!prepare(z, false)) return hone_fail_memory(err);
     z_stream *s = &(*z)->in;
-    size_t start = out->size;
+    size_t start = out->size, says = hone_gzip_says(data, size);
+    if (limit && says > limit) says = limit; /* it may lie */
+    if (!hone_buffer_reserve(out, says + SPARE)) return hone_fail_memory(err);
     s->next_in = (Bytef *)(uintptr_t)data;
     s->avail_in = (uInt)size;
     for (int code = Z_OK; code != Z_STREAM_END;) {
-        if (!hone_buffer_reserve(out, STEP)) return hone_fail_memory(err);
+        if (out->size == out->capacity && !hone_buffer_reserve(out, STEP)) return hone_fail_memory(err);
+        size_t room = out->capacity - out->size;
+        if (room > STEP) room = STEP;
         s->next_out = (Bytef *)out->data + out->size;
-        s->avail_out = STEP;
+        s->avail_out = (uInt)room;
         code = inflate(s, Z_NO_FLUSH);
-        out->size += STEP - s->avail_out;
-        if (limit && out->size - start > limit)
-            return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "the body unpacks to more than %zu bytes", limit);
+        out->size += room - s->avail_out;
+        if (limit && out->size - start > limit) return too_large(limit, err);
         if (code == Z_MEM_ERROR) return hone_fail_memory(err);
         if (code != Z_OK && code != Z_STREAM_END)
             return hone_fail(err, HONE_INVALID_ARGUMENT, "the body is not gzip, or cut off");

@@ -2,11 +2,12 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "serve/grpc/grpc_gzip.h"
 
 #include <stdio.h>
 
-enum { PREFIX = 5 };
+enum { PREFIX = HONE_GRPC_PREFIX, KEEP_SCRATCH = 1 << 20 };
 
 /* --- requests --- */
 
@@ -36,7 +37,13 @@ hone_status hone_grpc_message(const hone_request *r, const uint8_t **message, si
 
 hone_status hone_grpc_next_message(hone_request *r, const uint8_t **message, size_t *size, bool *whole,
                                    hone_error *err) {
-    HONE_TRY(hone_grpc_unpack(r, err));
+    if (hone_grpc_is_packed(r)) {
+        hone_budget_room room; /* what streams bring is small */
+        hone_budget_room_open(&room, NULL);
+        if (!hone_grpc_is_small(r))
+            return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "Packed messages of a stream have 64 KB at most");
+        HONE_TRY(hone_grpc_unpack(r, &room, err));
+    }
     return first_message((const uint8_t *)r->body.data, r->body.size, message, size, whole, err);
 }
 
@@ -84,15 +91,23 @@ void hone_grpc_end(hone_request *r) {
     hone_request_end(r);
 }
 
-void hone_grpc_reply(hone_request *r, hone_buffer *out) {
+void hone_grpc_reply_as(hone_request *r, hone_buffer *out, bool packed) {
     if (!end_message(out)) {
         hone_grpc_fail(r, HONE_GRPC_RESOURCE_EXHAUSTED, "Out of memory");
         return;
     }
-    hone_buffer *message = hone_grpc_pack(r, out);
+    if (packed) hone_grpc_mark_packed(r, out);
     begin(r);
-    hone_request_part_of(r, message);
+    hone_request_part_of(r, out);
     hone_grpc_end(r);
+}
+
+void hone_grpc_reply(hone_request *r, hone_buffer *out) {
+    hone_buffer *scratch = r->packer ? &r->packer->scratch : NULL;
+    if (scratch) hone_buffer_clear(scratch, KEEP_SCRATCH);
+    bool packed = !out->failed && hone_grpc_packs(r) && hone_packer_pack(r->packer, out, PREFIX, scratch);
+    hone_grpc_reply_as(r, packed ? scratch : out, packed);
+    out->size = 0;
 }
 
 /* --- services --- */
@@ -129,9 +144,67 @@ void hone_grpc_unknown(hone_request *r) {
     hone_grpc_fail(r, HONE_GRPC_UNIMPLEMENTED, text);
 }
 
+/* --- packed calls --- */
+
+typedef struct unpacking {
+    const hone_grpc_table *table;
+    int worker;
+    hone_request *request;
+    hone_budget_room room;
+    bool ran;
+    hone_status status;
+    hone_error err;
+} unpacking;
+
+static void handle(const hone_grpc_table *table, int worker, hone_request *r) {
+    hone_slice method;
+    const hone_grpc_service *service = hone_grpc_find(table, r->head.path, &method);
+    service->handle(service->user, worker, r, method);
+}
+
+static void unpack(void *arg) {
+    unpacking *u = arg;
+    u->ran = true;
+    u->status = hone_grpc_unpack(u->request, &u->room, &u->err);
+}
+
+static void unpacked(void *arg) {
+    unpacking *u = arg;
+    hone_request *r = u->request;
+    if (u->ran) hone_budget_move(&u->room.share, 0, &r->share);
+    hone_budget_room_close(&u->room);
+    if (r->ended || hone_request_is_cancelled(r)) {
+        /* nobody waits for it */
+    } else if (u->status != HONE_OK) {
+        hone_grpc_fail_error(r, &u->err);
+    } else {
+        handle(u->table, u->worker, r);
+    }
+    hone_request_release(r);
+    hone_free(u);
+}
+
+/* A large message is unpacked elsewhere. */
+static void unpack_and_handle(const hone_grpc_table *table, int worker, hone_request *r) {
+    unpacking *u = hone_calloc(1, sizeof *u);
+    if (!u) {
+        hone_grpc_fail(r, HONE_GRPC_RESOURCE_EXHAUSTED, "Out of memory");
+        return;
+    }
+    u->table = table;
+    u->worker = worker;
+    u->request = hone_request_retain(r);
+    hone_budget_room_open(&u->room, r->packer ? r->packer->budget : NULL);
+    if (table->offload && r->packer && !hone_grpc_is_small(r)) {
+        table->offload(table->user, worker, r, unpack, unpacked, u);
+        return;
+    }
+    unpack(u);
+    unpacked(u);
+}
+
 void hone_grpc_dispatch(const hone_grpc_table *table, int worker, hone_packer *packer, hone_request *r) {
     hone_slice method;
-    hone_error err = {0};
     const hone_grpc_service *service = hone_grpc_find(table, r->head.path, &method);
     r->packer = packer;
     if (!hone_slice_equal(r->head.method, "POST"))
@@ -142,8 +215,8 @@ void hone_grpc_dispatch(const hone_grpc_table *table, int worker, hone_packer *p
         hone_grpc_fail(r, HONE_GRPC_INVALID_ARGUMENT, "grpc-timeout is malformed");
     else if (r->deadline && hone_now() >= r->deadline)
         hone_grpc_fail(r, HONE_GRPC_DEADLINE_EXCEEDED, "The deadline has passed");
-    else if (!service->streams && hone_grpc_unpack(r, &err) != HONE_OK)
-        hone_grpc_fail_error(r, &err);
+    else if (!service->streams && hone_grpc_is_packed(r))
+        unpack_and_handle(table, worker, r);
     else
         service->handle(service->user, worker, r, method);
 }

@@ -25,8 +25,12 @@ hone_status hone_grpc_next_message(hone_request *r, const uint8_t **message, siz
 void hone_grpc_drop_message(hone_request *r, size_t size);
 /* Room for the prefix at the start of an answer, in an empty buffer; the message is appended behind it. */
 void hone_grpc_begin_message(hone_buffer *out);
-/* Fills the prefix in and answers with the message and status OK. */
+/* Fills the prefix in and answers with the message, packed if that is allowed and worth it, and status OK; it is empty
+ * then. */
 void hone_grpc_reply(hone_request *r, hone_buffer *out);
+/* May answers to this call be packed? And the same answer as it is: packed, behind room for its prefix, or not. */
+bool hone_grpc_packs(const hone_request *r);
+void hone_grpc_reply_as(hone_request *r, hone_buffer *out, bool packed);
 /* Of a stream: sends one message (begin_message, the message), true if the client keeps up; `out` is
  * emptied. */
 bool hone_grpc_send(hone_request *r, hone_buffer *out);
@@ -49,11 +53,16 @@ typedef struct hone_grpc_service {
     bool streams; /* its methods read a stream of messages */
 } hone_grpc_service;
 
-enum { HONE_GRPC_SERVICES = 16 };
+enum { HONE_GRPC_SERVICES = 16, HONE_GRPC_PREFIX = 5 };
 
 typedef struct hone_grpc_table {
     hone_grpc_service services[HONE_GRPC_SERVICES];
     int count;
+    /* Has `run` called with `arg` on a thread that may take its time, unless nobody waits for the request any more, and
+     * then `done`, in any case, on the worker's. NULL: everything is done by the worker. */
+    void (*offload)(void *user, int worker, hone_request *r, void (*run)(void *arg), void (*done)(void *arg),
+                    void *arg);
+    void *user;
 } hone_grpc_table;
 
 hone_status hone_grpc_register(hone_grpc_table *table, const hone_grpc_service *service, hone_error *err);

@@ -1,8 +1,9 @@
 #include "serve/grpc/grpc_gzip.h"
 
 #include "base/error.h"
+#include "serve/grpc/grpc.h"
 
-enum { PREFIX = 5, KEEP_SCRATCH = 1 << 20 };
+enum { PREFIX = HONE_GRPC_PREFIX };
 
 static uint32_t big_endian(const uint8_t *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -30,36 +31,47 @@ static hone_status check_encoding(hone_request *r, hone_error *err) {
                      hone_slice_shown(encoding, 40), encoding.data);
 }
 
-hone_status hone_grpc_unpack(hone_request *r, hone_error *err) {
+bool hone_grpc_is_packed(const hone_request *r) {
     const uint8_t *p = (const uint8_t *)r->body.data;
-    if (r->body.size == 0 || p[0] != 1) return HONE_OK;
-    HONE_TRY(check_encoding(r, err));
-    if (r->body.size < PREFIX || r->body.size - PREFIX < big_endian(p + 1)) return HONE_OK;
-    hone_packer *packer = r->packer;
-    hone_buffer *out = &packer->scratch;
-    size_t packed = big_endian(p + 1);
-    hone_buffer_clear(out, KEEP_SCRATCH);
-    hone_buffer_put(out, (const char[PREFIX]){0}, PREFIX);
-    HONE_TRY(hone_packer_unpack(packer, p + PREFIX, packed, out, err));
-    size_t size = out->size - PREFIX, rest = r->body.size - PREFIX - packed;
-    if (size > UINT32_MAX)
-        return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "The message unpacks to more than 4 GB");
-    put_prefix(out->data, false, size);
-    hone_buffer_put(out, p + PREFIX + packed, rest);
-    hone_buffer_put(out, (const char[HONE_JSON_PAD]){0}, HONE_JSON_PAD);
-    if (out->failed) return hone_fail_memory(err);
-    out->size -= HONE_JSON_PAD;
-    hone_buffer body = r->body;
-    r->body = *out;
-    *out = body;
-    return hone_packer_keep(packer, r, r->body.size, err);
+    return r->body.size >= PREFIX && p[0] == 1 && r->body.size - PREFIX >= big_endian(p + 1);
 }
 
-hone_buffer *hone_grpc_pack(hone_request *r, hone_buffer *out) {
-    if (!speaks_gzip(r) || !hone_gzip_accepted(hone_head_field(&r->head, "grpc-accept-encoding"))) return out;
-    hone_buffer *packed = hone_packer_pack(r->packer, out, PREFIX);
-    if (!packed) return out;
-    put_prefix(packed->data, true, packed->size - PREFIX);
+bool hone_grpc_is_small(const hone_request *r) {
+    const uint8_t *p = (const uint8_t *)r->body.data;
+    return hone_packer_is_small(p + PREFIX, big_endian(p + 1));
+}
+
+hone_status hone_grpc_unpack(hone_request *r, hone_budget_room *room, hone_error *err) {
+    const uint8_t *p = (const uint8_t *)r->body.data;
+    HONE_TRY(check_encoding(r, err));
+    hone_buffer out = {0};
+    size_t packed = big_endian(p + 1), rest = r->body.size - PREFIX - packed;
+    hone_buffer_put(&out, (const char[PREFIX]){0}, PREFIX);
+    hone_status status = hone_packer_unpack(r->packer, p + PREFIX, packed, room, &out, err);
+    size_t size = out.size - PREFIX;
+    if (status == HONE_OK && size > UINT32_MAX)
+        status = hone_fail(err, HONE_RESOURCE_EXHAUSTED, "The message unpacks to more than 4 GB");
+    if (status == HONE_OK) {
+        put_prefix(out.data, false, size);
+        hone_buffer_put(&out, p + PREFIX + packed, rest);
+        hone_buffer_put(&out, (const char[HONE_JSON_PAD]){0}, HONE_JSON_PAD);
+        if (out.failed) status = hone_fail_memory(err);
+    }
+    if (status != HONE_OK) {
+        hone_buffer_free(&out);
+        return status;
+    }
+    out.size -= HONE_JSON_PAD;
+    hone_buffer_free(&r->body);
+    r->body = out;
+    return HONE_OK;
+}
+
+bool hone_grpc_packs(const hone_request *r) {
+    return speaks_gzip(r) && hone_gzip_accepted(hone_head_field(&r->head, "grpc-accept-encoding"));
+}
+
+void hone_grpc_mark_packed(hone_request *r, hone_buffer *message) {
+    message->data[0] = 1;
     hone_request_field(r, "grpc-encoding", "gzip");
-    return packed;
 }

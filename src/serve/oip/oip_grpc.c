@@ -261,12 +261,12 @@ static hone_status change(hone_front *f, hone_request *r, hone_wire w, bool load
 
 /* --- inference --- */
 
-static void reply(hone_call *c, hone_buffer *out) {
-    hone_grpc_reply(c->request, out);
+static void reply(hone_call *c, hone_buffer *out, bool packed) {
+    hone_grpc_reply_as(c->request, out, packed);
 }
 
-static const hone_api infer_api = {hone_oip_infer_decode, hone_oip_infer_encode, reply, hone_grpc_fail_error,
-                                   .http = false};
+static const hone_api infer_api = {hone_oip_infer_decode, hone_oip_infer_encode,    reply,
+                                   hone_grpc_fail_error,  .packs = hone_grpc_packs, .head = HONE_GRPC_PREFIX};
 
 static hone_status infer(hone_front *f, hone_request *r, hone_wire w, hone_error *err) {
     hone_servable *s;

@@ -175,18 +175,19 @@ static void all_statistics(hone_front *f, hone_request *r) {
 
 /* --- inference --- */
 
-static void reply(hone_call *c, hone_buffer *out) {
+static void reply(hone_call *c, hone_buffer *out, bool packed) {
     char length[24];
     if (!hone_oip_has_raw(c)) {
-        hone_front_answer(c->front, c->request, 200, JSON, out);
+        hone_front_answer_as(c->request, 200, JSON, out, packed);
         return;
     }
     snprintf(length, sizeof length, "%zu", c->json_size);
     hone_request_field(c->request, HONE_OIP_LENGTH_FIELD, length);
-    hone_front_answer(c->front, c->request, 200, RAW, out);
+    hone_front_answer_as(c->request, 200, RAW, out, packed);
 }
 
-static const hone_api infer_api = {hone_oip_decode, hone_oip_encode, reply, fail, .http = true};
+static const hone_api infer_api = {hone_oip_decode,           hone_oip_encode, reply, fail,
+                                   .packs = hone_front_packs, .http = true};
 
 /* --- the repository --- */
 

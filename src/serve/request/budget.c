@@ -115,13 +115,19 @@ void hone_budget_release(hone_budget_share *share) {
 
 static bool take_room(hone_room *room, size_t more) {
     hone_budget_room *r = (hone_budget_room *)(void *)((char *)room - offsetof(hone_budget_room, room));
-    r->refused = more > SIZE_MAX - r->taken || !hone_budget_take(r->budget, &r->share, r->taken + more);
+    bool (*ask)(hone_budget *, hone_budget_share *, size_t) =
+        r->is_body ? hone_budget_charge : hone_budget_take;
+    r->refused = more > SIZE_MAX - r->taken || !ask(r->budget, &r->share, r->taken + more);
     if (!r->refused) r->taken += more;
     return !r->refused;
 }
 
 void hone_budget_room_open(hone_budget_room *r, hone_budget *b) {
     *r = (hone_budget_room){.room = {take_room}, .budget = b};
+}
+
+void hone_budget_room_cover(hone_budget_room *r) {
+    if (r->taken <= SIZE_MAX / 2) hone_budget_charge(r->budget, &r->share, 2 * r->taken);
 }
 
 void hone_budget_room_shrink(hone_budget_room *r, size_t bytes) {

@@ -80,9 +80,12 @@ typedef struct hone_budget_room {
     hone_budget_share share;
     size_t taken; /* bytes */
     bool refused;
+    bool is_body; /* what is taken now is a body's, which may be favoured */
 } hone_budget_room;
 
 void hone_budget_room_open(hone_budget_room *r, hone_budget *b);
+/* Covers as much again as is taken, for what becomes of it, if there is so much. */
+void hone_budget_room_cover(hone_budget_room *r);
 /* No more than `bytes` are left. */
 void hone_budget_room_shrink(hone_budget_room *r, size_t bytes);
 /* All of it was given back. */

@@ -140,11 +140,12 @@ static hone_status encode(hone_call *c, hone_buffer *out, hone_error *err) {
     return HONE_OK;
 }
 
-static void reply(hone_call *c, hone_buffer *out) {
-    hone_grpc_reply(c->request, out);
+static void reply(hone_call *c, hone_buffer *out, bool packed) {
+    hone_grpc_reply_as(c->request, out, packed);
 }
 
-static const hone_api predict_api = {decode, encode, reply, hone_grpc_fail_error, .http = false};
+static const hone_api predict_api = {
+    decode, encode, reply, hone_grpc_fail_error, .packs = hone_grpc_packs, .head = HONE_GRPC_PREFIX};
 
 static void predict(hone_front *f, hone_request *r) {
     hone_error err = {0};

@@ -109,11 +109,11 @@ static hone_status encode(hone_call *c, hone_buffer *out, hone_error *err) {
     return hone_tfs_encode(c->servable, c->outputs, c->rows, out, err);
 }
 
-static void reply(hone_call *c, hone_buffer *out) {
-    hone_front_answer(c->front, c->request, 200, JSON, out);
+static void reply(hone_call *c, hone_buffer *out, bool packed) {
+    hone_front_answer_as(c->request, 200, JSON, out, packed);
 }
 
-static const hone_api predict_api = {decode, encode, reply, fail, .http = true};
+static const hone_api predict_api = {decode, encode, reply, fail, .packs = hone_front_packs, .http = true};
 
 /* --- status and metadata --- */
 

@@ -150,7 +150,7 @@ static void refuses_inputs_without_room(void **state) {
         fixture f;
         hone_budget budget = {.limit = 16 * MB};
         open_fronts(&f);
-        f.front->o.budget = &budget;
+        f.front->packer.budget = &budget;
         f.front->o.body_limit = 16 * MB;
         if (later) fixture_start(&f);
         for (int i = 0; i < 2 * FORMS; i++) {
@@ -269,8 +269,96 @@ static void refuses_answers_without_room(void **state) {
     }
 }
 
+/* --- what takes long --- */
+
+typedef struct blocker {
+    hone_work w;
+    atomic_bool runs, let_go;
+    int left;
+} blocker;
+
+static void block(hone_work *w) {
+    blocker *b = w->user;
+    atomic_store(&b->runs, true);
+    while (!atomic_load(&b->let_go)) usleep(1000);
+}
+
+static void was_let_go(hone_work *w) {
+    ((blocker *)w->user)->left--;
+}
+
+static void offload(void *front, int worker, hone_request *r, void (*run)(void *), void (*done)(void *),
+                    void *arg) {
+    (void)worker;
+    hone_front_offload(front, r, run, done, arg);
+}
+
+/* While no compute thread is free: what is large, or says that it will be, is not touched, and what is small is answered.
+ * When it is given up then, nobody works on it. */
+static void leaves_large_bodies_to_compute_threads(void **state) {
+    enum { LARGE, PROMISING, SMALL, KINDS };
+    (void)state;
+    for (int i = 0; i < 2 * 2 * KINDS; i++) {
+        int kind = i % KINDS;
+        bool grpc = i / KINDS % 2, given_up = i / KINDS / 2;
+        fixture f;
+        blocker b = {.left = 1};
+        answer a = {0};
+        hone_buffer garbage = {0};
+        open_fronts(&f);
+        fixture_start(&f);
+        f.grpc.offload = offload;
+        f.grpc.user = f.front;
+        b.w = (hone_work){.run = block, .done = was_let_go, .user = &b};
+        hone_core_offload(f.core, &b.w);
+        while (!atomic_load(&b.runs)) usleep(1000);
+        /* packed wrongly: whoever unpacks it says so */
+        size_t size = kind == LARGE ? 100 << 10 : 1 << 10;
+        for (size_t n = 0; n < size; n++) hone_buffer_byte(&garbage, 1);
+        memcpy(garbage.data + size - 4, kind == PROMISING ? "\0\0\4" : "\0\4\0",
+               4); /* its length when unpacked */
+        hone_request *r = hone_request_new(&f.pool);
+        hone_head head = {.method = slice("POST"), .query = slice(""), .content_length = -1};
+        head.path = slice(grpc ? PREDICT : "/v1/models/numbers:predict");
+        head.fields[0] = (hone_field){slice("content-type"), slice(grpc ? "application/grpc" : "text/plain")};
+        head.fields[1] = (hone_field){slice(grpc ? "grpc-encoding" : "content-encoding"), slice("gzip")};
+        head.field_count = 2;
+        assert_int_equal(hone_request_set_head(r, &head), HONE_OK);
+        if (grpc)
+            hone_buffer_put(&r->body, (const char[]){1, 0, (char)(size >> 16), (char)(size >> 8), 0}, 5);
+        hone_buffer_put(&r->body, garbage.data, size);
+        assert_int_equal(hone_request_end_body(r), HONE_OK);
+        r->sink = &answer_sink;
+        r->stream = &a;
+        r->started = r->received = 1;
+        if (grpc)
+            handle_grpc(&f, r);
+        else
+            handle_rest(&f, r);
+        for (int n = 0; n < 20; n++) hone_core_turn(f.core, 0);
+        assert_int_equal(a.ends, kind == SMALL);
+        if (given_up && kind != SMALL) {
+            r->stream = NULL;
+            hone_request_abandon(r);
+            assert_int_equal(atomic_load(&r->references), 1); /* nobody has it any more */
+        }
+        atomic_store(&b.let_go, true);
+        while (b.left > 0 || (a.ends == 0 && r->stream)) {
+            hone_core_turn(f.core, 0);
+            usleep(100);
+        }
+        if (r->stream && grpc) assert_int_equal(answer_code(&a), 3);
+        if (r->stream && !grpc) assert_int_equal(a.status, 400);
+        hone_request_release(r);
+        hone_buffer_free(&garbage);
+        answer_free(&a);
+        fixture_close(&f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(refuses_inputs_without_room),
-                                       cmocka_unit_test(refuses_answers_without_room)};
+                                       cmocka_unit_test(refuses_answers_without_room),
+                                       cmocka_unit_test(leaves_large_bodies_to_compute_threads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -217,7 +217,7 @@ static void keeps_unpacked_messages_within_the_budget(void **state) {
     enum { MANY = 30000 };
     static const float x[MANY * 3];
     fixture *f = *state;
-    hone_budget budget = {.limit = 100 << 10};
+    hone_budget budget = {.limit = 1 << 20};
     hone_budget_share other = {0};
     hone_buffer b = {0};
     f->front->packer.budget = &budget;
@@ -227,7 +227,7 @@ static void keeps_unpacked_messages_within_the_budget(void **state) {
     assert_true(packed.size < HONE_BUDGET_FREE && b.size > 300000);
     for (int i = 0; i < 4; i++) {
         bool was_packed, room = i % 2;
-        if (!room) assert_true(hone_budget_charge(&budget, &other, 1 << 20));
+        if (!room) assert_true(hone_budget_charge(&budget, &other, 100 << 20));
         answer a =
             fixture_call_packed(f, SERVICE "Predict", GZIP, true, packed.data, packed.size, &was_packed);
         assert_int_equal(answer_code(&a), room ? HONE_GRPC_OK : HONE_GRPC_UNAVAILABLE);
