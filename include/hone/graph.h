@@ -11,7 +11,8 @@ extern "C" {
 
 typedef struct hone_graph hone_graph;
 
-/* Reads an ONNX file. What Hone lacks (operators, opsets, dtypes) is one error of code HONE_UNSUPPORTED: it lists all of
+/* Reads an ONNX file: a ModelProto, or one as text, which is told by its content: the syntax of onnx.parser and
+ * onnx.printer, or protobuf's JSON or text format. HONE_CORRUPT names line and column of a text. What Hone lacks (operators, opsets, dtypes) is one error of code HONE_UNSUPPORTED: it lists all of
  * it or, where that is too long, counts it, and the list goes to the log. On success `*out` belongs to the caller: hone_graph_free(). */
 HONE_API hone_status hone_graph_load(const char *path, hone_graph **out, hone_error *err);
 /* As hone_graph_load, but large weights stay in their files, external data and what of the model's own is aligned: they

@@ -1,5 +1,6 @@
 #include "onnx/onnx.h"
 #include "onnx/scope.h"
+#include "onnx/text/text.h"
 
 #include "graph/infer.h"
 
@@ -62,14 +63,40 @@ static hone_status read_model(const hone_model_message *m, const hone_onnx_sourc
     return status;
 }
 
+/* What is text becomes a message, to which the source then refers: `made` must outlive it. */
+static hone_status read_text(hone_onnx_source *s, hone_blob *made, hone_error *err) {
+    char head[4096];
+    size_t size = s->size < sizeof head ? (size_t)s->size : sizeof head;
+    if (s->data)
+        memcpy(head, s->data, size);
+    else
+        HONE_TRY(hone_file_read_at(s->fd, s->name, 0, head, size, err));
+    hone_script_form form = hone_script_form_of(head, size);
+    if (form == HONE_SCRIPT_NONE) return HONE_OK;
+    char *text = s->data ? NULL : hone_alloc((size_t)s->size);
+    if (!s->data && !text) return hone_fail_memory(err);
+    hone_status status = text ? hone_file_read_at(s->fd, s->name, 0, text, (size_t)s->size, err) : HONE_OK;
+    if (status == HONE_OK)
+        status = hone_script_read(form, text ? text : (const char *)s->data, (size_t)s->size, made, err);
+    hone_free(text);
+    s->data = made->data ? made->data : (const uint8_t *)"";
+    s->size = made->size;
+    s->map = false; /* nothing of it lies in the file */
+    return status;
+}
+
 /* What a file that changes was read to be does not count: that it changed does. */
 static hone_status read_source(hone_onnx_source *source, hone_graph **out, hone_error *err) {
     hone_unpacked m = {0};
     hone_graph *g = NULL;
-    hone_status status = hone_message_unpack(&hone__onnx__model_proto__descriptor, source, &m, err);
+    hone_blob made = {0};
+    hone_status status = read_text(source, &made, err);
+    if (status == HONE_OK)
+        status = hone_message_unpack(&hone__onnx__model_proto__descriptor, source, &m, err);
     if (status == HONE_OK) status = read_model(m.message, source, &g, err);
     hone_message_free(&m);
     hone_onnx_source_clear(source);
+    hone_blob_free(&made);
     const char *changed = hone_file_list_unite(source->external);
     if (changed)
         status = hone_fail(err, HONE_UNAVAILABLE, "its external data '%s' was written to while it was read",
@@ -144,15 +171,18 @@ hone_status hone_graph_load_mapped(const char *path, hone_graph **out, hone_erro
 static hone_status survey(hone_onnx_source *source, hone_lack_fn *fn, void *user, hone_error *err) {
     hone_unpacked m = {0};
     hone_nodes nodes;
+    hone_blob made = {0};
     hone_arena *arena = hone_arena_new();
-    hone_status status = arena ? hone_message_unpack(&hone__onnx__model_proto__descriptor, source, &m, err)
-                               : hone_fail_memory(err);
+    hone_status status = arena ? read_text(source, &made, err) : hone_fail_memory(err);
+    if (status == HONE_OK)
+        status = hone_message_unpack(&hone__onnx__model_proto__descriptor, source, &m, err);
     const hone_model_message *model = m.message;
     if (status == HONE_OK && !model->graph) status = hone_fail(err, HONE_CORRUPT, "is not an ONNX model");
     if (status == HONE_OK) status = hone_message_needed(model, arena, &nodes, err);
     if (status == HONE_OK) status = hone_message_survey(model, &nodes, fn, user, err);
     hone_message_free(&m);
     hone_onnx_source_clear(source);
+    hone_blob_free(&made);
     if (arena) hone_arena_free(arena);
     return hone_error_in_file(err, status, source->name);
 }
