@@ -217,13 +217,21 @@ static total *add_up(const job *j, int *count) {
     return totals;
 }
 
+static double all_steps(const job *j) {
+    double sum = 0;
+    for (int i = 0; i < j->step_count; i++) sum += j->steps[i];
+    return sum;
+}
+
 static json_t *json_operators(const job *j) {
     int count;
     total *totals = add_up(j, &count);
+    double sum = all_steps(j);
     json_t *list = json_array();
     for (int i = 0; i < count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:i, s:f}", "op", totals[i].op, "steps", totals[i].steps,
-                                              "us", totals[i].us));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:i, s:f, s:f}", "op", totals[i].op, "steps", totals[i].steps,
+                                        "us", totals[i].us, "share", sum > 0 ? totals[i].us / sum : 0.0));
     free(totals);
     return list;
 }
@@ -247,12 +255,6 @@ static void print_json(const job *j) {
         json_decref(steps);
     }
     cli_print_json(o);
-}
-
-static double all_steps(const job *j) {
-    double sum = 0;
-    for (int i = 0; i < j->step_count; i++) sum += j->steps[i];
-    return sum;
 }
 
 static const char *share_text(const job *j, double us) {

@@ -526,7 +526,7 @@ static void test_missing_operators(void **state) {
     put_node(&graph, "Gelu", "g1", "x", "b", NULL); /* since 20 */
     put_node_of(&graph, "com.example", "Twist", "", "x", "t", NULL);
     put_node_of(&graph, "hone", "SGD", "s1", "x", "u", NULL);
-    for (const char *name = "a\0b\0t\0u"; *name; name += 2)
+    for (const char *name = "a\0b\0t\0u\0"; *name; name += 2)
         put_value(&graph, PART_OUTPUT, name, HONE_FLOAT32, NULL);
     model_of(&model, &graph, 13);
     put_opset(&model, "com.example", 3);
