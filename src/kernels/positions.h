@@ -31,6 +31,10 @@ void hone_move(hone_element e, const void *x, int64_t from, void *y, int64_t to,
 void hone_repeat(hone_element e, const void *value, void *y, int64_t to, int64_t n);
 /* y[at[i]] = x[i] for i ascending: the last of several counts. */
 void hone_put(hone_element e, const void *x, const int64_t *at, int64_t n, void *y);
+/* y[to + i] = condition[i * c] ? a[from_a + i * step_a] : b[from_b + i * step_b]; y may be a or b, element by element. */
+void hone_select(hone_element e, const bool *condition, int64_t c, const void *a, int64_t from_a,
+                 int64_t step_a, const void *b, int64_t from_b, int64_t step_b, void *y, int64_t to,
+                 int64_t n);
 
 /* What an element of y becomes when u meets it. Integers wrap; halves are computed in float and rounded at each step;
  * NaN is larger and smaller than everything. */

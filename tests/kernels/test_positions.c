@@ -54,6 +54,21 @@ static void test_moves(void **state) {
     }
 }
 
+static void test_selection(void **state) {
+    (void)state;
+    const bool condition[] = {true, false, false, true, true};
+    for (int k = 0; k < COUNT(elements); k++) {
+        hone_element e = elements[k];
+        char x[MOST * 16] = {0}, y[MOST * 16] = {0};
+        for (int i = 0; i < MOST; i++) put_number(e, x, i, (unsigned)i * 7);
+        hone_select(e, condition, 1, x, 10, 1, x, 3, 0, y, 2, 5);
+        for (int i = 0; i < 5; i++)
+            assert_true(has_number(e, y, 2 + i, (unsigned)(condition[i] ? 10 + i : 3) * 7));
+        hone_select(e, condition + 1, 0, x, 0, 1, x, 20, 1, y, 0, 5);
+        for (int i = 0; i < 5; i++) assert_true(has_number(e, y, i, (unsigned)(20 + i) * 7));
+    }
+}
+
 static void test_indices(void **state) {
     (void)state;
     const int64_t wide[] = {2, -1, 0, 3};
@@ -151,7 +166,8 @@ static void test_weighing(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_moves), cmocka_unit_test(test_indices),
-                                       cmocka_unit_test(test_combinations), cmocka_unit_test(test_weighing)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_moves), cmocka_unit_test(test_selection),
+                                       cmocka_unit_test(test_indices), cmocka_unit_test(test_combinations),
+                                       cmocka_unit_test(test_weighing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -233,6 +233,28 @@ static void test_tile(void **state) {
 
 /* --- Resize, Upsample --- */
 
+/* Lengths as an attribute, or as an input of the data's type. */
+static void test_split(void **state) {
+    (void)state;
+    for (int input = 0; input < 2; input++) {
+        hone_error err;
+        hone_value *x;
+        hone_graph *g = open_graph(&x, 2, (int64_t[]){2, 3}, 1);
+        hone_value *in[] = {x, hone_graph_floats(g, (float[]){1, 2}, 2)};
+        hone_node *n = hone_graph_add_node(g, hone_op_find("", "Split"), "split", 1 + input, in, 2);
+        hone_node_set_int(g, n, "axis", 1);
+        if (!input) hone_node_set_ints(g, n, "split", (int64_t[]){1, 2}, 2);
+        hone_graph_add_output(g, n->outputs[1]);
+        assert_int_equal(lift(g, n, 1, &err), HONE_OK);
+        hone_tensor *t = run(g, 2, (int64_t[]){2, 3});
+        static const double want[] = {0.1, 0.2, 0.4, 0.5};
+        assert_int_equal(t->count, 4);
+        for (int i = 0; i < 4; i++) assert_true(fabs(tensor_at(t, i) - want[i]) < 1e-6);
+        hone_tensor_free(t);
+        hone_graph_free(g);
+    }
+}
+
 static void test_top_k(void **state) {
     (void)state;
     hone_error err;
@@ -313,6 +335,7 @@ int main(void) {
                                        cmocka_unit_test(test_pad),
                                        cmocka_unit_test(test_tile),
                                        cmocka_unit_test(test_top_k),
+                                       cmocka_unit_test(test_split),
                                        cmocka_unit_test(test_resize),
                                        cmocka_unit_test(test_upsample)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,3 +94,26 @@ void hone_put(hone_element e, const void *x, const int64_t *at, int64_t n, void 
         for (int64_t i = 0; i < n; i++) hone_bits_set(y, at[i], e.bits, hone_bits_get(x, i, e.bits));
     }
 }
+
+#define SELECT(type)                                                                                         \
+    for (int64_t i = 0; i < n; i++)                                                                          \
+        ((type *)y)[to + i] = condition[i * c] ? ((const type *)a)[from_a + i * step_a]                      \
+                                               : ((const type *)b)[from_b + i * step_b];                     \
+    break
+
+void hone_select(hone_element e, const bool *condition, int64_t c, const void *a, int64_t from_a,
+                 int64_t step_a, const void *b, int64_t from_b, int64_t step_b, void *y, int64_t to,
+                 int64_t n) {
+    switch (e.size) {
+    case 1: SELECT(uint8_t);
+    case 2: SELECT(uint16_t);
+    case 4: SELECT(uint32_t);
+    case 8: SELECT(uint64_t);
+    case 16: SELECT(struct pair);
+    default:
+        for (int64_t i = 0; i < n; i++)
+            hone_bits_set(y, to + i, e.bits,
+                          condition[i * c] ? hone_bits_get(a, from_a + i * step_a, e.bits)
+                                           : hone_bits_get(b, from_b + i * step_b, e.bits));
+    }
+}

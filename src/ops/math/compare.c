@@ -1,11 +1,9 @@
-/* Comparisons, logic, and Where: what makes masks and what reads them. */
+/* Comparisons and logic: what makes masks. */
 #include "graph/infer.h"
 #include "ops/common/axes.h"
-#include "ops/common/gradient.h"
 #include "ops/common/legacy.h"
 #include "ops/engine/elementwise.h"
 #include "ops/math/compare_strings.h"
-#include "ops/math/where_strings.h"
 
 #include <math.h>
 
@@ -172,43 +170,3 @@ const hone_op hone_op_is_inf = {.name = "IsInf",
                                                     {"detect_positive", HONE_ATTR_INT, .i = 1}),
                                 .map = map_is_inf,
                                 .doc = "infinite"};
-
-/* --- Where --- condition ? X : Y */
-
-static void map_where(hone_map *m, const hone_node *n) {
-    (void)n;
-    hone_map_out(m, 0, hone_map_select(m, hone_map_in(m, 0), hone_map_in(m, 1), hone_map_in(m, 2)));
-}
-
-static void gradient_where(hone_gradient *ctx) {
-    hone_value *condition = ctx->node->inputs[0], *dy = ctx->dout[0], *zero = hone_gradient_scalar(ctx, 0);
-    if (ctx->wanted[1]) hone_gradient_give(ctx, 1, HONE_EMIT(ctx->graph, "", "Where", condition, dy, zero));
-    if (ctx->wanted[2]) hone_gradient_give(ctx, 2, HONE_EMIT(ctx->graph, "", "Where", condition, zero, dy));
-}
-
-static bool where_has_map(const hone_node *n) {
-    return n->outputs[0]->type.dtype != HONE_STRING;
-}
-
-static hone_status prepare_where(hone_prepare *p, hone_error *err) {
-    return p->out[0].dtype == HONE_STRING ? hone_prepare_where_strings(p, err)
-                                          : hone_prepare_elementwise(p, err);
-}
-
-#define WHERE (HONE_TYPES_FIXED | HONE_TYPE(HONE_STRING))
-
-const hone_op hone_op_where = {
-    .name = "Where",
-    .since = 16,
-    .oldest = 9,
-    .inputs = HONE_SLOTS({"condition", 0, BOOL, 0}, {"X", 'T', WHERE, 0}, {"Y", 'T', WHERE, 0}),
-    .outputs = HONE_SLOTS({"output", 'T', WHERE, 0}),
-    .infer = hone_infer_elementwise,
-    .axes = hone_axes_broadcast,
-    .prepare = prepare_where,
-    .overwrite = 7,
-    .map = map_where,
-    .has_map = where_has_map,
-    .gradient_kind = HONE_GRADIENT_EXACT,
-    .gradient = gradient_where,
-    .doc = "condition ? X : Y"};

@@ -321,12 +321,15 @@ static hone_status lift_lengths(hone_graph *g, hone_node *n, hone_error *err) {
     return hone_graph_check(g, err);
 }
 
-/* Opset 1 could also have the lengths as numbers of the input's type, which nobody has seen. */
+/* Opset 1 also had them as an input of the data's type. */
 static hone_status lift_split_1(hone_graph *g, hone_node *n, hone_error *err) {
-    if (n->input_count > 1)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
-                              "lengths as an input before opset 13");
-    return lift_lengths(g, n, err);
+    if (n->input_count < 2 || !n->inputs[1]) return lift_lengths(g, n, err);
+    g->insert_before = n;
+    hone_value *lengths = HONE_EMIT(g, "", "Cast", n->inputs[1]);
+    if (lengths) hone_node_set_int(g, lengths->producer, "to", HONE_INT64);
+    hone_node_set_input(g, n, 1, lengths);
+    g->insert_before = NULL;
+    return hone_graph_check(g, err);
 }
 
 static const hone_attr_def split_13[] = {{"axis", HONE_ATTR_INT}, {NULL}};
