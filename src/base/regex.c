@@ -1,0 +1,254 @@
+#include "base/regex.h"
+
+#include "base/regex_inside.h"
+#include "base/unicode.h"
+
+#include <string.h>
+
+enum { MAX_CODE = 50000 };
+
+typedef enum opcode {
+    CODE_SET,    /* a code point of ranges [x, x + y): on to the next instruction */
+    CODE_ASSERT, /* x holds here */
+    CODE_SPLIT,  /* x and y */
+    CODE_JUMP,   /* x */
+    CODE_MATCH
+} opcode;
+
+typedef struct instruction {
+    opcode op;
+    int x, y;
+} instruction;
+
+struct hone_regex {
+    instruction *code;
+    int count, capacity;
+    regex_range *ranges;
+    int range_count, range_capacity;
+};
+
+/* --- compiling --- */
+
+typedef struct compiler {
+    hone_arena *arena;
+    hone_regex *r;
+    hone_status status;
+    hone_error *err;
+} compiler;
+
+static bool grow(compiler *c, void **items, int count, int *capacity, int need, size_t size) {
+    if (count + need <= *capacity) return true;
+    int more = 2 * *capacity + need + 16;
+    void *larger = hone_arena_array(c->arena, (size_t)more, size);
+    if (!larger) {
+        if (c->status == HONE_OK) c->status = hone_fail_memory(c->err);
+        return false;
+    }
+    if (count) memcpy(larger, *items, (size_t)count * size);
+    *items = larger;
+    *capacity = more;
+    return true;
+}
+
+static int emit(compiler *c, opcode op, int x, int y) {
+    hone_regex *r = c->r;
+    if (c->status != HONE_OK) return 0;
+    if (r->count >= MAX_CODE) {
+        c->status =
+            hone_fail(c->err, HONE_INVALID_ARGUMENT, "the pattern is too large: repetitions of repetitions");
+        return 0;
+    }
+    if (!grow(c, (void **)&r->code, r->count, &r->capacity, 1, sizeof *r->code)) return 0;
+    r->code[r->count] = (instruction){op, x, y};
+    return r->count++;
+}
+
+/* Ranges are written once, however often the item is repeated: `min` keeps them apart. */
+static void emit_set(compiler *c, const regex_item *item, int *at) {
+    hone_regex *r = c->r;
+    if (*at < 0) {
+        if (!grow(c, (void **)&r->ranges, r->range_count, &r->range_capacity, item->count + 1,
+                  sizeof *r->ranges))
+            return;
+        *at = r->range_count;
+        if (item->count) memcpy(r->ranges + *at, item->ranges, (size_t)item->count * sizeof *r->ranges);
+        r->range_count += item->count;
+    }
+    emit(c, CODE_SET, *at, item->count);
+}
+
+static void emit_alternatives(compiler *c, const regex_alternative *a);
+
+static void emit_once(compiler *c, const regex_item *item, int *at) {
+    switch (item->kind) {
+    case REGEX_SET: emit_set(c, item, at); return;
+    case REGEX_ASSERT: emit(c, CODE_ASSERT, (int)item->assertion, 0); return;
+    case REGEX_GROUP: emit_alternatives(c, item->group); return;
+    }
+}
+
+/* Instructions from `chain` on, linked by what is their second target until now, go to here. */
+static void patch(compiler *c, int chain) {
+    while (chain >= 0 && c->status == HONE_OK) {
+        int next = c->r->code[chain].y;
+        c->r->code[chain].y = c->r->count;
+        chain = next;
+    }
+}
+
+/* x{2,4}:  x x split(x split(x))     x{2,}:  x L: x split(L)     x*:  L: split(x jump(L)) */
+static void emit_item(compiler *c, const regex_item *item) {
+    int ranges = -1, start = c->r->count, chain = -1;
+    for (int i = 0; i < item->min && c->status == HONE_OK; i++) {
+        start = c->r->count;
+        emit_once(c, item, &ranges);
+    }
+    if (item->max == REGEX_UNBOUNDED && item->min > 0) {
+        emit(c, CODE_SPLIT, start, c->r->count + 1);
+    } else if (item->max == REGEX_UNBOUNDED) {
+        int split = emit(c, CODE_SPLIT, c->r->count + 1, -1);
+        emit_once(c, item, &ranges);
+        emit(c, CODE_JUMP, split, 0);
+        patch(c, split);
+    }
+    for (int i = item->min; i < item->max && c->status == HONE_OK; i++) {
+        chain = emit(c, CODE_SPLIT, c->r->count + 1, chain);
+        emit_once(c, item, &ranges);
+    }
+    patch(c, chain);
+}
+
+static void emit_alternatives(compiler *c, const regex_alternative *a) {
+    int ends = -1;
+    for (; a && c->status == HONE_OK; a = a->next) {
+        int split = a->next ? emit(c, CODE_SPLIT, c->r->count + 1, -1) : -1;
+        for (const regex_item *i = a->first; i && c->status == HONE_OK; i = i->next) emit_item(c, i);
+        if (!a->next) break;
+        ends = emit(c, CODE_JUMP, 0, ends);
+        patch(c, split);
+    }
+    while (ends >= 0 && c->status == HONE_OK) {
+        int next = c->r->code[ends].y;
+        c->r->code[ends].x = c->r->count;
+        ends = next;
+    }
+}
+
+hone_status hone_regex_compile(hone_arena *arena, const char *pattern, size_t size, const hone_regex **out,
+                               hone_error *err) {
+    hone_regex *r = hone_arena_alloc(arena, sizeof *r);
+    regex_alternative *alternatives = NULL;
+    if (!r) return hone_fail_memory(err);
+    *r = (hone_regex){NULL};
+    HONE_TRY(hone_regex_parse(arena, pattern, size, &alternatives, err));
+    compiler c = {arena, r, HONE_OK, err};
+    emit_alternatives(&c, alternatives);
+    emit(&c, CODE_MATCH, 0, 0);
+    *out = r;
+    return c.status;
+}
+
+/* --- matching --- */
+
+#define NOTHING UINT32_MAX /* before the first character and behind the last */
+
+typedef struct matcher {
+    const hone_regex *r;
+    uint32_t *mark, round; /* mark[i] is `round` if instruction i has been reached at this position */
+    int *stack, *states, *next;
+    int count; /* of states */
+    uint32_t before, here;
+} matcher;
+
+size_t hone_regex_scratch(const hone_regex *r) {
+    return (size_t)r->count * 4 * sizeof(int);
+}
+
+static bool in_ranges(const hone_regex *r, const instruction *i, uint32_t c) {
+    int low = i->x, end = i->x + i->y, high = end;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (c > r->ranges[middle].last)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < end && c >= r->ranges[low].first;
+}
+
+static bool is_word(uint32_t c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+}
+
+static bool holds(const matcher *m, int assertion) {
+    bool edge = is_word(m->before) != is_word(m->here);
+    switch ((regex_assertion)assertion) {
+    case REGEX_BEGIN_TEXT: return m->before == NOTHING;
+    case REGEX_END_TEXT: return m->here == NOTHING;
+    case REGEX_BEGIN_LINE: return m->before == NOTHING || m->before == '\n';
+    case REGEX_END_LINE: return m->here == NOTHING || m->here == '\n';
+    case REGEX_WORD_EDGE: return edge;
+    case REGEX_NO_WORD_EDGE: return !edge;
+    }
+    return false;
+}
+
+static void push(matcher *m, int *top, int at) {
+    if (m->mark[at] == m->round) return;
+    m->mark[at] = m->round;
+    m->stack[(*top)++] = at;
+}
+
+/* Adds to `states` all that is reached from instruction `at` without a character. */
+static void reach(matcher *m, int at, int *states, int *count) {
+    int top = 0;
+    push(m, &top, at);
+    while (top > 0) {
+        at = m->stack[--top];
+        const instruction *i = &m->r->code[at];
+        switch (i->op) {
+        case CODE_SPLIT:
+            push(m, &top, i->y);
+            push(m, &top, i->x);
+            break;
+        case CODE_JUMP: push(m, &top, i->x); break;
+        case CODE_ASSERT:
+            if (holds(m, i->x)) push(m, &top, at + 1);
+            break;
+        case CODE_SET:
+        case CODE_MATCH: states[(*count)++] = at; break;
+        }
+    }
+}
+
+/* From all states that take the character before this position. */
+static void step(matcher *m) {
+    int count = 0, *states = m->next;
+    m->round++;
+    for (int k = 0; k < m->count; k++) {
+        const instruction *i = &m->r->code[m->states[k]];
+        if (i->op == CODE_SET && in_ranges(m->r, i, m->before)) reach(m, m->states[k] + 1, states, &count);
+    }
+    m->next = m->states;
+    m->states = states;
+    m->count = count;
+}
+
+bool hone_regex_full_match(const hone_regex *r, const char *text, size_t size, void *scratch) {
+    const char *at = text, *end = text + size;
+    matcher m = {.r = r, .mark = scratch, .round = 1, .before = NOTHING};
+    m.stack = (int *)scratch + r->count;
+    m.states = m.stack + r->count;
+    m.next = m.states + r->count;
+    memset(m.mark, 0, (size_t)r->count * sizeof *m.mark);
+    m.here = at < end ? hone_utf8_decode(&at, end) : NOTHING;
+    reach(&m, 0, m.states, &m.count);
+    while (m.here != NOTHING && m.count > 0) {
+        m.before = m.here;
+        m.here = at < end ? hone_utf8_decode(&at, end) : NOTHING;
+        step(&m);
+    }
+    for (int k = 0; k < m.count; k++)
+        if (r->code[m.states[k]].op == CODE_MATCH) return m.here == NOTHING;
+    return false;
+}
