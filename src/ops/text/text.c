@@ -1,7 +1,6 @@
 /* Texts: StringConcat, StringSplit, RegexFullMatch. */
 #include "base/regex.h"
 #include "graph/infer.h"
-#include "ops/common/axes.h"
 #include "ops/common/cut.h"
 #include "ops/common/texts.h"
 #include "ops/common/walk.h"
@@ -63,7 +62,6 @@ const hone_op hone_op_string_concat = {.name = "StringConcat",
                                        .inputs = HONE_SLOTS({"X", 0, TEXT, 0}, {"Y", 0, TEXT, 0}),
                                        .outputs = HONE_SLOTS({"Z", 0, TEXT, 0}),
                                        .infer = hone_infer_elementwise,
-                                       .axes = hone_axes_broadcast,
                                        .prepare = prepare_concat,
                                        .doc = "each text of X followed by that of Y"};
 
@@ -235,6 +233,5 @@ const hone_op hone_op_regex_full_match = {.name = "RegexFullMatch",
                                           .outputs = HONE_SLOTS({"Y", 0, HONE_TYPE(HONE_BOOL), 0}),
                                           .attrs = HONE_ATTRS({"pattern", HONE_ATTR_STRING}),
                                           .infer = infer_match,
-                                          .axes = hone_axes_broadcast,
                                           .prepare = prepare_match,
                                           .doc = "does a regular expression match all of a text?"};

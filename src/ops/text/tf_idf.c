@@ -7,7 +7,6 @@
 #include "graph/infer.h"
 #include "graph/run.h"
 #include "graph/tensor.h"
-#include "ops/common/axes.h"
 #include "ops/common/cut.h"
 #include "ops/common/dictionary.h"
 #include "ops/common/walk.h"
@@ -65,10 +64,6 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
     y->dims[0] = x->dims[0];
     y->dims[y->rank - 1] = width_of(ctx->node);
     return HONE_OK;
-}
-
-static void axes(const hone_node *n, hone_axes *out) {
-    if (n->inputs[0]->type.rank == 2) hone_axes_same(out, 0, 0, 0);
 }
 
 /* --- the tree --- */
@@ -234,6 +229,5 @@ const hone_op hone_op_tf_idf_vectorizer = {
                         {"ngram_indexes", HONE_ATTR_INTS, .required = true}, {"pool_int64s", HONE_ATTR_INTS},
                         {"pool_strings", HONE_ATTR_STRINGS}, {"weights", HONE_ATTR_FLOATS}),
     .infer = infer,
-    .axes = axes,
     .prepare = prepare,
     .doc = "how often n-grams are in rows of tokens"};
