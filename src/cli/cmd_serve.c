@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static struct {
     cli_list models;
@@ -133,6 +134,29 @@ static const char *address(const char *host, int port) {
                     args.server.tls_cert_file ? "https" : "http", host, port);
 }
 
+/* --- descriptors: a connection takes one --- */
+
+/* The usual soft limit of 1024 is for programs that use select. */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void warn_of_descriptors(void) {
+    enum { OWN = 100 }; /* what the server has open itself */
+    struct rlimit limit;
+    long long needed = (long long)args.server.max_connections + OWN;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= (rlim_t)needed) return;
+    cli_note("warning: --max-connections %d needs %lld file descriptors, and %llu are allowed: further "
+             "connections will "
+             "wait (ulimit -n, LimitNOFILE)",
+             args.server.max_connections, needed, (unsigned long long)limit.rlim_cur);
+}
+
+/* --- what is told --- */
+
 /* Where else it listens: for people, or into `out`. */
 static void announce_others(const hone_server *s, json_t *out) {
     int rest = hone_server_rest_port(s), admin = hone_server_admin_port(s);
@@ -168,6 +192,7 @@ static void announce(void *user) {
     else
         json_decref(all);
     fflush(stdout);
+    warn_of_descriptors();
     cli_notify("READY=1");
     cli_log_all();
 }
@@ -243,6 +268,7 @@ static int run(void) {
     args.server.body_budget_bytes = (size_t)args.body_budget << 20;
     args.server.memory_limit = (size_t)args.memory_limit << 20;
     args.server.started = announce;
+    raise_descriptor_limit();
     hone_server *server = NULL;
     CLI_TRY(hone_server_create(&args.server, &server, &err));
     atomic_store(&running, server);

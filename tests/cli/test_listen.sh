@@ -35,6 +35,28 @@ kill -TERM "$pid"
 wait "$pid"
 children=""
 
+# descriptors: the soft limit is raised, and one that stays too low is told
+(
+    ulimit -Sn 64
+    "$HONE" serve --port 0 --unix-socket n.sock --model a=m.onnx --max-connections 500 >out 2>err &
+    echo $! >pid
+)
+until_so curl -sf --unix-socket n.sock http://localhost/readyz
+hard=$(ulimit -Hn)
+holds "the soft limit is the hard one, $hard" grep -q "^Max open files *$hard *$hard " "/proc/$(cat pid)/limits"
+holds "nothing to be told: $(cat err)" [ ! -s err ]
+kill -TERM "$(cat pid)"
+until_so sh -c "! kill -0 $(cat pid)"
+(
+    ulimit -n 200
+    "$HONE" serve --port 0 --unix-socket n.sock --model a=m.onnx --max-connections 500 >out 2>err &
+    echo $! >pid
+)
+until_so curl -sf --unix-socket n.sock http://localhost/readyz
+holds "a warning: $(cat err)" grep -q '^hone serve: warning: --max-connections 500 needs 600 file descriptors, and 200 ' err
+kill -TERM "$(cat pid)"
+until_so sh -c "! kill -0 $(cat pid)"
+
 : >file
 says 1 "hone serve: file: is there, and is no socket" serve --port 0 --model a=m.onnx --unix-socket file
 says 2 "hone serve: --unix-socket-mode needs an octal mode from 0 to 0777, not '0888'" \
