@@ -15,6 +15,7 @@
 #include "serve/oip/oip_grpc.h"
 #include "serve/oip/oip_rest.h"
 #include "serve/request/access_log.h"
+#include "serve/request/verb.h"
 #include "serve/server_options.h"
 #include "serve/tfs/tfs_grpc.h"
 #include "serve/tfs/tfs_rest.h"
@@ -92,14 +93,9 @@ static void answer_page(hone_server *s, hone_request *r) {
                  {"/readyz", answer_ready},
                  {"/metrics", answer_metrics},
                  {s->tfs_metrics, answer_metrics}};
-    bool reads =
-        hone_slice_equal_nocase(r->head.method, "GET") || hone_slice_equal_nocase(r->head.method, "HEAD");
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
         if (!pages[i].path || !hone_slice_equal(r->head.path, pages[i].path)) continue;
-        if (reads)
-            pages[i].answer(s, r);
-        else
-            hone_request_refuse_path(r, 405);
+        if (hone_request_takes(r, HONE_VERB_GET)) pages[i].answer(s, r);
         return;
     }
     hone_request_refuse_path(r, 404);
@@ -110,7 +106,7 @@ static void answer_page(hone_server *s, hone_request *r) {
 /* The paths are matched as they were sent: what a proxy in front allows or forbids is what it saw. */
 static void handle(void *user, hone_loop *loop, hone_request *r) {
     hone_server *s = user;
-    if (!hone_admission_enter(&s->admission, r)) return;
+    if (!hone_admission_enter(&s->admission, r) || hone_request_answer_verb(r)) return;
     if (hone_grpc_takes(r))
         hone_grpc_dispatch(&s->grpc, loop->index, &s->fronts[loop->index]->packer, r);
     else if (!hone_request_take_timeout(r))

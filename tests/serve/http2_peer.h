@@ -14,6 +14,7 @@ typedef struct answer {
     int32_t id;
     int status;
     char fields[1500], trailers[1500]; /* "name: value\n" */
+    char date[40];
     bool body_begun;
     char *body;
     size_t size;
@@ -85,6 +86,10 @@ static inline int peer_on_header(nghttp2_session *session, const nghttp2_frame *
     if (!a) return 0;
     if (name_size == 7 && memcmp(name, ":status", 7) == 0) {
         a->status = atoi((const char *)value);
+        return 0;
+    }
+    if (name_size == 4 && memcmp(name, "date", 4) == 0) {
+        snprintf(a->date, sizeof a->date, "%.*s", (int)value_size, (const char *)value);
         return 0;
     }
     char *to =

@@ -1,5 +1,7 @@
 #include "serve/access/scope.h"
 
+#include "serve/request/verb.h"
+
 #define HEALTH "/grpc.health.v1.Health/"
 #define OIP "/inference.GRPCInferenceService/"
 
@@ -37,8 +39,7 @@ static bool fits(hone_slice path, const char *pattern) {
 }
 
 hone_scope hone_scope_of(const hone_request *r) {
-    bool reading =
-        hone_slice_equal_nocase(r->head.method, "GET") || hone_slice_equal_nocase(r->head.method, "HEAD");
+    bool reading = hone_verb_of(r->head.method) == HONE_VERB_GET;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if ((reading || !rows[i].reading) && fits(r->head.path, rows[i].path)) return rows[i].scope;
     return HONE_SCOPE_PREDICT;

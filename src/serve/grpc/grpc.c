@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "serve/grpc/grpc_gzip.h"
+#include "serve/request/verb.h"
 
 #include <stdio.h>
 
@@ -207,9 +208,8 @@ void hone_grpc_dispatch(const hone_grpc_table *table, int worker, hone_packer *p
     hone_slice method;
     const hone_grpc_service *service = hone_grpc_find(table, r->head.path, &method);
     r->packer = packer;
-    if (!hone_slice_equal(r->head.method, "POST"))
-        hone_request_fail(r, 405, "gRPC calls are sent with POST");
-    else if (!service)
+    if (!hone_request_takes(r, HONE_VERB_POST)) return;
+    if (!service)
         hone_grpc_unknown(r);
     else if (!hone_request_take_timeout(r))
         hone_grpc_fail(r, HONE_GRPC_INVALID_ARGUMENT, "grpc-timeout is malformed");

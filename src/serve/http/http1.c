@@ -81,13 +81,15 @@ static hone_http1_event fail(hone_http1 *p, int status, const char *reason) {
     return HONE_HTTP1_ERROR;
 }
 
-/* Gives bytes that the gate let through to llhttp; false, and the parser has failed, if llhttp refuses
- * them. */
+/* Gives bytes that the gate let through to llhttp; false, and the parser has failed, if llhttp refuses them: 501 where it
+ * knows no such method, whatever that means for the body. */
 static bool feed(hone_http1 *p, const char *data, size_t size) {
     llhttp_errno_t code = llhttp_execute(machine_of(p), data, size);
     if (code == HPE_OK) return true;
     if (p->too_many)
         fail(p, 431, "There are too many header fields");
+    else if (code == HPE_INVALID_METHOD)
+        fail(p, 501, "The method is not known here");
     else
         fail(p, 400, "The request is malformed");
     return false;
@@ -270,12 +272,15 @@ static void strip_authority(hone_head *head) {
 }
 
 static hone_http1_event take_head(hone_http1 *p, hone_slice block, hone_head *head) {
-    const char *line_end = memchr(block.data, '\r', block.size), *space;
+    const char *line_end = memchr(block.data, '\r', block.size);
     hone_slice line = {block.data, (size_t)(line_end - block.data)};
     head->method = head->path = head->query = (hone_slice){"", 0};
     head->content_length = -1;
     head->field_count = 0;
     head->expects_continue = false;
+    size_t method = 0;
+    while (is_token((unsigned char)line.data[method])) method++;
+    if (method == 0 || line.data[method] != ' ') return fail(p, 400, "The request line is malformed");
     int minor = check_version(p, line);
     if (minor < 0 || !check_fields(p, block, line.size + 2, minor, head)) return HONE_HTTP1_ERROR;
     llhttp_init(machine_of(p), HTTP_REQUEST, &settings);
@@ -285,8 +290,7 @@ static hone_http1_event take_head(hone_http1 *p, hone_slice block, hone_head *he
     bool fed = feed(p, block.data, block.size);
     p->head = NULL;
     if (!fed) return HONE_HTTP1_ERROR;
-    space = memchr(line.data, ' ', line.size);
-    head->method = (hone_slice){line.data, space ? (size_t)(space - line.data) : 0};
+    head->method = (hone_slice){line.data, method};
     strip_authority(head);
     head->chunked_answer = minor == 1;
     p->body_bytes = 0;
@@ -463,6 +467,10 @@ void hone_http1_write_head(hone_buffer *out, const hone_http1_answer *a) {
         hone_buffer_text(out, "\r\nConnection: close");
     else if (a->keep_alive)
         hone_buffer_text(out, "\r\nConnection: keep-alive");
+    if (a->date) {
+        hone_buffer_text(out, "\r\nDate: ");
+        hone_buffer_text(out, a->date);
+    }
     hone_buffer_text(out, "\r\n");
     if (a->fields) hone_http1_write_fields(out, a->fields);
     hone_buffer_text(out, "\r\n");

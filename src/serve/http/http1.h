@@ -72,6 +72,7 @@ typedef struct hone_http1_answer {
     int64_t length;           /* -1: chunked, or until the connection closes */
     bool chunked, close;
     bool keep_alive;           /* say so: HTTP/1.0 */
+    const char *date;          /* NULL: none */
     bool version_sent;         /* HONE_HTTP1_VERSION is out already */
     const hone_buffer *fields; /* further ones, as hone_request has them; NULL: none */
 } hone_http1_answer;

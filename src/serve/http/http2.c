@@ -196,6 +196,8 @@ static void take_field(hone_http2_stream *s, const uint8_t *name, size_t name_si
         r->head.method = keep_text(r, value, value_size);
     } else if (name_is(name, name_size, ":path")) {
         r->head.path = keep_text(r, value, value_size);
+    } else if ((host || name[0] != ':') && r->head.field_count == HONE_MAX_FIELDS) {
+        s->too_many = true;
     } else if (host || name[0] != ':') {
         hone_field *f = &r->head.fields[r->head.field_count++];
         f->name = host ? keep_text(r, "host", 4) : keep_text(r, name, name_size);
@@ -212,8 +214,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     if (!s) return 0;
     s->head_bytes += name_size + value_size + FIELD_OVERHEAD;
     if (s->head_bytes > HEAD_TOO_LONG * limit) calm(h);
-    if (s->head_complete || s->head_bytes > limit || s->request->head.field_count == HONE_MAX_FIELDS)
-        return 0;
+    if (s->head_complete || s->head_bytes > limit) return 0;
     take_field(s, name, name_size, value, value_size);
     return 0;
 }
@@ -243,7 +244,6 @@ static void say_continue(hone_http2_stream *s) {
 static void end_head(hone_http2_stream *s, bool more) {
     const hone_http2_host_options *o = &s->h->host->options;
     hone_request *r = s->request;
-    bool room = r->head.field_count < HONE_MAX_FIELDS;
     s->head_complete = true;
     split_path(&r->head);
     r->head.content_length = length_of(hone_head_field(&r->head, "content-length"));
@@ -252,7 +252,7 @@ static void end_head(hone_http2_stream *s, bool more) {
         refuse(s, 503, "Out of memory");
     } else if (s->head_bytes > o->limits.head_bytes) {
         refuse(s, 431, "The header is too large");
-    } else if (!room) {
+    } else if (s->too_many) {
         refuse(s, 431, "There are too many header fields");
     } else if (r->head.content_length > 0 && (uint64_t)r->head.content_length > o->limits.body_bytes) {
         refuse(s, 413, "The body is too large");

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 enum {
-    ANSWER_FIELDS = 32,     /* status, type, length, and a handler's own */
+    ANSWER_FIELDS = 32,     /* status, date, type, length, and a handler's own */
     HIGH_WATER = 512 << 10, /* unsent bytes at which a producer has to wait */
     LOW_WATER = HIGH_WATER / 4
 };
@@ -40,11 +40,12 @@ static void sink_begin(hone_request *r, int status, const char *content_type, in
     nghttp2_nv fields[ANSWER_FIELDS];
     size_t count = 0;
     char code[16], size[24];
-    bool head = hone_slice_equal_nocase(r->head.method, "HEAD");
+    bool head = hone_slice_equal(r->head.method, "HEAD");
     nghttp2_data_provider body = {.source = {.ptr = s}, .read_callback = hone_http2_read_answer};
     s->bodiless = head || length == 0;
     snprintf(code, sizeof code, "%d", status);
     fields[count++] = field(":status", code);
+    fields[count++] = field("date", hone_date_now(&h->host->date));
     if (content_type) fields[count++] = field("content-type", content_type);
     if (length > 0) {
         snprintf(size, sizeof size, "%lld", (long long)length);

@@ -3,6 +3,7 @@
 #ifndef HONE_SERVE_HTTP_HTTP2_STREAM_H
 #define HONE_SERVE_HTTP_HTTP2_STREAM_H
 
+#include "serve/format/date.h"
 #include "serve/http/http2.h"
 
 #include <nghttp2/nghttp2.h>
@@ -15,6 +16,7 @@ struct hone_http2_host {
     nghttp2_mem memory;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
+    hone_date date;
     void *reserve;            /* a block for when memory is out; see http2_host.c */
     hone_http2_stream *spare; /* streams that wait for their next use */
     int spare_count;
@@ -62,6 +64,7 @@ struct hone_http2_stream {
     size_t held;  /* of it in h->held */
     int unwanted; /* the answer is sent and the request is not all there: looks since then, counted from 1 */
     bool head_complete; /* all fields are there */
+    bool too_many;      /* of them */
     bool streaming;     /* the handler reads the body as it comes */
     bool widened;       /* the stream's window is the large one */
     bool starved;       /* waits for the budget */

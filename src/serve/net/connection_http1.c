@@ -24,7 +24,7 @@ static void sink_begin(hone_request *r, int status, const char *content_type, in
     bool unread = !c->running && c->parser.state != HONE_HTTP1_COMPLETE; /* its body is not wanted */
     bool last = c->ended && c->pending.size == 0;
     if (c->loop->draining || !r->head.keep_alive || unread || last) c->close_after = true;
-    c->bare = hone_slice_equal_nocase(r->head.method, "HEAD");
+    c->bare = hone_slice_equal(r->head.method, "HEAD");
     c->chunked = length < 0 && r->head.chunked_answer;
     if (length < 0 && !c->chunked) c->close_after = true;
     hone_http1_answer answer = {.status = status,
@@ -34,6 +34,7 @@ static void sink_begin(hone_request *r, int status, const char *content_type, in
                                 .close = c->close_after,
                                 .keep_alive = !r->head.chunked_answer,
                                 .version_sent = c->version_sent,
+                                .date = hone_date_now(&c->loop->date),
                                 .fields = &r->fields};
     hone_http1_write_head(corked ? &c->loop->cork : &head, &answer);
     c->version_sent = false;

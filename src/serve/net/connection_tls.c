@@ -2,19 +2,24 @@
  * not. */
 #include "serve/net/connection.h"
 
+#include <stdio.h>
+
 enum { PIECE = 256 << 10 /* of plaintext, sealed and sent at a time */ };
 
 /* --- in --- */
 
 static void answer_cleartext(hone_connection *c) {
-    static const char answer[] = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n"
-                                 "Content-Length: 52\r\nConnection: close\r\n\r\n"
-                                 "{\"error\": \"This port speaks TLS: use https:// here\"}";
+    char answer[300];
+    int n = snprintf(
+        answer, sizeof answer,
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 52\r\n"
+        "Connection: close\r\nDate: %s\r\n\r\n{\"error\": \"This port speaks TLS: use https:// here\"}",
+        hone_date_now(&c->loop->date));
     hone_tls_session_free(c->tls);
     c->tls = NULL;
     c->close_after = true;
     hone_stats_failed(c->loop->config->stats, HONE_REASON_MALFORMED);
-    hone_connection_send_pieces(c, answer, sizeof answer - 1, NULL, 0);
+    hone_connection_send_pieces(c, answer, (size_t)n, NULL, 0);
 }
 
 /* What a handshake failed of is told and the client given time to read it; later the connection just ends. */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,9 +27,16 @@ struct hone_listener {
     bool starved; /* accepting waits for descriptors */
 };
 
-static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
-                              "Content-Length: 48\r\nConnection: close\r\n\r\n"
-                              "{\"error\": \"The server has too many connections\"}";
+static void refuse(int fd) {
+    hone_date date = {0};
+    char text[300];
+    int n = snprintf(
+        text, sizeof text,
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 48\r\n"
+        "Connection: close\r\nDate: %s\r\n\r\n{\"error\": \"The server has too many connections\"}",
+        hone_date_now(&date));
+    (void)!send(fd, text, (size_t)n, MSG_NOSIGNAL);
+}
 
 static hone_loop *least_loaded(const hone_listener *l, int *total) {
     hone_loop *best = NULL;
@@ -49,7 +57,7 @@ static void take(hone_listener *l, const place *p, int fd) {
     int total;
     hone_loop *loop = least_loaded(l, &total);
     if (l->options.max_connections > 0 && total >= l->options.max_connections) {
-        if (!p->endpoint || !p->endpoint->tls) (void)!send(fd, refusal, sizeof refusal - 1, MSG_NOSIGNAL);
+        if (!p->endpoint || !p->endpoint->tls) refuse(fd);
         shutdown(fd, SHUT_WR);
         char unread[4096]; /* closing over it would take the answer with it */
         while (recv(fd, unread, sizeof unread, MSG_DONTWAIT) > 0) {

@@ -4,6 +4,7 @@
 #define HONE_SERVE_NET_LOOP_H
 
 #include "serve/access/endpoint.h"
+#include "serve/format/date.h"
 #include "serve/http/http1.h"
 #include "serve/http/http2.h"
 #include "serve/request/request.h"
@@ -81,6 +82,7 @@ struct hone_loop {
     hone_request *requests; /* pool */
     hone_deadlines deadlines;
     hone_http2_host *http2;
+    hone_date date;
     atomic_int connections; /* open ones and those handed over */
     bool draining;
     uint64_t drain_started;

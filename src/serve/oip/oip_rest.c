@@ -4,6 +4,7 @@
 #include "serve/api/status.h"
 #include "serve/format/json_write.h"
 #include "serve/oip/oip_json.h"
+#include "serve/request/verb.h"
 
 #include <stdio.h>
 
@@ -305,17 +306,14 @@ static bool is(hone_slice path, const char *word) {
 /* What comes behind "/v2/models/M[/versions/V]". */
 static void handle_model(hone_front *f, hone_request *r, hone_slice rest, hone_slice name,
                          hone_slice version) {
-    bool get = hone_slice_equal_nocase(r->head.method, "GET"), infer = is(rest, "/infer");
+    bool infer = is(rest, "/infer");
     hone_error err = {0};
     hone_servable *s = NULL;
     if (!infer && !is(rest, "") && !is(rest, "/ready") && !is(rest, "/config") && !is(rest, "/stats")) {
         hone_request_refuse_path(r, 404);
         return;
     }
-    if (infer ? !hone_slice_equal_nocase(r->head.method, "POST") : !get) {
-        hone_request_refuse_path(r, 405);
-        return;
-    }
+    if (!hone_request_takes(r, infer ? HONE_VERB_POST : HONE_VERB_GET)) return;
     hone_status status = hone_front_find(f, name, version, &s, &err);
     if (is(rest, "/ready")) {
         model_health(f, r, name, status);
@@ -353,12 +351,8 @@ static void handle_models(hone_front *f, hone_request *r, hone_slice rest) {
 
 static void handle_repository(hone_front *f, hone_request *r, hone_slice rest) {
     char name[NAME_MOST + 1];
-    bool post = hone_slice_equal_nocase(r->head.method, "POST");
     if (is(rest, "/index")) {
-        if (post)
-            repository_index(f, r);
-        else
-            hone_request_refuse_path(r, 405);
+        if (hone_request_takes(r, HONE_VERB_POST)) repository_index(f, r);
         return;
     }
     bool load = false;
@@ -367,9 +361,7 @@ static void handle_repository(hone_front *f, hone_request *r, hone_slice rest) {
                  ((load = is(rest, "/load")) || is(rest, "/unload"));
     if (!found)
         hone_request_refuse_path(r, 404);
-    else if (!post)
-        hone_request_refuse_path(r, 405);
-    else
+    else if (hone_request_takes(r, HONE_VERB_POST))
         change(f, r, name, load);
 }
 
@@ -379,15 +371,13 @@ bool hone_oip_takes(hone_slice path) {
 
 void hone_oip_handle(hone_front *f, hone_request *r) {
     hone_slice rest = r->head.path;
-    bool get = hone_slice_equal_nocase(r->head.method, "GET");
     hone_buffer_clear(&f->answer, KEEP_ANSWER);
     hone_path_take(&rest, "/v2", false);
     bool root = rest.size == 0 || is(rest, "/"), live = is(rest, "/health/live");
     bool statistics_of_all = is(rest, "/models/stats");
     if (root || live || is(rest, "/health/ready") || statistics_of_all) {
-        if (!get)
-            hone_request_refuse_path(r, 405);
-        else if (root)
+        if (!hone_request_takes(r, HONE_VERB_GET)) return;
+        if (root)
             server(f, r);
         else if (statistics_of_all)
             all_statistics(f, r);

@@ -288,7 +288,7 @@ void hone_request_fail(hone_request *r, int status, const char *message) {
     hone_buffer_text(&b, "{\n    \"error\": ");
     hone_json_write_string(&b, message, strlen(message));
     hone_buffer_text(&b, "\n}");
-    if (status == 429) hone_request_field(r, "retry-after", "1");
+    if (status == 429 || status == 503) hone_request_field(r, "retry-after", "1");
     if (b.failed)
         hone_request_answer(r, 503, "application/json", "{}", 2);
     else

@@ -161,7 +161,7 @@ void hone_request_answer_of(hone_request *r, int status, const char *content_typ
 void hone_request_note_error(hone_request *r, const char *message);
 /* Part of a trace or not? If so, the answer says it too. The head must be there. */
 void hone_request_join_trace(hone_request *r);
-/* {"error": "MESSAGE"}, with Retry-After if the status is 429. */
+/* {"error": "MESSAGE"}, with Retry-After if the status is 429 or 503. */
 void hone_request_fail(hone_request *r, int status, const char *message);
 /* The same for a path that is not there (404) or not there for that method (405). */
 void hone_request_refuse_path(hone_request *r, int status);

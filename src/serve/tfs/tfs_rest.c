@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "serve/api/status.h"
 #include "serve/format/json_write.h"
+#include "serve/request/verb.h"
 #include "serve/tfs/tfs_json.h"
 #include "serve/tfs/tfs_names.h"
 
@@ -50,11 +51,9 @@ static bool is_method(hone_slice s, target *out) {
 /* HONE_INVALID_ARGUMENT with an empty message if the path is none of this API. */
 static hone_status parse_target(const hone_request *r, target *out, hone_error *err) {
     hone_slice rest = r->head.path;
-    bool get = hone_slice_equal_nocase(r->head.method, "GET"),
-         post = hone_slice_equal_nocase(r->head.method, "POST");
     err->message[0] = 0;
     *out = (target){.method = HONE_METHOD_STATUS};
-    if ((!get && !post) || !take(&rest, "/v1/models")) return HONE_INVALID_ARGUMENT;
+    if (!take(&rest, "/v1/models")) return HONE_INVALID_ARGUMENT;
     if (take(&rest, "/") && !take_name(&rest, out->name)) return HONE_INVALID_ARGUMENT;
     if (take(&rest, "/versions/")) {
         char digits[NAME_MOST + 1];
@@ -66,10 +65,11 @@ static hone_status parse_target(const hone_request *r, target *out, hone_error *
     } else if (take(&rest, "/labels/") && !take_name(&rest, out->label)) {
         return HONE_INVALID_ARGUMENT;
     }
-    if (get) {
-        if (take(&rest, "/metadata")) out->method = HONE_METHOD_METADATA;
+    if (take(&rest, "/metadata")) {
+        out->method = HONE_METHOD_METADATA;
         return rest.size == 0 ? HONE_OK : HONE_INVALID_ARGUMENT;
     }
+    if (rest.size == 0) return HONE_OK;
     return out->name[0] && take(&rest, ":") && is_method(rest, out) ? HONE_OK : HONE_INVALID_ARGUMENT;
 }
 
@@ -249,6 +249,8 @@ void hone_tfs_handle(hone_front *f, hone_request *r) {
         malformed(r, &err);
         return;
     }
+    bool reads = at.method == HONE_METHOD_STATUS || at.method == HONE_METHOD_METADATA;
+    if (!hone_request_takes(r, reads ? HONE_VERB_GET : HONE_VERB_POST)) return;
     r->method = at.method;
     hone_buffer_clear(&f->answer, KEEP_ANSWER);
     if (at.method != HONE_METHOD_STATUS)

@@ -77,6 +77,7 @@ static void answers_requests(void **state) {
         assert_body(c, "POST /empty? test ");
         assert_int_equal(a->status, 200);
         assert_string_equal(a->fields, "content-type: text/plain\ncontent-length: 28\n");
+        assert_int_equal(strlen(a->date), 29);
         assert_true(a->closed && b->closed && c->closed);
         assert_int_equal(a->code + b->code + c->code, 0);
         assert_int_equal(p.answered, 3);

@@ -184,8 +184,7 @@ static void routes_paths(void **state) {
                  "Unrecognized servable version label: stable");
     expect_error(f, "POST", "/v1/models/matrix/versions/99999999999999999999:predict", body, 400,
                  "Failed to convert version: 99999999999999999999 to numeric.");
-    static const char *const bad[] = {"/v1/models/matrix",
-                                      "/v1/models/matrix:",
+    static const char *const bad[] = {"/v1/models/matrix:",
                                       "/v1/models/matrix:predicts",
                                       "/v1/models/:predict",
                                       "/v1/models:predict",
@@ -199,8 +198,13 @@ static void routes_paths(void **state) {
         snprintf(message, sizeof message, "Malformed request: POST %s", bad[i]);
         expect_error(f, "POST", bad[i], body, 400, message);
     }
-    expect_error(f, "GET", MATRIX, "", 400, "Malformed request: GET " MATRIX);
-    expect_error(f, "PUT", MATRIX, "", 400, "Malformed request: PUT " MATRIX);
+    expect_error(f, "GET", MATRIX, "", 405, "Method not allowed: GET " MATRIX);
+    expect_error(f, "PUT", MATRIX, "", 405, "Method not allowed: PUT " MATRIX);
+    expect_error(f, "POST", "/v1/models/matrix", "", 405, "Method not allowed: POST /v1/models/matrix");
+    expect_error(f, "POST", "/v1/models/matrix/metadata", "", 405,
+                 "Method not allowed: POST /v1/models/matrix/metadata");
+    expect_error(f, "POST", "/v1/models/matrix/metadata:predict", "", 400,
+                 "Malformed request: POST /v1/models/matrix/metadata:predict");
     expect_error(f, "GET", "/v1/models/matrix/", "", 400, "Malformed request: GET /v1/models/matrix/");
     answer a = ask(f, "POST", "/v1/models/matrix:classify", "{}");
     assert_int_equal(a.status, 501);
