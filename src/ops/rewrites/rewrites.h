@@ -27,6 +27,11 @@ hone_value *hone_build_scaled_output(hone_match *m);
 hone_value *hone_build_shifted_output(hone_match *m);
 hone_value *hone_build_batch_norm(hone_match *m);
 
+/* fold_conv.c */
+hone_match_check hone_check_conv_channels, hone_check_conv_pad;
+hone_value *hone_build_conv_channels(hone_match *m);
+hone_value *hone_build_conv_pad(hone_match *m);
+
 /* layouts.c */
 hone_status hone_rewrite_choose_layouts(hone_graph *g, int *changes, hone_error *err);
 
