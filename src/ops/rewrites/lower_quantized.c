@@ -3,26 +3,27 @@
  * alone. */
 #include "graph/infer.h"
 #include "ops/ops.h"
+#include "ops/rewrites/quantized.h"
 #include "ops/rewrites/rewrites.h"
 
 #include <math.h>
 
-static hone_value *input(const hone_node *n, int i) {
+hone_value *hone_quantized_input(const hone_node *n, int i) {
     return i < n->input_count ? n->inputs[i] : NULL;
 }
 
-static bool is_constant(const hone_value *v) {
+bool hone_is_constant(const hone_value *v) {
     return v && v->storage == HONE_STORAGE_CONSTANT && v->data;
 }
 
-static bool is_one(const hone_value *v) {
+bool hone_is_one(const hone_value *v) {
     const hone_type *t = &v->type;
     return hone_type_is_concrete(t) && hone_type_count(t) == 1;
 }
 
 /* A scale (or zero point) that is one constant. */
-static bool is_scalar(const hone_value *v) {
-    return is_constant(v) && v->data->count == 1;
+bool hone_is_scalar(const hone_value *v) {
+    return hone_is_constant(v) && v->data->count == 1;
 }
 
 static bool is_float(const hone_value *v) {
@@ -34,16 +35,16 @@ static bool is_byte(const hone_value *v) {
 }
 
 /* A quantized value with one constant scale of float32, as is what it stands for, and no blocks. */
-static bool has_one_scale(const hone_node *n) {
-    const hone_value *zero = input(n, 2);
+bool hone_has_one_scale(const hone_node *n) {
+    const hone_value *zero = hone_quantized_input(n, 2);
     bool floats = is_float(n->inputs[1]) &&
                   is_float(n->op->role == HONE_ROLE_QUANTIZE ? n->inputs[0] : n->outputs[0]) &&
                   (n->op->role != HONE_ROLE_QUANTIZE || hone_node_int(n, "precision") <= HONE_FLOAT32);
-    return floats && is_scalar(input(n, 1)) && (!zero || is_scalar(zero)) &&
+    return floats && hone_is_scalar(hone_quantized_input(n, 1)) && (!zero || hone_is_scalar(zero)) &&
            hone_node_int(n, "block_size") == 0;
 }
 
-static int64_t zero_of(const hone_value *v) {
+int64_t hone_zero_of(const hone_value *v) {
     return v ? hone_tensor_int(v->data, 0) : 0;
 }
 
@@ -51,7 +52,7 @@ static int64_t zero_of(const hone_value *v) {
 
 bool hone_check_quantized_move(const hone_match *m) {
     const hone_value *a = hone_match_value(m, "a");
-    return has_one_scale(m->root->inputs[0]->producer) && !is_constant(a) &&
+    return hone_has_one_scale(m->root->inputs[0]->producer) && !hone_is_constant(a) &&
            (HONE_TYPES_FIXED & HONE_TYPE(a->type.dtype));
 }
 
@@ -108,15 +109,21 @@ static bool check_weights(const hone_match *m) {
 /* An int32 bias that a DequantizeLinear makes a real one; NULL: it is none. */
 static const hone_node *quantized_bias(const hone_value *v) {
     const hone_node *dq = v->producer;
-    bool constant = dq && dq->op == &hone_op_dequantize_linear && is_constant(dq->inputs[0]) &&
-                    is_constant(dq->inputs[1]) && is_float(dq->inputs[1]) && is_float(dq->outputs[0]);
+    bool constant = dq && dq->op == &hone_op_dequantize_linear && hone_is_constant(dq->inputs[0]) &&
+                    hone_is_constant(dq->inputs[1]) && is_float(dq->inputs[1]) && is_float(dq->outputs[0]);
     return constant && dq->inputs[0]->type.dtype == HONE_INT32 ? dq : NULL;
 }
 
 static bool is_zero(const hone_value *v) {
-    bool zero = !v || is_constant(v);
+    bool zero = !v || hone_is_constant(v);
     for (int64_t i = 0; v && zero && i < v->data->count; i++) zero = hone_tensor_int(v->data, i) == 0;
     return zero;
+}
+
+bool hone_is_quantized_bias(const hone_value *v, int64_t n) {
+    const hone_node *dq = quantized_bias(v);
+    return dq && v->type.rank == 1 && v->type.dims[0] == n && is_wide(dq->inputs[1], n) &&
+           is_zero(hone_quantized_input(dq, 2));
 }
 
 /* A constant row, in float or quantized. */
@@ -125,18 +132,16 @@ static bool check_bias(const hone_match *m) {
     int64_t n = columns_of(m);
     if (!v) return true;
     if (v->type.rank > product_of(m)->outputs[0]->type.rank) return false;
-    if (is_constant(v)) {
+    if (hone_is_constant(v)) {
         const hone_tensor *t = v->data;
         return t->dtype == HONE_FLOAT32 && t->count == n && t->rank > 0 && t->dims[t->rank - 1] == n;
     }
-    const hone_node *dq = quantized_bias(v);
-    return dq && v->type.rank == 1 && v->type.dims[0] == n && is_wide(dq->inputs[1], n) &&
-           is_zero(input(dq, 2));
+    return hone_is_quantized_bias(v, n);
 }
 
-static bool check_result(const hone_match *m) {
+bool hone_check_quantized_result(const hone_match *m) {
     return m->root->op != &hone_op_quantize_linear ||
-           (is_byte(m->root->outputs[0]) && has_one_scale(m->root));
+           (is_byte(m->root->outputs[0]) && hone_has_one_scale(m->root));
 }
 
 bool hone_check_quantized_product(const hone_match *m) {
@@ -144,34 +149,35 @@ bool hone_check_quantized_product(const hone_match *m) {
     int64_t axis = hone_node_int(d, "axis");
     if (product->op == &hone_op_gemm &&
         (hone_node_int(product, "transA") || hone_node_float(product, "alpha") != 1 ||
-         (input(product, 2) && hone_node_float(product, "beta") != 1)))
+         (hone_quantized_input(product, 2) && hone_node_float(product, "beta") != 1)))
         return false;
-    if (!has_one_scale(x) || !is_byte(x->inputs[0]) || !is_float(d->outputs[0]) ||
+    if (!hone_has_one_scale(x) || !is_byte(x->inputs[0]) || !is_float(d->outputs[0]) ||
         x->outputs[0]->type.rank < 2)
         return false;
     if (!check_weights(m) || hone_node_int(d, "block_size") != 0) return false;
-    if (!is_scalar(hone_match_value(m, "b_scale")) &&
+    if (!hone_is_scalar(hone_match_value(m, "b_scale")) &&
         (axis < 0 ? axis + 2 : axis) != (has_columns(m) ? 0 : 1))
         return false;
-    return check_bias(m) && check_result(m);
+    return check_bias(m) && hone_check_quantized_result(m);
 }
 
 bool hone_check_dynamic_product(const hone_match *m) {
     const hone_value *zero = hone_match_value(m, "a_zero"), *scales = hone_match_value(m, "scales");
     const hone_value *product = hone_match_value(m, "product"), *scaled = hone_match_value(m, "scaled");
-    if (!check_weights(m) || (zero && !is_one(zero)) || !is_one(hone_match_value(m, "a_scale"))) return false;
+    if (!check_weights(m) || (zero && !hone_is_one(zero)) || !hone_is_one(hone_match_value(m, "a_scale")))
+        return false;
     if (scales->type.rank > 1 || product->type.rank < 0 || product->type.rank != scaled->type.rank)
         return false;
-    return check_bias(m) && check_result(m);
+    return check_bias(m) && hone_check_quantized_result(m);
 }
 
 /* A bias whose step is that of the products adds exactly. */
-static bool steps_agree(const hone_match *m, const hone_tensor *scale) {
+static bool steps_agree(const hone_match *m, const hone_tensor *scale, int64_t n) {
     const hone_value *a_scale = hone_match_value(m, "a_scale");
     const hone_tensor *b_scale = hone_match_value(m, "b_scale")->data;
-    if (!is_constant(a_scale)) return false;
+    if (!hone_is_constant(a_scale)) return false;
     const float *a = a_scale->data->data, *b = b_scale->data, *s = scale->data;
-    for (int64_t j = 0; j < columns_of(m); j++) {
+    for (int64_t j = 0; j < n; j++) {
         float step = a[0] * b[b_scale->count == 1 ? 0 : j], given = s[scale->count == 1 ? 0 : j];
         if (!(fabsf(step - given) <= 1e-6f * fabsf(step))) return false;
     }
@@ -192,12 +198,21 @@ static hone_value *real_bias(hone_graph *g, const hone_tensor *q, const hone_ten
     return v;
 }
 
-static hone_value *bias_of(const hone_match *m) {
+hone_value *hone_quantized_bias_of(const hone_match *m, int64_t n) {
     hone_value *v = hone_match_value(m, "bias");
-    if (!v || is_constant(v)) return v;
+    if (!v || hone_is_constant(v)) return v;
     const hone_node *dq = quantized_bias(v);
     const hone_tensor *scale = dq->inputs[1]->data;
-    return steps_agree(m, scale) ? dq->inputs[0] : real_bias(m->graph, dq->inputs[0]->data, scale);
+    return steps_agree(m, scale, n) ? dq->inputs[0] : real_bias(m->graph, dq->inputs[0]->data, scale);
+}
+
+void hone_set_quantized_result(const hone_match *m, hone_node *n) {
+    hone_graph *g = m->graph;
+    if (hone_match_value(m, "r") != hone_match_value(m, "p")) hone_node_set_int(g, n, "relu", 1);
+    if (m->root->op != &hone_op_quantize_linear) return;
+    hone_node_set_int(g, n, "to", m->root->outputs[0]->type.dtype);
+    hone_node_set_float(g, n, "y_scale", (float)hone_match_number(m, "y_scale"));
+    hone_node_set_int(g, n, "y_zero_point", hone_zero_of(hone_match_value(m, "y_zero")));
 }
 
 hone_value *hone_build_quantized_product(hone_match *m) {
@@ -208,16 +223,11 @@ hone_value *hone_build_quantized_product(hone_match *m) {
                         hone_match_value(m, "b"),
                         hone_match_value(m, "b_scale"),
                         hone_match_value(m, "b_zero"),
-                        bias_of(m)};
+                        hone_quantized_bias_of(m, columns_of(m))};
     hone_node *n = hone_graph_add_node(g, &hone_op_integer_gemm, product_of(m)->name, 7, in, 1);
     if (!n) return NULL;
     if (has_columns(m)) hone_node_set_int(g, n, "transB", 1);
-    if (hone_match_value(m, "r") != hone_match_value(m, "p")) hone_node_set_int(g, n, "relu", 1);
-    if (m->root->op == &hone_op_quantize_linear) {
-        hone_node_set_int(g, n, "to", m->root->outputs[0]->type.dtype);
-        hone_node_set_float(g, n, "y_scale", (float)hone_match_number(m, "y_scale"));
-        hone_node_set_int(g, n, "y_zero_point", zero_of(hone_match_value(m, "y_zero")));
-    }
+    hone_set_quantized_result(m, n);
     return n->outputs[0];
 }
 
@@ -234,8 +244,8 @@ static bool feeds_products(const hone_graph *g, const hone_value *v, int depth) 
         const hone_node *n = v->uses[i].node;
         if (v->uses[i].index != GEMM_A) return false;
         if (n->op == &hone_op_integer_gemm) {
-            const hone_value *zero = input(n, GEMM_A_ZERO);
-            if (zero && !is_scalar(zero)) return false;
+            const hone_value *zero = hone_quantized_input(n, GEMM_A_ZERO);
+            if (zero && !hone_is_scalar(zero)) return false;
         } else if (n->op->quantize != HONE_QUANTIZE_BITS || !feeds_products(g, n->outputs[0], depth + 1)) {
             return false;
         }
@@ -251,7 +261,7 @@ static void make_unsigned(hone_graph *g, hone_value *v) {
             make_unsigned(g, n->outputs[0]);
             continue;
         }
-        double zero = (double)zero_of(input(n, GEMM_A_ZERO)) + 128;
+        double zero = (double)hone_zero_of(hone_quantized_input(n, GEMM_A_ZERO)) + 128;
         hone_node_set_input(g, n, GEMM_A_ZERO, hone_graph_scalar(g, HONE_UINT8, zero));
     }
 }
@@ -264,9 +274,11 @@ static void prefer_unsigned(hone_graph *g, hone_node *n, int *changes) {
         hone_node_set_int(g, n, "to", HONE_UINT8);
         hone_node_set_int(g, n, "y_zero_point", hone_node_int(n, "y_zero_point") + 128);
     } else {
-        if (!has_one_scale(n) || n->inputs[1]->type.rank == 1)
+        if (!hone_has_one_scale(n) || n->inputs[1]->type.rank == 1)
             return; /* a zero point has the scale's shape */
-        hone_node_set_input(g, n, 2, hone_graph_scalar(g, HONE_UINT8, (double)zero_of(input(n, 2)) + 128));
+        hone_node_set_input(
+            g, n, 2,
+            hone_graph_scalar(g, HONE_UINT8, (double)hone_zero_of(hone_quantized_input(n, 2)) + 128));
         hone_node_set_int(g, n, "output_dtype", 0);
     }
     make_unsigned(g, y);

@@ -132,6 +132,39 @@ static const hone_rewrite list[] = {
                         "a: u8[5, 7]; a_scale: f32[] > 0; b: const i8[7, 4]; b_scale = 0.01; bias: f32[4]"},
      .tolerance = 1e-4f,
      .doc = "products of dynamically quantized matrices get their scales, bias and Relu where they are computed"},
+    {"lower-quantized-conv", HONE_STAGE_LOWER,
+     .match = {INTEGER_RESULT
+               "p = Conv(x, w, bias?; ...), "
+               "x = ~DequantizeLinear(a, const a_scale, const a_zero?; ...), "
+               "w = ~DequantizeLinear(const b, const b_scale, const b_zero?; ...)"},
+     .check = hone_check_quantized_conv,
+     .build = hone_build_quantized_conv,
+     .example = {"a: u8[N, 4, 7, 6]; a_scale = 0.02; a_zero = u8 120; b: const i8[5, 4, 3, 2]; b_scale = 0.01; "
+                 "bias: const f32[5]; y_scale = 0.05; y_zero = u8 3",
+                 "a: i8[2, 4, 7]; a_scale = 0.02; b: const u8[5, 4, 3]; b_scale = 0.01; b_zero = u8 99; "
+                 "bias: const f32[5]; y_scale = 0.05; y_zero = i8 3"},
+     .counterexample = {"a: u8[2, 4, 7]; a_scale = 0.02; b: const u8[5, 4, 3]; b_scale = 0.01; bias: f32[5]",
+                        "a: i32[2, 4, 7]; a_scale = 0.02; b: const u8[5, 4, 3]; b_scale = 0.01; bias: f32[5]"},
+     .tolerance = 1e-4f,
+     .doc = "convolutions of quantized images are computed in integers"},
+    {"lower-dynamic-conv", HONE_STAGE_LOWER,
+     .match = {INTEGER_RESULT
+               "p = Add(scaled, bias) | scaled, "
+               "scaled = Mul(Cast(conv; to=1), scales), "
+               "scales = ~Mul(a_scale, const b_scale), "
+               "conv = ConvInteger(a, const b, a_zero?, const b_zero?; ...)"},
+     .check = hone_check_dynamic_conv,
+     .build = hone_build_dynamic_conv,
+     .example = {"a: u8[N, 4, 7, 6]; a_scale: f32[] > 0; a_zero: u8[]; b: const i8[5, 4, 3, 2]; b_scale = 0.01; "
+                 "bias: const f32[1, 5, 1, 1]; y_scale = 2; y_zero = u8 128",
+                 "a: u8[2, 4, 7]; a_scale: f32[1] > 0; b: const u8[5, 4, 3]; b_zero = u8 99; "
+                 "b_scale: const f32[5, 1] > 0; bias: const f32[5, 1]; y_scale = 0.5; y_zero = i8 3"},
+     .counterexample = {"a: u8[2, 4, 7]; a_scale: f32[5, 1] > 0; b: const u8[5, 4, 3]; b_scale = 0.01",
+                        "a: u8[2, 4, 7]; a_scale: f32[] > 0; b: const u8[5, 4, 3]; b_scale: const f32[5] > 0",
+                        "a: u8[2, 4, 7]; a_scale: f32[] > 0; b: const u8[5, 4, 3]; b_scale = 0.01; bias: const f32[5]",
+                        "a: u8[2, 4, 7]; a_scale: f32[] > 0; b: const u8[5, 4, 3]; b_scale = 0.01; bias: f32[5, 1]"},
+     .tolerance = 1e-4f,
+     .doc = "convolutions of dynamically quantized images get their scales, bias and Relu where they are computed"},
     {"unsigned-activations", HONE_STAGE_LOWER,
      .run = hone_rewrite_unsigned_activations,
      .doc = "int8 between integer products becomes uint8, which their kernels take"},
