@@ -27,3 +27,7 @@
     {"QLinearConv", "C1,4,5,6 F C C6,2,2,3 k C F C", "group=2", 1},
     {"IntegerConv", "U2,3,6,5 F U C4,3,3,2 k4 _ F4", "relu=1", 1},
     {"IntegerConv", "U1,4,5,6 F _ C4,1,2,3 k C L4<1000", "group=4 to=2 y_scale=0.1 y_zero_point=3", 1},
+    {"com.microsoft.FusedConv", "R2,3,6,5 R4,3,3,2 R4 R2,4,4,4", "activation=Tanh", 1},
+    {"com.microsoft.FusedConv", "R2,4,6,5 R4,2,3,2", "group=2 activation=LeakyRelu activation_params=0.3", 1},
+    {"com.microsoft.QLinearAveragePool", "U1,3,6,5 F U F U", "kernel_shape=3,2 pads=1,0,1,1", 1},
+    {"com.microsoft.QLinearGlobalAveragePool", "C2,5,6,3 F C F C", "channels_last=1", 1},

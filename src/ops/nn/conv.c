@@ -1,5 +1,5 @@
 /* Convolution. Y[image, channel] = a window of weights over the channels of the image's group, at each position. */
-#include "ops/nn/conv_shape.h"
+#include "ops/engine/conv.h"
 
 #define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
 

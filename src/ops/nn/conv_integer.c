@@ -1,5 +1,5 @@
 /* Convolutions of integers: ConvInteger, QLinearConv, and the one form that quantized graphs are lowered to. */
-#include "ops/nn/conv_shape.h"
+#include "ops/engine/conv.h"
 
 #include "ops/common/axes.h"
 

@@ -1,4 +1,4 @@
-#include "ops/nn/conv_shape.h"
+#include "ops/engine/conv.h"
 
 #include "ops/common/axes.h"
 #include "ops/common/walk.h"

@@ -1,6 +1,6 @@
 /* What convolutions have in common: X [N, C, …], W [M, C / group, taps …], bias [M], Y [N, M, …]. */
-#ifndef HONE_OPS_NN_CONV_SHAPE_H
-#define HONE_OPS_NN_CONV_SHAPE_H
+#ifndef HONE_OPS_ENGINE_CONV_H
+#define HONE_OPS_ENGINE_CONV_H
 
 #include "graph/infer.h"
 #include "ops/engine/product.h"
