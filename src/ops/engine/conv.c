@@ -48,18 +48,23 @@ int64_t hone_conv_multiply_adds(const hone_type *w, const hone_type *y) {
     return hone_type_count(y) * hone_dims_product(w, 1, w->rank);
 }
 
+void hone_conv_product_of(hone_product *s, const hone_windows *windows, int64_t groups, const hone_type *w,
+                          int64_t batch) {
+    s->patches = windows;
+    s->groups = groups;
+    s->m = w->dims[0] / groups;
+    s->k = s->a_row = hone_dims_product(w, 1, w->rank);
+    s->a_col = 1;
+    s->n = hone_windows_positions(windows);
+    s->batch = batch * groups;
+}
+
 hone_status hone_conv_product(const hone_prepare *p, hone_product *s, hone_windows *windows,
                               hone_error *err) {
     const hone_type *x = p->in[s->b], *w = p->in[s->a];
     hone_window window;
     HONE_TRY(hone_window_read(p->node, x->rank, w->dims + 2, &window, err));
     *windows = hone_windows_of(&window, w->dims[1], x, &p->out[0]);
-    s->patches = windows;
-    s->groups = hone_node_int(p->node, "group");
-    s->m = w->dims[0] / s->groups;
-    s->k = s->a_row = hone_dims_product(w, 1, w->rank);
-    s->a_col = 1;
-    s->n = hone_windows_positions(windows);
-    s->batch = x->dims[0] * s->groups;
+    hone_conv_product_of(s, windows, hone_node_int(p->node, "group"), w, x->dims[0]);
     return HONE_OK;
 }

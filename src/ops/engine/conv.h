@@ -15,6 +15,10 @@ int64_t hone_conv_multiply_adds(const hone_type *w, const hone_type *y);
 /* The product of patches that it is: s->a is W's input, s->b X's; fills sizes, strides, and s->patches with `windows`. */
 hone_status hone_conv_product(const hone_prepare *p, hone_product *s, hone_windows *windows, hone_error *err);
 
+/* The same with those windows over `batch` images. */
+void hone_conv_product_of(hone_product *s, const hone_windows *windows, int64_t groups, const hone_type *w,
+                          int64_t batch);
+
 #define HONE_CONV_ATTRS                                                                                      \
     HONE_WINDOW_ATTRS, {"dilations", HONE_ATTR_INTS}, {                                                      \
         "group", HONE_ATTR_INT, .i = 1                                                                       \

@@ -1,5 +1,5 @@
 /* Convolution. Y[image, channel] = a window of weights over the channels of the image's group, at each position. */
-#include "ops/engine/conv.h"
+#include "ops/nn/conv_transpose.h"
 
 #define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
 
@@ -30,6 +30,10 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
     return hone_product_prepare(p, &s, err);
 }
 
+static void gradient(hone_gradient *ctx) {
+    hone_conv_gradient(ctx, "ConvGradX", "ConvGradW", false);
+}
+
 const hone_op hone_op_conv = {
     .name = "Conv",
     .since = 22,
@@ -44,4 +48,6 @@ const hone_op hone_op_conv = {
     .multiply_adds = multiply_adds,
     .prepare = prepare,
     .epilogue = true,
+    .gradient_kind = HONE_GRADIENT_EXACT,
+    .gradient = gradient,
     .doc = "windows of weights over images of one to three axes, in groups of channels"};

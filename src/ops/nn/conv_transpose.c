@@ -1,9 +1,9 @@
 /* ConvTranspose: the transpose of a convolution with the same attributes. */
+#include "ops/nn/conv_transpose.h"
 #include "graph/infer.h"
 #include "ops/common/axes.h"
 #include "ops/common/walk.h"
 #include "ops/engine/transposed.h"
-#include "ops/engine/window.h"
 
 #define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
 
@@ -36,11 +36,11 @@ static void divide(hone_window *w, int axis, int64_t total, bool upper) {
     w->end[axis] = total - w->pad[axis];
 }
 
-/* The window of a convolution of which the node is the transpose, its pads all given, and its output's dimensions: what
- * they are is written into `dims`, for spatial axes. */
-static hone_status window_of(const hone_node *n, const hone_type *x, const hone_type *w, hone_window *window,
-                             int64_t *dims, hone_error *err) {
+hone_status hone_conv_transpose_window(const hone_node *n, const hone_type *x, const hone_type *w,
+                                       hone_window *window, int64_t *dims, hone_error *err) {
+    int64_t own[HONE_WINDOW_AXES];
     const int64_t *shape, *more;
+    if (!dims) dims = own;
     HONE_TRY(hone_window_read(n, w->rank, w->dims + 2, window, err));
     HONE_TRY(asked(n, "output_shape", window->axes, 1, &shape, err));
     HONE_TRY(asked(n, "output_padding", window->axes, 0, &more, err));
@@ -97,7 +97,7 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
     hone_type any = {.rank = rank};
     for (int i = 0; i < rank; i++) any.dims[i] = HONE_DIM_ANY;
     if (w->rank < 0) w = &any;
-    HONE_TRY(window_of(ctx->node, x, w, &window, dims, err));
+    HONE_TRY(hone_conv_transpose_window(ctx->node, x, w, &window, dims, err));
     int64_t m = w->dims[1] < 0 ? HONE_DIM_ANY : w->dims[1] * group;
     HONE_TRY(check_channels(ctx, group, x, w, bias, m, err));
     y->rank = rank;
@@ -146,12 +146,16 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
     const hone_type *x = p->in[X], *w = p->in[W];
     int64_t dims[HONE_WINDOW_AXES];
     hone_window window;
-    HONE_TRY(window_of(p->node, x, w, &window, dims, err));
+    HONE_TRY(hone_conv_transpose_window(p->node, x, w, &window, dims, err));
     hone_transposed t = transposed_of(p->node, w);
     t.w = hone_windows_of(&window, w->dims[1], &p->out[0], x);
     t.batch = x->dims[0];
     if (p->in_count > B && p->in[B]) t.bias = B;
     return hone_transposed_prepare(p, &t, err);
+}
+
+static void gradient(hone_gradient *ctx) {
+    hone_conv_gradient(ctx, "ConvTransposeGradX", "ConvTransposeGradW", true);
 }
 
 const hone_op hone_op_conv_transpose = {
@@ -162,11 +166,12 @@ const hone_op hone_op_conv_transpose = {
     .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"W", 'T', FLOATS, HONE_SLOT_WEIGHT},
                          {"B", 'T', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),
-    .attrs = HONE_ATTRS(HONE_WINDOW_ATTRS, {"dilations", HONE_ATTR_INTS}, {"group", HONE_ATTR_INT, .i = 1},
-                        {"output_padding", HONE_ATTR_INTS}, {"output_shape", HONE_ATTR_INTS}),
+    .attrs = HONE_ATTRS(HONE_CONV_TRANSPOSE_ATTRS),
     .infer = infer,
     .axes = axes,
     .multiply_adds = multiply_adds,
     .pack = pack,
     .prepare = prepare,
+    .gradient_kind = HONE_GRADIENT_EXACT,
+    .gradient = gradient,
     .doc = "the transpose of a convolution: what each window spreads over the output"};
