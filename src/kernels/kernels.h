@@ -94,6 +94,13 @@ typedef struct hone_folding {
     void (*rows)(const void *x, int64_t rows, int64_t columns, int64_t row, void *y, bool accumulate);
 } hone_folding;
 
+/* Rows of weights of 2, 4 or 8 bits, the first element in the lowest bits: blocks of `block` elements (even), each with a scale
+ * and a zero point. */
+typedef struct hone_nbits {
+    int64_t blocks;
+    int block, bits;
+} hone_nbits;
+
 typedef struct hone_kernels {
     const char *name; /* "v3", "v4+vnni": shown by hone version */
 
@@ -123,6 +130,10 @@ typedef struct hone_kernels {
     /* y[i] = scale times the sum over l < n of x[l] * rows[i*row + l], i < count; each in an order fixed by n alone. */
     void (*dot_rows_f32)(const float *x, const float *rows, int64_t count, int64_t row, int64_t n,
                          float scale, float *y);
+    /* y[i*y_row] = the sum over blocks of scale times the sum of codes times A, i < rows: a row of weights of 4 bits, as if
+     * zero points were 0, against rows of A that hone_nbits_split has laid out. */
+    void (*bits4_rows_f32)(const hone_nbits *p, const uint8_t *b, const float *scale, const float *a,
+                           int64_t rows, float *y, int64_t y_row);
     /* x = cap tanh(x / cap), and x += y. */
     void (*softcap_f32)(float *x, int64_t n, float cap);
     void (*add_f32)(float *x, const float *y, int64_t n);

@@ -14,7 +14,7 @@
     X(softmax_f32, level) X(log_softmax_f32, level) X(min_max_f32, level) X(argmax_f32, level)               \
     X(transpose_32, level)                                                                                   \
     X(weigh_rows_f32, level) X(normalize_f32, level) X(normalize_grad_f32, level)                            \
-    X(dot_rows_f32, level) X(softcap_f32, level) X(add_f32, level)                                           \
+    X(dot_rows_f32, level) X(softcap_f32, level) X(add_f32, level) X(bits4_rows_f32, level)                  \
     HONE_KERNELS_IMAGE(X, level)
 /* Of kernels/image.h. */
 #define HONE_KERNELS_IMAGE(X, level)                                                                         \

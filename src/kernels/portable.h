@@ -6,6 +6,7 @@
 
 #include "base/narrow.h"
 #include "base/random.h"
+#include "kernels/kernels.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,11 +46,20 @@ void hone_arg_rows(int dtype, const void *x, int64_t n, int64_t columns, int64_t
 void hone_equal_strings(const hone_string *a, int64_t a_step, const hone_string *b, int64_t b_step, bool *y,
                         int64_t n);
 
+/* y, [n, n]: the inverse of a, which is overwritten: elimination with partial pivoting. False: a is singular, or NaN. */
+bool hone_invert(double *a, int64_t n, double *y);
 /* The determinant of a, [n, n], which is overwritten: elimination with partial pivoting. */
 double hone_det(double *a, int64_t n);
 /* y, [n, n]: the derivatives of the determinant, which are the cofactors; also where a is singular. a is overwritten, scratch
  * has 4 n elements. */
 void hone_det_grad(double *a, int64_t n, double *y, double *scratch);
+/* Elements [begin, end) of a row of weights: (code - zero) * scale. */
+void hone_nbits_unpack(const hone_nbits *p, const uint8_t *b, const float *scale, const float *zero,
+                       int64_t begin, int64_t end, float *y);
+/* A row of n numbers as bits4_rows_f32 takes it: in each block all even elements, then all odd ones, 0 beyond n; and the sums of
+ * blocks. */
+void hone_nbits_split(const hone_nbits *p, const float *x, int64_t n, float *y, float *sums);
+
 /* x = cap tanh(x / cap), and x += y. */
 void hone_softcap_f64(double *x, int64_t n, double cap);
 void hone_add_f64(double *x, const double *y, int64_t n);

@@ -348,13 +348,14 @@ static const op_case op_cases[] = {
     {"Lookup", "C2,300 U256", "", 1},
     {"Lookup", "U2,300 R256", "", 1},
 #include "ops/op_cases_conv.inc.h"
+#include "ops/op_cases_microsoft.inc.h"
 #include "ops/op_cases_moves.inc.h"
 #include "ops/op_cases_attention.inc.h"
 #include "ops/op_cases_recurrent.inc.h"
 };
 #define OP_CASE_COUNT (int)(sizeof op_cases / sizeof *op_cases)
 
-#define CASE_MAX_INPUTS 12
+#define CASE_MAX_INPUTS 20
 #define CASE_MAX_OUTPUTS 8
 
 /* A graph of one node, its inputs and their content. */

@@ -1,7 +1,7 @@
 /* ONNX's Attention (23, 24): caches grow by what is new, then a ScaledDotProduct (core.h). */
 #include "graph/infer.h"
 #include "ops/attention/core.h"
-#include "ops/attention/emit.h"
+#include "ops/common/emit.h"
 
 #define REAL (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
 #define MASKS                                                                                                \
@@ -78,10 +78,10 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
 /* K or V with its past before it, [B, M, S, D]; *heads says how many heads v has, if it is of rank 3 still. */
 static hone_value *present(hone_graph *g, hone_node *n, int i, int past, int output, int64_t *heads) {
     hone_value *v = hone_input(n, i), *before = hone_input(n, past);
-    if (!before && !hone_output(n, output)) return v;
+    if (!before && !hone_output(g, n, output)) return v;
     if (*heads) v = hone_emit_heads(g, v, *heads);
     if (before) v = hone_emit_joined(g, before, v, 2);
-    if (hone_output(n, output)) hone_graph_replace(g, n->outputs[output], v);
+    if (hone_output(g, n, output)) hone_graph_replace(g, n->outputs[output], v);
     *heads = 0;
     return v;
 }
@@ -92,7 +92,7 @@ static hone_value *bias_of(hone_graph *g, hone_value *mask, hone_dtype computes)
 }
 
 static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
-    const hone_dtype dtype = n->inputs[Q]->type.dtype, computes = hone_attention_computes(dtype);
+    const hone_dtype dtype = n->inputs[Q]->type.dtype, computes = hone_wide_dtype(dtype);
     const bool counted = n->inputs[Q]->type.rank == 3;
     if (n->inputs[Q]->type.rank < 0)
         return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "Q of unknown rank");
@@ -111,7 +111,7 @@ static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
                    .scale = hone_node_float(n, "scale"),
                    .softcap = hone_node_float(n, "softcap"),
                    .causal = causal,
-                   .qk_mode = hone_output(n, QK) ? (int)hone_node_int(n, "qk_matmul_output_mode") : -1};
+                   .qk_mode = hone_output(g, n, QK) ? (int)hone_node_int(n, "qk_matmul_output_mode") : -1};
     c.in[HONE_CORE_Q] = hone_emit_wide(g, n->inputs[Q], computes);
     c.in[HONE_CORE_K] = dtype == computes ? k : hone_emit_cast(g, k, computes);
     c.in[HONE_CORE_V] = n->inputs[V]->type.dtype == computes ? v : hone_emit_cast(g, v, computes);

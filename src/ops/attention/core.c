@@ -3,8 +3,8 @@
 #include "graph/infer.h"
 #include "kernels/kernels.h"
 #include "kernels/portable.h"
-#include "ops/attention/emit.h"
 #include "ops/common/cut.h"
+#include "ops/common/emit.h"
 #include "ops/common/walk.h"
 
 #include <math.h>

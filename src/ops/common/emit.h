@@ -1,15 +1,17 @@
-/* Short forms with which attention operators are expanded. NULL values are passed on. */
-#ifndef HONE_OPS_ATTENTION_EMIT_H
-#define HONE_OPS_ATTENTION_EMIT_H
+/* Short forms with which function operators are expanded. NULL values are passed on. */
+#ifndef HONE_OPS_COMMON_EMIT_H
+#define HONE_OPS_COMMON_EMIT_H
 
 #include "graph/op.h"
 
-/* Input (output) i of a node; NULL: left out. */
+/* Input i of a node; NULL: left out. */
 static inline hone_value *hone_input(const hone_node *n, int i) {
     return i < n->input_count ? n->inputs[i] : NULL;
 }
-static inline hone_value *hone_output(const hone_node *n, int i) {
-    return i < n->output_count ? n->outputs[i] : NULL;
+/* Output i of a node; NULL: nobody reads it. */
+static inline hone_value *hone_output(const hone_graph *g, const hone_node *n, int i) {
+    hone_value *v = i < n->output_count ? n->outputs[i] : NULL;
+    return v && (v->use_count || hone_graph_is_output(g, v)) ? v : NULL;
 }
 /* Nodes with one attribute, or with lists; v NULL: NULL. */
 hone_value *hone_emit_cast(hone_graph *g, hone_value *v, hone_dtype to); /* always a node */
@@ -20,8 +22,9 @@ hone_value *hone_emit_joined(hone_graph *g, hone_value *a, hone_value *b, int64_
 hone_value *hone_emit_part(hone_graph *g, hone_value *v, int64_t axis, int64_t begin, int64_t end);
 /* The dimension of axis `axis`, as int64 [1]. */
 hone_value *hone_emit_dim(hone_graph *g, hone_value *v, int64_t axis);
-/* As the dtype that attention computes in: float64 of float64, else float32; itself where it is that already. */
-hone_dtype hone_attention_computes(hone_dtype dtype);
+/* The dtype to compute in: float64 of float64, else float32. */
+hone_dtype hone_wide_dtype(hone_dtype dtype);
+/* v as that, itself if it is so already: v is an input of the node, whose type is known. */
 hone_value *hone_emit_wide(hone_graph *g, hone_value *v, hone_dtype computes);
 /* `v`, of dtype `computes`, takes the place of n's output o, made narrow. */
 void hone_give_output(hone_graph *g, hone_node *n, int o, hone_value *v, hone_dtype computes);

@@ -1,4 +1,4 @@
-#include "ops/attention/emit.h"
+#include "ops/common/emit.h"
 
 #include <math.h>
 
@@ -37,7 +37,7 @@ hone_value *hone_emit_dim(hone_graph *g, hone_value *v, int64_t axis) {
     return y;
 }
 
-hone_dtype hone_attention_computes(hone_dtype dtype) {
+hone_dtype hone_wide_dtype(hone_dtype dtype) {
     return dtype == HONE_FLOAT64 ? HONE_FLOAT64 : HONE_FLOAT32;
 }
 
@@ -46,7 +46,7 @@ hone_value *hone_emit_wide(hone_graph *g, hone_value *v, hone_dtype computes) {
 }
 
 void hone_give_output(hone_graph *g, hone_node *n, int o, hone_value *v, hone_dtype computes) {
-    hone_value *y = hone_output(n, o);
+    hone_value *y = hone_output(g, n, o);
     if (!y) return;
     hone_graph_replace(g, y, y->type.dtype == computes ? v : hone_emit_cast(g, v, y->type.dtype));
 }

@@ -1,0 +1,353 @@
+/* Weights of 2, 4 or 8 bits in blocks that have a scale and a zero point each, as com.microsoft packs them into uint8: the
+ * product with their rows, and the rows as numbers.
+ *
+ *   BitsProduct(A [..., K], B [N, bytes], scales [N, blocks], zeros?, bias [N]?) → Y [..., N]
+ *   UnpackBits(B [..., bytes], scales [..., blocks], zeros?) → Y [..., K]
+ *
+ * zeros is float32 like scales, or uint8 packed like B, each row from a byte of its own; left out: 2^(bits - 1). */
+#include "base/bits.h"
+#include "graph/infer.h"
+#include "kernels/portable.h"
+#include "ops/common/axes.h"
+#include "ops/common/cut.h"
+#include "ops/common/emit.h"
+#include "ops/common/walk.h"
+
+#include <math.h>
+
+#define FLOAT HONE_TYPE(HONE_FLOAT32)
+#define UINT8 HONE_TYPE(HONE_UINT8)
+#define OPTIONAL HONE_SLOT_OPTIONAL
+
+/* --- what both know of the weights --- */
+
+typedef struct weights {
+    hone_nbits shape;
+    int64_t k, row;   /* elements and bytes of a row */
+    int64_t zero_row; /* bytes of a row of packed zero points */
+    bool has_zeros, packed_zeros;
+} weights;
+
+static hone_status check_bits(const hone_infer *ctx, hone_error *err) {
+    const int64_t bits = hone_node_int(ctx->node, "bits"), block = hone_node_int(ctx->node, "block_size"),
+                  k = hone_node_int(ctx->node, "K");
+    if (bits != 2 && bits != 4 && bits != 8)
+        return hone_infer_fail(ctx, err, "weights of %lld bits", (long long)bits);
+    if (block < 16 || block > 1 << 20 || block % 16 || k < 0)
+        return hone_infer_fail(ctx, err, "blocks of %lld elements", (long long)block);
+    return HONE_OK;
+}
+
+/* Rows of weights, of scales and of zero points belong together: how many there are of each. */
+static hone_status check_rows(const hone_infer *ctx, int at, int64_t rows, hone_error *err) {
+    const int64_t bits = hone_node_int(ctx->node, "bits"), block = hone_node_int(ctx->node, "block_size"),
+                  blocks = hone_tasks(hone_node_int(ctx->node, "K"), block);
+    const hone_type *b = ctx->in[at], *scales = ctx->in[at + 1],
+                    *zeros = at + 2 < ctx->input_count ? ctx->in[at + 2] : NULL;
+    const int64_t wanted[] = {blocks * block * bits / 8, blocks,
+                              zeros && zeros->dtype == HONE_UINT8 ? hone_tasks(blocks * bits, 8) : blocks};
+    const hone_type *types[] = {b, scales, zeros};
+    for (int i = 0; i < 3; i++) {
+        if (!types[i] || types[i]->rank < 0) continue;
+        int64_t d;
+        if (types[i]->rank < 1) return hone_infer_fail(ctx, err, "input %d must have rows", at + i);
+        HONE_TRY(hone_infer_same_dim(ctx, types[i]->dims[types[i]->rank - 1], wanted[i], &d, err));
+        if (rows >= 0) HONE_TRY(hone_infer_same_dim(ctx, types[i]->dims[0], rows, &d, err));
+    }
+    return HONE_OK;
+}
+
+static weights weights_of(const hone_prepare *p, int at) {
+    const hone_type *zeros = at + 2 < p->in_count ? p->in[at + 2] : NULL;
+    weights w = {.shape = {.block = (int)hone_node_int(p->node, "block_size"),
+                           .bits = (int)hone_node_int(p->node, "bits")},
+                 .k = hone_node_int(p->node, "K"),
+                 .has_zeros = zeros != NULL,
+                 .packed_zeros = zeros && zeros->dtype == HONE_UINT8};
+    w.shape.blocks = hone_tasks(w.k, w.shape.block);
+    w.row = w.shape.blocks * w.shape.block * w.shape.bits / 8;
+    w.zero_row = hone_tasks(w.shape.blocks * w.shape.bits, 8);
+    return w;
+}
+
+/* The zero points of a row. */
+static const float *zeros_of(const weights *w, const void *zeros, int64_t row, float *room) {
+    if (w->has_zeros && !w->packed_zeros) return (const float *)zeros + row * w->shape.blocks;
+    const uint8_t *packed = (const uint8_t *)zeros + row * w->zero_row;
+    for (int64_t i = 0; i < w->shape.blocks; i++)
+        room[i] = !w->has_zeros        ? (float)(1 << (w->shape.bits - 1))
+                  : w->shape.bits == 8 ? packed[i]
+                                       : (float)hone_bits_get(packed, i, w->shape.bits);
+    return room;
+}
+
+/* --- BitsProduct --- */
+
+enum { A, B, SCALES, ZEROS, BIAS };
+
+static hone_status infer_product(hone_infer *ctx, hone_error *err) {
+    const hone_type *a = ctx->in[A], *bias = ctx->input_count > BIAS ? ctx->in[BIAS] : NULL;
+    int64_t d, n = hone_node_int(ctx->node, "N");
+    HONE_TRY(check_bits(ctx, err));
+    HONE_TRY(check_rows(ctx, B, n, err));
+    if (bias && bias->rank >= 0 && (bias->rank != 1 || (bias->dims[0] >= 0 && bias->dims[0] != n)))
+        return hone_infer_fail(ctx, err, "the bias must have %lld elements", (long long)n);
+    HONE_TRY(hone_infer_same(ctx, err));
+    if (a->rank < 0) return HONE_OK;
+    if (a->rank == 0) return hone_infer_fail(ctx, err, "A must have rows");
+    HONE_TRY(hone_infer_same_dim(ctx, a->dims[a->rank - 1], hone_node_int(ctx->node, "K"), &d, err));
+    ctx->out[0].dims[a->rank - 1] = n;
+    return HONE_OK;
+}
+
+static int64_t multiply_adds_product(const hone_node *n, const hone_type *const *in, const hone_type *out) {
+    (void)in;
+    return hone_type_count(out) * hone_node_int(n, "K");
+}
+
+#define FEW_ROWS 12 /* up to which weights of 4 bits are multiplied as they lie */
+#define CHUNK 256   /* elements of K that are unpacked at a time */
+
+typedef struct params {
+    weights w;
+    const hone_kernels *kernels;
+    const hone_gemm_family *family;
+    int64_t m, n;
+    bool few;
+    size_t packed;                    /* bytes of a packed panel */
+    size_t at_raw, at_zeros, at_sums; /* in worker scratch; of sums in scratch */
+    hone_cut tasks, rows;             /* of columns or panels; of A to lay out */
+} params;
+
+typedef struct job {
+    const params *p;
+    const hone_step *step;
+    const hone_frame *frame;
+    const float *a, *scales, *bias;
+    const uint8_t *b;
+    const void *zeros;
+    float *y, *split, *sums; /* A as the kernel takes it, and the sums of its blocks */
+} job;
+
+static void split_rows(void *arg, int64_t begin, int64_t end, int worker) {
+    (void)worker;
+    const job *j = arg;
+    const weights *w = &j->p->w;
+    const int64_t width = w->shape.blocks * w->shape.block;
+    for (int64_t i = begin; i < end; i++)
+        hone_nbits_split(&w->shape, j->a + i * w->k, w->k, j->split + i * width,
+                         j->sums + i * w->shape.blocks);
+}
+
+/* Sums of codes first; what the zero points take away from them is a product of its own. */
+static void multiply_columns(void *arg, int64_t begin, int64_t end, int worker) {
+    const job *j = arg;
+    const params *p = j->p;
+    const weights *w = &p->w;
+    const int64_t blocks = w->shape.blocks;
+    float *room = hone_step_worker_scratch(j->step, j->frame, worker), *away = room + blocks;
+    for (int64_t c = begin; c < end; c++) {
+        const float *scale = j->scales + c * blocks, *zero = zeros_of(w, j->zeros, c, room);
+        p->kernels->bits4_rows_f32(&w->shape, j->b + c * w->row, scale, j->split, p->m, j->y + c, p->n);
+        for (int64_t i = 0; i < blocks; i++) away[i] = scale[i] * zero[i];
+        for (int64_t i = 0; i < p->m; i++) {
+            float less;
+            p->kernels->dot_rows_f32(away, j->sums + i * blocks, 1, blocks, blocks, 1, &less);
+            j->y[i * p->n + c] += (j->bias ? j->bias[c] : 0) - less;
+        }
+    }
+}
+
+/* Columns [n0, n1) of the weights as a packed panel. */
+static void pack_panel(const job *j, int64_t n0, int64_t n1, char *memory) {
+    const params *p = j->p;
+    const weights *w = &p->w;
+    float *raw = (float *)(void *)(memory + p->at_raw), *room = (float *)(void *)(memory + p->at_zeros);
+    for (int64_t l = 0; l < w->k; l += CHUNK) {
+        const int64_t end = hone_min_i64(l + CHUNK, w->k);
+        for (int64_t c = n0; c < n1; c++)
+            hone_nbits_unpack(&w->shape, j->b + c * w->row, j->scales + c * w->shape.blocks,
+                              zeros_of(w, j->zeros, c, room), l, end, raw + (c - n0) * CHUNK);
+        const hone_gemm_b b = {
+            .k = w->k, .n = n1 - n0, .b = raw - l, .b_row = 1, .b_col = CHUNK, .packed = memory};
+        p->family->pack(&b, l, end, 0, n1 - n0);
+    }
+}
+
+static void multiply_panels(void *arg, int64_t begin, int64_t end, int worker) {
+    const job *j = arg;
+    const params *p = j->p;
+    char *memory = hone_step_worker_scratch(j->step, j->frame, worker);
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t n0 = i * p->family->panel, n1 = hone_min_i64(n0 + p->family->panel, p->n);
+        pack_panel(j, n0, n1, memory);
+        const hone_gemm g = {.m = p->m,
+                             .n = n1 - n0,
+                             .k = p->w.k,
+                             .a = j->a,
+                             .a_row = p->w.k,
+                             .a_col = 1,
+                             .b = memory,
+                             .b_col = 1,
+                             .c = j->y + n0,
+                             .c_row = p->n,
+                             .epilogue = {.store = HONE_STORE_F32,
+                                          .alpha = 1,
+                                          .bias = j->bias ? j->bias + n0 : NULL,
+                                          .lo = -INFINITY,
+                                          .hi = INFINITY}};
+        p->family->run(&g, 0, p->m, 0, n1 - n0);
+    }
+}
+
+static hone_status run_product(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
+    const params *p = step->params;
+    job j = {.p = p,
+             .step = step,
+             .frame = frame,
+             .a = hone_step_in(step, frame, A),
+             .b = hone_step_in(step, frame, B),
+             .scales = hone_step_in(step, frame, SCALES),
+             .zeros = hone_step_in(step, frame, ZEROS),
+             .bias = hone_step_in(step, frame, BIAS),
+             .y = hone_step_out(step, frame, 0)};
+    if (p->few) {
+        j.split = hone_step_scratch(step, frame);
+        j.sums = (float *)(void *)((char *)j.split + p->at_sums);
+        hone_cut_run(&p->rows, frame, split_rows, &j);
+    }
+    hone_cut_run(&p->tasks, frame, p->few ? multiply_columns : multiply_panels, &j);
+    return HONE_OK;
+}
+
+static hone_status prepare_product(hone_prepare *p, hone_error *err) {
+    params *q = hone_prepare_alloc(p, sizeof *q);
+    if (!q) return hone_fail_memory(err);
+    const hone_type *a = p->in[A];
+    *q = (params){.w = weights_of(p, B), .kernels = hone_kernels_get(), .n = hone_node_int(p->node, "N")};
+    q->family = q->kernels->gemm[HONE_GEMM_F32];
+    q->m = hone_dims_product(a, 0, a->rank - 1);
+    q->few = q->w.shape.bits == 4 && q->m <= FEW_ROWS;
+    const size_t line = (size_t)q->w.shape.blocks * sizeof(float), panel = (size_t)q->family->panel;
+    if (q->few) {
+        q->at_sums =
+            ((size_t)(q->m * q->w.shape.blocks * q->w.shape.block) * sizeof(float) + 63) & ~(size_t)63;
+        p->scratch = q->at_sums + (size_t)q->m * line + 64;
+        p->worker_scratch = 2 * line + 64;
+        q->rows = hone_cut_make(q->m, (double)q->w.k, 1);
+        q->tasks = hone_cut_make(q->m ? q->n : 0, 0.1 * (double)(q->w.k * q->m), 1);
+    } else {
+        q->at_raw = (q->family->packed_size(q->w.k, q->family->panel) + 63) & ~(size_t)63;
+        q->at_zeros = q->at_raw + panel * CHUNK * sizeof(float);
+        p->worker_scratch = q->at_zeros + line + 64;
+        double column = (double)q->w.k * (2 + q->family->nanoseconds * (double)q->m);
+        q->tasks = hone_cut_make(q->m ? hone_tasks(q->n, q->family->panel) : 0, column * (double)panel, 1);
+    }
+    p->params = q;
+    p->run = run_product;
+    p->kernel = q->few ? "bits, few rows" : "bits";
+    return HONE_OK;
+}
+
+/* For training: weights become numbers, through which nothing flows. */
+static hone_status expand_product(hone_graph *g, hone_node *n, hone_error *err) {
+    (void)err;
+    static const int64_t perm[] = {1, 0};
+    hone_value *in[] = {n->inputs[B], n->inputs[SCALES], hone_input(n, ZEROS)};
+    hone_value *w = hone_graph_emit(g, HONE_PRIVATE_DOMAIN, "UnpackBits", in, 3);
+    if (w)
+        for (int i = 0; i < 3; i++) {
+            const char *const names[] = {"bits", "block_size", "K"};
+            hone_node_set_int(g, w->producer, names[i], hone_node_int(n, names[i]));
+        }
+    hone_value *y = HONE_EMIT(g, "", "MatMul", n->inputs[A], hone_emit_turned(g, w, perm, 2));
+    if (hone_input(n, BIAS)) y = HONE_EMIT(g, "", "Add", y, n->inputs[BIAS]);
+    hone_graph_replace(g, n->outputs[0], y);
+    return HONE_OK;
+}
+
+#define BLOCKS                                                                                               \
+    {"bits", HONE_ATTR_INT, .i = 4}, {"block_size", HONE_ATTR_INT, .required = true}, {                      \
+        "K", HONE_ATTR_INT, .required = true                                                                 \
+    }
+
+const hone_op hone_op_bits_product = {
+    .domain = HONE_PRIVATE_DOMAIN,
+    .name = "BitsProduct",
+    .since = 1,
+    .oldest = 1,
+    .inputs = HONE_SLOTS({"A", 0, FLOAT, 0}, {"B", 0, UINT8, 0}, {"scales", 0, FLOAT, 0},
+                         {"zeros", 0, FLOAT | UINT8, OPTIONAL}, {"bias", 0, FLOAT, OPTIONAL}),
+    .outputs = HONE_SLOTS({"Y", 0, FLOAT, 0}),
+    .attrs = HONE_ATTRS(BLOCKS, {"N", HONE_ATTR_INT, .required = true}),
+    .infer = infer_product,
+    .multiply_adds = multiply_adds_product,
+    .prepare = prepare_product,
+    .expand = expand_product,
+    .doc = "the product with weights of few bits, in blocks"};
+
+/* --- UnpackBits --- */
+
+static hone_status infer_unpack(hone_infer *ctx, hone_error *err) {
+    HONE_TRY(check_bits(ctx, err));
+    HONE_TRY(check_rows(ctx, 0, -1, err));
+    HONE_TRY(hone_infer_same(ctx, err));
+    if (ctx->in[0]->rank > 0) ctx->out[0].dims[ctx->in[0]->rank - 1] = hone_node_int(ctx->node, "K");
+    for (int i = 0; i + 1 < ctx->in[0]->rank && ctx->in[1]->rank == ctx->in[0]->rank; i++)
+        HONE_TRY(
+            hone_infer_same_dim(ctx, ctx->in[0]->dims[i], ctx->in[1]->dims[i], &ctx->out[0].dims[i], err));
+    return HONE_OK;
+}
+
+typedef struct unpack_params {
+    weights w;
+    hone_cut rows;
+} unpack_params;
+
+static void unpack_rows(void *arg, int64_t begin, int64_t end, int worker) {
+    const job *j = arg;
+    const weights *w = &((const unpack_params *)j->step->params)->w;
+    float *room = hone_step_worker_scratch(j->step, j->frame, worker);
+    for (int64_t i = begin; i < end; i++)
+        hone_nbits_unpack(&w->shape, j->b + i * w->row, j->scales + i * w->shape.blocks,
+                          zeros_of(w, j->zeros, i, room), 0, w->k, j->y + i * w->k);
+}
+
+static hone_status run_unpack(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
+    const unpack_params *p = step->params;
+    job j = {.step = step,
+             .frame = frame,
+             .b = hone_step_in(step, frame, 0),
+             .scales = hone_step_in(step, frame, 1),
+             .zeros = hone_step_in(step, frame, 2),
+             .y = hone_step_out(step, frame, 0)};
+    hone_cut_run(&p->rows, frame, unpack_rows, &j);
+    return HONE_OK;
+}
+
+static hone_status prepare_unpack(hone_prepare *p, hone_error *err) {
+    unpack_params *q = hone_prepare_alloc(p, sizeof *q);
+    if (!q) return hone_fail_memory(err);
+    q->w = weights_of(p, 0);
+    q->rows = hone_cut_make(hone_dims_product(p->in[0], 0, p->in[0]->rank - 1), 1.5 * (double)q->w.k, 1);
+    p->worker_scratch = (size_t)q->w.shape.blocks * sizeof(float) + 64;
+    p->params = q;
+    p->run = run_unpack;
+    p->kernel = "unpack bits";
+    return HONE_OK;
+}
+
+const hone_op hone_op_unpack_bits = {
+    .domain = HONE_PRIVATE_DOMAIN,
+    .name = "UnpackBits",
+    .since = 1,
+    .oldest = 1,
+    .role = HONE_ROLE_DEQUANTIZE, /* folding must not make it large */
+    .inputs = HONE_SLOTS({"B", 0, UINT8, 0}, {"scales", 0, FLOAT, 0}, {"zeros", 0, FLOAT | UINT8, OPTIONAL}),
+    .outputs = HONE_SLOTS({"Y", 0, FLOAT, 0}),
+    .attrs = HONE_ATTRS(BLOCKS),
+    .infer = infer_unpack,
+    .prepare = prepare_unpack,
+    .doc = "weights of few bits, in blocks, as numbers"};
