@@ -28,10 +28,18 @@ typedef struct hone_ranked {
     uint64_t key;
     int64_t index;
 } hone_ranked;
+/* Adds elements `first` … first + n - 1, of those keys, to the `count` best of a heap of at most `most`, whose root is the
+ * worst; returns how many there are now. */
+int64_t hone_best_of(hone_ranked *heap, int64_t count, int64_t most, const uint64_t *keys, int64_t first,
+                     int64_t n);
 /* Adds e to the `count` best of a heap of at most `most`, whose root is the worst; returns how many there are now. */
 int64_t hone_best_add(hone_ranked *heap, int64_t count, int64_t most, hone_ranked e);
 /* Sorts a heap: the best comes first. */
 void hone_best_sort(hone_ranked *heap, int64_t count);
+
+/* Makes a heap of n elements whose root is the best, and takes the root out of one of n: n - 1 are left. */
+void hone_heap_make(hone_ranked *heap, int64_t n);
+hone_ranked hone_heap_take(hone_ranked *heap, int64_t n);
 
 /* Is a before b: < 0, equal: 0? */
 typedef int hone_compare_fn(const void *arg, int64_t a, int64_t b);

@@ -27,6 +27,9 @@ void hone_take(hone_element e, const void *x, const int64_t *at, int64_t n, cons
                int64_t to);
 /* y[to + i] = x[from + i]: other memory. */
 void hone_move(hone_element e, const void *x, int64_t from, void *y, int64_t to, int64_t n);
+/* y[r * y_row + i] = x[r * x_row + i * x_step] for r < rows, i < run; elements of `size` bytes. */
+void hone_move_rows(size_t size, const void *x, int64_t x_row, int64_t x_step, void *y, int64_t y_row,
+                    int64_t rows, int64_t run);
 /* y[to + i] = *value */
 void hone_repeat(hone_element e, const void *value, void *y, int64_t to, int64_t n);
 /* y[at[i]] = x[i] for i ascending: the last of several counts. */
@@ -53,6 +56,8 @@ void hone_weigh_f32(const float *x, const int64_t *start, const int64_t *from, c
                     float fill, float *y);
 void hone_weigh_f64(const double *x, const int64_t *start, const int64_t *from, const double *weight,
                     int64_t n, double fill, double *y);
+/* y[i] = weight[2i] * x[from[2i]] + weight[2i + 1] * x[from[2i + 1]] */
+void hone_weigh_pairs_f32(const float *x, const int32_t *from, const float *weight, int64_t n, float *y);
 /* As weigh_rows_f32 of the dispatch table. */
 void hone_weigh_rows_f64(const double *x, int64_t row, const int64_t *from, const double *weight, int count,
                          int64_t n, double *y);

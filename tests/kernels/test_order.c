@@ -39,6 +39,24 @@ static uint64_t key_at(int i, int different) {
     return (uint64_t)i * 2654435761u % 4294967296u % (uint64_t)different;
 }
 
+/* Other ways to the same: many at a time, and one after the other out of a heap. */
+static void check_others(int n, int most, int different, const hone_ranked *want) {
+    uint64_t keys[60];
+    hone_ranked some[60], all[60];
+    for (int i = 0; i < n; i++) {
+        keys[i] = key_at(i, different);
+        all[i] = (hone_ranked){keys[i], i};
+    }
+    int64_t count = hone_best_of(some, 0, most, keys, 0, n / 3);
+    count = hone_best_of(some, count, most, keys + n / 3, n / 3, n - n / 3);
+    hone_best_sort(some, count);
+    hone_heap_make(all, n);
+    for (int k = 0; k < most; k++) {
+        assert_true(some[k].index == want[k].index);
+        assert_true(hone_heap_take(all, n - k).index == want[k].index);
+    }
+}
+
 static void test_best(void **state) {
     (void)state;
     for (int n = 0; n < 60; n++)
@@ -50,6 +68,7 @@ static void test_best(void **state) {
                     count = hone_best_add(heap, count, most, (hone_ranked){key_at(i, different), i});
                 hone_best_sort(heap, count);
                 assert_int_equal(count, most);
+                check_others(n, most, different, heap);
                 for (int k = 0; k < most; k++) { /* as many are before it as its place says */
                     int before = 0;
                     for (int i = 0; i < n; i++) {

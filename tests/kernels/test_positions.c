@@ -54,6 +54,24 @@ static void test_moves(void **state) {
     }
 }
 
+static void test_rows(void **state) {
+    (void)state;
+    for (int k = 0; k < 5; k++) /* those of whole bytes */
+        for (int rows = 1; rows < 6; rows++)
+            for (int run = 1; run < 6; run++)
+                for (int64_t step = -1; step < 3; step++) {
+                    hone_element e = elements[k];
+                    char x[MOST * 16] = {0}, y[MOST * 16] = {0};
+                    for (int i = 0; i < MOST; i++) put_number(e, x, i, (unsigned)i * 3);
+                    hone_move_rows(e.size, x + 20 * e.size, 7, step, y, 9, rows, run);
+                    for (int r = 0; r < rows; r++)
+                        for (int i = 0; i < run; i++)
+                            assert_true(
+                                has_number(e, y, r * 9 + i, (unsigned)(20 + r * 7 + i * (int)step) * 3));
+                    assert_true(has_number(e, y, run, 0));
+                }
+}
+
 static void test_selection(void **state) {
     (void)state;
     const bool condition[] = {true, false, false, true, true};
@@ -160,14 +178,16 @@ static void test_weighing(void **state) {
     float y[3];
     hone_weigh_f32(x, start, from, weight, 3, -7, y);
     assert_true(y[0] == 4.5f && y[1] == -7 && y[2] == 12);
+    hone_weigh_pairs_f32(x, (const int32_t[]){3, 0, 2, 2}, (const float[]){0.5f, -1, 0.5f, 0.5f}, 2, y);
+    assert_true(y[0] == 3 && y[1] == 4);
     float odd[] = {0.5f, 1.5f, -2.5f, 2.6f};
     hone_round_even_f32(odd, 4);
     assert_true(odd[0] == 0 && odd[1] == 2 && odd[2] == -2 && odd[3] == 3);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_moves), cmocka_unit_test(test_selection),
-                                       cmocka_unit_test(test_indices), cmocka_unit_test(test_combinations),
-                                       cmocka_unit_test(test_weighing)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_moves),        cmocka_unit_test(test_rows),
+                                       cmocka_unit_test(test_selection),    cmocka_unit_test(test_indices),
+                                       cmocka_unit_test(test_combinations), cmocka_unit_test(test_weighing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

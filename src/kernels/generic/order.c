@@ -134,16 +134,16 @@ void hone_order_keys(int dtype, const void *x, int64_t stride, int64_t n, uint64
 
 /* --- the best --- */
 
-static bool is_better(hone_ranked a, hone_ranked b) {
-    return a.key > b.key || (a.key == b.key && a.index < b.index);
+/* Without branches, which nobody could foresee. */
+static inline bool is_better(hone_ranked a, hone_ranked b) {
+    return (a.key > b.key) | ((a.key == b.key) & (a.index < b.index));
 }
 
-/* Puts e where the root was: under it nothing is worse. */
-static void sink(hone_ranked *heap, int64_t count, hone_ranked e) {
-    int64_t at = 0;
+/* Puts e at `at`, whose place is free, or below it: over it nothing is worse (`best_first`: better) than it. */
+static inline void sink(hone_ranked *heap, int64_t at, int64_t count, hone_ranked e, bool best_first) {
     for (int64_t child; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && is_better(heap[child], heap[child + 1])) child++;
-        if (!is_better(e, heap[child])) break;
+        if (child + 1 < count) child += is_better(heap[child], heap[child + 1]) != best_first;
+        if (is_better(e, heap[child]) == best_first) break;
         heap[at] = heap[child];
     }
     heap[at] = e;
@@ -151,7 +151,7 @@ static void sink(hone_ranked *heap, int64_t count, hone_ranked e) {
 
 int64_t hone_best_add(hone_ranked *heap, int64_t count, int64_t most, hone_ranked e) {
     if (count == most) {
-        if (most && is_better(e, heap[0])) sink(heap, count, e);
+        if (most && is_better(e, heap[0])) sink(heap, 0, count, e, false);
         return count;
     }
     int64_t at = count;
@@ -160,12 +160,32 @@ int64_t hone_best_add(hone_ranked *heap, int64_t count, int64_t most, hone_ranke
     return count + 1;
 }
 
+int64_t hone_best_of(hone_ranked *heap, int64_t count, int64_t most, const uint64_t *keys, int64_t first,
+                     int64_t n) {
+    int64_t i = 0;
+    for (; i < n && count < most; i++)
+        count = hone_best_add(heap, count, most, (hone_ranked){keys[i], first + i});
+    for (; i < n && most; i++) /* of equal ones the first stays */
+        if (keys[i] > heap[0].key) sink(heap, 0, count, (hone_ranked){keys[i], first + i}, false);
+    return count;
+}
+
 void hone_best_sort(hone_ranked *heap, int64_t count) {
     while (count > 1) {
         hone_ranked worst = heap[0], last = heap[--count];
-        sink(heap, count, last);
+        sink(heap, 0, count, last, false);
         heap[count] = worst;
     }
+}
+
+void hone_heap_make(hone_ranked *heap, int64_t n) {
+    for (int64_t i = n / 2 - 1; i >= 0; i--) sink(heap, i, n, heap[i], true);
+}
+
+hone_ranked hone_heap_take(hone_ranked *heap, int64_t n) {
+    hone_ranked best = heap[0];
+    sink(heap, 0, n - 1, heap[n - 1], true);
+    return best;
 }
 
 /* --- sorting --- */

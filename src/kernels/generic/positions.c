@@ -73,6 +73,46 @@ void hone_move(hone_element e, const void *x, int64_t from, void *y, int64_t to,
         hone_bits_copy(x, from, y, to, n, e.bits);
 }
 
+/* Short runs go column by column: `across`. */
+#define MOVE_LINE(type, n, from_step, to_step)                                                               \
+    for (int64_t i = 0; i < n; i++, from += from_step, to += to_step) *to = *from
+#define MOVE_ROWS(type)                                                                                      \
+    for (int64_t k = 0; k < (across ? run : rows); k++) {                                                    \
+        const type *from = (const type *)x + k * (across ? x_step : x_row);                                  \
+        type *to = (type *)y + k * (across ? 1 : y_row);                                                     \
+        if (across)                                                                                          \
+            MOVE_LINE(type, rows, x_row, y_row);                                                             \
+        else if (x_step == 2)                                                                                \
+            MOVE_LINE(type, run, 2, 1);                                                                      \
+        else                                                                                                 \
+            MOVE_LINE(type, run, x_step, 1);                                                                 \
+    }                                                                                                        \
+    break
+
+void hone_move_rows(size_t size, const void *x, int64_t x_row, int64_t x_step, void *y, int64_t y_row,
+                    int64_t rows, int64_t run) {
+    const size_t enough = 32; /* bytes that are worth a call */
+    const bool across = run < 8 && run < rows;
+    if (x_step <= 1 && x_step >= 0 && (size_t)run * size >= enough) {
+        for (int64_t r = 0; r < rows; r++) {
+            const char *from = (const char *)x + r * x_row * (int64_t)size;
+            char *to = (char *)y + r * y_row * (int64_t)size;
+            if (x_step == 1)
+                memcpy(to, from, (size_t)run * size);
+            else
+                hone_fill(from, size, to, run);
+        }
+        return;
+    }
+    switch (size) {
+    case 1: MOVE_ROWS(uint8_t);
+    case 2: MOVE_ROWS(uint16_t);
+    case 4: MOVE_ROWS(uint32_t);
+    case 8: MOVE_ROWS(uint64_t);
+    default: MOVE_ROWS(struct pair);
+    }
+}
+
 void hone_repeat(hone_element e, const void *value, void *y, int64_t to, int64_t n) {
     if (e.size)
         hone_fill(value, e.size, (char *)y + (size_t)to * e.size, n);

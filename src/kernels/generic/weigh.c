@@ -15,6 +15,11 @@
 WEIGH(float, hone_weigh_f32)
 WEIGH(double, hone_weigh_f64)
 
+void hone_weigh_pairs_f32(const float *x, const int32_t *from, const float *weight, int64_t n, float *y) {
+    for (int64_t i = 0; i < n; i++)
+        y[i] = weight[2 * i] * x[from[2 * i]] + weight[2 * i + 1] * x[from[2 * i + 1]];
+}
+
 void hone_weigh_rows_f64(const double *x, int64_t row, const int64_t *from, const double *weight, int count,
                          int64_t n, double *y) {
     for (int64_t i = 0; i < n; i++) {

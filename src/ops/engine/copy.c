@@ -1,7 +1,6 @@
 #include "ops/engine/copy.h"
 
 #include "base/bits.h"
-#include "kernels/portable.h"
 
 #include <string.h>
 
@@ -52,6 +51,7 @@ void hone_copy_make(hone_copy *c, hone_dtype dtype, int rank, const int64_t *dim
     int n = merge(rank, dims, x_strides, y_strides, d, x, y);
     *c = (hone_copy){.size = hone_dtype_size(dtype),
                      .bits = hone_dtype_bits(dtype),
+                     .rows = 1,
                      .run = 1,
                      .x_step = 1,
                      .whole = elements_in_order(rank, dims, y_strides)};
@@ -61,13 +61,17 @@ void hone_copy_make(hone_copy *c, hone_dtype dtype, int rank, const int64_t *dim
         c->run = d[--n];
         c->x_step = x[n];
     }
+    if (n) {
+        c->rows = d[--n];
+        c->x_row = x[n];
+        c->y_row = y[n];
+    }
     for (int i = 0; i < n; i++) {
         hone_walk_add(&c->from, d[i], x[i]);
         hone_walk_add(&c->to, d[i], y[i]);
     }
-    if (c->run == 0) c->from.count = 0;
     double each = c->x_step == 1 ? 0.05 * (double)c->size : 0.7;
-    c->cut = hone_cut_make(c->from.count, 4 + each * (double)c->run, 1);
+    c->cut = hone_cut_make(c->run ? c->from.count * c->rows : 0, 2 + each * (double)c->run, 1);
 }
 
 typedef struct job {
@@ -76,34 +80,18 @@ typedef struct job {
     char *y;
 } job;
 
-#define GATHER(type)                                                                                         \
-    for (int64_t i = 0; i < c->run; i++) ((type *)y)[i] = ((const type *)x)[i * c->x_step]
-
-static void copy_run(const hone_copy *c, const void *x, void *y) {
-    if (c->x_step == 1)
-        memcpy(y, x, (size_t)c->run * c->size);
-    else if (c->x_step == 0)
-        hone_fill(x, c->size, y, c->run);
-    else
-        switch (c->size) {
-        case 1: GATHER(uint8_t); break;
-        case 2: GATHER(uint16_t); break;
-        case 4: GATHER(uint32_t); break;
-        case 8: GATHER(uint64_t); break;
-        default:
-            for (int64_t i = 0; i < c->run; i++)
-                memcpy((char *)y + (size_t)i * c->size, (const char *)x + i * c->x_step * (int64_t)c->size,
-                       c->size);
-        }
-}
-
-static void copy_runs(void *arg, int64_t begin, int64_t end, int worker) {
+static void copy_rows(void *arg, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const job *j = arg;
     const hone_copy *c = j->c;
-    for (int64_t i = begin; i < end; i++)
-        copy_run(c, j->x + hone_walk_offset(&c->from, i) * (int64_t)c->size,
-                 j->y + hone_walk_offset(&c->to, i) * (int64_t)c->size);
+    for (int64_t i = begin, rows; i < end; i += rows) {
+        int64_t at = i / c->rows, first = i % c->rows;
+        rows = hone_min_i64(c->rows - first, end - i);
+        int64_t from = hone_walk_offset(&c->from, at) + first * c->x_row,
+                to = hone_walk_offset(&c->to, at) + first * c->y_row;
+        hone_move_rows(c->size, j->x + from * (int64_t)c->size, c->x_row, c->x_step,
+                       j->y + to * (int64_t)c->size, c->y_row, rows, c->run);
+    }
 }
 
 void hone_clear_end(void *y, int64_t count, int bits) {
@@ -112,9 +100,9 @@ void hone_clear_end(void *y, int64_t count, int bits) {
 
 static void copy_packed(const hone_copy *c, const void *x, void *y) {
     hone_clear_end(y, c->whole, c->bits);
-    for (int64_t i = 0; i < c->from.count; i++) {
-        int64_t from = c->x_start + hone_walk_offset(&c->from, i),
-                to = c->y_start + hone_walk_offset(&c->to, i);
+    for (int64_t i = 0; i < c->cut.count; i++) {
+        int64_t from = c->x_start + hone_walk_offset(&c->from, i / c->rows) + i % c->rows * c->x_row,
+                to = c->y_start + hone_walk_offset(&c->to, i / c->rows) + i % c->rows * c->y_row;
         if (c->x_step == 1)
             hone_bits_copy(x, from, y, to, c->run, c->bits);
         else
@@ -124,11 +112,11 @@ static void copy_packed(const hone_copy *c, const void *x, void *y) {
 }
 
 void hone_copy_run(const hone_copy *c, const hone_frame *frame, const void *x, void *y) {
-    if (c->from.count == 0) return;
+    if (c->cut.count == 0) return;
     if (c->size == 0) {
         copy_packed(c, x, y);
         return;
     }
     job j = {c, (const char *)x + c->x_start * (int64_t)c->size, (char *)y + c->y_start * (int64_t)c->size};
-    hone_cut_run(&c->cut, frame, copy_runs, &j);
+    hone_cut_run(&c->cut, frame, copy_rows, &j);
 }

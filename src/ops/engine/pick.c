@@ -71,7 +71,15 @@ static int64_t row_from(const hone_pick *q, int64_t i) {
 static void pick_rows(void *arg, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const job *j = arg;
-    for (int64_t i = begin; i < end; i++) pick_row(j, row_from(j->q, i), i * j->q->row);
+    const hone_pick *q = j->q;
+    for (int64_t i = begin, last = -1; i < end; i++) {
+        int64_t from = row_from(q, i);
+        if (from >= 0 && from == last && q->element.size) /* the row before once more */
+            hone_move(q->element, j->y, (i - 1) * q->row, j->y, i * q->row, q->row);
+        else
+            pick_row(j, from, i * q->row);
+        last = from;
+    }
 }
 
 void hone_pick_run(const hone_pick *q, const hone_frame *frame, const void *x, const void *fill, void *y) {

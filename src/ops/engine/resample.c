@@ -60,6 +60,8 @@ typedef struct pass {
     int64_t n, m, inner;
     const hone_taps *taps;
     const void *weight; /* the taps' in the type computed in */
+    const int32_t
+        *pairs; /* the last axis, of float32 and two taps each: where they are, and `weight` has two each */
     double fill;
     hone_cut cut; /* of rows of `inner` elements, or, that being 1, of outer ones */
 } pass;
@@ -80,6 +82,9 @@ static void weigh_rows(void *arg, int64_t begin, int64_t end, int worker) {
         if (q->wide)
             hone_weigh_f64((const double *)(const void *)j->x + i * q->n, t->start, t->from, q->weight, q->m,
                            q->fill, (double *)(void *)j->y + i * q->m);
+        else if (q->pairs)
+            hone_weigh_pairs_f32((const float *)(const void *)j->x + i * q->n, q->pairs, q->weight, q->m,
+                                 (float *)(void *)j->y + i * q->m);
         else
             hone_weigh_f32((const float *)(const void *)j->x + i * q->n, t->start, t->from, q->weight, q->m,
                            (float)q->fill, (float *)(void *)j->y + i * q->m);
@@ -109,6 +114,27 @@ static void weigh_inner(void *arg, int64_t begin, int64_t end, int worker) {
     }
 }
 
+/* Positions of one tap or two as pairs: one tap is two halves. */
+static hone_status make_pairs(hone_prepare *p, pass *q, hone_error *err) {
+    const hone_taps *t = q->taps;
+    for (int64_t i = 0; i < q->m; i++)
+        if (t->start[i + 1] == t->start[i] || t->start[i + 1] > t->start[i] + 2) return HONE_OK;
+    if (q->wide || q->inner != 1 || q->n > INT32_MAX) return HONE_OK;
+    int32_t *pairs = hone_prepare_alloc(p, 2 * (size_t)(q->m + 1) * sizeof *pairs);
+    float *weight = hone_prepare_alloc(p, 2 * (size_t)(q->m + 1) * sizeof *weight);
+    if (!pairs || !weight) return hone_fail_memory(err);
+    for (int64_t i = 0; i < q->m; i++)
+        for (int k = 0; k < 2; k++) {
+            bool one = t->start[i + 1] == t->start[i] + 1;
+            int64_t tap = t->start[i] + (one ? 0 : k);
+            pairs[2 * i + k] = (int32_t)t->from[tap];
+            weight[2 * i + k] = (float)(t->weight[tap] * (one ? 0.5 : 1));
+        }
+    q->pairs = pairs;
+    q->weight = weight;
+    return HONE_OK;
+}
+
 static hone_status make_pass(hone_prepare *p, pass *q, const hone_type *x, int axis, const hone_taps *taps,
                              bool wide, double fill, hone_error *err) {
     int64_t outer = hone_dims_product(x, 0, axis), all = taps->start[taps->count];
@@ -130,7 +156,7 @@ static hone_status make_pass(hone_prepare *p, pass *q, const hone_type *x, int a
     q->cut = q->inner == 1 ? hone_cut_make(outer, 5 + each * (double)q->m, 1)
                            : hone_cut_make(outer * q->m, 5 + 0.15 * each * (double)q->inner, 1);
     if (q->inner == 0 || q->m == 0) q->cut.count = 0;
-    return HONE_OK;
+    return make_pairs(p, q, err);
 }
 
 /* --- all axes --- */

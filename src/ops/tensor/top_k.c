@@ -67,8 +67,8 @@ static void find_best(const params *p, const char *x, hone_ranked *best) {
     for (int64_t i = 0, some; i < p->n; i += some) {
         some = hone_min_i64(HONE_POSITIONS, p->n - i);
         hone_order_keys(p->dtype, x + (size_t)(i * p->inner) * p->element.size, p->inner, some, keys);
-        for (int64_t m = 0; m < some; m++)
-            count = hone_best_add(best, count, p->k, (hone_ranked){p->largest ? keys[m] : ~keys[m], i + m});
+        for (int64_t m = 0; m < some && !p->largest; m++) keys[m] = ~keys[m];
+        count = hone_best_of(best, count, p->k, keys, i, some);
     }
     hone_best_sort(best, count);
 }

@@ -70,14 +70,15 @@ static int64_t keep_boxes(const job *j, const room *r, const float *boxes, const
         uint64_t key;
         if (j->has_score && !(scores[i] > j->score)) continue;
         hone_order_keys(HONE_FLOAT32, &scores[i], 1, 1, &key);
-        candidates = hone_best_add(r->best, candidates, p->boxes, (hone_ranked){key, i});
+        r->best[candidates++] = (hone_ranked){key, i};
     }
-    hone_best_sort(r->best, candidates);
-    for (int64_t k = 0; k < candidates && count < j->most; k++) {
-        hone_box box = hone_box_read(boxes + r->best[k].index * NUMBERS, p->centered);
+    hone_heap_make(r->best, candidates);
+    while (candidates > 0 && count < j->most) {
+        int64_t next = hone_heap_take(r->best, candidates--).index;
+        hone_box box = hone_box_read(boxes + next * NUMBERS, p->centered);
         if (is_suppressed(j, r, count, &box)) continue;
         r->kept[count] = box;
-        kept[count++] = r->best[k].index;
+        kept[count++] = next;
     }
     return count;
 }
