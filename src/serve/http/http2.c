@@ -12,9 +12,10 @@ enum {
     FIELD_OVERHEAD = 32, /* of each field, as SETTINGS_MAX_HEADER_LIST_SIZE counts */
     FIRST_TEXT = 512,
     FIRST_WINDOW = HONE_BUDGET_FREE, /* of a stream: as much as its body may hold without the budget */
-    STREAM_WINDOW = 1 << 20,         /* … whose body has turned out to be a large one */
-    CONNECTION_WINDOW = 4 << 20,
-    HEAD_TOO_LONG = 8 /* times the limit: not worth reading to the end */
+    STREAM_WINDOW = 1 << 20,
+    /* … whose body has turned out to be a large one */ CONNECTION_WINDOW = 4 << 20,
+    COMING_FREE = 128 << 10, /* of the requests of a connection that have not come whole */
+    HEAD_TOO_LONG = 8        /* times the limit: not worth reading to the end */
 };
 
 /* --- limits --- */
@@ -93,6 +94,17 @@ void hone_http2_free_stream(hone_http2_host *host, hone_http2_stream *s) {
     hone_slab_free(&host->slab, s);
 }
 
+/* What its request takes before anybody works on it. What of a body is not free is covered in another way. */
+static void count_coming(hone_http2_stream *s) {
+    const hone_request *r = s->request;
+    size_t bytes = 0;
+    if (r && !s->running && !s->refused)
+        bytes = sizeof *r + r->text.capacity +
+                (r->body.capacity < HONE_BUDGET_FREE ? r->body.capacity : HONE_BUDGET_FREE);
+    s->h->coming += bytes - s->coming;
+    s->coming = bytes;
+}
+
 /* Takes the stream out of the connection, and its request with it. */
 static void close_stream(hone_http2_stream *s) {
     hone_http2 *h = s->h;
@@ -105,7 +117,7 @@ static void close_stream(hone_http2_stream *s) {
     *(s->next ? &s->next->previous : &h->last) = s->previous;
     h->count--;
     h->held -= s->held;
-    s->held = 0;
+    h->coming -= s->coming;
     if (r) {
         r->stream = NULL;
         hone_request_abandon(r);
@@ -128,6 +140,7 @@ static void refuse(hone_http2_stream *s, int status, const char *message) {
     hone_request *r = s->request;
     dequeue(s);
     s->refused = true;
+    count_coming(s);
     hone_request_refuse(r, status, message);
 }
 
@@ -245,6 +258,7 @@ static void end_head(hone_http2_stream *s, bool more) {
     const hone_http2_host_options *o = &s->h->host->options;
     hone_request *r = s->request;
     s->head_complete = true;
+    count_coming(s);
     split_path(&r->head);
     r->head.content_length = length_of(hone_head_field(&r->head, "content-length"));
     r->head.expects_continue = hone_slice_equal_nocase(hone_head_field(&r->head, "expect"), "100-continue");
@@ -328,6 +342,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
         return code;
     }
     hone_request_take(r, data, size);
+    count_coming(s);
     s->unread += size;
     if (!s->streaming) {
         grant(s);
@@ -465,6 +480,7 @@ static void serve(hone_http2_stream *s) {
     hone_request *r = hone_request_retain(s->request);
     if (!s->running) {
         s->running = true;
+        count_coming(s);
         h->events->request(h->user, r);
     } else if (r->more) {
         r->more(r);
@@ -539,14 +555,22 @@ size_t hone_http2_stream_count(const hone_http2 *h) {
 }
 
 size_t hone_http2_held(const hone_http2 *h) {
-    return h->held;
+    return h->held + (h->coming > COMING_FREE ? h->coming - COMING_FREE : 0);
 }
 
-void hone_http2_drop_largest(hone_http2 *h) {
+static size_t size_of(const hone_http2_stream *s) {
+    return s->held > s->coming ? s->held : s->coming;
+}
+
+void hone_http2_give_up(hone_http2 *h) {
     hone_http2_stream *largest = h->first;
     for (hone_http2_stream *s = h->first; s; s = s->next)
-        if (s->held > largest->held) largest = s;
+        if (size_of(s) > size_of(largest)) largest = s;
     if (!largest) return;
+    if (largest->coming > largest->held) {
+        refuse(largest, 503, "There is no room for the request at this time (--body-budget)");
+        return;
+    }
     if (nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, largest->id, NGHTTP2_ENHANCE_YOUR_CALM) != 0)
         h->broken = true;
     largest->sent = 0;

@@ -89,10 +89,11 @@ bool hone_http2_give(hone_http2 *h, hone_buffer *out, size_t most);
 bool hone_http2_is_done(const hone_http2 *h);
 /* Streams that are open. */
 size_t hone_http2_stream_count(const hone_http2 *h);
-/* Memory of the answers that wait for the client's windows. */
+/* Memory of answers that wait for the client's windows, and of requests that wait for the client, as far as it is not
+ * covered yet and more than a connection may have for nothing. */
 size_t hone_http2_held(const hone_http2 *h);
-/* Gives up the stream whose answer is the largest, with ENHANCE_YOUR_CALM. */
-void hone_http2_drop_largest(hone_http2 *h);
+/* Gives up the stream that has the most of it: an answer with ENHANCE_YOUR_CALM, a request with 503. */
+void hone_http2_give_up(hone_http2 *h);
 /* Does a body wait for the budget? hone_http2_run asks again. */
 bool hone_http2_is_starved(const hone_http2 *h);
 /* Has the client sent its preface whole, settings included? */

@@ -33,7 +33,9 @@ struct hone_http2 {
     void *user;
     nghttp2_session *session;
     hone_http2_stream *first, *last; /* open streams */
-    size_t count, held;              /* of them; bytes of their answers' buffers */
+    size_t count;
+    size_t held;   /* bytes of the buffers of their answers */
+    size_t coming; /* and of requests that have not come whole, as far as they are free of the budget */
     hone_http2_stream *ready_first, *ready_last;
     hone_http2_bucket resets, control;
     uint64_t now;     /* when take or give began */
@@ -60,8 +62,8 @@ struct hone_http2_stream {
     size_t unread;  /* bytes of the body whose window is not given back yet */
     size_t granted; /* bytes of the body that the client was told it can send, beyond the first window */
     hone_buffer out, trailers;
-    size_t sent;  /* of out */
-    size_t held;  /* of it in h->held */
+    size_t sent;         /* of out */
+    size_t held, coming; /* its part in those of h */
     int unwanted; /* the answer is sent and the request is not all there: looks since then, counted from 1 */
     bool head_complete; /* all fields are there */
     bool too_many;      /* of them */

@@ -29,8 +29,7 @@ typedef struct hone_protocol {
     /* Is nothing of a message under way, in or out? */
     bool (*is_idle)(const hone_connection *c);
     /* Does somebody work for the client? */
-    bool (*is_running)(const hone_connection *c);
-    /* Memory of answers that wait for the client and were not put yet; NULL: none do. */
+    bool (*is_running)(const hone_connection *c);    /* Memory of what waits for the client and nobody has covered yet; NULL: nothing does. */
     size_t (*held)(const hone_connection *c);
     /* There is no room for what waits for the client: gives some of it up, or else the connection is closed. NULL: can't. */
     void (*give_up)(hone_connection *c);

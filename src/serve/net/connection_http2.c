@@ -87,7 +87,7 @@ static size_t held(const hone_connection *c) {
 }
 
 static void give_up(hone_connection *c) {
-    hone_http2_drop_largest(c->http2);
+    hone_http2_give_up(c->http2);
 }
 
 static void expire(hone_connection *c) {

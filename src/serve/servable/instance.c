@@ -8,6 +8,8 @@
 
 /* What an instance keeps of each kind of memory, where warm-up has not needed more. */
 #define KEEP ((size_t)4 << 20)
+#define PIECE ((size_t)256 << 10)
+enum { MANY = 64 }; /* times the largest size */
 
 static size_t round_up(size_t bytes) {
     return (bytes + 63) & ~(size_t)63;
@@ -206,9 +208,22 @@ static hone_status run_whole(hone_servable *s, hone_instance *instance, hone_run
     return HONE_OK;
 }
 
+/* Rows of a piece: the largest size, or, of a request of very many, as many times that as are PIECE bytes. A run costs a
+ * microsecond, however little there is to do. */
+static int64_t piece_of(const hone_servable *s, const hone_run *run, int64_t total) {
+    int64_t rows = s->sizes[s->size_count - 1];
+    if (run->first->next || total / MANY < rows) return rows;
+    size_t bytes = 1, usual = (size_t)(s->warm_bytes > 0 ? s->warm_bytes : 1);
+    for (int i = 0; i < s->input_count; i++) bytes += row_bytes(run->first->inputs[i]);
+    bytes += bytes > usual ? (size_t)s->result_bytes * (bytes / usual + 1) : (size_t)s->result_bytes;
+    while (2 * (size_t)rows * bytes <= PIECE) rows *= 2;
+    return rows;
+}
+
 static hone_status run_piece(hone_servable *s, hone_instance *instance, hone_run *run, int64_t at, int64_t n,
                              int64_t total, hone_error *err) {
     int64_t size = s->sizes[hone_servable_size_index(s, n)];
+    if (size < n) size = n;
     uint64_t start = hone_now();
     if (!run->first->next && size == n)
         feed_view(s, instance, run->first, at, n);
@@ -228,13 +243,16 @@ hone_status hone_instance_run(hone_servable *s, hone_instance *instance, hone_ru
     run->staged = run->computed = 0;
     run->size = 0;
     if (run->first->rows < 0) return run_whole(s, instance, run, err);
-    int64_t total = 0, most = s->sizes[s->size_count - 1];
+    int64_t total = 0;
     for (hone_part *p = run->first; p; p = p->next) {
         p->offset = total;
         total += p->rows;
     }
-    for (int64_t at = 0; at < total; at += most)
-        HONE_TRY(run_piece(s, instance, run, at, total - at < most ? total - at : most, total, err));
+    int64_t piece = piece_of(s, run, total), most = s->sizes[s->size_count - 1];
+    for (int64_t at = 0, n; at < total; at += n) {
+        n = total - at >= piece ? piece : total - at < most ? total - at : most;
+        HONE_TRY(run_piece(s, instance, run, at, n, total, err));
+    }
     return HONE_OK;
 }
 

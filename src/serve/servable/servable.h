@@ -7,7 +7,7 @@
  * bit as alone. Runs then have one of a few sizes, the powers of two or those that were asked for; a run's
  * missing rows are filled with copies of its last one and cut off afterwards, and a request of more rows than
  * the largest size is run in pieces. So warm-up can make every plan and every buffer that traffic will
- * need. */
+ * need. Only of very many tiny rows pieces are larger. */
 #ifndef HONE_SERVE_SERVABLE_SERVABLE_H
 #define HONE_SERVE_SERVABLE_SERVABLE_H
 
@@ -65,8 +65,9 @@ struct hone_servable {
     int max_queue;
     /* By warm-up. */
     bool warm, batchable;
-    char unbatched[128]; /* why not */
-    int64_t warm_bytes;  /* of the inputs of one row, or of the whole request where there are no rows */
+    char unbatched[128];  /* why not */
+    int64_t warm_bytes;   /* of the inputs of one row, or of the whole request where there are no rows */
+    int64_t result_bytes; /* and of its results */
     int size_count;
     int sizes[HONE_MAX_SIZES];   /* ascending from 1 */
     double cost[HONE_MAX_SIZES]; /* seconds */

@@ -182,7 +182,7 @@ static hone_status keep_expected(warmer *w, int pattern, hone_error *err) {
 
 static hone_status run_alone(warmer *w, bool rows, hone_error *err) {
     hone_servable *s = w->s;
-    s->warm_bytes = 0;
+    s->warm_bytes = s->result_bytes = 0;
     for (int k = 0; k < PATTERNS; k++) {
         for (int i = 0; i < s->input_count; i++)
             HONE_TRY(make_up(w, i, rows, (uint64_t)(k * 64 + i), &w->one[k][i], err));
@@ -190,6 +190,7 @@ static hone_status run_alone(warmer *w, bool rows, hone_error *err) {
         HONE_TRY(keep_expected(w, k, err));
     }
     for (int i = 0; i < s->input_count; i++) s->warm_bytes += (int64_t)w->one[0][i]->bytes;
+    for (int i = 0; i < s->output_count; i++) s->result_bytes += (int64_t)w->expected[0][i]->bytes;
     return HONE_OK;
 }
 
