@@ -328,11 +328,11 @@ static void test_gemm_of_other_types(void **state) {
                                tensor_at(in[1], tb ? j * 6 + l : l * 7 + j);
                     double want = (2 * sum + (c ? 3 * b : 0) + b) * b;
                     if (hone_dtype_is_int(dtypes[d])) { /* negative numbers in unsigned types, as they wrap */
-                        int64_t whole = 0;
+                        uint64_t whole = 0, x = (uint64_t)hone_tensor_int(in[2], j);
                         for (int64_t l = 0; l < 6; l++)
-                            whole += (int64_t)((uint64_t)hone_tensor_int(in[0], ta ? l * 5 + i : i * 6 + l) *
-                                               (uint64_t)hone_tensor_int(in[1], tb ? j * 6 + l : l * 7 + j));
-                        int64_t x = hone_tensor_int(in[2], j), all = (2 * whole + (c ? 3 * x : 0) + x) * x;
+                            whole += (uint64_t)hone_tensor_int(in[0], ta ? l * 5 + i : i * 6 + l) *
+                                     (uint64_t)hone_tensor_int(in[1], tb ? j * 6 + l : l * 7 + j);
+                        uint64_t all = (2 * whole + (c ? 3 * x : 0) + x) * x;
                         memcpy(wrapped->data, &all, wrapped->bytes);
                         assert_int_equal(hone_tensor_int(out, i * 7 + j), hone_tensor_int(wrapped, 0));
                     } else {
