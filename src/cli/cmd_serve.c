@@ -169,6 +169,23 @@ static void announce_others(const hone_server *s, json_t *out) {
     if (admin >= 0) json_object_set_new(out, "admin_port", json_integer(admin));
 }
 
+/* What is where. */
+static void announce_services(const hone_server *s, const char *base, json_t *out) {
+    int admin = hone_server_admin_port(s);
+    const char *operating = admin >= 0 ? address(args.server.admin_host, admin) : base, *tls = "";
+    const char *target = strstr(base, "://") + 3, *metrics = cli_text("%s/metrics", operating),
+               *live = cli_text("%s/healthz", base), *ready = cli_text("%s/readyz", base);
+    if (args.server.tls_cert_file) tls = " (TLS)";
+    if (!args.json)
+        printf("  REST     %s/v1/models/NAME:predict, %s/v2/models/NAME/infer\n  gRPC     %s%s\n"
+               "  metrics  %s\n  health   %s, %s\n",
+               base, base, target, tls, metrics, live, ready);
+    json_object_set_new(out, "grpc", json_string(target));
+    json_object_set_new(out, "metrics", json_string(metrics));
+    json_object_set_new(out, "live", json_string(live));
+    json_object_set_new(out, "ready", json_string(ready));
+}
+
 static void announce(void *user) {
     const hone_server *s = atomic_load(&running);
     (void)user;
@@ -176,14 +193,17 @@ static void announce(void *user) {
     json_t *models = json_object(), *all = json_object();
     if (!args.json) printf("listening at %s\n", base);
     announce_others(s, all);
+    announce_services(s, base, all);
     for (int i = 0; i < args.models.count; i++) {
         const char *item = args.models.items[i], *sign = strchr(item, '=');
         const char *name = cli_text("%.*s", (int)(sign - item), item);
         json_object_set_new(models, name, json_string(sign + 1));
-        if (!args.json) printf("  %s: %s/v1/models/%s:predict\n", sign + 1, base, name);
+        if (!args.json) printf("  model    %s: %s\n", name, sign + 1);
     }
     if (!args.json && args.server.repository)
-        printf("  %s/NAME/VERSION/model.onnx: %s/v1/models/NAME:predict\n", args.server.repository, base);
+        printf("  models   %s/NAME/VERSION/model.onnx\n", args.server.repository);
+    if (!args.json && args.server.model_config_file)
+        printf("  models   those that %s lists\n", args.server.model_config_file);
     json_object_set_new(all, "address", json_string(base));
     json_object_set_new(all, "port", json_integer(hone_server_port(s)));
     json_object_set_new(all, "models", models);

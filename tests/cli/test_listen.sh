@@ -7,6 +7,12 @@ start_server --model a=m.onnx --rest_api_port 0 --unix-socket s.sock --admin_por
 rest=$(sed -n 's/^and at \(http.*\)/\1/p' serve.out)
 admin=$(sed -n 's/^administration at //p' serve.out)
 holds "the socket is told" grep -q '^and at the socket s.sock$' serve.out
+told_of() { sed -n "s/^  $1  *//p" serve.out; }
+holds "REST is told" [ "$(told_of REST)" = "$url/v1/models/NAME:predict, $url/v2/models/NAME/infer" ]
+holds "gRPC is told" [ "$(told_of gRPC)" = "${url#http://}" ]
+holds "metrics are told" [ "$(told_of metrics)" = "$admin/metrics" ]
+holds "health is told" [ "$(told_of health)" = "$url/healthz, $url/readyz" ]
+holds "the model is told" [ "$(told_of model)" = "a: m.onnx" ]
 holds "the main port" curl -sf "$url/v1/models/a"
 holds "the second port" curl -sf "$rest/v1/models/a"
 holds "the socket" curl -sf --unix-socket s.sock http://localhost/v1/models/a
