@@ -64,7 +64,8 @@ static const cli_option options[] = {
     OPT_INT64("max-body", "MB", args.max_body, 1, 1e6, "of one request; more gets 413"),
     OPT_INT64("max-header", "KB", args.max_header, 1, 1024, "of one request; more gets 431"),
     OPT_INT64("body-budget", "MB", args.body_budget, 0, 1e9,
-              "of all bodies together, but for 64 KB of each; when it is spent they wait, one goes on",
+              "of all bodies, what they are decoded to, and answers that wait for their clients, together "
+              "(but for 64 KB of each body); when it is spent bodies wait, and what asks for more gets 429",
               .zero = "no limit"),
     OPT_TEXT("tls-cert", "FILE", args.server.tls_cert_file,
              "speak TLS at all ports with this certificate and its chain (PEM); read again when it changes"),
