@@ -79,6 +79,11 @@ void hone_random_normal_f64(hone_random r, int64_t first, int64_t n, double mean
 void hone_random_classes(hone_random r, int64_t first, int64_t samples, const double *scores, int64_t n,
                          double *sums, int64_t *y);
 
+/* Rows of scores of ai.onnx.ml. Softmax that leaves zeros where they are, or 0.5 where all is 0; the inverse of the normal
+ * distribution. y is not x. */
+void hone_softmax_zero(const double *x, double *y, int64_t n);
+void hone_probit(const double *x, double *y, int64_t n);
+
 /* Quantization along the last axis: element j has scale[j] and zero[j] (zero NULL: 0). The same numbers as
  * the dispatch table's kernels give with one scale. */
 void hone_quantize_rows_u8(const float *x, uint8_t *y, int64_t n, const float *scale, const uint8_t *zero);
