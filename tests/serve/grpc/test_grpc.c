@@ -209,6 +209,7 @@ static void open_services(peer *p) {
 static void close_services(peer *p) {
     peer_close(p);
     hone_grpc_health_free(health);
+    health = NULL;
 }
 
 static answer *call(peer *p, const char *path, const void *body, size_t size) {
