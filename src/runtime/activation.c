@@ -216,8 +216,9 @@ static hone_status run_entry(hone_context *c, activation *a, entry *e, const hon
     running r = {c, a, e};
     HONE_TRY(run_steps(&r, err));
     for (size_t i = 0; i < plan->copy_count; i++)
-        memmove(e->address[plan->copies[i].target], e->address[plan->copies[i].source],
-                plan->copies[i].bytes);
+        if (plan->copies[i].bytes) /* what is empty may lie nowhere */
+            memmove(e->address[plan->copies[i].target], e->address[plan->copies[i].source],
+                    plan->copies[i].bytes);
     if (plan->export_count) export_values(a, e);
     return HONE_OK;
 }
