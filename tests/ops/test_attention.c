@@ -10,7 +10,7 @@ typedef struct setting {
     int64_t batch, heads, kv_heads, rows, keys, d, dv;
     bool counted, causal, position, first, end, sink;
     int bias; /* its rank; 0: none */
-    int64_t window;
+    int64_t ahead, window;
     float softcap;
     int qk_mode; /* < 0: none */
     hone_dtype dtype;
@@ -55,6 +55,7 @@ static built build(const setting *s) {
                    .scale = 0.8f,
                    .softcap = s->softcap,
                    .causal = s->causal,
+                   .ahead = s->ahead,
                    .window = s->window,
                    .qk_mode = s->qk_mode};
     for (int i = 0; i < HONE_CORE_INPUTS; i++) {
@@ -106,7 +107,7 @@ static void check_row(const setting *s, const built *b, const hone_tensor *const
         if (s->softcap > 0) x = s->softcap * tanh(x / s->softcap);
         if (s->qk_mode == 1) stage[j] = x;
         bool seen = j < b->bias_keys && j >= number(b, HONE_CORE_FIRST, batch, 0) &&
-                    j < number(b, HONE_CORE_END, batch, s->keys) && !(s->causal && j > at) &&
+                    j < number(b, HONE_CORE_END, batch, s->keys) && !(s->causal && j > at + s->ahead) &&
                     !(s->window > 0 && j <= at - s->window);
         const hone_tensor *bias = b->in[HONE_CORE_BIAS];
         if (bias && seen) {
@@ -168,6 +169,8 @@ static const setting settings[] = {
      .dtype = HONE_FLOAT32},
     {2, 4, 2, 9, 30, 5, 6, .counted = true, .causal = true, .position = true, .bias = 1, .window = 5,
      .softcap = 2, .sink = true, .qk_mode = 3, .dtype = HONE_FLOAT64},
+    {2, 4, 2, 9, 30, 5, 6, .causal = true, .position = true, .ahead = 4, .window = 3, .qk_mode = -1,
+     .dtype = HONE_FLOAT32},
     {1, 1, 1, 3, 4, 1, 1, .qk_mode = -1, .dtype = HONE_FLOAT64},
 };
 

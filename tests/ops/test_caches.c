@@ -1,6 +1,13 @@
 /* Attention with caches: what is written where, and that a sequence step by step gives what it gives at once. */
 #include "support/graphs.h"
 
+static hone_tensor *int64s(int64_t a, int64_t b) {
+    hone_tensor *t = tensor_make(HONE_INT64, SHAPE(2));
+    ((int64_t *)t->data)[0] = a;
+    ((int64_t *)t->data)[1] = b;
+    return t;
+}
+
 /* --- GroupQueryAttention --- a sequence in pieces, each with the cache of those before */
 
 enum { HEADS = 4, SHARED = 2, WIDTH = 8, LENGTH = 7, BATCH = 2 };
@@ -169,6 +176,111 @@ static void test_different_lengths(void **state) {
     close_model(&m);
 }
 
+/* --- Attention --- rows see what is around their own places among the keys: the same as by a mask that says so */
+
+typedef struct around {
+    int64_t left, right; /* -1: without end */
+    bool causal, past, counted;
+} around;
+
+enum { ROWS = 3, KEYS = 9, PAST_KEYS = 4 };
+
+/* Of what the second sequence has filled, and of the first one less than the rows. */
+static int64_t filled(int64_t b) {
+    return b ? 7 : 2;
+}
+
+static bool sees(const around *a, int64_t b, int64_t row, int64_t key) {
+    int64_t at = row + (a->past ? PAST_KEYS : a->counted ? filled(b) - ROWS : 0);
+    return !(a->counted && key >= filled(b)) && !(a->causal && key > at) &&
+           !(a->left >= 0 && at - key > a->left) && !(a->right >= 0 && key - at > a->right);
+}
+
+static hone_tensor *run_around(const around *a, const hone_tensor *mask) {
+    hone_graph *g = hone_graph_new("windows");
+    hone_value *in[7] = {NULL};
+    hone_tensor *data[6], *y;
+    int count = 0;
+    const int64_t keys = a->past ? KEYS - PAST_KEYS : KEYS;
+    for (int i = 0; i < 7; i++) {
+        int64_t rows = i == 0 ? ROWS : i < 3 ? keys : PAST_KEYS;
+        if (i == 3 ? !mask : i == 6 ? !a->counted || mask : i > 3 && !a->past) continue;
+        data[count] = i == 3   ? tensor_copy(mask)
+                      : i == 6 ? int64s(filled(0), filled(1))
+                               : tensor_random(HONE_FLOAT32, SHAPE(BATCH, 2, rows, WIDTH), (uint64_t)i);
+        in[i] = graph_input(g, "x", data[count]->dtype, data[count]->rank, data[count]->dims);
+        count++;
+    }
+    hone_node *n = hone_graph_add_node(g, hone_op_find("", "Attention"), "n", COUNT(in), in, 1);
+    if (!mask) {
+        hone_node_set_int(g, n, "left_window_size", a->left);
+        hone_node_set_int(g, n, "right_window_size", a->right);
+        hone_node_set_int(g, n, "is_causal", a->causal);
+    }
+    hone_graph_add_output(g, n->outputs[0]);
+    const hone_tensor *out;
+    runner r = runner_make(g, NULL, 1);
+    runner_run(&r, data, &out);
+    y = tensor_copy(out);
+    runner_free(&r);
+    for (int i = 0; i < count; i++) hone_tensor_free(data[i]);
+    hone_graph_free(g);
+    return y;
+}
+
+static void test_windows(void **state) {
+    (void)state;
+    static const around all[] = {
+        {-1, -1, .causal = true, .counted = true},
+        {-1, -1, .causal = true, .past = true},
+        {2, 0},
+        {2, 1},
+        {-1, 2, .counted = true},
+        {0, -1, .past = true},
+        {1, 2, .causal = true, .counted = true},
+        {0, 0, .past = true},
+        {INT64_MAX, INT64_MAX, .counted = true},
+    };
+    for (int k = 0; k < COUNT(all); k++) {
+        hone_tensor *mask = tensor_make(HONE_BOOL, SHAPE(BATCH, 1, ROWS, KEYS));
+        for (int64_t i = 0; i < mask->count; i++)
+            ((uint8_t *)mask->data)[i] = sees(&all[k], i / KEYS / ROWS, i / KEYS % ROWS, i % KEYS);
+        hone_tensor *y = run_around(&all[k], NULL), *want = run_around(&all[k], mask);
+        assert_close(y, want, 1e-5);
+        hone_tensor_free(y);
+        hone_tensor_free(want);
+        hone_tensor_free(mask);
+    }
+}
+
+/* A place far beyond all keys is no fault. */
+static void test_far_places(void **state) {
+    (void)state;
+    static const int64_t far[] = {INT64_MAX, INT64_MIN, INT64_MIN + ROWS};
+    for (int k = 0; k < COUNT(far); k++) {
+        hone_graph *g = hone_graph_new("far");
+        hone_tensor *in[] = {tensor_random(HONE_FLOAT32, SHAPE(BATCH, 1, ROWS, WIDTH), 1),
+                             tensor_random(HONE_FLOAT32, SHAPE(BATCH, 1, KEYS, WIDTH), 2),
+                             int64s(far[k], KEYS)};
+        hone_value *v[7] = {graph_input(g, "q", HONE_FLOAT32, SHAPE(BATCH, 1, ROWS, WIDTH))};
+        v[1] = v[2] = graph_input(g, "k", HONE_FLOAT32, SHAPE(BATCH, 1, KEYS, WIDTH));
+        v[6] = graph_input(g, "end", HONE_INT64, SHAPE(BATCH));
+        hone_node *n = hone_graph_add_node(g, hone_op_find("", "Attention"), "n", COUNT(v), v, 1);
+        hone_node_set_int(g, n, "is_causal", 1);
+        hone_node_set_int(g, n, "left_window_size", INT64_MAX - 1);
+        hone_graph_add_output(g, n->outputs[0]);
+        const hone_tensor *out;
+        runner r = runner_make(g, NULL, 1);
+        runner_run(&r, in, &out);
+        for (int64_t i = 0; i < out->count; i++) assert_true(isfinite(tensor_at(out, i)));
+        if (far[k] < 0)
+            for (int64_t i = 0; i < ROWS * WIDTH; i++) assert_true(tensor_at(out, i) == 0);
+        runner_free(&r);
+        for (int i = 0; i < 3; i++) hone_tensor_free(in[i]);
+        hone_graph_free(g);
+    }
+}
+
 /* --- what only the data can show to be wrong --- */
 
 static void check_fails(const char *domain, const char *op, hone_tensor **data, int count, const char *attr,
@@ -189,13 +301,6 @@ static void check_fails(const char *domain, const char *op, hone_tensor **data, 
     runner_free(&r);
     for (int i = 0; i < count; i++) hone_tensor_free(data[i]);
     hone_graph_free(g);
-}
-
-static hone_tensor *int64s(int64_t a, int64_t b) {
-    hone_tensor *t = tensor_make(HONE_INT64, SHAPE(2));
-    ((int64_t *)t->data)[0] = a;
-    ((int64_t *)t->data)[1] = b;
-    return t;
 }
 
 static void test_places_are_checked(void **state) {
@@ -252,8 +357,11 @@ static void test_scatter_of_all_kinds(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces_agree), cmocka_unit_test(test_different_lengths),
-        cmocka_unit_test(test_places_are_checked), cmocka_unit_test(test_scatter_of_all_kinds)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pieces_agree),
+                                       cmocka_unit_test(test_different_lengths),
+                                       cmocka_unit_test(test_windows),
+                                       cmocka_unit_test(test_far_places),
+                                       cmocka_unit_test(test_places_are_checked),
+                                       cmocka_unit_test(test_scatter_of_all_kinds)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

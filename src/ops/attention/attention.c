@@ -1,4 +1,4 @@
-/* ONNX's Attention (23, 24): caches grow by what is new, then a ScaledDotProduct (core.h). */
+/* ONNX's Attention (23 to 25): caches grow by what is new, then a ScaledDotProduct (core.h). */
 #include "graph/infer.h"
 #include "ops/attention/core.h"
 #include "ops/common/emit.h"
@@ -91,13 +91,20 @@ static hone_value *bias_of(hone_graph *g, hone_value *mask, hone_dtype computes)
     return hone_emit_mask(g, mask, computes);
 }
 
+/* Where the first row of Q stands among the keys (int64 [1] or [B]), which are those of a past and then Q's own, or of a cache
+ * that others have filled up to `nonpad_kv_seqlen`; NULL: at 0. */
+static hone_value *position_of(hone_graph *g, const hone_node *n) {
+    hone_value *past = hone_input(n, PAST_KEY), *end = hone_input(n, END), *q = n->inputs[Q];
+    if (past) return hone_emit_dim(g, past, 2);
+    return end ? HONE_EMIT(g, "", "Sub", end, hone_emit_dim(g, q, q->type.rank - 2)) : NULL;
+}
+
 static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
     const hone_dtype dtype = n->inputs[Q]->type.dtype, computes = hone_wide_dtype(dtype);
     const bool counted = n->inputs[Q]->type.rank == 3;
     if (n->inputs[Q]->type.rank < 0)
         return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "Q of unknown rank");
     int64_t k_heads = counted ? hone_node_int(n, "kv_num_heads") : 0, v_heads = k_heads;
-    hone_value *past = hone_input(n, PAST_KEY);
     hone_value *k = present(g, n, K, PAST_KEY, PRESENT_KEY, &k_heads);
     hone_value *v = present(g, n, V, PAST_VALUE, PRESENT_VALUE, &v_heads);
     if (k_heads != v_heads) { /* one present was asked for, the other not */
@@ -106,17 +113,22 @@ static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
         k_heads = 0;
     }
     const bool causal = hone_node_int(n, "is_causal") != 0;
+    const int64_t left = hone_node_int(n, "left_window_size"), right = hone_node_int(n, "right_window_size");
     hone_core c = {.q_heads = counted ? hone_node_int(n, "q_num_heads") : 0,
                    .kv_heads = k_heads,
                    .scale = hone_node_float(n, "scale"),
                    .softcap = hone_node_float(n, "softcap"),
-                   .causal = causal,
+                   .causal = causal || right >= 0,
+                   .ahead = causal || right < 0 ? 0 : right,
+                   .window = left < 0           ? 0
+                             : left < INT64_MAX ? left + 1
+                                                : left,
                    .qk_mode = hone_output(g, n, QK) ? (int)hone_node_int(n, "qk_matmul_output_mode") : -1};
     c.in[HONE_CORE_Q] = hone_emit_wide(g, n->inputs[Q], computes);
     c.in[HONE_CORE_K] = dtype == computes ? k : hone_emit_cast(g, k, computes);
     c.in[HONE_CORE_V] = n->inputs[V]->type.dtype == computes ? v : hone_emit_cast(g, v, computes);
     c.in[HONE_CORE_BIAS] = bias_of(g, hone_input(n, MASK), computes);
-    if (causal && past) c.in[HONE_CORE_POSITION] = hone_emit_dim(g, past, 2);
+    if (c.causal || c.window > 0) c.in[HONE_CORE_POSITION] = position_of(g, n);
     c.in[HONE_CORE_END] = hone_input(n, END);
     hone_node *core = hone_core_emit(g, &c);
     if (!core) return hone_graph_check(g, err);
@@ -127,11 +139,19 @@ static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
 
 #define OPTIONAL HONE_SLOT_OPTIONAL
 
-static const hone_op_version older[] = {{23, NULL, NULL}, {0}};
+#define ATTRS                                                                                                \
+    {"is_causal", HONE_ATTR_INT}, {"kv_num_heads", HONE_ATTR_INT}, {"q_num_heads", HONE_ATTR_INT},           \
+        {"qk_matmul_output_mode", HONE_ATTR_INT}, {"scale", HONE_ATTR_FLOAT}, {"softcap", HONE_ATTR_FLOAT},  \
+    {                                                                                                        \
+        "softmax_precision", HONE_ATTR_INT                                                                   \
+    }
+
+static const hone_attr_def attrs_23[] = {ATTRS, {NULL}};
+static const hone_op_version older[] = {{23, attrs_23, NULL}, {0}};
 
 const hone_op hone_op_attention = {
     .name = "Attention",
-    .since = 24,
+    .since = 25,
     .oldest = 23,
     .older = older,
     .inputs = HONE_SLOTS({"Q", 'T', REAL, 0}, {"K", 'T', REAL, 0}, {"V", 'U', REAL, 0},
@@ -140,10 +160,8 @@ const hone_op hone_op_attention = {
                          {"nonpad_kv_seqlen", 0, HONE_TYPE(HONE_INT64), OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 'T', REAL, 0}, {"present_key", 'T', REAL, OPTIONAL},
                           {"present_value", 'U', REAL, OPTIONAL}, {"qk_matmul_output", 'T', REAL, OPTIONAL}),
-    .attrs = HONE_ATTRS({"is_causal", HONE_ATTR_INT}, {"kv_num_heads", HONE_ATTR_INT},
-                        {"q_num_heads", HONE_ATTR_INT}, {"qk_matmul_output_mode", HONE_ATTR_INT},
-                        {"scale", HONE_ATTR_FLOAT}, {"softcap", HONE_ATTR_FLOAT},
-                        {"softmax_precision", HONE_ATTR_INT}),
+    .attrs = HONE_ATTRS(ATTRS, {"left_window_size", HONE_ATTR_INT, .i = -1},
+                        {"right_window_size", HONE_ATTR_INT, .i = -1}),
     .infer = infer,
     .expand = expand,
     .doc = "attention of heads of Q to those of K and V, with caches"};

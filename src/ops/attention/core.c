@@ -21,6 +21,7 @@ hone_node *hone_core_emit(hone_graph *g, const hone_core *c) {
     hone_node_set_float(g, n, "scale", c->scale);
     hone_node_set_float(g, n, "softcap", c->softcap);
     hone_node_set_int(g, n, "causal", c->causal);
+    hone_node_set_int(g, n, "ahead", c->ahead);
     hone_node_set_int(g, n, "window", c->window);
     hone_node_set_int(g, n, "qk_mode", c->qk_mode < 0 ? 0 : c->qk_mode);
     return n;
@@ -105,7 +106,7 @@ typedef struct params {
     place q, k, v, y, bias;
     double scale, softcap;
     bool causal;
-    int64_t window;
+    int64_t ahead, window;
     int qk_mode;
     bool by_group; /* one row: the heads that share one of K are the rows of a unit */
     int64_t groups, units, unit_rows, row_block, blocks;
@@ -153,13 +154,20 @@ static int64_t step_of(const params *p, const place *l) {
     return p->by_group ? l->head : l->row;
 }
 
+/* No position, and no window, is farther away. */
+#define FAR ((int64_t)1 << 48)
+
+static int64_t near(int64_t x) {
+    return x > FAR ? FAR : x < -FAR ? -FAR : x;
+}
+
 /* The keys [*lo, *hi) that a row sees. */
 static void sight(const job *j, int64_t batch, int64_t row, int64_t *lo, int64_t *hi) {
     const params *p = j->p;
-    int64_t position = row + (j->position ? j->position[batch * j->many[0]] : 0);
+    int64_t position = row + (j->position ? near(j->position[batch * j->many[0]]) : 0);
     *lo = j->first ? j->first[batch * j->many[1]] : 0;
     *hi = j->end ? hone_min_i64(j->end[batch * j->many[2]], p->seen) : p->seen;
-    if (p->causal) *hi = hone_min_i64(*hi, position + 1);
+    if (p->causal) *hi = hone_min_i64(*hi, position + 1 + p->ahead);
     if (p->window > 0 && position + 1 - p->window > *lo) *lo = position + 1 - p->window;
     if (*lo < 0) *lo = 0;
     if (*hi < *lo) *hi = *lo;
@@ -442,7 +450,8 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
                   .scale = scale != 0 ? (double)scale : 1 / sqrt((double)dk[3]),
                   .softcap = hone_node_float(p->node, "softcap"),
                   .causal = hone_node_int(p->node, "causal") != 0,
-                  .window = hone_node_int(p->node, "window"),
+                  .ahead = near(hone_node_int(p->node, "ahead")),
+                  .window = near(hone_node_int(p->node, "window")),
                   .qk_mode = (int)hone_node_int(p->node, "qk_mode")};
     q->size = q->is_double ? sizeof(double) : sizeof(float);
     q->family = q->kernels->gemm[q->is_double ? HONE_GEMM_F64 : HONE_GEMM_F32];
@@ -489,7 +498,7 @@ static hone_value *both(hone_graph *g, hone_value *a, hone_value *b) {
 /* Which keys [B or 1, 1, T or 1, S] rows see; NULL: all of them. */
 static hone_value *visible(hone_graph *g, const hone_node *n, hone_value *q, hone_value *k) {
     static const int64_t down[] = {-1, 1}, batch[] = {-1, 1, 1, 1}, along[] = {-1};
-    const int64_t window = hone_node_int(n, "window");
+    const int64_t window = near(hone_node_int(n, "window")), ahead = near(hone_node_int(n, "ahead"));
     const bool causal = hone_node_int(n, "causal") != 0;
     hone_value *first = hone_input(n, HONE_CORE_FIRST), *end = hone_input(n, HONE_CORE_END), *seen = NULL;
     if (!causal && window <= 0 && !first && !end) return NULL;
@@ -499,7 +508,8 @@ static hone_value *visible(hone_graph *g, const hone_node *n, hone_value *q, hon
     if (!causal && window <= 0) return seen;
     hone_value *position = hone_input(n, HONE_CORE_POSITION), *row = count_up(g, q, 2, down, 2);
     if (position) row = op2(g, "Add", row, hone_emit_shaped(g, position, batch, 4));
-    if (causal) seen = both(g, seen, op2(g, "LessOrEqual", keys, row));
+    hone_value *most = ahead ? op2(g, "Add", row, hone_graph_scalar(g, HONE_INT64, (double)ahead)) : row;
+    if (causal) seen = both(g, seen, op2(g, "LessOrEqual", keys, most));
     if (window > 0)
         seen = both(
             g, seen,
@@ -585,8 +595,8 @@ const hone_op hone_op_scaled_dot_product = {
                          {"sink", 'T', FLOATS, OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}, {"qk", 'T', FLOATS, OPTIONAL}),
     .attrs = HONE_ATTRS({"q_heads", HONE_ATTR_INT}, {"kv_heads", HONE_ATTR_INT}, {"scale", HONE_ATTR_FLOAT},
-                        {"softcap", HONE_ATTR_FLOAT}, {"causal", HONE_ATTR_INT}, {"window", HONE_ATTR_INT},
-                        {"qk_mode", HONE_ATTR_INT}),
+                        {"softcap", HONE_ATTR_FLOAT}, {"causal", HONE_ATTR_INT}, {"ahead", HONE_ATTR_INT},
+                        {"window", HONE_ATTR_INT}, {"qk_mode", HONE_ATTR_INT}),
     .infer = infer,
     .multiply_adds = multiply_adds,
     .prepare = prepare,

@@ -9,8 +9,8 @@
  *   first, end int64 [1] or [B]: keys in [first, end) are seen
  *   sink      [N]: a key of that score and without a value, in each head
  *
- * With `causal`, row t sees keys up to position + t; with `window` W > 0 only the last W of those. A row that sees no key is
- * 0. The second output (qk) is S at the stage that `qk_mode` says, as ONNX's Attention has it: 0 before softcap, 1 behind
+ * With `causal`, row t sees keys up to position + t + ahead; with `window` W > 0 those from position + t + 1 - W on. A row
+ * that sees no key is 0. The second output (qk) is S at the stage that `qk_mode` says, as ONNX's Attention has it: 0 before softcap, 1 behind
  * it, 2 with bias and -infinity where keys are not seen, 3 P. */
 #ifndef HONE_OPS_ATTENTION_CORE_H
 #define HONE_OPS_ATTENTION_CORE_H
@@ -35,6 +35,7 @@ typedef struct hone_core {
     int64_t q_heads, kv_heads; /* 0: of rank 4 */
     float scale, softcap;      /* scale 0: 1 / sqrt(D) */
     bool causal;
+    int64_t ahead;  /* of causal */
     int64_t window; /* 0: none */
     int qk_mode;    /* < 0: no second output */
 } hone_core;
