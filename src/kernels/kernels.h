@@ -101,6 +101,26 @@ typedef struct hone_nbits {
     int block, bits;
 } hone_nbits;
 
+/* Columns of weights of 4 bits for products in integers, [N, K] cut into panels of HONE_BITS_PANEL rows, which become columns:
+ *
+ *   codes    group of 8 along K | column | 4 bytes: elements 0 … 3 in the low halves, 4 … 7 in the high ones
+ *   scales, zeros    block | column
+ *
+ * Blocks are multiples of 16. Columns beyond the end are zero. */
+#define HONE_BITS_PANEL 16
+typedef struct hone_bits_panel {
+    int64_t blocks;
+    int block;
+    const uint8_t *codes;
+    const float *scales, *zeros; /* zeros NULL: all are 8 */
+} hone_bits_panel;
+
+/* Rows of A as integers: [rows, blocks * block], and of each block the scale and the sum of the integers. */
+typedef struct hone_bits_rows {
+    int8_t *values;
+    float *scales, *sums;
+} hone_bits_rows;
+
 typedef struct hone_kernels {
     const char *name; /* "v3", "v4+vnni": shown by hone version */
 
@@ -134,6 +154,13 @@ typedef struct hone_kernels {
      * zero points were 0, against rows of A that hone_nbits_split has laid out. */
     void (*bits4_rows_f32)(const hone_nbits *p, const uint8_t *b, const float *scale, const float *a,
                            int64_t rows, float *y, int64_t y_row);
+    /* A row of n numbers in blocks: values are x / scale to the nearest even, scale = the largest |x| / 127;
+     * it is NaN where one is NaN or infinite. */
+    void (*bits_rows_s8)(const float *x, int64_t n, int64_t blocks, int block, const hone_bits_rows *y);
+    /* y[i*y_row + j] = bias[j] (NULL: 0) plus, block by block, the integers' sum of (code - zero) times A, exact, times both
+     * scales, for j < columns: a row's result does not depend on the others. */
+    void (*bits4_s8)(const hone_bits_panel *b, const hone_bits_rows *a, int64_t rows, const float *bias,
+                     int64_t columns, float *y, int64_t y_row);
     /* x = cap tanh(x / cap), and x += y. */
     void (*softcap_f32)(float *x, int64_t n, float cap);
     void (*add_f32)(float *x, const float *y, int64_t n);

@@ -15,6 +15,7 @@
     X(transpose_32, level)                                                                                   \
     X(weigh_rows_f32, level) X(normalize_f32, level) X(normalize_grad_f32, level)                            \
     X(dot_rows_f32, level) X(softcap_f32, level) X(add_f32, level) X(bits4_rows_f32, level)                  \
+    X(bits_rows_s8, level) X(bits4_s8, level)                                                                \
     HONE_KERNELS_IMAGE(X, level)
 /* Of kernels/image.h. */
 #define HONE_KERNELS_IMAGE(X, level)                                                                         \
@@ -36,6 +37,7 @@ HONE_KERNELS_DECLARE(v4)
 extern const hone_gemm_family hone_gemm_u8s8_v3_vnni; /* avx_vnni: 256 bits */
 extern const hone_gemm_family hone_gemm_u8s8_v4_vnni; /* avx512_vnni */
 extern const hone_gemm_family hone_gemm_u8s8_v4_amx;  /* tile registers */
+extern __typeof__(*((hone_kernels *)0)->bits4_s8) hone_bits4_s8_v3_vnni, hone_bits4_s8_v4_vnni;
 /* The kernel over tile registers with tiles in memory, for tests on machines without them. */
 extern const hone_gemm_family hone_gemm_u8s8_tiles;
 

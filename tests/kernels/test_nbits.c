@@ -69,9 +69,95 @@ static void check(const hone_kernels *k, const char *level) {
     }
 }
 
+/* Integers to the nearest, in blocks; their scales and sums; what is no number shows in the scale. */
+static void check_rounding(const hone_kernels *k, const char *level) {
+    for (int block = 16; block <= 64; block *= 2) {
+        const hone_nbits p = shape_of(4, block);
+        static int8_t values[512];
+        float scales[16], sums[16];
+        k->bits_rows_s8(x, K, p.blocks, block, &(hone_bits_rows){values, scales, sums});
+        for (int64_t b = 0; b < p.blocks; b++) {
+            float most = 0;
+            int sum = 0;
+            for (int64_t i = b * block; i < (b + 1) * block; i++) {
+                const float v = i < K ? x[i] : 0;
+                most = fmaxf(most, fabsf(v));
+                sum += values[i];
+                if (fabs((double)values[i] * (double)scales[b] - (double)v) > (double)scales[b] * 0.50001)
+                    fail_msg("%s: %d times %g, not %g", level, values[i], (double)scales[b], (double)v);
+            }
+            assert_true(scales[b] == most / 127 && sums[b] == (float)sum);
+        }
+    }
+    const float bad[][3] = {{1, NAN, 2}, {1, INFINITY, -2}, {0, 0, 0}, {1e-38f, -1e-40f, 0}};
+    for (int i = 0; i < COUNT(bad); i++) {
+        int8_t values[16];
+        float scale_of, sum;
+        k->bits_rows_s8(bad[i], 3, 1, 16, &(hone_bits_rows){values, &scale_of, &sum});
+        if (i < 2)
+            assert_true(isnan(scale_of));
+        else
+            assert_true(scale_of == 0 && sum == 0);
+    }
+}
+
+#define PANEL HONE_BITS_PANEL
+
+/* Random panels by their definition; integers are summed exactly, so only the sum over blocks is rounded. */
+static void check_integers(const hone_kernels *k, const char *level) {
+    enum { ROW = 256 };
+    static uint8_t panel[ROW * PANEL / 2];
+    static int8_t a[ROWS * ROW];
+    static float scales[16 * PANEL], zeros[16 * PANEL], a_scales[ROWS * 16], a_sums[ROWS * 16],
+        y[ROWS * PANEL], alone[PANEL], bias[PANEL];
+    test_fill_bytes(panel, sizeof panel, 1);
+    test_fill_bytes((uint8_t *)a, sizeof a, 2);
+    for (int i = 0; i < ROWS * ROW; i++) a[i] = a[i] == -128 ? 127 : a[i];
+    test_fill_f32(scales, COUNT(scales), 0.1f, 1, 3);
+    test_fill_f32(a_scales, COUNT(a_scales), 0.1f, 1, 4);
+    test_fill_f32(bias, COUNT(bias), -1, 1, 5);
+    for (int i = 0; i < COUNT(zeros); i++) zeros[i] = (float)(i * 7 % 16);
+    for (int block = 16; block <= 256; block *= 2)
+        for (int with = 0; with < 2; with++) {
+            const hone_bits_panel b = {ROW / block, block, panel, scales, with ? zeros : NULL};
+            for (int i = 0; i < ROWS; i++)
+                for (int64_t l = 0; l < b.blocks; l++) {
+                    int sum = 0;
+                    for (int t = 0; t < block; t++) sum += a[i * ROW + l * block + t];
+                    a_sums[i * b.blocks + l] = (float)sum;
+                }
+            const hone_bits_rows rows = {a, a_scales, a_sums};
+            const int64_t columns = with ? PANEL : PANEL - 5;
+            for (int i = 0; i < COUNT(y); i++) y[i] = 77;
+            k->bits4_s8(&b, &rows, ROWS, with ? bias : NULL, columns, y, PANEL);
+            for (int i = 0; i < ROWS; i++) {
+                for (int64_t j = 0; j < columns; j++) {
+                    double want = with ? (double)bias[j] : 0, size = 1;
+                    for (int64_t at = 0; at < ROW; at++) {
+                        const int64_t word = (at / 8 * PANEL + j) * 4 + at % 4, l = at / block;
+                        const int code = at % 8 < 4 ? panel[word] & 15 : panel[word] >> 4;
+                        const double less = with ? (double)zeros[l * PANEL + j] : 8,
+                                     t = (code - less) * a[i * ROW + at] * (double)scales[l * PANEL + j] *
+                                         (double)a_scales[i * b.blocks + l];
+                        want += t, size += fabs(t);
+                    }
+                    if (fabs((double)y[i * PANEL + j] - want) > 1e-6 * size)
+                        fail_msg("%s, blocks of %d: %g, not %g", level, block, (double)y[i * PANEL + j],
+                                 want);
+                }
+                for (int64_t j = columns; j < PANEL; j++) assert_true(y[i * PANEL + j] == 77);
+                const hone_bits_rows one = {a + i * ROW, a_scales + i * b.blocks, a_sums + i * b.blocks};
+                k->bits4_s8(&b, &one, 1, with ? bias : NULL, columns, alone, PANEL);
+                assert_memory_equal(alone, y + i * PANEL, (size_t)columns * sizeof(float));
+            }
+        }
+}
+
 static void test_levels_agree(void **state) {
     (void)state;
     each_level(check);
+    each_level(check_rounding);
+    each_level(check_integers);
 }
 
 int main(void) {

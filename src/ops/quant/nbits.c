@@ -4,7 +4,9 @@
  *   BitsProduct(A [..., K], B [N, bytes], scales [N, blocks], zeros?, bias [N]?) → Y [..., N]
  *   UnpackBits(B [..., bytes], scales [..., blocks], zeros?) → Y [..., K]
  *
- * zeros is float32 like scales, or uint8 packed like B, each row from a byte of its own; left out: 2^(bits - 1). */
+ * zeros is float32 like scales, or uint8 packed like B, each row from a byte of its own; left out: 2^(bits - 1).
+ * integers = 1: A may be rounded to 8 bits in the same blocks (nbits_integer.c). */
+#include "ops/quant/nbits.h"
 #include "base/bits.h"
 #include "graph/infer.h"
 #include "kernels/portable.h"
@@ -20,13 +22,6 @@
 #define OPTIONAL HONE_SLOT_OPTIONAL
 
 /* --- what both know of the weights --- */
-
-typedef struct weights {
-    hone_nbits shape;
-    int64_t k, row;   /* elements and bytes of a row */
-    int64_t zero_row; /* bytes of a row of packed zero points */
-    bool has_zeros, packed_zeros;
-} weights;
 
 static hone_status check_bits(const hone_infer *ctx, hone_error *err) {
     const int64_t bits = hone_node_int(ctx->node, "bits"), block = hone_node_int(ctx->node, "block_size"),
@@ -57,13 +52,13 @@ static hone_status check_rows(const hone_infer *ctx, int at, int64_t rows, hone_
     return HONE_OK;
 }
 
-static weights weights_of(const hone_prepare *p, int at) {
+static hone_bits_weights weights_of(const hone_prepare *p, int at) {
     const hone_type *zeros = at + 2 < p->in_count ? p->in[at + 2] : NULL;
-    weights w = {.shape = {.block = (int)hone_node_int(p->node, "block_size"),
-                           .bits = (int)hone_node_int(p->node, "bits")},
-                 .k = hone_node_int(p->node, "K"),
-                 .has_zeros = zeros != NULL,
-                 .packed_zeros = zeros && zeros->dtype == HONE_UINT8};
+    hone_bits_weights w = {.shape = {.block = (int)hone_node_int(p->node, "block_size"),
+                                     .bits = (int)hone_node_int(p->node, "bits")},
+                           .k = hone_node_int(p->node, "K"),
+                           .has_zeros = zeros != NULL,
+                           .packed_zeros = zeros && zeros->dtype == HONE_UINT8};
     w.shape.blocks = hone_tasks(w.k, w.shape.block);
     w.row = w.shape.blocks * w.shape.block * w.shape.bits / 8;
     w.zero_row = hone_tasks(w.shape.blocks * w.shape.bits, 8);
@@ -71,7 +66,7 @@ static weights weights_of(const hone_prepare *p, int at) {
 }
 
 /* The zero points of a row. */
-static const float *zeros_of(const weights *w, const void *zeros, int64_t row, float *room) {
+static const float *zeros_of(const hone_bits_weights *w, const void *zeros, int64_t row, float *room) {
     if (w->has_zeros && !w->packed_zeros) return (const float *)zeros + row * w->shape.blocks;
     const uint8_t *packed = (const uint8_t *)zeros + row * w->zero_row;
     for (int64_t i = 0; i < w->shape.blocks; i++)
@@ -83,7 +78,7 @@ static const float *zeros_of(const weights *w, const void *zeros, int64_t row, f
 
 /* --- BitsProduct --- */
 
-enum { A, B, SCALES, ZEROS, BIAS };
+enum { A = HONE_BITS_A, B, SCALES, ZEROS, BIAS };
 
 static hone_status infer_product(hone_infer *ctx, hone_error *err) {
     const hone_type *a = ctx->in[A], *bias = ctx->input_count > BIAS ? ctx->in[BIAS] : NULL;
@@ -109,7 +104,7 @@ static int64_t multiply_adds_product(const hone_node *n, const hone_type *const 
 #define CHUNK 256   /* elements of K that are unpacked at a time */
 
 typedef struct params {
-    weights w;
+    hone_bits_weights w;
     const hone_kernels *kernels;
     const hone_gemm_family *family;
     int64_t m, n;
@@ -132,7 +127,7 @@ typedef struct job {
 static void split_rows(void *arg, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const job *j = arg;
-    const weights *w = &j->p->w;
+    const hone_bits_weights *w = &j->p->w;
     const int64_t width = w->shape.blocks * w->shape.block;
     for (int64_t i = begin; i < end; i++)
         hone_nbits_split(&w->shape, j->a + i * w->k, w->k, j->split + i * width,
@@ -143,7 +138,7 @@ static void split_rows(void *arg, int64_t begin, int64_t end, int worker) {
 static void multiply_columns(void *arg, int64_t begin, int64_t end, int worker) {
     const job *j = arg;
     const params *p = j->p;
-    const weights *w = &p->w;
+    const hone_bits_weights *w = &p->w;
     const int64_t blocks = w->shape.blocks;
     float *room = hone_step_worker_scratch(j->step, j->frame, worker), *away = room + blocks;
     for (int64_t c = begin; c < end; c++) {
@@ -161,7 +156,7 @@ static void multiply_columns(void *arg, int64_t begin, int64_t end, int worker) 
 /* Columns [n0, n1) of the weights as a packed panel. */
 static void pack_panel(const job *j, int64_t n0, int64_t n1, char *memory) {
     const params *p = j->p;
-    const weights *w = &p->w;
+    const hone_bits_weights *w = &p->w;
     float *raw = (float *)(void *)(memory + p->at_raw), *room = (float *)(void *)(memory + p->at_zeros);
     for (int64_t l = 0; l < w->k; l += CHUNK) {
         const int64_t end = hone_min_i64(l + CHUNK, w->k);
@@ -221,7 +216,16 @@ static hone_status run_product(const hone_step *step, hone_frame *frame, hone_er
     return HONE_OK;
 }
 
+/* Integers only where the file asks for them and all that they need is packed. */
+static hone_status pack_product(hone_packer *p, const hone_node *node, hone_error *err) {
+    return hone_node_int(node, "integers") ? hone_bits_integer_pack(p, node, err) : HONE_OK;
+}
+
 static hone_status prepare_product(hone_prepare *p, hone_error *err) {
+    if (hone_node_int(p->node, "integers") && hone_bits_integer_prepared(p)) {
+        const hone_bits_weights w = weights_of(p, B);
+        return hone_bits_integer_prepare(p, &w, err);
+    }
     params *q = hone_prepare_alloc(p, sizeof *q);
     if (!q) return hone_fail_memory(err);
     const hone_type *a = p->in[A];
@@ -280,9 +284,10 @@ const hone_op hone_op_bits_product = {
     .inputs = HONE_SLOTS({"A", 0, FLOAT, 0}, {"B", 0, UINT8, 0}, {"scales", 0, FLOAT, 0},
                          {"zeros", 0, FLOAT | UINT8, OPTIONAL}, {"bias", 0, FLOAT, OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 0, FLOAT, 0}),
-    .attrs = HONE_ATTRS(BLOCKS, {"N", HONE_ATTR_INT, .required = true}),
+    .attrs = HONE_ATTRS(BLOCKS, {"N", HONE_ATTR_INT, .required = true}, {"integers", HONE_ATTR_INT}),
     .infer = infer_product,
     .multiply_adds = multiply_adds_product,
+    .pack = pack_product,
     .prepare = prepare_product,
     .expand = expand_product,
     .doc = "the product with weights of few bits, in blocks"};
@@ -301,13 +306,13 @@ static hone_status infer_unpack(hone_infer *ctx, hone_error *err) {
 }
 
 typedef struct unpack_params {
-    weights w;
+    hone_bits_weights w;
     hone_cut rows;
 } unpack_params;
 
 static void unpack_rows(void *arg, int64_t begin, int64_t end, int worker) {
     const job *j = arg;
-    const weights *w = &((const unpack_params *)j->step->params)->w;
+    const hone_bits_weights *w = &((const unpack_params *)j->step->params)->w;
     float *room = hone_step_worker_scratch(j->step, j->frame, worker);
     for (int64_t i = begin; i < end; i++)
         hone_nbits_unpack(&w->shape, j->b + i * w->row, j->scales + i * w->shape.blocks,

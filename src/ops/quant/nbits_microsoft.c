@@ -25,6 +25,7 @@ static hone_value *zeros_of(hone_graph *g, hone_value *v) {
 /* --- MatMulNBits --- */
 
 enum { A, B, SCALES, ZEROS, GROUPS, BIAS };
+#define IN_INT8 4 /* the accuracy level at which A may be rounded to int8, block by block */
 
 static hone_status infer_product(hone_infer *ctx, hone_error *err) {
     const hone_type *a = ctx->in[A];
@@ -54,6 +55,7 @@ static hone_status expand_product(hone_graph *g, hone_node *n, hone_error *err) 
     hone_value *y = hone_graph_emit(g, HONE_PRIVATE_DOMAIN, "BitsProduct", in, 5);
     const char *const names[] = {"bits", "block_size", "K", "N"};
     for (int i = 0; y && i < 4; i++) hone_node_set_int(g, y->producer, names[i], hone_node_int(n, names[i]));
+    if (y) hone_node_set_int(g, y->producer, "integers", hone_node_int(n, "accuracy_level") == IN_INT8);
     hone_give_output(g, n, 0, y, HONE_FLOAT32);
     return hone_graph_check(g, err);
 }
