@@ -1,5 +1,5 @@
-/* What the two halves of HTTP/2 share: http2.c takes input, http2_answer.c makes output, http2_host.c has
- * what connections share. */
+/* What the parts of HTTP/2 share: http2.c is the connection, http2_input.c takes what the client sends, http2_answer.c
+ * makes output, http2_host.c has what connections share. */
 #ifndef HONE_SERVE_HTTP_HTTP2_STREAM_H
 #define HONE_SERVE_HTTP_HTTP2_STREAM_H
 
@@ -88,9 +88,25 @@ static inline void hone_http2_count_held(hone_http2_stream *s) {
     s->held = s->out.capacity;
 }
 
-/* http2.c */
+/* http2_input.c */
+enum {
+    HONE_HTTP2_FIRST_WINDOW =
+        HONE_BUDGET_FREE /* of a stream: as much as its body may hold without the budget */
+};
 void hone_http2_set_callbacks(nghttp2_session_callbacks *c);
 void hone_http2_free_stream(hone_http2_host *host, hone_http2_stream *s);
+/* Takes the stream out of the connection, and its request with it. */
+void hone_http2_close_stream(hone_http2_stream *s);
+/* Takes it out of the ready list, if it is there. */
+void hone_http2_dequeue(hone_http2_stream *s);
+/* What its request takes before anybody works on it has changed. */
+void hone_http2_count_coming(hone_http2_stream *s);
+/* Lets the client send more of the body, as soon as that is worth a frame and the budget covers it. */
+void hone_http2_grant(hone_http2_stream *s);
+/* Answers before the handler could. What else comes is dropped. */
+void hone_http2_refuse(hone_http2_stream *s, int status, const char *message);
+/* Ends the connection, as the client overdoes something. */
+void hone_http2_calm(hone_http2 *h);
 /* http2_host.c: sees to it that there is a block in reserve; false when memory is out. */
 bool hone_http2_keep_reserve(hone_http2_host *host);
 /* http2_answer.c */

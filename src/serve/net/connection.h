@@ -1,7 +1,8 @@
 /* One connection: a socket, and the protocol that its first bytes ask for. All functions on the loop's
  * thread.
  *
- *      connection.c         socket, events, phases, sending         knows no protocol
+ *      connection.c         socket, events, phases                  knows no protocol
+ *      connection_send.c    what goes out, and what waits to        likewise
  *      connection_tls.c     between the socket and the protocol     over tls.h
  *      connection_http1.c   one request at a time                   over http1.h
  *      connection_http2.c   many of them                            over http2.h */
@@ -29,7 +30,8 @@ typedef struct hone_protocol {
     /* Is nothing of a message under way, in or out? */
     bool (*is_idle)(const hone_connection *c);
     /* Does somebody work for the client? */
-    bool (*is_running)(const hone_connection *c);    /* Memory of what waits for the client and nobody has covered yet; NULL: nothing does. */
+    bool (*is_running)(const hone_connection *c);
+    /* Memory of what waits for the client and nobody has covered yet; NULL: nothing does. */
     size_t (*held)(const hone_connection *c);
     /* There is no room for what waits for the client: gives some of it up, or else the connection is closed. NULL: can't. */
     void (*give_up)(hone_connection *c);
