@@ -195,6 +195,10 @@ static void keeps_deadlines_in_the_queue(void **state) {
     check_all_late("thread to decode", f.port, "matrix", 1, 3, LARGE);
     check_all_late("thread to decode", f.port, "endless", 1, 1, LARGE);
     wait_for(f.port, "hone_requests_in_flight", 2);
+    assert_true(metric(f.port, "hone_queue_dropped_total{model=\"matrix\",reason=\"deadline\"}") == 2 * APIS);
+    assert_true(metric(f.port, "hone_queue_dropped_total{model=\"endless\",reason=\"deadline\"}") ==
+                4 * APIS);
+    assert_true(metric(f.port, "hone_queue_depth{model=\"matrix\"}") == 0);
     client_close(&busy);
     stop(&f);
 }

@@ -126,14 +126,26 @@ static bool is_wanted(hone_call *c) {
     return false;
 }
 
+/* Has a compute thread decode it: it waits for that as others wait to be computed. */
+static void offload(hone_call *c) {
+    hone_model_stats_queue(hone_servable_stats(c->servable), 1);
+    hone_core_offload(c->front->o.core, &c->work);
+}
+
 /* Nobody does: gives up what no thread works on yet. */
 static void quit(hone_request *r) {
     hone_call *c = r->work;
     hone_core *core = c->front->o.core;
-    if (c->submitted)
+    hone_model_stats *stats = hone_servable_stats(c->servable);
+    hone_error err = {0};
+    if (c->submitted) {
         hone_core_withdraw(core, &c->prediction);
-    else if (hone_core_withdraw_work(core, &c->work))
-        is_wanted(c);
+    } else if (hone_core_withdraw_work(core, &c->work)) {
+        hone_status status = hone_request_stopped(r, &err);
+        hone_model_stats_queue(stats, -1);
+        hone_model_stats_dropped(stats, status);
+        fail_call(c, status, &err);
+    }
 }
 
 static void tally(const hone_call *c, uint64_t end) {
@@ -291,7 +303,9 @@ static void decode_all(hone_work *w) {
 }
 
 static void was_decoded(hone_work *w) {
-    submit(w->user);
+    hone_call *c = w->user;
+    hone_model_stats_queue(hone_servable_stats(c->servable), -1);
+    submit(c);
 }
 
 /* Does the body come packed? HONE_UNSUPPORTED: in a way that is not understood. */
@@ -355,13 +369,13 @@ void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const 
     /* What was covered for decoding the body is for that now. */
     hone_budget_move(&r->share, r->body.size, &c->room.share);
     if (!is_small(c)) {
-        hone_core_offload(f->o.core, &c->work);
+        offload(c);
         return;
     }
     decode(&c->work);
     if (c->status == HONE_OK && hone_tensors_missing(&c->tensors) > OFFLOAD_FROM) {
         c->work.run = fill;
-        hone_core_offload(f->o.core, &c->work);
+        offload(c);
         return;
     }
     hone_tensors_fill(&c->tensors);
