@@ -222,7 +222,7 @@ hone_status hone_pool_new(int threads, hone_pool **out, hone_error *err) {
     if (!pool) return hone_fail_memory(err);
     atomic_init(&pool->references, 1);
     pool->wanted = pool->threads = threads;
-    pool->spins = threads <= hone_cpu_count();
+    pool->spins = threads > 1 && threads <= hone_cpu_count();
     pool->caller_cpu = sched_getcpu();
     if (threads > 1) {
         pool->workers = hone_calloc((size_t)threads - 1, sizeof *pool->workers);

@@ -167,8 +167,10 @@ static hone_status run_parts(int threads, size_t bytes, size_t part, int64_t par
                              void *arg, hone_error *err) {
     hone_pool *pool = NULL;
     size_t most = bytes / (PARTS_EACH * (part > HONE_PACK_PART ? part : HONE_PACK_PART)) + 1;
-    if (!threads) threads = hone_cpu_count();
-    HONE_TRY(hone_pool_new((size_t)threads < most ? threads : (int)most, &pool, err));
+    if (most > 1) {
+        if (!threads) threads = hone_cpu_count();
+        HONE_TRY(hone_pool_new((size_t)threads < most ? threads : (int)most, &pool, err));
+    }
     hone_pool_run(pool, parts, fn, arg);
     hone_pool_free(pool);
     return HONE_OK;
