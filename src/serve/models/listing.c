@@ -99,7 +99,7 @@ static hone_status add_version(const hone_place *place, const char *name, const 
     char path[64];
     hone_found v = {.number = number};
     hone_fingerprint file;
-    snprintf(v.name, sizeof v.name, "%s", e->d_name);
+    snprintf(v.name, sizeof v.name, "%.*s", (int)sizeof v.name - 1, e->d_name);
     snprintf(path, sizeof path, "%s/" HONE_MODEL_FILE, v.name);
     if (hone_place_look(place, path, &file, NULL) != HONE_NOT_FOUND) {
         if (out->count == VERSIONS_MOST)
