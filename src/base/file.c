@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,33 +67,6 @@ hone_status hone_file_read(const char *path, size_t limit, hone_blob *out, hone_
 void hone_blob_free(hone_blob *blob) {
     hone_free(blob->data);
     *blob = (hone_blob){0};
-}
-
-struct hone_mapping {
-    void *base; /* at a page's start */
-    size_t size;
-};
-
-hone_status hone_file_map(int fd, const char *path, uint64_t offset, size_t size, hone_mapping **out,
-                          void **data, hone_error *err) {
-    uint64_t start = offset & ~((uint64_t)sysconf(_SC_PAGESIZE) - 1);
-    hone_mapping *m = hone_alloc(sizeof *m);
-    if (!m) return hone_fail_memory(err);
-    m->size = size + (size_t)(offset - start);
-    m->base = mmap(NULL, m->size, PROT_READ, MAP_PRIVATE, fd, (off_t)start);
-    if (m->base == MAP_FAILED) {
-        hone_free(m);
-        return hone_fail_errno(err, errno, path, "cannot map");
-    }
-    *out = m;
-    *data = (char *)m->base + (offset - start);
-    return HONE_OK;
-}
-
-void hone_mapping_free(void *mapping) {
-    hone_mapping *m = mapping;
-    munmap(m->base, m->size);
-    hone_free(m);
 }
 
 struct hone_writer {

@@ -25,13 +25,6 @@ hone_status hone_file_open(const char *path, int *fd, uint64_t *size, hone_error
 hone_status hone_file_read_at(int fd, const char *path, uint64_t offset, void *data, size_t size,
                               hone_error *err);
 
-/* A read-only, private mapping of `size` bytes from `offset` on, which must be there; `*data` is their address. Pages
- * come when they are read; a file that is cut short meanwhile is a SIGBUS. hone_mapping_free() when done. */
-typedef struct hone_mapping hone_mapping;
-hone_status hone_file_map(int fd, const char *path, uint64_t offset, size_t size, hone_mapping **out,
-                          void **data, hone_error *err);
-void hone_mapping_free(void *mapping); /* a hone_mapping */
-
 /* A file that appears whole or not at all: written beside its place as ".NAME.tmp-PID-N", fsynced and renamed by
  * commit. Abort (or a failed write) removes the temporary. Never both: after commit or abort the writer is gone.
  * A file that is replaced keeps its permissions; a symbolic link is followed; what is no regular file is refused. */

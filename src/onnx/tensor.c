@@ -2,6 +2,7 @@
 #include "onnx/onnx.h"
 
 #include "base/file.h"
+#include "base/mapping.h"
 
 #include <string.h>
 

@@ -1,5 +1,6 @@
 #include "runtime/model.h"
 
+#include "base/mapping.h"
 #include "graph/expand.h"
 #include "graph/infer.h"
 #include "graph/rewrite.h"
@@ -219,4 +220,15 @@ size_t hone_model_bytes(const hone_model *m) {
                 bytes += g->values[i]->data->bytes;
     }
     return bytes;
+}
+
+bool hone_model_is_cut(const hone_model *m) {
+    for (size_t k = 0; k < m->body_count; k++) {
+        const hone_graph *g = m->bodies[k].graph;
+        for (size_t i = 0; i < g->value_count; i++) {
+            const hone_tensor *t = g->values[i] ? g->values[i]->data : NULL;
+            if (t && t->mapped && hone_mapping_is_cut(t->owner)) return true;
+        }
+    }
+    return false;
 }

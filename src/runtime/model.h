@@ -20,4 +20,7 @@ struct hone_model {
  * store lacks are added with their first content. `variables` NULL: a store of its own. */
 hone_status hone_model_compile_shared(const hone_graph *g, const hone_model_options *options,
                                       hone_variables *variables, hone_model **out, hone_error *err);
+
+/* Has a file lost weights that are mapped? What was computed since may be of zeros (hone_mapping_guard). */
+bool hone_model_is_cut(const hone_model *m);
 #endif

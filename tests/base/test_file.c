@@ -128,25 +128,12 @@ static void test_parts_of_a_file(void **state) {
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         assert_int_equal(hone_file_read_at(fd, "f", parts[i][0], part, parts[i][1], &err), HONE_OK);
         assert_memory_equal(part, data + parts[i][0], parts[i][1]);
-        if (parts[i][1] == 0) continue;
-        hone_mapping *m;
-        void *mapped;
-        assert_int_equal(hone_file_map(fd, "f", parts[i][0], parts[i][1], &m, &mapped, &err), HONE_OK);
-        assert_memory_equal(mapped, data + parts[i][0], parts[i][1]);
-        assert_int_equal((uintptr_t)mapped % page, parts[i][0] % page);
-        hone_mapping_free(m);
     }
-    hone_mapping *m;
-    void *mapped;
     assert_int_equal(hone_file_read_at(fd, "f", 1, part, all, &err), HONE_IO);
     assert_string_equal(err.file, "f");
     assert_string_equal(err.message, "became shorter while it was read");
     close(fd);
     assert_int_equal(hone_file_read_at(fd, "f", 0, part, 1, &err), HONE_IO);
-    assert_int_equal(hone_file_map(fd, "f", 0, 1, &m, &mapped, &err), HONE_IO);
-    hone_alloc_fail_at(1, false);
-    assert_int_equal(hone_file_map(fd, "f", 0, 1, &m, &mapped, &err), HONE_OUT_OF_MEMORY);
-    hone_alloc_fail_at(0, false);
     free(data);
     free(part);
 }

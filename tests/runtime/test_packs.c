@@ -1,5 +1,5 @@
 /* Packed constants: the same answers as unpacked ones whatever parts they are packed in, and nothing kept twice. */
-#include "base/file.h"
+#include "base/mapping.h"
 #include "ops/each_level.h"
 #include "support/graphs.h"
 

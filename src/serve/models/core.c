@@ -1,6 +1,7 @@
 #include "serve/models/core_inside.h"
 
 #include "base/error.h"
+#include "base/mapping.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "serve/models/discovery.h"
@@ -40,6 +41,7 @@ hone_status hone_core_add_path(hone_core *core, const char *name, const char *pa
 hone_status hone_core_start(hone_core *core, hone_error *err) {
     hone_registry *g = &core->registry;
     const hone_core_options *o = &g->options;
+    if (o->map_weights) hone_mapping_guard();
     HONE_TRY(hone_model_loader_start(core->loader, err)); /* first, as it can't do without a thread */
     HONE_TRY(hone_batcher_start(core->batcher, g->compute_threads, o->inline_cost, o->budget, err));
     g->compute_threads = hone_batcher_threads(core->batcher);

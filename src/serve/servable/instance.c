@@ -1,7 +1,9 @@
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/mapping.h"
 #include "base/memory.h"
 #include "runtime/growth.h"
+#include "runtime/model.h"
 #include "serve/servable/servable.h"
 
 #include <string.h>
@@ -239,10 +241,7 @@ static hone_status run_piece(hone_servable *s, hone_instance *instance, hone_run
     return HONE_OK;
 }
 
-hone_status hone_instance_run(hone_servable *s, hone_instance *instance, hone_run *run, hone_error *err) {
-    run->staged = run->computed = 0;
-    run->size = 0;
-    if (run->first->rows < 0) return run_whole(s, instance, run, err);
+static hone_status run_pieces(hone_servable *s, hone_instance *instance, hone_run *run, hone_error *err) {
     int64_t total = 0;
     for (hone_part *p = run->first; p; p = p->next) {
         p->offset = total;
@@ -256,6 +255,26 @@ hone_status hone_instance_run(hone_servable *s, hone_instance *instance, hone_ru
     return HONE_OK;
 }
 
+/* Weights that a file has lost meanwhile were zeros for the run. */
+static hone_status check_weights(hone_servable *s, hone_error *err) {
+    unsigned cuts = hone_mapping_cuts();
+    if (cuts != atomic_load(&s->cuts_seen)) {
+        if (hone_model_is_cut(s->model)) atomic_store(&s->cut, true);
+        atomic_store(&s->cuts_seen, cuts);
+    }
+    if (!atomic_load_explicit(&s->cut, memory_order_relaxed)) return HONE_OK;
+    return hone_fail(err, HONE_UNAVAILABLE,
+                     "The weights of the model %s version %lld are gone: their file was cut short", s->name,
+                     (long long)s->version);
+}
+
+hone_status hone_instance_run(hone_servable *s, hone_instance *instance, hone_run *run, hone_error *err) {
+    run->staged = run->computed = 0;
+    run->size = 0;
+    HONE_TRY(run->first->rows < 0 ? run_whole(s, instance, run, err) : run_pieces(s, instance, run, err));
+    return check_weights(s, err);
+}
+
 hone_status hone_servable_run(hone_servable *s, int worker, const hone_tensor *const *inputs,
                               const hone_tensor **outputs, hone_cancel_fn *cancel, void *user,
                               hone_error *err) {
@@ -264,5 +283,5 @@ hone_status hone_servable_run(hone_servable *s, int worker, const hone_tensor *c
     hone_context_set_cancel(c, cancel, user);
     hone_status status = hone_context_run(c, inputs, outputs, err);
     hone_context_set_cancel(c, NULL, NULL);
-    return status;
+    return status == HONE_OK ? check_weights(s, err) : status;
 }

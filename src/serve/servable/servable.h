@@ -61,7 +61,9 @@ struct hone_servable {
     int input_count, output_count;
     hone_value_info *inputs, *outputs; /* names live in the model's signature */
     hone_model_stats *stats;
-    size_t bytes; /* of memory, after warm-up */
+    size_t bytes;          /* of memory, after warm-up */
+    atomic_uint cuts_seen; /* of all mappings, when it was looked */
+    atomic_bool cut;       /* whether one of its own is among them */
     int max_queue;
     /* By warm-up. */
     bool warm, batchable;
