@@ -19,11 +19,11 @@ typedef enum hone_sampling_padding {
 #define HONE_SAMPLE_TAPS 4 /* at most, along an axis */
 
 /* How coordinates from -1 to 1 lie over a space of `rank` axes: they are the centers of the outermost elements
- * (align_corners), or their outer edges. */
+ * (align_corners), or their outer edges. Or they count elements as they are (`plain`, of zeros as padding). */
 typedef struct hone_sampling {
     hone_sampling_mode mode;
     hone_sampling_padding padding;
-    bool align_corners;
+    bool align_corners, plain;
     int rank;
     int64_t dims[HONE_SAMPLE_AXES], strides[HONE_SAMPLE_AXES];
 } hone_sampling;

@@ -30,6 +30,10 @@ static double place(const hone_sampling *s, int axis, double coordinate, double 
     double n = (double)s->dims[axis], low, high, sign = 1;
     double x = s->align_corners ? (coordinate + 1) / 2 * (n - 1) : ((coordinate + 1) * n - 1) / 2;
     *slope = (s->align_corners ? n - 1 : n) / 2;
+    if (s->plain) {
+        x = coordinate;
+        *slope = 1;
+    }
     if (x != x) x = -1e9; /* nowhere */
     x = fmin(fmax(x, -1e9), 1e9);
     if (s->mode == HONE_SAMPLE_NEAREST) x = rint(x);
