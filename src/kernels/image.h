@@ -91,6 +91,22 @@ typedef struct hone_pool {
     bool count_pads; /* HONE_POOL_MEAN */
 } hone_pool;
 
+/* How many taps of the window at position o of an axis lie in [low, high). */
+static inline int64_t hone_windows_taps_in(const hone_windows *w, int axis, int64_t o, int64_t low,
+                                           int64_t high) {
+    const int64_t at = o * w->stride[axis] - w->pad[axis], step = w->dilation[axis];
+    const int64_t first = at >= low ? 0 : (low - at + step - 1) / step;
+    const int64_t end = at >= high ? 0 : (high - at + step - 1) / step;
+    const int64_t last = end < w->kernel[axis] ? end : w->kernel[axis];
+    return last > first ? last - first : 0;
+}
+/* Elements that position o counts along an axis. */
+static inline int64_t hone_pool_counted(const hone_pool *p, int axis, int64_t o) {
+    const hone_windows *w = &p->w;
+    if (!p->count_pads) return hone_windows_taps_in(w, axis, o, 0, w->in[axis]);
+    return hone_windows_taps_in(w, axis, o, -w->pad[axis], w->in[axis] + w->end[axis]);
+}
+
 /* Elements of scratch that pooling needs. */
 static inline int64_t hone_pool_room(const hone_pool *p) {
     const hone_windows *w = &p->w;
@@ -114,5 +130,16 @@ void hone_max_index_u8(const hone_pool *p, const uint8_t *x, uint8_t *y, int64_t
                        int64_t line1);
 void hone_max_index_s8(const hone_pool *p, const int8_t *x, int8_t *y, int64_t *index, int64_t line0,
                        int64_t line1);
+
+/* Gradients, of channels [c0, c1), counted over all images: dx is written whole. Of MEAN each
+ * window gives its dy in equal shares to what it sees, of norms whole to each element, of MAX to the first of the largest. */
+void hone_pool_spread_f32(const hone_pool *p, const float *dy, float *dx, int64_t c0, int64_t c1,
+                          float *room); /* hone_pool_room and out[2] of it */
+void hone_pool_spread_f64(const hone_pool *p, const double *dy, double *dx, int64_t c0, int64_t c1,
+                          double *room);
+void hone_max_spread_f32(const hone_windows *w, const float *dy, const float *x, float *dx, int64_t c0,
+                         int64_t c1);
+void hone_max_spread_f64(const hone_windows *w, const double *dy, const double *x, double *dx, int64_t c0,
+                         int64_t c1);
 
 #endif

@@ -12,28 +12,6 @@
  * and POOL_NOTHING(kind), what counts for nothing. */
 #include "kernels/image.h"
 
-static int64_t max_i64(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
-static int64_t min_i64(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
-/* How many taps of the window at position o of an axis lie in [low, high). */
-static int64_t taps_in(const hone_windows *w, int axis, int64_t o, int64_t low, int64_t high) {
-    const int64_t at = o * w->stride[axis] - w->pad[axis], step = w->dilation[axis];
-    const int64_t first = at >= low ? 0 : (low - at + step - 1) / step;
-    const int64_t end = at >= high ? 0 : (high - at + step - 1) / step;
-    return max_i64(min_i64(end, w->kernel[axis]) - first, 0);
-}
-
-/* Elements that position o counts along an axis. */
-static int64_t counted(const hone_pool *p, int axis, int64_t o) {
-    const hone_windows *w = &p->w;
-    if (!p->count_pads) return taps_in(w, axis, o, 0, w->in[axis]);
-    return taps_in(w, axis, o, -w->pad[axis], w->in[axis] + w->end[axis]);
-}
-
 static inline __attribute__((always_inline)) void pool_line(const hone_pool *p, const hone_pool_kind kind,
                                                             const POOL_TYPE *x, POOL_TYPE *y, int64_t line,
                                                             const POOL_TYPE *columns, POOL_TYPE *t) {
@@ -55,7 +33,8 @@ static inline __attribute__((always_inline)) void pool_line(const hone_pool *p, 
         }
     for (int64_t i = 0; i < width && !any; i++) row[i] = POOL_NOTHING(kind);
     windows_of(kind, t, y, w->out[2], w->stride[2], w->kernel[2], w->dilation[2]);
-    const int64_t rows = kind == HONE_POOL_MEAN ? counted(p, 0, depth) * counted(p, 1, height) : 1;
+    const int64_t rows =
+        kind == HONE_POOL_MEAN ? hone_pool_counted(p, 0, depth) * hone_pool_counted(p, 1, height) : 1;
     finish_row(kind, p->power, y, w->out[2], rows, columns);
 }
 
@@ -66,7 +45,7 @@ static inline __attribute__((always_inline)) void pool_lines(const hone_pool *p,
     const int64_t lines = w->out[0] * w->out[1];
     POOL_TYPE *columns = room, *t = room + w->out[2];
     for (int64_t o = 0; o < w->out[2] && kind == HONE_POOL_MEAN; o++)
-        columns[o] = (POOL_TYPE)counted(p, 2, o);
+        columns[o] = (POOL_TYPE)hone_pool_counted(p, 2, o);
     for (int64_t i = 0; i < hone_pool_room(p) - w->out[2]; i++) t[i] = POOL_NOTHING(kind);
     for (int64_t line = line0; line < line1; line++)
         pool_line(p, kind, x + line / lines * w->plane, y + line * w->out[2], line % lines, columns, t);

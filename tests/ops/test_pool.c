@@ -1,6 +1,7 @@
 /* Pooling against plain loops in double, at every level, of every dtype. */
 #include "support/graphs.h"
 
+#include "kernels/image.h"
 #include "ops/each_level.h"
 
 static const char *program;
@@ -188,10 +189,34 @@ static void test_global(void **state) {
     }
 }
 
+/* Gradients of a window that lies in the pads alone. */
+static void test_a_window_of_nothing(void **state) {
+    (void)state;
+    const hone_windows w = {.channels = 1,
+                            .plane = 1,
+                            .in = {1, 1, 1},
+                            .out = {1, 1, 1},
+                            .kernel = {1, 1, 2},
+                            .stride = {1, 1, 1},
+                            .dilation = {1, 1, 2},
+                            .pad = {0, 0, 1},
+                            .end = {0, 0, 1}};
+    const hone_pool mean = {.w = w, .kind = HONE_POOL_MEAN};
+    const float dy[] = {1, 2}, x[] = {3, 4};
+    float dx[] = {-1, -1, -1}, room[128];
+    assert_true(hone_pool_room(&mean) + 1 <= 128);
+    hone_max_spread_f32(&w, dy, x, dx, 0, 2);
+    assert_true(dx[0] == 0 && dx[1] == 0 && dx[2] == -1);
+    dx[0] = dx[1] = -1;
+    hone_pool_spread_f32(&mean, dy, dx, 0, 2, room);
+    assert_true(dx[0] == 0 && dx[1] == 0 && dx[2] == -1);
+}
+
 int main(int argc, char **argv) {
     program = argv[0];
     const struct CMUnitTest values[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_global)};
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values_at_every_level)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values_at_every_level),
+                                       cmocka_unit_test(test_a_window_of_nothing)};
     if (argc > 1 && strcmp(argv[1], "--values") == 0) return cmocka_run_group_tests(values, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

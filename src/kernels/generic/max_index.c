@@ -48,3 +48,23 @@ MAX_INDEX(f32, float, -INFINITY)
 MAX_INDEX(f64, double, -INFINITY)
 MAX_INDEX(u8, uint8_t, 0)
 MAX_INDEX(s8, int8_t, INT8_MIN)
+
+/* A window that sees nothing gives nothing. */
+#define MAX_SPREAD(name, type)                                                                               \
+    void hone_max_spread_##name(const hone_windows *w, const type *dy, const type *x, type *dx, int64_t c0,  \
+                                int64_t c1) {                                                                \
+        const int64_t lines = w->out[0] * w->out[1];                                                         \
+        for (int64_t i = c0 * w->plane; i < c1 * w->plane; i++) dx[i] = 0;                                   \
+        for (int64_t line = c0 * lines; line < c1 * lines; line++) {                                         \
+            const int64_t plane = line / lines * w->plane;                                                   \
+            const reach d = reach_of(w, 0, line % lines / w->out[1]), h = reach_of(w, 1, line % w->out[1]);  \
+            for (int64_t o = 0; o < w->out[2]; o++) {                                                        \
+                int64_t at;                                                                                  \
+                type most;                                                                                   \
+                name##_window(w, x + plane, d, h, reach_of(w, 2, o), &most, &at);                            \
+                if (at >= 0) dx[plane + at] += dy[line * w->out[2] + o];                                     \
+            }                                                                                                \
+        }                                                                                                    \
+    }
+MAX_SPREAD(f32, float)
+MAX_SPREAD(f64, double)

@@ -145,24 +145,14 @@ static void gradient_mean(hone_gradient *ctx) {
     gradient_of_sum(ctx, true);
 }
 
-/* 1 where true, in the output's dtype. */
-static hone_value *as_number(hone_gradient *ctx, hone_value *truth) {
-    hone_value *y = hone_gradient_emit1(ctx, "Cast", truth);
-    if (y) hone_node_set_int(ctx->graph, y->producer, "to", ctx->node->outputs[0]->type.dtype);
-    return y;
-}
-
 static hone_value *sum_like(hone_gradient *ctx, hone_value *v, hone_value *like) {
     return HONE_EMIT(ctx->graph, HONE_PRIVATE_DOMAIN, "SumTo", v, like);
 }
 
-/* The cotangent goes to the elements that are the result, in equal shares. */
 static void gradient_extreme(hone_gradient *ctx) {
     hone_value *y = hone_reduce_spread(ctx, ctx->node->outputs[0]),
                *dy = hone_reduce_spread(ctx, ctx->dout[0]);
-    hone_value *mine = as_number(ctx, hone_gradient_emit(ctx, "Equal", ctx->node->inputs[0], y));
-    hone_value *share = hone_gradient_emit(ctx, "Div", dy, sum_like(ctx, mine, dy));
-    ctx->din[0] = hone_gradient_emit(ctx, "Mul", mine, share);
+    ctx->din[0] = hone_gradient_to_extremes(ctx, y, dy);
 }
 
 static hone_value *where(hone_gradient *ctx, hone_value *condition, hone_value *a, hone_value *b) {
@@ -175,7 +165,8 @@ static void gradient_product(hone_gradient *ctx) {
     hone_value *x = ctx->node->inputs[0], *dy = hone_reduce_spread(ctx, ctx->dout[0]);
     hone_value *zero = hone_gradient_scalar(ctx, 0), *one = hone_gradient_scalar(ctx, 1);
     hone_value *is_zero = hone_gradient_emit(ctx, "Equal", x, zero);
-    hone_value *z = sum_like(ctx, as_number(ctx, is_zero), dy), *rest = where(ctx, is_zero, one, x);
+    hone_value *z = sum_like(ctx, hone_gradient_number(ctx, is_zero), dy),
+               *rest = where(ctx, is_zero, one, x);
     hone_value *in[] = {rest, ctx->node->input_count > 1 ? ctx->node->inputs[1] : NULL};
     hone_value *product = hone_graph_emit(ctx->graph, "", "ReduceProd", in, 2);
     if (!product) return;

@@ -4,7 +4,9 @@
 #include "kernels/kernels.h"
 #include "ops/common/axes.h"
 #include "ops/common/cut.h"
+#include "ops/common/gradient.h"
 #include "ops/common/walk.h"
+#include "ops/nn/pool.h"
 
 #define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
 
@@ -92,18 +94,44 @@ static hone_status prepare_norm(hone_prepare *p, hone_error *err) {
                    "norm_all", err);
 }
 
+/* --- gradients --- */
+
+static void gradient_max(hone_gradient *ctx) {
+    ctx->din[0] = hone_gradient_to_extremes(ctx, ctx->node->outputs[0], ctx->dout[0]);
+}
+
+static void gradient_mean(hone_gradient *ctx) {
+    hone_value *x = ctx->node->inputs[0];
+    ctx->din[0] = HONE_EMIT(ctx->graph, HONE_PRIVATE_DOMAIN, "BroadcastTo", ctx->dout[0], x);
+    if (ctx->din[0]) hone_node_set_int(ctx->graph, ctx->din[0]->producer, "mean", 1);
+}
+
+static void gradient_norm(hone_gradient *ctx) {
+    ctx->din[0] = hone_norm_slope(ctx, hone_norm_share(ctx));
+}
+
+/* --- descriptors --- */
+
 #define GLOBAL                                                                                               \
     .since = 22, .oldest = 1, .widened = HONE_TYPES_HALF, .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}),       \
-    .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}), .infer = infer, .axes = axes
+    .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}), .infer = infer, .axes = axes,                              \
+    .gradient_kind = HONE_GRADIENT_EXACT
 
-const hone_op hone_op_global_max_pool = {
-    .name = "GlobalMaxPool", GLOBAL, .prepare = prepare_max, .doc = "the largest element of each channel"};
+const hone_op hone_op_global_max_pool = {.name = "GlobalMaxPool",
+                                         GLOBAL,
+                                         .prepare = prepare_max,
+                                         .gradient = gradient_max,
+                                         .doc = "the largest element of each channel"};
 
-const hone_op hone_op_global_average_pool = {
-    .name = "GlobalAveragePool", GLOBAL, .prepare = prepare_mean, .doc = "the mean of each channel"};
+const hone_op hone_op_global_average_pool = {.name = "GlobalAveragePool",
+                                             GLOBAL,
+                                             .prepare = prepare_mean,
+                                             .gradient = gradient_mean,
+                                             .doc = "the mean of each channel"};
 
 const hone_op hone_op_global_lp_pool = {.name = "GlobalLpPool",
                                         GLOBAL,
                                         .attrs = HONE_ATTRS({"p", HONE_ATTR_INT, .i = 2}),
                                         .prepare = prepare_norm,
+                                        .gradient = gradient_norm,
                                         .doc = "the p-norm of each channel"};

@@ -1,4 +1,5 @@
 /* Pooling: MaxPool, AveragePool, LpPool. */
+#include "ops/nn/pool.h"
 #include "graph/infer.h"
 #include "graph/run.h"
 #include "kernels/kernels.h"
@@ -160,6 +161,8 @@ const hone_op hone_op_max_pool = {
     .infer = infer_max,
     .axes = axes,
     .prepare = prepare_max,
+    .gradient_kind = HONE_GRADIENT_EXACT,
+    .gradient = hone_max_pool_gradient,
     .quantize = HONE_QUANTIZE_BITS,
     .doc = "the largest element of each window, and where it is"};
 
@@ -175,6 +178,8 @@ const hone_op hone_op_average_pool = {.name = "AveragePool",
                                       .infer = infer,
                                       .axes = axes,
                                       .prepare = prepare_mean,
+                                      .gradient_kind = HONE_GRADIENT_EXACT,
+                                      .gradient = hone_average_pool_gradient,
                                       .doc = "the mean of each window"};
 
 const hone_op hone_op_lp_pool = {.name = "LpPool",
@@ -189,4 +194,6 @@ const hone_op hone_op_lp_pool = {.name = "LpPool",
                                  .infer = infer,
                                  .axes = axes,
                                  .prepare = prepare_norm,
+                                 .gradient_kind = HONE_GRADIENT_EXACT,
+                                 .gradient = hone_lp_pool_gradient,
                                  .doc = "the p-norm of each window"};
