@@ -73,6 +73,7 @@
     {"BitCast", "F2,3", "to=6", 1},
     {"Compress", "R4,3 B4", "axis=0", 1},
     {"Compress", "R4,3 B10", "", 1},
+    {"Compress", "R2,5,3 B4", "axis=-2", 1},
     {"CumSum", "R3,4,2 S=1", "", 1},
     {"CumSum", "R3,4 S=-1", "exclusive=1", 1},
     {"CumSum", "R3,4 S=0", "reverse=1", 1},

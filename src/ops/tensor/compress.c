@@ -2,6 +2,7 @@
 #include "graph/infer.h"
 #include "graph/run.h"
 #include "ops/common/axes.h"
+#include "ops/common/gradient.h"
 #include "ops/common/walk.h"
 #include "ops/engine/copy.h"
 
@@ -87,6 +88,22 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
     return HONE_OK;
 }
 
+/* dY goes back to where the condition is true, along the axis or among all elements. */
+static void gradient(hone_gradient *ctx) {
+    const hone_attr *axis = hone_node_attr(ctx->node, "axis");
+    hone_graph *g = ctx->graph;
+    hone_value *x = ctx->node->inputs[0];
+    hone_value *at =
+        hone_gradient_emit(ctx, "Squeeze", hone_gradient_emit1(ctx, "NonZero", ctx->node->inputs[1]),
+                           hone_graph_ints(g, (int64_t[]){0}, 1));
+    hone_value *like =
+        axis ? x : hone_gradient_emit(ctx, "Reshape", x, hone_graph_ints(g, (int64_t[]){-1}, 1));
+    hone_value *dx = HONE_EMIT(g, HONE_PRIVATE_DOMAIN, "GatherGrad", ctx->dout[0], at, like);
+    if (!dx) return;
+    hone_node_copy_attrs(g, dx->producer, ctx->node);
+    ctx->din[0] = axis ? dx : HONE_EMIT(g, HONE_PRIVATE_DOMAIN, "ReshapeLike", dx, x);
+}
+
 const hone_op hone_op_compress = {
     .name = "Compress",
     .since = 11,
@@ -97,4 +114,6 @@ const hone_op hone_op_compress = {
     .infer = infer,
     .axes = axes,
     .prepare = prepare,
+    .gradient_kind = HONE_GRADIENT_EXACT,
+    .gradient = gradient,
     .doc = "slices along an axis, or elements, where a condition is true"};
