@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The operators as ONNX's own schemas have them, against Hone's descriptors: which are missing, at which operator sets,
-with which attributes, defaults, numbers of inputs and element types.
+with which attributes, defaults, numbers of inputs and element types, and which that ONNX differentiates have no gradient.
 
     peer_schemas.py OPERATORS.json GAPS.txt      OPERATORS.json is what `ops_test_support_table --json` prints
 
@@ -19,6 +19,7 @@ TYPES = {"float": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6,
          "float8e8m0": 24, "uint2": 25, "int2": 26}
 DOMAINS = {"", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training"}
 VARIADIC = 2
+DIFFERENTIABLE = defs.OpSchema.DifferentiationCategory.Differentiable
 
 
 def innermost(text):
@@ -108,6 +109,8 @@ def main():
         compare_slots(schema, op, "inputs", gaps, name)
         compare_slots(schema, op, "outputs", gaps, name)
         compare_attrs(schema, op, version, gaps, name)
+        if any(i.differentiation_category == DIFFERENTIABLE for i in schema.inputs) and not op["gradient"]:
+            gaps.add(f"{name}: no gradient")
     known = {line.split(" | ")[0].strip() for line in open(sys.argv[2]) if line.strip()}
     for gap in sorted(gaps - known):
         print(gap)

@@ -66,6 +66,33 @@ static void print_table(FILE *f, bool private_ones) {
     for (size_t i = 0; i < count; i++) print_row(f, rows[i]);
 }
 
+/* How many of ONNX's own operators can be trained through, and which cannot. */
+static void print_count(FILE *f) {
+    int rules = 0, parts = 0, zero = 0, through = 0, none = 0;
+    const hone_op *rows[1024];
+    for (int i = 0; hone_op_at(i); i++) {
+        const hone_op *op = hone_op_at(i);
+        if (*hone_op_domain(op)) continue;
+        const char *kind = gradient(op);
+        rules += strcmp(kind, "yes") == 0;
+        parts += strcmp(kind, "yes, by its parts") == 0;
+        zero += strcmp(kind, "zero") == 0;
+        through += strcmp(kind, "straight-through") == 0;
+        if (strcmp(kind, "–") == 0) rows[none++] = op;
+    }
+    qsort(rows, (size_t)none, sizeof *rows, by_name);
+    fprintf(
+        f,
+        "Of ONNX's own %d operators, %d have a gradient: %d by a rule, %d by their parts; "
+        "`ops_test_gradients` "
+        "compares each with central differences in double. %d more are constant almost everywhere, so that "
+        "nothing flows through them, and %d are passed straight through. Training through any of the other "
+        "%d is refused: ",
+        rules + parts + zero + through + none, rules + parts, rules, parts, zero, through, none);
+    for (int i = 0; i < none; i++) fprintf(f, "%s%s", i ? ", " : "", rows[i]->name);
+    fprintf(f, ".\n\n");
+}
+
 static char *generate(void) {
     char *text = NULL;
     size_t size = 0;
@@ -73,8 +100,9 @@ static char *generate(void) {
     assert_non_null(f);
     fprintf(f, "# Operators\n\nMade of the descriptors by `ops_test_support_table --write`; a test compares. "
                "Types are those of the "
-               "first input; all: strings, float8, and elements of 4 and 2 bits, too.\n\n## ONNX\n\n| "
-               "operator | opsets | types | gradient | quantized graphs | what "
+               "first input; all: strings, float8, and elements of 4 and 2 bits, too.\n\n");
+    print_count(f);
+    fprintf(f, "## ONNX\n\n| operator | opsets | types | gradient | quantized graphs | what "
                "it is |\n"
                "|---|---|---|---|---|---|\n");
     print_table(f, false);
@@ -136,8 +164,9 @@ static void print_json(void) {
     for (int i = 0; hone_op_at(i); i++) {
         const hone_op *op = hone_op_at(i);
         if (hone_op_is_private(op)) continue;
-        printf("%s{\"domain\": \"%s\", \"name\": \"%s\", \"since\": %d, \"oldest\": %d", first ? "" : ",\n",
-               hone_op_domain(op), op->name, op->since, op->oldest);
+        printf("%s{\"domain\": \"%s\", \"name\": \"%s\", \"since\": %d, \"oldest\": %d, \"gradient\": %s",
+               first ? "" : ",\n", hone_op_domain(op), op->name, op->since, op->oldest,
+               strcmp(gradient(op), "–") == 0 ? "false" : "true");
         print_slots("inputs", op->inputs);
         print_slots("outputs", op->outputs);
         printf(", \"forms\": [");
