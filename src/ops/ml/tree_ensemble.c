@@ -166,13 +166,19 @@ static hone_status add_votes(hone_graph *g, hone_tree_builder *b, const ids *at,
     return HONE_OK;
 }
 
+/* What is computed in: integers are float64. */
+static hone_dtype dtype_of(const hone_value *x) {
+    return x->type.dtype == HONE_FLOAT32 || x->type.dtype == HONE_FLOAT16 ? HONE_FLOAT32 : HONE_FLOAT64;
+}
+
 /* `prefix`: "class" or "target", whose lists the votes are. */
 static hone_status build(hone_graph *g, const hone_node *n, bool classes, int64_t targets,
                          hone_tree_builder *b, hone_error *err) {
     ids nodes, votes;
     hone_dictionary index;
     size_t count;
-    *b = (hone_tree_builder){.node = n, .targets = targets, .sum = HONE_TREE_SUM};
+    *b = (hone_tree_builder){
+        .node = n, .dtype = dtype_of(n->inputs[0]), .targets = targets, .sum = HONE_TREE_SUM};
     bool fits = ids_of(n, "nodes_treeids", "nodes_nodeids", &nodes) &&
                 ids_of(n, classes ? "class_treeids" : "target_treeids",
                        classes ? "class_nodeids" : "target_nodeids", &votes);
@@ -186,17 +192,6 @@ static hone_status build(hone_graph *g, const hone_node *n, bool classes, int64_
     HONE_TRY(add_nodes(g, b, &nodes, &index, err));
     HONE_TRY(add_roots(g, b, &nodes, err));
     return add_votes(g, b, &votes, &index, to, &weights, err);
-}
-
-/* X as rows of float32, or of float64, which integers are computed in. */
-static hone_value *features_of(hone_graph *g, hone_value *x) {
-    hone_dtype dtype =
-        x->type.dtype == HONE_FLOAT32 || x->type.dtype == HONE_FLOAT16 ? HONE_FLOAT32 : HONE_FLOAT64;
-    return hone_ml_rows(g, x, dtype);
-}
-
-static hone_dtype dtype_of(const hone_value *x) {
-    return x->type.dtype == HONE_FLOAT32 || x->type.dtype == HONE_FLOAT16 ? HONE_FLOAT32 : HONE_FLOAT64;
 }
 
 /* A constant row of base values; NULL: there are none. */
@@ -251,7 +246,7 @@ static hone_status expand_regressor(hone_graph *g, hone_node *n, hone_error *err
     int64_t targets = hone_node_int(n, "n_targets");
     HONE_TRY(build(g, n, false, targets, &b, err));
     sum_of(hone_node_string(n, "aggregate_function"), &b.sum);
-    HONE_TRY(hone_trees_emit(&b, g, features_of(g, n->inputs[0]), &y, err));
+    HONE_TRY(hone_trees_emit(&b, g, &y, err));
     y = hone_ml_transform(g, with_base(g, n, y, targets), hone_node_string(n, "post_transform"));
     hone_graph_replace(g, n->outputs[0], hone_ml_cast(g, y, HONE_FLOAT32));
     return HONE_OK;
@@ -336,7 +331,7 @@ static hone_status expand_classifier(hone_graph *g, hone_node *n, hone_error *er
         b.votes[i].target = 0;
     }
     if (binary) b.targets = 1;
-    HONE_TRY(hone_trees_emit(&b, g, features_of(g, n->inputs[0]), &y, err));
+    HONE_TRY(hone_trees_emit(&b, g, &y, err));
     y = with_base(g, n, y, b.targets);
     if (binary) y = both_classes(g, n, &b, y, transform);
     y = hone_ml_transform(g, y, transform);
@@ -421,6 +416,7 @@ static hone_status build_ensemble(hone_graph *g, const hone_node *n, hone_tree_b
         return refuse(n, err, "lists of nodes or leaves differ in length");
     int64_t inner = (int64_t)features, leaves = (int64_t)targets;
     *b = (hone_tree_builder){.node = n,
+                             .dtype = dtype_of(n->inputs[0]),
                              .nodes = room(g, features + targets, sizeof *b->nodes),
                              .votes = room(g, targets, sizeof *b->votes),
                              .roots = room(g, roots, sizeof *b->roots),
@@ -455,7 +451,7 @@ static hone_status expand_ensemble(hone_graph *g, hone_node *n, hone_error *err)
     hone_tree_builder b;
     hone_value *y;
     HONE_TRY(build_ensemble(g, n, &b, err));
-    HONE_TRY(hone_trees_emit(&b, g, features_of(g, n->inputs[0]), &y, err));
+    HONE_TRY(hone_trees_emit(&b, g, &y, err));
     y = hone_ml_transform(g, y, transforms[hone_node_int(n, "post_transform")]);
     hone_graph_replace(g, n->outputs[0], hone_ml_cast(g, y, n->outputs[0]->type.dtype));
     return HONE_OK;

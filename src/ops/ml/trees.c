@@ -7,11 +7,9 @@
 #include "ops/common/cut.h"
 #include "ops/ml/ml.h"
 
-#include <string.h>
-
 #define FLOATS HONE_TYPES_FLOAT
 
-enum { X, NODES, VOTES, ROOTS, MEMBERS };
+enum { X, NODES, TREES, NAN_FIRST, VOTES, STARTS };
 
 static hone_status infer(hone_infer *ctx, hone_error *err) {
     const hone_type *x = ctx->in[X];
@@ -25,10 +23,18 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
     return HONE_OK;
 }
 
+enum {
+    LANES = HONE_TREE_LANES,
+    TILE_ROWS = 64,
+    TILE_BYTES = 32768
+}; /* rows that go through the trees together */
+
 typedef struct params {
     hone_trees trees; /* pointers come with the run */
     hone_dtype dtype;
-    int64_t features;
+    bool narrow, votes;    /* keys have 32 bits; MIN or MAX */
+    int64_t columns, tile; /* of a row of X; rows */
+    size_t keys, scores;   /* bytes of a tile */
     hone_cut rows;
 } params;
 
@@ -37,24 +43,50 @@ typedef struct job {
     hone_trees trees;
     const hone_step *step;
     const hone_frame *frame;
-    const char *x;
+    const void *x;
     char *y;
 } job;
+
+/* Rows as keys, LANES side by side, a 0 behind each; tells whether there are NaNs in them. */
+#define KEYS_OF(name, type, key, key_of)                                                                     \
+    static bool name(const params *p, const type *x, int64_t rows, key *out) {                               \
+        const int64_t n = p->trees.features;                                                                 \
+        bool nan = false;                                                                                    \
+        for (int64_t i = 0; i < rows; i++, x += p->columns) {                                                \
+            key *y = out + i / LANES * LANES * (n + 1) + i % LANES;                                          \
+            for (int64_t k = 0; k < n; k++) {                                                                \
+                y[k * LANES] = key_of(x[k]);                                                                 \
+                nan |= x[k] != x[k];                                                                         \
+            }                                                                                                \
+            y[n * LANES] = 0;                                                                                \
+        }                                                                                                    \
+        return nan;                                                                                          \
+    }
+KEYS_OF(keys_narrow, float, uint32_t, hone_tree_key32)
+KEYS_OF(keys_wide, float, uint64_t, hone_tree_key64)
+KEYS_OF(keys_f64, double, uint64_t, hone_tree_key64)
 
 static void run_rows(void *arg, int64_t begin, int64_t end, int worker) {
     const job *j = arg;
     const params *p = j->p;
-    double *scores = hone_step_worker_scratch(j->step, j->frame, worker);
-    bool *voted = (bool *)(scores + p->trees.targets);
-    size_t size = hone_dtype_size(p->dtype), row = (size_t)p->features * size,
-           result = (size_t)p->trees.targets * size;
-    for (int64_t i = begin; i < end; i++) {
-        const void *x = j->x + (size_t)i * row;
-        if (p->dtype == HONE_FLOAT64)
-            hone_trees_run_f64(&j->trees, x, scores, voted);
+    void *keys = hone_step_worker_scratch(j->step, j->frame, worker);
+    double *scores = (double *)((char *)keys + p->keys);
+    bool *voted = p->votes ? (bool *)((char *)scores + p->scores) : NULL, nan;
+    const size_t size = hone_dtype_size(p->dtype);
+    for (int64_t i = begin; i < end; i += p->tile) {
+        const int64_t rows = end - i < p->tile ? end - i : p->tile;
+        const void *x = (const char *)j->x + (size_t)(i * p->columns) * size;
+        if (p->narrow)
+            nan = keys_narrow(p, x, rows, keys);
         else
-            hone_trees_run_f32(&j->trees, x, scores, voted);
-        hone_cast(HONE_FLOAT64, p->dtype, scores, j->y + (size_t)i * result, p->trees.targets);
+            nan = p->dtype == HONE_FLOAT64 ? keys_f64(p, x, rows, keys) : keys_wide(p, x, rows, keys);
+        nan &= j->trees.nan_first != NULL;
+        if (p->narrow)
+            hone_trees_run_32(&j->trees, keys, rows, nan, scores, voted);
+        else
+            hone_trees_run_64(&j->trees, keys, rows, nan, scores, voted);
+        hone_cast(HONE_FLOAT64, p->dtype, scores, j->y + (size_t)(i * p->trees.targets) * size,
+                  rows * p->trees.targets);
     }
 }
 
@@ -63,9 +95,10 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     const params *p = step->params;
     job j = {p, p->trees, step, frame, hone_step_in(step, frame, X), hone_step_out(step, frame, 0)};
     j.trees.nodes = hone_step_in(step, frame, NODES);
+    j.trees.trees = hone_step_in(step, frame, TREES);
+    j.trees.nan_first = hone_step_in(step, frame, NAN_FIRST);
     j.trees.votes = hone_step_in(step, frame, VOTES);
-    j.trees.roots = hone_step_in(step, frame, ROOTS);
-    j.trees.members = hone_step_in(step, frame, MEMBERS);
+    j.trees.starts = hone_step_in(step, frame, STARTS);
     hone_cut_run(&p->rows, frame, run_rows, &j);
     return HONE_OK;
 }
@@ -74,13 +107,25 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
     const hone_type *x = p->in[X];
     params *q = hone_prepare_alloc(p, sizeof *q);
     if (!q) return hone_fail_memory(err);
-    int64_t trees = p->in[ROOTS]->dims[0], targets = hone_node_int(p->node, "targets");
-    *q = (params){
-        .trees = {.count = trees, .targets = targets, .sum = (hone_tree_sum)hone_node_int(p->node, "sum")},
-        .dtype = x->dtype,
-        .features = x->dims[1],
-        .rows = hone_cut_make(x->dims[0], 30 * (double)trees + 3 * (double)targets, 1)};
-    p->worker_scratch = (size_t)targets * (sizeof(double) + sizeof(bool));
+    const int64_t trees = p->in[TREES]->dims[0] / (int64_t)sizeof(hone_tree),
+                  targets = hone_node_int(p->node, "targets"), features = hone_node_int(p->node, "features"),
+                  whole = (x->dims[0] + LANES - 1) / LANES * LANES;
+    *q = (params){.trees = {.count = trees,
+                            .targets = targets,
+                            .features = features,
+                            .sum = (hone_tree_sum)hone_node_int(p->node, "sum")},
+                  .dtype = x->dtype,
+                  .narrow = hone_node_int(p->node, "narrow"),
+                  .columns = x->dims[1],
+                  .rows = hone_cut_make(x->dims[0], 5 * (double)trees + 3 * (double)targets, LANES)};
+    const size_t row = ((size_t)features + 1) * (q->narrow ? sizeof(uint32_t) : sizeof(uint64_t));
+    q->votes = q->trees.sum == HONE_TREE_MIN || q->trees.sum == HONE_TREE_MAX;
+    q->tile = TILE_BYTES / (int64_t)row / LANES * LANES;
+    q->tile = q->tile > TILE_ROWS ? TILE_ROWS : q->tile > LANES ? q->tile : LANES;
+    if (q->tile > whole) q->tile = whole;
+    q->keys = ((size_t)q->tile * row + 7) / 8 * 8;
+    q->scores = (size_t)(q->tile * targets) * sizeof(double);
+    p->worker_scratch = q->keys + q->scores + (q->votes ? (size_t)(q->tile * targets) : 0);
     p->params = q;
     p->run = run;
     p->kernel = "trees";
@@ -93,85 +138,14 @@ const hone_op hone_op_tree_scores = {
     .since = 1,
     .oldest = 1,
     .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"nodes", 0, HONE_TYPE(HONE_UINT8), 0},
-                         {"votes", 0, HONE_TYPE(HONE_UINT8), 0}, {"roots", 0, HONE_TYPE(HONE_INT64), 0},
-                         {"members", 0, HONE_TYPE(HONE_FLOAT64), 0}),
+                         {"trees", 0, HONE_TYPE(HONE_UINT8), 0},
+                         {"nan_first", 0, HONE_TYPE(HONE_BOOL), HONE_SLOT_OPTIONAL},
+                         {"votes", 0, HONE_TYPE(HONE_UINT8), HONE_SLOT_OPTIONAL},
+                         {"starts", 0, HONE_TYPE(HONE_INT32), HONE_SLOT_OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),
-    .attrs = HONE_ATTRS({"features", HONE_ATTR_INT}, {"sum", HONE_ATTR_INT}, {"targets", HONE_ATTR_INT}),
+    .attrs = HONE_ATTRS({"features", HONE_ATTR_INT}, {"narrow", HONE_ATTR_INT}, {"sum", HONE_ATTR_INT},
+                        {"targets", HONE_ATTR_INT}),
     .infer = infer,
     .prepare = prepare,
     .gradient_kind = HONE_GRADIENT_ZERO,
     .doc = "the votes of the leaves that rows of features lead to"};
-
-/* --- building --- */
-
-static hone_status refuse(const hone_node *n, hone_error *err, const char *what) {
-    return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, n->op->name, "%s", what);
-}
-
-enum { NEW, OPEN, DONE };
-
-/* Each node that a root leads to, once; a child that is still open closes a cycle. The stack has nodes, each with how many of
- * its children have been looked at. */
-static hone_status check_tree(const hone_tree_builder *b, int64_t root, uint8_t *state, int64_t *stack,
-                              hone_error *err) {
-    int64_t top = 0;
-    if (state[root] == NEW) stack[top++] = root << 2;
-    while (top > 0) {
-        int64_t at = stack[top - 1] >> 2, child = stack[top - 1] & 3;
-        const hone_tree_node *node = &b->nodes[at];
-        state[at] = OPEN;
-        if (node->mode == HONE_TREE_LEAF || child == 2) {
-            state[at] = DONE;
-            top--;
-            continue;
-        }
-        stack[top - 1]++;
-        int64_t next = child ? node->no : node->yes;
-        if (state[next] == OPEN) return refuse(b->node, err, "the nodes of a tree form a cycle");
-        if (state[next] == NEW) stack[top++] = next << 2;
-    }
-    return HONE_OK;
-}
-
-static hone_status check(const hone_tree_builder *b, int64_t *features, hone_error *err) {
-    *features = 0;
-    for (int64_t i = 0; i < b->node_count; i++) {
-        const hone_tree_node *n = &b->nodes[i];
-        if (n->mode == HONE_TREE_LEAF) continue;
-        if (n->feature < 0 || n->yes < 0 || n->yes >= b->node_count || n->no < 0 || n->no >= b->node_count)
-            return refuse(b->node, err, "a node of a tree has no such child or feature");
-        if (n->feature >= *features) *features = n->feature + 1;
-    }
-    for (int64_t i = 0; i < b->vote_count; i++)
-        if (b->votes[i].target < 0 || b->votes[i].target >= b->targets)
-            return refuse(b->node, err, "a leaf of a tree votes for no such target");
-    for (int64_t i = 0; i < b->root_count; i++)
-        if (b->roots[i] < 0 || b->roots[i] >= b->node_count)
-            return refuse(b->node, err, "a tree has no such root");
-    uint8_t *state = hone_calloc((size_t)b->node_count + 1, sizeof *state);
-    int64_t *stack = hone_calloc((size_t)b->node_count + 1, sizeof *stack);
-    hone_status status = state && stack ? HONE_OK : hone_fail_memory(err);
-    for (int64_t i = 0; i < b->root_count && status == HONE_OK; i++)
-        status = check_tree(b, b->roots[i], state, stack, err);
-    hone_free(state);
-    hone_free(stack);
-    return status;
-}
-
-hone_status hone_trees_emit(const hone_tree_builder *b, hone_graph *g, hone_value *x, hone_value **out,
-                            hone_error *err) {
-    int64_t features, nodes = b->node_count * (int64_t)sizeof *b->nodes,
-                      votes = b->vote_count * (int64_t)sizeof *b->votes;
-    HONE_TRY(check(b, &features, err));
-    hone_value *in[] = {x, hone_ml_constant(g, HONE_UINT8, 1, &nodes, b->nodes),
-                        hone_ml_constant(g, HONE_UINT8, 1, &votes, b->votes),
-                        hone_graph_ints(g, b->roots, b->root_count),
-                        hone_ml_constant(g, HONE_FLOAT64, 1, &b->member_count, b->members)};
-    hone_value *y = hone_graph_emit(g, HONE_PRIVATE_DOMAIN, "TreeScores", in, 5);
-    *out = y;
-    if (!y) return hone_graph_check(g, err);
-    hone_node_set_int(g, y->producer, "features", features);
-    hone_node_set_int(g, y->producer, "sum", b->sum);
-    hone_node_set_int(g, y->producer, "targets", b->targets);
-    return HONE_OK;
-}
