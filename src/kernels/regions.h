@@ -31,5 +31,10 @@ void hone_bins_max_f32(const float *x, int64_t height, int64_t width, const int6
                        int64_t channels, float *y);
 void hone_bins_max_f64(const double *x, int64_t height, int64_t width, const int64_t (*bins)[4],
                        int64_t count, int64_t channels, double *y);
+/* dx, as x, becomes larger by dy [channels, bins] where the first of the largest is. */
+void hone_bins_max_grad_f32(const float *x, int64_t height, int64_t width, const int64_t (*bins)[4],
+                            int64_t count, int64_t channels, const float *dy, float *dx);
+void hone_bins_max_grad_f64(const double *x, int64_t height, int64_t width, const int64_t (*bins)[4],
+                            int64_t count, int64_t channels, const double *dy, double *dx);
 
 #endif

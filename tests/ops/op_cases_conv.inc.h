@@ -66,3 +66,4 @@
     {"RoiAlign", "R1,2,6,5 K2,4 I2<1", "output_width=2 sampling_ratio=3 spatial_scale=4 mode=max", 1},
     {"RoiAlign", "R1,18,3,3 K1,4 I1<1", "", 1},
     {"MaxRoiPool", "R2,2,6,5 K3,5", "pooled_shape=2,3 spatial_scale=3", 1},
+    {"MaxRoiPoolGrad", "R2,2,6,5 K3,5 R3,2,2,3", "pooled_shape=2,3 spatial_scale=3", 1},

@@ -379,6 +379,7 @@ static const struct {
              {{"RoiAlign", "R1,2,0,3 K1,4 I1<1", "output_width=2", 1}, 4},
              {{"RoiAlign", "R1,2,0,3 K1,4 I1<1", "output_width=2 mode=max", 1}, 4},
              {{"RoiAlignGrad", "R1,2,0,3 K1,4 I1<1 R1,2,1,2", "output_width=2", 1}, 0},
+             {{"MaxRoiPoolGrad", "R1,2,0,3 K1,5 R1,2,1,2", "pooled_shape=1,2", 1}, 0},
              {{"MaxRoiPool", "R2,2,3,0 K1,5", "pooled_shape=1,2", 1}, 4},
              {{"MaxRoiPool", "R2,2,3,3 K0,5", "pooled_shape=1,2", 1}, 0}};
 

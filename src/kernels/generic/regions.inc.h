@@ -151,3 +151,16 @@ void NAME(hone_bins_max)(const REAL *x, int64_t height, int64_t width, const int
             *y++ = best;
         }
 }
+
+void NAME(hone_bins_max_grad)(const REAL *x, int64_t height, int64_t width, const int64_t (*bins)[4],
+                              int64_t count, int64_t channels, const REAL *dy, REAL *dx) {
+    for (int64_t c = 0; c < channels; c++, x += height * width, dx += height * width)
+        for (int64_t b = 0; b < count; b++, dy++) {
+            const int64_t *at = bins[b];
+            int64_t best = -1;
+            for (int64_t i = at[0]; i < at[1]; i++)
+                for (int64_t k = at[2]; k < at[3]; k++)
+                    if (best < 0 || x[i * width + k] > x[best]) best = i * width + k;
+            if (best >= 0) dx[best] += *dy;
+        }
+}

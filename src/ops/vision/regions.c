@@ -257,15 +257,21 @@ const hone_op hone_op_roi_align = {
 
 /* --- RoiAlignGrad --- of X, rois, batch_indices, dY */
 
+static void clear_channels(const job *j, int64_t begin, int64_t end) {
+    const params *p = j->p;
+    const size_t size = hone_dtype_size(p->dtype);
+    for (int64_t n = 0; n < p->images; n++)
+        memset(j->y + (size_t)((n * p->channels + begin) * p->plane) * size, 0,
+               (size_t)((end - begin) * p->plane) * size);
+}
+
 /* Items are channels, of all images: what regions share is added in their order. */
 static void spread_channels(void *arg, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const job *j = arg;
     const params *p = j->p;
     const size_t size = hone_dtype_size(p->dtype);
-    for (int64_t n = 0; n < p->images; n++)
-        memset(j->y + (size_t)((n * p->channels + begin) * p->plane) * size, 0,
-               (size_t)((end - begin) * p->plane) * size);
+    clear_channels(j, begin, end);
     for (int64_t r = 0; r < p->regions && p->plane > 0; r++) {
         int64_t at = (j->index[r] * p->channels + begin) * p->plane;
         double region[CORNERS];
@@ -290,7 +296,7 @@ static hone_status run_align_gradient(const hone_step *step, hone_frame *frame, 
     return HONE_OK;
 }
 
-static hone_status infer_align_gradient(hone_infer *ctx, hone_error *err) {
+static hone_status infer_gradient(hone_infer *ctx, hone_error *err) {
     (void)err;
     return hone_infer_as_input(ctx, X);
 }
@@ -313,7 +319,7 @@ const hone_op hone_op_roi_align_grad = {
                          {"batch_indices", 0, HONE_TYPE(HONE_INT64), 0}, {"dY", 'T', HONE_TYPES_FLOAT, 0}),
     .outputs = HONE_SLOTS({"dX", 'T', HONE_TYPES_FLOAT, 0}),
     .attrs = HONE_ATTRS(TRANSFORM, ALIGN_ATTRS),
-    .infer = infer_align_gradient,
+    .infer = infer_gradient,
     .prepare = prepare_align_gradient,
     .doc = "the gradient of RoiAlign to the images"};
 
@@ -346,21 +352,28 @@ static void cut_bin(int64_t first, int64_t last, int64_t i, int64_t count, int64
     out[1] = clamp(first + ((i + 1) * length + count - 1) / count, size);
 }
 
+/* The bins of a region, in the worker's scratch. */
+static int64_t (*cut_bins(const job *j, const double *region, int worker))[4] {
+    const hone_align *a = &j->p->align;
+    int64_t(*bins)[4] = hone_step_worker_scratch(j->step, j->frame, worker);
+    int64_t x0 = element(region[1], a->scale), y0 = element(region[2], a->scale),
+            x1 = element(region[3], a->scale), y1 = element(region[4], a->scale);
+    for (int64_t b = 0; b < j->p->bins; b++) {
+        cut_bin(y0, y1, b / a->out_width, a->out_height, a->height, bins[b]);
+        cut_bin(x0, x1, b % a->out_width, a->out_width, a->width, bins[b] + 2);
+    }
+    return bins;
+}
+
 /* Items are regions. */
 static void pool_regions(void *arg, int64_t begin, int64_t end, int worker) {
     const job *j = arg;
     const params *p = j->p;
     const hone_align *a = &p->align;
-    int64_t(*bins)[4] = hone_step_worker_scratch(j->step, j->frame, worker);
     for (int64_t r = begin; r < end; r++) {
         double region[NUMBERS];
         read_regions(p->dtype, j->regions, NUMBERS, r, region);
-        int64_t x0 = element(region[1], a->scale), y0 = element(region[2], a->scale),
-                x1 = element(region[3], a->scale), y1 = element(region[4], a->scale);
-        for (int64_t b = 0; b < p->bins; b++) {
-            cut_bin(y0, y1, b / a->out_width, a->out_height, a->height, bins[b]);
-            cut_bin(x0, x1, b % a->out_width, a->out_width, a->width, bins[b] + 2);
-        }
+        int64_t(*bins)[4] = cut_bins(j, region, worker);
         const char *x = at_element(p, j->x, (int64_t)region[0] * p->channels * p->plane);
         void *y = j->y + (size_t)(r * p->channels * p->bins) * hone_dtype_size(p->dtype);
         if (p->dtype == HONE_FLOAT64)
@@ -370,32 +383,60 @@ static void pool_regions(void *arg, int64_t begin, int64_t end, int worker) {
     }
 }
 
-static hone_status run_pool(const hone_step *step, hone_frame *frame, hone_error *err) {
-    job j = job_of(step, frame);
-    const params *p = j.p;
+static hone_status check_pool(const job *j, hone_error *err) {
+    const params *p = j->p;
     for (int64_t r = 0; r < p->regions; r++) {
         double region[NUMBERS];
-        read_regions(p->dtype, j.regions, NUMBERS, r, region);
-        HONE_TRY(check_finite(step, region, NUMBERS, r, err));
+        read_regions(p->dtype, j->regions, NUMBERS, r, region);
+        HONE_TRY(check_finite(j->step, region, NUMBERS, r, err));
         if (region[0] <= -1 || region[0] >= (double)p->images)
-            return fail_image(step, r, region[0], p->images, err);
+            return fail_image(j->step, r, region[0], p->images, err);
     }
-    hone_cut_run(&p->cut, frame, pool_regions, &j);
+    return HONE_OK;
+}
+
+static hone_status run_pool(const hone_step *step, hone_frame *frame, hone_error *err) {
+    job j = job_of(step, frame);
+    HONE_TRY(check_pool(&j, err));
+    hone_cut_run(&j.p->cut, frame, pool_regions, &j);
+    return HONE_OK;
+}
+
+/* Nanoseconds that a channel of a region takes. */
+static double pooling(const params *q) {
+    return 3 * (double)q->bins + 0.3 * (double)q->plane;
+}
+
+static hone_status make_pool(hone_prepare *p, const hone_type *y, params **out, hone_error *err) {
+    HONE_TRY(make(p, y, out, err));
+    params *q = *out;
+    if (q->bins > LARGEST) return hone_prepare_fail(p, err, "%lld bins", (long long)q->bins);
+    p->worker_scratch = (size_t)q->bins * 4 * sizeof(int64_t);
     return HONE_OK;
 }
 
 static hone_status prepare_pool(hone_prepare *p, hone_error *err) {
     params *q;
-    HONE_TRY(make(p, &p->out[0], &q, err));
-    if (q->bins > LARGEST) return hone_prepare_fail(p, err, "%lld bins", (long long)q->bins);
-    q->cut = hone_cut_make(
-        q->regions,
-        20 * (double)q->bins + (double)q->channels * (3 * (double)q->bins + 0.3 * (double)q->plane), 1);
-    p->worker_scratch = (size_t)q->bins * 4 * sizeof(int64_t);
+    HONE_TRY(make_pool(p, &p->out[0], &q, err));
+    q->cut = hone_cut_make(q->regions, 20 * (double)q->bins + (double)q->channels * pooling(q), 1);
     p->run = run_pool;
     p->kernel = "regions pooled";
     return HONE_OK;
 }
+
+static void gradient_pool(hone_gradient *ctx) {
+    const hone_node *n = ctx->node;
+    if (!ctx->wanted[X]) return;
+    hone_value *dx = HONE_EMIT(ctx->graph, HONE_PRIVATE_DOMAIN, "MaxRoiPoolGrad", n->inputs[X],
+                               n->inputs[REGIONS], ctx->dout[0]);
+    if (dx) hone_node_copy_attrs(ctx->graph, dx->producer, n);
+    ctx->din[X] = dx;
+}
+
+#define POOL_ATTRS                                                                                           \
+    {"pooled_shape", HONE_ATTR_INTS, .required = true}, {                                                    \
+        "spatial_scale", HONE_ATTR_FLOAT, .f = 1                                                             \
+    }
 
 const hone_op hone_op_max_roi_pool = {.name = "MaxRoiPool",
                                       .since = 22,
@@ -403,9 +444,65 @@ const hone_op hone_op_max_roi_pool = {.name = "MaxRoiPool",
                                       .widened = HONE_TYPES_HALF,
                                       .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"rois", 'T', FLOATS, 0}),
                                       .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),
-                                      .attrs = HONE_ATTRS({"pooled_shape", HONE_ATTR_INTS, .required = true},
-                                                          {"spatial_scale", HONE_ATTR_FLOAT, .f = 1}),
+                                      .attrs = HONE_ATTRS(POOL_ATTRS),
                                       .infer = infer_pool,
                                       .axes = axes,
                                       .prepare = prepare_pool,
+                                      .gradient_kind = HONE_GRADIENT_EXACT,
+                                      .gradient = gradient_pool,
                                       .doc = "the largest element of each bin of regions of images"};
+
+/* --- MaxRoiPoolGrad --- of X, rois, dY */
+
+enum { POOL_DY = 2 };
+
+/* Items are channels, as of RoiAlignGrad. */
+static void spread_maxima(void *arg, int64_t begin, int64_t end, int worker) {
+    const job *j = arg;
+    const params *p = j->p;
+    const hone_align *a = &p->align;
+    clear_channels(j, begin, end);
+    for (int64_t r = 0; r < p->regions && p->plane > 0; r++) {
+        double region[NUMBERS];
+        read_regions(p->dtype, j->regions, NUMBERS, r, region);
+        int64_t(*bins)[4] = cut_bins(j, region, worker);
+        int64_t at = ((int64_t)region[0] * p->channels + begin) * p->plane;
+        const void *x = at_element(p, j->x, at),
+                   *dy = at_element(p, j->dy, (r * p->channels + begin) * p->bins);
+        void *dx = j->y + (size_t)at * hone_dtype_size(p->dtype);
+        if (p->dtype == HONE_FLOAT64)
+            hone_bins_max_grad_f64(x, a->height, a->width, bins, p->bins, end - begin, dy, dx);
+        else
+            hone_bins_max_grad_f32(x, a->height, a->width, bins, p->bins, end - begin, dy, dx);
+    }
+}
+
+static hone_status run_pool_gradient(const hone_step *step, hone_frame *frame, hone_error *err) {
+    job j = job_of(step, frame);
+    j.dy = hone_step_in(step, frame, POOL_DY);
+    HONE_TRY(check_pool(&j, err));
+    hone_cut_run(&j.p->cut, frame, spread_maxima, &j);
+    return HONE_OK;
+}
+
+static hone_status prepare_pool_gradient(hone_prepare *p, hone_error *err) {
+    params *q;
+    HONE_TRY(make_pool(p, p->in[POOL_DY], &q, err));
+    q->cut = hone_cut_make(q->channels, (20 * (double)q->bins + pooling(q)) * (double)q->regions + 1, 1);
+    p->run = run_pool_gradient;
+    p->kernel = "pooled regions' gradient";
+    return HONE_OK;
+}
+
+const hone_op hone_op_max_roi_pool_grad = {.domain = HONE_PRIVATE_DOMAIN,
+                                           .name = "MaxRoiPoolGrad",
+                                           .since = 1,
+                                           .oldest = 1,
+                                           .inputs = HONE_SLOTS({"X", 'T', HONE_TYPES_FLOAT, 0},
+                                                                {"rois", 'T', HONE_TYPES_FLOAT, 0},
+                                                                {"dY", 'T', HONE_TYPES_FLOAT, 0}),
+                                           .outputs = HONE_SLOTS({"dX", 'T', HONE_TYPES_FLOAT, 0}),
+                                           .attrs = HONE_ATTRS(POOL_ATTRS),
+                                           .infer = infer_gradient,
+                                           .prepare = prepare_pool_gradient,
+                                           .doc = "the gradient of MaxRoiPool to the images"};
