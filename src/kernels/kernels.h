@@ -9,6 +9,7 @@
 
 #include "base/cpu.h"
 #include "kernels/image.h"
+#include "kernels/linear_attention.h"
 #include "kernels/program.h"
 
 #include <stdbool.h>
@@ -163,6 +164,7 @@ typedef struct hone_kernels {
                      int64_t columns, float *y, int64_t y_row);
     /* x = cap tanh(x / cap), and x += y. */
     void (*softcap_f32)(float *x, int64_t n, float cap);
+    void (*linear_attention_f32)(const hone_linear_attention *a);
     void (*add_f32)(float *x, const float *y, int64_t n);
 
     /* One row; mean and inv (may be NULL) get what it was normalized by. y may be x, dx may be dy or x. */
