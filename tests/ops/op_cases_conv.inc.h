@@ -67,3 +67,6 @@
     {"RoiAlign", "R1,18,3,3 K1,4 I1<1", "", 1},
     {"MaxRoiPool", "R2,2,6,5 K3,5", "pooled_shape=2,3 spatial_scale=3", 1},
     {"MaxRoiPoolGrad", "R2,2,6,5 K3,5 R3,2,2,3", "pooled_shape=2,3 spatial_scale=3", 1},
+    {"CausalConvWithState", "R2,3,6 R3,1,4", "", 2},
+    {"CausalConvWithState", "R2,3,2 R3,1,4 R3 R2,3,3", "activation=silu", 2},
+    {"CausalConvWithState", "R2,3,5 R3,1,1 R3", "", 2},
