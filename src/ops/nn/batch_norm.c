@@ -256,9 +256,12 @@ static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
     return HONE_OK;
 }
 
-/* Running statistics that are constants are learned. */
+/* While training the statistics are the batch's, whatever the node says, if there are constants in which running ones can
+ * be kept. */
 static void train_form(hone_train_form *ctx) {
     hone_node *n = ctx->node;
+    if (n->inputs[MEAN]->data && n->inputs[VAR]->data && n->inputs[X]->type.rank >= 0)
+        hone_node_set_int(ctx->graph, n, "training_mode", 1);
     for (int o = 1; o < 3 && is_training(n); o++) {
         hone_value *variable = hone_train_statistic(ctx, MEAN + o - 1);
         if (variable) hone_graph_bind(ctx->graph, hone_node_ask_output(ctx->graph, n, o), variable);
