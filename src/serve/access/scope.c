@@ -31,11 +31,12 @@ static const struct {
             {"/tensorflow.serving.ModelService/HandleReloadConfigRequest", false, HONE_SCOPE_ADMIN}};
 
 static bool fits(hone_slice path, const char *pattern) {
-    const char *star = strchr(pattern, '*');
-    if (!star) return hone_slice_equal(path, pattern);
-    size_t before = (size_t)(star - pattern), after = strlen(star + 1);
-    return path.size >= before + after && memcmp(path.data, pattern, before) == 0 &&
-           memcmp(path.data + path.size - after, star + 1, after) == 0;
+    size_t at = 0;
+    for (; pattern[at] && pattern[at] != '*'; at++)
+        if (at == path.size || path.data[at] != pattern[at]) return false;
+    if (!pattern[at]) return at == path.size;
+    size_t after = strlen(pattern + at + 1);
+    return path.size - at >= after && memcmp(path.data + path.size - after, pattern + at + 1, after) == 0;
 }
 
 hone_scope hone_scope_of(const hone_request *r) {

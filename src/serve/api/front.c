@@ -120,7 +120,7 @@ static void fail_call(hone_call *c, hone_status status, hone_error *err) {
 /* Does somebody still wait for the answer? If not, the call is over. */
 static bool is_wanted(hone_call *c) {
     hone_request *r = c->request;
-    hone_error err = {0};
+    hone_error err;
     if (!r->ended && !hone_request_is_cancelled(r)) return true;
     fail_call(c, hone_request_stopped(r, &err), &err);
     return false;
@@ -137,7 +137,7 @@ static void quit(hone_request *r) {
     hone_call *c = r->work;
     hone_core *core = c->front->o.core;
     hone_model_stats *stats = hone_servable_stats(c->servable);
-    hone_error err = {0};
+    hone_error err;
     if (c->submitted) {
         hone_core_withdraw(core, &c->prediction);
     } else if (hone_core_withdraw_work(core, &c->work)) {
@@ -325,7 +325,7 @@ static bool is_small(const hone_call *c) {
 }
 
 void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const hone_api *api) {
-    hone_error err = {0};
+    hone_error err;
     hone_call *c = take_call(f);
     hone_request_set_model(r, hone_servable_stats(s));
     if (!c) {
@@ -347,7 +347,7 @@ void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const 
     c->tensors.limit = f->o.body_limit;
     c->tensors.room = &c->room.room;
     c->tensors.too_large = false;
-    c->err = (hone_error){0};
+    c->err.message[0] = 0;
     c->status = HONE_OK;
     c->bad_body = false;
     c->packs = f->packer.from > 0 && api->packs(r);

@@ -52,7 +52,7 @@ hone_status hone_tensors_finish(hone_tensors *t, hone_error *err) {
 size_t hone_tensors_missing(const hone_tensors *t) {
     size_t bytes = 0;
     for (int i = 0; i < t->count; i++)
-        bytes += t->feeds[i].missing * hone_dtype_size(t->feeds[i].values.dtype);
+        if (t->feeds[i].missing) bytes += t->feeds[i].missing * hone_dtype_size(t->feeds[i].values.dtype);
     return bytes;
 }
 
@@ -86,7 +86,7 @@ void hone_tensors_trim(hone_tensors *t, size_t keep) {
         hone_json_tensor *v = &t->feeds[i].values;
         hone_json_tensor_reset(v, v->dtype, keep);
         v->room = NULL;
-        keep -= v->capacity * hone_dtype_size(v->dtype);
+        keep -= hone_json_tensor_bytes(v);
     }
 }
 

@@ -18,7 +18,8 @@ bool hone_buffer_reserve(hone_buffer *b, size_t more) {
 }
 
 void hone_buffer_put(hone_buffer *b, const void *data, size_t size) {
-    if (size == 0 || !hone_buffer_reserve(b, size)) return;
+    if (size == 0 || b->failed) return;
+    if (size > b->capacity - b->size && !hone_buffer_reserve(b, size)) return;
     memcpy(b->data + b->size, data, size);
     b->size += size;
 }

@@ -486,7 +486,7 @@ hone_status hone_json_scan_tensor(hone_json *j, hone_json_tensor *t, hone_error 
 }
 
 void hone_json_tensor_reset(hone_json_tensor *t, hone_dtype dtype, size_t keep) {
-    if (t->dtype != dtype || t->capacity * hone_dtype_size(t->dtype) > keep) {
+    if (t->dtype != dtype || hone_json_tensor_bytes(t) > keep) {
         hone_free(t->data);
         t->data = NULL;
         t->capacity = 0;

@@ -60,6 +60,10 @@ hone_status hone_json_tensor_reserve(hone_json_tensor *t, size_t count, hone_err
 /* Scans one value (a scalar or nested arrays of equal lengths) and appends its elements. HONE_RESOURCE_EXHAUSTED: there
  * is no room for them. */
 hone_status hone_json_scan_tensor(hone_json *j, hone_json_tensor *t, hone_error *err);
+/* Of its buffer. */
+static inline size_t hone_json_tensor_bytes(const hone_json_tensor *t) {
+    return t->capacity ? t->capacity * hone_dtype_size(t->dtype) : 0;
+}
 /* Forgets the elements; keeps the buffer unless it is larger than `keep` bytes. */
 void hone_json_tensor_reset(hone_json_tensor *t, hone_dtype dtype, size_t keep);
 void hone_json_tensor_free(hone_json_tensor *t);

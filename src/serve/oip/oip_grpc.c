@@ -309,7 +309,7 @@ static hone_status dispatch(hone_front *f, hone_request *r, hone_slice method, h
 
 static void handle(void *user, int worker, hone_request *r, hone_slice method) {
     hone_front **fronts = user;
-    hone_error err = {0};
+    hone_error err;
     if (dispatch(fronts[worker], r, method, &err) != HONE_OK) hone_grpc_fail_error(r, &err);
 }
 

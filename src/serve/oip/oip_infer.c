@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "serve/api/wire_list.h"
+#include "serve/format/json_write.h"
 #include "serve/grpc/grpc.h"
 
 enum { REQUEST_ID = 3, REQUEST_PARAMETERS = 4, REQUEST_INPUTS = 5, REQUEST_OUTPUTS = 6, REQUEST_RAW = 7 };
@@ -206,7 +207,7 @@ hone_status hone_oip_infer_encode(hone_call *c, hone_buffer *out, hone_error *er
     }
     char version[24];
     hone_buffer number = {.data = version, .capacity = sizeof version};
-    hone_buffer_printf(&number, "%lld", (long long)hone_servable_version(c->servable));
+    hone_json_write_integer(&number, hone_servable_version(c->servable));
     hone_grpc_begin_message(out);
     hone_wire_put_text(out, RESPONSE_MODEL, hone_servable_name(c->servable));
     hone_wire_put_bytes(out, RESPONSE_VERSION, number.data, number.size);

@@ -307,13 +307,17 @@ static hone_status put_output(hone_call *c, size_t i, hone_buffer *out, hone_err
                          hone_dtype_name(t->dtype));
     hone_buffer_text(out, i ? ",{\"name\":" : "{\"name\":");
     hone_json_write_string(out, name, strlen(name));
-    hone_buffer_printf(out, ",\"datatype\":\"%s\",\"shape\":[", datatype);
+    hone_buffer_text(out, ",\"datatype\":\"");
+    hone_buffer_text(out, datatype);
+    hone_buffer_text(out, "\",\"shape\":[");
     for (int d = 0; d < t->rank; d++) {
         if (d) hone_buffer_byte(out, ',');
         hone_json_write_integer(out, t->dims[d]);
     }
     if (is_raw(c, i)) {
-        hone_buffer_printf(out, "],\"parameters\":{\"binary_data_size\":%zu}}", hone_tensor_raw_size(t));
+        hone_buffer_text(out, "],\"parameters\":{\"binary_data_size\":");
+        hone_json_write_integer(out, (int64_t)hone_tensor_raw_size(t));
+        hone_buffer_text(out, "}}");
         return HONE_OK;
     }
     hone_buffer_text(out, "],\"data\":[");
@@ -332,8 +336,9 @@ hone_status hone_oip_encode(hone_call *c, hone_buffer *out, hone_error *err) {
     }
     hone_buffer_text(out, "\"model_name\":");
     hone_json_write_string(out, name, strlen(name));
-    hone_buffer_printf(out, ",\"model_version\":\"%lld\",\"outputs\":[",
-                       (long long)hone_servable_version(c->servable));
+    hone_buffer_text(out, ",\"model_version\":\"");
+    hone_json_write_integer(out, hone_servable_version(c->servable));
+    hone_buffer_text(out, "\",\"outputs\":[");
     for (size_t i = 0; i < c->wanted_count; i++) HONE_TRY(put_output(c, i, out, err));
     hone_buffer_text(out, "]}");
     if (!hone_oip_has_raw(c)) return HONE_OK;

@@ -6,8 +6,6 @@
 #include "serve/oip/oip_json.h"
 #include "serve/request/verb.h"
 
-#include <stdio.h>
-
 #define JSON "application/json"
 #define RAW "application/octet-stream"
 #define KEEP_ANSWER ((size_t)1 << 20)
@@ -177,13 +175,15 @@ static void all_statistics(hone_front *f, hone_request *r) {
 /* --- inference --- */
 
 static void reply(hone_call *c, hone_buffer *out, bool packed) {
-    char length[24];
+    char text[24];
+    hone_buffer length = {.data = text, .capacity = sizeof text};
     if (!hone_oip_has_raw(c)) {
         hone_front_answer_as(c->request, 200, JSON, out, packed);
         return;
     }
-    snprintf(length, sizeof length, "%zu", c->json_size);
-    hone_request_field(c->request, HONE_OIP_LENGTH_FIELD, length);
+    hone_json_write_integer(&length, (int64_t)c->json_size);
+    hone_buffer_byte(&length, 0);
+    hone_request_field(c->request, HONE_OIP_LENGTH_FIELD, text);
     hone_front_answer_as(c->request, 200, RAW, out, packed);
 }
 
@@ -307,7 +307,7 @@ static bool is(hone_slice path, const char *word) {
 static void handle_model(hone_front *f, hone_request *r, hone_slice rest, hone_slice name,
                          hone_slice version) {
     bool infer = is(rest, "/infer");
-    hone_error err = {0};
+    hone_error err;
     hone_servable *s = NULL;
     if (!infer && !is(rest, "") && !is(rest, "/ready") && !is(rest, "/config") && !is(rest, "/stats")) {
         hone_request_refuse_path(r, 404);

@@ -148,7 +148,7 @@ static const hone_api predict_api = {
     decode, encode, reply, hone_grpc_fail_error, .packs = hone_grpc_packs, .head = HONE_GRPC_PREFIX};
 
 static void predict(hone_front *f, hone_request *r) {
-    hone_error err = {0};
+    hone_error err;
     hone_servable *servable = NULL;
     spec s;
     r->method = HONE_METHOD_PREDICT;

@@ -221,7 +221,7 @@ static void answer_text(hone_front *f, hone_request *r) {
 }
 
 static void handle_model(hone_front *f, hone_request *r, const target *at) {
-    hone_error err = {0};
+    hone_error err;
     hone_servable *s = NULL;
     if (find(f, at, &s, &err) != HONE_OK) {
         fail(r, &err);
@@ -243,7 +243,7 @@ static void handle_model(hone_front *f, hone_request *r, const target *at) {
 }
 
 void hone_tfs_handle(hone_front *f, hone_request *r) {
-    hone_error err = {0};
+    hone_error err;
     target at;
     if (parse_target(r, &at, &err) != HONE_OK) {
         malformed(r, &err);
