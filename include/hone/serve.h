@@ -43,8 +43,9 @@ typedef struct hone_server_options {
     /* Limits. */
     size_t max_body_bytes;   /* of a request; more: 413. Health and readiness: 64 KB at most */
     size_t max_header_bytes; /* of a request; more: 431 */
-    /* Of all bodies that are being received or worked on, but for the first 64 KB of each; 0: no limit. When
-     * it is spent, bodies wait to be read; one always goes on. */
+    /* Of all bodies that are being received or worked on, what they are decoded to, and answers, but for the first
+     * 64 KB of each; 0: no limit. When it is spent, bodies wait to be read; one always goes on. Below four times
+     * max_body_bytes a request may find no room though it is alone: then a warning is logged. */
     size_t body_budget_bytes;
     int max_connections; /* further ones get 503; 0: no limit but the system's */
     int max_streams;     /* requests at the same time on one connection of HTTP/2 */

@@ -347,9 +347,22 @@ static hone_status listen_at_all(hone_server *s, const hone_server_options *o, h
     return hone_endpoints_open(&s->endpoints, o, s->stats, s->listener, err);
 }
 
+/* A body, what it is decoded to, what a run makes of it, and the answer. */
+enum { FORMS = 4 };
+
+static void warn_of_small_budget(const hone_server_options *o) {
+    size_t budget = o->body_budget_bytes;
+    if (budget && budget / FORMS < o->max_body_bytes)
+        hone_log(HONE_LOG_WARNING,
+                 "the budget of %zu bytes (--body-budget) is less than %d times the largest body, of %zu "
+                 "(--max-body): a request as large as that may get 429 though it is alone",
+                 budget, FORMS, o->max_body_bytes);
+}
+
 static hone_status set_up(hone_server *s, const hone_server_options *o, hone_error *err) {
     int loops = o->threads > 0 ? o->threads : hone_cpu_count();
     HONE_TRY(hone_server_options_check(o, err));
+    warn_of_small_budget(o);
     configure(s, o);
     HONE_TRY(hone_stats_new(&s->stats, err));
     s->config.stats = s->stats;

@@ -4,6 +4,8 @@
 #include "serve/http2_frames.h"
 #include "serve/servers.h"
 
+#include <hone/log.h>
+
 #include <sys/resource.h>
 
 /* --- requests under way --- */
@@ -294,6 +296,61 @@ static void takes_small_bodies_at_open_paths(void **state) {
     stop(&f);
 }
 
+/* --- the budget of bodies --- */
+
+static int warnings;
+static void count_warnings(void *user, hone_log_level level, const char *message) {
+    (void)user;
+    if (level == HONE_LOG_WARNING && strstr(message, "--body-budget") && strstr(message, "--max-body"))
+        warnings++;
+}
+
+/* As many floats as a body may have, and the same as an answer. */
+static void ask_for_most(int port, size_t most) {
+    char head[300], json[200];
+    size_t count = (most - sizeof json) / sizeof(float);
+    float *x = calloc(count, sizeof *x);
+    assert_non_null(x);
+    int n = snprintf(json, sizeof json,
+                     "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[%zu],\"parameters\":{"
+                     "\"binary_data_size\":%zu}}],\"parameters\":{\"binary_data_output\":true}}",
+                     count, count * sizeof *x);
+    snprintf(head, sizeof head,
+             "POST /v2/models/echo/infer HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n"
+             "Inference-Header-Content-Length: %d\r\n\r\n",
+             (size_t)n + count * sizeof *x, n);
+    client c = client_open(port);
+    assert_true(client_text(&c, head));
+    assert_true(client_send(&c, json, (size_t)n));
+    assert_true(client_send(&c, (const char *)x, count * sizeof *x));
+    reply r = client_reply(&c, false);
+    if (r.status != 200) fail_msg("%d %s", r.status, r.body);
+    free(r.body);
+    client_close(&c);
+    free(x);
+}
+
+/* A request that is alone finds room, or the start has said that it may not. */
+static void says_when_the_budget_is_small(void **state) {
+    fixture f;
+    hone_server_options o = small_options();
+    (void)state;
+    hone_log_set(count_warnings, NULL, HONE_LOG_WARNING);
+    for (int times = 3; times <= 4; times++) {
+        o.body_budget_bytes = (size_t)times * o.max_body_bytes;
+        start(&f, &o);
+        assert_int_equal(warnings, 1); /* of the first one */
+        add_model(f.server, "echo", echo_model(HONE_FLOAT32, 1, "y"));
+        if (times == 4) ask_for_most(f.port, o.max_body_bytes);
+        stop(&f);
+    }
+    o.body_budget_bytes = 0;
+    start(&f, &o);
+    assert_int_equal(warnings, 1);
+    stop(&f);
+    hone_log_set(NULL, NULL, HONE_LOG_INFO);
+}
+
 /* --- HTTP/2 --- */
 
 static void limits_streams(void **state) {
@@ -469,6 +526,7 @@ int main(void) {
                                        cmocka_unit_test(keeps_deadlines_of_requests),
                                        cmocka_unit_test(ends_bodies_that_trickle),
                                        cmocka_unit_test(takes_small_bodies_at_open_paths),
+                                       cmocka_unit_test(says_when_the_budget_is_small),
                                        cmocka_unit_test(limits_streams),
                                        cmocka_unit_test(ends_floods),
                                        cmocka_unit_test(serves_beside_those_who_dawdle),
