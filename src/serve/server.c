@@ -85,11 +85,20 @@ static void answer_ready(hone_server *s, hone_request *r) {
     answer_health(r, ready, ready ? "ready\n" : "not ready\n");
 }
 
+/* As clients of KServe's first protocol ask whether the server lives. */
+static void answer_root(hone_server *s, hone_request *r) {
+    static const char text[] = "{\"status\":\"alive\"}";
+    (void)s;
+    r->method = HONE_METHOD_HEALTH;
+    hone_request_answer(r, 200, "application/json", text, sizeof text - 1);
+}
+
 static void answer_page(hone_server *s, hone_request *r) {
     const struct {
         const char *path; /* NULL: nowhere */
         void (*answer)(hone_server *s, hone_request *r);
-    } pages[] = {{"/healthz", answer_live},
+    } pages[] = {{"/", answer_root},
+                 {"/healthz", answer_live},
                  {"/readyz", answer_ready},
                  {"/metrics", answer_metrics},
                  {s->tfs_metrics, answer_metrics}};

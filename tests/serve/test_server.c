@@ -29,6 +29,7 @@ static void serves_on_one_connection(void **state) {
     for (int i = 0; i < 50; i++) check(client_ask(&c, "POST", MATRIX, ONE_ROW), 200, ONE_ROW_ANSWER);
     check(client_ask(&c, "GET", "/healthz", NULL), 200, "ok\n");
     check(client_ask(&c, "GET", "/readyz", NULL), 200, "ready\n");
+    check(client_ask(&c, "GET", "/", NULL), 200, "{\"status\":\"alive\"}");
     reply r = client_ask(&c, "HEAD", "/healthz", NULL);
     assert_int_equal(r.status, 200);
     assert_non_null(strstr(r.head, "Content-Length: 3\r\n"));

@@ -11,7 +11,8 @@ static const struct {
     const char *path;
     bool reading; /* for GET and HEAD only */
     hone_scope scope;
-} rows[] = {{"/healthz", false, HONE_SCOPE_OPEN},
+} rows[] = {{"/", false, HONE_SCOPE_OPEN},
+            {"/healthz", false, HONE_SCOPE_OPEN},
             {"/readyz", false, HONE_SCOPE_OPEN},
             {"/metrics", false, HONE_SCOPE_METRICS},
             {"/monitoring/*", false, HONE_SCOPE_METRICS},

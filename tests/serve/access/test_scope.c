@@ -26,6 +26,7 @@ static void knows_every_path(void **state) {
     static const struct {
         const char *method, *path, *scope;
     } cases[] = {
+        {"GET", "/", "open"},
         {"GET", "/healthz", "open"},
         {"HEAD", "/readyz", "open"},
         {"GET", "/v2/health/live", "open"},
