@@ -1,9 +1,15 @@
 #include "base/thread.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
+
+/* ns */
+enum { SHORT_SLICE = 100000 /* the least that the kernel takes */, LONG_SLICE = 10000000 };
 
 static atomic_int threads_left = -1;
 
@@ -27,6 +33,31 @@ int hone_thread_start(pthread_t *out, void *(*run)(void *), void *arg, const cha
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (code == 0) pthread_setname_np(*out, name);
     return code;
+}
+
+/* The kernel's struct sched_attr in its first version; the headers of some C libraries lack it. */
+typedef struct attributes {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+} attributes;
+
+static bool set_slice(uint64_t ns) {
+    attributes a = {.size = sizeof a};
+    if (syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) != 0 || a.policy != SCHED_OTHER) return false;
+    a.size = sizeof a;
+    a.runtime = ns;
+    return syscall(SYS_sched_setattr, 0, &a, 0) == 0;
+}
+
+bool hone_thread_be_prompt(void) {
+    return set_slice(SHORT_SLICE);
+}
+
+bool hone_thread_be_patient(void) {
+    return set_slice(LONG_SLICE);
 }
 
 void hone_cond_init(pthread_cond_t *cond) {

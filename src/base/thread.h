@@ -13,6 +13,13 @@ int hone_thread_start(pthread_t *out, void *(*run)(void *), void *arg, const cha
 /* The test hook: the next `count` threads start, and the system refuses all after them; -1: off. */
 void hone_thread_fail_after(int count);
 
+/* How the calling thread shares a CPU: in short slices, for one that works for moments and is wanted soon; in long ones,
+ * for one that computes, from which any other that wakes may take the CPU. Neither gives it more or less of the CPU, or
+ * needs a privilege. From Linux 6.12 on (EEVDF); where the system knows or allows no such thing nothing changes: false,
+ * or, of a system that says nothing, true. */
+bool hone_thread_be_prompt(void);
+bool hone_thread_be_patient(void);
+
 /* pthread_cond_destroy() when done. */
 void hone_cond_init(pthread_cond_t *cond);
 /* Waits for a signal until CLOCK_MONOTONIC is at `end` nanoseconds; false when it is. May also return true

@@ -175,6 +175,7 @@ static hone_status name_model(hone_server *s, const char *entry, hone_error *err
 static void *run_loop(void *arg) {
     hone_loop *loop = arg;
     hone_server *s = loop->config->user;
+    (void)hone_thread_be_prompt();
     hone_loop_run(loop);
     pthread_mutex_lock(&s->lock);
     s->running--;

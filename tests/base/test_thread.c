@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -45,6 +47,38 @@ static void test_threads_take_no_signals(void **state) {
     pthread_cond_destroy(&s.change);
 }
 
+/* In nanoseconds; 0: the system knows none. */
+static uint64_t slice(void) {
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period;
+    } a = {0};
+    return syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) == 0 ? a.runtime : 0;
+}
+
+static void *take_turns(void *arg) {
+    uint64_t usual = slice();
+    bool *good = arg;
+    *good = true;
+    if (hone_thread_be_prompt() && usual) *good &= slice() > 0 && slice() < usual;
+    if (hone_thread_be_patient() && usual) *good &= slice() > usual;
+    return NULL;
+}
+
+static void test_slices(void **state) {
+    (void)state;
+    bool good = false;
+    pthread_t thread;
+    uint64_t mine = slice();
+    assert_int_equal(hone_thread_start(&thread, take_turns, &good, "hone-test"), 0);
+    pthread_join(thread, NULL);
+    assert_true(good);
+    assert_int_equal(slice(), mine);
+}
+
 static void test_waiting_ends(void **state) {
     (void)state;
     pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -78,6 +112,7 @@ static void test_refused_threads(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_take_no_signals),
+        cmocka_unit_test(test_slices),
         cmocka_unit_test(test_waiting_ends),
         cmocka_unit_test(test_refused_threads),
     };

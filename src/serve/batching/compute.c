@@ -69,6 +69,7 @@ static void wait(hone_batcher *b, uint64_t until) {
 
 void *hone_batcher_compute(void *batcher) {
     hone_batcher *b = batcher;
+    (void)hone_thread_be_patient();
     pthread_mutex_lock(&b->lock);
     int thread = b->named++;
     while (!b->stop) {
