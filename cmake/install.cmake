@@ -7,7 +7,8 @@ foreach(room ${HONE_ROOMS})
   list(APPEND objects $<TARGET_OBJECTS:hone_${room}_objects>)
 endforeach()
 set(libs Threads::Threads m ZLIB::ZLIB PkgConfig::PROTOBUF_C PkgConfig::LIBZIP PkgConfig::JANSSON PkgConfig::LIBEVENT
-         PkgConfig::NGHTTP2 PkgConfig::OPENSSL PkgConfig::PNG PkgConfig::JPEG PkgConfig::WEBP)
+         PkgConfig::NGHTTP2 PkgConfig::OPENSSL PkgConfig::PNG PkgConfig::JPEG PkgConfig::WEBP
+         PkgConfig::OPENJPEG)
 
 foreach(kind static shared)
   string(TOUPPER ${kind} KIND)

@@ -112,8 +112,9 @@ typedef struct hone_image_options {
     {                                                                                                        \
         .size = sizeof(hone_image_options), .rank = 4, .channels = 3, .scale = 255, .deviation = { 1, 1, 1 } \
     }
-/* Reads a picture: PNG, JPEG, WebP, BMP or PNM (PBM, PGM, PPM), told by its content. Alpha is dropped; EXIF's rotation is
- * not done. It is resized as Pillow's bilinear filter does, without aliasing. `options` NULL: the defaults.
+/* Reads a picture: PNG, JPEG, WebP, TIFF, JPEG 2000, BMP or PNM (PBM, PGM, PPM), told by its content. Alpha is
+ * dropped; EXIF's rotation is not done. It is resized as Pillow's bilinear filter does, without aliasing. `options`
+ * NULL: the defaults.
  * HONE_RESOURCE_EXHAUSTED: more than 2^26 pixels. On success `*out` belongs to the caller. */
 HONE_API hone_status hone_image_load(const char *path, const hone_image_options *options, hone_tensor **out,
                                      hone_error *err);

@@ -16,7 +16,8 @@ extern cli_reading cli_how_to_read;
     OPT_LIST("input", "NAME=@FILE", field,                                                                   \
              text                                                                                            \
              ": .npy; .npz (the array of that name; for a sequence all of them); .pb (ONNX's TensorProto, "  \
-             "SequenceProto and so on); pictures (PNG, JPEG, WebP, BMP, PNM); .wav; for strings a text of "  \
+             "SequenceProto and so on); pictures (PNG, JPEG, WebP, TIFF, JPEG 2000, BMP, PNM); .wav; for "   \
+             "strings a text of "                                                                            \
              "one element a line. Also '{\"NAME\": \"FILE\", ...}', or @MAP.json with that in it"),          \
         OPT_TEXT("resize", "SIZE", cli_how_to_read.resize,                                                   \
                  "pictures: N makes the shorter side N and cuts the input's size out of the middle; WxH "    \

@@ -12,6 +12,8 @@ hone_status hone_image_make(int64_t height, int64_t width, hone_image *out, hone
 hone_status hone_png_read(const uint8_t *data, size_t size, hone_image *out, hone_error *err);
 hone_status hone_jpeg_read(const uint8_t *data, size_t size, hone_image *out, hone_error *err);
 hone_status hone_webp_read(const uint8_t *data, size_t size, hone_image *out, hone_error *err);
+hone_status hone_tiff_read(const uint8_t *data, size_t size, hone_image *out, hone_error *err);
+hone_status hone_jpeg2000_read(const uint8_t *data, size_t size, hone_image *out, hone_error *err);
 hone_status hone_bmp_read(const uint8_t *data, size_t size, hone_image *out, hone_error *err);
 hone_status hone_pnm_read(const uint8_t *data, size_t size, hone_image *out, hone_error *err);
 

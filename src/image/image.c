@@ -37,10 +37,10 @@ static const struct format {
     {"PBM", "P4", 2, hone_pnm_read},
     {"PGM", "P5", 2, hone_pnm_read},
     {"PPM", "P6", 2, hone_pnm_read},
-    {"TIFF", "II*\0", 4, NULL},
-    {"TIFF", "MM\0*", 4, NULL},
-    {"JPEG 2000", "\0\0\0\x0cjP  ", 8, NULL},
-    {"JPEG 2000", "\xff\x4f\xff\x51", 4, NULL},
+    {"TIFF", "II*\0", 4, hone_tiff_read},
+    {"TIFF", "MM\0*", 4, hone_tiff_read},
+    {"JPEG 2000", "\0\0\0\x0cjP  ", 8, hone_jpeg2000_read},
+    {"JPEG 2000", "\xff\x4f\xff\x51", 4, hone_jpeg2000_read},
     {"GIF", "GIF8", 4, NULL},
 };
 

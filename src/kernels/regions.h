@@ -5,8 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A region is cut into bins of equal size, and a bin into a grid of samples, which lie between elements: each has up to four
- * around it, whose weights are bilinear. Samples that are an element or more outside are zeros. */
+/* A region is cut into bins of equal size, and a bin into a grid of samples, which lie between elements:
+ * each has up to four around it, whose weights are bilinear. Samples that are an element or more outside
+ * are zeros. */
 typedef struct hone_align {
     int64_t height, width;
     int64_t out_height, out_width; /* bins */
@@ -25,8 +26,8 @@ void hone_align_grad_f32(const hone_align *a, const double *region, const float 
 void hone_align_grad_f64(const hone_align *a, const double *region, const double *x, const double *dy,
                          int64_t channels, double *dx);
 
-/* The largest element of each bin, of [y0, y1) x [x0, x1), or 0 where that is empty; y [channels, bins]. `bins`:
- * [out_height * out_width][y0, y1, x0, x1]. */
+/* The largest element of each bin, of [y0, y1) x [x0, x1), or 0 where that is empty; y [channels, bins].
+ * `bins`: [out_height * out_width][y0, y1, x0, x1]. */
 void hone_bins_max_f32(const float *x, int64_t height, int64_t width, const int64_t (*bins)[4], int64_t count,
                        int64_t channels, float *y);
 void hone_bins_max_f64(const double *x, int64_t height, int64_t width, const int64_t (*bins)[4],

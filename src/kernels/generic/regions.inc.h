@@ -29,7 +29,8 @@ static NAME(corners) NAME(cross)(const hone_align *a, const pair *y, const pair 
     return c;
 }
 
-/* sum[c] += the sample, and best[c], where that is larger, the largest that an element of it weighs; *seen: there is one. */
+/* sum[c] += the sample, and best[c], where that is larger, the largest that an element of it weighs; *seen:
+ * there is one. */
 static void NAME(add)(const NAME(corners) * s, const REAL *x, int64_t plane, int64_t channels, bool largest,
                       bool seen, REAL *y) {
     for (int64_t c = 0; c < channels; c++, x += plane) {

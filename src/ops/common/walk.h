@@ -39,7 +39,8 @@ static inline int64_t hone_dims_product(const hone_type *t, int from, int to) {
     return n;
 }
 
-/* Product of dimensions that may be symbols: HONE_DIM_ANY if one is none that is known, INT64_MAX if it is too large. */
+/* Product of dimensions that may be symbols: HONE_DIM_ANY if one is none that is known, INT64_MAX if it is
+ * too large. */
 static inline int64_t hone_known_product(const int64_t *dims, int count) {
     int64_t n = 1;
     for (int i = 0; i < count; i++)

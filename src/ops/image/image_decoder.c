@@ -82,4 +82,4 @@ const hone_op hone_op_image_decoder = {
     .infer = infer,
     .prepare = prepare,
     .gradient_kind = HONE_GRADIENT_ZERO,
-    .doc = "the pixels [height, width, channels] of a PNG, JPEG, WebP, BMP or PNM file"};
+    .doc = "the pixels [height, width, channels] of a PNG, JPEG, WebP, TIFF, JPEG 2000, BMP or PNM file"};

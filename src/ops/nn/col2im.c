@@ -1,6 +1,8 @@
-/* Col2Im: blocks of an image put back into it, where they overlap their sum; and its gradient, which takes them out.
+/* Col2Im: blocks of an image put back into it, where they overlap their sum; and its gradient, which takes
+ * them out.
  *
- *   X [N, C taps, positions], Y [N, C, axes …]: tap t of the block at position o is element o stride - pad + t dilation */
+ *   X [N, C taps, positions], Y [N, C, axes …]: tap t of the block at position o is element o
+ *   stride - pad + t dilation */
 #include "graph/infer.h"
 #include "graph/run.h"
 #include "kernels/positions.h"
@@ -75,7 +77,8 @@ static hone_status read_blocks(const hone_infer *ctx, int block, int axes, block
     return HONE_OK;
 }
 
-/* Positions of blocks along an axis of `size`; HONE_DIM_ANY where they are not known, negative otherwise: none fits. */
+/* Positions of blocks along an axis of `size`; HONE_DIM_ANY where they are not known, negative otherwise:
+ * none fits. */
 static int64_t positions(const blocks *b, int axis, int64_t size) {
     if (size < 0 || b->block[axis] < 0) return HONE_DIM_ANY;
     int64_t room = size + b->pad[axis] + b->end[axis] - (b->block[axis] - 1) * b->dilation[axis] - 1;

@@ -4,8 +4,8 @@
 
 #include "ops/engine/window.h"
 
-/* Do offsets and mask (may be NULL) fit an input of that type (its rank known) and the window: one for each tap of each
- * group at each position? HONE_INVALID_ARGUMENT, naming ctx's node. `positions` gets their
+/* Do offsets and mask (may be NULL) fit an input of that type (its rank known) and the window: one for each
+ * tap of each group at each position? HONE_INVALID_ARGUMENT, naming ctx's node. `positions` gets their
  * dimensions, as far as they are known. */
 hone_status hone_deform_check(const hone_infer *ctx, const hone_window *w, const hone_type *x,
                               const hone_type *offset, const hone_type *mask, int64_t *positions,

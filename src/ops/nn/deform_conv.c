@@ -1,9 +1,9 @@
-/* DeformConv: a convolution whose taps are read elsewhere, between elements: each tap of each position has an offset, and
- * may have a factor. It is the product of its weights and of patches that are sampled:
+/* DeformConv: a convolution whose taps are read elsewhere, between elements: each tap of each position has
+ * an offset, and may have a factor. It is the product of its weights and of patches that are sampled:
  *
- *   Y [N, M, …] = W [group, M / group, C / group taps] DeformPatches [N, group, C / group taps, positions] + B
+ *   Y [N, M, …] = W [group, M / group, rows] DeformPatches [N, group, rows, positions] + B
  *
- * Rows of the patches are (channel, tap). Offsets [N, offset_group taps rank, …] are by (group, tap, axis). */
+ * Rows are (channel of the group, tap). Offsets [N, offset_group taps rank, …] are by (group, tap, axis). */
 #include "graph/infer.h"
 #include "ops/common/axes.h"
 #include "ops/common/walk.h"
@@ -67,7 +67,8 @@ static hone_value *dims_of(hone_graph *g, hone_value *v, int64_t start, int64_t 
     return y;
 }
 
-/* `y` [images, group, …, positions] as [images, channels, the positions' dimensions], which the offsets have. */
+/* `y` [images, group, …, positions] as [images, channels, the positions' dimensions], which the offsets
+ * have. */
 static hone_value *as_images(hone_graph *g, hone_value *y, int64_t channels, hone_value *offset) {
     int rank = offset->type.rank > 0 ? offset->type.rank : HONE_MAX_RANK;
     hone_value *shape = HONE_EMIT(g, "", "Concat", dims_of(g, offset, 0, 1), hone_graph_ints(g, &channels, 1),
@@ -85,8 +86,8 @@ static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
     int64_t group = hone_node_int(n, "group");
     if (w->rank < 3 || hone_known_product(w->dims, w->rank) < 0)
         return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "weights of unknown shape");
-    hone_node *patches = hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, "DeformPatches"), n->name, 3,
-                                             (hone_value *[]){n->inputs[X], n->inputs[OFFSET], mask}, 1);
+    hone_node *patches = hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, "DeformPatches"), n->name,
+                                             3, (hone_value *[]){n->inputs[X], n->inputs[OFFSET], mask}, 1);
     if (!patches) return HONE_OK;
     hone_node_copy_attrs(g, patches, n);
     hone_node_set_ints(g, patches, "kernel_shape", w->dims + 2, (size_t)w->rank - 2);

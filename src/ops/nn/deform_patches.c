@@ -1,5 +1,6 @@
-/* DeformPatches: what the taps of a deformable convolution read (deform_conv.c), and its gradients. Samples are done some at
- * a time: what each is a sum of is found once, and then used for all channels that share offsets. */
+/* DeformPatches: what the taps of a deformable convolution read (deform_conv.c), and its gradients. Samples
+ * are done some at a time: what each is a sum of is found once, and then used for all channels that share
+ * offsets. */
 #include "graph/infer.h"
 #include "graph/run.h"
 #include "kernels/portable.h"
@@ -14,9 +15,11 @@
 enum { X, OFFSET, MASK, DY };
 enum { BLOCK = 32 }; /* samples at a time */
 
-/* --- shapes --- X [N, C, …], offset [N, groups taps rank, …], mask [N, groups taps, …], Y [N, group, C / group taps, positions] */
+/* --- shapes --- X [N, C, …], offset [N, groups taps rank, …], mask [N, groups taps, …],
+ * Y [N, group, C / group taps, positions] */
 
-/* `t` (may be NULL), offsets or factors, has `each` rows for each tap of each group, and a column for each position. */
+/* `t` (may be NULL), offsets or factors, has `each` rows for each tap of each group, and a column for each
+ * position. */
 static hone_status check_rows(const hone_infer *ctx, const char *name, const hone_type *t, int64_t each,
                               const hone_type *x, const hone_window *w, int64_t *positions, hone_error *err) {
     int64_t same, rows = hone_known_product(w->kernel, w->axes),
@@ -141,7 +144,8 @@ static void read_block(const job *j, int64_t row, int64_t tap, int64_t first, bl
                   b->factor, b->n);
 }
 
-/* The elements of each sample and their weights, which `scale` (may be NULL) multiplies; `along` as of hone_sampling_find. */
+/* The elements of each sample and their weights, which `scale` (may be NULL) multiplies; `along` as of
+ * hone_sampling_find. */
 static void find_taps(const params *p, block *b, int along, const double *scale) {
     hone_sampling_find(&p->sampling, b->coordinates, b->n, along, b->start, b->from, b->weight);
     for (int64_t i = 0; i < b->n && scale; i++)

@@ -1,5 +1,5 @@
-/* MaxUnpool: maxima put back where MaxPool has found them, among zeros. Indices count the elements of what the windows
- * make; an output that is larger has that in its first corner. */
+/* MaxUnpool: maxima put back where MaxPool has found them, among zeros. Indices count the elements of what
+ * the windows make; an output that is larger has that in its first corner. */
 #include "graph/infer.h"
 #include "graph/run.h"
 #include "kernels/positions.h"
@@ -92,7 +92,8 @@ static int64_t place(const params *p, int64_t i) {
     return channel * p->out_plane + (depth * p->out[1] + height) * p->out[2] + width;
 }
 
-/* Where elements [first, first + n) of x lie; false: one of them nowhere. *strays: one is outside of `channel`. */
+/* Where elements [first, first + n) of x lie; false: one of them nowhere. *strays: one is outside of
+ * `channel`. */
 static bool find_places(job *j, int64_t first, int64_t n, int64_t channel, int64_t *at, bool *strays) {
     const params *p = j->p;
     for (int64_t i = 0; i < n; i++) {
