@@ -29,17 +29,23 @@ static void map_clip(hone_map *m, const hone_node *n) {
     hone_map_out(m, 0, y);
 }
 
-static hone_value *where(hone_gradient *ctx, const char *comparison, hone_value *a, hone_value *b) {
-    hone_value *mask = hone_gradient_emit(ctx, comparison, a, b);
+static hone_value *where(hone_gradient *ctx, hone_value *mask) {
     return HONE_EMIT(ctx->graph, "", "Where", mask, ctx->dout[0], hone_gradient_scalar(ctx, 0));
 }
 
-/* To X where it is the result, to a limit where that is. */
+/* To X where it is the result, to a limit where that is: the upper one everywhere if it is below the lower. */
 static void gradient_clip(hone_gradient *ctx) {
-    hone_value *const *in = ctx->node->inputs;
-    if (ctx->wanted[0]) ctx->din[0] = where(ctx, "Equal", in[0], ctx->node->outputs[0]);
-    if (has(ctx->node, 1) && ctx->wanted[1]) hone_gradient_give(ctx, 1, where(ctx, "Less", in[0], in[1]));
-    if (has(ctx->node, 2) && ctx->wanted[2]) hone_gradient_give(ctx, 2, where(ctx, "Greater", in[0], in[2]));
+    hone_value *const *in = ctx->node->inputs, *y = ctx->node->outputs[0], *x = in[0];
+    if (ctx->wanted[0]) ctx->din[0] = where(ctx, hone_gradient_emit(ctx, "Equal", x, y));
+    if (has(ctx->node, 1) && ctx->wanted[1])
+        hone_gradient_give(
+            ctx, 1,
+            where(ctx, hone_gradient_emit(ctx, "And", hone_gradient_emit(ctx, "Less", x, in[1]),
+                                          hone_gradient_emit(ctx, "Equal", y, in[1]))));
+    if (has(ctx->node, 2) && ctx->wanted[2]) {
+        if (has(ctx->node, 1)) x = hone_gradient_emit(ctx, "Max", x, in[1]);
+        hone_gradient_give(ctx, 2, where(ctx, hone_gradient_emit(ctx, "Greater", x, in[2])));
+    }
 }
 
 /* Until opset 11 the limits were attributes. */

@@ -75,9 +75,10 @@ static void update_adagrad(const update *u) {
     give(u, 1, h);
 }
 
-/* 1 - x^T */
+/* 1 - x^T; 1 - x where it is not used, T being 0, so that no gradient becomes 0/0. */
 static hone_value *correction(const update *u, double x) {
-    return emit(u, "Sub", number(u, 1), emit(u, "Pow", number(u, x), setting(u, 1)));
+    hone_value *t = emit(u, "Max", setting(u, 1), number(u, 1));
+    return emit(u, "Sub", number(u, 1), emit(u, "Pow", number(u, x), t));
 }
 
 static void update_adam(const update *u) {
