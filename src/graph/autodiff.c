@@ -24,7 +24,8 @@ static bool is_float(const hone_value *v) {
 }
 
 static bool is_half(const hone_value *v) {
-    return is_float(v) && v->type.dtype != HONE_FLOAT32 && v->type.dtype != HONE_FLOAT64;
+    return v->type.kind == HONE_KIND_TENSOR && is_float(v) && v->type.dtype != HONE_FLOAT32 &&
+           v->type.dtype != HONE_FLOAT64;
 }
 
 /* Which values depend on wanted ones so that a cotangent can flow: floats, and the integers that a quantizing

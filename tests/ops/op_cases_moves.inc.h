@@ -67,6 +67,8 @@
     {"EyeLike", "R5,3", "k=-2 dtype=7", 1},
     {"EyeLike", "R3,3", "k=-9", 1},
     {"OneHot", "I3,2<4 S=4 R2", "", 1},
+    {"Range", "R K R", "", 1},
+    {"OptionalGetElement", "R2,3", "", 1},
     {"OneHot", "L3,2<5 S=3 R2", "axis=1", 1},
     {"ReverseSequence", "R4,3,2 I3<5", "", 1},
     {"ReverseSequence", "R3,4 I3<5", "time_axis=1 batch_axis=0", 1},

@@ -208,6 +208,7 @@ static void test_every_rule_has_a_case(void **state) {
         const hone_op *op = hone_op_at(k);
         bool found = op->gradient_kind != HONE_GRADIENT_EXACT && !hone_op_expands(op, true);
         for (int i = 0; i < OP_CASE_COUNT; i++) found |= case_op(&op_cases[i]) == op;
+        found |= op == hone_op_find("", "Optional"); /* test_optional */
         if (!found) print_message("%s has a gradient and no case\n", op->name);
         missing += !found;
         if ((op->gradient != NULL) !=
@@ -301,6 +302,31 @@ static void test_split_of_which_one_is_read(void **state) {
     hone_graph_free(g);
 }
 
+/* What goes into an optional value and comes out of it again is the same. */
+static void test_optional(void **state) {
+    (void)state;
+    hone_error err;
+    runner r;
+    hone_graph *g = hone_graph_new("optional");
+    int64_t dims[2] = {2, 3};
+    hone_type type = hone_type_make(HONE_FLOAT32, 2, dims);
+    hone_value *x = hone_graph_add_input(g, "x", &type), *dx;
+    hone_value *y = HONE_EMIT(g, "", "OptionalGetElement", HONE_EMIT(g, "", "Optional", x));
+    y = HONE_EMIT(g, "", "Mul", y, y);
+    assert_int_equal(hone_graph_infer(g, &err), HONE_OK);
+    hone_value *dy = hone_graph_scalar(g, HONE_FLOAT32, 1);
+    assert_int_equal(hone_graph_differentiate(g, 1, &y, &dy, 1, &x, &dx, &err), HONE_OK);
+    hone_graph_add_output(g, dx);
+    assert_int_equal(runner_open(g, NULL, 1, &r, &err), HONE_OK);
+    hone_tensor *data = counted(dims);
+    const hone_tensor *out;
+    assert_int_equal(hone_context_run(r.context, (const hone_tensor *const *)&data, &out, &err), HONE_OK);
+    for (int i = 0; i < 6; i++) assert_true(tensor_at(out, i) == 2 * i);
+    hone_tensor_free(data);
+    runner_close(&r);
+    hone_graph_free(g);
+}
+
 int main(int argc, char **argv) {
     program = argv[0];
     const struct CMUnitTest only_float[] = {cmocka_unit_test(test_float)};
@@ -309,7 +335,8 @@ int main(int argc, char **argv) {
                                        cmocka_unit_test(test_float),
                                        cmocka_unit_test(test_float_at_every_level),
                                        cmocka_unit_test(test_concat_of_unknown_lengths),
-                                       cmocka_unit_test(test_split_of_which_one_is_read)};
+                                       cmocka_unit_test(test_split_of_which_one_is_read),
+                                       cmocka_unit_test(test_optional)};
     if (argc > 1 && strcmp(argv[1], "--float") == 0) return cmocka_run_group_tests(only_float, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,11 @@
 
 #define ANYTHING (HONE_KIND(HONE_KIND_TENSOR) | HONE_KIND(HONE_KIND_SEQUENCE) | HONE_KIND(HONE_KIND_OPTIONAL))
 
+/* The cotangent of an optional value is that of the tensor which it holds. */
+static void gradient(hone_gradient *ctx) {
+    if (ctx->node->input_count > 0) ctx->din[0] = ctx->dout[0];
+}
+
 /* --- Optional --- */
 
 static hone_status infer_optional(hone_infer *ctx, hone_error *err) {
@@ -42,6 +47,8 @@ const hone_op hone_op_optional = {
     .attrs = HONE_ATTRS({"type", HONE_ATTR_TYPE}),
     .infer = infer_optional,
     .prepare = prepare_optional,
+    .gradient_kind = HONE_GRADIENT_EXACT,
+    .gradient = gradient,
     .doc = "an optional value that holds the input, or nothing"};
 
 /* --- OptionalHasElement --- */
@@ -114,4 +121,6 @@ const hone_op hone_op_optional_get_element = {
     .infer = infer_get,
     .view = view_get,
     .prepare = prepare_get,
+    .gradient_kind = HONE_GRADIENT_EXACT,
+    .gradient = gradient,
     .doc = "what an optional value holds"};

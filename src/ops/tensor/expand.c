@@ -4,6 +4,7 @@
 #include "graph/run.h"
 #include "kernels/portable.h"
 #include "ops/common/axes.h"
+#include "ops/common/gradient.h"
 #include "ops/engine/copy.h"
 
 #include <math.h>
@@ -234,6 +235,17 @@ static hone_status prepare_range(hone_prepare *p, hone_error *err) {
     return HONE_OK;
 }
 
+/* Y = start + i delta */
+static void gradient_range(hone_gradient *ctx) {
+    hone_value *start = ctx->node->inputs[0], *delta = ctx->node->inputs[2], *dy = ctx->dout[0];
+    hone_graph *g = ctx->graph;
+    if (ctx->wanted[0]) ctx->din[0] = HONE_EMIT(g, HONE_PRIVATE_DOMAIN, "SumTo", dy, start);
+    if (!ctx->wanted[2]) return;
+    hone_value *from = hone_gradient_emit(ctx, "Sub", ctx->node->outputs[0], start);
+    hone_value *each = hone_gradient_emit(ctx, "Mul", dy, hone_gradient_emit(ctx, "Div", from, delta));
+    ctx->din[2] = HONE_EMIT(g, HONE_PRIVATE_DOMAIN, "SumTo", each, delta);
+}
+
 static const hone_attr_def range_11[] = {{NULL}};
 
 /* Always computed in float64, or exactly: `stash_type` can't make it better. */
@@ -248,5 +260,7 @@ const hone_op hone_op_range = {.name = "Range",
                                .outputs = HONE_SLOTS({"output", 'T', RANGED, 0}),
                                .infer = infer_range,
                                .prepare = prepare_range,
-                               .gradient_kind = HONE_GRADIENT_ZERO,
+                               .gradient_kind = HONE_GRADIENT_EXACT,
+                               .gradient = gradient_range,
+                               .domain_hint = {.lo = 0.1f, .hi = 0.4f},
                                .doc = "numbers from `start` on, in steps, before `limit`"};

@@ -3,6 +3,8 @@
 #include "kernels/portable.h"
 #include "ops/common/axes.h"
 #include "ops/common/cut.h"
+#include "ops/common/emit.h"
+#include "ops/common/gradient.h"
 #include "ops/common/walk.h"
 #include "ops/engine/copy.h"
 #include "ops/tensor/indexing.h"
@@ -117,6 +119,24 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
 
 #define NUMBERS (HONE_TYPES_NUMBER | HONE_TYPES_HALF)
 
+static hone_value *sum(hone_gradient *ctx, hone_value *v) {
+    return hone_emit_shaped(ctx->graph, hone_gradient_emit1(ctx, "ReduceSum", v), (int64_t[]){1}, 1);
+}
+
+/* To the value at the indices' places what is there, to the other one the rest. */
+static void gradient(hone_gradient *ctx) {
+    hone_graph *g = ctx->graph;
+    hone_value *zero = hone_gradient_scalar(ctx, 0), *one = hone_gradient_scalar(ctx, 1), *dy = ctx->dout[0];
+    if (!ctx->wanted[VALUES]) return;
+    hone_value *both = hone_emit_joined(g, hone_emit_shaped(g, zero, (int64_t[]){1}, 1),
+                                        hone_emit_shaped(g, one, (int64_t[]){1}, 1), 0);
+    hone_value *hot = HONE_EMIT(g, "", "OneHot", ctx->node->inputs[INDICES], ctx->node->inputs[DEPTH], both);
+    if (!hot) return;
+    hone_node_copy_attrs(g, hot->producer, ctx->node);
+    hone_value *on = sum(ctx, hone_gradient_emit(ctx, "Mul", dy, hot));
+    ctx->din[VALUES] = hone_emit_joined(g, hone_gradient_emit(ctx, "Sub", sum(ctx, dy), on), on, 0);
+}
+
 const hone_op hone_op_one_hot = {.name = "OneHot",
                                  .since = 11,
                                  .oldest = 9,
@@ -128,5 +148,6 @@ const hone_op hone_op_one_hot = {.name = "OneHot",
                                  .infer = infer,
                                  .axes = axes,
                                  .prepare = prepare,
-                                 .gradient_kind = HONE_GRADIENT_ZERO,
+                                 .gradient_kind = HONE_GRADIENT_EXACT,
+                                 .gradient = gradient,
                                  .doc = "for each index a row of one value, with another one at its place"};
