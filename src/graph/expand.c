@@ -55,7 +55,7 @@ static bool can_widen(const hone_node *n, int input) {
  * something wide is there to go on with. */
 static uint32_t widened_by(const pass *p, const hone_node *n) {
     bool any = false, goes_on = false;
-    if (p->training || n->op->role != HONE_ROLE_PLAIN) return 0;
+    if (p->training || n->op->role != HONE_ROLE_PLAIN || hone_node_subgraph(n, 0)) return 0;
     for (int i = 0; i < n->input_count; i++) {
         any |= is_of(n->inputs[i], n->op->widened);
         goes_on |= can_widen(n, i) && (hone_node_is_elementwise(n) || wide_of(p, n->inputs[i]));

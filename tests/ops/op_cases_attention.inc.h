@@ -8,6 +8,7 @@
     {"Attention", "R2,2,3,2 R2,2,6,2 R2,2,6,2 _ _ _ S=3,5", "left_window_size=2 right_window_size=1", 1},
     {"ScaledDotProduct", "R2,4,3,2 R2,2,6,2 R2,2,6,5 R3,6 I2<3 I2<2 S=5,6", "causal=1 window=3", 1},
     {"ScaledDotProduct", "R2,4,1,2 R2,2,6,2 R2,2,6,2 R2,1,1,6 I2<6", "causal=1", 1},
+    {"ai.onnx.preview.FlexAttention", "R2,4,3,2 R2,2,5,2 R2,2,5,3", "scale=0.7", 1},
     {"LinearAttention", "R2,5,6 R2,5,6 R2,5,4", "q_num_heads=2 kv_num_heads=2 update_rule=linear", 2},
     {"LinearAttention", "R2,5,12 R2,5,6 R2,5,4 R2,2,3,2 R2,5,2",
      "q_num_heads=4 kv_num_heads=2 update_rule=gated scale=0.7", 2},
