@@ -185,8 +185,10 @@ hone_status hone_graph_copy_signature(const hone_graph *g, hone_graph **out, hon
     for (size_t i = 0; i < g->output_count && status == HONE_OK; i++) {
         const hone_value *from = g->outputs[i];
         hone_value *to = map[from->id];
-        if (!to && (to = hone_graph_add_value(copy, from->name)))
+        if (!to && (to = hone_graph_add_value(copy, from->name))) {
             to->type = hone_type_import(copy, g, &from->type);
+            to->keys = from->keys ? hone_tensor_retain(from->keys) : NULL;
+        }
         map[from->id] = to;
         hone_graph_add_output(copy, to);
     }

@@ -44,6 +44,7 @@ void hone_graph_free(hone_graph *g) {
     for (size_t i = 0; i < g->value_count; i++) {
         if (!g->values[i]) continue;
         hone_tensor_free(g->values[i]->data);
+        hone_tensor_free(g->values[i]->keys);
         hone_free(g->values[i]->uses);
     }
     hone_free(g->values);
@@ -428,8 +429,9 @@ void hone_graph_replace(hone_graph *g, hone_value *old, hone_value *v) {
 void hone_graph_drop_value(hone_graph *g, hone_value *v) {
     if (!hone_names_put(g->names, v->name, NULL)) hone_graph_out_of_memory(g);
     hone_tensor_free(v->data);
+    hone_tensor_free(v->keys);
     hone_free(v->uses);
-    v->data = NULL;
+    v->data = v->keys = NULL;
     v->uses = NULL;
     v->use_count = v->use_capacity = 0;
     g->values[v->id] = NULL;

@@ -67,6 +67,7 @@ struct hone_value {
     hone_storage storage;
     hone_type type;
     hone_tensor *data;   /* constants and variables; a reference of the graph's */
+    hone_tensor *keys;   /* of its columns, where it was maps (hone_graph_open_maps); a reference; NULL: none */
     hone_node *producer; /* NULL for inputs, constants, variables, captured values */
     int output_index;    /* of the producer */
     hone_use *uses;
@@ -297,6 +298,12 @@ void hone_node_set_strings(hone_graph *g, hone_node *n, const char *name, const 
 /* Copies all attributes of `from` (of any graph), sharing tensors. Subgraphs are copied with their captures, so `to`
  * must get the captured inputs, too. */
 void hone_node_copy_attrs(hone_graph *g, hone_node *to, const hone_node *from);
+
+/* --- maps --- */
+
+/* Outputs that are maps made of the rows of a matrix (hone_op.row_keys), and that no node reads, become that matrix; their
+ * values have the keys. */
+hone_status hone_graph_open_maps(hone_graph *g, hone_error *err);
 
 /* --- copies --- */
 

@@ -259,6 +259,9 @@ struct hone_op {
     hone_status (*expand)(hone_graph *g, hone_node *node, hone_error *err);
     /* Which nodes, types inferred, expand although kernels and rules have the operator: forms that they lack. NULL: none. */
     bool (*expands)(const hone_node *node);
+    /* Of operators whose output 0 is a list of maps, one for each row of input 0, from the same keys to the row's numbers:
+     * these keys, a vector. *keys stays NULL where attributes are wrong. */
+    hone_status (*row_keys)(const hone_node *node, hone_tensor **keys, hone_error *err);
     /* What stands for a node while training, where that is another one: emits it, and has it replace the node's outputs
      * (hone_graph_replace). A statistic, such as a running mean, is a constant input that hone_train_statistic makes a
      * variable; what is bound to it is written back into the model. */

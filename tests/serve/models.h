@@ -44,6 +44,26 @@ static inline hone_graph *integer_model(void) {
     return g;
 }
 
+/* sum = x + x, x [batch, 2], as maps with these keys; and [batch] of its largest index, as converters of pipelines write it. */
+static inline hone_graph *maps_model(bool texts) {
+    static const hone_string words[] = {{(char *)"no", 2}, {(char *)"a \"b\"", 5}};
+    hone_graph *g = hone_graph_new("maps");
+    hone_type type = {HONE_KIND_TENSOR, HONE_FLOAT32, 2, {hone_graph_symbol(g, "batch"), 2}};
+    hone_value *x = hone_graph_add_input(g, "x", &type), *sum = HONE_EMIT(g, "", "Add", x, x);
+    hone_value *label = HONE_EMIT(g, "", "ArgMax", sum), *maps = HONE_EMIT(g, "ai.onnx.ml", "ZipMap", sum);
+    hone_node_set_int(g, label->producer, "axis", 1);
+    hone_node_set_int(g, label->producer, "keepdims", 0);
+    if (texts)
+        hone_node_set_strings(g, maps->producer, "classlabels_strings", words, 2);
+    else
+        hone_node_set_ints(g, maps->producer, "classlabels_int64s", (int64_t[]){-1, 7}, 2);
+    hone_graph_rename(g, label, "label");
+    hone_graph_rename(g, maps, "scores");
+    hone_graph_add_output(g, label);
+    hone_graph_add_output(g, maps);
+    return hone_graph_infer(g, NULL) == HONE_OK ? g : NULL;
+}
+
 /* y = softmax(softmax(… x)), `steps` times, of [batch, width]: as slow as wanted. */
 static inline hone_graph *slow_model(int steps, int64_t width) {
     hone_graph *g = hone_graph_new("slow");

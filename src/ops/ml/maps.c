@@ -95,6 +95,11 @@ static hone_status prepare_zip(hone_prepare *p, hone_error *err) {
     return hone_items_prepare(p, run_zip, "maps", err);
 }
 
+static hone_status zip_keys(const hone_node *n, hone_tensor **keys, hone_error *err) {
+    if (!hone_node_attr(n, "classlabels_int64s") && !hone_node_attr(n, "classlabels_strings")) return HONE_OK;
+    return make_keys(n, "classlabels_int64s", "classlabels_strings", keys, err);
+}
+
 const hone_op hone_op_zip_map = {
     .domain = ML,
     .name = "ZipMap",
@@ -105,6 +110,7 @@ const hone_op hone_op_zip_map = {
     .attrs = HONE_ATTRS({"classlabels_int64s", HONE_ATTR_INTS}, {"classlabels_strings", HONE_ATTR_STRINGS}),
     .infer = infer_zip,
     .prepare = prepare_zip,
+    .row_keys = zip_keys,
     .doc = "a map from class to number for each row"};
 
 /* --- DictVectorizer --- */

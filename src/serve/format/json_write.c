@@ -320,3 +320,42 @@ bool hone_json_write_tensor(hone_buffer *b, const hone_tensor *t, int axis, int6
     hone_buffer_byte(b, ']');
     return true;
 }
+
+static void write_key(hone_buffer *b, const hone_tensor *keys, int64_t i) {
+    size_t size;
+    if (hone_tensor_dtype(keys) == HONE_STRING) {
+        const char *text = hone_tensor_string(keys, i, &size);
+        hone_json_write_string(b, text, size);
+        return;
+    }
+    hone_buffer_byte(b, '"');
+    hone_json_write_integer(b, ((const int64_t *)hone_tensor_data(keys))[i]);
+    hone_buffer_byte(b, '"');
+}
+
+bool hone_json_write_maps(hone_buffer *b, const hone_tensor *t, const hone_tensor *keys, int axis,
+                          int64_t first) {
+    const int rank = hone_tensor_rank(t);
+    const int64_t *dims = hone_tensor_dims(t), count = hone_tensor_count(keys);
+    if (rank < 1 || dims[rank - 1] != count) return false;
+    if (axis < rank - 1) {
+        int64_t stride = 1;
+        for (int i = axis + 1; i < rank; i++) stride *= dims[i];
+        hone_buffer_byte(b, '[');
+        for (int64_t i = 0; i < dims[axis]; i++) {
+            if (i) hone_buffer_put(b, ", ", 2);
+            if (!hone_json_write_maps(b, t, keys, axis + 1, first + i * stride)) return false;
+        }
+        hone_buffer_byte(b, ']');
+        return true;
+    }
+    hone_buffer_byte(b, '{');
+    for (int64_t i = 0; i < count; i++) {
+        if (i) hone_buffer_put(b, ", ", 2);
+        write_key(b, keys, i);
+        hone_buffer_put(b, ": ", 2);
+        if (!hone_json_write_elements(b, t, first + i, 1)) return false;
+    }
+    hone_buffer_byte(b, '}');
+    return true;
+}

@@ -19,6 +19,10 @@ bool hone_json_write_elements(hone_buffer *b, const hone_tensor *t, int64_t firs
 /* Nested lists over the dimensions from `axis` on, of the elements from `first` on: axis 0 and first 0 are
  * the whole tensor, axis 1 and first row*stride one row. A value without dimensions is written bare. */
 bool hone_json_write_tensor(hone_buffer *b, const hone_tensor *t, int axis, int64_t first);
+/* As hone_json_write_tensor, where a row, along the last axis, is an object of the row's elements with these keys, integers or
+ * strings, for names. False also if there are not as many keys. */
+bool hone_json_write_maps(hone_buffer *b, const hone_tensor *t, const hone_tensor *keys, int axis,
+                          int64_t first);
 /* As hone_json_write_tensor, with each string as {"b64": "…"}. False if the tensor holds no strings. */
 bool hone_json_write_base64(hone_buffer *b, const hone_tensor *t, int axis, int64_t first);
 

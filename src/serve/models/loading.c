@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "base/utf8.h"
+#include "graph/graph.h"
 #include "serve/models/repository.h"
 
 #include <ctype.h>
@@ -202,6 +203,7 @@ static hone_status make_model(making *m, hone_model **out, hone_error *err) {
     HONE_TRY(check_memory(m->c->registry, m->r, m->v, err));
     hone_status status = hone_repository_load(&place, m->v->name, map, &graph, &m->files, err);
     if (status == HONE_OK) status = hone_registry_go_on(m->c->registry, err);
+    if (status == HONE_OK) status = hone_graph_open_maps(graph, err);
     bool early = came_early(m);
     if (status == HONE_OK && !early && (!map || list_mapped(&m->v->files, &m->mapped)))
         return hone_model_take(graph, NULL, out, err);

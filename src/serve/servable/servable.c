@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "graph/graph.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -21,7 +22,8 @@ static hone_status describe(hone_servable *s, hone_error *err) {
     for (int i = 0; i < s->input_count + s->output_count; i++) {
         const hone_value_info *v = i < s->input_count ? &s->inputs[i] : &s->outputs[i - s->input_count];
         if (v->kind != HONE_KIND_TENSOR)
-            return hone_fail(err, HONE_UNSUPPORTED, "\"%s\" is no tensor; only tensors are served", v->name);
+            return hone_fail(err, HONE_UNSUPPORTED,
+                             "\"%s\" is neither a tensor nor maps for rows; nothing else is served", v->name);
     }
     return HONE_OK;
 }
@@ -101,9 +103,13 @@ hone_status hone_servable_remake(const hone_servable_options *o, hone_model *mod
 hone_status hone_servable_new(const hone_servable_options *o, const hone_graph *graph, hone_servable **out,
                               hone_error *err) {
     hone_model *model = NULL;
-    HONE_TRY(hone_model_compile(graph, NULL, &model, err));
-    hone_status status = hone_servable_remake(o, model, out, err);
+    hone_graph *copy = NULL;
+    HONE_TRY(hone_graph_copy(graph, &copy, err));
+    hone_status status = hone_graph_open_maps(copy, err);
+    if (status == HONE_OK) status = hone_model_compile(copy, NULL, &model, err);
+    if (status == HONE_OK) status = hone_servable_remake(o, model, out, err);
     hone_model_free(model);
+    hone_graph_free(copy);
     return status;
 }
 
@@ -157,6 +163,10 @@ const hone_value_info *hone_servable_input(const hone_servable *s, int index) {
 }
 const hone_value_info *hone_servable_output(const hone_servable *s, int index) {
     return &s->outputs[index];
+}
+
+const hone_tensor *hone_servable_output_keys(const hone_servable *s, int index) {
+    return hone_model_signature(s->model)->outputs[index]->keys;
 }
 
 int hone_servable_find_output(const hone_servable *s, hone_slice name) {

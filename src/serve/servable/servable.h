@@ -92,10 +92,10 @@ typedef struct hone_servable_options {
 
 /* Threads that one of its runs may use; 0: one for each CPU. */
 int hone_servable_threads(const hone_servable_options *o);
-/* Compiles; not warmed up. */
+/* Compiles; not warmed up. Outputs that are maps for rows are served as matrices with keys. */
 hone_status hone_servable_new(const hone_servable_options *o, const hone_graph *graph, hone_servable **out,
                               hone_error *err);
-/* Another one over the same compiled model. */
+/* Another one over the same compiled model, before the compilation of which hone_graph_open_maps() was called. */
 hone_status hone_servable_remake(const hone_servable_options *o, hone_model *model, hone_servable **out,
                                  hone_error *err);
 /* Frees it now; there is no reference but the caller's. */
@@ -115,6 +115,9 @@ int hone_servable_output_count(const hone_servable *s);
 /* Borrowed. The index must be in range. */
 const hone_value_info *hone_servable_input(const hone_servable *s, int index);
 const hone_value_info *hone_servable_output(const hone_servable *s, int index);
+/* Keys of an output's columns, where the model gives maps for rows: the output is then the matrix of their values. NULL: it
+ * gives no maps. Borrowed. */
+const hone_tensor *hone_servable_output_keys(const hone_servable *s, int index);
 /* -1 if there is no such output. */
 int hone_servable_find_output(const hone_servable *s, hone_slice name);
 

@@ -253,11 +253,15 @@ static hone_status cannot_write(const hone_servable *s, int index, hone_dtype dt
                      hone_dtype_name(dtype));
 }
 
-/* As hone_json_write_tensor; strings of an output whose name ends in "_bytes" are written as base64. */
+/* As hone_json_write_tensor; strings of an output whose name ends in "_bytes" are written as base64, maps as objects. */
 static hone_status put_tensor(hone_buffer *out, const hone_servable *s, int index, const hone_tensor *t,
                               int axis, int64_t first, hone_error *err) {
     const char *name = hone_servable_output(s, index)->name;
+    const hone_tensor *keys = hone_servable_output_keys(s, index);
     size_t n = strlen(name);
+    if (keys)
+        return hone_json_write_maps(out, t, keys, axis, first) ? HONE_OK
+                                                               : cannot_write(s, index, t->dtype, err);
     bool bytes = t->dtype == HONE_STRING && n >= 6 && strcmp(name + n - 6, "_bytes") == 0;
     if (bytes ? hone_json_write_base64(out, t, axis, first) : hone_json_write_tensor(out, t, axis, first))
         return HONE_OK;

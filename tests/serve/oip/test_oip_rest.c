@@ -11,6 +11,7 @@ static int setup(void **state) {
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
         fixture_add(&f, hone_dtype_name(dtypes[i]), 1, echo_model(dtypes[i], 2, "y"));
     fixture_add(&f, "a b/c", 1, integer_model());
+    fixture_add(&f, "maps", 1, maps_model(true));
     *state = &f;
     return 0;
 }
@@ -48,6 +49,29 @@ static void expect_error(void *f, const char *path, const char *body, int status
 #define PAIR "/v2/models/pair/infer"
 #define ANSWER                                                                                               \
     "{\"model_name\":\"matrix\",\"model_version\":\"3\",\"outputs\":[{\"name\":\"y\",\"datatype\":\"FP32\","
+
+/* As objects, or as the matrix of their values where bytes are asked for. */
+static void infers_maps(void **state) {
+    static const char *const head = "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[2,2],"
+                                    "\"data\":[1,0.5,-1,2]}],\"outputs\":[{\"name\":\"scores\"";
+    char body[400], want[400];
+    snprintf(body, sizeof body, "%s}]}", head);
+    expect(*state, "POST", "/v2/models/maps/infer", body, 200,
+           "{\"model_name\":\"maps\",\"model_version\":\"1\",\"outputs\":[{\"name\":\"scores\",\"datatype\":"
+           "\"FP32\","
+           "\"shape\":[2,2],\"data\":[{\"no\": 2.0, \"a \\\"b\\\"\": 1.0}, {\"no\": -2.0, \"a \\\"b\\\"\": "
+           "4.0}]}]}");
+    snprintf(body, sizeof body, "%s,\"parameters\":{\"binary_data\":true}}]}", head);
+    answer a = ask(*state, "POST", "/v2/models/maps/infer", NULL, body);
+    int size = snprintf(want, sizeof want,
+                        "{\"model_name\":\"maps\",\"model_version\":\"1\",\"outputs\":[{\"name\":\"scores\","
+                        "\"datatype\":\"FP32\",\"shape\":[2,2],\"parameters\":{\"binary_data_size\":16}}]}");
+    assert_int_equal(a.status, 200);
+    assert_int_equal(a.body.size, size + 16);
+    assert_memory_equal(a.body.data, want, size);
+    assert_memory_equal(a.body.data + size, ((float[]){2, 1, -2, 4}), 16);
+    answer_free(&a);
+}
 
 static void infers_from_json(void **state) {
     static const char *const bodies[] = {
@@ -692,6 +716,7 @@ static void keeps_deadlines(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(infers_from_json),
+        cmocka_unit_test(infers_maps),
         cmocka_unit_test(keeps_deadlines),
         cmocka_unit_test(chooses_outputs),
         cmocka_unit_test(infers_from_bytes),

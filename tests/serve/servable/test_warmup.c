@@ -56,6 +56,38 @@ static void cool(fixture *f) {
     hone_stats_free(f->stats);
 }
 
+/* Maps for rows are rows like others. */
+static void batches_maps(void **state) {
+    (void)state;
+    for (int texts = 0; texts < 2; texts++) {
+        fixture f;
+        warm(&f, maps_model(texts), NULL, NULL);
+        assert_true(f.s->batchable);
+        assert_null(hone_servable_output_keys(f.s, 0));
+        const hone_tensor *keys = hone_servable_output_keys(f.s, 1);
+        assert_int_equal(keys->count, 2);
+        assert_int_equal(keys->dtype, texts ? HONE_STRING : HONE_INT64);
+        assert_int_equal(f.s->outputs[1].dims[0], f.s->inputs[0].dims[0]);
+        cool(&f);
+    }
+}
+
+/* Maps that come together in another way, or are read by a node, are not served. */
+static void refuses_other_lists(void **state) {
+    (void)state;
+    hone_error err = {0};
+    hone_graph *g = maps_model(false);
+    hone_value *copy = HONE_EMIT(g, "", "Identity", g->outputs[1]);
+    hone_graph_rename(g, copy, "copy");
+    hone_graph_add_output(g, copy);
+    hone_servable_options o = {.name = "m", .version = 1, .workers = 1, .model_threads = 1, .max_queue = 8};
+    hone_servable *s = NULL;
+    assert_int_equal(hone_servable_new(&o, g, &s, &err), HONE_UNSUPPORTED);
+    assert_string_equal(err.message,
+                        "\"scores\" is neither a tensor nor maps for rows; nothing else is served");
+    hone_graph_free(g);
+}
+
 static void needs_to_be_told_of_dimensions(void **state) {
     (void)state;
     fixture f;
@@ -126,6 +158,8 @@ static void leaves_every_instance_ready(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(batches_maps),
+        cmocka_unit_test(refuses_other_lists),
         cmocka_unit_test(needs_to_be_told_of_dimensions),
         cmocka_unit_test(takes_dimensions_from_settings),
         cmocka_unit_test(takes_dimensions_from_recorded_requests),

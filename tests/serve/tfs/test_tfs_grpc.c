@@ -17,6 +17,7 @@ static int setup(void **state) {
                                         HONE_BOOL,    HONE_FLOAT16, HONE_BFLOAT16};
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
         fixture_add(&f, hone_dtype_name(dtypes[i]), 1, echo_model(dtypes[i], 2, "y"));
+    fixture_add(&f, "maps", 1, maps_model(false));
     assert_int_equal(hone_tfs_grpc_register(&f.grpc, &f.front, NULL), HONE_OK);
     *state = &f;
     return 0;
@@ -134,6 +135,16 @@ static void predicts(void **state) {
     hone_wire_field spec = field(hone_wire_of(a.body.data, a.body.size), 2);
     assert_int_equal(spec.size, 29);
     assert_memory_equal(spec.data, "\x0a\x06matrix\x12\x02\x08\x03\x1a\x0fserving_default", 29);
+    answer_free(&a);
+}
+
+/* Messages have no maps: the matrix of their values. */
+static void predicts_maps(void **state) {
+    hone_buffer b = {0};
+    put_spec(&b, "maps", -1, NULL, NULL);
+    put_floats(&b, "x", 2, (int64_t[]){2, 2}, (float[]){1, 0.5f, -1, 2}, 4);
+    answer a = call(*state, SERVICE "Predict", &b);
+    expect_floats(&a, "scores", (float[]){2, 1, -2, 4}, 4);
     answer_free(&a);
 }
 
@@ -814,6 +825,7 @@ static void allocates_nothing_when_warm(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(predicts),
+        cmocka_unit_test(predicts_maps),
         cmocka_unit_test(packs_messages),
         cmocka_unit_test(keeps_unpacked_messages_within_the_budget),
         cmocka_unit_test(refuses_badly_packed_messages),

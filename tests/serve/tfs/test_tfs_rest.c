@@ -5,6 +5,8 @@ static int setup(void **state) {
     static fixture f;
     fixture_open(&f);
     fixture_add(&f, "a b/c", 1, integer_model());
+    fixture_add(&f, "maps", 1, maps_model(false));
+    fixture_add(&f, "text_maps", 1, maps_model(true));
     *state = &f;
     return 0;
 }
@@ -83,6 +85,16 @@ static void predicts_columns(void **state) {
            "{\"outputs\":{\"sum\":[4.0,NaN],\"difference\":[-2.0,NaN]}}");
     expect(f, PAIR, "{\"inputs\": {\"a\": [Infinity], \"b\": [1]}}", 200,
            "{\"outputs\":{\"sum\":[Infinity],\"difference\":[Infinity]}}");
+}
+
+static void predicts_maps(void **state) {
+    fixture *f = *state;
+    expect(f, "/v1/models/maps:predict", "{\"instances\": [[1, 0.5], [-1, 2]]}", 200,
+           "{\"predictions\":[{\"label\":0,\"scores\":{\"-1\":2.0,\"7\":1.0}},"
+           "{\"label\":1,\"scores\":{\"-1\":-2.0,\"7\":4.0}}]}");
+    expect(f, "/v1/models/text_maps:predict", "{\"inputs\": [[1, 0.5], [-1, 2]]}", 200,
+           "{\"outputs\":{\"label\":[0,1],\"scores\":[{\"no\":2.0,\"a\\\"b\\\"\":1.0},"
+           "{\"no\":-2.0,\"a\\\"b\\\"\":4.0}]}}");
 }
 
 /* As TensorFlow Serving prints it, byte for byte. */
@@ -393,6 +405,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(predicts_rows),
         cmocka_unit_test(predicts_columns),
+        cmocka_unit_test(predicts_maps),
         cmocka_unit_test(prints_like_tensorflow),
         cmocka_unit_test(explains_bad_bodies),
         cmocka_unit_test(refuses_batches_that_differ),
