@@ -20,6 +20,8 @@ started=$SECONDS
 need_packages $packages_build $packages_test || exit 1
 need_llhttp || exit 1
 # shellcheck disable=SC2086
+[ $long = no ] || need_packages $packages_long || echo "PyTorch cannot be had: the test that needs it is skipped"
+# shellcheck disable=SC2086
 need_peers $packages_peers || echo "not all peers can be had: the tests that need them are skipped"
 if need_python >build/python.log 2>&1; then
     export HONE_PYTHON=$PWD/build/venv/bin/python
