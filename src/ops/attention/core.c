@@ -29,8 +29,7 @@ hone_node *hone_core_emit(hone_graph *g, const hone_core *c) {
 
 /* --- shapes --- */
 
-/* The dimensions of Q, K or V as [B, heads, T, width]; false: not of that rank. */
-static bool heads_of(const hone_type *t, int64_t heads, int64_t *dims) {
+bool hone_core_heads(const hone_type *t, int64_t heads, int64_t *dims) {
     if (t->rank != (heads ? 3 : 4)) return false;
     dims[0] = t->dims[0];
     dims[1] = heads ? heads : t->dims[1];
@@ -45,7 +44,8 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
     const hone_type *in[3] = {ctx->in[0], ctx->in[1], ctx->in[2]};
     int64_t q[4], k[4], v[4], d;
     if (in[0]->rank < 0 || in[1]->rank < 0 || in[2]->rank < 0) return HONE_OK;
-    if (!heads_of(in[0], q_heads, q) || !heads_of(in[1], kv_heads, k) || !heads_of(in[2], kv_heads, v))
+    if (!hone_core_heads(in[0], q_heads, q) || !hone_core_heads(in[1], kv_heads, k) ||
+        !hone_core_heads(in[2], kv_heads, v))
         return hone_infer_fail(ctx, err, "Q, K and V must have rank 4, or 3 where the heads are counted");
     for (int i = 0; i < 3; i++) {
         int64_t heads = i ? kv_heads : q_heads;
@@ -84,9 +84,9 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
 static int64_t multiply_adds(const hone_node *n, const hone_type *const *in, const hone_type *out) {
     (void)out;
     int64_t q[4], k[4], v[4];
-    heads_of(in[0], hone_node_int(n, "q_heads"), q);
-    heads_of(in[1], hone_node_int(n, "kv_heads"), k);
-    heads_of(in[2], hone_node_int(n, "kv_heads"), v);
+    hone_core_heads(in[0], hone_node_int(n, "q_heads"), q);
+    hone_core_heads(in[1], hone_node_int(n, "kv_heads"), k);
+    hone_core_heads(in[2], hone_node_int(n, "kv_heads"), v);
     return q[0] * q[1] * q[2] * k[2] * (k[3] + v[3]);
 }
 
@@ -154,17 +154,10 @@ static int64_t step_of(const params *p, const place *l) {
     return p->by_group ? l->head : l->row;
 }
 
-/* No position, and no window, is farther away. */
-#define FAR ((int64_t)1 << 48)
-
-static int64_t near(int64_t x) {
-    return x > FAR ? FAR : x < -FAR ? -FAR : x;
-}
-
 /* The keys [*lo, *hi) that a row sees. */
 static void sight(const job *j, int64_t batch, int64_t row, int64_t *lo, int64_t *hi) {
     const params *p = j->p;
-    int64_t position = row + (j->position ? near(j->position[batch * j->many[0]]) : 0);
+    int64_t position = row + (j->position ? hone_core_near(j->position[batch * j->many[0]]) : 0);
     *lo = j->first ? j->first[batch * j->many[1]] : 0;
     *hi = j->end ? hone_min_i64(j->end[batch * j->many[2]], p->seen) : p->seen;
     if (p->causal) *hi = hone_min_i64(*hi, position + 1 + p->ahead);
@@ -428,9 +421,9 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
     if (!q) return hone_fail_memory(err);
     const int64_t q_heads = hone_node_int(p->node, "q_heads"), kv_heads = hone_node_int(p->node, "kv_heads");
     int64_t dq[4], dk[4], dv[4];
-    heads_of(p->in[HONE_CORE_Q], q_heads, dq);
-    heads_of(p->in[HONE_CORE_K], kv_heads, dk);
-    heads_of(p->in[HONE_CORE_V], kv_heads, dv);
+    hone_core_heads(p->in[HONE_CORE_Q], q_heads, dq);
+    hone_core_heads(p->in[HONE_CORE_K], kv_heads, dk);
+    hone_core_heads(p->in[HONE_CORE_V], kv_heads, dv);
     const int64_t dy[] = {dq[0], dq[1], dq[2], dv[3]};
     const float scale = hone_node_float(p->node, "scale");
     *q = (params){.is_double = p->out[0].dtype == HONE_FLOAT64,
@@ -450,8 +443,8 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
                   .scale = scale != 0 ? (double)scale : 1 / sqrt((double)dk[3]),
                   .softcap = hone_node_float(p->node, "softcap"),
                   .causal = hone_node_int(p->node, "causal") != 0,
-                  .ahead = near(hone_node_int(p->node, "ahead")),
-                  .window = near(hone_node_int(p->node, "window")),
+                  .ahead = hone_core_near(hone_node_int(p->node, "ahead")),
+                  .window = hone_core_near(hone_node_int(p->node, "window")),
                   .qk_mode = (int)hone_node_int(p->node, "qk_mode")};
     q->size = q->is_double ? sizeof(double) : sizeof(float);
     q->family = q->kernels->gemm[q->is_double ? HONE_GEMM_F64 : HONE_GEMM_F32];
@@ -474,113 +467,6 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
     return HONE_OK;
 }
 
-/* --- for training: as other operators --- */
-
-static hone_value *op1(hone_graph *g, const char *op, hone_value *a) {
-    return a ? HONE_EMIT(g, "", op, a) : NULL;
-}
-static hone_value *op2(hone_graph *g, const char *op, hone_value *a, hone_value *b) {
-    return a && b ? HONE_EMIT(g, "", op, a, b) : NULL;
-}
-
-/* 0, 1, … as many as axis `axis` of v has, as int64 [n, 1 …] of that rank. */
-static hone_value *count_up(hone_graph *g, hone_value *v, int64_t axis, const int64_t *shape, int rank) {
-    hone_value *n = hone_emit_shaped(g, hone_emit_dim(g, v, axis), NULL, 0);
-    hone_value *r = HONE_EMIT(g, "", "Range", hone_graph_scalar(g, HONE_INT64, 0), n,
-                              hone_graph_scalar(g, HONE_INT64, 1));
-    return hone_emit_shaped(g, r, shape, rank);
-}
-
-static hone_value *both(hone_graph *g, hone_value *a, hone_value *b) {
-    return a ? op2(g, "And", a, b) : b;
-}
-
-/* Which keys [B or 1, 1, T or 1, S] rows see; NULL: all of them. */
-static hone_value *visible(hone_graph *g, const hone_node *n, hone_value *q, hone_value *k) {
-    static const int64_t down[] = {-1, 1}, batch[] = {-1, 1, 1, 1}, along[] = {-1};
-    const int64_t window = near(hone_node_int(n, "window")), ahead = near(hone_node_int(n, "ahead"));
-    const bool causal = hone_node_int(n, "causal") != 0;
-    hone_value *first = hone_input(n, HONE_CORE_FIRST), *end = hone_input(n, HONE_CORE_END), *seen = NULL;
-    if (!causal && window <= 0 && !first && !end) return NULL;
-    hone_value *keys = count_up(g, k, 2, along, 1);
-    if (first) seen = both(g, seen, op2(g, "GreaterOrEqual", keys, hone_emit_shaped(g, first, batch, 4)));
-    if (end) seen = both(g, seen, op2(g, "Less", keys, hone_emit_shaped(g, end, batch, 4)));
-    if (!causal && window <= 0) return seen;
-    hone_value *position = hone_input(n, HONE_CORE_POSITION), *row = count_up(g, q, 2, down, 2);
-    if (position) row = op2(g, "Add", row, hone_emit_shaped(g, position, batch, 4));
-    hone_value *most = ahead ? op2(g, "Add", row, hone_graph_scalar(g, HONE_INT64, (double)ahead)) : row;
-    if (causal) seen = both(g, seen, op2(g, "LessOrEqual", keys, most));
-    if (window > 0)
-        seen = both(
-            g, seen,
-            op2(g, "Greater", keys, op2(g, "Sub", row, hone_graph_scalar(g, HONE_INT64, (double)window))));
-    return seen;
-}
-
-/* Heads of K or V, each as often as heads of Q share it: [B, M, S, D] as [B, M, 1, S, D]. */
-static hone_value *apart(hone_graph *g, hone_value *v) {
-    static const int64_t axis = 2;
-    return HONE_EMIT(g, "", "Unsqueeze", v, hone_graph_ints(g, &axis, 1));
-}
-
-/* Q is [B, M, G, T, D] beside them; what broadcasts to [B, N, T, S] is brought there by its shape. */
-static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
-    const int64_t q_heads = hone_node_int(n, "q_heads"), kv_heads = hone_node_int(n, "kv_heads");
-    const hone_dtype dtype = n->inputs[0]->type.dtype;
-    int64_t dq[4], dk[4], dv[4];
-    heads_of(&n->inputs[0]->type, q_heads, dq);
-    heads_of(&n->inputs[1]->type, kv_heads, dk);
-    heads_of(&n->inputs[2]->type, kv_heads, dv);
-    if (dq[1] < 0 || dk[1] < 0 || dk[3] < 0 || dv[3] < 0)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
-                              "heads of unknown size in training");
-    if (hone_input(n, HONE_CORE_SINK) || n->output_count > 1)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
-                              "sinks, and scores as a result, in training");
-    hone_value *q = n->inputs[0], *k = n->inputs[1], *v = n->inputs[2], *bias = hone_input(n, HONE_CORE_BIAS);
-    if (q_heads) q = hone_emit_heads(g, q, q_heads);
-    if (kv_heads) k = hone_emit_heads(g, k, kv_heads);
-    if (kv_heads) v = hone_emit_heads(g, v, kv_heads);
-    const float given = hone_node_float(n, "scale"), cap = hone_node_float(n, "softcap");
-    const double scale = given != 0 ? (double)given : 1 / sqrt((double)dk[3]);
-    const int64_t turned[] = {0, 1, 3, 2}, grouped[] = {0, dk[1], dq[1] / dk[1], -1, dk[3]},
-                  five[] = {0, 1, 2, 4, 3}, heads[] = {0, dq[1], -1, dv[3]}, wide[] = {0, 0, dq[1] * dv[3]},
-                  back[] = {0, 2, 1, 3};
-    const bool shared = dq[1] != dk[1];
-    hone_value *s;
-    if (shared)
-        s = op2(g, "MatMul", hone_emit_shaped(g, q, grouped, 5), hone_emit_turned(g, apart(g, k), five, 5));
-    else
-        s = op2(g, "MatMul", q, hone_emit_turned(g, k, turned, 4));
-    s = op2(g, "Mul", s, hone_graph_scalar(g, dtype, scale));
-    if (shared) { /* back to [B, N, T, S] */
-        hone_value *shape =
-            hone_emit_joined(g, hone_graph_ints(g, (int64_t[]){0, dq[1]}, 2),
-                             hone_emit_joined(g, hone_emit_dim(g, q, 2), hone_emit_dim(g, k, 2), 0), 0);
-        s = op2(g, "Reshape", s, shape);
-    }
-    if (cap > 0)
-        s = op2(g, "Mul", op1(g, "Tanh", op2(g, "Div", s, hone_graph_scalar(g, dtype, cap))),
-                hone_graph_scalar(g, dtype, cap));
-    if (bias) s = op2(g, "Add", s, bias);
-    hone_value *seen = visible(g, n, q, k), *zero = hone_graph_scalar(g, dtype, 0);
-    if (seen) s = HONE_EMIT(g, "", "Where", seen, s, hone_graph_scalar(g, dtype, -3e38));
-    hone_value *p = op1(g, "Softmax", s);
-    if (seen) p = HONE_EMIT(g, "", "Where", seen, p, zero); /* a row that sees nothing */
-    hone_value *y;
-    if (shared) {
-        hone_value *rows = hone_emit_joined(g, hone_emit_dim(g, q, 2), hone_emit_dim(g, k, 2), 0);
-        hone_value *shape =
-            hone_emit_joined(g, hone_graph_ints(g, (int64_t[]){0, dk[1], dq[1] / dk[1]}, 3), rows, 0);
-        y = hone_emit_shaped(g, op2(g, "MatMul", op2(g, "Reshape", p, shape), apart(g, v)), heads, 4);
-    } else {
-        y = op2(g, "MatMul", p, v);
-    }
-    if (q_heads) y = hone_emit_shaped(g, hone_emit_turned(g, y, back, 4), wide, 3);
-    hone_graph_replace(g, n->outputs[0], y);
-    return hone_graph_check(g, err);
-}
-
 #define OPTIONAL HONE_SLOT_OPTIONAL
 #define INT64 HONE_TYPE(HONE_INT64)
 
@@ -600,5 +486,5 @@ const hone_op hone_op_scaled_dot_product = {
     .infer = infer,
     .multiply_adds = multiply_adds,
     .prepare = prepare,
-    .expand = expand,
+    .expand = hone_core_expand,
     .doc = "attention of heads of Q to those of K and V"};

@@ -15,7 +15,7 @@
 #ifndef HONE_OPS_ATTENTION_CORE_H
 #define HONE_OPS_ATTENTION_CORE_H
 
-#include "graph/graph.h"
+#include "graph/op.h"
 
 enum {
     HONE_CORE_Q,
@@ -42,5 +42,17 @@ typedef struct hone_core {
 
 /* Emits it; NULL when memory is out. */
 hone_node *hone_core_emit(hone_graph *g, const hone_core *c);
+
+/* --- of the operator itself --- */
+
+/* The dimensions of Q, K or V as [B, heads, T, width]; false: not of that rank. */
+bool hone_core_heads(const hone_type *t, int64_t heads, int64_t *dims);
+/* No position, and no window, is farther away, so that sums do not overflow. */
+#define HONE_CORE_FAR ((int64_t)1 << 48)
+static inline int64_t hone_core_near(int64_t x) {
+    return x > HONE_CORE_FAR ? HONE_CORE_FAR : x < -HONE_CORE_FAR ? -HONE_CORE_FAR : x;
+}
+/* hone_op.expand, for training. */
+hone_status hone_core_expand(hone_graph *g, hone_node *n, hone_error *err);
 
 #endif
