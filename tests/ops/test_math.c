@@ -88,6 +88,30 @@ static const value_case cases[] = {
     {"BitwiseXor", NULL, HONE_UINT64, HONE_UINT64, {0x1p63, 12, NO_MORE}, {0x1p62, 10}, {0x1.8p63, 6}},
     {"BitwiseNot", NULL, HONE_UINT8, HONE_UINT8, {0, 200, NO_MORE}, {NO_MORE}, {255, 55}},
     {"BitwiseNot", NULL, HONE_INT16, HONE_INT16, {0, -5, NO_MORE}, {NO_MORE}, {-1, 4}},
+    {"BitShift",
+     "RIGHT",
+     HONE_INT8,
+     HONE_INT8,
+     {-128, -5, -1, -5, -5, 5, 100, NO_MORE},
+     {1, 1, 7, 8, -1, 127, -128},
+     {-64, -3, -1, -1, -1, 0, 0}},
+    {"BitShift",
+     "LEFT",
+     HONE_INT8,
+     HONE_INT8,
+     {1, 3, -1, -1, 1, NO_MORE},
+     {7, 7, 1, 8, -1},
+     {-128, -128, -2, 0, 0}},
+    {"BitShift",
+     "RIGHT",
+     HONE_INT32,
+     HONE_INT32,
+     {-0x1p31, -0x1p31, -7, 7, -7, NO_MORE},
+     {31, 32, 1, 1, -0x1p31},
+     {-1, -1, -4, 3, -1}},
+    {"BitShift", "RIGHT", HONE_INT64, HONE_INT64, {-0x1p62, -9, -9, NO_MORE}, {61, 64, 1}, {-2, -1, -5}},
+    {"BitShift", "LEFT", HONE_INT64, HONE_INT64, {1, -3, 1, NO_MORE}, {62, 1, 64}, {0x1p62, -6, 0}},
+    {"BitShift", "RIGHT", HONE_UINT8, HONE_UINT8, {200, 200, NO_MORE}, {3, 8}, {25, 0}},
     {"IsNaN", NULL, F, B, {0, NAN, INFINITY, NO_MORE}, {NO_MORE}, {0, 1, 0}},
     {"IsInf", NULL, F, B, {0, NAN, INFINITY, -INFINITY, NO_MORE}, {NO_MORE}, {0, 0, 1, 1}},
     {"IsNaN", NULL, HONE_FLOAT16, B, {1, NAN, NO_MORE}, {NO_MORE}, {0, 1}},
@@ -107,7 +131,10 @@ static void check(const value_case *c) {
     hone_value *a = graph_input(g, "a", c->dtype, 1, &n),
                *b = unary ? NULL : graph_input(g, "b", c->dtype, 1, &n);
     hone_value *y = unary ? graph_op(g, c->op, a) : graph_op(g, c->op, a, b);
-    if (c->attr) hone_node_set_int(g, y->producer, c->attr, 1);
+    if (c->attr && strcmp(c->op, "BitShift") == 0)
+        hone_node_set_string(g, y->producer, "direction", c->attr);
+    else if (c->attr)
+        hone_node_set_int(g, y->producer, c->attr, 1);
     hone_graph_add_output(g, y);
     hone_tensor *in[] = {tensor_make(c->dtype, 1, &n), tensor_make(c->dtype, 1, &n)}, *out;
     for (int64_t i = 0; i < n; i++) {

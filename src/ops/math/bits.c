@@ -7,7 +7,8 @@
 
 #define UNSIGNED                                                                                             \
     (HONE_TYPE(HONE_UINT8) | HONE_TYPE(HONE_UINT16) | HONE_TYPE(HONE_UINT32) | HONE_TYPE(HONE_UINT64))
-#define WHOLE (UNSIGNED | HONE_TYPES_INT | HONE_TYPE(HONE_INT8) | HONE_TYPE(HONE_INT16))
+#define SIGNED (HONE_TYPES_INT | HONE_TYPE(HONE_INT8) | HONE_TYPE(HONE_INT16))
+#define WHOLE (UNSIGNED | SIGNED)
 #define BINARY(types)                                                                                        \
     .inputs = HONE_SLOTS({"A", 'T', types, 0}, {"B", 'T', types, 0}),                                        \
     .outputs = HONE_SLOTS({"C", 'T', types, 0}), .infer = hone_infer_elementwise,                            \
@@ -69,6 +70,12 @@ static void map_bit_shift(hone_map *m, const hone_node *n) {
     const char *direction = hone_node_string(n, "direction");
     bool left = direction && strcmp(direction, "LEFT") == 0;
     hone_reg x = hone_map_in(m, 0), by = hone_map_in(m, 1);
+    hone_dtype dtype = n->outputs[0]->type.dtype;
+    if (!left && (SIGNED & HONE_TYPE(dtype))) { /* by more than all bits: the sign is left */
+        hone_reg most = hone_map_const(m, dtype == HONE_INT64 ? 63 : 31), zero = hone_map_const(m, 0);
+        hone_reg outside = hone_map_max(m, hone_map_gt(m, zero, by), hone_map_gt(m, by, most));
+        by = hone_map_select(m, outside, most, by);
+    }
     hone_map_out(m, 0, left ? hone_map_shl(m, x, by) : hone_map_shr(m, x, by));
 }
 
@@ -80,14 +87,16 @@ static hone_status infer_bit_shift(hone_infer *ctx, hone_error *err) {
 }
 
 const hone_op hone_op_bit_shift = {.name = "BitShift",
-                                   .since = 11,
+                                   .since = 28,
                                    .oldest = 11,
-                                   .inputs = HONE_SLOTS({"X", 'T', UNSIGNED, 0}, {"Y", 'T', UNSIGNED, 0}),
-                                   .outputs = HONE_SLOTS({"Z", 'T', UNSIGNED, 0}),
+                                   .older = (const hone_op_version[]){{11, NULL, NULL}, {0}},
+                                   .inputs = HONE_SLOTS({"X", 'T', WHOLE, 0}, {"Y", 'T', WHOLE, 0}),
+                                   .outputs = HONE_SLOTS({"Z", 'T', WHOLE, 0}),
+                                   .late_types = SIGNED,
                                    .attrs = HONE_ATTRS({"direction", HONE_ATTR_STRING, .required = true}),
                                    .infer = infer_bit_shift,
                                    .axes = hone_axes_broadcast,
                                    .prepare = hone_prepare_elementwise,
                                    .overwrite = 3,
                                    .map = map_bit_shift,
-                                   .doc = "X times, or divided by, 2 to the power Y"};
+                                   .doc = "X times, or divided by, 2 to the power Y, rounded down"};
