@@ -133,7 +133,7 @@ static void put_channels(void *arg, int64_t begin, int64_t end, int worker) {
 static void put_all(job *j) {
     const params *p = j->p;
     int64_t at[BLOCK];
-    bool strays;
+    bool strays = false;
     for (int64_t first = 0, n; first < p->count; first += n) {
         n = hone_min_i64(BLOCK, p->count - first);
         if (!find_places(j, first, n, 0, at, &strays)) return;
@@ -147,7 +147,7 @@ static void take_channels(void *arg, int64_t begin, int64_t end, int worker) {
     job *j = arg;
     const params *p = j->p;
     int64_t at[BLOCK];
-    bool strays;
+    bool strays = false;
     for (int64_t first = begin * p->plane, n; first < end * p->plane; first += n) {
         n = hone_min_i64(BLOCK, end * p->plane - first);
         if (!find_places(j, first, n, 0, at, &strays)) return;
