@@ -245,6 +245,19 @@ hone_graph *hone_node_subgraph(const hone_node *n, int index) {
     return NULL;
 }
 
+void hone_node_move_graph(hone_graph *g, hone_node *to, hone_node *from, const char *name) {
+    hone_attr *old = (hone_attr *)own(from, name), *a = hone_node_make_attr(g, to, name, HONE_ATTR_GRAPH);
+    if (!a || !old) return;
+    a->graphs = old->graphs;
+    a->count = old->count;
+    old->count = 0;
+    old->graphs = NULL;
+    for (size_t i = 0; i < a->count; i++) {
+        a->graphs[i]->outer = g;
+        a->graphs[i]->owner = to;
+    }
+}
+
 /* --- copies --- */
 
 static void copy_graphs(hone_graph *g, hone_node *to, const hone_attr *a) {

@@ -268,6 +268,9 @@ hone_value *hone_graph_capture(hone_graph *sub, hone_value *v);
 /* The step of it for one level: which k inputs[capture_first + k] of the node is `v`, a value of its own graph g;
  * appended if need be. -1: out of memory (remembered). */
 int hone_node_capture(hone_graph *g, hone_node *n, hone_value *v);
+/* Attribute `name` of `from`, a subgraph, becomes one of `to`, a node of g: a graph inside of from's. What it captured of from
+ * are to's captured inputs, one for one. */
+void hone_node_move_graph(hone_graph *g, hone_node *to, hone_node *from, const char *name);
 /* Makes captures[k] of a subgraph, which is NULL until then; its type is taken from the node's input. */
 hone_value *hone_graph_add_capture(hone_graph *sub, int k, const char *name);
 /* Captured values that no subgraph of the node uses are no inputs of it any more. */

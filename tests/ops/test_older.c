@@ -327,6 +327,80 @@ static void test_upsample(void **state) {
     check_resized(g, n, 1, 2, 8, want);
 }
 
+/* A running sum of 10 x over sequences [3, 4, 2] of 0, .1, .2, …: the factor is captured, a state given for each of the batch. */
+static hone_node *add_scan(hone_graph *g, hone_value *x, const int64_t *lengths) {
+    const hone_type any = {.kind = HONE_KIND_TENSOR, .dtype = HONE_FLOAT32, .rank = HONE_RANK_ANY};
+    hone_value *zeros = HONE_EMIT(g, "", "Expand", hone_graph_scalar(g, HONE_FLOAT32, 0),
+                                  hone_graph_ints(g, (int64_t[]){3, 2}, 2)),
+               *ten = HONE_EMIT(g, "", "Neg", hone_graph_scalar(g, HONE_FLOAT32, -10)),
+               *in[] = {lengths ? hone_graph_ints(g, lengths, 3) : NULL, zeros, x};
+    hone_node *n = hone_graph_add_node(g, hone_op_find("", "Scan"), "scan", 3, in, 2);
+    hone_node_set_int(g, n, "num_scan_inputs", 1);
+    hone_graph *body = hone_node_add_graph(g, n, "body");
+    hone_value *sum = hone_graph_add_input(body, "sum", &any),
+               *element = hone_graph_add_input(body, "x", &any);
+    sum = HONE_EMIT(body, "", "Add", sum, HONE_EMIT(body, "", "Mul", element, hone_graph_capture(body, ten)));
+    hone_graph_add_output(body, sum);
+    hone_graph_add_output(body, HONE_EMIT(body, "", "Neg", sum));
+    return n;
+}
+
+static void check_scan(int symbols, const int64_t *lengths, bool reverse) {
+    static const int64_t dims[] = {3, 4, 2};
+    hone_error err;
+    hone_value *x;
+    hone_tensor *out[2];
+    hone_graph *g = open_graph(&x, 3, dims, symbols);
+    hone_node *n = add_scan(g, x, lengths);
+    hone_node_set_ints(g, n, "directions", (int64_t[]){reverse}, 1);
+    for (int o = 0; o < 2; o++) hone_graph_add_output(g, n->outputs[o]);
+    if (lift(g, n, 8, &err) != HONE_OK) fail_msg("%s", err.message);
+    run_all(g, 3, dims, out);
+    assert_true(out[1]->rank == 3 && memcmp(out[1]->dims, dims, sizeof dims) == 0);
+    for (int64_t b = 0; b < 3; b++)
+        for (int64_t c = 0; c < 2; c++) {
+            const int64_t all = !lengths || lengths[b] > 4 ? 4 : lengths[b] < 0 ? 0 : lengths[b];
+            double sum = 0;
+            for (int64_t t = 0; t < 4; t++) {
+                const int64_t from = reverse ? all - 1 - t : t;
+                if (t < all) sum += (double)((b * 4 + from) * 2 + c);
+                assert_true(fabs(tensor_at(out[1], (b * 4 + t) * 2 + c) + (t < all ? sum : 0)) < 1e-4);
+            }
+            assert_true(fabs(tensor_at(out[0], b * 2 + c) - sum) < 1e-4);
+        }
+    for (int o = 0; o < 2; o++) hone_tensor_free(out[o]);
+    hone_graph_free(g);
+}
+
+static void test_scan(void **state) {
+    (void)state;
+    static const int64_t lengths[] = {4, 2, 1}, odd[] = {9, 0, -3};
+    for (int symbols = 0; symbols < 3; symbols++)
+        for (int reverse = 0; reverse < 2; reverse++) {
+            check_scan(symbols, NULL, reverse);
+            check_scan(symbols, lengths, reverse);
+        }
+    check_scan(0, odd, false);
+}
+
+static void test_scan_refused(void **state) {
+    (void)state;
+    static const int64_t scans[] = {0, -1, 3, INT64_MAX, INT64_MIN};
+    for (int i = 0; i < 7; i++) {
+        hone_error err;
+        hone_value *x;
+        hone_graph *g = open_graph(&x, 3, (int64_t[]){3, 4, 2}, 0);
+        hone_node *n = add_scan(g, x, NULL);
+        hone_graph_add_output(g, n->outputs[0]);
+        if (i < 5) hone_node_set_int(g, n, "num_scan_inputs", scans[i]);
+        if (i == 5) hone_node_set_input(g, n, 1, NULL);
+        if (i == 6) hone_node_set_int(g, n, "body", 1);
+        assert_int_equal(lift(g, n, 8, &err), HONE_CORRUPT);
+        assert_string_equal(err.node, "scan");
+        hone_graph_free(g);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_softmax),
                                        cmocka_unit_test(test_axes_attribute),
@@ -337,6 +411,8 @@ int main(void) {
                                        cmocka_unit_test(test_top_k),
                                        cmocka_unit_test(test_split),
                                        cmocka_unit_test(test_resize),
-                                       cmocka_unit_test(test_upsample)};
+                                       cmocka_unit_test(test_upsample),
+                                       cmocka_unit_test(test_scan),
+                                       cmocka_unit_test(test_scan_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

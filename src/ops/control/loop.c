@@ -1,6 +1,7 @@
 /* Loop and Scan: a subgraph, the body, runs again and again. Some of its outputs are carried: the next run gets them
  * as inputs. Others are scan outputs: those of all runs together, along an axis of their own. */
 #include "graph/infer.h"
+#include "ops/control/scan_8.h"
 
 #include <string.h>
 
@@ -202,12 +203,16 @@ static hone_status infer_scan(hone_infer *ctx, hone_error *err) {
     return status;
 }
 
+static const hone_op_version older_scan[] = {{9, NULL, NULL}, {8, hone_scan_8_attrs, hone_scan_8_lift}, {0}};
+
 const hone_op hone_op_scan = {
     .name = "Scan",
     .since = 25,
-    .oldest = 9,
+    .oldest = 8,
+    .older = older_scan,
     .role = HONE_ROLE_SCAN,
-    .inputs = HONE_SLOTS({"initial_state_and_scan_inputs", 0, HONE_TYPES_ALL, HONE_SLOT_VARIADIC}),
+    .inputs = HONE_SLOTS({"initial_state_and_scan_inputs", 0, HONE_TYPES_ALL,
+                          HONE_SLOT_VARIADIC | HONE_SLOT_OPTIONAL /* of opset 8: the lengths */}),
     .outputs = HONE_SLOTS({"final_state_and_scan_outputs", 0, HONE_TYPES_ALL, HONE_SLOT_VARIADIC}),
     .attrs = HONE_ATTRS({"body", HONE_ATTR_GRAPH, .required = true},
                         {"num_scan_inputs", HONE_ATTR_INT, .required = true},
