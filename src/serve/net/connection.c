@@ -205,6 +205,7 @@ void hone_connection_end_input(hone_connection *c) {
 /* What was asked is answered, and nothing more can be. */
 static void close_when_ended(hone_connection *c) {
     if (!c->ended || c->starved || c->protocol->is_running(c)) return;
+    if (c->pending.size > 0 && hone_connection_unsent(c) > 0) return; /* it goes on when that is sent */
     c->close_after = true;
     if (c->request) c->broken = true; /* it never came whole */
 }

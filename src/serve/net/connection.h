@@ -83,6 +83,7 @@ struct hone_connection {
     /* HTTP/1 */
     hone_http1 parser;
     hone_request *request; /* being read or answered; NULL between messages */
+    size_t behind;         /* bytes of input behind what is being worked on */
     bool running;          /* the handler has the request */
     bool chunked, bare;    /* the answer: in chunks; without a body, because it answers HEAD */
     bool version_sent;     /* likewise: HTTP/1.1 and the space behind it, to probe the client */

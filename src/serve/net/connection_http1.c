@@ -22,7 +22,7 @@ static void sink_begin(hone_request *r, int status, const char *content_type, in
     hone_buffer head = {0};
     bool corked = hone_connection_is_corked(c) && hone_connection_unsent(c) == 0;
     bool unread = !c->running && c->parser.state != HONE_HTTP1_COMPLETE; /* its body is not wanted */
-    bool last = c->ended && c->pending.size == 0;
+    bool last = c->ended && c->pending.size == 0 && c->behind == 0;
     if (c->loop->draining || !r->head.keep_alive || unread || last) c->close_after = true;
     c->bare = hone_slice_equal(r->head.method, "HEAD");
     c->chunked = length < 0 && r->head.chunked_answer;
@@ -192,7 +192,9 @@ static void feed(hone_connection *c, const char *data, size_t size) {
     hone_head head;
     hone_slice body;
     while (c->pending.size == 0 && can_feed(c) && is_covered(c, size)) {
-        switch (hone_http1_next(&c->parser, &data, &size, &head, &body)) {
+        hone_http1_event event = hone_http1_next(&c->parser, &data, &size, &head, &body);
+        c->behind = size;
+        switch (event) {
         case HONE_HTTP1_MORE: return;
         case HONE_HTTP1_HEAD: start_request(c, &head, size > 0); break;
         case HONE_HTTP1_BODY: hone_request_take(c->request, body.data, body.size); break;
@@ -202,6 +204,7 @@ static void feed(hone_connection *c, const char *data, size_t size) {
         case HONE_HTTP1_ERROR: refuse(c, c->parser.status, c->parser.reason); break;
         }
     }
+    c->behind = 0;
     if (size == 0 || c->broken || c->close_after) return;
     hone_buffer_put(&c->pending, data, size);
     if (c->pending.failed) c->broken = true;

@@ -69,6 +69,15 @@ static inline void hold(fixture *f, hone_request *r) {
     f->held[f->held_count++] = r;
 }
 
+/* More than the socket takes, and the answer ends before the client has it. */
+static inline void answer_at_length(hone_request *r) {
+    hone_buffer b = {0};
+    for (int i = 0; i < PIECES; i++)
+        if (hone_buffer_reserve(&b, PIECE)) memset(b.data + b.size, piece_byte(i), PIECE), b.size += PIECE;
+    hone_request_answer_of(r, 200, "text/plain", &b);
+    hone_buffer_free(&b);
+}
+
 static inline void on_timer(evutil_socket_t fd, short what, void *arg) {
     fixture *f = arg;
     hone_request *held[HELD];
@@ -84,7 +93,10 @@ static inline void on_timer(evutil_socket_t fd, short what, void *arg) {
             left = true;
             continue;
         }
-        hone_request_answer(r, 200, "text/plain", "late", 4);
+        if (hone_slice_equal(r->head.path, "/long"))
+            answer_at_length(r);
+        else
+            hone_request_answer(r, 200, "text/plain", "late", 4);
         atomic_fetch_add(stop ? &f->cancelled : &f->answered, 1);
         hone_request_release(r);
     }

@@ -156,6 +156,24 @@ static void answers_clients_that_end_their_side(void **state) {
     assert_int_equal(atomic_load(&f.cancelled), 0);
 }
 
+/* So is what comes behind an answer that the client takes its time for. */
+static void answers_all_that_was_asked_before_the_end(void **state) {
+    fixture f;
+    start(&f, state);
+    client c = connect_to(&f);
+    client_text(&c, "GET /now HTTP/1.1\r\nHost: x\r\n\r\nGET /long HTTP/1.1\r\nHost: x\r\n\r\n"
+                    "GET /now HTTP/1.1\r\nHost: x\r\n\r\nGET /late HTTP/1.1\r\nHost: x\r\n\r\n");
+    end_side(&c);
+    check(client_reply(&c, false), "now");
+    reply r = client_reply(&c, false);
+    check_stream(&r);
+    check(client_reply(&c, false), "now");
+    check(client_reply(&c, false), "late");
+    assert_true(client_sees_close(&c, CLIENT_WAIT_MS));
+    client_close(&c);
+    finish(&f, true);
+}
+
 /* One that may have gone is sent what every answer begins with, and the rest when it is there. */
 static void probes_clients_that_end_their_side(void **state) {
     fixture f;
@@ -247,6 +265,7 @@ int main(void) {
         BOTH(ends_answers_by_closing),
         BOTH(cancels),
         BOTH(answers_clients_that_end_their_side),
+        BOTH(answers_all_that_was_asked_before_the_end),
         BOTH(probes_clients_that_end_their_side),
         BOTH(drops_streams),
         BOTH(drains_late_answers),
