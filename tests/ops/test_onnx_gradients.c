@@ -200,13 +200,14 @@ static double number(const hone_tensor *t, int64_t i) {
     return ((const double *)t->data)[i];
 }
 
-/* <outputs, cotangents>; NaN if the run fails. */
+/* <outputs, cotangents>; NaN if the run fails, infinite if an output has another length than before. */
 static double objective(const runner *r, const node_test *t) {
     const hone_tensor *out[MAX_VALUES];
     double sum = 0;
     if (!run(r, t, out, NULL)) return NAN;
     for (int c = 0; c < t->cotangents; c++) {
         const hone_tensor *y = out[t->output[c]], *dy = t->data[t->inputs + c];
+        if (y->count != dy->count) return INFINITY;
         for (int64_t k = 0; k < y->count; k++)
             if (isfinite(number(y, k))) sum += number(y, k) * number(dy, k);
     }
@@ -221,6 +222,7 @@ static bool is_slope(const runner *r, const node_test *t, int input, int64_t k, 
     *x = at - STEP;
     double below = objective(r, t);
     *x = at;
+    if (isinf(here) || isinf(above) || isinf(below)) return true;
     double up = (above - here) / STEP, down = (here - below) / STEP, slope = (above - below) / (2 * STEP);
     if (fabs(up - down) > KINK * (1 + fabs(slope))) return true;
     if (fabs(slope - exact) <= TOLERANCE * fmax(1, fabs(exact))) return true;
