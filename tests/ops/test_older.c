@@ -90,6 +90,23 @@ static void test_softmax(void **state) {
     check_softmax("Softmax", 0, -1, 24);
 }
 
+/* A row of no elements: dimensions of 0 are not copied from the flattened tensor. */
+static void test_empty_softmax(void **state) {
+    (void)state;
+    hone_error err;
+    hone_value *x;
+    hone_graph *g = open_graph(&x, 3, (int64_t[]){3, 2, 0}, 0);
+    hone_value *y = HONE_EMIT(g, "", "Softmax", x);
+    hone_node_set_int(g, y->producer, "axis", 0);
+    hone_graph_add_output(g, y);
+    if (lift(g, y->producer, 11, &err) != HONE_OK) fail_msg("%s", err.message);
+    hone_tensor *t = run(g, 3, (int64_t[]){3, 2, 0});
+    assert_int_equal(t->rank, 3);
+    assert_memory_equal(t->dims, ((int64_t[]){3, 2, 0}), 3 * sizeof(int64_t));
+    hone_tensor_free(t);
+    hone_graph_free(g);
+}
+
 static void test_axes_attribute(void **state) {
     (void)state;
     static const char *const ops[] = {"ReduceSum", "ReduceMean"};
@@ -403,6 +420,7 @@ static void test_scan_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_softmax),
+                                       cmocka_unit_test(test_empty_softmax),
                                        cmocka_unit_test(test_axes_attribute),
                                        cmocka_unit_test(test_reshape_attribute),
                                        cmocka_unit_test(test_batch_normalization),

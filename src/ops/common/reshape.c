@@ -67,7 +67,10 @@ hone_status hone_lift_flat(hone_graph *g, hone_node *n, hone_error *err) {
     }
     hone_node *newest = hone_graph_add_node(g, n->op, n->name, 1, &v, 1); /* axis is -1 by default */
     v = newest ? newest->outputs[0] : NULL;
-    if (v && !is_last) v = HONE_EMIT(g, "", "Reshape", v, HONE_EMIT(g, "", "Shape", n->inputs[0]));
+    if (v && !is_last) {
+        v = HONE_EMIT(g, "", "Reshape", v, HONE_EMIT(g, "", "Shape", n->inputs[0]));
+        if (v) hone_node_set_int(g, v->producer, "allowzero", 1);
+    }
     g->insert_before = NULL;
     if (v) hone_lift_replace(g, n, v);
     return hone_graph_check(g, err);
