@@ -188,7 +188,8 @@ static hone_status infer_gemm(hone_infer *ctx, hone_error *err) {
     hone_type sum = *y;
     HONE_TRY(hone_infer_broadcast(ctx, y, ctx->in[2], &sum, err));
     bool grows = sum.rank != 2;
-    for (int i = 0; i < 2 && !grows; i++) grows = y->dims[i] >= 0 && sum.dims[i] != y->dims[i];
+    for (int i = 0; i < 2 && !grows; i++)
+        grows = y->dims[i] >= 0 && sum.dims[i] >= 0 && sum.dims[i] != y->dims[i];
     if (grows) return hone_infer_fail(ctx, err, "C does not broadcast to the product's shape");
     return HONE_OK;
 }
