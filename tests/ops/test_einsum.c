@@ -87,7 +87,37 @@ static void unknown_lengths(void **state) {
     for (int i = 0; i < COUNT(cases); i++) check(&cases[i]);
 }
 
+/* Sums that wrap as those of the element type do. */
+static void narrow_integers(void **state) {
+    (void)state;
+    static const hone_dtype dtypes[] = {HONE_UINT8, HONE_INT8, HONE_UINT16, HONE_INT16};
+    static const double want[][2] = {{100 * 2 + 50 * 3 - 256, 100},
+                                     {100 * 2 + 50 * 3 - 256, 100},
+                                     {100 * 2 + 50 * 3, 100},
+                                     {100 * 2 + 50 * 3, 100}};
+    for (int d = 0; d < COUNT(dtypes); d++) {
+        hone_graph *g = hone_graph_new("einsum");
+        hone_value *a = graph_input(g, "a", dtypes[d], 1, (int64_t[]){2}),
+                   *b = graph_input(g, "b", dtypes[d], 2, (int64_t[]){2, 2});
+        hone_value *y = graph_op(g, "Einsum", a, b);
+        hone_node_set_string(g, y->producer, "equation", "i,ij->j");
+        hone_graph_add_output(g, y);
+        hone_tensor *in[] = {tensor_make(dtypes[d], 1, (int64_t[]){2}),
+                             tensor_make(dtypes[d], 2, (int64_t[]){2, 2})};
+        hone_tensor *out;
+        static const double numbers[] = {100, 50, 2, 1, 3, 0};
+        for (int i = 0; i < 6; i++) tensor_set(in[i > 1], i < 2 ? i : i - 2, numbers[i]);
+        graph_run(g, NULL, in, &out, 1);
+        assert_int_equal(out->dtype, dtypes[d]);
+        for (int i = 0; i < 2; i++) assert_true(tensor_at(out, i) == want[d][i]);
+        hone_tensor_free(in[0]);
+        hone_tensor_free(in[1]);
+        hone_tensor_free(out);
+        hone_graph_free(g);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(unknown_lengths)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(unknown_lengths), cmocka_unit_test(narrow_integers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

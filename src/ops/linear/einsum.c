@@ -389,9 +389,16 @@ static letters needed_from(const equation *e, int from) {
     return l;
 }
 
+/* Integers of 8 and 16 bits are summed in 32, of which the lowest bits are the same. */
+static hone_dtype computed_in(hone_dtype dtype) {
+    return hone_dtype_is_int(dtype) && hone_dtype_size(dtype) < 4 ? HONE_INT32 : dtype;
+}
+
 static term term_of(hone_graph *g, const hone_infer *ctx, const equation *e, int k, const int64_t *dims,
                     const letters *needed) {
     term t = {.v = ctx->node->inputs[k], .l = e->operand[k]};
+    hone_dtype dtype = ctx->out[0].dtype, wide = computed_in(dtype);
+    if (wide != dtype) t.v = cast_to(g, t.v, wide);
     memcpy(t.dims, ctx->in[k]->dims, sizeof t.dims);
     take_diagonals(g, &t);
     reduce(g, &t, dims, needed);
@@ -410,13 +417,14 @@ static hone_status build(hone_graph *g, const hone_infer *ctx, equation *e, hone
             if (!has(&needed, all.l.at[i])) add(&needed, all.l.at[i]);
         term next = term_of(g, ctx, e, k, dims, &needed);
         needed = needed_from(e, k + 1);
-        if (!g->failed && !contract(g, &all, &next, &needed, ctx->out[0].dtype))
+        if (!g->failed && !contract(g, &all, &next, &needed, computed_in(ctx->out[0].dtype)))
             return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, ctx->node->op->name,
                                   "operands have more than %d letters together", HONE_MAX_RANK);
         if (g->failed) return hone_graph_check(g, err);
     }
     put_in_order(g, &all, &e->output);
-    hone_graph_replace(g, ctx->node->outputs[0], all.v);
+    if (computed_in(ctx->out[0].dtype) != ctx->out[0].dtype) all.v = cast_to(g, all.v, ctx->out[0].dtype);
+    if (all.v) hone_graph_replace(g, ctx->node->outputs[0], all.v);
     return HONE_OK;
 }
 
