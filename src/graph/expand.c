@@ -69,6 +69,12 @@ static hone_value *cast(hone_graph *g, hone_value *v, hone_dtype dtype) {
     return y;
 }
 
+/* What a dtype that is widened becomes. */
+static hone_dtype wide_dtype(hone_dtype dtype) {
+    hone_dtype computes = hone_map_computes(dtype);
+    return computes == HONE_UNDEFINED ? HONE_FLOAT32 : computes; /* floats of 8 bits: no map has them */
+}
+
 /* The same node of wider inputs, its outputs made narrow again. */
 static void widen(pass *p, hone_graph *g, hone_node *n, uint32_t types) {
     hone_value **inputs = hone_arena_array(g->arena, (size_t)n->input_count + 1, sizeof *inputs);
@@ -80,7 +86,7 @@ static void widen(pass *p, hone_graph *g, hone_node *n, uint32_t types) {
         inputs[i] = n->inputs[i];
         if (!is_of(inputs[i], types)) continue;
         hone_value *wide = wide_of(p, inputs[i]);
-        inputs[i] = wide ? wide : cast(g, inputs[i], hone_map_computes(inputs[i]->type.dtype));
+        inputs[i] = wide ? wide : cast(g, inputs[i], wide_dtype(inputs[i]->type.dtype));
     }
     hone_node *wide = hone_graph_add_node(g, n->op, n->name, n->input_count, inputs, 0);
     if (!wide) return;

@@ -308,8 +308,24 @@ static void test_casts(void **state) {
         }
 }
 
+/* Floats of 8 bits are what they are as float32. */
+static void test_nan_of_eight_bits(void **state) {
+    (void)state;
+    int64_t n = 3;
+    hone_graph *g = hone_graph_new("nan");
+    hone_graph_add_output(g, graph_op(g, "IsNaN", graph_input(g, "x", HONE_FLOAT8E5M2, 1, &n)));
+    hone_tensor *x = tensor_make(HONE_FLOAT8E5M2, 1, &n), *out;
+    memcpy(x->data, (uint8_t[]){0x3c, 0x7f, 0x7c}, 3); /* 1, NaN, infinity */
+    graph_run(g, NULL, &x, &out, 1);
+    assert_memory_equal(out->data, ((bool[]){false, true, false}), 3);
+    hone_tensor_free(x);
+    hone_tensor_free(out);
+    hone_graph_free(g);
+}
+
 int main(int argc, char **argv) {
-    const struct CMUnitTest values[] = {cmocka_unit_test(test_values)};
+    const struct CMUnitTest values[] = {cmocka_unit_test(test_nan_of_eight_bits),
+                                        cmocka_unit_test(test_values)};
     program = argv[0];
     if (argc > 1) return cmocka_run_group_tests(values, NULL, NULL);
     const struct CMUnitTest tests[] = {
