@@ -1,0 +1,87 @@
+"""What is known of the judges and of Hone: what is not drawn, where the judges err, what Hone refuses on purpose. Every
+line has its reason."""
+
+import numpy as np
+from onnx import helper
+
+# Operators of Hone without a maker. Those of the standard that Hone lacks are in tests/ops/schema_gaps.txt.
+RANDOM = "its numbers are its own: tests/ops/test_random.c"
+WEIGHTS = "many packed inputs of one shape: tests/ops/test_microsoft.c"
+TREES = "tables of trees: tests/ops/test_ml.c"
+UNMADE = {
+    ("", "Bernoulli"): RANDOM, ("", "Multinomial"): RANDOM, ("", "RandomNormal"): RANDOM,
+    ("", "RandomNormalLike"): RANDOM, ("", "RandomUniform"): RANDOM, ("", "RandomUniformLike"): RANDOM,
+    ("", "Constant"): "the reader makes a value of it",
+    ("", "ImageDecoder"): "files of pictures: tests/image",
+    ("ai.onnx.ml", "CastMap"): "maps come from ZipMap only: tests/ops/test_ml.c",
+    ("ai.onnx.ml", "DictVectorizer"): "maps come from ZipMap only: tests/ops/test_ml.c",
+    ("ai.onnx.ml", "TreeEnsemble"): TREES, ("ai.onnx.ml", "TreeEnsembleClassifier"): TREES,
+    ("ai.onnx.ml", "TreeEnsembleRegressor"): TREES,
+    ("com.microsoft", "Attention"): WEIGHTS, ("com.microsoft", "DynamicQuantizeLSTM"): WEIGHTS,
+    ("com.microsoft", "EmbedLayerNormalization"): WEIGHTS, ("com.microsoft", "GatherBlockQuantized"): WEIGHTS,
+    ("com.microsoft", "GroupQueryAttention"): WEIGHTS, ("com.microsoft", "MultiHeadAttention"): WEIGHTS,
+    ("com.microsoft", "QAttention"): WEIGHTS, ("com.microsoft", "QEmbedLayerNormalization"): WEIGHTS,
+    ("com.microsoft", "QLinearReduceMean"): "ONNX Runtime has no kernel for it",
+}  # fmt: skip
+
+
+def empty_texts(attributes, inputs):
+    return bool(attributes.get("delimiter")) and (inputs[0] == "").any()
+
+
+# (domain, operator, condition of (attributes, inputs), reason): the reference evaluator is asked before ONNX Runtime.
+REFERENCE_FIRST = [
+    ("", "QuantizeLinear", lambda a, i: i[0].dtype.itemsize == 2, "ONNX Runtime divides halves in float32, not in their type"),
+    ("", "StringSplit", empty_texts, "ONNX Runtime counts no parts in an empty text, whatever the delimiter"),
+]  # fmt: skip
+
+# Quantized operators that compute in floats: of a result between two integers either may be given, an element here and there.
+ONE_STEP = {"QLinearAdd", "QLinearMul", "QLinearWhere", "QLinearLeakyRelu", "QLinearSigmoid", "QLinearSoftmax", "QGemm",
+            "QLinearGlobalAveragePool", "QLinearAveragePool", "QLinearConcat", "QLinearConv", "QLinearMatMul",
+            "DynamicQuantizeLinear"}  # fmt: skip
+
+# Operators whose float64 the judges compute in float32, or with constants of float32.
+COARSE = {"RNN", "GRU", "LSTM", "Attention", "Gelu", "HardSwish", "Erf", "GroupNormalization", "HammingWindow",
+          "HannWindow", "BlackmanWindow", "LRN", "Resize", "GridSample", "Hardmax", "LpPool", "Shrink",
+          "GlobalMaxPool", "GlobalLpPool", "Softsign", "MeanVarianceNormalization"}  # fmt: skip
+
+
+def nan_among(attributes, inputs, text):
+    return inputs[0].dtype.kind not in "iub" and np.isnan(inputs[0].astype(np.float64)).any()
+
+
+# Differences that are none of Hone's faults: (domain, operator, condition of (draw, attributes, text), reason).
+NOT_COMPARED = [
+    ("", "Erf", lambda a, i, t: i[0].dtype.kind in "iu", "refused on purpose: of integers, which have no use for it"),
+    ("", "ReduceMin", nan_among, "ONNX Runtime's least of numbers and NaN is a number"),
+    ("", "ReduceMax", nan_among, "ONNX Runtime's largest of numbers and NaN is a number"),
+    ("", "Trilu", lambda a, i, t: i[0].dtype == object, "the reference writes the number 0 between texts"),
+    ("", "CenterCropPad", lambda a, i, t: i[0].dtype == object, "the reference writes the number 0 between texts"),
+    ("", "Dropout", lambda a, i, t: t.count(" bool "), "ONNX Runtime's mask of opset 10 is zeros"),
+    ("", "HannWindow", lambda a, i, t: " float16 " in t, "the reference computes in float16"),
+    ("", "HammingWindow", lambda a, i, t: " float16 " in t, "the reference computes in float16"),
+    ("", "BlackmanWindow", lambda a, i, t: " float16 " in t, "the reference computes in float16"),
+]  # fmt: skip
+
+
+def attributes_of(proto):
+    return {a.name: helper.get_attribute_value(a) for a in proto.attribute}
+
+
+def prefers_reference(proto, values, imports):
+    attributes = None
+    for domain, op, holds, _ in REFERENCE_FIRST:
+        if op == proto.op_type and domain == proto.domain:
+            attributes = attributes or attributes_of(proto)
+            if holds(attributes, [values[n] if n else None for n in proto.input]):
+                return True
+    return False
+
+
+def excused(draw, proto, text, values):
+    """The reason why a difference at this node does not count, or None."""
+    for domain, op, holds, reason in NOT_COMPARED:
+        if op == proto.op_type and domain == proto.domain:
+            if holds(attributes_of(proto), [values.get(n) if n else None for n in proto.input], text):
+                return reason
+    return None
