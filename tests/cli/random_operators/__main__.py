@@ -24,6 +24,7 @@ import draw
 import judge
 import known
 import library
+import makers  # noqa: F401
 
 LEVELS = ("", "generic", "v2", "v3", "v3,-vnni", "v4,-vnni")
 JOBS = 2
