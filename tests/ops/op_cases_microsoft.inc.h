@@ -37,3 +37,4 @@
     {"UnpackBits", "U2,3,32 F2,3,2", "K=50 block_size=32", 1},
     {"com.microsoft.MatMulNBits", "F3,40 U5,2,16 F5,2 U5,1", "N=5 K=40 block_size=32", 1},
     {"com.microsoft.GatherBlockQuantized", "U7,32 I2,2<9 F7,2", "block_size=32", 1},
+    {"com.microsoft.GatherBlockQuantized", "U7,32 I<9 F7,2", "block_size=32", 1},

@@ -127,7 +127,7 @@ static hone_status expand_gather(hone_graph *g, hone_node *n, hone_error *err) {
                               "bytes whose blocks run along another axis");
     hone_value *at = hone_emit_cast(g, n->inputs[INDICES], HONE_INT64),
                *zero = hone_graph_scalar(g, HONE_INT64, 0);
-    hone_value *count = hone_emit_dim(g, n->inputs[DATA], axis), *none = HONE_EMIT(g, "", "Neg", count);
+    hone_value *count = hone_emit_shaped(g, hone_emit_dim(g, n->inputs[DATA], axis), NULL, 0), *none = HONE_EMIT(g, "", "Neg", count);
     hone_value *inside = HONE_EMIT(g, "", "And", HONE_EMIT(g, "", "GreaterOrEqual", at, none),
                                    HONE_EMIT(g, "", "Less", at, count));
     at = HONE_EMIT(g, "", "Where", inside, at, zero);
