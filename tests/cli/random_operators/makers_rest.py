@@ -380,6 +380,3 @@ def optimizer(d):
     else:
         attributes.update(alpha=0.9, beta=1.0, mode=d.choice("standard", "nesterov"))
     return d.op, [d.put(np.array(0.1, dtype_of(type))), d.ints(d.integer(0, 5)), *tensors], 1 + states, attributes
-
-
-__all__ = ["Optional"]
