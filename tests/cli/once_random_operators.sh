@@ -5,7 +5,7 @@
 bin=$(dirname "$HONE")
 [ -e "$bin/libhone.so" ] && [ -x "$bin/ops_test_support_table" ] || exit 77
 "$bin/ops_test_support_table" --json >operators.json
-count=${1:-200}
+count=${1:-300}
 "$HONE_PYTHON" "$root/tests/cli/random_operators" "$bin/libhone.so" operators.json "$count" >stdout 2>stderr
 status=$?
 tail -n 2 stdout

@@ -27,6 +27,11 @@ SIZES = (0, 1, 1, 1, 2, 2, 3, 3, 4, 5, 7, 8, 11, 13, 15, 16, 17, 31, 32, 33, 64,
 WORDS = ("", "a", "b", "ab", "Abc", "hello", "HELLO world", "1", "-2.5", "x,y,,z", " pad ", "ä", "日本", "0", "nan")
 MOST = 20000  # elements of a value
 OLDEST, NEWEST = 7, 28
+LAST = {"Scatter": 10, "Upsample": 9}  # operator sets of what is deprecated
+
+BEHIND = ("Add", "Mul", "Relu", "Sigmoid", "Transpose", "Reshape", "Cast", "Reduce", "QDQ", "Softmax", "Slice", "Concat",
+          "Neg", "Flatten", "Sub", "Max", "MatMul", "Clip", "Gather", "Pad", "Unsqueeze", "Squeeze", "Split", "Where",
+          "ArgMax", "Expand", "Affine", "Tanh", "LeakyRelu", "HardSigmoid", "Erf", "Gelu", "Conv", "Norm")  # fmt: skip
 
 MAKERS = {}  # (domain, operator): Maker
 
@@ -84,8 +89,9 @@ class Draw:
         self.opset, self.version = self.random.choice((9, 11, 13, 16, 18, 20, 21, 22, 23)), 1
         if self.domain == "" and history:
             ends = history[1:] + [NEWEST + 1]
-            spans = [(max(a, OLDEST), b - 1) for a, b in zip(history, ends) if b > OLDEST]
+            spans = [(max(a, OLDEST), b - 1) for a, b in zip(history, ends) if b > OLDEST and a <= LAST.get(self.op, a)]
             low, high = self.random.choice(spans)
+            high = min(high, LAST.get(self.op, high))
             self.opset = self.version = self.random.randint(low, high)
         elif history:
             self.version = self.random.choice(history)
@@ -263,8 +269,7 @@ class Draw:
         type, shape = name_of(array), list(array.shape)
         if type == "string" or type in NARROW or array.ndim > 6 or array.size > MOST:
             return None
-        how = self.choice("Add", "Mul", "Relu", "Sigmoid", "Transpose", "Reshape", "Cast", "Reduce", "QDQ", "Softmax",
-                          "Slice", "Concat", "Neg", "Flatten", "Sub", "Max", "MatMul")  # fmt: skip
+        how = self.choice(*BEHIND)
         plain, self.special = self.special, False
         try:
             return self.one_behind(how, x, array, type, shape)
@@ -316,6 +321,53 @@ class Draw:
         if how == "MatMul" and type in ("float", "double") and rank and shape[-1]:
             w = self.put(self.array([shape[-1], self.size(1, 33)], type, -0.5, 0.5))
             return self.emit("MatMul", [x, w], sums=True)
+        return self.one_more_behind(how, x, array, type, shape)
+
+    def one_more_behind(self, how, x, array, type, shape):
+        rank, new = len(shape), self.opset >= 13
+        real = type in ("float", "double", "float16")
+        if how in ("Tanh", "LeakyRelu", "HardSigmoid") and real or how == "Erf" and type == "float" and self.opset >= 9:
+            return self.emit(how, [x])
+        if how == "Gelu" and type in ("float", "float16") and self.opset >= 20:
+            return self.emit("Gelu", [x], approximate=self.choice("none", "tanh"))
+        if how == "Clip" and real and self.opset >= 11:
+            return self.emit("Clip", [x, self.put(np.array(-1, dtype_of(type))), self.put(np.array(2, dtype_of(type)))])
+        if how == "Gather" and rank:
+            at = self.integer(0, rank - 1)
+            if shape[at]:
+                of = self.numbers.randint(0, shape[at], self.choice([], [2], [3, 1]))
+                return self.emit("Gather", [x, self.put(np.array(of, np.int64))], axis=at)
+        if how == "Pad" and rank and real and self.opset >= 11:
+            return self.emit("Pad", [x, self.ints([self.integer(0, 2) for _ in range(2 * rank)])])
+        if how == "Unsqueeze" and rank < 5:
+            at = self.integer(0, rank)
+            return self.emit("Unsqueeze", [x, self.ints([at])]) if new else self.emit("Unsqueeze", [x], axes=[at])
+        if how == "Squeeze" and 1 in shape:
+            at = shape.index(1)
+            return self.emit("Squeeze", [x, self.ints([at])]) if new else self.emit("Squeeze", [x], axes=[at])
+        if how == "Split" and rank and shape[-1] > 1 and type != "bool":
+            cut = self.integer(1, shape[-1] - 1)
+            sizes = [cut, shape[-1] - cut]
+            if new:
+                return self.emit("Split", [x, self.ints(sizes)], 2, axis=rank - 1)
+            return self.emit("Split", [x], 2, axis=rank - 1, split=sizes)
+        if how == "Where" and real and self.opset >= 9:
+            kept = self.put(self.array(self.narrower(shape), "bool"))
+            return self.emit("Where", [kept, x, self.put(self.array([], type))])
+        if how == "ArgMax" and type == "float" and rank and 0 not in shape and len(np.unique(array)) == array.size:
+            return self.emit("ArgMax", [x], axis=self.integer(0, rank - 1), keepdims=self.integer(0, 1))
+        if how == "Expand" and self.opset >= 8 and array.size <= MOST // 3 and type != "bool":
+            return self.emit("Expand", [x, self.ints([3] + [1] * rank)])
+        if how == "Affine" and real and rank > 1:
+            row = [1, shape[1]] + [1] * (rank - 2)
+            y = self.emit("Mul", [x, self.put(self.array(row, type, 0.5, 2), True)])
+            return self.emit("Add", [y, self.put(self.array(row, type, 0.5, 2), True)])
+        if how == "Conv" and type == "float" and rank in (3, 4) and 0 not in shape and shape[1] < 40:
+            w = self.put(self.array([self.size(1, 9), shape[1]] + [1] * (rank - 2), type, -0.5, 0.5), True)
+            return self.emit("Conv", [x, w], sums=True)
+        if how == "Norm" and type == "float" and rank and self.opset >= 17 and 2 <= shape[-1] < 100:
+            scale = self.put(self.array(shape[-1:], type, 0.5, 2), True)
+            return self.emit("LayerNormalization", [x, scale], sums=True, axis=-1)
         return None
 
     def build(self):

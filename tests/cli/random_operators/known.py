@@ -10,6 +10,8 @@ TREES = "tables of trees: tests/ops/test_ml.c"
 UNMADE = {
     ("", "Bernoulli"): RANDOM, ("", "Multinomial"): RANDOM, ("", "RandomNormal"): RANDOM,
     ("", "RandomNormalLike"): RANDOM, ("", "RandomUniform"): RANDOM, ("", "RandomUniformLike"): RANDOM,
+    ("ai.onnx.preview", "FlexAttention"): "its scores are a subgraph's: tests/ops/test_flex_attention.c",
+    ("ai.onnx.preview.training", "Gradient"): "its results are those of another graph's gradient",
     ("", "Constant"): "the reader makes a value of it",
     ("", "ImageDecoder"): "files of pictures: tests/image",
     ("ai.onnx.ml", "CastMap"): "maps come from ZipMap only: tests/ops/test_ml.c",
@@ -29,6 +31,11 @@ def empty_texts(attributes, inputs):
 REFERENCE_FIRST = [
     ("", "QuantizeLinear", lambda a, i: i[0].dtype.itemsize == 2, "ONNX Runtime divides halves in float32, not in their type"),
     ("", "Col2Im", lambda a, i: len(i[1]) != 2, "ONNX Runtime errs in images of three axes"),
+    ("", "Gather", lambda a, i: i[0].dtype == object, "ONNX Runtime copies one text of each slice only"),
+    ("", "Cast", lambda a, i: a["to"] in (21, 22, 25, 26), "ONNX Runtime rounds to integers of 4 bits"),
+    ("", "CastLike", lambda a, i: i[1].dtype.itemsize == 1, "ONNX Runtime rounds to integers of 4 bits"),
+    ("", "Cast", lambda a, i: a["to"] == 8, "ONNX Runtime writes more digits than it takes to read a number back"),
+    ("", "CastLike", lambda a, i: i[1].dtype == object, "ONNX Runtime writes more digits than it takes to read a number back"),
     ("", "StringSplit", empty_texts, "ONNX Runtime counts no parts in an empty text, whatever the delimiter"),
 ]  # fmt: skip
 
@@ -40,7 +47,11 @@ ONE_STEP = {"QLinearAdd", "QLinearMul", "QLinearWhere", "QLinearLeakyRelu", "QLi
 # Operators whose float64 the judges compute in float32, or with constants of float32.
 COARSE = {"RNN", "GRU", "LSTM", "Attention", "Gelu", "HardSwish", "Erf", "GroupNormalization", "HammingWindow",
           "HannWindow", "BlackmanWindow", "LRN", "Resize", "GridSample", "Hardmax", "LpPool", "Shrink",
-          "GlobalMaxPool", "GlobalLpPool", "Softsign", "MeanVarianceNormalization"}  # fmt: skip
+          "GlobalMaxPool", "GlobalLpPool", "Softsign", "BatchNormalization", "DFT", "STFT", "MeanVarianceNormalization"}  # fmt: skip
+
+
+def halves(inputs):
+    return any(x is not None and x.dtype.itemsize == 2 and x.dtype.kind not in "iu" for x in inputs[:2])
 
 
 def nan_among(attributes, inputs, text):
@@ -50,6 +61,16 @@ def nan_among(attributes, inputs, text):
 # Differences that are none of Hone's faults: (domain, operator, condition of (draw, attributes, text), reason).
 NOT_COMPARED = [
     ("", "Erf", lambda a, i, t: i[0].dtype.kind in "iu", "refused on purpose: of integers, which have no use for it"),
+    ("", "Scan", lambda a, i, t: "only from 9 on" in t, "refused on purpose: its first form, as tests/ops/schema_gaps.txt says"),
+    (
+        "",
+        "LayerNormalization",
+        lambda a, i, t: i[0].dtype == np.float64 and "float64" in t,
+        "refused on purpose: the statistics of float64 are float64",
+    ),
+    ("", "RMSNormalization", lambda a, i, t: "comes with the data" in t, "refused on purpose: a scale of no known shape"),
+    ("", "QuantizeLinear", lambda a, i, t: halves(i) and "refused" not in t, "in which type halves are divided, the judges don't agree"),
+    ("", "Unique", lambda a, i, t: not a.get("sorted", 1), "the reference sorts in any case"),
     ("", "ReduceMin", nan_among, "ONNX Runtime's least of numbers and NaN is a number"),
     ("", "ReduceMax", nan_among, "ONNX Runtime's largest of numbers and NaN is a number"),
     ("", "Trilu", lambda a, i, t: i[0].dtype == object, "the reference writes the number 0 between texts"),

@@ -119,7 +119,7 @@ def loop(d):
         [("i", TensorProto.INT64, []), ("go", TensorProto.BOOL, []), ("state", of)],
         [("more", TensorProto.BOOL, []), ("next", of), ("scan", of)],
     )
-    trips = d.ints(d.integer(1, 6)) if d.chance(0.8) else ""
+    trips = d.ints(d.integer(1, 6)) if d.chance(0.8) or d.opset < 9 else ""
     go = d.put(np.array(True)) if d.chance(0.7) or not trips else ""
     return d.op, [trips, go, x], 2, {"body": g}
 
