@@ -14,7 +14,7 @@ from library import Optional
 
 RECURRENT = ("RNN", "GRU", "LSTM")
 # Of float64 in float32 by ONNX Runtime rather than by the reference, which has other faults in each.
-IN_FLOAT = (*RECURRENT, "GridSample", "LRN", "Hardmax", "LpPool", "GlobalMaxPool", "GlobalLpPool", "Softsign",
+IN_FLOAT = (*RECURRENT, "GridSample", "LRN", "Hardmax", "LpPool", "GlobalMaxPool", "GlobalLpPool",
             "MeanVarianceNormalization")  # fmt: skip
 # Operators of which ONNX Runtime lacks the newest form, and the newest operator set in which it has the same.
 SAME_BEFORE = {"GlobalLpPool": 21, "MaxRoiPool": 21, "GlobalMaxPool": 21, "GlobalAveragePool": 21, "OneHot": 27,

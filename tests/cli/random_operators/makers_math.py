@@ -86,7 +86,7 @@ def mod(d):
 def pow(d):
     type = d.type()
     other = d.type("T1") if d.version >= 12 else type
-    if type not in FLOATS or other not in FLOATS:
+    if type not in FLOATS or other != type:
         d.special = False
     low2 = 0 if type not in FLOATS else -2
     shape = d.shape()
@@ -151,8 +151,10 @@ def reduce(d):
     without = () if d.op != "ReduceLogSumExp" else ("int32", "int64", "uint32", "uint64")  # rounded when, nobody says
     type, shape = d.type("T", without=without), d.shape(low=0 if d.op == "ReduceSum" else 1)
     low, high = (0.1, 3) if d.op == "ReduceLogSum" else (0.5, 1.3) if d.op == "ReduceProd" else (-4, 4)
-    if type not in FLOATS and d.op in ("ReduceLogSum", "ReduceProd", "ReduceLogSumExp"):
+    if type not in FLOATS and d.op in ("ReduceLogSum", "ReduceLogSumExp"):
         low, high = 1, 2
+    if type not in FLOATS and d.op == "ReduceProd":
+        low, high = -1, 1  # nothing overflows
     d.special = d.special and type in FLOATS
     if type == "bool":
         low, high = 0, 1
