@@ -356,7 +356,14 @@ class Draw:
         if how == "Where" and real and self.opset >= 9:
             kept = self.put(self.array(self.narrower(shape), "bool"))
             return self.emit("Where", [kept, x, self.put(self.array([], type))])
-        if how == "ArgMax" and type == "float" and rank and 0 not in shape and len(np.unique(array)) == array.size:
+        if (
+            how == "ArgMax"
+            and type == "float"
+            and rank
+            and np.isfinite(array).all()
+            and 0 not in shape
+            and len(np.unique(array)) == array.size
+        ):
             return self.emit("ArgMax", [x], axis=self.integer(0, rank - 1), keepdims=self.integer(0, 1))
         if how == "Expand" and self.opset >= 8 and array.size <= MOST // 3 and type != "bool":
             return self.emit("Expand", [x, self.ints([3] + [1] * rank)])
