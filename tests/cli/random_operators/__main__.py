@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
-"""Runs random graphs around every operator in Hone and compares with ONNX Runtime or the reference evaluator of onnx.
+"""Runs random graphs around every operator in Hone and compares with ONNX Runtime or the reference evaluator
+of onnx.
 
-    random_operators LIBRARY TABLE COUNT [SEED]      LIBRARY is libhone.so, TABLE what `ops_test_support_table --json` prints
+    random_operators LIBRARY TABLE COUNT [SEED [OPERATOR]]
 
-A seed draws an operator, one of its operator sets, element types, shapes, attributes, which inputs are there and which are
-constant, and operators before and behind it; Hone runs the graph at an ISA level that changes with the seed, by one and by
-two threads, which must give the same bits. `draw.py` says what is drawn, `makers_*.py` how a node of each operator is made,
-`judge.py` who is right and how far apart numbers may be, `known.py` what is left out and why. Models of graphs that
-differ stay in the working directory. The last line is "N passed, N failed"."""
+LIBRARY is libhone.so, TABLE what `ops_test_support_table --json` prints.
+
+A seed draws an operator, one of its operator sets, element types, shapes, attributes, which inputs are
+there and which are constant, and operators before and behind it; Hone runs the graph at an ISA level that
+changes with the seed, by one and by two threads, which must give the same bits. `draw.py` says what is
+drawn, `makers_*.py` how a node of each operator is made, `judge.py` who is right and how far apart numbers
+may be, `known.py` what is left out and why. Models of graphs that differ stay in the working directory.
+With HONE_TELL set, graphs that nobody judged and differences that are excused are told, too. The last line
+is "N passed, N failed"."""
 
 import collections
-import ctypes
 import json
 import os
 import signal
@@ -179,10 +183,9 @@ def work(path, level, seeds, keys, out):
     if not level:
         del os.environ["HONE_CPU"]
     hone = library.Library(path)
-    ctypes.CDLL(None).alarm  # a graph that hangs ends the process
     for seed in seeds:
         print(json.dumps(["start", seed]), file=out, flush=True)
-        signal.alarm(SECONDS)
+        signal.alarm(SECONDS)  # a graph that hangs ends the process
         try:
             result = check(hone, seed, keys)
         except Exception:  # a fault of the generator itself

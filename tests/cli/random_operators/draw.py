@@ -1,5 +1,5 @@
-"""What a random graph is made of: shapes, element types, numbers, and the operators before and behind the one that is
-tested. MAKERS has a function for each operator that draws a node of it."""
+"""What a random graph is made of: shapes, element types, numbers, and the operators before and behind the one
+that is tested. MAKERS has a function for each operator that draws a node of it."""
 
 import random
 
@@ -29,9 +29,42 @@ MOST = 20000  # elements of a value
 OLDEST, NEWEST = 7, 28
 LAST = {"Scatter": 10, "Upsample": 9}  # operator sets of what is deprecated
 
-BEHIND = ("Add", "Mul", "Relu", "Sigmoid", "Transpose", "Reshape", "Cast", "Reduce", "QDQ", "Softmax", "Slice", "Concat",
-          "Neg", "Flatten", "Sub", "Max", "MatMul", "Clip", "Gather", "Pad", "Unsqueeze", "Squeeze", "Split", "Where",
-          "ArgMax", "Expand", "Affine", "Tanh", "LeakyRelu", "HardSigmoid", "Erf", "Gelu", "Conv", "Norm")  # fmt: skip
+BEHIND = (
+    "Add",
+    "Mul",
+    "Relu",
+    "Sigmoid",
+    "Transpose",
+    "Reshape",
+    "Cast",
+    "Reduce",
+    "QDQ",
+    "Softmax",
+    "Slice",
+    "Concat",
+    "Neg",
+    "Flatten",
+    "Sub",
+    "Max",
+    "MatMul",
+    "Clip",
+    "Gather",
+    "Pad",
+    "Unsqueeze",
+    "Squeeze",
+    "Split",
+    "Where",
+    "ArgMax",
+    "Expand",
+    "Affine",
+    "Tanh",
+    "LeakyRelu",
+    "HardSigmoid",
+    "Erf",
+    "Gelu",
+    "Conv",
+    "Norm",
+)
 
 MAKERS = {}  # (domain, operator): Maker
 

@@ -1,5 +1,6 @@
-"""What a graph should give: each node alone in ONNX Runtime without rewrites; where that has no kernel for the types, in
-float32 between casts (halves) or in the reference evaluator of onnx. And how far apart two answers may be."""
+"""What a graph should give: each node alone in ONNX Runtime without rewrites; where that has no kernel for the
+types, in float32 between casts (halves) or in the reference evaluator of onnx. And how far apart two
+answers may be."""
 
 import warnings
 
@@ -8,7 +9,7 @@ import onnxruntime
 from onnx import AttributeProto, TensorProto, defs, helper
 from onnx.reference import ReferenceEvaluator
 
-from draw import FLOATS, NARROW, constant_proto, is_float, name_of, value_info
+from draw import FLOATS, NARROW, constant_proto, dtype_of, is_float, name_of, value_info
 from known import COARSE, ONE_STEP, prefers_reference
 from library import Optional
 
@@ -89,8 +90,6 @@ def in_runtime(protos, imports, values, constants, outputs):
         session = session_of(model_of(list(protos) + more, imports, feeds, constants, names))
         outputs = names
     results = session.run(None, {n: give(v) for n, v in feeds.items()})
-    from draw import dtype_of
-
     return [np.asarray(r).astype(dtype_of(back[o])) if o in back else plain(r) for o, r in zip(outputs, results)]
 
 
@@ -179,13 +178,12 @@ def of_optional(proto, values):
 
 
 def by_reference(proto, imports, values, outputs):
-    imports = [i for i in imports]
     model = model_of([proto], imports, values, {}, outputs)
     results = ReferenceEvaluator(model).run(None, {n: give(v) for n, v in values.items()})
     return retyped(proto, imports, values, [plain(r) for r in results])
 
 
-def run_node(proto, imports, values, constants, draw=None):
+def run_node(proto, imports, values, constants):
     """Its outputs and who gave them."""
     names = dict.fromkeys([n for n in proto.input if n] + captured(proto))
     mine = {n: values[n] for n in names}
@@ -196,7 +194,7 @@ def run_node(proto, imports, values, constants, draw=None):
         ("onnxruntime in float32", lambda: widened(proto, imports, mine, constants, outputs)),
              ("onnxruntime, time first", lambda: in_batches(proto, imports, mine, constants, outputs)),
              ("reference", lambda: by_reference(proto, imports, mine, outputs))]  # fmt: skip
-    if prefers_reference(proto, mine, imports):
+    if prefers_reference(proto, mine):
         first = first[::-1]
     why = []
     for who, run in first:
@@ -255,7 +253,7 @@ def evaluate(draw, noise=None):
 
 
 def run_one(draw, node, imports, values, judges, noise=None):
-    results, who = run_node(node.proto, imports, values, draw.constants, draw)
+    results, who = run_node(node.proto, imports, values, draw.constants)
     judges.add(who)
     inputs = [values[n] for n in node.proto.input if n]
     for name, y in zip([o for o in node.proto.output if o], results):

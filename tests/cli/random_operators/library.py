@@ -1,5 +1,5 @@
-"""Hone's library from Python: models and arrays in, arrays out. A tensor is an array, a sequence a list, an optional value
-an Optional."""
+"""Hone's library from Python: models and arrays in, arrays out. A tensor is an array, a sequence a list, an
+optional value an Optional."""
 
 import ctypes
 

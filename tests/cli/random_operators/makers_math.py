@@ -1,20 +1,76 @@
-"""Makers of elementwise operators, reductions, products and what else computes: (operator, inputs, outputs, attributes)."""
+"""Makers of elementwise operators, reductions, products and what else computes: (operator, inputs, outputs,
+attributes)."""
 
 import numpy as np
 
 from draw import FLOATS, TYPES, dtype_of, maker
 from library import element_type
 
-RANGES = {"Acos": (-1, 1), "Asin": (-1, 1), "Atanh": (-0.95, 0.95), "Acosh": (1, 50), "Log": (0.01, 20), "Sqrt": (0, 50),
-          "Reciprocal": (0.1, 5), "Tan": (-1.4, 1.4)}  # fmt: skip
-ALPHAS = {"Elu": ("alpha",), "Celu": ("alpha",), "LeakyRelu": ("alpha",), "Selu": ("alpha", "gamma"), "Swish": ("alpha",),
-          "ThresholdedRelu": ("alpha",), "HardSigmoid": ("alpha", "beta"), "Shrink": ("bias", "lambd")}  # fmt: skip
+RANGES = {
+    "Acos": (-1, 1),
+    "Asin": (-1, 1),
+    "Atanh": (-0.95, 0.95),
+    "Acosh": (1, 50),
+    "Log": (0.01, 20),
+    "Sqrt": (0, 50),
+    "Reciprocal": (0.1, 5),
+    "Tan": (-1.4, 1.4),
+}
+ALPHAS = {
+    "Elu": ("alpha",),
+    "Celu": ("alpha",),
+    "LeakyRelu": ("alpha",),
+    "Selu": ("alpha", "gamma"),
+    "Swish": ("alpha",),
+    "ThresholdedRelu": ("alpha",),
+    "HardSigmoid": ("alpha", "beta"),
+    "Shrink": ("bias", "lambd"),
+}
 
 
-@maker("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Celu", "Cos", "Cosh", "Elu", "Erf", "Exp", "Floor",
-       "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Mish", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Shrink",
-       "Sigmoid", "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu",
-       "IsNaN", "BitwiseNot", "Not", "Identity")  # fmt: skip
+@maker(
+    "Abs",
+    "Acos",
+    "Acosh",
+    "Asin",
+    "Asinh",
+    "Atan",
+    "Atanh",
+    "Ceil",
+    "Celu",
+    "Cos",
+    "Cosh",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Floor",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
+    "Log",
+    "Mish",
+    "Neg",
+    "Reciprocal",
+    "Relu",
+    "Round",
+    "Selu",
+    "Shrink",
+    "Sigmoid",
+    "Sign",
+    "Sin",
+    "Sinh",
+    "Softplus",
+    "Softsign",
+    "Sqrt",
+    "Swish",
+    "Tan",
+    "Tanh",
+    "ThresholdedRelu",
+    "IsNaN",
+    "BitwiseNot",
+    "Not",
+    "Identity",
+)
 def unary(d):
     param = {"IsNaN": "T1", "Identity": "V" if d.version >= 14 else "T"}.get(d.op, "T")
     type = d.type(param)
@@ -282,10 +338,21 @@ def gemm(d):
 def einsum(d):
     sizes = {c: d.size(1, 9) for c in "abcde"}
     equation, terms = d.choice(
-        ("ab,bc->ac", "ab bc"), ("abc,cd", "abc cd"), ("aab->b", "aab"), ("ab->ba", "ab"), ("abc,abd->acd", "abc abd"),
-        ("ab,cb->ac", "ab cb"), ("abc->", "abc"), ("ab,ab->a", "ab ab"), ("a,b,c->abc", "a b c"), ("...b,bc->...c", "ab bc"),
-        ("abc,abd,acd->ab", "abc abd acd"), ("abcd,abed->abce", "abcd abed"), ("aa", "aa"), ("ab , b -> a", "ab b"),
-    )  # fmt: skip
+        ("ab,bc->ac", "ab bc"),
+        ("abc,cd", "abc cd"),
+        ("aab->b", "aab"),
+        ("ab->ba", "ab"),
+        ("abc,abd->acd", "abc abd"),
+        ("ab,cb->ac", "ab cb"),
+        ("abc->", "abc"),
+        ("ab,ab->a", "ab ab"),
+        ("a,b,c->abc", "a b c"),
+        ("...b,bc->...c", "ab bc"),
+        ("abc,abd,acd->ab", "abc abd acd"),
+        ("abcd,abed->abce", "abcd abed"),
+        ("aa", "aa"),
+        ("ab , b -> a", "ab b"),
+    )
     type = d.type("T", without=("bool",))
     inputs = [d.tensor([sizes[c] for c in t], type, -2, 2) for t in terms.split()]
     return d.op, inputs, 1, {"equation": equation}
@@ -361,8 +428,12 @@ def cast(d):
 
 @maker("BitCast")
 def bit_cast(d):
-    sized = {1: ("int8", "uint8", "bool"), 2: ("int16", "uint16", "float16", "bfloat16"), 4: ("int32", "uint32", "float"),
-             8: ("int64", "uint64", "double")}[d.choice(1, 2, 4, 8)]  # fmt: skip
+    sized = {
+        1: ("int8", "uint8", "bool"),
+        2: ("int16", "uint16", "float16", "bfloat16"),
+        4: ("int32", "uint32", "float"),
+        8: ("int64", "uint64", "double"),
+    }[d.choice(1, 2, 4, 8)]
     type, to = d.choice(*sized), d.choice(*sized)
     if "bool" in (type, to):
         type = to = "uint8"

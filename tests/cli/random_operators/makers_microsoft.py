@@ -1,4 +1,5 @@
-"""Makers of ONNX Runtime's attention, embeddings and quantized weights: (operator, inputs, outputs, attributes)."""
+"""Makers of ONNX Runtime's attention, embeddings and quantized weights: (operator, inputs, outputs,
+attributes)."""
 
 import numpy as np
 

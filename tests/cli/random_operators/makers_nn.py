@@ -245,8 +245,14 @@ def resize(d):
     x = d.tensor(shape, type)
     if d.version < 11:
         return d.op, [x, d.put(np.array(factors, np.float32), True)], 1, attributes
-    how = d.choice("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", *(("half_pixel_symmetric",) if d.version >= 19 else ()),
-                   *(("tf_crop_and_resize",) if mode != "cubic" else ()))  # fmt: skip
+    how = d.choice(
+        "half_pixel",
+        "pytorch_half_pixel",
+        "align_corners",
+        "asymmetric",
+        *(("half_pixel_symmetric",) if d.version >= 19 else ()),
+        *(("tf_crop_and_resize",) if mode != "cubic" else ()),
+    )
     if how != "half_pixel" or d.chance(0.3):
         attributes["coordinate_transformation_mode"] = how
     if mode == "nearest" and d.chance(0.6):

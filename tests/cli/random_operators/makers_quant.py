@@ -3,6 +3,8 @@
 import numpy as np
 
 from draw import dtype_of, is_float, maker
+from makers_math import gemm
+from makers_nn import conv, spatial, window
 
 
 def zero_point(d, shape, type):
@@ -85,8 +87,6 @@ def matmul_integer(d):
 
 @maker("ConvInteger", special=False)
 def conv_integer(d):
-    from makers_nn import spatial, window
-
     size = spatial(d, 12)
     a, b = d.type("T1"), d.type("T2")
     kernel = [d.integer(1, 3) for _ in size]
@@ -107,8 +107,6 @@ def conv_integer(d):
 
 @maker("QLinearConv", special=False)
 def qlinear_conv(d):
-    from makers_nn import spatial, window
-
     size = spatial(d, 12)
     a, b, c = d.choice(("uint8", "uint8", "uint8"), ("uint8", "int8", "uint8"), ("int8", "int8", "int8"))
     kernel = [d.integer(1, 3) for _ in size]
@@ -188,8 +186,6 @@ def fused_matmul(d):
 
 @maker("FusedGemm", domain="com.microsoft", sums=True, special=False)
 def fused_gemm(d):
-    from makers_math import gemm
-
     d.types["T"] = "float"
     d.version = 13
     op, inputs, outputs, attributes = gemm(d)
@@ -204,8 +200,6 @@ def fused_gemm(d):
 
 @maker("FusedConv", domain="com.microsoft", sums=True, special=False)
 def fused_conv(d):
-    from makers_nn import conv
-
     d.types["T"] = "float"
     op, inputs, outputs, attributes = conv(d)
     return op, inputs, outputs, dict(attributes, activation=d.choice("Relu", "Tanh", "Sigmoid"))

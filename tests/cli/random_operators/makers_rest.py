@@ -1,11 +1,11 @@
-"""Makers of operators of sequences, optional values, subgraphs, texts and classical models: (operator, inputs, outputs,
-attributes)."""
+"""Makers of operators of sequences, optional values, subgraphs, texts and classical models: (operator, inputs,
+outputs, attributes)."""
 
 import numpy as np
 from onnx import TensorProto, helper
 
 from draw import TYPES, dtype_of, maker
-from library import Optional, element_type
+from library import element_type
 
 TENSORS = ("float", "int64", "double", "bool", "int32", "string")
 
@@ -184,9 +184,15 @@ def tf_idf(d):
     d.special = False
     low, high = d.choice((1, 1), (1, 2), (2, 2))
     pool, counts, width = [1, 2, 3, 4, 2, 3, 5, 1, 4, 4], [0, 4], 7
-    attributes = {"mode": d.choice("TF", "IDF", "TFIDF"), "min_gram_length": low, "max_gram_length": high,
-                  "max_skip_count": d.integer(0, 2), "ngram_counts": counts, "ngram_indexes": d.random.sample(range(width), width),
-                  "pool_int64s": pool}  # fmt: skip
+    attributes = {
+        "mode": d.choice("TF", "IDF", "TFIDF"),
+        "min_gram_length": low,
+        "max_gram_length": high,
+        "max_skip_count": d.integer(0, 2),
+        "ngram_counts": counts,
+        "ngram_indexes": d.random.sample(range(width), width),
+        "pool_int64s": pool,
+    }
     if d.chance(0.5):
         attributes["weights"] = [float(d.integer(1, 5)) for _ in range(width)]
     return (
@@ -335,8 +341,14 @@ def feature_vectorizer(d):
 def svm_regressor(d):
     columns, n = d.size(1, 9), d.integer(1, 6)
     kernel = d.choice("LINEAR", "POLY", "RBF", "SIGMOID")
-    attributes = {"kernel_type": kernel, "kernel_params": [0.3, 0.1, 2.0], "n_supports": n, "rho": [0.2],
-                  "coefficients": d.array([n], "float").tolist(), "support_vectors": d.array([n * columns], "float", -1, 1).tolist()}  # fmt: skip
+    attributes = {
+        "kernel_type": kernel,
+        "kernel_params": [0.3, 0.1, 2.0],
+        "n_supports": n,
+        "rho": [0.2],
+        "coefficients": d.array([n], "float").tolist(),
+        "support_vectors": d.array([n * columns], "float", -1, 1).tolist(),
+    }
     return d.op, [d.tensor([d.size(1, 17), columns], "float", -1, 1)], 1, attributes
 
 
@@ -345,10 +357,16 @@ def svm_classifier(d):
     columns, classes = d.size(1, 9), d.integer(2, 4)
     each = [d.integer(1, 3) for _ in range(classes)]
     n, pairs = sum(each), classes * (classes - 1) // 2
-    attributes = {"kernel_type": d.choice("LINEAR", "POLY", "RBF", "SIGMOID"), "kernel_params": [0.3, 0.1, 2.0],
-                  "vectors_per_class": each, "rho": d.array([pairs], "float", -1, 1).tolist(), "classlabels_ints": list(range(classes)),
-                  "coefficients": d.array([n * (classes - 1)], "float").tolist(), "support_vectors": d.array([n * columns], "float", -1, 1).tolist(),
-                  "post_transform": d.choice("NONE", "SOFTMAX" if classes > 2 else "NONE", "LOGISTIC")}  # fmt: skip
+    attributes = {
+        "kernel_type": d.choice("LINEAR", "POLY", "RBF", "SIGMOID"),
+        "kernel_params": [0.3, 0.1, 2.0],
+        "vectors_per_class": each,
+        "rho": d.array([pairs], "float", -1, 1).tolist(),
+        "classlabels_ints": list(range(classes)),
+        "coefficients": d.array([n * (classes - 1)], "float").tolist(),
+        "support_vectors": d.array([n * columns], "float", -1, 1).tolist(),
+        "post_transform": d.choice("NONE", "SOFTMAX" if classes > 2 else "NONE", "LOGISTIC"),
+    }
     if d.chance(0.4):
         attributes.update(prob_a=[-1.0] * pairs, prob_b=[0.1] * pairs)
     return d.op, [d.tensor([d.size(1, 17), columns], d.choice("float"), -1, 1)], 2, attributes

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from draw import FLOATS, maker
+from draw import FLOATS, dtype_of, maker
 
 
 @maker("Col2Im", sums=True, special=False)
@@ -53,15 +53,13 @@ def max_unpool(d):
     return d.op, [x, at, *more], 1, {"kernel_shape": kernel, "strides": kernel}
 
 
-def boxes(d, count, type, most):
+def boxes(d, count, most):
     corner = d.numbers.uniform(0, most / 2, (count, 2))
     return np.concatenate([corner, corner + d.numbers.uniform(1, most / 2, (count, 2))], 1)
 
 
 @maker("RoiAlign", sums=True, special=False)
 def roi_align(d):
-    from draw import dtype_of
-
     type, batch, count = d.type("T1"), d.integer(1, 2), d.integer(1, 4)
     attributes = {"output_height": d.integer(1, 4), "output_width": d.integer(1, 4), "sampling_ratio": d.integer(0, 3)}
     attributes["spatial_scale"] = float(d.choice(1, 0.5))
@@ -70,17 +68,15 @@ def roi_align(d):
     if d.version >= 16 and d.chance(0.6):
         attributes["coordinate_transformation_mode"] = d.choice("half_pixel", "output_half_pixel")
     x = d.tensor([batch, d.integer(1, 3), d.integer(4, 9), d.integer(4, 9)], type)
-    rois = d.put(boxes(d, count, type, 8).astype(dtype_of(type)))
+    rois = d.put(boxes(d, count, 8).astype(dtype_of(type)))
     return d.op, [x, rois, d.put(d.numbers.randint(0, batch, count).astype(np.int64))], 1, attributes
 
 
 @maker("MaxRoiPool", special=False)
 def max_roi_pool(d):
-    from draw import dtype_of
-
     type, batch, count = d.type("T"), d.integer(1, 2), d.integer(1, 4)
     x = d.tensor([batch, d.integer(1, 3), d.integer(4, 9), d.integer(4, 9)], type)
-    of = np.concatenate([d.numbers.randint(0, batch, (count, 1)), np.round(boxes(d, count, type, 8))], 1)
+    of = np.concatenate([d.numbers.randint(0, batch, (count, 1)), np.round(boxes(d, count, 8))], 1)
     attributes = {"pooled_shape": [d.integer(1, 4), d.integer(1, 4)], "spatial_scale": float(d.choice(1, 0.5))}
     return d.op, [x, d.put(of.astype(dtype_of(type)))], 1, attributes
 
