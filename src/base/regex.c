@@ -152,16 +152,31 @@ hone_status hone_regex_compile(hone_arena *arena, const char *pattern, size_t si
 
 #define NOTHING UINT32_MAX /* before the first character and behind the last */
 
+typedef struct state {
+    size_t start; /* where what led to it began */
+    int at;       /* instruction: a set, or the match */
+} state;
+
 typedef struct matcher {
     const hone_regex *r;
+    state *states, *next;
     uint32_t *mark, round; /* mark[i] is `round` if instruction i has been reached at this position */
-    int *stack, *states, *next;
+    int *stack;
     int count; /* of states */
     uint32_t before, here;
 } matcher;
 
 size_t hone_regex_scratch(const hone_regex *r) {
-    return (size_t)r->count * 4 * sizeof(int);
+    return (size_t)r->count * 2 * (sizeof(state) + sizeof(int));
+}
+
+static matcher matcher_make(const hone_regex *r, void *scratch) {
+    matcher m = {.r = r, .states = scratch, .round = 1, .before = NOTHING};
+    m.next = m.states + r->count;
+    m.mark = (uint32_t *)(m.next + r->count);
+    m.stack = (int *)m.mark + r->count;
+    memset(m.mark, 0, (size_t)r->count * sizeof *m.mark);
+    return m;
 }
 
 static bool in_ranges(const hone_regex *r, const instruction *i, uint32_t c) {
@@ -199,8 +214,8 @@ static void push(matcher *m, int *top, int at) {
     m->stack[(*top)++] = at;
 }
 
-/* Adds to `states` all that is reached from instruction `at` without a character. */
-static void reach(matcher *m, int at, int *states, int *count) {
+/* Adds to the first `count` of `states` all that is reached from instruction `at` without a character. */
+static int reach(matcher *m, int at, size_t start, state *states, int count) {
     int top = 0;
     push(m, &top, at);
     while (top > 0) {
@@ -216,18 +231,21 @@ static void reach(matcher *m, int at, int *states, int *count) {
             if (holds(m, i->x)) push(m, &top, at + 1);
             break;
         case CODE_SET:
-        case CODE_MATCH: states[(*count)++] = at; break;
+        case CODE_MATCH: states[count++] = (state){start, at}; break;
         }
     }
+    return count;
 }
 
 /* From all states that take the character before this position. */
 static void step(matcher *m) {
-    int count = 0, *states = m->next;
+    int count = 0;
+    state *states = m->next;
     m->round++;
     for (int k = 0; k < m->count; k++) {
-        const instruction *i = &m->r->code[m->states[k]];
-        if (i->op == CODE_SET && in_ranges(m->r, i, m->before)) reach(m, m->states[k] + 1, states, &count);
+        const instruction *i = &m->r->code[m->states[k].at];
+        if (i->op == CODE_SET && in_ranges(m->r, i, m->before))
+            count = reach(m, m->states[k].at + 1, m->states[k].start, states, count);
     }
     m->next = m->states;
     m->states = states;
@@ -236,19 +254,47 @@ static void step(matcher *m) {
 
 bool hone_regex_full_match(const hone_regex *r, const char *text, size_t size, void *scratch) {
     const char *at = text, *end = text + size;
-    matcher m = {.r = r, .mark = scratch, .round = 1, .before = NOTHING};
-    m.stack = (int *)scratch + r->count;
-    m.states = m.stack + r->count;
-    m.next = m.states + r->count;
-    memset(m.mark, 0, (size_t)r->count * sizeof *m.mark);
+    matcher m = matcher_make(r, scratch);
     m.here = at < end ? hone_utf8_decode(&at, end) : NOTHING;
-    reach(&m, 0, m.states, &m.count);
+    m.count = reach(&m, 0, 0, m.states, 0);
     while (m.here != NOTHING && m.count > 0) {
         m.before = m.here;
         m.here = at < end ? hone_utf8_decode(&at, end) : NOTHING;
         step(&m);
     }
     for (int k = 0; k < m.count; k++)
-        if (r->code[m.states[k]].op == CODE_MATCH) return m.here == NOTHING;
+        if (r->code[m.states[k].at].op == CODE_MATCH) return m.here == NOTHING;
     return false;
+}
+
+static uint32_t character_before(const char *text, const char *at) {
+    const char *from = at;
+    while (from > text && at - from < 4 && (from == at || ((unsigned char)*from & 0xC0) == 0x80)) from--;
+    return from < at ? hone_utf8_decode(&from, at) : NOTHING;
+}
+
+/* States are in the order in which they began, so that of two ways to the same instruction the earlier one stays. */
+bool hone_regex_find(const hone_regex *r, const char *text, size_t size, size_t from, void *scratch,
+                     size_t *begin, size_t *end) {
+    const char *at = text + from, *stop = text + size;
+    bool found = false;
+    matcher m = matcher_make(r, scratch);
+    m.here = character_before(text, at);
+    do {
+        const size_t here = (size_t)(at - text);
+        m.before = m.here;
+        m.here = at < stop ? hone_utf8_decode(&at, stop) : NOTHING;
+        step(&m);
+        if (!found) m.count = reach(&m, 0, here, m.states, m.count);
+        for (int k = 0; k < m.count; k++) {
+            if (r->code[m.states[k].at].op == CODE_MATCH && (!found || m.states[k].start <= *begin)) {
+                *begin = m.states[k].start;
+                *end = here;
+                found = true;
+            }
+        }
+        for (int k = 0; k < m.count && found; k++)
+            if (m.states[k].start > *begin) m.count = k;
+    } while (m.here != NOTHING && (!found || m.count > 0));
+    return found;
 }

@@ -238,11 +238,51 @@ static void test_case(void **state) {
     assert_int_equal(hone_unicode_upper(HONE_UNICODE_END + 0xE9), HONE_UNICODE_END + 0xE9);
 }
 
+/* Where the first and then longest match is, from a byte on. */
+static void test_find(void **state) {
+    (void)state;
+    static const struct {
+        const char *pattern, *text;
+        int from, begin, end; /* begin -1: there is none */
+    } found[] = {
+        {"b+", "abbbcb", 0, 1, 4},
+        {"b+", "abbbcb", 2, 2, 4},
+        {"b+", "abbbcb", 4, 5, 6},
+        {"b+", "ac", 0, -1, 0},
+        {"a|ab|bcd", "xabcd", 0, 1, 3}, /* not the first alternative, not the later and longer one */
+        {"bcd|abx", "abcd", 0, 1, 4},   /* what began earlier comes to nothing */
+        {"(aab)*a", "aabaaaba", 0, 0, 4},
+        {"x*", "abc", 1, 1, 1},
+        {"[\\w]+", "\xc3\xa9t\xc3\xa9 ab", 0, 2, 3},
+        {"\\bb", "ab b", 1, 3, 4}, /* the a before is seen */
+        {"^b", "ab", 1, -1, 0},
+        {"b$", "bab", 0, 2, 3},
+        {"", "", 0, 0, 0},
+        {"a",
+         "\xff\xff"
+         "a",
+         1, 2, 3},
+    };
+    for (int i = 0; i < COUNT(found); i++) {
+        hone_arena *arena = hone_arena_new();
+        const hone_regex *r = NULL;
+        size_t begin = 99, end = 99, size = strlen(found[i].text);
+        assert_int_equal(hone_regex_compile(arena, found[i].pattern, strlen(found[i].pattern), &r, &err),
+                         HONE_OK);
+        void *scratch = malloc(hone_regex_scratch(r));
+        bool is = hone_regex_find(r, found[i].text, size, (size_t)found[i].from, scratch, &begin, &end);
+        if (is != (found[i].begin >= 0) || (is && ((int)begin != found[i].begin || (int)end != found[i].end)))
+            fail_msg("%s in %s: %d, %zu to %zu", found[i].pattern, found[i].text, is, begin, end);
+        free(scratch);
+        hone_arena_free(arena);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matches), cmocka_unit_test(test_bytes), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_time),    cmocka_unit_test(test_utf8),  cmocka_unit_test(test_categories),
-        cmocka_unit_test(test_case),
+        cmocka_unit_test(test_find),       cmocka_unit_test(test_matches), cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_refused),    cmocka_unit_test(test_time),    cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_categories), cmocka_unit_test(test_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,6 +160,67 @@ static void test_patterns(void **state) {
     hone_graph_free(g);
 }
 
+static hone_graph *tokenizer(int count, const char *separators, const char *token, int least, int mark) {
+    hone_graph *g = hone_graph_new("tokens");
+    hone_value *x = graph_input(g, "x", HONE_STRING, SHAPE(count));
+    hone_node *n = hone_graph_add_node(g, hone_op_find("com.microsoft", "Tokenizer"), "node", 1, &x, 1);
+    hone_graph_add_output(g, n->outputs[0]);
+    hone_node_set_string(g, n, "pad_value", "#");
+    hone_node_set_int(g, n, "mincharnum", least);
+    hone_node_set_int(g, n, "mark", mark);
+    hone_string s[8];
+    size_t parts = 0;
+    for (const char *at = separators; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
+        s[parts++] = (hone_string){(char *)at, strcspn(at, "|")};
+    if (separators) hone_node_set_strings(g, n, "separators", s, parts);
+    if (token) hone_node_set_string(g, n, "tokenexp", token);
+    return g;
+}
+
+/* Separators stand between bars. */
+static void test_tokens(void **state) {
+    (void)state;
+    static const char *const x[] = {"the cat", "\xc5\x81, a;bb", ""};
+    static const struct {
+        const char *separators, *token;
+        int least, mark, width;
+        const char *want[30];
+    } cases[] = {
+        {NULL, "[a-z]+", 1, 0, 2, {"the", "cat", "a", "bb", "#", "#"}},
+        {NULL, "[a-z]+", 2, 1, 4, {"\2", "the", "cat", "\3", "\2", "bb", "\3", "#", "\2", "\3", "#", "#"}},
+        {NULL, "c|ca|t", 1, 0, 3, {"t", "ca", "t", "#", "#", "#", "#", "#", "#"}},
+        {NULL, "z", 1, 1, 0, {NULL}},
+        {" ", NULL, 1, 0, 2, {"the", "cat", "\xc5\x81,", "a;bb", "#", "#"}},
+        {"[;,]| ", NULL, 1, 0, 3, {"the", "cat", "#", "\xc5\x81", "a", "bb", "#", "#", "#"}},
+        {"", NULL, 1, 0, 7, {"t", "h", "e", " ", "c", "a", "t", "\xc5\x81", ",", " ", "a",
+                             ";", "b", "b", "#", "#", "#", "#", "#",        "#", "#"}},
+    };
+    for (int c = 0; c < COUNT(cases); c++) {
+        hone_graph *g = tokenizer(3, cases[c].separators, cases[c].token, cases[c].least, cases[c].mark);
+        hone_tensor *in = texts_of(SHAPE(3), x), *out;
+        graph_run(g, NULL, &in, &out, 1);
+        assert_int_equal(out->rank, 2);
+        assert_int_equal(out->dims[1], cases[c].width);
+        for (int i = 0; i < out->count; i++)
+            assert_string_equal(hone_tensor_string(out, i, NULL), cases[c].want[i]);
+        hone_tensor_free(in);
+        hone_tensor_free(out);
+        hone_graph_free(g);
+    }
+}
+
+static void test_wrong_tokenizers(void **state) {
+    (void)state;
+    hone_graph *wrong[] = {tokenizer(1, NULL, NULL, 1, 0), tokenizer(1, " ", "a", 1, 0),
+                           tokenizer(1, " ", NULL, 0, 0)};
+    for (int i = 0; i < COUNT(wrong); i++) {
+        hone_model *model = NULL;
+        assert_int_equal(hone_model_compile(wrong[i], NULL, &model, &err), HONE_INVALID_ARGUMENT);
+        assert_string_equal(err.node, "node");
+        hone_graph_free(wrong[i]);
+    }
+}
+
 /* Pool: a; b; a b, b b; a b a */
 static void test_ngrams(void **state) {
     (void)state;
@@ -217,6 +278,8 @@ int main(void) {
         cmocka_unit_test(test_concat_of_any_bytes),
         cmocka_unit_test(test_normalizer),
         cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_wrong_tokenizers),
         cmocka_unit_test(test_ngrams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

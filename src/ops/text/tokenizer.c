@@ -1,0 +1,188 @@
+/* Tokenizer of com.microsoft, which pipelines of scikit-learn are written with. */
+#include "base/regex.h"
+#include "base/utf8.h"
+#include "graph/infer.h"
+#include "ops/common/texts.h"
+
+#define TEXT HONE_TYPE(HONE_STRING)
+
+enum { MOST_SEPARATORS = 100 };
+
+static bool has_characters_mode(const hone_attr *separators) {
+    return separators && separators->count == 1 && separators->strings[0].size == 0;
+}
+
+static hone_status infer(hone_infer *ctx, hone_error *err) {
+    const hone_type *x = ctx->in[0];
+    const hone_attr *separators = hone_node_attr(ctx->node, "separators"),
+                    *tokens = hone_node_attr(ctx->node, "tokenexp");
+    if (!separators == !tokens) return hone_infer_fail(ctx, err, "needs either separators or tokenexp");
+    if (separators && separators->count > MOST_SEPARATORS)
+        return hone_infer_fail(ctx, err, "more than %d separators", MOST_SEPARATORS);
+    if (hone_node_int(ctx->node, "mincharnum") < 1)
+        return hone_infer_fail(ctx, err, "mincharnum must be at least 1");
+    if (x->rank == 0 || x->rank > 2) return hone_infer_fail(ctx, err, "X must have one axis or two");
+    HONE_TRY(hone_infer_same(ctx, err));
+    if (x->rank > 0) ctx->out[0].dims[ctx->out[0].rank++] = HONE_DIM_ANY;
+    return HONE_OK;
+}
+
+typedef struct params {
+    const hone_regex **separators; /* NULL: `token`, or characters */
+    const hone_regex *token;
+    int separator_count;
+    int64_t least; /* characters of a token */
+    bool mark;
+    hone_string pad;
+    hone_type x;
+    int64_t count;
+} params;
+
+/* The tokens of one text: counted, and stored where `texts` is there. */
+typedef struct sink {
+    const params *p;
+    void *scratch;
+    hone_texts *texts;
+    hone_string *y;
+    int64_t tokens;
+    size_t bytes;
+} sink;
+
+static void put(sink *s, const char *text, size_t size) {
+    s->bytes += size + 1;
+    if (s->texts) s->y[s->tokens] = hone_texts_add(s->texts, text, size);
+    s->tokens++;
+}
+
+/* Bytes of the character there, one of what is none. */
+static size_t character(const char *text, size_t left) {
+    size_t n = hone_utf8_length(text, left);
+    return n ? n : 1;
+}
+
+static void offer(sink *s, const char *text, size_t size) {
+    int64_t characters = 0;
+    for (size_t at = 0; at < size && characters < s->p->least; characters++)
+        at += character(text + at, size - at);
+    if (characters >= s->p->least) put(s, text, size);
+}
+
+static void take_matches(sink *s, const char *text, size_t size) {
+    size_t begin, end, from = 0;
+    while (from < size && hone_regex_find(s->p->token, text, size, from, s->scratch, &begin, &end)) {
+        offer(s, text + begin, end - begin);
+        from = end > begin ? end : begin < size ? begin + character(text + begin, size - begin) : size;
+    }
+}
+
+/* Parts between matches of separator k, each cut by those that follow. */
+static void cut(sink *s, int k, const char *text, size_t size) {
+    if (k == s->p->separator_count) {
+        offer(s, text, size);
+        return;
+    }
+    size_t begin, end, from = 0, part = 0;
+    while (from < size && hone_regex_find(s->p->separators[k], text, size, from, s->scratch, &begin, &end)) {
+        if (end > begin) {
+            cut(s, k + 1, text + part, begin - part);
+            part = from = end;
+        } else {
+            from = begin < size ? begin + character(text + begin, size - begin) : size;
+        }
+    }
+    cut(s, k + 1, text + part, size - part);
+}
+
+static void take(sink *s, const hone_string *x) {
+    const char *text = x->data ? x->data : "";
+    s->tokens = 0;
+    if (s->p->mark) put(s, "\x02", 1);
+    if (s->p->token)
+        take_matches(s, text, x->size);
+    else if (s->p->separators)
+        cut(s, 0, text, x->size);
+    else
+        for (size_t at = 0, n; at < x->size; at += n) {
+            n = character(text + at, x->size - at);
+            put(s, text + at, n);
+        }
+    if (s->p->mark) put(s, "\x03", 1);
+}
+
+static hone_status run(const hone_step *step, hone_frame *f, hone_error *err) {
+    const params *p = step->params;
+    const hone_string *x = hone_step_in(step, f, 0);
+    sink s = {.p = p, .scratch = hone_step_scratch(step, f)};
+    int64_t dims[HONE_MAX_RANK] = {0}, most = 0;
+    hone_texts texts;
+    void *data = NULL;
+    for (int64_t i = 0; i < p->count; i++) {
+        take(&s, &x[i]);
+        if (s.tokens > most) most = s.tokens;
+    }
+    if (p->mark && most == 2) most = 0; /* nobody has a token: then there are no marks */
+    for (int i = 0; i < p->x.rank; i++) dims[i] = p->x.dims[i];
+    dims[p->x.rank] = most;
+    HONE_TRY(f->output(f, step, 0, p->x.rank + 1, dims, &data, err));
+    if (!data || most == 0) return HONE_OK;
+    HONE_TRY(hone_texts_open(f, s.bytes + p->pad.size + 1, &texts, err));
+    const hone_string pad = hone_texts_add(&texts, p->pad.data, p->pad.size);
+    s.texts = &texts;
+    s.y = data;
+    for (int64_t i = 0; i < p->count; i++, s.y += most) {
+        take(&s, &x[i]);
+        for (int64_t k = s.tokens; k < most; k++) s.y[k] = pad;
+    }
+    return HONE_OK;
+}
+
+static hone_status compile(hone_prepare *p, const hone_string *pattern, const hone_regex **out,
+                           hone_error *err) {
+    hone_error found = {0};
+    hone_status status =
+        hone_regex_compile(p->arena, pattern->data ? pattern->data : "", pattern->size, out, &found);
+    if (status != HONE_OK)
+        return hone_fail_node(err, status, p->node->name, p->node->op->name, "%s", found.message);
+    size_t scratch = hone_regex_scratch(*out);
+    if (scratch > p->scratch) p->scratch = scratch;
+    return HONE_OK;
+}
+
+static hone_status prepare(hone_prepare *p, hone_error *err) {
+    const hone_attr *separators = hone_node_attr(p->node, "separators"),
+                    *token = hone_node_attr(p->node, "tokenexp"), *pad = hone_node_attr(p->node, "pad_value");
+    params *q = hone_prepare_alloc(p, sizeof *q);
+    if (!q) return hone_fail_memory(err);
+    *q = (params){.least = hone_node_int(p->node, "mincharnum"),
+                  .mark = hone_node_int(p->node, "mark"),
+                  .x = *p->in[0],
+                  .count = hone_type_count(p->in[0])};
+    if (pad) q->pad = pad->s;
+    if (token) HONE_TRY(compile(p, &token->s, &q->token, err));
+    if (separators && !has_characters_mode(separators)) {
+        q->separators = hone_arena_array(p->arena, separators->count + 1, sizeof *q->separators);
+        if (!q->separators) return hone_fail_memory(err);
+        for (size_t i = 0; i < separators->count; i++)
+            HONE_TRY(compile(p, &separators->strings[i], &q->separators[i], err));
+        q->separator_count = (int)separators->count;
+    }
+    if (!p->scratch) p->scratch = 1; /* characters */
+    p->params = q;
+    p->run = run;
+    p->kernel = "text";
+    return HONE_OK;
+}
+
+const hone_op hone_op_microsoft_tokenizer = {
+    .domain = "com.microsoft",
+    .name = "Tokenizer",
+    .since = 1,
+    .oldest = 1,
+    .inputs = HONE_SLOTS({"X", 0, TEXT, 0}),
+    .outputs = HONE_SLOTS({"Y", 0, TEXT, 0}),
+    .attrs = HONE_ATTRS({"mark", HONE_ATTR_INT}, {"mincharnum", HONE_ATTR_INT, .i = 1},
+                        {"pad_value", HONE_ATTR_STRING}, {"separators", HONE_ATTR_STRINGS},
+                        {"tokenexp", HONE_ATTR_STRING}),
+    .infer = infer,
+    .prepare = prepare,
+    .doc = "the parts of texts that match a regular expression, or stand between matches of others"};
