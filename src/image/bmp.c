@@ -84,7 +84,7 @@ static hone_status read_row(const bitmap *b, const uint8_t *row, uint8_t *to, ho
             for (int c = 0; c < 3; c++) to[c] = masked(pixel, b->mask[c]);
         } else {
             int each = 8 / b->bits, shift = 8 - b->bits - (int)(x % each) * b->bits;
-            size_t index = row[x / each] >> shift & ((1u << b->bits) - 1);
+            size_t index = (size_t)(row[x / each] >> shift) & (((size_t)1 << b->bits) - 1);
             if (index >= b->entries) return hone_fail(err, HONE_CORRUPT, "BMP: a color beyond the palette");
             for (size_t c = 0; c < 3; c++) to[c] = b->palette[index * b->entry + 2 - c];
         }

@@ -14,7 +14,8 @@ enum { Y, PRESENT_KEY, PRESENT_VALUE, QK };
 /* --- shapes --- */
 
 static int64_t times(int64_t a, int64_t b) {
-    return a >= 0 && b >= 0 ? a * b : HONE_DIM_ANY;
+    int64_t product;
+    return a >= 0 && b >= 0 && !__builtin_mul_overflow(a, b, &product) ? product : HONE_DIM_ANY;
 }
 
 /* Input i as [B, heads, S, width], as far as it is known. */
