@@ -27,6 +27,7 @@ SIZES = (0, 1, 1, 1, 2, 2, 3, 3, 4, 5, 7, 8, 11, 13, 15, 16, 17, 31, 32, 33, 64,
 WORDS = ("", "a", "b", "ab", "Abc", "hello", "HELLO world", "1", "-2.5", "x,y,,z", " pad ", "ä", "日本", "0", "nan")
 MOST = 20000  # elements of a value
 OLDEST, NEWEST = 7, 28
+FIRST = {"Scan": 9}  # its form of opset 8 has batches, and lengths of sequences
 LAST = {"Scatter": 10, "Upsample": 9}  # operator sets of what is deprecated
 
 BEHIND = (
@@ -122,7 +123,11 @@ class Draw:
         self.opset, self.version = self.random.choice((9, 11, 13, 16, 18, 20, 21, 22, 23)), 1
         if self.domain == "" and history:
             ends = history[1:] + [NEWEST + 1]
-            spans = [(max(a, OLDEST), b - 1) for a, b in zip(history, ends) if b > OLDEST and a <= LAST.get(self.op, a)]
+            spans = [
+                (max(a, OLDEST), b - 1)
+                for a, b in zip(history, ends)
+                if b > FIRST.get(self.op, OLDEST) and a <= LAST.get(self.op, a)
+            ]
             low, high = self.random.choice(spans)
             high = min(high, LAST.get(self.op, high))
             self.opset = self.version = self.random.randint(low, high)

@@ -88,7 +88,6 @@ def nan_among(attributes, inputs, text):
 # reason).
 NOT_COMPARED = [
     ("", "Erf", lambda a, i, t: i[0].dtype.kind in "iu", "refused on purpose: of integers, which have no use for it"),
-    ("", "Scan", lambda a, i, t: "only from 9 on" in t, "refused on purpose: its form of opset 8"),
     (
         "",
         "LayerNormalization",
