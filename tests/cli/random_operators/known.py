@@ -19,6 +19,7 @@ UNMADE = {
     ("ai.onnx.ml", "TreeEnsemble"): TREES, ("ai.onnx.ml", "TreeEnsembleClassifier"): TREES,
     ("ai.onnx.ml", "TreeEnsembleRegressor"): TREES,
     ("com.microsoft", "QEmbedLayerNormalization"): "EmbedLayerNormalization, with bytes: tests/ops/test_microsoft.c",
+    ("com.microsoft", "Tokenizer"): "pieces of texts: tests/ops/test_text.c",
     ("com.microsoft", "QLinearReduceMean"): "ONNX Runtime has no kernel for it",
 }  # fmt: skip
 
