@@ -23,7 +23,9 @@ def grid(size, each):
 
 
 def main():
-    hone, zoo, name, out = sys.argv[1:5]
+    if len(sys.argv) != 5:
+        sys.exit(__doc__)
+    hone, zoo, name, out = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         files = [f for i, o in enumerate(OUTPUTS) for f in ("--output", f"{o}=@{folder}/{i}.npy")]
         model = ["run", f"{zoo}/vision/blazeface-front.onnx", "--input", f"input:0=@{name}", "--mean", "0.5", "--std", "0.5"]
@@ -43,7 +45,7 @@ def main():
         for point in (anchors[i] + boxes[i, 4:].reshape(-1, 2)) * scale:  # eyes, nose, mouth, ears
             draw.ellipse([*(point - 4), *(point + 4)], fill="red")
     picture.save(out)
-    print(f"{len(found)} faces, drawn into {out}")
+    print(f"faces found: {len(found)}; drawn into {out}")
 
 
 if __name__ == "__main__":

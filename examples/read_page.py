@@ -38,7 +38,9 @@ def lines_of(text):
 
 
 def main():
-    hone, zoo, picture = sys.argv[1:4]
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    hone, zoo, picture = sys.argv[1:]
     page = Image.open(picture).convert("RGB")
     page = page.resize([-(-2 * side // 32) * 32 for side in page.size])  # multiples of 32
     with open(f"{zoo}/vision/ppocr4-keys.txt", encoding="utf-8") as f:
