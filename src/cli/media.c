@@ -44,7 +44,7 @@ bool cli_is_media(const char *file, const hone_value_info *v) {
 /* --- pictures --- */
 
 /* "0.5" or "0.485,0.456,0.406" */
-static int read_numbers(const char *option, const char *text, double low, double out[3]) {
+static int read_numbers(const char *option, const char *text, double low, int channels, double out[3]) {
     int count = 0;
     const char *at = text;
     while (at && *at && count < 3) {
@@ -57,6 +57,8 @@ static int read_numbers(const char *option, const char *text, double low, double
     if (at || (count != 1 && count != 3))
         return cli_usage_error("--%s needs one number or three, as 0.485,0.456,0.406, not '%s'", option,
                                text);
+    if (count > channels)
+        return cli_usage_error("--%s has three numbers, but the input has one channel", option);
     if (count == 1) out[1] = out[2] = out[0];
     return CLI_OK;
 }
@@ -120,9 +122,9 @@ static int load_picture(const char *file, const hone_graph *g, const hone_value_
     o.bytes = !is_float(v->dtype);
     o.scale = how->scale;
     if (how->resize) status = read_size(how->resize, &o);
-    if (status == CLI_OK && how->mean) status = read_numbers("mean", how->mean, -DBL_MAX, o.mean);
+    if (status == CLI_OK && how->mean) status = read_numbers("mean", how->mean, -DBL_MAX, o.channels, o.mean);
     if (status == CLI_OK && how->deviation)
-        status = read_numbers("std", how->deviation, DBL_MIN, o.deviation);
+        status = read_numbers("std", how->deviation, DBL_MIN, o.channels, o.deviation);
     if (status != CLI_OK) return status;
     if (o.bytes && (how->mean || how->deviation))
         return cli_usage_error("--mean and --std are for inputs of floats; input '%s' is %s", v->name,

@@ -103,6 +103,8 @@ says 1 "hone run: four.ppm: is a picture, but input 'x' is uint8 [n, 5, h, w]" r
 says 2 "hone run: --resize needs N or WIDTHxHEIGHT, not '3y3'" run nchw.onnx --input x=@four.ppm --resize 3y3
 says 2 "hone run: --mean needs one number or three, as 0.485,0.456,0.406, not '1,2'" \
     run nchw.onnx --input x=@four.ppm --mean 1,2
+says 2 "hone run: --mean has three numbers, but the input has one channel" \
+    run gray.onnx --input "x=@$corpus/image/gray.jpg" --mean 1,2,3
 says_like 2 "hone run: --mean and --std are for inputs of floats; *" run nhwc.onnx --input x=@four.ppm --mean 1
 works run nchw.onnx --input "x=@$corpus/image/lzw.tif"
 works run nchw.onnx --input "x=@$corpus/image/photo.j2k"
