@@ -249,10 +249,34 @@ json_t *cli_json_output(const char *name, const hone_tensor *t) {
 
 /* --- files --- */
 
+static bool ends(const char *file, const char *ending) {
+    size_t n = strlen(file), m = strlen(ending);
+    return n > m && strcmp(file + n - m, ending) == 0;
+}
+
 static bool holds_maps(const hone_tensor *t) {
     hone_value_kind kind = hone_tensor_kind(t);
     return kind == HONE_KIND_MAP ||
            (kind == HONE_KIND_SEQUENCE && hone_tensor_count(t) && holds_maps(hone_tensor_item(t, 0)));
+}
+
+/* Is it one of maps that has none now? The file's name says so. */
+static bool is_json(const char *file, const hone_tensor *t) {
+    bool empty = hone_tensor_kind(t) == HONE_KIND_SEQUENCE && hone_tensor_count(t) == 0;
+    return holds_maps(t) || (empty && ends(file, ".json"));
+}
+
+/* A name that promises another format than such a value has is refused. */
+static int check_name(const char *file, const char *name, const hone_tensor *t) {
+    bool npy = ends(file, ".npy"), npz = ends(file, ".npz"), json = ends(file, ".json");
+    if (is_json(file, t))
+        return npy || npz ? cli_error("%s: output '%s' has maps, which .json files have", file, name)
+                          : CLI_OK;
+    if (hone_tensor_kind(t) == HONE_KIND_SEQUENCE)
+        return npy || json ? cli_error("%s: output '%s' is a sequence, which .npz files have", file, name)
+                           : CLI_OK;
+    return json ? cli_error("%s: output '%s' is a tensor, which .npy and .npz files have", file, name)
+                : CLI_OK;
 }
 
 static hone_status save_sequence(const char *file, const hone_tensor *t, hone_error *err) {
@@ -270,8 +294,7 @@ static hone_status save_sequence(const char *file, const hone_tensor *t, hone_er
 }
 
 static hone_status save(const char *file, const char *name, const hone_tensor *t, hone_error *err) {
-    size_t length = strlen(file);
-    if (holds_maps(t)) {
+    if (is_json(file, t)) {
         json_t *value = json_whole(t);
         char *text = value ? json_dumps(value, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
         json_decref(value);
@@ -281,8 +304,7 @@ static hone_status save(const char *file, const char *name, const hone_tensor *t
         return status;
     }
     if (hone_tensor_kind(t) == HONE_KIND_SEQUENCE) return save_sequence(file, t, err);
-    if (length > 4 && strcmp(file + length - 4, ".npz") == 0)
-        return hone_npz_save(file, &(hone_named_tensor){name, (hone_tensor *)t}, 1, err);
+    if (ends(file, ".npz")) return hone_npz_save(file, &(hone_named_tensor){name, (hone_tensor *)t}, 1, err);
     return hone_npy_save(file, t, err);
 }
 
@@ -292,6 +314,8 @@ int cli_save_value(const char *file, const char *name, const hone_tensor *t) {
         if (hone_tensor_count(t) == 0) return cli_error("%s: output '%s' holds nothing", file, name);
         t = hone_tensor_item(t, 0);
     }
+    int named = check_name(file, name, t);
+    if (named != CLI_OK) return named;
     cli_signals_hold();
     hone_status status = save(file, name, t, &err);
     cli_signals_release();

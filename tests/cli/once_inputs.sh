@@ -85,6 +85,12 @@ prints '  0: map of 2'
 prints '    "dög": 0.75'
 works run maps.onnx --input z=@maps.pb --json
 json 'd["outputs"][0]["first"][0] == {"kind": "map", "count": 2, "first": {"cat": 0.25, "dög": 0.75}}'
+says 1 "hone run: z.npy: output 'z' has maps, which .json files have" run maps.onnx --input z=@maps.pb --output z=@z.npy
+holds "no z.npy" [ ! -e z.npy ]
+says 1 "hone run: rest.npy: output 'rest' is a sequence, which .npz files have" \
+    run sequences.onnx --input s=@seq.npz --input i=@zero.npy --output rest=@rest.npy
+says 1 "hone run: one.json: output 'one' is a tensor, which .npy and .npz files have" \
+    run sequences.onnx --input s=@seq.npz --input i=@zero.npy --output one=@one.json
 holds "what NumPy and Python read" "$HONE_PYTHON" "$root/tests/onnx/peer_inputs.py" check
 
 # pictures, sound, texts
