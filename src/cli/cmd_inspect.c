@@ -20,10 +20,13 @@ typedef bool value_fn(const hone_graph *g, int index, hone_value_info *out);
 static json_t *json_values(const hone_graph *g, value_fn *get) {
     json_t *list = json_array();
     hone_value_info v;
-    for (int i = 0; get(g, i, &v); i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "name", v.name, "dtype",
-                                              hone_dtype_name(v.dtype), "shape",
-                                              v.rank < 0 ? json_null() : cli_json_shape(g, v.dims, v.rank)));
+    for (int i = 0; get(g, i, &v); i++) {
+        const char *kind = cli_kind_text(v.kind);
+        json_array_append_new(
+            list, kind ? json_pack("{s:s, s:s}", "name", v.name, "kind", kind)
+                       : json_pack("{s:s, s:s, s:o}", "name", v.name, "dtype", hone_dtype_name(v.dtype),
+                                   "shape", v.rank < 0 ? json_null() : cli_json_shape(g, v.dims, v.rank)));
+    }
     return list;
 }
 

@@ -157,7 +157,18 @@ static const char *shape_text(const hone_graph *g, const char *dtype, const int6
     return text;
 }
 
+const char *cli_kind_text(hone_value_kind kind) {
+    switch (kind) {
+    case HONE_KIND_SEQUENCE: return "sequence";
+    case HONE_KIND_MAP: return "map";
+    case HONE_KIND_OPTIONAL: return "optional";
+    case HONE_KIND_TENSOR: break;
+    }
+    return NULL;
+}
+
 const char *cli_type_text(const hone_graph *g, const hone_value_info *info) {
+    if (cli_kind_text(info->kind)) return cli_kind_text(info->kind);
     return shape_text(g, hone_dtype_name(info->dtype), info->dims, info->rank);
 }
 

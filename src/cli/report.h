@@ -43,7 +43,9 @@ const char *cli_text(const char *format, ...) __attribute__((format(printf, 1, 2
 const char *cli_count(int64_t n);      /* "407,123" */
 const char *cli_percent(double part);  /* "88.53 %" */
 const char *cli_clock(double seconds); /* "1:02", "1:00:02" */
-/* "float32 [batch, 1, 28, 28]" of an input or output. */
+/* "sequence", "map", "optional"; NULL of a tensor. */
+const char *cli_kind_text(hone_value_kind kind);
+/* "float32 [batch, 1, 28, 28]" of an input or output, or its kind where it is no tensor. */
 const char *cli_type_text(const hone_graph *g, const hone_value_info *info);
 const char *cli_tensor_text(const hone_tensor *t);
 /* [1, 28, 28]; symbols of `g` (may be NULL) as strings, unknown dimensions null. */

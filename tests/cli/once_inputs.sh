@@ -91,6 +91,12 @@ says 1 "hone run: rest.npy: output 'rest' is a sequence, which .npz files have" 
     run sequences.onnx --input s=@seq.npz --input i=@zero.npy --output rest=@rest.npy
 says 1 "hone run: one.json: output 'one' is a tensor, which .npy and .npz files have" \
     run sequences.onnx --input s=@seq.npz --input i=@zero.npy --output one=@one.json
+works inspect maps.onnx
+prints "inputs          z: sequence"
+works inspect sequences.onnx --json
+json 'd["inputs"][0] == {"name": "s", "kind": "sequence"}'
+works inspect optional.onnx --json
+json 'd["inputs"][0] == {"name": "o", "kind": "optional"}'
 holds "what NumPy and Python read" "$HONE_PYTHON" "$root/tests/onnx/peer_inputs.py" check
 
 # pictures, sound, texts
