@@ -98,9 +98,20 @@ static char *generate(void) {
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
     assert_non_null(f);
-    fprintf(f, "# Operators\n\nMade of the descriptors by `ops_test_support_table --write`; a test compares. "
-               "Types are those of the "
-               "first input; all: strings, float8, and elements of 4 and 2 bits, too.\n\n");
+    fprintf(
+        f,
+        "# Operators\n\nMade of the descriptors by `ops_test_support_table --write`; a test compares.\n\n"
+        "- operator: by name; one of another domain than ONNX's own has it in front, as `com.microsoft.`.\n"
+        "- opsets: the versions of the operator, from the oldest that runs to the newest. A model of a later "
+        "operator set\n  uses the newest.\n"
+        "- types: element types of the first input; \"all\" are also strings, float8, and elements of 4 "
+        "and 2 bits.\n"
+        "- gradient: whether `hone train` can train through it. \"by its parts\": it is taken apart into "
+        "operators with gradients;\n  \"zero\": nothing flows through it; \"straight-through\": the "
+        "gradient passes unchanged; \"–\": training is refused.\n"
+        "- quantized graphs: how it runs between QuantizeLinear and DequantizeLinear. \"float\": on floats; "
+        "\"float (table)\": the\n  same, of 8-bit inputs looked up in a table of 256 results; "
+        "\"integers\": in integers; \"bits unchanged\": moves the bytes.\n\n");
     print_count(f);
     fprintf(f, "## ONNX\n\n| operator | opsets | types | gradient | quantized graphs | what "
                "it is |\n"
