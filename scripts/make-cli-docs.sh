@@ -39,8 +39,23 @@ first output is compared with, is the column `y`, `label` or `target`, else the 
 | `mean-squared-error` | numbers, [n, ...] | as many numbers | mean absolute error; r2, the share of the variance that is explained |
 | `binary-cross-entropy` | logits, [n, ...] | as many numbers from 0 to 1 | accuracy: on the right side of 1/2 |
 
+## Files for inputs
+
+`hone run` and `hone bench` take, as `--input NAME=@FILE`:
+
+| file | for | becomes |
+|---|---|---|
+| .npy | a tensor | NumPy's array; numbers of another type are converted, with a note, where nothing is lost in kind |
+| .npz | a tensor; a sequence | the array of the input's name; all arrays |
+| .pb | any input | ONNX's own messages, as in its test data |
+| PNG, JPEG, WebP, TIFF, JPEG 2000, BMP, PNM | a tensor of numbers, [channels, height, width] or [height, width, channels], with or without a batch of one in front, or [height, width] | red, green and blue, or gray where the input has one channel, of the input's height and width where these are fixed. Floats are (byte / `--scale` - `--mean`) / `--std`, integers the bytes. A model that wants blue first needs an array |
+| .wav | a tensor of floats | samples from -1 to 1, along the dimension that is free; several channels become their mean |
+| any | a tensor of strings | its lines |
+
+## hone
+
+```
 END
-    printf '```\n'
     "$hone" --help
     printf '```\n'
     "$hone" --help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | while read -r command; do

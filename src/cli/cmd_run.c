@@ -17,11 +17,11 @@ static struct {
 
 static const cli_option options[] = {
     OPT_MODEL(args.model),
-    OPT_INPUTS(args.inputs, "a file for an input, one for each"),
+    OPT_INPUTS(args.inputs, "a file for an input; each input needs one"),
     OPT_LIST("output", "NAME=@FILE", args.outputs,
              "file to write an output to: .npy or .npz for a tensor, .npz for a sequence of them, .json for "
              "what has "
-             "maps in it; without: show all outputs. Otherwise as --input"),
+             "maps in it; without: show the first numbers of all outputs. Otherwise as --input"),
     OPT_THREADS(args.threads),
     OPT_MMAP(args.mapped),
     OPT_JSON(args.json),
@@ -119,6 +119,6 @@ static int run(void) {
     return status;
 }
 
-const cli_command cli_cmd_run = {"run", "run a model on arrays from files",
+const cli_command cli_cmd_run = {"run", "run a model on files: arrays, pictures, sound, text",
                                  "  hone run m.onnx --input input=@x.npy --output logits=@y.npy", options,
                                  run};

@@ -39,15 +39,15 @@ static const cli_option options[] = {
     OPT_TEXT("model_config_file", "FILE", args.server.model_config_file,
              "models to serve: TensorFlow Serving's ModelServerConfig, as text or JSON"),
     OPT_NUMBER("model_config_file_poll_wait_seconds", "S", args.config_poll, 0, 86400,
-               "how often to look whether it has changed", .zero = "on SIGHUP only"),
+               "how often to check whether it has changed, in seconds", .zero = "on SIGHUP only"),
     OPT_NUMBER("file_system_poll_wait_seconds", "S", args.file_poll, 0, 86400,
-               "how often to look whether files of models are others, where directories don't tell; 0: no "
-               "new versions"),
+               "how often to check whether models' files have changed where inotify does not report it, in "
+               "seconds; 0: no new versions"),
     OPT_CHOICE("reload-policy", "overlap|replace", args.reload_policy,
                "replace unloads the old version before the new one is loaded: less memory, a gap"),
     OPT_MMAP(args.server.map_weights),
     OPT_INT64("memory-limit", "MB", args.memory_limit, 0, 1e9,
-              "of all loaded models; no more are loaded then", .zero = "no limit"),
+              "memory of all loaded models together; a load that would pass it fails", .zero = "no limit"),
     OPT_INT("port", "N", args.server.port, 0, 65535, "port to listen at, 0 for a free one",
             .zero = "a free one"),
     OPT_TEXT("host", "HOST", args.server.host, "address to listen at"),
@@ -61,23 +61,24 @@ static const cli_option options[] = {
     OPT_TEXT("admin-host", "HOST", args.server.admin_host, "address of that port"),
     OPT_TEXT("auth-file", "FILE", args.server.auth_file,
              "clients need a secret of this file; a line is NAME SCOPES SECRET (predict,admin,metrics)"),
-    OPT_INT64("max-body", "MB", args.max_body, 1, 1e6, "of one request; more gets 413"),
-    OPT_INT64("max-header", "KB", args.max_header, 1, 1024, "of one request; more gets 431"),
-    OPT_INT64("body-budget", "MB", args.body_budget, 0, 1e9,
-              "of all bodies, what they are decoded to, and answers that wait for their clients, together "
-              "(but for 64 KB of each body); when it is spent bodies wait, and what asks for more gets 429",
-              .zero = "no limit"),
+    OPT_INT64("max-body", "MB", args.max_body, 1, 1e6, "largest body of a request; more gets 413"),
+    OPT_INT64("max-header", "KB", args.max_header, 1, 1024, "largest head of a request; more gets 431"),
+    OPT_INT64(
+        "body-budget", "MB", args.body_budget, 0, 1e9,
+        "memory of all bodies, what they are decoded to, and answers that wait for their clients, together "
+        "(but for 64 KB of each body); when it is spent bodies wait, and what asks for more gets 429",
+        .zero = "no limit"),
     OPT_TEXT("tls-cert", "FILE", args.server.tls_cert_file,
              "speak TLS at all ports with this certificate and its chain (PEM); read again when it changes"),
     OPT_TEXT("tls-key", "FILE", args.server.tls_key_file, "its private key (PEM)"),
     OPT_TEXT("tls-client-ca", "FILE", args.server.tls_client_ca_file,
              "clients need a certificate that one of these (PEM) has signed"),
-    OPT_INT("max-connections", "N", args.server.max_connections, 0, 1000000, "more get 503",
-            .zero = "no limit"),
+    OPT_INT("max-connections", "N", args.server.max_connections, 0, 1000000,
+            "connections at a time; more get 503", .zero = "no limit"),
     OPT_INT("max-streams", "N", args.server.max_streams, 1, 1000000,
             "requests at the same time on one connection of HTTP/2"),
     OPT_INT("max-requests", "N", args.server.max_requests, 0, 1000000,
-            "under way over all connections; more get 429", .zero = "no limit"),
+            "requests under way over all connections; more get 429", .zero = "no limit"),
     OPT_INT("max-queue", "N", args.server.max_queue, 1, 1000000,
             "requests that wait for one model, unless its config.json says; more get 429"),
     OPT_INT("reset-rate", "N", args.server.reset_rate, 1, 1000000,
@@ -85,11 +86,11 @@ static const cli_option options[] = {
     OPT_INT("control-rate", "N", args.server.control_rate, 1, 1000000,
             "frames a second that carry nothing (PING, SETTINGS, empty DATA); more ends the connection"),
     OPT_INT("idle-timeout", "MS", args.server.idle_timeout_ms, 0, 1 << 30,
-            "of a connection between two requests; then it is closed", .zero = "no limit"),
+            "for a connection to wait for its next request; then it is closed", .zero = "no limit"),
     OPT_INT("header-timeout", "MS", args.server.header_timeout_ms, 0, 1 << 30,
             "for a request's head, and for a pause in its body; then 408", .zero = "no limit"),
     OPT_INT("request-timeout", "MS", args.server.request_timeout_ms, 0, 1 << 30,
-            "for a request to come whole, then 408; to answer it, then 504. It can say less: "
+            "for a request to come whole, then 408; to answer it, then 504. A request can ask for less by "
             "X-Request-Timeout-Ms",
             .zero = "no limit"),
     OPT_INT("rest_api_timeout_in_ms", "MS", args.server.request_timeout_ms, 0, 1 << 30,
@@ -100,17 +101,17 @@ static const cli_option options[] = {
             "after that: to finish running requests", .zero = "none"),
     OPT_THREADS(args.server.threads),
     OPT_INT("compute-threads", "N", args.server.compute_threads, 0, 1024,
-            "to run models that take long, beside the others", .zero = "as many"),
+            "threads for models that take long, beside those of --threads", .zero = "as many"),
     OPT_TEXT("batching_parameters_file", "FILE", args.server.batching_parameters_file,
              "TensorFlow Serving's BatchingParameters, for models whose config.json doesn't say"),
     OPT_INT64("gzip-from", "BYTES", args.gzip_from, 0, 1e9,
-              "pack answers of that size for clients that accept gzip", .zero = "never"),
+              "compress answers of that size or more for clients that accept gzip", .zero = "never"),
     OPT_TEXT("access-log", "FILE", args.server.access_log,
              "a line of JSON for each request; - for standard output; opened anew on SIGHUP"),
     OPT_INT("access-log-sample", "N", args.server.access_log_every, 1, 1 << 30,
-            "log one of so many requests that went well, and all that did not"),
+            "log one in N requests that went well, and all that did not"),
     OPT_TEXT("monitoring_config_file", "FILE", args.server.monitoring_config_file,
-             "TensorFlow Serving's MonitoringConfig: where metrics by its names are to be had"),
+             "TensorFlow Serving's MonitoringConfig: the path of metrics by its names"),
     OPT_JSON(args.json),
     OPT_END,
 };
@@ -309,11 +310,11 @@ const cli_command cli_cmd_serve = {
     "  for the operator           GET /metrics (Prometheus), /healthz, /readyz; gRPC: health, reflection\n"
     "SIGTERM or SIGINT (Ctrl-C): running requests finish, then it ends; a second one kills.\n"
     "SIGHUP: looks for new versions, at the configuration, the certificates and the secrets now.\n"
-    "Flags of TensorFlow Serving's that have no meaning here are left out, with a note.\n\n"
+    "Flags of TensorFlow Serving that have no meaning here are ignored, with a note.\n\n"
     "  hone serve --model fashion=m.onnx --port 8501\n"
     "  curl -d '{\"instances\": [...]}' http://127.0.0.1:8501/v1/models/fashion:predict\n"
     "  hone serve --repository models     # models/NAME/VERSION/model.onnx, new versions while it runs\n\n"
-    "docs/serving.md tells all of it.",
+    "docs/serving.md explains all of it.",
     options,
     run,
     cli_tensorflow_serving};

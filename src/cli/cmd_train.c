@@ -15,25 +15,25 @@ static struct {
 } args = {.log = CLI_LOG_INIT, .train = HONE_TRAIN_OPTIONS_INIT};
 
 static const cli_option options[] = {
-    OPT_TEXT("model", "MODEL", args.model, "network to build (mlp:784-128-10), or an ONNX file to go on with",
-             .required = true),
+    OPT_TEXT("model", "MODEL", args.model,
+             "network to build (mlp:784-128-10), or an ONNX file to train further", .required = true),
     OPT_DATA(args.data, .required = true),
     OPT_TASK(args.task),
     OPT_OUT(args.out),
     OPT_INT("epochs", "N", args.train.epochs, 1, 1000000, "passes over the training samples"),
     OPT_TRAINING(args.train),
-    OPT_INT("lora", "RANK", args.train.lora_rank, 0, 65536,
-            "leave the weights as they are, but for a product of two matrices of that rank that is added to "
-            "each, "
-            "and trained",
-            .zero = "none"),
+    OPT_INT(
+        "lora", "RANK", args.train.lora_rank, 0, 65536,
+        "low-rank adaptation: keep the weights, and train for each a product of two matrices of that rank "
+        "that is added to it",
+        .zero = "none"),
     OPT_NUMBER("lora-alpha", "X", args.train.lora_alpha, -1e6, 1e6, "the product counts X/RANK"),
     OPT_INT64("validation", "N", args.validation, 0, 1e15,
               "keep the last N training samples for validation after each epoch", .zero = "none"),
     OPT_TEXT("checkpoint", "DIR", args.train.checkpoint_dir, "write checkpoints there"),
     OPT_INT64("checkpoint-steps", "N", args.train.checkpoint_steps, 0, 1e15, "steps between two checkpoints",
               .zero = "one an epoch"),
-    OPT_TEXT("resume", "DIR", args.train.resume_dir, "go on from the newest checkpoint there"),
+    OPT_TEXT("resume", "DIR", args.train.resume_dir, "continue from the newest checkpoint there"),
     OPT_LOG(args.log),
     OPT_JSON(args.json),
     OPT_END,

@@ -16,4 +16,4 @@ static int run(void) {
 
 const cli_command cli_cmd_version = {
     "version", "show the version, and what Hone uses of this CPU",
-    "The environment variable HONE_CPU takes CPU features away: HONE_CPU=v3,-vnni", options, run};
+    "The environment variable HONE_CPU keeps Hone from using CPU features: HONE_CPU=v3,-vnni", options, run};

@@ -23,13 +23,14 @@ extern cli_reading cli_how_to_read;
                  "pictures: N makes the shorter side N and cuts the input's size out of the middle; WxH "    \
                  "stretches; without: stretched to the input's size where that is fixed"),                   \
         OPT_NUMBER("scale", "X", cli_how_to_read.scale, CLI_ABOVE_ZERO, 1e9,                                 \
-                   "pictures: what bytes are divided by to become floats"),                                  \
+                   "pictures, for inputs of floats: what bytes are divided by"),                             \
         OPT_TEXT(                                                                                            \
             "mean", "M", cli_how_to_read.mean,                                                               \
-            "pictures: what is subtracted then, one number or one for each channel: 0.485,0.456,0.406"),     \
+            "pictures: what is subtracted then, one number or one each for red, green and blue: "            \
+            "0.485,0.456,0.406"),                                                                            \
         OPT_TEXT("std", "S", cli_how_to_read.deviation, "pictures: what is divided by then, likewise"),      \
         OPT_INT("rate", "N", cli_how_to_read.rate, 0, 1 << 30,                                               \
-                "sound: refuse files of another number of samples a second", .zero = "any")
+                "sound: the rate that files must have, in samples a second", .zero = "any")
 
 /* Tensors for the inputs that `texts` name, at their places of `inputs` (one for each of the graph's, NULL where none
  * is named); the caller frees them, on failure, too. Numbers of another dtype become the input's, with a note on

@@ -61,7 +61,7 @@ int cli_interrupted(const cli_watch *w, const char *checkpoint);
         OPT_NUMBER("lr", "X", (o).learning_rate, CLI_ABOVE_ZERO, 1e6, "learning rate at the start"),         \
         OPT_NUMBER("momentum", "X", (o).momentum, 0, CLI_BELOW_ONE, "momentum of the gradient descent"),     \
         OPT_NUMBER("weight-decay", "X", (o).weight_decay, 0, 1e6, "weight decay", .zero = "none"),           \
-        OPT_CHOICE("schedule", "constant|cosine", (o).schedule, "course of the learning rate"),              \
+        OPT_CHOICE("schedule", "constant|cosine", (o).schedule, "how the learning rate changes"),            \
         OPT_INT64("train-samples", "N", (o).max_samples, 0, 1e15, "train on the first N samples only",       \
                   .zero = "all"),                                                                            \
         OPT_SEED((o).seed), OPT_THREADS((o).threads)
