@@ -25,9 +25,12 @@ static bool is_refused(void) {
 }
 
 int hone_thread_start(pthread_t *out, void *(*run)(void *), void *arg, const char *name) {
+    /* what a thread itself brings about: blocked it would end the process, whoever handles it */
+    static const int own[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP};
     sigset_t all, before;
     if (is_refused()) return EAGAIN;
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&all, own[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int code = pthread_create(out, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

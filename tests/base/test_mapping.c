@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "base/mapping.h"
 #include "base/memory.h"
+#include "base/thread.h"
 
 #include <signal.h>
 #include <stdarg.h>
@@ -98,6 +99,27 @@ static void test_reads_zeros_of_what_was_cut(void **state) {
     close(other);
 }
 
+static void *read_last(void *data) {
+    return (void *)(uintptr_t)((uint8_t *)data)[page() - 1];
+}
+
+static void test_other_threads_read_zeros_too(void **state) {
+    (void)state;
+    int fd = make_file(page());
+    uint8_t *data;
+    hone_mapping *m = map(fd, 0, page(), &data);
+    pthread_t thread;
+    void *last = data;
+    hone_mapping_guard();
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_int_equal(hone_thread_start(&thread, read_last, data, "hone-test"), 0);
+    pthread_join(thread, &last);
+    assert_null(last);
+    assert_true(hone_mapping_is_cut(m));
+    hone_mapping_free(m);
+    close(fd);
+}
+
 static void touch_nothing_of_ours(void) {
     int fd = make_file(page());
     const volatile uint8_t *data = mmap(NULL, page(), PROT_READ, MAP_SHARED, fd, 0);
@@ -143,6 +165,7 @@ int main(void) {
         cmocka_unit_test(test_leaves_others_alone),
         cmocka_unit_test(test_maps_parts_of_a_file),
         cmocka_unit_test(test_reads_zeros_of_what_was_cut),
+        cmocka_unit_test(test_other_threads_read_zeros_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@
 typedef struct seen {
     pthread_mutex_t lock;
     pthread_cond_t change;
-    bool is_blocked, done;
+    bool is_blocked, keeps_own, done;
 } seen;
 
 static void *look(void *arg) {
@@ -24,6 +24,7 @@ static void *look(void *arg) {
     pthread_sigmask(SIG_SETMASK, NULL, &blocked);
     pthread_mutex_lock(&s->lock);
     s->is_blocked = sigismember(&blocked, SIGTERM) && sigismember(&blocked, SIGHUP);
+    s->keeps_own = !sigismember(&blocked, SIGBUS) && !sigismember(&blocked, SIGSEGV);
     s->done = true;
     pthread_cond_signal(&s->change);
     pthread_mutex_unlock(&s->lock);
@@ -42,6 +43,7 @@ static void test_threads_take_no_signals(void **state) {
     pthread_mutex_unlock(&s.lock);
     pthread_join(thread, NULL);
     assert_true(s.is_blocked);
+    assert_true(s.keeps_own);
     pthread_sigmask(SIG_SETMASK, NULL, &mine);
     assert_false(sigismember(&mine, SIGTERM));
     pthread_cond_destroy(&s.change);
