@@ -205,23 +205,33 @@ const hone_op hone_op_concat = {
 
 /* --- Split --- */
 
-/* Lengths of the parts: what `split` says, or as equal as can be. False: not known. */
-static bool lengths_of(const hone_infer *ctx, int64_t total, int64_t *lengths) {
+/* Lengths that `split` says, HONE_DIM_ANY each where it is not known. */
+static hone_status read_lengths(const hone_infer *ctx, int64_t *lengths, hone_error *err) {
+    const hone_type *t = ctx->in[1];
     hone_content c;
+    const bool known = hone_infer_items(ctx, 1, &c);
+    const int64_t said = known ? c.count : t->rank == 1 ? t->dims[0] : HONE_DIM_ANY;
+    if (said >= 0 && said != ctx->output_count)
+        return hone_infer_fail(ctx, err, "%lld lengths for %d parts", (long long)said, ctx->output_count);
+    for (int i = 0; i < ctx->output_count; i++) {
+        lengths[i] = known ? hone_dim_of_item(c.item[i]) : HONE_DIM_ANY;
+        if (known && c.item[i].kind == HONE_ITEM_NUMBER && c.item[i].value < 0)
+            return hone_infer_fail(ctx, err, "a part of length %lld", (long long)c.item[i].value);
+    }
+    return HONE_OK;
+}
+
+/* Lengths of the parts: what `split` says, or as equal as can be. */
+static hone_status lengths_of(const hone_infer *ctx, int64_t total, int64_t *lengths, hone_error *err) {
     int count = ctx->output_count;
-    if (ctx->input_count > 1 && ctx->in[1]) {
-        if (!hone_infer_items(ctx, 1, &c) || c.count != count) return false;
-        for (int i = 0; i < count; i++) lengths[i] = hone_dim_of_item(c.item[i]);
-        return true;
-    }
+    if (ctx->input_count > 1 && ctx->in[1]) return read_lengths(ctx, lengths, err);
     int64_t asked = hone_node_int(ctx->node, "num_outputs"), shares = asked > 0 ? asked : count;
-    if (total < 0) return false;
-    int64_t each = (total + shares - 1) / shares;
+    int64_t each = total < 0 ? 0 : total / shares + (total % shares > 0);
     for (int i = 0; i < count; i++) {
-        int64_t left = total - i * each;
-        lengths[i] = left < 0 ? 0 : left < each ? left : each;
+        int64_t left = each == 0 || i > total / each ? 0 : total - i * each;
+        lengths[i] = total < 0 ? HONE_DIM_ANY : left < each ? left : each;
     }
-    return true;
+    return HONE_OK;
 }
 
 static hone_status infer_split(hone_infer *ctx, hone_error *err) {
@@ -231,17 +241,19 @@ static hone_status infer_split(hone_infer *ctx, hone_error *err) {
     HONE_TRY(hone_infer_axis(ctx, hone_node_int(ctx->node, "axis"), x->rank, false, &axis, err));
     int64_t *lengths = hone_calloc((size_t)ctx->output_count + 1, sizeof *lengths);
     if (!lengths) return hone_fail_memory(err);
-    bool known = lengths_of(ctx, x->dims[axis], lengths), all = known;
+    hone_status status = lengths_of(ctx, x->dims[axis], lengths, err);
+    bool all = true;
     int64_t sum = 0;
-    for (int i = 0; i < ctx->output_count; i++) {
+    for (int i = 0; i < ctx->output_count && status == HONE_OK; i++) {
         hone_dtype dtype = ctx->out[i].dtype;
         ctx->out[i] = *x;
         ctx->out[i].dtype = dtype;
-        ctx->out[i].dims[axis] = known ? lengths[i] : HONE_DIM_ANY;
+        ctx->out[i].dims[axis] = lengths[i];
         all &= lengths[i] >= 0;
-        sum += lengths[i];
+        if (all && __builtin_add_overflow(sum, lengths[i], &sum)) sum = INT64_MAX;
     }
     hone_free(lengths);
+    HONE_TRY(status);
     if (all && x->dims[axis] >= 0 && sum != x->dims[axis])
         return hone_infer_fail(ctx, err, "the parts have %lld in all where the axis has %lld", (long long)sum,
                                (long long)x->dims[axis]);
@@ -291,7 +303,11 @@ static hone_status prepare_split(hone_prepare *p, hone_error *err) {
                       .constant = p->constant,
                       .out = types};
     HONE_TRY(infer_split(&ctx, err));
-    for (int o = 0; o < p->out_count; o++) part[o] = &types[o];
+    for (int o = 0; o < p->out_count; o++) {
+        part[o] = &types[o];
+        if (!hone_type_is_concrete(&types[o]))
+            return hone_prepare_fail(p, err, "the lengths of its parts are not known");
+    }
     return prepare_parts(p, p->in[0], part, p->out_count, false, run_split, err);
 }
 
