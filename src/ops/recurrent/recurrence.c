@@ -29,6 +29,29 @@ hone_status hone_recurrence_cell(const hone_node *n, hone_cell *c, hone_error *e
 
 /* --- shapes --- */
 
+hone_status hone_recurrence_match(const hone_infer *ctx, int i, int rank, int64_t *dims, hone_error *err) {
+    const hone_type *t = i < ctx->input_count ? ctx->in[i] : NULL;
+    if (!t || t->rank < 0) return HONE_OK;
+    if (t->rank != rank) return hone_infer_fail(ctx, err, "input %d must have rank %d", i, rank);
+    for (int k = 0; k < rank; k++) HONE_TRY(hone_infer_same_dim(ctx, t->dims[k], dims[k], &dims[k], err));
+    return HONE_OK;
+}
+
+/* What the steps start from, and what they have for all of them: known in full only once they run. */
+static hone_status match_others(const hone_infer *ctx, const hone_cell *c, int64_t batch, int64_t hidden,
+                                hone_error *err) {
+    int64_t state[2][3] = {{c->directions, batch, hidden}, {batch, c->directions, hidden}},
+            p[] = {c->directions, hidden >= 0 ? 3 * hidden : HONE_DIM_ANY}, bias[] = {c->directions, hidden},
+            units[] = {c->directions, hidden >= 0 ? c->gates * hidden : HONE_DIM_ANY};
+    HONE_TRY(hone_recurrence_match(ctx, HONE_RECURRENCE_LENGTHS, 1, &batch, err));
+    HONE_TRY(hone_recurrence_match(ctx, HONE_RECURRENCE_H0, 3, state[c->batch_first], err));
+    HONE_TRY(hone_recurrence_match(ctx, HONE_RECURRENCE_C0, 3, state[c->batch_first], err));
+    HONE_TRY(hone_recurrence_match(ctx, HONE_RECURRENCE_P, 2, p, err));
+    HONE_TRY(hone_recurrence_match(ctx, HONE_RECURRENCE_RB, 2, bias, err));
+    HONE_TRY(hone_recurrence_match(ctx, HONE_RECURRENCE_R_SCALE, 2, units, err));
+    return hone_recurrence_match(ctx, HONE_RECURRENCE_R_ZERO, 2, units, err);
+}
+
 static hone_status infer(hone_infer *ctx, hone_error *err) {
     hone_cell c;
     HONE_TRY(hone_recurrence_cell(ctx->node, &c, err));
@@ -42,6 +65,7 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
     int64_t steps = gates->dims[c.batch_first], batch = gates->dims[!c.batch_first];
     const int64_t y[2][4] = {{steps, c.directions, batch, hidden}, {batch, steps, c.directions, hidden}};
     const int64_t state[2][3] = {{c.directions, batch, hidden}, {batch, c.directions, hidden}};
+    HONE_TRY(match_others(ctx, &c, batch, hidden, err));
     const hone_type types[HONE_RECURRENCE_OUTPUTS] = {hone_type_make(gates->dtype, 4, y[c.batch_first]),
                                                       hone_type_make(gates->dtype, 3, state[c.batch_first]),
                                                       hone_type_make(gates->dtype, 3, state[c.batch_first]),

@@ -74,6 +74,8 @@ enum {
                {"linear_before_reset", HONE_ATTR_INT}, {"input_forget", HONE_ATTR_INT})
 /* Sets them on `to`, a node of either. */
 void hone_recurrence_copy_attrs(hone_graph *g, hone_node *to, const hone_node *from, hone_cell_kind kind);
+/* The dimensions of input i, where it is there: those that are known on both sides agree, and `dims` learns. */
+hone_status hone_recurrence_match(const hone_infer *ctx, int i, int rank, int64_t *dims, hone_error *err);
 /* The cell of such a node. */
 hone_status hone_recurrence_cell(const hone_node *n, hone_cell *c, hone_error *err);
 

@@ -15,15 +15,6 @@ enum { X, W, R, B, LENGTHS, H0, C0, P };
 
 /* --- shapes --- */
 
-/* The dimensions of input i, where it is there: those that are known on both sides agree, and `dims` learns. */
-static hone_status match(const hone_infer *ctx, int i, int rank, int64_t *dims, hone_error *err) {
-    const hone_type *t = i < ctx->input_count ? ctx->in[i] : NULL;
-    if (!t || t->rank < 0) return HONE_OK;
-    if (t->rank != rank) return hone_infer_fail(ctx, err, "input %d must have rank %d", i, rank);
-    for (int k = 0; k < rank; k++) HONE_TRY(hone_infer_same_dim(ctx, t->dims[k], dims[k], &dims[k], err));
-    return HONE_OK;
-}
-
 static int64_t times(int64_t n, int64_t dim) {
     return dim >= 0 ? n * dim : HONE_DIM_ANY;
 }
@@ -33,16 +24,16 @@ hone_status hone_recurrent_infer(hone_infer *ctx, hone_cell_kind kind, int64_t h
     HONE_TRY(hone_cell_read(ctx->node, kind, &c, err));
     const hone_type *x = ctx->in[X];
     int64_t d = c.directions, in[] = {HONE_DIM_ANY, HONE_DIM_ANY, HONE_DIM_ANY};
-    HONE_TRY(match(ctx, X, 3, in, err));
+    HONE_TRY(hone_recurrence_match(ctx, X, 3, in, err));
     int64_t steps = in[c.batch_first], batch = in[!c.batch_first], lengths[] = {batch};
-    HONE_TRY(match(ctx, LENGTHS, 1, lengths, err));
+    HONE_TRY(hone_recurrence_match(ctx, LENGTHS, 1, lengths, err));
     batch = lengths[0];
     int64_t state[] = {c.batch_first ? batch : d, c.batch_first ? d : batch, hidden};
-    HONE_TRY(match(ctx, H0, 3, state, err));
-    if (kind == HONE_CELL_LSTM) HONE_TRY(match(ctx, C0, 3, state, err));
+    HONE_TRY(hone_recurrence_match(ctx, H0, 3, state, err));
+    if (kind == HONE_CELL_LSTM) HONE_TRY(hone_recurrence_match(ctx, C0, 3, state, err));
     int64_t bias[] = {d, times(2 * c.gates, state[2])}, p[] = {d, times(3, state[2])};
-    HONE_TRY(match(ctx, B, 2, bias, err));
-    if (kind == HONE_CELL_LSTM) HONE_TRY(match(ctx, P, 2, p, err));
+    HONE_TRY(hone_recurrence_match(ctx, B, 2, bias, err));
+    if (kind == HONE_CELL_LSTM) HONE_TRY(hone_recurrence_match(ctx, P, 2, p, err));
     batch = state[!c.batch_first];
     const int64_t y[2][4] = {{steps, d, batch, state[2]}, {batch, steps, d, state[2]}};
     for (int o = 0; o < ctx->output_count; o++)
@@ -58,12 +49,12 @@ static hone_status infer(hone_infer *ctx, hone_cell_kind kind, hone_error *err) 
     int64_t hidden = hone_node_int(ctx->node, "hidden_size"), d = c.directions;
     int64_t in[] = {HONE_DIM_ANY, HONE_DIM_ANY, HONE_DIM_ANY};
     if (hidden <= 0) hidden = HONE_DIM_ANY;
-    HONE_TRY(match(ctx, X, 3, in, err));
+    HONE_TRY(hone_recurrence_match(ctx, X, 3, in, err));
     int64_t r[] = {d, times(c.gates, hidden), hidden};
-    HONE_TRY(match(ctx, R, 3, r, err));
+    HONE_TRY(hone_recurrence_match(ctx, R, 3, r, err));
     if (r[2] >= 0) HONE_TRY(hone_infer_same_dim(ctx, r[1], c.gates * r[2], &r[1], err));
     int64_t w[] = {d, r[1], in[2]};
-    HONE_TRY(match(ctx, W, 3, w, err));
+    HONE_TRY(hone_recurrence_match(ctx, W, 3, w, err));
     return hone_recurrent_infer(ctx, kind, r[2], err);
 }
 
