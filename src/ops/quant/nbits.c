@@ -8,7 +8,6 @@
  * integers = 1: A may be rounded to 8 bits in the same blocks (nbits_integer.c). */
 #include "ops/quant/nbits.h"
 #include "base/bits.h"
-#include "graph/infer.h"
 #include "kernels/portable.h"
 #include "ops/common/axes.h"
 #include "ops/common/cut.h"
@@ -20,16 +19,18 @@
 #define FLOAT HONE_TYPE(HONE_FLOAT32)
 #define UINT8 HONE_TYPE(HONE_UINT8)
 #define OPTIONAL HONE_SLOT_OPTIONAL
+#define LONGEST ((int64_t)1 << 56) /* of rows: their bits can be counted */
 
 /* --- what both know of the weights --- */
 
-static hone_status check_bits(const hone_infer *ctx, hone_error *err) {
+hone_status hone_bits_check(const hone_infer *ctx, hone_error *err) {
     const int64_t bits = hone_node_int(ctx->node, "bits"), block = hone_node_int(ctx->node, "block_size"),
                   k = hone_node_int(ctx->node, "K");
     if (bits != 2 && bits != 4 && bits != 8)
         return hone_infer_fail(ctx, err, "weights of %lld bits", (long long)bits);
-    if (block < 16 || block > 1 << 20 || block % 16 || k < 0)
+    if (block < 16 || block > 1 << 20 || block % 16)
         return hone_infer_fail(ctx, err, "blocks of %lld elements", (long long)block);
+    if (k < 0 || k > LONGEST) return hone_infer_fail(ctx, err, "rows of %lld elements", (long long)k);
     return HONE_OK;
 }
 
@@ -83,7 +84,7 @@ enum { A = HONE_BITS_A, B, SCALES, ZEROS, BIAS };
 static hone_status infer_product(hone_infer *ctx, hone_error *err) {
     const hone_type *a = ctx->in[A], *bias = ctx->input_count > BIAS ? ctx->in[BIAS] : NULL;
     int64_t d, n = hone_node_int(ctx->node, "N");
-    HONE_TRY(check_bits(ctx, err));
+    HONE_TRY(hone_bits_check(ctx, err));
     HONE_TRY(check_rows(ctx, B, n, err));
     if (bias && bias->rank >= 0 && (bias->rank != 1 || (bias->dims[0] >= 0 && bias->dims[0] != n)))
         return hone_infer_fail(ctx, err, "the bias must have %lld elements", (long long)n);
@@ -294,14 +295,23 @@ const hone_op hone_op_bits_product = {
 
 /* --- UnpackBits --- */
 
+/* A row of scales, and of zero points if there are any, for each row of codes. */
 static hone_status infer_unpack(hone_infer *ctx, hone_error *err) {
-    HONE_TRY(check_bits(ctx, err));
+    const hone_type *b = ctx->in[0];
+    hone_type *y = &ctx->out[0];
+    HONE_TRY(hone_bits_check(ctx, err));
     HONE_TRY(check_rows(ctx, 0, -1, err));
     HONE_TRY(hone_infer_same(ctx, err));
-    if (ctx->in[0]->rank > 0) ctx->out[0].dims[ctx->in[0]->rank - 1] = hone_node_int(ctx->node, "K");
-    for (int i = 0; i + 1 < ctx->in[0]->rank && ctx->in[1]->rank == ctx->in[0]->rank; i++)
-        HONE_TRY(
-            hone_infer_same_dim(ctx, ctx->in[0]->dims[i], ctx->in[1]->dims[i], &ctx->out[0].dims[i], err));
+    if (b->rank > 0) y->dims[b->rank - 1] = hone_node_int(ctx->node, "K");
+    for (int i = 1; i < ctx->input_count; i++) {
+        const hone_type *t = ctx->in[i];
+        if (!t || t->rank < 0 || b->rank < 0) continue;
+        if (t->rank != b->rank)
+            return hone_infer_fail(ctx, err, "input %d has %d dimensions, the codes have %d", i, t->rank,
+                                   b->rank);
+        for (int d = 0; d + 1 < b->rank; d++)
+            HONE_TRY(hone_infer_same_dim(ctx, y->dims[d], t->dims[d], &y->dims[d], err));
+    }
     return HONE_OK;
 }
 

@@ -2,6 +2,7 @@
 #ifndef HONE_OPS_QUANT_NBITS_H
 #define HONE_OPS_QUANT_NBITS_H
 
+#include "graph/infer.h"
 #include "graph/run.h"
 #include "kernels/kernels.h"
 
@@ -14,6 +15,8 @@ typedef struct hone_bits_weights {
     bool has_zeros, packed_zeros;
 } hone_bits_weights;
 
+/* Are the node's attributes bits, block_size and K of weights that there are? */
+hone_status hone_bits_check(const hone_infer *ctx, hone_error *err);
 /* Packs codes, scales and zero points where they are constants of 4 bits. */
 hone_status hone_bits_integer_pack(hone_packer *p, const hone_node *node, hone_error *err);
 /* All of them are there packed. */

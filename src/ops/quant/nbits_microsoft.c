@@ -1,7 +1,7 @@
 /* com.microsoft MatMulNBits and GatherBlockQuantized, which are functions of nbits.c's operators and of DequantizeLinear. */
-#include "graph/infer.h"
 #include "ops/common/emit.h"
 #include "ops/common/walk.h"
+#include "ops/quant/nbits.h"
 
 #define REAL (HONE_TYPE(HONE_FLOAT32) | HONE_TYPES_HALF)
 #define UINT8 HONE_TYPE(HONE_UINT8)
@@ -29,12 +29,14 @@ enum { A, B, SCALES, ZEROS, GROUPS, BIAS };
 
 static hone_status infer_product(hone_infer *ctx, hone_error *err) {
     const hone_type *a = ctx->in[A];
-    int64_t d;
+    int64_t d, rows = hone_node_int(ctx->node, "N");
+    HONE_TRY(hone_bits_check(ctx, err));
+    if (rows < 1) return hone_infer_fail(ctx, err, "%lld rows of weights", (long long)rows);
     HONE_TRY(hone_infer_same(ctx, err));
     if (a->rank == 0) return hone_infer_fail(ctx, err, "A must have rows");
     if (a->rank < 0) return HONE_OK;
     HONE_TRY(hone_infer_same_dim(ctx, a->dims[a->rank - 1], hone_node_int(ctx->node, "K"), &d, err));
-    ctx->out[0].dims[a->rank - 1] = hone_node_int(ctx->node, "N");
+    ctx->out[0].dims[a->rank - 1] = rows;
     return HONE_OK;
 }
 
@@ -97,10 +99,15 @@ static hone_status infer_gather(hone_infer *ctx, hone_error *err) {
     if (gather == quantize) return hone_infer_fail(ctx, err, "blocks can't be gathered along");
     if (data->rank - 1 + indices->rank > HONE_MAX_RANK)
         return hone_infer_fail(ctx, err, "a result of more than %d dimensions", HONE_MAX_RANK);
-    const int64_t each = data->dtype == HONE_UINT8 ? 8 / hone_node_int(ctx->node, "bits") : 1;
+    const int64_t bits = hone_node_int(ctx->node, "bits");
+    if (data->dtype == HONE_UINT8 && bits != 2 && bits != 4 && bits != 8)
+        return hone_infer_fail(ctx, err, "weights of %lld bits", (long long)bits);
+    const int64_t each = data->dtype == HONE_UINT8 ? 8 / bits : 1;
     y->rank = 0;
     for (int i = 0; i < data->rank; i++) {
-        int64_t d = data->dims[i] >= 0 && i == data->rank - 1 ? data->dims[i] * each : data->dims[i];
+        int64_t d = data->dims[i];
+        if (d >= 0 && i == data->rank - 1 && __builtin_mul_overflow(d, each, &d))
+            return hone_infer_fail(ctx, err, "rows of %lld bytes", (long long)data->dims[i]);
         if (i != gather) y->dims[y->rank++] = d;
         for (int k = 0; i == gather && k < indices->rank; k++) y->dims[y->rank++] = indices->dims[k];
     }
@@ -127,7 +134,8 @@ static hone_status expand_gather(hone_graph *g, hone_node *n, hone_error *err) {
                               "bytes whose blocks run along another axis");
     hone_value *at = hone_emit_cast(g, n->inputs[INDICES], HONE_INT64),
                *zero = hone_graph_scalar(g, HONE_INT64, 0);
-    hone_value *count = hone_emit_shaped(g, hone_emit_dim(g, n->inputs[DATA], axis), NULL, 0), *none = HONE_EMIT(g, "", "Neg", count);
+    hone_value *count = hone_emit_shaped(g, hone_emit_dim(g, n->inputs[DATA], axis), NULL, 0),
+               *none = HONE_EMIT(g, "", "Neg", count);
     hone_value *inside = HONE_EMIT(g, "", "And", HONE_EMIT(g, "", "GreaterOrEqual", at, none),
                                    HONE_EMIT(g, "", "Less", at, count));
     at = HONE_EMIT(g, "", "Where", inside, at, zero);
