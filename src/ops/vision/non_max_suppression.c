@@ -10,17 +10,10 @@
 enum { BOXES, SCORES, MOST, OVERLAP, SCORE };
 enum { NUMBERS = 4, COLUMNS = 3 }; /* of a box; of a row of the result: sample, class, box */
 
-static hone_status check_scalar(const hone_infer *ctx, int input, const char *name, hone_error *err) {
-    const hone_type *t = input < ctx->input_count ? ctx->in[input] : NULL;
-    if (!t || !hone_type_is_concrete(t) || hone_type_count(t) <= 1) return HONE_OK;
-    return hone_infer_fail(ctx, err, "%s must be one number", name);
-}
-
 static hone_status infer(hone_infer *ctx, hone_error *err) {
-    static const char *const scalars[] = {"max_output_boxes_per_class", "iou_threshold", "score_threshold"};
     const hone_type *boxes = ctx->in[BOXES], *scores = ctx->in[SCORES];
     int64_t same;
-    for (int i = 0; i < 3; i++) HONE_TRY(check_scalar(ctx, MOST + i, scalars[i], err));
+    for (int i = MOST; i <= SCORE; i++) HONE_TRY(hone_infer_one_element(ctx, i, err));
     ctx->out[0].rank = 2;
     ctx->out[0].dims[0] = HONE_DIM_ANY;
     ctx->out[0].dims[1] = COLUMNS;

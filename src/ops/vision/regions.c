@@ -12,7 +12,8 @@
 #include <string.h>
 
 #define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
-#define LARGEST ((int64_t)1 << 24) /* bins or samples along an axis */
+#define LARGEST ((int64_t)1 << 24) /* bins along an axis */
+enum { MOST_SAMPLES = 1024 };      /* of a bin along an axis: models ask for a handful */
 
 enum { X, REGIONS, INDEX };
 enum { CORNERS = 4 };
@@ -99,7 +100,7 @@ static hone_status infer_align(hone_infer *ctx, hone_error *err) {
         return hone_infer_fail(ctx, err, "mode \"%s\" is unknown", mode);
     if (!is_half_pixel(n) && strcmp(transform, "output_half_pixel") != 0)
         return hone_infer_fail(ctx, err, "coordinate_transformation_mode \"%s\" is unknown", transform);
-    if (ratio < 0 || ratio > LARGEST)
+    if (ratio < 0 || ratio > MOST_SAMPLES)
         return hone_infer_fail(ctx, err, "sampling_ratio %lld is out of range", (long long)ratio);
     if (!isfinite(hone_node_float(n, "spatial_scale")))
         return hone_infer_fail(ctx, err, "spatial_scale is not finite");
