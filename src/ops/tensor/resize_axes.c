@@ -115,6 +115,9 @@ static hone_status use_sizes(const hone_infer *ctx, const hone_resize_settings *
             return hone_infer_fail(ctx, err, "a size is negative");
     }
     if (s->policy == STRETCH) return HONE_OK;
+    for (int i = 0; i < count; i++)
+        if (a[axes[i]].in == 0)
+            return hone_infer_fail(ctx, err, "axis %d without elements has no scale", axes[i]);
     bool known = common_scale(s->policy, count, axes, a, &scale);
     for (int i = 0; i < count; i++) {
         hone_resize_axis *d = &a[axes[i]];
