@@ -197,14 +197,15 @@ static const int64_t tree_of[] = {0, 0, 0, 0, 0}, node_of[] = {0, 1, 2, 3, 4}, f
                      leaves[] = {2, 3, 4};
 static const float value_of[] = {1, 0, 0, 0, 0}, weight_of[] = {10, 20, 30};
 
-static hone_graph *tree_graph(const int64_t *yes, const int64_t *target, int64_t features, const char *sum) {
+static hone_graph *tree_graph_of(const int64_t *yes, const int64_t *target, const int64_t *feature,
+                                 int64_t features, const char *sum) {
     static const char *const modes[] = {"BRANCH_LEQ", "BRANCH_GT", "LEAF", "LEAF", "LEAF"};
     hone_graph *g = hone_graph_new("trees");
     hone_node *n =
         ml_node(g, "TreeEnsembleRegressor", graph_input(g, "x", HONE_FLOAT32, SHAPE(4, features)), 1);
     hone_node_set_ints(g, n, "nodes_treeids", tree_of, 5);
     hone_node_set_ints(g, n, "nodes_nodeids", node_of, 5);
-    hone_node_set_ints(g, n, "nodes_featureids", feature_of, 5);
+    hone_node_set_ints(g, n, "nodes_featureids", feature, 5);
     hone_node_set_ints(g, n, "nodes_truenodeids", yes, 5);
     hone_node_set_ints(g, n, "nodes_falsenodeids", no_of, 5);
     hone_node_set_ints(g, n, "nodes_missing_value_tracks_true", missing_of, 5);
@@ -220,6 +221,10 @@ static hone_graph *tree_graph(const int64_t *yes, const int64_t *target, int64_t
     return g;
 }
 
+static hone_graph *tree_graph(const int64_t *yes, const int64_t *target, int64_t features, const char *sum) {
+    return tree_graph_of(yes, target, feature_of, features, sum);
+}
+
 static void test_trees(void **state) {
     (void)state;
     static const int64_t targets[] = {0, 1, 1};
@@ -233,10 +238,12 @@ static void test_trees(void **state) {
 static void test_wrong_trees(void **state) {
     (void)state;
     static const int64_t good[] = {0, 1, 1}, beyond[] = {0, 1, 2}, cycle[] = {1, 0, 0, 0, 0},
-                         itself[] = {0, 3, 0, 0, 0}, nobody[] = {1, 9, 0, 0, 0};
+                         itself[] = {0, 3, 0, 0, 0}, nobody[] = {1, 9, 0, 0, 0},
+                         far[] = {1, 3 + ((int64_t)1 << 32), 0, 0, 0}, below[] = {0, INT64_MIN, 0, 0, 0};
     hone_graph *wrong[] = {tree_graph(cycle, good, 2, "SUM"),  tree_graph(itself, good, 2, "SUM"),
                            tree_graph(nobody, good, 2, "SUM"), tree_graph(yes_of, beyond, 2, "SUM"),
-                           tree_graph(yes_of, good, 1, "SUM"), tree_graph(yes_of, good, 2, "PRODUCT")};
+                           tree_graph(yes_of, good, 1, "SUM"), tree_graph(yes_of, good, 2, "PRODUCT"),
+                           tree_graph(far, good, 2, "SUM"),    tree_graph_of(yes_of, good, below, 2, "SUM")};
     for (int i = 0; i < COUNT(wrong); i++) {
         hone_model *model = NULL;
         if (hone_model_compile(wrong[i], NULL, &model, &err) != HONE_INVALID_ARGUMENT)

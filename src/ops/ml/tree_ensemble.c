@@ -77,16 +77,19 @@ static bool make_index(hone_graph *g, const ids *x, hone_dictionary *out) {
 }
 
 static int32_t index_of(const hone_dictionary *d, int64_t tree, int64_t node) {
+    if (node < 0 || node > INT32_MAX) return -1;
     int64_t key = key_of(tree, node);
     hone_tensor t = {.dtype = HONE_INT64, .rank = 1, .dims = {1}, .count = 1, .data = &key};
     return (int32_t)hone_dictionary_find(d, &t, 0);
 }
 
 static int mode_of(const hone_string *s) {
-    static const char *const modes[] = {"BRANCH_LEQ", "BRANCH_LT",  "BRANCH_GTE", "BRANCH_GT",
-                                        "BRANCH_EQ",  "BRANCH_NEQ", "?",          "LEAF"};
-    for (int i = 0; i < 8; i++)
-        if (s->size == strlen(modes[i]) && memcmp(s->data, modes[i], s->size) == 0) return i;
+    static const char *const modes[] = {
+        [HONE_TREE_LEQ] = "BRANCH_LEQ", [HONE_TREE_LT] = "BRANCH_LT", [HONE_TREE_GTE] = "BRANCH_GTE",
+        [HONE_TREE_GT] = "BRANCH_GT",   [HONE_TREE_EQ] = "BRANCH_EQ", [HONE_TREE_NEQ] = "BRANCH_NEQ",
+        [HONE_TREE_LEAF] = "LEAF"};
+    for (int i = 0; i <= HONE_TREE_LEAF; i++)
+        if (modes[i] && s->size == strlen(modes[i]) && memcmp(s->data, modes[i], s->size) == 0) return i;
     return -1;
 }
 
@@ -110,14 +113,15 @@ static hone_status add_nodes(hone_graph *g, hone_tree_builder *b, const ids *at,
         int mode = mode_of(&modes->strings[i]);
         if (mode < 0) return refuse(n, err, "a mode of a node is not known");
         bool leaf = mode == HONE_TREE_LEAF;
-        b->nodes[i] = (hone_tree_node){.value = number_at(&values, i),
-                                       .mode = (uint8_t)mode,
-                                       .missing = missing && nan[i],
-                                       .feature = leaf                         ? 0
-                                                  : feature[i] > INT32_MAX - 1 ? -1
-                                                                               : (int32_t)feature[i],
-                                       .yes = leaf ? 0 : index_of(index, at->tree[i], t[i]),
-                                       .no = leaf ? 0 : index_of(index, at->tree[i], f[i])};
+        b->nodes[i] =
+            (hone_tree_node){.value = number_at(&values, i),
+                             .mode = (uint8_t)mode,
+                             .missing = missing && nan[i],
+                             .feature = leaf                                           ? 0
+                                        : feature[i] < 0 || feature[i] > INT32_MAX - 1 ? -1
+                                                                                       : (int32_t)feature[i],
+                             .yes = leaf ? 0 : index_of(index, at->tree[i], t[i]),
+                             .no = leaf ? 0 : index_of(index, at->tree[i], f[i])};
     }
     return HONE_OK;
 }
