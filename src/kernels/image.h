@@ -53,6 +53,8 @@ typedef struct hone_direct {
 /* Lines are rows of output positions: out[0] * out[1] of them a channel, counted over all channels of all images. */
 
 #define HONE_DIRECT_TAPS 1024 /* channels * taps, at most */
+/* Are taps so far apart that far more would be laid out than a line is made of? Then hone_direct_room is for nothing. */
+bool hone_direct_is_wide(const hone_windows *w);
 /* Chooses d->lines, and returns how many floats of scratch hone_kernels.direct_f32 and direct_8 then need. */
 int64_t hone_direct_room(hone_direct *d);
 /* hone_kernels.direct_f32 in double. */

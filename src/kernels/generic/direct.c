@@ -3,6 +3,15 @@
 #define ROOM 6144 /* elements that stay in the first-level cache */
 #define LINES 16  /* at once, at most */
 #define SLACK 32  /* vectors are loaded whole, two at a time */
+#define APART 256 /* elements to lay out for one of the output, at most */
+
+bool hone_direct_is_wide(const hone_windows *w) {
+    const double step = (double)w->stride[2], reach = (double)(w->kernel[2] - 1) * (double)w->dilation[2],
+                 row = step * ((double)w->out[2] + 1 + SLACK) + reach,
+                 span = (double)(w->kernel[1] - 1) * (double)w->dilation[1] + 1,
+                 sets = (double)w->channels * (double)w->kernel[0];
+    return row * span * sets > ROOM && row * span > APART * ((double)w->out[2] + SLACK);
+}
 
 int64_t hone_direct_room(hone_direct *d) {
     const hone_windows *w = &d->w;

@@ -199,7 +199,7 @@ void hone_product_patches_choose(hone_product_params *q) {
                                                                 : sizeof(float),
                             .sums = s->kind == HONE_GEMM_U8S8};
     q->family = q->b.family;
-    if (!is_image(&q->patches) && hone_product_direct_pays(s)) {
+    if (!is_image(&q->patches) && hone_product_direct_pays(s) && !hone_direct_is_wide(&q->patches)) {
         hone_product_direct_choose(q);
         return;
     }

@@ -399,6 +399,16 @@ static hone_status cut(hone_prepare *p, params *q, hone_error *err) {
     return HONE_OK;
 }
 
+static bool has_wide_phase(const params *q) {
+    for (int64_t i = 0; i < q->phases[0] * q->phases[1] * q->phases[2]; i++) {
+        const int64_t at[] = {i / q->phases[2] / q->phases[1], i / q->phases[2] % q->phases[1],
+                              i % q->phases[2]};
+        const hone_windows w = windows_of(q, at);
+        if (hone_direct_is_wide(&w)) return true;
+    }
+    return false;
+}
+
 /* Worker scratch: patches of the phases of a line, or room for their windows; and what is woven. */
 static void lay_out(hone_prepare *p, params *q) {
     size_t most = 0;
@@ -437,7 +447,7 @@ hone_status hone_transposed_prepare(hone_prepare *p, const hone_transposed *t, h
     q->packed = hone_prepare_packed(p, t->weights, format_of(&phases, format));
     p->params = q;
     p->run = run;
-    p->kernel = q->direct ? "phases of windows" : "phases of patches";
+    p->kernel = "phases of patches";
     if (hone_type_count(&p->out[0]) == 0) return HONE_OK;
     if (!q->packed) {
         q->order = hone_cut_make(t->groups * t->channels, (double)(t->w.channels * taps), 1);
@@ -445,6 +455,8 @@ hone_status hone_transposed_prepare(hone_prepare *p, const hone_transposed *t, h
         if (p->scratch == 0) p->scratch = 1;
     }
     for (int i = 0; i < 3; i++) HONE_TRY(make_phases(p, q, i, err));
+    if (has_wide_phase(q)) q->direct = false;
+    if (q->direct) p->kernel = "phases of windows";
     HONE_TRY(cut(p, q, err));
     lay_out(p, q);
     return HONE_OK;
