@@ -48,12 +48,25 @@ static hone_status find_codestream(const uint8_t *data, size_t size, const uint8
     return hone_fail(err, HONE_CORRUPT, "JPEG 2000: the file ends too early");
 }
 
+/* The palettes of a JP2 file, in boxes "pclr": each column becomes a component, as large as the picture. Its content begins with
+ * the number of colors, in two bytes, and that of columns. */
+static hone_status check_palettes(const uint8_t *data, size_t size, hone_error *err) {
+    const uint8_t *end = data + size, *p;
+    while ((p = memmem(data, (size_t)(end - data), "pclr", 4)) && end - p > 6) {
+        if (p[6] > MOST_COMPONENTS)
+            return hone_fail(err, HONE_UNSUPPORTED, "JPEG 2000: a palette of %d columns", p[6]);
+        data = p + 4;
+    }
+    return HONE_OK;
+}
+
 /* The marker SIZ: Rsiz, the grid's size and origin, a tile's size and origin, components; at bytes 6, 8 …
  * 24 … 40. */
 static hone_status check_size(const uint8_t *data, size_t size, hone_error *err) {
     const uint8_t *s;
     size_t n;
     HONE_TRY(find_codestream(data, size, &s, &n, err));
+    HONE_TRY(check_palettes(data, (size_t)(s - data), err));
     if (n < 42) return hone_fail(err, HONE_CORRUPT, "JPEG 2000: the file ends too early");
     if (number(s) != 0xff4fff51) return hone_fail(err, HONE_CORRUPT, "JPEG 2000: no codestream");
     uint64_t width = number(s + 8), height = number(s + 12), left = number(s + 16), top = number(s + 20),

@@ -112,12 +112,16 @@ static void test_jpeg2000(void **state) {
     gives_photo("photo.jp2");
     gives_photo("photo.j2k");
     GIVES("gray16.jp2", 1, 3, 0, 0, 0, 255, 255, 255, 128, 128, 128);
+    assert_int_equal(read_file("palette.jp2"), HONE_OK);
+    assert_memory_equal(image.pixels, ((uint8_t[]){0, 1, 2, 7, 8, 9}), 6);
+    hone_image_free(&image);
     assert_int_equal(read_file("tiles.jp2"), HONE_OK); /* and its alpha is dropped */
     assert_true(image.height == 20 && image.width == 20);
     hone_image_free(&image);
     refuses("large.j2k", HONE_CORRUPT, "more pixels than the file can hold");
     refuses("huge.j2k", HONE_RESOURCE_EXHAUSTED, "30000 x 30000 pixels");
     refuses("specks.j2k", HONE_UNSUPPORTED, "more than 4096 tiles");
+    refuses("columns.jp2", HONE_UNSUPPORTED, "a palette of 255 columns");
 }
 
 /* One picture in formats that lose a little. */
