@@ -324,7 +324,7 @@ static hone_status put_output(hone_call *c, size_t i, hone_buffer *out, hone_err
     hone_buffer_text(out, "],\"data\":");
     if (keys) {
         if (!hone_json_write_maps(out, t, keys, 0, 0))
-            return hone_fail(err, HONE_INTERNAL, "the output \"%s\" has other rows than keys", name);
+            return hone_fail(err, HONE_INVALID_ARGUMENT, "the output \"%s\" has other rows than keys", name);
     } else {
         hone_buffer_byte(out, '[');
         hone_json_write_elements(out, t, 0, t->count);

@@ -260,8 +260,9 @@ static hone_status put_tensor(hone_buffer *out, const hone_servable *s, int inde
     const hone_tensor *keys = hone_servable_output_keys(s, index);
     size_t n = strlen(name);
     if (keys)
-        return hone_json_write_maps(out, t, keys, axis, first) ? HONE_OK
-                                                               : cannot_write(s, index, t->dtype, err);
+        return hone_json_write_maps(out, t, keys, axis, first)
+                   ? HONE_OK
+                   : hone_fail(err, HONE_INVALID_ARGUMENT, "output \"%s\" has other rows than keys", name);
     bool bytes = t->dtype == HONE_STRING && n >= 6 && strcmp(name + n - 6, "_bytes") == 0;
     if (bytes ? hone_json_write_base64(out, t, axis, first) : hone_json_write_tensor(out, t, axis, first))
         return HONE_OK;

@@ -12,6 +12,7 @@ static int setup(void **state) {
         fixture_add(&f, hone_dtype_name(dtypes[i]), 1, echo_model(dtypes[i], 2, "y"));
     fixture_add(&f, "a b/c", 1, integer_model());
     fixture_add(&f, "maps", 1, maps_model(true));
+    fixture_add(&f, "loose", 1, loose_maps_model());
     *state = &f;
     return 0;
 }
@@ -71,6 +72,9 @@ static void infers_maps(void **state) {
     assert_memory_equal(a.body.data, want, size);
     assert_memory_equal(a.body.data + size, ((float[]){2, 1, -2, 4}), 16);
     answer_free(&a);
+    expect_error(*state, "/v2/models/loose/infer",
+                 "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[1,3],\"data\":[1,2,3]}]}",
+                 400, "the output \\\"scores\\\" has other rows than keys");
 }
 
 static void infers_from_json(void **state) {

@@ -7,6 +7,7 @@ static int setup(void **state) {
     fixture_add(&f, "a b/c", 1, integer_model());
     fixture_add(&f, "maps", 1, maps_model(false));
     fixture_add(&f, "text_maps", 1, maps_model(true));
+    fixture_add(&f, "loose", 1, loose_maps_model());
     *state = &f;
     return 0;
 }
@@ -95,6 +96,8 @@ static void predicts_maps(void **state) {
     expect(f, "/v1/models/text_maps:predict", "{\"inputs\": [[1, 0.5], [-1, 2]]}", 200,
            "{\"outputs\":{\"label\":[0,1],\"scores\":[{\"no\":2.0,\"a\\\"b\\\"\":1.0},"
            "{\"no\":-2.0,\"a\\\"b\\\"\":4.0}]}}");
+    expect(f, "/v1/models/loose:predict", "{\"inputs\": [[1, 2, 3]]}", 400,
+           "{\"error\":\"output\\\"scores\\\"hasotherrowsthankeys\"}");
 }
 
 /* As TensorFlow Serving prints it, byte for byte. */
