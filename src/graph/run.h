@@ -62,12 +62,13 @@ static inline void *hone_step_in(const hone_step *s, const hone_frame *f, int i)
 static inline void *hone_step_out(const hone_step *s, const hone_frame *f, int i) {
     return i < s->out_count && s->out[i] >= 0 ? f->address[s->out[i]] : NULL;
 }
-/* Shared scratch of hone_prepare.scratch bytes, aligned to 64. */
+/* Shared scratch of hone_prepare.scratch bytes, aligned to 64; NULL if that is 0. */
 static inline void *hone_step_scratch(const hone_step *s, const hone_frame *f) {
-    return f->address[s->scratch];
+    return s->scratch >= 0 ? f->address[s->scratch] : NULL;
 }
-/* Scratch of one worker, hone_prepare.worker_scratch bytes, aligned to 64. */
+/* Scratch of one worker, hone_prepare.worker_scratch bytes, aligned to 64; NULL if that is 0. */
 static inline void *hone_step_worker_scratch(const hone_step *s, const hone_frame *f, int worker) {
+    if (s->worker_scratch < 0) return NULL;
     return (char *)f->address[s->worker_scratch] + (size_t)worker * s->worker_scratch_size;
 }
 
