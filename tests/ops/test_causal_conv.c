@@ -176,8 +176,29 @@ static void test_refused(void **state) {
     }
 }
 
+/* As many empty rows as there can be, and nobody who asks for the state. */
+static void test_nothing_of_many(void **state) {
+    (void)state;
+    const setting s = {(int64_t)1 << 56, 4, 0, 2, .dtype = HONE_FLOAT32};
+    hone_tensor *in[INPUTS];
+    const hone_tensor *out;
+    hone_graph *g = build(&s, false);
+    g->output_count = 1;
+    g->first->output_count = 1;
+    in[X] = tensor_make(s.dtype, SHAPE(s.batch, s.channels, s.length));
+    in[W] = tensor_make(s.dtype, SHAPE(s.channels, 1, s.taps));
+    runner r = runner_make(g, NULL, 2);
+    runner_run(&r, in, &out);
+    assert_int_equal(out->dims[0], s.batch);
+    runner_free(&r);
+    hone_tensor_free(in[X]);
+    hone_tensor_free(in[W]);
+    hone_graph_free(g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_settings), cmocka_unit_test(test_pieces_agree),
+                                       cmocka_unit_test(test_nothing_of_many),
                                        cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

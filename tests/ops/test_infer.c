@@ -181,6 +181,8 @@ static const shape_case cases[] = {
     {"Col2Im", "f[N,1,0] S=2147483648,2147483648,2147483648 S=1,1,1", "", "0 blocks where", 1},
     {"DeformConv", "f[N,4,H,W] f[6,2,3,3] f[N,36,M,?]", "group=2 offset_group=2", "float32[N, 6, M, ?]", 1},
     {"DeformConv", "f[N,4,9,9] f[6,4,3,3] f[N,17,7,7]", "", "offset with 17 rows for 1 groups of 9 taps", 1},
+    {"DeformConv", "f[N,0,H,1,1] f[0,0,2147483647,1,1] f[N,7,?,?,?]", "offset_group=2147483647",
+     "offset with 7 rows for 2147483647 groups of 2147483647 taps", 1},
     {"DeformConv", "f[N,4,9,9] f[6,4,3,3] f[N,18,7,6]", "", "dimensions 7 and 6", 1},
     {"DeformConv", "f[N,4,9,9] f[6,4,3,3] f[N,18,7,7] f[5]", "", "dimensions 6 and 5", 1},
     {"DeformConv", "f[N,4,9,9] f[6,4,3,3] f[N,18,7,7] f[6] f[N,18,7,7]", "", "mask with 18 rows", 1},

@@ -1,4 +1,5 @@
-/* LinearAttention: all rules by their definition in double; tokens one by one as all at once; what is refused. */
+/* LinearAttention: all rules by their definition in double; tokens one by one as all at once; what is
+ * refused. */
 #include "support/graphs.h"
 
 enum { Q, K, V, PAST, DECAY, BETA, INPUTS };
@@ -247,6 +248,32 @@ static void test_left_out(void **state) {
     }
 }
 
+/* Of no tokens: states that have no room anywhere are not made, and those that have are not counted. */
+static void test_nothing_of_much(void **state) {
+    (void)state;
+    const setting all[] = {{"linear", 1, 0, 1, 1, (int64_t)1 << 40, (int64_t)1 << 40, F32},
+                           {"linear", 1, 0, 1, 1, (int64_t)1 << 33, ((int64_t)1 << 33) + 1, F32},
+                           {"linear", (int64_t)1 << 56, 0, 1, 1, 0, 1, F32}};
+    for (int i = 0; i < COUNT(all); i++) {
+        hone_tensor *in[3];
+        const hone_tensor *out;
+        hone_graph *g = build(&all[i], false);
+        g->output_count = 1;
+        g->first->output_count = 1;
+        for (int k = 0; k < 3; k++) {
+            int64_t dims[4];
+            shape_of(&all[i], k, dims);
+            in[k] = tensor_make(HONE_FLOAT32, 3, dims);
+        }
+        runner r = runner_make(g, NULL, 2);
+        runner_run(&r, in, &out);
+        assert_int_equal(out->count, 0);
+        runner_free(&r);
+        for (int k = 0; k < 3; k++) hone_tensor_free(in[k]);
+        hone_graph_free(g);
+    }
+}
+
 static void test_refused(void **state) {
     (void)state;
     static const struct {
@@ -288,8 +315,9 @@ static void test_refused(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_empty),
-                                       cmocka_unit_test(test_pieces_agree), cmocka_unit_test(test_left_out),
-                                       cmocka_unit_test(test_refused)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rules),           cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_pieces_agree),    cmocka_unit_test(test_left_out),
+        cmocka_unit_test(test_nothing_of_much), cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* LinearAttention: a state of each head of keys takes in one token after the other (kernels/linear_attention.h). */
+/* LinearAttention: a state of each head of keys takes in one token after the other
+ * (kernels/linear_attention.h). */
 #include "graph/autodiff.h"
 #include "graph/infer.h"
 #include "kernels/kernels.h"
@@ -234,23 +235,33 @@ static hone_status make_params(hone_prepare *p, const hone_type *const *in, int 
     return HONE_OK;
 }
 
-/* Bytes of output o if nobody wants it. */
-static size_t left_out(const hone_prepare *p, int o, int64_t elements, size_t size) {
-    return o < p->node->output_count && p->node->outputs[o] ? 0 : (size_t)elements * size;
+static bool is_wanted(const hone_prepare *p, int o) {
+    return o < p->out_count && p->node->outputs[o];
+}
+
+/* Room for output o, of those dimensions, if nobody wants it; SIZE_MAX: more than there can be. */
+static size_t left_out(const hone_prepare *p, int o, int rank, const int64_t *dims) {
+    const hone_type t = hone_type_make(p->in[Q]->dtype, rank, dims);
+    return is_wanted(p, o) ? 0 : hone_type_bytes(&t);
 }
 
 static hone_status prepare(hone_prepare *p, hone_error *err) {
     params *q;
     HONE_TRY(make_params(p, p->in, p->in_count, &q, err));
     const sizes *s = &q->s;
-    const double token = 0.03 * (double)(s->depth * (2 + s->heads / s->kv_heads)) * COLUMNS;
+    const double token = 0.03 * (double)s->depth * (2 + (double)s->heads / (double)s->kv_heads) * COLUMNS;
+    const bool any =
+        hone_type_count(&p->out[Y]) > 0 || (is_wanted(p, PRESENT) && hone_type_count(&p->out[PRESENT]) > 0);
     q->run = q->size == sizeof(double) ? hone_linear_attention_f64 : hone_kernels_get()->linear_attention_f32;
     q->blocks = hone_tasks(s->columns, COLUMNS);
-    q->cut = hone_cut_make(q->states * q->blocks, (double)(s->steps + 1) * (token + 20), 1);
-    if (q->cut.count > 0 && s->steps > 0) p->worker_scratch = (size_t)(2 * s->depth + COLUMNS) * q->size;
-    const size_t y = left_out(p, Y, s->batch * s->steps * s->heads * s->columns, q->size),
-                 state = left_out(p, PRESENT, q->states * s->depth * s->columns, q->size);
-    p->scratch = y > state ? y : state;
+    q->cut = hone_cut_make(any ? q->states * q->blocks : 0, (double)(s->steps + 1) * (token + 20), 1);
+    if (q->cut.count > 0) p->worker_scratch = (size_t)(2 * s->depth + COLUMNS) * q->size;
+    if (any) {
+        const int64_t state_dims[] = {s->batch, s->kv_heads, s->depth, s->columns};
+        const size_t y = left_out(p, Y, 3, p->out[Y].dims), state = left_out(p, PRESENT, 4, state_dims);
+        p->scratch = y > state ? y : state > 0 ? state : 1; /* there is a place for an empty one, too */
+    }
+    if (p->scratch == SIZE_MAX) return hone_prepare_fail(p, err, "a state too large for any memory");
     p->run = run;
     p->kernel = q->size == sizeof(double) ? "linear attention, double" : "linear attention";
     return HONE_OK;

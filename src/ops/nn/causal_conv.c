@@ -1,6 +1,6 @@
-/* CausalConvWithState: each channel of [B, C, L] is a sequence, and Y[t] = bias + the sum over j < k of W[j] x[t - (k - 1) + j].
- * What comes before x is a state, the last k - 1 elements of the part before, or zeros; the last k - 1 of both are the next
- * state. An activation is a node of its own. */
+/* CausalConvWithState: each channel of [B, C, L] is a sequence, and Y[t] = bias + the sum over j < k of
+ * W[j] x[t - (k - 1) + j]. What comes before x is a state, the last k - 1 elements of the part before, or
+ * zeros; the last k - 1 of both are the next state. An activation is a node of its own. */
 #include "graph/infer.h"
 #include "kernels/kernels.h"
 #include "ops/common/cut.h"
@@ -155,7 +155,8 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
 static hone_status prepare(hone_prepare *p, hone_error *err) {
     params *q = hone_prepare_alloc(p, sizeof *q);
     const int64_t *dims = p->in[X]->dims, taps = p->in[W]->dims[2];
-    const bool any = hone_type_count(&p->out[Y]) > 0 || (dims[0] > 0 && dims[1] > 0 && taps > 1);
+    const bool keeps = p->out_count > PRESENT && p->node->outputs[PRESENT],
+               any = hone_type_count(&p->out[Y]) > 0 || (keeps && hone_type_count(&p->out[PRESENT]) > 0);
     if (!q) return hone_fail_memory(err);
     if (taps > INT32_MAX) return hone_prepare_fail(p, err, "a kernel of %lld elements", (long long)taps);
     *q = (params){.is_double = p->in[X]->dtype == HONE_FLOAT64,

@@ -258,8 +258,9 @@ static hone_status make(hone_prepare *p, const hone_type *x, const hone_type *y,
         for (int64_t i = 0; i < width; i++) at[i] = i * stride;
         q->at = at;
     }
+    bool any = hone_type_count(x) > 0 || hone_type_count(y) > 0;
     double lines = q->positions ? (double)(q->positions / width) * (double)q->taps : 0;
-    q->cut = hone_cut_make(y->dims[0] * y->dims[1],
+    q->cut = hone_cut_make(any ? y->dims[0] * y->dims[1] : 0,
                            1 + 0.1 * (double)q->plane + lines * (20 + 0.7 * (double)width), 1);
     p->params = q;
     return HONE_OK;

@@ -22,16 +22,16 @@ enum { BLOCK = 32 }; /* samples at a time */
  * position. */
 static hone_status check_rows(const hone_infer *ctx, const char *name, const hone_type *t, int64_t each,
                               const hone_type *x, const hone_window *w, int64_t *positions, hone_error *err) {
-    int64_t same, rows = hone_known_product(w->kernel, w->axes),
+    int64_t same, taps = hone_known_product(w->kernel, w->axes),
                   groups = hone_node_int(ctx->node, "offset_group");
+    int64_t rows = hone_known_product((int64_t[]){taps, groups, each}, 3);
     if (!t || t->rank < 0) return HONE_OK;
     if (t->rank != x->rank)
         return hone_infer_fail(ctx, err, "%s of rank %d for an input of rank %d", name, t->rank, x->rank);
     HONE_TRY(hone_infer_same_dim(ctx, x->dims[0], t->dims[0], &same, err));
-    if (rows >= 0 && t->dims[1] >= 0 &&
-        (rows > INT32_MAX || groups > INT32_MAX || t->dims[1] != rows * groups * each))
+    if (rows >= 0 && t->dims[1] >= 0 && t->dims[1] != rows)
         return hone_infer_fail(ctx, err, "%s with %lld rows for %lld groups of %lld taps", name,
-                               (long long)t->dims[1], (long long)groups, (long long)rows);
+                               (long long)t->dims[1], (long long)groups, (long long)taps);
     for (int i = 0; i < w->axes; i++)
         HONE_TRY(hone_infer_same_dim(ctx, positions[i], t->dims[2 + i], &positions[i], err));
     return HONE_OK;
@@ -230,7 +230,7 @@ static hone_status make(hone_prepare *p, params **out, hone_error *err) {
 
 /* By blocks, each element of whose samples takes so many nanoseconds a channel. */
 static void cut_blocks(params *q, double nanoseconds) {
-    int64_t rows = q->n * q->groups * q->taps, each = q->channels / q->groups;
+    int64_t rows = q->positions ? q->n * q->groups * q->taps : 0, each = q->channels / q->groups;
     double sample = 20 + q->corners * (3 + nanoseconds * (double)each);
     q->cut = hone_cut_make(rows * hone_tasks(q->positions, BLOCK), BLOCK * sample, 1);
 }
@@ -387,7 +387,7 @@ static hone_status prepare_x(hone_prepare *p, hone_error *err) {
     params *q;
     HONE_TRY(make(p, &q, err));
     q->cut =
-        hone_cut_make(q->n * q->channels,
+        hone_cut_make(q->space ? q->n * q->channels : 0,
                       1 + 0.1 * (double)q->space + 10.0 * q->corners * (double)(q->taps * q->positions), 1);
     p->run = run_x;
     p->kernel = "deformed patches' gradient";

@@ -199,7 +199,7 @@ static hone_status make(hone_prepare *p, const hone_type *x, const hone_type *y,
         q->same &= made[i] == y->dims[2 + i];
         q->made_plane *= made[i]; /* no more than the output has */
     }
-    int64_t channels = x->dims[0] * x->dims[1];
+    int64_t channels = q->count > 0 || !empty ? x->dims[0] * x->dims[1] : 0;
     q->made_count = channels * q->made_plane;
     q->cut = hone_cut_make(channels, 1 + 0.1 * (double)q->out_plane + 3 * (double)q->plane, 1);
     p->params = q;

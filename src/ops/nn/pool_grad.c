@@ -1,5 +1,5 @@
-/* Gradients of pooling: private operators, which have the attributes of what they are gradients of. Items are channels, so
- * that no two tasks meet in an element. */
+/* Gradients of pooling: private operators, which have the attributes of what they are gradients of. Items
+ * are channels, so that no two tasks meet in an element. */
 #include "ops/nn/pool.h"
 
 #include "graph/infer.h"
@@ -70,7 +70,7 @@ static hone_status prepare(hone_prepare *p, hone_pool_kind kind, const char *ker
     const hone_windows *w = &q->pool.w;
     int64_t seen = kind == HONE_POOL_MAX ? w->out[2] * w->kernel[2] : w->in[2];
     double line = (double)(seen * w->kernel[0] * w->kernel[1] + w->out[2] * w->kernel[2]);
-    q->cut = hone_cut_make(x->dims[0] * x->dims[1],
+    q->cut = hone_cut_make(hone_type_count(x) ? x->dims[0] * x->dims[1] : 0,
                            5 + (kind == HONE_POOL_MAX ? 1 : 0.3) * line * (double)(w->out[0] * w->out[1]), 1);
     p->worker_scratch = (size_t)(hone_pool_room(&q->pool) + w->out[2]) * hone_dtype_size(x->dtype);
     p->params = q;

@@ -305,7 +305,7 @@ static hone_status infer_gradient(hone_infer *ctx, hone_error *err) {
 static hone_status prepare_align_gradient(hone_prepare *p, hone_error *err) {
     params *q;
     HONE_TRY(make_align(p, p->in[DY], &q, err));
-    q->cut = hone_cut_make(q->channels, 10 * samples_of(q) * (double)q->regions + 1, 1);
+    q->cut = hone_cut_make(q->plane ? q->channels : 0, 10 * samples_of(q) * (double)q->regions + 1, 1);
     p->run = run_align_gradient;
     p->kernel = "regions' gradient";
     return HONE_OK;
@@ -489,7 +489,8 @@ static hone_status run_pool_gradient(const hone_step *step, hone_frame *frame, h
 static hone_status prepare_pool_gradient(hone_prepare *p, hone_error *err) {
     params *q;
     HONE_TRY(make_pool(p, p->in[POOL_DY], &q, err));
-    q->cut = hone_cut_make(q->channels, (20 * (double)q->bins + pooling(q)) * (double)q->regions + 1, 1);
+    q->cut = hone_cut_make(q->plane ? q->channels : 0,
+                           (20 * (double)q->bins + pooling(q)) * (double)q->regions + 1, 1);
     p->run = run_pool_gradient;
     p->kernel = "pooled regions' gradient";
     return HONE_OK;
