@@ -337,7 +337,7 @@ bool hone_json_write_maps(hone_buffer *b, const hone_tensor *t, const hone_tenso
                           int64_t first) {
     const int rank = hone_tensor_rank(t);
     const int64_t *dims = hone_tensor_dims(t), count = hone_tensor_count(keys);
-    if (rank < 1 || dims[rank - 1] != count) return false;
+    if (axis >= rank || dims[rank - 1] != count) return false;
     if (axis < rank - 1) {
         int64_t stride = 1;
         for (int i = axis + 1; i < rank; i++) stride *= dims[i];

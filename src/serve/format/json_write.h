@@ -20,7 +20,7 @@ bool hone_json_write_elements(hone_buffer *b, const hone_tensor *t, int64_t firs
  * the whole tensor, axis 1 and first row*stride one row. A value without dimensions is written bare. */
 bool hone_json_write_tensor(hone_buffer *b, const hone_tensor *t, int axis, int64_t first);
 /* As hone_json_write_tensor, where a row, along the last axis, is an object of the row's elements with these keys, integers or
- * strings, for names. False also if there are not as many keys. */
+ * strings, for names. False also if there are not as many keys, or no such axis. */
 bool hone_json_write_maps(hone_buffer *b, const hone_tensor *t, const hone_tensor *keys, int axis,
                           int64_t first);
 /* As hone_json_write_tensor, with each string as {"b64": "…"}. False if the tensor holds no strings. */

@@ -570,6 +570,44 @@ static void writes_tensors(void **state) {
     hone_buffer_free(&b);
 }
 
+static hone_tensor *wrapped(hone_dtype dtype, int rank, const int64_t *dims, void *data) {
+    hone_tensor *t = NULL;
+    assert_int_equal(hone_tensor_wrap(dtype, rank, dims, data, &t, NULL), HONE_OK);
+    return t;
+}
+
+/* Rows as objects; none where a row has other numbers than keys, or is no row. */
+static void writes_maps(void **state) {
+    (void)state;
+    hone_buffer b = {0};
+    float x[] = {1, 2, 3, 4};
+    int64_t names[] = {-1, 7, 9}, dims[] = {2, 2}, two = 2, three = 3;
+    hone_tensor *rows = wrapped(HONE_FLOAT32, 2, dims, x), *row = wrapped(HONE_FLOAT32, 1, &two, x),
+                *one = wrapped(HONE_FLOAT32, 0, NULL, x), *keys = wrapped(HONE_INT64, 1, &two, names),
+                *more = wrapped(HONE_INT64, 1, &three, names);
+    const struct {
+        const hone_tensor *t;
+        int axis;
+        int64_t first;
+        const char *want;
+    } good[] = {{rows, 0, 0, "[{\"-1\": 1.0, \"7\": 2.0}, {\"-1\": 3.0, \"7\": 4.0}]"},
+                {rows, 1, 2, "{\"-1\": 3.0, \"7\": 4.0}"},
+                {row, 0, 0, "{\"-1\": 1.0, \"7\": 2.0}"}};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        b.size = 0;
+        assert_true(hone_json_write_maps(&b, good[i].t, keys, good[i].axis, good[i].first));
+        hone_buffer_byte(&b, 0);
+        assert_string_equal(b.data, good[i].want);
+    }
+    assert_false(hone_json_write_maps(&b, rows, more, 0, 0));
+    assert_false(hone_json_write_maps(&b, rows, keys, 2, 0));
+    assert_false(hone_json_write_maps(&b, row, keys, 1, 1));
+    assert_false(hone_json_write_maps(&b, one, keys, 0, 0));
+    hone_tensor *all[] = {rows, row, one, keys, more};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) hone_tensor_free(all[i]);
+    hone_buffer_free(&b);
+}
+
 static void survives_lack_of_memory(void **state) {
     (void)state;
     for (uint64_t n = 1; n < 20; n++) {
@@ -600,6 +638,7 @@ int main(void) {
         cmocka_unit_test(explains_errors),
         cmocka_unit_test(writes_shortest_floats),
         cmocka_unit_test(writes_floats_like_tensorflow),
+        cmocka_unit_test(writes_maps),
         cmocka_unit_test(writes_tensors),
         cmocka_unit_test(survives_lack_of_memory),
     };
