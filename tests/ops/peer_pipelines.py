@@ -508,7 +508,7 @@ def main():
             failed += 1
             print(f"FAILED: {name}: {str(wrong)[:300] or type(wrong).__name__}")
     print(f"{passed} passed, {failed} failed")
-    return failed != 0
+    return failed != 0 or passed == 0
 
 
 if __name__ == "__main__":
