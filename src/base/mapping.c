@@ -10,7 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Once made it is never freed, but used again: so the handler of a signal can walk over all of them at any time. */
+/* Once made it is never freed, but used again: so the handler of a signal can walk over all of them at any
+ * time. */
 struct hone_mapping {
     _Atomic(uintptr_t) base; /* at a page's start; 0: it is spare */
     atomic_size_t size;
