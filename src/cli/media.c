@@ -23,8 +23,8 @@ static bool ends_as_one(const char *file, const char *const *endings) {
 /* By content where that is sure, else by name. */
 static medium medium_of(const char *file, const hone_value_info *v) {
     static const char *const arrays[] = {".npy", ".npz", ".pb", ".gz", NULL};
-    static const char *const pictures[] = {".bmp",  ".pbm",  ".pgm", ".ppm",  ".pnm", ".png", ".jpg",
-                                           ".jpeg", ".webp", ".tif", ".tiff", ".jp2", ".j2k", ".gif", NULL};
+    static const char *const pictures[] = {".bmp",  ".pbm", ".pgm",  ".ppm", ".pnm", ".png", ".jpg", ".jpeg",
+                                           ".webp", ".tif", ".tiff", ".jp2", ".j2k", ".gif", NULL};
     char head[12] = "";
     if (v->kind != HONE_KIND_TENSOR) return NONE;
     if (v->dtype == HONE_STRING) return ends_as_one(file, arrays) ? NONE : TEXT;

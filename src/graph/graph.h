@@ -66,8 +66,8 @@ struct hone_value {
     int id;           /* index in graph->values */
     hone_storage storage;
     hone_type type;
-    hone_tensor *data;   /* constants and variables; a reference of the graph's */
-    hone_tensor *keys;   /* of its columns, where it was maps (hone_graph_open_maps); a reference; NULL: none */
+    hone_tensor *data; /* constants and variables; a reference of the graph's */
+    hone_tensor *keys; /* of its columns, where it was maps (hone_graph_open_maps); a reference; NULL: none */
     hone_node *producer; /* NULL for inputs, constants, variables, captured values */
     int output_index;    /* of the producer */
     hone_use *uses;

@@ -11,8 +11,7 @@ struct hone_tensor {
     atomic_int references;
     hone_value_kind kind; /* 0: HONE_KIND_TENSOR; of others `data` are `count` references to tensors */
     bool owns_data;
-    bool
-        mapped; /* the data are a file's (`owner`, a hone_mapping): read-only, in memory only once they are read */
+    bool mapped; /* the data are a file's (`owner`, a hone_mapping): read-only, in memory only once read */
     hone_release_fn *release; /* of borrowed data, with `owner`; NULL: nobody need be told */
     void *owner;
     hone_dtype dtype;

@@ -1,4 +1,5 @@
-/* Linear attention of one head of keys and values: a state S [depth, columns] goes through steps, each of which
+/* Linear attention of one head of keys and values: a state S [depth, columns] goes through steps, each
+ * of which
  *
  *     S = diag(e) S,  u = v,  or with beta: u = beta (v - S^T k),  S = S + k u^T,  y = scale S^T q
  *
@@ -29,8 +30,8 @@ typedef struct hone_linear_attention {
 
 void hone_linear_attention_f64(const hone_linear_attention *a);
 
-/* Its gradient: of all columns, S lying row after row. Results may be NULL; their strides are those of what they are the
- * gradients of. */
+/* Its gradient: of all columns, S lying row after row. Results may be NULL; their strides are those of
+ * what they are the gradients of. */
 typedef struct hone_linear_attention_grad {
     hone_linear_attention forward; /* `to`, `y` and `room` are not used */
     const void *dy, *dto;          /* of y and of the last state; NULL: 0 */
@@ -39,7 +40,8 @@ typedef struct hone_linear_attention_grad {
     void *room;  /* hone_linear_attention_grad_room elements */
 } hone_linear_attention_grad;
 
-/* States are kept for a square root of the steps, and those between them computed again; -1: too many elements. */
+/* States are kept for a square root of the steps, and those between them computed again; -1: too many
+ * elements. */
 int64_t hone_linear_attention_grad_room(int64_t steps, int64_t depth, int64_t columns);
 void hone_linear_attention_grad_f32(const hone_linear_attention_grad *a);
 void hone_linear_attention_grad_f64(const hone_linear_attention_grad *a);

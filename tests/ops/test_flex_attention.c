@@ -1,5 +1,6 @@
-/* FlexAttention by its definition in double: without and with subgraphs that change scores and probabilities, and use what is
- * around them; heads that share others; precisions; gradients; what is refused. */
+/* FlexAttention by its definition in double: without and with subgraphs that change scores and
+ * probabilities, and use what is around them; heads that share others; precisions; gradients; what is
+ * refused. */
 #include "graph/autodiff.h"
 #include "graph/expand.h"
 #include "support/graphs.h"

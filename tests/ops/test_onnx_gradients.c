@@ -1,5 +1,6 @@
-/* Gradients of ONNX's own node tests, of all attributes that these know: in double, against central differences, at the
- * inputs of the tests. Where the tests lie, and what happens if they are not there: as in test_onnx_nodes.c. */
+/* Gradients of ONNX's own node tests, of all attributes that these know: in double, against central
+ * differences, at the inputs of the tests. Where the tests lie, and what happens if they are not there: as
+ * in test_onnx_nodes.c. */
 #include "base/file.h"
 #include "base/random.h"
 #include "graph/autodiff.h"
@@ -29,7 +30,8 @@
 
 static const char *root;
 
-/* What no gradient goes to, as in PyTorch: the weights of losses' classes, regions; what their own functions cast to float. */
+/* What no gradient goes to, as in PyTorch: the weights of losses' classes, regions; what their own
+ * functions cast to float. */
 static const struct {
     const char *begins;
     int input; /* -1: all */
@@ -170,7 +172,8 @@ static void make_cotangents(node_test *t, const hone_tensor *const *out, hone_rn
     }
 }
 
-/* The graph whose outputs are the gradients of the wide inputs, found[i] of them; HONE_UNSUPPORTED: there is none. */
+/* The graph whose outputs are the gradients of the wide inputs, found[i] of them; HONE_UNSUPPORTED: there
+ * is none. */
 static hone_status differentiate(const node_test *t, hone_graph **out, bool *found, hone_error *err) {
     hone_value *outputs[MAX_VALUES], *cotangents[MAX_VALUES], *wanted[MAX_VALUES], *d[MAX_VALUES];
     int count = 0;

@@ -1,5 +1,5 @@
-/* Ensembles of trees: whatever nodes ask, rows reach the leaves that the plain reading of ONNX leads them to, alone and
- * together, by one thread and by several. */
+/* Ensembles of trees: whatever nodes ask, rows reach the leaves that the plain reading of ONNX leads them
+ * to, alone and together, by one thread and by several. */
 #include "graph/tensor.h"
 #include "kernels/trees.h"
 #include "ops/ml/trees.h"

@@ -1,5 +1,5 @@
-/* A convolutional network goes through training: convolutions, BatchNormalization whose statistics are the batch's meanwhile,
- * pooling by windows and of all positions, a Gemm. */
+/* A convolutional network goes through training: convolutions, BatchNormalization whose statistics are the
+ * batch's meanwhile, pooling by windows and of all positions, a Gemm. */
 #include "train/small.h"
 
 #include <math.h>

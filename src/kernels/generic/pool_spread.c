@@ -1,6 +1,7 @@
 #include "kernels/image.h"
 
-/* The way of kernels/pool.inc.h back: a line of dy is spread over a row, and the row added to all that its windows saw. */
+/* The way of kernels/pool.inc.h back: a line of dy is spread over a row, and the row added to all that its
+ * windows saw. */
 #define POOL_SPREAD(name, type)                                                                              \
     static void name##_line(const hone_pool *p, const type *dy, const type *columns, int64_t line,           \
                             type *share, type *dx) {                                                         \

@@ -1,5 +1,6 @@
-/* FlexAttention of ai.onnx.preview: attention whose scores and probabilities subgraphs change. Without subgraphs it is a
- * ScaledDotProduct (core.h); with them they are put between its parts, which are then nodes of their own. */
+/* FlexAttention of ai.onnx.preview: attention whose scores and probabilities subgraphs change. Without
+ * subgraphs it is a ScaledDotProduct (core.h); with them they are put between its parts, which are then
+ * nodes of their own. */
 #include "graph/infer.h"
 #include "ops/attention/core.h"
 #include "ops/common/emit.h"
@@ -113,7 +114,8 @@ static hone_value *scale_of(hone_graph *g, const hone_node *n, hone_value *q, ho
     return HONE_EMIT(g, "", "Div", hone_graph_scalar(g, dtype, 1), HONE_EMIT(g, "", "Sqrt", size));
 }
 
-/* Heads of Q that share one of K are rows of one matrix: [B, N, T, D] as [B, M, N/M T, D], which moves nothing. */
+/* Heads of Q that share one of K are rows of one matrix: [B, N, T, D] as [B, M, N/M T, D], which moves
+ * nothing. */
 static hone_status expand_parts(hone_graph *g, hone_node *n, hone_dtype computes, hone_dtype precision,
                                 hone_error *err) {
     static const int64_t turned[] = {0, 1, 3, 2};

@@ -1,5 +1,6 @@
-/* Scan as opset 8 had it: sequence_lens?, states and scan inputs, each with a leading axis of the batch; the second axis of scan
- * inputs is scanned. It becomes a Scan over the batch around one over the elements of a sequence:
+/* Scan as opset 8 had it: sequence_lens?, states and scan inputs, each with a leading axis of the batch; the
+ * second axis of scan inputs is scanned. It becomes a Scan over the batch around one over the elements of a
+ * sequence:
  *
  *   Scan over batch   (length?, state …, x …) of one sequence
  *      x = x[: length]

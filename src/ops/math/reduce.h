@@ -8,6 +8,7 @@ hone_status hone_reduce_infer(hone_infer *ctx, hone_error *err);
 void hone_reduce_axes(const hone_node *n, hone_axes *out);
 /* `v`, of the shape of the node's output, as what broadcasts along the axes that were reduced: they are 1. */
 hone_value *hone_reduce_spread(hone_gradient *ctx, hone_value *v);
+
 /* Forms that have the axes as an attribute: `lift` makes them an input. */
 extern const hone_attr_def hone_reduce_attrs_1[];
 hone_status hone_reduce_lift(hone_graph *g, hone_node *n, hone_error *err);

@@ -44,8 +44,8 @@ static hone_status check_indices(layout *l, hone_error *err) {
 
 enum { NEW = -1, OPEN = -2 };
 
-/* The depth of each split that a root leads to; a child that is still open closes a cycle. The stack has splits, each with how
- * many of its children have been looked at. */
+/* The depth of each split that a root leads to; a child that is still open closes a cycle. The stack has
+ * splits, each with how many of its children have been looked at. */
 static hone_status measure(layout *l, int32_t root, int64_t *stack, hone_error *err) {
     int64_t top = 0;
     if (l->depth[root] == NEW) stack[top++] = (int64_t)root << 2;
@@ -70,8 +70,8 @@ static hone_status measure(layout *l, int32_t root, int64_t *stack, hone_error *
     return HONE_OK;
 }
 
-/* A tree breadth first: pairs of children, each laid down once. The root has a pair's room, so that none lies across two
- * cache lines. */
+/* A tree breadth first: pairs of children, each laid down once. The root has a pair's room, so that none
+ * lies across two cache lines. */
 static void place(layout *l, int32_t root, hone_tree *tree) {
     const int32_t start = l->count;
     const hone_tree_builder *b = l->b;

@@ -1,6 +1,6 @@
-/* BitsProduct by integers: A is rounded to 8 bits in the blocks that the weights have, and each block's sum of codes times
- * integers is exact; float32 holds the sum over blocks, in their order. So a row's result depends on no other row. Constants
- * are laid out in panels of 16 rows of B (kernels.h). */
+/* BitsProduct by integers: A is rounded to 8 bits in the blocks that the weights have, and each block's
+ * sum of codes times integers is exact; float32 holds the sum over blocks, in their order. So a row's
+ * result depends on no other row. Constants are laid out in panels of 16 rows of B (kernels.h). */
 #include "base/bits.h"
 #include "ops/common/cut.h"
 #include "ops/common/emit.h"
@@ -19,7 +19,8 @@
 #define NUMBERS "panels of numbers"
 #define ZEROS "panels of zero points"
 
-/* `row` bytes of the constant belong to one of `rows`; `blocks` numbers or `words` of 4 bytes of codes are made of them. */
+/* `row` bytes of the constant belong to one of `rows`; `blocks` numbers or `words` of 4 bytes of codes are
+ * made of them. */
 typedef struct packing {
     int64_t rows, row, step, blocks, words;
 } packing;
@@ -43,7 +44,8 @@ static void fill(const packing *a, int64_t end, int64_t count, uint32_t *out) {
         for (int64_t l = 0; l < count; l++) out[word_of(i, count) + l * PANEL] = 0;
 }
 
-/* Bytes of two neighbours become words whose low halves are elements 0 … 3 and whose high halves are 4 … 7. */
+/* Bytes of two neighbours become words whose low halves are elements 0 … 3 and whose high halves
+ * are 4 … 7. */
 static void pack_codes(const void *source, const void *arg, int64_t part, void *out) {
     const packing *a = arg;
     uint32_t *y = out;

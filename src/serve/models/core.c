@@ -1,8 +1,8 @@
 #include "serve/models/core_inside.h"
 
 #include "base/error.h"
-#include "base/mapping.h"
 #include "base/log.h"
+#include "base/mapping.h"
 #include "base/memory.h"
 #include "serve/models/discovery.h"
 
