@@ -194,11 +194,41 @@ static void test_two_readers(void **state) {
     hone_graph_free(g);
 }
 
+/* Strides with more phases than there is time for. */
+static void test_coarse(void **state) {
+    (void)state;
+    static const transpose_case coarse[] = {
+        {2, {1, 1, 2, 2}, {1, 1, 2, 2}, 1, {1, (int64_t)1 << 31}, ONES, {0}, {0}},
+        {3, {1, 1, 2, 2, 2}, {1, 1, 2, 2, 2}, 1, {1 << 16, 1 << 16, 1 << 16}, ONES, {0}, {0}}};
+    for (int i = 0; i < 2 * COUNT(coarse); i++) {
+        hone_tensor *in[3];
+        hone_error err;
+        hone_model *model = NULL;
+        hone_session *session = NULL;
+        hone_context *context = NULL;
+        hone_session_options options = HONE_SESSION_OPTIONS_INIT;
+        hone_graph *g = build(&coarse[i / 2], HONE_FLOAT32, i % 2, false, in);
+        options.threads = 1;
+        check_ok(hone_model_compile(g, NULL, &model, &err));
+        hone_status status = hone_session_create(model, &options, &session, &err);
+        if (status == HONE_OK) status = hone_context_create(session, &context, &err);
+        const hone_tensor *out;
+        if (status == HONE_OK) status = hone_context_run(context, (const hone_tensor *const *)in, &out, &err);
+        assert_int_equal(status, HONE_UNSUPPORTED);
+        assert_non_null(strstr(err.message, "strides of"));
+        hone_context_free(context);
+        hone_session_free(session);
+        hone_model_free(model);
+        free_all(g, in);
+    }
+}
+
 int main(int argc, char **argv) {
     program = argv[0];
     const struct CMUnitTest transpose[] = {cmocka_unit_test(test_transpose)};
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_transpose_at_every_level),
-                                       cmocka_unit_test(test_same_bits), cmocka_unit_test(test_two_readers)};
+                                       cmocka_unit_test(test_same_bits), cmocka_unit_test(test_two_readers),
+                                       cmocka_unit_test(test_coarse)};
     if (argc > 1 && strcmp(argv[1], "--transpose") == 0) return cmocka_run_group_tests(transpose, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

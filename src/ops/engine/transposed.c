@@ -16,6 +16,7 @@
 #define WEAVE 0.3                /* and to weave an element */
 #define MOST_DIRECT 8            /* channels of a group from which on a product pays */
 #define MOST_STRIDE 65536
+#define MOST_PHASES ((int64_t)1 << 20)
 
 static size_t align_64(size_t n) {
     return (n + 63) & ~(size_t)63;
@@ -31,6 +32,16 @@ static hone_phases phases_of(const hone_transposed *t) {
         p.dilation[i] = t->w.dilation[i];
     }
     return p;
+}
+
+/* Too many phases to go through them one by one? Such weights are not packed, and no plan takes them. */
+static bool is_coarse(const hone_transposed *t) {
+    int64_t phases = 1;
+    for (int i = 0; i < 3; i++) {
+        if (t->w.stride[i] > MOST_STRIDE) return true;
+        phases *= t->w.stride[i];
+    }
+    return phases > MOST_PHASES;
 }
 
 typedef struct packing {
@@ -69,7 +80,7 @@ hone_status hone_transposed_pack(hone_packer *p, int input, const hone_transpose
                          .pack = pack_part,
                          .arg = &a,
                          .arg_size = sizeof a};
-    return form.bytes ? hone_pack_constant(p, input, &form, err) : HONE_OK;
+    return form.bytes && !is_coarse(t) ? hone_pack_constant(p, input, &form, err) : HONE_OK;
 }
 
 /* --- the plan --- */
@@ -332,7 +343,6 @@ static hone_status make_phases(hone_prepare *p, params *q, int axis, hone_error 
     const hone_windows *w = &q->t.w;
     hone_phases all = phases_of(&q->t);
     int64_t stride = w->stride[axis], dilation = w->dilation[axis], count = hone_min_i64(stride, w->in[axis]);
-    if (stride > MOST_STRIDE) return hone_prepare_fail(p, err, "a stride of %lld", (long long)stride);
     phase *phases = hone_prepare_alloc(p, (size_t)(count + 1) * sizeof *phases);
     int64_t *before = hone_prepare_alloc(p, (size_t)(stride + 1) * sizeof *before);
     if (!phases || !before) return hone_fail_memory(err);
@@ -436,6 +446,9 @@ static void lay_out(hone_prepare *p, params *q) {
 hone_status hone_transposed_prepare(hone_prepare *p, const hone_transposed *t, hone_error *err) {
     params *q = hone_prepare_alloc(p, sizeof *q);
     if (!q) return hone_fail_memory(err);
+    if (is_coarse(t))
+        return hone_prepare_fail(p, err, "strides of %lld x %lld x %lld", (long long)t->w.stride[0],
+                                 (long long)t->w.stride[1], (long long)t->w.stride[2]);
     char format[FORMAT_SIZE];
     hone_phases phases = phases_of(t);
     int64_t taps = hone_windows_taps(&t->w), k = t->channels * taps;
