@@ -220,6 +220,9 @@ typedef void spoil_fn(hone_graph *g, hone_node *n);
 static void spoil_precision(hone_graph *g, hone_node *n) {
     hone_node_set_int(g, n, "softmax_precision", HONE_INT64);
 }
+static void spoil_large_precision(hone_graph *g, hone_node *n) {
+    hone_node_set_int(g, n, "softmax_precision", ((int64_t)1 << 32) + HONE_FLOAT32);
+}
 static void spoil_inputs(hone_graph *g, hone_node *n) {
     hone_value *x;
     hone_graph *sub = change(g, n, "score_mod", HONE_FLOAT32, &x);
@@ -252,6 +255,7 @@ static void test_refused(void **state) {
         {{2, 4, 4, 5}, {2, 2, 4, 5}, {2, 2, 3, 5}, NULL},
         {{2, 4, 4, 5}, {2, 2, 4, 5}, {2, 4, 4, 5}, NULL},
         {{2, 4, 4, 5}, {2, 2, 4, 5}, {2, 2, 4, 5}, spoil_precision},
+        {{2, 4, 4, 5}, {2, 2, 4, 5}, {2, 2, 4, 5}, spoil_large_precision},
         {{2, 4, 4, 5}, {2, 2, 4, 5}, {2, 2, 4, 5}, spoil_inputs},
         {{2, 4, 4, 5}, {2, 2, 4, 5}, {2, 2, 4, 5}, spoil_shape},
         {{2, 4, 4, 5}, {2, 2, 4, 5}, {2, 2, 4, 5}, spoil_dtype},

@@ -14,7 +14,8 @@ enum { Q, K, V };
 /* What scores and probabilities are. */
 static hone_dtype precision_of(const hone_node *n, hone_dtype dtype) {
     const hone_attr *given = hone_node_attr(n, "softmax_precision");
-    return given ? (hone_dtype)given->i : hone_wide_dtype(dtype);
+    if (!given) return hone_wide_dtype(dtype);
+    return given->i == (int)given->i ? (hone_dtype)given->i : HONE_UNDEFINED;
 }
 
 /* A subgraph gives a tensor of the type that it gets. */
