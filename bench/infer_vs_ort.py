@@ -19,11 +19,15 @@ FIND = """import glob, os, onnxruntime
 print((glob.glob(os.path.join(os.path.dirname(onnxruntime.__file__), "capi", "libonnxruntime.so.*")) or [""])[0])"""
 
 
-def find_library(python):
-    """Where the package's library is; None if there is no such package."""
-    found = subprocess.run([python, "-c", FIND], capture_output=True, text=True)
+def need_library(args):
+    """Where ONNX Runtime's library is; ends the program if that, or bench_infer, is not there."""
+    if not (args.build / "bench_infer").exists():
+        sys.exit(f"{args.build / 'bench_infer'} is not there: build it, or say --build DIR")
+    found = subprocess.run([args.python, "-c", FIND], capture_output=True, text=True)
     path = found.stdout.strip().splitlines()[-1:] if found.returncode == 0 else []
-    return path[0] if path and path[0] else None
+    if not path or not path[0]:
+        sys.exit(f"{args.python} has no onnxruntime: pip install onnxruntime, or say --python")
+    return path[0]
 
 
 def make_models(build, directory):
@@ -53,11 +57,7 @@ def main():
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 64])
     parser.add_argument("--json", action="store_true", help="one line for machines")
     args = parser.parse_args()
-    if not (args.build / "bench_infer").exists():
-        sys.exit(f"{args.build / 'bench_infer'} is not there: build it, or say --build DIR")
-    library = find_library(args.python)
-    if not library:
-        sys.exit(f"{args.python} has no onnxruntime: pip install onnxruntime, or say --python")
+    library = need_library(args)
     with tempfile.TemporaryDirectory() as directory:
         models = [("fp32", args.model), ("int8", args.int8)]
         if not args.model and not args.int8:

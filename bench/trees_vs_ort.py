@@ -17,7 +17,7 @@ import tempfile
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from infer_vs_ort import ROOT, find_library
+from infer_vs_ort import ROOT, need_library
 
 CLASSES = 3
 
@@ -113,11 +113,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", action="store_true", help="one line for machines")
     args = parser.parse_args()
-    if not (args.build / "bench_infer").exists():
-        sys.exit(f"{args.build / 'bench_infer'} is not there: build it, or say --build DIR")
-    library = find_library(args.python)
-    if not library:
-        sys.exit(f"{args.python} has no onnxruntime: pip install onnxruntime, or say --python")
+    library = need_library(args)
     random = np.random.default_rng(3)
     forest = [grow(random, args.features, args.depth) for _ in range(args.trees)]
     rows = []

@@ -6,5 +6,6 @@
 status=$?
 [ $status -ne 77 ] || exit 77
 if [ $status -eq 0 ]; then pass; else fail "$(cat stdout)"; fi
+grep '^left out' stdout
 tail -n 1 stdout
 finish

@@ -33,13 +33,6 @@ static hone_graph *build(const setting *s, bool open) {
     return g;
 }
 
-static int given(hone_tensor *const *in, hone_tensor **out) {
-    int count = 0;
-    for (int i = 0; i < INPUTS; i++)
-        if (in[i]) out[count++] = in[i];
-    return count;
-}
-
 /* Element t of a row that begins with its past. */
 static double element(const setting *s, hone_tensor *const *in, int64_t row, int64_t t) {
     if (t >= s->taps - 1) return tensor_at(in[X], row * s->length + t - (s->taps - 1));
@@ -74,7 +67,7 @@ static void check(const setting *s, int threads) {
     const hone_tensor *out[2];
     hone_graph *g = build(s, false);
     make_operands(s, in);
-    int count = given(in, data);
+    int count = tensors_given(INPUTS, in, data);
     runner r = runner_make(g, NULL, threads);
     runner_run(&r, data, out);
     for (int64_t row = 0; row < s->batch * s->channels; row++) check_row(s, in, out, row);

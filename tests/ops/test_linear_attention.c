@@ -80,13 +80,6 @@ static hone_graph *build(const setting *s, bool open) {
     return g;
 }
 
-static int given(hone_tensor *const *in, hone_tensor **out) {
-    int count = 0;
-    for (int i = 0; i < INPUTS; i++)
-        if (in[i]) out[count++] = in[i];
-    return count;
-}
-
 static void compare(const setting *s, const char *what, const hone_tensor *t, int64_t i, double want) {
     const double got = tensor_at(t, i), bound = t->dtype == HONE_FLOAT64   ? 1e-12
                                                 : t->dtype == HONE_FLOAT32 ? 2e-5
@@ -135,7 +128,7 @@ static void check(const setting *s, int threads) {
     const hone_tensor *out[2];
     hone_graph *g = build(s, false);
     make_operands(s, in);
-    int count = given(in, data);
+    int count = tensors_given(INPUTS, in, data);
     runner r = runner_make(g, NULL, threads);
     runner_run(&r, data, out);
     assert_int_equal(out[0]->dtype, s->dtype);
@@ -202,7 +195,7 @@ static void test_pieces_agree(void **state) {
     hone_graph *g = build(&s, true);
     make_operands(&s, in);
     runner r = runner_make(g, NULL, 1);
-    given(in, data);
+    tensors_given(INPUTS, in, data);
     runner_run(&r, data, out);
     hone_tensor *whole = tensor_copy(out[0]), *last = tensor_copy(out[1]), *carried = tensor_copy(in[PAST]);
     for (int c = 0; c + 1 < COUNT(cuts); c++) {
@@ -233,7 +226,7 @@ static void test_left_out(void **state) {
         const hone_tensor *out[2], *alone;
         hone_graph *g = build(&s, false), *one = build(&s, false);
         make_operands(&s, in);
-        given(in, data);
+        tensors_given(INPUTS, in, data);
         one->outputs[0] = one->outputs[kept];
         one->output_count = 1;
         runner r = runner_make(g, NULL, 1), q = runner_make(one, NULL, 1);

@@ -38,6 +38,14 @@ static inline hone_tensor *tensor_make(hone_dtype dtype, int rank, const int64_t
     return t;
 }
 
+/* Those of `count` tensors that are there, into `out`; how many. */
+static inline int tensors_given(int count, hone_tensor *const *in, hone_tensor **out) {
+    int n = 0;
+    for (int i = 0; i < count; i++)
+        if (in[i]) out[n++] = in[i];
+    return n;
+}
+
 /* Element i as double, and back. */
 static inline double tensor_at(const hone_tensor *t, int64_t i) {
     if (t->dtype == HONE_FLOAT32) return ((const float *)t->data)[i];

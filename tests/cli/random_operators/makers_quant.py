@@ -13,11 +13,8 @@ def zero_point(d, shape, type):
     return d.array(shape, type, *((-3, 3) if type not in ("uint8", "uint16") else (100, 150)))
 
 
-@maker("QuantizeLinear", special=False)
-def quantize(d):
-    shape = d.shape(ranks=(1, 4), low=1)
-    type = d.type("T1")
-    to = d.type("T3" if d.version >= 23 else "T2", among=None)
+def scaled_along(d, shape):
+    """Attributes, and the shape of scales: one for all, for each element of an axis, or for each block along it."""
     axis = d.integer(0, len(shape) - 1)
     attributes, of = {}, []
     if d.version >= 13 and d.chance(0.5):
@@ -27,6 +24,15 @@ def quantize(d):
             of = list(shape)
             of[axis] = -(-shape[axis] // block)
             attributes["block_size"] = block
+    return attributes, of
+
+
+@maker("QuantizeLinear", special=False)
+def quantize(d):
+    shape = d.shape(ranks=(1, 4), low=1)
+    type = d.type("T1")
+    to = d.type("T3" if d.version >= 23 else "T2", among=None)
+    attributes, of = scaled_along(d, shape)
     scaled = (
         type if d.version < 23 and d.version >= 19 or type == "int32" else d.type("T2") if d.version >= 23 else "float"
     )
@@ -47,15 +53,7 @@ def quantize(d):
 def dequantize(d):
     shape = d.shape(ranks=(1, 4), low=1)
     type = d.type("T1" if d.version >= 19 else "T")
-    axis = d.integer(0, len(shape) - 1)
-    attributes, of = {}, []
-    if d.version >= 13 and d.chance(0.5):
-        of, attributes["axis"] = [shape[axis]], axis - (len(shape) if d.chance(0.3) else 0)
-        if d.version >= 21 and d.chance(0.4):
-            block = d.choice(2, 4, 16)
-            of = list(shape)
-            of[axis] = -(-shape[axis] // block)
-            attributes["block_size"] = block
+    attributes, of = scaled_along(d, shape)
     scaled = d.type("T2", without=("float8e8m0",)) if d.version >= 19 else "float"
     inputs = [d.put(d.array(shape, type, -128, 255)), d.put(d.array(of, scaled, 0.01, 0.1))]
     if d.chance(0.7):
