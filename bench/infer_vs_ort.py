@@ -49,7 +49,7 @@ def make_models(build, directory):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release", help="where bench_infer is")
+    parser.add_argument("--build", type=lambda name: pathlib.Path(name).resolve(), default=ROOT / "build/release", help="where bench_infer is")
     parser.add_argument("--python", default=sys.executable, help="the Python that has onnxruntime")
     parser.add_argument("--model", help="an fp32 model; without, one is made")
     parser.add_argument("--int8", help="its int8 form")

@@ -103,7 +103,7 @@ def write_model(path, kind, forest, features):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release", help="where bench_infer is")
+    parser.add_argument("--build", type=lambda name: pathlib.Path(name).resolve(), default=ROOT / "build/release", help="where bench_infer is")
     parser.add_argument("--python", default=sys.executable, help="the Python that has onnxruntime")
     parser.add_argument("--trees", type=int, default=500)
     parser.add_argument("--depth", type=int, default=8)
