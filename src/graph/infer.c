@@ -180,7 +180,12 @@ hone_status hone_node_infer(const hone_node *n, const hone_infer_room *room, hon
             if (slot->types == HONE_TYPE(d)) out[i].dtype = (hone_dtype)d;
     }
     HONE_TRY(n->op->infer(&ctx, err));
-    for (int i = 0; i < n->output_count; i++) out[i].layout = n->layout;
+    for (int i = 0; i < n->output_count; i++) {
+        if (!is_possible(&out[i]))
+            return hone_infer_fail(&ctx, err, "output %s is too large for any memory",
+                                   hone_op_output(n->op, i)->name);
+        out[i].layout = n->layout;
+    }
     return HONE_OK;
 }
 

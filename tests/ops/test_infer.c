@@ -33,6 +33,8 @@ static const shape_case cases[] = {
     {"Reshape", "f[0,6] S=0,3", "allowzero=1", "float32[0, 3]", 1},
     {"Reshape", "f[2,6] i[3]", "", "float32[?, ?, ?]", 1},
     {"Reshape", "f[2,6] S=4,3037000500,3037000500,3037000500", "", "shape is too large", 1},
+    {"Reshape", "f[N,3] S=0,8718687822177501183", "", "output reshaped is too large for any memory", 1},
+    {"Tile", "i[N,3] S=1,900000000000000000", "", "output output is too large for any memory", 1},
     {"Transpose", "f[N,3,4]", "perm=1,0,2", "float32[3, N, 4]", 1},
     {"Transpose", "f[N,3]", "", "float32[3, N]", 1},
     {"Transpose", "f[N,3]", "perm=0,0", "perm is no permutation", 1},
