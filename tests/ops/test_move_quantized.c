@@ -1,5 +1,7 @@
 /* Chains of moves between QuantizeLinear and DequantizeLinear move bytes: nothing of either is left between them, and the
  * bits are the same. */
+#include "kernels/portable.h"
+
 #include "support/graphs.h"
 
 static hone_value *dequantize(hone_graph *g, hone_value *q, double scale, double zero) {
@@ -117,8 +119,42 @@ static void not_moved(void **state) {
     hone_graph_free(g);
 }
 
+static hone_tensor *counted(hone_dtype dtype, int rank, const int64_t *dims) {
+    hone_tensor *t = tensor_make(dtype, rank, dims);
+    for (int64_t i = 0; i < t->count; i++) {
+        double x = (double)(i * 37 % 101 - 50);
+        hone_cast(HONE_FLOAT64, dtype, &x, (char *)t->data + (size_t)i * hone_dtype_size(dtype), 1);
+    }
+    return t;
+}
+
+/* The largest element is a move only where steps keep the order, of dtypes that pooling knows. */
+static void ordered(void **state) {
+    (void)state;
+    const struct {
+        hone_dtype dtype;
+        double scale;
+        int floats;
+    } cases[] = {{HONE_INT8, 0.02, 1}, {HONE_INT8, -0.02, 2}, {HONE_INT16, 0.02, 2}, {HONE_INT32, 0.02, 2}};
+    for (int i = 0; i < COUNT(cases); i++) {
+        hone_graph *g = hone_graph_new("moves");
+        hone_value *a = graph_input(g, "a", cases[i].dtype, SHAPE(1, 2, 5, 5));
+        hone_value *x =
+            graph_op(g, "DequantizeLinear", a, hone_graph_scalar(g, HONE_FLOAT32, cases[i].scale), NULL);
+        x = graph_op(g, "MaxPool", x);
+        hone_node_set_ints(g, x->producer, "kernel_shape", (int64_t[]){3, 2}, 2);
+        hone_graph_add_output(g, x);
+        hone_tensor *in = counted(cases[i].dtype, SHAPE(1, 2, 5, 5));
+        compare(g, &in, 1);
+        if (float_nodes(g) != cases[i].floats) fail_msg("case %d: %d nodes of floats", i, float_nodes(g));
+        hone_tensor_free(in);
+        hone_graph_free(g);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(one_scale), cmocka_unit_test(other_scales),
-                                       cmocka_unit_test(parts), cmocka_unit_test(not_moved)};
+                                       cmocka_unit_test(parts), cmocka_unit_test(not_moved),
+                                       cmocka_unit_test(ordered)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,8 +52,9 @@ int64_t hone_zero_of(const hone_value *v) {
 
 bool hone_check_quantized_move(const hone_match *m) {
     const hone_value *a = hone_match_value(m, "a");
+    const uint32_t types = HONE_TYPES_FIXED & hone_op_input(m->root->op, 0)->types;
     return hone_has_one_scale(m->root->inputs[0]->producer) && !hone_is_constant(a) &&
-           (HONE_TYPES_FIXED & HONE_TYPE(a->type.dtype));
+           (types & HONE_TYPE(a->type.dtype)) && hone_match_number(m, "scale") > 0;
 }
 
 /* A scale of one number has no axis, which would be another one behind the move. */
