@@ -87,7 +87,7 @@ hone_value *hone_build_quantized_conv(hone_match *m) {
 
 /* Numbers of channels as a plain vector. */
 static hone_value *vector(hone_graph *g, hone_value *v) {
-    if (!v || v->type.rank == 1 || v->data->count == 1) return v;
+    if (!v || v->type.rank == 1) return v;
     return hone_graph_floats(g, v->data->data, v->data->count);
 }
 

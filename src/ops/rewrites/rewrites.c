@@ -158,7 +158,9 @@ static const hone_rewrite list[] = {
      .example = {"a: u8[N, 4, 7, 6]; a_scale: f32[] > 0; a_zero: u8[]; b: const i8[5, 4, 3, 2]; b_scale = 0.01; "
                  "bias: const f32[1, 5, 1, 1]; y_scale = 2; y_zero = u8 128",
                  "a: u8[2, 4, 7]; a_scale: f32[1] > 0; b: const u8[5, 4, 3]; b_zero = u8 99; "
-                 "b_scale: const f32[5, 1] > 0; bias: const f32[5, 1]; y_scale = 0.5; y_zero = i8 3"},
+                 "b_scale: const f32[5, 1] > 0; bias: const f32[5, 1]; y_scale = 0.5; y_zero = i8 3",
+                 "a: u8[2, 4, 7]; a_scale: f32[] > 0; b: const i8[1, 4, 3]; b_zero = i8 0; b_scale: const f32[1, 1] > 0; "
+                 "bias: const f32[1, 1]; y_scale = 0.5; y_zero = u8 3"},
      .counterexample = {"a: u8[2, 4, 7]; a_scale: f32[5, 1] > 0; b: const u8[5, 4, 3]; b_scale = 0.01",
                         "a: u8[2, 4, 7]; a_scale: f32[] > 0; b: const u8[5, 4, 3]; b_scale: const f32[5] > 0",
                         "a: u8[2, 4, 7]; a_scale: f32[] > 0; b: const u8[5, 4, 3]; b_scale = 0.01; bias: const f32[5]",
