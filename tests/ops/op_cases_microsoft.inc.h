@@ -31,6 +31,7 @@
     {"com.microsoft.QLinearConcat", "k U U3,5 k U U2,5 k U", "axis=0", 1},
     {"com.microsoft.SampleOp", "R3,5", "", 1}, {"com.microsoft.Trilu", "R2,3,4", "", 1},
     {"com.microsoft.Pad", "R3,5 S=1,0,0,2", "", 1}, {"com.microsoft.Inverse", "R2,3,3", "", 1},
+    {"com.microsoft.Range", "R K R", "", 1}, {"com.microsoft.Range", "R K", "", 1},
     {"BitsProduct", "F3,40 U5,32 F5,2 U5,1 F5", "N=5 K=40 block_size=32", 1},
     {"BitsProduct", "F20,40 U5,64 F5,2 F5,2", "N=5 K=40 block_size=32 bits=8", 1},
     {"BitsProduct", "F2,3,40 U5,12 F5,3", "N=5 K=40 block_size=16 bits=2", 1},

@@ -1,4 +1,4 @@
-/* ONNX Runtime's names for what ONNX has, or had nothing for: Pad, Trilu, SampleOp, Inverse. */
+/* ONNX Runtime's names for what ONNX has, or had nothing for: Pad, Trilu, Range, SampleOp, Inverse. */
 #include "graph/infer.h"
 #include "kernels/portable.h"
 #include "ops/common/axes.h"
@@ -64,6 +64,31 @@ const hone_op hone_op_microsoft_pad = {
     .infer = infer_pad,
     .expand = expand_pad,
     .doc = "data with elements before and behind it along axes"};
+
+#define RANGED (HONE_TYPES_FLOAT | HONE_TYPES_INT | HONE_TYPE(HONE_INT16))
+
+/* ONNX's, where delta is not optional, says the length. */
+static hone_status infer_range(hone_infer *ctx, hone_error *err) {
+    (void)err;
+    ctx->out[0].rank = 1;
+    ctx->out[0].dims[0] = HONE_DIM_ANY;
+    return HONE_OK;
+}
+
+static hone_status expand_range(hone_graph *g, hone_node *n, hone_error *err) {
+    if (n->input_count < 3 || !n->inputs[2])
+        hone_node_set_input(g, n, 2, hone_graph_scalar(g, n->inputs[0]->type.dtype, 1));
+    return expand_as(g, n, "Range", err);
+}
+
+const hone_op hone_op_microsoft_range = {
+    MICROSOFT("Range"),
+    .inputs =
+        HONE_SLOTS({"start", 'T', RANGED, 0}, {"limit", 'T', RANGED, 0}, {"delta", 'T', RANGED, OPTIONAL}),
+    .outputs = HONE_SLOTS({"Y", 'T', RANGED, 0}),
+    .infer = infer_range,
+    .expand = expand_range,
+    .doc = "numbers from `start` on, in steps of `delta` or 1, before `limit`"};
 
 /* --- Inverse --- of square matrices */
 

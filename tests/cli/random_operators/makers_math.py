@@ -368,12 +368,14 @@ def det(d):
 
 
 @maker("Range")
+@maker("Range", domain="com.microsoft")
 def range_of(d):
     d.special = False
-    type = d.type()
+    type = d.type() if d.schema else d.choice("float", "double", "int16", "int32", "int64")
     start, delta = d.integer(-5, 5), d.choice(1, 2, 3, -1, -2)
     limit = start + delta * d.integer(-1, 40)
-    values = [np.array(v, dtype_of(type)) for v in (start, limit, delta)]
+    given = (start, limit) if not d.schema and delta == 1 else (start, limit, delta)
+    values = [np.array(v, dtype_of(type)) for v in given]
     return d.op, [d.put(v) for v in values], 1, {}
 
 
