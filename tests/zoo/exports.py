@@ -3,9 +3,11 @@
 
     exports.py HONE FOLDER [--variants] [NAME ...]
 
-FOLDER holds NAME.onnx and, beside each, NAME.npz with its inputs, as torch_exports.py writes them. --variants also tries
-what ONNX Runtime's optimizer and quantizers and ONNX's version converter make of them. All that ONNX Runtime runs has to run
-and to agree, but for what CONTRADICTED names; what it refuses is counted. The last line is "N passed, N failed"."""
+FOLDER holds NAME.onnx and, beside each, NAME.npz with its inputs, as torch_exports.py and keras_exports.py write them.
+--variants also tries what ONNX Runtime's optimizer and quantizers and ONNX's version converter make of them, and onnxsim 0.8
+and onnxslim 0.1 where they are installed. All that ONNX Runtime runs has to run and to agree, but for what CONTRADICTED names;
+what it refuses is counted. Quantized files may round otherwise, and agreeing with ONNX Runtime without its optimizations, which
+round otherwise, too, will do. The last line is "N passed, N failed"."""
 
 import argparse
 import concurrent.futures
@@ -70,6 +72,18 @@ def converted(version):
     return make
 
 
+def simplified(path, out, _):
+    import onnxsim
+
+    onnx.save(onnxsim.simplify(onnx.load(path))[0], out)
+
+
+def slimmed(path, out, _):
+    import onnxslim
+
+    onnx.save(onnxslim.slim(onnx.load(path)), out)
+
+
 QDQ, QOPERATOR, INT8, INT16 = q.QuantFormat.QDQ, q.QuantFormat.QOperator, q.QuantType.QInt8, q.QuantType.QInt16
 VARIANTS = {
     "basic": (optimized("basic"), {}),
@@ -82,6 +96,8 @@ VARIANTS = {
     "qoperator-channels": (quantized(QOPERATOR, per_channel=True, weight_type=INT8), ROUNDED),
     "opset21": (converted(21), {}),
     "opset18": (converted(18), {}),
+    "onnxsim": (simplified, {}),
+    "onnxslim": (slimmed, {}),
 }
 
 
@@ -101,6 +117,13 @@ def compare(hone, path, feeds, near):
         return str(e).replace(str(path), "")
     if all(t.dtype == np.float16 for t in theirs.values()):
         near = near or HALF
+    what = differences(ours, theirs, near)
+    if what and any("Quant" in n.op_type or "QLinear" in n.op_type for n in onnx.load(path).graph.node):
+        what = differences(ours, theirs, ROUNDED) and differences(ours, zoo.expected(path, feeds, plain=True), ROUNDED)
+    return what
+
+
+def differences(ours, theirs, near):
     with np.errstate(invalid="ignore"):
         found = {o: zoo.difference(*finite(ours[o], t), **near) for o, t in theirs.items()}
     return "; ".join(f"{o}: {what}" for o, what in found.items() if what)

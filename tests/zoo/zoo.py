@@ -22,8 +22,11 @@ import files
 LEVEL = 3  # of messages: errors only
 
 
-def expected(path, feeds):
+def expected(path, feeds, plain=False):
+    """What ONNX Runtime gives; plain: as the file says, without its optimizations."""
     options = onnxruntime.SessionOptions()
+    if plain:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level, options.intra_op_num_threads = LEVEL, 2
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return dict(zip([o.name for o in session.get_outputs()], session.run(None, feeds)))
