@@ -208,15 +208,19 @@ const hone_op hone_op_concat = {
 /* Lengths that `split` says, HONE_DIM_ANY each where it is not known. */
 static hone_status read_lengths(const hone_infer *ctx, int64_t *lengths, hone_error *err) {
     const hone_type *t = ctx->in[1];
+    const hone_tensor *list = ctx->constant[1]; /* which may be longer than what is carried */
     hone_content c;
-    const bool known = hone_infer_items(ctx, 1, &c);
-    const int64_t said = known ? c.count : t->rank == 1 ? t->dims[0] : HONE_DIM_ANY;
+    const bool known = !list && hone_infer_items(ctx, 1, &c);
+    const int64_t said = list ? list->count : known ? c.count : t->rank == 1 ? t->dims[0] : HONE_DIM_ANY;
     if (said >= 0 && said != ctx->output_count)
         return hone_infer_fail(ctx, err, "%lld lengths for %d parts", (long long)said, ctx->output_count);
     for (int i = 0; i < ctx->output_count; i++) {
-        lengths[i] = known ? hone_dim_of_item(c.item[i]) : HONE_DIM_ANY;
-        if (known && c.item[i].kind == HONE_ITEM_NUMBER && c.item[i].value < 0)
-            return hone_infer_fail(ctx, err, "a part of length %lld", (long long)c.item[i].value);
+        const hone_item item = list    ? (hone_item){HONE_ITEM_NUMBER, hone_tensor_int(list, i)}
+                               : known ? c.item[i]
+                                       : (hone_item){HONE_ITEM_UNKNOWN, 0};
+        lengths[i] = hone_dim_of_item(item);
+        if (item.kind == HONE_ITEM_NUMBER && item.value < 0)
+            return hone_infer_fail(ctx, err, "a part of length %lld", (long long)item.value);
     }
     return HONE_OK;
 }
