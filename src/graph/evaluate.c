@@ -133,6 +133,7 @@ static hone_status evaluate(evaluation *e, hone_error *err) {
     bool views = false;
     HONE_TRY(make_room(e, err));
     HONE_TRY(hone_node_infer(e->node, &e->room, err));
+    HONE_TRY(hone_node_check_shapes(e->node, e->room.out, err));
     if (e->node->op->view) HONE_TRY(copy_views(e, &views, err));
     if (views) return HONE_OK;
     return own_strings(e, run(e, err), err);

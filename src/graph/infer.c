@@ -189,6 +189,19 @@ hone_status hone_node_infer(const hone_node *n, const hone_infer_room *room, hon
     return HONE_OK;
 }
 
+static bool run_tells(const hone_op *op, int output) {
+    return hone_op_is_control(op) || (op->run_shapes >> (output < 31 ? output : 31) & 1);
+}
+
+hone_status hone_node_check_shapes(const hone_node *n, const hone_type *out, hone_error *err) {
+    for (int o = 0; o < n->output_count; o++)
+        if (n->outputs[o] && !hone_type_is_concrete(&out[o]) && !run_tells(n->op, o))
+            return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, n->op->name,
+                                  "the shape of output %s does not follow from the inputs",
+                                  hone_op_output(n->op, o)->name);
+    return HONE_OK;
+}
+
 hone_status hone_infer_room_make(const hone_graph *g, hone_infer_room *room, hone_error *err) {
     int inputs, outputs;
     hone_graph_widest(g, &inputs, &outputs);

@@ -27,6 +27,9 @@ hone_status hone_infer_room_make(const hone_graph *g, hone_infer_room *room, hon
 /* Infers the outputs of one node: checks arity, kinds and dtypes against the operator's slots, presets out[i] from the
  * slots' letters and calls the descriptor. Errors name the node. */
 hone_status hone_node_infer(const hone_node *n, const hone_infer_room *room, hone_error *err);
+/* Of outputs inferred from concrete inputs: HONE_INVALID_ARGUMENT naming the node where the shape of one that is wanted is
+ * not known, nor told by the run. */
+hone_status hone_node_check_shapes(const hone_node *n, const hone_type *out, hone_error *err);
 /* As hone_graph_infer for one node of a graph whose other values have their types. */
 hone_status hone_graph_infer_node(hone_graph *g, hone_node *n, hone_error *err);
 /* What `infer` and other hooks get, for that room. */

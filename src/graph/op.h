@@ -224,6 +224,9 @@ struct hone_op {
     /* What is known of output 0's elements from what is known of the inputs, types being inferred; false: nothing.
      * Operators that only move elements (`moves`, or on the bits unchanged) need none. */
     bool (*content)(const hone_infer *ctx, hone_content *out);
+    /* Bit o: the run tells the shape of output o (hone_frame.output). All others must be known once the shapes of inputs, and
+     * the content of slots of shapes, are. */
+    uint32_t run_shapes;
     bool draws; /* random numbers, other ones at each run: nobody computes it beforehand */
     bool moves; /* each element of output 0 is one of an input of its letter */
     /* Output `output` lies inside of an input, for these concrete types: a node whose outputs all do has nothing to

@@ -141,6 +141,7 @@ void hone_plan_fill_room(builder *b, const hone_node *n, bool outputs) {
 static hone_status walk_node(builder *b, const hone_node *n, bool *open) {
     hone_plan_fill_room(b, n, false);
     HONE_TRY(hone_node_infer(n, &b->room, b->err));
+    HONE_TRY(hone_node_check_shapes(n, b->room.out, b->err));
     *open = false;
     for (int o = 0; o < n->output_count; o++) {
         const hone_type *t = &b->room.out[o];

@@ -361,10 +361,10 @@ static const op_case op_cases[] = {
     {"Lookup", "U3,4 C256", "", 1},
     {"Lookup", "C2,300 U256", "", 1},
     {"Lookup", "U2,300 R256", "", 1},
+#include "ops/op_cases_attention.inc.h"
 #include "ops/op_cases_conv.inc.h"
 #include "ops/op_cases_microsoft.inc.h"
 #include "ops/op_cases_moves.inc.h"
-#include "ops/op_cases_attention.inc.h"
 #include "ops/op_cases_recurrent.inc.h"
 };
 #define OP_CASE_COUNT (int)(sizeof op_cases / sizeof *op_cases)
@@ -380,6 +380,7 @@ typedef struct built_case {
     hone_tensor *data[CASE_MAX_INPUTS];
     bool real[CASE_MAX_INPUTS]; /* a gradient goes there */
     int slot[CASE_MAX_INPUTS];  /* which input of the node it is */
+    int ones;                   /* in the place of each S */
 } built_case;
 
 /* "Add", "SumTo" (Hone's own), "com.microsoft.Gelu" */
@@ -444,6 +445,14 @@ static hone_tensor *case_tensor(const hone_op *op, const char **at, hone_dtype r
     return t;
 }
 
+static hone_value *case_ones(built_case *b) {
+    int64_t *values = calloc((size_t)b->ones, sizeof *values);
+    for (int i = 0; values && i < b->ones; i++) values[i] = 1;
+    hone_value *v = values ? hone_graph_ints(b->g, values, b->ones) : NULL;
+    free(values);
+    return v;
+}
+
 static hone_value *case_input(built_case *b, const hone_op *op, const char **at, int slot, hone_dtype real,
                               hone_rng *rng) {
     if (**at == 'S') {
@@ -454,6 +463,7 @@ static hone_value *case_input(built_case *b, const hone_op *op, const char **at,
             values[n++] = strtoll(*at, (char **)at, 10);
             if (**at == ',') (*at)++;
         }
+        if (b->ones) return case_ones(b);
         return hone_graph_ints(b->g, values, n);
     }
     if (**at == 'N') {
@@ -516,12 +526,13 @@ static void case_attrs(built_case *b, const char *text) {
     }
 }
 
-/* The case's graph, its node's outputs being graph outputs; `real` is the dtype of R and K inputs. */
-static inline bool case_build(const op_case *c, hone_dtype real, built_case *b) {
+/* The case's graph, its node's outputs being graph outputs; `real` is the dtype of R and K inputs. ones > 0: there are so
+ * many ones in the place of each S. */
+static inline bool case_build_ones(const op_case *c, hone_dtype real, int ones, built_case *b) {
     const hone_op *op = case_op(c);
     hone_value *in[CASE_MAX_INPUTS];
     int count = 0;
-    *b = (built_case){.g = hone_graph_new(c->op)};
+    *b = (built_case){.g = hone_graph_new(c->op), .ones = ones};
     if (!op || !b->g) return false;
     hone_rng rng = hone_rng_make(7, hone_hash(c->inputs, strlen(c->inputs)));
     for (const char *at = c->inputs; *at;) {
@@ -539,6 +550,10 @@ static inline bool case_build(const op_case *c, hone_dtype real, built_case *b) 
     case_attrs(b, c->attrs);
     for (int i = 0; i < c->outputs; i++) hone_graph_add_output(b->g, b->node->outputs[i]);
     return hone_graph_check(b->g, NULL) == HONE_OK;
+}
+
+static inline bool case_build(const op_case *c, hone_dtype real, built_case *b) {
+    return case_build_ones(c, real, 0, b);
 }
 
 static inline void case_free(built_case *b) {

@@ -319,7 +319,14 @@ static void test_shapes(void **state) {
     assert_int_equal(failures, 0);
 }
 
-/* What inference says with symbols is what a run gives. */
+/* Is there an input whose content inference asks for, or do parts of the node ask for it? */
+static bool takes_shapes(const built_case *b) {
+    for (int i = 0; i < b->inputs; i++)
+        if (hone_op_input(b->node->op, b->slot[i])->flags & HONE_SLOT_SHAPE) return true;
+    return !b->node->op->prepare;
+}
+
+/* What inference says with symbols is what a run gives; what it leaves open the run tells. */
 static void test_runs_agree(void **state) {
     (void)state;
     for (int i = 0; i < OP_CASE_COUNT; i++) {
@@ -335,15 +342,71 @@ static void test_runs_agree(void **state) {
             const hone_type *t = &b.node->outputs[o]->type;
             assert_int_equal(out[o]->dtype, t->dtype);
             assert_int_equal(out[o]->rank, t->rank);
-            for (int d = 0; d < t->rank; d++) /* what only the data tell is not known before */
-                if (t->dims[d] != HONE_DIM_ANY) assert_int_equal(out[o]->dims[d], t->dims[d]);
+            for (int d = 0; d < t->rank; d++)
+                if (t->dims[d] != HONE_DIM_ANY)
+                    assert_int_equal(out[o]->dims[d], t->dims[d]);
+                else if (!(b.node->op->run_shapes >> o & 1) && !takes_shapes(&b))
+                    fail_msg("%s %s: output %d", op_cases[i].op, op_cases[i].inputs, o);
         }
         runner_close(&r);
         case_free(&b);
     }
 }
 
+/* A shape of more numbers than content is known of is refused, or has nothing to do with shapes. */
+static void test_long_shapes(void **state) {
+    (void)state;
+    for (int i = 0; i < OP_CASE_COUNT; i++) {
+        hone_error err = {0};
+        built_case b;
+        runner r;
+        const hone_tensor *out[CASE_MAX_OUTPUTS];
+        if (!strstr(op_cases[i].inputs, "S=")) continue;
+        assert_true(case_build_ones(&op_cases[i], HONE_FLOAT32, HONE_CONTENT_MAX + 1, &b));
+        hone_status status = runner_open(b.g, NULL, 1, &r, &err);
+        if (status == HONE_OK)
+            status = hone_context_run(r.context, (const hone_tensor *const *)b.data, out, &err);
+        for (int o = 0; status == HONE_OK && o < op_cases[i].outputs; o++)
+            for (int d = 0; d < out[o]->rank; d++)
+                if (out[o]->dims[d] < 0) fail_msg("%s %s", op_cases[i].op, op_cases[i].inputs);
+        if (status != HONE_OK && status != HONE_INVALID_ARGUMENT && status != HONE_UNSUPPORTED)
+            fail_msg("%s %s: %s", op_cases[i].op, op_cases[i].inputs, err.message);
+        if (status != HONE_OK && !*err.node) fail_msg("%s %s: no node", op_cases[i].op, op_cases[i].inputs);
+        runner_close(&r);
+        case_free(&b);
+    }
+}
+
+/* More parts than content is carried of. */
+static void test_many_parts(void **state) {
+    (void)state;
+    enum { PARTS = HONE_CONTENT_MAX + 6 };
+    hone_error err;
+    runner r;
+    float x[PARTS];
+    int64_t ones[PARTS], dims[1] = {PARTS};
+    const hone_tensor *out[PARTS];
+    hone_tensor *in = NULL;
+    hone_graph *g = hone_graph_new("parts");
+    hone_type type = hone_type_make(HONE_FLOAT32, 1, dims);
+    for (int i = 0; i < PARTS; i++) {
+        ones[i] = 1;
+        x[i] = (float)i;
+    }
+    hone_value *inputs[] = {hone_graph_add_input(g, "x", &type), hone_graph_ints(g, ones, PARTS)};
+    hone_node *n = hone_graph_add_node(g, hone_op_find("", "Split"), "split", 2, inputs, PARTS);
+    for (int i = 0; i < PARTS; i++) hone_graph_add_output(g, n->outputs[i]);
+    assert_int_equal(hone_tensor_copy_of(HONE_FLOAT32, 1, dims, x, &in, &err), HONE_OK);
+    assert_int_equal(runner_open(g, NULL, 1, &r, &err), HONE_OK);
+    assert_int_equal(hone_context_run(r.context, (const hone_tensor *const *)&in, out, &err), HONE_OK);
+    for (int i = 0; i < PARTS; i++) assert_true(out[i]->count == 1 && tensor_at(out[i], 0) == i);
+    runner_close(&r);
+    hone_tensor_free(in);
+    hone_graph_free(g);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes), cmocka_unit_test(test_runs_agree)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes), cmocka_unit_test(test_runs_agree),
+                                       cmocka_unit_test(test_long_shapes), cmocka_unit_test(test_many_parts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,6 +143,11 @@ static void every_row_is_complete(void **state) {
         if (!op->doc || !op->infer || op->since < 1) fail_msg("%s lacks doc, infer or since", op->name);
         if (!op->view && !op->prepare && !hone_op_is_control(op) && !op->expand)
             fail_msg("%s cannot run", op->name);
+        if (op->run_shapes && (!op->prepare || op->map || op->epilogue))
+            fail_msg("%s needs shapes that its run would tell", op->name);
+        for (int o = 0; o < 32; o++)
+            if (op->run_shapes >> o & 1 && !hone_op_output(op, o))
+                fail_msg("%s has no output %d", op->name, o);
         if (!hone_op_is_private(op) && op->oldest < 1) fail_msg("%s does not say its oldest form", op->name);
         for (int k = 0; k < i; k++)
             if (hone_op_at(k) == op) fail_msg("%s has two rows", op->name);

@@ -310,6 +310,7 @@ static hone_status infer_write(hone_infer *ctx, hone_error *err) {
     int64_t least = past ? past->rank == 4 ? past->dims[2] : HONE_DIM_ANY : update->dims[2];
     y->dims[2] = least;
     if (ctx->input_count <= LENGTH || !ctx->in[LENGTH]) return HONE_OK;
+    HONE_TRY(hone_infer_one_element(ctx, LENGTH, err));
     y->dims[2] = HONE_DIM_ANY;
     if (!hone_infer_items(ctx, LENGTH, &length) || length.count != 1) return HONE_OK;
     int64_t asked = hone_dim_of_item(length.item[0]);
@@ -332,6 +333,7 @@ const hone_op hone_op_cache_write = {
                          {"length", 0, INTS, HONE_SLOT_OPTIONAL | HONE_SLOT_SHAPE}),
     .outputs = HONE_SLOTS({"present", 'T', HONE_TYPES_ALL, 0}),
     .infer = infer_write,
+    .run_shapes = 1,
     .overwrite = 1,
     .prepare = prepare_write,
     .gradient_kind = HONE_GRADIENT_EXACT,

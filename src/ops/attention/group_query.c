@@ -55,6 +55,7 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
     if (q->dims[2] >= 0 && q->dims[2] % parts)
         return hone_infer_fail(ctx, err, "%lld elements make no %lld heads", (long long)q->dims[2],
                                (long long)parts);
+    HONE_TRY(hone_infer_one_element(ctx, TOTAL, err));
     hone_content total;
     int64_t least = past ? past->rank == 4 ? past->dims[2] : HONE_DIM_ANY : q->dims[1], all = HONE_DIM_ANY;
     if (hone_infer_items(ctx, TOTAL, &total) && total.count == 1) {

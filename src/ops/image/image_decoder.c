@@ -80,6 +80,7 @@ const hone_op hone_op_image_decoder = {
     .outputs = HONE_SLOTS({"image", 0, HONE_TYPE(HONE_UINT8), 0}),
     .attrs = HONE_ATTRS({"pixel_format", HONE_ATTR_STRING, .s = "RGB"}),
     .infer = infer,
+    .run_shapes = 1,
     .prepare = prepare,
     .gradient_kind = HONE_GRADIENT_ZERO,
     .doc = "the pixels [height, width, channels] of a PNG, JPEG, WebP, TIFF, JPEG 2000, BMP or PNM file"};

@@ -282,5 +282,6 @@ const hone_op hone_op_cast_map = {
     .attrs = HONE_ATTRS({"cast_to", HONE_ATTR_STRING, .s = "TO_FLOAT"},
                         {"map_form", HONE_ATTR_STRING, .s = "DENSE"}, {"max_map", HONE_ATTR_INT, .i = 1}),
     .infer = infer_cast,
+    .run_shapes = 1,
     .prepare = prepare_cast,
     .doc = "the values of a map in the order of its keys, or at its keys"};

@@ -119,6 +119,7 @@ const hone_op hone_op_optional_get_element = {
     .outputs = HONE_SLOTS(
         {"output", 'V', HONE_TYPES_ALL, 0, HONE_KIND(HONE_KIND_TENSOR) | HONE_KIND(HONE_KIND_SEQUENCE)}),
     .infer = infer_get,
+    .run_shapes = 1,
     .view = view_get,
     .prepare = prepare_get,
     .gradient_kind = HONE_GRADIENT_EXACT,

@@ -188,6 +188,7 @@ const hone_op hone_op_sequence_at = {
     .inputs = HONE_SLOTS({"input_sequence", 'T', HONE_TYPES_ALL, 0, SEQUENCE}, {"position", 0, POSITIONS, 0}),
     .outputs = HONE_SLOTS({"tensor", 'T', HONE_TYPES_ALL, 0}),
     .infer = infer_at,
+    .run_shapes = 1,
     .prepare = prepare_at,
     .doc = "a tensor of a sequence"};
 

@@ -188,5 +188,6 @@ const hone_op hone_op_concat_from_sequence = {
     .outputs = HONE_SLOTS({"concat_result", 'T', HONE_TYPES_ALL, 0}),
     .attrs = HONE_ATTRS({"axis", HONE_ATTR_INT, .required = true}, {"new_axis", HONE_ATTR_INT, .i = 0}),
     .infer = infer_concat,
+    .run_shapes = 1,
     .prepare = prepare_concat,
     .doc = "the tensors of a sequence joined along an axis, or along one of their own"};

@@ -112,6 +112,7 @@ const hone_op hone_op_compress = {
     .outputs = HONE_SLOTS({"output", 'T', HONE_TYPES_ALL, 0}),
     .attrs = HONE_ATTRS({"axis", HONE_ATTR_INT}),
     .infer = infer,
+    .run_shapes = 1,
     .axes = axes,
     .prepare = prepare,
     .gradient_kind = HONE_GRADIENT_EXACT,

@@ -73,6 +73,7 @@ const hone_op hone_op_nonzero = {.name = "NonZero",
                                  .inputs = HONE_SLOTS({"X", 0, NUMBERS, 0}),
                                  .outputs = HONE_SLOTS({"Y", 0, HONE_TYPE(HONE_INT64), 0}),
                                  .infer = infer,
+                                 .run_shapes = 1,
                                  .prepare = prepare,
                                  .gradient_kind = HONE_GRADIENT_ZERO,
                                  .doc = "the positions of elements that are not zero: [rank, how many]"};

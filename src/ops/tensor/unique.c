@@ -193,6 +193,7 @@ const hone_op hone_op_unique = {
         HONE_SLOTS({"Y", 'T', COMPARED, 0}, INDEX("indices"), INDEX("inverse_indices"), INDEX("counts")),
     .attrs = HONE_ATTRS({"axis", HONE_ATTR_INT}, {"sorted", HONE_ATTR_INT, .i = 1}),
     .infer = infer,
+    .run_shapes = 1 << Y | 1 << FIRST | 1 << COUNTS,
     .prepare = prepare,
     .doc = "the different elements, or slices along an axis; where each is first, which one each element is, "
            "how often"};

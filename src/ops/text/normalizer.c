@@ -150,5 +150,6 @@ const hone_op hone_op_string_normalizer = {
                         {"is_case_sensitive", HONE_ATTR_INT}, {"locale", HONE_ATTR_STRING},
                         {"stopwords", HONE_ATTR_STRINGS}),
     .infer = infer,
+    .run_shapes = 1,
     .prepare = prepare,
     .doc = "texts without stop words, in upper or lower case"};

@@ -171,6 +171,7 @@ const hone_op hone_op_string_split = {
     .outputs = HONE_SLOTS({"Y", 0, TEXT, 0}, {"Z", 0, HONE_TYPE(HONE_INT64), HONE_SLOT_OPTIONAL}),
     .attrs = HONE_ATTRS({"delimiter", HONE_ATTR_STRING}, {"maxsplit", HONE_ATTR_INT}),
     .infer = infer_split,
+    .run_shapes = 1,
     .prepare = prepare_split,
     .doc = "the parts of texts between delimiters, and how many there are"};
 

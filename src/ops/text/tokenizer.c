@@ -184,5 +184,6 @@ const hone_op hone_op_microsoft_tokenizer = {
                         {"pad_value", HONE_ATTR_STRING}, {"separators", HONE_ATTR_STRINGS},
                         {"tokenexp", HONE_ATTR_STRING}),
     .infer = infer,
+    .run_shapes = 1,
     .prepare = prepare,
     .doc = "the parts of texts that match a regular expression, or stand between matches of others"};

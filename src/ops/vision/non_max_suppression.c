@@ -146,6 +146,7 @@ const hone_op hone_op_non_max_suppression = {
     .outputs = HONE_SLOTS({"selected_indices", 0, HONE_TYPE(HONE_INT64), 0}),
     .attrs = HONE_ATTRS({"center_point_box", HONE_ATTR_INT}),
     .infer = infer,
+    .run_shapes = 1,
     .prepare = prepare,
     .gradient_kind = HONE_GRADIENT_ZERO,
     .doc = "of boxes that overlap, those of the highest scores: rows of sample, class and box"};
