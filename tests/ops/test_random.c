@@ -268,6 +268,32 @@ static void test_dropout(void **state) {
         }
 }
 
+/* With a seed, what NumPy draws for it: RandomState(seed + run).uniform(0, 1, 12) >= 0.5, whatever the context's seed. */
+static void test_seeded_dropout(void **state) {
+    (void)state;
+    static const char *kept[] = {"111101011011", "010000000101"};
+    hone_graph *g = hone_graph_new("dropout");
+    hone_value *x[] = {graph_input(g, "x", HONE_FLOAT32, SHAPE(12)), NULL,
+                       hone_graph_scalar(g, HONE_BOOL, 1)};
+    hone_node *n = hone_graph_add_node(g, hone_op_find("", "Dropout"), "dropout", 3, x, 2);
+    hone_node_set_int(g, n, "seed", 0);
+    for (int o = 0; o < 2; o++) hone_graph_add_output(g, n->outputs[o]);
+    hone_tensor *in = tensor_random(HONE_FLOAT32, SHAPE(12), 1);
+    const hone_tensor *out[2];
+    runner r = runner_make(g, NULL, 2);
+    hone_context_set_random(r.context, 5, 0);
+    for (int run = 0; run < 2; run++) {
+        runner_run(&r, &in, out);
+        for (int i = 0; i < 12; i++) {
+            assert_int_equal(tensor_at(out[1], i), kept[run][i] == '1');
+            assert_true(tensor_at(out[0], i) == (kept[run][i] == '1' ? 2 * tensor_at(in, i) : 0));
+        }
+    }
+    runner_free(&r);
+    hone_tensor_free(in);
+    hone_graph_free(g);
+}
+
 /* Uniform numbers are the same bits at every level and on every machine. */
 static void test_bits(void **state) {
     (void)state;
@@ -283,11 +309,11 @@ static void test_bits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_distributions), cmocka_unit_test(test_what_numbers_follow_from),
-        cmocka_unit_test(test_draws_differ),  cmocka_unit_test(test_in_a_loop),
-        cmocka_unit_test(test_like),          cmocka_unit_test(test_bernoulli),
-        cmocka_unit_test(test_multinomial),   cmocka_unit_test(test_dropout),
-        cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_distributions),  cmocka_unit_test(test_what_numbers_follow_from),
+        cmocka_unit_test(test_draws_differ),   cmocka_unit_test(test_in_a_loop),
+        cmocka_unit_test(test_like),           cmocka_unit_test(test_bernoulli),
+        cmocka_unit_test(test_multinomial),    cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_seeded_dropout), cmocka_unit_test(test_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

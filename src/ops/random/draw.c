@@ -30,8 +30,7 @@ static hone_value *uniform_like(hone_graph *g, hone_value *x, hone_dtype dtype, 
     hone_value *u = HONE_EMIT(g, "", "RandomUniformLike", x);
     if (!u) return NULL;
     hone_node_set_int(g, u->producer, "dtype", dtype);
-    if (seed && seed->type == HONE_ATTR_FLOAT) hone_node_set_float(g, u->producer, "seed", seed->f);
-    if (seed && seed->type == HONE_ATTR_INT) hone_node_set_float(g, u->producer, "seed", (float)seed->i);
+    if (seed) hone_node_set_float(g, u->producer, "seed", seed->f);
     return u;
 }
 
@@ -205,6 +204,16 @@ static hone_value *as_scalar(hone_graph *g, hone_value *v) {
     return HONE_EMIT(g, "", "Reshape", v, hone_graph_ints(g, NULL, 0));
 }
 
+/* u >= ratio; with a seed u is what NumPy draws for it, in double. */
+static hone_value *keeps(hone_graph *g, const hone_node *n, hone_value *x, hone_dtype dtype,
+                         hone_value *ratio) {
+    const hone_attr *seed = hone_node_attr(n, "seed");
+    if (!seed) return HONE_EMIT(g, "", "GreaterOrEqual", uniform_like(g, x, dtype, n), ratio);
+    hone_value *u = HONE_EMIT(g, HONE_PRIVATE_DOMAIN, "SeededUniformLike", x);
+    if (u) hone_node_set_int(g, u->producer, "seed", seed->i);
+    return HONE_EMIT(g, "", "GreaterOrEqual", u, cast_to(g, ratio, HONE_FLOAT64));
+}
+
 /* kept = u >= ratio or not training;  Y = kept ? X / (1 - ratio) : 0, or X */
 static hone_status expand_dropout(hone_graph *g, hone_node *n, hone_error *err) {
     (void)err;
@@ -217,8 +226,7 @@ static hone_status expand_dropout(hone_graph *g, hone_node *n, hone_error *err) 
         return HONE_OK;
     }
     ratio = ratio ? cast_to(g, as_scalar(g, ratio), dtype) : hone_graph_scalar(g, dtype, 0.5);
-    hone_value *kept = HONE_EMIT(g, "", "GreaterOrEqual", uniform_like(g, x, dtype, n), ratio),
-               *one = hone_graph_scalar(g, dtype, 1);
+    hone_value *kept = keeps(g, n, x, dtype, ratio), *one = hone_graph_scalar(g, dtype, 1);
     hone_value *scale = HONE_EMIT(g, "", "Div", one, HONE_EMIT(g, "", "Sub", one, ratio));
     if (!hone_value_constant(training)) {
         training = as_scalar(g, training);
