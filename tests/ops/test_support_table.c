@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "graph/op.h"
+#include "ops/math/reduce.h"
 
 #define DOCUMENT HONE_SOURCE_DIR "/docs/operators.md"
 
@@ -42,12 +43,34 @@ static const char *quantized(const hone_op *op) {
     return "float";
 }
 
+/* How it is computed, from what the descriptor has. */
+static const char *kernel(const hone_op *op) {
+    bool windows = hone_attr_find(op->attrs, "kernel_shape") != NULL;
+    if (hone_op_is_control(op)) return "control";
+    if (op->map) return "map";
+    if (!op->prepare) return op->view ? "view" : "function";
+    if (op->multiply_adds) return windows ? "product of windows" : "product";
+    if (windows) return "windows";
+    if (op->infer == hone_reduce_infer) return "reduction";
+    if (op->draws) return "random numbers";
+    if (op->view || op->join) return "view or moves";
+    if (op->moves || op->quantize == HONE_QUANTIZE_BITS) return "moves";
+    return "own";
+}
+
+static void print_kernel(FILE *f, const hone_op *op) {
+    fprintf(f, "%s%s%s%s | ", kernel(op), op->epilogue ? " + map" : "",
+            op->prepare && op->expands ? " or function" : "", op->run_shapes ? ", late shape" : "");
+}
+
 static void print_row(FILE *f, const hone_op *op) {
     bool shown = *hone_op_domain(op) && !hone_op_is_private(op);
     fprintf(f, "| %s%s%s | ", shown ? hone_op_domain(op) : "", shown ? "." : "", op->name);
     if (!hone_op_is_private(op)) fprintf(f, "%d–%d | ", op->oldest, op->since);
     print_types(f, (op->inputs ? op->inputs : op->outputs)[0].types);
-    fprintf(f, " | %s | ", gradient(op));
+    fprintf(f, " | ");
+    print_kernel(f, op);
+    fprintf(f, "%s | ", gradient(op));
     if (!hone_op_is_private(op)) fprintf(f, "%s | ", quantized(op));
     for (const char *c = op->doc ? op->doc : ""; *c; c++) fprintf(f, "%s%c", *c == '|' ? "\\" : "", *c);
     fprintf(f, " |\n");
@@ -106,6 +129,16 @@ static char *generate(void) {
         "operator set\n  uses the newest.\n"
         "- types: element types of the first input; \"all\" are also strings, float8, and elements of 4 "
         "and 2 bits.\n"
+        "- kernel: how it is computed. \"map\": element by element, in one pass with maps around it; "
+        "\"function\": by other\n  operators, which take its place; \"product\": of matrices, packed and cut "
+        "into blocks, \"+ map\": with maps behind it\n  applied to each block; \"windows\", \"product of "
+        "windows\": over windows of an image; \"reduction\": over axes; \"moves\": elements are\n  only "
+        "moved; "
+        "\"view\": nothing is computed, the same bytes in another shape; \"control\": runs other graphs; "
+        "\"own\": a "
+        "kernel of\n  its own; \"late shape\": only the run tells the shape of a result, and what follows is "
+        "planned "
+        "then.\n"
         "- gradient: whether `hone train` can train through it. \"by its parts\": it is taken apart into "
         "operators with gradients;\n  \"zero\": nothing flows through it; \"straight-through\": the "
         "gradient passes unchanged; \"–\": training is refused.\n"
@@ -113,13 +146,13 @@ static char *generate(void) {
         "\"float (table)\": the\n  same, of 8-bit inputs looked up in a table of 256 results; "
         "\"integers\": in integers; \"bits unchanged\": moves the bytes.\n\n");
     print_count(f);
-    fprintf(f, "## ONNX\n\n| operator | opsets | types | gradient | quantized graphs | what "
+    fprintf(f, "## ONNX\n\n| operator | opsets | types | kernel | gradient | quantized graphs | what "
                "it is |\n"
-               "|---|---|---|---|---|---|\n");
+               "|---|---|---|---|---|---|---|\n");
     print_table(f, false);
     fprintf(f, "\n## Hone's own\n\nGradients, optimizers and compiled forms; never written to a file.\n\n| "
-               "operator | types | "
-               "gradient | what it is |\n|---|---|---|---|\n");
+               "operator | types | kernel | "
+               "gradient | what it is |\n|---|---|---|---|---|\n");
     print_table(f, true);
     fclose(f);
     return text;
