@@ -22,7 +22,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (err.code != status || !err.message[0]) abort();
     } else {
         void *scratch = malloc(hone_regex_scratch(r));
-        if (scratch && zero) hone_regex_full_match(r, zero + 1, size - length - 1, scratch);
+        size_t rest = zero ? size - length - 1 : 0, *ends = malloc((rest + 1) * sizeof *ends);
+        if (scratch && zero && ends) {
+            bool whole = hone_regex_full_match(r, zero + 1, rest, scratch);
+            hone_regex_ends(r, zero + 1, rest, scratch, ends);
+            if (whole != (ends[0] == rest)) abort();
+        }
+        free(ends);
         free(scratch);
     }
     hone_arena_free(arena);

@@ -152,14 +152,9 @@ hone_status hone_regex_compile(hone_arena *arena, const char *pattern, size_t si
 
 #define NOTHING UINT32_MAX /* before the first character and behind the last */
 
-typedef struct state {
-    size_t start; /* where what led to it began */
-    int at;       /* instruction: a set, or the match */
-} state;
-
 typedef struct matcher {
     const hone_regex *r;
-    state *states, *next;
+    int *states, *next;    /* instructions: sets, and the match */
     uint32_t *mark, round; /* mark[i] is `round` if instruction i has been reached at this position */
     int *stack;
     int count; /* of states */
@@ -167,7 +162,7 @@ typedef struct matcher {
 } matcher;
 
 size_t hone_regex_scratch(const hone_regex *r) {
-    return (size_t)r->count * 2 * (sizeof(state) + sizeof(int));
+    return (size_t)r->count * 2 * sizeof(size_t);
 }
 
 static matcher matcher_make(const hone_regex *r, void *scratch) {
@@ -215,7 +210,7 @@ static void push(matcher *m, int *top, int at) {
 }
 
 /* Adds to the first `count` of `states` all that is reached from instruction `at` without a character. */
-static int reach(matcher *m, int at, size_t start, state *states, int count) {
+static int reach(matcher *m, int at, int *states, int count) {
     int top = 0;
     push(m, &top, at);
     while (top > 0) {
@@ -231,7 +226,7 @@ static int reach(matcher *m, int at, size_t start, state *states, int count) {
             if (holds(m, i->x)) push(m, &top, at + 1);
             break;
         case CODE_SET:
-        case CODE_MATCH: states[count++] = (state){start, at}; break;
+        case CODE_MATCH: states[count++] = at; break;
         }
     }
     return count;
@@ -239,13 +234,12 @@ static int reach(matcher *m, int at, size_t start, state *states, int count) {
 
 /* From all states that take the character before this position. */
 static void step(matcher *m) {
-    int count = 0;
-    state *states = m->next;
+    int count = 0, *states = m->next;
     m->round++;
     for (int k = 0; k < m->count; k++) {
-        const instruction *i = &m->r->code[m->states[k].at];
+        const instruction *i = &m->r->code[m->states[k]];
         if (i->op == CODE_SET && in_ranges(m->r, i, m->before))
-            count = reach(m, m->states[k].at + 1, m->states[k].start, states, count);
+            count = reach(m, m->states[k] + 1, states, count);
     }
     m->next = m->states;
     m->states = states;
@@ -256,45 +250,81 @@ bool hone_regex_full_match(const hone_regex *r, const char *text, size_t size, v
     const char *at = text, *end = text + size;
     matcher m = matcher_make(r, scratch);
     m.here = at < end ? hone_utf8_decode(&at, end) : NOTHING;
-    m.count = reach(&m, 0, 0, m.states, 0);
+    m.count = reach(&m, 0, m.states, 0);
     while (m.here != NOTHING && m.count > 0) {
         m.before = m.here;
         m.here = at < end ? hone_utf8_decode(&at, end) : NOTHING;
         step(&m);
     }
     for (int k = 0; k < m.count; k++)
-        if (r->code[m.states[k].at].op == CODE_MATCH) return m.here == NOTHING;
+        if (r->code[m.states[k]].op == CODE_MATCH) return m.here == NOTHING;
     return false;
 }
 
-static uint32_t character_before(const char *text, const char *at) {
-    const char *from = at;
-    while (from > text && at - from < 4 && (from == at || ((unsigned char)*from & 0xC0) == 0x80)) from--;
-    return from < at ? hone_utf8_decode(&from, at) : NOTHING;
+/* --- where matches end --- from the last position to the first one: where a match ends that goes on with an instruction
+ * at a position follows from those at the position behind the next character */
+
+/* The character that ends at *at, which moves to where it begins. */
+static uint32_t character_before(const char *text, const char **at) {
+    const char *from = *at - 1;
+    while (from > text && *at - from < 4 && ((unsigned char)*from & 0xC0) == 0x80) from--;
+    const char *end = from;
+    uint32_t c = hone_utf8_decode(&end, *at);
+    if (end != *at) { /* no character ends there: one byte */
+        from = *at - 1;
+        end = from;
+        c = hone_utf8_decode(&end, *at);
+    }
+    *at = from;
+    return c;
 }
 
-/* States are in the order in which they began, so that of two ways to the same instruction the earlier one stays. */
-bool hone_regex_find(const hone_regex *r, const char *text, size_t size, size_t from, void *scratch,
-                     size_t *begin, size_t *end) {
-    const char *at = text + from, *stop = text + size;
-    bool found = false;
-    matcher m = matcher_make(r, scratch);
-    m.here = character_before(text, at);
-    do {
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+/* What follows without a character from the instructions behind; true: something changed. A jump back to a loop takes
+ * what the loop's other way out has, too, so that loops in loops need no more rounds than one. */
+static bool settle(const matcher *m, size_t *ends) {
+    bool changed = false;
+    for (int k = m->r->count - 1; k >= 0; k--) {
+        const instruction *i = &m->r->code[k];
+        size_t end = ends[k];
+        if (i->op == CODE_SPLIT)
+            end = larger(end, larger(ends[i->x], ends[i->y]));
+        else if (i->op == CODE_JUMP)
+            end = larger(end, larger(ends[i->x], i->x < k ? ends[m->r->code[i->x].y] : 0));
+        else if (i->op == CODE_ASSERT && holds(m, i->x))
+            end = larger(end, ends[k + 1]);
+        changed |= end != ends[k];
+        ends[k] = end;
+    }
+    return changed;
+}
+
+void hone_regex_ends(const hone_regex *r, const char *text, size_t size, void *scratch, size_t *out) {
+    size_t *ends = scratch, *behind = ends + r->count; /* by instruction: 0 for none, else one more */
+    const char *at = text + size, *from = at;
+    matcher m = {.r = r, .before = NOTHING};
+    memset(behind, 0, (size_t)r->count * sizeof *behind);
+    for (size_t i = 0; i <= size; i++) out[i] = HONE_REGEX_NONE;
+    for (;;) {
+        m.here = m.before;
+        m.before = from > text ? character_before(text, &from) : NOTHING;
         const size_t here = (size_t)(at - text);
-        m.before = m.here;
-        m.here = at < stop ? hone_utf8_decode(&at, stop) : NOTHING;
-        step(&m);
-        if (!found) m.count = reach(&m, 0, here, m.states, m.count);
-        for (int k = 0; k < m.count; k++) {
-            if (r->code[m.states[k].at].op == CODE_MATCH && (!found || m.states[k].start <= *begin)) {
-                *begin = m.states[k].start;
-                *end = here;
-                found = true;
-            }
+        for (int k = 0; k < r->count; k++) {
+            const instruction *i = &r->code[k];
+            ends[k] = i->op == CODE_MATCH                            ? here + 1
+                      : i->op == CODE_SET && in_ranges(r, i, m.here) ? behind[k + 1]
+                                                                     : 0;
         }
-        for (int k = 0; k < m.count && found; k++)
-            if (m.states[k].start > *begin) m.count = k;
-    } while (m.here != NOTHING && (!found || m.count > 0));
-    return found;
+        while (settle(&m, ends)) {
+        }
+        if (ends[0]) out[here] = ends[0] - 1;
+        if (at == text) return;
+        at = from;
+        size_t *swap = ends;
+        ends = behind;
+        behind = swap;
+    }
 }

@@ -9,19 +9,20 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct hone_regex hone_regex;
 
 /* Compiles a pattern, UTF-8, into the arena, where it stays. HONE_INVALID_ARGUMENT says what is wrong with it, and where. */
 hone_status hone_regex_compile(hone_arena *arena, const char *pattern, size_t size, const hone_regex **out,
                                hone_error *err);
-/* Bytes of scratch that matching and finding need, aligned to 8. */
+/* Bytes of scratch that the two below need, aligned to 8. */
 size_t hone_regex_scratch(const hone_regex *r);
 /* Does the pattern match all of the text? Bytes that are no UTF-8 match nothing. */
 bool hone_regex_full_match(const hone_regex *r, const char *text, size_t size, void *scratch);
-/* The first part of the text, from byte `from` on, that matches, and of those that begin there the longest; false: there is
- * none. Of what stands before `from` the last character is seen, by assertions. */
-bool hone_regex_find(const hone_regex *r, const char *text, size_t size, size_t from, void *scratch,
-                     size_t *begin, size_t *end);
+#define HONE_REGEX_NONE SIZE_MAX
+/* Fills ends[0 … size]: where the longest match that begins at a byte ends; HONE_REGEX_NONE: none begins there, or the byte
+ * is inside of a character. All of them in time linear in the text: one look from its end to its begin. */
+void hone_regex_ends(const hone_regex *r, const char *text, size_t size, void *scratch, size_t *ends);
 
 #endif

@@ -1,5 +1,6 @@
 /* Regular expressions: what matches, what is refused, and that nothing is slow. */
 #include "base/memory.h"
+#include "base/random.h"
 #include "base/regex.h"
 #include "base/unicode.h"
 
@@ -238,51 +239,124 @@ static void test_case(void **state) {
     assert_int_equal(hone_unicode_upper(HONE_UNICODE_END + 0xE9), HONE_UNICODE_END + 0xE9);
 }
 
-/* Where the first and then longest match is, from a byte on. */
-static void test_find(void **state) {
+/* --- ends --- */
+
+typedef struct finder {
+    hone_arena *arena;
+    const hone_regex *r;
+    void *scratch;
+} finder;
+
+static finder finder_make(const char *pattern) {
+    finder f = {.arena = hone_arena_new()};
+    assert_int_equal(hone_regex_compile(f.arena, pattern, strlen(pattern), &f.r, &err), HONE_OK);
+    f.scratch = malloc(hone_regex_scratch(f.r));
+    return f;
+}
+
+static void finder_free(finder *f) {
+    free(f->scratch);
+    hone_arena_free(f->arena);
+}
+
+/* Where the longest match from a byte on ends; -1: none begins there. */
+static void test_ends(void **state) {
     (void)state;
     static const struct {
         const char *pattern, *text;
-        int from, begin, end; /* begin -1: there is none */
+        int from, end;
     } found[] = {
-        {"b+", "abbbcb", 0, 1, 4},
-        {"b+", "abbbcb", 2, 2, 4},
-        {"b+", "abbbcb", 4, 5, 6},
-        {"b+", "ac", 0, -1, 0},
-        {"a|ab|bcd", "xabcd", 0, 1, 3}, /* not the first alternative, not the later and longer one */
-        {"bcd|abx", "abcd", 0, 1, 4},   /* what began earlier comes to nothing */
-        {"(aab)*a", "aabaaaba", 0, 0, 4},
-        {"x*", "abc", 1, 1, 1},
-        {"[\\w]+", "\xc3\xa9t\xc3\xa9 ab", 0, 2, 3},
-        {"\\bb", "ab b", 1, 3, 4}, /* the a before is seen */
-        {"^b", "ab", 1, -1, 0},
-        {"b$", "bab", 0, 2, 3},
-        {"", "", 0, 0, 0},
+        {"b+", "abbbcb", 0, -1},
+        {"b+", "abbbcb", 1, 4},
+        {"b+", "abbbcb", 2, 4},
+        {"b+", "abbbcb", 6, -1},
+        {"a|ab|bcd", "xabcd", 1, 3}, /* not the first alternative */
+        {"bcd|abx", "abcd", 0, -1},
+        {"bcd|abx", "abcd", 1, 4},
+        {"(aab)*a", "aabaaaba", 0, 4},
+        {"x*", "abc", 1, 1},
+        {"x*", "abc", 3, 3},
+        {"[\\w]+", "\xc3\xa9t\xc3\xa9 ab", 0, -1},
+        {"[\\w]+", "\xc3\xa9t\xc3\xa9 ab", 2, 3},
+        {".+", "\xc3\xa9t", 0, 3},
+        {".*", "\xc3\xa9t", 1, -1}, /* inside of a character */
+        {"\\bb", "ab b", 1, -1},    /* the a before is seen */
+        {"\\bb", "ab b", 3, 4},
+        {"^b", "ab", 1, -1},
+        {"b$", "bab", 0, -1},
+        {"b$", "bab", 2, 3},
+        {"(?m)^b$", "a\nb\na", 2, 3},
+        {"(^|\\b)*b", "ab b", 3, 4},
+        {"", "", 0, 0},
         {"a",
-         "\xff\xff"
+         "\xff\xe2\x82"
          "a",
-         1, 2, 3},
+         3, 4},
+        {".*", "\xe2\x82", 1, 1},
     };
     for (int i = 0; i < COUNT(found); i++) {
-        hone_arena *arena = hone_arena_new();
-        const hone_regex *r = NULL;
-        size_t begin = 99, end = 99, size = strlen(found[i].text);
-        assert_int_equal(hone_regex_compile(arena, found[i].pattern, strlen(found[i].pattern), &r, &err),
-                         HONE_OK);
-        void *scratch = malloc(hone_regex_scratch(r));
-        bool is = hone_regex_find(r, found[i].text, size, (size_t)found[i].from, scratch, &begin, &end);
-        if (is != (found[i].begin >= 0) || (is && ((int)begin != found[i].begin || (int)end != found[i].end)))
-            fail_msg("%s in %s: %d, %zu to %zu", found[i].pattern, found[i].text, is, begin, end);
-        free(scratch);
-        hone_arena_free(arena);
+        finder f = finder_make(found[i].pattern);
+        size_t ends[32], size = strlen(found[i].text);
+        hone_regex_ends(f.r, found[i].text, size, f.scratch, ends);
+        if (ends[found[i].from] != (found[i].end < 0 ? HONE_REGEX_NONE : (size_t)found[i].end))
+            fail_msg("%s in %s: %zu", found[i].pattern, found[i].text, ends[found[i].from]);
+        finder_free(&f);
     }
+}
+
+/* They are those of the longest parts that match as a whole. */
+static void test_ends_of_all(void **state) {
+    (void)state;
+    static const char *const patterns[] = {
+        "a*",          "(a|b)*c",       "(a*)*b",    "((a+)+b?)+",  "a|a.*b",    "(a|aa)+b",
+        "((a*b?)*c)*", "(((a*)*b)*c)*", "(a?){3}bc", "(a+(b*)+)+c", "(|a|bc?)+", "[^a]{2,3}(a|\xc3\xa9)?"};
+    static const char *const letters[] = {"a", "b", "c", "\xc3\xa9", "\xc3", "\xa9", "\n"};
+    hone_rng rng = hone_rng_make(4, 0);
+    for (int i = 0; i < COUNT(patterns); i++) {
+        finder f = finder_make(patterns[i]);
+        for (int round = 0; round < 40; round++) {
+            char text[40] = "";
+            size_t ends[40];
+            for (int k = 0; k < 12; k++)
+                strcat(text, letters[hone_rng_below(&rng, round % 2 ? 3 : COUNT(letters))]);
+            const size_t size = strlen(text);
+            hone_regex_ends(f.r, text, size, f.scratch, ends);
+            for (const char *at = text; at < text + size; hone_utf8_decode(&at, text + size)) {
+                size_t from = (size_t)(at - text), longest = HONE_REGEX_NONE;
+                for (size_t to = from; to <= size; to++)
+                    if (hone_regex_full_match(f.r, at, to - from, f.scratch)) longest = to;
+                if (ends[from] != longest) fail_msg("%s in %s from %zu", patterns[i], text, from);
+            }
+        }
+        finder_free(&f);
+    }
+}
+
+/* Looking on for what may be longer costs no second look at the text from each match. */
+static void test_time_of_ends(void **state) {
+    (void)state;
+    enum { LONG = 300000 };
+    finder f = finder_make("a|a.*b");
+    char *text = malloc(LONG);
+    size_t *ends = malloc((LONG + 1) * sizeof *ends);
+    memset(text, 'a', LONG);
+    hone_regex_ends(f.r, text, LONG, f.scratch, ends);
+    for (size_t i = 0; i < LONG; i++) assert_int_equal(ends[i], i + 1);
+    text[LONG - 1] = 'b';
+    hone_regex_ends(f.r, text, LONG, f.scratch, ends);
+    for (size_t i = 0; i < LONG - 1; i++) assert_int_equal(ends[i], LONG);
+    free(text);
+    free(ends);
+    finder_free(&f);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find),       cmocka_unit_test(test_matches), cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_time),    cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_categories), cmocka_unit_test(test_case),
+        cmocka_unit_test(test_ends),         cmocka_unit_test(test_ends_of_all),
+        cmocka_unit_test(test_time_of_ends), cmocka_unit_test(test_matches),
+        cmocka_unit_test(test_bytes),        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_time),         cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_categories),   cmocka_unit_test(test_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

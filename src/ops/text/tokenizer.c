@@ -4,6 +4,8 @@
 #include "graph/infer.h"
 #include "ops/common/texts.h"
 
+#include <string.h>
+
 #define TEXT HONE_TYPE(HONE_STRING)
 
 enum { MOST_SEPARATORS = 100 };
@@ -42,6 +44,8 @@ typedef struct params {
 typedef struct sink {
     const params *p;
     void *scratch;
+    size_t *ends;  /* of matches, by where they begin */
+    bool *removed; /* bytes that separators match */
     hone_texts *texts;
     hone_string *y;
     int64_t tokens;
@@ -67,30 +71,39 @@ static void offer(sink *s, const char *text, size_t size) {
     if (characters >= s->p->least) put(s, text, size);
 }
 
-static void take_matches(sink *s, const char *text, size_t size) {
-    size_t begin, end, from = 0;
-    while (from < size && hone_regex_find(s->p->token, text, size, from, s->scratch, &begin, &end)) {
-        offer(s, text + begin, end - begin);
-        from = end > begin ? end : begin < size ? begin + character(text + begin, size - begin) : size;
-    }
+/* The first match from byte *begin on, and of those that begin there the longest; false: there is none. */
+static bool find(const sink *s, size_t size, size_t *begin, size_t *end) {
+    while (*begin < size && s->ends[*begin] == HONE_REGEX_NONE) ++*begin;
+    if (*begin < size) *end = s->ends[*begin];
+    return *begin < size;
 }
 
-/* Parts between matches of separator k, each cut by those that follow. */
-static void cut(sink *s, int k, const char *text, size_t size) {
-    if (k == s->p->separator_count) {
-        offer(s, text, size);
-        return;
-    }
-    size_t begin, end, from = 0, part = 0;
-    while (from < size && hone_regex_find(s->p->separators[k], text, size, from, s->scratch, &begin, &end)) {
-        if (end > begin) {
-            cut(s, k + 1, text + part, begin - part);
-            part = from = end;
-        } else {
-            from = begin < size ? begin + character(text + begin, size - begin) : size;
+static void take_matches(sink *s, const char *text, size_t size) {
+    size_t end;
+    hone_regex_ends(s->p->token, text, size, s->scratch, s->ends);
+    for (size_t begin = 0; find(s, size, &begin, &end); begin = end > begin ? end : begin + 1)
+        offer(s, text + begin, end - begin);
+}
+
+/* A run of bytes from *begin on that no separator has matched; false: there is none. */
+static bool next_part(const sink *s, size_t size, size_t *begin, size_t *end) {
+    while (*begin < size && s->removed[*begin]) ++*begin;
+    for (*end = *begin; *end < size && !s->removed[*end];) ++*end;
+    return *begin < size;
+}
+
+/* Parts between matches of the first separator, each cut by those that follow. */
+static void cut(sink *s, const char *text, size_t size) {
+    size_t part, stop, end;
+    memset(s->removed, 0, size);
+    for (int k = 0; k < s->p->separator_count; k++)
+        for (part = 0; next_part(s, size, &part, &stop); part = stop) {
+            const size_t n = stop - part;
+            hone_regex_ends(s->p->separators[k], text + part, n, s->scratch, s->ends);
+            for (size_t begin = 0; find(s, n, &begin, &end); begin = end > begin ? end : begin + 1)
+                memset(s->removed + part + begin, 1, end - begin);
         }
-    }
-    cut(s, k + 1, text + part, size - part);
+    for (part = 0; next_part(s, size, &part, &stop); part = stop) offer(s, text + part, stop - part);
 }
 
 static void take(sink *s, const hone_string *x) {
@@ -100,7 +113,7 @@ static void take(sink *s, const hone_string *x) {
     if (s->p->token)
         take_matches(s, text, x->size);
     else if (s->p->separators)
-        cut(s, 0, text, x->size);
+        cut(s, text, x->size);
     else
         for (size_t at = 0, n; at < x->size; at += n) {
             n = character(text + at, x->size - at);
@@ -109,31 +122,48 @@ static void take(sink *s, const hone_string *x) {
     if (s->p->mark) put(s, "\x03", 1);
 }
 
-static hone_status run(const hone_step *step, hone_frame *f, hone_error *err) {
-    const params *p = step->params;
+/* Texts are taken twice: counted, then stored. */
+static hone_status take_all(sink *s, const hone_step *step, hone_frame *f, hone_error *err) {
+    const params *p = s->p;
     const hone_string *x = hone_step_in(step, f, 0);
-    sink s = {.p = p, .scratch = hone_step_scratch(step, f)};
     int64_t dims[HONE_MAX_RANK] = {0}, most = 0;
     hone_texts texts;
     void *data = NULL;
     for (int64_t i = 0; i < p->count; i++) {
-        take(&s, &x[i]);
-        if (s.tokens > most) most = s.tokens;
+        take(s, &x[i]);
+        if (s->tokens > most) most = s->tokens;
     }
     if (p->mark && most == 2) most = 0; /* nobody has a token: then there are no marks */
     for (int i = 0; i < p->x.rank; i++) dims[i] = p->x.dims[i];
     dims[p->x.rank] = most;
     HONE_TRY(f->output(f, step, 0, p->x.rank + 1, dims, &data, err));
     if (!data || most == 0) return HONE_OK;
-    HONE_TRY(hone_texts_open(f, s.bytes + p->pad.size + 1, &texts, err));
+    HONE_TRY(hone_texts_open(f, s->bytes + p->pad.size + 1, &texts, err));
     const hone_string pad = hone_texts_add(&texts, p->pad.data, p->pad.size);
-    s.texts = &texts;
-    s.y = data;
-    for (int64_t i = 0; i < p->count; i++, s.y += most) {
-        take(&s, &x[i]);
-        for (int64_t k = s.tokens; k < most; k++) s.y[k] = pad;
+    s->texts = &texts;
+    s->y = data;
+    for (int64_t i = 0; i < p->count; i++, s->y += most) {
+        take(s, &x[i]);
+        for (int64_t k = s->tokens; k < most; k++) s->y[k] = pad;
     }
     return HONE_OK;
+}
+
+static hone_status run(const hone_step *step, hone_frame *f, hone_error *err) {
+    const params *p = step->params;
+    const hone_string *x = hone_step_in(step, f, 0);
+    sink s = {.p = p, .scratch = hone_step_scratch(step, f)};
+    size_t longest = 0, bytes;
+    for (int64_t i = 0; i < p->count; i++)
+        if (x[i].size > longest) longest = x[i].size;
+    if (!p->token && !p->separators) return take_all(&s, step, f, err);
+    if (!hone_mul_size(longest + 1, sizeof *s.ends + sizeof *s.removed, &bytes) ||
+        !(s.ends = hone_alloc(bytes)))
+        return hone_fail_memory(err);
+    s.removed = (bool *)(s.ends + longest + 1);
+    hone_status status = take_all(&s, step, f, err);
+    hone_free(s.ends);
+    return status;
 }
 
 static hone_status compile(hone_prepare *p, const hone_string *pattern, const hone_regex **out,
