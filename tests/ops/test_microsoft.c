@@ -1,4 +1,5 @@
 /* com.microsoft's function operators against graphs of ONNX's operators, or against what they say in a few loops. */
+#include "ops/each_level.h"
 #include "support/graphs.h"
 
 #define MOST 8
@@ -331,7 +332,54 @@ static void test_inverse(void **state) {
     hone_graph_free(l.g);
 }
 
-int main(void) {
+/* --- bits --- */
+
+static const char *program;
+
+/* Of means that lie half-way between two codes now and then, and of shares of a whole. */
+static void print_codes(const char *op, const char *axes) {
+    lone l = open_lone(op);
+    hone_tensor *x = tensor_make(HONE_UINT8, SHAPE(2, 500, 8, 6));
+    hone_rng rng = hone_rng_make(3, 0);
+    for (size_t i = 0; i < x->bytes; i++) ((uint8_t *)x->data)[i] = (uint8_t)hone_rng_below(&rng, 256);
+    give(&l, x);
+    give_scale(&l, 0.1);
+    give_ints(&l, HONE_UINT8, 0, NULL, (int64_t[]){7});
+    give_scale(&l, strcmp(op, "QLinearSoftmax") == 0 ? 1.0 / 256 : 0.1);
+    give_ints(&l, HONE_UINT8, 0, NULL, (int64_t[]){7});
+    node_of(&l, op, 1);
+    if (axes) hone_node_set_ints(l.g, l.n, axes, (int64_t[]){2, 3}, 2);
+    hone_graph_add_output(l.g, l.n->outputs[0]);
+    hone_tensor *y;
+    graph_run(l.g, NULL, l.data, &y, 1);
+    printf("%s %016llx\n", op, (unsigned long long)hone_hash(y->data, y->bytes));
+    hone_tensor_free(y);
+    for (int i = 0; i < l.count; i++) hone_tensor_free(l.data[i]);
+    hone_graph_free(l.g);
+}
+
+static int print_all_codes(void) {
+    print_codes("QLinearGlobalAveragePool", NULL);
+    print_codes("QLinearAveragePool", "kernel_shape");
+    print_codes("QLinearReduceMean", "axes");
+    print_codes("QLinearSoftmax", NULL);
+    return 0;
+}
+
+static void test_codes_at_every_level(void **state) {
+    (void)state;
+    char first[1000], output[1000];
+    for (int i = 0; i < LEVEL_MASKS; i++) {
+        char *text = i ? output : first;
+        assert_true(run_at_level(program, "--codes", level_masks[i], text, sizeof first));
+        if (i && strcmp(first, output) != 0)
+            fail_msg("at %s:\n%s at %s:\n%s", level_masks[i], output, level_masks[0], first);
+    }
+}
+
+int main(int argc, char **argv) {
+    program = argv[0];
+    if (argc > 1 && strcmp(argv[1], "--codes") == 0) return print_all_codes();
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_fused_matmul),
                                        cmocka_unit_test(test_fused_gemm),
                                        cmocka_unit_test(test_qgemm),
@@ -341,6 +389,7 @@ int main(void) {
                                        cmocka_unit_test(test_masks_of_keys),
                                        cmocka_unit_test(test_mask_of_both_ends),
                                        cmocka_unit_test(test_qlinear),
-                                       cmocka_unit_test(test_inverse)};
+                                       cmocka_unit_test(test_inverse),
+                                       cmocka_unit_test(test_codes_at_every_level)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

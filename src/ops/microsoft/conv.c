@@ -1,6 +1,7 @@
 /* ONNX Runtime's convolutions and poolings: ONNX's with an activation behind, or between quantized values. */
 #include "ops/engine/conv.h"
 #include "graph/infer.h"
+#include "ops/common/emit.h"
 
 #include <string.h>
 
@@ -92,7 +93,8 @@ static hone_value *turn(hone_graph *g, hone_value *v, int rank, bool back) {
     return y;
 }
 
-static hone_status expand_pool(hone_graph *g, hone_node *n, const char *pool, hone_error *err) {
+/* whole: of all of a channel. */
+static hone_status expand_pool(hone_graph *g, hone_node *n, bool whole, hone_error *err) {
     hone_value *zero = n->inputs[QX_ZERO], *y_zero = n->input_count > QY_ZERO ? n->inputs[QY_ZERO] : NULL;
     bool last = hone_node_int(n, "channels_last") != 0;
     int rank = n->inputs[QX]->type.rank;
@@ -100,11 +102,13 @@ static hone_status expand_pool(hone_graph *g, hone_node *n, const char *pool, ho
         return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
                               "of a tensor whose rank is not known");
     hone_value *v = HONE_EMIT(g, "", "DequantizeLinear", n->inputs[QX], n->inputs[QX_SCALE], zero);
+    if (whole) v = hone_emit_cast(g, v, HONE_FLOAT64); /* summed in the same order at every ISA level */
     if (last) v = turn(g, v, rank, false);
-    hone_node *y = hone_graph_add_node(g, hone_op_find("", pool), n->name, 1, &v, 1);
+    hone_node *y = hone_graph_add_node(g, hone_op_find("", whole ? "GlobalAveragePool" : "AveragePool"), n->name, 1, &v, 1);
     if (!y) return hone_graph_check(g, err);
     copy_known(g, y, n);
     v = last ? turn(g, y->outputs[0], rank, true) : y->outputs[0];
+    if (whole) v = hone_emit_cast(g, v, HONE_FLOAT32);
     if (!y_zero) y_zero = hone_graph_scalar(g, n->inputs[QX]->type.dtype, 0);
     hone_graph_replace(g, n->outputs[0], HONE_EMIT(g, "", "QuantizeLinear", v, n->inputs[QY_SCALE], y_zero));
     return hone_graph_check(g, err);
@@ -145,11 +149,11 @@ static hone_status infer_global(hone_infer *ctx, hone_error *err) {
 }
 
 static hone_status expand_average(hone_graph *g, hone_node *n, hone_error *err) {
-    return expand_pool(g, n, "AveragePool", err);
+    return expand_pool(g, n, false, err);
 }
 
 static hone_status expand_global(hone_graph *g, hone_node *n, hone_error *err) {
-    return expand_pool(g, n, "GlobalAveragePool", err);
+    return expand_pool(g, n, true, err);
 }
 
 #define POOLED                                                                                               \

@@ -14,6 +14,11 @@ static hone_value *real(hone_graph *g, const hone_node *n, int i) {
     return HONE_EMIT(g, "", "DequantizeLinear", n->inputs[i], n->inputs[i + 1], hone_input(n, i + 2));
 }
 
+/* In double, whose sums are added in the same order at every ISA level: what is rounded to codes is the same then. */
+static hone_value *real_to_sum(hone_graph *g, const hone_node *n, int i) {
+    return hone_emit_cast(g, real(g, n, i), HONE_FLOAT64);
+}
+
 /* y takes the place of the output, quantized by inputs i and i + 1; without a zero point to that of the node's dtype. */
 static hone_status give(hone_graph *g, hone_node *n, hone_value *y, int i, hone_error *err) {
     y = HONE_EMIT(g, "", "QuantizeLinear", y, n->inputs[i], hone_input(n, i + 1));
@@ -64,7 +69,7 @@ static hone_status expand_leaky_relu(hone_graph *g, hone_node *n, hone_error *er
 static hone_status expand_softmax(hone_graph *g, hone_node *n, hone_error *err) {
     const bool flat = hone_node_int(n, "opset") < 13;
     const int64_t axis = hone_node_int(n, "axis");
-    hone_value *x = real(g, n, 0), *y = x;
+    hone_value *x = real_to_sum(g, n, 0), *y = x;
     if (flat) {
         y = HONE_EMIT(g, "", "Flatten", x);
         if (y) hone_node_set_int(g, y->producer, "axis", axis);
@@ -72,7 +77,7 @@ static hone_status expand_softmax(hone_graph *g, hone_node *n, hone_error *err) 
     y = HONE_EMIT(g, "", "Softmax", y);
     if (y) hone_node_set_int(g, y->producer, "axis", flat ? -1 : axis);
     if (flat) y = HONE_EMIT(g, HONE_PRIVATE_DOMAIN, "ReshapeLike", y, x);
-    return give(g, n, y, 3, err);
+    return give(g, n, hone_emit_cast(g, y, HONE_FLOAT32), 3, err);
 }
 
 #define ONE                                                                                                  \
@@ -126,10 +131,10 @@ static hone_status infer_mean(hone_infer *ctx, hone_error *err) {
 static hone_status expand_mean(hone_graph *g, hone_node *n, hone_error *err) {
     size_t count;
     const int64_t *axes = hone_node_ints(n, "axes", &count);
-    hone_value *y = HONE_EMIT(g, "", "ReduceMean", real(g, n, 0),
+    hone_value *y = HONE_EMIT(g, "", "ReduceMean", real_to_sum(g, n, 0),
                               count ? hone_graph_ints(g, axes, (int64_t)count) : NULL);
     if (y) hone_node_set_int(g, y->producer, "keepdims", hone_node_int(n, "keepdims"));
-    return give(g, n, y, 3, err);
+    return give(g, n, hone_emit_cast(g, y, HONE_FLOAT32), 3, err);
 }
 
 const hone_op hone_op_microsoft_qlinear_reduce_mean = {
