@@ -267,6 +267,46 @@ static void test_nothing_of_much(void **state) {
     }
 }
 
+/* Gradients of nothing: no head is asked, and what has elements is 0. */
+static void test_gradient_of_nothing(void **state) {
+    (void)state;
+    enum { GRADIENTS = 2 + INPUTS };
+    const int64_t heads = (int64_t)1 << 40;
+    const setting all[] = {{"delta", 1, 3, heads, heads, 0, 0, F32},
+                           {"linear", 1, 0, 1, 1, (int64_t)1 << 40, (int64_t)1 << 40, F32},
+                           {"delta", 2, 3, 4, 2, 0, 6, F32}};
+    for (int i = 0; i < COUNT(all); i++) {
+        hone_tensor *data[GRADIENTS] = {NULL}, *given[GRADIENTS];
+        hone_value *in[GRADIENTS] = {NULL};
+        const hone_tensor *out[INPUTS];
+        hone_graph *g = hone_graph_new("gradient");
+        const bool delta = strcmp(all[i].rule, "delta") == 0;
+        for (int k = 0; k < GRADIENTS; k++) {
+            int64_t dims[] = {all[i].batch, all[i].steps, all[i].heads * all[i].columns};
+            if (k == 1 || k == 2 + PAST || k == 2 + DECAY || (k == 2 + BETA && !delta)) continue;
+            if (k >= 2) shape_of(&all[i], k - 2, dims);
+            if (k == 2 + BETA) dims[2] = 1; /* one for all heads */
+            data[k] = tensor_random(HONE_FLOAT32, 3, dims, 1);
+            in[k] = graph_input(g, "x", HONE_FLOAT32, 3, dims);
+        }
+        hone_node *n = hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, "LinearAttentionGrad"),
+                                           "gradient", GRADIENTS, in, 0);
+        hone_node_set_int(g, n, "q_num_heads", all[i].heads);
+        hone_node_set_int(g, n, "kv_num_heads", all[i].kv_heads);
+        hone_node_set_string(g, n, "update_rule", all[i].rule);
+        const int asked[] = {0, 1, 2, BETA}, wanted = delta ? 4 : 3;
+        for (int o = 0; o < wanted; o++) hone_graph_add_output(g, hone_node_ask_output(g, n, asked[o]));
+        runner r = runner_make(g, NULL, 2);
+        tensors_given(GRADIENTS, data, given);
+        runner_run(&r, given, out);
+        for (int o = 0; o < wanted; o++)
+            for (int64_t e = 0; e < out[o]->count; e++) assert_true(tensor_at(out[o], e) == 0);
+        runner_free(&r);
+        for (int k = 0; k < GRADIENTS; k++) hone_tensor_free(data[k]);
+        hone_graph_free(g);
+    }
+}
+
 static void test_refused(void **state) {
     (void)state;
     static const struct {
@@ -311,6 +351,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules),           cmocka_unit_test(test_empty),
         cmocka_unit_test(test_pieces_agree),    cmocka_unit_test(test_left_out),
-        cmocka_unit_test(test_nothing_of_much), cmocka_unit_test(test_refused)};
+        cmocka_unit_test(test_nothing_of_much), cmocka_unit_test(test_gradient_of_nothing),
+        cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,6 +133,7 @@ typedef struct params {
     double scale;
     size_t size; /* of an element */
     void (*run)(const hone_linear_attention *a);
+    size_t zeros[INPUTS]; /* of the gradient: bytes of an output that begin as zeros */
     hone_cut cut;
 } params;
 
@@ -315,9 +316,8 @@ static hone_status run_grad(const hone_step *step, hone_frame *frame, hone_error
         j.in[i] = hone_step_in(step, frame, BEHIND + i);
         j.out[i] = hone_step_out(step, frame, i);
     }
-    if (j.out[BETA])
-        memset(j.out[BETA], 0,
-               (size_t)(p->s.batch * p->s.steps * (p->s.shared ? 1 : p->s.kv_heads)) * p->size);
+    for (int i = 0; i < INPUTS; i++)
+        if (j.out[i] && p->zeros[i]) memset(j.out[i], 0, p->zeros[i]);
     hone_cut_run(&p->cut, frame, run_grads, &j);
     return HONE_OK;
 }
@@ -326,7 +326,14 @@ static hone_status prepare_grad(hone_prepare *p, hone_error *err) {
     params *q;
     HONE_TRY(make_params(p, p->in + BEHIND, p->in_count - BEHIND, &q, err));
     const sizes *s = &q->s;
-    const int64_t tasks = s->shared ? s->batch : q->states,
+    const bool flows = s->depth > 0 && s->columns > 0; /* states without elements give nothing, take nothing */
+    bool any = false;
+    for (int o = 0; o < p->out_count; o++) {
+        if (!is_wanted(p, o)) continue;
+        any |= hone_type_count(&p->out[o]) > 0;
+        if (!flows || o == BETA) q->zeros[o] = hone_type_bytes(&p->out[o]);
+    }
+    const int64_t tasks = !any || !flows ? 0 : s->shared ? s->batch : q->states,
                   room = hone_linear_attention_grad_room(s->steps, s->depth, s->columns);
     const double state = 4 * (double)(s->depth * s->columns + 20) * (double)(s->steps + 1);
     q->cut = hone_cut_make(tasks, state * (s->shared ? (double)s->kv_heads : 1), 1);
