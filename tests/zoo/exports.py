@@ -131,6 +131,8 @@ def differences(ours, theirs, near):
 
 def finite(ours, theirs):
     """Infinite and undefined numbers must be the same; what is left is compared by how near it is."""
+    if theirs.dtype == object:  # strings
+        return np.char.decode(ours, "utf-8").astype(object) if ours.dtype.kind == "S" else ours, theirs
     if theirs.dtype.kind != "f" or ours.shape != theirs.shape or ours.dtype != theirs.dtype:
         return ours, theirs
     odd = ~np.isfinite(theirs)
