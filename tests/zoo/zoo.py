@@ -46,6 +46,12 @@ def computed(hone, path, feeds, names):
         return {name: np.load(f"{folder}/o{i}.npy") for i, name in enumerate(names)}
 
 
+def share(ours, theirs):
+    """The root mean square of the difference, as a part of that of `theirs`."""
+    apart = ours.astype(np.float64) - theirs
+    return float(np.sqrt((apart**2).mean() / max((theirs.astype(np.float64) ** 2).mean(), 1e-12)))
+
+
 def difference(ours, theirs, atol=1e-4, rtol=1e-3, rms=0.0):
     """What differs, or None."""
     if ours.dtype != theirs.dtype or ours.shape != theirs.shape:
@@ -54,10 +60,10 @@ def difference(ours, theirs, atol=1e-4, rtol=1e-3, rms=0.0):
         return None if np.array_equal(ours, theirs) else f"{(ours != theirs).sum()} of {theirs.size} differ"
     if not theirs.size:
         return None
-    apart = np.abs(ours.astype(np.float64) - theirs)
     if rms:
-        share = np.sqrt((apart**2).mean() / max((theirs.astype(np.float64) ** 2).mean(), 1e-12))
-        return None if share <= rms else f"{share:.3g} apart, root mean square"
+        part = share(ours, theirs)
+        return None if part <= rms else f"{part:.3g} apart, root mean square"
+    apart = np.abs(ours.astype(np.float64) - theirs)
     worst, most = float(apart.max()), float(np.abs(theirs).max())
     return None if worst <= atol + rtol * most else f"apart by {worst:.3g} where values go up to {most:.3g}"
 
