@@ -31,20 +31,9 @@ typedef enum hone_storage {
     HONE_STORAGE_CAPTURED  /* of a subgraph: stands for a value of the enclosing graph */
 } hone_storage;
 
-/* How a tensor's elements lie. Dimensions and axes are logical ones whatever the layout. */
-typedef enum hone_layout_kind {
-    HONE_LAYOUT_ROWS,         /* row-major */
-    HONE_LAYOUT_BLOCKED,      /* [N, C/block, …, block]: C padded to whole blocks */
-    HONE_LAYOUT_CHANNELS_LAST /* [N, …, C] */
-} hone_layout_kind;
-typedef struct hone_layout {
-    uint8_t kind;   /* hone_layout_kind */
-    uint16_t block; /* BLOCKED: channels in a block */
-} hone_layout;
-
 /* A value's type. dims: >= 0 a number; HONE_DIM_ANY unknown; <= -2 symbol number -2-dim of the graph.
  *
- *   tensor               dtype, layout, rank, dims
+ *   tensor               dtype, rank, dims
  *   sequence, optional   element: what it holds; dtype: the tensors' inside
  *   map                  dtype: the keys'; element: the values' type */
 typedef struct hone_type {
@@ -52,7 +41,6 @@ typedef struct hone_type {
     hone_dtype dtype;
     int rank; /* HONE_RANK_ANY */
     int64_t dims[HONE_MAX_RANK];
-    hone_layout layout;
     const struct hone_type *element; /* NULL: a tensor. In the graph's arena, or static */
 } hone_type;
 
@@ -121,7 +109,6 @@ struct hone_node {
     hone_map *map;      /* compiled graphs: vector code of a fused node, or an epilogue over output 0 */
     int map_input;      /* the map's operands are the inputs from here on */
     int mark;           /* scratch of graph walks */
-    hone_layout layout; /* compiled graphs: of its outputs */
 };
 
 typedef struct hone_binding {

@@ -184,7 +184,6 @@ hone_status hone_node_infer(const hone_node *n, const hone_infer_room *room, hon
         if (!is_possible(&out[i]))
             return hone_infer_fail(&ctx, err, "output %s is too large for any memory",
                                    hone_op_output(n->op, i)->name);
-        out[i].layout = n->layout;
     }
     return HONE_OK;
 }

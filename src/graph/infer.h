@@ -56,8 +56,7 @@ hone_type hone_type_make(hone_dtype dtype, int rank, const int64_t *dims);
 /* Are rank and every dimension known? What holds items is one element: in a run it is a `hone_tensor *`. */
 bool hone_type_is_concrete(const hone_type *t);
 int64_t hone_type_count(const hone_type *t); /* elements of a concrete type; INT64_MAX if they are more */
-/* Bytes of a concrete tensor type as it lies in memory: what pads its layout counts, elements of less than a byte share
- * one. SIZE_MAX if they are more, or the dtype has no size. */
+/* Bytes of a concrete tensor type: elements of less than a byte share one. SIZE_MAX if they are more, or the dtype has no size. */
 size_t hone_type_bytes(const hone_type *t);
 /* "float32[batch, 10]" (symbols named when `g` is given), "seq(float32[…])", "map(int64, float32[])". Returns `text`. */
 const char *hone_type_format(const hone_graph *g, const hone_type *t, char *text, size_t size);

@@ -71,7 +71,6 @@ typedef enum hone_role {
     HONE_ROLE_PLAIN,
     HONE_ROLE_QUANTIZE,   /* real numbers to a grid */
     HONE_ROLE_DEQUANTIZE, /* and back; folding never passes one */
-    HONE_ROLE_REORDER,    /* the same tensor in the layout of the node */
     /* Control: the executor runs the subgraphs; there is no `prepare`. */
     HONE_ROLE_BRANCH, /* the graph that the first row of `attrs` names if the input is true, else that of the second */
     HONE_ROLE_LOOP, /* attrs[0]: (iteration, condition, carried …) to (condition, carried …, scan outputs …) */
@@ -126,14 +125,14 @@ typedef struct hone_axes {
 #define HONE_AXES(name) hone_axes name __attribute__((cleanup(hone_axes_free))) = {NULL}
 void hone_axes_free(hone_axes *a);
 
-/* --- layouts --- */
+/* --- images with their channels last --- */
 
-/* A layout that a kernel takes for input 0 and one that it gives; all else lies in rows. */
-typedef struct hone_layout_choice {
-    hone_layout in, out;
-    double cost; /* about nanoseconds; dimensions that are not known count as 1 */
-} hone_layout_choice;
-#define HONE_LAYOUT_CHOICES 4
+/* What a node is asked for: to do what it does on images [N, spatial axes ..., C] (ops/common/channels_last.h). */
+typedef struct hone_channels_last {
+    hone_graph *graph; /* emit here: before the node */
+    const hone_node *node;
+    bool first; /* to set, where the result is as it was before, such as one without spatial axes */
+} hone_channels_last;
 
 /* --- gradient --- */
 
@@ -218,9 +217,11 @@ struct hone_op {
     /* Multiply-adds for concrete shapes. NULL: none. */
     int64_t (*multiply_adds)(const hone_node *node, const hone_type *const *in, const hone_type *out);
 
-    /* The layouts that the node's kernels know on that CPU, rows among them: fills at most HONE_LAYOUT_CHOICES, decided by
-     * what does not change from run to run; returns how many. NULL: rows only. */
-    int (*layouts)(const hone_node *n, const hone_cpu *cpu, hone_layout_choice *choices);
+    /* Emits what the node does with the channels of images as their last axis, types being inferred, and gives its result,
+     * output 0's axes likewise; NULL: it has no such form. Elementwise operators need none. */
+    hone_value *(*channels_last)(hone_channels_last *ctx);
+    /* Is that form so much faster that images are transposed for it? NULL: never. */
+    bool (*prefers_last)(const hone_node *n);
     /* What is known of output 0's elements from what is known of the inputs, types being inferred; false: nothing.
      * Operators that only move elements (`moves`, or on the bits unchanged) need none. */
     bool (*content)(const hone_infer *ctx, hone_content *out);

@@ -75,19 +75,13 @@ int64_t hone_type_count(const hone_type *t) {
 }
 
 size_t hone_type_bytes(const hone_type *t) {
-    int64_t dims[HONE_MAX_RANK], block = t->layout.block;
     size_t bytes;
     if (t->kind != HONE_KIND_TENSOR) return sizeof(hone_tensor *);
-    if (t->rank > 0) memcpy(dims, t->dims, (size_t)t->rank * sizeof *dims);
-    if (t->layout.kind == HONE_LAYOUT_BLOCKED && t->rank > 1 && block > 1 && dims[1] <= INT64_MAX - block)
-        dims[1] = (dims[1] + block - 1) / block * block;
-    return hone_shape_size(t->dtype, t->rank, dims, NULL, &bytes, NULL) == HONE_OK ? bytes : SIZE_MAX;
+    return hone_shape_size(t->dtype, t->rank, t->dims, NULL, &bytes, NULL) == HONE_OK ? bytes : SIZE_MAX;
 }
 
 bool hone_type_equal(const hone_type *a, const hone_type *b) {
-    if (a->kind != b->kind || a->dtype != b->dtype || a->layout.kind != b->layout.kind ||
-        a->layout.block != b->layout.block)
-        return false;
+    if (a->kind != b->kind || a->dtype != b->dtype) return false;
     if (a->kind != HONE_KIND_TENSOR)
         return a->element == b->element ||
                (a->element && b->element && hone_type_equal(a->element, b->element));

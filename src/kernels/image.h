@@ -60,6 +60,20 @@ int64_t hone_direct_room(hone_direct *d);
 /* hone_kernels.direct_f32 in double. */
 void hone_direct_f64(const hone_direct *d, const double *x, double *y, int64_t line0, int64_t line1);
 
+/* --- channels each by itself --- in images whose channels are last: what lines of positions see lies at x,
+ *
+ *   y[line][position][c] = epilogue(sum over taps of weight[tap][c] x[line d->line + position d->step + offset[tap] + c])
+ *
+ * A sum starts at 0 and goes on in the order of the taps. Columns of the epilogue are channels; y has no gaps. */
+typedef struct hone_depthwise {
+    int64_t channels, width; /* width: positions in a line */
+    int64_t step, line;
+    int64_t taps;
+    const int64_t *offset;  /* [taps] */
+    const float *weight;    /* [taps, channels] */
+    hone_epilogue epilogue; /* of it bias, residual (of y's shape), bounds */
+} hone_depthwise;
+
 /* --- phases --- of a transposed convolution (ops/engine/transposed.h): the elements of an axis whose index, the pad before
  * them counted, leaves the rest r when divided by the stride. The windows that see them do so with the same taps: those with
  * tap * dilation = r mod stride. */
@@ -87,7 +101,7 @@ typedef enum hone_pool_kind {
 } hone_pool_kind;
 
 typedef struct hone_pool {
-    hone_windows w;
+    hone_windows w; /* channels, plane: read where channels are last only */
     hone_pool_kind kind;
     double power;    /* HONE_POOL_NORM */
     bool count_pads; /* HONE_POOL_MEAN */
@@ -108,6 +122,9 @@ static inline int64_t hone_pool_counted(const hone_pool *p, int axis, int64_t o)
     if (!p->count_pads) return hone_windows_taps_in(w, axis, o, 0, w->in[axis]);
     return hone_windows_taps_in(w, axis, o, -w->pad[axis], w->in[axis] + w->end[axis]);
 }
+
+/* Pooling of images whose channels are last, [N, out ..., channels] from [N, in ..., channels]: maxima and means. A line is
+ * out[2] positions, all of their channels; counted over all images. */
 
 /* Elements of scratch that pooling needs. */
 static inline int64_t hone_pool_room(const hone_pool *p) {

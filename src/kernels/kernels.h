@@ -18,12 +18,22 @@
 
 /* --- products of matrices: kernels in families --- */
 
+/* Neighbours in A: `from` is counted from where a row begins. */
+typedef struct hone_gemm_run {
+    int64_t from, count;
+} hone_gemm_run;
+#define HONE_GEMM_RUN 256 /* count, at most */
+
 /* C[m, n] = epilogue(A[m, k] B[k, n]), rows of C contiguous. A sum starts at 0 and adds a[i][0]*b[0][j],
  * a[i][1]*b[1][j], … in that order (fma where the ISA has it), or is exact. */
 typedef struct hone_gemm {
     int64_t m, n, k;
     const void *a;
     int64_t a_row, a_col; /* a[i*a_row + l*a_col]; a_col is 1 for integers */
+    /* Or rows of A are windows of an image, a_line of them side by side, and k is runs of neighbours: row i has those at
+     * a[i / a_line * a_line_step + i % a_line * a_row + run.from], run after run. NULL: as above. */
+    const hone_gemm_run *runs;
+    int64_t a_line, a_line_step;
     const void *b;
     int64_t b_row, b_col; /* b[l*b_row + j*b_col]; b_row 0: packed by the family */
     void *c;
@@ -52,6 +62,7 @@ typedef struct hone_gemm_family {
     int rows;         /* of a tile: cut m in multiples of this */
     int columns;      /* the last panel's width is a multiple of this */
     int group;
+    bool windows;      /* takes A as windows */
     bool direct;       /* reads B also as it lies, if b_col is 1 */
     float nanoseconds; /* of a multiplication and addition, roughly, on a slow machine: to cut work by */
     size_t (*packed_size)(int64_t k, int64_t n); /* bytes */
@@ -194,10 +205,14 @@ typedef struct hone_kernels {
                        float *room);
     void (*direct_8)(const hone_direct *d, const uint8_t *x, void *y, int64_t line0, int64_t line1,
                      float *room);
+    /* Channels each by itself: `lines` lines. */
+    void (*depthwise_f32)(const hone_depthwise *d, const float *x, int64_t lines, float *y);
     /* y[i] = x[i % parts][i / parts] for i < n, where part k begins at x + k*part. */
     void (*weave_f32)(const float *x, int64_t part, int64_t parts, int64_t n, float *y);
     /* Pooling: lines [line0, line1) of y; `room`: hone_pool_room elements. */
     void (*pool_f32)(const hone_pool *p, const float *x, float *y, int64_t line0, int64_t line1, float *room);
+    /* Of images whose channels are last: maxima or means. */
+    void (*pool_last_f32)(const hone_pool *p, const float *x, float *y, int64_t line0, int64_t line1);
     /* Of n elements, of which all count. */
     float (*pool_all_f32)(hone_pool_kind kind, double power, const float *x, int64_t n);
 

@@ -1,6 +1,5 @@
 #include "runtime/plan.h"
 
-#include "graph/layout.h"
 #include "runtime/plan_inside.h"
 
 #include <string.h>
@@ -57,18 +56,8 @@ static int *address_list(builder *b, hone_value *const *values, int count) {
     return list;
 }
 
-/* Elementwise work on what lies in blocks is work on rows of elements. */
-static void flatten_types(builder *b, const hone_node *n) {
-    b->room.out[0] = hone_type_flat(&b->room.out[0]);
-    for (int i = 0; i < n->input_count; i++) {
-        if (!b->room.in[i] || b->room.in[i]->layout.kind == HONE_LAYOUT_ROWS) continue;
-        b->room.in[i] = &b->room.out[0]; /* of the same shape and layout */
-    }
-}
-
 static hone_status prepare_step(builder *b, const hone_node *n, int index, hone_step *step) {
     hone_plan_fill_room(b, n, true);
-    if (n->layout.kind != HONE_LAYOUT_ROWS && hone_node_is_elementwise(n)) flatten_types(b, n);
     hone_prepare p = {.node = n,
                       .in = b->room.in,
                       .out = b->room.out,

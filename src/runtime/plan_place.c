@@ -180,8 +180,7 @@ static bool may_overwrite(const hone_node *n, int output, int input) {
 
 static bool same_type(const hone_type *s, const hone_type *t) {
     if (s->dtype != t->dtype || s->rank != t->rank || s->rank < 0) return false;
-    return memcmp(s->dims, t->dims, (size_t)s->rank * sizeof *s->dims) == 0 &&
-           s->layout.kind == t->layout.kind && s->layout.block == t->layout.block;
+    return memcmp(s->dims, t->dims, (size_t)s->rank * sizeof *s->dims) == 0;
 }
 
 /* Does another operand of n read parts of what input i is, elsewhere than element by element along with it? */

@@ -322,10 +322,6 @@ static void test_type_bytes(void **state) {
     (void)state;
     hone_type t = hone_type_make(HONE_FLOAT32, SHAPE(2, 3, 5));
     assert_int_equal(hone_type_bytes(&t), 120);
-    t.layout = (hone_layout){HONE_LAYOUT_CHANNELS_LAST, 0};
-    assert_int_equal(hone_type_bytes(&t), 120);
-    t.layout = (hone_layout){HONE_LAYOUT_BLOCKED, 8};
-    assert_int_equal(hone_type_bytes(&t), 320); /* 3 channels take the room of 8 */
     t = hone_type_make(HONE_INT4, SHAPE(3, 3));
     assert_int_equal(hone_type_bytes(&t), 5);
     t = hone_type_make(HONE_STRING, SHAPE(3));

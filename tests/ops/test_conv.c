@@ -202,7 +202,7 @@ static void test_same_bits(void **state) {
             hone_graph *g = build(&cases[i], HONE_FLOAT32, i & 1, i & 2, (behind)what, in);
             hone_tensor *y = run_with(g, NULL, 1, in, &fused), *other = run_with(g, NULL, 5, in, &steps),
                         *apart = run_with(g, "fuse-elementwise,fuse-epilogue", 1, in, &steps);
-            assert_int_equal(fused, 1);
+            assert_true(fused == 1 || fused == 3); /* transposed to and fro */
             assert_true(steps > 1 || what == NOTHING);
             assert_same_bits(other, y);
             assert_same_bits(apart, y);

@@ -48,6 +48,10 @@ typedef struct tile_work {
     int64_t k;
     const float *a;
     int64_t a_row, a_col;
+    const hone_gemm_run *runs; /* what k consists of: `count` of them, the next block's behind them */
+    int64_t count;
+    int64_t line, line_step,
+        row; /* windows: rows a line, from line to line, and the row that a tile begins at */
     const float *b;
     int64_t b_step, b_panel; /* from row to row of B, from panel to panel */
     const float *b_last;
@@ -82,40 +86,42 @@ VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int
 
     const int64_t b_step = t->b_step, b_panel = t->b_panel, b_last_step = t->b_last_step;
     const int64_t a_row = t->a_row, a_col = t->a_col;
-    /* Two bases, so that the strides of eight rows take few registers. */
-    const float *a = t->a, *a_4 = rows > 4 ? a + 4 * a_row : a;
     const float *b = t->b, *b_last = t->b_last;
     const int64_t ahead = t->ahead, ahead_last = t->ahead_last;
     const int lanes = t->lanes;
-    for (int64_t l = t->k; l > 0; l--) {
-        vec_f32 x[MAX_ACC];
-        VEC_UNROLL
-        for (int v = 0; v < full; v++)
-            x[v] = vec_load(b + v / PANEL_VECS * b_panel + v % PANEL_VECS * VEC_F32);
-        VEC_UNROLL
-        for (int v = 0; v < last; v++)
-            x[full + v] =
-                v + 1 < last ? vec_load(b_last + v * VEC_F32) : vec_load_n(b_last + v * VEC_F32, lanes);
-        /* One row uses each line once and at once: there the hardware fetches ahead better by itself. */
-        if (rows > 1) {
+    for (const hone_gemm_run *run = t->runs, *end = run + t->count; run < end; run++) {
+        /* Two bases, so that the strides of eight rows take few registers. */
+        const float *a = t->a + run->from, *a_4 = rows > 4 ? a + 4 * a_row : a;
+        for (int64_t l = run->count; l > 0; l--) {
+            vec_f32 x[MAX_ACC];
             VEC_UNROLL
-            for (int p = 0; p < panels; p++) {
+            for (int v = 0; v < full; v++)
+                x[v] = vec_load(b + v / PANEL_VECS * b_panel + v % PANEL_VECS * VEC_F32);
+            VEC_UNROLL
+            for (int v = 0; v < last; v++)
+                x[full + v] =
+                    v + 1 < last ? vec_load(b_last + v * VEC_F32) : vec_load_n(b_last + v * VEC_F32, lanes);
+            /* One row uses each line once and at once: there the hardware fetches ahead better by itself. */
+            if (rows > 1) {
                 VEC_UNROLL
-                for (int j = 0; j < PANEL; j += LINE) vec_prefetch(b + p * b_panel + ahead + j);
+                for (int p = 0; p < panels; p++) {
+                    VEC_UNROLL
+                    for (int j = 0; j < PANEL; j += LINE) vec_prefetch(b + p * b_panel + ahead + j);
+                }
+                VEC_UNROLL
+                for (int j = 0; j < last * VEC_F32; j += LINE) vec_prefetch(b_last + ahead_last + j);
             }
             VEC_UNROLL
-            for (int j = 0; j < last * VEC_F32; j += LINE) vec_prefetch(b_last + ahead_last + j);
+            for (int i = 0; i < rows; i++) {
+                vec_f32 s = vec_set1(i < 4 ? a[i * a_row] : a_4[(i - 4) * a_row]);
+                VEC_UNROLL
+                for (int v = 0; v < vecs; v++) acc[i * vecs + v] = vec_fma(s, x[v], acc[i * vecs + v]);
+            }
+            a += a_col;
+            a_4 += a_col;
+            b += b_step;
+            b_last += b_last_step;
         }
-        VEC_UNROLL
-        for (int i = 0; i < rows; i++) {
-            vec_f32 s = vec_set1(i < 4 ? a[i * a_row] : a_4[(i - 4) * a_row]);
-            VEC_UNROLL
-            for (int v = 0; v < vecs; v++) acc[i * vecs + v] = vec_fma(s, x[v], acc[i * vecs + v]);
-        }
-        a += a_col;
-        a_4 += a_col;
-        b += b_step;
-        b_last += b_last_step;
     }
 
     if (!t->finish) {
@@ -202,27 +208,56 @@ static int64_t min_i64(int64_t a, int64_t b) {
 }
 
 /* The rows [0, rows) of `t`, which stand at its a, c and partial, in tiles of as equal a height as can be. */
-static void run_rows(tile_work t, int64_t rows, int64_t panels, int last) {
+static void run_line(tile_work *t, int64_t rows, int64_t panels, int last) {
     int64_t count = (rows + TILE_ROWS - 1) / TILE_ROWS;
     for (int64_t i = 0, row = 0; i < count; i++) {
         int64_t height = rows * (i + 1) / count - row;
-        tiles[height][panels][last](&t);
+        tiles[height][panels][last](t);
         row += height;
-        t.a += height * t.a_row;
-        t.c += height * t.c_row;
-        if (t.row_bias) t.row_bias += height;
-        if (t.residual) t.residual += height * t.residual_row;
-        t.partial += height * PANEL;
+        t->a += height * t->a_row;
+        t->c += height * t->c_row;
+        if (t->row_bias) t->row_bias += height;
+        if (t->residual) t->residual += height * t->residual_row;
+        t->partial += height * PANEL;
     }
 }
 
+/* The same, of windows line by line: their a stands at row 0. */
+static void run_rows(tile_work t, int64_t rows, int64_t panels, int last) {
+    if (t.line == 0) {
+        run_line(&t, rows, panels, last);
+        return;
+    }
+    const float *a = t.a;
+    for (int64_t done = 0, some; done < rows; done += some) {
+        const int64_t line = (t.row + done) / t.line, column = (t.row + done) % t.line;
+        some = min_i64(t.line - column, rows - done);
+        t.a = a + line * t.line_step + column * t.a_row;
+        run_line(&t, some, panels, last);
+    }
+}
+
+/* What a block of k consists of: some of the windows' runs, or one run, `own`, of what lies evenly. */
+static void next_runs(tile_work *t, int64_t k, int64_t step, int64_t done, hone_gemm_run *own) {
+    if (t->line == 0) {
+        t->k = min_i64(step, k - done);
+        *own = (hone_gemm_run){done * t->a_col, t->k};
+        t->runs = own;
+        t->count = 1;
+        return;
+    }
+    t->runs += t->count;
+    t->k = t->count = 0;
+    while (done + t->k < k && (t->count == 0 || t->k + t->runs[t->count].count <= step))
+        t->k += t->runs[t->count++].count;
+}
+
 /* The next block of k for `t`, which has none yet or has done one: at most `step` deep. False at the end. */
-static bool next_block(tile_work *t, int64_t k, int64_t step, int64_t *done) {
+static bool next_block(tile_work *t, int64_t k, int64_t step, int64_t *done, hone_gemm_run *own) {
     if (t->finish) return false;
-    t->a += t->k * t->a_col;
     t->b += t->k * t->b_step;
     t->b_last += t->k * t->b_last_step;
-    t->k = min_i64(step, k - *done);
+    next_runs(t, k, step, *done, own);
     t->resume = *done > 0;
     *done += t->k;
     t->finish = *done == k;
@@ -232,9 +267,10 @@ static bool next_block(tile_work *t, int64_t k, int64_t step, int64_t *done) {
 /* All of k for some rows and one group of panels, in blocks of k when B is used by several tiles. */
 static void run_group(tile_work t, const hone_gemm *g, int64_t rows, int64_t panels, int last) {
     float partial[BLOCK_ROWS * PANEL] __attribute__((aligned(64)));
+    hone_gemm_run own;
     t.partial = partial;
     const int64_t step = rows <= TILE_ROWS ? g->k : g->b_row == 0 ? BLOCK_K : DIRECT_BLOCK_K;
-    for (int64_t done = 0; next_block(&t, g->k, step, &done);) run_rows(t, rows, panels, last);
+    for (int64_t done = 0; next_block(&t, g->k, step, &done, &own);) run_rows(t, rows, panels, last);
 }
 
 /* Copies `columns` columns of some rows into panels of k rows. */
@@ -269,12 +305,14 @@ static __attribute__((noinline)) void run_copying(tile_work t, int64_t k, int64_
     float partial[COPY_PANELS * BLOCK_ROWS * PANEL] __attribute__((aligned(64)));
     float a[DIRECT_BLOCK_K * COPY_A_ROW] __attribute__((aligned(64)));
     float b[COPY_B ? DIRECT_BLOCK_K * COPY_PANELS * PANEL : 1] __attribute__((aligned(64)));
+    hone_gemm_run own;
     const int64_t columns = panels * PANEL + (last > 0 ? (last - 1) * VEC_F32 + t.lanes : 0);
-    for (int64_t done = 0; next_block(&t, k, DIRECT_BLOCK_K, &done);) {
+    for (int64_t done = 0; next_block(&t, k, DIRECT_BLOCK_K, &done, &own);) {
         tile_work one = t;
         one.partial = partial;
         if (copy_a) {
-            copy_columns(t.k, rows, t.a, t.a_col, a);
+            copy_columns(t.k, rows, t.a + own.from, t.a_col, a);
+            own.from = 0;
             one.a = a;
             one.a_col = COPY_A_ROW;
         }
@@ -309,6 +347,9 @@ static void run(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t 
     const int last = (int)((rest + VEC_F32 - 1) / VEC_F32);
     const int64_t units = full + (last > 0);
     tile_work t = {.a_row = g->a_row, .a_col = g->a_col, .c_row = g->c_row};
+    t.runs = g->runs;
+    t.line = g->runs ? g->a_line : 0;
+    t.line_step = g->a_line_step;
     t.residual_row = e->residual_row;
     t.alpha = (float)e->alpha;
     t.lo = (float)e->lo;
@@ -337,7 +378,8 @@ static void run(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t 
             const bool end = i + 1 == groups && last > 0;
             const int64_t panels = units * (i + 1) / groups - panel - end;
             int64_t column = n0 + panel * PANEL;
-            t.a = g_a + row * g->a_row;
+            t.a = g->runs ? g_a : g_a + row * g->a_row;
+            t.row = row;
             t.c = g_c + row * g->c_row + column;
             t.b = packed ? g_b + n0 * g->k + panel * t.b_panel : g_b + column;
             t.b_last = t.b + panels * t.b_panel;
@@ -416,6 +458,7 @@ const hone_gemm_family HONE_ISA_NAME(gemm_f32) = {.name = "gemm_f32",
                                                   .rows = TILE_ROWS,
                                                   .columns = VEC_F32,
                                                   .group = 1,
+                                                  .windows = true,
                                                   .direct = true,
                                                   .nanoseconds = VEC_F32 == 16  ? 0.0125f
                                                                  : VEC_F32 == 8 ? 0.025f

@@ -140,10 +140,9 @@ static void run_strip(const hone_product_job *j, int64_t batch, const hone_gemm 
 }
 
 /* Rows [m0, m1) of columns [n0, n1) of a matrix of Y, in strips where something runs over them. */
-static void run_rectangle(const hone_product_job *j, int64_t batch, const operand *o, int64_t m0, int64_t m1,
-                          int64_t n0, int64_t n1, int worker) {
+static void run_strips(const hone_product_job *j, int64_t batch, const hone_gemm *g, const operand *o,
+                       int64_t m0, int64_t m1, int64_t n0, int64_t n1, int worker) {
     const hone_product_params *p = j->p;
-    hone_gemm g = gemm_of(j, batch, o);
     int64_t rows = m1 - m0, columns = n1 - n0;
     if ((p->epilogue.addend || p->epilogue.map) && rows * columns > STRIP) {
         int64_t tile = hone_min_i64(p->family->rows, rows), panel = p->family->panel;
@@ -153,8 +152,27 @@ static void run_rectangle(const hone_product_job *j, int64_t batch, const operan
     }
     for (int64_t i = m0; i < m1; i += rows)
         for (int64_t l = n0; l < n1; l += columns)
-            run_strip(j, batch, &g, o, i, hone_min_i64(i + rows, m1), l, hone_min_i64(l + columns, n1),
+            run_strip(j, batch, g, o, i, hone_min_i64(i + rows, m1), l, hone_min_i64(l + columns, n1),
                       worker);
+}
+
+static void run_rectangle(const hone_product_job *j, int64_t batch, const operand *o, int64_t m0, int64_t m1,
+                          int64_t n0, int64_t n1, int worker) {
+    const hone_product_params *p = j->p;
+    const hone_product_windows *w = &p->windows;
+    hone_gemm g = gemm_of(j, batch, o);
+    if (!p->s.a_windows) {
+        run_strips(j, batch, &g, o, m0, m1, n0, n1, worker);
+        return;
+    }
+    for (int64_t at = m0, end; at < m1; at = end) {
+        const int64_t line = at / w->w.out[2];
+        end = hone_min_i64((line + w->lines) * w->w.out[2], m1);
+        const float *a = hone_product_windows_at(j, hone_product_a_of(&p->s, batch), line,
+                                                 hone_tasks(end, w->w.out[2]) - line, worker);
+        g.a = (const void *)((uintptr_t)a - (uintptr_t)(line * w->line_step) * sizeof *a);
+        run_strips(j, batch, &g, o, at, end, n0, n1, worker);
+    }
 }
 
 /* a / b, mostly of 1: the usual product is one block of one matrix. */
@@ -242,7 +260,9 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     if (p->blocks.cut.count == 0) return HONE_OK;
     if (is_integer(p)) (p->s.patches ? hone_product_rows_begin : hone_product_integer_begin)(&j);
     if (is_integer(p) && p->form == HONE_B_PACKED && !p->integer.fixed) make_vectors(&j);
-    if (p->form == HONE_B_WINDOWS)
+    if (p->form == HONE_B_CHANNELS)
+        hone_cut_run(&p->blocks.cut, frame, hone_product_depthwise_run, &j);
+    else if (p->form == HONE_B_WINDOWS)
         hone_cut_run(&p->blocks.cut, frame, hone_product_direct_run, &j);
     else if (p->s.patches)
         hone_cut_run(&p->blocks.cut, frame, hone_product_patches_run, &j);
@@ -263,16 +283,23 @@ static void choose_form(const hone_prepare *p, hone_product_params *q) {
     q->b = hone_product_b_make(s->kind, p->in[s->b], s->b_columns);
     q->packed = hone_product_b_find(p, &q->b, s->b);
     const hone_gemm_family *f = q->family = q->b.family;
+    if (s->depthwise) {
+        q->form = HONE_B_CHANNELS;
+        hone_product_windows_cut(q);
+        return;
+    }
     bool packs = !q->packed && f->pack && !(f->direct && !s->b_columns && s->m < PACK_ROWS);
     q->panels = hone_cut_make(hone_tasks(s->n, f->panel), 0.5 * (double)(s->k * f->panel), 1);
     q->blocks = hone_product_cut(f, s, q->b.size, packs && s->batch > 1);
     q->form = q->packed ? HONE_B_PACKED : !packs ? HONE_B_DIRECT : HONE_B_PACK;
     if (packs && s->batch > 1 && q->blocks.whole) q->form = HONE_B_TASK;
+    if (s->a_windows) hone_product_windows_cut(q);
 }
 
 /* Room for a packed matrix (or for none), and for vectors. */
 static void lay_out(hone_prepare *p, hone_product_params *q) {
-    const bool integer = is_integer(q) && !q->s.patches, by_worker = q->form >= HONE_B_TASK;
+    const bool integer = is_integer(q) && !q->s.patches,
+               by_worker = q->form >= HONE_B_TASK && q->form != HONE_B_CHANNELS;
     const bool packs = q->form == HONE_B_PACK || by_worker;
     size_t *scratch = by_worker ? &p->worker_scratch : &p->scratch;
     q->at_b = hone_align_64(*scratch);
@@ -281,6 +308,9 @@ static void lay_out(hone_prepare *p, hone_product_params *q) {
     if (q->form == HONE_B_PACKED) vectors *= (size_t)q->b.matrices;
     *scratch = q->at_vectors + vectors;
     if (packs && *scratch == 0) *scratch = 1;
+    if (!q->s.a_windows) return;
+    q->windows.at = hone_align_64(p->worker_scratch);
+    p->worker_scratch = q->windows.at + q->windows.bytes;
 }
 
 /* What of the kernel's work is the same at each run, for matrix 0 of everything. */
@@ -291,6 +321,9 @@ static hone_gemm fixed_gemm(const hone_product_params *q) {
                        .k = s->k,
                        .a_row = s->a_row,
                        .a_col = s->a_col,
+                       .runs = s->a_windows ? q->windows.runs : NULL,
+                       .a_line = q->windows.w.out[2],
+                       .a_line_step = q->windows.line_step,
                        .b_row = q->form != HONE_B_DIRECT ? 0
                                 : s->b_columns           ? 1
                                                          : s->n,
@@ -306,11 +339,11 @@ static hone_gemm fixed_gemm(const hone_product_params *q) {
 #define FORMS(name, more)                                                                                    \
     {                                                                                                        \
         name " packed" more, name " direct" more, name " packing" more, name " packing" more,                \
-            name " patches" more, name " windows" more                                                       \
+            name " patches" more, name " windows" more, name " channels" more                                \
     }
 
 static const char *name_of(const hone_product_params *q) {
-    static const char *const names[HONE_GEMM_KINDS][2][6] = {
+    static const char *const names[HONE_GEMM_KINDS][2][7] = {
         [HONE_GEMM_F32] = {FORMS("gemm_f32", ""), FORMS("gemm_f32", ", strips")},
         [HONE_GEMM_F64] = {FORMS("gemm_f64", ""), FORMS("gemm_f64", ", strips")},
         [HONE_GEMM_U8S8] = {FORMS("gemm_u8s8", ""), FORMS("gemm_u8s8", ", strips")},
@@ -325,11 +358,12 @@ hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_er
     q->s = *s;
     q->a_size = hone_dtype_size(p->in[s->a]->dtype);
     q->y_size = hone_dtype_size(p->out[0].dtype);
+    if (s->a_windows) HONE_TRY(hone_product_windows_choose(p, q, err));
     if (s->patches)
         hone_product_patches_choose(q);
     else
         choose_form(p, q);
-    HONE_TRY(hone_product_epilogue_prepare(p, s, &q->epilogue, err));
+    HONE_TRY(hone_product_epilogue_prepare(p, &q->s, &q->epilogue, err));
     if (is_integer(q))
         HONE_TRY((s->patches ? hone_product_rows_prepare : hone_product_integer_prepare)(p, q, err));
     lay_out(p, q);

@@ -40,6 +40,11 @@ typedef struct hone_product {
      * NULL: B is as above */
     const hone_windows *patches;
     int64_t groups;
+    /* Or A's matrices are windows over such images with their channels last, a row for each position, of which k elements
+     * are the channels of one tap after the other. NULL: A is as above. `depthwise`: each channel by itself, B [k, n], of
+     * which a row is one tap's. */
+    const hone_windows *a_windows;
+    bool depthwise;
 } hone_product;
 
 /* A product of inputs 0 and 1, with nothing beside them. */

@@ -6,7 +6,8 @@
  *   product_direct.c     windows of weights in place of a product
  *   product_epilogue.c   what is added and the node's map: in registers, or over strips
  *   product_integer.c    scales and zero points as vectors of the kernel's epilogue
- *   product_rows.c       those of A's rows, where B is made of patches */
+ *   product_rows.c       those of A's rows, where B is made of patches
+ *   product_windows.c    A as windows over images with their channels last */
 #ifndef HONE_OPS_ENGINE_PRODUCT_INSIDE_H
 #define HONE_OPS_ENGINE_PRODUCT_INSIDE_H
 
@@ -120,8 +121,21 @@ typedef enum hone_product_form {
     HONE_B_PACK,    /* packed matrix by matrix into scratch, by all threads */
     HONE_B_TASK,    /* small matrices: each packed by the task that uses it, into worker scratch */
     HONE_B_PATCHES, /* patches of images, packed likewise, some columns at a time */
-    HONE_B_WINDOWS  /* images, over which windows of weights go */
+    HONE_B_WINDOWS, /* images, over which windows of weights go */
+    HONE_B_CHANNELS /* weights of channels, each by itself, as they lie */
 } hone_product_form;
+
+/* A as windows over images with their channels last. */
+typedef struct hone_product_windows {
+    hone_windows w;
+    bool copies;       /* pads: lines of the image are copied, with zeros around them */
+    int64_t pitch;     /* elements of a line of the copy */
+    int64_t line_step; /* elements from what a line of positions sees to what the next one does */
+    int64_t lines;     /* of positions at once */
+    size_t at, bytes;  /* the copy, in worker scratch */
+    const hone_gemm_run *runs;
+    hone_depthwise depthwise;
+} hone_product_windows;
 
 struct hone_product_params {
     hone_product s;
@@ -134,10 +148,11 @@ struct hone_product_params {
     hone_cut panels; /* of B, to pack */
     hone_product_epilogue epilogue;
     hone_product_integer integer;
-    hone_gemm gemm;          /* but for addresses */
-    size_t at_b, at_vectors; /* in scratch, from HONE_B_TASK on in the worker's */
-    hone_windows patches;    /* where s.patches says so */
-    hone_direct direct;      /* HONE_B_WINDOWS */
+    hone_gemm gemm;               /* but for addresses */
+    size_t at_b, at_vectors;      /* in scratch, from HONE_B_TASK on in the worker's */
+    hone_windows patches;         /* where s.patches says so */
+    hone_direct direct;           /* HONE_B_WINDOWS */
+    hone_product_windows windows; /* where s.a_windows says so */
 };
 
 /* One run. */
@@ -180,5 +195,16 @@ bool hone_product_direct_pays(const hone_product *s);
 /* The same for windows of weights, of which lines are run. */
 void hone_product_direct_choose(hone_product_params *p);
 void hone_product_direct_run(void *arg, int64_t begin, int64_t end, int worker);
+
+/* --- windows --- */
+
+/* For `prepare`: what A is then, and, when the blocks are cut, blocks of whole lines. */
+hone_status hone_product_windows_choose(hone_prepare *p, hone_product_params *q, hone_error *err);
+void hone_product_windows_cut(hone_product_params *q);
+/* What lines [line, line + count) of positions see of image `batch`, count at most windows.lines. */
+const float *hone_product_windows_at(const hone_product_job *j, int64_t batch, int64_t line, int64_t count,
+                                     int worker);
+/* Runs lines [begin, end) of all images, where channels go each by itself. */
+void hone_product_depthwise_run(void *arg, int64_t begin, int64_t end, int worker);
 
 #endif

@@ -5,6 +5,7 @@
 #include "graph/infer.h"
 #include "graph/run.h"
 #include "ops/common/axes.h"
+#include "ops/common/channels_last.h"
 #include "ops/common/gradient.h"
 #include "ops/common/reshape.h"
 #include "ops/engine/reduce.h"
@@ -67,6 +68,20 @@ void hone_reduce_axes(const hone_node *n, hone_axes *out) {
             hone_axes_add(out, (hone_axis_link){HONE_AXIS_SAME, .axis = i, .output_axis = to});
         to += !mask[i] || keep;
     }
+}
+
+hone_value *hone_reduce_channels_last(hone_channels_last *ctx) {
+    const hone_node *n = ctx->node;
+    const int rank = n->inputs[0]->type.rank;
+    bool mask[HONE_MAX_RANK], bad;
+    if (!axes_mask(n, rank, constant_axes(n), mask, &bad)) return NULL;
+    if (!hone_node_int(n, "keepdims")) {
+        for (int i = 0; i < rank; i++)
+            if (mask[i] != (i >= 2)) return NULL;
+        ctx->first = true;
+    }
+    if (n->input_count < 2 || !n->inputs[1] || constant_axes(n)->count == 0) return NULL;
+    return hone_last_by_axes(ctx, 1);
 }
 
 /* Older forms have the axes as an attribute. */

@@ -6,6 +6,8 @@
 
 hone_status hone_reduce_infer(hone_infer *ctx, hone_error *err);
 void hone_reduce_axes(const hone_node *n, hone_axes *out);
+/* Where axes are not kept, only if all of the image's are reduced, and none beside them. */
+hone_value *hone_reduce_channels_last(hone_channels_last *ctx);
 /* `v`, of the shape of the node's output, as what broadcasts along the axes that were reduced: they are 1. */
 hone_value *hone_reduce_spread(hone_gradient *ctx, hone_value *v);
 
@@ -23,6 +25,6 @@ extern const hone_op_version hone_reduce_older[]; /* no others */
                          {"axes", 0, HONE_TYPE(HONE_INT64), HONE_SLOT_OPTIONAL | HONE_SLOT_SHAPE}),          \
     .outputs = HONE_SLOTS({"reduced", 'T', types, 0}),                                                       \
     .attrs = HONE_ATTRS({"keepdims", HONE_ATTR_INT, .i = 1}, {"noop_with_empty_axes", HONE_ATTR_INT}),       \
-    .infer = hone_reduce_infer, .axes = hone_reduce_axes
+    .infer = hone_reduce_infer, .axes = hone_reduce_axes, .channels_last = hone_reduce_channels_last
 
 #endif

@@ -1,4 +1,5 @@
 /* Convolution. Y[image, channel] = a window of weights over the channels of the image's group, at each position. */
+#include "ops/nn/conv_last.h"
 #include "ops/nn/conv_transpose.h"
 
 #define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
@@ -46,6 +47,8 @@ const hone_op hone_op_conv = {
     .infer = infer,
     .axes = axes,
     .multiply_adds = multiply_adds,
+    .channels_last = hone_conv_channels_last,
+    .prefers_last = hone_conv_prefers_last,
     .prepare = prepare,
     .epilogue = true,
     .gradient_kind = HONE_GRADIENT_EXACT,

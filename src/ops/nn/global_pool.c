@@ -3,6 +3,7 @@
 #include "graph/run.h"
 #include "kernels/kernels.h"
 #include "ops/common/axes.h"
+#include "ops/common/channels_last.h"
 #include "ops/common/cut.h"
 #include "ops/common/gradient.h"
 #include "ops/common/walk.h"
@@ -110,6 +111,18 @@ static void gradient_norm(hone_gradient *ctx) {
     ctx->din[0] = hone_norm_slope(ctx, hone_norm_share(ctx));
 }
 
+/* --- images with their channels last --- */
+
+/* The mean over the positions. */
+static hone_value *channels_last_mean(hone_channels_last *ctx) {
+    hone_graph *g = ctx->graph;
+    hone_value *x = ctx->node->inputs[0];
+    int64_t axes[HONE_MAX_RANK];
+    const int count = x->type.rank - 2;
+    for (int i = 0; i < count; i++) axes[i] = 1 + i;
+    return HONE_EMIT(g, "", "ReduceMean", hone_value_channels_last(g, x), hone_graph_ints(g, axes, count));
+}
+
 /* --- descriptors --- */
 
 #define GLOBAL                                                                                               \
@@ -125,6 +138,7 @@ const hone_op hone_op_global_max_pool = {.name = "GlobalMaxPool",
 
 const hone_op hone_op_global_average_pool = {.name = "GlobalAveragePool",
                                              GLOBAL,
+                                             .channels_last = channels_last_mean,
                                              .prepare = prepare_mean,
                                              .gradient = gradient_mean,
                                              .doc = "the mean of each channel"};

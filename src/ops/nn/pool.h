@@ -1,10 +1,14 @@
-/* Gradients of pooling. */
+/* What the files of pooling know of each other. */
 #ifndef HONE_OPS_NN_POOL_H
 #define HONE_OPS_NN_POOL_H
 
 #include "graph/op.h"
 
-/* Of MaxPool, AveragePool, LpPool. */
+/* MaxPool and AveragePool of images whose channels are last. */
+hone_value *hone_max_pool_channels_last(hone_channels_last *ctx);
+hone_value *hone_average_pool_channels_last(hone_channels_last *ctx);
+
+/* Gradients of MaxPool, AveragePool, LpPool. */
 void hone_max_pool_gradient(hone_gradient *ctx);
 void hone_average_pool_gradient(hone_gradient *ctx);
 void hone_lp_pool_gradient(hone_gradient *ctx);

@@ -1,3 +1,4 @@
+#include "ops/common/channels_last.h"
 #include "ops/engine/softmax.h"
 #include "graph/infer.h"
 #include "ops/common/axes.h"
@@ -85,12 +86,14 @@ static const hone_op_version older[] = {{1, softmax_1, hone_lift_flat}, {0}};
 
 const hone_op hone_op_softmax = {.name = "Softmax",
                                  SOFTMAX,
+                                 .channels_last = hone_last_by_axis,
                                  .prepare = prepare_softmax,
                                  .gradient = gradient_softmax,
                                  .doc = "exp(x) divided by its sum along an axis"};
 
 const hone_op hone_op_log_softmax = {.name = "LogSoftmax",
                                      SOFTMAX,
+                                     .channels_last = hone_last_by_axis,
                                      .prepare = prepare_log_softmax,
                                      .gradient = gradient_log_softmax,
                                      .doc = "the logarithm of softmax, without its rounding"};

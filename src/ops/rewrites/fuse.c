@@ -93,7 +93,6 @@ static hone_node *join(hone_graph *g, hone_node *n, int index) {
     g->insert_before = NULL;
     if (!fused) return NULL;
     fused->map = m;
-    fused->layout = n->layout;
     fused->outputs[0]->type = n->outputs[0]->type;
     hone_graph_replace(g, n->outputs[0], fused->outputs[0]);
     hone_graph_remove_node(g, n);

@@ -241,9 +241,9 @@ static const hone_rewrite list[] = {
                         "x: f32[N, 3, 5, 6]; w: f32[3, 4, 2, 3]; pads = [0, 1, 1, 2, 0, 0, 0, 1]"},
      .doc = "zeros around the input of a convolution are pads of its own"},
 
-    {"choose-layouts", HONE_STAGE_LAYOUT,
-     .run = hone_rewrite_choose_layouts,
-     .doc = "tensors lie as the kernels that read them like it best"},
+    {"channels-last", HONE_STAGE_LAYOUT,
+     .run = hone_rewrite_channels_last,
+     .doc = "images lie with their channels last from convolution to convolution"},
 
     {"fuse-elementwise", HONE_STAGE_FUSE,
      .run = hone_rewrite_fuse_elementwise,

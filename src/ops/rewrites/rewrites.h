@@ -37,8 +37,8 @@ hone_match_check hone_check_conv_channels, hone_check_conv_pad;
 hone_value *hone_build_conv_channels(hone_match *m);
 hone_value *hone_build_conv_pad(hone_match *m);
 
-/* layouts.c */
-hone_status hone_rewrite_choose_layouts(hone_graph *g, int *changes, hone_error *err);
+/* channels_last.c */
+hone_status hone_rewrite_channels_last(hone_graph *g, int *changes, hone_error *err);
 
 /* fuse.c */
 hone_status hone_rewrite_fuse_elementwise(hone_graph *g, int *changes, hone_error *err);

@@ -2,6 +2,7 @@
  * computed in their places, and what Split gives are views. */
 #include "graph/infer.h"
 #include "ops/common/axes.h"
+#include "ops/common/channels_last.h"
 #include "ops/common/gradient.h"
 #include "ops/engine/copy.h"
 
@@ -197,6 +198,7 @@ const hone_op hone_op_concat = {
     .infer = infer_concat,
     .axes = axes_concat,
     .join = join_concat,
+    .channels_last = hone_last_by_axis,
     .moves = true,
     .prepare = prepare_concat,
     .gradient_kind = HONE_GRADIENT_EXACT,
@@ -204,6 +206,18 @@ const hone_op hone_op_concat = {
     .doc = "the inputs one after the other along an axis"};
 
 /* --- Split --- */
+
+static hone_value *split_channels_last(hone_channels_last *ctx) {
+    const hone_node *n = ctx->node;
+    const int rank = n->inputs[0]->type.rank;
+    hone_value *in[2] = {NULL, n->input_count > 1 ? n->inputs[1] : NULL};
+    in[0] = hone_value_channels_last(ctx->graph, n->inputs[0]);
+    hone_value *y = hone_last_copy(ctx, n->input_count, in);
+    if (y)
+        hone_node_set_int(ctx->graph, y->producer, "axis",
+                          hone_last_axis((int)hone_node_int(n, "axis"), rank));
+    return y;
+}
 
 /* Lengths that `split` says, HONE_DIM_ANY each where it is not known. */
 static hone_status read_lengths(const hone_infer *ctx, int64_t *lengths, hone_error *err) {
@@ -369,6 +383,7 @@ const hone_op hone_op_split = {
     .infer = infer_split,
     .axes = axes_split,
     .view = view_split,
+    .channels_last = split_channels_last,
     .moves = true,
     .prepare = prepare_split,
     .gradient_kind = HONE_GRADIENT_EXACT,

@@ -2,6 +2,7 @@
  * all that came from an element. */
 #include "graph/infer.h"
 #include "ops/common/axes.h"
+#include "ops/common/channels_last.h"
 #include "ops/common/gradient.h"
 #include "ops/common/legacy.h"
 #include "ops/common/reshape.h"
@@ -254,6 +255,10 @@ static const hone_attr_def pad_1[] = {
 static const hone_op_version older_pad[] = {
     {19, NULL, NULL}, {11, NULL, hone_lift_nothing}, {2, pad_2, lift_pad_2}, {1, pad_1, lift_pad_1}, {0}};
 
+static hone_value *pad_channels_last(hone_channels_last *ctx) {
+    return hone_last_by_axes(ctx, 3);
+}
+
 const hone_op hone_op_pad = {
     .name = "Pad",
     .since = 25,
@@ -267,6 +272,7 @@ const hone_op hone_op_pad = {
     .attrs = HONE_ATTRS(MODE),
     .infer = infer_pad,
     .axes = axes_pad,
+    .channels_last = pad_channels_last,
     .prepare = prepare_pad,
     .gradient_kind = HONE_GRADIENT_EXACT,
     .gradient = gradient_pad,

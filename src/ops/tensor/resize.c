@@ -7,6 +7,7 @@
 #include "graph/infer.h"
 #include "kernels/portable.h"
 #include "ops/common/axes.h"
+#include "ops/common/channels_last.h"
 #include "ops/common/gradient.h"
 #include "ops/common/legacy.h"
 #include "ops/common/reshape.h"
@@ -193,6 +194,25 @@ static const hone_attr_def resize_10[] = {{"mode", HONE_ATTR_STRING, .s = "neare
 static const hone_op_version older_resize[] = {
     {18, NULL, hone_lift_nothing}, {11, resize_11, hone_lift_nothing}, {10, resize_10, lift_resize_10}, {0}};
 
+/* Lists of scales and sizes keep their order: `axes` says what they are for. */
+static hone_value *channels_last(hone_channels_last *ctx) {
+    const hone_node *n = ctx->node;
+    const int rank = n->inputs[0]->type.rank;
+    const char *mode = hone_node_string(n, "coordinate_transformation_mode");
+    size_t count;
+    const int64_t *given = hone_node_ints(n, "axes", &count);
+    int64_t axes[HONE_MAX_RANK];
+    hone_value *in[4] = {NULL};
+    if (n->input_count > 4 || (mode && strcmp(mode, "tf_crop_and_resize") == 0)) return NULL;
+    if (!given || !count) count = (size_t)rank, given = NULL;
+    for (size_t i = 0; i < count; i++) axes[i] = hone_last_axis(given ? (int)given[i] : (int)i, rank);
+    for (int i = 1; i < n->input_count; i++) in[i] = n->inputs[i];
+    in[0] = hone_value_channels_last(ctx->graph, n->inputs[0]);
+    hone_value *y = hone_last_copy(ctx, n->input_count, in);
+    if (y) hone_node_set_ints(ctx->graph, y->producer, "axes", axes, count);
+    return y;
+}
+
 const hone_op hone_op_resize = {
     .name = "Resize",
     .since = 19,
@@ -203,6 +223,7 @@ const hone_op hone_op_resize = {
     .attrs = HONE_ATTRS(SINCE_11, SINCE_18),
     .infer = infer,
     .axes = axes,
+    .channels_last = channels_last,
     .prepare = prepare,
     .gradient_kind = HONE_GRADIENT_EXACT,
     .gradient = gradient,

@@ -1,0 +1,184 @@
+/* Convolution of images whose channels are last: X [N, spatial axes ..., C], Y [N, spatial axes ..., M].
+ *
+ *   ConvLast        W [M, taps * C], a window's elements as they lie: a product whose rows are positions
+ *   DepthwiseLast   W [taps, C]: each channel by itself */
+#include "ops/nn/conv_last.h"
+
+#include "graph/infer.h"
+#include "ops/common/channels_last.h"
+#include "ops/common/walk.h"
+#include "ops/engine/conv.h"
+
+#include <string.h>
+
+#define FLOAT HONE_TYPE(HONE_FLOAT32)
+#define FEW 8 /* channels that don't fill the lanes of a product */
+
+enum { X, W, B };
+
+/* --- the operators --- */
+
+static hone_status infer(hone_infer *ctx, const hone_type *w, int channels, int64_t taps_axis,
+                         hone_error *err) {
+    const hone_type *x = ctx->in[X], *b = ctx->input_count > B ? ctx->in[B] : NULL;
+    hone_window window;
+    int64_t d;
+    if (x->rank < 0) return HONE_OK;
+    if (x->rank < 3 || w->rank != 2) return hone_infer_fail(ctx, err, "weights or images of a wrong rank");
+    HONE_TRY(hone_window_read(ctx->node, x->rank, NULL, &window, err));
+    hone_type first = hone_type_channels_first(x), y = first;
+    int64_t depth = w->dims[taps_axis], taps = 1;
+    for (int i = 0; i < window.axes; i++) taps *= window.kernel[i];
+    if (taps_axis == 1)
+        HONE_TRY(hone_infer_same_dim(ctx, first.dims[1] < 0 ? HONE_DIM_ANY : first.dims[1] * taps, depth, &d,
+                                     err));
+    else
+        HONE_TRY(hone_infer_same_dim(ctx, first.dims[1], w->dims[1], &d, err));
+    y.dims[1] = w->dims[channels];
+    if (b && b->rank == 1) HONE_TRY(hone_infer_same_dim(ctx, y.dims[1], b->dims[0], &d, err));
+    HONE_TRY(hone_window_infer(ctx, &window, &first, &y, err));
+    hone_dtype dtype = ctx->out[0].dtype;
+    ctx->out[0] = hone_type_channels_last(&y);
+    ctx->out[0].dtype = dtype;
+    return HONE_OK;
+}
+
+static hone_status infer_conv(hone_infer *ctx, hone_error *err) {
+    return infer(ctx, ctx->in[W], 0, 1, err);
+}
+
+static hone_status infer_depthwise(hone_infer *ctx, hone_error *err) {
+    return infer(ctx, ctx->in[W], 1, 0, err);
+}
+
+static int64_t multiply_adds_conv(const hone_node *n, const hone_type *const *in, const hone_type *out) {
+    (void)n;
+    return hone_type_count(out) * in[W]->dims[1];
+}
+
+static int64_t multiply_adds_depthwise(const hone_node *n, const hone_type *const *in, const hone_type *out) {
+    (void)n;
+    return hone_type_count(out) * in[W]->dims[0];
+}
+
+static hone_status pack(hone_packer *p, const hone_node *node, hone_error *err) {
+    return hone_product_pack(p, node, W, true, err);
+}
+
+static hone_status prepare(hone_prepare *p, bool depthwise, hone_error *err) {
+    const hone_type x = hone_type_channels_first(p->in[X]), y = hone_type_channels_first(&p->out[0]);
+    hone_product s = HONE_PRODUCT_INIT;
+    hone_window window;
+    HONE_TRY(hone_window_read(p->node, x.rank, NULL, &window, err));
+    const hone_windows windows = hone_windows_of(&window, x.dims[1], &x, &y);
+    s.a = X;
+    s.b = W;
+    if (p->in_count > B && (!p->node->map || p->node->map_input > B) && p->in[B]) s.bias = B;
+    s.b_columns = !depthwise;
+    s.depthwise = depthwise;
+    s.a_windows = &windows;
+    s.m = hone_windows_positions(&windows);
+    s.k = p->in[W]->dims[depthwise ? 0 : 1];
+    s.n = y.dims[1];
+    s.batch = x.dims[0];
+    return hone_product_prepare(p, &s, err);
+}
+
+static hone_status prepare_conv(hone_prepare *p, hone_error *err) {
+    return prepare(p, false, err);
+}
+
+static hone_status prepare_depthwise(hone_prepare *p, hone_error *err) {
+    return prepare(p, true, err);
+}
+
+#define CONVOLUTION                                                                                          \
+    .domain = HONE_PRIVATE_DOMAIN, .since = 1, .oldest = 1,                                                  \
+    .inputs = HONE_SLOTS({"X", 'T', FLOAT, 0}, {"W", 'T', FLOAT, 0}, {"B", 'T', FLOAT, HONE_SLOT_OPTIONAL}), \
+    .outputs = HONE_SLOTS({"Y", 'T', FLOAT, 0}),                                                             \
+    .attrs = HONE_ATTRS(HONE_WINDOW_ATTRS, {"dilations", HONE_ATTR_INTS}), .epilogue = true
+
+const hone_op hone_op_conv_last = {.name = "ConvLast",
+                                   CONVOLUTION,
+                                   .infer = infer_conv,
+                                   .multiply_adds = multiply_adds_conv,
+                                   .pack = pack,
+                                   .prepare = prepare_conv,
+                                   .doc = "convolution of images whose channels are last"};
+
+const hone_op hone_op_depthwise_last = {
+    .name = "DepthwiseLast",
+    CONVOLUTION,
+    .infer = infer_depthwise,
+    .multiply_adds = multiply_adds_depthwise,
+    .prepare = prepare_depthwise,
+    .doc = "convolution of each channel by itself, of images whose channels are last"};
+
+/* --- Conv in this form --- */
+
+static bool is_depthwise(const hone_node *n) {
+    const hone_type *w = &n->inputs[W]->type;
+    int64_t group = hone_node_int(n, "group");
+    return group > 1 && w->dims[1] == 1 && w->dims[0] == group;
+}
+
+/* Weights that can be laid out anew, of one group or of channels each by itself, over one or two spatial axes. */
+static bool takes(const hone_node *n) {
+    const hone_value *w = n->inputs[W], *b = n->input_count > B ? n->inputs[B] : NULL;
+    const hone_tensor *t = hone_value_constant(w);
+    return t && t->dtype == HONE_FLOAT32 && (t->rank == 3 || t->rank == 4) && t->count > 0 &&
+           n->inputs[X]->type.rank == t->rank && !n->map && (!b || b->type.rank == 1) &&
+           (hone_node_int(n, "group") == 1 || is_depthwise(n));
+}
+
+bool hone_conv_prefers_last(const hone_node *n) {
+    return takes(n) && n->inputs[W]->type.dims[0] >= FEW;
+}
+
+/* [M, C, taps] as [M, taps, C]. */
+static void move_channels(const float *w, int64_t m, int64_t c, int64_t taps, float *out) {
+    for (int64_t i = 0; i < m; i++, w += c * taps, out += c * taps)
+        hone_kernels_get()->transpose_32((const uint32_t *)(const void *)w, c, taps, taps,
+                                         (uint32_t *)(void *)out, c);
+}
+
+static hone_value *weights(hone_graph *g, const hone_value *w, bool depthwise) {
+    const hone_tensor *t = w->data;
+    const int64_t taps = hone_dims_product(&w->type, 2, w->type.rank), m = t->dims[0], c = t->dims[1];
+    const int64_t dims[2] = {depthwise ? taps : m, depthwise ? m : taps * c};
+    hone_tensor *laid = NULL;
+    if (hone_tensor_new(HONE_FLOAT32, 2, dims, &laid, NULL) != HONE_OK) {
+        hone_graph_out_of_memory(g);
+        return NULL;
+    }
+    if (depthwise)
+        move_channels(t->data, 1, m, taps, laid->data);
+    else
+        move_channels(t->data, m, c, taps, laid->data);
+    hone_value *v = hone_graph_add_constant(g, w->name, laid);
+    hone_tensor_free(laid);
+    return v;
+}
+
+hone_value *hone_conv_channels_last(hone_channels_last *ctx) {
+    const hone_node *n = ctx->node;
+    hone_graph *g = ctx->graph;
+    if (!takes(n)) return NULL;
+    const hone_value *w = n->inputs[W];
+    const bool depthwise = is_depthwise(n);
+    hone_value *in[3] = {hone_value_channels_last(g, n->inputs[X]), weights(g, w, depthwise),
+                         n->input_count > B ? n->inputs[B] : NULL};
+    if (!in[X] || !in[W]) return NULL;
+    hone_node *y = hone_graph_add_node(g, depthwise ? &hone_op_depthwise_last : &hone_op_conv_last, n->name,
+                                       in[B] ? 3 : 2, in, 1);
+    if (!y) return NULL;
+    static const char *const kept[] = {"strides", "pads", "dilations"};
+    for (size_t i = 0, count; i < sizeof kept / sizeof *kept; i++) {
+        const int64_t *list = hone_node_ints(n, kept[i], &count);
+        if (list && count) hone_node_set_ints(g, y, kept[i], list, count);
+    }
+    const char *pad = hone_node_string(n, "auto_pad");
+    if (pad) hone_node_set_string(g, y, "auto_pad", pad);
+    hone_node_set_ints(g, y, "kernel_shape", w->type.dims + 2, (size_t)w->type.rank - 2);
+    return y->outputs[0];
+}
