@@ -156,6 +156,7 @@ struct hone_graph {
     size_t metadata_count, metadata_capacity;
     void *names; /* name → value */
     int next_name;
+    bool names_dims; /* inference gives symbols of their own to dimensions that nobody knows: equal ones are seen to be */
     hone_opset *opsets; /* of the file it was read from */
     size_t opset_count, opset_capacity;
 };
@@ -179,6 +180,9 @@ void hone_graph_set_opset(hone_graph *g, const char *domain, int64_t version);
 
 /* A symbolic dimension of that name (the same number for the same name). */
 int64_t hone_graph_symbol(hone_graph *g, const char *name);
+/* One that no other dimension has, and whether it is of that kind. */
+int64_t hone_graph_fresh_symbol(hone_graph *g);
+bool hone_graph_is_fresh(const hone_graph *g, int64_t dim);
 /* Each makes a value of that name; a taken or NULL name gets a fresh one made from it. */
 hone_value *hone_graph_add_input(hone_graph *g, const char *name, const hone_type *type);
 hone_value *hone_graph_add_constant(hone_graph *g, const char *name,

@@ -12,6 +12,7 @@ typedef struct inference {
     const hone_content **content;    /* by value id; NULL: nothing is known */
     hone_arena *arena;               /* of the contents */
     hone_infer_room room;
+    hone_graph *naming; /* g, where unknown dimensions are named; else NULL */
 } inference;
 
 static const hone_tensor *tensor_of(const inference *w, const hone_value *v) {
@@ -54,6 +55,19 @@ static hone_status carry(inference *w, const hone_node *n, bool any, hone_error 
     return moved ? keep(w, n->outputs[0], &c, err) : HONE_OK;
 }
 
+/* Dimensions of a node's outputs that nobody knows get symbols: those that they had before, or fresh ones. */
+static void name_dims(hone_graph *g, const hone_node *n, hone_type *out) {
+    for (int i = 0; i < n->output_count; i++) {
+        const hone_value *v = n->outputs[i];
+        if (!v || out[i].kind != HONE_KIND_TENSOR) continue;
+        for (int d = 0; d < out[i].rank; d++) {
+            if (out[i].dims[d] != HONE_DIM_ANY) continue;
+            bool had = v->type.rank == out[i].rank && hone_graph_is_fresh(g, v->type.dims[d]);
+            out[i].dims[d] = had ? v->type.dims[d] : hone_graph_fresh_symbol(g);
+        }
+    }
+}
+
 static hone_status infer_all(inference *w, hone_error *err) {
     for (const hone_node *n = w->g->first; n; n = n->next) {
         for (int i = 0; i < n->input_count; i++) {
@@ -63,6 +77,7 @@ static hone_status infer_all(inference *w, hone_error *err) {
         }
         bool any = gather_contents(w, n);
         HONE_TRY(hone_node_infer(n, &w->room, err));
+        if (w->naming) name_dims(w->naming, n, w->room.out);
         HONE_TRY(carry(w, n, any, err));
         for (int i = 0; i < n->output_count; i++)
             if (n->outputs[i]) w->types[n->outputs[i]->id] = w->room.out[i];
@@ -81,6 +96,7 @@ hone_status hone_graph_infer_inside(const hone_graph *g, hone_type *types, const
     if (status == HONE_OK) status = hone_infer_room_make(g, &all.room, err);
     all.room.depth = w->depth;
     all.room.record = w->record;
+    all.naming = w->naming;
     if (status == HONE_OK && w->content)
         memcpy(all.content, w->content, g->value_count * sizeof *all.content);
     if (status == HONE_OK) status = infer_all(&all, err);
@@ -140,7 +156,8 @@ hone_status hone_graph_infer(hone_graph *g, hone_error *err) {
     for (size_t i = 0; i < g->input_count; i++) types[g->inputs[i]->id] = g->inputs[i]->type;
     for (size_t k = 0; k < g->capture_count; k++)
         if (g->captures[k]) types[g->captures[k]->id] = g->captures[k]->type;
-    hone_status status = hone_graph_infer_inside(g, types, &(hone_infer_walk){.record = true}, err);
+    hone_status status = hone_graph_infer_inside(
+        g, types, &(hone_infer_walk){.record = true, .naming = g->names_dims ? g : NULL}, err);
     for (size_t i = 0; i < g->value_count && status == HONE_OK; i++) {
         hone_value *v = g->values[i];
         if (!v) continue;

@@ -310,7 +310,12 @@ hone_status hone_graph_rewrite_stage(hone_graph *g, hone_stage stage, const char
 }
 
 hone_status hone_graph_rewrite(hone_graph *g, const char *disabled, hone_error *err) {
-    for (int stage = 0; stage < HONE_STAGE_COUNT; stage++)
+    for (int stage = 0; stage < HONE_STAGE_COUNT; stage++) {
+        if (stage == HONE_STAGE_LAYOUT && !g->outer) { /* what runs as one must be seen to have one shape */
+            g->names_dims = true;
+            HONE_TRY(hone_graph_infer(g, err));
+        }
         HONE_TRY(hone_graph_rewrite_stage(g, (hone_stage)stage, disabled, err));
+    }
     return HONE_OK;
 }

@@ -126,7 +126,10 @@ hone_status hone_infer_subgraph(const hone_infer *ctx, hone_graph *sub, const ho
     if (status == HONE_OK) status = enter_subgraph(ctx, sub, in, types, known, content, err);
     if (status == HONE_OK)
         status = hone_graph_infer_inside(
-            sub, types, &(hone_infer_walk){known, content, ctx->depth + 1, ctx->record}, err);
+            sub, types,
+            &(hone_infer_walk){
+                .known = known, .content = content, .depth = ctx->depth + 1, .record = ctx->record},
+            err);
     if (status == HONE_OK) status = leave_subgraph(ctx, sub, types, out, err);
     hone_free(content);
     hone_free(known);

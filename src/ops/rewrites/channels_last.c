@@ -7,6 +7,7 @@
  * node takes what was there before that Transpose, if it has such a form, too, and if that saves transposing more than it
  * costs. Transposes that nobody reads any more go. */
 #include "ops/common/channels_last.h"
+#include "ops/ops.h"
 #include "ops/rewrites/rewrites.h"
 
 #define MOST_INPUTS 64 /* of an elementwise node */
@@ -113,11 +114,42 @@ static bool is_candidate(const hone_node *n) {
     return hone_node_is_elementwise(n) && n->output_count == 1 && is_image(n->outputs[0]);
 }
 
+/* Another form for node n, where that is worth it. */
+static bool ask(hone_graph *g, hone_node *n) {
+    return ((n->op->prefers_last && n->op->prefers_last(n)) || pays(n)) && convert(g, n);
+}
+
+/* One Transpose for two in a row, or none. True: something changed. */
+static bool compose(hone_graph *g, hone_node *n) {
+    hone_node *before = n->inputs[0]->producer;
+    size_t count, other;
+    const int64_t *perm = hone_node_ints(n, "perm", &count);
+    if (!before || before->op != n->op || hone_graph_is_output(g, n->outputs[0])) return false;
+    const int64_t *first = hone_node_ints(before, "perm", &other);
+    if (!perm || !first || count != other || count != (size_t)n->outputs[0]->type.rank) return false;
+    int64_t both[HONE_MAX_RANK];
+    bool same = true;
+    for (size_t i = 0; i < count; i++) {
+        both[i] = first[perm[i]];
+        same &= both[i] == (int64_t)i;
+    }
+    if (same) {
+        hone_graph_replace(g, n->outputs[0], before->inputs[0]);
+        hone_graph_remove_node(g, n);
+    } else {
+        hone_node_set_input(g, n, 0, before->inputs[0]);
+        hone_node_set_ints(g, n, "perm", both, count);
+    }
+    return true;
+}
+
 hone_status hone_rewrite_channels_last(hone_graph *g, int *changes, hone_error *err) {
     for (hone_node *n = g->first, *next; n; n = next) {
         next = n->next;
-        if (!is_candidate(n)) continue;
-        if ((n->op->prefers_last && n->op->prefers_last(n)) || pays(n)) *changes += convert(g, n);
+        if (n->op == &hone_op_transpose && n->outputs[0])
+            *changes += compose(g, n);
+        else if (is_candidate(n))
+            *changes += ask(g, n);
     }
     hone_graph_prune(g);
     return hone_graph_check(g, err);
