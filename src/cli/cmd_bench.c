@@ -301,11 +301,11 @@ static int work(job *j) {
     j->times = cli_alloc(MAX_RUNS * sizeof *j->times);
     hone_graph *g = j->graph;
     j->graph = NULL;
-    CLI_TRY(hone_model_take(g, NULL, &j->model, &err));
-    CLI_TRY(hone_session_create(j->model, &args.session, &j->session, &err));
-    CLI_TRY(hone_context_create(j->session, &j->context, &err));
-    CLI_TRY(measure(j, &err));
-    if (args.profile) CLI_TRY(profile(j, &err));
+    CLI_TRY_MODEL(args.model, hone_model_take(g, NULL, &j->model, &err));
+    CLI_TRY_MODEL(args.model, hone_session_create(j->model, &args.session, &j->session, &err));
+    CLI_TRY_MODEL(args.model, hone_context_create(j->session, &j->context, &err));
+    CLI_TRY_MODEL(args.model, measure(j, &err));
+    if (args.profile) CLI_TRY_MODEL(args.model, profile(j, &err));
     if (args.json) {
         print_json(j);
         return CLI_OK;

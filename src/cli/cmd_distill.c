@@ -86,7 +86,8 @@ static int work(job *j) {
     CLI_TRY(hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->train, &err));
     CLI_TRY(cli_open_test(args.data, &j->test, &err));
     cli_check_test(j->teacher, task, &j->test);
-    CLI_TRY(cli_score_graph(j->teacher, args.teacher, j->test, task, threads, &j->teacher_score, &err));
+    CLI_TRY_MODEL(args.teacher,
+                  cli_score_graph(j->teacher, args.teacher, j->test, task, threads, &j->teacher_score, &err));
     CLI_TRY(cli_build(args.model, j->train, &args.train, &j->student, &err));
     CLI_TRY(hone_graph_copy(j->student, &j->alone, &err));
     CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->student, &err));
@@ -100,7 +101,8 @@ static int work(job *j) {
         cli_note("the baseline was interrupted after step %lld of %lld; the student is written",
                  (long long)j->alone_watch.progress.step, (long long)j->alone_watch.progress.steps);
     cli_signals_default();
-    CLI_TRY(cli_score_graph(j->student, args.out, j->test, task, threads, &j->student_score, &err));
+    CLI_TRY_MODEL(args.out,
+                  cli_score_graph(j->student, args.out, j->test, task, threads, &j->student_score, &err));
     if (args.baseline && !alone_report.stopped)
         CLI_TRY(cli_score_graph(j->alone, NULL, j->test, task, threads, &j->alone_score, &err));
     print(j);

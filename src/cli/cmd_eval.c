@@ -26,8 +26,8 @@ static int work(hone_model **model, hone_dataset **data) {
     CLI_TRY(hone_dataset_open(args.data, (hone_split)args.split, data, &err));
     int status = cli_load(args.model, args.mapped, args.json, &g);
     if (status != CLI_OK) return status;
-    CLI_TRY(hone_model_take(g, NULL, model, &err));
-    CLI_TRY(hone_evaluate_model(*model, *data, &task, args.threads, &r, &err));
+    CLI_TRY_MODEL(args.model, hone_model_take(g, NULL, model, &err));
+    CLI_TRY_MODEL(args.model, hone_evaluate_model(*model, *data, &task, args.threads, &r, &err));
     if (args.json) {
         json_t *o =
             json_pack("{s:I, s:o}", "samples", (json_int_t)r.samples, "seconds", cli_json_number(r.seconds));

@@ -71,15 +71,16 @@ static int work(job *j) {
     if (args.data) CLI_TRY(cli_open_test(args.data, &j->test, &err));
     cli_check_test(j->graph, task, &j->test);
     int threads = args.prune.finetune.threads; /* the model may be replaced by the result: measured before */
-    CLI_TRY(cli_score_graph(j->graph, args.model, j->test, task, threads, &j->before, &err));
+    CLI_TRY_MODEL(args.model,
+                  cli_score_graph(j->graph, args.model, j->test, task, threads, &j->before, &err));
     if (args.prune.finetune.epochs > 0) CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->graph, &err));
     cli_signals_catch();
     hone_status status = hone_prune(j->graph, j->train, &args.prune, &j->pruned, &j->report, &err);
     if (cli_signal()) return cli_interrupted(&j->watch, NULL);
     cli_signals_default();
-    CLI_TRY(status);
+    CLI_TRY_MODEL(args.model, status);
     CLI_TRY(cli_save(j->pruned, args.out, &err));
-    CLI_TRY(cli_score_graph(j->pruned, args.out, j->test, task, threads, &j->after, &err));
+    CLI_TRY_MODEL(args.out, cli_score_graph(j->pruned, args.out, j->test, task, threads, &j->after, &err));
     print(j);
     return CLI_OK;
 }

@@ -64,10 +64,12 @@ static int work(job *j) {
     if (args.data) CLI_TRY(cli_open_test(args.data, &j->test, &err));
     cli_check_test(j->graph, task, &j->test);
     int threads = args.quantize.threads; /* the model may be replaced by the result: measured before */
-    CLI_TRY(cli_score_graph(j->graph, args.model, j->test, task, threads, &j->before, &err));
-    CLI_TRY(hone_quantize(j->graph, j->train, &args.quantize, &j->quantized, &j->report, &err));
+    CLI_TRY_MODEL(args.model,
+                  cli_score_graph(j->graph, args.model, j->test, task, threads, &j->before, &err));
+    CLI_TRY_MODEL(args.model,
+                  hone_quantize(j->graph, j->train, &args.quantize, &j->quantized, &j->report, &err));
     CLI_TRY(cli_save(j->quantized, args.out, &err));
-    CLI_TRY(cli_score_graph(j->quantized, args.out, j->test, task, threads, &j->after, &err));
+    CLI_TRY_MODEL(args.out, cli_score_graph(j->quantized, args.out, j->test, task, threads, &j->after, &err));
     print(j);
     return CLI_OK;
 }

@@ -97,11 +97,12 @@ static int work(job *j) {
     if (status != CLI_OK) return status;
     hone_graph *g = j->loaded;
     j->loaded = NULL;
-    CLI_TRY(hone_model_take(g, NULL, &j->model, &err));
+    CLI_TRY_MODEL(args.model, hone_model_take(g, NULL, &j->model, &err));
     j->graph = hone_model_signature(j->model);
-    CLI_TRY(hone_session_create(j->model, &o, &j->session, &err));
-    CLI_TRY(hone_context_create(j->session, &j->context, &err));
-    CLI_TRY(hone_context_run(j->context, (const hone_tensor *const *)j->inputs, j->outputs, &err));
+    CLI_TRY_MODEL(args.model, hone_session_create(j->model, &o, &j->session, &err));
+    CLI_TRY_MODEL(args.model, hone_context_create(j->session, &j->context, &err));
+    CLI_TRY_MODEL(args.model,
+                  hone_context_run(j->context, (const hone_tensor *const *)j->inputs, j->outputs, &err));
     return give_outputs(j);
 }
 

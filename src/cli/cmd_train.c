@@ -157,7 +157,7 @@ static int work(job *j) {
     CLI_TRY(make_model(j, &err));
     cli_check_test(j->graph, &args.train.task, &j->test);
     CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->graph, &err));
-    CLI_TRY(train(j, &err));
+    CLI_TRY_MODEL(args.model, train(j, &err));
     if (j->report.stopped) return cli_interrupted(&j->watch, args.train.checkpoint_dir);
     CLI_TRY(finish(j, &err));
     report(j);

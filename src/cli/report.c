@@ -52,6 +52,12 @@ int cli_fail(const hone_error *err) {
     return cli_error("%s", hone_error_format(err, text, sizeof text));
 }
 
+int cli_fail_model(hone_error *err, const char *path) {
+    if (path && !err->file[0] && (err->node[0] || err->op[0]))
+        snprintf(err->file, sizeof err->file, "%s", path);
+    return cli_fail(err);
+}
+
 void *cli_alloc(size_t size) {
     void *block = calloc(1, size ? size : 1);
     if (!block) exit(cli_error("out of memory"));

@@ -28,6 +28,13 @@ void cli_log_all(void);
         if ((expr) != HONE_OK) return cli_fail(&err);                                                        \
     } while (0)
 
+/* The same, and if the error names a node but no file, it is of the model at `path`. */
+#define CLI_TRY_MODEL(path, expr)                                                                            \
+    do {                                                                                                     \
+        if ((expr) != HONE_OK) return cli_fail_model(&err, path);                                            \
+    } while (0)
+int cli_fail_model(hone_error *err, const char *path);
+
 /* Memory or the end of the program, with a message. */
 void *cli_alloc(size_t size);
 

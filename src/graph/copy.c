@@ -39,6 +39,7 @@ static hone_node *copy_node(hone_graph *dst, const hone_graph *src, const hone_n
     }
     copy->outputs = outputs;
     copy->output_count = n->output_count;
+    copy->source = n->source;
     copy->map_input = n->map_input;
     if (n->map && !(copy->map = hone_map_copy(dst->arena, n->map))) hone_graph_out_of_memory(dst);
     hone_node_copy_attrs(dst, copy, n);

@@ -111,11 +111,13 @@ static hone_status put_in_place(pass *p, hone_node *n, uint32_t types, hone_erro
     hone_node *before = g->insert_before;
     hone_status status = HONE_OK;
     g->insert_before = n;
+    g->stands_for = n;
     if (types)
         widen(p, g, n, types);
     else
         status = n->op->expand(g, n, err);
     g->insert_before = before;
+    g->stands_for = NULL;
     HONE_TRY(status);
     HONE_TRY(hone_graph_check(g, err));
     hone_graph_remove_node(g, n);

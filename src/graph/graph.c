@@ -306,6 +306,20 @@ static void unlink_node(hone_graph *g, hone_node *n) {
     g->node_count--;
 }
 
+/* What nodes that are made now stand for, also inside of it. */
+static const hone_node *stood_for(const hone_graph *g) {
+    while (g && !g->stands_for) g = g->outer;
+    return g ? g->stands_for : NULL;
+}
+
+static const hone_op *original(const hone_node *n) {
+    return n->source ? n->source : n->op;
+}
+
+const char *hone_node_op_name(const hone_node *n) {
+    return hone_op_is_private(n->op) ? original(n)->name : n->op->name;
+}
+
 hone_node *hone_graph_add_node(hone_graph *g, const hone_op *op, const char *name, int input_count,
                                hone_value *const *inputs, int output_count) {
     while (input_count > 0 && !inputs[input_count - 1]) input_count--;
@@ -319,8 +333,14 @@ hone_node *hone_graph_add_node(hone_graph *g, const hone_op *op, const char *nam
         return NULL;
     }
     n->op = op;
-    n->name =
-        name && *name ? copy_text(g, name) : hone_arena_printf(g->arena, "%s_%d", op->name, ++g->next_name);
+    const hone_node *old = stood_for(g);
+    n->source = old ? original(old) : NULL;
+    if (name && *name)
+        n->name = copy_text(g, name);
+    else if (old)
+        n->name = copy_text(g, old->name);
+    else
+        n->name = hone_arena_printf(g->arena, "%s_%d", op->name, ++g->next_name);
     n->inputs = hone_arena_array(g->arena, (size_t)input_count + 1, sizeof *n->inputs);
     n->outputs = hone_arena_array(g->arena, (size_t)output_count + 1, sizeof *n->outputs);
     if (!n->name || !n->inputs || !n->outputs) {

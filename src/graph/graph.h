@@ -98,6 +98,7 @@ typedef struct hone_attr {
 struct hone_node {
     const char *name; /* may be empty */
     const hone_op *op;
+    const hone_op *source; /* of what takes the place of a node: the operator that stood there; else NULL */
     hone_node *prev, *next;
     hone_value **inputs; /* NULL: an optional input left out */
     int input_count, input_capacity;
@@ -140,7 +141,9 @@ struct hone_graph {
     hone_node *first, *last;
     size_t node_count;
     hone_node *insert_before; /* new nodes go before this one; NULL: at the end */
-    hone_value **values;      /* all of them; removed ones are NULL */
+    const hone_node
+        *stands_for;     /* new nodes without a name of their own take this one's place; NULL: nobody's */
+    hone_value **values; /* all of them; removed ones are NULL */
     size_t value_count, value_capacity;
     hone_value **inputs, **outputs;
     size_t input_count, output_count, input_capacity, output_capacity;
@@ -204,6 +207,8 @@ hone_value *hone_graph_floats(hone_graph *g, const float *x, int64_t n);  /* flo
 
 /* --- nodes --- */
 
+/* What errors call the node's operator: where that is one of Hone's own, the one that it stands for. */
+const char *hone_node_op_name(const hone_node *n);
 /* A node before g->insert_before, with `output_count` fresh outputs named after the node. `op` NULL is
  * remembered as an internal error. Inputs may be NULL (left out); trailing ones are dropped. */
 hone_node *hone_graph_add_node(hone_graph *g, const hone_op *op, const char *name, int input_count,

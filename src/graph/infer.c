@@ -7,7 +7,7 @@
 hone_status hone_infer_fail(const hone_infer *ctx, hone_error *err, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    hone_vfail_node(err, HONE_INVALID_ARGUMENT, ctx->node->name, ctx->node->op->name, format, args);
+    hone_vfail_node(err, HONE_INVALID_ARGUMENT, ctx->node->name, hone_node_op_name(ctx->node), format, args);
     va_end(args);
     return HONE_INVALID_ARGUMENT;
 }
@@ -124,7 +124,7 @@ static hone_status check_inputs(const hone_infer *ctx, hone_dtype *letters, hone
             return hone_infer_fail(ctx, err, "input %s is too large for any memory", slot->name);
         if (dtype == HONE_UNDEFINED) continue;
         if (!(slot->types & HONE_TYPE(dtype)))
-            return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, op->name,
+            return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, hone_node_op_name(ctx->node),
                                   "input %s: %s is not supported", slot->name, hone_dtype_name(dtype));
         hone_dtype *letter = slot->var ? &letters[(unsigned char)slot->var & 31] : NULL;
         if (letter && *letter != HONE_UNDEFINED && *letter != dtype)
@@ -195,7 +195,7 @@ static bool run_tells(const hone_op *op, int output) {
 hone_status hone_node_check_shapes(const hone_node *n, const hone_type *out, hone_error *err) {
     for (int o = 0; o < n->output_count; o++)
         if (n->outputs[o] && !hone_type_is_concrete(&out[o]) && !run_tells(n->op, o))
-            return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, n->op->name,
+            return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, hone_node_op_name(n),
                                   "the shape of output %s does not follow from the inputs",
                                   hone_op_output(n->op, o)->name);
     return HONE_OK;

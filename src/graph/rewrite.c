@@ -182,8 +182,10 @@ static bool replace(sweep *s, int row, hone_match *m) {
     size_t values = g->value_count;
     const hone_rewrite *r = s->rewrites->at(row);
     g->insert_before = m->root;
+    g->stands_for = m->root;
     hone_value *v = r->build ? r->build(m) : hone_pattern_replace(m);
     g->insert_before = NULL;
+    g->stands_for = NULL;
     if (!v || v == old || hone_graph_check(g, NULL) != HONE_OK) return false;
     /* an output of the graph keeps its name, which nothing that was there before may lose its own for */
     if (hone_graph_is_output(g, old) && (size_t)v->id < values) return false;

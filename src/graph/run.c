@@ -3,7 +3,7 @@
 hone_status hone_step_fail(const hone_step *s, hone_error *err, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    hone_vfail_node(err, HONE_INVALID_ARGUMENT, s->node->name, s->node->op->name, format, args);
+    hone_vfail_node(err, HONE_INVALID_ARGUMENT, s->node->name, hone_node_op_name(s->node), format, args);
     va_end(args);
     return HONE_INVALID_ARGUMENT;
 }
@@ -15,7 +15,7 @@ void *hone_prepare_alloc(hone_prepare *p, size_t size) {
 hone_status hone_prepare_fail(const hone_prepare *p, hone_error *err, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    hone_vfail_node(err, HONE_UNSUPPORTED, p->node->name, p->node->op->name, format, args);
+    hone_vfail_node(err, HONE_UNSUPPORTED, p->node->name, hone_node_op_name(p->node), format, args);
     va_end(args);
     return HONE_UNSUPPORTED;
 }

@@ -72,7 +72,8 @@ static hone_status prepare_step(builder *b, const hone_node *n, int index, hone_
     else if (n->op->prepare)
         HONE_TRY(n->op->prepare(&p, b->err));
     else
-        return hone_fail_node(b->err, HONE_UNSUPPORTED, n->name, n->op->name, "the operator has no kernel");
+        return hone_fail_node(b->err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
+                              "the operator has no kernel");
     size_t worker = (p.worker_scratch + 63) / 64 * 64;
     *step = (hone_step){.run = p.run,
                         .params = p.params,

@@ -79,7 +79,7 @@ static hone_status link_view(builder *b, const hone_node *n, const hone_value *y
     bool whole = n->op->view == hone_view_whole;
     if (v->offset > bytes || b->roots[y->id].bytes > bytes - v->offset ||
         (whole && b->roots[y->id].bytes != bytes))
-        return hone_fail_node(b->err, HONE_INVALID_ARGUMENT, n->name, n->op->name,
+        return hone_fail_node(b->err, HONE_INVALID_ARGUMENT, n->name, hone_node_op_name(n),
                               "its result has not as many elements as its input");
     size_t offset;
     int top = hone_plan_root(b, x->id, &offset);

@@ -24,11 +24,17 @@ static void test_functions_of_functions(void **state) {
     (void)state;
     hone_graph *g = hone_graph_new("g");
     hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(2, 3)), *y = l2(g, x);
+    char name[64];
+    snprintf(name, sizeof name, "%s", y->producer->name);
     hone_graph_rename(g, y, "y");
     hone_graph_add_output(g, y);
     check_ok(hone_graph_infer(g, &err));
     check_ok(hone_graph_expand(g, false, &err));
     expect(g, parts);
+    for (const hone_node *n = g->first; n; n = n->next) { /* errors tell of the node that was there */
+        assert_string_equal(n->name, name);
+        assert_string_equal(n->source->name, "ReduceL2");
+    }
     assert_string_equal(g->outputs[0]->name, "y");
     assert_int_equal(g->outputs[0]->type.rank, 1); /* the attribute went along, and types are inferred */
     assert_int_equal(hone_node_int(g->first->next, "keepdims"), 0);

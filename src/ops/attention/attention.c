@@ -104,7 +104,7 @@ static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
     const hone_dtype dtype = n->inputs[Q]->type.dtype, computes = hone_wide_dtype(dtype);
     const bool counted = n->inputs[Q]->type.rank == 3;
     if (n->inputs[Q]->type.rank < 0)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "Q of unknown rank");
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n), "Q of unknown rank");
     int64_t k_heads = counted ? hone_node_int(n, "kv_num_heads") : 0, v_heads = k_heads;
     hone_value *k = present(g, n, K, PAST_KEY, PRESENT_KEY, &k_heads);
     hone_value *v = present(g, n, V, PAST_VALUE, PRESENT_VALUE, &v_heads);

@@ -88,7 +88,7 @@ hone_status hone_core_expand(hone_graph *g, hone_node *n, hone_error *err) {
     hone_core_heads(&n->inputs[1]->type, kv_heads, dk);
     hone_core_heads(&n->inputs[2]->type, kv_heads, dv);
     if (dq[1] < 0 || dk[1] < 0 || dk[3] < 0 || dv[3] < 0)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                               "heads of unknown size in training");
     hone_value *q = n->inputs[0], *k = n->inputs[1], *v = n->inputs[2], *bias = hone_input(n, HONE_CORE_BIAS);
     if (q_heads) q = hone_emit_heads(g, q, q_heads);

@@ -86,7 +86,7 @@ static hone_status check(const hone_node *n, hone_error *err) {
     if (hone_node_int(n, "sliding_window_cache")) what = "a cache of a window";
     if (hone_input(n, QUERY_LENGTHS)) what = "query_seqlens";
     if (n->inputs[Q]->type.rank < 0 || n->inputs[Q]->type.dims[2] < 0) what = "operands of unknown size";
-    return what ? hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "%s", what) : HONE_OK;
+    return what ? hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n), "%s", what) : HONE_OK;
 }
 
 static hone_dtype computes_in(const hone_node *n) {

@@ -21,11 +21,11 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
     for (int o = 1; o < ctx->output_count; o++) ctx->out[o].dtype = q->dtype;
     if (q->rank < 0) return HONE_OK;
     if (!k || !v || q->rank != 3)
-        return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, ctx->node->op->name,
+        return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, hone_node_op_name(ctx->node),
                               "Q, K and V in one tensor");
     if (k->rank < 0 || v->rank < 0) return HONE_OK;
     if (k->rank != v->rank || (k->rank != 3 && k->rank != 4))
-        return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, ctx->node->op->name,
+        return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, hone_node_op_name(ctx->node),
                               "K of rank %d and V of rank %d", k->rank, v->rank);
     bool counted = k->rank == 3;
     int64_t keys = k->dims[counted ? 1 : 2], width = v->dims[counted ? 2 : 3], all = keys;
@@ -53,9 +53,10 @@ static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
     const hone_dtype computes = hone_wide_dtype(q->dtype);
     hone_value *bias = hone_emit_wide(g, hone_input(n, BIAS), computes);
     if (hone_input(n, INDIRECTION) || hone_input(n, PAST_LENGTH))
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "caches that are shared");
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n), "caches that are shared");
     if (q->rank < 0 || k->rank < 0 || (bias && q->dims[2] < 0))
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "operands of unknown size");
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
+                              "operands of unknown size");
     const int64_t hidden = q->dims[2];
     hone_microsoft a = {.n = n,
                         .computes = computes,

@@ -77,7 +77,7 @@ static hone_status attend(hone_graph *g, hone_microsoft *a, int past_input, hone
 
 static hone_status check_attrs(const hone_node *n, hone_error *err) {
     if (hone_node_int(n, "do_rotary") || hone_node_int(n, "past_present_share_buffer"))
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                               "rotary embeddings, and caches that are shared");
     return HONE_OK;
 }
@@ -103,7 +103,8 @@ static hone_status expand_attention(hone_graph *g, hone_node *n, hone_error *err
     HONE_TRY(check_attrs(n, err));
     widths_of(n, &n->inputs[W]->type, widths);
     if (!widths[0] || n->inputs[X]->type.rank < 0)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "operands of unknown size");
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
+                              "operands of unknown size");
     hone_microsoft a = {.n = n,
                         .computes = computes,
                         .q = product(g, x, w, bias, 0, widths[0]),
@@ -156,7 +157,8 @@ static hone_status expand_qattention(hone_graph *g, hone_node *n, hone_error *er
                         hone_emit_wide(g, n->inputs[BIAS], HONE_FLOAT32)};
     HONE_TRY(check_attrs(n, err));
     if (n->inputs[X]->type.rank < 0)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "operands of unknown size");
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
+                              "operands of unknown size");
     hone_value *all = hone_graph_emit(g, HONE_PRIVATE_DOMAIN, "IntegerGemm", in, 7);
     hone_node *parts = hone_graph_add_node(g, hone_op_find("", "Split"), NULL, 1, &all, 3);
     if (!parts) return hone_graph_check(g, err);

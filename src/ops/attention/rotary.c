@@ -211,7 +211,7 @@ static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
     int64_t d[4];
     dims_of(&n->inputs[X]->type, heads, d);
     if (d[3] < 0)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                               "heads of unknown size in training");
     const int64_t all = dim ? dim : d[3];
     hone_value *x = heads ? hone_emit_shaped(g, n->inputs[X], split, 4) : n->inputs[X];
@@ -259,13 +259,14 @@ static hone_status expand_rotary(hone_graph *g, hone_node *n, int cos, int sin, 
                        .position = hone_input(n, position),
                        .dim = hone_node_int(n, "rotary_embedding_dim"),
                        .interleaved = hone_node_int(n, "interleaved") != 0};
-    if (x->rank < 0) return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "X of unknown rank");
+    if (x->rank < 0)
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n), "X of unknown rank");
     if (x->rank == 3) r.heads = hone_node_int(n, "num_heads");
     const hone_type *table = &n->inputs[cos]->type;
     if (x->rank == 3 && r.heads == 0) { /* as many as rows of cosines make */
         int64_t half = table->rank > 0 ? table->dims[table->rank - 1] : HONE_DIM_ANY;
         if (half <= 0 || x->dims[2] < 0 || x->dims[2] % (2 * half))
-            return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+            return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                                   "the number of heads is not known");
         r.heads = x->dims[2] / (2 * half);
     }
@@ -293,7 +294,8 @@ const hone_op hone_op_rotary_embedding = {
 static hone_status expand_microsoft(hone_graph *g, hone_node *n, hone_error *err) {
     const hone_attr *scale = hone_node_attr(n, "scale");
     if (hone_node_int(n, "is_packed_batching") || (scale && scale->f != 1))
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "packed batches, and scales");
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
+                              "packed batches, and scales");
     return expand_rotary(g, n, 2, 3, 1, err);
 }
 

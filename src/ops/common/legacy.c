@@ -31,18 +31,18 @@ static hone_status align(hone_graph *g, const hone_node *n, int64_t axis, hone_v
     hone_type a, type;
     if (!hone_lift_type(g, n->inputs[0], &a) || !hone_lift_type(g, *b, &type)) return hone_fail_memory(err);
     if (a.rank < 0 || type.rank < 0)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                               "before opset 7, of a tensor whose rank is not known");
     if (axis < 0) axis += a.rank;
     if (axis < 0 || axis + type.rank > a.rank)
-        return hone_fail_node(err, HONE_CORRUPT, n->name, n->op->name,
+        return hone_fail_node(err, HONE_CORRUPT, n->name, hone_node_op_name(n),
                               "axis %lld is outside of a tensor of rank %d", (long long)axis, a.rank);
     if (axis + type.rank == a.rank) return HONE_OK;
     while (axis + type.rank < a.rank) type.dims[type.rank++] = 1;
     *b = hone_emit_reshape(g, *b, &type, NULL);
     HONE_TRY(hone_graph_check(g, err));
     if (*b) return HONE_OK;
-    return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+    return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                           "before opset 7, of a tensor with several unknown dimensions");
 }
 

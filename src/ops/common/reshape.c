@@ -57,7 +57,7 @@ hone_status hone_lift_flat(hone_graph *g, hone_node *n, hone_error *err) {
     int64_t axis = given ? given->i : 1;
     bool is_last = axis == -1 || (x.rank > 0 && axis == x.rank - 1);
     if (x.rank >= 0 && (axis < -x.rank || axis > x.rank))
-        return hone_fail_node(err, HONE_CORRUPT, n->name, n->op->name,
+        return hone_fail_node(err, HONE_CORRUPT, n->name, hone_node_op_name(n),
                               "axis %lld is outside of a tensor of rank %d", (long long)axis, x.rank);
     g->insert_before = n;
     hone_value *v = n->inputs[0];

@@ -107,7 +107,7 @@ hone_status hone_scan_8_lift(hone_graph *g, hone_node *n, hone_error *err) {
     bool fits = own > 0 && scans >= 1 && scans <= own && hone_node_graph(n, "body");
     for (int i = 1; fits && i <= own; i++) fits = n->inputs[i] != NULL;
     if (!fits)
-        return hone_fail_node(err, HONE_CORRUPT, n->name, n->op->name, "scans %lld of its %d inputs",
+        return hone_fail_node(err, HONE_CORRUPT, n->name, hone_node_op_name(n), "scans %lld of its %d inputs",
                               (long long)scans, own > 0 ? own : 0);
     lift l = {.g = g, .old = n, .states = own - (int)scans, .scans = (int)scans};
     build(&l);

@@ -10,7 +10,7 @@
 #define LARGEST ((int64_t)1 << 31) /* of what a model may ask for: products of two stay far from overflow */
 
 static hone_status fail(const hone_node *n, hone_error *err, const char *what) {
-    return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, n->op->name, "%s", what);
+    return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, hone_node_op_name(n), "%s", what);
 }
 
 /* A list of one number an axis, each at least `least`; left out: all `standard`. */
@@ -19,13 +19,13 @@ static hone_status read_list(const hone_node *n, const char *name, int axes, int
     size_t count;
     const int64_t *given = hone_node_ints(n, name, &count);
     if (given && count && count != (size_t)axes)
-        return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, n->op->name,
+        return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, hone_node_op_name(n),
                               "%s has %zu numbers for %d axes", name, count, axes);
     for (int i = 0; i < axes; i++) {
         out[i] = given && count ? given[i] : standard;
         if (out[i] < least || out[i] > LARGEST)
-            return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, n->op->name, "%s can't have %lld",
-                                  name, (long long)out[i]);
+            return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, hone_node_op_name(n),
+                                  "%s can't have %lld", name, (long long)out[i]);
     }
     return HONE_OK;
 }
@@ -39,8 +39,8 @@ static hone_status read_auto_pad(const hone_node *n, hone_window *w, hone_error 
             return HONE_OK;
         }
     if (!given || !*given) return HONE_OK;
-    return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, n->op->name, "auto_pad \"%s\" is unknown",
-                          given);
+    return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, hone_node_op_name(n),
+                          "auto_pad \"%s\" is unknown", given);
 }
 
 static hone_status read_kernel(const hone_node *n, const int64_t *kernel, hone_window *w, hone_error *err) {
@@ -62,7 +62,7 @@ hone_status hone_window_read(const hone_node *n, int rank, const int64_t *kernel
     *w = (hone_window){.axes = rank - 2};
     if (w->axes < 1 || w->axes > HONE_WINDOW_AXES)
         return hone_fail_node(err, w->axes < 1 ? HONE_INVALID_ARGUMENT : HONE_UNSUPPORTED, n->name,
-                              n->op->name, "images of %d spatial axes", w->axes);
+                              hone_node_op_name(n), "images of %d spatial axes", w->axes);
     int64_t pads[2 * HONE_WINDOW_AXES];
     HONE_TRY(read_kernel(n, kernel, w, err));
     HONE_TRY(read_list(n, "strides", w->axes, 1, 1, w->stride, err));

@@ -418,7 +418,7 @@ static hone_status build(hone_graph *g, const hone_infer *ctx, equation *e, hone
         term next = term_of(g, ctx, e, k, dims, &needed);
         needed = needed_from(e, k + 1);
         if (!g->failed && !contract(g, &all, &next, &needed, computed_in(ctx->out[0].dtype)))
-            return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, ctx->node->op->name,
+            return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, hone_node_op_name(ctx->node),
                                   "operands have more than %d letters together", HONE_MAX_RANK);
         if (g->failed) return hone_graph_check(g, err);
     }
@@ -436,8 +436,8 @@ static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
     hone_status status = in && e.operand ? HONE_OK : hone_fail_memory(err);
     for (size_t i = 0; i < count && in; i++) in[i] = &n->inputs[i]->type;
     if (status == HONE_OK && !ranks_known(&ctx))
-        status =
-            hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "an operand's rank is not known");
+        status = hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
+                                "an operand's rank is not known");
     if (status == HONE_OK) status = build(g, &ctx, &e, err);
     hone_free(in);
     hone_free(e.operand);

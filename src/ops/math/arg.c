@@ -141,7 +141,7 @@ static hone_status expand_hardmax(hone_graph *g, hone_node *n, hone_error *err) 
     hone_value *x = n->inputs[0];
     int64_t axis = hone_node_int(n, "axis"), behind[HONE_MAX_RANK];
     if (axis >= 0 && x->type.rank < 0)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                               "of a tensor whose rank is not known");
     if (axis >= 0) axis -= x->type.rank; /* from the end */
     hone_value *index = HONE_EMIT(g, "", "ArgMax", x), *size = HONE_EMIT(g, "", "Shape", x);

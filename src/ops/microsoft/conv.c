@@ -55,7 +55,7 @@ static hone_status expand_fused(hone_graph *g, hone_node *n, hone_error *err) {
     const char *name = hone_node_string(n, "activation");
     const hone_op *op = name && *name ? hone_op_find("", name) : NULL;
     if (name && *name && (!op || (strcmp(name, "Clip") != 0 && (!op->inputs || op->inputs[1].name))))
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "activation %.40s", name);
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n), "activation %.40s", name);
     hone_value *in[] = {n->inputs[X], n->inputs[W], n->input_count > B ? n->inputs[B] : NULL};
     hone_node *conv = hone_graph_add_node(g, hone_op_find("", "Conv"), n->name, 3, in, 1);
     if (!conv) return hone_graph_check(g, err);
@@ -99,12 +99,13 @@ static hone_status expand_pool(hone_graph *g, hone_node *n, bool whole, hone_err
     bool last = hone_node_int(n, "channels_last") != 0;
     int rank = n->inputs[QX]->type.rank;
     if (last && rank < 2)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                               "of a tensor whose rank is not known");
     hone_value *v = HONE_EMIT(g, "", "DequantizeLinear", n->inputs[QX], n->inputs[QX_SCALE], zero);
     if (whole) v = hone_emit_cast(g, v, HONE_FLOAT64); /* summed in the same order at every ISA level */
     if (last) v = turn(g, v, rank, false);
-    hone_node *y = hone_graph_add_node(g, hone_op_find("", whole ? "GlobalAveragePool" : "AveragePool"), n->name, 1, &v, 1);
+    hone_node *y = hone_graph_add_node(g, hone_op_find("", whole ? "GlobalAveragePool" : "AveragePool"),
+                                       n->name, 1, &v, 1);
     if (!y) return hone_graph_check(g, err);
     copy_known(g, y, n);
     v = last ? turn(g, y->outputs[0], rank, true) : y->outputs[0];

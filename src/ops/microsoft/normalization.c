@@ -39,7 +39,7 @@ static hone_status expand_skip(hone_graph *g, hone_node *n, bool rms, hone_error
     if (bias) sum = HONE_EMIT(g, "", "Add", sum, bias);
     bool statistics = hone_output(g, n, 1) || hone_output(g, n, 2);
     if (rms && statistics)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "statistics as results");
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n), "statistics as results");
     hone_node *y = normalized(g, n, sum, in[2], rms ? NULL : in[3], rms, statistics ? 3 : 1);
     if (!y) return hone_graph_check(g, err);
     hone_give_output(g, n, 0, y->outputs[0], computes);
@@ -96,7 +96,7 @@ static hone_status expand_simplified(hone_graph *g, hone_node *n, hone_error *er
     hone_node *y = hone_graph_add_node(g, hone_op_find("", "RMSNormalization"), n->name, 2, n->inputs, 1);
     if (!y) return hone_graph_check(g, err);
     if (hone_output(g, n, 1))
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "statistics as results");
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n), "statistics as results");
     hone_node_copy_attrs(g, y, n);
     hone_graph_replace(g, n->outputs[0], y->outputs[0]);
     return hone_graph_check(g, err);

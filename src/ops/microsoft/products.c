@@ -65,7 +65,8 @@ static hone_status expand_matmul(hone_graph *g, hone_node *n, hone_error *err) {
         const hone_type *t = &n->inputs[i]->type;
         int64_t perm[HONE_MAX_RANK];
         if (t->rank < 0)
-            return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "operands of unknown rank");
+            return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
+                                  "operands of unknown rank");
         bool turns = turn_operand(n, t, i, perm);
         in[i] = turns ? hone_emit_turned(g, n->inputs[i], perm, t->rank) : n->inputs[i];
         plain = plain && t->rank == 2;
@@ -130,7 +131,7 @@ static hone_status expand_gemm(hone_graph *g, hone_node *n, hone_error *err) {
     if (activation && *activation) {
         const hone_op *op = hone_op_find("", activation);
         if (!op || !op->inputs || op->inputs[1].name)
-            return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "activation %.40s",
+            return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n), "activation %.40s",
                                   activation);
         out = HONE_EMIT(g, "", activation, out);
         copy_attr(g, out, "alpha", n, "activation_alpha");

@@ -31,7 +31,7 @@ static hone_status expand_extractor(hone_graph *g, hone_node *n, hone_error *err
     (void)err;
     hone_value *x = n->inputs[0], *flat = hone_graph_ints(g, (int64_t[]){-1}, 1);
     if (x->type.rank < 0)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                               "of a tensor whose rank is not known");
     if (x->type.rank == 1) x = HONE_EMIT(g, "", "Unsqueeze", x, hone_graph_ints(g, (int64_t[]){0}, 1));
     hone_value *y = HONE_EMIT(g, "", "Gather", x, HONE_EMIT(g, "", "Reshape", n->inputs[1], flat));

@@ -11,7 +11,7 @@
 #define NUMBERS HONE_ML_NUMBERS
 
 static hone_status refuse(const hone_node *n, hone_error *err, const char *what) {
-    return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, n->op->name, "%s", what);
+    return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, hone_node_op_name(n), "%s", what);
 }
 
 /* --- lists of numbers: floats, or a tensor of doubles --- */

@@ -239,7 +239,7 @@ static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
     for (int i = X; i <= VAR; i++) in[i] = cast_to(g, n->inputs[i], dtype);
     if (is_training(n)) {
         if (rank < 0)
-            return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+            return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                                   "for training, of a tensor whose rank is not known");
         hone_value *d = HONE_EMIT(g, "", "Sub", in[X], mean(g, in[X], rank, true));
         hone_value *batch_mean = mean(g, in[X], rank, false),
@@ -318,7 +318,7 @@ static hone_status lift_form(hone_graph *g, hone_node *n, bool training, hone_er
     hone_type x;
     if (!hone_lift_type(g, n->inputs[X], &x)) return hone_fail_memory(err);
     if (training && spatial && x.rank < 2)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                               "for training, of a tensor whose rank is not known");
     g->insert_before = n;
     hone_value *in[] = {n->inputs[X], n->inputs[SCALE], n->inputs[B], n->inputs[MEAN], n->inputs[VAR]};

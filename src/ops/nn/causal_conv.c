@@ -194,7 +194,7 @@ static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
     const hone_type *w = &n->inputs[W]->type;
     hone_value *x = n->inputs[X], *past = hone_input(n, PAST);
     if (w->rank != 3 || w->dims[0] < 0 || w->dims[2] < 0)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                               "a kernel of unknown size in training");
     const int64_t before = w->dims[2] - 1, pads[] = {0, 0, before, 0, 0, 0};
     hone_value *all =

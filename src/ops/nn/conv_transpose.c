@@ -19,13 +19,13 @@ static hone_status asked(const hone_node *n, const char *name, int axes, int64_t
     *out = NULL;
     if (!given || count == 0) return HONE_OK;
     if (count != (size_t)axes && count != (size_t)axes + 2)
-        return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, n->op->name,
+        return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, hone_node_op_name(n),
                               "%s has %zu numbers for %d axes", name, count, axes);
     *out = given + (count - (size_t)axes);
     for (int i = 0; i < axes; i++)
         if ((*out)[i] < least || (*out)[i] > INT32_MAX)
-            return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, n->op->name, "%s can't have %lld",
-                                  name, (long long)(*out)[i]);
+            return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, hone_node_op_name(n),
+                                  "%s can't have %lld", name, (long long)(*out)[i]);
     return HONE_OK;
 }
 
@@ -64,7 +64,7 @@ hone_status hone_conv_transpose_window(const hone_node *n, const hone_type *x, c
         else if (stride == 1 && rest == pads)
             dims[i] = size;
         if (size >= 0 && dims[i] < 0)
-            return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, n->op->name,
+            return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, hone_node_op_name(n),
                                   "pads of %lld leave nothing of an axis of %lld", (long long)pads,
                                   (long long)(size * stride + rest));
     }

@@ -85,7 +85,8 @@ static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
                *mask = n->input_count > MASK ? n->inputs[MASK] : NULL;
     int64_t group = hone_node_int(n, "group");
     if (w->rank < 3 || hone_known_product(w->dims, w->rank) < 0)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "weights of unknown shape");
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
+                              "weights of unknown shape");
     hone_node *patches = hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, "DeformPatches"), n->name,
                                              3, (hone_value *[]){n->inputs[X], n->inputs[OFFSET], mask}, 1);
     if (!patches) return HONE_OK;

@@ -235,7 +235,8 @@ static hone_value *repeat(hone_graph *g, hone_value *v, hone_value *shape) {
 static hone_status lift_groups(hone_graph *g, hone_node *n, hone_error *err) {
     int64_t groups = groups_of(n);
     if (groups <= 0)
-        return hone_fail_node(err, HONE_CORRUPT, n->name, n->op->name, "%lld groups", (long long)groups);
+        return hone_fail_node(err, HONE_CORRUPT, n->name, hone_node_op_name(n), "%lld groups",
+                              (long long)groups);
     g->insert_before = n;
     hone_value *channels = HONE_EMIT(g, "", "Shape", n->inputs[0]);
     if (channels) hone_node_set_int(g, channels->producer, "start", 1);

@@ -26,7 +26,7 @@ static hone_status find_made(const hone_node *n, const hone_type *x, int64_t *ma
         if (size <= 0) continue;
         if (__builtin_mul_overflow(size, w.stride[i], &made[i]) ||
             __builtin_add_overflow(made[i], rest, &made[i]) || made[i] < 0)
-            return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, n->op->name,
+            return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, hone_node_op_name(n),
                                   "%lld windows make no axis", (long long)size);
     }
     return HONE_OK;

@@ -267,7 +267,7 @@ static hone_status expand(hone_graph *g, hone_node *n, bool centered, hone_error
     hone_value *in[3] = {NULL}, *mean = NULL;
     hone_dtype dtype = hone_node_int(n, "stash_type") == HONE_FLOAT64 ? HONE_FLOAT64 : HONE_FLOAT32;
     if (n->inputs[0]->type.rank < 0)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                               "of a tensor whose rank is not known");
     for (int i = 0; i < n->input_count; i++)
         if (n->inputs[i] && n->inputs[i]->type.dtype == HONE_FLOAT64) dtype = HONE_FLOAT64;

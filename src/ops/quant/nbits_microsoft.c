@@ -48,7 +48,7 @@ static int64_t multiply_adds(const hone_node *n, const hone_type *const *in, con
 static hone_status expand_product(hone_graph *g, hone_node *n, hone_error *err) {
     const int64_t rows = hone_node_int(n, "N");
     if (hone_input(n, GROUPS) || hone_node_int(n, "weight_prepacked"))
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                               "g_idx, and weights that are packed otherwise");
     hone_value *in[] = {hone_emit_wide(g, n->inputs[A], HONE_FLOAT32), as_rows(g, n->inputs[B], rows),
                         as_rows(g, hone_emit_wide(g, n->inputs[SCALES], HONE_FLOAT32), rows),
@@ -124,13 +124,14 @@ static hone_value *gathered(hone_graph *g, hone_value *v, hone_value *indices, i
 static hone_status expand_gather(hone_graph *g, hone_node *n, hone_error *err) {
     const hone_type *data = &n->inputs[DATA]->type, *indices = &n->inputs[INDICES]->type;
     if (data->rank < 0 || indices->rank < 0 || data->dims[data->rank - 1] < 0)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "operands of unknown shape");
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
+                              "operands of unknown shape");
     int64_t axis = hone_node_int(n, "gather_axis"), along = hone_node_int(n, "quantize_axis"),
             block = hone_node_int(n, "block_size");
     if (axis < 0) axis += data->rank;
     if (along < 0) along += data->rank;
     if (is_packed(n) && along != data->rank - 1)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                               "bytes whose blocks run along another axis");
     hone_value *at = hone_emit_cast(g, n->inputs[INDICES], HONE_INT64),
                *zero = hone_graph_scalar(g, HONE_INT64, 0);

@@ -25,8 +25,8 @@ static bool has_attr(const hone_node *n, const char *name) {
 }
 
 static hone_status fail(const hone_infer *ctx, hone_error *err, const char *what, int64_t dtype) {
-    return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, ctx->node->op->name, "%s %lld", what,
-                          (long long)dtype);
+    return hone_fail_node(err, HONE_UNSUPPORTED, ctx->node->name, hone_node_op_name(ctx->node), "%s %lld",
+                          what, (long long)dtype);
 }
 
 /* The dtype that an attribute asks for, one of `types`; 0: none. */

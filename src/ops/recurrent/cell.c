@@ -166,7 +166,7 @@ static int directions_of(const hone_node *n) {
 }
 
 static hone_status fail(const hone_node *n, hone_error *err, const char *what) {
-    return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "%s", what);
+    return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n), "%s", what);
 }
 
 /* The next element of a list that activations draw from in their order, or the default. */

@@ -56,7 +56,8 @@ static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
     const hone_type *r = &n->inputs[R]->type;
     const int64_t hidden = r->rank == 3 && r->dims[1] >= 0 ? r->dims[1] : hone_node_int(n, "hidden_size");
     if (hidden <= 0)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "the hidden size is not known");
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
+                              "the hidden size is not known");
     hone_value *in[R_ZERO + 1], *apart;
     for (int i = X; i <= R_ZERO; i++) in[i] = input_of(n, i);
     hone_node *x = hone_graph_add_node(g, hone_op_find("", "DynamicQuantizeLinear"), n->name, 1, &in[X], 3);

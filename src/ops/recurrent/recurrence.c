@@ -23,7 +23,7 @@ void hone_recurrence_copy_attrs(hone_graph *g, hone_node *to, const hone_node *f
 hone_status hone_recurrence_cell(const hone_node *n, hone_cell *c, hone_error *err) {
     int64_t kind = hone_node_int(n, "cell");
     if (kind < HONE_CELL_RNN || kind > HONE_CELL_LSTM)
-        return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, n->op->name, "no such cell");
+        return hone_fail_node(err, HONE_INVALID_ARGUMENT, n->name, hone_node_op_name(n), "no such cell");
     return hone_cell_read(n, (hone_cell_kind)kind, c, err);
 }
 

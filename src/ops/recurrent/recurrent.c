@@ -147,7 +147,8 @@ static hone_status expand(hone_graph *g, hone_node *n, hone_cell_kind kind, hone
     const hone_type *r = &n->inputs[R]->type;
     int64_t hidden = r->rank == 3 && r->dims[2] >= 0 ? r->dims[2] : hone_node_int(n, "hidden_size");
     if (hidden <= 0)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name, "the hidden size is not known");
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
+                              "the hidden size is not known");
     const int64_t shape[] = {c.directions * c.gates, hidden, hidden};
     hone_value *gates = HONE_EMIT(g, "", "MatMul", in[X], hone_recurrent_columns(g, in[W], perm));
     if (in[B])

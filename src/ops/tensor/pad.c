@@ -443,14 +443,14 @@ static hone_status lift_tile_1(hone_graph *g, hone_node *n, hone_error *err) {
     for (int i = 0; i < 2; i++) {
         const hone_tensor *t = n->input_count > i + 1 ? hone_value_constant(n->inputs[i + 1]) : NULL;
         if (!t || t->count != 1)
-            return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+            return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                                   "before opset 6, with %s that are no constant", wanted[i]);
         given[i] = (int64_t)hone_tensor_number(t, 0);
     }
     if (!hone_lift_type(g, n->inputs[0], &x)) return hone_fail_memory(err);
     if (given[1] < 0) given[1] += x.rank;
     if (x.rank < 0 || given[1] < 0 || given[1] >= x.rank)
-        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, n->op->name,
+        return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                               "before opset 6, along an axis that is not known to be there");
     int64_t repeats[HONE_MAX_RANK];
     for (int d = 0; d < x.rank; d++) repeats[d] = d == given[1] ? given[0] : 1;

@@ -218,7 +218,7 @@ static hone_status prepare_match(hone_prepare *p, hone_error *err) {
     hone_status status = hone_regex_compile(p->arena, pattern ? pattern->s.data : "",
                                             pattern ? pattern->s.size : 0, &q->regex, &found);
     if (status != HONE_OK)
-        return hone_fail_node(err, status, p->node->name, p->node->op->name, "%s", found.message);
+        return hone_fail_node(err, status, p->node->name, hone_node_op_name(p->node), "%s", found.message);
     q->cut = hone_cut_make(hone_type_count(p->in[0]), 1000, 1);
     p->worker_scratch = hone_regex_scratch(q->regex);
     p->params = q;

@@ -172,7 +172,7 @@ static hone_status compile(hone_prepare *p, const hone_string *pattern, const ho
     hone_status status =
         hone_regex_compile(p->arena, pattern->data ? pattern->data : "", pattern->size, out, &found);
     if (status != HONE_OK)
-        return hone_fail_node(err, status, p->node->name, p->node->op->name, "%s", found.message);
+        return hone_fail_node(err, status, p->node->name, hone_node_op_name(p->node), "%s", found.message);
     size_t scratch = hone_regex_scratch(*out);
     if (scratch > p->scratch) p->scratch = scratch;
     return HONE_OK;
