@@ -8,6 +8,8 @@
 
 enum { MOST_TILES = 4096, MOST_COMPONENTS = 4 };
 enum { MOST_RATIO = 2048 }; /* pixels of a byte: no picture with anything in it has more */
+/* Memory that decoding may take: some, and for each byte of the file so much. Each block of coefficients takes BLOCK_BYTES. */
+enum { MOST_MEMORY = 64 << 20, MOST_GROWTH = 512, BLOCK_BYTES = 512 };
 
 typedef struct reading {
     const uint8_t *data;
@@ -60,6 +62,65 @@ static hone_status check_palettes(const uint8_t *data, size_t size, hone_error *
     return HONE_OK;
 }
 
+/* The area of the smallest block of coefficients, that `style` declares: levels, the block's exponents less 2, two bytes, and
+ * where `own` is set the exponents of a precinct for each resolution, which cut blocks. */
+static void note_blocks(const uint8_t *style, const uint8_t *end, bool own, uint64_t *area) {
+    if (end - style < 5) return;
+    for (int r = 0; r <= style[0] && r <= 32; r++) {
+        int x = (style[1] & 15) + 2, y = (style[2] & 15) + 2;
+        if (own && style + 5 + r < end) {
+            int cut = r > 0, px = style[5 + r] & 15, py = style[5 + r] >> 4;
+            if (px - cut < x) x = px > cut ? px - cut : 0;
+            if (py - cut < y) y = py > cut ? py - cut : 0;
+        }
+        if (*area > (uint64_t)1 << (x + y)) *area = (uint64_t)1 << (x + y);
+    }
+}
+
+static uint32_t half(const uint8_t *p) {
+    return (uint32_t)p[0] << 8 | p[1];
+}
+
+/* The smallest area of a block that a codestream declares, in its header or those of its tiles: segments of a marker, the
+ * length behind it, and content. */
+static hone_status find_blocks(const uint8_t *s, size_t n, uint64_t *area, hone_error *err) {
+    enum { COD = 0xff52, COC, SOT = 0xff90, SOD = 0xff93, EOC = 0xffd9 };
+    size_t tile = 0, at = 2;
+    *area = 1 << 12; /* 64 x 64: no block is larger */
+    while (n - at >= 4 && at < n) {
+        const uint8_t *p = s + at;
+        uint32_t marker = half(p), length = half(p + 2);
+        if (marker == EOC) break;
+        if (marker == SOD) { /* on to the next part of a tile */
+            uint32_t part = number(s + tile + 6);
+            if (!tile || part < at - tile || part > n - tile) break;
+            at = tile + part;
+            continue;
+        }
+        if (marker < 0xff50 || (marker > 0xff7f && marker != SOT) || length < 2)
+            return hone_fail(err, HONE_CORRUPT, "JPEG 2000: no marker where one should be");
+        if (length > n - at - 2) break;
+        const uint8_t *end = p + 2 + length;
+        if (marker == SOT && length >= 10) tile = at;
+        if (marker == COD && length > 10) note_blocks(p + 9, end, p[4] & 1, area);
+        if (marker == COC && length > 7) note_blocks(p + 6, end, p[5] & 1, area);
+        at += 2 + length;
+    }
+    return HONE_OK;
+}
+
+/* What OpenJPEG takes: numbers of 4 bytes, and what it notes of blocks. */
+static hone_status check_memory(const uint8_t *s, size_t n, uint64_t pixels, uint64_t components,
+                                hone_error *err) {
+    uint64_t area;
+    HONE_TRY(find_blocks(s, n, &area, err));
+    uint64_t bytes = pixels * 3 + pixels * components * (4 + BLOCK_BYTES / area);
+    if (bytes <= MOST_MEMORY + (uint64_t)n * MOST_GROWTH) return HONE_OK;
+    return hone_fail(err, HONE_RESOURCE_EXHAUSTED,
+                     "JPEG 2000: decoding would take %llu MB, too much for a file of %zu bytes",
+                     (unsigned long long)(bytes >> 20), n);
+}
+
 /* The marker SIZ: Rsiz, the grid's size and origin, a tile's size and origin, components; at bytes 6, 8 …
  * 24 … 40. */
 static hone_status check_size(const uint8_t *data, size_t size, hone_error *err) {
@@ -84,7 +145,8 @@ static hone_status check_size(const uint8_t *data, size_t size, hone_error *err)
         return hone_fail(err, HONE_CORRUPT, "JPEG 2000: more pixels than the file can hold");
     if ((width / tile_width + 1) * (height / tile_height + 1) > MOST_TILES)
         return hone_fail(err, HONE_UNSUPPORTED, "JPEG 2000: more than %d tiles", MOST_TILES);
-    return HONE_OK;
+    bool palette = memmem(data, (size_t)(s - data), "pclr", 4) != NULL;
+    return check_memory(s, n, pixels, palette ? MOST_COMPONENTS : components, err);
 }
 
 /* --- OpenJPEG --- */

@@ -25,6 +25,8 @@ enum {
 };
 enum { WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, INKS = 5 };
 enum { MOST_SAMPLES = 16, MOST_WASTE = 1 << 24 };
+/* Bytes of a block, which is unpacked as a whole: for each pixel of the picture what four wide samples take, and some more. */
+enum { MOST_PIXEL = 8, MOST_BLOCK = 1 << 24 };
 
 /* The numbers of a tag; none: count 0. */
 typedef struct field {
@@ -172,6 +174,11 @@ static hone_status read_blocks(tiff *t, hone_error *err) {
     t->across = (t->width + t->block_width - 1) / t->block_width;
     t->down = (t->height + t->block_height - 1) / t->block_height;
     t->row = ((size_t)t->block_width * (size_t)(t->planes ? 1 : t->samples) * (size_t)t->bits + 7) / 8;
+    size_t bytes = t->row * (size_t)t->block_height;
+    if (bytes > MOST_BLOCK + MOST_PIXEL * (size_t)(t->width * t->height))
+        return hone_fail(err, HONE_RESOURCE_EXHAUSTED,
+                         "TIFF: blocks of %zu bytes in a picture of %lld x %lld pixels", bytes,
+                         (long long)t->width, (long long)t->height);
     size_t blocks = (size_t)(t->across * t->down) * (t->planes ? (size_t)t->samples : 1);
     if (t->offsets.count < blocks || (t->counts.count && t->counts.count < blocks))
         return corrupt(err, "it does not say where all blocks are");

@@ -104,6 +104,7 @@ static void test_tiff(void **state) {
     refuses("short.tif", HONE_CORRUPT, "too early");
     refuses("large.tif", HONE_CORRUPT, "more pixels than the file can hold");
     refuses("codes.tif", HONE_CORRUPT, "a code that stands for nothing");
+    refuses("blocks.tif", HONE_RESOURCE_EXHAUSTED, "blocks of 536870912 bytes in a picture of 1 x 1");
     refuses("fax.tif", HONE_UNSUPPORTED, "compression 4");
 }
 
@@ -121,6 +122,7 @@ static void test_jpeg2000(void **state) {
     refuses("large.j2k", HONE_CORRUPT, "more pixels than the file can hold");
     refuses("huge.j2k", HONE_RESOURCE_EXHAUSTED, "30000 x 30000 pixels");
     refuses("specks.j2k", HONE_UNSUPPORTED, "more than 4096 tiles");
+    refuses("blocks.j2k", HONE_RESOURCE_EXHAUSTED, "111 MB, too much for a file of 2934"); /* of 4 x 4 */
     refuses("columns.jp2", HONE_UNSUPPORTED, "a palette of 255 columns");
 }
 
