@@ -82,6 +82,21 @@ static int add_map(reading *r, const char *path) {
     return status;
 }
 
+static bool ends(const char *text, const char *ending) {
+    size_t n = strlen(text), m = strlen(ending);
+    return n > m && strcmp(text + n - m, ending) == 0;
+}
+
+/* A file without a name, which need not be told where there is only one. */
+static int add_alone(reading *r, const char *text) {
+    hone_value_info v, other;
+    if (!value_at(r, 0, &v))
+        return cli_usage_error("--%s %s: %s has no %s", r->option, text, r->model, r->option);
+    if (!value_at(r, 1, &other)) return add(r, v.name, text + 1);
+    return cli_usage_error("--%s %s: %s has several %ss, so it needs NAME=%s", r->option, text, r->model,
+                           r->option, text);
+}
+
 /* The last "=@" of the first `length` bytes; NULL: there is none. */
 static const char *last_sign(const char *text, size_t length) {
     for (const char *at = text + length; at-- > text;)
@@ -123,7 +138,7 @@ int cli_givens_read(bool inputs, const cli_list *texts, const char *model, const
         if (object)
             status = add_object(&r, "the object", object);
         else if (text[0] == '@' && text[1] && !strstr(text, "=@"))
-            status = add_map(&r, text + 1);
+            status = ends(text, ".json") ? add_map(&r, text + 1) : add_alone(&r, text);
         else
             status = add_pair(&r, text);
         json_decref(object);

@@ -21,6 +21,7 @@ typedef struct cli_givens {
  *      NAME=@FILE            a name may hold anything: the longest one that the model has counts. NAME==@FILE is the same
  *      {"NAME": "FILE", …}   a JSON object
  *      @MAP.json             a file with one in it
+ *      @FILE                 of a model with one input (output) only
  *
  * NAME is an input of `g` or, where an input was asked for, an initializer; else an output. Gives CLI_OK, or what the
  * command ends with after saying what is wrong; cli_givens_free() in any case. */

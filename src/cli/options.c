@@ -199,8 +199,11 @@ static const char *default_text(const cli_option *o) {
     }
     default: return "";
     }
-    if (n <= 0 && o->zero) return *o->zero ? cli_text("(default: %s)", o->zero) : "";
-    return cli_text("(default %g)", n);
+    if (!o->zero) return cli_text("(default %g)", n);
+    if (!*o->zero) return "";
+    return n < 0    ? cli_text("(default: %s)", o->zero)
+           : n == 0 ? cli_text("(default 0: %s)", o->zero)
+                    : cli_text("(default %g; 0: %s)", n, o->zero);
 }
 
 enum { HELP_WIDTH = 100, HELP_LEFT = 27 };

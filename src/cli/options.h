@@ -36,7 +36,7 @@ typedef struct cli_option {
     void *to;
     const char *help;
     double min, max;  /* of numbers */
-    const char *zero; /* numbers: what the default 0 (or -1) means, "all CPUs"; "" shows none */
+    const char *zero; /* numbers: what 0 (or the default -1) means, "all CPUs"; "": there is no default to show */
     bool required;
 } cli_option;
 
@@ -91,7 +91,7 @@ const char *cli_suggest(const char *given, const char *const *words);
 #define OPT_SEED(field) CLI_ROW(CLI_SEED, "seed", "N", field, "seed of all that is random")
 #define OPT_JSON(field) OPT_FLAG("json", field, "print the result as one line of JSON")
 #define OPT_THREADS(field)                                                                                   \
-    OPT_INT("threads", "N", field, 0, 1024, "threads to compute with, 0 for all CPUs", .zero = "all CPUs")
+    OPT_INT("threads", "N", field, 0, 1024, "threads to compute with", .zero = "all CPUs")
 #define OPT_OUT(field) OPT_TEXT("out", "FILE", field, "ONNX file to write", .required = true)
 #define OPT_DATA(field, ...)                                                                                 \
     OPT_TEXT("data", "DATA", field,                                                                          \

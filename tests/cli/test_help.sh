@@ -21,6 +21,9 @@ for command in $commands; do
 done
 works train --epochs 3 --help
 prints "(default 10)"
+prints "(default 0: all CPUs)"
+works serve --help
+prints "(default 512; 0: no limit)"
 says 2 "hone: unknown command 'trian'; did you mean 'train'?" trian
 says 2 "hone: unknown command 'frobnicate'; \`hone help\` lists the commands" frobnicate
 says 2 "hone: unknown command 'evla'; did you mean 'eval'?" help evla

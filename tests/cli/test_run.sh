@@ -8,6 +8,8 @@ holds "silent when all went well" [ ! -s stdout ] && [ ! -s stderr ]
 holds "an array of 5 x 10 floats" [ "$(wc -c <y.npy)" -eq $((128 + 200)) ]
 holds "its shape" grep -a -q "'shape': (5, 10)" y.npy
 works run m.onnx --input input=@one.npy --output logits=@one_y.npy
+works run m.onnx --input @one.npy --output @alone_y.npy
+holds "one input needs no name" cmp one_y.npy alone_y.npy
 tail -c +169 y.npy | head -c 40 >second
 tail -c +129 one_y.npy >alone
 holds "one sample alone gives the same bits as in a batch" cmp second alone
@@ -19,6 +21,14 @@ json 'd["outputs"][0]["name"] == "logits" and d["outputs"][0]["shape"] == [5, 10
 says 2 "hone run: --input: m.onnx has no input 'x'; it has: input" run m.onnx --input x=@x.npy
 says 2 "hone run: --output: m.onnx has no output 'y'; it has: logits" run m.onnx --input input=@x.npy --output y=@y.npy
 says 2 "hone run: --input needs NAME=@FILE, not 'x.npy'" run m.onnx --input x.npy
+cat >two.onnxtxt <<'END'
+<ir_version: 10, opset_import: ["" : 21]>
+g (float[2] a, float[2] b) => (float[2] y, float[2] z) { y = Add(a, b) z = Sub(a, b) }
+END
+says 2 "hone run: --input @one.npy: two.onnxtxt has several inputs, so it needs NAME=@one.npy" \
+    run two.onnxtxt --input @one.npy
+says 2 "hone run: --output @y.npy: two.onnxtxt has several outputs, so it needs NAME=@y.npy" \
+    run two.onnxtxt --output @y.npy
 says 2 "hone run: --input input is given twice" run m.onnx --input input=@x.npy --input input=@x.npy
 says 2 "hone run: --input is missing for: input" run m.onnx
 test_image 0 | npy flat.npy '<f4' '784,'
