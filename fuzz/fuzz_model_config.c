@@ -32,6 +32,28 @@ static void check_set(const hone_model_set *set) {
     }
 }
 
+static void check_shapes(const hone_servable_settings *s) {
+    if (s->dim_count < 0 || s->dim_count > HONE_MAX_DIM_SETTINGS || s->tensor_count < 0 ||
+        s->tensor_count > HONE_MAX_TENSOR_SETTINGS || hone_settings_buckets(s) > HONE_MAX_BUCKETS ||
+        !(s->pad_tolerance >= 0 && s->pad_tolerance <= 1))
+        abort();
+    for (int i = 0; i < s->dim_count; i++) {
+        const hone_dim_setting *d = &s->dims[i];
+        if (hone_settings_find_dim(s, d->name) != i || d->size_count < 0 ||
+            d->size_count > HONE_MAX_DIM_SIZES)
+            abort();
+        for (int k = 0; k < d->size_count; k++)
+            if (d->sizes[k] < 1 || d->sizes[k] > INT32_MAX || (k > 0 && d->sizes[k] <= d->sizes[k - 1]))
+                abort();
+    }
+    for (int i = 0; i < s->tensor_count; i++) {
+        const hone_tensor_setting *t = &s->tensors[i];
+        if (hone_settings_find_tensor(s, t->name) != t || t->rank > HONE_MAX_RANK) abort();
+        for (int d = 0; d < t->rank; d++)
+            if (t->dims[d] > INT32_MAX || t->dims[d] < -1 - s->dim_count) abort();
+    }
+}
+
 static void check_settings(const hone_model_settings *s) {
     hone_model_settings copy;
     if (s->run.threads < 0 || s->run.max_batch < 0 || s->run.max_batch > HONE_MAX_BATCH_ROWS ||
@@ -41,6 +63,7 @@ static void check_settings(const hone_model_settings *s) {
         if (s->run.preferred[i] < 1 || s->run.preferred[i] > HONE_MAX_BATCH_ROWS ||
             (i > 0 && s->run.preferred[i] <= s->run.preferred[i - 1]))
             abort();
+    check_shapes(&s->run);
     check_policy(&s->policy);
     check_labels(s->labels, s->label_count);
     if (!hone_model_settings_copy(&copy, s)) abort();

@@ -1,4 +1,4 @@
-/* The monotonic clock. */
+/* The monotonic clock, and that of what a thread computes. */
 #ifndef HONE_BASE_CLOCK_H
 #define HONE_BASE_CLOCK_H
 
@@ -11,6 +11,13 @@
 static inline uint64_t hone_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Nanoseconds that the calling thread has been on a CPU. */
+static inline uint64_t hone_thread_time(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 

@@ -71,6 +71,25 @@ static inline hone_graph *loose_maps_model(void) {
     return hone_graph_infer(g, NULL) == HONE_OK ? g : NULL;
 }
 
+/* y = x · total [batch, length] and total = Σ x [batch, 1] of x [batch, length]: what is padded by 0 comes out as it does alone.
+ * By ReduceMean instead of ReduceSum it does not, and by ReduceMax only where x has something above 0. */
+static inline hone_graph *lengths_model(const char *reduce) {
+    hone_graph *g = hone_graph_new("lengths");
+    hone_type type = {
+        HONE_KIND_TENSOR, HONE_FLOAT32, 2, {hone_graph_symbol(g, "batch"), hone_graph_symbol(g, "length")}};
+    hone_tensor *t = NULL;
+    if (hone_tensor_copy_of(HONE_INT64, 1, (int64_t[]){1}, (int64_t[]){1}, &t, NULL) != HONE_OK) return NULL;
+    hone_value *x = hone_graph_add_input(g, "x", &type);
+    hone_value *total = HONE_EMIT(g, "", reduce, x, hone_graph_add_constant(g, "axes", t));
+    hone_value *y = HONE_EMIT(g, "", "Mul", x, total);
+    hone_tensor_free(t);
+    hone_graph_rename(g, y, "y");
+    hone_graph_rename(g, total, "total");
+    hone_graph_add_output(g, y);
+    hone_graph_add_output(g, total);
+    return hone_graph_infer(g, NULL) == HONE_OK ? g : NULL;
+}
+
 /* y = softmax(softmax(… x)), `steps` times, of [batch, width]: as slow as wanted. */
 static inline hone_graph *slow_model(int steps, int64_t width) {
     hone_graph *g = hone_graph_new("slow");

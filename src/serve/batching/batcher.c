@@ -92,6 +92,7 @@ static void count_run(hone_batcher *b, hone_servable *s, const list *l, const ho
         hone_stats_stage(b->stats, HONE_STAGE_COMPUTE, run->computed);
     }
     hone_model_stats_run(s->stats, (double)(l->rows > 0 ? l->rows : 1));
+    if (run->own > 0) hone_model_stats_padding(s->stats, run->own, run->padding);
 }
 
 hone_status hone_batcher_why_cancelled(const hone_prediction *p) {
@@ -105,6 +106,15 @@ static hone_status explain_room(const hone_servable *s, const hone_budget_room *
         "There is no room for a run of the model %s with such inputs at this time: it needs more than "
         "%zu bytes (--body-budget)",
         s->name, room->taken);
+}
+
+/* Has a prediction take its part of the results. */
+static hone_status give(hone_servable *s, hone_instance *instance, hone_prediction *p,
+                        hone_budget_room *room) {
+    const hone_tensor *const *outputs = NULL;
+    hone_status status = hone_instance_view(s, instance, &p->part, &room->room, &outputs, p->err);
+    if (status == HONE_RESOURCE_EXHAUSTED && room->refused) return explain_room(s, room, p->err);
+    return status == HONE_OK ? p->take(p, outputs, p->err) : status;
 }
 
 bool hone_batcher_run(hone_batcher *b, hone_servable *s, int thread, hone_batch_list *l,
@@ -126,7 +136,7 @@ bool hone_batcher_run(hone_batcher *b, hone_servable *s, int thread, hone_batch_
         hone_prediction *p = hone_batch_list_pop(l);
         p->here = !done;
         p->status = status == HONE_CANCELLED ? hone_batcher_why_cancelled(p) : status;
-        if (status == HONE_OK) p->status = p->take(p, hone_instance_view(s, instance, &p->part), p->err);
+        if (status == HONE_OK) p->status = give(s, instance, p, room);
         if (done)
             hone_batch_list_append(done, p);
         else
@@ -216,7 +226,7 @@ static void set_deadline(hone_prediction *p) {
 static hone_status accept(hone_prediction *p, hone_error *err) {
     const hone_servable *s = p->servable;
     HONE_TRY(hone_servable_check(s, p->inputs, err));
-    p->part = (hone_part){.inputs = p->inputs, .rows = hone_servable_rows(s, p->inputs)};
+    p->part = hone_part_of(s, p->inputs);
     if (s->settings.max_rows && p->part.rows > s->settings.max_rows)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "%lld rows are more than the %lld that are allowed",
                          (long long)p->part.rows, (long long)s->settings.max_rows);
@@ -249,7 +259,7 @@ void hone_batcher_submit(hone_batcher *b, hone_prediction *p) {
         return;
     }
     bool threads = w->attached && b->thread_count > 0;
-    if (threads && hone_servable_estimate(p->servable, p->inputs, p->part.rows) >= b->inline_cost) {
+    if (threads && hone_part_estimate(p->servable, &p->part) >= b->inline_cost) {
         hone_model_stats *stats = p->servable->stats;
         hone_model_stats_queue(stats, 1);
         status = enqueue(b, p);

@@ -1,10 +1,10 @@
 #include "serve/models/model_config.h"
 
 #include "base/error.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "serve/format/text_format.h"
+#include "serve/models/shape_settings.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -91,131 +91,46 @@ void hone_model_set_free(hone_model_set *set) {
     *set = (hone_model_set){0};
 }
 
-/* --- reading trees --- where every value may stand alone or in an array */
+/* --- policies and labels --- */
 
-typedef struct reader {
-    bool text; /* it came from the text format: all fields are arrays, maps are lists of key and value */
-    hone_error *err;
-} reader;
-
-static size_t value_count(const json_t *v) {
-    return json_is_array(v) ? json_array_size(v) : v && !json_is_null(v);
-}
-
-static json_t *value_at(json_t *v, size_t i) {
-    return json_is_array(v) ? json_array_get(v, i) : v;
-}
-
-/* Is `key` the field `name`, written so or in camelCase? */
-static bool is_field(const char *key, const char *name) {
-    for (; *key && *name; key++, name++) {
-        if (*key == *name) continue;
-        if (*name != '_' || !name[1]) return false;
-        name++;
-        if (*key != *name - 'a' + 'A') return false;
-    }
-    return !*key && !*name;
-}
-
-typedef struct field {
-    const char *name;
-    json_t *value; /* result; NULL: it is not there */
-} field;
-
-/* Fills the fields (up to one without a name) from a message; anything else in it is an error. */
-static hone_status read_fields(reader *r, json_t *message, const char *where, field *fields) {
-    const char *key;
-    json_t *value;
-    if (!json_is_object(message)) return hone_fail(r->err, HONE_INVALID_ARGUMENT, "%s is no message", where);
-    json_object_foreach(message, key, value) {
-        field *f = fields;
-        while (f->name && !is_field(key, f->name)) f++;
-        if (!f->name)
-            return hone_fail(r->err, HONE_INVALID_ARGUMENT, "%s has no field \"%.*s\"", where,
-                             HONE_UTF8_SHOWN(key, 60));
-        if (f->value)
-            return hone_fail(r->err, HONE_INVALID_ARGUMENT, "%s has \"%.*s\" twice", where,
-                             HONE_UTF8_SHOWN(key, 60));
-        f->value = json_is_null(value) ? NULL : value;
-    }
-    return HONE_OK;
-}
-
-/* The only value of a field that does not repeat. */
-static hone_status only(reader *r, const field *f, json_t **out) {
-    if (value_count(f->value) != 1)
-        return hone_fail(r->err, HONE_INVALID_ARGUMENT, "\"%s\" must have one value", f->name);
-    *out = value_at(f->value, 0);
-    return HONE_OK;
-}
-
-static hone_status read_text(reader *r, const field *f, const char **out) {
-    json_t *v = NULL;
-    HONE_TRY(only(r, f, &v));
-    *out = json_string_value(v);
-    return *out ? HONE_OK : hone_fail(r->err, HONE_INVALID_ARGUMENT, "\"%s\" is no text", f->name);
-}
-
-static hone_status int_of(reader *r, const char *name, const json_t *v, int64_t least, int64_t most,
-                          int64_t *out) {
-    const char *text = json_string_value(v);
-    bool fine = json_is_integer(v) || (text && hone_version_parse(text, strlen(text), out));
-    if (json_is_integer(v)) *out = json_integer_value(v);
-    if (fine && *out >= least && *out <= most) return HONE_OK;
-    return hone_fail(r->err, HONE_INVALID_ARGUMENT, "\"%s\" is no whole number from %lld to %lld", name,
-                     (long long)least, (long long)most);
-}
-
-static hone_status read_int(reader *r, const field *f, int64_t least, int64_t most, int64_t *out) {
-    json_t *v = NULL;
-    if (!f->value) return HONE_OK;
-    HONE_TRY(only(r, f, &v));
-    return int_of(r, f->name, v, least, most, out);
-}
-
-static hone_status read_int32(reader *r, const field *f, int least, int most, int *out) {
-    int64_t x = *out;
-    HONE_TRY(read_int(r, f, least, most, &x));
-    *out = (int)x;
-    return HONE_OK;
-}
-
-static hone_status read_versions(reader *r, const field *f, hone_policy *out) {
-    size_t count = value_count(f->value);
+static hone_status read_versions(hone_config_reader *r, const hone_config_field *f, hone_policy *out) {
+    size_t count = hone_config_count(f->value);
     if (count > HONE_CONFIG_MAX_VERSIONS)
         return hone_fail(r->err, HONE_INVALID_ARGUMENT, "more than %d versions", HONE_CONFIG_MAX_VERSIONS);
     for (size_t i = 0; i < count; i++) {
         int64_t version = 0;
-        HONE_TRY(int_of(r, f->name, value_at(f->value, i), 0, INT64_MAX, &version));
+        HONE_TRY(hone_config_int_of(r, f->name, hone_config_at(f->value, i), 0, INT64_MAX, &version));
         if (!hone_policy_add(out, version)) return hone_fail_memory(r->err);
     }
     return HONE_OK;
 }
 
 /* {latest: {num_versions: 2}}, {all: {}}, {specific: {versions: […]}}; in settings also 2 and […] alone. */
-static hone_status read_policy(reader *r, json_t *message, hone_policy *out) {
-    field kinds[] = {{"latest", NULL}, {"all", NULL}, {"specific", NULL}, {NULL, NULL}};
-    HONE_TRY(read_fields(r, message, "version_policy", kinds));
+static hone_status read_policy(hone_config_reader *r, json_t *message, hone_policy *out) {
+    hone_config_field kinds[] = {{"latest", NULL}, {"all", NULL}, {"specific", NULL}, {NULL, NULL}};
+    HONE_TRY(hone_config_fields(r, message, "version_policy", kinds));
     if (!!kinds[0].value + !!kinds[1].value + !!kinds[2].value > 1)
         return hone_fail(r->err, HONE_INVALID_ARGUMENT,
                          "version_policy has more than one of latest, all, specific");
     if (kinds[1].value) out->kind = HONE_POLICY_ALL;
     if (kinds[0].value) {
-        field number = {"num_versions", kinds[0].value}, inner[] = {{"num_versions", NULL}, {NULL, NULL}};
+        hone_config_field number = {"num_versions", kinds[0].value},
+                          inner[] = {{"num_versions", NULL}, {NULL, NULL}};
         json_t *v = NULL;
-        HONE_TRY(only(r, &kinds[0], &v));
+        HONE_TRY(hone_config_only(r, &kinds[0], &v));
         if (json_is_object(v)) {
-            HONE_TRY(read_fields(r, v, "latest", inner));
+            HONE_TRY(hone_config_fields(r, v, "latest", inner));
             number = inner[0];
         }
-        HONE_TRY(read_int(r, &number, 0, INT32_MAX, &out->latest));
+        HONE_TRY(hone_config_int(r, &number, 0, INT32_MAX, &out->latest));
     }
     if (kinds[2].value) {
-        field versions = {"versions", kinds[2].value}, inner[] = {{"versions", NULL}, {NULL, NULL}};
-        json_t *v = value_count(kinds[2].value) == 1 ? value_at(kinds[2].value, 0) : NULL;
+        hone_config_field versions = {"versions", kinds[2].value},
+                          inner[] = {{"versions", NULL}, {NULL, NULL}};
+        json_t *v = hone_config_count(kinds[2].value) == 1 ? hone_config_at(kinds[2].value, 0) : NULL;
         out->kind = HONE_POLICY_SPECIFIC;
         if (json_is_object(v)) {
-            HONE_TRY(read_fields(r, v, "specific", inner));
+            HONE_TRY(hone_config_fields(r, v, "specific", inner));
             versions = inner[0];
         }
         HONE_TRY(read_versions(r, &versions, out));
@@ -228,28 +143,28 @@ typedef struct labels {
     size_t *count, *capacity;
 } labels;
 
-static hone_status read_labels(reader *r, const field *f, labels out) {
+static hone_status read_labels(hone_config_reader *r, const hone_config_field *f, labels out) {
     if (!r->text) {
         const char *key;
         json_t *value, *map = NULL;
         if (!f->value) return HONE_OK;
-        HONE_TRY(only(r, f, &map));
+        HONE_TRY(hone_config_only(r, f, &map));
         if (!json_is_object(map))
             return hone_fail(r->err, HONE_INVALID_ARGUMENT, "\"%s\" is no object", f->name);
         json_object_foreach(map, key, value) {
             int64_t version = 0;
-            HONE_TRY(int_of(r, key, value, 0, INT64_MAX, &version));
+            HONE_TRY(hone_config_int_of(r, key, value, 0, INT64_MAX, &version));
             HONE_TRY(add_label(out.items, out.count, out.capacity, key, version, r->err));
         }
         return HONE_OK;
     }
-    for (size_t i = 0; i < value_count(f->value); i++) {
-        field pair[] = {{"key", NULL}, {"value", NULL}, {NULL, NULL}};
+    for (size_t i = 0; i < hone_config_count(f->value); i++) {
+        hone_config_field pair[] = {{"key", NULL}, {"value", NULL}, {NULL, NULL}};
         const char *name = "";
         int64_t version = 0;
-        HONE_TRY(read_fields(r, value_at(f->value, i), f->name, pair));
-        if (pair[0].value) HONE_TRY(read_text(r, &pair[0], &name));
-        HONE_TRY(read_int(r, &pair[1], 0, INT64_MAX, &version));
+        HONE_TRY(hone_config_fields(r, hone_config_at(f->value, i), f->name, pair));
+        if (pair[0].value) HONE_TRY(hone_config_text(r, &pair[0], &name));
+        HONE_TRY(hone_config_int(r, &pair[1], 0, INT64_MAX, &version));
         HONE_TRY(add_label(out.items, out.count, out.capacity, name, version, r->err));
     }
     return HONE_OK;
@@ -257,47 +172,41 @@ static hone_status read_labels(reader *r, const field *f, labels out) {
 
 /* --- ModelServerConfig --- */
 
-static hone_status read_model(reader *r, json_t *message, hone_model_set *out) {
-    field f[] = {{"name", NULL},
-                 {"base_path", NULL},
-                 {"model_platform", NULL},
-                 {"model_type", NULL},
-                 {"model_version_policy", NULL},
-                 {"version_labels", NULL},
-                 {"logging_config", NULL},
-                 {"logging_configs", NULL},
-                 {NULL, NULL}};
+static hone_status read_model(hone_config_reader *r, json_t *message, hone_model_set *out) {
+    hone_config_field f[] = {{"name", NULL},
+                             {"base_path", NULL},
+                             {"model_platform", NULL},
+                             {"model_type", NULL},
+                             {"model_version_policy", NULL},
+                             {"version_labels", NULL},
+                             {"logging_config", NULL},
+                             {"logging_configs", NULL},
+                             {NULL, NULL}};
     const char *name = "", *path = "";
     hone_model_source *e = NULL;
     json_t *policy = NULL;
-    HONE_TRY(read_fields(r, message, "config", f));
-    if (f[0].value) HONE_TRY(read_text(r, &f[0], &name));
-    if (f[1].value) HONE_TRY(read_text(r, &f[1], &path));
+    HONE_TRY(hone_config_fields(r, message, "config", f));
+    if (f[0].value) HONE_TRY(hone_config_text(r, &f[0], &name));
+    if (f[1].value) HONE_TRY(hone_config_text(r, &f[1], &path));
     HONE_TRY(hone_model_set_add(out, name, path, &e, r->err));
     if (f[4].value) {
-        HONE_TRY(only(r, &f[4], &policy));
+        HONE_TRY(hone_config_only(r, &f[4], &policy));
         HONE_TRY(read_policy(r, policy, &e->policy));
     }
     return read_labels(r, &f[5], (labels){&e->labels, &e->label_count, &e->label_capacity});
 }
 
-static hone_status read_set(reader *r, json_t *tree, hone_model_set *out) {
-    field top[] = {{"model_config_list", NULL}, {NULL, NULL}}, list[] = {{"config", NULL}, {NULL, NULL}};
+static hone_status read_set(hone_config_reader *r, json_t *tree, hone_model_set *out) {
+    hone_config_field top[] = {{"model_config_list", NULL}, {NULL, NULL}},
+                      list[] = {{"config", NULL}, {NULL, NULL}};
     json_t *inner = NULL;
-    HONE_TRY(read_fields(r, tree, "the configuration", top));
+    HONE_TRY(hone_config_fields(r, tree, "the configuration", top));
     if (!top[0].value) return HONE_OK;
-    HONE_TRY(only(r, &top[0], &inner));
-    HONE_TRY(read_fields(r, inner, "model_config_list", list));
-    for (size_t i = 0; i < value_count(list[0].value); i++)
-        HONE_TRY(read_model(r, value_at(list[0].value, i), out));
+    HONE_TRY(hone_config_only(r, &top[0], &inner));
+    HONE_TRY(hone_config_fields(r, inner, "model_config_list", list));
+    for (size_t i = 0; i < hone_config_count(list[0].value); i++)
+        HONE_TRY(read_model(r, hone_config_at(list[0].value, i), out));
     return HONE_OK;
-}
-
-static hone_status parse_json(const char *text, size_t size, json_t **out, hone_error *err) {
-    json_error_t e;
-    *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &e);
-    if (*out) return HONE_OK;
-    return hone_fail(err, HONE_INVALID_ARGUMENT, "line %d, column %d: %s", e.line, e.column, e.text);
 }
 
 static bool is_json(const char *text, size_t size) {
@@ -313,11 +222,11 @@ static hone_status check_size(size_t size, hone_error *err) {
 
 hone_status hone_model_set_parse(const char *text, size_t size, hone_model_set *out, hone_error *err) {
     json_t *tree = NULL;
-    reader r = {.text = !is_json(text, size), .err = err};
+    hone_config_reader r = {.text = !is_json(text, size), .err = err};
     *out = (hone_model_set){0};
     HONE_TRY(check_size(size, err));
     HONE_TRY(r.text ? hone_text_format_parse(text, size, HONE_CONFIG_MAX_DEPTH, &tree, err)
-                    : parse_json(text, size, &tree, err));
+                    : hone_config_json(text, size, &tree, err));
     hone_status status = read_set(&r, tree, out);
     json_decref(tree);
     if (status != HONE_OK) hone_model_set_free(out);
@@ -326,14 +235,15 @@ hone_status hone_model_set_parse(const char *text, size_t size, hone_model_set *
 
 /* --- settings --- */
 
-static hone_status read_sizes(reader *r, const field *f, hone_servable_settings *out) {
-    size_t count = value_count(f->value);
+static hone_status read_sizes(hone_config_reader *r, const hone_config_field *f,
+                              hone_servable_settings *out) {
+    size_t count = hone_config_count(f->value);
     if (count > HONE_MAX_BATCH_SIZES)
         return hone_fail(r->err, HONE_INVALID_ARGUMENT, "\"%s\" has more than %d sizes", f->name,
                          HONE_MAX_BATCH_SIZES);
     for (size_t i = 0; i < count; i++) {
         int64_t x = 0;
-        HONE_TRY(int_of(r, f->name, value_at(f->value, i), 1, HONE_MAX_BATCH_ROWS, &x));
+        HONE_TRY(hone_config_int_of(r, f->name, hone_config_at(f->value, i), 1, HONE_MAX_BATCH_ROWS, &x));
         if (i > 0 && x <= out->preferred[i - 1])
             return hone_fail(r->err, HONE_INVALID_ARGUMENT, "the sizes in \"%s\" do not ascend", f->name);
         out->preferred[i] = (int)x;
@@ -342,20 +252,21 @@ static hone_status read_sizes(reader *r, const field *f, hone_servable_settings 
     return HONE_OK;
 }
 
-static hone_status read_batching(reader *r, const field *f, hone_servable_settings *out) {
-    field b[] = {{"enabled", NULL},
-                 {"max_batch_size", NULL},
-                 {"max_delay_us", NULL},
-                 {"preferred_batch_sizes", NULL},
-                 {NULL, NULL}};
+static hone_status read_batching(hone_config_reader *r, const hone_config_field *f,
+                                 hone_servable_settings *out) {
+    hone_config_field b[] = {{"enabled", NULL},
+                             {"max_batch_size", NULL},
+                             {"max_delay_us", NULL},
+                             {"preferred_batch_sizes", NULL},
+                             {NULL, NULL}};
     if (!f->value) return HONE_OK;
-    HONE_TRY(read_fields(r, f->value, "batching", b));
+    HONE_TRY(hone_config_fields(r, f->value, "batching", b));
     if (b[0].value && !json_is_boolean(b[0].value))
         return hone_fail(r->err, HONE_INVALID_ARGUMENT, "\"enabled\" is neither true nor false");
     if (b[0].value) out->batching = json_is_true(b[0].value);
     if (b[1].value || b[3].value) out->max_batch = out->preferred_count = 0; /* not half of the defaults */
-    HONE_TRY(read_int32(r, &b[1], 0, HONE_MAX_BATCH_ROWS, &out->max_batch));
-    HONE_TRY(read_int(r, &b[2], 0, 60000000, &out->max_delay_us));
+    HONE_TRY(hone_config_int32(r, &b[1], 0, HONE_MAX_BATCH_ROWS, &out->max_batch));
+    HONE_TRY(hone_config_int(r, &b[2], 0, 60000000, &out->max_delay_us));
     HONE_TRY(read_sizes(r, &b[3], out));
     if (out->preferred_count > 0) {
         int most = out->preferred[out->preferred_count - 1];
@@ -366,40 +277,19 @@ static hone_status read_batching(reader *r, const field *f, hone_servable_settin
     return HONE_OK;
 }
 
-static hone_status read_dims(reader *r, const field *f, hone_servable_settings *out) {
-    const char *key;
-    json_t *value;
-    if (!f->value) return HONE_OK;
-    if (!json_is_object(f->value))
-        return hone_fail(r->err, HONE_INVALID_ARGUMENT, "\"%s\" is no object", f->name);
-    out->dim_count = 0;
-    json_object_foreach(f->value, key, value) {
-        hone_dim_setting *d = &out->dims[out->dim_count];
-        if (out->dim_count == HONE_MAX_DIM_SETTINGS)
-            return hone_fail(r->err, HONE_INVALID_ARGUMENT, "\"%s\" has more than %d names", f->name,
-                             HONE_MAX_DIM_SETTINGS);
-        if (strlen(key) > HONE_MAX_DIM_NAME)
-            return hone_fail(r->err, HONE_INVALID_ARGUMENT, "\"%s\" has a name of more than %d bytes",
-                             f->name, HONE_MAX_DIM_NAME);
-        HONE_TRY(int_of(r, f->name, value, 1, INT32_MAX, &d->size));
-        memcpy(d->name, key, strlen(key) + 1);
-        out->dim_count++;
-    }
-    return HONE_OK;
-}
-
-static hone_status read_settings(reader *r, json_t *tree, hone_model_settings *out) {
-    field f[] = {{"threads", NULL}, {"batching", NULL}, {"limits", NULL}, {"version_policy", NULL},
-                 {"labels", NULL},  {"dims", NULL},     {NULL, NULL}};
-    field l[] = {{"queue", NULL}, {"rows", NULL}, {"timeout_ms", NULL}, {NULL, NULL}};
-    HONE_TRY(read_fields(r, tree, "the settings", f));
-    HONE_TRY(read_int32(r, &f[0], 0, 1024, &out->run.threads));
+static hone_status read_settings(hone_config_reader *r, json_t *tree, hone_model_settings *out) {
+    hone_config_field f[] = {{"threads", NULL},        {"batching", NULL}, {"limits", NULL},
+                             {"version_policy", NULL}, {"labels", NULL},   {"dims", NULL},
+                             {"shapes", NULL},         {"pad", NULL},      {NULL, NULL}};
+    hone_config_field l[] = {{"queue", NULL}, {"rows", NULL}, {"timeout_ms", NULL}, {NULL, NULL}};
+    HONE_TRY(hone_config_fields(r, tree, "the settings", f));
+    HONE_TRY(hone_config_int32(r, &f[0], 0, 1024, &out->run.threads));
     HONE_TRY(read_batching(r, &f[1], &out->run));
-    HONE_TRY(read_dims(r, &f[5], &out->run));
-    if (f[2].value) HONE_TRY(read_fields(r, f[2].value, "limits", l));
-    HONE_TRY(read_int32(r, &l[0], 1, HONE_MAX_QUEUE, &out->run.max_queue));
-    HONE_TRY(read_int(r, &l[1], 0, INT64_MAX, &out->run.max_rows));
-    HONE_TRY(read_int(r, &l[2], 0, INT32_MAX, &out->run.timeout_ms));
+    HONE_TRY(hone_shape_settings_read(r, &f[5], &f[6], &f[7], &out->run));
+    if (f[2].value) HONE_TRY(hone_config_fields(r, f[2].value, "limits", l));
+    HONE_TRY(hone_config_int32(r, &l[0], 1, HONE_MAX_QUEUE, &out->run.max_queue));
+    HONE_TRY(hone_config_int(r, &l[1], 0, INT64_MAX, &out->run.max_rows));
+    HONE_TRY(hone_config_int(r, &l[2], 0, INT32_MAX, &out->run.timeout_ms));
     out->has_policy = f[3].value != NULL;
     if (json_is_string(f[3].value) && strcmp(json_string_value(f[3].value), "all") == 0)
         out->policy.kind = HONE_POLICY_ALL;
@@ -412,10 +302,10 @@ static hone_status read_settings(reader *r, json_t *tree, hone_model_settings *o
 hone_status hone_model_settings_parse(const char *text, size_t size, const hone_model_settings *defaults,
                                       hone_model_settings *out, hone_error *err) {
     json_t *tree = NULL;
-    reader r = {.err = err};
+    hone_config_reader r = {.err = err};
     *out = defaults ? *defaults : (hone_model_settings)HONE_MODEL_SETTINGS_INIT;
     HONE_TRY(check_size(size, err));
-    HONE_TRY(parse_json(text, size, &tree, err));
+    HONE_TRY(hone_config_json(text, size, &tree, err));
     hone_status status = read_settings(&r, tree, out);
     json_decref(tree);
     if (status != HONE_OK) hone_model_settings_free(out);
@@ -425,31 +315,33 @@ hone_status hone_model_settings_parse(const char *text, size_t size, const hone_
 /* --- BatchingParameters --- */
 
 /* "max_batch_size { value: 8 }", the value in a message of its own. */
-static hone_status read_wrapped(reader *r, const field *f, int64_t most, int64_t *out) {
-    field inner[] = {{"value", NULL}, {NULL, NULL}};
+static hone_status read_wrapped(hone_config_reader *r, const hone_config_field *f, int64_t most,
+                                int64_t *out) {
+    hone_config_field inner[] = {{"value", NULL}, {NULL, NULL}};
     json_t *v = NULL;
     if (!f->value) return HONE_OK;
-    HONE_TRY(only(r, f, &v));
-    if (!json_is_object(v)) return int_of(r, f->name, v, 0, most, out);
-    HONE_TRY(read_fields(r, v, f->name, inner));
+    HONE_TRY(hone_config_only(r, f, &v));
+    if (!json_is_object(v)) return hone_config_int_of(r, f->name, v, 0, most, out);
+    HONE_TRY(hone_config_fields(r, v, f->name, inner));
     inner[0].name = f->name;
-    return read_int(r, &inner[0], 0, most, out);
+    return hone_config_int(r, &inner[0], 0, most, out);
 }
 
-static hone_status read_parameters(reader *r, json_t *tree, hone_servable_settings *out, int *threads) {
-    field f[] = {{"max_batch_size", NULL},
-                 {"batch_timeout_micros", NULL},
-                 {"max_enqueued_batches", NULL},
-                 {"num_batch_threads", NULL},
-                 {"allowed_batch_sizes", NULL},
-                 {"pad_variable_length_inputs", NULL},
-                 {"max_execution_batch_size", NULL},
-                 /* larger requests are always run in parts, and threads have no names */
-                 {"enable_large_batch_splitting", NULL},
-                 {"thread_pool_name", NULL},
-                 {NULL, NULL}};
+static hone_status read_parameters(hone_config_reader *r, json_t *tree, hone_servable_settings *out,
+                                   int *threads) {
+    hone_config_field f[] = {{"max_batch_size", NULL},
+                             {"batch_timeout_micros", NULL},
+                             {"max_enqueued_batches", NULL},
+                             {"num_batch_threads", NULL},
+                             {"allowed_batch_sizes", NULL},
+                             {"pad_variable_length_inputs", NULL},
+                             {"max_execution_batch_size", NULL},
+                             /* larger requests are always run in parts, and threads have no names */
+                             {"enable_large_batch_splitting", NULL},
+                             {"thread_pool_name", NULL},
+                             {NULL, NULL}};
     int64_t rows = 0, run = 0, batches = 0, count = 0;
-    HONE_TRY(read_fields(r, tree, "the file of batching parameters", f));
+    HONE_TRY(hone_config_fields(r, tree, "the file of batching parameters", f));
     HONE_TRY(read_wrapped(r, &f[0], INT32_MAX, &rows));
     HONE_TRY(read_wrapped(r, &f[1], 60000000, &out->max_delay_us));
     HONE_TRY(read_wrapped(r, &f[2], INT32_MAX, &batches));
@@ -465,17 +357,15 @@ static hone_status read_parameters(reader *r, json_t *tree, hone_servable_settin
     int64_t waiting = batches * (out->max_batch ? out->max_batch : HONE_AUTO_BATCH_ROWS);
     out->max_queue = (int)(waiting < HONE_MAX_QUEUE ? waiting : HONE_MAX_QUEUE);
     *threads = (int)count;
-    json_t *pads = f[5].value ? value_at(f[5].value, 0) : NULL;
-    if (json_is_string(pads) && strcmp(json_string_value(pads), "true") == 0)
-        hone_log(HONE_LOG_WARNING,
-                 "pad_variable_length_inputs is left out: requests of different shapes are run apart");
+    json_t *pads = f[5].value ? hone_config_at(f[5].value, 0) : NULL;
+    out->pad_all = json_is_string(pads) && strcmp(json_string_value(pads), "true") == 0;
     return HONE_OK;
 }
 
 hone_status hone_batching_parameters_parse(const char *text, size_t size, hone_model_settings *out,
                                            int *threads, hone_error *err) {
     json_t *tree = NULL;
-    reader r = {.text = true, .err = err};
+    hone_config_reader r = {.text = true, .err = err};
     *out = (hone_model_settings)HONE_MODEL_SETTINGS_INIT;
     *threads = 0;
     HONE_TRY(check_size(size, err));

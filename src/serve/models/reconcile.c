@@ -232,9 +232,11 @@ static void tell(hone_reconcile *c, hone_record *r) {
                          r->name, (long long)v->number);
             hone_registry_set_state(c->registry, v, v->state, HONE_NOT_FOUND,
                                     "its files are gone; what was loaded goes on");
-        } else if (r->code != v->code || strcmp(r->message, v->message) != 0) {
-            hone_registry_set_state(c->registry, v, v->state, r->code, r->message);
+            continue;
         }
+        const char *message = r->code == HONE_OK ? v->servable->unpadded : r->message;
+        if (r->code != v->code || strcmp(message, v->message) != 0)
+            hone_registry_set_state(c->registry, v, v->state, r->code, message);
     }
 }
 

@@ -171,7 +171,7 @@ void hone_registry_publish(hone_registry *g, hone_version *v, hone_servable *s) 
     v->bytes = s ? s->bytes : 0;
     v->state = s ? HONE_VERSION_AVAILABLE : HONE_VERSION_UNLOADING;
     v->code = HONE_OK;
-    v->message[0] = 0;
+    snprintf(v->message, sizeof v->message, "%s", s ? s->unpadded : "");
     if (!s) v->draining = old;
     pthread_rwlock_unlock(&g->lock);
     hone_version_stats_state(v->stats, hone_version_state_name(v->state));

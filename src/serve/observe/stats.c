@@ -48,6 +48,7 @@ struct hone_model_stats {
     hone_series *bytes, *rows, *depth, *waited;
     hone_tfs_series tfs;
     _Atomic(hone_series *) dropped[DROP_COUNT];
+    _Atomic(hone_series *) elements[2];
 };
 
 struct hone_version_stats {
@@ -58,7 +59,8 @@ struct hone_version_stats {
 
 struct hone_stats {
     hone_metrics *metrics;
-    hone_metric *requests, *seconds, *model_bytes, *batch_rows, *queue_depth, *queue_seconds, *dropped;
+    hone_metric *requests, *seconds, *model_bytes, *batch_rows, *queue_depth, *queue_seconds, *dropped,
+        *elements;
     hone_metric *states, *fallbacks, *loads, *load_seconds;
     hone_series *errors[HONE_REASON_COUNT], *stages[HONE_STAGE_COUNT];
     hone_series *in_flight, *connections, *connections_total, *ready, *memory_limit, *log_lines, *log_dropped;
@@ -118,6 +120,9 @@ static hone_status add_models(hone_stats *s, hone_error *err) {
     HONE_TRY(add(s, HONE_METRIC_COUNTER, "hone_queue_dropped_total",
                  "Requests that were not computed, since the queue was full, too late or cancelled.", reason,
                  &s->dropped, err));
+    HONE_TRY(add(s, HONE_METRIC_COUNTER, "hone_padded_elements_total",
+                 "Elements of the inputs of a model whose requests are padded: their own, and padding.",
+                 (const char *const[]){"model", "kind", NULL}, &s->elements, err));
     HONE_TRY(add(s, HONE_METRIC_GAUGE, "hone_model_state", "1 for the state that a model version is in.",
                  state, &s->states, err));
     HONE_TRY(
@@ -182,6 +187,7 @@ static void drop_series(hone_model_stats *m) {
         hone_series_drop(atomic_load(&m->seconds[i]));
     }
     for (int i = 0; i < DROP_COUNT; i++) hone_series_drop(atomic_load(&m->dropped[i]));
+    for (int i = 0; i < 2; i++) hone_series_drop(atomic_load(&m->elements[i]));
     hone_series_drop(m->bytes);
     hone_series_drop(m->rows);
     hone_series_drop(m->depth);
@@ -280,6 +286,15 @@ void hone_model_stats_dropped(hone_model_stats *m, hone_status why) {
         hone_series *s = hone_series_lazy(&m->dropped[i], m->stats->dropped,
                                           (const char *const[]){m->label, drops[i].name});
         if (s) hone_series_add(s, 1);
+    }
+}
+
+void hone_model_stats_padding(hone_model_stats *m, double own, double padding) {
+    static const char *const kinds[] = {"own", "padding"};
+    for (int i = 0; i < 2; i++) {
+        hone_series *s =
+            hone_series_lazy(&m->elements[i], m->stats->elements, (const char *const[]){m->label, kinds[i]});
+        if (s) hone_series_add(s, i ? padding : own);
     }
 }
 

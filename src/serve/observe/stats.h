@@ -70,6 +70,8 @@ hone_tally *hone_model_stats_tally(hone_model_stats *m);
 void hone_model_stats_bytes(hone_model_stats *m, double bytes);
 /* A run of so many rows, requested ones. */
 void hone_model_stats_run(hone_model_stats *m, double rows);
+/* … of a model whose requests are padded: elements of their inputs, and those that were added. */
+void hone_model_stats_padding(hone_model_stats *m, double own, double padding);
 /* The queue grew by so many, or shrank. */
 void hone_model_stats_queue(hone_model_stats *m, int change);
 void hone_model_stats_waited(hone_model_stats *m, double seconds);

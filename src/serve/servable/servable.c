@@ -3,10 +3,12 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "graph/graph.h"
+#include "serve/servable/shapes.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { OPEN_PLANS = 256 }; /* of requests whose sizes differ */
 
 /* --- making --- */
 
@@ -54,6 +56,7 @@ static void free_instance(hone_instance *instance) {
     hone_free(instance->outputs);
     hone_free(instance->inputs.data);
     hone_free(instance->pieces.data);
+    hone_free(instance->cuts.data);
 }
 
 static hone_status make_instances(hone_servable *s, const hone_servable_options *o, hone_error *err) {
@@ -78,8 +81,9 @@ static hone_status fill(hone_servable *s, const hone_servable_options *o, hone_e
     s->name = hone_strdup(o->name);
     if (!s->name) return hone_fail_memory(err);
     HONE_TRY(describe(s, err));
-    session.threads = hone_servable_threads(o);
-    session.max_plans = HONE_MAX_SIZES + 16;
+    HONE_TRY(hone_shapes_settle(s, err));
+    session.threads = s->threads = hone_servable_threads(o);
+    session.max_plans = HONE_MAX_SIZES * s->bucket_count + (s->padded ? OPEN_PLANS : 16);
     HONE_TRY(hone_session_create(s->model, &session, &s->session, err));
     HONE_TRY(make_instances(s, o, err));
     return hone_model_stats_new(o->stats, s->name, s->version, (double)hone_model_bytes(s->model), &s->stats,
@@ -121,6 +125,10 @@ void hone_servable_destroy(hone_servable *s) {
     hone_free(s->instances);
     hone_free(s->inputs);
     hone_free(s->outputs);
+    hone_free(s->in_axes);
+    hone_free(s->out_axes);
+    hone_free(s->pad_elements);
+    hone_free(s->buckets);
     hone_free(s->name);
     hone_free(s);
 }
@@ -244,39 +252,4 @@ static bool same_values(const hone_value_info *a, int a_count, const hone_value_
 bool hone_servable_same_signature(const hone_servable *a, const hone_servable *b, char *why, size_t size) {
     return same_values(a->inputs, a->input_count, b->inputs, b->input_count, "input", why, size) &&
            same_values(a->outputs, a->output_count, b->outputs, b->output_count, "output", why, size);
-}
-
-/* --- rows --- */
-
-int64_t hone_servable_rows(const hone_servable *s, const hone_tensor *const *inputs) {
-    if (!s->batchable) return -1;
-    int64_t rows = inputs[0]->dims[0];
-    bool any = false;
-    for (int i = 0; i < s->input_count; i++) {
-        if (inputs[i]->dims[0] != rows) return -1;
-        any |= inputs[i]->bytes > 0;
-    }
-    return any ? rows : -1; /* rows of nothing may be many */
-}
-
-int hone_servable_size_index(const hone_servable *s, int64_t rows) {
-    int i = 0;
-    while (i + 1 < s->size_count && s->sizes[i] < rows) i++;
-    return i;
-}
-
-double hone_servable_estimate(const hone_servable *s, const hone_tensor *const *inputs, int64_t rows) {
-    double bytes = 0, cost;
-    if (!s->warm || (s->batchable && rows < 0)) return HUGE_VAL;
-    for (int i = 0; i < s->input_count; i++) bytes += (double)inputs[i]->bytes;
-    if (rows > 0) {
-        int64_t most = s->sizes[s->size_count - 1], whole = rows / most, rest = rows % most;
-        cost = (double)whole * s->cost[s->size_count - 1];
-        if (rest) cost += s->cost[hone_servable_size_index(s, rest)];
-        bytes /= (double)rows;
-    } else {
-        cost = s->cost[0];
-    }
-    double larger = s->warm_bytes > 0 ? bytes / (double)s->warm_bytes : 1;
-    return larger > 1 ? cost * larger : cost;
 }

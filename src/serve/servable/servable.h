@@ -7,7 +7,14 @@
  * bit as alone. Runs then have one of a few sizes, the powers of two or those that were asked for; a run's
  * missing rows are filled with copies of its last one and cut off afterwards, and a request of more rows than
  * the largest size is run in pieces. So warm-up can make every plan and every buffer that traffic will
- * need. Only of very many tiny rows pieces are larger. */
+ * need. Only of very many tiny rows pieces are larger.
+ *
+ * Buckets. Where the settings list sizes of free dimensions, each combination of them is a bucket, which has sizes of
+ * batches, plans and buffers of its own.
+ *
+ * Padding. Along the dimensions that the settings say, requests that run together are filled up to the next listed size, or,
+ * where none are listed, to the largest of them; and their results are cut back along the dimensions of that name. Warm-up
+ * has to see that they come out as they do alone. */
 #ifndef HONE_SERVE_SERVABLE_SERVABLE_H
 #define HONE_SERVE_SERVABLE_SERVABLE_H
 
@@ -38,12 +45,28 @@ typedef struct hone_instance {
     hone_store inputs; /* rows of several requests */
     hone_tensor *in;   /* over these, or over rows of a request */
     const hone_tensor **in_list;
-    const hone_tensor **results; /* of the context */
-    hone_store pieces;           /* results of a request that is run in pieces */
-    hone_tensor *outputs;        /* of a run: over these, or as the context's views */
-    hone_tensor *out;            /* the rows of one part */
+    const hone_tensor **results;           /* of the context */
+    hone_store pieces;                     /* results of a request that is run in pieces */
+    hone_store cuts;                       /* the results of one part without what was padded */
+    int64_t target[HONE_MAX_DIM_SETTINGS]; /* sizes that the last run's parts were padded to */
+    hone_tensor *outputs;                  /* of a run: over these, or as the context's views */
+    hone_tensor *out;                      /* the rows of one part */
     const hone_tensor **out_list;
 } hone_instance;
+
+/* Requests of one combination of the sizes that the settings list. */
+typedef struct hone_bucket {
+    int64_t dims[HONE_MAX_DIM_SETTINGS]; /* as the settings list them; 0: they list none */
+    int64_t warm_bytes;   /* of the inputs of one row, or of the whole request where there are no rows */
+    int64_t result_bytes; /* and of its results */
+    double volume; /* elements of such a row along the dimensions that are padded; 0: it is not measured */
+    int size_count;
+    int sizes[HONE_MAX_SIZES];   /* of batches, ascending from 1 */
+    double cost[HONE_MAX_SIZES]; /* seconds */
+} hone_bucket;
+
+/* Where the settings' dimensions stand: for each of an input's or output's the number in the settings, or -1. */
+typedef int8_t hone_named_axes[HONE_MAX_RANK];
 
 struct hone_servable {
     atomic_int references;
@@ -57,9 +80,13 @@ struct hone_servable {
     hone_model *model;
     hone_session *session;
     hone_instance *instances; /* of the workers, then of the compute threads */
-    int workers, instance_count;
+    int workers, instance_count, threads; /* threads: of a run */
     int input_count, output_count;
     hone_value_info *inputs, *outputs; /* names live in the model's signature */
+    hone_named_axes *in_axes, *out_axes;
+    void *pad_elements;   /* of HONE_PAD_ELEMENT bytes for each input */
+    hone_bucket *buckets; /* the smaller ones first; at least one */
+    int bucket_count;
     hone_model_stats *stats;
     size_t bytes;          /* of memory, after warm-up */
     atomic_uint cuts_seen; /* of all mappings, when it was looked */
@@ -67,12 +94,9 @@ struct hone_servable {
     int max_queue;
     /* By warm-up. */
     bool warm, batchable;
-    char unbatched[128];  /* why not */
-    int64_t warm_bytes;   /* of the inputs of one row, or of the whole request where there are no rows */
-    int64_t result_bytes; /* and of its results */
-    int size_count;
-    int sizes[HONE_MAX_SIZES];   /* ascending from 1 */
-    double cost[HONE_MAX_SIZES]; /* seconds */
+    char unbatched[128]; /* why not */
+    unsigned padded;     /* dimensions along which requests are padded: 1 << their number in the settings */
+    char unpadded[320];  /* why none, if some should be */
     /* The batcher's, under its lock. */
     struct hone_prediction *first, *last;
     int queued;
@@ -127,20 +151,15 @@ bool hone_servable_same_signature(const hone_servable *a, const hone_servable *b
 
 /* HONE_INVALID_ARGUMENT names the input whose dtype or shape does not fit. */
 hone_status hone_servable_check(const hone_servable *s, const hone_tensor *const *inputs, hone_error *err);
-/* Rows of these (checked) inputs; -1: they are not cut in rows. */
-int64_t hone_servable_rows(const hone_servable *s, const hone_tensor *const *inputs);
 /* Of the smallest size that takes `rows`, or of the largest one. */
-int hone_servable_size_index(const hone_servable *s, int64_t rows);
-/* Seconds that these inputs will take, as far as warm-up can tell; HUGE_VAL if it can't. */
-double hone_servable_estimate(const hone_servable *s, const hone_tensor *const *inputs, int64_t rows);
+int hone_bucket_size_index(const hone_bucket *b, int64_t rows);
+/* Seconds of so many rows of its size, in between and beyond as it follows from what was measured. */
+double hone_bucket_cost(const hone_bucket *b, double rows);
+static inline int hone_bucket_most(const hone_bucket *b) {
+    return b->sizes[b->size_count - 1];
+}
 
 /* --- running --- */
-
-/* Runs it on the calling thread as `worker`, whatever it costs. `outputs` are views that are valid until the
- * worker's next run of this servable. HONE_INVALID_ARGUMENT names an input whose shape does not fit. */
-hone_status hone_servable_run(hone_servable *s, int worker, const hone_tensor *const *inputs,
-                              const hone_tensor **outputs, hone_cancel_fn *cancel, void *user,
-                              hone_error *err);
 
 /* One request's part in a run. */
 typedef struct hone_part {
@@ -148,22 +167,45 @@ typedef struct hone_part {
     const hone_tensor *const *inputs;
     int64_t rows;   /* < 0: it is not cut in rows */
     int64_t offset; /* result: of its first row in the run */
+    const hone_bucket *bucket;
+    bool pads;                             /* it may be padded */
+    int64_t sizes[HONE_MAX_DIM_SETTINGS];  /* of the settings' dimensions; 0: no input has it */
+    int64_t target[HONE_MAX_DIM_SETTINGS]; /* what they are padded to at least, beside others */
 } hone_part;
+/* The part of a request of these (checked) inputs. */
+hone_part hone_part_of(const hone_servable *s, const hone_tensor *const *inputs);
+/* May both be part of one run, as far as their shapes say? */
+bool hone_part_joins(const hone_servable *s, const hone_part *a, const hone_part *b);
+/* Elements along the dimensions that requests are padded along; 1 if there are none. */
+double hone_part_volume(const hone_servable *s, const int64_t *sizes);
+/* Seconds that it will take, as far as warm-up can tell; HUGE_VAL if it can't. */
+double hone_part_estimate(const hone_servable *s, const hone_part *p);
+
+/* Runs it on the calling thread as `worker`, whatever it costs. `outputs` are views that are valid until the
+ * worker's next run of this servable. HONE_INVALID_ARGUMENT names an input whose shape does not fit. */
+hone_status hone_servable_run(hone_servable *s, int worker, const hone_tensor *const *inputs,
+                              const hone_tensor **outputs, hone_cancel_fn *cancel, void *user,
+                              hone_error *err);
 
 typedef struct hone_run {
-    hone_part *first; /* several are of equal shapes but for rows, which fit the largest size */
+    hone_part *first; /* several join one another, and their rows fit the largest size */
+    bool pad;         /* a single one is padded, too */
     bool dry;         /* only plans and memory are made ready: there are no results */
     hone_room *room;  /* is asked before the instance's memory grows; NULL: nobody */
     hone_cancel_fn *cancel;
     void *user;
     double staged, computed; /* result: seconds */
     int64_t size;            /* result: rows of the (last) run, padding included */
+    /* Result, where requests are padded: elements of the inputs, and those that were added along dimensions. */
+    double own, padding;
 } hone_run;
 /* By the thread of that instance. Fills instance->outputs, and the parts' offsets in it. HONE_RESOURCE_EXHAUSTED: there is
  * no room for what the run needs. */
 hone_status hone_instance_run(hone_servable *s, hone_instance *instance, hone_run *run, hone_error *err);
-/* The rows of one part: valid until the instance's next run or view. */
-const hone_tensor *const *hone_instance_view(hone_servable *s, hone_instance *instance, const hone_part *p);
+/* The rows of one part, cut back to its sizes: valid until the instance's next run or view. HONE_RESOURCE_EXHAUSTED: there is
+ * no room for them. */
+hone_status hone_instance_view(hone_servable *s, hone_instance *instance, const hone_part *p, hone_room *room,
+                               const hone_tensor *const **out, hone_error *err);
 /* Room for the inputs of `rows` rows, of which one has the bytes in `inputs`, and for their results, likewise; kept until
  * the servable goes. */
 bool hone_instance_reserve(hone_servable *s, hone_instance *instance, const size_t *inputs, int64_t rows,

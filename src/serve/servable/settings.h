@@ -2,6 +2,8 @@
 #ifndef HONE_SERVE_SERVABLE_SETTINGS_H
 #define HONE_SERVE_SERVABLE_SETTINGS_H
 
+#include <hone/tensor.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -11,13 +13,30 @@
 #define HONE_AUTO_BATCH_ROWS 32
 
 #define HONE_MAX_DIM_SETTINGS 16
-#define HONE_MAX_DIM_NAME 127
+#define HONE_MAX_DIM_SIZES 16
+#define HONE_MAX_BUCKETS 64 /* combinations of the sizes of all dimensions */
+#define HONE_MAX_TENSOR_SETTINGS 32
+#define HONE_MAX_SETTING_NAME 127
 
-/* The size that a free dimension of the model is taken to have where inputs are made up. */
+/* A free dimension of the model, by its name: that in the model's signature, or the one that the settings give it. */
 typedef struct hone_dim_setting {
-    char name[HONE_MAX_DIM_NAME + 1]; /* as in the model's signature */
-    int64_t size;
+    char name[HONE_MAX_SETTING_NAME + 1];
+    int64_t sizes[HONE_MAX_DIM_SIZES]; /* ascending: that warm-up is to prepare, and that are padded to */
+    int size_count;                    /* 0: not said */
+    bool pad;                          /* requests are padded along it */
 } hone_dim_setting;
+
+/* An input or output, by its name. */
+typedef struct hone_tensor_setting {
+    char name[HONE_MAX_SETTING_NAME + 1];
+    int rank; /* < 0: its dimensions are as the model says */
+    /* >= 0 the size that warm-up takes; -1 as the model says; -2 - i: the one of the settings' dimensions i. */
+    int64_t dims[HONE_MAX_RANK];
+    /* What an input is padded with: `whole`, or `real`. */
+    bool is_real;
+    int64_t whole;
+    double real;
+} hone_tensor_setting;
 
 typedef struct hone_servable_settings {
     int threads; /* of one run; 0: as the server's */
@@ -32,10 +51,22 @@ typedef struct hone_servable_settings {
     int64_t timeout_ms; /* for a request to be answered; 0: as the server's */
     hone_dim_setting dims[HONE_MAX_DIM_SETTINGS];
     int dim_count;
+    hone_tensor_setting tensors[HONE_MAX_TENSOR_SETTINGS];
+    int tensor_count;
+    bool pad_all;         /* requests are padded along all free dimensions that have a name */
+    double pad_tolerance; /* how far padding may move an answer, as a part of the largest value beside it */
 } hone_servable_settings;
+#define HONE_PAD_TOLERANCE 1e-4
 #define HONE_SERVABLE_SETTINGS_INIT                                                                          \
-    { .batching = true }
+    { .batching = true, .pad_tolerance = HONE_PAD_TOLERANCE }
 
 bool hone_servable_settings_equal(const hone_servable_settings *a, const hone_servable_settings *b);
+
+/* The dimension of that name; -1: the settings don't speak of it. */
+int hone_settings_find_dim(const hone_servable_settings *s, const char *name);
+/* The input or output of that name; NULL: the settings don't speak of it. */
+const hone_tensor_setting *hone_settings_find_tensor(const hone_servable_settings *s, const char *name);
+/* Combinations of the sizes of all dimensions: at least 1. More than HONE_MAX_BUCKETS count as one more than that. */
+int hone_settings_buckets(const hone_servable_settings *s);
 
 #endif

@@ -4,76 +4,15 @@
 #include "graph/graph.h"
 #include "graph/infer.h"
 #include "runtime/growth.h"
+#include "serve/batches.h"
 #include "serve/batching/batcher_inside.h"
 #include "serve/models.h"
-#include "serve/models/core_inside.h"
 #include "serve/request/request.h"
-#include "serve/starting.h"
-#include "serve/workers.h"
 
 #include <math.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include <cmocka.h>
-
-/* --- predictions --- */
-
-typedef struct job {
-    hone_prediction p;
-    hone_tensor *in[2];
-    const hone_tensor *list[2];
-    hone_tensor *out; /* a copy of the first output */
-    hone_status status;
-    hone_error err;
-    int *left, done;
-} job;
-
-static hone_status take(hone_prediction *p, const hone_tensor *const *outputs, hone_error *err) {
-    job *j = p->user;
-    const hone_tensor *t = outputs[0];
-    if (!j->out || j->out->bytes != t->bytes) {
-        hone_tensor_free(j->out);
-        j->out = NULL;
-        return hone_tensor_copy_of(t->dtype, t->rank, t->dims, t->data, &j->out, err);
-    }
-    memcpy(j->out->data, t->data, t->bytes);
-    return HONE_OK;
-}
-
-static void done(hone_prediction *p, hone_status status) {
-    job *j = p->user;
-    j->status = status;
-    j->done++;
-    (*j->left)--;
-}
-
-static void fill_floats(hone_tensor *t, unsigned seed) {
-    float *x = t->data;
-    for (int64_t i = 0; i < t->count; i++) {
-        seed = seed * 1664525u + 1013904223u;
-        x[i] = (float)(seed >> 8) / (float)(1 << 24) - 0.5f;
-    }
-}
-
-static void make_job(job *j, hone_servable *s, int64_t rows, int64_t width, unsigned seed, int *left) {
-    *j = (job){.left = left};
-    int64_t dims[2] = {rows, width};
-    assert_int_equal(hone_tensor_new(HONE_FLOAT32, 2, dims, &j->in[0], NULL), HONE_OK);
-    fill_floats(j->in[0], seed);
-    j->list[0] = j->in[0];
-    j->p = (hone_prediction){
-        .servable = s, .inputs = j->list, .take = take, .done = done, .err = &j->err, .user = j};
-}
-
-static void free_job(job *j) {
-    hone_tensor_free(j->in[0]);
-    hone_tensor_free(j->in[1]);
-    hone_tensor_free(j->out);
-}
 
 /* --- a model that is worth batching: y = relu(x · W1) · W2 --- */
 
@@ -116,66 +55,14 @@ static hone_graph *centering(void) {
     return g;
 }
 
-/* --- a core --- */
-
-typedef struct fixture {
-    hone_stats *stats;
-    hone_core *core;
-    hone_servable *s;
-    worker w[2];
-} fixture;
-
-static hone_core_options core_options(double inline_cost, int threads) {
-    hone_core_options o = HONE_CORE_OPTIONS_INIT;
-    o.inline_cost = inline_cost;
-    o.compute_threads = threads;
-    return o;
-}
-
-static hone_slice slice(const char *text) {
-    return (hone_slice){text, strlen(text)};
-}
-
-static void tell_task(hone_model_task *t, hone_status status, const hone_error *err) {
-    if (status != HONE_OK) print_error("%s\n", err->message);
-    (*(int *)t->user)--;
-}
-
-static void start(fixture *f, hone_graph *g, const hone_core_options *o, const char *settings) {
-    hone_error err = {0};
-    *f = (fixture){0};
-    assert_int_equal(hone_stats_new(&f->stats, NULL), HONE_OK);
-    assert_int_equal(hone_core_new(2, 1, f->stats, &f->core, NULL), HONE_OK);
-    assert_int_equal(hone_core_configure(f->core, o, NULL), HONE_OK);
-    assert_int_equal(start_core(f->core, &err), HONE_OK);
-    for (int i = 0; i < 2; i++) attach(&f->w[i], f->core, i);
-    if (hone_core_add(f->core, "m", 1, g, &err) != HONE_OK) fail_msg("%s", err.message);
-    hone_graph_free(g);
-    if (settings) {
-        int left = 1;
-        hone_model_task t = {.worker = 0, .done = tell_task, .user = &left};
-        hone_core_load_model(f->core, &t, slice("m"), slice(settings));
-        turn_until(&f->w[0], &left, 0);
-        assert_int_equal(t.status, HONE_OK);
-    }
-    f->s = hone_core_find(f->core, slice("m"), HONE_LATEST);
-    assert_non_null(f->s);
-}
-
-static void stop(fixture *f) {
-    hone_servable_release(f->s);
-    hone_core_free(f->core);
-    hone_stats_free(f->stats);
-    for (int i = 0; i < 2; i++) detach(&f->w[i]);
-}
-
 #define BATCHES_OF_32 "{\"batching\": {\"max_batch_size\": 32}}"
 
 /* --- the tests --- */
 
 static void chooses_by_measured_cost(void **state) {
     (void)state;
-    hone_servable s = {.batchable = true, .size_count = 4, .sizes = {1, 2, 4, 8}};
+    hone_bucket b = {.size_count = 4, .sizes = {1, 2, 4, 8}};
+    hone_servable s = {.batchable = true, .buckets = &b, .bucket_count = 1};
     hone_prediction p[10] = {0};
     hone_tensor t = {.rank = 2, .dims = {1, 5}};
     const hone_tensor *in = &t;
@@ -190,9 +77,9 @@ static void chooses_by_measured_cost(void **state) {
     };
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         hone_batch_list l = {0}, out = {0};
-        memcpy(s.cost, cases[c].cost, sizeof cases[c].cost);
+        memcpy(b.cost, cases[c].cost, sizeof cases[c].cost);
         for (int i = 0; i < cases[c].queued; i++) {
-            p[i] = (hone_prediction){.servable = &s, .part.rows = 1, .inputs = &in};
+            p[i] = (hone_prediction){.servable = &s, .part = {.rows = 1, .inputs = &in, .bucket = &b}};
             hone_batch_list_append(&l, &p[i]);
         }
         assert_int_equal(hone_batch_list_choose(&s, &l), cases[c].taken);
@@ -208,11 +95,11 @@ static void chooses_by_measured_cost(void **state) {
     hone_batch_list l = {0}, out = {0};
     hone_tensor wide = {.rank = 2, .dims = {1, 6}};
     const hone_tensor *in_wide = &wide;
-    memcpy(s.cost, (double[]){1, 1.1, 1.2, 1.3}, sizeof(double[4]));
+    memcpy(b.cost, (double[]){1, 1.1, 1.2, 1.3}, sizeof(double[4]));
     for (int i = 0; i < 8; i++) {
-        p[i] = (hone_prediction){.servable = i % 4 == 1 ? &other : &s,
-                                 .part.rows = i == 6 ? 7 : 1,
-                                 .inputs = i % 4 == 3 ? &in_wide : &in};
+        p[i] = (hone_prediction){
+            .servable = i % 4 == 1 ? &other : &s,
+            .part = {.rows = i == 6 ? 7 : 1, .inputs = i % 4 == 3 ? &in_wide : &in, .bucket = &b}};
         hone_batch_list_append(&l, &p[i]);
     }
     hone_batch_list_take(&s, &l, hone_batch_list_choose(&s, &l), &out);
@@ -247,7 +134,7 @@ static void batches_change_no_answer(double inline_cost, int threads) {
     hone_core_options o = core_options(inline_cost, threads);
     start(&f, mlp(), &o, BATCHES_OF_32);
     assert_true(f.s->batchable);
-    assert_int_equal(f.s->size_count, 6);
+    assert_int_equal(f.s->buckets->size_count, 6);
     job *jobs = calloc(COUNT, sizeof *jobs);
     assert_non_null(jobs);
     int left[2] = {0, 0};
@@ -361,8 +248,8 @@ static void does_as_it_is_told(void **state) {
         assert_string_equal(f.s->unbatched, cases[c].why);
         assert_int_equal(f.s->batchable, cases[c].sizes[0] > 0);
         for (int i = 0; cases[c].sizes[i]; i++) {
-            assert_true(i < f.s->size_count);
-            assert_int_equal(f.s->sizes[i], cases[c].sizes[i]);
+            assert_true(i < f.s->buckets->size_count);
+            assert_int_equal(f.s->buckets->sizes[i], cases[c].sizes[i]);
         }
         stop(&f);
     }

@@ -1,4 +1,5 @@
 #include "serve/cores.h"
+#include "serve/models.h"
 #include "serve/models/discovery.h"
 
 #include <hone/log.h>
@@ -320,6 +321,22 @@ static void changes_settings_live(void **state) {
     repo_text(repo_path("a/config.json"), "{\"batch\": 3}");
     expect_state("a", 1, HONE_VERSION_AVAILABLE, "no field \"batch\"");
     assert_false(settings_of("a").batching);
+}
+
+/* It stays in the version's state as long as it holds, whatever is looked at meanwhile. */
+static void says_why_nothing_is_padded(void **state) {
+    (void)state;
+    errand e;
+    repo_put("a", 1, lengths_model("ReduceMean"));
+    repo_text(repo_path("a/config.json"), "{\"pad\": true}");
+    start();
+    expect_state("a", 1, HONE_VERSION_AVAILABLE, "requests are not padded: \"y\" changes by ");
+    assert_int_equal(refresh(&e), HONE_OK);
+    expect_state("a", 1, HONE_VERSION_AVAILABLE, "requests are not padded: \"y\" changes by ");
+    repo_text(repo_path("a/config.json"), "{\"pad\": 3}");
+    expect_state("a", 1, HONE_VERSION_AVAILABLE, "\"pad\" is neither true, false nor an object");
+    repo_text(repo_path("a/config.json"), "{}");
+    expect_state("a", 1, HONE_VERSION_AVAILABLE, "");
 }
 
 /* Settings of the API hold until the file changes, or until the model is loaded without any; a restart
@@ -681,6 +698,7 @@ int main(void) {
         TEST(keeps_reloads_inside),
         TEST(loads_and_unloads),
         TEST(changes_settings_live),
+        TEST(says_why_nothing_is_padded),
         TEST(follows_the_last_word_on_settings),
         TEST(has_defaults_for_settings),
         TEST(goes_on_when_files_go_wrong),

@@ -226,8 +226,8 @@ static void reads_settings(void **state) {
     assert_int_equal(s.run.timeout_ms, 250);
     assert_int_equal(s.run.dim_count, 2);
     assert_string_equal(s.run.dims[0].name, "seq");
-    assert_int_equal(s.run.dims[0].size, 128);
-    assert_int_equal(s.run.dims[1].size, 7);
+    assert_int_equal(s.run.dims[0].sizes[0], 128);
+    assert_int_equal(s.run.dims[1].sizes[0], 7);
     assert_true(s.has_policy && s.policy.latest == 2);
     assert_true(s.has_labels && s.label_count == 1);
     assert_true(hone_model_settings_copy(&copy, &s));

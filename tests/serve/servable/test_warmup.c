@@ -1,16 +1,12 @@
 /* What warm-up makes up, finds out, and leaves ready. */
 #include "base/memory.h"
 #include "serve/models.h"
-#include "serve/servable/warmup.h"
+#include "serve/servables.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-enum { WIDTH = 6, WORKERS = 2, COMPUTE = 3 };
+enum { WIDTH = 6 };
 
 /* y [batch, 2] = x [batch, n] · W [6, 2]: runs for n = 6 only, though its signature does not say so. */
 static hone_graph *free_width(void) {
@@ -27,33 +23,6 @@ static hone_graph *free_width(void) {
     hone_graph_add_output(g, y);
     assert_int_equal(hone_graph_check(g, NULL), HONE_OK);
     return g;
-}
-
-typedef struct fixture {
-    hone_stats *stats;
-    hone_servable *s;
-} fixture;
-
-static void warm(fixture *f, hone_graph *g, const hone_servable_settings *settings,
-                 const hone_recorded *recorded) {
-    hone_error err = {0};
-    assert_int_equal(hone_stats_new(&f->stats, NULL), HONE_OK);
-    hone_servable_options o = {.name = "m",
-                               .version = 1,
-                               .settings = settings,
-                               .workers = WORKERS,
-                               .compute_threads = COMPUTE,
-                               .model_threads = 1,
-                               .max_queue = 8,
-                               .stats = f->stats};
-    if (hone_servable_new(&o, g, &f->s, &err) != HONE_OK) fail_msg("%s", err.message);
-    hone_graph_free(g);
-    if (hone_warm_up(f->s, recorded, 1e9, NULL, &err) != HONE_OK) fail_msg("%s", err.message);
-}
-
-static void cool(fixture *f) {
-    hone_servable_release(f->s);
-    hone_stats_free(f->stats);
 }
 
 /* Maps for rows are rows like others. */
@@ -102,13 +71,13 @@ static void takes_dimensions_from_settings(void **state) {
     fixture f;
     hone_servable_settings settings = HONE_SERVABLE_SETTINGS_INIT;
     settings.max_batch = 8;
-    settings.dims[settings.dim_count++] = (hone_dim_setting){"other", 3};
-    settings.dims[settings.dim_count++] = (hone_dim_setting){"n", WIDTH};
+    settings.dims[settings.dim_count++] = (hone_dim_setting){"other", {3}, 1, false};
+    settings.dims[settings.dim_count++] = (hone_dim_setting){"n", {WIDTH}, 1, false};
     warm(&f, free_width(), &settings, NULL);
     assert_string_equal(f.s->unbatched, "");
     assert_true(f.s->batchable);
-    assert_int_equal(f.s->sizes[f.s->size_count - 1], 8);
-    assert_int_equal(f.s->warm_bytes, WIDTH * 4);
+    assert_int_equal(hone_bucket_most(f.s->buckets), 8);
+    assert_int_equal(f.s->buckets->warm_bytes, WIDTH * 4);
     cool(&f);
 }
 
@@ -133,19 +102,19 @@ static void leaves_every_instance_ready(void **state) {
     hone_servable_settings settings = HONE_SERVABLE_SETTINGS_INIT;
     settings.max_batch = 16;
     warm(&f, matrix_model(), &settings, NULL);
-    assert_int_equal(f.s->size_count, 5);
+    assert_int_equal(f.s->buckets->size_count, 5);
     hone_tensor *x = NULL;
     assert_int_equal(hone_tensor_new(HONE_FLOAT32, 2, (int64_t[]){16, 3}, &x, NULL), HONE_OK);
     memset(x->data, 0, x->bytes);
     const hone_tensor *inputs[] = {x};
     uint64_t plans = hone_session_plans_compiled(f.s->session), before = hone_alloc_count();
     for (int k = 0; k < f.s->instance_count; k++) {
-        for (int i = 0; i < f.s->size_count; i++) {
-            hone_part part = {.inputs = inputs, .rows = f.s->sizes[i]};
-            hone_run run = {.first = &part};
-            x->dims[0] = part.rows;
-            x->count = part.rows * 3;
+        for (int i = 0; i < f.s->buckets->size_count; i++) {
+            x->dims[0] = f.s->buckets->sizes[i];
+            x->count = x->dims[0] * 3;
             x->bytes = (size_t)x->count * 4;
+            hone_part part = hone_part_of(f.s, inputs);
+            hone_run run = {.first = &part};
             hone_instance *instance = &f.s->instances[k];
             assert_int_equal(hone_instance_run(f.s, instance, &run, NULL), HONE_OK);
         }
