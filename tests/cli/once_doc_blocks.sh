@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the examples of docs/serving.md and docs/migrating-from-tensorflow-serving.md as they stand there. What stands
+# Runs the examples of docs/serving.md, docs/batching.md and docs/migrating-from-tensorflow-serving.md as they stand there. What stands
 # behind the language of a fenced block says what is done with it:
 #
 #   ```sh run               it is run, and succeeds       ```python run NAME   it is saved under that name and run
@@ -80,7 +80,7 @@ run_block() { # FILE LANGUAGE NAME
     if [ $status -eq 0 ]; then pass; else fail "$where: exit status $status"; fi
 }
 
-for page in serving migrating-from-tensorflow-serving; do
+for page in serving batching migrating-from-tensorflow-serving; do
     mkdir "$work/$page"
     cd "$work/$page" || exit 1
     ln -s "$root/examples" examples
