@@ -2,6 +2,8 @@
 
 #include "graph/infer.h"
 
+#include <string.h>
+
 int hone_last_axis(int axis, int rank) {
     if (axis < 0) axis += rank;
     return axis == 0 ? 0 : axis == 1 ? rank - 1 : axis - 1;
@@ -49,11 +51,26 @@ hone_value *hone_value_last_source(const hone_value *v) {
     return source(v, hone_perm_to_first);
 }
 
+/* The result of a Transpose of v by that permutation, if there is one. */
+static hone_value *transposed(const hone_value *v, const int64_t *perm) {
+    for (size_t u = 0; u < v->use_count; u++) {
+        const hone_node *n = v->uses[u].node;
+        size_t count;
+        if (n->op != hone_op_find("", "Transpose") || !n->outputs[0]) continue;
+        const int64_t *given = hone_node_ints(n, "perm", &count);
+        if (given && count == (size_t)v->type.rank && memcmp(given, perm, count * sizeof *perm) == 0)
+            return n->outputs[0];
+    }
+    return NULL;
+}
+
 static hone_value *transpose(hone_graph *g, hone_value *v, void (*make)(int, int64_t *)) {
     int64_t perm[HONE_MAX_RANK];
-    hone_value *y = HONE_EMIT(g, "", "Transpose", v);
-    if (!y) return NULL;
     make(v->type.rank, perm);
+    hone_value *y = transposed(v, perm);
+    if (y) return y;
+    y = HONE_EMIT(g, "", "Transpose", v);
+    if (!y) return NULL;
     hone_node_set_ints(g, y->producer, "perm", perm, (size_t)v->type.rank);
     y->type = permuted(&v->type, make);
     return y;

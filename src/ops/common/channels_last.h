@@ -15,7 +15,8 @@ hone_type hone_type_channels_first(const hone_type *t);
 /* Permutations for Transpose: to channels last, and back. */
 void hone_perm_to_last(int rank, int64_t *perm);
 void hone_perm_to_first(int rank, int64_t *perm);
-/* v in the other order, by a Transpose before g->insert_before where there is none yet to be undone. */
+/* v in the other order: what it is the Transpose of, or what a Transpose gives, one that there is, behind g->insert_before
+ * maybe, or a new one before it. */
 hone_value *hone_value_channels_last(hone_graph *g, hone_value *v);
 hone_value *hone_value_channels_first(hone_graph *g, hone_value *v);
 /* What v is the Transpose of, if that has its channels last and v has them first; else NULL. */

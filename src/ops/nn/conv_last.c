@@ -13,6 +13,8 @@
 
 #define FLOAT HONE_TYPE(HONE_FLOAT32)
 #define FEW 8 /* channels that don't fill the lanes of a product */
+#define FAR                                                                                                  \
+    ((int64_t)1 << 16) /* from end to end of a window or of pads, in elements, which are copied as they lie */
 
 enum { X, W, B };
 
@@ -122,13 +124,27 @@ static bool is_depthwise(const hone_node *n) {
     return group > 1 && w->dims[1] == 1 && w->dims[0] == group;
 }
 
+/* Are taps, or pads, so far apart that copies of what a line of windows sees would be mostly zeros? */
+static bool is_far(const hone_node *n) {
+    const hone_type *w = &n->inputs[W]->type;
+    hone_window window;
+    int64_t all = 1;
+    if (hone_window_read(n, w->rank, w->dims + 2, &window, NULL) != HONE_OK) return true;
+    for (int i = 0; i < window.axes && all <= FAR; i++) {
+        const int64_t span = (window.kernel[i] - 1) * window.dilation[i] + 1,
+                      pads = window.pad[i] + window.end[i];
+        all *= span > pads ? span : pads;
+    }
+    return all > FAR;
+}
+
 /* Weights that can be laid out anew, of one group or of channels each by itself, over one or two spatial axes. */
 static bool takes(const hone_node *n) {
     const hone_value *w = n->inputs[W], *b = n->input_count > B ? n->inputs[B] : NULL;
     const hone_tensor *t = hone_value_constant(w);
     return t && t->dtype == HONE_FLOAT32 && (t->rank == 3 || t->rank == 4) && t->count > 0 &&
            n->inputs[X]->type.rank == t->rank && !n->map && (!b || b->type.rank == 1) &&
-           (hone_node_int(n, "group") == 1 || is_depthwise(n));
+           (hone_node_int(n, "group") == 1 || is_depthwise(n)) && !is_far(n);
 }
 
 bool hone_conv_prefers_last(const hone_node *n) {

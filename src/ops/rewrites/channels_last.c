@@ -119,28 +119,44 @@ static bool ask(hone_graph *g, hone_node *n) {
     return ((n->op->prefers_last && n->op->prefers_last(n)) || pays(n)) && convert(g, n);
 }
 
+static bool read_perm(const hone_node *n, int rank, int64_t *perm) {
+    size_t count;
+    const int64_t *given = hone_node_ints(n, "perm", &count);
+    if (n->inputs[0]->type.rank != rank || (given && count != (size_t)rank)) return false;
+    for (int i = 0; i < rank; i++) perm[i] = given ? given[i] : rank - 1 - i;
+    return true;
+}
+
 /* One Transpose for two in a row, or none. True: something changed. */
 static bool compose(hone_graph *g, hone_node *n) {
     hone_node *before = n->inputs[0]->producer;
-    size_t count, other;
-    const int64_t *perm = hone_node_ints(n, "perm", &count);
-    if (!before || before->op != n->op || hone_graph_is_output(g, n->outputs[0])) return false;
-    const int64_t *first = hone_node_ints(before, "perm", &other);
-    if (!perm || !first || count != other || count != (size_t)n->outputs[0]->type.rank) return false;
-    int64_t both[HONE_MAX_RANK];
+    hone_value *y = n->outputs[0];
+    int64_t perm[HONE_MAX_RANK], first[HONE_MAX_RANK], both[HONE_MAX_RANK];
+    const int rank = y->type.rank;
+    if (!before || before->op != n->op || rank < 0) return false;
+    if (!read_perm(n, rank, perm) || !read_perm(before, rank, first)) return false;
+    hone_value *x = before->inputs[0];
     bool same = true;
-    for (size_t i = 0; i < count; i++) {
+    for (int i = 0; i < rank; i++) {
         both[i] = first[perm[i]];
-        same &= both[i] == (int64_t)i;
+        same &= both[i] == i;
     }
-    if (same) {
-        hone_graph_replace(g, n->outputs[0], before->inputs[0]);
-        hone_graph_remove_node(g, n);
-    } else {
-        hone_node_set_input(g, n, 0, before->inputs[0]);
-        hone_node_set_ints(g, n, "perm", both, count);
+    if (!same) {
+        hone_node_set_input(g, n, 0, x);
+        hone_node_set_ints(g, n, "perm", both, (size_t)rank);
+        return true;
     }
+    if (hone_graph_is_output(g, y) && (!x->producer || hone_graph_is_output(g, x))) return false;
+    hone_graph_replace(g, y, x);
+    hone_graph_remove_node(g, n);
     return true;
+}
+
+static void compose_all(hone_graph *g, int *changes) {
+    for (hone_node *n = g->first, *next; n; n = next) {
+        next = n->next;
+        if (n->op == &hone_op_transpose && n->outputs[0]) *changes += compose(g, n);
+    }
 }
 
 hone_status hone_rewrite_channels_last(hone_graph *g, int *changes, hone_error *err) {
@@ -151,6 +167,7 @@ hone_status hone_rewrite_channels_last(hone_graph *g, int *changes, hone_error *
         else if (is_candidate(n))
             *changes += ask(g, n);
     }
+    compose_all(g, changes);
     hone_graph_prune(g);
     return hone_graph_check(g, err);
 }
