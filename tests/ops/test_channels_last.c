@@ -35,6 +35,8 @@ static const row rows[] = {
     {"float[3,7,20] x, float[9,7,3] w", Y, "y = Conv<strides=[3], dilations=[4]>(x, w)", 1, 2},
     {"float[3,7,20] x, float[9,7,1] w", Y, "y = Conv(x, w)", 1, 2},
     {"float[2,16,9,8] x, float[20,16,1,1] w", Y, "y = Conv<strides=[2,2]>(x, w)", 1, 2},
+    {"float[3,5,2,4] x, float[12,5,1,1] w", Y, "y = Conv<strides=[2,1]>(x, w)", 1,
+     2}, /* one line of several */
     {"float[2,3,1,1] x, float[20,3,1,1] w", Y, "y = Conv(x, w)", 1, 2},
     {"float[2,1,7,6] x, float[33,1,3,3] w", Y, "y = Conv<pads=[1,1,1,1]>(x, w)", 1, 2},
     {"float[1,8,40,70] x, float[37,8,3,3] w", Y, "y = Conv<pads=[1,1,1,1]>(x, w)", 1, 2},

@@ -112,11 +112,11 @@ static bool make_offsets(hone_prepare *p, hone_product_windows *q) {
     return offset != NULL;
 }
 
-/* One line of positions and windows of one element: rows lie evenly, over all images. */
+/* Images of one line, and windows of one element: rows lie evenly, over all images. */
 static bool is_plain(const hone_product_windows *q) {
     const hone_windows *w = &q->w;
-    return hone_windows_taps(w) == 1 && w->out[1] == 1 && w->stride[2] == 1 && w->in[2] == w->out[2] &&
-           !q->copies;
+    return hone_windows_taps(w) == 1 && w->in[1] == 1 && w->out[1] == 1 && w->stride[2] == 1 &&
+           w->in[2] == w->out[2] && !q->copies;
 }
 
 hone_status hone_product_windows_choose(hone_prepare *p, hone_product_params *q, hone_error *err) {
