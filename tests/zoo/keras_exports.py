@@ -375,9 +375,9 @@ def networks():
 
 
 def blurred(layer):
-    """Numbers that are all zero or one, as of biases and statistics, tell little."""
+    """Biases, scales and statistics that are all zero or one tell little."""
     for w in getattr(layer, "weights", ()):
-        if w.dtype == "float32":
+        if w.dtype == "float32" and len(w.shape) == 1:
             w.assign(w.numpy() + np.random.uniform(0, 0.2, w.shape).astype(np.float32))
 
 
