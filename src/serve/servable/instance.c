@@ -127,7 +127,7 @@ static hone_status lay_rows(hone_servable *s, hone_instance *instance, const hon
     hone_tensor *to = &instance->in[input];
     to->dtype = like->dtype;
     to->rank = like->rank;
-    hone_shapes_pad(s, input, like, instance->target, to->dims);
+    hone_shapes_pad(s, first, input, instance->target, to->dims);
     to->dims[0] = size;
     return hone_shape_size(to->dtype, to->rank, to->dims, &to->count, &to->bytes, err);
 }
@@ -172,7 +172,7 @@ static void count_padding(hone_servable *s, const hone_instance *instance, hone_
             const hone_tensor *t = p->inputs[i];
             double own = (double)t->count, padded = 1;
             int64_t dims[HONE_MAX_RANK];
-            hone_shapes_pad(s, i, t, instance->target, dims);
+            hone_shapes_pad(s, p, i, instance->target, dims);
             for (int d = 0; d < t->rank; d++) padded *= (double)dims[d];
             run->own += own;
             run->padding += padded - own;

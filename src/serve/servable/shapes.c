@@ -290,11 +290,12 @@ bool hone_shapes_is_padded(const hone_servable *s, const hone_part *p, const int
     return false;
 }
 
-void hone_shapes_pad(const hone_servable *s, int input, const hone_tensor *like, const int64_t *target,
+void hone_shapes_pad(const hone_servable *s, const hone_part *p, int input, const int64_t *target,
                      int64_t *dims) {
-    for (int d = 0; d < like->rank; d++) {
-        int j = s->in_axes[input][d];
-        dims[d] = j >= 0 && s->padded >> j & 1 ? target[j] : like->dims[d];
+    const hone_tensor *t = p->inputs[input];
+    for (int d = 0; d < t->rank; d++) {
+        int j = p->pads ? s->in_axes[input][d] : -1;
+        dims[d] = j >= 0 && s->padded >> j & 1 ? target[j] : t->dims[d];
     }
 }
 

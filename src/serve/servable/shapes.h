@@ -12,8 +12,8 @@ hone_status hone_shapes_settle(hone_servable *s, hone_error *err);
 void hone_do_not_pad(hone_servable *s, const char *why);
 /* Why requests can't be put together, as far as types tell; NULL: they may be. */
 const char *hone_shapes_unfit(const hone_servable *s);
-/* The dimensions of rows that are padded to `target`: those of `like`, but for the first one. */
-void hone_shapes_pad(const hone_servable *s, int input, const hone_tensor *like, const int64_t *target,
+/* The dimensions of a part's input where it is padded to `target`. */
+void hone_shapes_pad(const hone_servable *s, const hone_part *p, int input, const int64_t *target,
                      int64_t *dims);
 /* Does the run of which these are the targets pad the part? */
 bool hone_shapes_is_padded(const hone_servable *s, const hone_part *p, const int64_t *target);

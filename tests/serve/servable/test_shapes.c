@@ -76,7 +76,9 @@ static void makes_a_bucket_of_each_combination(void **state) {
 static void leaves_uneven_requests_alone(void **state) {
     (void)state;
     fixture f;
-    open(&f, two_pictures(), "{\"pad\": {\"dims\": [\"width\"]}, \"dims\": {\"width\": [4, 8]}}");
+    open(&f, two_pictures(),
+         "{\"pad\": {\"dims\": [\"width\"]}, \"dims\": {\"width\": [4, 8]}, "
+         "\"batching\": {\"max_batch_size\": 4}}");
     assert_true(f.s->padded);
     static const struct {
         int64_t a, b;
@@ -86,12 +88,24 @@ static void leaves_uneven_requests_alone(void **state) {
                  {9, 9, false, 9}, {3, 4, false, 4}, {0, 3, false, 3}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hone_tensor *a = NULL, *b = NULL;
-        assert_int_equal(hone_tensor_new(HONE_FLOAT32, 3, (int64_t[]){2, 2, cases[i].a}, &a, NULL), HONE_OK);
-        assert_int_equal(hone_tensor_new(HONE_FLOAT32, 3, (int64_t[]){2, 2, cases[i].b}, &b, NULL), HONE_OK);
-        const hone_tensor *inputs[] = {a, b};
+        assert_int_equal(hone_tensor_new(HONE_FLOAT32, 3, (int64_t[]){3, 2, cases[i].a}, &a, NULL), HONE_OK);
+        assert_int_equal(hone_tensor_new(HONE_FLOAT32, 3, (int64_t[]){3, 2, cases[i].b}, &b, NULL), HONE_OK);
+        const hone_tensor *inputs[] = {a, b}, *const *outputs = NULL;
+        for (int64_t k = 0; k < a->count; k++) ((float *)a->data)[k] = (float)k + 1;
+        for (int64_t k = 0; k < b->count; k++) ((float *)b->data)[k] = (float)k + 100;
         hone_part p = hone_part_of(f.s, inputs);
         assert_int_equal(p.pads, cases[i].pads);
         assert_int_equal(p.target[hone_settings_find_dim(&f.s->settings, "width")], cases[i].target);
+        /* three rows are filled up to four, and the rest stays as it is */
+        hone_run run = {.first = &p};
+        assert_int_equal(hone_instance_run(f.s, &f.s->instances[0], &run, NULL), HONE_OK);
+        assert_int_equal(run.size, 4);
+        assert_int_equal(hone_instance_view(f.s, &f.s->instances[0], &p, NULL, &outputs, NULL), HONE_OK);
+        for (int k = 0; k < 2; k++) {
+            assert_memory_equal(outputs[k]->dims, inputs[k]->dims, 3 * sizeof(int64_t));
+            assert_int_equal(outputs[k]->bytes, inputs[k]->bytes);
+            if (inputs[k]->bytes) assert_memory_equal(outputs[k]->data, inputs[k]->data, inputs[k]->bytes);
+        }
         hone_tensor_free(a);
         hone_tensor_free(b);
     }
