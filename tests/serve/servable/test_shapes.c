@@ -112,6 +112,45 @@ static void leaves_uneven_requests_alone(void **state) {
     cool(&f);
 }
 
+/* Along two dimensions at once, of which one is listed; each gets its own corner back. */
+static void pads_several_dimensions(void **state) {
+    (void)state;
+    fixture f;
+    open(&f, two_pictures(),
+         "{\"pad\": {\"values\": {\"b\": 7}}, \"dims\": {\"width\": [4, 8]}, \"batching\": "
+         "{\"max_batch_size\": 4}}");
+    assert_string_equal(f.s->unpadded, "");
+    static const int64_t dims[3][3] = {{1, 2, 3}, {2, 3, 1}, {1, 1, 4}};
+    hone_tensor *t[3];
+    hone_part p[3];
+    const hone_tensor *inputs[3][2], *const *outputs = NULL;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(hone_tensor_new(HONE_FLOAT32, 3, dims[i], &t[i], NULL), HONE_OK);
+        for (int64_t k = 0; k < t[i]->count; k++) ((float *)t[i]->data)[k] = (float)(100 * i + k + 1);
+        inputs[i][0] = inputs[i][1] = t[i];
+        p[i] = hone_part_of(f.s, inputs[i]);
+        assert_true(hone_part_joins(f.s, &p[0], &p[i]));
+        if (i) p[i - 1].next = &p[i];
+    }
+    hone_instance *instance = &f.s->instances[1];
+    hone_run run = {.first = p};
+    assert_int_equal(hone_instance_run(f.s, instance, &run, NULL), HONE_OK);
+    assert_memory_equal(instance->in[0].dims, ((int64_t[]){4, 3, 4}), 3 * sizeof(int64_t));
+    assert_float_equal(((const float *)instance->in[0].data)[3], 0, 0);
+    assert_float_equal(((const float *)instance->in[1].data)[3], 7, 0);
+    assert_float_equal(run.own, 2 * (6 + 6 + 4), 0);
+    assert_float_equal(run.padding, 2 * (4 * 12 - 16), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(hone_instance_view(f.s, instance, &p[i], NULL, &outputs, NULL), HONE_OK);
+        for (int k = 0; k < 2; k++) {
+            assert_memory_equal(outputs[k]->dims, dims[i], sizeof dims[i]);
+            assert_memory_equal(outputs[k]->data, t[i]->data, t[i]->bytes);
+        }
+        hone_tensor_free(t[i]);
+    }
+    cool(&f);
+}
+
 static bool refuse(hone_room *room, size_t more) {
     (void)room, (void)more;
     return false;
@@ -206,9 +245,11 @@ static void tells_costs(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tells_costs), cmocka_unit_test(makes_a_bucket_of_each_combination),
-        cmocka_unit_test(leaves_uneven_requests_alone), cmocka_unit_test(asks_before_it_cuts),
-        cmocka_unit_test(prepares_every_bucket)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(tells_costs),
+                                       cmocka_unit_test(makes_a_bucket_of_each_combination),
+                                       cmocka_unit_test(leaves_uneven_requests_alone),
+                                       cmocka_unit_test(pads_several_dimensions),
+                                       cmocka_unit_test(asks_before_it_cuts),
+                                       cmocka_unit_test(prepares_every_bucket)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
