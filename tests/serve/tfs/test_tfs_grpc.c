@@ -1,13 +1,9 @@
 #include "base/half.h"
-#include "serve/fronts.h"
 #include "serve/tfs/tensor_proto.h"
-#include "serve/tfs/tfs_admin.h"
 #include "serve/tfs/tfs_grpc.h"
 #include "serve/tfs/tfs_names.h"
 #include "serve/tfs/tfs_rest.h"
-
-#define SERVICE "/tensorflow.serving.PredictionService/"
-#define MODELS "/tensorflow.serving.ModelService/"
+#include "serve/tfs_calls.h"
 
 static int setup(void **state) {
     static fixture f;
@@ -72,13 +68,6 @@ static void put_floats(hone_buffer *b, const char *name, int rank, const int64_t
     close_input(b, o);
 }
 
-static answer call(fixture *f, const char *method, hone_buffer *b) {
-    assert_false(b->failed);
-    answer a = fixture_call(f, method, b->data, b->size);
-    hone_buffer_free(b);
-    return a;
-}
-
 /* The TensorProto of an output; size 0 if it is not there. */
 static hone_wire_field find_output(const answer *a, const char *name) {
     hone_wire w = hone_wire_of(a->body.data, a->body.size);
@@ -94,14 +83,6 @@ static hone_wire_field find_output(const answer *a, const char *name) {
     }
     assert_null(w.why);
     return value;
-}
-
-/* The first field of that number. */
-static hone_wire_field field(hone_wire w, uint32_t number) {
-    hone_wire_field f;
-    while (hone_wire_next(&w, &f))
-        if (f.number == number) return f;
-    return (hone_wire_field){0};
 }
 
 static void expect_floats(const answer *a, const char *name, const float *want, size_t n) {
@@ -726,90 +707,6 @@ static void refuses_other_methods(void **state) {
     }
 }
 
-/* --- configurations --- */
-
-static size_t begin_model(hone_buffer *b, const char *name, const char *path) {
-    size_t model = hone_wire_begin(b, 1);
-    hone_wire_put_text(b, 1, name);
-    hone_wire_put_text(b, 2, path);
-    return model;
-}
-
-static void reads_configurations(void **state) {
-    (void)state;
-    hone_buffer b = {0};
-    size_t list = hone_wire_begin(&b, 1), model = begin_model(&b, "a", "/models/a");
-    hone_wire_put_text(&b, 4, "onnx");
-    size_t policy = hone_wire_begin(&b, 7), specific = hone_wire_begin(&b, 102);
-    hone_wire_put_number(&b, 1, 5);
-    size_t packed = hone_wire_begin(&b, 1);
-    hone_wire_put_varint(&b, 6);
-    hone_wire_put_varint(&b, 700);
-    hone_wire_end(&b, packed);
-    hone_wire_end(&b, specific);
-    hone_wire_end(&b, policy);
-    size_t label = hone_wire_begin(&b, 8);
-    hone_wire_put_text(&b, 1, "stable");
-    hone_wire_put_number(&b, 2, 6);
-    hone_wire_end(&b, label);
-    hone_wire_end(&b, model);
-    model = begin_model(&b, "b", "/models/b");
-    policy = hone_wire_begin(&b, 7);
-    size_t latest = hone_wire_begin(&b, 100);
-    hone_wire_put_number(&b, 1, 2);
-    hone_wire_end(&b, latest);
-    hone_wire_end(&b, policy);
-    hone_wire_end(&b, model);
-    model = begin_model(&b, "c", "/models/c");
-    policy = hone_wire_begin(&b, 7);
-    hone_wire_put_bytes(&b, 101, "", 0);
-    hone_wire_end(&b, policy);
-    hone_wire_end(&b, model);
-    hone_wire_end(&b, list);
-    hone_model_set set;
-    hone_error err = {0};
-    if (hone_tfs_read_config((const uint8_t *)b.data, b.size, &set, &err) != HONE_OK)
-        fail_msg("%s", err.message);
-    assert_int_equal(set.count, 3);
-    const hone_model_source *m = set.entries;
-    assert_string_equal(m[0].name, "a");
-    assert_string_equal(m[0].base_path, "/models/a");
-    assert_int_equal(m[0].policy.kind, HONE_POLICY_SPECIFIC);
-    assert_int_equal(m[0].policy.version_count, 3);
-    assert_int_equal(m[0].policy.versions[2], 700);
-    assert_int_equal(m[0].label_count, 1);
-    assert_string_equal(m[0].labels[0].name, "stable");
-    assert_int_equal(m[0].labels[0].version, 6);
-    assert_int_equal(m[1].policy.kind, HONE_POLICY_LATEST);
-    assert_int_equal(m[1].policy.latest, 2);
-    assert_int_equal(m[2].policy.kind, HONE_POLICY_ALL);
-    hone_model_set_free(&set);
-    /* No prefix of it leaks or crashes. */
-    for (size_t n = 0; n < b.size; n++) {
-        hone_status status = hone_tfs_read_config((const uint8_t *)b.data, n, &set, NULL);
-        assert_true(status != HONE_OK);
-        hone_model_set_free(&set);
-    }
-    hone_buffer_free(&b);
-}
-
-static void refuses_bad_configurations(void **state) {
-    hone_buffer b = {0};
-    size_t config = hone_wire_begin(&b, 1), list = hone_wire_begin(&b, 1),
-           model = begin_model(&b, "../a", "/x");
-    hone_wire_end(&b, model);
-    hone_wire_end(&b, list);
-    hone_wire_end(&b, config);
-    for (int i = 0; i < 2; i++) { /* a bad name, then no list at all */
-        answer a = call(*state, MODELS "HandleReloadConfigRequest", &b);
-        assert_int_equal(answer_code(&a), 0); /* the error stands in the answer */
-        hone_wire_field status = field(hone_wire_of(a.body.data, a.body.size), 1);
-        assert_int_equal(field(hone_wire_into(&status), 1).value, 3);
-        assert_true(field(hone_wire_into(&status), 2).size > 10);
-        answer_free(&a);
-    }
-}
-
 /* --- memory --- */
 
 static void allocates_nothing_when_warm(void **state) {
@@ -841,8 +738,6 @@ int main(void) {
         cmocka_unit_test(tells_metadata),
         cmocka_unit_test(tells_status),
         cmocka_unit_test(refuses_other_methods),
-        cmocka_unit_test(reads_configurations),
-        cmocka_unit_test(refuses_bad_configurations),
         cmocka_unit_test(allocates_nothing_when_warm),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
