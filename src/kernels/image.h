@@ -74,6 +74,29 @@ typedef struct hone_depthwise {
     hone_epilogue epilogue; /* of it bias, residual (of y's shape), bounds */
 } hone_depthwise;
 
+/* --- Winograd's convolution --- by 3 x 3 windows, stride 1, of images whose channels are last (Lavin and Gray, "Fast
+ * algorithms for convolutional neural networks", 2015): size x size positions make a tile, size 2 or 4, of which
+ *
+ *   input     the (size + 2)^2 elements that it sees, of each channel, become as many others by B^T d B
+ *   products  of matrices, one for each of them: [tiles, C] by weights [C, M], which are G w G^T
+ *   output    (size + 2)^2 sums become size x size positions by A^T m A
+ *
+ * With size 4 the points are 0, +-1/sqrt 2, +-sqrt 2 and infinity, whose errors are smaller than those of whole numbers. */
+typedef struct hone_winograd {
+    int size;
+    int64_t in[2], out[2];  /* extents of a channel, and positions */
+    int64_t pad[2];         /* before the first element */
+    int64_t across;         /* tiles side by side */
+    int64_t channels;       /* of the input, or of the output */
+    int64_t matrix;         /* floats from one of the (size + 2)^2 matrices [tiles, channels] to the next */
+    hone_epilogue epilogue; /* of it bias, residual (of y's shape), bounds */
+} hone_winograd;
+static inline int hone_winograd_matrices(int size) {
+    return (size + 2) * (size + 2);
+}
+/* The weights of one channel for one output, w [3, 3]: of the (size + 2)^2 that they become line `line`, `step` floats apart. */
+void hone_winograd_weights(int size, int line, const float *w, float *u, int64_t step);
+
 /* --- phases --- of a transposed convolution (ops/engine/transposed.h): the elements of an axis whose index, the pad before
  * them counted, leaves the rest r when divided by the stride. The windows that see them do so with the same taps: those with
  * tap * dilation = r mod stride. */

@@ -207,6 +207,11 @@ typedef struct hone_kernels {
                      float *room);
     /* Channels each by itself: `lines` lines. */
     void (*depthwise_f32)(const hone_depthwise *d, const float *x, int64_t lines, float *y);
+    /* Winograd's convolution: tiles [tile0, tile1) of an image, counted line by line, to and from matrices whose first row
+     * is tile0's; `zeros`: as many as channels. */
+    void (*winograd_input_f32)(const hone_winograd *p, const float *x, const float *zeros, int64_t tile0,
+                               int64_t tile1, float *v);
+    void (*winograd_output_f32)(const hone_winograd *p, const float *m, int64_t tile0, int64_t tile1, float *y);
     /* y[i] = x[i % parts][i / parts] for i < n, where part k begins at x + k*part. */
     void (*weave_f32)(const float *x, int64_t part, int64_t parts, int64_t n, float *y);
     /* Pooling: lines [line0, line1) of y; `room`: hone_pool_room elements. */

@@ -7,6 +7,7 @@
     {"Conv", "R1,2,4,3,5 R3,2,2,1,3 R3", "auto_pad=SAME_UPPER", 1},
     {"ConvLast", "F2,6,5,3 F4,18 F4", "kernel_shape=3,2 pads=1,0,2,1 strides=2,1", 1},
     {"ConvLast", "F1,9,5 F3,15", "kernel_shape=3 dilations=2 auto_pad=SAME_UPPER", 1},
+    {"ConvLast", "F2,7,6,3 F4,27 F4", "kernel_shape=3,3 pads=1,1,1,1 winograd=4", 1},
     {"DepthwiseLast", "F2,6,5,3 F9,3 F3", "kernel_shape=3,3 pads=1,1,1,1", 1},
     {"DepthwiseLast", "F1,9,20 F2,20", "kernel_shape=2 strides=2", 1},
     {"PoolLast", "F2,6,5,3", "kernel_shape=3,2 strides=2,1 pads=1,0,1,1", 1},

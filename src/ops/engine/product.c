@@ -260,7 +260,9 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     if (p->blocks.cut.count == 0) return HONE_OK;
     if (is_integer(p)) (p->s.patches ? hone_product_rows_begin : hone_product_integer_begin)(&j);
     if (is_integer(p) && p->form == HONE_B_PACKED && !p->integer.fixed) make_vectors(&j);
-    if (p->form == HONE_B_CHANNELS)
+    if (p->form == HONE_B_WINOGRAD)
+        hone_cut_run(&p->blocks.cut, frame, hone_product_winograd_run, &j);
+    else if (p->form == HONE_B_CHANNELS)
         hone_cut_run(&p->blocks.cut, frame, hone_product_depthwise_run, &j);
     else if (p->form == HONE_B_WINDOWS)
         hone_cut_run(&p->blocks.cut, frame, hone_product_direct_run, &j);
@@ -280,6 +282,11 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
 
 static void choose_form(const hone_prepare *p, hone_product_params *q) {
     const hone_product *s = &q->s;
+    if (s->winograd) {
+        q->form = HONE_B_WINOGRAD;
+        hone_product_winograd_choose(q);
+        return;
+    }
     q->b = hone_product_b_make(s->kind, p->in[s->b], s->b_columns);
     q->packed = hone_product_b_find(p, &q->b, s->b);
     const hone_gemm_family *f = q->family = q->b.family;
@@ -299,7 +306,7 @@ static void choose_form(const hone_prepare *p, hone_product_params *q) {
 /* Room for a packed matrix (or for none), and for vectors. */
 static void lay_out(hone_prepare *p, hone_product_params *q) {
     const bool integer = is_integer(q) && !q->s.patches,
-               by_worker = q->form >= HONE_B_TASK && q->form != HONE_B_CHANNELS;
+               by_worker = q->form >= HONE_B_TASK && q->form < HONE_B_CHANNELS;
     const bool packs = q->form == HONE_B_PACK || by_worker;
     size_t *scratch = by_worker ? &p->worker_scratch : &p->scratch;
     q->at_b = hone_align_64(*scratch);
@@ -339,11 +346,11 @@ static hone_gemm fixed_gemm(const hone_product_params *q) {
 #define FORMS(name, more)                                                                                    \
     {                                                                                                        \
         name " packed" more, name " direct" more, name " packing" more, name " packing" more,                \
-            name " patches" more, name " windows" more, name " channels" more                                \
+            name " patches" more, name " windows" more, name " channels" more, name " winograd" more         \
     }
 
 static const char *name_of(const hone_product_params *q) {
-    static const char *const names[HONE_GEMM_KINDS][2][7] = {
+    static const char *const names[HONE_GEMM_KINDS][2][8] = {
         [HONE_GEMM_F32] = {FORMS("gemm_f32", ""), FORMS("gemm_f32", ", strips")},
         [HONE_GEMM_F64] = {FORMS("gemm_f64", ""), FORMS("gemm_f64", ", strips")},
         [HONE_GEMM_U8S8] = {FORMS("gemm_u8s8", ""), FORMS("gemm_u8s8", ", strips")},
@@ -358,6 +365,7 @@ hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_er
     q->s = *s;
     q->a_size = hone_dtype_size(p->in[s->a]->dtype);
     q->y_size = hone_dtype_size(p->out[0].dtype);
+    if (s->winograd && !hone_product_winograd_find(p, q)) q->s.winograd = 0;
     if (s->a_windows) HONE_TRY(hone_product_windows_choose(p, q, err));
     if (s->patches)
         hone_product_patches_choose(q);

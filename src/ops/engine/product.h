@@ -45,6 +45,7 @@ typedef struct hone_product {
      * which a row is one tap's. */
     const hone_windows *a_windows;
     bool depthwise;
+    int winograd; /* not 0: windows of 3 x 3 in tiles of this size (kernels/image.h), where B is packed for it */
 } hone_product;
 
 /* A product of inputs 0 and 1, with nothing beside them. */
@@ -60,6 +61,9 @@ hone_status hone_product_pack(hone_packer *p, const hone_node *node, int input, 
                               hone_error *err);
 /* The same for an A of integers, [groups * m, k …], that meets patches. */
 hone_status hone_product_pack_channels(hone_packer *p, const hone_node *node, int input, int64_t groups,
+                                       hone_error *err);
+/* The same for weights [M, 9 C] of windows of 3 x 3, as Winograd's in tiles of that size. */
+hone_status hone_product_pack_winograd(hone_packer *p, const hone_node *node, int input, int size,
                                        hone_error *err);
 /* For `prepare`: sets p up to run `s`, with the node's map. */
 hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_error *err);

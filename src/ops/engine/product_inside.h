@@ -7,6 +7,7 @@
  *   product_epilogue.c   what is added and the node's map: in registers, or over strips
  *   product_integer.c    scales and zero points as vectors of the kernel's epilogue
  *   product_rows.c       those of A's rows, where B is made of patches
+ *   product_winograd.c   Winograd's convolution
  *   product_windows.c    A as windows over images with their channels last */
 #ifndef HONE_OPS_ENGINE_PRODUCT_INSIDE_H
 #define HONE_OPS_ENGINE_PRODUCT_INSIDE_H
@@ -116,13 +117,14 @@ void hone_product_integer_finish(const hone_product_job *j, int64_t batch, int64
 
 /* How B is read. */
 typedef enum hone_product_form {
-    HONE_B_PACKED,  /* a constant that is packed */
-    HONE_B_DIRECT,  /* as it lies */
-    HONE_B_PACK,    /* packed matrix by matrix into scratch, by all threads */
-    HONE_B_TASK,    /* small matrices: each packed by the task that uses it, into worker scratch */
-    HONE_B_PATCHES, /* patches of images, packed likewise, some columns at a time */
-    HONE_B_WINDOWS, /* images, over which windows of weights go */
-    HONE_B_CHANNELS /* weights of channels, each by itself, as they lie */
+    HONE_B_PACKED,   /* a constant that is packed */
+    HONE_B_DIRECT,   /* as it lies */
+    HONE_B_PACK,     /* packed matrix by matrix into scratch, by all threads */
+    HONE_B_TASK,     /* small matrices: each packed by the task that uses it, into worker scratch */
+    HONE_B_PATCHES,  /* patches of images, packed likewise, some columns at a time */
+    HONE_B_WINDOWS,  /* images, over which windows of weights go */
+    HONE_B_CHANNELS, /* weights of channels, each by itself, as they lie */
+    HONE_B_WINOGRAD  /* (size + 2)^2 matrices of weights */
 } hone_product_form;
 
 /* A as windows over images with their channels last. */
@@ -135,6 +137,8 @@ typedef struct hone_product_windows {
     size_t at, bytes;  /* the copy, in worker scratch */
     const hone_gemm_run *runs;
     hone_depthwise depthwise;
+    hone_winograd winograd;
+    int64_t tiles; /* at once, at most */
 } hone_product_windows;
 
 struct hone_product_params {
@@ -204,6 +208,11 @@ void hone_product_windows_cut(hone_product_params *q);
 /* What lines [line, line + count) of positions see of image `batch`, count at most windows.lines. */
 const float *hone_product_windows_at(const hone_product_job *j, int64_t batch, int64_t line, int64_t count,
                                      int worker);
+/* Winograd: is B packed for it? Then k is that of its matrices. */
+bool hone_product_winograd_find(const hone_prepare *p, hone_product_params *q);
+/* Chooses tiles and blocks, and runs blocks [begin, end). */
+void hone_product_winograd_choose(hone_product_params *q);
+void hone_product_winograd_run(void *arg, int64_t begin, int64_t end, int worker);
 /* Runs lines [begin, end) of all images, where channels go each by itself. */
 void hone_product_depthwise_run(void *arg, int64_t begin, int64_t end, int worker);
 

@@ -128,7 +128,7 @@ hone_status hone_product_windows_choose(hone_prepare *p, hone_product_params *q,
     windows->copies = copies(w);
     windows->pitch = reach(w, 2, w->out[2]) * w->channels;
     windows->line_step = w->stride[1] * (windows->copies ? windows->pitch : w->in[2] * w->channels);
-    if (!s->depthwise && is_plain(windows)) {
+    if (!s->depthwise && !s->winograd && is_plain(windows)) {
         s->a_windows = NULL;
         s->m *= s->batch;
         s->batch = 1;
@@ -138,7 +138,7 @@ hone_status hone_product_windows_choose(hone_prepare *p, hone_product_params *q,
     }
     s->a_row = w->stride[2] * w->channels;
     s->a_col = 1;
-    if (s->m * s->batch == 0) return HONE_OK;
+    if (s->m * s->batch == 0 || s->winograd) return HONE_OK;
     int64_t *matrix = hone_prepare_alloc(p, (size_t)s->batch * sizeof *matrix);
     if (!matrix || !(s->depthwise ? make_offsets(p, windows) : make_runs(p, windows)))
         return hone_fail_memory(err);

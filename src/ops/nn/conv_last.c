@@ -1,6 +1,7 @@
 /* Convolution of images whose channels are last: X [N, spatial axes ..., C], Y [N, spatial axes ..., M].
  *
- *   ConvLast        W [M, taps * C], a window's elements as they lie: a product whose rows are positions
+ *   ConvLast        W [M, taps * C], a window's elements as they lie: a product whose rows are positions, or, of windows of
+ *                   3 x 3, Winograd's convolution in tiles of `winograd` positions either way
  *   DepthwiseLast   W [taps, C]: each channel by itself */
 #include "ops/nn/conv_last.h"
 
@@ -64,6 +65,8 @@ static int64_t multiply_adds_depthwise(const hone_node *n, const hone_type *cons
 }
 
 static hone_status pack(hone_packer *p, const hone_node *node, hone_error *err) {
+    const int tile = (int)hone_node_int(node, "winograd");
+    if (tile) return hone_product_pack_winograd(p, node, W, tile, err);
     return hone_product_pack(p, node, W, true, err);
 }
 
@@ -78,6 +81,7 @@ static hone_status prepare(hone_prepare *p, bool depthwise, hone_error *err) {
     if (p->in_count > B && (!p->node->map || p->node->map_input > B) && p->in[B]) s.bias = B;
     s.b_columns = !depthwise;
     s.depthwise = depthwise;
+    if (!depthwise) s.winograd = (int)hone_node_int(p->node, "winograd");
     s.a_windows = &windows;
     s.m = hone_windows_positions(&windows);
     s.k = p->in[W]->dims[depthwise ? 0 : 1];
@@ -97,20 +101,22 @@ static hone_status prepare_depthwise(hone_prepare *p, hone_error *err) {
 #define CONVOLUTION                                                                                          \
     .domain = HONE_PRIVATE_DOMAIN, .since = 1, .oldest = 1,                                                  \
     .inputs = HONE_SLOTS({"X", 'T', FLOAT, 0}, {"W", 'T', FLOAT, 0}, {"B", 'T', FLOAT, HONE_SLOT_OPTIONAL}), \
-    .outputs = HONE_SLOTS({"Y", 'T', FLOAT, 0}),                                                             \
-    .attrs = HONE_ATTRS(HONE_WINDOW_ATTRS, {"dilations", HONE_ATTR_INTS}), .epilogue = true
+    .outputs = HONE_SLOTS({"Y", 'T', FLOAT, 0}), .epilogue = true
 
-const hone_op hone_op_conv_last = {.name = "ConvLast",
-                                   CONVOLUTION,
-                                   .infer = infer_conv,
-                                   .multiply_adds = multiply_adds_conv,
-                                   .pack = pack,
-                                   .prepare = prepare_conv,
-                                   .doc = "convolution of images whose channels are last"};
+const hone_op hone_op_conv_last = {
+    .name = "ConvLast",
+    CONVOLUTION,
+    .attrs = HONE_ATTRS(HONE_WINDOW_ATTRS, {"dilations", HONE_ATTR_INTS}, {"winograd", HONE_ATTR_INT}),
+    .infer = infer_conv,
+    .multiply_adds = multiply_adds_conv,
+    .pack = pack,
+    .prepare = prepare_conv,
+    .doc = "convolution of images whose channels are last"};
 
 const hone_op hone_op_depthwise_last = {
     .name = "DepthwiseLast",
     CONVOLUTION,
+    .attrs = HONE_ATTRS(HONE_WINDOW_ATTRS, {"dilations", HONE_ATTR_INTS}),
     .infer = infer_depthwise,
     .multiply_adds = multiply_adds_depthwise,
     .prepare = prepare_depthwise,

@@ -244,6 +244,9 @@ static const hone_rewrite list[] = {
     {"channels-last", HONE_STAGE_LAYOUT,
      .run = hone_rewrite_channels_last,
      .doc = "images lie with their channels last from convolution to convolution"},
+    {"winograd", HONE_STAGE_LAYOUT,
+     .run = hone_rewrite_winograd,
+     .doc = "convolutions by 3 x 3 windows multiply less often: sums of weights by sums of elements, in tiles"},
 
     {"fuse-elementwise", HONE_STAGE_FUSE,
      .run = hone_rewrite_fuse_elementwise,

@@ -40,6 +40,9 @@ hone_value *hone_build_conv_pad(hone_match *m);
 /* channels_last.c */
 hone_status hone_rewrite_channels_last(hone_graph *g, int *changes, hone_error *err);
 
+/* winograd.c */
+hone_status hone_rewrite_winograd(hone_graph *g, int *changes, hone_error *err);
+
 /* fuse.c */
 hone_status hone_rewrite_fuse_elementwise(hone_graph *g, int *changes, hone_error *err);
 hone_status hone_rewrite_fuse_epilogue(hone_graph *g, int *changes, hone_error *err);

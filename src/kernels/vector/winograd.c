@@ -1,0 +1,139 @@
+#include "kernels/levels.h"
+#include "kernels/vec.h"
+
+#define MOST 6 /* lines of a tile's input */
+#define SQRT_2 1.41421356f
+
+/* B^T: n elements, `step` apart, in place. */
+VEC_FN void transform_input(const int size, vec_f32 *d, const int step) {
+    if (size == 2) {
+        const vec_f32 d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
+        d[0] = d0 - d2;
+        d[step] = d1 + d2;
+        d[2 * step] = d2 - d1;
+        d[3 * step] = d3 - d1;
+        return;
+    }
+    const vec_f32 d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step],
+                  d5 = d[5 * step];
+    const vec_f32 a = vec_set1(SQRT_2 / 2), b = vec_set1(SQRT_2), most = vec_set1(-2.5f);
+    const vec_f32 even_1 = vec_fma(vec_set1(-2), d2, d4), odd_1 = a * vec_fma(vec_set1(-2), d1, d3);
+    const vec_f32 even_2 = vec_fma(vec_set1(-0.5f), d2, d4), odd_2 = b * vec_fma(vec_set1(-0.5f), d1, d3);
+    d[0] = vec_fma(most, d2, d0 + d4);
+    d[step] = even_1 + odd_1;
+    d[2 * step] = even_1 - odd_1;
+    d[3 * step] = even_2 + odd_2;
+    d[4 * step] = even_2 - odd_2;
+    d[5 * step] = vec_fma(most, d3, d1 + d5);
+}
+
+/* A^T: size results of size + 2 elements, `step` apart, in place. */
+VEC_FN void transform_output(const int size, vec_f32 *m, const int step) {
+    if (size == 2) {
+        const vec_f32 sum = m[step] + m[2 * step], difference = m[step] - m[2 * step];
+        m[0] = m[0] + sum;
+        m[step] = difference + m[3 * step];
+        return;
+    }
+    const vec_f32 sum_1 = m[step] + m[2 * step], difference_1 = m[step] - m[2 * step];
+    const vec_f32 sum_2 = m[3 * step] + m[4 * step], difference_2 = m[3 * step] - m[4 * step];
+    const vec_f32 a = vec_set1(SQRT_2 / 2), b = vec_set1(SQRT_2);
+    m[0] = m[0] + sum_1 + sum_2;
+    m[step] = vec_fma(a, difference_1, b * difference_2);
+    m[2 * step] = vec_fma(vec_set1(0.5f), sum_1, sum_2 + sum_2);
+    m[3 * step] =
+        vec_fma(vec_set1(SQRT_2 / 4), difference_1, vec_fma(vec_set1(2 * SQRT_2), difference_2, m[5 * step]));
+}
+
+/* Some channels of a tile: at `from` each element that it sees. */
+VEC_FN void input_channels(const int size, const bool whole, int lanes, const float *const *from, int64_t c,
+                           float *v, int64_t matrix) {
+    const int n = size + 2;
+    vec_f32 d[MOST * MOST];
+    for (int i = 0; i < n; i++) {
+        VEC_UNROLL
+        for (int j = 0; j < n; j++)
+            d[i * n + j] = whole ? vec_load(from[i * n + j] + c) : vec_load_n(from[i * n + j] + c, lanes);
+        transform_input(size, d + i * n, 1);
+    }
+    for (int j = 0; j < n; j++) transform_input(size, d + j, n);
+    for (int i = 0; i < n * n; i++) {
+        if (whole)
+            vec_store(v + i * matrix + c, d[i]);
+        else
+            vec_store_n(v + i * matrix + c, d[i], lanes);
+    }
+}
+
+VEC_FN void run_input(const hone_winograd *p, const int size, const float *x, const float *zeros,
+                      int64_t tile0, int64_t tile1, float *v) {
+    const int n = size + 2;
+    for (int64_t tile = tile0; tile < tile1; tile++, v += p->channels) {
+        const int64_t row = tile / p->across * size - p->pad[0], column = tile % p->across * size - p->pad[1];
+        const float *from[MOST * MOST];
+        for (int i = 0; i < n * n; i++) {
+            const int64_t h = row + i / n, w = column + i % n;
+            const bool inside = h >= 0 && h < p->in[0] && w >= 0 && w < p->in[1];
+            from[i] = inside ? x + (h * p->in[1] + w) * p->channels : zeros;
+        }
+        int64_t c = 0;
+        for (; c + VEC_F32 <= p->channels; c += VEC_F32)
+            input_channels(size, true, VEC_F32, from, c, v, p->matrix);
+        if (c < p->channels) input_channels(size, false, (int)(p->channels - c), from, c, v, p->matrix);
+    }
+}
+
+void HONE_ISA_NAME(winograd_input_f32)(const hone_winograd *p, const float *x, const float *zeros,
+                                       int64_t tile0, int64_t tile1, float *v) {
+    if (p->size == 2)
+        run_input(p, 2, x, zeros, tile0, tile1, v);
+    else
+        run_input(p, 4, x, zeros, tile0, tile1, v);
+}
+
+/* `lanes` channels from c on of the tile whose first position is element `at` of y, `rows` x `columns` of it in the image. */
+VEC_FN void output_channels(const hone_winograd *p, const int size, int lanes, int64_t c, const float *m,
+                            float *y, int64_t at, int64_t rows, int64_t columns) {
+    const int n = size + 2;
+    const hone_epilogue *e = &p->epilogue;
+    const float *bias = e->bias, *residual = e->residual;
+    const vec_f32 lo = vec_set1((float)e->lo), hi = vec_set1((float)e->hi);
+    vec_f32 d[MOST * MOST], more = vec_zero();
+    if (bias) more = vec_load_n(bias + c, lanes);
+    for (int i = 0; i < n; i++) {
+        VEC_UNROLL
+        for (int j = 0; j < n; j++) d[i * n + j] = vec_load_n(m + (i * n + j) * p->matrix + c, lanes);
+        transform_output(size, d + i * n, 1);
+    }
+    for (int j = 0; j < size; j++) transform_output(size, d + j, n);
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++) {
+            const int64_t to = at + (i * p->out[1] + j) * p->channels + c;
+            vec_f32 s = d[i * n + j];
+            if (bias) s = s + more;
+            if (residual) s = s + vec_load_n(residual + to, lanes);
+            s = vec_min(hi, vec_max(lo, s));
+            vec_store_n(y + to, s, lanes);
+        }
+}
+
+VEC_FN void run_output(const hone_winograd *p, const int size, const float *m, int64_t tile0, int64_t tile1,
+                       float *y) {
+    for (int64_t tile = tile0; tile < tile1; tile++, m += p->channels) {
+        const int64_t row = tile / p->across * size, column = tile % p->across * size;
+        const int64_t rows = p->out[0] - row < size ? p->out[0] - row : size;
+        const int64_t columns = p->out[1] - column < size ? p->out[1] - column : size;
+        const int64_t at = (row * p->out[1] + column) * p->channels;
+        for (int64_t c = 0; c < p->channels; c += VEC_F32)
+            output_channels(p, size, p->channels - c < VEC_F32 ? (int)(p->channels - c) : VEC_F32, c, m, y,
+                            at, rows, columns);
+    }
+}
+
+void HONE_ISA_NAME(winograd_output_f32)(const hone_winograd *p, const float *m, int64_t tile0, int64_t tile1,
+                                        float *y) {
+    if (p->size == 2)
+        run_output(p, 2, m, tile0, tile1, y);
+    else
+        run_output(p, 4, m, tile0, tile1, y);
+}

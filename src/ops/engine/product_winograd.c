@@ -1,0 +1,201 @@
+/* Winograd's convolution (kernels/image.h), some tiles at a time, so that all three steps find in the second-level cache what
+ * the one before has left:
+ *
+ *   image ──► V [matrix][tile, C] ──► products with U [matrix][C, M] ──► P [matrix][tile, M] ──► Y */
+#include "ops/common/walk.h"
+#include "ops/engine/product_inside.h"
+
+#include <string.h>
+
+#define ROOM_BYTES (768 * 1024) /* of V and P, about */
+#define LEAST_TILES 16          /* over which a matrix of U is spread, at least */
+#define MOST_TILES 96
+#define MOST_PANEL 64
+#define LINE 16 /* floats: matrices are no power of two apart, or they would collide in the cache */
+
+static int64_t matrix_of(int64_t tiles, int64_t channels) {
+    return (tiles * channels + LINE - 1) / LINE * LINE + LINE;
+}
+
+/* Tiles [first, end) of image `batch`. */
+static void run_tiles(const hone_product_job *j, int64_t batch, int64_t first, int64_t end, int worker) {
+    const hone_product_params *p = j->p;
+    const hone_product_windows *q = &p->windows;
+    const hone_product *s = &p->s;
+    const int matrices = hone_winograd_matrices(s->winograd);
+    float *zeros = (float *)(void *)((char *)hone_step_worker_scratch(j->step, j->frame, worker) + q->at);
+    float *v = zeros + matrix_of(1, s->k);
+    hone_winograd in = q->winograd, out = q->winograd;
+    in.channels = s->k;
+    in.matrix = matrix_of(end - first, s->k);
+    out.channels = s->n;
+    out.matrix = matrix_of(end - first, s->n);
+    float *m = v + matrices * in.matrix;
+    memset(zeros, 0, (size_t)s->k * sizeof *zeros);
+    hone_kernels_get()->winograd_input_f32(&in, (const float *)(const void *)j->a + batch * s->k * q->w.plane,
+                                           zeros, first, end, v);
+    hone_gemm g = {
+        .m = end - first,
+        .n = s->n,
+        .k = s->k,
+        .a_row = s->k,
+        .a_col = 1,
+        .b_row = p->packed ? 0 : s->n,
+        .b_col = 1,
+        .c_row = s->n,
+        .epilogue = {.store = HONE_STORE_F32, .alpha = 1, .lo = -__builtin_inf(), .hi = __builtin_inf()}};
+    for (int i = 0; i < matrices; i++) {
+        g.a = v + i * in.matrix;
+        g.b = (const char *)p->packed + (size_t)i * p->b.packed;
+        g.c = m + i * out.matrix;
+        p->family->run(&g, 0, g.m, 0, g.n);
+    }
+    const int64_t y = batch * s->m * s->n;
+    out.epilogue = p->gemm.epilogue;
+    out.epilogue.bias = j->bias;
+    if (j->residual) out.epilogue.residual = (const float *)(const void *)j->residual + y;
+    hone_kernels_get()->winograd_output_f32(&out, m, first, end, (float *)(void *)j->y + y);
+}
+
+/* What stands behind the sums, over the positions of those tiles: of whole lines of tiles, or of a part of one. */
+static void run_map(const hone_product_job *j, int64_t batch, int64_t first, int64_t end, int worker) {
+    const hone_product_params *p = j->p;
+    const hone_winograd *w = &p->windows.winograd;
+    const int64_t size = w->size, begin = batch * p->s.m;
+    for (int64_t at = first; at < end;) {
+        const int64_t line = at / w->across, stop = hone_min_i64(end, (line + 1) * w->across);
+        const int64_t left = at % w->across * size,
+                      right = hone_min_i64((stop - line * w->across) * size, w->out[1]);
+        for (int64_t h = line * size; h < hone_min_i64((line + 1) * size, w->out[0]); h++) {
+            const int64_t row = begin + h * w->out[1];
+            hone_product_map_run(j, row + left, row + right, 0, p->s.n, worker);
+        }
+        at = stop;
+    }
+}
+
+void hone_product_winograd_run(void *arg, int64_t begin, int64_t end, int worker) {
+    const hone_product_job *j = arg;
+    const hone_product_params *p = j->p;
+    const hone_product_blocks *b = &p->blocks;
+    const hone_winograd *w = &p->windows.winograd;
+    const int64_t tiles = w->across * hone_tasks(w->out[0], w->size);
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t batch = i / b->row_blocks, first = i % b->row_blocks * b->rows,
+                      stop = hone_min_i64(first + b->rows, tiles);
+        run_tiles(j, batch, first, stop, worker);
+        if (p->epilogue.map) run_map(j, batch, first, stop, worker);
+    }
+}
+
+/* --- weights --- */
+
+typedef struct packing {
+    hone_product_b b; /* of one matrix */
+    int size;
+    int64_t step; /* columns of a part */
+} packing;
+
+/* Line `line` of matrices, [size + 2][HONE_GEMM_PACK_ROWS, columns], of channels [l0, l1) and columns from w on. */
+static void transform(const packing *a, int line, const float *w, int64_t columns, int64_t l0, int64_t l1,
+                      float *u) {
+    const int64_t c = a->b.k;
+    for (int64_t l = l0; l < l1; l++)
+        for (int64_t j = 0; j < columns; j++) {
+            float taps[9];
+            for (int k = 0; k < 9; k++) taps[k] = w[(j * 9 + k) * c + l];
+            hone_winograd_weights(a->size, line, taps, u + (l - l0) * columns + j,
+                                  HONE_GEMM_PACK_ROWS * columns);
+        }
+}
+
+static void pack_part(const void *source, const void *arg, int64_t part, void *out) {
+    const packing *a = arg;
+    const hone_product_b *b = &a->b;
+    const int n = a->size + 2;
+    float u[(4 + 2) * HONE_GEMM_PACK_ROWS * MOST_PANEL];
+    const int64_t first = part * a->step, end = hone_min_i64(first + a->step, b->n), panel = b->family->panel;
+    for (int64_t at = first, columns; at < end; at += columns) {
+        columns = hone_min_i64(panel, end - at);
+        const float *w = (const float *)source + at * 9 * b->k;
+        for (int64_t l = 0; l < b->k; l += HONE_GEMM_PACK_ROWS)
+            for (int i = 0; i < n * n; i++) {
+                const int64_t stop = hone_min_i64(l + HONE_GEMM_PACK_ROWS, b->k);
+                if (i % n == 0) transform(a, i / n, w, columns, l, stop, u);
+                const float *rows = u + i % n * HONE_GEMM_PACK_ROWS * columns;
+                hone_gemm_b matrix = {
+                    .k = b->k,
+                    .n = b->n,
+                    .b = (const void *)((uintptr_t)rows - (uintptr_t)(l * columns + at) * sizeof *u),
+                    .b_row = columns,
+                    .b_col = 1,
+                    .packed = (char *)out + (size_t)i * b->packed};
+                b->family->pack(&matrix, l, stop, at, at + columns);
+            }
+    }
+}
+
+static packing packing_of(const hone_type *w, int size) {
+    const hone_type matrix = {
+        .kind = HONE_KIND_TENSOR, .dtype = HONE_FLOAT32, .rank = 2, .dims = {w->dims[1] / 9, w->dims[0]}};
+    return (packing){.b = hone_product_b_make(HONE_GEMM_F32, &matrix, false), .size = size};
+}
+
+static const char *format_of(int size) {
+    return size == 2 ? "winograd 2" : "winograd 4";
+}
+
+hone_status hone_product_pack_winograd(hone_packer *p, const hone_node *node, int input, int size,
+                                       hone_error *err) {
+    const hone_type *w = &node->inputs[input]->type;
+    packing a = packing_of(w, size);
+    const size_t row = (size_t)w->dims[1] * sizeof(float);
+    if (a.b.family->panel > MOST_PANEL) return HONE_OK;
+    a.step = hone_pack_rows(row, a.b.family->panel);
+    hone_packing form = {.format = format_of(size),
+                         .bytes = a.b.packed * (size_t)hone_winograd_matrices(size),
+                         .part_bytes = row * (size_t)a.step,
+                         .pack = pack_part,
+                         .arg = &a,
+                         .arg_size = sizeof a};
+    return hone_pack_constant(p, input, &form, err);
+}
+
+bool hone_product_winograd_find(const hone_prepare *p, hone_product_params *q) {
+    hone_product *s = &q->s;
+    q->packed = hone_prepare_packed(p, s->b, format_of(s->winograd));
+    if (!q->packed) return false;
+    q->b = packing_of(p->in[s->b], s->winograd).b;
+    q->family = q->b.family;
+    s->k = q->b.k;
+    return true;
+}
+
+/* --- preparing --- */
+
+/* Blocks are some tiles of an image: as many as the cache takes, fewer where that leaves too few tasks. */
+void hone_product_winograd_choose(hone_product_params *q) {
+    const hone_product *s = &q->s;
+    const hone_windows *x = &q->windows.w;
+    const int size = s->winograd, matrices = hone_winograd_matrices(size);
+    hone_winograd *w = &q->windows.winograd;
+    *w = (hone_winograd){.size = size,
+                         .in = {x->in[1], x->in[2]},
+                         .out = {x->out[1], x->out[2]},
+                         .pad = {x->pad[1], x->pad[2]},
+                         .across = hone_tasks(x->out[2], size)};
+    const int64_t tiles = w->across * hone_tasks(x->out[1], size);
+    const double tile = (double)(matrices * (s->k + 1) * (s->n + 1)) * (double)q->family->nanoseconds * 1.3,
+                 all = tile * (double)(tiles * s->batch);
+    int64_t most = ROOM_BYTES / (matrices * (s->k + s->n + 1) * (int64_t)sizeof(float));
+    most = most < LEAST_TILES ? LEAST_TILES : hone_min_i64(most, MOST_TILES);
+    const int64_t task = (int64_t)(hone_task_nanoseconds(all) / tile);
+    if (all >= HONE_PARALLEL_NANOSECONDS) most = hone_min_i64(most, task < LEAST_TILES ? LEAST_TILES : task);
+    hone_product_blocks *b = &q->blocks;
+    *b = (hone_product_blocks){.rows = hone_tasks(tiles ? tiles : 1, hone_tasks(tiles ? tiles : 1, most))};
+    b->row_blocks = hone_tasks(tiles, b->rows);
+    b->cut = hone_cut_make(s->batch * b->row_blocks, tile * (double)b->rows, 1);
+    q->windows.bytes =
+        (size_t)(matrix_of(1, s->k) + matrices * (matrix_of(b->rows, s->k) + matrix_of(b->rows, s->n))) *
+        sizeof(float);
+}
