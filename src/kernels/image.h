@@ -146,9 +146,6 @@ static inline int64_t hone_pool_counted(const hone_pool *p, int axis, int64_t o)
     return hone_windows_taps_in(w, axis, o, -w->pad[axis], w->in[axis] + w->end[axis]);
 }
 
-/* Pooling of images whose channels are last, [N, out ..., channels] from [N, in ..., channels]: maxima and means. A line is
- * out[2] positions, all of their channels; counted over all images. */
-
 /* Elements of scratch that pooling needs. */
 static inline int64_t hone_pool_room(const hone_pool *p) {
     const hone_windows *w = &p->w;

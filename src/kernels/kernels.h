@@ -216,7 +216,8 @@ typedef struct hone_kernels {
     void (*weave_f32)(const float *x, int64_t part, int64_t parts, int64_t n, float *y);
     /* Pooling: lines [line0, line1) of y; `room`: hone_pool_room elements. */
     void (*pool_f32)(const hone_pool *p, const float *x, float *y, int64_t line0, int64_t line1, float *room);
-    /* Of images whose channels are last: maxima or means. */
+    /* Maxima or means of images whose channels are last, [N, out ..., channels] from [N, in ..., channels]. A line is out[2]
+     * positions, all of their channels; counted over all images. */
     void (*pool_last_f32)(const hone_pool *p, const float *x, float *y, int64_t line0, int64_t line1);
     /* Of n elements, of which all count. */
     float (*pool_all_f32)(hone_pool_kind kind, double power, const float *x, int64_t n);

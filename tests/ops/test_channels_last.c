@@ -82,8 +82,10 @@ static const row rows[] = {
     {X9_TWO ", float[8] wk", Y, CONV "c = Gelu(a) b = Mul(c, wk) " CONV_2, 2, 2},
     {X9_TWO ", float[9,8] k, float[8] l", Y, CONV "c = Gelu(a) d = Mul(c, k) b = Add(l, d) " CONV_2, 2, 4},
     {X9_TWO ", float[9,1] k", Y, CONV "c = Gelu(a) b = Mul(c, k) " CONV_2, 2, 3},
-    {X9_TWO ", float k, float[1] l", Y, CONV "c = Gelu(a) d = Mul(c, k) b = Mul(d, l) " CONV_2, 2, 3},
+    {X9_TWO ", float k, float[1] l", Y, CONV "c = Gelu(a) d = Mul(c, k) b = Mul(d, l) " CONV_2, 2, 2},
     {X9 ", float[12,1,1] wk", Y, CONV "y = PRelu(a, wk)", 1, 2},
+    {X9_TWO ", float[1] k", Y, /* an operator that asks for a scale of one axis */
+     CONV "s = Abs(k) c = QuantizeLinear(a, s) b = DequantizeLinear(c, s) " CONV_2, 2, 2},
     {X9, Y, CONV "c = Greater(a, z) z = Constant<value = float {0}>() d = Sin(a) y = Where(c, d, a)", 1, 2},
     {"float[2,8,8,8] x, float[8,8,3,3] w, float[8] wk, float[8,8] wl, float[8,8,8] wm", Y,
      CONV "b = Gelu(a) c = Mul(b, wk) d = Add(c, wl) y = Mul(d, wm)", 1, 2}, /* all axes of one length */
@@ -130,6 +132,19 @@ static const row rows[] = {
      CONV "s = Constant<value_ints=[2,12,4,4]>() b = Resize<mode=\"linear\">(a, \"\", \"\", s) " CONV_2, 2,
      2},
 
+    {X9_TWO, Y,
+     CONV
+     "s = Constant<value_ints=[1,8]>() t = Constant<value_ints=[9,0]>() e = Constant<value_ints=[2,-1]>() "
+     "d = Constant<value_ints=[2,-1]>() b = Slice(a, s, t, e, d) " CONV_2,
+     2, 2},
+    {X9 ", float[9,6,3,3] w2", Y,
+     CONV "s = Constant<value_ints=[0,3]>() t = Constant<value_ints=[2,9]>() b = Slice(a, s, t) " CONV_2, 2,
+     2},
+    {X9_TWO, Y, CONV "s = Constant<value_ints=[7,0,-1]>() b = Gather<axis=3>(a, s) " CONV_2, 2, 2},
+    {X9 ", float[9,3,3,3] w2", Y, CONV "s = Constant<value_ints=[7,0,-1]>() b = Gather<axis=1>(a, s) " CONV_2,
+     2, 2},
+    {X9, Y, CONV "s = Constant<value = int64 {2}>() y = Gather<axis=1>(a, s)", 1, 2},
+
     /* folds */
     {X9, Y, CONV "y = Softmax<axis=1>(a)", 1, 2},
     {X9, Y, CONV "y = Softmax<axis=-1>(a)", 1, 2},
@@ -142,7 +157,7 @@ static const row rows[] = {
      CONV "e = Constant<value_ints=[-1,-3]>() c = ReduceSum<keepdims=1>(a, e) b = Mul(c, a)" CONV_2, 2, 2},
     {X9, Y, CONV "e = Constant<value_ints=[2,3]>() y = ReduceMean<keepdims=0>(a, e)", 1, 1},
     {X9, Y, CONV "e = Constant<value_ints=[-1,-2]>() y = ReduceMax<keepdims=0>(a, e)", 1, 1},
-    {X9, Y, CONV "e = Constant<value_ints=[1]>() y = ReduceMean<keepdims=0>(a, e)", 1, 2},
+    {X9, Y, CONV "e = Constant<value_ints=[1]>() y = ReduceMean<keepdims=0>(a, e)", 1, 1},
     {X9, Y, CONV "e = Constant<value_ints=[0,3]>() y = ReduceMin<keepdims=0>(a, e)", 1, 2},
     {X9, Y, CONV "y = ReduceL2<keepdims=0>(a)", 1, 2},
     {X9_TWO, Y, CONV "b = MaxPool<kernel_shape=[3,2], strides=[2,1], pads=[1,0,1,1]>(a) " CONV_2, 3, 2},
@@ -164,6 +179,16 @@ static const row rows[] = {
     {X9 ", float[8,12,1,1] w2, float[12,8,1,1] w3", Y, /* squeeze and excite */
      CONV "b = GlobalAveragePool(a) c = Conv(b, w2) d = Relu(c) e = Conv(d, w3) f = Sigmoid(e) y = Mul(a, f)",
      3, 2},
+
+    {X9, Y, CONV "e = Constant<value_ints=[1,-1]>() y = ReduceMin<keepdims=0>(a, e)", 1, 1},
+    {X9, Y, CONV "e = Constant<value_ints=[0,2,3]>() y = ReduceMean<keepdims=0>(a, e)", 1, 1},
+    {X9, "int64[] y", CONV "y = ArgMax<axis=1, keepdims=0>(a)", 1, 1},
+    {X9, "int64[] y", CONV "y = ArgMin<axis=-3, keepdims=1, select_last_index=1>(a)", 1, 2},
+    {X9, "int64[] y", CONV "y = ArgMax<axis=-1, keepdims=1>(a)", 1, 2},
+    {X9, "int64[] y", CONV "y = ArgMax<axis=2, keepdims=0>(a)", 1, 2},
+    /* of known extents only */
+    {"float[2,5,9,8] p, float[12,5,3,3] w, float[9,12,1,1] w2", Y,
+     "a = Conv(p, w) b = GlobalMaxPool(a) y = Conv(b, w2)", 3, 2},
 
     /* several outputs, and readers of both kinds */
     {X9_TWO, "float[] b, float[] y", CONV "b = Relu(a) " CONV_2, 2, 3},

@@ -192,6 +192,33 @@ static void pad(maker *m, hone_value *x) {
     done(m, y);
 }
 
+static void slice(maker *m, hone_value *x) {
+    int64_t axes[4], starts[4], ends[4], steps[4];
+    const int count = some_axes(m, axes);
+    for (int i = 0; i < count; i++) {
+        const int64_t length = x->type.dims[axes[i] < 0 ? axes[i] + m->rank : axes[i]];
+        const bool back = once_in(m, 4);
+        starts[i] = back ? -1 : below(m, length / 2 + 1);
+        ends[i] = back ? INT64_MIN : length - below(m, length / 2 + 1);
+        steps[i] = (back ? -1 : 1) * (1 + below(m, 2));
+    }
+    const bool given = count < 1 || axes[0] != 0 || count > 1; /* the first axis by itself may be left out */
+    done(m,
+         graph_op(m->g, "Slice", x, hone_graph_ints(m->g, starts, count), hone_graph_ints(m->g, ends, count),
+                  given ? hone_graph_ints(m->g, axes, count) : NULL, hone_graph_ints(m->g, steps, count)));
+}
+
+static void gather(maker *m, hone_value *x) {
+    const int64_t axis = some_axis(m), length = x->type.dims[axis < 0 ? axis + m->rank : axis];
+    int64_t index[5];
+    const int count = 1 + (int)below(m, 5);
+    if (length == 0) return;
+    for (int i = 0; i < count; i++) index[i] = below(m, 2 * length) - length;
+    hone_value *y = graph_op(m->g, "Gather", x, hone_graph_ints(m->g, index, count));
+    hone_node_set_int(m->g, y->producer, "axis", axis);
+    done(m, y);
+}
+
 static void resize(maker *m, hone_value *x) {
     static const char *const modes[] = {"nearest", "linear", "cubic"};
     static const float scale[] = {0.5f, 1, 1, 1.5f, 2};
@@ -272,9 +299,9 @@ static void transpose(maker *m, hone_value *x) {
 }
 
 typedef void step_fn(maker *m, hone_value *x);
-static step_fn *const steps[] = {conv,    conv,   conv, conv,   unary,  unary,    binary,
-                                 binary,  join,   join, concat, split,  pad,      resize,
-                                 softmax, reduce, pool, pool,   global, transpose};
+static step_fn *const steps[] = {conv,    conv,   conv,   conv,  unary,  unary,    binary, binary,
+                                 join,    join,   concat, split, pad,    slice,    gather, resize,
+                                 softmax, reduce, pool,   pool,  global, transpose};
 
 static void make(maker *m, uint64_t seed) {
     *m = (maker){.g = hone_graph_new("random"), .r = hone_rng_make(seed, 3)};

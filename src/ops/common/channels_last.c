@@ -113,13 +113,13 @@ hone_value *hone_last_by_axis(hone_channels_last *ctx) {
     return y;
 }
 
-hone_value *hone_last_by_axes(hone_channels_last *ctx, int axes) {
+hone_value *hone_last_by_axes(hone_channels_last *ctx, int axes, int64_t left_out) {
     const hone_node *n = ctx->node;
     const int rank = n->inputs[0]->type.rank;
     hone_value *in[MOST_INPUTS] = {NULL};
     int64_t list[HONE_MAX_RANK];
-    int count = rank;
-    if (rank < 3 || n->input_count > MOST_INPUTS) return NULL;
+    int count = (int)left_out;
+    if (rank < 3 || left_out < 0 || left_out > rank || n->input_count > MOST_INPUTS) return NULL;
     const hone_value *given = axes < n->input_count ? n->inputs[axes] : NULL;
     const hone_tensor *t = hone_value_constant(given);
     if (given && (!t || t->count > rank)) return NULL;

@@ -29,7 +29,7 @@ hone_value *hone_last_copy(hone_channels_last *ctx, int count, hone_value *const
 
 /* Attribute "axis" counts axes; all inputs are images. */
 hone_value *hone_last_by_axis(hone_channels_last *ctx);
-/* Input 0 is the image; input `axes` is a constant list of axes, or left out, which stands for all of them, in their order. */
-hone_value *hone_last_by_axes(hone_channels_last *ctx, int axes);
+/* Input 0 is the image; input `axes` is a constant list of axes, or left out, which stands for the first `left_out` of them. */
+hone_value *hone_last_by_axes(hone_channels_last *ctx, int axes, int64_t left_out);
 
 #endif

@@ -4,6 +4,7 @@
 #include "kernels/kernels.h"
 #include "kernels/portable.h"
 #include "ops/common/axes.h"
+#include "ops/common/channels_last.h"
 #include "ops/common/cut.h"
 #include "ops/common/reshape.h"
 #include "ops/common/walk.h"
@@ -35,6 +36,16 @@ static void axes(const hone_node *n, hone_axes *out) {
     bool keep = hone_node_int(n, "keepdims") != 0;
     for (int i = 0; i < rank; to += i != axis || keep, i++)
         if (i != axis) hone_axes_same(out, 0, i, to);
+}
+
+/* Where the axis is not kept, only if it is that of the channels: the others have their order then. */
+static hone_value *channels_last(hone_channels_last *ctx) {
+    const hone_node *n = ctx->node;
+    if (!hone_node_int(n, "keepdims")) {
+        if (axis_of(n, n->inputs[0]->type.rank) != 1) return NULL;
+        ctx->first = true;
+    }
+    return hone_last_by_axis(ctx);
 }
 
 typedef struct params {
@@ -113,7 +124,7 @@ static const hone_op_version older_arg[] = {{12, NULL, NULL}, {1, arg_1, NULL}, 
     .inputs = HONE_SLOTS({"data", 'T', NUMBERS, 0}),                                                         \
     .outputs = HONE_SLOTS({"reduced", 0, HONE_TYPE(HONE_INT64), 0}),                                         \
     .attrs = HONE_ATTRS(AXIS, KEEP, {"select_last_index", HONE_ATTR_INT}), .infer = infer, .axes = axes,     \
-    .gradient_kind = HONE_GRADIENT_ZERO
+    .channels_last = channels_last, .gradient_kind = HONE_GRADIENT_ZERO
 
 const hone_op hone_op_argmax = {
     .name = "ArgMax", ARG, .prepare = prepare_max, .doc = "the index of the largest element along an axis"};

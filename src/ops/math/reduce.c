@@ -76,12 +76,12 @@ hone_value *hone_reduce_channels_last(hone_channels_last *ctx) {
     bool mask[HONE_MAX_RANK], bad;
     if (!axes_mask(n, rank, constant_axes(n), mask, &bad)) return NULL;
     if (!hone_node_int(n, "keepdims")) {
-        for (int i = 0; i < rank; i++)
-            if (mask[i] != (i >= 2)) return NULL;
+        for (int i = 2; i < rank; i++)
+            if (!mask[1] && !mask[i]) return NULL;
         ctx->first = true;
     }
     if (n->input_count < 2 || !n->inputs[1] || constant_axes(n)->count == 0) return NULL;
-    return hone_last_by_axes(ctx, 1);
+    return hone_last_by_axes(ctx, 1, rank);
 }
 
 /* Older forms have the axes as an attribute. */

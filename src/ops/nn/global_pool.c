@@ -7,6 +7,7 @@
 #include "ops/common/cut.h"
 #include "ops/common/gradient.h"
 #include "ops/common/walk.h"
+#include "ops/engine/window.h"
 #include "ops/nn/pool.h"
 
 #define FLOATS (HONE_TYPES_FLOAT | HONE_TYPES_HALF)
@@ -123,6 +124,19 @@ static hone_value *channels_last_mean(hone_channels_last *ctx) {
     return HONE_EMIT(g, "", "ReduceMean", hone_value_channels_last(g, x), hone_graph_ints(g, axes, count));
 }
 
+/* One window over all of the image, where its extent is known. */
+static hone_value *channels_last_max(hone_channels_last *ctx) {
+    const hone_node *n = ctx->node;
+    const hone_type *x = &n->inputs[0]->type;
+    if (x->dtype != HONE_FLOAT32 || x->rank > 2 + HONE_WINDOW_AXES) return NULL;
+    for (int i = 2; i < x->rank; i++)
+        if (x->dims[i] < 1) return NULL;
+    hone_value *y = HONE_EMIT(ctx->graph, HONE_PRIVATE_DOMAIN, "PoolLast",
+                              hone_value_channels_last(ctx->graph, n->inputs[0]));
+    if (y) hone_node_set_ints(ctx->graph, y->producer, "kernel_shape", x->dims + 2, (size_t)x->rank - 2);
+    return y;
+}
+
 /* --- descriptors --- */
 
 #define GLOBAL                                                                                               \
@@ -132,6 +146,7 @@ static hone_value *channels_last_mean(hone_channels_last *ctx) {
 
 const hone_op hone_op_global_max_pool = {.name = "GlobalMaxPool",
                                          GLOBAL,
+                                         .channels_last = channels_last_max,
                                          .prepare = prepare_max,
                                          .gradient = gradient_max,
                                          .doc = "the largest element of each channel"};

@@ -19,7 +19,7 @@ static double elements_of(const hone_type *t) {
     return n;
 }
 
-/* Is it an image, and one position only, whatever the order of its axes? */
+/* Is it an image; one position only, whatever the order of its axes; one element? */
 static bool is_image(const hone_value *v) {
     return v && !v->type.element && v->type.rank >= 3;
 }
@@ -27,6 +27,12 @@ static bool is_point(const hone_type *t) {
     int wide = 0;
     for (int i = 1; i < t->rank; i++) wide += t->dims[i] != 1;
     return wide < 2;
+}
+
+static bool is_one(const hone_type *t) {
+    for (int i = 0; i < t->rank; i++)
+        if (t->dims[i] != 1) return false;
+    return true;
 }
 
 /* Does it save more transposing than it costs? */
@@ -45,9 +51,8 @@ static bool pays(const hone_node *n) {
 
 /* An elementwise operator's operand, as it is broadcast to images with their channels last. */
 static hone_value *operand(hone_graph *g, hone_value *v, int rank) {
-    if (!v || v->type.rank == 0) return v;
+    if (!v || is_one(&v->type)) return v;
     const hone_tensor *constant = hone_value_constant(v);
-    if (constant && constant->count == 1 && v->type.rank < rank) return v;
     int axis = v->type.rank - rank + 1;                                   /* of channels */
     if (constant && axis >= 0 && constant->count == v->type.dims[axis]) { /* a number for each channel */
         hone_tensor *t = NULL;

@@ -2,6 +2,7 @@
 #include "graph/infer.h"
 #include "kernels/positions.h"
 #include "ops/common/axes.h"
+#include "ops/common/channels_last.h"
 #include "ops/common/cut.h"
 #include "ops/common/gradient.h"
 #include "ops/common/walk.h"
@@ -138,6 +139,17 @@ static void gradient(hone_gradient *ctx) {
     if (ctx->din[0]) hone_node_copy_attrs(ctx->graph, ctx->din[0]->producer, n);
 }
 
+/* Indices in a list: the result has as many axes. */
+static hone_value *channels_last(hone_channels_last *ctx) {
+    const hone_node *n = ctx->node;
+    if (n->inputs[1]->type.rank != 1) return NULL;
+    hone_value *in[] = {hone_value_channels_last(ctx->graph, n->inputs[0]), n->inputs[1]};
+    hone_value *y = hone_last_copy(ctx, 2, in);
+    const int axis = hone_last_axis((int)hone_node_int(n, "axis"), n->inputs[0]->type.rank);
+    if (y) hone_node_set_int(ctx->graph, y->producer, "axis", axis);
+    return y;
+}
+
 const hone_op hone_op_gather = {
     .name = "Gather",
     .since = 13,
@@ -147,6 +159,7 @@ const hone_op hone_op_gather = {
     .attrs = HONE_ATTRS({"axis", HONE_ATTR_INT}),
     .infer = infer,
     .axes = axes,
+    .channels_last = channels_last,
     .prepare = prepare,
     .gradient_kind = HONE_GRADIENT_EXACT,
     .gradient = gradient,

@@ -256,7 +256,7 @@ static const hone_op_version older_pad[] = {
     {19, NULL, NULL}, {11, NULL, hone_lift_nothing}, {2, pad_2, lift_pad_2}, {1, pad_1, lift_pad_1}, {0}};
 
 static hone_value *pad_channels_last(hone_channels_last *ctx) {
-    return hone_last_by_axes(ctx, 3);
+    return hone_last_by_axes(ctx, 3, ctx->node->inputs[0]->type.rank);
 }
 
 const hone_op hone_op_pad = {

@@ -1,6 +1,7 @@
 /* Slice: a box of a tensor, with steps. */
 #include "graph/infer.h"
 #include "ops/common/axes.h"
+#include "ops/common/channels_last.h"
 #include "ops/common/reshape.h"
 #include "ops/engine/copy.h"
 
@@ -196,6 +197,13 @@ static const hone_attr_def slice_1[] = {{"axes", HONE_ATTR_INTS},
                                         {"ends", HONE_ATTR_INTS, .required = true},
                                         {NULL}};
 
+/* The list of axes has the type of the others. */
+static hone_value *channels_last(hone_channels_last *ctx) {
+    const hone_type *starts = &ctx->node->inputs[STARTS]->type;
+    if (starts->rank != 1 || starts->dtype != HONE_INT64) return NULL;
+    return hone_last_by_axes(ctx, AXES, starts->dims[0]);
+}
+
 const hone_op hone_op_slice = {
     .name = "Slice",
     .since = 13,
@@ -206,6 +214,7 @@ const hone_op hone_op_slice = {
     .infer = infer,
     .axes = axes,
     .view = view,
+    .channels_last = channels_last,
     .prepare = prepare,
     .gradient_kind = HONE_GRADIENT_EXACT,
     .gradient = gradient,
