@@ -241,6 +241,9 @@ static const hone_rewrite list[] = {
                         "x: f32[N, 3, 5, 6]; w: f32[3, 4, 2, 3]; pads = [0, 1, 1, 2, 0, 0, 0, 1]"},
      .doc = "zeros around the input of a convolution are pads of its own"},
 
+    {"attention", HONE_STAGE_LAYOUT,
+     .run = hone_rewrite_attention,
+     .doc = "products around a Softmax become attention, of heads where they lie"},
     {"channels-last", HONE_STAGE_LAYOUT,
      .run = hone_rewrite_channels_last,
      .doc = "images lie with their channels last from convolution to convolution"},

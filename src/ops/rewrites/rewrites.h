@@ -37,6 +37,9 @@ hone_match_check hone_check_conv_channels, hone_check_conv_pad;
 hone_value *hone_build_conv_channels(hone_match *m);
 hone_value *hone_build_conv_pad(hone_match *m);
 
+/* attention.c */
+hone_status hone_rewrite_attention(hone_graph *g, int *changes, hone_error *err);
+
 /* channels_last.c */
 hone_status hone_rewrite_channels_last(hone_graph *g, int *changes, hone_error *err);
 
