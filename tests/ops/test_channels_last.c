@@ -233,7 +233,7 @@ static hone_tensor *fill(const hone_value *v, uint64_t seed) {
 }
 
 static void hide(hone_graph *g, hone_value *v, dims how) {
-    static const char *const names[] = {"n", "c", "h", "w"};
+    static const char *const names[] = {"n", "c", "h", "w", "d"};
     for (int d = 0; d < v->type.rank; d++) {
         if (d == 1 || how == KNOWN) continue;
         v->type.dims[d] = how == UNKNOWN ? HONE_DIM_ANY : hone_graph_symbol(g, names[d]);

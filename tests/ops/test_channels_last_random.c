@@ -67,6 +67,7 @@ static void done(maker *m, hone_value *v) {
 static void conv(maker *m, hone_value *x) {
     const int64_t *d = x->type.dims;
     const int spatial = m->rank - 2;
+    if (d[1] == 0) return;
     const int kind = (int)below(m, 8); /* 0: depthwise, 1: groups, 2: weights that change */
     const int64_t group = kind == 0 ? d[1] : kind == 1 && d[1] % 2 == 0 ? 2 : 1;
     int64_t w[4] = {kind == 0 ? d[1] : 2 * (1 + below(m, 9)), d[1] / group}, fan = w[1];
@@ -80,7 +81,6 @@ static void conv(maker *m, hone_value *x) {
         if ((w[2 + i] - 1) * dilation[i] + 1 > d[2 + i]) w[2 + i] = 1;
         fan *= w[2 + i];
     }
-    if (w[1] == 0 || w[0] == 0) return;
     const double size = sqrt(3.0 / (double)fan);
     hone_value *weights = kind == 2 ? input(m, m->rank, w, size) : constant(m, m->rank, w, size);
     hone_value *y = graph_op(m->g, "Conv", x, weights, once_in(m, 2) ? either(m, 1, w, 1) : NULL);
