@@ -183,6 +183,7 @@ static const row rows[] = {
     {X9, Y, CONV "e = Constant<value_ints=[1,-1]>() y = ReduceMin<keepdims=0>(a, e)", 1, 1},
     {X9, Y, CONV "e = Constant<value_ints=[0,2,3]>() y = ReduceMean<keepdims=0>(a, e)", 1, 1},
     {X9, "int64[] y", CONV "y = ArgMax<axis=1, keepdims=0>(a)", 1, 1},
+    {X9 ", float[3,12,1,1] w2", "int64[] y", CONV "b = Conv(a, w2) y = ArgMax<axis=1, keepdims=0>(b)", 2, 2},
     {X9, "int64[] y", CONV "y = ArgMin<axis=-3, keepdims=1, select_last_index=1>(a)", 1, 2},
     {X9, "int64[] y", CONV "y = ArgMax<axis=-1, keepdims=1>(a)", 1, 2},
     {X9, "int64[] y", CONV "y = ArgMax<axis=2, keepdims=0>(a)", 1, 2},

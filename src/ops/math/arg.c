@@ -12,6 +12,8 @@
 #define NUMBERS (HONE_TYPES_NUMBER | HONE_TYPES_HALF)
 #define NARROW (HONE_TYPES_HALF | HONE_TYPES_BYTE | HONE_TYPE(HONE_INT16) | HONE_TYPE(HONE_UINT16))
 
+#define FEW 8
+
 static int axis_of(const hone_node *n, int rank) {
     int64_t axis = hone_node_int(n, "axis");
     return (int)(axis < 0 ? axis + rank : axis);
@@ -38,11 +40,15 @@ static void axes(const hone_node *n, hone_axes *out) {
         if (i != axis) hone_axes_same(out, 0, i, to);
 }
 
-/* Where the axis is not kept, only if it is that of the channels: the others have their order then. */
+/* Where the axis is not kept, only if it is that of the channels: the others have their order then. Few channels are compared
+ * faster as planes. */
 static hone_value *channels_last(hone_channels_last *ctx) {
     const hone_node *n = ctx->node;
+    const hone_type *x = &n->inputs[0]->type;
+    const bool channels = axis_of(n, x->rank) == 1;
+    if (channels && x->dims[1] >= 0 && x->dims[1] < FEW) return NULL;
     if (!hone_node_int(n, "keepdims")) {
-        if (axis_of(n, n->inputs[0]->type.rank) != 1) return NULL;
+        if (!channels) return NULL;
         ctx->first = true;
     }
     return hone_last_by_axis(ctx);
