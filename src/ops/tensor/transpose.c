@@ -41,6 +41,19 @@ static void axes(const hone_node *n, hone_axes *out) {
         hone_axes_add(out, (hone_axis_link){HONE_AXIS_SAME, .axis = perm[i], .output_axis = i});
 }
 
+/* Axes of one element may go anywhere: nothing moves. */
+static bool view(const hone_infer *ctx, int output, hone_view *v) {
+    const hone_type *x = ctx->in[0];
+    int perm[HONE_MAX_RANK], last = -1;
+    if (!permutation(ctx->node, x->rank, perm)) return false;
+    for (int i = 0; i < x->rank; i++) {
+        if (x->dims[perm[i]] == 1) continue;
+        if (perm[i] < last) return false;
+        last = perm[i];
+    }
+    return hone_view_whole(ctx, output, v);
+}
+
 static void gradient(hone_gradient *ctx) {
     hone_value *d = HONE_EMIT(ctx->graph, "", "Transpose", ctx->dout[0]);
     size_t count;
@@ -209,6 +222,7 @@ const hone_op hone_op_transpose = {.name = "Transpose",
                                    .attrs = HONE_ATTRS({"perm", HONE_ATTR_INTS}),
                                    .infer = infer,
                                    .axes = axes,
+                                   .view = view,
                                    .prepare = prepare,
                                    .gradient_kind = HONE_GRADIENT_EXACT,
                                    .gradient = gradient,
