@@ -77,6 +77,16 @@ static int64_t channel_of(const hone_node *n, const hone_tensor *w, int64_t grou
     return n->op == &hone_op_conv ? outer : outer / (w->dims[0] / group) * w->dims[1] + inner;
 }
 
+/* Weights times the factors of their channels: a channel's lie in runs. */
+static void scale(const hone_node *n, const hone_tensor *w, int64_t group, const double *factor, float *out) {
+    int64_t run = 1;
+    for (int d = n->op == &hone_op_conv ? 1 : 2; d < w->rank; d++) run *= w->dims[d];
+    for (int64_t at = 0; at < w->count; at += run) {
+        const double by = factor[channel_of(n, w, group, at)];
+        for (int64_t i = at; i < at + run; i++) out[i] = (float)(((const float *)w->data)[i] * by);
+    }
+}
+
 hone_value *hone_build_conv_channels(hone_match *m) {
     hone_graph *g = m->graph;
     const hone_node *n = hone_match_maker(m, "conv");
@@ -86,15 +96,17 @@ hone_value *hone_build_conv_channels(hone_match *m) {
     hone_value *new_w = constant(g, w->name, w->type.rank, w->type.dims, &scaled),
                *bias = constant(g, c ? c->name : "bias", 1, &channels, &shifted);
     if (!new_w || !bias) return NULL;
-    double factor, shift;
-    for (int64_t i = 0; i < w->data->count; i++) {
-        change(m, channel_of(n, w->data, group, i), &factor, &shift);
-        scaled[i] = (float)(((const float *)w->data->data)[i] * factor);
+    double *factor = hone_calloc((size_t)channels, sizeof *factor), shift;
+    if (!factor) {
+        hone_graph_out_of_memory(g);
+        return NULL;
     }
     for (int64_t i = 0; i < channels; i++) {
-        change(m, i, &factor, &shift);
-        shifted[i] = (float)(number_at(c, i) * factor + shift);
+        change(m, i, &factor[i], &shift);
+        shifted[i] = (float)(number_at(c, i) * factor[i] + shift);
     }
+    scale(n, w->data, group, factor, scaled);
+    hone_free(factor);
     hone_value *in[] = {hone_match_value(m, "x"), new_w, bias};
     hone_node *layer = hone_graph_add_node(g, n->op, n->name, 3, in, 1);
     if (!layer) return NULL;
