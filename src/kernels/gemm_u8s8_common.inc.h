@@ -122,6 +122,69 @@ static float clamp(float x, float lo, float hi) {
     return x < lo ? lo : x > hi ? hi : x;
 }
 
+#if VEC_F32 == 16 && GEMM_PANEL == 4 * VEC_F32
+/* The usual bytes, of `vectors` vectors, the last of them of `lanes`: quick where k is small, when what becomes of a sum takes
+ * longer than the sum. Saturation does the clamping but for numbers that are too large for integers; NaN becomes the least. */
+VEC_FN void store_bytes(const hone_gemm *g, int64_t i, int rows, int64_t j, const int vectors, int lanes,
+                        const int32_t *sums, float hi, const bool is_signed) {
+    const hone_epilogue *e = &g->epilogue;
+    const __m512i zero = _mm512_set1_epi16((short)e->zero),
+                  order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const vec_f32 most = vec_set1(hi);
+    vec_i32 bias[4];
+    vec_f32 scale[4], more[4] = {vec_zero(), vec_zero(), vec_zero(), vec_zero()};
+    VEC_UNROLL
+    for (int v = 0; v < vectors; v++) {
+        const int n = v + 1 < vectors ? VEC_F32 : lanes;
+        bias[v] = load_columns_i32(e->sum_bias + j + v * VEC_F32, n);
+        scale[v] = load_columns(e->scale + j + v * VEC_F32, n);
+        if (e->bias) more[v] = load_columns((const float *)e->bias + j + v * VEC_F32, n);
+    }
+    for (int r = 0; r < rows; r++, sums += GEMM_PANEL) {
+        __m512i s[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
+                        _mm512_setzero_si512()};
+        VEC_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            vec_f32 x = vec_from_i32(vec_add_i32(vec_load_i32(sums + v * VEC_F32), bias[v])) * scale[v];
+            if (e->bias) x = x + more[v];
+            s[v] = (__m512i)vec_to_i32(vec_min(most, x));
+        }
+        const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(s[0], s[1]), zero),
+                      high = _mm512_adds_epi16(_mm512_packs_epi32(s[2], s[3]), zero);
+        const __m512i bytes = is_signed ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
+        vec_store_bytes((uint8_t *)g->c + (i + r) * g->c_row + j,
+                        (vec_i32)_mm512_permutexvar_epi32(order, bytes), (vectors - 1) * VEC_F32 + lanes);
+    }
+}
+
+/* True: `columns` columns of the rows from column j on are stored. `lo`, `hi`: as in `store`. */
+static bool stored_bytes(const hone_gemm *g, int64_t i, int rows, int64_t j, int64_t columns,
+                         const int32_t *sums, float lo, float hi) {
+    const hone_epilogue *e = &g->epilogue;
+    const bool is_signed = e->store == HONE_STORE_S8;
+    if ((!is_signed && e->store != HONE_STORE_U8) || !e->sum_bias || e->row_sum_bias || e->b_zero ||
+        e->row_scale || e->row_bias || e->residual || lo > (is_signed ? -128.0f : 0.0f) - (float)e->zero)
+        return false;
+    const int vectors = (int)(columns + VEC_F32 - 1) / VEC_F32,
+              lanes = (int)columns - (vectors - 1) * VEC_F32;
+    if (is_signed && columns == GEMM_PANEL)
+        store_bytes(g, i, rows, j, 4, VEC_F32, sums, hi, true);
+    else if (is_signed)
+        return false;
+    else if (columns == GEMM_PANEL)
+        store_bytes(g, i, rows, j, 4, VEC_F32, sums, hi, false);
+    else if (vectors == 4)
+        store_bytes(g, i, rows, j, 4, lanes, sums, hi, false);
+    else if (vectors == 3)
+        store_bytes(g, i, rows, j, 3, lanes, sums, hi, false);
+    else if (vectors == 2)
+        store_bytes(g, i, rows, j, 2, lanes, sums, hi, false);
+    else
+        store_bytes(g, i, rows, j, 1, lanes, sums, hi, false);
+    return true;
+}
+#endif
+
 /* sums[rows][GEMM_PANEL], of `columns` from column j on. */
 static void store(const hone_gemm *g, int64_t i, int rows, int64_t j, int64_t columns, const int32_t *sums) {
     const hone_epilogue *e = &g->epilogue;
@@ -132,6 +195,9 @@ static void store(const hone_gemm *g, int64_t i, int rows, int64_t j, int64_t co
         lo = clamp(lo, least - zero, least + 255.0f - zero);
         hi = clamp(hi, least - zero, least + 255.0f - zero);
     }
+#if VEC_F32 == 16 && GEMM_PANEL == 4 * VEC_F32
+    if (stored_bytes(g, i, rows, j, columns, sums, lo, hi)) return;
+#endif
     for (int r = 0; r < rows; r++, sums += GEMM_PANEL) {
         int64_t v = 0;
         for (; v + VEC_F32 <= columns; v += VEC_F32)

@@ -566,6 +566,29 @@ VEC_FN void vec_store_s8(int8_t *p, vec_i32 x) {
 #endif
 }
 
+/* The first n bytes of a vector, n <= 4 VEC_F32: in few pieces, since masks of bytes are slow to store through. */
+VEC_FN void vec_store_bytes(uint8_t *p, vec_i32 x, int n) {
+    uint8_t bytes[4 * VEC_F32];
+    if (n == 4 * VEC_F32) {
+        memcpy(p, &x, sizeof x);
+        return;
+    }
+    memcpy(bytes, &x, sizeof x);
+    int at = 0;
+#define VEC_PIECE(size)                                                                                      \
+    if ((size) < 4 * VEC_F32 && (n & (size))) {                                                              \
+        memcpy(p + at, bytes + at, size);                                                                    \
+        at += (size);                                                                                        \
+    }
+    VEC_PIECE(32)
+    VEC_PIECE(16)
+    VEC_PIECE(8)
+    VEC_PIECE(4)
+    VEC_PIECE(2)
+    VEC_PIECE(1)
+#undef VEC_PIECE
+}
+
 /* acc + the dot product of the four bytes in each lane, u8 in `a`, s8 in `b`: exact, wrapping only in the
  * int32 sum. Bytes are widened to 16 bits first, since vpmaddubsw saturates its pair sums. */
 VEC_FN vec_i32 vec_dot_u8s8(vec_i32 acc, vec_i32 a, vec_i32 b) {
