@@ -25,11 +25,13 @@ static void fill_extensions(const hone_cpu *cpu, hone_kernels *out) {
         out->name = "v3+vnni";
         out->gemm[HONE_GEMM_U8S8] = &hone_gemm_u8s8_v3_vnni;
         out->bits4_s8 = hone_bits4_s8_v3_vnni;
+        out->depthwise_8 = hone_depthwise_8_v3_vnni;
     }
     if (cpu->level == HONE_CPU_V4 && cpu->avx512_vnni) {
         out->name = "v4+vnni";
         out->gemm[HONE_GEMM_U8S8] = &hone_gemm_u8s8_v4_vnni;
         out->bits4_s8 = hone_bits4_s8_v4_vnni;
+        out->depthwise_8 = hone_depthwise_8_v4_vnni;
     }
     if (cpu->level == HONE_CPU_V4 && cpu->amx_int8) {
         out->name = cpu->avx512_vnni ? "v4+vnni+amx" : "v4+amx";

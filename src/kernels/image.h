@@ -64,15 +64,20 @@ void hone_direct_f64(const hone_direct *d, const double *x, double *y, int64_t l
  *
  *   y[line][position][c] = epilogue(sum over taps of weight[tap][c] x[line d->line + position d->step + offset[tap] + c])
  *
- * A sum starts at 0 and goes on in the order of the taps. Columns of the epilogue are channels; y has no gaps. */
+ * A sum starts at 0 and goes on in the order of the taps. Columns of the epilogue are channels; y has no gaps. Of bytes, u8 x
+ * and s8 weights, sums are exact; up to HONE_DEPTHWISE_SLACK bytes are read behind a position's channels. */
 typedef struct hone_depthwise {
     int64_t channels, width; /* width: positions in a line */
     int64_t step, line;
     int64_t taps;
-    const int64_t *offset;  /* [taps] */
-    const float *weight;    /* [taps, channels] */
-    hone_epilogue epilogue; /* of it bias, residual (of y's shape), bounds */
+    bool slides; /* 3 x 3 taps, of which those of a line are neighbours, as positions are */
+    const int64_t
+        *offset;        /* [taps], of bytes [taps to a multiple of four], what is beyond may be any tap's */
+    const void *weight; /* [taps, channels] */
+    hone_epilogue epilogue; /* of it bias, residual (of y's shape), bounds; of bytes all that columns have */
 } hone_depthwise;
+#define HONE_DEPTHWISE_SLACK 63
+#define HONE_DEPTHWISE_GROUP 256
 
 /* --- Winograd's convolution --- by 3 x 3 windows, stride 1, of images whose channels are last (Lavin and Gray, "Fast
  * algorithms for convolutional neural networks", 2015): size x size positions make a tile, size 2 or 4, of which

@@ -200,6 +200,10 @@ typedef struct hone_kernels {
     /* The same of bytes, `fill` being what lies outside; rows of channels [c0, c1) alone, from y on. */
     void (*patches_8)(const hone_windows *w, const uint8_t *x, int64_t c0, int64_t c1, int64_t j0, int64_t j1,
                       uint8_t *y, int64_t y_row, uint8_t fill);
+    /* Rows of bytes, as A has them: y[(j - j0)*y_row] is what the window at position j, j0 <= j < j1, sees of an image whose
+     * channels are last, tap by tap, `fill` outside; behind it zeros. */
+    void (*windows_8)(const hone_windows *w, const uint8_t *x, int64_t j0, int64_t j1, uint8_t *y,
+                      int64_t y_row, uint8_t fill);
     /* Windows of weights: lines [line0, line1) of y; `room`: hone_direct_room elements. */
     void (*direct_f32)(const hone_direct *d, const float *x, float *y, int64_t line0, int64_t line1,
                        float *room);
@@ -207,11 +211,14 @@ typedef struct hone_kernels {
                      float *room);
     /* Channels each by itself: `lines` lines. */
     void (*depthwise_f32)(const hone_depthwise *d, const float *x, int64_t lines, float *y);
+    /* The same of bytes. `room`: HONE_DEPTHWISE_GROUP bytes, aligned to 64, for every four taps. */
+    void (*depthwise_8)(const hone_depthwise *d, const uint8_t *x, int64_t lines, void *y, void *room);
     /* Winograd's convolution: tiles [tile0, tile1) of an image, counted line by line, to and from matrices whose first row
      * is tile0's; `zeros`: as many as channels. */
     void (*winograd_input_f32)(const hone_winograd *p, const float *x, const float *zeros, int64_t tile0,
                                int64_t tile1, float *v);
-    void (*winograd_output_f32)(const hone_winograd *p, const float *m, int64_t tile0, int64_t tile1, float *y);
+    void (*winograd_output_f32)(const hone_winograd *p, const float *m, int64_t tile0, int64_t tile1,
+                                float *y);
     /* y[i] = x[i % parts][i / parts] for i < n, where part k begins at x + k*part. */
     void (*weave_f32)(const float *x, int64_t part, int64_t parts, int64_t n, float *y);
     /* Pooling: lines [line0, line1) of y; `room`: hone_pool_room elements. */
@@ -219,6 +226,9 @@ typedef struct hone_kernels {
     /* Maxima or means of images whose channels are last, [N, out ..., channels] from [N, in ..., channels]. A line is out[2]
      * positions, all of their channels; counted over all images. */
     void (*pool_last_f32)(const hone_pool *p, const float *x, float *y, int64_t line0, int64_t line1);
+    /* Maxima of bytes. */
+    void (*pool_last_8)(const hone_pool *p, bool is_signed, const uint8_t *x, uint8_t *y, int64_t line0,
+                        int64_t line1);
     /* Of n elements, of which all count. */
     float (*pool_all_f32)(hone_pool_kind kind, double power, const float *x, int64_t n);
 

@@ -21,7 +21,8 @@
 #define HONE_KERNELS_IMAGE(X, level)                                                                         \
     X(patches_f32, level) X(patches_8, level) X(direct_f32, level) X(direct_8, level) X(weave_f32, level)    \
     X(winograd_input_f32, level) X(winograd_output_f32, level)                                               \
-    X(pool_f32, level) X(pool_all_f32, level) X(depthwise_f32, level) X(pool_last_f32, level)
+    X(pool_f32, level) X(pool_all_f32, level) X(depthwise_f32, level) X(pool_last_f32, level)                \
+    X(windows_8, level) X(depthwise_8, level) X(pool_last_8, level)
 /* clang-format on */
 
 #define HONE_KERNEL_DECLARE(field, level)                                                                    \
@@ -39,6 +40,7 @@ extern const hone_gemm_family hone_gemm_u8s8_v3_vnni; /* avx_vnni: 256 bits */
 extern const hone_gemm_family hone_gemm_u8s8_v4_vnni; /* avx512_vnni */
 extern const hone_gemm_family hone_gemm_u8s8_v4_amx;  /* tile registers */
 extern __typeof__(*((hone_kernels *)0)->bits4_s8) hone_bits4_s8_v3_vnni, hone_bits4_s8_v4_vnni;
+extern __typeof__(*((hone_kernels *)0)->depthwise_8) hone_depthwise_8_v3_vnni, hone_depthwise_8_v4_vnni;
 /* The kernel over tile registers with tiles in memory, for tests on machines without them. */
 extern const hone_gemm_family hone_gemm_u8s8_tiles;
 

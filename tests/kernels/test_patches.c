@@ -59,6 +59,39 @@ static void check_block(const hone_kernels *k, const char *level, const hone_win
     free(bytes_y);
 }
 
+/* The same of an image whose channels are last: tap by tap, the channels of a position. */
+static void check_windows(const hone_kernels *k, const char *level, const hone_windows *w, int64_t j0,
+                          int64_t j1, int64_t more) {
+    const int64_t line = hone_windows_taps(w) * w->channels, row = line + more;
+    uint8_t *x = malloc((size_t)(w->channels * w->plane)), *y = malloc((size_t)((j1 - j0) * row));
+    for (int64_t i = 0; i < w->channels * w->plane; i++) x[i] = (uint8_t)(i * 7 % 251);
+    memset(y, 255, (size_t)((j1 - j0) * row));
+    k->windows_8(w, x, j0, j1, y, row, 252);
+    for (int64_t i = 0; i < (j1 - j0) * row; i++) {
+        const int64_t l = i % row, at = l < line ? tap_at(w, l / w->channels, j0 + i / row) : 0;
+        const uint8_t want = l >= line ? 0 : at < 0 ? 252 : x[at * w->channels + l % w->channels];
+        if (y[i] != want)
+            fail_msg("%s: row %d [%d] is %d, not %d", level, (int)(i / row), (int)l, y[i], want);
+    }
+    free(x);
+    free(y);
+}
+
+static void check_all_windows(const hone_kernels *k, const char *level) {
+    static const int64_t channels[] = {1, 3, 5, 7, 16, 40, 70, 129};
+    for (int c = 0; c < COUNT(cases); c++)
+        for (int i = 0; i < COUNT(channels); i++) {
+            hone_windows w = cases[c];
+            if (w.in[0] > 1 || w.kernel[2] > 5) continue;
+            w.channels = channels[i];
+            w.plane = w.in[1] * w.in[2];
+            for (int a = 0; a < 3; a++) w.dilation[a] = 1 + i % 2;
+            const int64_t n = hone_windows_positions(&w);
+            check_windows(k, level, &w, 0, n, 0);
+            check_windows(k, level, &w, n / 3, n / 2, 3);
+        }
+}
+
 static void check(const hone_kernels *k, const char *level) {
     for (int c = 0; c < COUNT(cases); c++)
         for (int64_t dilation = 1; dilation < 3; dilation++) {
@@ -78,7 +111,12 @@ static void test_patches(void **state) {
     each_level(check);
 }
 
+static void test_channels_last(void **state) {
+    (void)state;
+    each_level(check_all_windows);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_patches)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_patches), cmocka_unit_test(test_channels_last)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

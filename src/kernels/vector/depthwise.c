@@ -13,7 +13,7 @@ VEC_FN void tile(const hone_depthwise *d, const int count, const bool whole, int
     vec_f32 sum[POSITIONS];
     const hone_epilogue *e = &d->epilogue;
     const int64_t step = d->step;
-    const float *weight = d->weight + channel;
+    const float *weight = (const float *)d->weight + channel;
     VEC_UNROLL
     for (int i = 0; i < count; i++) sum[i] = vec_zero();
     for (int64_t tap = 0; tap < d->taps; tap++, weight += d->channels) {

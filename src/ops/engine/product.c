@@ -165,12 +165,21 @@ static void run_rectangle(const hone_product_job *j, int64_t batch, const operan
         run_strips(j, batch, &g, o, m0, m1, n0, n1, worker);
         return;
     }
-    for (int64_t at = m0, end; at < m1; at = end) {
+    for (int64_t at = m0, end; w->rows && at < m1; at = end) {
+        int32_t *sums = NULL;
+        end = hone_min_i64(at + w->rows, m1);
+        const uint8_t *a = hone_product_windows_rows(j, hone_product_a_of(&p->s, batch), at, end, worker,
+                                                     p->integer.sums_a ? &sums : NULL);
+        g.a = (const void *)((uintptr_t)a - (uintptr_t)(at * w->pitch));
+        if (sums) g.epilogue.a_sum = (const void *)((uintptr_t)sums - (uintptr_t)at * sizeof *sums);
+        run_strips(j, batch, &g, o, at, end, n0, n1, worker);
+    }
+    for (int64_t at = m0, end; !w->rows && at < m1; at = end) {
         const int64_t line = at / w->w.out[2];
         end = hone_min_i64((line + w->lines) * w->w.out[2], m1);
-        const float *a = hone_product_windows_at(j, hone_product_a_of(&p->s, batch), line,
-                                                 hone_tasks(end, w->w.out[2]) - line, worker);
-        g.a = (const void *)((uintptr_t)a - (uintptr_t)(line * w->line_step) * sizeof *a);
+        const void *a = hone_product_windows_at(j, hone_product_a_of(&p->s, batch), line,
+                                                hone_tasks(end, w->w.out[2]) - line, worker);
+        g.a = (const void *)((uintptr_t)a - (uintptr_t)(line * w->line_step) * p->a_size);
         run_strips(j, batch, &g, o, at, end, n0, n1, worker);
     }
 }
@@ -233,9 +242,15 @@ static void run_packing(hone_product_job *j) {
     }
 }
 
-/* For packed B whose scales are known now only. */
+/* For packed B, and for channels' weights, whose scales are known now only. */
 static void make_vectors(const hone_product_job *j) {
     const hone_product_params *p = j->p;
+    if (p->form == HONE_B_CHANNELS) {
+        hone_product_vectors v =
+            hone_product_vectors_at(p->s.n, (char *)hone_step_scratch(j->step, j->frame) + p->at_vectors);
+        hone_product_depthwise_vectors(p, &j->o, hone_step_in(j->step, j->frame, p->s.b), &v);
+        return;
+    }
     const int32_t *sums = hone_product_b_sums(&p->b, p->packed, p->b.matrices);
     size_t size = hone_product_vectors_size(p->s.n);
     for (int64_t i = 0; i < p->b.matrices; i++) {
@@ -253,13 +268,15 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     j.step = step;
     j.frame = frame;
     j.batch = 0;
+    j.x_zero = 0;
     j.a = hone_step_in(step, frame, p->s.a);
     j.y = hone_step_out(step, frame, 0);
     j.bias = hone_product_input(&j, p->epilogue.bias);
     j.residual = p->epilogue.addend ? j.y : hone_product_input(&j, p->epilogue.residual);
     if (p->blocks.cut.count == 0) return HONE_OK;
     if (is_integer(p)) (p->s.patches ? hone_product_rows_begin : hone_product_integer_begin)(&j);
-    if (is_integer(p) && p->form == HONE_B_PACKED && !p->integer.fixed) make_vectors(&j);
+    if (is_integer(p) && (p->form == HONE_B_PACKED || p->form == HONE_B_CHANNELS) && !p->integer.fixed)
+        make_vectors(&j);
     if (p->form == HONE_B_WINOGRAD)
         hone_cut_run(&p->blocks.cut, frame, hone_product_winograd_run, &j);
     else if (p->form == HONE_B_CHANNELS)
@@ -325,8 +342,8 @@ static hone_gemm fixed_gemm(const hone_product_params *q) {
     const hone_product *s = &q->s;
     return (hone_gemm){.m = s->m,
                        .n = s->n,
-                       .k = s->k,
-                       .a_row = s->a_row,
+                       .k = q->windows.rows ? q->windows.pitch : s->k,
+                       .a_row = q->windows.rows ? q->windows.pitch : s->a_row,
                        .a_col = s->a_col,
                        .runs = s->a_windows ? q->windows.runs : NULL,
                        .a_line = q->windows.w.out[2],

@@ -79,6 +79,7 @@ typedef struct hone_product_integer {
     bool row_wise;      /* A has scales or zero points for its rows: they are finished one by one */
     bool flips, sums_a; /* A is flipped into scratch; rows of A are summed */
     bool has_b_zero;
+    int64_t row; /* elements of a row of A as it lies: a position's channels, where A is windows */
     int64_t a_scales, a_zeros, b_scales, b_zeros; /* elements of each */
     hone_cut rows;                                /* of A, to flip and to sum */
     size_t at_a, at_sums, at_rows;                /* in scratch */
@@ -94,6 +95,9 @@ hone_product_vectors hone_product_vectors_at(int64_t n, void *memory);
 /* The vectors for matrix `matrix` of B, whose columns have those sums. */
 void hone_product_vectors_make(const hone_product_params *p, const hone_product_operands *o,
                                const int32_t *sums, int64_t matrix, hone_product_vectors *v);
+/* The same where channels go each by itself: sums are made of the weights w. */
+void hone_product_depthwise_vectors(const hone_product_params *p, const hone_product_operands *o,
+                                    const int8_t *w, hone_product_vectors *v);
 /* The same for patches: p->form is chosen. */
 hone_status hone_product_rows_prepare(hone_prepare *p, hone_product_params *params, hone_error *err);
 void hone_product_rows_begin(hone_product_job *j);
@@ -127,14 +131,16 @@ typedef enum hone_product_form {
     HONE_B_WINOGRAD  /* (size + 2)^2 matrices of weights */
 } hone_product_form;
 
-/* A as windows over images with their channels last. */
+/* A as windows over images with their channels last. Bytes become rows of A, in worker scratch. */
 typedef struct hone_product_windows {
     hone_windows w;
-    bool copies;       /* pads: lines of the image are copied, with zeros around them */
-    int64_t pitch;     /* elements of a line of the copy */
+    bool copies;       /* pads: lines of the image are copied, with zeros (zero points) around them */
+    int64_t pitch;     /* elements of a line of the copy, or of a row */
     int64_t line_step; /* elements from what a line of positions sees to what the next one does */
     int64_t lines;     /* of positions at once */
+    int64_t rows;      /* of bytes at once; 0: lines are counted */
     size_t at, bytes;  /* the copy, in worker scratch */
+    size_t at_sums;    /* of rows, from there on; or the kernel's room */
     const hone_gemm_run *runs;
     hone_depthwise depthwise;
     hone_winograd winograd;
@@ -172,7 +178,7 @@ struct hone_product_job {
     hone_product_operands o; /* unless the vectors are fixed */
     uint8_t *a_flipped;
     int32_t *a_sums, *rows, y_zero;
-    int32_t x_zero; /* patches: B's */
+    int32_t x_zero; /* of images: patches', or windows' as the kernels see them */
     hone_product_rows channels;
 };
 
@@ -206,8 +212,11 @@ void hone_product_direct_run(void *arg, int64_t begin, int64_t end, int worker);
 hone_status hone_product_windows_choose(hone_prepare *p, hone_product_params *q, hone_error *err);
 void hone_product_windows_cut(hone_product_params *q);
 /* What lines [line, line + count) of positions see of image `batch`, count at most windows.lines. */
-const float *hone_product_windows_at(const hone_product_job *j, int64_t batch, int64_t line, int64_t count,
-                                     int worker);
+const void *hone_product_windows_at(const hone_product_job *j, int64_t batch, int64_t line, int64_t count,
+                                    int worker);
+/* Rows [begin, end) of that image's, at most windows.rows, and (`sums` not NULL) what the elements of each add up to. */
+const uint8_t *hone_product_windows_rows(const hone_product_job *j, int64_t batch, int64_t begin, int64_t end,
+                                         int worker, int32_t **sums);
 /* Winograd: is B packed for it? Then k is that of its matrices. */
 bool hone_product_winograd_find(const hone_prepare *p, hone_product_params *q);
 /* Chooses tiles and blocks, and runs blocks [begin, end). */

@@ -68,10 +68,10 @@ static void prepare_rows(void *arg, int64_t begin, int64_t end, int worker) {
     const hone_product_job *j = arg;
     const hone_product_params *p = j->p;
     const uint8_t *raw = hone_step_in(j->step, j->frame, p->s.a);
-    int64_t k = p->s.k;
+    int64_t k = p->integer.row;
     if (p->integer.flips)
         hone_kernels_get()->flip_sign(raw + begin * k, j->a_flipped + begin * k, (end - begin) * k);
-    for (int64_t i = begin; i < end && p->integer.sums_a; i++)
+    for (int64_t i = begin; i < end && j->a_sums; i++)
         j->a_sums[i] = hone_kernels_get()->sum_u8((const uint8_t *)j->a + i * k, k);
 }
 
@@ -97,9 +97,10 @@ void hone_product_integer_begin(hone_product_job *j) {
                                        hone_product_input(j, s->b_scale), hone_product_input(j, s->b_zero),
                                        hone_product_input(j, s->y_scale), hone_product_input(j, s->bias)};
     if (q->flips) j->a = (const char *)(j->a_flipped = (uint8_t *)scratch + q->at_a);
-    if (q->sums_a) j->a_sums = (int32_t *)(scratch + q->at_sums);
+    j->a_sums = q->sums_a && !s->a_windows ? (int32_t *)(scratch + q->at_sums) : NULL;
     if (q->row_wise) j->rows = (int32_t *)(scratch + q->at_rows);
-    if (q->flips || q->sums_a) hone_cut_run(&q->rows, j->frame, prepare_rows, j);
+    if (s->a_windows) j->x_zero = a_zero_at(p, hone_product_input(j, s->a_zero), 0, 0);
+    if (q->flips || j->a_sums) hone_cut_run(&q->rows, j->frame, prepare_rows, j);
 }
 
 void hone_product_integer_gemm(const hone_product_job *j, int64_t batch, int64_t a_matrix,
@@ -113,7 +114,7 @@ void hone_product_integer_gemm(const hone_product_job *j, int64_t batch, int64_t
     e->bias = q->bias_dtype == HONE_FLOAT32 ? v->offset : NULL;
     if (q->sums_a) {
         e->b_zero = v->b_zero;
-        e->a_sum = j->a_sums + a_matrix * s->m;
+        if (j->a_sums) e->a_sum = j->a_sums + a_matrix * s->m;
     }
     if (q->row_wise) g->c = j->rows + batch * s->m * s->n;
 }
@@ -160,10 +161,16 @@ static bool needs_b_zero(const hone_prepare *p, const hone_product *s, const hon
     return false;
 }
 
+/* The vectors are fixed where this and all else that they are made of is known. */
+static const void *known_b(const hone_prepare *p, const hone_product_params *params) {
+    return params->s.depthwise ? hone_prepare_content(p, params->s.b) : params->packed;
+}
+
 static hone_status prepare_fixed(hone_prepare *p, hone_product_params *params, hone_error *err) {
     const hone_product *s = &params->s;
     const hone_product_b *b = &params->b;
-    if (!params->packed || !hone_prepare_knows(p, s->a_scale) || !hone_prepare_knows(p, s->a_zero) ||
+    const void *known = known_b(p, params);
+    if (!known || !hone_prepare_knows(p, s->a_scale) || !hone_prepare_knows(p, s->a_zero) ||
         !hone_prepare_knows(p, s->b_scale) || !hone_prepare_knows(p, s->b_zero) ||
         !hone_prepare_knows(p, s->y_scale) || !hone_prepare_knows(p, s->bias))
         return HONE_OK;
@@ -173,10 +180,13 @@ static hone_status prepare_fixed(hone_prepare *p, hone_product_params *params, h
     hone_product_operands o = {hone_prepare_content(p, s->a_scale), hone_prepare_content(p, s->a_zero),
                                hone_prepare_content(p, s->b_scale), hone_prepare_content(p, s->b_zero),
                                hone_prepare_content(p, s->y_scale), hone_prepare_content(p, s->bias)};
-    const int32_t *sums = hone_product_b_sums(b, params->packed, b->matrices);
+    const int32_t *sums = s->depthwise ? NULL : hone_product_b_sums(b, known, b->matrices);
     for (int64_t i = 0; i < b->matrices; i++) {
         fixed[i] = hone_product_vectors_at(s->n, memory + (size_t)i * hone_product_vectors_size(s->n));
-        hone_product_vectors_make(params, &o, sums + i * s->n, i, &fixed[i]);
+        if (s->depthwise)
+            hone_product_depthwise_vectors(params, &o, known, &fixed[i]);
+        else
+            hone_product_vectors_make(params, &o, sums + i * s->n, i, &fixed[i]);
     }
     params->integer.fixed = fixed;
     return HONE_OK;
@@ -202,7 +212,9 @@ hone_status hone_product_integer_prepare(hone_prepare *p, hone_product_params *p
     q->b_dtype = p->in[s->b]->dtype;
     q->y_dtype = p->out[0].dtype;
     q->bias_dtype = hone_prepare_type(p, s->bias) ? p->in[s->bias]->dtype : HONE_UNDEFINED;
-    q->a_matrices = s->a_matrix ? matrix_count(p->in[s->a]) : 1; /* 1: all are rows of one */
+    q->a_matrices = s->a_windows  ? s->batch
+                    : s->a_matrix ? matrix_count(p->in[s->a])
+                                  : 1; /* all are rows of one */
     HONE_TRY(check_count(p, s->a_scale, s->m, q->a_matrices, err));
     HONE_TRY(check_count(p, s->a_zero, s->m, q->a_matrices, err));
     HONE_TRY(check_count(p, s->b_scale, s->n, params->b.matrices, err));
@@ -212,12 +224,15 @@ hone_status hone_product_integer_prepare(hone_prepare *p, hone_product_params *p
     q->b_scales = hone_prepare_count(p, s->b_scale);
     q->b_zeros = hone_prepare_count(p, s->b_zero);
     q->row_wise = q->a_scales != 1 || q->a_zeros != 1;
+    if (s->a_windows && q->row_wise) return hone_prepare_fail(p, err, "images have one scale and zero point");
     q->flips = q->a_dtype == HONE_INT8;
     q->has_b_zero = q->sums_a = needs_b_zero(p, s, q);
-    int64_t rows = q->a_matrices * s->m;
-    q->rows = hone_cut_make(rows, 0.1 * (double)s->k, 1);
-    if (q->flips) q->at_a = take(p, (size_t)(rows * s->k));
-    if (q->sums_a) q->at_sums = take(p, (size_t)rows * 4);
+    const hone_windows *w = s->a_windows;
+    int64_t rows = q->a_matrices * (w ? w->plane : s->m);
+    q->row = w ? w->channels : s->k;
+    q->rows = hone_cut_make(rows, 0.1 * (double)q->row, 1);
+    if (q->flips) q->at_a = take(p, (size_t)(rows * q->row) + HONE_DEPTHWISE_SLACK);
+    if (q->sums_a && !w) q->at_sums = take(p, (size_t)rows * 4);
     if (q->row_wise) q->at_rows = take(p, (size_t)(s->batch * s->m * s->n) * 4);
     return prepare_fixed(p, params, err);
 }

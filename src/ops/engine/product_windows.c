@@ -5,7 +5,8 @@
  *   image ──► │ ▒▒▒▒▒▒▒▒▒▒▒▒▒ │ ──► A, row by row ──► kernel ──► Y, line by line
  *             └───────────────┘
  *
- * k is the taps' elements: those of a line of the window are neighbours, in one run. */
+ * k is the taps' elements: those of a line of the window are neighbours, in one run. Of bytes, whose copies are cheap, rows of A
+ * are laid out whole, some at a time. */
 #include "ops/common/walk.h"
 #include "ops/engine/product_inside.h"
 
@@ -23,38 +24,83 @@ static bool copies(const hone_windows *w) {
     return w->pad[1] || w->pad[2] || reach(w, 1, w->out[1]) > w->in[1] || reach(w, 2, w->out[2]) > w->in[2];
 }
 
-/* Lines [line, line + count) of the image at x, in `room`. */
-static const float *copy_lines(const hone_product_windows *q, const float *x, int64_t line, int64_t count,
-                               float *room) {
+/* Lines [line, line + count) of the image at x, in `room`, elements of `size` bytes, which are `fill` around it. */
+static void copy_lines(const hone_product_windows *q, const char *x, int64_t line, int64_t count, size_t size,
+                       int fill, char *room) {
     const hone_windows *w = &q->w;
-    const int64_t c = w->channels, width = q->pitch / c, rows = reach(w, 1, count);
+    const int64_t width = reach(w, 2, w->out[2]), rows = reach(w, 1, count);
     const int64_t left = hone_min_i64(w->pad[2], width), middle = hone_min_i64(w->in[2], width - left);
-    float *to = room;
-    for (int64_t i = 0; i < rows; i++, to += q->pitch) {
+    const size_t element = (size_t)w->channels * size, pitch = (size_t)q->pitch * size;
+    const size_t before = (size_t)left * element, between = (size_t)middle * element;
+    for (int64_t i = 0; i < rows; i++, room += pitch) {
         const int64_t h = line * w->stride[1] - w->pad[1] + i;
         if (h < 0 || h >= w->in[1]) {
-            memset(to, 0, (size_t)q->pitch * sizeof *to);
+            memset(room, fill, pitch);
             continue;
         }
-        memset(to, 0, (size_t)(left * c) * sizeof *to);
-        memcpy(to + left * c, x + h * w->in[2] * c, (size_t)(middle * c) * sizeof *to);
-        memset(to + (left + middle) * c, 0, (size_t)((width - left - middle) * c) * sizeof *to);
+        memset(room, fill, before);
+        memcpy(room + before, x + (size_t)(h * w->in[2]) * element, between);
+        memset(room + before + between, fill, pitch - before - between);
     }
+}
+
+static char *room_of(const hone_product_job *j, int worker) {
+    return (char *)hone_step_worker_scratch(j->step, j->frame, worker) + j->p->windows.at;
+}
+
+static const char *image_of(const hone_product_job *j, int64_t batch) {
+    const hone_windows *w = &j->p->windows.w;
+    return j->a + (size_t)(batch * w->channels * w->plane) * j->p->a_size;
+}
+
+const uint8_t *hone_product_windows_rows(const hone_product_job *j, int64_t batch, int64_t begin, int64_t end,
+                                         int worker, int32_t **sums) {
+    const hone_product_windows *q = &j->p->windows;
+    const int64_t k = j->p->s.k;
+    uint8_t *rows = (uint8_t *)room_of(j, worker);
+    hone_kernels_get()->windows_8(&q->w, (const uint8_t *)image_of(j, batch), begin, end, rows, q->pitch,
+                                  (uint8_t)j->x_zero);
+    if (!sums) return rows;
+    *sums = (int32_t *)(void *)(rows + q->at_sums);
+    for (int64_t i = 0; i < end - begin; i++) (*sums)[i] = hone_kernels_get()->sum_u8(rows + i * q->pitch, k);
+    return rows;
+}
+
+const void *hone_product_windows_at(const hone_product_job *j, int64_t batch, int64_t line, int64_t count,
+                                    int worker) {
+    const hone_product_windows *q = &j->p->windows;
+    const char *x = image_of(j, batch);
+    if (!q->copies) return x + (size_t)(line * q->line_step) * j->p->a_size;
+    char *room = room_of(j, worker);
+    copy_lines(q, x, line, count, j->p->a_size, j->x_zero & 0xff, room);
     return room;
 }
 
-const float *hone_product_windows_at(const hone_product_job *j, int64_t batch, int64_t line, int64_t count,
-                                     int worker) {
-    const hone_product_params *p = j->p;
-    const hone_product_windows *q = &p->windows;
-    const hone_windows *w = &q->w;
-    const float *x = (const float *)(const void *)j->a + batch * w->channels * w->plane;
-    if (!q->copies) return x + line * q->line_step;
-    char *room = (char *)hone_step_worker_scratch(j->step, j->frame, worker) + q->at;
-    return copy_lines(q, x, line, count, (float *)(void *)room);
+/* --- each channel by itself --- */
+
+void hone_product_depthwise_vectors(const hone_product_params *p, const hone_product_operands *o,
+                                    const int8_t *w, hone_product_vectors *v) {
+    const int64_t n = p->s.n;
+    int32_t *sums = v->correction; /* which is made of them, one by one */
+    memset(sums, 0, (size_t)n * sizeof *sums);
+    for (int64_t tap = 0; tap < p->s.k; tap++)
+        for (int64_t i = 0; i < n; i++) sums[i] += w[tap * n + i];
+    hone_product_vectors_make(p, o, sums, 0, v);
 }
 
-/* --- each channel by itself --- */
+static void complete_epilogue(const hone_product_job *j, hone_epilogue *e) {
+    const hone_product_params *p = j->p;
+    hone_gemm g = p->gemm;
+    if (p->b.sums) {
+        hone_product_vectors v =
+            p->integer.fixed ? p->integer.fixed[0]
+                             : hone_product_vectors_at(p->s.n, (char *)hone_step_scratch(j->step, j->frame) +
+                                                                   p->at_vectors);
+        hone_product_integer_gemm(j, 0, 0, &v, &g);
+    }
+    *e = g.epilogue;
+    if (!p->b.sums) e->bias = j->bias;
+}
 
 void hone_product_depthwise_run(void *arg, int64_t begin, int64_t end, int worker) {
     const hone_product_job *j = arg;
@@ -63,14 +109,17 @@ void hone_product_depthwise_run(void *arg, int64_t begin, int64_t end, int worke
     const int64_t lines = q->w.out[1], width = q->w.out[2], n = p->s.n;
     hone_depthwise d = q->depthwise;
     d.weight = hone_step_in(j->step, j->frame, p->s.b);
-    d.epilogue = p->gemm.epilogue;
-    d.epilogue.bias = j->bias;
+    complete_epilogue(j, &d.epilogue);
     for (int64_t at = begin, count; at < end; at += count) {
         const int64_t batch = at / lines, line = at % lines, row = at * width;
         count = hone_min_i64(hone_min_i64(q->lines, lines - line), end - at);
-        const float *x = hone_product_windows_at(j, batch, line, count, worker);
+        const void *x = hone_product_windows_at(j, batch, line, count, worker);
+        char *y = j->y + (size_t)(row * n) * p->y_size;
         if (j->residual) d.epilogue.residual = (const float *)(const void *)j->residual + row * n;
-        hone_kernels_get()->depthwise_f32(&d, x, count, (float *)(void *)j->y + row * n);
+        if (p->b.sums)
+            hone_kernels_get()->depthwise_8(&d, x, count, y, room_of(j, worker) + q->at_sums);
+        else
+            hone_kernels_get()->depthwise_f32(&d, x, count, (float *)(void *)y);
         if (p->epilogue.map) hone_product_map_run(j, row, row + count * width, 0, n, worker);
     }
 }
@@ -100,14 +149,18 @@ static bool make_runs(hone_prepare *p, hone_product_windows *q) {
 static bool make_offsets(hone_prepare *p, hone_product_windows *q) {
     const hone_windows *w = &q->w;
     const int64_t row = q->copies ? q->pitch : w->in[2] * w->channels;
-    int64_t *offset = hone_prepare_alloc(p, (size_t)hone_windows_taps(w) * sizeof *offset);
+    const int64_t taps = hone_windows_taps(w), groups = hone_tasks(taps, 4);
+    int64_t *offset = hone_prepare_alloc(p, (size_t)groups * 4 * sizeof *offset);
     q->depthwise = (hone_depthwise){.channels = w->channels,
                                     .width = w->out[2],
                                     .step = w->stride[2] * w->channels,
                                     .line = q->line_step,
-                                    .taps = hone_windows_taps(w),
+                                    .taps = taps,
+                                    .slides = w->kernel[1] == 3 && w->kernel[2] == 3 && w->stride[2] == 1 &&
+                                              w->dilation[2] == 1,
                                     .offset = offset};
-    for (int64_t i = 0; offset && i < q->depthwise.taps; i++)
+    for (int64_t i = 0; offset && i < groups * 4; i++) offset[i] = 0;
+    for (int64_t i = 0; offset && i < taps; i++)
         offset[i] = i / w->kernel[2] * w->dilation[1] * row + i % w->kernel[2] * w->dilation[2] * w->channels;
     return offset != NULL;
 }
@@ -119,15 +172,25 @@ static bool is_plain(const hone_product_windows *q) {
            w->in[2] == w->out[2] && !q->copies;
 }
 
+/* So many rows at once that they stay in the cache, of whole groups of k: packed B is zero there. */
+static void choose_rows(const hone_product *s, hone_product_windows *q) {
+    const int64_t group = hone_kernels_get()->gemm[s->kind]->group;
+    q->pitch = hone_tasks(s->k, group) * group;
+    const int64_t rows = q->pitch ? ROOM_BYTES / q->pitch : LEAST_ROWS;
+    q->rows = hone_min_i64(rows > LEAST_ROWS ? rows / LEAST_ROWS * LEAST_ROWS : LEAST_ROWS, s->m);
+    q->at_sums = hone_align_64((size_t)(q->rows * q->pitch));
+    q->bytes = q->at_sums + (size_t)q->rows * sizeof(int32_t);
+}
+
 hone_status hone_product_windows_choose(hone_prepare *p, hone_product_params *q, hone_error *err) {
     hone_product_windows *windows = &q->windows;
     hone_product *s = &q->s;
     const hone_windows *w = &windows->w;
     windows->w = *s->a_windows;
     s->a_windows = &windows->w;
+    const bool bytes = s->kind == HONE_GEMM_U8S8;
+    const int64_t size = (int64_t)hone_dtype_size(p->in[s->a]->dtype);
     windows->copies = copies(w);
-    windows->pitch = reach(w, 2, w->out[2]) * w->channels;
-    windows->line_step = w->stride[1] * (windows->copies ? windows->pitch : w->in[2] * w->channels);
     if (!s->depthwise && !s->winograd && is_plain(windows)) {
         s->a_windows = NULL;
         s->m *= s->batch;
@@ -136,20 +199,29 @@ hone_status hone_product_windows_choose(hone_prepare *p, hone_product_params *q,
         s->a_col = 1;
         return HONE_OK;
     }
+    windows->copies |= bytes; /* depthwise: they are read beyond their end */
+    windows->pitch = reach(w, 2, w->out[2]) * w->channels;
+    windows->line_step = w->stride[1] * (windows->copies ? windows->pitch : w->in[2] * w->channels);
     s->a_row = w->stride[2] * w->channels;
     s->a_col = 1;
     if (s->m * s->batch == 0 || s->winograd) return HONE_OK;
     int64_t *matrix = hone_prepare_alloc(p, (size_t)s->batch * sizeof *matrix);
-    if (!matrix || !(s->depthwise ? make_offsets(p, windows) : make_runs(p, windows)))
-        return hone_fail_memory(err);
+    if (!matrix) return hone_fail_memory(err);
     for (int64_t i = 0; i < s->batch; i++) matrix[i] = i;
     s->a_matrix = matrix;
-    const int64_t row = windows->pitch * w->stride[1] * (int64_t)sizeof(float);
-    int64_t lines = ROOM_BYTES / row, least = hone_tasks(LEAST_ROWS, w->out[2]);
+    if (bytes && !s->depthwise) {
+        choose_rows(s, windows);
+        return HONE_OK;
+    }
+    if (!(s->depthwise ? make_offsets(p, windows) : make_runs(p, windows))) return hone_fail_memory(err);
+    const int64_t row = windows->pitch * w->stride[1] * size;
+    int64_t lines = row ? ROOM_BYTES / row : w->out[1], least = hone_tasks(LEAST_ROWS, w->out[2]);
     lines = hone_min_i64(lines > least ? lines : least, w->out[1]);
     windows->lines = windows->copies ? lines : w->out[1];
-    windows->bytes =
-        windows->copies ? (size_t)(reach(w, 1, windows->lines) * windows->pitch) * sizeof(float) : 0;
+    windows->bytes = windows->copies ? (size_t)(reach(w, 1, windows->lines) * windows->pitch * size) : 0;
+    if (!bytes) return HONE_OK;
+    windows->at_sums = hone_align_64(windows->bytes + HONE_DEPTHWISE_SLACK);
+    windows->bytes = windows->at_sums + (size_t)hone_tasks(s->k, 4) * HONE_DEPTHWISE_GROUP;
     return HONE_OK;
 }
 
@@ -161,10 +233,10 @@ void hone_product_windows_cut(hone_product_params *q) {
     if (s->depthwise) {
         const int64_t lines = q->windows.w.out[1] * s->batch;
         const double line = 10 + (double)(width * s->n) * (0.15 + 2 * q->family->nanoseconds * (double)s->k);
-        b->cut = hone_cut_make(s->m ? lines : 0, line, 1);
+        b->cut = hone_cut_make(s->m && s->n ? lines : 0, line, 1);
         return;
     }
-    if (b->row_blocks == 1 || b->rows % width == 0) return;
+    if (q->windows.rows || b->row_blocks == 1 || b->rows % width == 0) return;
     const double each = b->cut.nanoseconds;
     b->rows = b->rows < width ? width / hone_tasks(width, b->rows) : b->rows / width * width;
     b->row_blocks = hone_tasks(s->m, b->rows);

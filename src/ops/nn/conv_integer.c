@@ -2,6 +2,7 @@
 #include "ops/engine/conv.h"
 
 #include "ops/common/axes.h"
+#include "ops/nn/conv_last.h"
 
 #define FLOAT HONE_TYPE(HONE_FLOAT32)
 #define INT32 HONE_TYPE(HONE_INT32)
@@ -79,6 +80,8 @@ const hone_op hone_op_conv_integer = {.name = "ConvInteger",
                                       .infer = infer_integer,
                                       .axes = axes_integer,
                                       .multiply_adds = multiply_adds_integer,
+                                      .channels_last = hone_conv_integer_channels_last,
+                                      .prefers_last = hone_conv_integer_prefers_last,
                                       .pack = pack_integer,
                                       .prepare = prepare_integer,
                                       .quantize = HONE_QUANTIZE_INTEGER,
@@ -139,6 +142,8 @@ const hone_op hone_op_qlinear_conv = {
     .infer = infer_qlinear,
     .axes = axes_qlinear,
     .multiply_adds = multiply_adds_qlinear,
+    .channels_last = hone_qlinear_conv_channels_last,
+    .prefers_last = hone_qlinear_conv_prefers_last,
     .pack = pack_qlinear,
     .prepare = prepare_qlinear,
     .quantize = HONE_QUANTIZE_INTEGER,
@@ -203,6 +208,8 @@ const hone_op hone_op_integer_conv = {
     .infer = infer_lowered,
     .axes = axes_lowered,
     .multiply_adds = multiply_adds_qlinear,
+    .channels_last = hone_integer_conv_channels_last,
+    .prefers_last = hone_integer_conv_prefers_last,
     .pack = pack_lowered,
     .prepare = prepare_lowered,
     .epilogue = true,

@@ -21,9 +21,10 @@ enum { X, W, B };
 
 /* --- the operators --- */
 
-static hone_status infer(hone_infer *ctx, const hone_type *w, int channels, int64_t taps_axis,
-                         hone_error *err) {
-    const hone_type *x = ctx->in[X], *b = ctx->input_count > B ? ctx->in[B] : NULL;
+hone_status hone_conv_last_infer(hone_infer *ctx, int weights, int bias, bool depthwise, hone_error *err) {
+    const hone_type *x = ctx->in[X], *w = ctx->in[weights],
+                    *b = ctx->input_count > bias ? ctx->in[bias] : NULL;
+    const int channels = depthwise ? 1 : 0, taps_axis = depthwise ? 0 : 1;
     hone_window window;
     int64_t d;
     if (x->rank < 0) return HONE_OK;
@@ -47,11 +48,11 @@ static hone_status infer(hone_infer *ctx, const hone_type *w, int channels, int6
 }
 
 static hone_status infer_conv(hone_infer *ctx, hone_error *err) {
-    return infer(ctx, ctx->in[W], 0, 1, err);
+    return hone_conv_last_infer(ctx, W, B, false, err);
 }
 
 static hone_status infer_depthwise(hone_infer *ctx, hone_error *err) {
-    return infer(ctx, ctx->in[W], 1, 0, err);
+    return hone_conv_last_infer(ctx, W, B, true, err);
 }
 
 static int64_t multiply_adds_conv(const hone_node *n, const hone_type *const *in, const hone_type *out) {
@@ -70,23 +71,30 @@ static hone_status pack(hone_packer *p, const hone_node *node, hone_error *err) 
     return hone_product_pack(p, node, W, true, err);
 }
 
-static hone_status prepare(hone_prepare *p, bool depthwise, hone_error *err) {
+hone_status hone_conv_last_product(const hone_prepare *p, hone_product *s, bool depthwise,
+                                   hone_windows *windows, hone_error *err) {
     const hone_type x = hone_type_channels_first(p->in[X]), y = hone_type_channels_first(&p->out[0]);
-    hone_product s = HONE_PRODUCT_INIT;
     hone_window window;
     HONE_TRY(hone_window_read(p->node, x.rank, NULL, &window, err));
-    const hone_windows windows = hone_windows_of(&window, x.dims[1], &x, &y);
-    s.a = X;
+    *windows = hone_windows_of(&window, x.dims[1], &x, &y);
+    s->a = X;
+    s->b_columns = !depthwise;
+    s->depthwise = depthwise;
+    s->a_windows = windows;
+    s->m = hone_windows_positions(windows);
+    s->k = p->in[s->b]->dims[depthwise ? 0 : 1];
+    s->n = y.dims[1];
+    s->batch = x.dims[0];
+    return HONE_OK;
+}
+
+static hone_status prepare(hone_prepare *p, bool depthwise, hone_error *err) {
+    hone_product s = HONE_PRODUCT_INIT;
+    hone_windows windows;
     s.b = W;
     if (p->in_count > B && (!p->node->map || p->node->map_input > B) && p->in[B]) s.bias = B;
-    s.b_columns = !depthwise;
-    s.depthwise = depthwise;
     if (!depthwise) s.winograd = (int)hone_node_int(p->node, "winograd");
-    s.a_windows = &windows;
-    s.m = hone_windows_positions(&windows);
-    s.k = p->in[W]->dims[depthwise ? 0 : 1];
-    s.n = y.dims[1];
-    s.batch = x.dims[0];
+    HONE_TRY(hone_conv_last_product(p, &s, depthwise, &windows, err));
     return hone_product_prepare(p, &s, err);
 }
 
@@ -124,15 +132,15 @@ const hone_op hone_op_depthwise_last = {
 
 /* --- Conv in this form --- */
 
-static bool is_depthwise(const hone_node *n) {
-    const hone_type *w = &n->inputs[W]->type;
+bool hone_conv_is_depthwise(const hone_node *n, int weights) {
+    const hone_type *w = &n->inputs[weights]->type;
     int64_t group = hone_node_int(n, "group");
     return group > 1 && w->dims[1] == 1 && w->dims[0] == group;
 }
 
 /* Are taps, or pads, so far apart that copies of what a line of windows sees would be mostly zeros? */
-static bool is_far(const hone_node *n) {
-    const hone_type *w = &n->inputs[W]->type;
+static bool is_far(const hone_node *n, int weights) {
+    const hone_type *w = &n->inputs[weights]->type;
     hone_window window;
     int64_t all = 1;
     if (hone_window_read(n, w->rank, w->dims + 2, &window, NULL) != HONE_OK) return true;
@@ -144,13 +152,16 @@ static bool is_far(const hone_node *n) {
     return all > FAR;
 }
 
-/* Weights that can be laid out anew, of one group or of channels each by itself, over one or two spatial axes. */
+bool hone_conv_last_takes(const hone_node *n, int weights, int bias) {
+    const hone_value *b = n->input_count > bias ? n->inputs[bias] : NULL;
+    const hone_tensor *t = hone_value_constant(n->inputs[weights]);
+    return t && (t->rank == 3 || t->rank == 4) && t->count > 0 && n->inputs[X]->type.rank == t->rank &&
+           !n->map && (!b || b->type.rank == 1) &&
+           (hone_node_int(n, "group") == 1 || hone_conv_is_depthwise(n, weights)) && !is_far(n, weights);
+}
+
 static bool takes(const hone_node *n) {
-    const hone_value *w = n->inputs[W], *b = n->input_count > B ? n->inputs[B] : NULL;
-    const hone_tensor *t = hone_value_constant(w);
-    return t && t->dtype == HONE_FLOAT32 && (t->rank == 3 || t->rank == 4) && t->count > 0 &&
-           n->inputs[X]->type.rank == t->rank && !n->map && (!b || b->type.rank == 1) &&
-           (hone_node_int(n, "group") == 1 || is_depthwise(n)) && !is_far(n);
+    return n->inputs[W]->type.dtype == HONE_FLOAT32 && hone_conv_last_takes(n, W, B);
 }
 
 bool hone_conv_prefers_last(const hone_node *n) {
@@ -182,25 +193,30 @@ static hone_value *weights(hone_graph *g, const hone_value *w, bool depthwise) {
     return v;
 }
 
-hone_value *hone_conv_channels_last(hone_channels_last *ctx) {
-    const hone_node *n = ctx->node;
-    hone_graph *g = ctx->graph;
-    if (!takes(n)) return NULL;
-    const hone_value *w = n->inputs[W];
-    const bool depthwise = is_depthwise(n);
-    hone_value *in[3] = {hone_value_channels_last(g, n->inputs[X]), weights(g, w, depthwise),
-                         n->input_count > B ? n->inputs[B] : NULL};
-    if (!in[X] || !in[W]) return NULL;
-    hone_node *y = hone_graph_add_node(g, depthwise ? &hone_op_depthwise_last : &hone_op_conv_last, n->name,
-                                       in[B] ? 3 : 2, in, 1);
-    if (!y) return NULL;
+void hone_conv_last_window(hone_graph *g, const hone_node *n, int weights, hone_node *y) {
     static const char *const kept[] = {"strides", "pads", "dilations"};
+    const hone_type *w = &n->inputs[weights]->type;
     for (size_t i = 0, count; i < sizeof kept / sizeof *kept; i++) {
         const int64_t *list = hone_node_ints(n, kept[i], &count);
         if (list && count) hone_node_set_ints(g, y, kept[i], list, count);
     }
     const char *pad = hone_node_string(n, "auto_pad");
     if (pad) hone_node_set_string(g, y, "auto_pad", pad);
-    hone_node_set_ints(g, y, "kernel_shape", w->type.dims + 2, (size_t)w->type.rank - 2);
+    hone_node_set_ints(g, y, "kernel_shape", w->dims + 2, (size_t)w->rank - 2);
+}
+
+hone_value *hone_conv_channels_last(hone_channels_last *ctx) {
+    const hone_node *n = ctx->node;
+    hone_graph *g = ctx->graph;
+    if (!takes(n)) return NULL;
+    const hone_value *w = n->inputs[W];
+    const bool depthwise = hone_conv_is_depthwise(n, W);
+    hone_value *in[3] = {hone_value_channels_last(g, n->inputs[X]), weights(g, w, depthwise),
+                         n->input_count > B ? n->inputs[B] : NULL};
+    if (!in[X] || !in[W]) return NULL;
+    hone_node *y = hone_graph_add_node(g, depthwise ? &hone_op_depthwise_last : &hone_op_conv_last, n->name,
+                                       in[B] ? 3 : 2, in, 1);
+    if (!y) return NULL;
+    hone_conv_last_window(g, n, W, y);
     return y->outputs[0];
 }

@@ -8,6 +8,7 @@
 #include "ops/nn/pool.h"
 
 #define FLOAT HONE_TYPE(HONE_FLOAT32)
+#define TYPES (FLOAT | HONE_TYPES_BYTE) /* bytes: maxima only */
 
 /* --- the operator --- */
 
@@ -24,25 +25,30 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
 
 typedef struct params {
     hone_pool pool;
+    hone_dtype dtype;
     hone_cut cut; /* of the lines */
 } params;
 
 typedef struct job {
     const params *p;
-    const float *x;
-    float *y;
+    const void *x;
+    void *y;
 } job;
 
 static void run_lines(void *arg, int64_t begin, int64_t end, int worker) {
     (void)worker;
     const job *j = arg;
-    hone_kernels_get()->pool_last_f32(&j->p->pool, j->x, j->y, begin, end);
+    if (j->p->dtype != HONE_FLOAT32)
+        hone_kernels_get()->pool_last_8(&j->p->pool, j->p->dtype == HONE_INT8, j->x, j->y, begin, end);
+    else
+        hone_kernels_get()->pool_last_f32(&j->p->pool, j->x, j->y, begin, end);
 }
 
 static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
     (void)err;
-    job j = {step->params, hone_step_in(step, frame, 0), hone_step_out(step, frame, 0)};
-    hone_cut_run(&j.p->cut, frame, run_lines, &j);
+    const params *p = step->params;
+    job j = {p, hone_step_in(step, frame, 0), hone_step_out(step, frame, 0)};
+    hone_cut_run(&p->cut, frame, run_lines, &j);
     return HONE_OK;
 }
 
@@ -52,13 +58,16 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
     params *q = hone_prepare_alloc(p, sizeof *q);
     if (!q) return hone_fail_memory(err);
     HONE_TRY(hone_window_read(p->node, x.rank, NULL, &window, err));
+    q->dtype = x.dtype;
     q->pool = (hone_pool){.w = hone_windows_of(&window, x.dims[1], &x, &y),
                           .kind = hone_node_int(p->node, "mean") ? HONE_POOL_MEAN : HONE_POOL_MAX,
                           .count_pads = hone_node_int(p->node, "count_include_pad") != 0};
+    if (q->dtype != HONE_FLOAT32 && q->pool.kind != HONE_POOL_MAX)
+        return hone_prepare_fail(p, err, "bytes have no mean");
     const hone_windows *w = &q->pool.w;
     const int64_t lines = w->channels && w->out[2] ? x.dims[0] * w->out[0] * w->out[1] : 0;
     const double taps = (double)hone_windows_taps(w), line = (double)(w->out[2] * w->channels);
-    q->cut = hone_cut_make(lines, 5 + 0.1 * line * taps, 1);
+    q->cut = hone_cut_make(lines, 5 + (q->dtype == HONE_FLOAT32 ? 0.1 : 0.05) * line * taps, 1);
     p->params = q;
     p->run = run;
     p->kernel = q->pool.kind == HONE_POOL_MAX ? "max_pool" : "mean_pool";
@@ -70,8 +79,8 @@ const hone_op hone_op_pool_last = {
     .name = "PoolLast",
     .since = 1,
     .oldest = 1,
-    .inputs = HONE_SLOTS({"X", 'T', FLOAT, 0}),
-    .outputs = HONE_SLOTS({"Y", 'T', FLOAT, 0}),
+    .inputs = HONE_SLOTS({"X", 'T', TYPES, 0}),
+    .outputs = HONE_SLOTS({"Y", 'T', TYPES, 0}),
     .attrs = HONE_ATTRS(HONE_WINDOW_ATTRS, {"dilations", HONE_ATTR_INTS}, {"ceil_mode", HONE_ATTR_INT},
                         {"count_include_pad", HONE_ATTR_INT}, {"mean", HONE_ATTR_INT}),
     .infer = infer,
@@ -83,7 +92,7 @@ const hone_op hone_op_pool_last = {
 static hone_value *pool(hone_channels_last *ctx, bool mean) {
     const hone_node *n = ctx->node;
     hone_graph *g = ctx->graph;
-    if (n->outputs[0]->type.dtype != HONE_FLOAT32 || n->output_count > 1) return NULL;
+    if (!((mean ? FLOAT : TYPES) & HONE_TYPE(n->outputs[0]->type.dtype)) || n->output_count > 1) return NULL;
     hone_value *x = hone_value_channels_last(g, n->inputs[0]);
     hone_node *y = x ? hone_graph_add_node(g, &hone_op_pool_last, n->name, 1, &x, 1) : NULL;
     if (!y) return NULL;

@@ -1,6 +1,7 @@
 /* DynamicQuantizeLinear: x → y uint8, its scale and zero point. */
 #include "graph/infer.h"
 #include "kernels/kernels.h"
+#include "ops/common/channels_last.h"
 #include "ops/common/cut.h"
 #include "ops/common/range.h"
 #include "ops/common/walk.h"
@@ -71,6 +72,11 @@ static hone_status prepare_dynamic(hone_prepare *p, hone_error *err) {
     return HONE_OK;
 }
 
+static hone_value *channels_last(hone_channels_last *ctx) {
+    hone_value *x = hone_value_channels_last(ctx->graph, ctx->node->inputs[0]);
+    return x ? hone_last_copy(ctx, 1, &x) : NULL;
+}
+
 const hone_op hone_op_dynamic_quantize_linear = {
     .name = "DynamicQuantizeLinear",
     .since = 11,
@@ -80,5 +86,6 @@ const hone_op hone_op_dynamic_quantize_linear = {
     .outputs = HONE_SLOTS({"y", 0, HONE_TYPE(HONE_UINT8), 0}, {"y_scale", 0, FLOAT, 0},
                           {"y_zero_point", 0, HONE_TYPE(HONE_UINT8), 0}),
     .infer = infer_dynamic,
+    .channels_last = channels_last,
     .prepare = prepare_dynamic,
     .doc = "uint8 with scale and zero point that fit x's range"};

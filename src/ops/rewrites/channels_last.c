@@ -94,6 +94,7 @@ static hone_value *elementwise(hone_channels_last *ctx) {
 static void take_over(hone_graph *g, hone_node *n, hone_node *made, int i, bool first) {
     hone_value *old = i < n->output_count ? n->outputs[i] : NULL, *y = made->outputs[i];
     if (!old || !y) return;
+    first |= old->type.rank < 3; /* no image: a scale or a zero point */
     y->type = first ? old->type : hone_type_channels_last(&old->type);
     if (!first) y = hone_value_channels_first(g, y);
     if (y) hone_graph_replace(g, old, y);
@@ -167,7 +168,9 @@ static void compose_all(hone_graph *g, int *changes) {
 hone_status hone_rewrite_channels_last(hone_graph *g, int *changes, hone_error *err) {
     for (hone_node *n = g->first, *next; n; n = next) {
         next = n->next;
-        if (n->op == &hone_op_transpose && n->outputs[0])
+        if (n->op == &hone_op_identity && n->outputs[0] && !hone_graph_is_output(g, n->outputs[0]))
+            hone_graph_replace(g, n->outputs[0], n->inputs[0]); /* nobody looks behind it in vain */
+        else if (n->op == &hone_op_transpose && n->outputs[0])
             *changes += compose(g, n);
         else if (is_candidate(n))
             *changes += ask(g, n);
