@@ -15,6 +15,15 @@ struct pair {
                      int64_t y_row) {                                                                        \
         const type *x = from;                                                                                \
         type *y = to;                                                                                        \
+        if (rows == 3) { /* planes of a picture */                                                           \
+            const type *second = x + x_row, *third = second + x_row;                                         \
+            for (int64_t j = 0; j < columns; j++, y += y_row) {                                              \
+                y[0] = x[j];                                                                                 \
+                y[1] = second[j];                                                                            \
+                y[2] = third[j];                                                                             \
+            }                                                                                                \
+            return;                                                                                          \
+        }                                                                                                    \
         for (int64_t i0 = 0; i0 < rows; i0 += TILE)                                                          \
             for (int64_t j0 = 0; j0 < columns; j0 += TILE) {                                                 \
                 int64_t i1 = i0 + TILE < rows ? i0 + TILE : rows,                                            \
