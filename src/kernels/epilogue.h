@@ -2,6 +2,7 @@
 #ifndef HONE_KERNELS_EPILOGUE_H
 #define HONE_KERNELS_EPILOGUE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What elements of C are. */
@@ -19,6 +20,7 @@ typedef enum hone_store {
  *   integer sums      s = s + sum_bias[j] + row_sum_bias[i] - b_zero[j] a_sum[i]    exact in int32, wrapping
  *                     v = (float)s scale[j] + bias[j] + row_bias[i] + residual[i][j] float; or row_scale[i]
  *   F32, F64          c = clamp(v, lo, hi), where NaN stays
+ *   F32               with `ramp`, c = c clamp(c slope + offset, 0, 1) behind that: HardSwish and its kind
  *   I32               c = s
  *   U8, S8            c = saturate(round_half_even(clamp(v, lo, hi)) + zero)
  *
@@ -35,6 +37,8 @@ typedef struct hone_epilogue {
     const int32_t *row_sum_bias;              /* [m] */
     const float *scale, *row_scale;           /* [n]; [m] */
     int32_t zero;
+    bool ramp; /* products of float32, and of images whose channels are last */
+    float slope, offset;
 } hone_epilogue;
 
 #endif

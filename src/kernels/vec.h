@@ -341,6 +341,11 @@ VEC_FN vec_f32 vec_max(vec_f32 a, vec_f32 b) {
     return vec_select(a > b, a, b);
 #endif
 }
+/* x clamp(x slope + offset, 0, 1) */
+VEC_FN vec_f32 vec_ramp(vec_f32 x, float slope, float offset) {
+    const vec_f32 line = vec_fma(x, vec_set1(slope), vec_set1(offset));
+    return x * vec_max(vec_min(line, vec_set1(1)), vec_zero());
+}
 VEC_FN vec_f32 vec_neg(vec_f32 x) {
     return vec_from_bits(vec_bits(x) ^ INT32_MIN);
 }

@@ -6,7 +6,7 @@
 
 static const char *program;
 
-typedef enum behind { NOTHING, RELU, RESIDUAL, GELU, BEHIND } behind;
+typedef enum behind { NOTHING, RELU, RESIDUAL, GELU, HARD_SWISH, BEHIND } behind;
 
 typedef struct conv_case {
     int axes;
@@ -87,6 +87,7 @@ static hone_graph *build(const conv_case *c, hone_dtype dtype, bool constant, bo
     if (what == RELU) y = graph_op(g, "Relu", y);
     if (what == GELU) y = graph_op(g, "Gelu", y);
     if (what == RESIDUAL) y = graph_op(g, "Relu", graph_op(g, "Add", z, y));
+    if (what == HARD_SWISH) y = graph_op(g, "HardSwish", graph_op(g, "Relu", y));
     hone_graph_add_output(g, y);
     check_ok(hone_graph_check(g, &err));
     return g;

@@ -4,7 +4,7 @@
 
 static const char *program;
 
-typedef enum behind { NOTHING, RELU, GELU, RESIDUAL } behind;
+typedef enum behind { NOTHING, RELU, GELU, RESIDUAL, HARD_SWISH } behind;
 
 typedef struct conv_case {
     int64_t n, c, h, w, m, pads[4];
@@ -18,6 +18,7 @@ static const conv_case cases[] = {
     {1, 64, 15, 22, 16, {2, 0, 1, 3}, RESIDUAL}, /* pads of all kinds */
     {3, 16, 10, 10, 18, {1, 1, 1, 1}, GELU},     /* tiles of 2 */
     {1, 21, 9, 11, 16, {1, 2, 0, 1}, RESIDUAL},
+    {1, 24, 12, 13, 40, {1, 1, 1, 1}, HARD_SWISH},
     {1, 70, 60, 50, 24, {1, 1, 1, 1}, GELU}, /* several blocks of tiles, and of channels */
 };
 
@@ -41,6 +42,7 @@ static hone_graph *build(const conv_case *c, hone_dtype dtype, hone_tensor **in)
     in[1] = NULL;
     if (c->behind == RELU) y = graph_op(g, "Relu", y);
     if (c->behind == GELU) y = graph_op(g, "Gelu", y);
+    if (c->behind == HARD_SWISH) y = graph_op(g, "HardSwish", y);
     if (c->behind == RESIDUAL) {
         in[1] = tensor_make(dtype, y->type.rank, y->type.dims);
         for (int64_t k = 0; k < in[1]->count; k++) tensor_set(in[1], k, (double)(k % 7) / 8);

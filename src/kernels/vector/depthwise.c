@@ -36,6 +36,7 @@ VEC_FN void tile(const hone_depthwise *d, const int count, const bool whole, int
         if (bias) v = v + more;
         if (residual) v = v + vec_load_n(residual + to, lanes);
         v = vec_min(hi, vec_max(lo, v));
+        if (e->ramp) v = vec_ramp(v, e->slope, e->offset);
         if (whole)
             vec_store(y + to, v);
         else

@@ -64,7 +64,8 @@ typedef struct tile_work {
     int64_t c_row;
     const float *bias, *row_bias, *residual;
     int64_t residual_row;
-    float alpha, lo, hi;
+    float alpha, lo, hi, slope, offset;
+    bool ramp;
     bool plain; /* alpha 1, no bias, no residual, no clamp */
 } tile_work;
 
@@ -145,7 +146,9 @@ VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int
                 if (t->bias) y = y + bias;
                 if (t->row_bias) y = y + t->row_bias[i];
                 if (t->residual) y = y + vec_load_n(t->residual + i * t->residual_row + v * VEC_F32, count);
-                acc[i * vecs + v] = vec_min(hi, vec_max(lo, y));
+                y = vec_min(hi, vec_max(lo, y));
+                if (t->ramp) y = vec_ramp(y, t->slope, t->offset);
+                acc[i * vecs + v] = y;
             }
         }
     }
@@ -354,11 +357,14 @@ static void run(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t 
     t.alpha = (float)e->alpha;
     t.lo = (float)e->lo;
     t.hi = (float)e->hi;
+    t.ramp = e->ramp;
+    t.slope = e->slope;
+    t.offset = e->offset;
     t.b_step = packed ? PANEL : g->b_row;
     t.b_panel = packed ? g->k * PANEL : PANEL;
     t.lanes = (int)(rest - (last - 1) * VEC_F32);
     t.plain = t.alpha == 1.0f && !e->bias && !e->row_bias && !e->residual && t.lo == -__builtin_inff() &&
-              t.hi == __builtin_inff();
+              t.hi == __builtin_inff() && !t.ramp;
     const int64_t blocks = (m1 - m0 + BLOCK_ROWS - 1) / BLOCK_ROWS;
     for (int64_t block = 0, row = m0, rows; block < blocks; block++, row += rows) {
         rows = (m1 - row + blocks - block - 1) / (blocks - block);

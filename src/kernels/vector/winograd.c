@@ -113,6 +113,7 @@ VEC_FN void output_channels(const hone_winograd *p, const int size, int lanes, i
             if (bias) s = s + more;
             if (residual) s = s + vec_load_n(residual + to, lanes);
             s = vec_min(hi, vec_max(lo, s));
+            if (e->ramp) s = vec_ramp(s, e->slope, e->offset);
             vec_store_n(y + to, s, lanes);
         }
 }

@@ -357,7 +357,10 @@ static hone_gemm fixed_gemm(const hone_product_params *q) {
                                     .alpha = s->alpha,
                                     .residual_row = s->n,
                                     .lo = q->epilogue.lo,
-                                    .hi = q->epilogue.hi}};
+                                    .hi = q->epilogue.hi,
+                                    .ramp = q->epilogue.ramp,
+                                    .slope = q->epilogue.slope,
+                                    .offset = q->epilogue.offset}};
 }
 
 #define FORMS(name, more)                                                                                    \

@@ -36,6 +36,35 @@ static void take_limit(place *l, int op, double *limit) {
     l->at = &l->map->code[l->at->a];
 }
 
+/* The number that register r is; NaN: none. */
+static double number(const place *l, hone_reg r) {
+    const hone_map_code *c = &l->map->code[r];
+    return c->op == HONE_MAP_CONST ? c->constant : NAN;
+}
+
+/* Is register r clamp(x slope + offset, 0, 1)? */
+static bool is_ramp(const place *l, hone_reg r, hone_reg x, hone_product_epilogue *e) {
+    const hone_map_code *most = &l->map->code[r], *least, *line;
+    if (most->op != HONE_VOP_MAX || number(l, most->b) != 0) return false;
+    least = &l->map->code[most->a];
+    if (least->op != HONE_VOP_MIN || number(l, least->b) != 1) return false;
+    line = &l->map->code[least->a];
+    if (line->op != HONE_VOP_FMA || line->a != x) return false;
+    e->slope = (float)number(l, line->b);
+    e->offset = (float)number(l, line->c);
+    return !isnan(e->slope) && !isnan(e->offset);
+}
+
+static void take_ramp(place *l, hone_product_epilogue *e) {
+    if (l->at->op != HONE_VOP_MUL) return;
+    for (int i = 0; i < 2 && !e->ramp; i++) {
+        const hone_reg x = i ? l->at->b : l->at->a;
+        if (!is_ramp(l, i ? l->at->a : l->at->b, x, e)) continue;
+        e->ramp = true;
+        l->at = &l->map->code[x];
+    }
+}
+
 typedef bool fits_fn(const hone_type *t, const hone_type *y, int64_t n);
 
 static bool fits_row(const hone_type *t, const hone_type *y, int64_t n) {
@@ -59,12 +88,13 @@ static void take_sum(place *l, int64_t n, fits_fn *fits, int *input) {
     l->at = &l->map->code[strip];
 }
 
-/* Is the map [+ row] [+ matrix] [clamp] of the strip, and has room beside what the product adds by itself? */
+/* Is the map [+ row] [+ matrix] [clamp] [ramp] of the strip, and has room beside what the product adds by itself? */
 static bool match(const hone_prepare *p, const hone_product *s, hone_product_epilogue *e) {
     hone_product_epilogue found = *e;
     place l = {p, p->node->map, NULL};
     if (l.map->outputs != 1 || s->relu || !(HONE_TYPE(p->out[0].dtype) & HONE_TYPES_FLOAT)) return false;
     l.at = &l.map->code[l.map->output[0]];
+    if (s->kind == HONE_GEMM_F32 && !s->patches && p->out[0].dtype == HONE_FLOAT32) take_ramp(&l, &found);
     take_limit(&l, HONE_VOP_MIN, &found.hi);
     take_limit(&l, HONE_VOP_MAX, &found.lo);
     if (found.hi == e->hi) take_limit(&l, HONE_VOP_MIN, &found.hi);

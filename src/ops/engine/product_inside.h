@@ -39,6 +39,8 @@ typedef struct hone_product_job hone_product_job;
 typedef struct hone_product_epilogue {
     int bias, residual; /* input indices, -1: none */
     double lo, hi;
+    bool ramp; /* see hone_epilogue */
+    float slope, offset;
     const hone_elementwise *addend; /* Y = beta C, before the products are added; NULL: none */
     const hone_elementwise *map;    /* NULL: none, or all of it is said above */
     int map_input, map_inputs;
