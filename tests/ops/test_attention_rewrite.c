@@ -140,10 +140,40 @@ static void test_what_stays(void **state) {
     }
 }
 
+/* A bias that makes more of the scores, and factors whose product is 0 in float32: they stay, too. */
+static void test_what_is_no_attention(void **state) {
+    (void)state;
+    static const int64_t wide[][4] = {{3, 1, 1, S}, {1, N, 1, S}, {1, 1, T, S}};
+    for (int i = 0; i < 4; i++) {
+        const int64_t batch = 1, heads = i == 1 ? 1 : N, rows = i == 2 ? 1 : T;
+        hone_tensor *in[4] = {tensor_random(HONE_FLOAT32, SHAPE(batch, heads, rows, D), 1),
+                              tensor_random(HONE_FLOAT32, SHAPE(batch, heads, D, S), 2),
+                              tensor_random(HONE_FLOAT32, SHAPE(batch, heads, S, D), 3), NULL};
+        hone_graph *g = hone_graph_new("attention");
+        hone_value *q = graph_input(g, "q", HONE_FLOAT32, 4, in[0]->dims),
+                   *k = graph_input(g, "k", HONE_FLOAT32, 4, in[1]->dims),
+                   *v = graph_input(g, "v", HONE_FLOAT32, 4, in[2]->dims);
+        hone_value *scores;
+        if (i == 3) {
+            scores = graph_op(g, "MatMul", scaled(g, q, false, 1e-30), scaled(g, k, false, 1e-30));
+        } else {
+            in[3] = tensor_random(HONE_FLOAT32, 4, wide[i], 4);
+            scores = graph_op(g, "Add", graph_op(g, "MatMul", q, k),
+                              graph_input(g, "bias", HONE_FLOAT32, 4, wide[i]));
+        }
+        hone_graph_add_output(g, graph_op(g, "MatMul", graph_op(g, "Softmax", scores), v));
+        int transposes;
+        assert_int_equal(compare(g, in, &transposes), 0);
+        free_inputs(in);
+        hone_graph_free(g);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_spellings),
         cmocka_unit_test(test_what_stays),
+        cmocka_unit_test(test_what_is_no_attention),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

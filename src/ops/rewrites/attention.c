@@ -42,6 +42,16 @@ static hone_value *unscaled(const hone_value *v, double *scale) {
     return NULL;
 }
 
+/* Can `bias` be added to scores of that type, one for each key, without making more of them? */
+static bool fits(const hone_type *bias, const hone_type *scores) {
+    const int before = scores->rank - bias->rank;
+    if (bias->dtype != HONE_FLOAT32 || scores->rank != 4 || bias->rank < 1 || before < 0) return false;
+    for (int i = 0; i < bias->rank; i++)
+        if (!same_dim(bias->dims[i], scores->dims[before + i]) && (bias->dims[i] != 1 || i + 1 == bias->rank))
+            return false;
+    return true;
+}
+
 /* From the Softmax's input back to the product of Q and K^T: what is added and multiplied on the way. */
 static hone_node *scores(const hone_graph *g, hone_value *v, found *f) {
     for (;;) {
@@ -54,10 +64,7 @@ static hone_node *scores(const hone_graph *g, hone_value *v, found *f) {
             const int i = is_private(g, n->inputs[0]) && n->inputs[0]->type.rank == 4 ? 0 : 1;
             inner = n->inputs[i];
             f->in[BIAS] = n->inputs[1 - i];
-            const hone_type *b = &f->in[BIAS]->type, *y = &v->type;
-            if (b->rank < 1 || b->rank > 4 || b->dtype != HONE_FLOAT32 || y->rank != 4 ||
-                inner->type.rank != 4 || !same_dim(b->dims[b->rank - 1], inner->type.dims[3]))
-                return NULL;
+            if (!fits(&f->in[BIAS]->type, &inner->type)) return NULL;
         }
         v = inner;
     }
@@ -151,6 +158,22 @@ static hone_value *as_heads(hone_graph *g, hone_value *y, const hone_type *type)
     return permuted(g, r, perm);
 }
 
+/* The operator in the place of `old`, of that type; NULL: memory is out. */
+static hone_value *emit(hone_graph *g, const found *f, const hone_type *old) {
+    hone_value *y =
+        HONE_EMIT(g, HONE_PRIVATE_DOMAIN, "ScaledDotProduct", f->in[Q], f->in[K], f->in[V], f->in[BIAS]);
+    if (!y) return NULL;
+    hone_node_set_int(g, y->producer, "q_heads", f->q_heads);
+    hone_node_set_int(g, y->producer, "kv_heads", f->kv_heads);
+    hone_node_set_float(g, y->producer, "scale", (float)f->scale);
+    y->type = *old;
+    if (!f->q_heads) return y;
+    y->type.rank = 3;
+    y->type.dims[1] = old->dims[2];
+    y->type.dims[2] = old->dims[1] * old->dims[3];
+    return as_heads(g, y, old);
+}
+
 static bool convert(hone_graph *g, hone_node *softmax) {
     hone_value *p = softmax->outputs[0];
     found f = {.scale = 1};
@@ -159,25 +182,11 @@ static bool convert(hone_graph *g, hone_node *softmax) {
     hone_node *y = p->uses[0].node;
     if ((axis != -1 && axis != 3) || y->op != &hone_op_matmul || p->uses[0].index != 0) return false;
     const hone_node *s = scores(g, softmax->inputs[0], &f);
-    if (!s || f.scale == 0 || !is_attention(s->inputs[0], s->inputs[1], y->inputs[1])) return false;
+    if (!s || !is_attention(s->inputs[0], s->inputs[1], y->inputs[1])) return false;
     g->insert_before = y;
-    hone_value *out = NULL;
-    if (sources(g, s->inputs[0], s->inputs[1], y->inputs[1], &f)) {
-        out = HONE_EMIT(g, HONE_PRIVATE_DOMAIN, "ScaledDotProduct", f.in[Q], f.in[K], f.in[V], f.in[BIAS]);
-        if (out) {
-            hone_node_set_int(g, out->producer, "q_heads", f.q_heads);
-            hone_node_set_int(g, out->producer, "kv_heads", f.kv_heads);
-            hone_node_set_float(g, out->producer, "scale", (float)f.scale);
-            const hone_type *heads = &y->outputs[0]->type;
-            out->type = *heads;
-            if (f.q_heads) {
-                out->type.rank = 3;
-                out->type.dims[1] = heads->dims[2];
-                out->type.dims[2] = heads->dims[1] * heads->dims[3];
-                out = as_heads(g, out, heads);
-            }
-        }
-    }
+    const bool there = sources(g, s->inputs[0], s->inputs[1], y->inputs[1], &f);
+    const bool scales = (float)f.scale != 0; /* 0 would stand for the usual scale */
+    hone_value *out = there && scales ? emit(g, &f, &y->outputs[0]->type) : NULL;
     g->insert_before = NULL;
     if (!out) return false;
     hone_graph_replace(g, y->outputs[0], out);
