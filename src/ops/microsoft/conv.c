@@ -2,6 +2,7 @@
 #include "ops/engine/conv.h"
 #include "graph/infer.h"
 #include "ops/common/emit.h"
+#include "ops/common/legacy.h"
 
 #include <string.h>
 
@@ -14,8 +15,7 @@
 /* Copies the attributes of n that y's operator has, too. */
 static void copy_known(hone_graph *g, hone_node *y, const hone_node *n) {
     hone_node_copy_attrs(g, y, n);
-    for (int i = 0; i < y->attr_count; i++)
-        if (!hone_attr_find(y->op->attrs, y->attrs[i].name)) y->attrs[i--] = y->attrs[--y->attr_count];
+    hone_drop_attributes(y);
 }
 
 /* --- FusedConv --- activation(Conv(X, W, B) + Z) */

@@ -4,6 +4,7 @@
 #include "kernels/kernels.h"
 #include "ops/common/channels_last.h"
 #include "ops/common/cut.h"
+#include "ops/common/legacy.h"
 #include "ops/engine/window.h"
 #include "ops/nn/pool.h"
 
@@ -97,8 +98,7 @@ static hone_value *pool(hone_channels_last *ctx, bool mean) {
     hone_node *y = x ? hone_graph_add_node(g, &hone_op_pool_last, n->name, 1, &x, 1) : NULL;
     if (!y) return NULL;
     hone_node_copy_attrs(g, y, n);
-    for (int i = 0; i < y->attr_count; i++)
-        if (!hone_attr_find(y->op->attrs, y->attrs[i].name)) y->attrs[i--] = y->attrs[--y->attr_count];
+    hone_drop_attributes(y);
     if (mean) hone_node_set_int(g, y, "mean", 1);
     return y->outputs[0];
 }
