@@ -3,10 +3,6 @@
 
 #define POSITIONS 8 /* at once */
 
-static int64_t min_i64(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 /* `count` positions from x on, of `lanes` channels from `channel` on, all lanes where `whole`. */
 VEC_FN void tile(const hone_depthwise *d, const int count, const bool whole, int lanes, int64_t channel,
                  const float *x, int64_t at, float *y) {
@@ -64,7 +60,7 @@ void HONE_ISA_NAME(depthwise_f32)(const hone_depthwise *d, const float *x, int64
     const int64_t parts = (d->width + POSITIONS - 1) / POSITIONS;
     for (int64_t line = 0; line < lines; line++, x += d->line)
         for (int64_t part = 0, at = 0; part < parts; part++) {
-            const int64_t n = min_i64(d->width * (part + 1) / parts, d->width) - at;
+            const int64_t n = d->width * (part + 1) / parts - at;
             by_count[n](d, x + at * d->step, line * d->width + at, y);
             at += n;
         }

@@ -146,7 +146,6 @@ typedef struct hone_product_windows {
     const hone_gemm_run *runs;
     hone_depthwise depthwise;
     hone_winograd winograd;
-    int64_t tiles; /* at once, at most */
 } hone_product_windows;
 
 struct hone_product_params {

@@ -10,8 +10,8 @@
 #define ROOM_BYTES (768 * 1024) /* of V and P, about */
 #define LEAST_TILES 16          /* over which a matrix of U is spread, at least */
 #define MOST_TILES 96
-#define MOST_PANEL 64
-#define LINE 16 /* floats: matrices are no power of two apart, or they would collide in the cache */
+#define MOST_PANEL 64 /* columns, of any family */
+#define LINE 16       /* floats: matrices are no power of two apart, or they would collide in the cache */
 
 static int64_t matrix_of(int64_t tiles, int64_t channels) {
     return (tiles * channels + LINE - 1) / LINE * LINE + LINE;
@@ -185,6 +185,7 @@ void hone_product_winograd_choose(hone_product_params *q) {
                          .pad = {x->pad[1], x->pad[2]},
                          .across = hone_tasks(x->out[2], size)};
     const int64_t tiles = w->across * hone_tasks(x->out[1], size);
+    /* nanoseconds, what tiles become and come from being taken for 0.3 of the products */
     const double tile = (double)(matrices * (s->k + 1) * (s->n + 1)) * (double)q->family->nanoseconds * 1.3,
                  all = tile * (double)(tiles * s->batch);
     int64_t most = ROOM_BYTES / (matrices * (s->k + s->n + 1) * (int64_t)sizeof(float));

@@ -12,7 +12,7 @@
 #define NUMBERS (HONE_TYPES_NUMBER | HONE_TYPES_HALF)
 #define NARROW (HONE_TYPES_HALF | HONE_TYPES_BYTE | HONE_TYPE(HONE_INT16) | HONE_TYPE(HONE_UINT16))
 
-#define FEW 8
+#define FEW 8 /* channels that don't fill the lanes of a vector */
 
 static int axis_of(const hone_node *n, int rank) {
     int64_t axis = hone_node_int(n, "axis");

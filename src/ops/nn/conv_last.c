@@ -14,8 +14,8 @@
 
 #define FLOAT HONE_TYPE(HONE_FLOAT32)
 #define FEW 8 /* channels that don't fill the lanes of a product */
-#define FAR                                                                                                  \
-    ((int64_t)1 << 16) /* from end to end of a window or of pads, in elements, which are copied as they lie */
+/* From end to end of a window or of pads, in elements, which are copied as they lie. */
+#define FAR ((int64_t)1 << 16)
 
 enum { X, W, B };
 

@@ -32,8 +32,8 @@ static bool takes(const hone_graph *g, const hone_node *n, int64_t *c, int64_t *
 
 /* The size of tiles, or 0. */
 static int size_of(const hone_type *y, int64_t c, int64_t m) {
-    const int64_t h = y->dims[1], w = y->dims[2];
     if (y->rank != 4) return 0;
+    const int64_t h = y->dims[1], w = y->dims[2];
     if (h < 0 || w < 0) return 36 * c * m * (int64_t)sizeof(float) <= UNKNOWN_BYTES ? 4 : 0;
     if ((h + 3) / 4 * ((w + 3) / 4) >= LEAST_LARGE) return 4;
     return (h + 1) / 2 * ((w + 1) / 2) >= LEAST_SMALL ? 2 : 0;
