@@ -58,6 +58,8 @@ static const conv_case cases[] = {
     {2, {1, 0, 5, 5}, {4, 0, 3, 3}, 1, ONES, ONES, {1, 1, 1, 1}},
     {2, {1, 3, 5, 5}, {0, 3, 3, 3}, 1, ONES, ONES, {1, 1, 1, 1}},
     {2, {1, 3, 0, 5}, {4, 3, 3, 3}, 1, ONES, ONES, {0, 0, 0, 0}},
+    {1, {2, 64, 1000}, {9, 64, 5}, 1, ONES, {3}, {4, 7}}, /* lines that are cut */
+    {1, {2, 20, 301}, {20, 1, 4}, 20, {2}, {3}, {3, 12}},
 };
 
 /* Inputs x, w, bias, z: what is added behind, of y's shape. */

@@ -174,7 +174,13 @@ static void run_rectangle(const hone_product_job *j, int64_t batch, const operan
         if (sums) g.epilogue.a_sum = (const void *)((uintptr_t)sums - (uintptr_t)at * sizeof *sums);
         run_strips(j, batch, &g, o, at, end, n0, n1, worker);
     }
-    for (int64_t at = m0, end; !w->rows && at < m1; at = end) {
+    for (int64_t at = m0, end; w->part && at < m1; at = end) {
+        end = hone_min_i64(at + w->part, m1);
+        const void *a = hone_product_windows_part(j, hone_product_a_of(&p->s, batch), at, end - at, worker);
+        g.a = (const void *)((uintptr_t)a - (uintptr_t)(at * p->s.a_row) * p->a_size);
+        run_strips(j, batch, &g, o, at, end, n0, n1, worker);
+    }
+    for (int64_t at = m0, end; !w->rows && !w->part && at < m1; at = end) {
         const int64_t line = at / w->w.out[2];
         end = hone_min_i64((line + w->lines) * w->w.out[2], m1);
         const void *a = hone_product_windows_at(j, hone_product_a_of(&p->s, batch), line,

@@ -139,6 +139,7 @@ typedef struct hone_product_windows {
     bool copies;       /* pads: lines of the image are copied, with zeros (zero points) around them */
     int64_t pitch;     /* elements of a line of the copy, or of a row */
     int64_t line_step; /* elements from what a line of positions sees to what the next one does */
+    int64_t part;      /* images of one line: positions at once; 0: whole lines */
     int64_t lines;     /* of positions at once */
     int64_t rows;      /* of bytes at once; 0: lines are counted */
     size_t at, bytes;  /* the copy, in worker scratch */
@@ -223,7 +224,10 @@ bool hone_product_winograd_find(const hone_prepare *p, hone_product_params *q);
 /* Chooses tiles and blocks, and runs blocks [begin, end). */
 void hone_product_winograd_choose(hone_product_params *q);
 void hone_product_winograd_run(void *arg, int64_t begin, int64_t end, int worker);
-/* Runs lines [begin, end) of all images, where channels go each by itself. */
+/* The same of positions [begin, begin + count) of an image of one line, count at most windows.part. */
+const void *hone_product_windows_part(const hone_product_job *j, int64_t batch, int64_t begin, int64_t count,
+                                      int worker);
+/* Runs lines [begin, end) of all images, or parts of them, where channels go each by itself. */
 void hone_product_depthwise_run(void *arg, int64_t begin, int64_t end, int worker);
 
 #endif

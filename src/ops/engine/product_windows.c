@@ -44,6 +44,20 @@ static void copy_lines(const hone_product_windows *q, const char *x, int64_t lin
     }
 }
 
+/* What positions [begin, begin + count) of an image of one line see, likewise. */
+static void copy_part(const hone_product_windows *q, const char *x, int64_t begin, int64_t count, size_t size,
+                      int fill, char *room) {
+    const hone_windows *w = &q->w;
+    const int64_t first = begin * w->stride[2] - w->pad[2], end = first + reach(w, 2, count);
+    const int64_t from = first < 0 ? hone_min_i64(0, end) : first, last = hone_min_i64(end, w->in[2]);
+    const int64_t to = last > from ? last : from;
+    const size_t element = (size_t)w->channels * size, before = (size_t)(from - first) * element;
+    const size_t between = (size_t)(to - from) * element;
+    memset(room, fill, before);
+    memcpy(room + before, x + (size_t)from * element, between);
+    memset(room + before + between, fill, (size_t)(end - first) * element - before - between);
+}
+
 static char *room_of(const hone_product_job *j, int worker) {
     return (char *)hone_step_worker_scratch(j->step, j->frame, worker) + j->p->windows.at;
 }
@@ -76,6 +90,16 @@ const void *hone_product_windows_at(const hone_product_job *j, int64_t batch, in
     return room;
 }
 
+const void *hone_product_windows_part(const hone_product_job *j, int64_t batch, int64_t begin, int64_t count,
+                                      int worker) {
+    const hone_product_windows *q = &j->p->windows;
+    const char *x = image_of(j, batch);
+    if (!q->copies) return x + (size_t)(begin * j->p->s.a_row) * j->p->a_size;
+    char *room = room_of(j, worker);
+    copy_part(q, x, begin, count, j->p->a_size, j->x_zero & 0xff, room);
+    return room;
+}
+
 /* --- each channel by itself --- */
 
 void hone_product_depthwise_vectors(const hone_product_params *p, const hone_product_operands *o,
@@ -102,25 +126,41 @@ static void complete_epilogue(const hone_product_job *j, hone_epilogue *e) {
     if (!p->b.sums) e->bias = j->bias;
 }
 
+/* `count` lines of d->width positions, which see what lies at x and are rows from `row` on, over all images. */
+static void run_depthwise(const hone_product_job *j, hone_depthwise *d, const void *x, int64_t row,
+                          int64_t count, int worker) {
+    const hone_product_params *p = j->p;
+    const int64_t n = p->s.n;
+    char *y = j->y + (size_t)(row * n) * p->y_size;
+    if (j->residual) d->epilogue.residual = (const float *)(const void *)j->residual + row * n;
+    if (p->b.sums)
+        hone_kernels_get()->depthwise_8(d, x, count, y, room_of(j, worker) + p->windows.at_sums);
+    else
+        hone_kernels_get()->depthwise_f32(d, x, count, (float *)(void *)y);
+    if (p->epilogue.map) hone_product_map_run(j, row, row + count * d->width, 0, n, worker);
+}
+
 void hone_product_depthwise_run(void *arg, int64_t begin, int64_t end, int worker) {
     const hone_product_job *j = arg;
     const hone_product_params *p = j->p;
     const hone_product_windows *q = &p->windows;
-    const int64_t lines = q->w.out[1], width = q->w.out[2], n = p->s.n;
+    const int64_t width = q->w.out[2], lines = q->part ? hone_tasks(width, q->part) : q->w.out[1];
     hone_depthwise d = q->depthwise;
     d.weight = hone_step_in(j->step, j->frame, p->s.b);
     complete_epilogue(j, &d.epilogue);
     for (int64_t at = begin, count; at < end; at += count) {
-        const int64_t batch = at / lines, line = at % lines, row = at * width;
-        count = hone_min_i64(hone_min_i64(q->lines, lines - line), end - at);
-        const void *x = hone_product_windows_at(j, batch, line, count, worker);
-        char *y = j->y + (size_t)(row * n) * p->y_size;
-        if (j->residual) d.epilogue.residual = (const float *)(const void *)j->residual + row * n;
-        if (p->b.sums)
-            hone_kernels_get()->depthwise_8(&d, x, count, y, room_of(j, worker) + q->at_sums);
-        else
-            hone_kernels_get()->depthwise_f32(&d, x, count, (float *)(void *)y);
-        if (p->epilogue.map) hone_product_map_run(j, row, row + count * width, 0, n, worker);
+        const int64_t batch = at / lines, line = at % lines;
+        if (q->part) {
+            const int64_t first = line * q->part;
+            d.width = hone_min_i64(q->part, width - first);
+            run_depthwise(j, &d, hone_product_windows_part(j, batch, first, d.width, worker),
+                          batch * width + first, 1, worker);
+            count = 1;
+        } else {
+            count = hone_min_i64(hone_min_i64(q->lines, lines - line), end - at);
+            run_depthwise(j, &d, hone_product_windows_at(j, batch, line, count, worker), at * width, count,
+                          worker);
+        }
     }
 }
 
@@ -182,6 +222,15 @@ static void choose_rows(const hone_product *s, hone_product_windows *q) {
     q->bytes = q->at_sums + (size_t)q->rows * sizeof(int32_t);
 }
 
+/* Images of one line go part by part. */
+static void choose_part(const hone_product *s, hone_product_windows *q, int64_t size) {
+    const hone_windows *w = &q->w;
+    const int64_t position = s->a_row * size, most = position ? ROOM_BYTES / position : LEAST_ROWS;
+    q->part = hone_min_i64(most > LEAST_ROWS ? most / LEAST_ROWS * LEAST_ROWS : LEAST_ROWS, w->out[2]);
+    if (s->depthwise) q->part = hone_min_i64(LEAST_ROWS, w->out[2]);
+    if (q->copies) q->bytes = (size_t)(reach(w, 2, q->part) * w->channels * size);
+}
+
 hone_status hone_product_windows_choose(hone_prepare *p, hone_product_params *q, hone_error *err) {
     hone_product_windows *windows = &q->windows;
     hone_product *s = &q->s;
@@ -219,6 +268,7 @@ hone_status hone_product_windows_choose(hone_prepare *p, hone_product_params *q,
     lines = hone_min_i64(lines > least ? lines : least, w->out[1]);
     windows->lines = windows->copies ? lines : w->out[1];
     windows->bytes = windows->copies ? (size_t)(reach(w, 1, windows->lines) * windows->pitch * size) : 0;
+    if (w->out[1] == 1 && w->kernel[1] == 1 && w->pad[1] == 0) choose_part(s, windows, size);
     if (!bytes) return HONE_OK;
     windows->at_sums = hone_align_64(windows->bytes + HONE_DEPTHWISE_SLACK);
     windows->bytes = windows->at_sums + (size_t)hone_tasks(s->k, 4) * HONE_DEPTHWISE_GROUP;
@@ -231,12 +281,13 @@ void hone_product_windows_cut(hone_product_params *q) {
     hone_product_blocks *b = &q->blocks;
     const int64_t width = q->windows.w.out[2];
     if (s->depthwise) {
-        const int64_t lines = q->windows.w.out[1] * s->batch;
-        const double line = 10 + (double)(width * s->n) * (0.15 + 2 * q->family->nanoseconds * (double)s->k);
+        const int64_t part = q->windows.part, along = part ? part : width,
+                      lines = (part ? hone_tasks(width, part) : q->windows.w.out[1]) * s->batch;
+        const double line = 10 + (double)(along * s->n) * (0.15 + 2 * q->family->nanoseconds * (double)s->k);
         b->cut = hone_cut_make(s->m && s->n ? lines : 0, line, 1);
         return;
     }
-    if (q->windows.rows || b->row_blocks == 1 || b->rows % width == 0) return;
+    if (q->windows.rows || q->windows.part || b->row_blocks == 1 || b->rows % width == 0) return;
     const double each = b->cut.nanoseconds;
     b->rows = b->rows < width ? width / hone_tasks(width, b->rows) : b->rows / width * width;
     b->row_blocks = hone_tasks(s->m, b->rows);
