@@ -5,7 +5,7 @@
 #include "graph/graph.h"
 
 /* Never folds what quantizes or dequantizes (the integer form is the one to keep), or what would make a
- * constant much larger than its inputs. The graph is sorted, its types inferred. */
+ * constant more than twice as large as its inputs. The graph is sorted, its types inferred. */
 hone_status hone_graph_fold(hone_graph *g, hone_error *err);
 
 #endif
