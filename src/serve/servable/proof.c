@@ -1,6 +1,6 @@
-/* Padding is a promise of the model's: that it leaves alone what its mask, or its pad value, tells. Here it is held to it: a
- * request is run alone, of its own size, and padded as it would be in a batch, and both answers are compared. That the rows
- * of a batch leave one another alone has been seen before. */
+/* Padding is a promise of the model's: that it leaves alone what its mask, or its pad value, tells. Here it
+ * is held to it: a request is run alone, of its own size, and padded as it would be in a batch, and both
+ * answers are compared. That the rows of a batch leave one another alone has been seen before. */
 #include "base/error.h"
 #include "base/half.h"
 #include "runtime/model.h"
@@ -32,7 +32,8 @@ static bool is_float(hone_dtype dtype) {
     return dtype == HONE_FLOAT32 || dtype == HONE_FLOAT64 || dtype == HONE_FLOAT16 || dtype == HONE_BFLOAT16;
 }
 
-/* The largest difference, as a part of the largest value; HUGE_VAL where one is a number and the other is none. */
+/* The largest difference, as a part of the largest value; HUGE_VAL where one is a number and the other is
+ * none, and where whole numbers differ. */
 static double difference(const hone_tensor *a, const hone_tensor *b) {
     double largest = 0, worst = 0;
     if (!is_float(a->dtype)) return a->bytes && memcmp(a->data, b->data, a->bytes) != 0 ? HUGE_VAL : 0;
@@ -82,7 +83,10 @@ static bool agrees(const hone_servable *s, const hone_part *p, hone_tensor *cons
         }
         double d = difference(t, u);
         if (d <= tolerance || d <= rounding_of(t->dtype)) continue;
-        snprintf(why, size, "\"%.60s\" changes by %.1g of its largest value (%s)", name, d, sizes);
+        if (isfinite(d))
+            snprintf(why, size, "\"%.60s\" changes by %.1g of its largest value (%s)", name, d, sizes);
+        else
+            snprintf(why, size, "\"%.60s\" changes (%s)", name, sizes);
         return false;
     }
     return true;
@@ -151,7 +155,8 @@ static int64_t size_below(const hone_dim_setting *d, int64_t size) {
     return below;
 }
 
-/* One of the bucket's: `which` dimensions as short as they may be (`least`) or half way between, others whole. */
+/* One of the bucket's: `which` dimensions as short as they may be (`least`) or half way between, others
+ * whole. */
 static hone_status prove_short(hone_warmer *w, const int64_t *whole, unsigned which, bool least, int *count,
                                hone_error *err) {
     hone_servable *s = w->s;

@@ -28,8 +28,9 @@ static hone_type matrix_of(hone_graph *g, hone_dtype dtype, const char *rows, co
         HONE_KIND_TENSOR, dtype, 2, {hone_graph_symbol(g, rows), hone_graph_symbol(g, columns)}};
 }
 
-/* As sentence models: y [batch, 1] = Σ mask · (ids + bias) / Σ mask, and each [batch, length]; bias [batch, 1] has no
- * length. `masked` false: the mask is not heeded. The model calls dimensions by `rows` and `columns`. */
+/* As sentence models: y [batch, 1] = Σ mask · (ids + bias) / Σ mask, and each [batch, length]; bias [batch,
+ * 1] has no length. `masked` false: the mask is not heeded. The model calls dimensions by `rows` and
+ * `columns`. */
 static hone_graph *sentences(bool masked, const char *rows, const char *columns) {
     hone_graph *g = hone_graph_new("sentences");
     hone_type type = matrix_of(g, HONE_INT64, rows, columns), one = matrix_of(g, HONE_FLOAT32, rows, rows);
@@ -87,6 +88,25 @@ static void refuses_what_changes_them(void **state) {
     cool(&f);
 }
 
+/* The largest of whole numbers. */
+static hone_graph *largest_model(void) {
+    hone_graph *g = hone_graph_new("largest");
+    hone_type type = matrix_of(g, HONE_INT64, "batch", "length");
+    hone_value *x = hone_graph_add_input(g, "x", &type);
+    hone_value *y = HONE_EMIT(g, "", "ReduceMax", x, hone_graph_ints(g, (int64_t[]){1}, 1));
+    hone_graph_rename(g, y, "y");
+    hone_graph_add_output(g, y);
+    assert_int_equal(hone_graph_infer(g, NULL), HONE_OK);
+    return g;
+}
+
+static void tells_of_whole_numbers(void **state) {
+    (void)state;
+    expect(largest_model(), "{\"pad\": true}", "");
+    expect(largest_model(), "{\"pad\": {\"values\": {\"x\": 5}}}",
+           "requests are not padded: \"y\" changes (length 4 as 8)");
+}
+
 static void says_what_is_in_the_way(void **state) {
     (void)state;
     expect(lengths_model("ReduceSum"), "{\"pad\": true, \"batching\": {\"enabled\": false}}",
@@ -115,7 +135,8 @@ static void takes_names_from_settings(void **state) {
     expect(sentences(true, "n", "n"), all, "");
 }
 
-/* Made-up numbers are not negative: only a recorded request shows that the largest of them may be the padding. */
+/* Made-up numbers are not negative: only a recorded request shows that the largest of them may be the
+ * padding. */
 static void heeds_recorded_requests(void **state) {
     (void)state;
     fixture f;
@@ -137,7 +158,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pads_what_keeps_its_answers), cmocka_unit_test(refuses_what_changes_them),
         cmocka_unit_test(says_what_is_in_the_way),     cmocka_unit_test(takes_names_from_settings),
-        cmocka_unit_test(heeds_recorded_requests),
+        cmocka_unit_test(heeds_recorded_requests),     cmocka_unit_test(tells_of_whole_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
