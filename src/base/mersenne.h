@@ -1,6 +1,7 @@
-/* The Mersenne Twister MT19937 (Matsumoto and Nishimura, "Mersenne Twister: a 623-dimensionally equidistributed uniform
- * pseudo-random number generator", ACM TOMACS 8, 1998; seeded as in their revision of 2002): the numbers that NumPy's
- * RandomState and C++'s std::mt19937 draw for a seed. Whatever need not repeat theirs takes base/random.h. */
+/* The Mersenne Twister MT19937 (Matsumoto and Nishimura, "Mersenne Twister: a 623-dimensionally
+ * equidistributed uniform pseudo-random number generator", ACM TOMACS 8, 1998; seeded as in their revision of
+ * 2002): the numbers that NumPy's RandomState and C++'s std::mt19937 draw for a seed. Whatever need not
+ * repeat theirs takes base/random.h. */
 #ifndef HONE_BASE_MERSENNE_H
 #define HONE_BASE_MERSENNE_H
 

@@ -261,8 +261,8 @@ bool hone_regex_full_match(const hone_regex *r, const char *text, size_t size, v
     return false;
 }
 
-/* --- where matches end --- from the last position to the first one: where a match ends that goes on with an instruction
- * at a position follows from those at the position behind the next character */
+/* --- where matches end --- from the last position to the first one: where a match ends that goes on with an
+ * instruction at a position follows from those at the position behind the next character */
 
 /* The character that ends at *at, which moves to where it begins. */
 static uint32_t character_before(const char *text, const char **at) {
@@ -283,8 +283,8 @@ static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* What follows without a character from the instructions behind; true: something changed. A jump back to a loop takes
- * what the loop's other way out has, too, so that loops in loops need no more rounds than one. */
+/* What follows without a character from the instructions behind; true: something changed. A jump back to a
+ * loop takes what the loop's other way out has, too, so that loops in loops need no more rounds than one. */
 static bool settle(const matcher *m, size_t *ends) {
     bool changed = false;
     for (int k = m->r->count - 1; k >= 0; k--) {

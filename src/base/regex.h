@@ -21,8 +21,9 @@ size_t hone_regex_scratch(const hone_regex *r);
 /* Does the pattern match all of the text? Bytes that are no UTF-8 match nothing. */
 bool hone_regex_full_match(const hone_regex *r, const char *text, size_t size, void *scratch);
 #define HONE_REGEX_NONE SIZE_MAX
-/* Fills ends[0 … size]: where the longest match that begins at a byte ends; HONE_REGEX_NONE: none begins there, or the byte
- * is inside of a character. All of them in time linear in the text: one look from its end to its begin. */
+/* Fills ends[0 … size]: where the longest match that begins at a byte ends; HONE_REGEX_NONE: none begins
+ * there, or the byte is inside of a character. All of them in time linear in the text: one look from its end
+ * to its begin. */
 void hone_regex_ends(const hone_regex *r, const char *text, size_t size, void *scratch, size_t *ends);
 
 #endif

@@ -141,9 +141,8 @@ struct hone_graph {
     hone_node *first, *last;
     size_t node_count;
     hone_node *insert_before; /* new nodes go before this one; NULL: at the end */
-    const hone_node
-        *stands_for;     /* new nodes without a name of their own take this one's place; NULL: nobody's */
-    hone_value **values; /* all of them; removed ones are NULL */
+    const hone_node *stands_for; /* new nodes take this one's place, and its name; NULL: nobody's */
+    hone_value **values;         /* all of them; removed ones are NULL */
     size_t value_count, value_capacity;
     hone_value **inputs, **outputs;
     size_t input_count, output_count, input_capacity, output_capacity;
@@ -159,7 +158,7 @@ struct hone_graph {
     size_t metadata_count, metadata_capacity;
     void *names; /* name → value */
     int next_name;
-    bool names_dims; /* inference gives symbols of their own to dimensions that nobody knows: equal ones are seen to be */
+    bool names_dims;    /* inference gives fresh symbols to dimensions that nobody knows */
     hone_opset *opsets; /* of the file it was read from */
     size_t opset_count, opset_capacity;
 };
@@ -183,7 +182,8 @@ void hone_graph_set_opset(hone_graph *g, const char *domain, int64_t version);
 
 /* A symbolic dimension of that name (the same number for the same name). */
 int64_t hone_graph_symbol(hone_graph *g, const char *name);
-/* One that no other dimension has, and whether it is of that kind. */
+/* One that no other dimension has, under a name that no file gives, and whether a dimension is of that kind.
+ * HONE_DIM_ANY when memory is out, as above. */
 int64_t hone_graph_fresh_symbol(hone_graph *g);
 bool hone_graph_is_fresh(const hone_graph *g, int64_t dim);
 /* Each makes a value of that name; a taken or NULL name gets a fresh one made from it. */

@@ -27,8 +27,8 @@ hone_status hone_infer_room_make(const hone_graph *g, hone_infer_room *room, hon
 /* Infers the outputs of one node: checks arity, kinds and dtypes against the operator's slots, presets out[i] from the
  * slots' letters and calls the descriptor. Errors name the node. */
 hone_status hone_node_infer(const hone_node *n, const hone_infer_room *room, hone_error *err);
-/* Of outputs inferred from concrete inputs: HONE_INVALID_ARGUMENT naming the node where the shape of one that is wanted is
- * not known, nor told by the run. */
+/* Of outputs inferred from concrete inputs: HONE_INVALID_ARGUMENT naming the node where the shape of one that
+ * is wanted is not known, nor told by the run. */
 hone_status hone_node_check_shapes(const hone_node *n, const hone_type *out, hone_error *err);
 /* As hone_graph_infer for one node of a graph whose other values have their types. */
 hone_status hone_graph_infer_node(hone_graph *g, hone_node *n, hone_error *err);
@@ -56,7 +56,8 @@ hone_type hone_type_make(hone_dtype dtype, int rank, const int64_t *dims);
 /* Are rank and every dimension known? What holds items is one element: in a run it is a `hone_tensor *`. */
 bool hone_type_is_concrete(const hone_type *t);
 int64_t hone_type_count(const hone_type *t); /* elements of a concrete type; INT64_MAX if they are more */
-/* Bytes of a concrete tensor type: elements of less than a byte share one. SIZE_MAX if they are more, or the dtype has no size. */
+/* Bytes of a concrete tensor type: elements of less than a byte share one. SIZE_MAX if they are more, or the
+ * dtype has no size. */
 size_t hone_type_bytes(const hone_type *t);
 /* "float32[batch, 10]" (symbols named when `g` is given), "seq(float32[…])", "map(int64, float32[])". Returns `text`. */
 const char *hone_type_format(const hone_graph *g, const hone_type *t, char *text, size_t size);

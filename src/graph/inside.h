@@ -39,7 +39,7 @@ typedef struct hone_infer_walk {
     const hone_tensor *const *known;    /* see hone_graph_infer_types */
     const hone_content *const *content; /* what is known of captured values, by value id; NULL: nothing */
     int depth;                          /* how many graphs are around this one */
-    hone_graph *naming;                 /* the graph, where dimensions that nobody knows get symbols; else NULL */
+    hone_graph *naming;                 /* the graph, where unknown dimensions get symbols; else NULL */
     bool record;                        /* what is found in subgraphs is written into their values */
 } hone_infer_walk;
 /* hone_graph_infer_types for a graph at some depth. */

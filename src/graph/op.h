@@ -127,7 +127,8 @@ void hone_axes_free(hone_axes *a);
 
 /* --- images with their channels last --- */
 
-/* What a node is asked for: to do what it does on images [N, spatial axes ..., C] (ops/common/channels_last.h). */
+/* What a node is asked for: to do what it does on images [N, spatial axes ..., C]
+ * (ops/common/channels_last.h). */
 typedef struct hone_channels_last {
     hone_graph *graph; /* emit here: before the node */
     const hone_node *node;
@@ -217,16 +218,16 @@ struct hone_op {
     /* Multiply-adds for concrete shapes. NULL: none. */
     int64_t (*multiply_adds)(const hone_node *node, const hone_type *const *in, const hone_type *out);
 
-    /* Emits what the node does with the channels of images as their last axis, types being inferred, and gives its result,
-     * output 0's axes likewise; NULL: it has no such form. Elementwise operators need none. */
+    /* Emits what the node does with the channels of images as their last axis, types being inferred, and gives
+     * its result, output 0's axes likewise; NULL: it has no such form. Elementwise operators need none. */
     hone_value *(*channels_last)(hone_channels_last *ctx);
     /* Is that form so much faster that images are transposed for it? NULL: never. */
     bool (*prefers_last)(const hone_node *n);
     /* What is known of output 0's elements from what is known of the inputs, types being inferred; false: nothing.
      * Operators that only move elements (`moves`, or on the bits unchanged) need none. */
     bool (*content)(const hone_infer *ctx, hone_content *out);
-    /* Bit o: the run tells the shape of output o (hone_frame.output). All others must be known once the shapes of inputs, and
-     * the content of slots of shapes, are. */
+    /* Bit o: the run tells the shape of output o (hone_frame.output). All others must be known once the
+     * shapes of inputs, and the content of slots of shapes, are. */
     uint32_t run_shapes;
     bool draws; /* random numbers, other ones at each run: nobody computes it beforehand */
     bool moves; /* each element of output 0 is one of an input of its letter */

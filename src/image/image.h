@@ -1,8 +1,8 @@
 /* Pictures: files of PNG, JPEG, WebP, TIFF, JPEG 2000, BMP and PNM (PBM, PGM, PPM) to pixels, told by their
  * content. Of TIFF the first picture, in strips or tiles, plain or packed by LZW, Deflate or PackBits.
  * Nothing in a file is trusted: a header that promises more than HONE_IMAGE_MAX_PIXELS, or more than its
- * bytes can hold, is refused before anything is allocated; so is what would take far more memory than its pixels (TIFF) or
- * than a file of that size is worth (JPEG 2000). */
+ * bytes can hold, is refused before anything is allocated; so is what would take far more memory than its
+ * pixels (TIFF) or than a file of that size is worth (JPEG 2000). */
 #ifndef HONE_IMAGE_IMAGE_H
 #define HONE_IMAGE_IMAGE_H
 

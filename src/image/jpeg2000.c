@@ -8,7 +8,8 @@
 
 enum { MOST_TILES = 4096, MOST_COMPONENTS = 4 };
 enum { MOST_RATIO = 2048 }; /* pixels of a byte: no picture with anything in it has more */
-/* Memory that decoding may take: some, and for each byte of the file so much. Each block of coefficients takes BLOCK_BYTES. */
+/* Memory that decoding may take: some, and for each byte of the file so much. Each block of coefficients
+ * takes BLOCK_BYTES. */
 enum { MOST_MEMORY = 64 << 20, MOST_GROWTH = 512, BLOCK_BYTES = 512 };
 
 typedef struct reading {
@@ -62,8 +63,8 @@ static hone_status check_palettes(const uint8_t *data, size_t size, hone_error *
     return HONE_OK;
 }
 
-/* The area of the smallest block of coefficients, that `style` declares: levels, the block's exponents less 2, two bytes, and
- * where `own` is set the exponents of a precinct for each resolution, which cut blocks. */
+/* The area of the smallest block of coefficients, that `style` declares: levels, the block's exponents less
+ * 2, two bytes, and where `own` is set the exponents of a precinct for each resolution, which cut blocks. */
 static void note_blocks(const uint8_t *style, const uint8_t *end, bool own, uint64_t *area) {
     if (end - style < 5) return;
     for (int r = 0; r <= style[0] && r <= 32; r++) {
@@ -81,8 +82,8 @@ static uint32_t half(const uint8_t *p) {
     return (uint32_t)p[0] << 8 | p[1];
 }
 
-/* The smallest area of a block that a codestream declares, in its header or those of its tiles: segments of a marker, the
- * length behind it, and content. */
+/* The smallest area of a block that a codestream declares, in its header or those of its tiles: segments of a
+ * marker, the length behind it, and content. */
 static hone_status find_blocks(const uint8_t *s, size_t n, uint64_t *area, hone_error *err) {
     enum { COD = 0xff52, COC, SOT = 0xff90, SOD = 0xff93, EOC = 0xffd9 };
     size_t tile = 0, at = 2;

@@ -25,7 +25,8 @@ enum {
 };
 enum { WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, INKS = 5 };
 enum { MOST_SAMPLES = 16, MOST_WASTE = 1 << 24 };
-/* Bytes of a block, which is unpacked as a whole: for each pixel of the picture what four wide samples take, and some more. */
+/* Bytes of a block, which is unpacked as a whole: for each pixel of the picture what four wide samples take,
+ * and some more. */
 enum { MOST_PIXEL = 8, MOST_BLOCK = 1 << 24 };
 
 /* The numbers of a tag; none: count 0. */

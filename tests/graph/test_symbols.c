@@ -1,5 +1,5 @@
-/* Symbols of dimensions: those that files name, and those that compiling gives to what nobody knows. Equal ones are one
- * shape; different ones may still be equal, or 1. */
+/* Symbols of dimensions: those that files name, and those that compiling gives to what nobody knows. Equal
+ * ones are one shape; different ones may still be equal, or 1. */
 #include "graph/graph.h"
 #include "onnx/onnx.h"
 

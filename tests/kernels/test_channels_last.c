@@ -1,5 +1,5 @@
-/* Kernels of images whose channels are last, against plain sums in double: blocks end where the image does, so that a
- * sanitizer sees a read beyond it, and however lines are cut the bits are the same. */
+/* Kernels of images whose channels are last, against plain sums in double: blocks end where the image does,
+ * so that a sanitizer sees a read beyond it, and however lines are cut the bits are the same. */
 #include "base/random.h"
 #include "kernel_test.h"
 

@@ -526,8 +526,8 @@ static void case_attrs(built_case *b, const char *text) {
     }
 }
 
-/* The case's graph, its node's outputs being graph outputs; `real` is the dtype of R and K inputs. ones > 0: there are so
- * many ones in the place of each S. */
+/* The case's graph, its node's outputs being graph outputs; `real` is the dtype of R and K inputs. ones > 0:
+ * there are so many ones in the place of each S. */
 static inline bool case_build_ones(const op_case *c, hone_dtype real, int ones, built_case *b) {
     const hone_op *op = case_op(c);
     hone_value *in[CASE_MAX_INPUTS];

@@ -112,7 +112,8 @@ static void test_spellings(void **state) {
     }
 }
 
-/* What else reads scores or probabilities, a Softmax of another axis, numbers behind the bias: it stays as it is. */
+/* What else reads scores or probabilities, a Softmax of another axis, numbers behind the bias: it stays as it
+ * is. */
 static void test_what_stays(void **state) {
     (void)state;
     for (int i = 0; i < 4; i++) {

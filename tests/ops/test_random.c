@@ -268,7 +268,8 @@ static void test_dropout(void **state) {
         }
 }
 
-/* With a seed, what NumPy draws for it: RandomState(seed + run).uniform(0, 1, 12) >= 0.5, whatever the context's seed. */
+/* With a seed, what NumPy draws for it: RandomState(seed + run).uniform(0, 1, 12) >= 0.5, whatever the
+ * context's seed. */
 static void test_seeded_dropout(void **state) {
     (void)state;
     static const char *kept[] = {"111101011011", "010000000101"};

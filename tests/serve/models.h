@@ -71,8 +71,9 @@ static inline hone_graph *loose_maps_model(void) {
     return hone_graph_infer(g, NULL) == HONE_OK ? g : NULL;
 }
 
-/* y = x · total [batch, length] and total = Σ x [batch, 1] of x [batch, length]: what is padded by 0 comes out as it does alone.
- * By ReduceMean instead of ReduceSum it does not, and by ReduceMax only where x has something above 0. */
+/* y = x · total [batch, length] and total = Σ x [batch, 1] of x [batch, length]: what is padded by 0 comes
+ * out as it does alone. By ReduceMean instead of ReduceSum it does not, and by ReduceMax only where x has
+ * something above 0. */
 static inline hone_graph *lengths_model(const char *reduce) {
     hone_graph *g = hone_graph_new("lengths");
     hone_type type = {

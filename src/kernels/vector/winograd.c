@@ -91,7 +91,8 @@ void HONE_ISA_NAME(winograd_input_f32)(const hone_winograd *p, const float *x, c
         run_input(p, 4, x, zeros, tile0, tile1, v);
 }
 
-/* `lanes` channels from c on of the tile whose first position is element `at` of y, `rows` x `columns` of it in the image. */
+/* `lanes` channels from c on of the tile whose first position is element `at` of y, `rows` x `columns` of it
+ * in the image. */
 VEC_FN void output_channels(const hone_winograd *p, const int size, int lanes, int64_t c, const float *m,
                             float *y, int64_t at, int64_t rows, int64_t columns) {
     const int n = size + 2;

@@ -1,5 +1,5 @@
-/* Winograd's convolution (kernels/image.h), some tiles at a time, so that all three steps find in the second-level cache what
- * the one before has left:
+/* Winograd's convolution (kernels/image.h), some tiles at a time, so that all three steps find in the
+ * second-level cache what the one before has left:
  *
  *   image ──► V [matrix][tile, C] ──► products with U [matrix][C, M] ──► P [matrix][tile, M] ──► Y */
 #include "ops/common/walk.h"
@@ -57,7 +57,8 @@ static void run_tiles(const hone_product_job *j, int64_t batch, int64_t first, i
     hone_kernels_get()->winograd_output_f32(&out, m, first, end, (float *)(void *)j->y + y);
 }
 
-/* What stands behind the sums, over the positions of those tiles: of whole lines of tiles, or of a part of one. */
+/* What stands behind the sums, over the positions of those tiles: of whole lines of tiles, or of a part of
+ * one. */
 static void run_map(const hone_product_job *j, int64_t batch, int64_t first, int64_t end, int worker) {
     const hone_product_params *p = j->p;
     const hone_winograd *w = &p->windows.winograd;
@@ -96,7 +97,8 @@ typedef struct packing {
     int64_t step; /* columns of a part */
 } packing;
 
-/* Line `line` of matrices, [size + 2][HONE_GEMM_PACK_ROWS, columns], of channels [l0, l1) and columns from w on. */
+/* Line `line` of matrices, [size + 2][HONE_GEMM_PACK_ROWS, columns], of channels [l0, l1) and columns from w
+ * on. */
 static void transform(const packing *a, int line, const float *w, int64_t columns, int64_t l0, int64_t l1,
                       float *u) {
     const int64_t c = a->b.k;

@@ -40,8 +40,8 @@ static void axes(const hone_node *n, hone_axes *out) {
         if (i != axis) hone_axes_same(out, 0, i, to);
 }
 
-/* Where the axis is not kept, only if it is that of the channels: the others have their order then. Few channels are compared
- * faster as planes. */
+/* Where the axis is not kept, only if it is that of the channels: the others have their order then. Few
+ * channels are compared faster as planes. */
 static hone_value *channels_last(hone_channels_last *ctx) {
     const hone_node *n = ctx->node;
     const hone_type *x = &n->inputs[0]->type;

@@ -6,7 +6,8 @@
 
 hone_status hone_reduce_infer(hone_infer *ctx, hone_error *err);
 void hone_reduce_axes(const hone_node *n, hone_axes *out);
-/* Where axes are not kept, only if those that stay then have their order: without channels, or without positions. */
+/* Where axes are not kept, only if those that stay then have their order: without channels, or without
+ * positions. */
 hone_value *hone_reduce_channels_last(hone_channels_last *ctx);
 /* `v`, of the shape of the node's output, as what broadcasts along the axes that were reduced: they are 1. */
 hone_value *hone_reduce_spread(hone_gradient *ctx, hone_value *v);

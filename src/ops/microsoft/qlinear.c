@@ -14,7 +14,8 @@ static hone_value *real(hone_graph *g, const hone_node *n, int i) {
     return HONE_EMIT(g, "", "DequantizeLinear", n->inputs[i], n->inputs[i + 1], hone_input(n, i + 2));
 }
 
-/* In double, whose sums are added in the same order at every ISA level: what is rounded to codes is the same then. */
+/* In double, whose sums are added in the same order at every ISA level: what is rounded to codes is the same
+ * then. */
 static hone_value *real_to_sum(hone_graph *g, const hone_node *n, int i) {
     return hone_emit_cast(g, real(g, n, i), HONE_FLOAT64);
 }

@@ -1,4 +1,5 @@
-/* Pooling of images whose channels are last, [N, spatial axes ..., C]: what MaxPool and AveragePool become there. */
+/* Pooling of images whose channels are last, [N, spatial axes ..., C]: what MaxPool and AveragePool become
+ * there. */
 #include "graph/infer.h"
 #include "graph/run.h"
 #include "kernels/kernels.h"

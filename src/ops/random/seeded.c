@@ -1,5 +1,5 @@
-/* SeededUniformLike: the numbers that NumPy draws for a seed, which the data sets of ONNX's Dropout have. One after the
- * other: what has no seed of its own draws from the counter-based generator (random.c). */
+/* SeededUniformLike: the numbers that NumPy draws for a seed, which the data sets of ONNX's Dropout have. One
+ * after the other: what has no seed of its own draws from the counter-based generator (random.c). */
 #include "base/mersenne.h"
 #include "graph/infer.h"
 #include "graph/run.h"

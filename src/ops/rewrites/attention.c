@@ -1,10 +1,12 @@
-/* Attention that a file spells as products around a Softmax becomes one operator, which never has all scores in memory:
+/* Attention that a file spells as products around a Softmax becomes one operator, which never has all scores
+ * in memory:
  *
  *   x ─► Reshape [B, T, N, D] ─► Transpose ─► [Mul] ─┐
  *   x ─► Reshape [B, S, N, D] ─► Transpose ─► [Mul] ─┴► MatMul ─► [Mul, Div] ─► [Add bias] ─► Softmax ─┐
  *   x ─► Reshape [B, S, N, D] ─► Transpose ────────────────────────────────────────────────────────────┴► MatMul ─► y
  *
- * Heads that are parts of rows are read where they lie: such Reshapes and Transposes are not needed, nor those behind y. */
+ * Heads that are parts of rows are read where they lie: such Reshapes and Transposes are not needed, nor
+ * those behind y. */
 #include "ops/ops.h"
 #include "ops/rewrites/rewrites.h"
 
@@ -70,8 +72,8 @@ static hone_node *scores(const hone_graph *g, hone_value *v, found *f) {
     }
 }
 
-/* v as a permutation of another value's axes, out axis i its axis perm[i]; numbers that it is multiplied by on the way go
- * into *scale, which may be NULL: there are none then. */
+/* v as a permutation of another value's axes, out axis i its axis perm[i]; numbers that it is multiplied by
+ * on the way go into *scale, which may be NULL: there are none then. */
 static hone_value *unpermuted(hone_value *v, int64_t *perm, double *scale) {
     for (int i = 0; i < 4; i++) perm[i] = i;
     for (;;) {

@@ -3,9 +3,9 @@
  *   x ─► Conv ─► Relu ─► Conv ─► y
  *   x ─► ⇄ ─► ConvLast ─► Relu ─► ConvLast ─► ⇄ ─► y        ⇄ Transpose
  *
- * Each node is asked for its form on such images (hone_op.channels_last), behind which a Transpose leads back. The next
- * node takes what was there before that Transpose, if it has such a form, too, and if that saves transposing more than it
- * costs. Transposes that nobody reads any more go. */
+ * Each node is asked for its form on such images (hone_op.channels_last), behind which a Transpose leads
+ * back. The next node takes what was there before that Transpose, if it has such a form, too, and if that
+ * saves transposing more than it costs. Transposes that nobody reads any more go. */
 #include "ops/common/channels_last.h"
 #include "ops/ops.h"
 #include "ops/rewrites/rewrites.h"

@@ -1,5 +1,6 @@
-/* Convolutions by 3 x 3 windows, stride 1, become Winograd's (kernels/image.h): 2.25 or 4 times fewer multiplications, for
- * weights that take 1.8 or 4 times as much room, so where these are used by many tiles. */
+/* Convolutions by 3 x 3 windows, stride 1, become Winograd's (kernels/image.h): 2.25 or 4 times fewer
+ * multiplications, for weights that take 1.8 or 4 times as much room, so where these are used by many
+ * tiles. */
 #include "ops/ops.h"
 #include "ops/rewrites/rewrites.h"
 

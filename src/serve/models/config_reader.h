@@ -1,5 +1,6 @@
-/* Reading configurations as trees of JSON, to which the text format of protocol buffers is brought as well: every value
- * may stand alone or in an array. What does not fit is HONE_INVALID_ARGUMENT, which names the field. */
+/* Reading configurations as trees of JSON, to which the text format of protocol buffers is brought as well:
+ * every value may stand alone or in an array. What does not fit is HONE_INVALID_ARGUMENT, which names the
+ * field. */
 #ifndef HONE_SERVE_MODELS_CONFIG_READER_H
 #define HONE_SERVE_MODELS_CONFIG_READER_H
 

@@ -2,7 +2,9 @@
  *
  *      "dims": {"sequence": [16, 64, 128], "height": 224},        sizes of free dimensions
  *      "shapes": {"ids": ["batch", "sequence"], "image": [null, 3, 224, 224]},    what dimensions are called
- *      "pad": {"dims": ["sequence"], "values": {"ids": 1}, "tolerance": 0.001}    or true: all that have a name   */
+ *      "pad": {"dims": ["sequence"], "values": {"ids": 1}, "tolerance": 0.001}
+ *
+ * "pad" may also be true: all dimensions that have a name. */
 #ifndef HONE_SERVE_MODELS_SHAPE_SETTINGS_H
 #define HONE_SERVE_MODELS_SHAPE_SETTINGS_H
 

@@ -35,8 +35,8 @@ static void fill(hone_tensor *t, uint64_t seed) {
     }
 }
 
-/* A mask of nothing but zeros would leave a model nothing to look at: answers then depend on what it masks. And of nothing but
- * ones, or zeros, nobody could tell from padding by the same. */
+/* A mask of nothing but zeros would leave a model nothing to look at: answers then depend on what it masks.
+ * And of nothing but ones, or zeros, nobody could tell from padding by the same. */
 static void begin_with_both(hone_tensor *t) {
     switch (t->dtype) {
     case HONE_BOOL:

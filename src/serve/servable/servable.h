@@ -1,20 +1,20 @@
 /* A servable: one version of one model, compiled and warmed up, with what each thread needs to run it. It is
- * reference-counted: whoever found it may use it until it is released, also when it has been replaced. A worker
- * is a thread that takes requests, numbered from 0.
+ * reference-counted: whoever found it may use it until it is released, also when it has been replaced. A
+ * worker is a thread that takes requests, numbered from 0.
  *
  * Rows. A servable is batchable when every input and output has a leading dimension that is free and the same
- * for all, and when warm-up has seen that a row's result does not depend on other rows: those of a batch came out bit for
- * bit as alone. Runs then have one of a few sizes, the powers of two or those that were asked for; a run's
- * missing rows are filled with copies of its last one and cut off afterwards, and a request of more rows than
- * the largest size is run in pieces. So warm-up can make every plan and every buffer that traffic will
- * need. Only of very many tiny rows pieces are larger.
+ * for all, and when warm-up has seen that a row's result does not depend on other rows: those of a batch came
+ * out bit for bit as alone. Runs then have one of a few sizes, the powers of two or those that were asked
+ * for; a run's missing rows are filled with copies of its last one and cut off afterwards, and a request of
+ * more rows than the largest size is run in pieces. So warm-up can make every plan and every buffer that
+ * traffic will need. Only of very many tiny rows pieces are larger.
  *
- * Buckets. Where the settings list sizes of free dimensions, each combination of them is a bucket, which has sizes of
- * batches, plans and buffers of its own.
+ * Buckets. Where the settings list sizes of free dimensions, each combination of them is a bucket, which has
+ * sizes of batches, plans and buffers of its own.
  *
- * Padding. Along the dimensions that the settings say, requests that run together are filled up to the next listed size, or,
- * where none are listed, to the largest of them; and their results are cut back along the dimensions of that name. Warm-up
- * has to see that they come out as they do alone. */
+ * Padding. Along the dimensions that the settings say, requests that run together are filled up to the next
+ * listed size, or, where none are listed, to the largest of them; and their results are cut back along the
+ * dimensions of that name. Warm-up has to see that they come out as they do alone. */
 #ifndef HONE_SERVE_SERVABLE_SERVABLE_H
 #define HONE_SERVE_SERVABLE_SERVABLE_H
 
@@ -65,7 +65,8 @@ typedef struct hone_bucket {
     double cost[HONE_MAX_SIZES]; /* seconds */
 } hone_bucket;
 
-/* Where the settings' dimensions stand: for each of an input's or output's the number in the settings, or -1. */
+/* Where the settings' dimensions stand: for each of an input's or output's the number in the settings, or
+ * -1. */
 typedef int8_t hone_named_axes[HONE_MAX_RANK];
 
 struct hone_servable {
@@ -196,14 +197,15 @@ typedef struct hone_run {
     void *user;
     double staged, computed; /* result: seconds */
     int64_t size;            /* result: rows of the (last) run, padding included */
-    /* Result, where requests are padded: elements of the inputs, and those that were added along dimensions. */
+    /* Result, where requests are padded: elements of the inputs, and those that were added along
+     * dimensions. */
     double own, padding;
 } hone_run;
 /* By the thread of that instance. Fills instance->outputs, and the parts' offsets in it. HONE_RESOURCE_EXHAUSTED: there is
  * no room for what the run needs. */
 hone_status hone_instance_run(hone_servable *s, hone_instance *instance, hone_run *run, hone_error *err);
-/* The rows of one part, cut back to its sizes: valid until the instance's next run or view. HONE_RESOURCE_EXHAUSTED: there is
- * no room for them. */
+/* The rows of one part, cut back to its sizes: valid until the instance's next run or view.
+ * HONE_RESOURCE_EXHAUSTED: there is no room for them. */
 hone_status hone_instance_view(hone_servable *s, hone_instance *instance, const hone_part *p, hone_room *room,
                                const hone_tensor *const **out, hone_error *err);
 /* Room for the inputs of `rows` rows, of which one has the bytes in `inputs`, and for their results, likewise; kept until

@@ -18,7 +18,8 @@
 #define HONE_MAX_TENSOR_SETTINGS 32
 #define HONE_MAX_SETTING_NAME 127
 
-/* A free dimension of the model, by its name: that in the model's signature, or the one that the settings give it. */
+/* A free dimension of the model, by its name: that in the model's signature, or the one that the settings
+ * give it. */
 typedef struct hone_dim_setting {
     char name[HONE_MAX_SETTING_NAME + 1];
     int64_t sizes[HONE_MAX_DIM_SIZES]; /* ascending: that warm-up is to prepare, and that are padded to */
@@ -30,7 +31,8 @@ typedef struct hone_dim_setting {
 typedef struct hone_tensor_setting {
     char name[HONE_MAX_SETTING_NAME + 1];
     int rank; /* < 0: its dimensions are as the model says */
-    /* >= 0 the size that warm-up takes; -1 as the model says; -2 - i: the one of the settings' dimensions i. */
+    /* >= 0 the size that warm-up takes; -1 as the model says; -2 - i: the one of the settings' dimensions
+     * i. */
     int64_t dims[HONE_MAX_RANK];
     /* What an input is padded with: `whole`, or `real`. */
     bool is_real;
@@ -66,7 +68,8 @@ bool hone_servable_settings_equal(const hone_servable_settings *a, const hone_se
 int hone_settings_find_dim(const hone_servable_settings *s, const char *name);
 /* The input or output of that name; NULL: the settings don't speak of it. */
 const hone_tensor_setting *hone_settings_find_tensor(const hone_servable_settings *s, const char *name);
-/* Combinations of the sizes of all dimensions: at least 1. More than HONE_MAX_BUCKETS count as one more than that. */
+/* Combinations of the sizes of all dimensions: at least 1. More than HONE_MAX_BUCKETS count as one more than
+ * that. */
 int hone_settings_buckets(const hone_servable_settings *s);
 
 #endif

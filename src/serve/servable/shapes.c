@@ -208,7 +208,8 @@ static int64_t rows_of(const hone_servable *s, const hone_tensor *const *inputs)
     return any ? rows : -1; /* rows of nothing may be many */
 }
 
-/* Sizes of the settings' dimensions. False: two inputs, or two dimensions of one, have different ones, or none. */
+/* Sizes of the settings' dimensions. False: two inputs, or two dimensions of one, have different ones, or
+ * none. */
 static bool read_sizes(const hone_servable *s, const hone_tensor *const *inputs, int64_t *sizes) {
     bool even = true;
     for (int i = 0; i < s->input_count; i++)

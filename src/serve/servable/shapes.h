@@ -1,12 +1,12 @@
-/* What a servable knows of shapes: where the dimensions of its settings stand, into which bucket a request falls, and what
- * it is padded to. */
+/* What a servable knows of shapes: where the dimensions of its settings stand, into which bucket a request
+ * falls, and what it is padded to. */
 #ifndef HONE_SERVE_SERVABLE_SHAPES_H
 #define HONE_SERVE_SERVABLE_SHAPES_H
 
 #include "serve/servable/servable.h"
 
-/* Finds the settings' dimensions among the inputs' and outputs', and makes the buckets: nothing is measured yet. What the
- * settings speak of and the model has not is warned of. */
+/* Finds the settings' dimensions among the inputs' and outputs', and makes the buckets: nothing is measured
+ * yet. What the settings speak of and the model has not is warned of. */
 hone_status hone_shapes_settle(hone_servable *s, hone_error *err);
 /* Nothing is padded, although it should be. */
 void hone_do_not_pad(hone_servable *s, const char *why);

@@ -46,7 +46,8 @@ static hone_status give_up(hone_status status, hone_error *err) {
     return status == HONE_CANCELLED ? hone_fail(err, status, "It was given up") : hone_fail_memory(err);
 }
 
-/* What a run costs. Of one thread: what that has computed, as it is not alone on its CPU, beside traffic least of all. */
+/* What a run costs. Of one thread: what that has computed, as it is not alone on its CPU, beside traffic
+ * least of all. */
 static uint64_t clock_of(const hone_servable *s) {
     return s->threads == 1 ? hone_thread_time() : hone_now();
 }

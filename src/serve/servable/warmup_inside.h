@@ -1,5 +1,5 @@
-/* What the parts of warm-up share: warmup.c, which runs, made_up.c, which makes inputs up, and proof.c, which looks whether
- * padding changes answers. */
+/* What the parts of warm-up share: warmup.c, which runs, made_up.c, which makes inputs up, and proof.c, which
+ * looks whether padding changes answers. */
 #ifndef HONE_SERVE_SERVABLE_WARMUP_INSIDE_H
 #define HONE_SERVE_SERVABLE_WARMUP_INSIDE_H
 
@@ -36,8 +36,8 @@ hone_status hone_made_up(const hone_warmer *w, int input, bool rows, uint64_t se
 hone_status hone_made_up_all(const hone_warmer *w, bool rows, uint64_t seed, hone_tensor **list,
                              hone_error *err);
 
-/* Do answers come out as they do alone, when made-up requests of the buckets are padded? If not, s->unpadded says how they
- * differ, and nothing is padded any more. Fails with hone_is_no_fault() only. */
+/* Do answers come out as they do alone, when made-up requests of the buckets are padded? If not, s->unpadded
+ * says how they differ, and nothing is padded any more. Fails with hone_is_no_fault() only. */
 hone_status hone_prove_padding(hone_warmer *w, hone_error *err);
 /* The same of one request. */
 hone_status hone_prove_request(hone_warmer *w, const hone_tensor *const *inputs, hone_error *err);

@@ -109,7 +109,8 @@ static void chooses_who_runs_together(void **state) {
     hone_core_options o = core_options(1e9, 0);
     start(&f, lengths_model("ReduceSum"), &o, LISTED);
     set_costs(f.s, false);
-    /* those of the same listed size; beyond the largest one of the same length; and not where most is padding */
+    /* those of the same listed size; beyond the largest one of the same length; and not where most is
+     * padding */
     expect_taken(f.s, (int64_t[]){5, 8, 3, 6, 9, 7}, 6, 4, (int[]){0, 1, 3, 5});
     expect_taken(f.s, (int64_t[]){20, 16, 20, 21, 19}, 5, 2, (int[]){0, 2});
     expect_taken(f.s, (int64_t[]){4, 1, 1, 1, 1, 3}, 6, 4, (int[]){0, 1, 2, 5});
