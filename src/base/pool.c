@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_THREADS = 1024, SPIN_NANOSECONDS = 20000, PAUSES_PER_CHECK = 16 };
+enum { MOST_THREADS = 1024, SPIN_NANOSECONDS = 20000, PAUSES_PER_CHECK = 16, MOST_RANGES = 16 };
 
 /* Bits of `state`. A worker enters by adding INSIDE, and leaves at once if it finds the job not OPEN; the
  * caller ends a job by taking OPEN away and waiting until no worker is inside. So a worker that sleeps
@@ -31,6 +31,13 @@ typedef struct worker {
     cpu_set_t allowed, chosen;
 } worker;
 
+/* Tasks that one thread, or a few, claim first: those with like numbers work on like memory, job after job, so that what a
+ * thread has written is what it reads next. Who has none left helps with the next range. */
+typedef struct range {
+    _Alignas(64) _Atomic int64_t next; /* the first task that nobody has claimed */
+    int64_t end;
+} range;
+
 /* What different threads write often is on different cache lines. */
 struct hone_pool {
     atomic_int references;
@@ -40,14 +47,14 @@ struct hone_pool {
     worker *workers;
     hone_task_fn *fn;
     void *arg;
-    int64_t tasks;
+    int range_count;
     atomic_bool stopping;
     _Alignas(64) atomic_flag busy;
     _Alignas(64) _Atomic uint32_t generation; /* counts jobs; idle workers wait for it to change */
     _Atomic uint32_t parked;                  /* workers that wait in the kernel */
     atomic_int caller_cpu;
     _Alignas(64) _Atomic uint32_t state;
-    _Alignas(64) _Atomic int64_t next; /* the first task that nobody has claimed */
+    range ranges[MOST_RANGES];
 };
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t value) {
@@ -135,10 +142,24 @@ static void start_workers(hone_pool *pool, int count) {
     if (atomic_load(&pool->parked) > 0) futex_wake(&pool->generation, count);
 }
 
+static void make_ranges(hone_pool *pool, int64_t tasks) {
+    int count = pool->threads < MOST_RANGES ? pool->threads : MOST_RANGES;
+    if (tasks < count) count = (int)tasks;
+    for (int i = 0; i < count; i++) {
+        atomic_store_explicit(&pool->ranges[i].next, tasks * i / count, memory_order_relaxed);
+        pool->ranges[i].end = tasks * (i + 1) / count;
+    }
+    pool->range_count = count;
+}
+
 static void run_claimed(hone_pool *pool, int index) {
-    int64_t task;
-    while ((task = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < pool->tasks)
-        pool->fn(pool->arg, task, index);
+    const int count = pool->range_count, home = (int)((int64_t)index * count / pool->threads);
+    for (int i = 0; i < count; i++) {
+        range *r = &pool->ranges[(home + i) % count];
+        int64_t task;
+        while ((task = atomic_fetch_add_explicit(&r->next, 1, memory_order_relaxed)) < r->end)
+            pool->fn(pool->arg, task, index);
+    }
 }
 
 static void *work(void *arg) {
@@ -179,8 +200,7 @@ void hone_pool_run(hone_pool *pool, int64_t tasks, hone_task_fn *fn, void *arg) 
     }
     pool->fn = fn;
     pool->arg = arg;
-    pool->tasks = tasks;
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    make_ranges(pool, tasks);
     atomic_fetch_or_explicit(&pool->state, OPEN, memory_order_release);
     start_workers(pool, tasks - 1 < pool->started ? (int)(tasks - 1) : pool->started);
     run_claimed(pool, 0);
