@@ -1,6 +1,8 @@
 /* Attention that is spelled as products around a Softmax becomes one operator, which gives the same. */
 #include "support/graphs.h"
 
+#include <math.h>
+
 enum { B = 2, T = 5, S = 7, N = 3, D = 4 };
 
 /* How it is spelled. */
@@ -170,11 +172,30 @@ static void test_what_is_no_attention(void **state) {
     }
 }
 
+/* Rows that see no key are no numbers, as Softmax has it. */
+static void test_blind_rows(void **state) {
+    (void)state;
+    hone_tensor *in[4];
+    const hone_tensor *y;
+    hone_graph *g = build(&(spelling){.bias = 2}, in);
+    float *bias = hone_tensor_data(in[3]);
+    for (int i = 0; i < 2 * S; i++) bias[i] = -INFINITY;
+    runner r = runner_make(g, NULL, 1);
+    runner_run(&r, in, &y);
+    assert_int_equal(count_of(r.model, "ScaledDotProduct"), 1);
+    const float *x = hone_tensor_data(y);
+    for (int i = 0; i < B * N * T * D; i++) assert_int_equal(isnan(x[i]) != 0, i / D % T < 2);
+    runner_free(&r);
+    free_inputs(in);
+    hone_graph_free(g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_spellings),
         cmocka_unit_test(test_what_stays),
         cmocka_unit_test(test_what_is_no_attention),
+        cmocka_unit_test(test_blind_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,6 +41,7 @@ bool hone_core_heads(const hone_type *t, int64_t heads, int64_t *dims) {
 static hone_status infer(hone_infer *ctx, hone_error *err) {
     const hone_node *n = ctx->node;
     const int64_t q_heads = hone_node_int(n, "q_heads"), kv_heads = hone_node_int(n, "kv_heads");
+    const bool plain = hone_node_int(n, "plain") != 0;
     const hone_type *in[3] = {ctx->in[0], ctx->in[1], ctx->in[2]};
     int64_t q[4], k[4], v[4], d;
     if (in[0]->rank < 0 || in[1]->rank < 0 || in[2]->rank < 0) return HONE_OK;
@@ -67,9 +68,9 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
             return hone_infer_fail(ctx, err, "the bias has rank %d", bias->rank);
         for (int i = 0; i < bias->rank; i++) {
             int64_t own = bias->dims[bias->rank - 1 - i], all = i ? q[3 - i] : k[2];
-            if (i == 0 ? own >= 0 && all >= 0 && own > all : own >= 0 && own != 1 && all >= 0 && own != all)
-                return hone_infer_fail(ctx, err, "a bias of %lld where there are %lld", (long long)own,
-                                       (long long)all);
+            if (own < 0 || all < 0 || own == all || (i == 0 ? !plain && own < all : own == 1)) continue;
+            return hone_infer_fail(ctx, err, "a bias of %lld where there are %lld", (long long)own,
+                                   (long long)all);
         }
     }
     const int64_t y4[] = {q[0], q[1], q[2], v[3]},
@@ -107,6 +108,7 @@ typedef struct params {
     double scale, softcap;
     bool causal;
     int64_t ahead, window;
+    bool plain;
     int qk_mode;
     bool by_group; /* one row: the heads that share one of K are the rows of a unit */
     int64_t groups, units, unit_rows, row_block, blocks;
@@ -283,7 +285,7 @@ static void weigh(const job *j, const part *w, int64_t i) {
         keep_qk(j, w, i, 2, scores);
     }
     char *seen = at(p, scores, lo);
-    if (sees_nothing(p, seen, hi - lo)) {
+    if (!p->plain && sees_nothing(p, seen, hi - lo)) {
         fill(p, scores, lo, hi, 0);
     } else {
         if (j->sink) memcpy(at(p, scores, hi), at(p, j->sink, head_of(p, w, i)), p->size);
@@ -445,6 +447,7 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
                   .causal = hone_node_int(p->node, "causal") != 0,
                   .ahead = hone_core_near(hone_node_int(p->node, "ahead")),
                   .window = hone_core_near(hone_node_int(p->node, "window")),
+                  .plain = hone_node_int(p->node, "plain") != 0,
                   .qk_mode = (int)hone_node_int(p->node, "qk_mode")};
     q->size = q->is_double ? sizeof(double) : sizeof(float);
     q->family = q->kernels->gemm[q->is_double ? HONE_GEMM_F64 : HONE_GEMM_F32];
@@ -482,7 +485,7 @@ const hone_op hone_op_scaled_dot_product = {
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}, {"qk", 'T', FLOATS, OPTIONAL}),
     .attrs = HONE_ATTRS({"q_heads", HONE_ATTR_INT}, {"kv_heads", HONE_ATTR_INT}, {"scale", HONE_ATTR_FLOAT},
                         {"softcap", HONE_ATTR_FLOAT}, {"causal", HONE_ATTR_INT}, {"ahead", HONE_ATTR_INT},
-                        {"window", HONE_ATTR_INT}, {"qk_mode", HONE_ATTR_INT}),
+                        {"window", HONE_ATTR_INT}, {"qk_mode", HONE_ATTR_INT}, {"plain", HONE_ATTR_INT}),
     .infer = infer,
     .multiply_adds = multiply_adds,
     .prepare = prepare,

@@ -168,6 +168,7 @@ static hone_value *emit(hone_graph *g, const found *f, const hone_type *old) {
     hone_node_set_int(g, y->producer, "q_heads", f->q_heads);
     hone_node_set_int(g, y->producer, "kv_heads", f->kv_heads);
     hone_node_set_float(g, y->producer, "scale", (float)f->scale);
+    hone_node_set_int(g, y->producer, "plain", 1);
     y->type = *old;
     if (!f->q_heads) return y;
     y->type.rank = 3;
