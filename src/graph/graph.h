@@ -183,7 +183,7 @@ void hone_graph_set_opset(hone_graph *g, const char *domain, int64_t version);
 /* A symbolic dimension of that name (the same number for the same name). */
 int64_t hone_graph_symbol(hone_graph *g, const char *name);
 /* One that no other dimension has, under a name that no file gives, and whether a dimension is of that kind.
- * HONE_DIM_ANY when memory is out, as above. */
+ * HONE_DIM_ANY when memory is out. */
 int64_t hone_graph_fresh_symbol(hone_graph *g);
 bool hone_graph_is_fresh(const hone_graph *g, int64_t dim);
 /* Each makes a value of that name; a taken or NULL name gets a fresh one made from it. */

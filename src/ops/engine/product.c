@@ -159,33 +159,10 @@ static void run_strips(const hone_product_job *j, int64_t batch, const hone_gemm
 static void run_rectangle(const hone_product_job *j, int64_t batch, const operand *o, int64_t m0, int64_t m1,
                           int64_t n0, int64_t n1, int worker) {
     const hone_product_params *p = j->p;
-    const hone_product_windows *w = &p->windows;
     hone_gemm g = gemm_of(j, batch, o);
-    if (!p->s.a_windows) {
-        run_strips(j, batch, &g, o, m0, m1, n0, n1, worker);
-        return;
-    }
-    for (int64_t at = m0, end; w->rows && at < m1; at = end) {
-        int32_t *sums = NULL;
-        end = hone_min_i64(at + w->rows, m1);
-        const uint8_t *a = hone_product_windows_rows(j, hone_product_a_of(&p->s, batch), at, end, worker,
-                                                     p->integer.sums_a ? &sums : NULL);
-        g.a = (const void *)((uintptr_t)a - (uintptr_t)(at * w->pitch));
-        if (sums) g.epilogue.a_sum = (const void *)((uintptr_t)sums - (uintptr_t)at * sizeof *sums);
-        run_strips(j, batch, &g, o, at, end, n0, n1, worker);
-    }
-    for (int64_t at = m0, end; w->part && at < m1; at = end) {
-        end = hone_min_i64(at + w->part, m1);
-        const void *a = hone_product_windows_part(j, hone_product_a_of(&p->s, batch), at, end - at, worker);
-        g.a = (const void *)((uintptr_t)a - (uintptr_t)(at * p->s.a_row) * p->a_size);
-        run_strips(j, batch, &g, o, at, end, n0, n1, worker);
-    }
-    for (int64_t at = m0, end; !w->rows && !w->part && at < m1; at = end) {
-        const int64_t line = at / w->w.out[2];
-        end = hone_min_i64((line + w->lines) * w->w.out[2], m1);
-        const void *a = hone_product_windows_at(j, hone_product_a_of(&p->s, batch), line,
-                                                hone_tasks(end, w->w.out[2]) - line, worker);
-        g.a = (const void *)((uintptr_t)a - (uintptr_t)(line * w->line_step) * p->a_size);
+    for (int64_t at = m0, end; at < m1; at = end) {
+        end = m1;
+        if (p->s.a_windows) end = hone_product_windows_next(j, batch, at, m1, worker, &g);
         run_strips(j, batch, &g, o, at, end, n0, n1, worker);
     }
 }

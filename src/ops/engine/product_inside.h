@@ -213,20 +213,15 @@ void hone_product_direct_run(void *arg, int64_t begin, int64_t end, int worker);
 /* For `prepare`: what A is then, and, when the blocks are cut, blocks of whole lines. */
 hone_status hone_product_windows_choose(hone_prepare *p, hone_product_params *q, hone_error *err);
 void hone_product_windows_cut(hone_product_params *q);
-/* What lines [line, line + count) of positions see of image `batch`, count at most windows.lines. */
-const void *hone_product_windows_at(const hone_product_job *j, int64_t batch, int64_t line, int64_t count,
-                                    int worker);
-/* Rows [begin, end) of that image's, at most windows.rows, and (`sums` not NULL) what the elements of each add up to. */
-const uint8_t *hone_product_windows_rows(const hone_product_job *j, int64_t batch, int64_t begin, int64_t end,
-                                         int worker, int32_t **sums);
+/* Makes g->a (and g->epilogue.a_sum, where sums are asked for) what rows [begin, end) of matrix `batch` of Y need, with as
+ * many rows up to `last` as fit the room: returns end. */
+int64_t hone_product_windows_next(const hone_product_job *j, int64_t batch, int64_t begin, int64_t last,
+                                  int worker, hone_gemm *g);
 /* Winograd: is B packed for it? Then k is that of its matrices. */
 bool hone_product_winograd_find(const hone_prepare *p, hone_product_params *q);
 /* Chooses tiles and blocks, and runs blocks [begin, end). */
 void hone_product_winograd_choose(hone_product_params *q);
 void hone_product_winograd_run(void *arg, int64_t begin, int64_t end, int worker);
-/* The same of positions [begin, begin + count) of an image of one line, count at most windows.part. */
-const void *hone_product_windows_part(const hone_product_job *j, int64_t batch, int64_t begin, int64_t count,
-                                      int worker);
 /* Runs lines [begin, end) of all images, or parts of them, where channels go each by itself. */
 void hone_product_depthwise_run(void *arg, int64_t begin, int64_t end, int worker);
 

@@ -67,21 +67,24 @@ static const char *image_of(const hone_product_job *j, int64_t batch) {
     return j->a + (size_t)(batch * w->channels * w->plane) * j->p->a_size;
 }
 
-const uint8_t *hone_product_windows_rows(const hone_product_job *j, int64_t batch, int64_t begin, int64_t end,
-                                         int worker, int32_t **sums) {
+/* Whole rows of A, [begin, end) of them. */
+static void lay_rows(const hone_product_job *j, int64_t batch, int64_t begin, int64_t end, int worker,
+                     hone_gemm *g) {
     const hone_product_windows *q = &j->p->windows;
-    const int64_t k = j->p->s.k;
     uint8_t *rows = (uint8_t *)room_of(j, worker);
     hone_kernels_get()->windows_8(&q->w, (const uint8_t *)image_of(j, batch), begin, end, rows, q->pitch,
                                   (uint8_t)j->x_zero);
-    if (!sums) return rows;
-    *sums = (int32_t *)(void *)(rows + q->at_sums);
-    for (int64_t i = 0; i < end - begin; i++) (*sums)[i] = hone_kernels_get()->sum_u8(rows + i * q->pitch, k);
-    return rows;
+    g->a = (const void *)((uintptr_t)rows - (uintptr_t)(begin * q->pitch));
+    if (!j->p->integer.sums_a) return;
+    int32_t *sums = (int32_t *)(void *)(rows + q->at_sums);
+    for (int64_t i = 0; i < end - begin; i++)
+        sums[i] = hone_kernels_get()->sum_u8(rows + i * q->pitch, j->p->s.k);
+    g->epilogue.a_sum = (const void *)((uintptr_t)sums - (uintptr_t)begin * sizeof *sums);
 }
 
-const void *hone_product_windows_at(const hone_product_job *j, int64_t batch, int64_t line, int64_t count,
-                                    int worker) {
+/* What lines [line, line + count) of positions see of image `batch`, count at most windows.lines. */
+static const char *lines_at(const hone_product_job *j, int64_t batch, int64_t line, int64_t count,
+                            int worker) {
     const hone_product_windows *q = &j->p->windows;
     const char *x = image_of(j, batch);
     if (!q->copies) return x + (size_t)(line * q->line_step) * j->p->a_size;
@@ -90,14 +93,40 @@ const void *hone_product_windows_at(const hone_product_job *j, int64_t batch, in
     return room;
 }
 
-const void *hone_product_windows_part(const hone_product_job *j, int64_t batch, int64_t begin, int64_t count,
-                                      int worker) {
+/* The same of positions [begin, begin + count) of an image of one line, count at most windows.part. */
+static const char *part_at(const hone_product_job *j, int64_t batch, int64_t begin, int64_t count,
+                           int worker) {
     const hone_product_windows *q = &j->p->windows;
     const char *x = image_of(j, batch);
     if (!q->copies) return x + (size_t)(begin * j->p->s.a_row) * j->p->a_size;
     char *room = room_of(j, worker);
     copy_part(q, x, begin, count, j->p->a_size, j->x_zero & 0xff, room);
     return room;
+}
+
+/* Kernels count rows from the first of all: `first` elements before what lies at `from`. */
+static const void *counted_from(const hone_product_job *j, const char *from, int64_t first) {
+    return (const void *)((uintptr_t)from - (uintptr_t)first * j->p->a_size);
+}
+
+int64_t hone_product_windows_next(const hone_product_job *j, int64_t batch, int64_t begin, int64_t last,
+                                  int worker, hone_gemm *g) {
+    const hone_product_windows *q = &j->p->windows;
+    const int64_t image = hone_product_a_of(&j->p->s, batch), width = q->w.out[2], line = begin / width;
+    if (q->rows) {
+        const int64_t end = hone_min_i64(begin + q->rows, last);
+        lay_rows(j, image, begin, end, worker, g);
+        return end;
+    }
+    if (q->part) {
+        const int64_t end = hone_min_i64(begin + q->part, last);
+        g->a = counted_from(j, part_at(j, image, begin, end - begin, worker), begin * j->p->s.a_row);
+        return end;
+    }
+    const int64_t end = hone_min_i64((line + q->lines) * width, last);
+    g->a =
+        counted_from(j, lines_at(j, image, line, hone_tasks(end, width) - line, worker), line * q->line_step);
+    return end;
 }
 
 /* --- each channel by itself --- */
@@ -153,13 +182,11 @@ void hone_product_depthwise_run(void *arg, int64_t begin, int64_t end, int worke
         if (q->part) {
             const int64_t first = line * q->part;
             d.width = hone_min_i64(q->part, width - first);
-            run_depthwise(j, &d, hone_product_windows_part(j, batch, first, d.width, worker),
-                          batch * width + first, 1, worker);
+            run_depthwise(j, &d, part_at(j, batch, first, d.width, worker), batch * width + first, 1, worker);
             count = 1;
         } else {
             count = hone_min_i64(hone_min_i64(q->lines, lines - line), end - at);
-            run_depthwise(j, &d, hone_product_windows_at(j, batch, line, count, worker), at * width, count,
-                          worker);
+            run_depthwise(j, &d, lines_at(j, batch, line, count, worker), at * width, count, worker);
         }
     }
 }
