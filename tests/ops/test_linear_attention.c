@@ -282,7 +282,7 @@ static void test_gradient_of_nothing(void **state) {
         hone_graph *g = hone_graph_new("gradient");
         const bool delta = strcmp(all[i].rule, "delta") == 0;
         for (int k = 0; k < GRADIENTS; k++) {
-            int64_t dims[] = {all[i].batch, all[i].steps, all[i].heads * all[i].columns};
+            int64_t dims[4] = {all[i].batch, all[i].steps, all[i].heads * all[i].columns};
             if (k == 1 || k == 2 + PAST || k == 2 + DECAY || (k == 2 + BETA && !delta)) continue;
             if (k >= 2) shape_of(&all[i], k - 2, dims);
             if (k == 2 + BETA) dims[2] = 1; /* one for all heads */
