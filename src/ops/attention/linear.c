@@ -335,7 +335,7 @@ static hone_status prepare_grad(hone_prepare *p, hone_error *err) {
     }
     const int64_t tasks = !any || !flows ? 0 : s->shared ? s->batch : q->states,
                   room = hone_linear_attention_grad_room(s->steps, s->depth, s->columns);
-    const double state = 4 * (double)(s->depth * s->columns + 20) * (double)(s->steps + 1);
+    const double state = 4 * ((double)s->depth * (double)s->columns + 20) * (double)(s->steps + 1);
     q->cut = hone_cut_make(tasks, state * (s->shared ? (double)s->kv_heads : 1), 1);
     if (tasks > 0 && (room < 0 || room > INT64_MAX / (int64_t)sizeof(double)))
         return hone_prepare_fail(p, err, "states too large to keep");
