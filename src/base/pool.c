@@ -1,22 +1,19 @@
 #include "base/pool.h"
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/thread.h"
+#include "base/wait.h"
 
 #include <limits.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_THREADS = 1024, SPIN_NANOSECONDS = 20000, PAUSES_PER_CHECK = 16, MOST_RANGES = 16 };
+enum { MOST_THREADS = 1024, MOST_RANGES = 16 };
 
 /* Bits of `state`. A worker enters by adding INSIDE, and leaves at once if it finds the job not OPEN; the
  * caller ends a job by taking OPEN away and waiting until no worker is inside. So a worker that sleeps
@@ -57,43 +54,6 @@ struct hone_pool {
     range ranges[MOST_RANGES];
 };
 
-static void futex_wait(_Atomic uint32_t *word, uint32_t value) {
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
-}
-
-static void futex_wake(_Atomic uint32_t *word, int count) {
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
-}
-
-static void pause_cpu(void) {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
-typedef bool done_fn(uint32_t word, uint32_t value);
-
-static bool differs(uint32_t word, uint32_t value) {
-    return word != value;
-}
-static bool is_below(uint32_t word, uint32_t value) {
-    return word < value;
-}
-
-/* Spins until done(*word, value); false when the time is up. */
-static inline bool spin_until(done_fn *done, _Atomic uint32_t *word, uint32_t value) {
-    uint64_t end = hone_now() + SPIN_NANOSECONDS;
-    do {
-        for (int i = 0; i < PAUSES_PER_CHECK; i++) {
-            if (done(atomic_load_explicit(word, memory_order_acquire), value)) return true;
-            pause_cpu();
-        }
-    } while (hone_now() < end);
-    return false;
-}
-
 /* Linux may wake a thread on the CPU of the one that wakes it; in a virtual machine it nearly always does,
  * since a halted virtual CPU does not look idle to it. There worker and caller would wait for each other, for
  * milliseconds, beside a CPU that sleeps. So a worker parks bound to the other CPUs than its caller's, and is
@@ -117,11 +77,11 @@ static void roam(worker *me) {
 /* Waits until the generation is another one than `seen`. */
 static void wait_for_job(worker *me, uint32_t seen) {
     hone_pool *pool = me->pool;
-    if (pool->spins && spin_until(differs, &pool->generation, seen)) return;
+    if (pool->spins && hone_spin_until(hone_differs, &pool->generation, seen)) return;
     if (pool->spins) stay_off(me, atomic_load(&pool->caller_cpu));
     /* before the kernel compares, so that start_workers() can't miss it */
     atomic_fetch_add(&pool->parked, 1);
-    while (atomic_load(&pool->generation) == seen) futex_wait(&pool->generation, seen);
+    while (atomic_load(&pool->generation) == seen) hone_futex_wait(&pool->generation, seen);
     atomic_fetch_sub(&pool->parked, 1);
     roam(me);
 }
@@ -139,7 +99,7 @@ static void start_workers(hone_pool *pool, int count) {
     if (cpu != atomic_load_explicit(&pool->caller_cpu, memory_order_relaxed))
         atomic_store(&pool->caller_cpu, cpu);
     atomic_fetch_add(&pool->generation, 1);
-    if (atomic_load(&pool->parked) > 0) futex_wake(&pool->generation, count);
+    if (atomic_load(&pool->parked) > 0) hone_futex_wake(&pool->generation, count);
 }
 
 static void make_ranges(hone_pool *pool, int64_t tasks) {
@@ -173,16 +133,16 @@ static void *work(void *arg) {
         if (atomic_fetch_add_explicit(&pool->state, INSIDE, memory_order_acquire) & OPEN)
             run_claimed(pool, me->index);
         uint32_t before = atomic_fetch_sub_explicit(&pool->state, INSIDE, memory_order_acq_rel);
-        if (before == (INSIDE | CALLER_PARKED)) futex_wake(&pool->state, 1);
+        if (before == (INSIDE | CALLER_PARKED)) hone_futex_wake(&pool->state, 1);
     }
 }
 
 static void wait_until_empty(hone_pool *pool) {
     if (atomic_load_explicit(&pool->state, memory_order_acquire) < INSIDE) return;
-    if (pool->spins && spin_until(is_below, &pool->state, INSIDE)) return;
+    if (pool->spins && hone_spin_until(hone_is_below, &pool->state, INSIDE)) return;
     uint32_t state = atomic_fetch_or(&pool->state, CALLER_PARKED) | CALLER_PARKED;
     while (state >= INSIDE) {
-        futex_wait(&pool->state, state);
+        hone_futex_wait(&pool->state, state);
         state = atomic_load_explicit(&pool->state, memory_order_acquire);
     }
     atomic_fetch_and(&pool->state, ~(uint32_t)CALLER_PARKED);
@@ -309,4 +269,8 @@ void hone_pool_free(hone_pool *pool) {
 
 int hone_pool_threads(const hone_pool *pool) {
     return pool ? pool->threads : 1;
+}
+
+bool hone_pool_spins(const hone_pool *pool) {
+    return pool && pool->spins;
 }

@@ -5,6 +5,7 @@
 #define HONE_BASE_POOL_H
 
 #include <hone/error.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct hone_pool hone_pool;
@@ -22,6 +23,8 @@ hone_pool *hone_pool_retain(hone_pool *pool);
 void hone_pool_free(hone_pool *pool);
 /* Threads in all. 1 for NULL. */
 int hone_pool_threads(const hone_pool *pool);
+/* Are there CPUs for all of them, so that waiting for each other by spinning makes sense? false for NULL. */
+bool hone_pool_spins(const hone_pool *pool);
 
 /* task in [0, tasks), worker in [0, hone_pool_threads()). */
 typedef void hone_task_fn(void *arg, int64_t task, int worker);

@@ -237,7 +237,10 @@ static const layer layers[] = {
      .dtype = HONE_FLOAT32},
     {"LSTM", "bidirectional", 3, 4, 3, 7, 3, true, true, true, .dtype = HONE_FLOAT16},
     {"GRU", "forward", 3, 4, 3, 7, 3, true, .bias = true, .dtype = HONE_BFLOAT16},
-    /* few sequences of many units: cut by units, step by step */
+    /* few sequences of many units: cut by units */
+    {"LSTM", "forward", 12, 1, 8, 256, .bias = true, .dtype = HONE_FLOAT32},
+    {"LSTM", "reverse", 5, 4, 8, 300, 5, true, .batch_first = true, .dtype = HONE_FLOAT32},
+    {"GRU", "forward", 9, 1, 8, 256, .bias = true, .reset_after = true, .dtype = HONE_FLOAT32},
     {"LSTM", "bidirectional", 3, 2, 8, 330, 3, true, true, true, .dtype = HONE_FLOAT32},
     {"GRU", "forward", 3, 1, 8, 500, .bias = true, .dtype = HONE_FLOAT32},
     {"GRU", "forward", 3, 2, 8, 500, .bias = true, .reset_after = true, .dtype = HONE_FLOAT64},
@@ -247,6 +250,7 @@ static void test_layers(void **state) {
     (void)state;
     for (int i = 0; i < COUNT(layers); i++) {
         check_layer(&layers[i], true, 1);
+        check_layer(&layers[i], true, 2);
         check_layer(&layers[i], false, 3);
     }
 }
@@ -390,6 +394,23 @@ static void test_batches_agree(void **state) {
     free_built(&b);
 }
 
+static void test_threads_agree(void **state) {
+    (void)state;
+    for (int i = 0; i < COUNT(layers); i++) {
+        built b = build(&layers[i], true);
+        const hone_tensor *one[3], *two[3];
+        runner r = runner_make(b.g, NULL, 1), s = runner_make(b.g, NULL, 2);
+        for (int run = 0; run < 5; run++) {
+            runner_run(&r, b.inputs, one);
+            runner_run(&s, b.inputs, two);
+            for (int o = 0; o < outputs_of(&layers[i]); o++) assert_same_bits(one[o], two[o]);
+        }
+        runner_free(&r);
+        runner_free(&s);
+        free_built(&b);
+    }
+}
+
 static void test_at_every_level(void **state) {
     (void)state;
     for (int i = 0; i < LEVEL_MASKS; i++) {
@@ -408,6 +429,7 @@ int main(int argc, char **argv) {
                                        cmocka_unit_test(test_refused),
                                        cmocka_unit_test(test_activations),
                                        cmocka_unit_test(test_batches_agree),
+                                       cmocka_unit_test(test_threads_agree),
                                        cmocka_unit_test(test_at_every_level)};
     if (argc > 1 && strcmp(argv[1], "--layers") == 0) return cmocka_run_group_tests(only_layers, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 #include "ops/recurrent/recurrence.h"
 
+#include "base/team.h"
 #include "graph/autodiff.h"
 #include "graph/infer.h"
 #include "ops/common/legacy.h"
@@ -201,7 +202,7 @@ static void run_stage(const hone_recurrence_job *j, const part *w, int stage, in
     if (stage + 1 == j->p->stages) store(j, w);
 }
 
-/* --- the two ways to cut: rows of sequences, each for all steps; or units, step by step --- */
+/* --- the two ways to cut: rows of sequences, each for all steps; or units, by a team that meets at each step --- */
 
 static void run_rows(void *arg, int64_t begin, int64_t end, int worker) {
     hone_recurrence_job *j = arg;
@@ -221,32 +222,26 @@ static void run_rows(void *arg, int64_t begin, int64_t end, int worker) {
     }
 }
 
-static void run_units(void *arg, int64_t begin, int64_t end, int worker) {
-    const hone_recurrence_job *j = arg;
-    const params *p = j->p;
-    const int64_t panel = p->b.family->panel, panels = hone_tasks(p->steps.hidden, panel);
-    for (int64_t at = begin, count; at < end; at += count) {
-        int64_t first = at % panels;
-        count = hone_min_i64(panels - first, end - at);
-        part w = {.direction = (int)(at / panels),
-                  .step = j->at,
-                  .m1 = j->running,
-                  .n0 = first * panel,
-                  .n1 = hone_min_i64((first + count) * panel, p->steps.hidden)};
-        run_stage(j, &w, j->stage, worker);
-    }
+/* Ticks of a step: H is quantized if R is, one part of each direction; then stages. */
+static int ticks(const params *p) {
+    return p->stages + p->is_quantized;
 }
 
-static void run_steps(hone_recurrence_job *j) {
+static void run_units(void *arg, int64_t tick, int which, int worker) {
+    const hone_recurrence_job *j = arg;
     const params *p = j->p;
-    j->running = j->steps.batch;
-    for (j->at = 0; j->at < j->steps.steps; j->at++) {
-        j->running = hone_steps_running(&j->steps, 0, j->running, j->at);
-        if (j->running == 0) return;
-        for (int d = 0; d < p->cell.directions && p->is_quantized; d++)
-            hone_recurrence_quantize(j, d, hidden_of(j, d, j->at), j->running);
-        for (j->stage = 0; j->stage < p->stages; j->stage++) hone_cut_run(&p->units, j->frame, run_units, j);
-    }
+    const int parts = j->parts, stage = (int)(tick % ticks(p)) - p->is_quantized;
+    const int64_t panel = p->b.family->panel, panels = hone_tasks(p->steps.hidden, panel);
+    const int64_t at = which % parts;
+    part w = {.direction = which / parts,
+              .step = tick / ticks(p),
+              .n0 = panels * at / parts * panel,
+              .n1 = hone_min_i64(panels * (at + 1) / parts * panel, p->steps.hidden)};
+    w.m1 = hone_steps_running(&j->steps, 0, p->steps.batch, w.step);
+    if (stage >= 0)
+        run_stage(j, &w, stage, worker);
+    else if (at == 0)
+        hone_recurrence_quantize(j, w.direction, hidden_of(j, w.direction, w.step), w.m1);
 }
 
 static void pack_weights(void *arg, int64_t begin, int64_t end, int worker) {
@@ -318,8 +313,11 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     if (j.steps.steps == 0 || j.steps.batch == 0 || j.steps.hidden == 0) return HONE_OK;
     j.weights = find_weights(&j);
     if (p->is_quantized) hone_recurrence_quantized_begin(&j);
-    if (p->by_units)
-        run_steps(&j);
+    hone_pool *pool = hone_frame_pool(frame, p->rows.nanoseconds);
+    const int threads = hone_pool_threads(pool);
+    j.parts = (int)hone_min_i64((threads + p->cell.directions - 1) / p->cell.directions, p->most_parts);
+    if (j.parts > 1 && p->rows.count < threads)
+        hone_team_run(pool, j.steps.steps * ticks(p), j.parts * p->cell.directions, run_units, &j);
     else
         hone_cut_run(&p->rows, frame, run_rows, &j);
     return HONE_OK;
@@ -331,25 +329,24 @@ static hone_status pack(hone_packer *p, const hone_node *node, hone_error *err) 
     return hone_product_pack(p, node, HONE_RECURRENCE_R, true, err);
 }
 
-/* Few rows of many units are cut by units, each step on its own, if steps are long. */
-#define STEP_NANOSECONDS (4 * HONE_PARALLEL_NANOSECONDS)
-#define FEW_ITEMS 4
+/* Nanoseconds of a part of a step: what a team gains by it is more than it takes to meet. */
+#define PART_NANOSECONDS 1500
 
 static void cut(params *q) {
     const hone_gemm_family *f = q->b.family;
     const hone_steps *s = &q->steps;
-    double row = (double)(q->cell.gates * s->hidden) * ((double)s->hidden * f->nanoseconds + 2);
+    const double row = (double)(q->cell.gates * s->hidden) * ((double)s->hidden * f->nanoseconds + 2);
     int64_t tiles = q->is_quantized ? 1 : hone_tasks(s->batch, 2 * f->rows);
     q->row_block =
         q->is_quantized ? s->batch : hone_tasks(hone_tasks(s->batch, tiles ? tiles : 1), f->rows) * f->rows;
     q->row_blocks = q->row_block ? hone_tasks(s->batch, q->row_block) : 1;
     int64_t items = q->row_blocks * s->directions;
-    double step = row * (double)(s->batch * s->directions);
-    q->rows = hone_cut_make(items, step * (double)s->steps / (double)(items ? items : 1), 1);
-    q->by_units = items < FEW_ITEMS && step > STEP_NANOSECONDS;
-    q->units =
-        hone_cut_make(s->directions * hone_tasks(s->hidden, f->panel),
-                      row * (double)s->batch * (double)f->panel / (double)(s->hidden ? s->hidden : 1), 1);
+    double step = row * (double)s->batch;
+    q->rows =
+        hone_cut_make(items, step * (double)(s->directions * s->steps) / (double)(items ? items : 1), 1);
+    q->most_parts = hone_min_i64(hone_tasks(s->hidden, f->panel), HONE_TEAM_PARTS / s->directions);
+    if (step / ticks(q) < PART_NANOSECONDS * (double)q->most_parts)
+        q->most_parts = (int64_t)(step / ticks(q) / PART_NANOSECONDS);
     q->packing = hone_cut_make(q->b.matrices, 0.5 * (double)(q->b.k * q->b.n), 1);
 }
 

@@ -20,8 +20,8 @@ typedef struct hone_recurrence_params {
     hone_steps_map maps[2][2];
     size_t at_order, at_kept, at_packed, at_quantized; /* in scratch */
     int64_t row_block, row_blocks;
-    bool by_units;
-    hone_cut rows, units, packing;
+    int64_t most_parts; /* of the units of a direction, where a team cuts them */
+    hone_cut rows, packing;
 } hone_recurrence_params;
 
 /* One run. */
@@ -33,9 +33,7 @@ typedef struct hone_recurrence_job {
     char *kept;
     const char *weights, *gates, *peepholes, *rb;
     char *y, *y_h, *y_c, *before, *c;
-    /* by units: where it is */
-    int64_t at, running;
-    int stage;
+    int parts; /* of each direction's units */
 } hone_recurrence_job;
 
 /* --- R in bytes --- H is quantized as DynamicQuantizeLinear would, the rows of a direction together */

@@ -1,0 +1,55 @@
+/* Waiting for a word to change: spin for a while, then sleep in the kernel (futex). What threads that hand work to each other
+ * need; everybody else waits by condition variables. */
+#ifndef HONE_BASE_WAIT_H
+#define HONE_BASE_WAIT_H
+
+#include "base/clock.h"
+
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { HONE_SPIN_NANOSECONDS = 20000, HONE_PAUSES_PER_CHECK = 16 };
+
+/* Sleeps while *word is `value`; may also return without a reason. */
+static inline void hone_futex_wait(_Atomic uint32_t *word, uint32_t value) {
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+static inline void hone_futex_wake(_Atomic uint32_t *word, int count) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
+static inline void hone_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+typedef bool hone_done_fn(uint32_t word, uint32_t value);
+static inline bool hone_differs(uint32_t word, uint32_t value) {
+    return word != value;
+}
+static inline bool hone_is_below(uint32_t word, uint32_t value) {
+    return word < value;
+}
+
+/* Spins until done(*word, value); false when the time is up. */
+static inline bool hone_spin_until(hone_done_fn *done, _Atomic uint32_t *word, uint32_t value) {
+    uint64_t end = hone_now() + HONE_SPIN_NANOSECONDS;
+    do {
+        for (int i = 0; i < HONE_PAUSES_PER_CHECK; i++) {
+            if (done(atomic_load_explicit(word, memory_order_acquire), value)) return true;
+            hone_pause();
+        }
+    } while (hone_now() < end);
+    return false;
+}
+
+#endif
