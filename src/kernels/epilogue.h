@@ -14,6 +14,18 @@ typedef enum hone_store {
     HONE_STORE_S8
 } hone_store;
 
+/* Codes that are added to those that would be stored, as real numbers, and rounded again, all by numbers and bounds that are
+ * finite. Where the quotient by the step is the same as two products, which round once together, `inverse` and `inverse_rest`
+ * are what they multiply by; else `inverse` is 0. */
+typedef struct hone_byte_sum {
+    const void *other; /* [m, n], of the kind that is stored; may be C itself; NULL: nothing is added */
+    int64_t other_row;
+    int32_t other_zero, zero; /* of the other codes, of the result */
+    float scale, other_scale; /* of the codes that would be stored, of the others */
+    float step, inverse, inverse_rest;
+    float lo, hi; /* of the sum */
+} hone_byte_sum;
+
 /* What becomes of a finished sum s of row i and column j; nothing is contracted.
  *
  *   float sums        v = alpha s + bias[j] + row_bias[i] + residual[i][j]          in the sums' own type
@@ -23,6 +35,8 @@ typedef enum hone_store {
  *   F32               with `ramp`, c = c clamp(c slope + offset, 0, 1) behind that: HardSwish and its kind
  *   I32               c = s
  *   U8, S8            c = saturate(round_half_even(clamp(v, lo, hi)) + zero)
+ *                     and with `plus`, v = (c - zero) plus.scale + (other[i][j] - plus.other_zero) plus.other_scale
+ *                     c = saturate(round_half_even(clamp(v, plus.lo, plus.hi) / plus.step) + plus.zero)
  *
  * Pointers may be NULL, then their term is left out; but one of `scale` and `row_scale` there is, save for I32. */
 typedef struct hone_epilogue {
@@ -37,7 +51,8 @@ typedef struct hone_epilogue {
     const int32_t *row_sum_bias;              /* [m] */
     const float *scale, *row_scale;           /* [n]; [m] */
     int32_t zero;
-    bool ramp; /* products of float32, and of images whose channels are last */
+    hone_byte_sum plus; /* products alone */
+    bool ramp;          /* products of float32, and of images whose channels are last */
     float slope, offset;
 } hone_epilogue;
 

@@ -80,10 +80,48 @@ VEC_FN vec_i32 load_columns_i32(const int32_t *p, int n) {
     return n == VEC_F32 ? vec_load_i32(p) : vec_load_i32_n(p, n);
 }
 
+/* A number as it lies between both; the first of them where it is NaN. */
+VEC_FN vec_f32 between(vec_f32 x, float lo, float hi) {
+    return vec_min(vec_max(x, vec_set1(lo)), vec_set1(hi)); /* these give their second operand for NaN */
+}
+
+/* Bounds of a code less its zero point. */
+static float least_code(const hone_epilogue *e, int32_t zero) {
+    return (e->store == HONE_STORE_U8 ? 0.0f : -128.0f) - (float)zero;
+}
+
+/* The sum of a code, less its zero point, and another one. */
+VEC_FN vec_f32 sum_of_codes(const hone_byte_sum *p, vec_f32 code, vec_i32 other) {
+    const vec_f32 real = vec_from_i32(vec_sub_i32(other, vec_set1_i32(p->other_zero))) * p->other_scale;
+    return between(code * p->scale + real, p->lo, p->hi);
+}
+
+/* n <= VEC_F32 codes from `at` on of those that are added. */
+VEC_FN vec_i32 load_codes(const void *p, int64_t at, int n, const bool is_signed) {
+    const uint8_t *u = (const uint8_t *)p + at;
+    const int8_t *s = (const int8_t *)p + at;
+    if (n == VEC_F32) return is_signed ? vec_load_s8(s) : vec_load_u8(u);
+    return is_signed ? vec_load_s8_n(s, n) : vec_load_u8_n(u, n);
+}
+
+VEC_FN void store_codes(void *p, int64_t at, int n, const bool is_signed, vec_i32 s) {
+    uint8_t *to = (uint8_t *)p + at;
+    if (!is_signed && n == VEC_F32)
+        vec_store_u8(to, s);
+    else if (!is_signed)
+        vec_store_u8_n(to, s, n);
+    else if (n == VEC_F32)
+        vec_store_s8((int8_t *)to, s);
+    else
+        vec_store_s8_n((int8_t *)to, s, n);
+}
+
 /* What becomes of n <= VEC_F32 sums of row i from column j on. lo and hi are those of the value before
  * rounding. */
 VEC_FN void store_vector(const hone_gemm *g, int64_t i, int64_t j, int n, vec_i32 s, float lo, float hi) {
     const hone_epilogue *e = &g->epilogue;
+    const hone_byte_sum *plus = &e->plus;
+    const bool is_signed = e->store == HONE_STORE_S8;
     const int64_t at = i * g->c_row + j;
     if (e->sum_bias) s = vec_add_i32(s, load_columns_i32(e->sum_bias + j, n));
     if (e->row_sum_bias) s = vec_add_i32(s, vec_set1_i32(e->row_sum_bias[i]));
@@ -97,63 +135,83 @@ VEC_FN void store_vector(const hone_gemm *g, int64_t i, int64_t j, int n, vec_i3
     if (e->bias) v = v + load_columns((const float *)e->bias + j, n);
     if (e->row_bias) v = v + ((const float *)e->row_bias)[i];
     if (e->residual) v = v + load_columns((const float *)e->residual + i * e->residual_row + j, n);
-    const vec_f32 least = vec_set1(lo),
-                  most = vec_set1(hi); /* vec_max and vec_min give b where either is NaN */
-    if (e->store == HONE_STORE_F32) {
-        vec_store_n((float *)g->c + at, vec_min(most, vec_max(least, v)), n);
+    if (e->store == HONE_STORE_F32) { /* vec_max and vec_min give b where either is NaN */
+        vec_store_n((float *)g->c + at, vec_min(vec_set1(hi), vec_max(vec_set1(lo), v)), n);
         return;
     }
-    v = vec_min(vec_max(v, least), most);
-    s = vec_add_i32(vec_to_i32(v), vec_set1_i32(e->zero));
-    if (e->store == HONE_STORE_U8) {
-        if (n == VEC_F32)
-            vec_store_u8((uint8_t *)g->c + at, s);
-        else
-            vec_store_u8_n((uint8_t *)g->c + at, s, n);
-    } else {
-        if (n == VEC_F32)
-            vec_store_s8((int8_t *)g->c + at, s);
-        else
-            vec_store_s8_n((int8_t *)g->c + at, s, n);
+    v = between(v, lo, hi);
+    int32_t zero = e->zero;
+    if (plus->other) {
+        v = sum_of_codes(plus, vec_round(v), load_codes(plus->other, i * plus->other_row + j, n, is_signed));
+        zero = plus->zero;
+        v = between(v / plus->step, least_code(e, zero), least_code(e, zero) + 255.0f);
     }
+    store_codes(g->c, at, n, is_signed, vec_add_i32(vec_to_i32(v), vec_set1_i32(zero)));
 }
 
 static float clamp(float x, float lo, float hi) {
     return x < lo ? lo : x > hi ? hi : x;
 }
 
-#if VEC_F32 == 16 && GEMM_PANEL == 4 * VEC_F32
-/* The usual bytes, of `vectors` vectors, the last of them of `lanes`: quick where k is small, when what becomes of a sum takes
- * longer than the sum. Saturation does the clamping but for numbers that are too large for integers; NaN becomes the least. */
+#if VEC_F32 == 16
+/* The usual bytes: quick where k is small, when what becomes of a sum takes longer than the sum. Four vectors are packed into
+ * one, of one row, or of two where panels are narrow. Saturation does the clamping but for numbers that are too large for
+ * integers; NaN becomes the least. */
+#define PANEL_VECTORS (GEMM_PANEL / VEC_F32)
+#define ROWS_AT_ONCE (4 / PANEL_VECTORS)
+
+typedef struct byte_columns {
+    vec_i32 bias[PANEL_VECTORS];
+    vec_f32 scale[PANEL_VECTORS], more[PANEL_VECTORS];
+    bool has_more;
+    float lo, hi;
+} byte_columns;
+
+/* A row's vector v, rounded; `n` columns of it are there. */
+VEC_FN vec_i32 code_of(const hone_gemm *g, const byte_columns *c, int64_t i, int64_t j, const int v, int n,
+                       vec_i32 sum, const bool is_signed, const bool plus) {
+    const hone_byte_sum *p = &g->epilogue.plus;
+    vec_f32 x = vec_from_i32(vec_add_i32(sum, c->bias[v])) * c->scale[v];
+    if (c->has_more) x = x + c->more[v];
+    if (!plus) return vec_to_i32(vec_min(vec_set1(c->hi), x));
+    x = sum_of_codes(p, vec_round(between(x, c->lo, c->hi)),
+                     load_codes(p->other, i * p->other_row + j + v * VEC_F32, n, is_signed));
+    return vec_to_i32(vec_fma(x, vec_set1(p->inverse), x * p->inverse_rest));
+}
+
+/* `vectors` vectors of columns, the last of them of `lanes`. */
 VEC_FN void store_bytes(const hone_gemm *g, int64_t i, int rows, int64_t j, const int vectors, int lanes,
-                        const int32_t *sums, float hi, const bool is_signed) {
+                        const int32_t *sums, float lo, float hi, const bool is_signed, const bool plus) {
     const hone_epilogue *e = &g->epilogue;
-    const __m512i zero = _mm512_set1_epi16((short)e->zero),
+    const __m512i zero = _mm512_set1_epi16((short)(plus ? e->plus.zero : e->zero)),
                   order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const vec_f32 most = vec_set1(hi);
-    vec_i32 bias[4];
-    vec_f32 scale[4], more[4] = {vec_zero(), vec_zero(), vec_zero(), vec_zero()};
+    byte_columns c = {.has_more = e->bias, .lo = lo, .hi = hi};
     VEC_UNROLL
     for (int v = 0; v < vectors; v++) {
         const int n = v + 1 < vectors ? VEC_F32 : lanes;
-        bias[v] = load_columns_i32(e->sum_bias + j + v * VEC_F32, n);
-        scale[v] = load_columns(e->scale + j + v * VEC_F32, n);
-        if (e->bias) more[v] = load_columns((const float *)e->bias + j + v * VEC_F32, n);
+        c.bias[v] = load_columns_i32(e->sum_bias + j + v * VEC_F32, n);
+        c.scale[v] = load_columns(e->scale + j + v * VEC_F32, n);
+        if (e->bias) c.more[v] = load_columns((const float *)e->bias + j + v * VEC_F32, n);
     }
-    for (int r = 0; r < rows; r++, sums += GEMM_PANEL) {
+    const int width = (vectors - 1) * VEC_F32 + lanes;
+    for (int r = 0; r < rows; r += ROWS_AT_ONCE) {
+        const int row[2] = {r, r + 1 < rows ? r + 1 : r};
         __m512i s[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
                         _mm512_setzero_si512()};
         VEC_UNROLL
-        for (int v = 0; v < vectors; v++) {
-            vec_f32 x = vec_from_i32(vec_add_i32(vec_load_i32(sums + v * VEC_F32), bias[v])) * scale[v];
-            if (e->bias) x = x + more[v];
-            s[v] = (__m512i)vec_to_i32(vec_min(most, x));
-        }
+        for (int q = 0; q < ROWS_AT_ONCE; q++) VEC_UNROLL
+        for (int v = 0; v < vectors; v++)
+            s[q * PANEL_VECTORS + v] =
+                (__m512i)code_of(g, &c, i + row[q], j, v, v + 1 < vectors ? VEC_F32 : lanes,
+                                 vec_load_i32(sums + row[q] * GEMM_PANEL + v * VEC_F32), is_signed, plus);
         const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(s[0], s[1]), zero),
                       high = _mm512_adds_epi16(_mm512_packs_epi32(s[2], s[3]), zero);
-        const __m512i bytes = is_signed ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
-        vec_store_bytes((uint8_t *)g->c + (i + r) * g->c_row + j,
-                        (vec_i32)_mm512_permutexvar_epi32(order, bytes), (vectors - 1) * VEC_F32 + lanes);
+        const __m512i bytes = _mm512_permutexvar_epi32(order, is_signed ? _mm512_packs_epi16(low, high)
+                                                                        : _mm512_packus_epi16(low, high));
+        uint8_t *to = (uint8_t *)g->c + (i + r) * g->c_row + j;
+        vec_store_bytes(to, (vec_i32)bytes, width);
+        if (row[1] > r && ROWS_AT_ONCE == 2)
+            vec_store_bytes(to + g->c_row, (vec_i32)_mm512_shuffle_i64x2(bytes, bytes, 0xee), width);
     }
 }
 
@@ -161,26 +219,39 @@ VEC_FN void store_bytes(const hone_gemm *g, int64_t i, int rows, int64_t j, cons
 static bool stored_bytes(const hone_gemm *g, int64_t i, int rows, int64_t j, int64_t columns,
                          const int32_t *sums, float lo, float hi) {
     const hone_epilogue *e = &g->epilogue;
-    const bool is_signed = e->store == HONE_STORE_S8;
+    const bool is_signed = e->store == HONE_STORE_S8, plus = e->plus.other != NULL;
     if ((!is_signed && e->store != HONE_STORE_U8) || !e->sum_bias || e->row_sum_bias || e->b_zero ||
-        e->row_scale || e->row_bias || e->residual || lo > (is_signed ? -128.0f : 0.0f) - (float)e->zero)
+        e->row_scale || e->row_bias || e->residual)
         return false;
+    if (plus ? e->plus.inverse == 0 : lo > least_code(e, e->zero)) return false;
     const int vectors = (int)(columns + VEC_F32 - 1) / VEC_F32,
               lanes = (int)columns - (vectors - 1) * VEC_F32;
-    if (is_signed && columns == GEMM_PANEL)
-        store_bytes(g, i, rows, j, 4, VEC_F32, sums, hi, true);
-    else if (is_signed)
+#define AS_BYTES(count, width, sign, sum) store_bytes(g, i, rows, j, count, width, sums, lo, hi, sign, sum)
+    if (is_signed && columns < GEMM_PANEL)
         return false;
+    else if (is_signed && plus)
+        AS_BYTES(PANEL_VECTORS, VEC_F32, true, true);
+    else if (is_signed)
+        AS_BYTES(PANEL_VECTORS, VEC_F32, true, false);
+    else if (columns == GEMM_PANEL && plus)
+        AS_BYTES(PANEL_VECTORS, VEC_F32, false, true);
     else if (columns == GEMM_PANEL)
-        store_bytes(g, i, rows, j, 4, VEC_F32, sums, hi, false);
-    else if (vectors == 4)
-        store_bytes(g, i, rows, j, 4, lanes, sums, hi, false);
-    else if (vectors == 3)
-        store_bytes(g, i, rows, j, 3, lanes, sums, hi, false);
+        AS_BYTES(PANEL_VECTORS, VEC_F32, false, false);
+    else if (plus && vectors == 1)
+        AS_BYTES(1, lanes, false, true);
+    else if (plus)
+        return false;
+    else if (vectors == 1)
+        AS_BYTES(1, lanes, false, false);
     else if (vectors == 2)
-        store_bytes(g, i, rows, j, 2, lanes, sums, hi, false);
+        AS_BYTES(2, lanes, false, false);
+#if PANEL_VECTORS == 4
+    else if (vectors == 3)
+        AS_BYTES(3, lanes, false, false);
     else
-        store_bytes(g, i, rows, j, 1, lanes, sums, hi, false);
+        AS_BYTES(4, lanes, false, false);
+#endif
+#undef AS_BYTES
     return true;
 }
 #endif
@@ -191,11 +262,11 @@ static void store(const hone_gemm *g, int64_t i, int rows, int64_t j, int64_t co
     float lo = (float)e->lo, hi = (float)e->hi;
     if (e->store == HONE_STORE_U8 || e->store == HONE_STORE_S8) {
         /* Saturation is one more clamp, and clamping to whole numbers may come before rounding. */
-        const float least = e->store == HONE_STORE_U8 ? 0.0f : -128.0f, zero = (float)e->zero;
-        lo = clamp(lo, least - zero, least + 255.0f - zero);
-        hi = clamp(hi, least - zero, least + 255.0f - zero);
+        const float least = least_code(e, e->zero);
+        lo = clamp(lo, least, least + 255.0f);
+        hi = clamp(hi, least, least + 255.0f);
     }
-#if VEC_F32 == 16 && GEMM_PANEL == 4 * VEC_F32
+#if VEC_F32 == 16
     if (stored_bytes(g, i, rows, j, columns, sums, lo, hi)) return;
 #endif
     for (int r = 0; r < rows; r++, sums += GEMM_PANEL) {

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MOST_M 40
+#define MOST_M 70
 #define MOST_N 200
 #define MOST_K 1100
 #define C_ROW (MOST_N + 7)
@@ -21,6 +21,7 @@ typedef struct test_case {
     int32_t row_bias[MOST_M];
     float row_scale[MOST_M], row_offset[MOST_M];
     float scale[MOST_N], offset[MOST_N], residual[MOST_M * MOST_N];
+    uint8_t codes[MOST_M * MOST_N];
     int32_t sum[MOST_M * MOST_N]; /* of a case with its bias and zero points, by the definition */
 } test_case;
 
@@ -60,6 +61,7 @@ static void make_case(int64_t m, int64_t n, int64_t k, int extreme, uint64_t see
     test_fill_f32(t.scale, n, 1e-5f, 2e-3f, seed + 3);
     test_fill_f32(t.offset, n, -20, 20, seed + 4);
     test_fill_f32(t.residual, m * n, -20, 20, seed + 5);
+    test_fill_bytes(t.codes, m * n, seed + 9);
     if (seed % 5 == 0) /* ties */
         for (int64_t j = 0; j < n; j++) t.scale[j] = t.offset[j] = 0.5f;
 }
@@ -98,6 +100,20 @@ static void store_reference(const hone_epilogue *e, int32_t s, int64_t i, int64_
         return;
     }
     double q = nearbyint(v) + e->zero;
+    if (e->plus.other) {
+        const hone_byte_sum *p = &e->plus;
+        const double least = e->store == HONE_STORE_U8 ? 0 : -128;
+        const int64_t from = i * p->other_row + j;
+        const int other =
+            e->store == HONE_STORE_U8 ? ((const uint8_t *)p->other)[from] : ((const int8_t *)p->other)[from];
+        q = q < least ? least : q > least + 255 ? least + 255 : q;
+        const float code = (float)(q - e->zero) * p->scale,
+                    more = (float)(other - p->other_zero) * p->other_scale;
+        v = code + more;
+        v = v > p->lo ? v : p->lo;
+        v = v < p->hi ? v : p->hi;
+        q = nearbyintf(v / p->step) + p->zero;
+    }
     if (e->store == HONE_STORE_U8)
         ((uint8_t *)c)[at] = (uint8_t)(q < 0 ? 0 : q > 255 ? 255 : q);
     else
@@ -259,12 +275,60 @@ static void run_case(int64_t m, int64_t n, int64_t k, int extreme, uint64_t seed
     munmap(t.map, t.map_size);
 }
 
+/* Bytes that are added to other ones. */
+static void run_sum_case(int64_t m, int64_t n, int64_t k, uint64_t seed) {
+    make_case(m, n, k, 0, seed);
+    sums(true, false, false);
+    for (int variant = 0; variant < 16; variant++) {
+        const bool is_signed = variant & 1, products = variant & 2;
+        g = (hone_gemm){
+            .m = m, .n = n, .k = k, .a = t.a, .a_row = t.a_row, .a_col = 1, .c = got, .c_row = C_ROW};
+        hone_epilogue *e = &g.epilogue;
+        *e = (hone_epilogue){.store = is_signed ? HONE_STORE_S8 : HONE_STORE_U8,
+                             .scale = t.scale,
+                             .bias = variant & 4 ? t.offset : NULL,
+                             .sum_bias = t.bias,
+                             .zero = is_signed ? -11 : 120,
+                             .lo = -INFINITY,
+                             .hi = INFINITY};
+        e->plus = (hone_byte_sum){.other = t.codes,
+                                  .other_row = n,
+                                  .other_zero = is_signed ? 5 : 133,
+                                  .zero = is_signed ? -128 : 3,
+                                  .scale = 0.037f,
+                                  .other_scale = 0.0213f,
+                                  .step = 0.0457f,
+                                  .lo = variant & 8 ? 0 : -INFINITY,
+                                  .hi = variant & 8 ? 3 : INFINITY};
+        if (products) {
+            e->plus.inverse = 1 / e->plus.step;
+            e->plus.inverse_rest = (float)(1 / (double)e->plus.step - (double)e->plus.inverse);
+        }
+        memset(want, 0xA5, sizeof want);
+        for (int64_t i = 0; i < m; i++)
+            for (int64_t j = 0; j < n; j++) store_reference(e, t.sum[i * n + j], i, j, want);
+        each_level(check);
+        check_family(&hone_gemm_u8s8_tiles, "tiles in memory");
+        if (variant < 4) check_amx();
+    }
+    munmap(t.map, t.map_size);
+}
+
+static void test_sums_of_bytes(void **state) {
+    (void)state;
+    run_sum_case(5, 130, 64, 31);
+    run_sum_case(19, 64, 30, 32);
+    run_sum_case(70, 71, 100, 33);
+    run_sum_case(33, 10, 9, 34);
+}
+
 static void test_shapes(void **state) {
     (void)state;
     static const int64_t shape[][3] = {
-        {1, 1, 1},    {1, 10, 3},   {2, 16, 4},    {3, 17, 5},    {4, 64, 64},   {5, 63, 27},   {6, 65, 7},
-        {7, 130, 9},  {8, 48, 255}, {11, 33, 256}, {12, 1, 100},  {13, 200, 33}, {1, 200, 513}, {2, 31, 1027},
-        {40, 70, 12}, {1, 64, 784}, {9, 97, 1100}, {25, 15, 512}, {6, 128, 2},   {17, 40, 6},   {1, 7, 31},
+        {1, 1, 1},     {1, 10, 3},    {2, 16, 4},   {3, 17, 5},    {4, 64, 64},   {5, 63, 27},
+        {6, 65, 7},    {7, 130, 9},   {8, 48, 255}, {11, 33, 256}, {12, 1, 100},  {13, 200, 33},
+        {1, 200, 513}, {2, 31, 1027}, {40, 70, 12}, {1, 64, 784},  {9, 97, 1100}, {25, 15, 512},
+        {6, 128, 2},   {17, 40, 6},   {1, 7, 31},   {70, 33, 130}, {34, 96, 200},
     };
     for (int i = 0; i < COUNT(shape); i++)
         run_case(shape[i][0], shape[i][1], shape[i][2], 0, (uint64_t)i + 1);
@@ -281,6 +345,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_sums_of_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,6 +123,7 @@ static hone_gemm gemm_of(const hone_product_job *j, int64_t batch, const operand
     g.c = j->y + (size_t)y * p->y_size;
     g.epilogue.bias = j->bias;
     if (j->residual) g.epilogue.residual = j->residual + (size_t)y * p->y_size;
+    if (j->other) g.epilogue.plus.other = j->other + (size_t)y * p->y_size;
     if (is_integer(p)) hone_product_integer_gemm(j, batch, a_matrix, &o->vectors, &g);
     return g;
 }
@@ -256,6 +257,7 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     j.y = hone_step_out(step, frame, 0);
     j.bias = hone_product_input(&j, p->epilogue.bias);
     j.residual = p->epilogue.addend ? j.y : hone_product_input(&j, p->epilogue.residual);
+    j.other = hone_product_input(&j, p->epilogue.other);
     if (p->blocks.cut.count == 0) return HONE_OK;
     if (is_integer(p)) (p->s.patches ? hone_product_rows_begin : hone_product_integer_begin)(&j);
     if (is_integer(p) && (p->form == HONE_B_PACKED || p->form == HONE_B_CHANNELS) && !p->integer.fixed)
@@ -343,7 +345,8 @@ static hone_gemm fixed_gemm(const hone_product_params *q) {
                                     .hi = q->epilogue.hi,
                                     .ramp = q->epilogue.ramp,
                                     .slope = q->epilogue.slope,
-                                    .offset = q->epilogue.offset}};
+                                    .offset = q->epilogue.offset,
+                                    .plus = q->epilogue.plus}};
 }
 
 #define FORMS(name, more)                                                                                    \

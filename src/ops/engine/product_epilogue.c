@@ -117,7 +117,7 @@ static hone_status keep_scratch(hone_prepare *p, const hone_elementwise *e) {
 static hone_status prepare_map(hone_prepare *p, const hone_product *s, hone_product_epilogue *e,
                                hone_error *err) {
     const hone_map *m = p->node->map;
-    if (!m || match(p, s, e)) return HONE_OK;
+    if (!m || match(p, s, e) || hone_product_byte_sum_find(p, s, e)) return HONE_OK;
     const hone_type *in[HONE_PROGRAM_MAX_REGISTERS] = {NULL}; /* operand 0 is the strip itself */
     e->map_input = p->node->map_input;
     e->map_inputs = m->inputs;
@@ -155,7 +155,7 @@ static hone_status prepare_addend(hone_prepare *p, const hone_product *s, hone_p
 hone_status hone_product_epilogue_prepare(hone_prepare *p, const hone_product *s, hone_product_epilogue *e,
                                           hone_error *err) {
     *e = (hone_product_epilogue){
-        .bias = s->bias, .residual = -1, .lo = s->relu ? 0 : -INFINITY, .hi = INFINITY};
+        .bias = s->bias, .residual = -1, .other = -1, .lo = s->relu ? 0 : -INFINITY, .hi = INFINITY};
     HONE_TRY(prepare_addend(p, s, e, err));
     return prepare_map(p, s, e, err);
 }

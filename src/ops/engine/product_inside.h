@@ -3,6 +3,7 @@
  *   product.c            prepares and runs
  *   product_b.c          B's packed form (product_b.h)
  *   product_patches.c    B made of patches of images
+ *   product_byte_sum.c   quantized numbers that are added behind a product
  *   product_direct.c     windows of weights in place of a product
  *   product_epilogue.c   what is added and the node's map: in registers, or over strips
  *   product_integer.c    scales and zero points as vectors of the kernel's epilogue
@@ -37,10 +38,11 @@ typedef struct hone_product_params hone_product_params;
 typedef struct hone_product_job hone_product_job;
 
 typedef struct hone_product_epilogue {
-    int bias, residual; /* input indices, -1: none */
+    int bias, residual, other; /* input indices, -1: none */
     double lo, hi;
     bool ramp; /* see hone_epilogue */
     float slope, offset;
+    hone_byte_sum plus;             /* of `other` */
     const hone_elementwise *addend; /* Y = beta C, before the products are added; NULL: none */
     const hone_elementwise *map;    /* NULL: none, or all of it is said above */
     int map_input, map_inputs;
@@ -49,6 +51,9 @@ typedef struct hone_product_epilogue {
 /* Sets p->worker_scratch for what runs over strips. */
 hone_status hone_product_epilogue_prepare(hone_prepare *p, const hone_product *s, hone_product_epilogue *e,
                                           hone_error *err);
+
+/* Is the node's map a sum of codes? Then `other` and `plus` are set. */
+bool hone_product_byte_sum_find(const hone_prepare *p, const hone_product *s, hone_product_epilogue *e);
 
 /* Run one of those over rows [m0, m1), counted over all matrices of Y, of columns [n0, n1). */
 void hone_product_addend_run(const hone_product_job *j, int64_t m0, int64_t m1, int64_t n0, int64_t n1,
@@ -172,7 +177,7 @@ struct hone_product_job {
     const hone_product_params *p;
     const hone_step *step;
     const hone_frame *frame;
-    const char *a, *residual; /* of the first matrices */
+    const char *a, *residual, *other; /* of the first matrices */
     const void *bias;
     char *y;
     int64_t batch; /* HONE_B_PACK: the one at hand */

@@ -245,7 +245,8 @@ static void choose_rows(const hone_product *s, hone_product_windows *q) {
     q->pitch = hone_tasks(s->k, group) * group;
     const int64_t rows = q->pitch ? ROOM_BYTES / q->pitch : LEAST_ROWS;
     q->rows = hone_min_i64(rows > LEAST_ROWS ? rows / LEAST_ROWS * LEAST_ROWS : LEAST_ROWS, s->m);
-    q->at_sums = hone_align_64((size_t)(q->rows * q->pitch));
+    q->at_sums = hone_align_64((size_t)(q->rows * q->pitch) +
+                               HONE_GEMM_PACK_ROWS); /* a row is read on into the next */
     q->bytes = q->at_sums + (size_t)q->rows * sizeof(int32_t);
 }
 
