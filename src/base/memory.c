@@ -16,9 +16,11 @@ enum { ALIGNMENT = 64 };
 #define MAP_FROM ((size_t)64 << 10)
 #endif
 
-/* From here on blocks ask for huge pages: reading samples of a data set in a random order, half of the time goes into
- * finding their pages. And they are there sooner and gone sooner: a server must not stand still for either. */
-#define HUGE_FROM ((size_t)4 << 20)
+/* From here on blocks ask for huge pages and begin with one: reading samples of a data set in a random order, half of
+ * the time goes into finding their pages, and large products take a tenth longer by small ones. And they are there
+ * sooner and gone sooner: a server must not stand still for either. */
+#define HUGE_PAGE ((size_t)2 << 20)
+#define HUGE_FROM HUGE_PAGE
 
 #ifdef MADV_COLLAPSE
 #define COLLAPSE MADV_COLLAPSE
@@ -68,11 +70,26 @@ static size_t mapping_size(size_t size) {
     return (size + sizeof(header) + page - 1) & ~(page - 1);
 }
 
+static char *map(size_t size) {
+    char *place = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return place != MAP_FAILED ? place : NULL;
+}
+
+/* `size` bytes from the first border of a huge page on; what lies around them goes back at once. */
+static char *map_at_border(size_t size) {
+    char *place = size <= SIZE_MAX - HUGE_PAGE ? map(size + HUGE_PAGE) : NULL;
+    if (!place) return map(size);
+    size_t before = -(uintptr_t)place & (HUGE_PAGE - 1);
+    if (before) munmap(place, before);
+    munmap(place + before + size, HUGE_PAGE - before);
+    return place + before;
+}
+
 static void *map_block(size_t size, bool huge) {
     size_t mapped = mapping_size(size);
     if (mapped == 0) return NULL;
-    header *h = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (h == MAP_FAILED) return NULL;
+    header *h = (header *)(mapped >= HUGE_FROM ? map_at_border(mapped) : map(mapped));
+    if (!h) return NULL;
     if (mapped >= HUGE_FROM)
         madvise(h, mapped, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE); /* a kernel may have none */
     h->size = size;

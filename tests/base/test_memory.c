@@ -54,6 +54,26 @@ static void test_blocks_are_aligned_and_usable(void **state) {
     hone_free(NULL);
 }
 
+static void test_large_blocks_begin_with_a_huge_page(void **state) {
+    (void)state;
+    if (SANITIZED) skip();
+    const size_t huge = (size_t)2 << 20, size = 2 * huge + 100;
+    void *blocks[3];
+    const size_t before = process_pages();
+    for (int i = 0; i < 3; i++) {
+        blocks[i] = i == 1 ? hone_alloc_scattered(size) : hone_alloc(size);
+        assert_int_equal((uintptr_t)blocks[i] % huge, 64);
+        fill(blocks[i], size);
+    }
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    assert_int_equal(process_pages(), before + 3 * ((size + 64 + page - 1) / page));
+    for (int i = 0; i < 3; i++) {
+        assert_true(is_filled(blocks[i], size));
+        hone_free(blocks[i]);
+    }
+    assert_int_equal(process_pages(), before);
+}
+
 static void test_calloc_zeroes_what_was_used(void **state) {
     (void)state;
     for (int i = 0; i < SIZES; i++) {
@@ -285,6 +305,7 @@ static void test_reserve_doubles(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks_are_aligned_and_usable),
+        cmocka_unit_test(test_large_blocks_begin_with_a_huge_page),
         cmocka_unit_test(test_calloc_zeroes_what_was_used),
         cmocka_unit_test(test_realloc_keeps_content),
         cmocka_unit_test(test_large_blocks_go_back_to_the_system),
