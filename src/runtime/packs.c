@@ -10,6 +10,7 @@ typedef struct pack_entry {
     hone_value *constant;
     void *data;         /* NULL: not begun */
     bool late;          /* packed when a plan first asks: the constant is mapped */
+    bool alone;         /* a block of its own, else in the one for all */
     int next;           /* the next form of the same constant; -1: none */
     int64_t first_part; /* among the parts of all entries */
 } pack_entry;
@@ -18,7 +19,8 @@ struct hone_packs {
     hone_arena *arena; /* of the packings' arguments */
     pack_entry *entries;
     size_t count, capacity;
-    int *form; /* by value id: the first packed form; -1: none */
+    int *form;  /* by value id: the first packed form; -1: none */
+    char *room; /* of forms that are not alone */
     int threads;
     pthread_mutex_t lock; /* guards the data of what is packed late */
 };
@@ -36,7 +38,6 @@ struct hone_packer {
     const hone_node *node;
     constant *constants; /* by value id */
     int64_t parts;
-    size_t bytes;         /* of all packed forms */
     pthread_mutex_t lock; /* guards allocation */
     atomic_bool failed;
 };
@@ -116,19 +117,36 @@ static pack_entry *entry_of(const hone_packs *s, int64_t part) {
 }
 
 /* A form that is much of all takes memory as it is filled only, or it would be there whole while the constant still
- * is. */
+ * is. The others lie in one block, in the order in which they are filled: huge pages are for large blocks. */
 #define MUCH 16
 
-static bool is_scattered(const hone_packer *p, const pack_entry *e) {
-    return e->packing.bytes > p->bytes / MUCH;
+static size_t in_room(const pack_entry *e) {
+    return (e->packing.bytes + 63) / 64 * 64;
+}
+
+static bool make_room(hone_packs *s, size_t all) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        pack_entry *e = &s->entries[i];
+        e->alone = e->late || e->packing.bytes == 0 || e->packing.bytes > all / MUCH;
+        if (!e->alone) bytes += in_room(e);
+    }
+    if (bytes == 0) return true;
+    char *at = s->room = hone_calloc(bytes, 1);
+    if (!at) return false;
+    for (size_t i = 0; i < s->count; i++) {
+        pack_entry *e = &s->entries[i];
+        if (e->alone) continue;
+        e->data = at;
+        at += in_room(e);
+    }
+    return true;
 }
 
 /* Room for the packed form, with its first part only. */
 static bool begin(hone_packer *p, pack_entry *e) {
-    size_t bytes = e->packing.bytes;
     pthread_mutex_lock(&p->lock);
-    if (!e->data && !p->failed)
-        e->data = is_scattered(p, e) ? hone_alloc_scattered(bytes) : hone_calloc(bytes, 1);
+    if (!e->data && !p->failed) e->data = hone_alloc_scattered(e->packing.bytes);
     if (!e->data) p->failed = true;
     pthread_mutex_unlock(&p->lock);
     return e->data != NULL;
@@ -142,7 +160,7 @@ static void finish(hone_packer *p, hone_value *v) {
         c->shell = NULL;
     }
     for (int i = p->packs->form[v->id]; i >= 0; i = p->packs->entries[i].next)
-        if (is_scattered(p, &p->packs->entries[i])) hone_settle(p->packs->entries[i].data);
+        if (p->packs->entries[i].alone) hone_settle(p->packs->entries[i].data);
 }
 
 static void pack_part(void *arg, int64_t task, int worker) {
@@ -181,8 +199,9 @@ static hone_status pack_all(hone_packer *p, int threads, hone_error *err) {
     for (size_t i = 0; i < p->packs->count; i++)
         if (p->packs->entries[i].packing.part_bytes > largest)
             largest = p->packs->entries[i].packing.part_bytes;
-    p->bytes = bytes_now(p->packs);
-    HONE_TRY(run_parts(threads, p->bytes, largest, p->parts, pack_part, p, err));
+    size_t bytes = bytes_now(p->packs);
+    if (!make_room(p->packs, bytes)) return hone_fail_memory(err);
+    HONE_TRY(run_parts(threads, bytes, largest, p->parts, pack_part, p, err));
     return p->failed ? hone_fail_memory(err) : HONE_OK;
 }
 
@@ -219,7 +238,9 @@ hone_status hone_packs_make(hone_graph *g, int threads, hone_packs **out, hone_e
 
 void hone_packs_free(hone_packs *s) {
     if (!s) return;
-    for (size_t i = 0; i < s->count; i++) hone_free(s->entries[i].data);
+    for (size_t i = 0; i < s->count; i++)
+        if (s->entries[i].alone) hone_free(s->entries[i].data);
+    hone_free(s->room);
     hone_free(s->entries);
     hone_free(s->form);
     hone_arena_free(s->arena);
