@@ -2,8 +2,11 @@
 
 #include "base/wait.h"
 
-/* Claims and the step are counted modulo 2^32. A step ends when the last of its parts has been done: who did it sets `left`
- * anew and counts `step` up, which publishes all that the step has written. */
+enum {
+    PATIENCE = 16
+}; /* checks before a thread takes a part that another one has had so far: about a microsecond */
+
+/* `done` counts parts, of all steps: who reads that all of a step are done sees what they have written. */
 typedef struct claim {
     _Alignas(64) _Atomic uint32_t next; /* the first step whose part nobody has claimed */
 } claim;
@@ -11,49 +14,63 @@ typedef struct claim {
 typedef struct team {
     hone_team_fn *fn;
     void *arg;
-    uint32_t steps;
-    int parts, threads;
-    _Alignas(64) _Atomic uint32_t step;
-    atomic_int left;
-    _Atomic uint32_t asleep;
+    uint32_t steps, parts;
+    int threads;
+    _Alignas(64) _Atomic uint32_t done;
+    _Alignas(64) _Atomic uint32_t asleep;
     claim claims[HONE_TEAM_PARTS];
 } team;
 
-static void end_step(team *t, uint32_t step) {
-    atomic_store_explicit(&t->left, t->parts, memory_order_relaxed);
-    atomic_store(&t->step, step + 1);
-    if (atomic_load(&t->asleep) > 0) hone_futex_wake(&t->step, t->threads);
-}
-
-static void run_parts(team *t, uint32_t step, int worker) {
-    const int first = (int)((int64_t)worker * t->parts / t->threads);
-    for (int i = 0; i < t->parts; i++) {
-        const int part = (first + i) % t->parts;
+/* Runs those of the parts [begin, end) that nobody has claimed; true if there were any. */
+static bool run_parts(team *t, uint32_t step, uint32_t begin, uint32_t end, int worker) {
+    bool any = false;
+    for (uint32_t part = begin; part < end; part++) {
         uint32_t expected = step;
         if (atomic_load_explicit(&t->claims[part].next, memory_order_relaxed) != step ||
             !atomic_compare_exchange_strong_explicit(&t->claims[part].next, &expected, step + 1,
                                                      memory_order_relaxed, memory_order_relaxed))
             continue;
-        t->fn(t->arg, step, part, worker);
-        if (atomic_fetch_sub_explicit(&t->left, 1, memory_order_acq_rel) == 1) end_step(t, step);
+        any = true;
+        t->fn(t->arg, step, (int)part, worker);
+        const uint32_t done = atomic_fetch_add(&t->done, 1) + 1;
+        if (done == (step + 1) * t->parts && atomic_load(&t->asleep) > 0)
+            hone_futex_wake(&t->done, t->threads);
     }
+    return any;
 }
 
-/* Until the step is another one. */
-static void wait_for_end(team *t, uint32_t step) {
-    if (hone_spin_until(hone_differs, &t->step, step)) return;
-    atomic_fetch_add(&t->asleep, 1); /* before the kernel compares, so that end_step() can't miss it */
-    while (atomic_load(&t->step) == step) hone_futex_wait(&t->step, step);
+static bool spin_briefly(team *t, uint32_t end) {
+    for (int i = 0; i < PATIENCE; i++) {
+        if (atomic_load_explicit(&t->done, memory_order_acquire) >= end) return true;
+        hone_pause();
+    }
+    return false;
+}
+
+/* Until so many parts are done. */
+static void wait_for(team *t, uint32_t end) {
+    if (hone_spin_until(hone_reaches, &t->done, end)) return;
+    atomic_fetch_add(&t->asleep, 1); /* before the kernel compares, so that run_parts() can't miss it */
+    for (uint32_t done; (done = atomic_load(&t->done)) < end;) hone_futex_wait(&t->done, done);
     atomic_fetch_sub(&t->asleep, 1);
 }
 
+/* Looking for parts that others leave takes the claims' cache lines from them: only who has found some lately looks at
+ * once. */
 static void join(void *arg, int64_t task, int worker) {
     (void)task;
     team *t = arg;
-    uint32_t step;
-    while ((step = atomic_load_explicit(&t->step, memory_order_acquire)) != t->steps) {
-        run_parts(t, step, worker);
-        wait_for_end(t, step);
+    const uint32_t first = (uint32_t)(worker % t->threads), threads = (uint32_t)t->threads;
+    const uint32_t begin = first * t->parts / threads, end = (first + 1) * t->parts / threads;
+    bool helps = true;
+    for (;;) {
+        const uint32_t step = atomic_load_explicit(&t->done, memory_order_acquire) / t->parts,
+                       all = (step + 1) * t->parts;
+        if (step == t->steps) return;
+        run_parts(t, step, begin, end, worker);
+        if (!helps && spin_briefly(t, all)) continue;
+        helps = run_parts(t, step, 0, t->parts, worker);
+        wait_for(t, all);
     }
 }
 
@@ -64,11 +81,10 @@ static void run_alone(int64_t steps, int parts, hone_team_fn *fn, void *arg) {
 
 void hone_team_run(hone_pool *pool, int64_t steps, int parts, hone_team_fn *fn, void *arg) {
     const int threads = hone_pool_threads(pool) < parts ? hone_pool_threads(pool) : parts;
-    if (threads == 1 || steps <= 1 || !hone_pool_spins(pool)) {
+    if (threads == 1 || steps <= 1 || steps > UINT32_MAX / HONE_TEAM_PARTS - 1 || !hone_pool_spins(pool)) {
         run_alone(steps, parts, fn, arg);
         return;
     }
-    team t = {
-        .fn = fn, .arg = arg, .steps = (uint32_t)steps, .parts = parts, .threads = threads, .left = parts};
+    team t = {.fn = fn, .arg = arg, .steps = (uint32_t)steps, .parts = (uint32_t)parts, .threads = threads};
     hone_pool_run(pool, threads, join, &t);
 }

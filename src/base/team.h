@@ -13,8 +13,8 @@ enum { HONE_TEAM_PARTS = 16 }; /* at most, of a step */
 
 /* Runs one part of one step; `worker` as in hone_task_fn. */
 typedef void hone_team_fn(void *arg, int64_t step, int part, int worker);
-/* All `parts` of step 0, then all of step 1, and so on, `steps` in all, fewer than 2^32. On the caller alone where
- * `pool` is NULL or has more threads than there are CPUs. Allocates nothing. */
+/* All `parts` of step 0, then all of step 1, and so on, `steps` in all. On the caller alone where `pool` is NULL or has
+ * more threads than there are CPUs, or steps are hundreds of millions. Allocates nothing. */
 void hone_team_run(hone_pool *pool, int64_t steps, int parts, hone_team_fn *fn, void *arg);
 
 #endif

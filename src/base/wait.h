@@ -36,6 +36,9 @@ typedef bool hone_done_fn(uint32_t word, uint32_t value);
 static inline bool hone_differs(uint32_t word, uint32_t value) {
     return word != value;
 }
+static inline bool hone_reaches(uint32_t word, uint32_t value) {
+    return word >= value;
+}
 static inline bool hone_is_below(uint32_t word, uint32_t value) {
     return word < value;
 }

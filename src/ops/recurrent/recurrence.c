@@ -1,11 +1,9 @@
 #include "ops/recurrent/recurrence.h"
 
-#include "base/team.h"
 #include "graph/autodiff.h"
 #include "graph/infer.h"
 #include "ops/common/legacy.h"
 #include "ops/common/walk.h"
-#include "ops/engine/product.h"
 #include "ops/recurrent/recurrence_inside.h"
 
 #include <math.h>
@@ -93,14 +91,8 @@ typedef struct part {
     int64_t step, m0, m1, n0, n1;
 } part;
 
-static int64_t matrix(const params *p) {
-    return p->steps.batch * p->steps.hidden;
-}
-
 static char *kept(const hone_recurrence_job *j, int direction, int which) {
-    const params *p = j->p;
-    size_t bytes = hone_align_64((size_t)matrix(p) * p->steps.size);
-    return j->kept + (size_t)(direction * p->kept + which) * bytes;
+    return j->kept + (size_t)direction * j->p->kept_bytes + j->p->kept[which];
 }
 
 /* H and H' change places from step to step. */
@@ -120,40 +112,95 @@ static int64_t gate_column(const params *p, int direction, int gate) {
     return (direction * p->cell.gates + gate) * p->steps.hidden;
 }
 
+/* The gates of row i side by side. */
+static char *joined_row(const hone_recurrence_job *j, int direction, int64_t i) {
+    const hone_steps *s = &j->steps;
+    if (!j->rows) return kept(j, direction, 0);
+    return hone_steps_at(s, j->rows, direction * s->batch + i, j->p->cell.gates * s->hidden, 0);
+}
+
+static const char *input_gates(const hone_recurrence_job *j, const part *w, int64_t i) {
+    const hone_steps *s = &j->steps;
+    int64_t sequence = hone_steps_sequence(s, i),
+            time = hone_steps_time(s, i, w->step, j->p->cell.reverse[w->direction]);
+    return hone_steps_at(s, j->gates, hone_steps_x_row(s, sequence, time), gates_width(j->p),
+                         gate_column(j->p, w->direction, 0));
+}
+
+/* Do products find what is added to them in the input? Sequences that are sorted lie anywhere in it. */
+static bool adds_input(const hone_recurrence_job *j) {
+    return j->p->weights.is_joined && !j->p->cell.reset_after && !j->steps.order;
+}
+
+/* What is added to the products: where they will be, or, H apart, where they wait for them. */
 static void load_gates(const hone_recurrence_job *j, const part *w) {
     const params *p = j->p;
     const hone_steps *s = &j->steps;
-    for (int64_t i = w->m0; i < w->m1; i++) {
-        int64_t sequence = hone_steps_sequence(s, i),
-                time = hone_steps_time(s, i, w->step, p->cell.reverse[w->direction]),
-                row = hone_steps_x_row(s, sequence, time);
+    for (int64_t i = w->m0; i < w->m1 && !adds_input(j); i++) {
+        const char *x = input_gates(j, w, i);
+        char *row = p->weights.is_joined ? joined_row(j, w->direction, i) : NULL;
         for (int g = 0; g < p->cell.gates; g++) {
-            char *to = kept(j, w->direction, hone_recurrence_slot(&p->cell, g));
-            hone_steps_copy(
-                s, hone_steps_at(s, to, i, s->hidden, w->n0),
-                hone_steps_at(s, j->gates, row, gates_width(p), gate_column(p, w->direction, g) + w->n0),
-                w->n1 - w->n0);
+            const int slot = hone_recurrence_slot(&p->cell, g);
+            char *to = row && slot == g ? hone_steps_at(s, row, g, s->hidden, 0)
+                                        : hone_steps_at(s, kept(j, w->direction, slot), i, s->hidden, w->n0);
+            hone_steps_copy(s, to, hone_steps_at(s, x, g, s->hidden, w->n0), w->n1 - w->n0);
+            if (row && slot != g)
+                hone_steps_copy(s, hone_steps_at(s, row, g, s->hidden, 0),
+                                hone_steps_at(s, j->rb, w->direction, s->hidden, 0), s->hidden);
         }
+    }
+}
+
+/* All gates at once, from their rows to their matrices. */
+static void multiply_joined(const hone_recurrence_job *j, const part *w) {
+    const params *p = j->p;
+    const hone_steps *s = &j->steps;
+    hone_gemm gemm = p->gemm;
+    gemm.a = hidden_of(j, w->direction, w->step);
+    gemm.b = j->weights + (size_t)w->direction * p->weights.matrix_bytes;
+    gemm.c = joined_row(j, w->direction, 0);
+    gemm.epilogue.residual = gemm.c;
+    if (adds_input(j)) {
+        gemm.epilogue.residual = input_gates(j, w, 0);
+        gemm.epilogue.residual_row = gates_width(p) * (s->batch_first ? s->steps : 1);
+    }
+    if (p->is_quantized) hone_recurrence_quantized_gemm(j, w->direction, 0, &gemm);
+    p->weights.b.family->run(&gemm, w->m0, w->m1, 0, gemm.n);
+    for (int64_t i = w->m0; i < w->m1 && j->rows; i++)
+        for (int g = 0; g < p->cell.gates; g++)
+            hone_steps_copy(s, hone_steps_at(s, kept(j, w->direction, g), i, s->hidden, 0),
+                            hone_steps_at(s, joined_row(j, w->direction, i), g, s->hidden, 0), s->hidden);
+}
+
+/* The part's units of a gate, block by block. */
+static void multiply_gate(const hone_recurrence_job *j, const part *w, int stage, int gate) {
+    const params *p = j->p;
+    const hone_steps *s = &j->steps;
+    const int64_t units = p->weights.b.n, which = w->direction * p->cell.gates + gate;
+    for (int64_t block = w->n0 / units; block * units < w->n1; block++) {
+        const int64_t at = block * units;
+        hone_gemm gemm = p->gemm;
+        gemm.a = stage == 0 ? hidden_of(j, w->direction, w->step) : other(j, w->direction);
+        gemm.b = j->weights + (size_t)(which * p->weights.blocks + block) * p->weights.matrix_bytes;
+        gemm.c = hone_steps_at(s, kept(j, w->direction, gate), 0, s->hidden, at);
+        if (hone_recurrence_slot(&p->cell, gate) == gate)
+            gemm.epilogue.residual = gemm.c;
+        else if (j->rb)
+            gemm.epilogue.bias = hone_steps_at(s, j->rb, w->direction, s->hidden, at);
+        if (p->is_quantized) hone_recurrence_quantized_gemm(j, w->direction, gate * s->hidden + at, &gemm);
+        p->weights.b.family->run(&gemm, w->m0, w->m1, w->n0 > at ? w->n0 - at : 0,
+                                 hone_min_i64(w->n1 - at, units));
     }
 }
 
 /* The gates that a stage needs of H, or of r H. */
 static void multiply(const hone_recurrence_job *j, const part *w, int stage) {
     const params *p = j->p;
-    int first = stage == 0 ? 0 : 2, end = p->stages == 1 ? p->cell.gates : stage == 0 ? 2 : 3;
-    for (int g = first; g < end; g++) {
-        int64_t which = w->direction * p->cell.gates + g;
-        hone_gemm gemm = p->gemm;
-        gemm.a = stage == 0 ? hidden_of(j, w->direction, w->step) : other(j, w->direction);
-        gemm.b = j->weights + (size_t)which * p->matrix_bytes;
-        gemm.c = kept(j, w->direction, g);
-        if (hone_recurrence_slot(&p->cell, g) == g)
-            gemm.epilogue.residual = gemm.c;
-        else if (j->rb)
-            gemm.epilogue.bias = hone_steps_at(&j->steps, j->rb, w->direction, j->steps.hidden, 0);
-        if (p->is_quantized) hone_recurrence_quantized_gemm(j, w->direction, g, &gemm);
-        p->b.family->run(&gemm, w->m0, w->m1, w->n0, w->n1);
-    }
+    const int first = stage == 0 ? 0 : 2, end = p->stages == 1 ? p->cell.gates : stage == 0 ? 2 : 3;
+    if (p->weights.is_joined)
+        multiply_joined(j, w);
+    else
+        for (int g = first; g < end; g++) multiply_gate(j, w, stage, g);
 }
 
 static void run_map(const hone_recurrence_job *j, const part *w, int stage, int worker) {
@@ -227,46 +274,25 @@ static int ticks(const params *p) {
     return p->stages + p->is_quantized;
 }
 
+/* The units that stay together when a team cuts them: blocks, or panels. */
+static int64_t team_unit(const params *p) {
+    return p->weights.blocks > 1 ? p->weights.b.n : p->weights.b.family->panel;
+}
+
 static void run_units(void *arg, int64_t tick, int which, int worker) {
     const hone_recurrence_job *j = arg;
     const params *p = j->p;
     const int parts = j->parts, stage = (int)(tick % ticks(p)) - p->is_quantized;
-    const int64_t panel = p->b.family->panel, panels = hone_tasks(p->steps.hidden, panel);
-    const int64_t at = which % parts;
+    const int64_t unit = team_unit(p), units = hone_tasks(p->steps.hidden, unit), at = which % parts;
     part w = {.direction = which / parts,
               .step = tick / ticks(p),
-              .n0 = panels * at / parts * panel,
-              .n1 = hone_min_i64(panels * (at + 1) / parts * panel, p->steps.hidden)};
+              .n0 = units * at / parts * unit,
+              .n1 = hone_min_i64(units * (at + 1) / parts * unit, p->steps.hidden)};
     w.m1 = hone_steps_running(&j->steps, 0, p->steps.batch, w.step);
     if (stage >= 0)
         run_stage(j, &w, stage, worker);
     else if (at == 0)
         hone_recurrence_quantize(j, w.direction, hidden_of(j, w.direction, w.step), w.m1);
-}
-
-static void pack_weights(void *arg, int64_t begin, int64_t end, int worker) {
-    (void)worker;
-    const hone_recurrence_job *j = arg;
-    const params *p = j->p;
-    const char *raw = hone_step_in(j->step, j->frame, HONE_RECURRENCE_R);
-    size_t bytes = (size_t)(p->b.k * p->b.n) * p->b.size;
-    char *packed = (char *)hone_step_scratch(j->step, j->frame) + p->at_packed;
-    int32_t *sums = hone_product_b_sums(&p->b, packed, p->b.matrices);
-    for (int64_t i = begin; i < end; i++)
-        hone_product_b_pack(&p->b, raw + (size_t)i * bytes, 0, p->b.n, packed + (size_t)i * p->b.packed,
-                            sums ? sums + i * p->b.n : NULL);
-}
-
-/* R as kernels read it: packed once, packed now, or as it lies. */
-static const char *find_weights(hone_recurrence_job *j) {
-    const params *p = j->p;
-    if (p->packed) return p->packed;
-    if (!p->b.family->pack) return hone_step_in(j->step, j->frame, HONE_RECURRENCE_R);
-    char *packed = (char *)hone_step_scratch(j->step, j->frame) + p->at_packed;
-    int32_t *sums = hone_product_b_sums(&p->b, packed, p->b.matrices);
-    if (sums) memset(sums, 0, (size_t)(p->b.matrices * p->b.n) * sizeof *sums);
-    hone_cut_run(&p->packing, j->frame, pack_weights, j);
-    return packed;
 }
 
 /* The states before the first step. A sequence without steps has 0 as its last one, as in ONNX Runtime. */
@@ -293,6 +319,7 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
                              .frame = frame,
                              .steps = p->steps,
                              .kept = scratch + p->at_kept,
+                             .rows = p->weights.is_joined && p->steps.batch > 1 ? scratch + p->at_rows : NULL,
                              .gates = hone_step_in(step, frame, HONE_RECURRENCE_GATES),
                              .peepholes = hone_step_in(step, frame, HONE_RECURRENCE_P),
                              .rb = hone_step_in(step, frame, HONE_RECURRENCE_RB),
@@ -311,7 +338,7 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     }
     hone_steps_pad_x(&j.steps, j.before, gates_width(p), 0, gates_width(p));
     if (j.steps.steps == 0 || j.steps.batch == 0 || j.steps.hidden == 0) return HONE_OK;
-    j.weights = find_weights(&j);
+    j.weights = hone_recurrence_weights_now(&j);
     if (p->is_quantized) hone_recurrence_quantized_begin(&j);
     hone_pool *pool = hone_frame_pool(frame, p->rows.nanoseconds);
     const int threads = hone_pool_threads(pool);
@@ -325,17 +352,11 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
 
 /* --- preparing --- */
 
-static hone_status pack(hone_packer *p, const hone_node *node, hone_error *err) {
-    return hone_product_pack(p, node, HONE_RECURRENCE_R, true, err);
-}
-
-/* Nanoseconds of a part of a step: what a team gains by it is more than it takes to meet. */
-#define PART_NANOSECONDS 1500
-
 static void cut(params *q) {
-    const hone_gemm_family *f = q->b.family;
+    const hone_product_b *b = &q->weights.b;
+    const hone_gemm_family *f = b->family;
     const hone_steps *s = &q->steps;
-    const double row = (double)(q->cell.gates * s->hidden) * ((double)s->hidden * f->nanoseconds + 2);
+    const double row = hone_recurrence_row_cost(&q->cell, b, s->hidden);
     int64_t tiles = q->is_quantized ? 1 : hone_tasks(s->batch, 2 * f->rows);
     q->row_block =
         q->is_quantized ? s->batch : hone_tasks(hone_tasks(s->batch, tiles ? tiles : 1), f->rows) * f->rows;
@@ -344,10 +365,24 @@ static void cut(params *q) {
     double step = row * (double)s->batch;
     q->rows =
         hone_cut_make(items, step * (double)(s->directions * s->steps) / (double)(items ? items : 1), 1);
-    q->most_parts = hone_min_i64(hone_tasks(s->hidden, f->panel), HONE_TEAM_PARTS / s->directions);
-    if (step / ticks(q) < PART_NANOSECONDS * (double)q->most_parts)
-        q->most_parts = (int64_t)(step / ticks(q) / PART_NANOSECONDS);
-    q->packing = hone_cut_make(q->b.matrices, 0.5 * (double)(q->b.k * q->b.n), 1);
+    step /= HONE_RECURRENCE_PART_NANOSECONDS * ticks(q);
+    q->most_parts = hone_min_i64(hone_tasks(s->hidden, team_unit(q)), HONE_TEAM_PARTS / s->directions);
+    if (step < (double)q->most_parts) q->most_parts = (int64_t)step;
+    if (q->weights.is_joined) q->most_parts = 1;
+    q->packing = hone_cut_make(b->matrices, 0.5 * (double)(b->k * b->n), 1);
+}
+
+/* Gates that a product gives side by side are kept so where each has but one row. */
+static void lay_out(params *q) {
+    const size_t bytes = (size_t)(q->steps.batch * q->steps.hidden) * q->steps.size;
+    const bool is_dense = q->weights.is_joined && q->steps.batch == 1;
+    q->kept_bytes = 0;
+    for (int i = 0; i < q->slots + 3; i++) {
+        if (i >= q->cell.gates || !is_dense) q->kept_bytes = hone_align_64(q->kept_bytes);
+        q->kept[i] = q->kept_bytes;
+        q->kept_bytes += bytes;
+    }
+    q->kept_bytes = hone_align_64(q->kept_bytes);
 }
 
 static size_t take(hone_prepare *p, size_t bytes) {
@@ -365,36 +400,36 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
     q->is_quantized = r->dtype == HONE_INT8 || r->dtype == HONE_UINT8;
     if (!q->is_quantized && r->dtype != gates->dtype)
         return hone_prepare_fail(p, err, "R must be of the gates' type or of bytes");
-    q->b = hone_product_b_make(q->is_quantized                ? HONE_GEMM_U8S8
-                               : gates->dtype == HONE_FLOAT64 ? HONE_GEMM_F64
-                                                              : HONE_GEMM_F32,
-                               r, true);
-    q->packed = hone_product_b_find(p, &q->b, HONE_RECURRENCE_R);
-    bool direct = !q->packed && !q->b.family->pack;
-    q->matrix_bytes = direct ? (size_t)(q->b.k * q->b.n) * q->b.size : q->b.packed;
+    q->weights = hone_recurrence_weights_make(&q->cell, r);
+    q->packed = hone_recurrence_packed(p, &q->weights);
+    const hone_product_b *b = &q->weights.b;
+    const bool direct = q->weights.is_direct;
     q->stages = hone_cell_stages(&q->cell);
     q->slots = q->cell.gates + q->cell.reset_after;
-    q->kept = q->slots + 3;
+    lay_out(q);
+    const int64_t row = q->weights.is_joined ? b->n : q->steps.hidden;
     q->gemm =
         (hone_gemm){.m = q->steps.batch,
-                    .n = q->b.n,
-                    .k = q->b.k,
-                    .a_row = q->b.k,
+                    .n = b->n,
+                    .k = b->k,
+                    .a_row = b->k,
                     .a_col = 1,
                     .b_row = direct ? 1 : 0,
-                    .b_col = direct ? q->b.k : 1,
-                    .c_row = q->b.n,
+                    .b_col = direct ? b->k : 1,
+                    .c_row = row,
                     .epilogue = {.store = gates->dtype == HONE_FLOAT64 ? HONE_STORE_F64 : HONE_STORE_F32,
                                  .alpha = 1,
-                                 .residual_row = q->b.n,
+                                 .residual_row = row,
                                  .lo = -INFINITY,
                                  .hi = INFINITY}};
     HONE_TRY(hone_steps_maps(p, &q->cell, &q->steps, false,
                              HONE_RECURRENCE_P < p->in_count && p->in[HONE_RECURRENCE_P], q->maps, err));
     q->at_order = take(p, hone_steps_room(&q->steps));
-    q->at_kept =
-        take(p, (size_t)(q->cell.directions * q->kept) * hone_align_64((size_t)matrix(q) * q->steps.size));
-    q->at_packed = take(p, q->packed || direct ? 0 : hone_product_b_bytes(&q->b, q->b.matrices));
+    q->at_kept = take(p, (size_t)q->cell.directions * q->kept_bytes);
+    q->at_rows = take(p, q->weights.is_joined && q->steps.batch > 1
+                             ? (size_t)(q->cell.directions * q->steps.batch * b->n) * q->steps.size
+                             : 0);
+    q->at_packed = take(p, q->packed || direct ? 0 : hone_product_b_bytes(b, b->matrices));
     q->at_quantized = take(p, q->is_quantized ? hone_recurrence_quantized_room(q) : 0);
     cut(q);
     p->params = q;
@@ -509,7 +544,7 @@ const hone_op hone_op_recurrence = {
     .attrs = HONE_RECURRENCE_ATTRS,
     .infer = infer,
     .multiply_adds = multiply_adds,
-    .pack = pack,
+    .pack = hone_recurrence_pack,
     .prepare = prepare,
     .gradient_kind = HONE_GRADIENT_EXACT,
     .gradient = gradient,

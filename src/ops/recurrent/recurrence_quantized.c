@@ -43,14 +43,14 @@ void hone_recurrence_quantized_begin(const hone_recurrence_job *j) {
     const hone_recurrence_params *p = j->p;
     const void *zeros = hone_step_in(j->step, j->frame, HONE_RECURRENCE_R_ZERO);
     const int64_t columns = p->cell.gates * p->steps.hidden, k = p->steps.hidden;
-    const int32_t *sums = hone_product_b_sums(&p->b, j->weights, p->b.matrices);
+    const int32_t *sums = hone_product_b_sums(&p->weights.b, j->weights, p->weights.b.matrices);
     for (int d = 0; d < p->cell.directions; d++) {
         room r = room_of(j, d);
         for (int64_t i = 0; i < columns; i++) {
             int64_t at = d * columns + i;
             int32_t zero = 0;
-            if (zeros) zero = p->b.flip ? ((const uint8_t *)zeros)[at] : ((const int8_t *)zeros)[at];
-            r.zero[i] = zero - (p->b.flip ? 128 : 0);
+            if (zeros) zero = p->weights.b.flip ? ((const uint8_t *)zeros)[at] : ((const int8_t *)zeros)[at];
+            r.zero[i] = zero - (p->weights.b.flip ? 128 : 0);
             r.fixed[i] = sums[at] - (int32_t)k * r.zero[i];
         }
     }
@@ -74,12 +74,12 @@ void hone_recurrence_quantize(const hone_recurrence_job *j, int direction, const
     }
 }
 
-void hone_recurrence_quantized_gemm(const hone_recurrence_job *j, int direction, int gate, hone_gemm *gemm) {
+void hone_recurrence_quantized_gemm(const hone_recurrence_job *j, int direction, int64_t column,
+                                    hone_gemm *gemm) {
     room r = room_of(j, direction);
-    int64_t at = gate * j->p->steps.hidden;
     gemm->a = r.codes;
-    gemm->epilogue.scale = r.scale + at;
-    gemm->epilogue.sum_bias = r.offset + at;
-    gemm->epilogue.b_zero = r.zero + at;
+    gemm->epilogue.scale = r.scale + column;
+    gemm->epilogue.sum_bias = r.offset + column;
+    gemm->epilogue.b_zero = r.zero + column;
     gemm->epilogue.a_sum = r.sums;
 }
