@@ -84,36 +84,77 @@ void HONE_ISA_NAME(pool_last_f32)(const hone_pool *p, const float *x, float *y, 
         run(p, false, x, y, line0, line1);
 }
 
-#define BYTES(name, type, least)                                                                             \
-    static void larger_##name(const type *restrict x, int64_t n, type *restrict y) {                         \
-        for (int64_t i = 0; i < n; i++) y[i] = x[i] > y[i] ? x[i] : y[i];                                    \
-    }                                                                                                        \
-    static void run_##name(const hone_pool *p, const type *x, type *y, int64_t line0, int64_t line1) {       \
-        const hone_windows *w = &p->w;                                                                       \
-        const int64_t c = w->channels, lines = w->out[0] * w->out[1];                                        \
-        for (int64_t line = line0; line < line1; line++) {                                                   \
-            int64_t o[3] = {line % lines / w->out[1], line % w->out[1], 0};                                  \
-            const type *image = x + line / lines * w->plane * c;                                             \
-            type *to = y + line * w->out[2] * c;                                                             \
-            for (; o[2] < w->out[2]; o[2]++, to += c) {                                                      \
-                inside in;                                                                                   \
-                const type *from = look(w, o, image, 1, &in);                                                \
-                memset(to, least, (size_t)c);                                                                \
-                for (int64_t i = 0; i < in.count[0] * in.count[1] * in.count[2]; i++)                        \
-                    larger_##name(from + i / in.count[2] / in.count[1] * in.step[0] +                        \
-                                      i / in.count[2] % in.count[1] * in.step[1] +                           \
-                                      i % in.count[2] * in.step[2],                                          \
-                                  c, to);                                                                    \
-            }                                                                                                \
-        }                                                                                                    \
+/* --- bytes --- */
+
+#define CHUNK ((int64_t)sizeof(vec_i32)) /* channels in a vector */
+
+VEC_FN vec_i32 larger(vec_i32 a, vec_i32 b, const bool is_signed) {
+#if defined(HONE_ISA_v4)
+    return (vec_i32)(is_signed ? _mm512_max_epi8((__m512i)a, (__m512i)b)
+                               : _mm512_max_epu8((__m512i)a, (__m512i)b));
+#elif defined(HONE_ISA_v3)
+    return (vec_i32)(is_signed ? _mm256_max_epi8((__m256i)a, (__m256i)b)
+                               : _mm256_max_epu8((__m256i)a, (__m256i)b));
+#else
+    uint8_t x[CHUNK], y[CHUNK];
+    const uint8_t flip = is_signed ? 0x80 : 0;
+    memcpy(x, &a, sizeof x);
+    memcpy(y, &b, sizeof y);
+    for (int i = 0; i < CHUNK; i++)
+        if ((x[i] ^ flip) > (y[i] ^ flip)) y[i] = x[i];
+    memcpy(&b, y, sizeof b);
+    return b;
+#endif
+}
+
+/* n <= CHUNK channels. */
+VEC_FN void largest(const inside *in, const bool whole, int n, const bool is_signed, const uint8_t *x,
+                    uint8_t *y) {
+    vec_i32 max = vec_set1_i32(is_signed ? (int32_t)0x80808080u : 0), e = max;
+    for (int64_t d = 0; d < in->count[0]; d++)
+        for (int64_t h = 0; h < in->count[1]; h++) {
+            const uint8_t *from = x + d * in->step[0] + h * in->step[1];
+            for (int64_t w = 0; w < in->count[2]; w++, from += in->step[2]) {
+                memcpy(&e, from, whole ? sizeof e : (size_t)n);
+                max = larger(e, max, is_signed);
+            }
+        }
+    vec_store_bytes(y, max, whole ? (int)CHUNK : n);
+}
+
+VEC_FN void run_bytes(const hone_pool *p, const bool is_signed, const uint8_t *x, uint8_t *y, int64_t line0,
+                      int64_t line1) {
+    const hone_windows *w = &p->w;
+    const int64_t channels = w->channels, lines = w->out[0] * w->out[1], step = w->stride[2] * channels;
+    const int64_t reach = (w->kernel[2] - 1) * w->dilation[2];
+    for (int64_t line = line0; line < line1; line++) {
+        int64_t o[3] = {line % lines / w->out[1], line % w->out[1], 0};
+        const uint8_t *image = x + line / lines * w->plane * channels, *from = image;
+        uint8_t *to = y + line * w->out[2] * channels;
+        inside in = {{0}};
+        for (; o[2] < w->out[2]; o[2]++, to += channels) {
+            const int64_t at = o[2] * w->stride[2] - w->pad[2];
+            if (at >= w->stride[2] &&
+                at + reach < w->in[2]) /* all of it is inside, as is what the one before begins with */
+                from += step;
+            else
+                from = look(w, o, image, 1, &in);
+            if (at >= 0 && at + reach < w->in[2]) in.count[2] = w->kernel[2];
+            int64_t c = 0;
+            for (; c + CHUNK <= channels; c += CHUNK)
+                largest(&in, true, (int)CHUNK, is_signed, from + c, to + c);
+            if (c < channels && c > 0) /* once more some that are done */
+                largest(&in, true, (int)CHUNK, is_signed, from + channels - CHUNK, to + channels - CHUNK);
+            else if (c < channels)
+                largest(&in, false, (int)(channels - c), is_signed, from + c, to + c);
+        }
     }
-BYTES(u8, uint8_t, 0)
-BYTES(s8, int8_t, -128)
+}
 
 void HONE_ISA_NAME(pool_last_8)(const hone_pool *p, bool is_signed, const uint8_t *x, uint8_t *y,
                                 int64_t line0, int64_t line1) {
     if (is_signed)
-        run_s8(p, (const int8_t *)x, (int8_t *)y, line0, line1);
+        run_bytes(p, true, x, y, line0, line1);
     else
-        run_u8(p, x, y, line0, line1);
+        run_bytes(p, false, x, y, line0, line1);
 }

@@ -73,10 +73,12 @@ static void find_inverse(hone_byte_sum *plus, int least) {
     plus->inverse = (float)inverse;
     plus->inverse_rest = (float)(inverse - (double)plus->inverse);
     for (int code = least - 1; code <= least + 255; code++) {
-        float x = (float)((code + 0.5) * (double)plus->step);
+        float x =
+            (float)((code + 0.5) * (double)plus->step); /* the last one that becomes `code`, and the next */
         while (nearbyintf(x / plus->step) > (float)code) x = nextafterf(x, -INFINITY);
-        const float next = nextafterf(x, INFINITY);
-        if (nearbyintf(next / plus->step) <= (float)code || nearbyintf(by_products(plus, x)) > (float)code ||
+        float next = nextafterf(x, INFINITY);
+        for (; nearbyintf(next / plus->step) <= (float)code; next = nextafterf(x, INFINITY)) x = next;
+        if (nearbyintf(by_products(plus, x)) > (float)code ||
             nearbyintf(by_products(plus, next)) <= (float)code) {
             plus->inverse = 0;
             return;
