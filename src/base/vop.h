@@ -55,15 +55,23 @@ typedef enum hone_vop {
 #define X(NAME, name, operands) HONE_VOP_##NAME,
     HONE_VOPS(X)
 #undef X
-        HONE_VOP_COUNT
+    /* Of programs alone, which are shorter by them: */
+    HONE_VOP_REAL_U8, /* float32: (a - b) * c of codes a; */
+    HONE_VOP_REAL_S8,
+    HONE_VOP_CODE, /* QUANTIZE of a / c, c being one number in [2^-60, 2^60] for all elements */
+    HONE_VOP_COUNT
 } hone_vop;
 
 static inline int hone_vop_operands(hone_vop op) {
-    static const unsigned char count[] = {1, 1, 2,
+    static const unsigned char count[] = {1,
+                                          1,
+                                          2,
 #define X(NAME, name, operands) operands,
                                           HONE_VOPS(X)
 #undef X
-    };
+                                              3,
+                                          3,
+                                          3};
     return count[op];
 }
 

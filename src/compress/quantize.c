@@ -383,7 +383,7 @@ static hone_status quantize(job *j, const hone_dataset *data) {
     HONE_TRY(check_options(j->options, j->err));
     HONE_TRY(hone_graph_sort(j->g, j->err));
     HONE_TRY(hone_graph_infer(j->g, j->err));
-    HONE_TRY(hone_graph_fold(j->g, j->err));
+    HONE_TRY(hone_graph_fold(j->g, false, j->err));
     HONE_TRY(j->options->mode == HONE_QUANTIZE_STATIC ? quantize_static(j, data) : quantize_dynamic(j));
     if (!j->report->quantized_nodes)
         return hone_fail(j->err, HONE_UNSUPPORTED, "nothing in the model can be quantized: %s",

@@ -4,8 +4,8 @@
 
 #include "graph/graph.h"
 
-/* Never folds what quantizes or dequantizes (the integer form is the one to keep), or what would make a
- * constant more than twice as large as its inputs. The graph is sorted, its types inferred. */
-hone_status hone_graph_fold(hone_graph *g, hone_error *err);
+/* Folds what dequantizes only if nobody looks for integers any more (`lowered`), and never what would make a constant
+ * much more than twice as large as its inputs. The graph is sorted, its types inferred. */
+hone_status hone_graph_fold(hone_graph *g, bool lowered, hone_error *err);
 
 #endif

@@ -56,9 +56,9 @@ static hone_status lower(hone_graph *g, const char *disabled, hone_error *err) {
     HONE_TRY(hone_graph_infer(g, err));
     HONE_TRY(hone_graph_expand(g, false, err));
     bool fold = !disabled || strcmp(disabled, "all") != 0;
-    if (fold) HONE_TRY(hone_graph_fold(g, err));
+    if (fold) HONE_TRY(hone_graph_fold(g, false, err));
     HONE_TRY(hone_graph_rewrite(g, disabled, err));
-    if (fold) HONE_TRY(hone_graph_fold(g, err));
+    if (fold) HONE_TRY(hone_graph_fold(g, true, err));
     HONE_TRY(lower_subgraphs(g, disabled, err));
     return hone_graph_check(g, err);
 }

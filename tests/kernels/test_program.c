@@ -345,9 +345,45 @@ static void check_quantize(const hone_kernels *k, const char *level) {
     }
 }
 
+/* Codes of x / scale, where quotients lie at or beside what is rounded both ways, and real numbers of codes. */
+static void check_codes(const hone_kernels *k, const char *level) {
+    static float x[TILE], zero[TILE], scale[TILE], real[TILE];
+    static uint8_t got[TILE], again[TILE];
+    const float scales[] = {1,           0.0231f,  0.0078125f, 3.1e-9f,    17.3f,
+                            0.33333334f, 0x1p-60f, 1.0000001f, 0.99999994f};
+    for (int s = 0; s < COUNT(scales); s++) {
+        for (int i = 0; i < TILE; i++) {
+            x[i] = ((float)(i / 2 - 128) + 0.5f) * scales[s];
+            if (i % 2) x[i] = nextafterf(x[i], i % 4 == 1 ? -INFINITY : INFINITY);
+            zero[i] = 120;
+            scale[i] = scales[s];
+        }
+        for (int i = 0; i < COUNT(special); i++) x[3 * i] = special[i];
+        hone_program p = one_op(HONE_VOP_CODE, HONE_UINT8);
+        p.code[0].b = 1;
+        p.code[0].c = 2;
+        k->program(&p, (void *[]){x, zero, scale, got}, TILE);
+        k->quantize_u8(x, again, TILE, scales[s], 120);
+        for (int i = 0; i < TILE; i++) {
+            const float q = nearbyintf(x[i] / scales[s]) + 120;
+            const uint8_t want = (uint8_t)(q > 255 ? 255 : q > 0 ? q : 0);
+            if (got[i] != want || again[i] != want)
+                fail_msg("%s: %.9g / %.9g is %d and %d, not %d", level, x[i], scales[s], got[i], again[i],
+                         want);
+        }
+        for (int is_signed = 0; is_signed < 2; is_signed++) {
+            p = one_op(is_signed ? HONE_VOP_REAL_S8 : HONE_VOP_REAL_U8, HONE_FLOAT32);
+            k->program(&p, (void *[]){got, zero, scale, real}, TILE);
+            for (int i = 0; i < TILE; i++)
+                assert_true(real[i] == (float)((is_signed ? (int8_t)got[i] : got[i]) - 120) * scales[s]);
+        }
+    }
+}
+
 static void test_quantize(void **state) {
     (void)state;
     each_level(check_quantize);
+    each_level(check_codes);
 }
 
 int main(void) {

@@ -152,9 +152,26 @@ static void ordered(void **state) {
     }
 }
 
+/* Parameters of normalizations that a quantizer has put into bytes: what is left is elementwise work between bytes. */
+static void parameters(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("parameters");
+    hone_value *x = dequantize(g, graph_input(g, "a", HONE_UINT8, SHAPE(1, 3, 4, 4)), 0.02, 100), *in[4];
+    for (int i = 0; i < 4; i++) {
+        hone_tensor *t = bytes(SHAPE(3));
+        for (int j = 0; j < 3; j++) ((uint8_t *)t->data)[j] = (uint8_t)(110 + 20 * i + j);
+        in[i] = dequantize(g, hone_graph_add_constant(g, "w", t), 0.01, 100);
+        hone_tensor_free(t);
+    }
+    hone_value *y = graph_op(g, "BatchNormalization", x, in[0], in[1], in[2], in[3]);
+    hone_graph_add_output(g, quantize(g, y, 0.05, 7));
+    assert_int_equal(float_nodes(g), 0);
+    hone_graph_free(g);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(one_scale), cmocka_unit_test(other_scales),
-                                       cmocka_unit_test(parts), cmocka_unit_test(not_moved),
-                                       cmocka_unit_test(ordered)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(one_scale),    cmocka_unit_test(parameters),
+                                       cmocka_unit_test(other_scales), cmocka_unit_test(parts),
+                                       cmocka_unit_test(not_moved),    cmocka_unit_test(ordered)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,6 +25,14 @@
 #define BINARY(expression) EACH(LOAD(a) LOAD(b), LOAD_N(a) LOAD_N(b), expression)
 #define TERNARY(expression) EACH(LOAD(a) LOAD(b) LOAD(c), LOAD_N(a) LOAD_N(b) LOAD_N(c), expression)
 
+#define CODES(type, load) const vec_f32 a = vec_from_i32(load((const type *)codes + i));
+#define CODES_N(type, load) const vec_f32 a = vec_from_i32(load##_n((const type *)codes + i, rest));
+#define REAL(type, load)                                                                                     \
+    do {                                                                                                     \
+        const void *codes = ra;                                                                              \
+        EACH(CODES(type, load) LOAD(b) LOAD(c), CODES_N(type, load) LOAD_N(b) LOAD_N(c), (a - b) * c);       \
+    } while (0)
+
 #define LANES(expression)                                                                                    \
     for (int64_t i = 0; i < n; i++) dst[i] = expression
 
@@ -67,6 +75,8 @@ static void run_f32(int op, float *dst, const float *ra, const float *rb, const 
     case HONE_VOP_EQ: BINARY(vec_mask_to_f32(vec_eq(a, b))); break;
     case HONE_VOP_NE: BINARY(vec_mask_to_f32(vec_ne(a, b))); break;
     case HONE_VOP_SELECT: TERNARY(vec_select(vec_ne(a, vec_zero()), b, c)); break;
+    case HONE_VOP_REAL_U8: REAL(uint8_t, vec_load_u8); break;
+    case HONE_VOP_REAL_S8: REAL(int8_t, vec_load_s8); break;
     default: break;
     }
 }
@@ -91,6 +101,27 @@ VEC_FN vec_i32 quantize(vec_f32 a, vec_f32 zero, float low, float high) {
 QUANTIZE(to_u8, uint8_t, vec_store_u8, 0, 255)
 QUANTIZE(to_s8, int8_t, vec_store_s8, -128, 127)
 
+/* The same of a / scale. From above it is held in what division by it keeps finite. */
+VEC_FN vec_f32 steps(vec_f32 a, vec_f32 scale, vec_f32 inverse, vec_f32 most) {
+    return vec_divide_by(vec_min(most, a), scale, inverse);
+}
+
+#define CODE(name, type, store, low, high)                                                                   \
+    static void name(type *dst, const float *a, const float *zero, float scale, int64_t n) {                 \
+        const vec_f32 s = vec_set1(scale), r = vec_set1(1.0f / scale), most = vec_set1(1024.0f * scale);     \
+        int64_t i = 0;                                                                                       \
+        for (; i + VEC_F32 <= n; i += VEC_F32)                                                               \
+            store(dst + i, quantize(steps(vec_load(a + i), s, r, most), vec_load(zero + i), low, high));     \
+        const int rest = (int)(n - i);                                                                       \
+        if (rest > 0)                                                                                        \
+            store##_n(                                                                                       \
+                dst + i,                                                                                     \
+                quantize(steps(vec_load_n(a + i, rest), s, r, most), vec_load_n(zero + i, rest), low, high), \
+                rest);                                                                                       \
+    }
+CODE(code_u8, uint8_t, vec_store_u8, 0, 255)
+CODE(code_s8, int8_t, vec_store_s8, -128, 127)
+
 /* What does not compute in float32. */
 static void run_other(const hone_instr *i, void *const *registers, int64_t n) {
     void *dst = registers[i->dst];
@@ -105,6 +136,12 @@ static void run_other(const hone_instr *i, void *const *registers, int64_t n) {
             to_s8(dst, a, registers[i->b], n);
         else
             to_u8(dst, a, registers[i->b], n);
+        return;
+    case HONE_VOP_CODE:
+        if (i->dtype == HONE_INT8)
+            code_s8(dst, a, registers[i->b], *(const float *)registers[i->c], n);
+        else
+            code_u8(dst, a, registers[i->b], *(const float *)registers[i->c], n);
         return;
     default: break;
     }

@@ -1,33 +1,35 @@
 #include "kernels/levels.h"
-#include "kernels/vec.h"
+#include "kernels/vec_math.h"
 
 /* round_half_even(x / scale) + zero, in [low, high]: clamped before rounding, which is the same since the
- * bounds are whole. vec_max gives its second operand for NaN. */
-VEC_FN vec_i32 quantize(vec_f32 x, float scale, int32_t zero, float low, float high) {
-    vec_f32 q = vec_max(x / scale, vec_set1(low - (float)zero));
-    q = vec_min(q, vec_set1(high - (float)zero));
+ * bounds are whole. vec_max gives its second operand for NaN. `usual`: the scale is one that vec_divide_by takes, below
+ * `most` its quotients are, too. */
+VEC_FN vec_i32 quantize(vec_f32 x, const bool usual, vec_f32 scale, vec_f32 inverse, vec_f32 most,
+                        int32_t zero, float low, float high) {
+    vec_f32 q = usual ? vec_divide_by(vec_min(most, x), scale, inverse) : x / scale;
+    q = vec_min(vec_max(q, vec_set1(low - (float)zero)), vec_set1(high - (float)zero));
     return vec_add_i32(vec_to_i32(q), vec_set1_i32(zero));
 }
 
-void HONE_ISA_NAME(quantize_u8)(const float *x, uint8_t *y, int64_t n, float scale, int32_t zero) {
-    int64_t i = 0;
-    for (; i + VEC_F32 <= n; i += VEC_F32)
-        vec_store_u8(y + i, quantize(vec_load(x + i), scale, zero, 0.0f, 255.0f));
-    if (i < n) {
-        int rest = (int)(n - i);
-        vec_store_u8_n(y + i, quantize(vec_load_n(x + i, rest), scale, zero, 0.0f, 255.0f), rest);
+#define QUANTIZE(name, type, store, low, high)                                                               \
+    VEC_FN void each_##name(const float *x, type *y, int64_t n, const bool usual, float scale,               \
+                            int32_t zero) {                                                                  \
+        const vec_f32 s = vec_set1(scale), r = vec_set1(1.0f / scale), most = vec_set1(1024.0f * scale);     \
+        int64_t i = 0;                                                                                       \
+        for (; i + VEC_F32 <= n; i += VEC_F32)                                                               \
+            store(y + i, quantize(vec_load(x + i), usual, s, r, most, zero, low, high));                     \
+        const int rest = (int)(n - i);                                                                       \
+        if (rest > 0)                                                                                        \
+            store##_n(y + i, quantize(vec_load_n(x + i, rest), usual, s, r, most, zero, low, high), rest);   \
+    }                                                                                                        \
+    void HONE_ISA_NAME(name)(const float *x, type *y, int64_t n, float scale, int32_t zero) {                \
+        if (scale >= 0x1p-60f && scale <= 0x1p60f && zero >= -512 && zero <= 512)                            \
+            each_##name(x, y, n, true, scale, zero);                                                         \
+        else                                                                                                 \
+            each_##name(x, y, n, false, scale, zero);                                                        \
     }
-}
-
-void HONE_ISA_NAME(quantize_s8)(const float *x, int8_t *y, int64_t n, float scale, int32_t zero) {
-    int64_t i = 0;
-    for (; i + VEC_F32 <= n; i += VEC_F32)
-        vec_store_s8(y + i, quantize(vec_load(x + i), scale, zero, -128.0f, 127.0f));
-    if (i < n) {
-        int rest = (int)(n - i);
-        vec_store_s8_n(y + i, quantize(vec_load_n(x + i, rest), scale, zero, -128.0f, 127.0f), rest);
-    }
-}
+QUANTIZE(quantize_u8, uint8_t, vec_store_u8, 0.0f, 255.0f)
+QUANTIZE(quantize_s8, int8_t, vec_store_s8, -128.0f, 127.0f)
 
 VEC_FN vec_f32 dequantize(vec_i32 x, float scale, int32_t zero) {
     return vec_from_i32(vec_sub_i32(x, vec_set1_i32(zero))) * scale;

@@ -38,6 +38,52 @@ static void find_uses(build *b) {
     }
 }
 
+/* --- instructions that stand for several --- */
+
+static bool is_number(const build *b, hone_reg r, double least, double most) {
+    const hone_map_code *c = &b->code[r];
+    return c->op == HONE_MAP_CONST && c->constant >= least && c->constant <= most;
+}
+
+/* (float(codes) - zero) * scale, where nobody else reads what is between. */
+static void combine_real(build *b, const int *uses, hone_map_code *c) {
+    const hone_map_code *sub = &b->code[c->a];
+    if (c->op != HONE_VOP_MUL || c->dtype != HONE_FLOAT32 || sub->op != HONE_VOP_SUB || uses[c->a] != 1)
+        return;
+    const hone_map_code *cast = &b->code[sub->a];
+    if (cast->op != HONE_VOP_CAST || uses[sub->a] != 1) return;
+    const hone_dtype codes = b->code[cast->a].dtype;
+    if (codes != HONE_UINT8 && codes != HONE_INT8) return;
+    const hone_reg scale = c->b;
+    c->op = codes == HONE_UINT8 ? HONE_VOP_REAL_U8 : HONE_VOP_REAL_S8;
+    c->a = cast->a;
+    c->b = sub->b;
+    c->c = scale;
+}
+
+/* The codes of x / scale. */
+static void combine_code(build *b, const int *uses, hone_map_code *c) {
+    const hone_map_code *div = &b->code[c->a];
+    if (c->op != HONE_VOP_QUANTIZE || div->op != HONE_VOP_DIV || uses[c->a] != 1) return;
+    if (!is_number(b, div->b, 0x1p-60, 0x1p60)) return;
+    c->op = HONE_VOP_CODE;
+    c->c = div->b;
+    c->a = div->a;
+}
+
+static void combine(build *b) {
+    int uses[MAX_MAP] = {0};
+    for (int o = 0; o < b->m->outputs; o++) uses[b->m->output[o]]++;
+    for (int i = 0; i < b->count; i++)
+        for (int k = 0; k < operands(&b->code[i]); k++) uses[operand(&b->code[i], k)]++;
+    for (int i = 0; i < b->count; i++) {
+        combine_real(b, uses, &b->code[i]);
+        combine_code(b, uses, &b->code[i]);
+    }
+}
+
+/* --- registers --- */
+
 /* May output o's memory be what `read`, an input, lies in? */
 static bool may_alias(const hone_map *m, int o, const hone_map_code *read) {
     return (m->outputs == 1 || o == read->input) && read->dtype == hone_map_output_dtype(m, o);
@@ -124,7 +170,7 @@ static void release(build *b, int i) {
 static bool emit_code(build *b, hone_program *p) {
     for (int i = 0; i < b->count; i++) {
         const hone_map_code *c = &b->code[i];
-        bool in_place = c->op != HONE_VOP_CAST && c->op != HONE_VOP_QUANTIZE;
+        bool in_place = c->op != HONE_VOP_CAST && c->op != HONE_VOP_QUANTIZE && c->op < HONE_VOP_REAL_U8;
         int r[3];
         if (!is_vop(c) || b->last_use[i] < 0) continue;
         for (int k = 0; k < 3; k++) r[k] = b->reg[operand(c, k < operands(c) ? k : 0)];
@@ -170,6 +216,7 @@ hone_status hone_program_make(const hone_map *m, hone_program *p, hone_error *er
                              hone_dtype_name(b.code[i].dtype));
     for (int i = 0; i < b.count; i++)
         if (hone_dtype_size(b.code[i].dtype) > p->element) p->element = hone_dtype_size(b.code[i].dtype);
+    combine(&b);
     find_uses(&b);
     if (!place_operands(&b, p)) return too_big(err);
     b.first = p->registers;

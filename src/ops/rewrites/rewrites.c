@@ -67,6 +67,9 @@ static const hone_rewrite list[] = {
      .counterexample = {"x: i32[N, 5]"},
      .doc = "x times a line held in [0, 1]"},
 
+    {"real-parameters", HONE_STAGE_LOWER,
+     .run = hone_rewrite_real_parameters,
+     .doc = "quantized scales and shifts of normalizations become real numbers: they are few"},
     {"split-quantized", HONE_STAGE_LOWER,
      .run = hone_rewrite_split_quantized,
      .doc = "quantized values are split before they become real numbers"},

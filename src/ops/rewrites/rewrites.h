@@ -19,6 +19,9 @@ hone_match_check hone_check_quantize_first, hone_check_same_steps;
 hone_value *hone_build_quantize_first(hone_match *m);
 hone_status hone_rewrite_split_quantized(hone_graph *g, int *changes, hone_error *err);
 
+/* real_parameters.c */
+hone_status hone_rewrite_real_parameters(hone_graph *g, int *changes, hone_error *err);
+
 /* lower_quantized_conv.c */
 hone_match_check hone_check_quantized_conv, hone_check_dynamic_conv;
 hone_value *hone_build_quantized_conv(hone_match *m);
