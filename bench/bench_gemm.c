@@ -110,7 +110,8 @@ static const bench_case cases[] = {
     {128, 64, 10, TRANSPOSED_A},   {61, 300, 75, PACKED},     {61, 300, 75, DIRECT},
     {1, 784, 128, PACKED},         {1, 784, 128, DIRECT},     {2, 784, 128, PACKED},
     {3, 784, 128, PACKED},         {1, 128, 10, PACKED},      {1, 1024, 1024, PACKED},
-    {1, 4096, 4096, PACKED},
+    {1, 4096, 4096, PACKED},       {128, 384, 1536, PACKED},  {3136, 64, 64, PACKED},
+    {784, 1152, 128, PACKED},      {49, 4608, 512, PACKED},   {1500, 384, 384, PACKED},
 };
 #define CASES (sizeof cases / sizeof *cases)
 

@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const level_names[] = {"generic", "v2", "v3", "v4"};
 
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 static uint64_t xgetbv0(void) {
     uint32_t low, high;
@@ -109,6 +109,7 @@ hone_status hone_cpu_mask(const hone_cpu *detected, const char *mask, hone_cpu *
 }
 
 static hone_cpu this_cpu;
+static size_t this_cache = (size_t)1 << 20;
 
 static void read_once(void) {
     hone_error err;
@@ -117,12 +118,22 @@ static void read_once(void) {
     if (mask && hone_cpu_mask(&this_cpu, mask, &this_cpu, &err) != HONE_OK)
         hone_log(HONE_LOG_WARNING, "HONE_CPU is ignored: %s", err.message);
     if (this_cpu.amx_int8) this_cpu.amx_int8 = ask_for_tiles();
+#ifdef _SC_LEVEL2_CACHE_SIZE
+    long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    if (bytes > 0) this_cache = (size_t)bytes;
+#endif
 }
 
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
 const hone_cpu *hone_cpu_get(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, read_once);
     return &this_cpu;
+}
+
+size_t hone_cpu_cache(void) {
+    pthread_once(&once, read_once);
+    return this_cache;
 }
 
 const char *hone_cpu_describe(const hone_cpu *cpu) {

@@ -4,6 +4,7 @@
 
 #include <hone/error.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Levels of x86-64; HONE_CPU_GENERIC is portable C, also what other architectures have. */
 typedef enum hone_cpu_level { HONE_CPU_GENERIC, HONE_CPU_V2, HONE_CPU_V3, HONE_CPU_V4 } hone_cpu_level;
@@ -22,6 +23,8 @@ typedef struct hone_cpu {
 const hone_cpu *hone_cpu_get(void);
 /* Parses such a mask over `detected`. HONE_INVALID_ARGUMENT names the word that is unknown. */
 hone_status hone_cpu_mask(const hone_cpu *detected, const char *mask, hone_cpu *out, hone_error *err);
+/* Bytes of a core's second-level cache; 1 MB where the system does not tell. */
+size_t hone_cpu_cache(void);
 /* "v4,vnni,bf16,amx" into a static buffer: for `hone version`. */
 const char *hone_cpu_describe(const hone_cpu *cpu);
 

@@ -628,5 +628,9 @@ VEC_FN vec_i32 vec_dot_u8s8(vec_i32 acc, vec_i32 a, vec_i32 b) {
 VEC_FN void vec_prefetch(const void *p) {
     __builtin_prefetch(p, 0, 3);
 }
+/* The same into the second-level cache only. */
+VEC_FN void vec_prefetch_far(const void *p) {
+    __builtin_prefetch(p, 0, 2);
+}
 
 #endif

@@ -99,9 +99,17 @@ static int in_child(const char *mask, int (*check)(void)) {
 static int level(void) {
     return (int)hone_cpu_get()->level;
 }
+static int cache_is_likely(void) {
+    return hone_cpu_cache() >= (size_t)64 << 10 && hone_cpu_cache() <= (size_t)1 << 30;
+}
 static int features(void) {
     const hone_cpu *cpu = hone_cpu_get();
     return cpu->avx_vnni | cpu->avx512_vnni << 1 | cpu->avx512_bf16 << 2 | cpu->amx_int8 << 3;
+}
+
+static void test_cache_has_a_likely_size(void **state) {
+    (void)state;
+    assert_true(in_child(NULL, cache_is_likely));
 }
 
 /* The compiler's own view of this machine. */
@@ -168,6 +176,7 @@ static void test_bad_environment_is_ignored_with_a_warning(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_cache_has_a_likely_size),
         cmocka_unit_test(test_mask_adds_nothing),
         cmocka_unit_test(test_unknown_words_are_named),
         cmocka_unit_test(test_describe),

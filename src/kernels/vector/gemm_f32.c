@@ -1,6 +1,7 @@
 /* fp32 GEMM. A tile of C (up to TILE_ROWS rows, some panels of B) is summed in registers over a block of k.
  * When k is cut into blocks, unfinished sums wait in `partial` and go on from there, so every element is one
  * chain of sums in the order of k, whatever tile it falls into. */
+#include "base/cpu.h"
 #include "kernels/levels.h"
 #include "kernels/vec.h"
 
@@ -23,13 +24,17 @@
 #define MAX_PANELS 4
 #define MAX_ACC 24
 
-/* Depth of a block of k, and how many rows of B are fetched ahead, for B packed and for B as it lies: there
+/* A block of k is so deep that half of the second-level cache has room for the rows of A that meet it, the block of B
+ * at hand and the next one, but neither less nor more than so. */
+#define BLOCK_K_LEAST 512
+#define BLOCK_K_MOST 1024
+/* The depth of B as it lies, and how many rows of B are fetched ahead, for B packed and for B as it lies: there
  * rows that are far apart share few sets of the cache. */
-#define BLOCK_K 512
 #define AHEAD 16
 #define DIRECT_BLOCK_K 128
 #define DIRECT_AHEAD 4
-#define WIDE_AHEAD 8 /* when several panels run at once */
+#define FEW_ROWS 3   /* up to so many take several panels at once */
+#define WIDE_AHEAD 8 /* then */
 /* From these on a block is copied before it is used: rows of the tile's block of C; floats between the rows
  * of a transposed A or of B. B is only copied for narrow panels, which take a cache line or less of each of
  * its rows. */
@@ -40,6 +45,10 @@
 #define COPY_B (PANEL < 48)
 #define COPY_PANELS (PANEL < 48 ? 8 : 4) /* that share the copy of A */
 #define COPY_A_ROW (BLOCK_ROWS + LINE)
+
+/* A panel and a vector of another one meet fewer rows at once; a vector alone would wait for elements of A. */
+#define JOINED_ROWS (PANEL_VECS == 3 ? 6 : 0)
+#define PARTIAL_ROW (PANEL + VEC_F32)
 
 _Static_assert(BLOCK_ROWS % TILE_ROWS == 0, "blocks are whole tiles");
 
@@ -57,9 +66,12 @@ typedef struct tile_work {
     const float *b_last;
     int64_t b_last_step;
     int64_t ahead, ahead_last; /* from the row in use to the one to fetch */
-    int lanes;                 /* columns in the last vector of the last panel */
+    bool dense;                /* B is packed, one panel at a time, and A's rows are lines */
+    const float *next; /* dense: the next block of B, which comes to the second-level cache meanwhile */
+    int64_t next_step; /* so much of it with each row of B */
+    int lanes;         /* columns in the last vector of the last panel */
     bool resume, finish;
-    float *partial; /* rows of PANEL */
+    float *partial; /* rows of PARTIAL_ROW */
     float *c;
     int64_t c_row;
     const float *bias, *row_bias, *residual;
@@ -71,6 +83,35 @@ typedef struct tile_work {
 
 typedef void tile_fn(const tile_work *t);
 
+/* One element of each row of A meets a row of B. */
+VEC_FN void step(vec_f32 *acc, const int rows, const int panels, const int last, const float *a,
+                 const float *a_4, int64_t a_row, const float *b, int64_t b_panel, const float *b_last,
+                 int lanes, int64_t ahead, int64_t ahead_last) {
+    const int full = panels * PANEL_VECS, vecs = full + last;
+    vec_f32 x[MAX_ACC];
+    VEC_UNROLL
+    for (int v = 0; v < full; v++) x[v] = vec_load(b + v / PANEL_VECS * b_panel + v % PANEL_VECS * VEC_F32);
+    VEC_UNROLL
+    for (int v = 0; v < last; v++)
+        x[full + v] = v + 1 < last ? vec_load(b_last + v * VEC_F32) : vec_load_n(b_last + v * VEC_F32, lanes);
+    VEC_UNROLL
+    for (int i = 0; i < rows; i++) {
+        vec_f32 s = vec_set1(i < 4 ? a[i * a_row] : a_4[(i - 4) * a_row]);
+        VEC_UNROLL
+        for (int v = 0; v < vecs; v++) acc[i * vecs + v] = vec_fma(s, x[v], acc[i * vecs + v]);
+        /* One row uses each line once and at once: there the hardware fetches ahead better by itself. */
+        if (rows > 1 && i == 0) {
+            VEC_UNROLL
+            for (int p = 0; p < panels; p++) {
+                VEC_UNROLL
+                for (int j = 0; j < PANEL; j += LINE) vec_prefetch(b + p * b_panel + ahead + j);
+            }
+            VEC_UNROLL
+            for (int j = 0; j < last * VEC_F32; j += LINE) vec_prefetch(b_last + ahead_last + j);
+        }
+    }
+}
+
 VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int last) {
     const int full = panels * PANEL_VECS, vecs = full + last;
     vec_f32 acc[MAX_ACC];
@@ -78,7 +119,8 @@ VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int
         VEC_UNROLL
         for (int i = 0; i < rows; i++) {
             VEC_UNROLL
-            for (int v = 0; v < vecs; v++) acc[i * vecs + v] = vec_load(t->partial + i * PANEL + v * VEC_F32);
+            for (int v = 0; v < vecs; v++)
+                acc[i * vecs + v] = vec_load(t->partial + i * PARTIAL_ROW + v * VEC_F32);
         }
     } else {
         VEC_UNROLL
@@ -90,34 +132,24 @@ VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int
     const float *b = t->b, *b_last = t->b_last;
     const int64_t ahead = t->ahead, ahead_last = t->ahead_last;
     const int lanes = t->lanes;
+    const float *next = t->next;
+    const int64_t next_step = t->next_step;
     for (const hone_gemm_run *run = t->runs, *end = run + t->count; run < end; run++) {
         /* Two bases, so that the strides of eight rows take few registers. */
         const float *a = t->a + run->from, *a_4 = rows > 4 ? a + 4 * a_row : a;
+        if (rows > FEW_ROWS && t->dense) {
+            for (int64_t l = run->count; l > 0; l--) {
+                step(acc, rows, panels, last, a++, a_4++, a_row, b, 0, b_last, lanes, AHEAD * PANEL,
+                     AHEAD * last * VEC_F32);
+                vec_prefetch_far(next);
+                next += next_step;
+                b += PANEL;
+                b_last += last * VEC_F32;
+            }
+            continue;
+        }
         for (int64_t l = run->count; l > 0; l--) {
-            vec_f32 x[MAX_ACC];
-            VEC_UNROLL
-            for (int v = 0; v < full; v++)
-                x[v] = vec_load(b + v / PANEL_VECS * b_panel + v % PANEL_VECS * VEC_F32);
-            VEC_UNROLL
-            for (int v = 0; v < last; v++)
-                x[full + v] =
-                    v + 1 < last ? vec_load(b_last + v * VEC_F32) : vec_load_n(b_last + v * VEC_F32, lanes);
-            /* One row uses each line once and at once: there the hardware fetches ahead better by itself. */
-            if (rows > 1) {
-                VEC_UNROLL
-                for (int p = 0; p < panels; p++) {
-                    VEC_UNROLL
-                    for (int j = 0; j < PANEL; j += LINE) vec_prefetch(b + p * b_panel + ahead + j);
-                }
-                VEC_UNROLL
-                for (int j = 0; j < last * VEC_F32; j += LINE) vec_prefetch(b_last + ahead_last + j);
-            }
-            VEC_UNROLL
-            for (int i = 0; i < rows; i++) {
-                vec_f32 s = vec_set1(i < 4 ? a[i * a_row] : a_4[(i - 4) * a_row]);
-                VEC_UNROLL
-                for (int v = 0; v < vecs; v++) acc[i * vecs + v] = vec_fma(s, x[v], acc[i * vecs + v]);
-            }
+            step(acc, rows, panels, last, a, a_4, a_row, b, b_panel, b_last, lanes, ahead, ahead_last);
             a += a_col;
             a_4 += a_col;
             b += b_step;
@@ -129,7 +161,8 @@ VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int
         VEC_UNROLL
         for (int i = 0; i < rows; i++) {
             VEC_UNROLL
-            for (int v = 0; v < vecs; v++) vec_store(t->partial + i * PANEL + v * VEC_F32, acc[i * vecs + v]);
+            for (int v = 0; v < vecs; v++)
+                vec_store(t->partial + i * PARTIAL_ROW + v * VEC_F32, acc[i * vecs + v]);
         }
         return;
     }
@@ -180,7 +213,7 @@ VEC_FN void tile(const tile_work *t, const int rows, const int panels, const int
     ALONE(X, 1) LAST(X, 1, 1) X(1, 2, 0) LAST(X, 1, 2) X(1, 3, 0) LAST(X, 1, 3) X(1, 4, 0)                   \
     ALONE(X, 2) LAST(X, 2, 1) X(2, 2, 0) LAST(X, 2, 2) X(2, 3, 0)                                            \
     ALONE(X, 3) LAST(X, 3, 1) X(3, 2, 0)                                                                     \
-    ALONE(X, 4) ALONE(X, 5) ALONE(X, 6) ALONE(X, 7) ALONE(X, 8)
+    ALONE(X, 4) ALONE(X, 5) ALONE(X, 6) ALONE(X, 7) ALONE(X, 8) X(4, 1, 1) X(5, 1, 1) X(6, 1, 1)
 #else
 #define WIDE_1 4
 #define WIDE_2 2
@@ -212,7 +245,8 @@ static int64_t min_i64(int64_t a, int64_t b) {
 
 /* The rows [0, rows) of `t`, which stand at its a, c and partial, in tiles of as equal a height as can be. */
 static void run_line(tile_work *t, int64_t rows, int64_t panels, int last) {
-    int64_t count = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    const int64_t most = rows > FEW_ROWS && panels > 0 && last > 0 ? JOINED_ROWS : TILE_ROWS,
+                  count = (rows + most - 1) / most;
     for (int64_t i = 0, row = 0; i < count; i++) {
         int64_t height = rows * (i + 1) / count - row;
         tiles[height][panels][last](t);
@@ -221,7 +255,8 @@ static void run_line(tile_work *t, int64_t rows, int64_t panels, int last) {
         t->c += height * t->c_row;
         if (t->row_bias) t->row_bias += height;
         if (t->residual) t->residual += height * t->residual_row;
-        t->partial += height * PANEL;
+        t->partial += height * PARTIAL_ROW;
+        t->next += t->k * t->next_step;
     }
 }
 
@@ -267,13 +302,31 @@ static bool next_block(tile_work *t, int64_t k, int64_t step, int64_t *done, hon
     return true;
 }
 
+/* Depth of a block of k for B packed. Windows' blocks are whole runs, others as equal as can be. */
+static int64_t block_k(const hone_gemm *g) {
+    if (g->k <= BLOCK_K_LEAST) return BLOCK_K_LEAST;
+    const int64_t row = (BLOCK_ROWS + 2 * PANEL) * (int64_t)sizeof(float),
+                  half = (int64_t)hone_cpu_cache() / 2,
+                  most = min_i64(BLOCK_K_MOST, half / row / BLOCK_K_LEAST * BLOCK_K_LEAST),
+                  step = most > BLOCK_K_LEAST ? most : BLOCK_K_LEAST, blocks = (g->k + step - 1) / step;
+    return g->runs ? step : (g->k + blocks - 1) / blocks;
+}
+
 /* All of k for some rows and one group of panels, in blocks of k when B is used by several tiles. */
 static void run_group(tile_work t, const hone_gemm *g, int64_t rows, int64_t panels, int last) {
-    float partial[BLOCK_ROWS * PANEL] __attribute__((aligned(64)));
+    float partial[BLOCK_ROWS * PARTIAL_ROW] __attribute__((aligned(64)));
     hone_gemm_run own;
     t.partial = partial;
-    const int64_t step = rows <= TILE_ROWS ? g->k : g->b_row == 0 ? BLOCK_K : DIRECT_BLOCK_K;
-    for (int64_t done = 0; next_block(&t, g->k, step, &done, &own);) run_rows(t, rows, panels, last);
+    const bool packed = g->b_row == 0;
+    const int64_t tiles_of_all = (rows + TILE_ROWS - 1) / TILE_ROWS, depth = rows <= TILE_ROWS ? g->k
+                                                                             : packed          ? block_k(g)
+                                                                                      : DIRECT_BLOCK_K;
+    t.dense = packed && t.a_col == 1;
+    t.next_step = tiles_of_all > 1 ? (PANEL + tiles_of_all - 1) / tiles_of_all : 0;
+    for (int64_t done = 0; next_block(&t, g->k, depth, &done, &own);) {
+        t.next = t.b + t.k * t.b_step;
+        run_rows(t, rows, panels, last);
+    }
 }
 
 /* Copies `columns` columns of some rows into panels of k rows. */
@@ -305,7 +358,7 @@ static void copy_columns(int64_t k, int64_t rows, const float *a, int64_t a_col,
  * are far apart collide in the cache, so their blocks are copied here first. */
 static __attribute__((noinline)) void run_copying(tile_work t, int64_t k, int64_t rows, int64_t panels,
                                                   int last, bool copy_a, bool copy_b) {
-    float partial[COPY_PANELS * BLOCK_ROWS * PANEL] __attribute__((aligned(64)));
+    float partial[COPY_PANELS * BLOCK_ROWS * PARTIAL_ROW] __attribute__((aligned(64)));
     float a[DIRECT_BLOCK_K * COPY_A_ROW] __attribute__((aligned(64)));
     float b[COPY_B ? DIRECT_BLOCK_K * COPY_PANELS * PANEL : 1] __attribute__((aligned(64)));
     hone_gemm_run own;
@@ -333,7 +386,7 @@ static __attribute__((noinline)) void run_copying(tile_work t, int64_t k, int64_
             run_rows(one, rows, p < panels, p < panels ? 0 : last);
             one.b += one.b_panel;
             one.c += PANEL;
-            one.partial += BLOCK_ROWS * PANEL;
+            one.partial += BLOCK_ROWS * PARTIAL_ROW;
             if (one.bias) one.bias += PANEL;
             if (one.residual) one.residual += PANEL;
         }
@@ -378,8 +431,9 @@ static void run(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t 
                              : rows == 2      ? WIDE_2
                              : rows == 3      ? WIDE_3
                                               : 1;
-        const int64_t ahead = rows <= 3 ? WIDE_AHEAD : packed ? AHEAD : DIRECT_AHEAD;
-        const int64_t groups = (units + wide - 1) / wide;
+        const int64_t ahead = rows <= FEW_ROWS ? WIDE_AHEAD : packed ? AHEAD : DIRECT_AHEAD;
+        const bool joins = JOINED_ROWS > 0 && rows > FEW_ROWS && wide == 1 && full > 0 && last == 1;
+        const int64_t groups = (units - joins + wide - 1) / wide;
         for (int64_t i = 0, panel = 0; i < groups; i++) {
             const bool end = i + 1 == groups && last > 0;
             const int64_t panels = units * (i + 1) / groups - panel - end;
