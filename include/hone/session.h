@@ -68,7 +68,7 @@ HONE_API void hone_context_free(hone_context *c);
  * call only. `outputs` (one entry for each output) gets views that the context owns, valid until its next run
  * or free. The bytes of strings in them may be those of the inputs, too: they are valid as long as those are.
  * HONE_INVALID_ARGUMENT names an input whose dtype or shape does not fit. One context serves one
- * thread at a time. */
+ * thread at a time. Subnormal numbers count as zero while it runs. */
 HONE_API hone_status hone_context_run(hone_context *c, const hone_tensor *const *inputs,
                                       const hone_tensor **outputs, hone_error *err);
 

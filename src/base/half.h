@@ -40,12 +40,12 @@ static inline uint16_t hone_bfloat_of_float(float x) {
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-/* The exponent's bias is changed by a multiplication, which makes small halves right as well. */
+/* Halves below the normal ones are multiples of 2^-24; the others get another bias. */
 static inline float hone_float_of_half(uint16_t x) {
-    uint32_t sign = (uint32_t)(x & 0x8000) << 16, rest = (uint32_t)(x & 0x7fff) << 13;
-    if (rest >= 0x0f800000) return hone_float_of_bits(sign | rest | 0x7f800000); /* infinity, NaN */
-    float scaled = hone_float_of_bits(rest) * 0x1p112f;
-    return hone_float_of_bits(sign | hone_bits_of_float(scaled));
+    const uint32_t sign = (uint32_t)(x & 0x8000) << 16, size = x & 0x7fff;
+    const uint32_t small = hone_bits_of_float((float)(int32_t)size * 0x1p-24f), wide = size << 13;
+    const uint32_t bits = size < 0x400 ? small : size < 0x7c00 ? wide + (112U << 23) : wide | 0x7f800000;
+    return hone_float_of_bits(sign | bits);
 }
 
 static inline uint16_t hone_half_of_float(float x) {

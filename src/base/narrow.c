@@ -57,7 +57,7 @@ static unsigned round_small(float x) {
 static unsigned to_e8m0(float x, hone_small_rounding r) {
     uint32_t bits = hone_bits_of_float(x), exponent = bits >> 23, part = bits & 0x7fffff;
     if (x != x) return 0xff;
-    if (!(x >= 0x1p-127f)) return r.saturate ? 0 : 0xff;
+    if (exponent > 0xff || bits < 0x400000) return r.saturate ? 0 : 0xff; /* negative, or below 2^-127 */
     if (exponent == 0) part = (part - 0x400000) << 1; /* 2^-127 and more, as 1.part times that */
     exponent += r.e8m0 == HONE_E8M0_UP ? part > 0 : r.e8m0 == HONE_E8M0_NEAREST ? part >= 0x400000 : 0;
     if (exponent < 0xff) return exponent;

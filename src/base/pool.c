@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/subnormal.h"
 #include "base/thread.h"
 #include "base/wait.h"
 
@@ -125,6 +126,7 @@ static void run_claimed(hone_pool *pool, int index) {
 static void *work(void *arg) {
     worker *me = arg;
     hone_pool *pool = me->pool;
+    hone_flush_subnormals();
     for (uint32_t seen = 0;;) {
         wait_for_job(me, seen);
         if (atomic_load(&pool->stopping)) return NULL;

@@ -1,3 +1,4 @@
+#include "base/subnormal.h"
 #include "graph/infer.h"
 #include "runtime/activation.h"
 
@@ -236,7 +237,9 @@ hone_status hone_context_run(hone_context *c, const hone_tensor *const *inputs, 
     bool fits;
     hone_kept_clear(&c->kept);
     HONE_TRY(take_inputs(c, inputs, &fits, err));
+    const uint64_t mode = hone_flush_subnormals();
     hone_status status = hone_activation_run(c, &c->activations[0], c->inputs, fits, err);
+    hone_float_mode_set(mode);
     c->draws.run++;
     c->draws.draw = 0;
     HONE_TRY(status);

@@ -74,6 +74,31 @@ static void test_options(void **state) {
     hone_graph_free(g);
 }
 
+/* Subnormal weights are zeros to a run, whoever computes; the caller's own arithmetic keeps subnormal numbers. */
+static void test_subnormal_numbers_are_zeros(void **state) {
+    (void)state;
+    const volatile float least = 1e-40f, two = 2;
+    hone_graph *g = hone_graph_new("subnormal");
+    hone_tensor *w = tensor_make(HONE_FLOAT32, SHAPE(64, 64));
+    for (int64_t i = 0; i < w->count; i++) ((float *)w->data)[i] = least;
+    hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(1000, 64));
+    hone_graph_add_output(g, graph_op(g, "MatMul", x, graph_constant(g, "w", w)));
+    hone_graph_add_output(g, graph_op(g, "Exp", graph_op(g, "Neg", x)));
+    hone_tensor *in = tensor_make(HONE_FLOAT32, SHAPE(1000, 64));
+    for (int64_t i = 0; i < in->count; i++) ((float *)in->data)[i] = 90;
+    for (int threads = 1; threads <= 4; threads++) {
+        const hone_tensor *out[2];
+        runner r = runner_make(g, NULL, threads);
+        runner_run(&r, &in, out);
+        for (int o = 0; o < 2; o++)
+            for (int64_t i = 0; i < out[o]->count; i++) assert_true(tensor_at(out[o], i) == 0);
+        runner_free(&r);
+        assert_true(least * two > least);
+    }
+    hone_tensor_free(in);
+    hone_graph_free(g);
+}
+
 static void test_signature(void **state) {
     (void)state;
     hone_error err;
@@ -292,6 +317,7 @@ static void test_running_allocates_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options),
+        cmocka_unit_test(test_subnormal_numbers_are_zeros),
         cmocka_unit_test(test_signature),
         cmocka_unit_test(test_shapes_from_run_to_run),
         cmocka_unit_test(test_eviction),
