@@ -38,6 +38,30 @@ bool hone_core_heads(const hone_type *t, int64_t heads, int64_t *dims) {
     return true;
 }
 
+/* Dimensions of which one may be 1 where the other is not: what both make together. */
+static hone_status infer_either(const hone_infer *ctx, int64_t a, int64_t b, int64_t *out, hone_error *err) {
+    if (a == 1 || b == 1) {
+        *out = a == 1 ? b : a;
+        return HONE_OK;
+    }
+    HONE_TRY(hone_infer_same_dim(ctx, a, b, out, err));
+    if (*out < 0 && a != b) *out = HONE_DIM_ANY;
+    return HONE_OK;
+}
+
+/* What plain products and an Add broadcast: batch and rows of q become those of the result. */
+static hone_status infer_plain(const hone_infer *ctx, int64_t *q, const int64_t *k, const int64_t *v,
+                               const hone_type *bias, hone_error *err) {
+    int64_t more[4] = {1, 1, 1, 1}, keys;
+    for (int i = 0; bias && i < bias->rank; i++) more[4 - bias->rank + i] = bias->dims[i];
+    HONE_TRY(infer_either(ctx, q[0], k[0], &q[0], err));
+    HONE_TRY(infer_either(ctx, q[0], more[0], &q[0], err));
+    HONE_TRY(infer_either(ctx, q[0], v[0], &q[0], err));
+    HONE_TRY(infer_either(ctx, q[2], more[2], &q[2], err));
+    HONE_TRY(infer_either(ctx, k[2], more[3], &keys, err));
+    return hone_infer_same_dim(ctx, keys, v[2], &keys, err);
+}
+
 static hone_status infer(hone_infer *ctx, hone_error *err) {
     const hone_node *n = ctx->node;
     const int64_t q_heads = hone_node_int(n, "q_heads"), kv_heads = hone_node_int(n, "kv_heads");
@@ -54,28 +78,32 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
             return hone_infer_fail(ctx, err, "%lld elements make no %lld heads", (long long)in[i]->dims[2],
                                    (long long)heads);
     }
-    HONE_TRY(hone_infer_same_dim(ctx, q[0], k[0], &q[0], err));
-    HONE_TRY(hone_infer_same_dim(ctx, q[0], v[0], &q[0], err));
+    const hone_type *bias = HONE_CORE_BIAS < ctx->input_count ? ctx->in[HONE_CORE_BIAS] : NULL;
+    if (bias && bias->rank < 0) bias = NULL;
+    if (bias && (bias->rank > 4 || bias->rank < 1))
+        return hone_infer_fail(ctx, err, "the bias has rank %d", bias->rank);
+    int64_t keys = v[2];
     HONE_TRY(hone_infer_same_dim(ctx, k[1], v[1], &k[1], err));
-    HONE_TRY(hone_infer_same_dim(ctx, k[2], v[2], &k[2], err));
     HONE_TRY(hone_infer_same_dim(ctx, q[3], k[3], &d, err));
     if (q[1] >= 0 && k[1] >= 0 && (k[1] == 0 || q[1] % k[1]))
         return hone_infer_fail(ctx, err, "%lld heads of Q can't share %lld of K", (long long)q[1],
                                (long long)k[1]);
-    const hone_type *bias = HONE_CORE_BIAS < ctx->input_count ? ctx->in[HONE_CORE_BIAS] : NULL;
-    if (bias && bias->rank >= 0) {
-        if (bias->rank > 4 || bias->rank < 1)
-            return hone_infer_fail(ctx, err, "the bias has rank %d", bias->rank);
-        for (int i = 0; i < bias->rank; i++) {
-            int64_t own = bias->dims[bias->rank - 1 - i], all = i ? q[3 - i] : k[2];
-            if (own < 0 || all < 0 || own == all || (i == 0 ? !plain && own < all : own == 1)) continue;
-            return hone_infer_fail(ctx, err, "a bias of %lld where there are %lld", (long long)own,
-                                   (long long)all);
-        }
+    if (plain) {
+        HONE_TRY(infer_plain(ctx, q, k, v, bias, err));
+    } else {
+        HONE_TRY(hone_infer_same_dim(ctx, q[0], k[0], &q[0], err));
+        HONE_TRY(hone_infer_same_dim(ctx, q[0], v[0], &q[0], err));
+        HONE_TRY(hone_infer_same_dim(ctx, k[2], v[2], &keys, err));
+    }
+    for (int i = 0; bias && i < bias->rank; i++) {
+        int64_t own = bias->dims[bias->rank - 1 - i], all = i ? q[3 - i] : keys;
+        if (own < 0 || all < 0 || own == all || (i > 0 || plain ? own == 1 : own < all)) continue;
+        return hone_infer_fail(ctx, err, "a bias of %lld where there are %lld", (long long)own,
+                               (long long)all);
     }
     const int64_t y4[] = {q[0], q[1], q[2], v[3]},
                   y3[] = {q[0], q[2], q[1] >= 0 && v[3] >= 0 ? q[1] * v[3] : HONE_DIM_ANY},
-                  qk[] = {q[0], q[1], q[2], k[2]};
+                  qk[] = {q[0], q[1], q[2], keys};
     const hone_type types[] = {hone_type_make(in[0]->dtype, q_heads ? 3 : 4, q_heads ? y3 : y4),
                                hone_type_make(in[0]->dtype, 4, qk)};
     for (int o = 0; o < ctx->output_count; o++) ctx->out[o] = types[o];
@@ -83,12 +111,11 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
 }
 
 static int64_t multiply_adds(const hone_node *n, const hone_type *const *in, const hone_type *out) {
-    (void)out;
-    int64_t q[4], k[4], v[4];
-    hone_core_heads(in[0], hone_node_int(n, "q_heads"), q);
+    int64_t y[4], k[4], v[4];
+    hone_core_heads(out, hone_node_int(n, "q_heads"), y);
     hone_core_heads(in[1], hone_node_int(n, "kv_heads"), k);
     hone_core_heads(in[2], hone_node_int(n, "kv_heads"), v);
-    return q[0] * q[1] * q[2] * k[2] * (k[3] + v[3]);
+    return y[0] * y[1] * y[2] * v[2] * (k[3] + v[3]);
 }
 
 /* --- running --- */
@@ -105,6 +132,7 @@ typedef struct params {
     const hone_kernels *kernels;
     int64_t batch, heads, kv_heads, rows, keys, seen, d, dv; /* seen: of the bias, or all */
     place q, k, v, y, bias;
+    bool one_key; /* the bias has one number for all keys of a row */
     double scale, softcap;
     bool causal;
     int64_t ahead, window;
@@ -240,8 +268,11 @@ static void softcap(const params *p, char *x, int64_t n) {
 
 static void add_bias(const job *j, const part *w, int64_t i, char *x, int64_t from, int64_t n) {
     const params *p = j->p;
-    const char *bias = at(p, j->bias, place_of(&p->bias, w->batch, head_of(p, w, i), row_of(p, w, i)) + from);
-    if (p->is_double)
+    const int64_t row = place_of(&p->bias, w->batch, head_of(p, w, i), row_of(p, w, i));
+    const char *bias = at(p, j->bias, p->one_key ? row : row + from);
+    if (p->one_key)
+        for (int64_t k = 0; k < n; k++) ((float *)(void *)x)[k] += *(const float *)(const void *)bias;
+    else if (p->is_double)
         hone_add_f64((double *)(void *)x, (const double *)(const void *)bias, n);
     else
         p->kernels->add_f32((float *)(void *)x, (const float *)(const void *)bias, n);
@@ -378,15 +409,20 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
 #define FEW_ROWS 4
 #define SCORES 32768 /* of a part: they stay in the cache */
 
-static place place_in(const int64_t *dims, bool counted) {
+/* One batch, or one row, may stand for all. */
+static place place_in(const int64_t *dims, const int64_t *all, bool counted) {
     const int64_t heads = dims[1], rows = dims[2], width = dims[3];
-    return counted ? (place){rows * heads * width, width, heads * width}
-                   : (place){heads * rows * width, rows * width, width};
+    place l = counted ? (place){rows * heads * width, width, heads * width}
+                      : (place){heads * rows * width, rows * width, width};
+    if (dims[0] != all[0]) l.batch = 0;
+    if (rows != all[2]) l.row = 0;
+    return l;
 }
 
 static void place_bias(params *q, const hone_type *t) {
     int64_t strides[4] = {0}, stride = 1;
-    q->seen = t->dims[t->rank - 1];
+    q->one_key = q->plain && t->dims[t->rank - 1] == 1;
+    if (!q->plain) q->seen = t->dims[t->rank - 1];
     for (int i = t->rank - 1; i >= 0; i--) {
         strides[4 - t->rank + i] = t->dims[i] == 1 ? 0 : stride;
         stride *= t->dims[i];
@@ -422,26 +458,26 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
     params *q = hone_prepare_alloc(p, sizeof *q);
     if (!q) return hone_fail_memory(err);
     const int64_t q_heads = hone_node_int(p->node, "q_heads"), kv_heads = hone_node_int(p->node, "kv_heads");
-    int64_t dq[4], dk[4], dv[4];
+    int64_t dq[4], dk[4], dv[4], dy[4];
     hone_core_heads(p->in[HONE_CORE_Q], q_heads, dq);
     hone_core_heads(p->in[HONE_CORE_K], kv_heads, dk);
     hone_core_heads(p->in[HONE_CORE_V], kv_heads, dv);
-    const int64_t dy[] = {dq[0], dq[1], dq[2], dv[3]};
+    hone_core_heads(&p->out[0], q_heads, dy);
     const float scale = hone_node_float(p->node, "scale");
     *q = (params){.is_double = p->out[0].dtype == HONE_FLOAT64,
                   .kernels = hone_kernels_get(),
-                  .batch = dq[0],
+                  .batch = dy[0],
                   .heads = dq[1],
                   .kv_heads = dk[1],
-                  .rows = dq[2],
-                  .keys = dk[2],
-                  .seen = dk[2],
+                  .rows = dy[2],
+                  .keys = dv[2],
+                  .seen = dv[2],
                   .d = dk[3],
                   .dv = dv[3],
-                  .q = place_in(dq, q_heads > 0),
-                  .k = place_in(dk, kv_heads > 0),
-                  .v = place_in(dv, kv_heads > 0),
-                  .y = place_in(dy, q_heads > 0),
+                  .q = place_in(dq, dy, q_heads > 0),
+                  .k = place_in(dk, (int64_t[]){dy[0], 0, dv[2]}, kv_heads > 0),
+                  .v = place_in(dv, (int64_t[]){dy[0], 0, dv[2]}, kv_heads > 0),
+                  .y = place_in(dy, dy, q_heads > 0),
                   .scale = scale != 0 ? (double)scale : 1 / sqrt((double)dk[3]),
                   .softcap = hone_node_float(p->node, "softcap"),
                   .causal = hone_node_int(p->node, "causal") != 0,

@@ -10,8 +10,8 @@
  *   sink      [N]: a key of that score and without a value, in each head
  *
  * With `causal`, row t sees keys up to position + t + ahead; with `window` W > 0 those from
- * position + t + 1 - W on. A row that sees no key is 0, or with `plain` what Softmax has for it, no number; the
- * bias then has all keys. The second output (qk) is S at the stage that `qk_mode` says, as ONNX's Attention has
+ * position + t + 1 - W on. A row that sees no key is 0, or with `plain` what Softmax has for it, no number; B, T
+ * and S may then be 1 in what has no more of them, as in the products and the Add that it stands for. The second output (qk) is S at the stage that `qk_mode` says, as ONNX's Attention has
  * it: 0 before softcap, 1 behind it, 2 with bias and -infinity where keys are not seen, 3 P. */
 #ifndef HONE_OPS_ATTENTION_CORE_H
 #define HONE_OPS_ATTENTION_CORE_H

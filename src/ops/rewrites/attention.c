@@ -44,14 +44,22 @@ static hone_value *unscaled(const hone_value *v, double *scale) {
     return NULL;
 }
 
-/* Can `bias` be added to scores of that type, one for each key, without making more of them? */
+/* Can `bias` be added to scores of that type without making more heads of them? The operator takes whatever batch, rows
+ * and keys broadcast. */
 static bool fits(const hone_type *bias, const hone_type *scores) {
-    const int before = scores->rank - bias->rank;
-    if (bias->dtype != HONE_FLOAT32 || scores->rank != 4 || bias->rank < 1 || before < 0) return false;
-    for (int i = 0; i < bias->rank; i++)
-        if (!same_dim(bias->dims[i], scores->dims[before + i]) && (bias->dims[i] != 1 || i + 1 == bias->rank))
-            return false;
-    return true;
+    if (bias->dtype != HONE_FLOAT32 || scores->rank != 4 || bias->rank < 1 || bias->rank > 4) return false;
+    const int64_t heads = bias->rank > 2 ? bias->dims[bias->rank - 3] : 1;
+    return heads == 1 || heads == scores->dims[1];
+}
+
+/* Is v a product, times numbers? */
+static bool is_product(const hone_graph *g, const hone_value *v) {
+    double scale = 1;
+    while (v && is_private(g, v)) {
+        if (v->producer->op == &hone_op_matmul) return v->type.rank == 4;
+        v = unscaled(v, &scale);
+    }
+    return false;
 }
 
 /* From the Softmax's input back to the product of Q and K^T: what is added and multiplied on the way. */
@@ -63,7 +71,7 @@ static hone_node *scores(const hone_graph *g, hone_value *v, found *f) {
         hone_value *inner = unscaled(v, &f->scale);
         if (!inner) {
             if (n->op != &hone_op_add || f->in[BIAS] || f->scale != 1) return NULL;
-            const int i = is_private(g, n->inputs[0]) && n->inputs[0]->type.rank == 4 ? 0 : 1;
+            const int i = is_product(g, n->inputs[0]) ? 0 : 1;
             inner = n->inputs[i];
             f->in[BIAS] = n->inputs[1 - i];
             if (!fits(&f->in[BIAS]->type, &inner->type)) return NULL;
@@ -143,10 +151,10 @@ static bool is_attention(const hone_value *q, const hone_value *k, const hone_va
     const hone_value *all[3] = {q, k, v};
     for (int i = 0; i < 3; i++) {
         const hone_type *t = &all[i]->type;
-        if (t->rank != 4 || t->dtype != HONE_FLOAT32 || !same_dim(t->dims[0], q->type.dims[0])) return false;
+        if (t->rank != 4 || t->dtype != HONE_FLOAT32) return false;
         if (t->dims[1] < 1 || t->dims[1] != q->type.dims[1]) return false;
     }
-    return same_dim(k->type.dims[3], v->type.dims[2]) && q->type.dims[3] > 0 && v->type.dims[3] > 0;
+    return q->type.dims[3] > 0 && v->type.dims[3] > 0;
 }
 
 /* [B, T, N D] as [B, N, T, D]. */
