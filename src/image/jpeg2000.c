@@ -94,7 +94,7 @@ static hone_status find_blocks(const uint8_t *s, size_t n, uint64_t *area, hone_
         if (marker == EOC) break;
         if (marker == SOD) { /* on to the next part of a tile */
             uint32_t part = number(s + tile + 6);
-            if (!tile || part < at - tile || part > n - tile) break;
+            if (!tile || part <= at - tile || part > n - tile) break; /* always further on */
             at = tile + part;
             continue;
         }

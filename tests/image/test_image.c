@@ -119,6 +119,7 @@ static void test_jpeg2000(void **state) {
     assert_int_equal(read_file("tiles.jp2"), HONE_OK); /* and its alpha is dropped */
     assert_true(image.height == 20 && image.width == 20);
     hone_image_free(&image);
+    refuses("parts.jp2", HONE_CORRUPT, "JPEG 2000"); /* a part of a tile that ends where its data begins */
     refuses("large.j2k", HONE_CORRUPT, "more pixels than the file can hold");
     refuses("huge.j2k", HONE_RESOURCE_EXHAUSTED, "30000 x 30000 pixels");
     refuses("specks.j2k", HONE_UNSUPPORTED, "more than 4096 tiles");
