@@ -115,6 +115,20 @@ static hone_status add_subgraphs(hone_model *m, const hone_graph *g, int depth, 
     return HONE_OK;
 }
 
+/* Dimensions that a file calls by one name may be fed with different sizes: nothing is to rely on such a name. Each one
+ * of an input gets a symbol of its own. What is trained has names that its maker answers for. */
+static void forget_names(hone_graph *g) {
+    if (g->binding_count > 0) return;
+    for (size_t i = 0; i < g->value_count; i++) {
+        hone_value *v = g->values[i];
+        if (!v || (v->storage != HONE_STORAGE_INPUT && v->storage != HONE_STORAGE_INTERMEDIATE)) continue;
+        for (int d = 0; d < v->type.rank; d++)
+            if (v->type.dims[d] < HONE_DIM_ANY)
+                v->type.dims[d] =
+                    v->storage == HONE_STORAGE_INPUT ? hone_graph_fresh_symbol(g) : HONE_DIM_ANY;
+    }
+}
+
 /* The model as far as it goes without its graph, and a copy of that. */
 static hone_status begin(const hone_graph *g, const hone_model_options *options, hone_variables *variables,
                          hone_model **out, hone_graph **copy, hone_error *err) {
@@ -126,10 +140,12 @@ static hone_status begin(const hone_graph *g, const hone_model_options *options,
     hone_status status = m->variables ? HONE_OK : hone_fail_memory(err);
     if (status == HONE_OK) status = hone_graph_copy_signature(g, &m->signature, err);
     if (status == HONE_OK) status = hone_graph_copy(g, copy, err);
-    if (status == HONE_OK)
+    if (status == HONE_OK) {
+        forget_names(*copy);
         *out = m;
-    else
+    } else {
         hone_model_free(m);
+    }
     return status;
 }
 

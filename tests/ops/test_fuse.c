@@ -591,6 +591,38 @@ static void test_quantized_chains(void **state) {
     }
 }
 
+/* A file calls rows of two inputs by one name, and either is fed with more of them: what is added is no epilogue. What
+ * comes from one input has the same rows. */
+static void test_names_that_lie(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        hone_graph *g = hone_graph_new("names");
+        const int64_t rows = hone_graph_symbol(g, "rows");
+        hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(rows, 6)),
+                   *other = graph_input(g, "other", HONE_FLOAT32, SHAPE(rows, 6));
+        hone_tensor *w = tensor_random(HONE_FLOAT32, SHAPE(6, 6), 1), *y;
+        hone_value *product = graph_op(g, "MatMul", x, hone_graph_add_constant(g, "w", w));
+        hone_graph_add_output(g, graph_op(g, "Add", product, i < 2 ? other : x));
+        hone_tensor *in[] = {tensor_random(HONE_FLOAT32, SHAPE(i ? 3 : 1, 6), 2),
+                             tensor_random(HONE_FLOAT32, SHAPE(i ? 1 : 3, 6), 3)};
+        graph_run(g, NULL, in, &y, 1);
+        assert_int_equal(y->dims[0], 3);
+        for (int64_t r = 0; r < 3; r++) {
+            const int64_t row = i ? r : 0, added = i == 1 ? 0 : r;
+            double sum = tensor_at(in[i < 2], added * 6);
+            for (int64_t k = 0; k < 6; k++) sum += tensor_at(in[0], row * 6 + k) * tensor_at(w, k * 6);
+            assert_true(fabs(tensor_at(y, r * 6) - sum) < 1e-5);
+        }
+        runner fused = runner_make(g, NULL, 1);
+        assert_int_equal(model_steps(fused.model), i < 2 ? 2 : 1);
+        runner_free(&fused);
+        hone_tensor_free(y);
+        hone_tensor_free(w);
+        for (int k = 0; k < 2; k++) hone_tensor_free(in[k]);
+        hone_graph_free(g);
+    }
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest of_a_level[] = {cmocka_unit_test(test_long_programs)},
                             typed[] = {cmocka_unit_test(test_typed_graphs)};
@@ -610,6 +642,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_dtypes_are_fused),
         cmocka_unit_test(test_quantized_chains),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_names_that_lie),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
