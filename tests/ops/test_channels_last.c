@@ -131,6 +131,8 @@ static const row rows[] = {
     {X9_TWO, Y,
      CONV "s = Constant<value_ints=[2,12,4,4]>() b = Resize<mode=\"linear\">(a, \"\", \"\", s) " CONV_2, 2,
      2},
+    {X9 ", float[9,3,3,3] w2", Y, CONV "b = DepthToSpace<blocksize=2, mode=\"CRD\">(a) y = Conv(b, w2)", 2,
+     4},
 
     {X9_TWO, Y,
      CONV

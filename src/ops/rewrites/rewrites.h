@@ -19,6 +19,10 @@ hone_match_check hone_check_quantize_first, hone_check_same_steps;
 hone_value *hone_build_quantize_first(hone_match *m);
 hone_status hone_rewrite_split_quantized(hone_graph *g, int *changes, hone_error *err);
 
+/* conv_transpose.c */
+hone_match_check hone_check_spread_blocks;
+hone_value *hone_build_spread_blocks(hone_match *m);
+
 /* real_parameters.c */
 hone_status hone_rewrite_real_parameters(hone_graph *g, int *changes, hone_error *err);
 

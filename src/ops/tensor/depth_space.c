@@ -3,6 +3,7 @@
  *   deep [N, (b, b, C) or (C, b, b), H, W]   wide [N, C, H b, W b] */
 #include "graph/infer.h"
 #include "ops/common/axes.h"
+#include "ops/common/channels_last.h"
 #include "ops/common/gradient.h"
 #include "ops/engine/copy.h"
 
@@ -126,6 +127,30 @@ static void gradient_to_depth(hone_gradient *ctx) {
     emit_gradient(ctx, "", "DepthToSpace");
 }
 
+/* [N, H, W, (row, column, C)] to [N, H, row, W, (column, C)]. */
+static hone_value *last_to_space(hone_channels_last *ctx) {
+    hone_graph *g = ctx->graph;
+    const hone_node *n = ctx->node;
+    const hone_type *x = &n->inputs[0]->type;
+    const int64_t b = hone_node_int(n, "blocksize");
+    if (is_channels_first(n) || x->rank != 4 || x->dims[1] < 0 || x->dims[2] < 0 || x->dims[3] < 0)
+        return NULL;
+    const int64_t apart[] = {0, x->dims[2], x->dims[3], b, x->dims[1] / b}, perm[] = {0, 1, 3, 2, 4},
+                  joined[] = {0, x->dims[2] * b, x->dims[3] * b, x->dims[1] / (b * b)};
+    hone_value *y =
+        HONE_EMIT(g, "", "Reshape", hone_value_channels_last(g, n->inputs[0]), hone_graph_ints(g, apart, 5));
+    if (!y) return NULL;
+    y->type = *x;
+    y->type.rank = 5;
+    for (int i = 1; i < 5; i++) y->type.dims[i] = apart[i];
+    hone_value *turned = HONE_EMIT(g, "", "Transpose", y);
+    if (!turned) return NULL;
+    hone_node_set_ints(g, turned->producer, "perm", perm, 5);
+    turned->type = y->type;
+    for (int i = 0; i < 5; i++) turned->type.dims[i] = y->type.dims[perm[i]];
+    return HONE_EMIT(g, "", "Reshape", turned, hone_graph_ints(g, joined, 4));
+}
+
 #define BLOCKS                                                                                               \
     .inputs = HONE_SLOTS({"input", 'T', HONE_TYPES_ALL, 0}),                                                 \
     .outputs = HONE_SLOTS({"output", 'T', HONE_TYPES_ALL, 0}), .axes = axes
@@ -145,6 +170,7 @@ const hone_op hone_op_depth_to_space = {
     .attrs = HONE_ATTRS(BLOCK_SIZE, MODE),
     .infer = infer_to_space,
     .moves = true,
+    .channels_last = last_to_space,
     .prepare = prepare_to_space,
     .gradient_kind = HONE_GRADIENT_EXACT,
     .gradient = gradient_to_space,
