@@ -55,7 +55,9 @@ typedef enum hone_vop {
 #define X(NAME, name, operands) HONE_VOP_##NAME,
     HONE_VOPS(X)
 #undef X
-    /* Of programs alone, which are shorter by them: */
+    /* Of programs alone, which are shorter by them, and give the same: */
+    HONE_VOP_GATE,    /* float32: a * sigmoid(b) */
+    HONE_VOP_GELU,    /* float32: a * fma(erf(a * b), c, c) */
     HONE_VOP_REAL_U8, /* float32: (a - b) * c of codes a; */
     HONE_VOP_REAL_S8,
     HONE_VOP_CODE, /* QUANTIZE of a / c, c being one number in [2^-60, 2^60] for all elements */
@@ -69,7 +71,9 @@ static inline int hone_vop_operands(hone_vop op) {
 #define X(NAME, name, operands) operands,
                                           HONE_VOPS(X)
 #undef X
-                                              3,
+                                              2,
+                                          3,
+                                          3,
                                           3,
                                           3};
     return count[op];

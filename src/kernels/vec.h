@@ -624,6 +624,13 @@ VEC_FN vec_i32 vec_dot_u8s8(vec_i32 acc, vec_i32 a, vec_i32 b) {
 #endif
 }
 
+#if defined(HONE_ISA_v4)
+/* table[i] in each lane, i being the lowest 4 bits of the lane's index. */
+VEC_FN vec_f32 vec_of_16(vec_f32 table, vec_i32 index) {
+    return (vec_f32)_mm512_permutexvar_ps((__m512i)index, (__m512)table);
+}
+#endif
+
 /* Fetches the cache line at p; p need not be valid. */
 VEC_FN void vec_prefetch(const void *p) {
     __builtin_prefetch(p, 0, 3);

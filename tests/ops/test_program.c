@@ -260,12 +260,57 @@ static void test_limits(void **state) {
     assert_int_equal(hone_program_make(m, &p, &err), HONE_OUT_OF_MEMORY);
 }
 
+/* x sigmoid(y) or Gelu of x, the share as the first or the second operand; `shown`: the share is an output, too. */
+static void make_share(bool gelu, bool first, bool shown, hone_program *p) {
+    hone_map *m = hone_map_new(arena);
+    hone_reg x = hone_map_input(m, 0, HONE_FLOAT32), y = hone_map_input(m, 1, HONE_FLOAT32);
+    hone_reg half = hone_map_number(m, 0.5, HONE_FLOAT32),
+             root = hone_map_number(m, 0.70710678, HONE_FLOAT32);
+    hone_reg share = gelu ? hone_map_fma(m, hone_map_erf(m, hone_map_mul(m, x, root)), half, half)
+                          : hone_map_sigmoid(m, y);
+    hone_map_add_output(m, first ? hone_map_mul(m, share, x) : hone_map_mul(m, x, share));
+    if (shown) hone_map_add_output(m, share);
+    assert_int_equal(hone_program_make(m, p, NULL), HONE_OK);
+}
+
+static void run_share(const hone_program *p, float *x, float *y, float *z) {
+    static float memory[HONE_PROGRAM_MAX_REGISTERS][TILE];
+    void *registers[HONE_PROGRAM_MAX_REGISTERS] = {x, y};
+    for (int i = p->inputs; i < p->registers; i++) registers[i] = memory[i];
+    for (int i = 0; i < p->constants; i++)
+        for (int k = 0; k < TILE; k++) memory[p->inputs + i][k] = (float)p->constant[i];
+    registers[p->output[0]] = z;
+    hone_kernels_get()->program(p, registers, TILE);
+}
+
+/* One instruction stands for several, with the same result, unless somebody else reads what is between. */
+static void test_shares(void **state) {
+    (void)state;
+    float x[TILE], y[TILE], one[TILE], several[TILE];
+    for (int i = 0; i < TILE; i++) x[i] = -5.0f + 0.3f * (float)i, y[i] = 88.0f - 5.0f * (float)i;
+    x[7] = y[8] = NAN;
+    x[9] = y[10] = INFINITY;
+    for (int kind = 0; kind < 4; kind++) {
+        hone_program p;
+        make_share(kind & 1, kind & 2, false, &p);
+        assert_int_equal(p.count, 1);
+        assert_int_equal(p.code[0].op, kind & 1 ? HONE_VOP_GELU : HONE_VOP_GATE);
+        run_share(&p, x, y, one);
+        make_share(kind & 1, kind & 2, true, &p);
+        assert_true(p.count > 1);
+        run_share(&p, x, y, several);
+        for (int i = 0; i < TILE; i++)
+            assert_true(one[i] == several[i] || (one[i] != one[i] && several[i] != several[i]));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_random_maps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_results_that_are_operands, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dead_code, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_shares, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

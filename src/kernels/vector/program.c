@@ -74,6 +74,8 @@ static void run_f32(int op, float *dst, const float *ra, const float *rb, const 
     case HONE_VOP_GE: BINARY(vec_mask_to_f32(vec_ge(a, b))); break;
     case HONE_VOP_EQ: BINARY(vec_mask_to_f32(vec_eq(a, b))); break;
     case HONE_VOP_NE: BINARY(vec_mask_to_f32(vec_ne(a, b))); break;
+    case HONE_VOP_GATE: BINARY(a * vec_sigmoid(b)); break;
+    case HONE_VOP_GELU: TERNARY(a * vec_fma(vec_erf(a * b), c, c)); break;
     case HONE_VOP_SELECT: TERNARY(vec_select(vec_ne(a, vec_zero()), b, c)); break;
     case HONE_VOP_REAL_U8: REAL(uint8_t, vec_load_u8); break;
     case HONE_VOP_REAL_S8: REAL(int8_t, vec_load_s8); break;

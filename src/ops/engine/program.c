@@ -71,6 +71,32 @@ static void combine_code(build *b, const int *uses, hone_map_code *c) {
     c->a = div->a;
 }
 
+static bool is_only(const build *b, const int *uses, hone_reg r, int op) {
+    return b->code[r].op == op && uses[r] == 1;
+}
+
+/* c is x times a share of it: sigmoid(y), or what Gelu lets pass. */
+static bool take_share(const build *b, const int *uses, hone_map_code *c, hone_reg x, hone_reg share) {
+    const hone_map_code *s = &b->code[share], *erf = &b->code[s->a], *mul;
+    if (is_only(b, uses, share, HONE_VOP_SIGMOID)) {
+        *c = (hone_map_code){.op = HONE_VOP_GATE, .dtype = c->dtype, .holds = c->holds, .a = x, .b = s->a};
+        return true;
+    }
+    if (!is_only(b, uses, share, HONE_VOP_FMA) || s->b != s->c || !is_only(b, uses, s->a, HONE_VOP_ERF))
+        return false;
+    mul = &b->code[erf->a];
+    if (!is_only(b, uses, erf->a, HONE_VOP_MUL) || (mul->a != x && mul->b != x)) return false;
+    *c = (hone_map_code){.op = HONE_VOP_GELU, .dtype = c->dtype, .holds = c->holds, .a = x, .c = s->b};
+    c->b = mul->a == x ? mul->b : mul->a;
+    return true;
+}
+
+static void combine_share(build *b, const int *uses, hone_map_code *c) {
+    if (c->op != HONE_VOP_MUL || c->dtype != HONE_FLOAT32) return;
+    const hone_reg one = c->a, other = c->b;
+    if (!take_share(b, uses, c, one, other)) take_share(b, uses, c, other, one);
+}
+
 static void combine(build *b) {
     int uses[MAX_MAP] = {0};
     for (int o = 0; o < b->m->outputs; o++) uses[b->m->output[o]]++;
@@ -79,6 +105,7 @@ static void combine(build *b) {
     for (int i = 0; i < b->count; i++) {
         combine_real(b, uses, &b->code[i]);
         combine_code(b, uses, &b->code[i]);
+        combine_share(b, uses, &b->code[i]);
     }
 }
 
