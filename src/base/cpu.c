@@ -55,6 +55,7 @@ static hone_cpu detect(void) {
     cpu.avx512_vnni = has(c7, 1u << 11);
     cpu.avx512_bf16 = has(a71, 1u << 5);
     cpu.amx_int8 = has(d7, 1u << 24 | 1u << 25) && (saved & tiles) == tiles;
+    cpu.amx_bf16 = cpu.amx_int8 && cpu.avx512_bf16 && has(d7, 1u << 22);
     return cpu;
 }
 
@@ -83,9 +84,9 @@ static bool apply_word(hone_cpu *cpu, const char *word, size_t length) {
     if (length == 5 && memcmp(word, "-vnni", 5) == 0)
         cpu->avx_vnni = cpu->avx512_vnni = false;
     else if (length == 5 && memcmp(word, "-bf16", 5) == 0)
-        cpu->avx512_bf16 = false;
+        cpu->avx512_bf16 = cpu->amx_bf16 = false;
     else if (length == 4 && memcmp(word, "-amx", 4) == 0)
-        cpu->amx_int8 = false;
+        cpu->amx_int8 = cpu->amx_bf16 = false;
     else
         return false;
     return true;
@@ -102,7 +103,7 @@ hone_status hone_cpu_mask(const hone_cpu *detected, const char *mask, hone_cpu *
         if (!word[length]) break;
         word += length + 1;
     }
-    if (cpu.level < HONE_CPU_V4) cpu.avx512_vnni = cpu.avx512_bf16 = cpu.amx_int8 = false;
+    if (cpu.level < HONE_CPU_V4) cpu.avx512_vnni = cpu.avx512_bf16 = cpu.amx_int8 = cpu.amx_bf16 = false;
     if (cpu.level < HONE_CPU_V3) cpu.avx_vnni = false;
     *out = cpu;
     return HONE_OK;
@@ -117,7 +118,7 @@ static void read_once(void) {
     this_cpu = detect();
     if (mask && hone_cpu_mask(&this_cpu, mask, &this_cpu, &err) != HONE_OK)
         hone_log(HONE_LOG_WARNING, "HONE_CPU is ignored: %s", err.message);
-    if (this_cpu.amx_int8) this_cpu.amx_int8 = ask_for_tiles();
+    if (this_cpu.amx_int8 && !ask_for_tiles()) this_cpu.amx_int8 = this_cpu.amx_bf16 = false;
 #ifdef _SC_LEVEL2_CACHE_SIZE
     long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
     if (bytes > 0) this_cache = (size_t)bytes;

@@ -15,6 +15,7 @@ typedef struct hone_cpu {
     bool avx512_vnni;     /* 512-bit vpdpbusd; needs v4 */
     bool avx512_bf16;
     bool amx_int8; /* tiles of bytes, and the kernel lets this process use them; needs v4 */
+    bool amx_bf16; /* tiles of bfloat16, likewise; needs avx512_bf16 */
 } hone_cpu;
 
 /* This machine's features with HONE_CPU applied, read once. HONE_CPU is a level ("generic", "v2", "v3", "v4") and/or

@@ -129,6 +129,7 @@ struct hone_prepare {
     const hone_tensor *const *constant; /* the content of constant inputs, else NULL: also of those packed */
     hone_arena *arena;                  /* of what lives as long as the plan */
     struct hone_packs *packs;           /* the model's store of packed constants */
+    const hone_graph *main;             /* the model's main graph; NULL: a node is evaluated by itself */
     /* to set: */
     hone_run_fn *run;
     const void *params; /* of hone_prepare_alloc, or static */

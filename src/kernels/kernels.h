@@ -34,10 +34,14 @@ typedef struct hone_gemm {
      * a[i / a_line * a_line_step + i % a_line * a_row + run.from], run after run. NULL: as above. */
     const hone_gemm_run *runs;
     int64_t a_line, a_line_step;
+    /* Or such windows, laid out by the family's `lay` in parts, a_part elements of 2 bytes apart, in which a_row, `from` and
+     * `count` count such elements; a_line_rows rows lie evenly from line to line, of which a_line are rows of A. 0: not so. */
+    int64_t a_part, a_line_rows;
     const void *b;
     int64_t b_row, b_col; /* b[l*b_row + j*b_col]; b_row 0: packed by the family */
     void *c;
     int64_t c_row;
+    void *room; /* the family's, aligned to 64, no one else's while it runs; NULL: it wants none */
     hone_epilogue epilogue;
 } hone_gemm;
 
@@ -53,6 +57,8 @@ typedef struct hone_gemm_b {
 
 /* Rows of B in whose multiples callers may cut k for packing: a multiple of all families' own units. */
 #define HONE_GEMM_PACK_ROWS 64
+#define HONE_GEMM_LAY 32
+#define HONE_GEMM_LAID_ROWS 16
 
 /* One kind of product. Packed B: panels of `panel` columns, of which the last is as wide as its vectors make it;
  * in a panel groups of `group` values of k, in a group column by column. What is beyond n and k is zero. */
@@ -70,6 +76,11 @@ typedef struct hone_gemm_family {
      * too or n. NULL, as packed_size: B is
      * only read as it lies, with any strides. */
     void (*pack)(const hone_gemm_b *b, int64_t l0, int64_t l1, int64_t n0, int64_t n1);
+    size_t (*room)(int64_t m, int64_t n, int64_t k, bool laid); /* bytes; NULL: none. `laid`: A is */
+    /* n values, a multiple of HONE_GEMM_LAY, as n elements of 2 bytes of each of `parts`; NULL: A is read as it lies. Behind
+     * the last row that is computed others may be read, as many as HONE_GEMM_LAID_ROWS. */
+    void (*lay)(const float *x, int64_t n, void *out, int64_t part);
+    int parts;
     /* Rows [m0, m1) of columns [n0, n1) of C; n0 and n1 as above. */
     void (*run)(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
 } hone_gemm_family;
@@ -137,6 +148,8 @@ typedef struct hone_kernels {
     const char *name; /* "v3", "v4+vnni": shown by hone version */
 
     const hone_gemm_family *gemm[HONE_GEMM_KINDS];
+    /* The same for products of many rows, of gemm[HONE_GEMM_F32]'s packed form; NULL: there is nothing better. */
+    const hone_gemm_family *gemm_f32_tiles;
     /* Sum of n bytes, for a_sum. */
     int32_t (*sum_u8)(const uint8_t *x, int64_t n);
     /* y = x ^ 0x80: int8 with zero point z is uint8 with zero point z + 128. */

@@ -66,6 +66,7 @@ static hone_status prepare_step(builder *b, const hone_node *n, int index, hone_
                       .constant = b->room.constant,
                       .arena = b->plan->arena,
                       .packs = b->body->packs,
+                      .main = b->model->bodies[0].graph,
                       .kernel = "generic"};
     if (hone_op_is_control(n->op))
         HONE_TRY(b->control(&p, b->model, b->err));

@@ -3,6 +3,7 @@
 #ifndef HONE_TESTS_AMX_H
 #define HONE_TESTS_AMX_H
 
+#include <math.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -85,18 +86,40 @@ static bool amx_load_config(const uint8_t *m) {
     return amx.configured = true;
 }
 
-static bool amx_dot(int to, int a, int b) {
+/* Adds to an element of C, four bytes, what a row of A gives with column n of B. */
+typedef void amx_dot_fn(uint8_t *c, const uint8_t *a, int a_bytes, const uint8_t (*b)[AMX_BYTES], int n);
+
+static void amx_dot_u8s8(uint8_t *c, const uint8_t *a, int a_bytes, const uint8_t (*b)[AMX_BYTES], int n) {
+    uint32_t sum;
+    memcpy(&sum, c, 4);
+    for (int k = 0; k < a_bytes; k++) sum += (uint32_t)(a[k] * (int8_t)b[k / 4][4 * n + k % 4]);
+    memcpy(c, &sum, 4);
+}
+
+static float amx_bf16(const uint8_t *p) {
+    uint8_t bytes[4] = {0, 0, p[0], p[1]};
+    float x;
+    memcpy(&x, bytes, 4);
+    return x;
+}
+
+static void amx_dot_bf16(uint8_t *c, const uint8_t *a, int a_bytes, const uint8_t (*b)[AMX_BYTES], int n) {
+    float sum, part[2] = {0, 0};
+    memcpy(&sum, c, 4);
+    for (int k = 0; k < a_bytes / 2; k++)
+        part[k % 2] = fmaf(amx_bf16(a + 2 * k), amx_bf16(b[k / 2] + 4 * n + 2 * (k % 2)), part[k % 2]);
+    sum += part[0] + part[1];
+    memcpy(c, &sum, 4);
+}
+
+static bool amx_dot(int to, int a, int b, amx_dot_fn *dot) {
     if (to == a || a == b || to == b || a >= AMX_TILES || b >= AMX_TILES) return false;
     if (amx.rows[to] != amx.rows[a] || amx.bytes[a] != 4 * amx.rows[b] || amx.bytes[to] != amx.bytes[b])
         return false;
     for (int m = 0; m < amx.rows[to]; m++)
-        for (int n = 0; n < amx.bytes[to] / 4; n++) {
-            uint32_t sum;
-            memcpy(&sum, &amx.tile[to][m][4 * n], 4);
-            for (int k = 0; k < amx.bytes[a]; k++)
-                sum += (uint32_t)(amx.tile[a][m][k] * (int8_t)amx.tile[b][k / 4][4 * n + k % 4]);
-            memcpy(&amx.tile[to][m][4 * n], &sum, 4);
-        }
+        for (int n = 0; n < amx.bytes[to] / 4; n++)
+            dot(&amx.tile[to][m][4 * n], amx.tile[a][m], amx.bytes[a],
+                (const uint8_t(*)[AMX_BYTES])amx.tile[b], n);
     return true;
 }
 
@@ -109,7 +132,10 @@ static bool amx_carry_out(const amx_instruction *i) {
     if (amx.rows[i->reg] == 0) return false;
     if (i->opcode == 0x49 && i->prefix == PF2 && i->mode == 3)
         return memset(amx.tile[i->reg], 0, sizeof amx.tile[i->reg]);
-    if (i->opcode == 0x5E && i->prefix == P66 && i->mode == 3) return amx_dot(i->reg, i->rm, i->v);
+    if (i->opcode == 0x5E && i->prefix == P66 && i->mode == 3)
+        return amx_dot(i->reg, i->rm, i->v, amx_dot_u8s8);
+    if (i->opcode == 0x5C && i->prefix == PF3 && i->mode == 3)
+        return amx_dot(i->reg, i->rm, i->v, amx_dot_bf16);
     if (i->opcode != 0x4B || i->mode == 3 || i->rm != 4 || (i->prefix != PF2 && i->prefix != PF3))
         return false;
     if (i->prefix == PF2) memset(amx.tile[i->reg], 0, sizeof amx.tile[i->reg]);

@@ -203,9 +203,43 @@ static const windows_case products[] = {
     {3, 10, 5, 7, {3, 3}, {1, 1}},    {16, 33, 4, 9, {3, 3}, {2, 2}},   {7, 49, 6, 5, {2, 3}, {1, 3}},
     {300, 20, 3, 11, {1, 2}, {1, 1}}, {64, 97, 13, 13, {3, 3}, {1, 1}}, {5, 8, 30, 1, {3, 1}, {1, 1}},
     {1, 64, 1, 40, {1, 9}, {1, 2}},   {90, 17, 40, 4, {2, 2}, {2, 1}},  {1, 1, 1, 1, {1, 1}, {1, 1}},
+    {32, 49, 9, 21, {3, 3}, {1, 1}},  {96, 20, 3, 70, {5, 1}, {1, 1}},
 };
 
-static void check_windows(const hone_gemm_family *f, const char *level, const windows_case *c) {
+/* The same where the kernel has laid out the image: rows lie evenly, those between lines too. */
+static void check_laid(const hone_gemm_family *f, const char *level, const windows_case *c,
+                       const hone_gemm *plain, const float *x, const float *want) {
+    if (!f->lay || c->channels % HONE_GEMM_LAY || c->stride[0] != 1 || c->stride[1] != 1) return;
+    const int64_t in = c->width - 1 + c->kernel[1], rows = (c->lines - 1 + c->kernel[0]) * in;
+    const int64_t part = (rows + HONE_GEMM_LAID_ROWS) * c->channels;
+    uint16_t *laid = calloc((size_t)(part * f->parts), sizeof *laid);
+    float *y = numbers(plain->m * plain->n);
+    hone_gemm_run runs[64];
+    int64_t used = 0;
+    for (int64_t l = 0; l < c->kernel[0]; l++)
+        for (int64_t at = 0, each = c->kernel[1] * c->channels; at < each; at += HONE_GEMM_LAY, used++)
+            runs[used] = (hone_gemm_run){l * in * c->channels + at, HONE_GEMM_LAY};
+    runs[used] = (hone_gemm_run){0, 0};
+    f->lay(x, rows * c->channels, laid, part);
+    hone_gemm g = *plain;
+    g.a = laid;
+    g.a_row = c->channels;
+    g.runs = runs;
+    g.a_line = c->width;
+    g.a_part = part;
+    g.a_line_rows = in;
+    g.c = y;
+    g.room = aligned_alloc(64, f->room(g.m, g.n, g.k, true));
+    const int64_t half = g.m / 2 / c->width * c->width;
+    f->run(&g, 0, half, 0, g.n);
+    f->run(&g, half, g.m, 0, g.n);
+    if (memcmp(y, want, (size_t)(g.m * g.n) * sizeof *y))
+        fail_msg("%s: a product of %d channels, laid out", level, (int)c->channels);
+    free(laid), free(y), free(g.room);
+}
+
+static void check_windows(const hone_gemm_family *f, const hone_gemm_family *packer, const char *level,
+                          const windows_case *c) {
     const int64_t in = (c->width - 1) * c->stride[1] + c->kernel[1], row = in * c->channels;
     const int64_t count = ((c->lines - 1) * c->stride[0] + c->kernel[0]) * row,
                   each = c->kernel[1] * c->channels;
@@ -219,13 +253,14 @@ static void check_windows(const hone_gemm_family *f, const char *level, const wi
     runs[used] = (hone_gemm_run){0, 0};
     float *x = numbers(count), *a = numbers(m * k), *b = numbers(k * n), *y = numbers(m * n),
           *want = numbers(m * n), *bias = numbers(n), *residual = numbers(m * n),
-          *packed = aligned_alloc(64, f->packed_size(k, n));
+          *packed = aligned_alloc(64, packer->packed_size(k, n));
     for (int64_t i = 0; i < m * k; i++) {
         const int64_t position = i / k, l = i % k;
         a[i] = x[(position / c->width * c->stride[0] + l / each) * row +
                  position % c->width * c->stride[1] * c->channels + l % each];
     }
-    f->pack(&(hone_gemm_b){k, n, b, n, 1, 0, packed, NULL}, 0, k, 0, n);
+    packer->pack(&(hone_gemm_b){k, n, b, n, 1, 0, packed, NULL}, 0, k, 0, n);
+    void *room = f->room ? aligned_alloc(64, f->room(m, n, k, false)) : NULL;
     hone_gemm g = {
         .m = m,
         .n = n,
@@ -236,8 +271,10 @@ static void check_windows(const hone_gemm_family *f, const char *level, const wi
         .b = packed,
         .c = want,
         .c_row = n,
+        .room = room,
         .epilogue = {.alpha = 1, .bias = bias, .residual = residual, .residual_row = n, .lo = -1, .hi = 2}};
     f->run(&g, 0, m, 0, n);
+    check_laid(f, level, c, &g, x, want);
     g.a = x;
     g.a_row = c->stride[1] * c->channels;
     g.runs = runs;
@@ -259,13 +296,18 @@ static void check_windows(const hone_gemm_family *f, const char *level, const wi
         if (memcmp(y, want, (size_t)(m * n) * sizeof *y))
             fail_msg("%s: a product of %d channels, in parts", level, (int)c->channels);
     }
-    free(x), free(a), free(b), free(y), free(want), free(bias), free(residual), free(packed);
+    free(x), free(a), free(b), free(y), free(want), free(bias), free(residual), free(packed), free(room);
 }
 
 static void windows(const hone_kernels *k, const char *level) {
     const hone_gemm_family *f = k->gemm[HONE_GEMM_F32];
     assert_true(f->windows);
-    for (int i = 0; i < COUNT(products); i++) check_windows(f, level, &products[i]);
+    const hone_gemm_family *tiles = k->gemm_f32_tiles;
+    for (int i = 0; i < COUNT(products); i++) {
+        check_windows(f, f, level, &products[i]);
+        check_windows(&hone_gemm_f32_tiles, &hone_gemm_f32_tiles, "tiles in memory", &products[i]);
+        if (tiles) check_windows(tiles, f, level, &products[i]);
+    }
 }
 
 /* --- all of them --- */

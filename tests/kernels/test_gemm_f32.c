@@ -4,6 +4,8 @@
 #include "base/random.h"
 #include "kernels/levels.h"
 
+#include "amx.h"
+
 #include <float.h>
 #include <math.h>
 #include <setjmp.h>
@@ -13,8 +15,9 @@
 
 #include <cmocka.h>
 
-static const hone_gemm_family *levels[HONE_CPU_V4 + 1];
-static const char *names[HONE_CPU_V4 + 1];
+/* Every level's own, and those of many rows: packed by the level's. */
+static const hone_gemm_family *levels[HONE_CPU_V4 + 3], *packers[HONE_CPU_V4 + 3];
+static const char *names[HONE_CPU_V4 + 3];
 static int level_count;
 static hone_rng rng;
 
@@ -51,6 +54,12 @@ static float *pack(const hone_gemm_family *family, const matrix *b) {
     hone_gemm_b source = {b->rows, b->columns, b->data, b->row, b->column, 0, packed, NULL};
     family->pack(&source, 0, b->rows, 0, b->columns);
     return packed;
+}
+
+static void *room_for(const hone_gemm_family *family, int64_t m, int64_t n, int64_t k) {
+    void *room = hone_alloc(family->room ? family->room(m, n, k, false) : 0);
+    assert_non_null(room);
+    return room;
 }
 
 /* `before`: what C was; `residual`: what was added. */
@@ -95,7 +104,8 @@ static void product(int64_t m, int64_t n, int64_t k, options o) {
     matrix residual = matrix_new(m, n, false, 5);
     for (int level = 0; level < level_count; level++) {
         const hone_gemm_family *family = levels[level];
-        float *packed = pack(family, &b);
+        float *packed = pack(packers[level], &b);
+        void *room = room_for(family, m, n, k);
         matrix c = matrix_copy(&before), direct = matrix_copy(&before);
         hone_gemm g = {.m = m,
                        .n = n,
@@ -106,6 +116,7 @@ static void product(int64_t m, int64_t n, int64_t k, options o) {
                        .b = packed,
                        .c = c.data,
                        .c_row = c.row,
+                       .room = room,
                        .epilogue = {.alpha = o.epilogue || o.accumulate ? 0.75f : 1,
                                     .bias = o.epilogue ? bias.data : NULL,
                                     .row_bias = o.epilogue && !o.accumulate ? row_bias.data : NULL,
@@ -127,6 +138,7 @@ static void product(int64_t m, int64_t n, int64_t k, options o) {
             assert_memory_equal(c.data, direct.data, c.count * sizeof(float));
         }
         hone_free(packed);
+        hone_free(room);
         hone_free(c.data);
         hone_free(direct.data);
     }
@@ -194,7 +206,8 @@ static void test_cuts(void **state) {
     for (int level = 0; level < level_count; level++) {
         const hone_gemm_family *family = levels[level];
         const int64_t panel = family->panel;
-        float *packed = pack(family, &b);
+        float *packed = pack(packers[level], &b);
+        void *room = room_for(family, m, n, k);
         matrix whole = matrix_new(m, n, false, 0), cut = matrix_copy(&whole);
         for (int mode = 0; mode < 4; mode++) {
             const bool direct = mode & 1, accumulate = mode & 2;
@@ -209,6 +222,7 @@ static void test_cuts(void **state) {
                            .b_col = 1,
                            .c = whole.data,
                            .c_row = n,
+                           .room = room,
                            .epilogue = {.alpha = 1,
                                         .bias = accumulate ? NULL : bias.data,
                                         .residual = accumulate ? whole.data : NULL,
@@ -232,6 +246,7 @@ static void test_cuts(void **state) {
             assert_memory_equal(whole.data, cut.data, whole.count * sizeof(float));
         }
         hone_free(packed);
+        hone_free(room);
         hone_free(whole.data);
         hone_free(cut.data);
     }
@@ -273,7 +288,7 @@ static void test_pack(void **state) {
     static const int64_t shapes[][2] = {{1, 1},   {5, 3},    {9, 48}, {7, 61}, {30, 100},
                                         {64, 50}, {197, 53}, {0, 8},  {8, 0}};
     for (int level = 0; level < level_count; level++)
-        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes && levels[level] == packers[level]; s++) {
             const int64_t k = shapes[s][0], n = shapes[s][1];
             matrix rows = matrix_new(k, n, false, 2), columns = matrix_new(k, n, true, 1);
             matrix every_second = matrix_new(k, 2 * n, false, 0);
@@ -294,6 +309,7 @@ static void test_special(void **state) {
     const float a[] = {1, 1}, b[] = {NAN, INFINITY, -INFINITY, INFINITY, 1, 1, 1, -INFINITY};
     for (int level = 0; level < level_count; level++) {
         float c[4];
+        void *room = room_for(levels[level], 1, 4, 2);
         hone_gemm g = {.m = 1,
                        .n = 4,
                        .k = 2,
@@ -305,9 +321,92 @@ static void test_special(void **state) {
                        .b_col = 1,
                        .c = c,
                        .c_row = 4,
+                       .room = room,
                        .epilogue = {.alpha = 1, .lo = 0, .hi = 6}};
         levels[level]->run(&g, 0, 1, 0, 4);
+        hone_free(room);
         assert_true(isnan(c[0]) && c[1] == 6 && c[2] == 0 && isnan(c[3]));
+    }
+}
+
+/* A number without parts in one row and in one column: they alone are not finite, and as of floats. */
+static void test_infinite(void **state) {
+    (void)state;
+    enum { M = 37, N = 101, K = 70 };
+    static float a[M * K], b[K * N], c[M * N];
+    for (int i = 0; i < M * K; i++) a[i] = hone_rng_uniform(&rng) + 0.5f;
+    for (int i = 0; i < K * N; i++) b[i] = i % 3 ? 1 : hone_rng_uniform(&rng) + 0.5f;
+    a[5 * K + 9] = -INFINITY;
+    b[11 * N + 60] = INFINITY;
+    for (int level = 0; level < level_count; level++) {
+        void *room = room_for(levels[level], M, N, K);
+        hone_gemm g = {.m = M,
+                       .n = N,
+                       .k = K,
+                       .a = a,
+                       .a_row = K,
+                       .a_col = 1,
+                       .b = b,
+                       .b_row = N,
+                       .b_col = 1,
+                       .c = c,
+                       .c_row = N,
+                       .room = room,
+                       .epilogue = {.alpha = 1, .lo = -INFINITY, .hi = INFINITY}};
+        levels[level]->run(&g, 0, M, 0, N);
+        hone_free(room);
+        for (int i = 0; i < M; i++)
+            for (int j = 0; j < N; j++) {
+                const float y = c[i * N + j];
+                const bool right = i == 5 && j == 60 ? isnan(y)
+                                   : i == 5          ? y == -INFINITY
+                                   : j == 60         ? y == INFINITY
+                                                     : isfinite(y);
+                if (!right) fail_msg("%s: c[%d][%d] is %g", names[level], i, j, y);
+            }
+    }
+}
+
+/* Three parts give what floats do: the errors' root mean square is no more than twice the plain kernel's, mostly less. */
+static void test_errors(void **state) {
+    (void)state;
+    static const int64_t depths[] = {128, 300, 1100};
+    for (size_t d = 0; d < sizeof depths / sizeof *depths; d++) {
+        const int64_t m = 40, n = 100, k = depths[d];
+        matrix a = matrix_new(m, k, false, 0), b = matrix_new(k, n, false, 0);
+        double plain = 0;
+        for (int level = 0; level < level_count; level++) {
+            matrix c = matrix_new(m, n, false, 0);
+            void *room = room_for(levels[level], m, n, k);
+            hone_gemm g = {.m = m,
+                           .n = n,
+                           .k = k,
+                           .a = a.data,
+                           .a_row = k,
+                           .a_col = 1,
+                           .b = b.data,
+                           .b_row = n,
+                           .b_col = 1,
+                           .c = c.data,
+                           .c_row = n,
+                           .room = room,
+                           .epilogue = {.alpha = 1, .lo = -INFINITY, .hi = INFINITY}};
+            levels[level]->run(&g, 0, m, 0, n);
+            double squares = 0;
+            for (int64_t i = 0; i < m * n; i++) {
+                double sum = 0;
+                for (int64_t l = 0; l < k; l++) sum += (double)a.data[i / n * k + l] * b.data[l * n + i % n];
+                squares += (sum - c.data[i]) * (sum - c.data[i]);
+            }
+            if (level == 0) plain = squares;
+            if (squares > 4 * plain)
+                fail_msg("%s: of %d, the error is %.2f times the plain one", names[level], (int)k,
+                         sqrt(squares / plain));
+            hone_free(c.data);
+            hone_free(room);
+        }
+        hone_free(a.data);
+        hone_free(b.data);
     }
 }
 
@@ -360,20 +459,34 @@ static void test_f64(void **state) {
         }
 }
 
+static void add_level(const char *name, const hone_gemm_family *family, const hone_gemm_family *packer) {
+    names[level_count] = name;
+    levels[level_count] = family;
+    packers[level_count++] = packer;
+}
+
 int main(void) {
     const hone_cpu *cpu = hone_cpu_get();
     for (int level = HONE_CPU_GENERIC; level <= (int)cpu->level; level++) {
         hone_cpu one = {.level = (hone_cpu_level)level};
         hone_kernels kernels;
         hone_kernels_for(&one, &kernels);
-        names[level_count] = kernels.name;
-        levels[level_count++] = kernels.gemm[HONE_GEMM_F32];
+        add_level(kernels.name, kernels.gemm[HONE_GEMM_F32], kernels.gemm[HONE_GEMM_F32]);
     }
+    add_level("tiles in memory", &hone_gemm_f32_tiles, &hone_gemm_f32_tiles);
+#if defined(__x86_64__)
+    if (cpu->level == HONE_CPU_V4) add_level("AMX", &hone_gemm_f32_v4_amx, &hone_gemm_f32_v4);
+    if (cpu->level == HONE_CPU_V4 && !cpu->amx_bf16) amx_begin();
+#endif
     rng = hone_rng_make(7, 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes), cmocka_unit_test(test_blocks), cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_cuts),   cmocka_unit_test(test_pack),   cmocka_unit_test(test_special),
-        cmocka_unit_test(test_f64),
+        cmocka_unit_test(test_shapes), cmocka_unit_test(test_blocks),   cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_cuts),   cmocka_unit_test(test_pack),     cmocka_unit_test(test_special),
+        cmocka_unit_test(test_f64),    cmocka_unit_test(test_infinite), cmocka_unit_test(test_errors),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+#if defined(__x86_64__)
+    if (cpu->level == HONE_CPU_V4 && !cpu->amx_bf16) amx_end();
+#endif
+    return failed;
 }

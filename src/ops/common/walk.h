@@ -53,6 +53,9 @@ static inline int64_t hone_known_product(const int64_t *dims, int count) {
 static inline int64_t hone_min_i64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
+static inline int64_t hone_max_i64(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
 
 /* Tasks of `size` each that `n` makes. */
 static inline int64_t hone_tasks(int64_t n, int64_t size) {

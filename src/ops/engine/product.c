@@ -10,11 +10,12 @@
 /* Up to so many rows take several panels at once, or they would wait for their sums. */
 #define FEW_ROWS 3
 #define FEW_ROWS_PANELS 4
-#define MOST_ROWS 128 /* of a block that has not all columns */
-#define NARROW 512    /* columns */
-#define B_BYTE 0.005  /* nanoseconds to read a byte of B once */
-#define SMALL 40000   /* nanoseconds of a matrix that one task may pack and multiply by itself */
-#define STRIP 4096    /* elements of C that stay in the cache behind the kernel */
+#define MOST_ROWS 128    /* of a block that has not all columns */
+#define NARROW 512       /* columns */
+#define B_BYTE 0.005     /* nanoseconds to read a byte of B once */
+#define SMALL 40000      /* nanoseconds of a matrix that one task may pack and multiply by itself */
+#define STRIP 4096       /* elements of C that stay in the cache behind the kernel */
+#define WIDE_STRIP 49152 /* behind one that lays out A and B anew for each: in the second-level cache */
 
 static int64_t clamp(int64_t x, int64_t low, int64_t high) {
     return x < low ? low : x > high ? high : x;
@@ -145,11 +146,12 @@ static void run_strips(const hone_product_job *j, int64_t batch, const hone_gemm
                        int64_t m0, int64_t m1, int64_t n0, int64_t n1, int worker) {
     const hone_product_params *p = j->p;
     int64_t rows = m1 - m0, columns = n1 - n0;
-    if ((p->epilogue.addend || p->epilogue.map) && rows * columns > STRIP) {
+    const int64_t strip = p->family->room ? WIDE_STRIP : STRIP;
+    if ((p->epilogue.addend || p->epilogue.map) && rows * columns > strip) {
         int64_t tile = hone_min_i64(p->family->rows, rows), panel = p->family->panel;
-        if (columns * tile > STRIP)
-            columns = clamp(STRIP / hone_min_i64(4 * tile, rows) / panel, 1, columns) * panel;
-        rows = clamp(STRIP / columns / tile, 1, rows) * tile;
+        if (columns * tile > strip)
+            columns = clamp(strip / hone_min_i64(4 * tile, rows) / panel, 1, columns) * panel;
+        rows = clamp(strip / columns / tile, 1, rows) * tile;
     }
     for (int64_t i = m0; i < m1; i += rows)
         for (int64_t l = n0; l < n1; l += columns)
@@ -161,6 +163,7 @@ static void run_rectangle(const hone_product_job *j, int64_t batch, const operan
                           int64_t n0, int64_t n1, int worker) {
     const hone_product_params *p = j->p;
     hone_gemm g = gemm_of(j, batch, o);
+    g.room = hone_product_room(j, worker);
     for (int64_t at = m0, end; at < m1; at = end) {
         end = m1;
         if (p->s.a_windows) end = hone_product_windows_next(j, batch, at, m1, worker, &g);
@@ -291,13 +294,14 @@ static void choose_form(const hone_prepare *p, hone_product_params *q) {
     }
     q->b = hone_product_b_make(s->kind, p->in[s->b], s->b_columns);
     q->packed = hone_product_b_find(p, &q->b, s->b);
-    const hone_gemm_family *f = q->family = q->b.family;
+    const hone_gemm_family *f = q->family;
     if (s->depthwise) {
         q->form = HONE_B_CHANNELS;
         hone_product_windows_cut(q);
         return;
     }
-    bool packs = !q->packed && f->pack && !(f->direct && !s->b_columns && s->m < PACK_ROWS);
+    const bool few = s->m < PACK_ROWS || f != q->b.family; /* tiles are made anew in any case */
+    bool packs = !q->packed && q->b.family->pack && !(f->direct && !s->b_columns && few);
     q->panels = hone_cut_make(hone_tasks(s->n, f->panel), 0.5 * (double)(s->k * f->panel), 1);
     q->blocks = hone_product_cut(f, s, q->b.size, packs && s->batch > 1);
     q->form = q->packed ? HONE_B_PACKED : !packs ? HONE_B_DIRECT : HONE_B_PACK;
@@ -317,9 +321,14 @@ static void lay_out(hone_prepare *p, hone_product_params *q) {
     if (q->form == HONE_B_PACKED) vectors *= (size_t)q->b.matrices;
     *scratch = q->at_vectors + vectors;
     if (packs && *scratch == 0) *scratch = 1;
-    if (!q->s.a_windows) return;
-    q->windows.at = hone_align_64(p->worker_scratch);
-    p->worker_scratch = q->windows.at + q->windows.bytes;
+    if (q->s.a_windows) {
+        q->windows.at = hone_align_64(p->worker_scratch);
+        p->worker_scratch = q->windows.at + q->windows.bytes;
+    }
+    if (!q->family->room) return;
+    q->at_room = hone_align_64(p->worker_scratch);
+    p->worker_scratch = q->at_room + q->family->room(q->s.winograd ? q->blocks.rows : q->s.m, q->s.n, q->s.k,
+                                                     q->windows.a_part != 0);
 }
 
 /* What of the kernel's work is the same at each run, for matrix 0 of everything. */
@@ -333,6 +342,8 @@ static hone_gemm fixed_gemm(const hone_product_params *q) {
                        .runs = s->a_windows ? q->windows.runs : NULL,
                        .a_line = q->windows.w.out[2],
                        .a_line_step = q->windows.line_step,
+                       .a_part = q->windows.a_part,
+                       .a_line_rows = q->windows.line_rows,
                        .b_row = q->form != HONE_B_DIRECT ? 0
                                 : s->b_columns           ? 1
                                                          : s->n,
@@ -356,13 +367,14 @@ static hone_gemm fixed_gemm(const hone_product_params *q) {
     }
 
 static const char *name_of(const hone_product_params *q) {
-    static const char *const names[HONE_GEMM_KINDS][2][8] = {
+    static const char *const names[HONE_GEMM_KINDS + 1][2][8] = {
         [HONE_GEMM_F32] = {FORMS("gemm_f32", ""), FORMS("gemm_f32", ", strips")},
         [HONE_GEMM_F64] = {FORMS("gemm_f64", ""), FORMS("gemm_f64", ", strips")},
         [HONE_GEMM_U8S8] = {FORMS("gemm_u8s8", ""), FORMS("gemm_u8s8", ", strips")},
+        [HONE_GEMM_KINDS] = {FORMS("gemm_f32 tiles", ""), FORMS("gemm_f32 tiles", ", strips")},
     };
     bool strips = q->epilogue.map || q->epilogue.addend;
-    return names[q->s.kind][strips][q->form];
+    return names[q->family->room ? HONE_GEMM_KINDS : q->s.kind][strips][q->form];
 }
 
 hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_error *err) {
@@ -372,6 +384,7 @@ hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_er
     q->a_size = hone_dtype_size(p->in[s->a]->dtype);
     q->y_size = hone_dtype_size(p->out[0].dtype);
     if (s->winograd && !hone_product_winograd_find(p, q)) q->s.winograd = 0;
+    q->family = hone_product_family(p, &q->s, hone_kernels_get()->gemm[s->kind]);
     if (s->a_windows) HONE_TRY(hone_product_windows_choose(p, q, err));
     if (s->patches)
         hone_product_patches_choose(q);

@@ -7,6 +7,7 @@
  *   product_direct.c     windows of weights in place of a product
  *   product_epilogue.c   what is added and the node's map: in registers, or over strips
  *   product_integer.c    scales and zero points as vectors of the kernel's epilogue
+ *   product_tiles.c      which products go by tile registers
  *   product_rows.c       those of A's rows, where B is made of patches
  *   product_winograd.c   Winograd's convolution
  *   product_windows.c    A as windows over images with their channels last */
@@ -141,14 +142,15 @@ typedef enum hone_product_form {
 /* A as windows over images with their channels last. Bytes become rows of A, in worker scratch. */
 typedef struct hone_product_windows {
     hone_windows w;
-    bool copies;       /* pads: lines of the image are copied, with zeros (zero points) around them */
-    int64_t pitch;     /* elements of a line of the copy, or of a row */
-    int64_t line_step; /* elements from what a line of positions sees to what the next one does */
-    int64_t part;      /* images of one line: positions at once; 0: whole lines */
-    int64_t lines;     /* of positions at once */
-    int64_t rows;      /* of bytes at once; 0: lines are counted */
-    size_t at, bytes;  /* the copy, in worker scratch */
-    size_t at_sums;    /* of rows, from there on; or the kernel's room */
+    bool copies;               /* pads: lines of the image are copied, with zeros (zero points) around them */
+    int64_t pitch;             /* elements of a line of the copy, or of a row */
+    int64_t line_step;         /* elements from what a line of positions sees to what the next one does */
+    int64_t part;              /* images of one line: positions at once; 0: whole lines */
+    int64_t lines;             /* of positions at once */
+    int64_t rows;              /* of bytes at once; 0: lines are counted */
+    int64_t a_part, line_rows; /* of what the kernel has laid out (hone_gemm); 0: floats are copied */
+    size_t at, bytes;          /* the copy, in worker scratch */
+    size_t at_sums;            /* of rows, from there on; or the kernel's room */
     const hone_gemm_run *runs;
     hone_depthwise depthwise;
     hone_winograd winograd;
@@ -167,6 +169,7 @@ struct hone_product_params {
     hone_product_integer integer;
     hone_gemm gemm;               /* but for addresses */
     size_t at_b, at_vectors;      /* in scratch, from HONE_B_TASK on in the worker's */
+    size_t at_room;               /* the kernel's, in worker scratch */
     hone_windows patches;         /* where s.patches says so */
     hone_direct direct;           /* HONE_B_WINDOWS */
     hone_product_windows windows; /* where s.a_windows says so */
@@ -199,6 +202,18 @@ static inline int64_t hone_product_a_of(const hone_product *s, int64_t batch) {
 static inline int64_t hone_product_b_of(const hone_product *s, int64_t batch) {
     return s->b_matrix ? s->b_matrix[batch] : 0;
 }
+
+/* The kernel's room, where it wants one. */
+static inline void *hone_product_room(const hone_product_job *j, int worker) {
+    char *scratch = hone_step_worker_scratch(j->step, j->frame, worker);
+    return j->p->family->room ? scratch + j->p->at_room : NULL;
+}
+
+/* --- tiles --- */
+
+/* For `prepare`, before windows are merged: the family for A as `q` says, whose B is of q->b's packed form. */
+const hone_gemm_family *hone_product_family(const hone_prepare *p, const hone_product *s,
+                                            const hone_gemm_family *packed);
 
 /* --- patches --- */
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define ROOM_BYTES (192 * 1024) /* of what is copied at once, about: it stays in the second-level cache */
+#define LAID_BYTES (768 * 1024) /* the same of what kernels lay out */
 #define LEAST_ROWS 128          /* of A in it, where there are so many */
 
 /* Elements of x under `count` positions of an axis. */
@@ -58,6 +59,34 @@ static void copy_part(const hone_product_windows *q, const char *x, int64_t begi
     memset(room + before + between, fill, (size_t)(end - first) * element - before - between);
 }
 
+/* n elements of x, a multiple of HONE_GEMM_LAY, or zeros, as the kernel wants them. */
+static void lay(const hone_product_params *p, const float *x, int64_t n, uint16_t *out) {
+    const int64_t part = p->windows.a_part;
+    if (n <= 0) return;
+    if (x)
+        p->family->lay(x, n, out, part);
+    else
+        for (int i = 0; i < p->family->parts; i++) memset(out + i * part, 0, (size_t)n * sizeof *out);
+}
+
+/* As copy_lines, of positions [begin, begin + count) of each line; in parts. */
+static void lay_lines(const hone_product_params *p, const float *x, int64_t line, int64_t rows, int64_t begin,
+                      int64_t count, uint16_t *room) {
+    const hone_windows *w = &p->windows.w;
+    const int64_t first = begin * w->stride[2] - w->pad[2], width = reach(w, 2, count), c = w->channels;
+    const int64_t left = hone_min_i64(hone_max_i64(-first, 0), width),
+                  middle = hone_max_i64(hone_min_i64(w->in[2] - first - left, width - left), 0);
+    for (int64_t i = 0; i < rows; i++, room += width * c) {
+        const int64_t h = line * w->stride[1] - w->pad[1] + i;
+        const bool inside = h >= 0 && h < w->in[1];
+        const float *from = inside ? x + (h * w->in[2] + first + left) * c : NULL;
+        lay(p, NULL, inside ? left * c : width * c, room);
+        if (!inside) continue;
+        lay(p, from, middle * c, room + left * c);
+        lay(p, NULL, (width - left - middle) * c, room + (left + middle) * c);
+    }
+}
+
 static char *room_of(const hone_product_job *j, int worker) {
     return (char *)hone_step_worker_scratch(j->step, j->frame, worker) + j->p->windows.at;
 }
@@ -89,7 +118,11 @@ static const char *lines_at(const hone_product_job *j, int64_t batch, int64_t li
     const char *x = image_of(j, batch);
     if (!q->copies) return x + (size_t)(line * q->line_step) * j->p->a_size;
     char *room = room_of(j, worker);
-    copy_lines(q, x, line, count, j->p->a_size, j->x_zero & 0xff, room);
+    if (q->a_part)
+        lay_lines(j->p, (const float *)(const void *)x, line, reach(&q->w, 1, count), 0, q->w.out[2],
+                  (uint16_t *)(void *)room);
+    else
+        copy_lines(q, x, line, count, j->p->a_size, j->x_zero & 0xff, room);
     return room;
 }
 
@@ -100,13 +133,17 @@ static const char *part_at(const hone_product_job *j, int64_t batch, int64_t beg
     const char *x = image_of(j, batch);
     if (!q->copies) return x + (size_t)(begin * j->p->s.a_row) * j->p->a_size;
     char *room = room_of(j, worker);
-    copy_part(q, x, begin, count, j->p->a_size, j->x_zero & 0xff, room);
+    if (q->a_part)
+        lay_lines(j->p, (const float *)(const void *)x, 0, 1, begin, count, (uint16_t *)(void *)room);
+    else
+        copy_part(q, x, begin, count, j->p->a_size, j->x_zero & 0xff, room);
     return room;
 }
 
 /* Kernels count rows from the first of all: `first` elements before what lies at `from`. */
 static const void *counted_from(const hone_product_job *j, const char *from, int64_t first) {
-    return (const void *)((uintptr_t)from - (uintptr_t)first * j->p->a_size);
+    const size_t size = j->p->windows.a_part ? sizeof(uint16_t) : j->p->a_size;
+    return (const void *)((uintptr_t)from - (uintptr_t)first * size);
 }
 
 int64_t hone_product_windows_next(const hone_product_job *j, int64_t batch, int64_t begin, int64_t last,
@@ -198,6 +235,7 @@ static bool make_runs(hone_prepare *p, hone_product_windows *q) {
     const hone_windows *w = &q->w;
     const bool whole = w->dilation[2] == 1 || w->kernel[2] == 1;
     const int64_t each = whole ? w->kernel[2] * w->channels : w->channels, across = whole ? 1 : w->kernel[2];
+    const int64_t unit = each % HONE_GEMM_LAY ? 1 : HONE_GEMM_LAY;
     const int64_t pieces = hone_tasks(each, HONE_GEMM_RUN),
                   row = q->copies ? q->pitch : w->in[2] * w->channels;
     hone_gemm_run *to = hone_prepare_alloc(p, (size_t)(w->kernel[1] * across * pieces + 1) * sizeof *to);
@@ -205,7 +243,7 @@ static bool make_runs(hone_prepare *p, hone_product_windows *q) {
     for (int64_t i = 0; to && i < w->kernel[1] * across; i++) {
         const int64_t from = i / across * w->dilation[1] * row + i % across * w->dilation[2] * w->channels;
         for (int64_t piece = 0, at = 0; piece < pieces; piece++, to++) {
-            const int64_t end = each * (piece + 1) / pieces;
+            const int64_t end = each / unit * (piece + 1) / pieces * unit;
             *to = (hone_gemm_run){from + at, end - at};
             at = end;
         }
@@ -259,6 +297,32 @@ static void choose_part(const hone_product *s, hone_product_windows *q, int64_t 
     if (q->copies) q->bytes = (size_t)(reach(w, 2, q->part) * w->channels * size);
 }
 
+/* Can and should the kernel lay the image out? Rows lie evenly then, with those between the ends of lines among them. */
+static bool pays_to_lay(const hone_product_params *q) {
+    const hone_windows *w = &q->windows.w;
+    const int64_t line = reach(w, 2, w->out[2]);
+    return q->family->lay && hone_windows_taps(w) > 1 && w->channels % HONE_GEMM_LAY == 0 &&
+           w->stride[2] == 1 && (w->stride[1] == 1 || w->out[1] == 1) && 5 * w->out[2] >= 3 * line;
+}
+
+/* Lines at once, as many as the cache takes, and room for what is read beyond the last. */
+static void choose_laid(const hone_product *s, hone_product_windows *q, const hone_gemm_family *f) {
+    const hone_windows *w = &q->w;
+    const int64_t line = q->pitch * f->parts * (int64_t)sizeof(uint16_t),
+                  most = LAID_BYTES / (line ? line : 1);
+    const int64_t beside = reach(w, 1, 1) - 1, least = hone_tasks(LEAST_ROWS, w->out[2]);
+    q->line_rows = q->pitch / w->channels;
+    q->lines = hone_min_i64(hone_max_i64(most - beside, least), w->out[1]);
+    q->a_part = reach(w, 1, q->lines) * q->pitch + HONE_GEMM_LAID_ROWS * s->a_row;
+    if (w->out[1] == 1 && w->kernel[1] == 1 && w->pad[1] == 0) {
+        const int64_t position = w->channels * f->parts * (int64_t)sizeof(uint16_t),
+                      some = LAID_BYTES / position;
+        q->part = hone_min_i64(hone_max_i64(some / LEAST_ROWS, 1) * LEAST_ROWS, w->out[2]);
+        q->a_part = (reach(w, 2, q->part) + HONE_GEMM_LAID_ROWS) * w->channels;
+    }
+    q->bytes = (size_t)(q->a_part * f->parts) * sizeof(uint16_t);
+}
+
 hone_status hone_product_windows_choose(hone_prepare *p, hone_product_params *q, hone_error *err) {
     hone_product_windows *windows = &q->windows;
     hone_product *s = &q->s;
@@ -276,7 +340,8 @@ hone_status hone_product_windows_choose(hone_prepare *p, hone_product_params *q,
         s->a_col = 1;
         return HONE_OK;
     }
-    windows->copies |= bytes; /* depthwise: they are read beyond their end */
+    const bool laid = pays_to_lay(q);
+    windows->copies |= bytes || laid; /* bytes, depthwise: they are read beyond their end */
     windows->pitch = reach(w, 2, w->out[2]) * w->channels;
     windows->line_step = w->stride[1] * (windows->copies ? windows->pitch : w->in[2] * w->channels);
     s->a_row = w->stride[2] * w->channels;
@@ -291,6 +356,10 @@ hone_status hone_product_windows_choose(hone_prepare *p, hone_product_params *q,
         return HONE_OK;
     }
     if (!(s->depthwise ? make_offsets(p, windows) : make_runs(p, windows))) return hone_fail_memory(err);
+    if (laid) {
+        choose_laid(s, windows, q->family);
+        return HONE_OK;
+    }
     const int64_t row = windows->pitch * w->stride[1] * size;
     int64_t lines = row ? ROOM_BYTES / row : w->out[1], least = hone_tasks(LEAST_ROWS, w->out[2]);
     lines = hone_min_i64(lines > least ? lines : least, w->out[1]);

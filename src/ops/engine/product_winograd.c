@@ -43,6 +43,7 @@ static void run_tiles(const hone_product_job *j, int64_t batch, int64_t first, i
         .b_row = p->packed ? 0 : s->n,
         .b_col = 1,
         .c_row = s->n,
+        .room = hone_product_room(j, worker),
         .epilogue = {.store = HONE_STORE_F32, .alpha = 1, .lo = -__builtin_inf(), .hi = __builtin_inf()}};
     for (int i = 0; i < matrices; i++) {
         g.a = v + i * in.matrix;
@@ -168,7 +169,6 @@ bool hone_product_winograd_find(const hone_prepare *p, hone_product_params *q) {
     q->packed = hone_prepare_packed(p, s->b, format_of(s->winograd));
     if (!q->packed) return false;
     q->b = packing_of(p->in[s->b], s->winograd).b;
-    q->family = q->b.family;
     s->k = q->b.k;
     return true;
 }

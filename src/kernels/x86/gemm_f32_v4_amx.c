@@ -1,0 +1,21 @@
+/* The float GEMM by AMX, three values of bfloat16 for each float. */
+#define HONE_ISA v4_amx
+#define HONE_ISA_v4 1
+#define PARTS 3
+#include "kernels/x86/amx_bf16.h"
+
+#define PLAIN hone_gemm_f32_v4.run
+#include "kernels/gemm_f32_tiles.inc.h"
+
+const hone_gemm_family HONE_ISA_NAME(gemm_f32) = {.name = "gemm_f32 tiles",
+                                                  .panel = PANEL,
+                                                  .rows = 2 * COLUMNS,
+                                                  .columns = COLUMNS,
+                                                  .group = 1,
+                                                  .windows = true,
+                                                  .direct = true,
+                                                  .nanoseconds = 0.004f,
+                                                  .room = room,
+                                                  .lay = lay,
+                                                  .parts = PARTS,
+                                                  .run = run};
