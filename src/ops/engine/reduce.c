@@ -11,12 +11,16 @@ typedef struct params {
     hone_walk kept, reduced; /* all groups but the innermost: positions in the input */
     int64_t run;             /* elements of a contiguous run; or rows of `width` */
     int64_t width;           /* 0: the last group is reduced */
+    bool short_runs;         /* of at least one element, one behind the other */
     hone_cut cut;            /* of the outputs */
     bool mean;
     int64_t divisor;
 } params;
 
 #define STRIP 1024 /* columns whose sums stay in the cache */
+
+#define SHORT_RUN 16 /* elements: shorter runs of float32 are reduced side by side */
+#define SIDE_BY_SIDE 64
 
 typedef struct job {
     const params *p;
@@ -50,6 +54,22 @@ static void reduce_runs(void *arg, int64_t first, int64_t end, int worker) {
     if (p->mean) divide(p, j->y + (size_t)first * size, end - first);
 }
 
+/* The same of short runs that lie one behind the other: turned to rows, a vector of outputs at a time. */
+static void reduce_short_runs(void *arg, int64_t first, int64_t end, int worker) {
+    (void)worker;
+    const job *j = arg;
+    const params *p = j->p;
+    const float *x = (const float *)(const void *)j->x;
+    float *y = (float *)(void *)j->y, rows[SHORT_RUN * SIDE_BY_SIDE];
+    for (int64_t i = first, count; i < end; i += count) {
+        count = hone_min_i64(SIDE_BY_SIDE, end - i);
+        hone_kernels_get()->transpose_32((const uint32_t *)(const void *)(x + i * p->run), count, p->run,
+                                         p->run, (uint32_t *)(void *)rows, SIDE_BY_SIDE);
+        p->folding->rows(rows, p->run, count, SIDE_BY_SIDE, y + i, false);
+    }
+    if (p->mean) divide(p, y + first, end - first);
+}
+
 static void reduce_strip(const job *j, int64_t outer, int64_t first, int64_t columns) {
     const params *p = j->p;
     size_t size = hone_dtype_size(p->dtype);
@@ -76,7 +96,11 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     (void)err;
     const params *p = step->params;
     job j = {p, hone_step_in(step, frame, 0), hone_step_out(step, frame, 0)};
-    hone_cut_run(&p->cut, frame, p->width ? reduce_strips : reduce_runs, &j);
+    hone_cut_run(&p->cut, frame,
+                 p->width        ? reduce_strips
+                 : p->short_runs ? reduce_short_runs
+                                 : reduce_runs,
+                 &j);
     return HONE_OK;
 }
 
@@ -127,6 +151,8 @@ hone_status hone_reduce_prepare(hone_prepare *p, const hone_type *x, const bool 
         q->kept.count = 0;
         q->width = 0;
     }
+    q->short_runs =
+        x->dtype == HONE_FLOAT32 && groups == 2 && reduced[0] && q->run > 0 && q->run <= SHORT_RUN;
     double sum = 0.1 * (double)q->reduced.count * (double)q->run;
     q->cut = q->width ? hone_cut_make(q->kept.count * q->width, sum, 64)
                       : hone_cut_make(q->kept.count, sum + 5, 1);
