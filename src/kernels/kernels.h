@@ -175,10 +175,10 @@ typedef struct hone_kernels {
     /* y[i] = scale times the sum over l < n of x[l] * rows[i*row + l], i < count; each in an order fixed by n alone. */
     void (*dot_rows_f32)(const float *x, const float *rows, int64_t count, int64_t row, int64_t n,
                          float scale, float *y);
-    /* y[i*y_row] = the sum over blocks of scale times the sum of codes times A, i < rows: a row of weights of 4 bits, as if
-     * zero points were 0, against rows of A that hone_nbits_split has laid out. */
-    void (*bits4_rows_f32)(const hone_nbits *p, const uint8_t *b, const float *scale, const float *a,
-                           int64_t rows, float *y, int64_t y_row);
+    /* y[i*y_row] = the sum of (code * scale + offset) * A, i < rows: a row of weights of 4 bits, which has a scale and an offset
+     * for each block, against rows of A that hone_nbits_split has laid out. */
+    void (*bits4_rows_f32)(const hone_nbits *p, const uint8_t *b, const float *scale, const float *offset,
+                           const float *a, int64_t rows, float *y, int64_t y_row);
     /* A row of n numbers in blocks: values are x / scale to the nearest even, scale = the largest |x| / 127;
      * it is NaN where one is NaN or infinite. */
     void (*bits_rows_s8)(const float *x, int64_t n, int64_t blocks, int block, const hone_bits_rows *y);

@@ -16,15 +16,10 @@ void hone_nbits_unpack(const hone_nbits *p, const uint8_t *b, const float *scale
     }
 }
 
-void hone_nbits_split(const hone_nbits *p, const float *x, int64_t n, float *y, float *sums) {
+void hone_nbits_split(const hone_nbits *p, const float *x, int64_t n, float *y) {
     for (int64_t block = 0; block < p->blocks; block++, y += p->block) {
         const int64_t from = block * p->block;
-        float sum = 0;
-        for (int i = 0; i < p->block; i++) {
-            float v = from + i < n ? x[from + i] : 0;
-            y[i / 2 + (i & 1) * (p->block / 2)] = v;
-            sum += v;
-        }
-        sums[block] = sum;
+        for (int i = 0; i < p->block; i++)
+            y[i / 2 + (i & 1) * (p->block / 2)] = from + i < n ? x[from + i] : 0;
     }
 }

@@ -3,41 +3,53 @@
 
 #include <stddef.h>
 
+#define MOST_ROWS (VEC_F32 == 16 ? 6 : 4) /* that share the unpacked weights */
+
 /* One row of weights of 4 bits against some rows of A. Blocks start at even elements, so that the low halves of bytes meet
  * the first half of A's block as it was laid out, and the high halves the second. */
-VEC_FN void row(const hone_nbits *p, const uint8_t *b, const float *scale, const float *a, int64_t a_row,
-                float *y, int64_t y_row, const int count) {
+VEC_FN void row(const hone_nbits *p, const uint8_t *b, const float *scale, const float *offset,
+                const float *a, int64_t a_row, float *y, int64_t y_row, const int count) {
     const int half = p->block / 2;
-    vec_f32 sum[4];
+    vec_f32 low[6], high[6];
     VEC_UNROLL
-    for (int i = 0; i < count; i++) sum[i] = vec_zero();
+    for (int i = 0; i < count; i++) low[i] = high[i] = vec_zero();
     for (int64_t block = 0; block < p->blocks; block++, b += half, a += p->block) {
-        vec_f32 part[4];
-        VEC_UNROLL
-        for (int i = 0; i < count; i++) part[i] = vec_zero();
+        const vec_f32 s = vec_set1(scale[block]), o = vec_set1(offset[block]);
         for (int l = 0; l < half; l += VEC_F32) {
             const bool whole = l + VEC_F32 <= half;
-            vec_i32 bytes = whole ? vec_load_u8(b + l) : vec_load_u8_n(b + l, half - l);
-            vec_f32 low = vec_from_i32(bytes & vec_set1_i32(15)), high = vec_from_i32(vec_shr_u32(bytes, 4));
+            const vec_i32 bytes = whole ? vec_load_u8(b + l) : vec_load_u8_n(b + l, half - l);
+            const vec_f32 first = vec_fma(vec_from_i32(bytes & vec_set1_i32(15)), s, o),
+                          second = vec_fma(vec_from_i32(vec_shr_u32(bytes, 4)), s, o);
             VEC_UNROLL
             for (int i = 0; i < count; i++) {
                 const float *x = a + i * a_row + l;
-                vec_f32 first = whole ? vec_load(x) : vec_load_n(x, half - l);
-                vec_f32 second = whole ? vec_load(x + half) : vec_load_n(x + half, half - l);
-                part[i] = vec_fma(high, second, vec_fma(low, first, part[i]));
+                low[i] = vec_fma(first, whole ? vec_load(x) : vec_load_n(x, half - l), low[i]);
+                high[i] =
+                    vec_fma(second, whole ? vec_load(x + half) : vec_load_n(x + half, half - l), high[i]);
             }
         }
-        VEC_UNROLL
-        for (int i = 0; i < count; i++) sum[i] = vec_fma(part[i], vec_set1(scale[block]), sum[i]);
     }
     VEC_UNROLL
-    for (int i = 0; i < count; i++) y[i * y_row] = vec_reduce_add(sum[i]);
+    for (int i = 0; i < count; i++) y[i * y_row] = vec_reduce_add(low[i] + high[i]);
 }
 
-void HONE_ISA_NAME(bits4_rows_f32)(const hone_nbits *p, const uint8_t *b, const float *scale, const float *a,
-                                   int64_t rows, float *y, int64_t y_row) {
-    const int64_t a_row = p->blocks * p->block;
-    int64_t i = 0;
-    for (; i + 4 <= rows; i += 4) row(p, b, scale, a + i * a_row, a_row, y + i * y_row, y_row, 4);
-    for (; i < rows; i++) row(p, b, scale, a + i * a_row, a_row, y + i * y_row, y_row, 1);
+void HONE_ISA_NAME(bits4_rows_f32)(const hone_nbits *p, const uint8_t *b, const float *scale,
+                                   const float *offset, const float *a, int64_t rows, float *y,
+                                   int64_t y_row) {
+    const int64_t a_row = p->blocks * p->block, groups = (rows + MOST_ROWS - 1) / MOST_ROWS;
+    for (int64_t group = 0, i = 0, count; group < groups; group++, i += count) {
+        const float *x = a + i * a_row;
+        float *to = y + i * y_row;
+        count = rows * (group + 1) / groups - i;
+        switch (count) {
+        case 1: row(p, b, scale, offset, x, a_row, to, y_row, 1); break;
+        case 2: row(p, b, scale, offset, x, a_row, to, y_row, 2); break;
+        case 3: row(p, b, scale, offset, x, a_row, to, y_row, 3); break;
+        case 4: row(p, b, scale, offset, x, a_row, to, y_row, 4); break;
+#if VEC_F32 == 16
+        case 5: row(p, b, scale, offset, x, a_row, to, y_row, 5); break;
+        case 6: row(p, b, scale, offset, x, a_row, to, y_row, 6); break;
+#endif
+        }
+    }
 }

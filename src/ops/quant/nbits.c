@@ -70,10 +70,19 @@ static hone_bits_weights weights_of(const hone_prepare *p, int at) {
 static const float *zeros_of(const hone_bits_weights *w, const void *zeros, int64_t row, float *room) {
     if (w->has_zeros && !w->packed_zeros) return (const float *)zeros + row * w->shape.blocks;
     const uint8_t *packed = (const uint8_t *)zeros + row * w->zero_row;
-    for (int64_t i = 0; i < w->shape.blocks; i++)
-        room[i] = !w->has_zeros        ? (float)(1 << (w->shape.bits - 1))
-                  : w->shape.bits == 8 ? packed[i]
-                                       : (float)hone_bits_get(packed, i, w->shape.bits);
+    const int64_t blocks = w->shape.blocks;
+    const int bits = w->shape.bits;
+    if (!w->has_zeros)
+        for (int64_t i = 0; i < blocks; i++) room[i] = (float)(1 << (bits - 1));
+    else if (bits == 8)
+        for (int64_t i = 0; i < blocks; i++) room[i] = packed[i];
+    else if (bits == 4)
+        for (int64_t i = 0; i < blocks; i += 2) {
+            room[i] = (float)(packed[i / 2] & 15);
+            if (i + 1 < blocks) room[i + 1] = (float)(packed[i / 2] >> 4);
+        }
+    else
+        for (int64_t i = 0; i < blocks; i++) room[i] = (float)hone_bits_get(packed, i, bits);
     return room;
 }
 
@@ -110,9 +119,8 @@ typedef struct params {
     const hone_gemm_family *family;
     int64_t m, n;
     bool few;
-    size_t packed;                    /* bytes of a packed panel */
-    size_t at_raw, at_zeros, at_sums; /* in worker scratch; of sums in scratch */
-    hone_cut tasks, rows;             /* of columns or panels; of A to lay out */
+    size_t at_raw, at_zeros; /* in worker scratch, behind a packed panel */
+    hone_cut tasks, rows;    /* of columns or panels; of A to lay out */
 } params;
 
 typedef struct job {
@@ -122,7 +130,7 @@ typedef struct job {
     const float *a, *scales, *bias;
     const uint8_t *b;
     const void *zeros;
-    float *y, *split, *sums; /* A as the kernel takes it, and the sums of its blocks */
+    float *y, *split; /* A as the kernel takes it */
 } job;
 
 static void split_rows(void *arg, int64_t begin, int64_t end, int worker) {
@@ -131,26 +139,21 @@ static void split_rows(void *arg, int64_t begin, int64_t end, int worker) {
     const hone_bits_weights *w = &j->p->w;
     const int64_t width = w->shape.blocks * w->shape.block;
     for (int64_t i = begin; i < end; i++)
-        hone_nbits_split(&w->shape, j->a + i * w->k, w->k, j->split + i * width,
-                         j->sums + i * w->shape.blocks);
+        hone_nbits_split(&w->shape, j->a + i * w->k, w->k, j->split + i * width);
 }
 
-/* Sums of codes first; what the zero points take away from them is a product of its own. */
 static void multiply_columns(void *arg, int64_t begin, int64_t end, int worker) {
     const job *j = arg;
     const params *p = j->p;
     const hone_bits_weights *w = &p->w;
     const int64_t blocks = w->shape.blocks;
-    float *room = hone_step_worker_scratch(j->step, j->frame, worker), *away = room + blocks;
+    float *room = hone_step_worker_scratch(j->step, j->frame, worker), *offset = room + blocks;
     for (int64_t c = begin; c < end; c++) {
         const float *scale = j->scales + c * blocks, *zero = zeros_of(w, j->zeros, c, room);
-        p->kernels->bits4_rows_f32(&w->shape, j->b + c * w->row, scale, j->split, p->m, j->y + c, p->n);
-        for (int64_t i = 0; i < blocks; i++) away[i] = scale[i] * zero[i];
-        for (int64_t i = 0; i < p->m; i++) {
-            float less;
-            p->kernels->dot_rows_f32(away, j->sums + i * blocks, 1, blocks, blocks, 1, &less);
-            j->y[i * p->n + c] += (j->bias ? j->bias[c] : 0) - less;
-        }
+        for (int64_t i = 0; i < blocks; i++) offset[i] = -scale[i] * zero[i];
+        p->kernels->bits4_rows_f32(&w->shape, j->b + c * w->row, scale, offset, j->split, p->m, j->y + c,
+                                   p->n);
+        for (int64_t i = 0; i < p->m && j->bias; i++) j->y[i * p->n + c] += j->bias[c];
     }
 }
 
@@ -210,7 +213,6 @@ static hone_status run_product(const hone_step *step, hone_frame *frame, hone_er
              .y = hone_step_out(step, frame, 0)};
     if (p->few) {
         j.split = hone_step_scratch(step, frame);
-        j.sums = (float *)(void *)((char *)j.split + p->at_sums);
         hone_cut_run(&p->rows, frame, split_rows, &j);
     }
     hone_cut_run(&p->tasks, frame, p->few ? multiply_columns : multiply_panels, &j);
@@ -236,9 +238,7 @@ static hone_status prepare_product(hone_prepare *p, hone_error *err) {
     q->few = q->w.shape.bits == 4 && q->m <= FEW_ROWS;
     const size_t line = (size_t)q->w.shape.blocks * sizeof(float), panel = (size_t)q->family->panel;
     if (q->few) {
-        q->at_sums =
-            ((size_t)(q->m * q->w.shape.blocks * q->w.shape.block) * sizeof(float) + 63) & ~(size_t)63;
-        p->scratch = q->at_sums + (size_t)q->m * line + 64;
+        p->scratch = (size_t)(q->m * q->w.shape.blocks * q->w.shape.block) * sizeof(float);
         p->worker_scratch = 2 * line + 64;
         q->rows = hone_cut_make(q->m, (double)q->w.k, 1);
         q->tasks = hone_cut_make(q->m ? q->n : 0, 0.1 * (double)(q->w.k * q->m), 1);
