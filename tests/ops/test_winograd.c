@@ -17,9 +17,10 @@ static const conv_case cases[] = {
     {1, 37, 18, 14, 20, {0, 0, 0, 0}, GELU},     /* no pads */
     {1, 64, 15, 22, 16, {2, 0, 1, 3}, RESIDUAL}, /* pads of all kinds */
     {3, 16, 10, 10, 18, {1, 1, 1, 1}, GELU},     /* tiles of 2 */
-    {1, 21, 9, 11, 16, {1, 2, 0, 1}, RESIDUAL},
-    {1, 24, 12, 13, 40, {1, 1, 1, 1}, HARD_SWISH},
-    {1, 70, 60, 50, 24, {1, 1, 1, 1}, GELU}, /* several blocks of tiles, and of channels */
+    {1, 21, 9, 11, 16, {1, 2, 0, 1}, RESIDUAL},   {1, 24, 12, 13, 40, {1, 1, 1, 1}, HARD_SWISH},
+    {1, 70, 60, 50, 24, {1, 1, 1, 1}, GELU},  /* several blocks of tiles, and of channels */
+    {1, 128, 14, 13, 96, {1, 1, 1, 1}, GELU}, /* one block, which threads share */
+    {2, 96, 14, 14, 128, {1, 1, 1, 1}, RESIDUAL},
 };
 
 static hone_graph *build(const conv_case *c, hone_dtype dtype, hone_tensor **in) {
@@ -117,8 +118,11 @@ static void test_same_bits(void **state) {
         conv_case one = cases[i];
         hone_tensor *in[2], *alone[2];
         hone_graph *g = build(&cases[i], HONE_FLOAT32, in);
-        hone_tensor *y = run_with(g, NULL, 1, in), *other = run_with(g, NULL, 5, in);
+        hone_tensor *y = run_with(g, NULL, 1, in), *two = run_with(g, NULL, 2, in),
+                    *other = run_with(g, NULL, 5, in);
+        assert_same_bits(two, y);
         assert_same_bits(other, y);
+        hone_tensor_free(two);
         one.n = 1;
         hone_graph *single = build(&one, HONE_FLOAT32, alone);
         const int64_t last = cases[i].n - 1;

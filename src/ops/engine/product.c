@@ -266,7 +266,7 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     if (is_integer(p) && (p->form == HONE_B_PACKED || p->form == HONE_B_CHANNELS) && !p->integer.fixed)
         make_vectors(&j);
     if (p->form == HONE_B_WINOGRAD)
-        hone_cut_run(&p->blocks.cut, frame, hone_product_winograd_run, &j);
+        hone_product_winograd_run(&j);
     else if (p->form == HONE_B_CHANNELS)
         hone_cut_run(&p->blocks.cut, frame, hone_product_depthwise_run, &j);
     else if (p->form == HONE_B_WINDOWS)

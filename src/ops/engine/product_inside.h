@@ -184,6 +184,7 @@ struct hone_product_job {
     const void *bias;
     char *y;
     int64_t batch; /* HONE_B_PACK: the one at hand */
+    int parts;     /* HONE_B_WINOGRAD: of a block that threads share */
     /* integers, set by hone_product_integer_begin */
     hone_product_operands o; /* unless the vectors are fixed */
     uint8_t *a_flipped;
@@ -239,9 +240,9 @@ int64_t hone_product_windows_next(const hone_product_job *j, int64_t batch, int6
                                   int worker, hone_gemm *g);
 /* Winograd: is B packed for it? Then k is that of its matrices. */
 bool hone_product_winograd_find(const hone_prepare *p, hone_product_params *q);
-/* Chooses tiles and blocks, and runs blocks [begin, end). */
+/* Chooses tiles and blocks, and runs them all. */
 void hone_product_winograd_choose(hone_product_params *q);
-void hone_product_winograd_run(void *arg, int64_t begin, int64_t end, int worker);
+void hone_product_winograd_run(hone_product_job *j);
 /* Runs lines [begin, end) of all images, or parts of them, where channels go each by itself. */
 void hone_product_depthwise_run(void *arg, int64_t begin, int64_t end, int worker);
 

@@ -2,6 +2,7 @@
  * second-level cache what the one before has left:
  *
  *   image ──► V [matrix][tile, C] ──► products with U [matrix][C, M] ──► P [matrix][tile, M] ──► Y */
+#include "base/team.h"
 #include "ops/common/walk.h"
 #include "ops/engine/product_inside.h"
 
@@ -17,25 +18,49 @@ static int64_t matrix_of(int64_t tiles, int64_t channels) {
     return (tiles * channels + LINE - 1) / LINE * LINE + LINE;
 }
 
-/* Tiles [first, end) of image `batch`. */
-static void run_tiles(const hone_product_job *j, int64_t batch, int64_t first, int64_t end, int worker) {
+/* Some tiles of an image, and where V and P are. */
+typedef struct block {
+    int64_t batch, first, end;
+    hone_winograd in, out;
+    float *zeros, *v, *m;
+} block;
+
+static block block_of(const hone_product_job *j, int64_t i, int worker) {
     const hone_product_params *p = j->p;
     const hone_product_windows *q = &p->windows;
     const hone_product *s = &p->s;
-    const int matrices = hone_winograd_matrices(s->winograd);
-    float *zeros = (float *)(void *)((char *)hone_step_worker_scratch(j->step, j->frame, worker) + q->at);
-    float *v = zeros + matrix_of(1, s->k);
-    hone_winograd in = q->winograd, out = q->winograd;
-    in.channels = s->k;
-    in.matrix = matrix_of(end - first, s->k);
-    out.channels = s->n;
-    out.matrix = matrix_of(end - first, s->n);
-    float *m = v + matrices * in.matrix;
-    memset(zeros, 0, (size_t)s->k * sizeof *zeros);
-    hone_kernels_get()->winograd_input_f32(&in, (const float *)(const void *)j->a + batch * s->k * q->w.plane,
-                                           zeros, first, end, v);
+    const hone_product_blocks *b = &p->blocks;
+    const int64_t tiles = q->winograd.across * hone_tasks(q->winograd.out[0], q->winograd.size);
+    block t = {.batch = i / b->row_blocks,
+               .first = i % b->row_blocks * b->rows,
+               .in = q->winograd,
+               .out = q->winograd,
+               .zeros =
+                   (float *)(void *)((char *)hone_step_worker_scratch(j->step, j->frame, worker) + q->at)};
+    t.end = hone_min_i64(t.first + b->rows, tiles);
+    t.in.channels = s->k;
+    t.in.matrix = matrix_of(t.end - t.first, s->k);
+    t.out.channels = s->n;
+    t.out.matrix = matrix_of(t.end - t.first, s->n);
+    t.v = t.zeros + matrix_of(1, s->k);
+    t.m = t.v + hone_winograd_matrices(s->winograd) * t.in.matrix;
+    return t;
+}
+
+/* Tiles [first, end) of the block: to V. */
+static void make_tiles(const hone_product_job *j, const block *t, int64_t first, int64_t end) {
+    const hone_product *s = &j->p->s;
+    hone_kernels_get()->winograd_input_f32(
+        &t->in, (const float *)(const void *)j->a + t->batch * s->k * j->p->windows.w.plane, t->zeros, first,
+        end, t->v + (first - t->first) * s->k);
+}
+
+/* Matrices [first, end) of V, of all tiles: to P. */
+static void multiply(const hone_product_job *j, const block *t, int64_t first, int64_t end, int worker) {
+    const hone_product_params *p = j->p;
+    const hone_product *s = &p->s;
     hone_gemm g = {
-        .m = end - first,
+        .m = t->end - t->first,
         .n = s->n,
         .k = s->k,
         .a_row = s->k,
@@ -45,17 +70,12 @@ static void run_tiles(const hone_product_job *j, int64_t batch, int64_t first, i
         .c_row = s->n,
         .room = hone_product_room(j, worker),
         .epilogue = {.store = HONE_STORE_F32, .alpha = 1, .lo = -__builtin_inf(), .hi = __builtin_inf()}};
-    for (int i = 0; i < matrices; i++) {
-        g.a = v + i * in.matrix;
+    for (int64_t i = first; i < end; i++) {
+        g.a = t->v + i * t->in.matrix;
         g.b = (const char *)p->packed + (size_t)i * p->b.packed;
-        g.c = m + i * out.matrix;
+        g.c = t->m + i * t->out.matrix;
         p->family->run(&g, 0, g.m, 0, g.n);
     }
-    const int64_t y = batch * s->m * s->n;
-    out.epilogue = p->gemm.epilogue;
-    out.epilogue.bias = j->bias;
-    if (j->residual) out.epilogue.residual = (const float *)(const void *)j->residual + y;
-    hone_kernels_get()->winograd_output_f32(&out, m, first, end, (float *)(void *)j->y + y);
 }
 
 /* What stands behind the sums, over the positions of those tiles: of whole lines of tiles, or of a part of
@@ -76,18 +96,55 @@ static void run_map(const hone_product_job *j, int64_t batch, int64_t first, int
     }
 }
 
-void hone_product_winograd_run(void *arg, int64_t begin, int64_t end, int worker) {
-    const hone_product_job *j = arg;
+/* P's tiles [first, end) of the block: to Y. */
+static void give_tiles(const hone_product_job *j, const block *t, int64_t first, int64_t end, int worker) {
     const hone_product_params *p = j->p;
-    const hone_product_blocks *b = &p->blocks;
-    const hone_winograd *w = &p->windows.winograd;
-    const int64_t tiles = w->across * hone_tasks(w->out[0], w->size);
+    const int64_t y = t->batch * p->s.m * p->s.n;
+    hone_winograd out = t->out;
+    out.epilogue = p->gemm.epilogue;
+    out.epilogue.bias = j->bias;
+    if (j->residual) out.epilogue.residual = (const float *)(const void *)j->residual + y;
+    hone_kernels_get()->winograd_output_f32(&out, t->m + (first - t->first) * p->s.n, first, end,
+                                            (float *)(void *)j->y + y);
+    if (p->epilogue.map) run_map(j, t->batch, first, end, worker);
+}
+
+static void run_blocks(void *arg, int64_t begin, int64_t end, int worker) {
+    const hone_product_job *j = arg;
     for (int64_t i = begin; i < end; i++) {
-        const int64_t batch = i / b->row_blocks, first = i % b->row_blocks * b->rows,
-                      stop = hone_min_i64(first + b->rows, tiles);
-        run_tiles(j, batch, first, stop, worker);
-        if (p->epilogue.map) run_map(j, batch, first, stop, worker);
+        const block t = block_of(j, i, worker);
+        memset(t.zeros, 0, (size_t)j->p->s.k * sizeof *t.zeros);
+        make_tiles(j, &t, t.first, t.end);
+        multiply(j, &t, 0, hone_winograd_matrices(j->p->s.winograd), worker);
+        give_tiles(j, &t, t.first, t.end, worker);
     }
+}
+
+/* Few blocks for the threads there are: these share each one, and each reads the weights of its own matrices only. */
+static void run_part(void *arg, int64_t step, int part, int worker) {
+    const hone_product_job *j = arg;
+    const int64_t parts = j->parts, matrices = hone_winograd_matrices(j->p->s.winograd);
+    const block t = block_of(j, step / 3, 0);
+    const int64_t tiles = t.end - t.first, first = t.first + tiles * part / parts,
+                  end = t.first + tiles * (part + 1) / parts;
+    switch (step % 3) {
+    case 0: make_tiles(j, &t, first, end); break;
+    case 1: multiply(j, &t, matrices * part / parts, matrices * (part + 1) / parts, worker); break;
+    default: give_tiles(j, &t, first, end, worker);
+    }
+}
+
+void hone_product_winograd_run(hone_product_job *j) {
+    const hone_cut *cut = &j->p->blocks.cut;
+    hone_pool *pool = hone_frame_pool(j->frame, cut->nanoseconds);
+    const int threads = hone_pool_threads(pool);
+    if (threads == 1 || hone_cut_tasks(cut) >= 2 * threads) {
+        hone_cut_run(cut, j->frame, run_blocks, j);
+        return;
+    }
+    memset(block_of(j, 0, 0).zeros, 0, (size_t)j->p->s.k * sizeof(float));
+    j->parts = threads < HONE_TEAM_PARTS ? threads : HONE_TEAM_PARTS;
+    hone_team_run(pool, 3 * cut->count, j->parts, run_part, j);
 }
 
 /* --- weights --- */
