@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 enum { MOST_THREADS = 1024, MOST_RANGES = 16 };
+enum { IDLE_NANOSECONDS = 150000, CROWDED_NANOSECONDS = 20000000 };
 
 /* Bits of `state`. A worker enters by adding INSIDE, and leaves at once if it finds the job not OPEN; the
  * caller ends a job by taking OPEN away and waiting until no worker is inside. So a worker that sleeps
@@ -51,6 +52,7 @@ struct hone_pool {
     _Alignas(64) _Atomic uint32_t generation; /* counts jobs; idle workers wait for it to change */
     _Atomic uint32_t parked;                  /* workers that wait in the kernel */
     atomic_int caller_cpu;
+    _Atomic uint64_t crowded; /* until then CPUs are shared with others: who waits sleeps soon */
     _Alignas(64) _Atomic uint32_t state;
     range ranges[MOST_RANGES];
 };
@@ -75,10 +77,28 @@ static void roam(worker *me) {
         sched_setaffinity(0, sizeof me->allowed, &me->allowed); /* else someone else has bound it anew */
 }
 
+/* Between the steps of a model a worker is not waited for long, and waking it costs more than the spinning. But where others
+ * want its CPU, what it spins is taken off what it may work: then it sleeps early. */
+static uint64_t idle_nanoseconds(const hone_pool *pool) {
+    const uint64_t crowded = atomic_load_explicit(&pool->crowded, memory_order_relaxed);
+    return crowded == 0 || hone_now() >= crowded ? IDLE_NANOSECONDS : HONE_SPIN_NANOSECONDS;
+}
+
+static void note_crowd(hone_pool *pool) {
+    atomic_store_explicit(&pool->crowded, hone_now() + CROWDED_NANOSECONDS, memory_order_relaxed);
+}
+
+static bool spin_idle(hone_pool *pool, uint32_t seen) {
+    bool lost = false;
+    const bool done = hone_spin_until(hone_differs, &pool->generation, seen, idle_nanoseconds(pool), &lost);
+    if (lost) note_crowd(pool);
+    return done;
+}
+
 /* Waits until the generation is another one than `seen`. */
 static void wait_for_job(worker *me, uint32_t seen) {
     hone_pool *pool = me->pool;
-    if (pool->spins && hone_spin_until(hone_differs, &pool->generation, seen)) return;
+    if (pool->spins && spin_idle(pool, seen)) return;
     if (pool->spins) stay_off(me, atomic_load(&pool->caller_cpu));
     /* before the kernel compares, so that start_workers() can't miss it */
     atomic_fetch_add(&pool->parked, 1);
@@ -141,13 +161,16 @@ static void *work(void *arg) {
 
 static void wait_until_empty(hone_pool *pool) {
     if (atomic_load_explicit(&pool->state, memory_order_acquire) < INSIDE) return;
-    if (pool->spins && hone_spin_until(hone_is_below, &pool->state, INSIDE)) return;
+    const uint64_t begin = hone_now();
+    if (pool->spins && hone_spin_until(hone_is_below, &pool->state, INSIDE, HONE_SPIN_NANOSECONDS, NULL))
+        return;
     uint32_t state = atomic_fetch_or(&pool->state, CALLER_PARKED) | CALLER_PARKED;
     while (state >= INSIDE) {
         hone_futex_wait(&pool->state, state);
         state = atomic_load_explicit(&pool->state, memory_order_acquire);
     }
     atomic_fetch_and(&pool->state, ~(uint32_t)CALLER_PARKED);
+    if (hone_now() - begin > HONE_LOST_NANOSECONDS) note_crowd(pool);
 }
 
 static void run_alone(int64_t tasks, hone_task_fn *fn, void *arg) {

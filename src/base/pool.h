@@ -1,4 +1,4 @@
-/* The thread pool. Workers spin about 20 µs for work, then park on a futex; the caller takes part. A caller that
+/* The thread pool. Workers spin about 150 µs for work (20 where others want their CPUs), then park on a futex; the caller takes part. A caller that
  * finds the pool busy runs its work alone. Work is cut into tasks by its shape, never by the number of threads, so
  * results are the same for any number. */
 #ifndef HONE_BASE_POOL_H

@@ -49,7 +49,7 @@ static bool spin_briefly(team *t, uint32_t end) {
 
 /* Until so many parts are done. */
 static void wait_for(team *t, uint32_t end) {
-    if (hone_spin_until(hone_reaches, &t->done, end)) return;
+    if (hone_spin_until(hone_reaches, &t->done, end, HONE_SPIN_NANOSECONDS, NULL)) return;
     atomic_fetch_add(&t->asleep, 1); /* before the kernel compares, so that run_parts() can't miss it */
     for (uint32_t done; (done = atomic_load(&t->done)) < end;) hone_futex_wait(&t->done, done);
     atomic_fetch_sub(&t->asleep, 1);

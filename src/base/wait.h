@@ -13,7 +13,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { HONE_SPIN_NANOSECONDS = 20000, HONE_PAUSES_PER_CHECK = 16 };
+enum {
+    HONE_SPIN_NANOSECONDS = 20000, /* where nobody knows better */
+    HONE_LOST_NANOSECONDS = 1000000,
+    HONE_PAUSES_PER_CHECK = 16
+};
 
 /* Sleeps while *word is `value`; may also return without a reason. */
 static inline void hone_futex_wait(_Atomic uint32_t *word, uint32_t value) {
@@ -43,15 +47,21 @@ static inline bool hone_is_below(uint32_t word, uint32_t value) {
     return word < value;
 }
 
-/* Spins until done(*word, value); false when the time is up. */
-static inline bool hone_spin_until(hone_done_fn *done, _Atomic uint32_t *word, uint32_t value) {
-    uint64_t end = hone_now() + HONE_SPIN_NANOSECONDS;
+/* Spins until done(*word, value); false when so many nanoseconds are over. Sets *lost (NULL: nobody asks) if the thread was off
+ * its CPU meanwhile: two looks at the clock were too far apart. */
+static inline bool hone_spin_until(hone_done_fn *done, _Atomic uint32_t *word, uint32_t value,
+                                   uint64_t nanoseconds, bool *lost) {
+    const uint64_t end = hone_now() + nanoseconds;
+    uint64_t now = end - nanoseconds, before;
     do {
         for (int i = 0; i < HONE_PAUSES_PER_CHECK; i++) {
             if (done(atomic_load_explicit(word, memory_order_acquire), value)) return true;
             hone_pause();
         }
-    } while (hone_now() < end);
+        before = now;
+        now = hone_now();
+        if (lost && now - before > HONE_LOST_NANOSECONDS) *lost = true;
+    } while (now < end);
     return false;
 }
 
