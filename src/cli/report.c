@@ -53,8 +53,8 @@ int cli_fail(const hone_error *err) {
 }
 
 int cli_fail_model(hone_error *err, const char *path) {
-    if (path && !err->file[0] && (err->node[0] || err->op[0]))
-        snprintf(err->file, sizeof err->file, "%s", path);
+    const int its_own = err->node[0] || err->op[0] || err->code == HONE_OUT_OF_MEMORY;
+    if (path && !err->file[0] && its_own) snprintf(err->file, sizeof err->file, "%s", path);
     return cli_fail(err);
 }
 

@@ -23,8 +23,9 @@ static hone_status read_header(hone_source *s, hone_npy_header *h, hone_error *e
     size_t wide = version == 1 ? 2 : 4, size = 0;
     HONE_TRY(hone_source_read(s, head + 8, wide, err));
     for (size_t i = wide; i-- > 0;) size = size << 8 | head[8 + i];
-    if (size > HEADER_LIMIT || size > s->limit)
-        return hone_fail(err, HONE_CORRUPT, "a header of %zu bytes", size);
+    if (size > HEADER_LIMIT) return hone_fail(err, HONE_CORRUPT, "a header of %zu bytes", size);
+    if (size > s->limit)
+        return hone_fail(err, HONE_CORRUPT, "the file ends too early: its header has %zu bytes", size);
     char *text = hone_alloc(size);
     if (!text) return hone_fail_memory(err);
     hone_status status = hone_source_read(s, text, size, err);

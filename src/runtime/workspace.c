@@ -37,7 +37,8 @@ hone_status hone_block_grow(hone_block *b, size_t bytes, bool keep, const hone_g
         return hone_fail(err, HONE_RESOURCE_EXHAUSTED,
                          "there is no room for %zu bytes of intermediate values", bytes);
     void *data = hone_calloc(bytes ? bytes : 1, 1);
-    if (!data) return hone_fail_memory(err);
+    if (!data)
+        return hone_fail(err, HONE_OUT_OF_MEMORY, "out of memory: intermediate values take %zu bytes", bytes);
     if (keep && b->size) memcpy(data, b->data, b->size);
     hone_free(b->data);
     *b = (hone_block){data, bytes};

@@ -40,6 +40,13 @@ head -c 784 /dev/zero | npy texts.npy '|S1' '1, 1, 28, 28'
 says 1 "hone run: texts.npy: is string [1, 1, 28, 28], but input 'input' is float32 [batch, 1, 28, 28]" \
     run m.onnx --input input=@texts.npy
 head -c 3000 one.npy >short.npy
+head -c 100 one.npy >header.npy
+says 1 "hone run: header.npy: the file ends too early: its header has 118 bytes" run m.onnx --input input=@header.npy
+cat >large.onnxtxt <<'END'
+<ir_version: 10, opset_import: ["" : 21]>
+g () => (float[A, B] y) { shape = Constant <value_ints = [1073741824, 1073741824]> () y = ConstantOfShape(shape) }
+END
+says 1 "hone run: large.onnxtxt: out of memory: intermediate values take 4611686018427387904 bytes" run large.onnxtxt
 says_like 1 "hone run: short.npy: *" run m.onnx --input input=@short.npy
 says_like 1 "hone run: nowhere/y.npy: cannot write: No such file or directory" \
     run m.onnx --input input=@one.npy --output logits=@nowhere/y.npy
