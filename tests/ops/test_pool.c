@@ -24,6 +24,7 @@ static const pool_case cases[] = {
     {"MaxPool", 2, {1, 4, 7, 9}, {3, 2}, {1, 3}, {2, 3}, {1, 0, 1, 1}},
     {"MaxPool", 2, {1, 4, 8, 9}, {3, 3}, {2, 2}, ONES, {0}, .ceil = true},
     {"MaxPool", 2, {1, 1, 2, 2}, {1, 1}, {2, 2}, ONES, {0}, .ceil = true},
+    {"MaxPool", 2, {1, 2, 4, 3}, {5, 3}, {2, 3}, {1, 2}, {0}, .ceil = true}, /* none is full */
     {"MaxPool", 1, {2, 3, 100}, {5}, {3}, {2}, {2, 1}},
     {"MaxPool", 3, {2, 2, 6, 7, 8}, {2, 3, 2}, {1, 2, 2}, {1, 1, 2}, {1, 1, 0, 0, 1, 1}, .by_columns = true},
     {"MaxPool", 2, {1, 3, 12, 5}, {3, 1}, ONES, ONES, {1, 0, 1, 0}, .by_columns = true},
@@ -32,6 +33,7 @@ static const pool_case cases[] = {
     {"AveragePool", 2, {2, 3, 20, 23}, {3, 3}, {2, 2}, ONES, {1, 0, 2, 1}, .count_pads = true},
     {"AveragePool", 2, {1, 3, 8, 9}, {3, 3}, {3, 3}, ONES, {1, 1, 1, 1}, .ceil = true, .count_pads = true},
     {"AveragePool", 2, {1, 3, 8, 9}, {3, 3}, {3, 3}, {2, 2}, {1, 1, 1, 1}, .ceil = true},
+    {"AveragePool", 2, {1, 2, 4, 3}, {5, 3}, {2, 3}, {1, 2}, {0}, .ceil = true},
     {"AveragePool", 1, {2, 3, 50}, {4}, {1}, ONES, {3, 3}},
     {"AveragePool", 3, {1, 2, 5, 6, 7}, {2, 2, 3}, {1, 2, 1}, {2, 1, 1}, {1, 0, 1, 1, 1, 1}},
     {"LpPool", 2, {2, 3, 20, 23}, {3, 3}, {2, 2}, ONES, {1, 1, 1, 1}, .power = 2},

@@ -97,11 +97,11 @@ int64_t hone_window_positions(const hone_window *w, int axis, int64_t size, int6
         return count;
     }
     int64_t room = size + w->pad[axis] + w->end[axis] - span;
-    if (room < 0) return size == 0 ? 0 : -1;
-    int64_t count = room / stride + 1;
+    if (room <= -stride) return size == 0 ? 0 : -1;
+    int64_t count = room < 0 ? 0 : room / stride + 1;
     /* one more that is not full, if it begins inside of what there is */
     if (w->ceil && room % stride != 0 && count * stride < size + w->pad[axis]) count++;
-    return count;
+    return count > 0 || size == 0 ? count : -1;
 }
 
 /* As many positions as elements, whatever their number? */
