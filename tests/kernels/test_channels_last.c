@@ -20,21 +20,22 @@ static const int64_t channel_counts[] = {1, 3, 4, 5, 8, 15, 16, 19, 33, 50, 67};
 
 #define LINES 3
 
+/* Windows of 2 x `across`, the columns `apart`. */
 static void check_depthwise(const hone_kernels *k, const char *level, int64_t channels, int64_t width,
-                            int64_t stride, int64_t form) {
-    enum { TAPS = 6 }; /* 2 x 3, the columns two apart */
-    const int64_t in = (width - 1) * stride + 5, line = in * channels * stride;
-    const int64_t count = ((LINES - 1) * stride + 2) * in * channels, each = width * channels;
-    int64_t offset[TAPS];
-    for (int64_t t = 0; t < TAPS; t++) offset[t] = (t / 3 * in + t % 3 * 2) * channels;
-    float *x = numbers(count), *w = numbers(TAPS * channels), *bias = numbers(channels),
+                            int64_t stride, int64_t across, int64_t apart, int64_t form) {
+    const int64_t in = (width - 1) * stride + (across - 1) * apart + 1, line = in * channels * stride;
+    const int64_t count = ((LINES - 1) * stride + 2) * in * channels, each = width * channels,
+                  taps = 2 * across;
+    int64_t offset[10];
+    for (int64_t t = 0; t < taps; t++) offset[t] = (t / across * in + t % across * apart) * channels;
+    float *x = numbers(count), *w = numbers(taps * channels), *bias = numbers(channels),
           *residual = numbers(LINES * each), *y = numbers(LINES * each), *cut = numbers(LINES * each);
     hone_depthwise d = {
         .channels = channels,
         .width = width,
         .step = stride * channels,
         .line = line,
-        .taps = TAPS,
+        .taps = taps,
         .offset = offset,
         .weight = w,
         .epilogue = {.alpha = 1, .lo = form & 4 ? -0.5 : -INFINITY, .hi = form & 4 ? 0.75 : INFINITY}};
@@ -44,7 +45,7 @@ static void check_depthwise(const hone_kernels *k, const char *level, int64_t ch
     for (int64_t i = 0; i < LINES * each; i++) {
         const int64_t c = i % channels, at = i / channels % width, row = i / each;
         double sum = 0, size = 0;
-        for (int64_t t = 0; t < TAPS; t++) {
+        for (int64_t t = 0; t < taps; t++) {
             const double p = (double)w[t * channels + c] * x[row * line + at * d.step + offset[t] + c];
             sum += p;
             size += fabs(p);
@@ -76,7 +77,12 @@ static void depthwise(const hone_kernels *k, const char *level) {
     for (int c = 0, form = 0; c < COUNT(channel_counts); c++)
         for (int64_t width = 1; width < 20; width++)
             for (int64_t stride = 1; stride < 3; stride++)
-                check_depthwise(k, level, channel_counts[c], width, stride, form++ % 8);
+                for (int64_t across = 3; across < 6; across++)
+                    for (int64_t apart = 1; apart < 3; apart++)
+                        check_depthwise(k, level, channel_counts[c], width, stride, across, apart,
+                                        form++ % 8);
+    check_depthwise(k, level, 520, 7, 1, 3, 1, 3); /* in parts */
+    check_depthwise(k, level, 200, 30, 2, 5, 1, 5);
 }
 
 /* NaN goes through sums and the clamp. */
