@@ -5,6 +5,14 @@
 
 #include <hone/tensor.h>
 
+/* What products and convolutions by float32 weights compute with. */
+typedef enum hone_precision {
+    HONE_PRECISION_FLOAT32,
+    /* Operands may be rounded to bfloat16 (8 bits of precision), where the CPU has units for such products; sums stay
+     * float32. Elsewhere the same as HONE_PRECISION_FLOAT32. */
+    HONE_PRECISION_BFLOAT16
+} hone_precision;
+
 #ifdef __cplusplus
 extern "C" {
 #endif

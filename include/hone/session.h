@@ -24,6 +24,7 @@ typedef struct hone_model_options {
      * run. */
     const char *disable_rewrites;
     int threads; /* that pack weights; 0: one for each available CPU */
+    hone_precision precision;
 } hone_model_options;
 #define HONE_MODEL_OPTIONS_INIT                                                                              \
     { .size = sizeof(hone_model_options) }

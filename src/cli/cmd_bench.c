@@ -15,6 +15,7 @@ static struct {
     double seconds, warmup;
     uint64_t seed;
     bool json, profile, mapped;
+    int precision;
     cli_list inputs;
     hone_session_options session;
 } args = {.batch = 1, .seconds = 2, .warmup = 0.2, .seed = 1, .session = HONE_SESSION_OPTIONS_INIT};
@@ -30,6 +31,7 @@ static const cli_option options[] = {
     OPT_SEED(args.seed),
     OPT_THREADS(args.session.threads),
     OPT_MMAP(args.mapped),
+    OPT_PRECISION(args.precision),
     OPT_JSON(args.json),
     OPT_END,
 };
@@ -38,7 +40,7 @@ enum { MAX_RUNS = 1 << 22, MIN_RUNS = 10, PROFILE_RUNS = 100 };
 
 typedef struct job {
     hone_graph *graph;
-    hone_model *model;
+    hone_model *model, *reference;
     hone_session *session;
     hone_context *context;
     hone_tensor **inputs;
@@ -50,6 +52,8 @@ typedef struct job {
     double seconds;
     double *steps; /* microseconds, the median of each step */
     int step_count;
+    double
+        change; /* of outputs, against float32's: the largest, relative to the largest of the output; -1: not known */
 } job;
 
 /* SplitMix64. */
@@ -178,6 +182,40 @@ static hone_status profile(job *j, hone_error *err) {
     return status;
 }
 
+/* The largest difference between floats of two outputs, relative to the largest number of the first. */
+static double change_of(const hone_tensor *want, const hone_tensor *got) {
+    double most = 0, difference = 0;
+    const hone_dtype dtype = hone_tensor_dtype(want);
+    if (hone_tensor_kind(want) != HONE_KIND_TENSOR || dtype != HONE_FLOAT32 ||
+        hone_tensor_count(want) != hone_tensor_count(got))
+        return 0;
+    for (int64_t i = 0; i < hone_tensor_count(want); i++) {
+        const double x = hone_tensor_number(want, i), y = hone_tensor_number(got, i);
+        most = fmax(most, fabs(x));
+        difference = fmax(difference, fabs(x - y));
+    }
+    return most > 0 ? difference / most : difference;
+}
+
+/* What --precision changes, with the inputs at hand: `reference` computes in float32. */
+static hone_status measure_change(job *j, hone_model *reference, hone_error *err) {
+    hone_session *session = NULL;
+    hone_context *context = NULL;
+    const int count = hone_graph_output_count(hone_model_signature(reference));
+    const hone_tensor **want = cli_alloc((size_t)count * sizeof *want);
+    hone_status status = hone_session_create(reference, &args.session, &session, err);
+    if (status == HONE_OK) status = hone_context_create(session, &context, err);
+    if (status == HONE_OK)
+        status = hone_context_run(context, (const hone_tensor *const *)j->inputs, want, err);
+    if (status == HONE_OK) status = run_once(j, err);
+    for (int i = 0; status == HONE_OK && i < count; i++)
+        j->change = fmax(j->change, change_of(want[i], j->outputs[i]));
+    hone_context_free(context);
+    hone_session_free(session);
+    free(want);
+    return status;
+}
+
 /* The least time that the given share of the runs stayed within. */
 static double quantile(const job *j, double share) {
     int64_t i = (int64_t)ceil(share * (double)j->runs) - 1;
@@ -299,11 +337,18 @@ static int work(job *j) {
     status = make_inputs(j);
     if (status != CLI_OK) return status;
     j->times = cli_alloc(MAX_RUNS * sizeof *j->times);
+    hone_model_options m = HONE_MODEL_OPTIONS_INIT;
+    m.precision = (hone_precision)args.precision;
     hone_graph *g = j->graph;
+    j->change = -1;
+    if (args.precision) CLI_TRY_MODEL(args.model, hone_model_compile(g, NULL, &j->reference, &err));
     j->graph = NULL;
-    CLI_TRY_MODEL(args.model, hone_model_take(g, NULL, &j->model, &err));
+    CLI_TRY_MODEL(args.model, hone_model_take(g, &m, &j->model, &err));
     CLI_TRY_MODEL(args.model, hone_session_create(j->model, &args.session, &j->session, &err));
     CLI_TRY_MODEL(args.model, hone_context_create(j->session, &j->context, &err));
+    if (j->reference) CLI_TRY_MODEL(args.model, measure_change(j, j->reference, &err));
+    hone_model_free(j->reference);
+    j->reference = NULL;
     CLI_TRY_MODEL(args.model, measure(j, &err));
     if (args.profile) CLI_TRY_MODEL(args.model, profile(j, &err));
     if (args.json) {
@@ -312,6 +357,8 @@ static int work(job *j) {
     }
     printf("%s runs at batch %lld: median %.2f µs, 99 %% within %.2f µs, %s samples/s\n", cli_count(j->runs),
            (long long)j->batch, quantile(j, 0.5), quantile(j, 0.99), cli_count((int64_t)throughput(j)));
+    if (j->change >= 0)
+        printf("outputs differ from float32's by %.2g of their largest number, at most\n", j->change);
     if (args.profile) print_steps(j);
     return CLI_OK;
 }
@@ -322,6 +369,7 @@ static int run(void) {
     hone_context_free(j.context);
     hone_session_free(j.session);
     hone_model_free(j.model);
+    hone_model_free(j.reference);
     for (int i = 0; i < j.input_count; i++) hone_tensor_free(j.inputs[i]);
     free(j.inputs);
     free(j.outputs);

@@ -6,27 +6,36 @@ static struct {
     int split, threads;
     bool json, mapped;
     cli_task task;
+    int precision;
 } args = {.split = HONE_SPLIT_TEST};
 
 static const cli_option options[] = {
-    OPT_MODEL(args.model),     OPT_DATA(args.data, .required = true),
-    OPT_TASK(args.task),       OPT_CHOICE("split", "train|test", args.split, "which part of the data"),
-    OPT_THREADS(args.threads), OPT_MMAP(args.mapped),
-    OPT_JSON(args.json),       OPT_END,
+    OPT_MODEL(args.model),
+    OPT_DATA(args.data, .required = true),
+    OPT_TASK(args.task),
+    OPT_CHOICE("split", "train|test", args.split, "which part of the data"),
+    OPT_THREADS(args.threads),
+    OPT_MMAP(args.mapped),
+    OPT_PRECISION(args.precision),
+    OPT_JSON(args.json),
+    OPT_END,
 };
 
+_Static_assert(HONE_PRECISION_FLOAT32 == 0 && HONE_PRECISION_BFLOAT16 == 1, "as the words of --precision");
 _Static_assert(HONE_SPLIT_TRAIN == 0 && HONE_SPLIT_TEST == 1, "the words of --split are in this order");
 
 static int work(hone_model **model, hone_dataset **data) {
     hone_error err = {0};
     hone_eval_report r;
+    hone_model_options m = HONE_MODEL_OPTIONS_INIT;
+    m.precision = (hone_precision)args.precision;
     hone_task task;
     if (cli_read_task(&args.task, &task) != CLI_OK) return CLI_USAGE;
     hone_graph *g = NULL;
     CLI_TRY(hone_dataset_open(args.data, (hone_split)args.split, data, &err));
     int status = cli_load(args.model, args.mapped, args.json, &g);
     if (status != CLI_OK) return status;
-    CLI_TRY_MODEL(args.model, hone_model_take(g, NULL, model, &err));
+    CLI_TRY_MODEL(args.model, hone_model_take(g, &m, model, &err));
     CLI_TRY_MODEL(args.model, hone_evaluate_model(*model, *data, &task, args.threads, &r, &err));
     if (args.json) {
         json_t *o =

@@ -13,6 +13,7 @@ static struct {
     cli_list inputs, outputs;
     int threads;
     bool json, mapped;
+    int precision;
 } args;
 
 static const cli_option options[] = {
@@ -24,6 +25,7 @@ static const cli_option options[] = {
              "maps in it; without: show the first numbers of all outputs. Otherwise as --input"),
     OPT_THREADS(args.threads),
     OPT_MMAP(args.mapped),
+    OPT_PRECISION(args.precision),
     OPT_JSON(args.json),
     OPT_END,
 };
@@ -85,6 +87,8 @@ static int give_outputs(const job *j) {
 static int work(job *j) {
     hone_error err = {0};
     hone_session_options o = HONE_SESSION_OPTIONS_INIT;
+    hone_model_options m = HONE_MODEL_OPTIONS_INIT;
+    m.precision = (hone_precision)args.precision;
     o.threads = args.threads;
     int status = cli_load(args.model, args.mapped, args.json, &j->loaded);
     if (status != CLI_OK) return status;
@@ -97,7 +101,7 @@ static int work(job *j) {
     if (status != CLI_OK) return status;
     hone_graph *g = j->loaded;
     j->loaded = NULL;
-    CLI_TRY_MODEL(args.model, hone_model_take(g, NULL, &j->model, &err));
+    CLI_TRY_MODEL(args.model, hone_model_take(g, &m, &j->model, &err));
     j->graph = hone_model_signature(j->model);
     CLI_TRY_MODEL(args.model, hone_session_create(j->model, &o, &j->session, &err));
     CLI_TRY_MODEL(args.model, hone_context_create(j->session, &j->context, &err));

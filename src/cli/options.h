@@ -92,6 +92,10 @@ const char *cli_suggest(const char *given, const char *const *words);
 #define OPT_JSON(field) OPT_FLAG("json", field, "print the result as one line of JSON")
 #define OPT_THREADS(field)                                                                                   \
     OPT_INT("threads", "N", field, 0, 1024, "threads to compute with", .zero = "all CPUs")
+#define OPT_PRECISION(field)                                                                                 \
+    OPT_CHOICE("precision", "float32|bfloat16", field,                                                       \
+               "what products and convolutions by float32 weights compute with: bfloat16 rounds their "      \
+               "operands where the CPU has units for that (AMX), which is faster and less exact")
 #define OPT_OUT(field) OPT_TEXT("out", "FILE", field, "ONNX file to write", .required = true)
 #define OPT_DATA(field, ...)                                                                                 \
     OPT_TEXT("data", "DATA", field,                                                                          \

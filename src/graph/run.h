@@ -114,6 +114,8 @@ static inline int64_t hone_pack_rows(size_t row, int64_t unit) {
     return units > 1 ? units * unit : unit;
 }
 
+/* What the model was compiled for: float32 weights may be rounded accordingly. */
+hone_precision hone_packer_precision(const hone_packer *p);
 /* Packs constant `input` of the node that is asked, which then reads it by hone_prepare_packed(), and only if that
  * gives NULL as it lies: a constant that all its readers have packed is freed. At most once an input. Where the input is
  * no constant nothing happens. */

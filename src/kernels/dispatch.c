@@ -37,7 +37,10 @@ static void fill_extensions(const hone_cpu *cpu, hone_kernels *out) {
         out->name = cpu->avx512_vnni ? "v4+vnni+amx" : "v4+amx";
         out->gemm[HONE_GEMM_U8S8] = &hone_gemm_u8s8_v4_amx;
     }
-    if (cpu->level == HONE_CPU_V4 && cpu->amx_bf16) out->gemm_f32_tiles = &hone_gemm_f32_v4_amx;
+    if (cpu->level == HONE_CPU_V4 && cpu->amx_bf16) {
+        out->gemm_f32_tiles = &hone_gemm_f32_v4_amx;
+        out->gemm[HONE_GEMM_BF16] = &hone_gemm_bf16_v4_amx;
+    }
 }
 #endif
 

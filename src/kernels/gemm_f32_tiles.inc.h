@@ -25,15 +25,21 @@
  *   A  row tile | step of k | part | 16 rows of 32 values of k
  *   B  step of k | part | column tile | 16 pairs of k, of 16 columns
  *
- * A pair, neighbours in A's rows, is values l and 16 + l of a step (FIRST, SECOND), which takes the fewest instructions.
+ * A pair, neighbours in A's rows, is values l and 16 + l of a step (FIRST, SECOND), which takes the fewest instructions; of
+ * one part, which an instruction rounds, 2 l and 2 l + 1. Then B is packed as its tiles are, panel after panel.
  */
 #define STEP 32    /* values of k a tile */
 #define COLUMNS 16 /* and rows, of a tile of sums */
 #define TILE 512   /* elements of a tile of A or B */
 #define PANEL 48
 #define LANES (COLUMNS / VEC_F32)
+#if PARTS == 1
+#define FIRST(l) (2 * (l))
+#define SECOND(l) (2 * (l) + 1)
+#else
 #define FIRST(l) (l)
 #define SECOND(l) (COLUMNS + (l))
+#endif
 #define BLOCK_STEPS 24
 #define BLOCK_K (BLOCK_STEPS * STEP)
 #define BLOCK_ROWS 256
@@ -88,6 +94,43 @@ VEC_FN vec_i32 pair_of(vec_i32 first, vec_i32 second) {
     return vec_shr_u32(first, 16) | (second & vec_set1_i32(-65536));
 }
 
+#if PARTS == 1
+
+/* 32 values of k of a row, rounded. */
+VEC_FN void split_row(const float *a, uint16_t *out, int64_t out_part) {
+    (void)out_part;
+#ifdef __AVX512BF16__
+    const vec_f32 x = vec_load(a), y = vec_load(a + COLUMNS);
+    _mm512_storeu_si512(out, (__m512i)_mm512_cvtne2ps_pbh((__m512)y, (__m512)x));
+#else
+    for (int v = 0; v < 2 * COLUMNS; v += VEC_F32) {
+        vec_f32 x = vec_load(a + v);
+        int32_t bits[VEC_F32];
+        vec_store_i32(bits, next_part(&x, 0));
+        for (int i = 0; i < VEC_F32; i++) out[v + i] = (uint16_t)((uint32_t)bits[i] >> 16);
+    }
+#endif
+}
+
+static void lay(const float *a, int64_t n, void *out, int64_t out_part) {
+    for (int64_t l = 0; l < n; l += STEP) split_row(a + l, (uint16_t *)out + l, out_part);
+}
+
+#else
+
+/* 32 values of k of a row, into one row of each part. */
+VEC_FN void split_row(const float *a, uint16_t *out, int64_t out_part) {
+    VEC_UNROLL
+    for (int v = 0; v < LANES; v++) {
+        vec_f32 x = vec_load(a + v * VEC_F32), y = vec_load(a + COLUMNS + v * VEC_F32);
+        VEC_UNROLL
+        for (int part = 0; part < PARTS; part++) {
+            const vec_i32 first = next_part(&x, part), second = next_part(&y, part);
+            vec_store_i32((int32_t *)(void *)(out + part * out_part) + v * VEC_F32, pair_of(first, second));
+        }
+    }
+}
+
 /* For hone_gemm_family's lay: as split_row, but what is left of numbers without parts is 0, so that the parts' sum is x. */
 static void lay(const float *a, int64_t n, void *out, int64_t out_part) {
     uint16_t *to = out;
@@ -122,18 +165,7 @@ static void join_row(const uint16_t *a, int64_t a_part, float *out) {
     }
 }
 
-/* 32 values of k of a row, into one row of each part. */
-VEC_FN void split_row(const float *a, uint16_t *out, int64_t out_part) {
-    VEC_UNROLL
-    for (int v = 0; v < LANES; v++) {
-        vec_f32 x = vec_load(a + v * VEC_F32), y = vec_load(a + COLUMNS + v * VEC_F32);
-        VEC_UNROLL
-        for (int part = 0; part < PARTS; part++) {
-            const vec_i32 first = next_part(&x, part), second = next_part(&y, part);
-            vec_store_i32((int32_t *)(void *)(out + part * out_part) + v * VEC_F32, pair_of(first, second));
-        }
-    }
-}
+#endif
 
 /* Vectors [v0, v1) of pairs of step `step` of the panel, of LANES times `across` a pair, into `across` tiles. `whole`: none
  * of it is beyond k or the columns. */
@@ -308,31 +340,53 @@ static sum_fn *const sum[2][SUMS + 1][4] = {EACH_SUM(ENTER)};
 
 /* --- what becomes of sums --- */
 
+#if PARTS == 3
 VEC_FN bool has_nan(const float *sums, int64_t columns) {
     vec_mask nan = vec_is_nan(vec_load_n(sums, (int)min_i64(columns, VEC_F32)));
     for (int64_t v = VEC_F32; v < columns; v += VEC_F32)
         nan = vec_mask_or(nan, vec_is_nan(vec_load_n(sums + v, (int)min_i64(columns - v, VEC_F32))));
     return vec_mask_any(nan);
 }
+#endif
 
-/* Row i of columns [j, j + columns), at most a panel. */
-VEC_FN void finish_row(const hone_gemm *g, int64_t i, int64_t j, int64_t columns, const float *sums) {
+/* Rows [i, i + rows) of columns [j, j + columns), at most a panel: one vector of columns after the other. */
+VEC_FN void finish_vectors(const hone_gemm *g, int64_t i, int64_t rows, int64_t j, int64_t columns,
+                           const float *sums, const bool residual, const bool more) {
     const hone_epilogue *e = &g->epilogue;
-    const float *bias = e->bias, *row_bias = e->row_bias, *residual = e->residual;
-    const vec_f32 lo = vec_set1((float)e->lo), hi = vec_set1((float)e->hi);
-    float *c = (float *)g->c + i * g->c_row + j;
+    const float *row_bias = e->row_bias;
+    const vec_f32 lo = vec_set1((float)e->lo), hi = vec_set1((float)e->hi), alpha = vec_set1((float)e->alpha);
     for (int64_t v = 0; v < columns; v += VEC_F32) {
         const int n = (int)min_i64(columns - v, VEC_F32);
-        vec_f32 y = vec_load_n(sums + v, n) * (float)e->alpha;
-        if (bias) y = y + vec_load_n(bias + j + v, n);
-        if (row_bias) y = y + row_bias[i];
-        if (residual) y = y + vec_load_n(residual + i * e->residual_row + j + v, n);
-        y = vec_min(hi, vec_max(lo, y));
-        if (e->ramp) y = vec_ramp(y, e->slope, e->offset);
-        vec_store_n(c + v, y, n);
+        const vec_f32 bias = vec_load_n(e->bias ? (const float *)e->bias + j + v : sums, e->bias ? n : 0);
+        const float *from = sums + v;
+        const float *added = residual ? (const float *)e->residual + i * e->residual_row + j + v : NULL;
+        float *c = (float *)g->c + i * g->c_row + j + v;
+        for (int64_t r = 0; r < rows; r++, from += PANEL, c += g->c_row) {
+            vec_f32 y = vec_load(from) * alpha + bias;
+            if (more && row_bias) y = y + row_bias[i + r];
+            if (residual) {
+                y = y + vec_load_n(added, n);
+                added += e->residual_row;
+            }
+            y = vec_min(hi, vec_max(lo, y));
+            if (more && e->ramp) y = vec_ramp(y, e->slope, e->offset);
+            vec_store_n(c, y, n);
+        }
     }
 }
 
+static void finish_rows(const hone_gemm *g, int64_t i, int64_t rows, int64_t j, int64_t columns,
+                        const float *sums) {
+    const hone_epilogue *e = &g->epilogue;
+    if (e->row_bias || e->ramp)
+        finish_vectors(g, i, rows, j, columns, sums, e->residual != NULL, true);
+    else if (e->residual)
+        finish_vectors(g, i, rows, j, columns, sums, true, false);
+    else
+        finish_vectors(g, i, rows, j, columns, sums, false, false);
+}
+
+#if PARTS == 3
 /* Row i computed anew, of floats, for a number that has no parts. */
 static void finish_plain(const hone_gemm *g, int64_t i, int64_t v, int64_t j, int64_t columns) {
     hone_gemm one = *g;
@@ -349,20 +403,38 @@ static void finish_plain(const hone_gemm *g, int64_t i, int64_t v, int64_t j, in
     }
     PLAIN(&one, i, i + 1, j, j + columns);
 }
+#endif
+
+/* The same, with rows that have a NaN computed anew. v: row i as A counts them. */
+static void finish_line(const hone_gemm *g, int64_t i, int64_t v, int64_t rows, int64_t j, int64_t columns,
+                        const float *sums) {
+#if PARTS == 3
+    for (int64_t r = 0; r < rows; r++)
+        if (has_nan(sums + r * PANEL, columns)) {
+            finish_rows(g, i, r, j, columns, sums);
+            finish_plain(g, i + r, v + r, j, columns);
+            finish_line(g, i + r + 1, v + r + 1, rows - r - 1, j, columns, sums + (r + 1) * PANEL);
+            return;
+        }
+#endif
+    (void)v;
+    finish_rows(g, i, rows, j, columns, sums);
+}
 
 /* Rows from v on, as A counts them: those between lines are left out. */
 static void finish(const hone_gemm *g, int64_t v, int64_t rows, int64_t j, int64_t columns,
                    const float *sums) {
-    for (int64_t end = v + rows; v < end; v++, sums += PANEL) {
-        int64_t i = v;
-        if (g->a_part) {
-            if (v % g->a_line_rows >= g->a_line) continue;
-            i = v / g->a_line_rows * g->a_line + v % g->a_line_rows;
-        }
-        if (PARTS == 3 && has_nan(sums, columns))
-            finish_plain(g, i, v, j, columns);
-        else
-            finish_row(g, i, j, columns, sums);
+    if (!g->a_part) {
+        finish_line(g, v, v, rows, j, columns, sums);
+        return;
+    }
+    for (int64_t line = v / g->a_line_rows, at = v % g->a_line_rows, some; rows > 0;
+         rows -= some, at = 0, line++) {
+        some = min_i64(g->a_line_rows - at, rows);
+        const int64_t count = min_i64(g->a_line - at, some);
+        if (count > 0)
+            finish_line(g, line * g->a_line + at, line * g->a_line_rows + at, count, j, columns, sums);
+        sums += some * PANEL;
     }
 }
 
@@ -492,3 +564,41 @@ static void run(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t 
     }
     tile_release(&t);
 }
+
+#if PARTS == 1
+/* --- packing --- */
+
+static size_t packed_size(int64_t k, int64_t n) {
+    return (size_t)(tasks(k, STEP) * STEP * tasks(n, COLUMNS) * COLUMNS) * sizeof(uint16_t);
+}
+
+static uint16_t rounded(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)(x != x ? bits >> 16 | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/* Elements [l, l + 2) of k of columns [j, j + 16), beyond k and n zeros. */
+static void pack_pair(const hone_gemm_b *b, int64_t l, int64_t j, uint16_t *out) {
+    const float *from = (const float *)b->b + l * b->b_row + j * b->b_col;
+    const int64_t columns = min_i64(b->n - j, COLUMNS), values = min_i64(b->k - l, 2);
+    memset(out, 0, 2 * COLUMNS * sizeof *out);
+    for (int64_t c = 0; c < columns; c++)
+        for (int64_t i = 0; i < values; i++) out[2 * c + i] = rounded(from[i * b->b_row + c * b->b_col]);
+}
+
+static void pack(const hone_gemm_b *b, int64_t l0, int64_t l1, int64_t n0, int64_t n1) {
+    for (int64_t j = n0; j < n1; j += PANEL) {
+        const int64_t across = tasks(min_i64(b->n - j, PANEL), COLUMNS);
+        uint16_t *panel = (uint16_t *)b->packed + tasks(b->k, STEP) * STEP * j;
+        for (int64_t l = l0; l < tasks(l1, STEP) * STEP; l += 2)
+            for (int64_t i = 0; i < across; i++) {
+                uint16_t *out = panel + (l / STEP * across + i) * TILE + l % STEP * COLUMNS;
+                if (l < l1)
+                    pack_pair(b, l, j + i * COLUMNS, out);
+                else
+                    memset(out, 0, 2 * COLUMNS * sizeof *out);
+            }
+    }
+}
+#endif

@@ -86,7 +86,13 @@ typedef struct hone_gemm_family {
 } hone_gemm_family;
 
 /* A is of the sums' kind: float, double or uint8; B of the kind that is packed. */
-typedef enum hone_gemm_kind { HONE_GEMM_F32, HONE_GEMM_F64, HONE_GEMM_U8S8, HONE_GEMM_KINDS } hone_gemm_kind;
+typedef enum hone_gemm_kind {
+    HONE_GEMM_F32,
+    HONE_GEMM_F64,
+    HONE_GEMM_U8S8,
+    HONE_GEMM_BF16, /* float operands, rounded to bfloat16, sums in float; not on all CPUs */
+    HONE_GEMM_KINDS
+} hone_gemm_kind;
 
 /* Rows of n elements, normalized: y = (x - mean) * inv * scale + bias, inv = 1 / sqrt(mean of (x - mean)^2 + epsilon).
  * Not centered: the mean counts as 0. */
@@ -147,7 +153,7 @@ typedef struct hone_bits_rows {
 typedef struct hone_kernels {
     const char *name; /* "v3", "v4+vnni": shown by hone version */
 
-    const hone_gemm_family *gemm[HONE_GEMM_KINDS];
+    const hone_gemm_family *gemm[HONE_GEMM_KINDS]; /* HONE_GEMM_BF16 may be NULL */
     /* The same for products of many rows, of gemm[HONE_GEMM_F32]'s packed form; NULL: there is nothing better. */
     const hone_gemm_family *gemm_f32_tiles;
     /* Sum of n bytes, for a_sum. */

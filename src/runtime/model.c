@@ -162,8 +162,9 @@ static hone_status add_graph(hone_model *m, hone_graph *g, const hone_model_opti
     HONE_TRY(bind_variables(m, &m->bodies[0], err));
     HONE_TRY(add_subgraphs(m, g, 1, err));
     for (size_t i = 0; i < m->body_count; i++)
-        HONE_TRY(
-            hone_packs_make(m->bodies[i].graph, options ? options->threads : 0, &m->bodies[i].packs, err));
+        HONE_TRY(hone_packs_make(m->bodies[i].graph, options ? options->threads : 0,
+                                 options ? options->precision : HONE_PRECISION_FLOAT32, &m->bodies[i].packs,
+                                 err));
     return HONE_OK;
 }
 

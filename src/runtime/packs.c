@@ -22,6 +22,7 @@ struct hone_packs {
     int *form;  /* by value id: the first packed form; -1: none */
     char *room; /* of forms that are not alone */
     int threads;
+    hone_precision precision;
     pthread_mutex_t lock; /* guards the data of what is packed late */
 };
 
@@ -43,6 +44,10 @@ struct hone_packer {
 };
 
 /* --- asking --- */
+
+hone_precision hone_packer_precision(const hone_packer *p) {
+    return p->packs->precision;
+}
 
 static pack_entry *find(const hone_packs *s, int value, const char *format) {
     for (int i = s->form[value]; i >= 0; i = s->entries[i].next)
@@ -218,10 +223,12 @@ static hone_status start(hone_packer *p, const hone_graph *g, int threads, hone_
     return HONE_OK;
 }
 
-hone_status hone_packs_make(hone_graph *g, int threads, hone_packs **out, hone_error *err) {
+hone_status hone_packs_make(hone_graph *g, int threads, hone_precision precision, hone_packs **out,
+                            hone_error *err) {
     hone_packer p = {0};
     pthread_mutex_init(&p.lock, NULL);
     hone_status status = start(&p, g, threads, err);
+    if (status == HONE_OK) p.packs->precision = precision;
     if (status == HONE_OK) status = ask(&p, g, err);
     if (status == HONE_OK) status = pack_all(&p, threads, err);
     for (size_t i = 0; p.constants && i < g->value_count; i++) hone_tensor_free(p.constants[i].shell);

@@ -290,7 +290,7 @@ static void check_windows(const hone_gemm_family *f, const hone_gemm_family *pac
     f->run(&g, 0, m, 0, n);
     if (memcmp(y, want, (size_t)(m * n) * sizeof *y))
         fail_msg("%s: a product of %d channels", level, (int)c->channels);
-    for (int64_t direct = 0; direct < 2; direct++) { /* any rows, packed and as B lies */
+    for (int64_t direct = 0; direct < 1 + f->direct; direct++) { /* any rows, packed and as B lies */
         memset(y, 0, (size_t)(m * n) * sizeof *y);
         g.b = direct ? b : packed;
         g.b_row = direct ? n : 0;
@@ -312,7 +312,10 @@ static void windows(const hone_kernels *k, const char *level) {
     for (int i = 0; i < COUNT(products); i++) {
         check_windows(f, f, level, &products[i]);
         check_windows(&hone_gemm_f32_tiles, &hone_gemm_f32_tiles, "tiles in memory", &products[i]);
-        if (tiles) check_windows(tiles, f, level, &products[i]);
+        check_windows(&hone_gemm_bf16_tiles, &hone_gemm_bf16_tiles, "tiles in memory", &products[i]);
+        if (!tiles) continue;
+        check_windows(tiles, f, level, &products[i]);
+        check_windows(k->gemm[HONE_GEMM_BF16], k->gemm[HONE_GEMM_BF16], level, &products[i]);
     }
 }
 

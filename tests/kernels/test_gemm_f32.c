@@ -410,6 +410,63 @@ static void test_errors(void **state) {
     }
 }
 
+static float to_bf16(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static void bf16(const char *name, const hone_gemm_family *family, int64_t m, int64_t n, int64_t k,
+                 bool a_transposed, bool b_transposed) {
+    matrix a = matrix_new(m, k, a_transposed, 3), b = matrix_new(k, n, b_transposed, 2),
+           c = matrix_new(m, n, false, 5);
+    matrix before = matrix_copy(&c), bias = matrix_new(1, n, false, 0);
+    float *packed = pack(family, &b);
+    hone_gemm g = {.m = m,
+                   .n = n,
+                   .k = k,
+                   .a = a.data,
+                   .a_row = a.row,
+                   .a_col = a.column,
+                   .b = packed,
+                   .c = c.data,
+                   .c_row = c.row,
+                   .room = room_for(family, m, n, k),
+                   .epilogue = {.alpha = 1, .bias = bias.data, .lo = -1, .hi = INFINITY}};
+    const int64_t half = n / 2 / family->panel * family->panel;
+    family->run(&g, 0, m / 2, 0, n);
+    family->run(&g, m / 2, m, 0, half);
+    family->run(&g, m / 2, m, half, n);
+    for (size_t i = 0; i < a.count; i++) a.data[i] = to_bf16(a.data[i]);
+    for (size_t i = 0; i < b.count; i++) b.data[i] = to_bf16(b.data[i]);
+    check(name, &g, &b, &before, NULL);
+    hone_free(g.room);
+    hone_free(packed);
+    hone_free(a.data);
+    hone_free(b.data);
+    hone_free(c.data);
+    hone_free(before.data);
+    hone_free(bias.data);
+}
+
+/* Exact products of rounded operands. */
+static void test_bf16(void **state) {
+    (void)state;
+    static const int64_t shapes[][3] = {{1, 1, 1},     {3, 16, 33},     {17, 49, 64}, {50, 130, 95},
+                                        {300, 30, 40}, {33, 100, 1700}, {5, 7, 0}};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int form = 0; form < 4; form++) {
+            const int64_t *x = shapes[s];
+            bf16("tiles in memory", &hone_gemm_bf16_tiles, x[0], x[1], x[2], form & 1, form & 2);
+#if defined(__x86_64__)
+            if (hone_cpu_get()->level == HONE_CPU_V4 && hone_cpu_get()->avx512_bf16)
+                bf16("AMX", &hone_gemm_bf16_v4_amx, x[0], x[1], x[2], form & 1, form & 2);
+#endif
+        }
+}
+
 static void test_f64(void **state) {
     (void)state;
     static const int64_t shapes[][3] = {{1, 1, 1}, {4, 4, 8}, {5, 7, 3}, {9, 13, 40}, {3, 6, 0}, {0, 3, 3}};
@@ -483,6 +540,7 @@ int main(void) {
         cmocka_unit_test(test_shapes), cmocka_unit_test(test_blocks),   cmocka_unit_test(test_empty),
         cmocka_unit_test(test_cuts),   cmocka_unit_test(test_pack),     cmocka_unit_test(test_special),
         cmocka_unit_test(test_f64),    cmocka_unit_test(test_infinite), cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_bf16),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
 #if defined(__x86_64__)

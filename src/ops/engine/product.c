@@ -371,10 +371,12 @@ static const char *name_of(const hone_product_params *q) {
         [HONE_GEMM_F32] = {FORMS("gemm_f32", ""), FORMS("gemm_f32", ", strips")},
         [HONE_GEMM_F64] = {FORMS("gemm_f64", ""), FORMS("gemm_f64", ", strips")},
         [HONE_GEMM_U8S8] = {FORMS("gemm_u8s8", ""), FORMS("gemm_u8s8", ", strips")},
+        [HONE_GEMM_BF16] = {FORMS("gemm_bf16", ""), FORMS("gemm_bf16", ", strips")},
         [HONE_GEMM_KINDS] = {FORMS("gemm_f32 tiles", ""), FORMS("gemm_f32 tiles", ", strips")},
     };
     bool strips = q->epilogue.map || q->epilogue.addend;
-    return names[q->family->room ? HONE_GEMM_KINDS : q->s.kind][strips][q->form];
+    return names[q->s.kind == HONE_GEMM_F32 && q->family->room ? HONE_GEMM_KINDS : q->s.kind][strips]
+                [q->form];
 }
 
 hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_error *err) {
@@ -384,7 +386,8 @@ hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_er
     q->a_size = hone_dtype_size(p->in[s->a]->dtype);
     q->y_size = hone_dtype_size(p->out[0].dtype);
     if (s->winograd && !hone_product_winograd_find(p, q)) q->s.winograd = 0;
-    q->family = hone_product_family(p, &q->s, hone_kernels_get()->gemm[s->kind]);
+    if (!s->patches && !s->depthwise && !q->s.winograd) hone_product_choose_bf16(p, &q->s);
+    q->family = hone_product_family(p, &q->s, hone_kernels_get()->gemm[q->s.kind]);
     if (s->a_windows) HONE_TRY(hone_product_windows_choose(p, q, err));
     if (s->patches)
         hone_product_patches_choose(q);

@@ -65,6 +65,8 @@ hone_status hone_product_pack_channels(hone_packer *p, const hone_node *node, in
 /* The same for weights [M, 9 C] of windows of 3 x 3, as Winograd's in tiles of that size. */
 hone_status hone_product_pack_winograd(hone_packer *p, const hone_node *node, int input, int size,
                                        hone_error *err);
+/* For `pack`: are weights to be rounded to bfloat16? */
+bool hone_product_by_bf16(const hone_packer *p);
 /* For `prepare`: sets p up to run `s`, with the node's map. */
 hone_status hone_product_prepare(hone_prepare *p, const hone_product *s, hone_error *err);
 

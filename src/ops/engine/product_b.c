@@ -7,6 +7,7 @@ static const char *format_of(const hone_product_b *b) {
     static const char *const names[HONE_GEMM_KINDS][2] = {
         [HONE_GEMM_F32] = {"gemm_f32 rows", "gemm_f32 columns"},
         [HONE_GEMM_U8S8] = {"gemm_u8s8 rows", "gemm_u8s8 columns"},
+        [HONE_GEMM_BF16] = {"gemm_bf16 rows", "gemm_bf16 columns"},
     };
     return names[b->kind][b->columns];
 }
@@ -70,17 +71,27 @@ static void pack_part(const void *source, const void *arg, int64_t part, void *o
         pack_block(b, source, first, hone_min_i64(end, b->k), 0, b->n, out, sums);
 }
 
+#define LEAST_BF16 16 /* columns, and half of the rows, that are worth a tile */
+
 /* The kind of kernel that packs constants of that type. */
-static bool packed_kind(hone_dtype dtype, hone_gemm_kind *kind) {
-    *kind = dtype == HONE_FLOAT32 ? HONE_GEMM_F32 : HONE_GEMM_U8S8;
-    return (HONE_TYPE(dtype) & (HONE_TYPE(HONE_FLOAT32) | HONE_TYPES_BYTE)) != 0;
+static bool packed_kind(const hone_packer *p, const hone_type *t, bool columns, hone_gemm_kind *kind) {
+    *kind = t->dtype == HONE_FLOAT32 ? HONE_GEMM_F32 : HONE_GEMM_U8S8;
+    if (*kind == HONE_GEMM_F32 && hone_product_by_bf16(p)) {
+        const hone_product_b b = hone_product_b_make(HONE_GEMM_F32, t, columns);
+        if (b.n >= LEAST_BF16 && b.k >= 2 * LEAST_BF16) *kind = HONE_GEMM_BF16;
+    }
+    return (HONE_TYPE(t->dtype) & (HONE_TYPE(HONE_FLOAT32) | HONE_TYPES_BYTE)) != 0;
+}
+
+bool hone_product_by_bf16(const hone_packer *p) {
+    return hone_packer_precision(p) == HONE_PRECISION_BFLOAT16 && hone_kernels_get()->gemm[HONE_GEMM_BF16];
 }
 
 hone_status hone_product_pack(hone_packer *p, const hone_node *node, int input, bool b_columns,
                               hone_error *err) {
     const hone_type *t = &node->inputs[input]->type;
     hone_gemm_kind kind;
-    if (t->rank < 1 || !hone_type_is_concrete(t) || !packed_kind(t->dtype, &kind)) return HONE_OK;
+    if (t->rank < 1 || !hone_type_is_concrete(t) || !packed_kind(p, t, b_columns, &kind)) return HONE_OK;
     packing a = {.b = hone_product_b_make(kind, t, b_columns)};
     size_t row = (size_t)(b_columns ? a.b.k : a.b.n) * a.b.size,
            bytes = hone_product_b_bytes(&a.b, a.b.matrices);

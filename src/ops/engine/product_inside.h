@@ -212,6 +212,9 @@ static inline void *hone_product_room(const hone_product_job *j, int worker) {
 
 /* --- tiles --- */
 
+/* Makes the product one of bfloat16 where B is packed so. */
+void hone_product_choose_bf16(const hone_prepare *p, hone_product *s);
+
 /* For `prepare`, before windows are merged: the family for A as `q` says, whose B is of q->b's packed form. */
 const hone_gemm_family *hone_product_family(const hone_prepare *p, const hone_product *s,
                                             const hone_gemm_family *packed);

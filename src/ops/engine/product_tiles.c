@@ -3,10 +3,10 @@
 #include "ops/common/walk.h"
 #include "ops/engine/product_inside.h"
 
-#define LEAST_ROWS 16 /* a tile of sums */
+#define LEAST_ROWS 16    /* a tile of sums */
 #define LEAST_COLUMNS 96 /* that share what splitting A takes */
 #define LEAST_DEPTH 128  /* over which storing sums is spread */
-#define OPEN_ROWS 64 /* where a dimension's size is not known before a run */
+#define OPEN_ROWS 64     /* where a dimension's size is not known before a run */
 
 /* Is it the dimension along which requests are put together? */
 static bool is_batch(const hone_graph *g, int64_t dim) {
@@ -32,8 +32,15 @@ static int64_t rows_of_item(const hone_prepare *p, const hone_product *s) {
 const hone_gemm_family *hone_product_family(const hone_prepare *p, const hone_product *s,
                                             const hone_gemm_family *packed) {
     const hone_gemm_family *tiles = hone_kernels_get()->gemm_f32_tiles;
+    if (s->kind == HONE_GEMM_BF16) return hone_kernels_get()->gemm[HONE_GEMM_BF16];
     if (!tiles || s->kind != HONE_GEMM_F32 || s->patches || s->depthwise || s->winograd) return packed;
     if (!s->a_windows && s->a_col != 1) return packed;
     if (s->k < LEAST_DEPTH || s->n < LEAST_COLUMNS || rows_of_item(p, s) < LEAST_ROWS) return packed;
     return tiles;
+}
+
+void hone_product_choose_bf16(const hone_prepare *p, hone_product *s) {
+    if (s->kind != HONE_GEMM_F32 || !hone_kernels_get()->gemm[HONE_GEMM_BF16]) return;
+    const hone_product_b b = hone_product_b_make(HONE_GEMM_BF16, p->in[s->b], s->b_columns);
+    if (hone_product_b_find(p, &b, s->b)) s->kind = HONE_GEMM_BF16;
 }

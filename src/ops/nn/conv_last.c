@@ -67,7 +67,7 @@ static int64_t multiply_adds_depthwise(const hone_node *n, const hone_type *cons
 
 static hone_status pack(hone_packer *p, const hone_node *node, hone_error *err) {
     const int tile = (int)hone_node_int(node, "winograd");
-    if (tile) return hone_product_pack_winograd(p, node, W, tile, err);
+    if (tile && !hone_product_by_bf16(p)) return hone_product_pack_winograd(p, node, W, tile, err);
     return hone_product_pack(p, node, W, true, err);
 }
 

@@ -199,6 +199,8 @@ static hone_status make_model(making *m, hone_model **out, hone_error *err) {
     hone_place place = hone_record_place(m->r);
     hone_graph *graph = NULL;
     bool map = m->c->registry->options.map_weights;
+    hone_model_options options = HONE_MODEL_OPTIONS_INIT;
+    options.precision = m->r->settings.run.precision;
     m->v->weight = hone_repository_weigh(&place, m->v->name);
     HONE_TRY(check_memory(m->c->registry, m->r, m->v, err));
     hone_status status = hone_repository_load(&place, m->v->name, map, &graph, &m->files, err);
@@ -206,7 +208,7 @@ static hone_status make_model(making *m, hone_model **out, hone_error *err) {
     if (status == HONE_OK) status = hone_graph_open_maps(graph, err);
     bool early = came_early(m);
     if (status == HONE_OK && !early && (!map || list_mapped(&m->v->files, &m->mapped)))
-        return hone_model_take(graph, NULL, out, err);
+        return hone_model_take(graph, &options, out, err);
     hone_graph_free(graph);
     return status != HONE_OK ? status : early ? HONE_UNAVAILABLE : hone_fail_memory(err);
 }

@@ -277,13 +277,24 @@ static hone_status read_batching(hone_config_reader *r, const hone_config_field 
     return HONE_OK;
 }
 
+static hone_status read_precision(hone_config_reader *r, const json_t *v, hone_precision *out) {
+    const char *text = v && json_is_string(v) ? json_string_value(v) : "";
+    if (!v) return HONE_OK;
+    if (strcmp(text, "float32") != 0 && strcmp(text, "bfloat16") != 0)
+        return hone_fail(r->err, HONE_INVALID_ARGUMENT,
+                         "\"precision\" is neither \"float32\" nor \"bfloat16\"");
+    *out = strcmp(text, "bfloat16") == 0 ? HONE_PRECISION_BFLOAT16 : HONE_PRECISION_FLOAT32;
+    return HONE_OK;
+}
+
 static hone_status read_settings(hone_config_reader *r, json_t *tree, hone_model_settings *out) {
-    hone_config_field f[] = {{"threads", NULL},        {"batching", NULL}, {"limits", NULL},
-                             {"version_policy", NULL}, {"labels", NULL},   {"dims", NULL},
-                             {"shapes", NULL},         {"pad", NULL},      {NULL, NULL}};
+    hone_config_field f[] = {
+        {"threads", NULL}, {"batching", NULL}, {"limits", NULL}, {"version_policy", NULL}, {"labels", NULL},
+        {"dims", NULL},    {"shapes", NULL},   {"pad", NULL},    {"precision", NULL},      {NULL, NULL}};
     hone_config_field l[] = {{"queue", NULL}, {"rows", NULL}, {"timeout_ms", NULL}, {NULL, NULL}};
     HONE_TRY(hone_config_fields(r, tree, "the settings", f));
     HONE_TRY(hone_config_int32(r, &f[0], 0, 1024, &out->run.threads));
+    HONE_TRY(read_precision(r, f[8].value, &out->run.precision));
     HONE_TRY(read_batching(r, &f[1], &out->run));
     HONE_TRY(hone_shape_settings_read(r, &f[5], &f[6], &f[7], &out->run));
     if (f[2].value) HONE_TRY(hone_config_fields(r, f[2].value, "limits", l));

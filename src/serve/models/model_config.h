@@ -66,6 +66,7 @@ hone_status hone_model_set_parse(const char *text, size_t size, hone_model_set *
  *                    "preferred_batch_sizes": [8, 32]},
  *       "limits": {"queue": 1024, "rows": 0, "timeout_ms": 0},
  *       "dims": {"sequence": 128},
+ *       "precision": "bfloat16",
  *       "version_policy": {"latest": 1} | "all" | {"specific": [1, 2]},
  *       "labels": {"stable": 1}} */
 typedef struct hone_model_settings {

@@ -2,7 +2,7 @@
 #ifndef HONE_SERVE_SERVABLE_SETTINGS_H
 #define HONE_SERVE_SERVABLE_SETTINGS_H
 
-#include <hone/tensor.h>
+#include <hone/graph.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -51,6 +51,7 @@ typedef struct hone_servable_settings {
     int max_queue;      /* requests that wait; more: HONE_RESOURCE_EXHAUSTED; 0: as the server's */
     int64_t max_rows;   /* of one request; 0: no limit */
     int64_t timeout_ms; /* for a request to be answered; 0: as the server's */
+    hone_precision precision; /* of versions that are loaded from then on */
     hone_dim_setting dims[HONE_MAX_DIM_SETTINGS];
     int dim_count;
     hone_tensor_setting tensors[HONE_MAX_TENSOR_SETTINGS];

@@ -209,10 +209,11 @@ static void survives_lack_of_memory(void **state) {
 
 static void reads_settings(void **state) {
     (void)state;
-    static const char all[] = "{\"threads\": 2, \"batching\": {\"enabled\": true, \"max_delay_us\": 500, "
-                              "\"preferred_batch_sizes\": [4, 16]}, \"limits\": {\"queue\": 7, \"rows\": "
-                              "100, \"timeout_ms\": 250}, \"dims\": {\"seq\": 128, \"h\": 7}, "
-                              "\"version_policy\": {\"latest\": 2}, \"labels\": {\"stable\": 1}}";
+    static const char all[] =
+        "{\"threads\": 2, \"batching\": {\"enabled\": true, \"max_delay_us\": 500, "
+        "\"preferred_batch_sizes\": [4, 16]}, \"limits\": {\"queue\": 7, \"rows\": "
+        "100, \"timeout_ms\": 250}, \"dims\": {\"seq\": 128, \"h\": 7}, "
+        "\"version_policy\": {\"latest\": 2}, \"labels\": {\"stable\": 1}, \"precision\": \"bfloat16\"}";
     hone_model_settings s, copy, plain = HONE_MODEL_SETTINGS_INIT;
     hone_error err = {0};
     if (hone_model_settings_parse(all, strlen(all), NULL, &s, &err) != HONE_OK) fail_msg("%s", err.message);
@@ -224,6 +225,7 @@ static void reads_settings(void **state) {
     assert_int_equal(s.run.max_queue, 7);
     assert_int_equal(s.run.max_rows, 100);
     assert_int_equal(s.run.timeout_ms, 250);
+    assert_int_equal(s.run.precision, HONE_PRECISION_BFLOAT16);
     assert_int_equal(s.run.dim_count, 2);
     assert_string_equal(s.run.dims[0].name, "seq");
     assert_int_equal(s.run.dims[0].sizes[0], 128);
@@ -252,6 +254,8 @@ static void reads_settings(void **state) {
         "[]",
         "{\"thread\": 2}",
         "{\"threads\": -1}",
+        "{\"precision\": \"half\"}",
+        "{\"precision\": 16}",
         "{\"threads\": 1.5}",
         "{\"threads\": 99999}",
         "{\"batching\": 3}",

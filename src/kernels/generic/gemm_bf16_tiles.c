@@ -1,0 +1,20 @@
+/* The float GEMM of operands that are rounded to bfloat16, with tiles in memory, for testing on machines without AMX. */
+#define HONE_ISA tiles
+#define HONE_ISA_generic 1
+#define PARTS 1
+#include "kernels/generic/tiles_bf16.h"
+
+#include "kernels/gemm_f32_tiles.inc.h"
+
+const hone_gemm_family HONE_ISA_NAME(gemm_bf16) = {.name = "gemm_bf16",
+                                                   .panel = PANEL,
+                                                   .rows = 2 * COLUMNS,
+                                                   .columns = COLUMNS,
+                                                   .group = 2,
+                                                   .windows = true,
+                                                   .packed_size = packed_size,
+                                                   .pack = pack,
+                                                   .room = room,
+                                                   .lay = lay,
+                                                   .parts = PARTS,
+                                                   .run = run};
