@@ -132,6 +132,7 @@ struct hone_prepare {
     hone_arena *arena;                  /* of what lives as long as the plan */
     struct hone_packs *packs;           /* the model's store of packed constants */
     const hone_graph *main;             /* the model's main graph; NULL: a node is evaluated by itself */
+    hone_precision precision;
     /* to set: */
     hone_run_fn *run;
     const void *params; /* of hone_prepare_alloc, or static */

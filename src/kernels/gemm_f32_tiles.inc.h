@@ -199,8 +199,10 @@ VEC_FN void split_pairs(const panel_work *w, const int across, const bool whole,
 /* A whole step's, which may end beyond k or the columns. */
 VEC_FN void split_step(const panel_work *w, const int across, int64_t step, uint16_t *out) {
     for (int l = 0; l < COLUMNS; l++) {
-        const panel_work one = {
-            .from = w->from + l * w->from_row, .from_row = w->from_row, .k = w->k - l, .columns = w->columns};
+        const panel_work one = {.from = w->from + FIRST(l) * w->from_row,
+                                .from_row = w->from_row,
+                                .k = w->k - FIRST(l),
+                                .columns = w->columns};
         split_pairs(&one, across, false, step, 0, across * LANES, out + 2 * COLUMNS * l);
     }
 }

@@ -136,6 +136,7 @@ static hone_status begin(const hone_graph *g, const hone_model_options *options,
     hone_model *m = hone_calloc(1, sizeof *m);
     if (!m) return hone_fail_memory(err);
     atomic_init(&m->references, 1);
+    m->precision = options ? options->precision : HONE_PRECISION_FLOAT32;
     m->variables = variables ? hone_variables_retain(variables) : hone_variables_new();
     hone_status status = m->variables ? HONE_OK : hone_fail_memory(err);
     if (status == HONE_OK) status = hone_graph_copy_signature(g, &m->signature, err);
@@ -162,9 +163,8 @@ static hone_status add_graph(hone_model *m, hone_graph *g, const hone_model_opti
     HONE_TRY(bind_variables(m, &m->bodies[0], err));
     HONE_TRY(add_subgraphs(m, g, 1, err));
     for (size_t i = 0; i < m->body_count; i++)
-        HONE_TRY(hone_packs_make(m->bodies[i].graph, options ? options->threads : 0,
-                                 options ? options->precision : HONE_PRECISION_FLOAT32, &m->bodies[i].packs,
-                                 err));
+        HONE_TRY(hone_packs_make(m->bodies[i].graph, options ? options->threads : 0, m->precision,
+                                 &m->bodies[i].packs, err));
     return HONE_OK;
 }
 

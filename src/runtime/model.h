@@ -12,6 +12,7 @@ struct hone_model {
     atomic_int references;
     hone_body *bodies; /* lowered; the first is the main graph */
     size_t body_count;
+    hone_precision precision;
     hone_graph *signature; /* inputs, outputs and texts as they were given */
     hone_variables *variables;
 };

@@ -67,6 +67,7 @@ static hone_status prepare_step(builder *b, const hone_node *n, int index, hone_
                       .arena = b->plan->arena,
                       .packs = b->body->packs,
                       .main = b->model->bodies[0].graph,
+                      .precision = b->model->precision,
                       .kernel = "generic"};
     if (hone_op_is_control(n->op))
         HONE_TRY(b->control(&p, b->model, b->err));

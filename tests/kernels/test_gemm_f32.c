@@ -439,6 +439,17 @@ static void bf16(const char *name, const hone_gemm_family *family, int64_t m, in
     family->run(&g, 0, m / 2, 0, n);
     family->run(&g, m / 2, m, 0, half);
     family->run(&g, m / 2, m, half, n);
+    if (!b_transposed) { /* as it lies */
+        matrix direct = matrix_copy(&before);
+        g.c = direct.data;
+        g.b = b.data;
+        g.b_row = b.row;
+        g.b_col = 1;
+        family->run(&g, 0, m, 0, n);
+        assert_memory_equal(c.data, direct.data, c.count * sizeof(float));
+        hone_free(direct.data);
+        g.c = c.data;
+    }
     for (size_t i = 0; i < a.count; i++) a.data[i] = to_bf16(a.data[i]);
     for (size_t i = 0; i < b.count; i++) b.data[i] = to_bf16(b.data[i]);
     check(name, &g, &b, &before, NULL);

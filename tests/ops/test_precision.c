@@ -108,7 +108,23 @@ static void test_sentences(void **state) {
     check(sentences(900, 200), 3, (int64_t[]){2, 40, 900});
 }
 
+static hone_graph *attention(int64_t heads, int64_t rows, int64_t d) {
+    hone_graph *g = hone_graph_new("attention");
+    hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(-1, heads, rows, d));
+    hone_value *k = graph_op(g, "MatMul", x, weights(g, SHAPE(d, d), 1));
+    hone_graph_add_output(g, graph_op(g, "Attention", x, k, graph_op(g, "Tanh", x)));
+    return g;
+}
+
+static void test_attention(void **state) {
+    (void)state;
+    check(attention(2, 50, 64), 4, (int64_t[]){3, 2, 50, 64});
+    check(attention(3, 300, 40), 4, (int64_t[]){2, 3, 300, 40});
+    check(attention(1, 900, 33), 4, (int64_t[]){2, 1, 900, 33});
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_images), cmocka_unit_test(test_sentences)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_images), cmocka_unit_test(test_sentences),
+                                       cmocka_unit_test(test_attention)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

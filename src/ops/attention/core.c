@@ -142,6 +142,7 @@ typedef struct params {
     int64_t groups, units, unit_rows, row_block, blocks;
     bool packs;
     size_t packed;     /* bytes of one head of K */
+    size_t at_room;    /* the kernel's, in worker scratch */
     int64_t score_row; /* elements of a row of scores in scratch */
     hone_cut packing, tasks;
 } params;
@@ -162,6 +163,7 @@ typedef struct part {
     int64_t batch, head, row, count;
     int64_t lo, hi; /* keys that any of them sees */
     char *scores;
+    void *room;
 } part;
 
 static char *at(const params *p, const void *base, int64_t element) {
@@ -243,6 +245,7 @@ static void score(const job *j, const part *w, int64_t lo, int64_t hi) {
                          .b_col = p->packs ? 1 : p->k.row,
                          .c = w->scores,
                          .c_row = p->score_row,
+                         .room = w->room,
                          .epilogue = {.store = p->is_double ? HONE_STORE_F64 : HONE_STORE_F32,
                                       .alpha = p->scale,
                                       .lo = -INFINITY,
@@ -343,6 +346,7 @@ static void gather(const job *j, const part *w) {
                          .b_col = 1,
                          .c = at(p, j->y, place_of(&p->y, w->batch, head_of(p, w, 0), row_of(p, w, 0))),
                          .c_row = step_of(p, &p->y),
+                         .room = w->room,
                          .epilogue = {.store = p->is_double ? HONE_STORE_F64 : HONE_STORE_F32,
                                       .alpha = 1,
                                       .lo = -INFINITY,
@@ -361,6 +365,7 @@ static void run_parts(void *arg, int64_t begin, int64_t end, int worker) {
                   .lo = p->keys,
                   .scores = hone_step_worker_scratch(j->step, j->frame, worker)};
         w.count = hone_min_i64(p->row_block, p->unit_rows - w.row);
+        w.room = w.scores + p->at_room;
         for (int64_t i = 0; i < w.count; i++) {
             int64_t lo, hi;
             sight(j, w.batch, row_of(p, &w, i), &lo, &hi);
@@ -407,7 +412,8 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
 
 /* Rows up to which scores are sums along rows of K as they lie; more pay for packing it. */
 #define FEW_ROWS 4
-#define SCORES 32768 /* of a part: they stay in the cache */
+#define SCORES 32768             /* of a part: they stay in the cache */
+#define WIDE_SCORES (6 * SCORES) /* in the second-level one, of a kernel that lays out V anew for each part */
 
 /* One batch, or one row, may stand for all. */
 static place place_in(const int64_t *dims, const int64_t *all, bool counted) {
@@ -438,7 +444,7 @@ static void cut(params *q, hone_prepare *p) {
     q->units = q->batch * (q->by_group ? q->kv_heads : q->heads);
     q->packs = !q->is_double && q->rows > FEW_ROWS;
     q->packed = q->packs ? (f->packed_size(q->d, q->keys) + 63) & ~(size_t)63 : 0;
-    int64_t tiles = SCORES / (q->keys + 1) / f->rows;
+    int64_t tiles = (f->room ? WIDE_SCORES : SCORES) / (q->keys + 1) / f->rows;
     q->row_block = f->rows * (tiles < 1 ? 1 : tiles > 8 ? 8 : tiles);
     q->blocks = q->unit_rows > 0 ? hone_tasks(q->unit_rows, q->row_block) : 1;
     q->score_row = (q->keys + 1 + 15) & ~(int64_t)15; /* one more: a sink */
@@ -447,7 +453,14 @@ static void cut(params *q, hone_prepare *p) {
     q->tasks = hone_cut_make(q->unit_rows > 0 ? q->units * q->blocks : 0,
                              key * (double)(q->keys * hone_min_i64(q->row_block, q->unit_rows)), 1);
     p->scratch = q->packs ? q->packed * (size_t)(q->batch * q->kv_heads) : 0;
-    p->worker_scratch = (size_t)(hone_min_i64(q->row_block, q->unit_rows) * q->score_row) * q->size + 64;
+    const int64_t most = hone_min_i64(q->row_block, q->unit_rows);
+    q->at_room = ((size_t)(most * q->score_row) * q->size + 127) & ~(size_t)63;
+    p->worker_scratch = q->at_room;
+    if (f->room) {
+        const size_t scores = f->room(most, q->keys, q->d, false),
+                     sums = f->room(most, q->dv, q->keys, false);
+        p->worker_scratch += scores > sums ? scores : sums;
+    }
 }
 
 static const hone_type *type_of(const hone_prepare *p, int i) {
@@ -487,6 +500,8 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
                   .qk_mode = (int)hone_node_int(p->node, "qk_mode")};
     q->size = q->is_double ? sizeof(double) : sizeof(float);
     q->family = q->kernels->gemm[q->is_double ? HONE_GEMM_F64 : HONE_GEMM_F32];
+    const bool rounds = p->precision == HONE_PRECISION_BFLOAT16 && !q->is_double && q->rows > FEW_ROWS;
+    if (rounds && q->kernels->gemm[HONE_GEMM_BF16]) q->family = q->kernels->gemm[HONE_GEMM_BF16];
     const hone_type *bias = type_of(p, HONE_CORE_BIAS), *sink = type_of(p, HONE_CORE_SINK);
     if (bias) place_bias(q, bias);
     if (sink && hone_type_count(sink) != q->heads)
@@ -502,7 +517,10 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
     cut(q, p);
     p->params = q;
     p->run = run;
-    p->kernel = q->is_double ? "attention, double" : q->packs ? "attention" : "attention, few rows";
+    p->kernel = q->is_double      ? "attention, double"
+                : q->family->room ? "attention, bfloat16"
+                : q->packs        ? "attention"
+                                  : "attention, few rows";
     return HONE_OK;
 }
 
