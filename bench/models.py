@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Whole models: Hone against ONNX Runtime and OpenVINO (in float32) on the same files, in turn in one run.
+"""Whole models: Hone against ONNX Runtime and OpenVINO on the same files, in turn in one run, in float32 or, all but ONNX Runtime, in
+bfloat16.
 
-    bench/models.py MODEL.onnx[@BATCH] ... [--peers ort ov] [--threads 1 2] [--rounds 5] [--seconds 0.3] [--json]
+    bench/models.py MODEL.onnx[@BATCH] ... [--peers ort ov] [--threads 1 2] [--rounds 5] [--seconds 0.3] [--precision bfloat16] [--json]
 
 Each peer is loaded once into a process of its own and stopped between its turns, so that what disturbs the machine falls on all of
 them alike. A figure is the least of the rounds' medians; a ratio is the peer's time by Hone's, above 1 where Hone is faster. Inputs
@@ -21,7 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 NAMES = {"ort": "ONNX Runtime", "ov": "OpenVINO"}
 
 
-# --- the worker: `models.py --worker PEER MODEL BATCH THREADS`, which then reads seconds and writes a median, line by line ---
+# --- the worker: `models.py --worker PEER MODEL BATCH THREADS PRECISION`, which then reads seconds and writes a median, line by line ---
 
 
 def feeds(inputs, batch):
@@ -35,7 +36,7 @@ def feeds(inputs, batch):
     return made
 
 
-def runner(peer, path, batch, threads):
+def runner(peer, path, batch, threads, precision):
     """A function of nothing that runs the model once."""
     import onnxruntime
 
@@ -51,15 +52,15 @@ def runner(peer, path, batch, threads):
     model = core.read_model(path)
     model.reshape({name: list(x.shape) for name, x in content.items()})
     compiled = core.compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
-                                                 "INFERENCE_PRECISION_HINT": "f32"})
+                                                 "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32"})
     request = compiled.create_infer_request()
     for name, x in content.items():
         request.set_tensor(name, openvino.Tensor(x))
     return request.infer
 
 
-def work(peer, path, batch, threads):
-    run = runner(peer, path, int(batch), int(threads))
+def work(peer, path, batch, threads, precision):
+    run = runner(peer, path, int(batch), int(threads), precision)
     for _ in range(3):
         run()
     print("ready", flush=True)
@@ -76,8 +77,8 @@ def work(peer, path, batch, threads):
 
 
 class Peer:
-    def __init__(self, python, peer, path, batch, threads):
-        self.process = subprocess.Popen([python, __file__, "--worker", peer, path, str(batch), str(threads)], text=True,
+    def __init__(self, python, peer, path, batch, threads, precision):
+        self.process = subprocess.Popen([python, __file__, "--worker", peer, path, str(batch), str(threads), precision], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if self.process.stdout.readline().strip() != "ready":
             raise RuntimeError(self.process.stderr.read().strip().splitlines()[-1:] or ["ended without a word"])
@@ -97,8 +98,8 @@ class Peer:
 
 
 class Hone:
-    def __init__(self, hone, path, batch, threads):
-        self.command = [str(hone), "bench", path, "--batch", str(batch), "--threads", str(threads), "--json"]
+    def __init__(self, hone, path, batch, threads, precision):
+        self.command = [str(hone), "bench", path, "--batch", str(batch), "--threads", str(threads), "--precision", precision, "--json"]
 
     def turn(self, seconds):
         done = subprocess.run([*self.command, "--seconds", str(seconds)], capture_output=True, text=True)
@@ -112,10 +113,10 @@ class Hone:
 
 def measure(path, batch, threads, args):
     """Microseconds by peer; one that can't run the model is told and left out."""
-    runs = {"hone": Hone(args.build / "hone", path, batch, threads)}
+    runs = {"hone": Hone(args.build / "hone", path, batch, threads, args.precision)}
     for peer in args.peers:
         try:
-            runs[peer] = Peer(args.python, peer, path, batch, threads)
+            runs[peer] = Peer(args.python, peer, path, batch, threads, args.precision)
         except RuntimeError as error:
             print(f"{path}: {NAMES[peer]}: {error}", file=sys.stderr)
     try:
@@ -137,6 +138,7 @@ def main():
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.3, help="of a turn")
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="of Hone and OpenVINO")
     parser.add_argument("--json", action="store_true", help="a line for machines in place of each row")
     args = parser.parse_args()
     ratios = {(peer, threads): [] for peer in args.peers for threads in args.threads}
