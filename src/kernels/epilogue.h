@@ -14,15 +14,16 @@ typedef enum hone_store {
     HONE_STORE_S8
 } hone_store;
 
-/* Codes that are added to those that would be stored, as real numbers, and rounded again, all by numbers and bounds that are
+/* What codes become that would be stored: real numbers, to which others are added, rounded again; all by numbers that are
  * finite. Where the quotient by the step is the same as two products, which round once together, `inverse` and `inverse_rest`
  * are what they multiply by; else `inverse` is 0. */
 typedef struct hone_byte_sum {
-    const void *other; /* [m, n], of the kind that is stored; may be C itself; NULL: nothing is added */
+    const void *other; /* codes [m, n], of the kind that is stored; may be C itself; NULL: nothing is added */
     int64_t other_row;
     int32_t other_zero, zero; /* of the other codes, of the result */
     float scale, other_scale; /* of the codes that would be stored, of the others */
-    float step, inverse, inverse_rest;
+    float step;               /* 0: there is none of this */
+    float inverse, inverse_rest;
     float lo, hi; /* of the sum */
 } hone_byte_sum;
 
@@ -35,7 +36,7 @@ typedef struct hone_byte_sum {
  *   F32               with `ramp`, c = c clamp(c slope + offset, 0, 1) behind that: HardSwish and its kind
  *   I32               c = s
  *   U8, S8            c = saturate(round_half_even(clamp(v, lo, hi)) + zero)
- *                     and with `plus`, v = (c - zero) plus.scale + (other[i][j] - plus.other_zero) plus.other_scale
+ *                     and with `plus`, v = (c - zero) plus.scale [+ (other[i][j] - plus.other_zero) plus.other_scale]
  *                     c = saturate(round_half_even(clamp(v, plus.lo, plus.hi) / plus.step) + plus.zero)
  *
  * Pointers may be NULL, then their term is left out; but one of `scale` and `row_scale` there is, save for I32. */

@@ -90,18 +90,23 @@ static float least_code(const hone_epilogue *e, int32_t zero) {
     return (e->store == HONE_STORE_U8 ? 0.0f : -128.0f) - (float)zero;
 }
 
-/* The sum of a code, less its zero point, and another one. */
-VEC_FN vec_f32 sum_of_codes(const hone_byte_sum *p, vec_f32 code, vec_i32 other) {
-    const vec_f32 real = vec_from_i32(vec_sub_i32(other, vec_set1_i32(p->other_zero))) * p->other_scale;
-    return between(code * p->scale + real, p->lo, p->hi);
-}
-
 /* n <= VEC_F32 codes from `at` on of those that are added. */
 VEC_FN vec_i32 load_codes(const void *p, int64_t at, int n, const bool is_signed) {
     const uint8_t *u = (const uint8_t *)p + at;
     const int8_t *s = (const int8_t *)p + at;
     if (n == VEC_F32) return is_signed ? vec_load_s8(s) : vec_load_u8(u);
     return is_signed ? vec_load_s8_n(s, n) : vec_load_u8_n(u, n);
+}
+
+/* n <= VEC_F32 codes, less their zero point, as real numbers, to which others are added. */
+VEC_FN vec_f32 sum_of_codes(const hone_byte_sum *p, vec_f32 code, int64_t i, int64_t j, int n,
+                            const bool is_signed) {
+    vec_f32 sum = code * p->scale;
+    if (p->other) {
+        const vec_i32 other = load_codes(p->other, i * p->other_row + j, n, is_signed);
+        sum = sum + vec_from_i32(vec_sub_i32(other, vec_set1_i32(p->other_zero))) * p->other_scale;
+    }
+    return between(sum, p->lo, p->hi);
 }
 
 VEC_FN void store_codes(void *p, int64_t at, int n, const bool is_signed, vec_i32 s) {
@@ -141,8 +146,8 @@ VEC_FN void store_vector(const hone_gemm *g, int64_t i, int64_t j, int n, vec_i3
     }
     v = between(v, lo, hi);
     int32_t zero = e->zero;
-    if (plus->other) {
-        v = sum_of_codes(plus, vec_round(v), load_codes(plus->other, i * plus->other_row + j, n, is_signed));
+    if (plus->step != 0) {
+        v = sum_of_codes(plus, vec_round(v), i, j, n, is_signed);
         zero = plus->zero;
         v = between(v / plus->step, least_code(e, zero), least_code(e, zero) + 255.0f);
     }
@@ -174,8 +179,7 @@ VEC_FN vec_i32 code_of(const hone_gemm *g, const byte_columns *c, int64_t i, int
     vec_f32 x = vec_from_i32(vec_add_i32(sum, c->bias[v])) * c->scale[v];
     if (c->has_more) x = x + c->more[v];
     if (!plus) return vec_to_i32(vec_min(vec_set1(c->hi), x));
-    x = sum_of_codes(p, vec_round(between(x, c->lo, c->hi)),
-                     load_codes(p->other, i * p->other_row + j + v * VEC_F32, n, is_signed));
+    x = sum_of_codes(p, vec_round(between(x, c->lo, c->hi)), i, j + v * VEC_F32, n, is_signed);
     return vec_to_i32(vec_fma(x, vec_set1(p->inverse), x * p->inverse_rest));
 }
 
@@ -219,7 +223,7 @@ VEC_FN void store_bytes(const hone_gemm *g, int64_t i, int rows, int64_t j, cons
 static bool stored_bytes(const hone_gemm *g, int64_t i, int rows, int64_t j, int64_t columns,
                          const int32_t *sums, float lo, float hi) {
     const hone_epilogue *e = &g->epilogue;
-    const bool is_signed = e->store == HONE_STORE_S8, plus = e->plus.other != NULL;
+    const bool is_signed = e->store == HONE_STORE_S8, plus = e->plus.step != 0;
     if ((!is_signed && e->store != HONE_STORE_U8) || !e->sum_bias || e->row_sum_bias || e->b_zero ||
         e->row_scale || e->row_bias || e->residual)
         return false;

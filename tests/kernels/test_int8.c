@@ -100,12 +100,13 @@ static void store_reference(const hone_epilogue *e, int32_t s, int64_t i, int64_
         return;
     }
     double q = nearbyint(v) + e->zero;
-    if (e->plus.other) {
+    if (e->plus.step != 0) {
         const hone_byte_sum *p = &e->plus;
         const double least = e->store == HONE_STORE_U8 ? 0 : -128;
         const int64_t from = i * p->other_row + j;
-        const int other =
-            e->store == HONE_STORE_U8 ? ((const uint8_t *)p->other)[from] : ((const int8_t *)p->other)[from];
+        const int other = !p->other                   ? p->other_zero
+                          : e->store == HONE_STORE_U8 ? ((const uint8_t *)p->other)[from]
+                                                      : ((const int8_t *)p->other)[from];
         q = q < least ? least : q > least + 255 ? least + 255 : q;
         const float code = (float)(q - e->zero) * p->scale,
                     more = (float)(other - p->other_zero) * p->other_scale;
@@ -279,7 +280,7 @@ static void run_case(int64_t m, int64_t n, int64_t k, int extreme, uint64_t seed
 static void run_sum_case(int64_t m, int64_t n, int64_t k, uint64_t seed) {
     make_case(m, n, k, 0, seed);
     sums(true, false, false);
-    for (int variant = 0; variant < 16; variant++) {
+    for (int variant = 0; variant < 32; variant++) {
         const bool is_signed = variant & 1, products = variant & 2;
         g = (hone_gemm){
             .m = m, .n = n, .k = k, .a = t.a, .a_row = t.a_row, .a_col = 1, .c = got, .c_row = C_ROW};
@@ -291,7 +292,7 @@ static void run_sum_case(int64_t m, int64_t n, int64_t k, uint64_t seed) {
                              .zero = is_signed ? -11 : 120,
                              .lo = -INFINITY,
                              .hi = INFINITY};
-        e->plus = (hone_byte_sum){.other = t.codes,
+        e->plus = (hone_byte_sum){.other = variant & 16 ? NULL : t.codes,
                                   .other_row = n,
                                   .other_zero = is_signed ? 5 : 133,
                                   .zero = is_signed ? -128 : 3,

@@ -1,4 +1,5 @@
-/* Epilogues that add quantized numbers: DQ(strip) + DQ(other) [clamp] ─ Q, as hone_epilogue's `plus`. */
+/* Epilogues that add quantized numbers, or quantize once more: DQ(strip) [+ DQ(other)] [clamp] ─ Q, as hone_epilogue's
+ * `plus`. */
 #include "graph/infer.h"
 #include "ops/engine/operands.h"
 #include "ops/engine/product_inside.h"
@@ -50,16 +51,17 @@ static bool find_real(const place *l, hone_reg r, real *found) {
 }
 
 /* x, of min(max(x, lo), hi) or of what there is of it. */
-static const hone_map_code *behind_limits(const place *l, const hone_map_code *c, hone_byte_sum *plus) {
+static hone_reg behind_limits(const place *l, hone_reg r, hone_byte_sum *plus) {
+    const hone_map_code *c = code_at(l, r);
     if (c->op == HONE_VOP_MIN && is_number(l, c->b)) {
         plus->hi = (float)number(l, c->b);
-        c = code_at(l, c->a);
+        c = code_at(l, r = c->a);
     }
     if (c->op == HONE_VOP_MAX && is_number(l, c->b)) {
         plus->lo = (float)number(l, c->b);
-        c = code_at(l, c->a);
+        r = c->a;
     }
-    return c;
+    return r;
 }
 
 static float by_products(const hone_byte_sum *plus, float x) {
@@ -97,6 +99,20 @@ static bool same_shape(const hone_type *a, const hone_type *b) {
     return true;
 }
 
+/* The strip's numbers, a, and maybe others, b, whose input becomes 0 where there are none. */
+static bool find_terms(const place *l, hone_reg r, real *a, real *b) {
+    const hone_map_code *c = code_at(l, r);
+    *b = (real){.scale = 1};
+    if (c->op != HONE_VOP_ADD) return find_real(l, r, a) && a->input == 0;
+    if (!find_real(l, c->a, a) || !find_real(l, c->b, b)) return false;
+    if (a->input > 0) {
+        const real other = *a;
+        *a = *b;
+        *b = other;
+    }
+    return a->input == 0 && b->input > 0;
+}
+
 bool hone_product_byte_sum_find(const hone_prepare *p, const hone_product *s, hone_product_epilogue *e) {
     const place l = {p, p->node->map};
     const hone_dtype dtype = p->out[0].dtype;
@@ -112,21 +128,15 @@ bool hone_product_byte_sum_find(const hone_prepare *p, const hone_product *s, ho
     c = code_at(&l, c->a);
     if (c->op != HONE_VOP_DIV || !is_number(&l, c->b)) return false;
     plus.step = (float)number(&l, c->b);
-    c = behind_limits(&l, code_at(&l, c->a), &plus);
-    if (c->op != HONE_VOP_ADD || !find_real(&l, c->a, &a) || !find_real(&l, c->b, &b)) return false;
-    if (a.input > 0) {
-        const real other = a;
-        a = b;
-        b = other;
-    }
-    if (a.input != 0 || b.input <= 0 || a.zero != s->y_zero_value) return false;
+    if (!find_terms(&l, behind_limits(&l, c->a, &plus), &a, &b) || a.zero != s->y_zero_value) return false;
     plus.scale = a.scale;
     plus.other_scale = b.scale;
     plus.other_zero = (int32_t)b.zero;
-    const int other = p->node->map_input + b.input - 1;
     if (!is_usual(plus.scale) || !is_usual(plus.other_scale) || !is_usual(plus.step) ||
-        (plus.scale + plus.other_scale) / plus.step > 1e6f || !same_shape(p->in[other], &p->out[0]))
+        (plus.scale + (b.input ? b.scale : 0)) / plus.step > 1e6f)
         return false;
+    const int other = b.input ? p->node->map_input + b.input - 1 : -1;
+    if (other >= 0 && !same_shape(p->in[other], &p->out[0])) return false;
     find_inverse(&plus, dtype == HONE_UINT8 ? -plus.zero : -128 - plus.zero);
     e->plus = plus;
     e->other = other;

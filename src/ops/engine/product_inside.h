@@ -113,6 +113,8 @@ void hone_product_rows_begin(hone_product_job *j);
  * numbers less their zero points. */
 void hone_product_rows_epilogue(const hone_product_job *j, int64_t row, const int32_t *column_sums,
                                 hone_epilogue *e);
+/* Has B zero points that are not 0 for the kernel? */
+bool hone_product_needs_b_zero(const hone_prepare *p, const hone_product *s);
 /* What the kernel is to store. */
 hone_store hone_product_integer_store(const hone_product_integer *q);
 /* Starts a run: A, and what of the epilogue is the same for all matrices. */
@@ -142,6 +144,7 @@ typedef enum hone_product_form {
 /* A as windows over images with their channels last. Bytes become rows of A, in worker scratch. */
 typedef struct hone_product_windows {
     hone_windows w;
+    bool in_place;             /* bytes, which are read as windows, too */
     bool copies;               /* pads: lines of the image are copied, with zeros (zero points) around them */
     int64_t pitch;             /* elements of a line of the copy, or of a row */
     int64_t line_step;         /* elements from what a line of positions sees to what the next one does */

@@ -153,11 +153,12 @@ static hone_status check_count(const hone_prepare *p, int i, int64_t n, int64_t 
 }
 
 /* A zero point of B that is 0 everywhere costs nothing. */
-static bool needs_b_zero(const hone_prepare *p, const hone_product *s, const hone_product_integer *q) {
+bool hone_product_needs_b_zero(const hone_prepare *p, const hone_product *s) {
+    const hone_dtype dtype = p->in[s->b]->dtype;
     if (!hone_prepare_knows(p, s->b_zero)) return true;
     const void *zero = hone_prepare_content(p, s->b_zero);
-    for (int64_t i = 0; i < q->b_zeros; i++)
-        if (hone_int_at(zero, q->b_dtype, i) != (q->b_dtype == HONE_UINT8 ? 128 : 0)) return true;
+    for (int64_t i = 0; i < hone_prepare_count(p, s->b_zero); i++)
+        if (hone_int_at(zero, dtype, i) != (dtype == HONE_UINT8 ? 128 : 0)) return true;
     return false;
 }
 
@@ -226,7 +227,7 @@ hone_status hone_product_integer_prepare(hone_prepare *p, hone_product_params *p
     q->row_wise = q->a_scales != 1 || q->a_zeros != 1;
     if (s->a_windows && q->row_wise) return hone_prepare_fail(p, err, "images have one scale and zero point");
     q->flips = q->a_dtype == HONE_INT8;
-    q->has_b_zero = q->sums_a = needs_b_zero(p, s, q);
+    q->has_b_zero = q->sums_a = hone_product_needs_b_zero(p, s);
     const hone_windows *w = s->a_windows;
     int64_t rows = q->a_matrices * (w ? w->plane : s->m);
     q->row = w ? w->channels : s->k;

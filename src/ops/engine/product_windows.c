@@ -235,7 +235,7 @@ static bool make_runs(hone_prepare *p, hone_product_windows *q) {
     const hone_windows *w = &q->w;
     const bool whole = w->dilation[2] == 1 || w->kernel[2] == 1;
     const int64_t each = whole ? w->kernel[2] * w->channels : w->channels, across = whole ? 1 : w->kernel[2];
-    const int64_t unit = each % HONE_GEMM_LAY ? 1 : HONE_GEMM_LAY;
+    const int64_t unit = q->in_place ? HONE_GEMM_PACK_ROWS : each % HONE_GEMM_LAY ? 1 : HONE_GEMM_LAY;
     const int64_t pieces = hone_tasks(each, HONE_GEMM_RUN),
                   row = q->copies ? q->pitch : w->in[2] * w->channels;
     hone_gemm_run *to = hone_prepare_alloc(p, (size_t)(w->kernel[1] * across * pieces + 1) * sizeof *to);
@@ -268,6 +268,17 @@ static bool make_offsets(hone_prepare *p, hone_product_windows *q) {
     for (int64_t i = 0; offset && i < taps; i++)
         offset[i] = i / w->kernel[2] * w->dilation[1] * row + i % w->kernel[2] * w->dilation[2] * w->channels;
     return offset != NULL;
+}
+
+#define FULL_TILE 12 /* rows, about, with which a tile takes little longer than what it reads */
+
+/* Bytes that a kernel over tiles reads as windows: lines of a window are whole steps of k, lines of positions full tiles. */
+static bool lie_in_steps(const hone_prepare *p, const hone_product *s, const hone_windows *w) {
+    const hone_gemm_family *f = hone_kernels_get()->gemm[s->kind];
+    const int64_t each = w->dilation[2] == 1 ? w->kernel[2] * w->channels : w->channels, width = w->out[2];
+    const int64_t tiles = hone_tasks(width, f->rows / 2);
+    return f->windows && each % HONE_GEMM_PACK_ROWS == 0 && hone_tasks(width, tiles) >= FULL_TILE &&
+           hone_windows_taps(w) > 1 && !hone_product_needs_b_zero(p, s);
 }
 
 /* Images of one line, and windows of one element: rows lie evenly, over all images. */
@@ -341,7 +352,9 @@ hone_status hone_product_windows_choose(hone_prepare *p, hone_product_params *q,
         return HONE_OK;
     }
     const bool laid = pays_to_lay(q);
-    windows->copies |= bytes || laid; /* bytes, depthwise: they are read beyond their end */
+    windows->in_place = bytes && !s->depthwise && lie_in_steps(p, s, w);
+    windows->copies |=
+        laid || (bytes && !windows->in_place); /* bytes, depthwise: they are read beyond their end */
     windows->pitch = reach(w, 2, w->out[2]) * w->channels;
     windows->line_step = w->stride[1] * (windows->copies ? windows->pitch : w->in[2] * w->channels);
     s->a_row = w->stride[2] * w->channels;
@@ -351,7 +364,7 @@ hone_status hone_product_windows_choose(hone_prepare *p, hone_product_params *q,
     if (!matrix) return hone_fail_memory(err);
     for (int64_t i = 0; i < s->batch; i++) matrix[i] = i;
     s->a_matrix = matrix;
-    if (bytes && !s->depthwise) {
+    if (bytes && !s->depthwise && !windows->in_place) {
         choose_rows(s, windows);
         return HONE_OK;
     }
@@ -366,7 +379,7 @@ hone_status hone_product_windows_choose(hone_prepare *p, hone_product_params *q,
     windows->lines = windows->copies ? lines : w->out[1];
     windows->bytes = windows->copies ? (size_t)(reach(w, 1, windows->lines) * windows->pitch * size) : 0;
     if (w->out[1] == 1 && w->kernel[1] == 1 && w->pad[1] == 0) choose_part(s, windows, size);
-    if (!bytes) return HONE_OK;
+    if (!bytes || windows->in_place) return HONE_OK;
     windows->at_sums = hone_align_64(windows->bytes + HONE_DEPTHWISE_SLACK);
     windows->bytes = windows->at_sums + (size_t)hone_tasks(s->k, 4) * HONE_DEPTHWISE_GROUP;
     return HONE_OK;
