@@ -5,24 +5,29 @@
 #include "kernels/levels.h"
 #include "kernels/vec.h"
 
+/* Inlined and unrolled wherever that can be, they would take a compiler that adds checks minutes. */
+#define NOT_INLINED __attribute__((noinline, unused))
+#undef VEC_UNROLL
+#define VEC_UNROLL
+
 typedef union tiles {
     float sum[8][16][16];
     uint16_t value[8][16][32];
 } tiles;
 
-VEC_FN void tile_configure(tiles *t) {
+static NOT_INLINED void tile_configure(tiles *t) {
     memset(t, 0, sizeof *t);
 }
 
-VEC_FN void tile_zero(tiles *t, const int r) {
+static NOT_INLINED void tile_zero(tiles *t, const int r) {
     memset(t->sum[r], 0, sizeof t->sum[r]);
 }
 
-VEC_FN void tile_load(tiles *t, const int r, const void *p, int64_t step) {
+static NOT_INLINED void tile_load(tiles *t, const int r, const void *p, int64_t step) {
     for (int i = 0; i < 16; i++) memcpy(t->sum[r][i], (const char *)p + i * step, 64);
 }
 
-VEC_FN void tile_store(tiles *t, const int r, void *p, int64_t step) {
+static NOT_INLINED void tile_store(tiles *t, const int r, void *p, int64_t step) {
     for (int i = 0; i < 16; i++) memcpy((char *)p + i * step, t->sum[r][i], 64);
 }
 
@@ -34,7 +39,7 @@ static float value_of(uint16_t bits) {
 }
 
 /* Of register 6, rows of A, and 7, B: first and second values of pairs are summed apart, as the instruction does. */
-VEC_FN void tile_dot_bf16(tiles *t, const int r) {
+static NOT_INLINED void tile_dot_bf16(tiles *t, const int r) {
     for (int i = 0; i < 16; i++)
         for (int j = 0; j < 16; j++) {
             float part[2] = {0, 0};
@@ -44,7 +49,7 @@ VEC_FN void tile_dot_bf16(tiles *t, const int r) {
         }
 }
 
-VEC_FN void tile_release(tiles *t) {
+static NOT_INLINED void tile_release(tiles *t) {
     (void)t;
 }
 
