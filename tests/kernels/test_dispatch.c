@@ -23,6 +23,7 @@ static void test_complete(void **state) {
             assert_non_null(kernels.name);
             for (int kind = 0; kind < HONE_GEMM_KINDS; kind++) {
                 const hone_gemm_family *f = kernels.gemm[kind];
+                if (kind == HONE_GEMM_BF16 && !f) continue; /* of some CPUs */
                 assert_true(f && f->name && f->panel > 0 && f->rows > 0 && f->group > 0 && f->run);
                 assert_true(f->nanoseconds > 0 && !f->pack == !f->packed_size && (f->pack || f->direct));
                 assert_int_equal(HONE_GEMM_PACK_ROWS % f->group, 0);

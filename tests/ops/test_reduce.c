@@ -220,6 +220,32 @@ static void test_no_index(void **state) {
     hone_tensor_free(none);
 }
 
+/* A row gives the same bits alone and among others, short ones and long ones. */
+static void test_alone(void **state) {
+    (void)state;
+    for (int64_t n = 1; n < 40; n += 3) {
+        const hone_tensor *all, *one;
+        hone_graph *g = hone_graph_new("rows");
+        hone_value *axes = graph_constant(g, "axes", tensor_make(HONE_INT64, SHAPE(1)));
+        ((int64_t *)axes->data->data)[0] = 1;
+        hone_graph_add_output(
+            g, graph_op(g, "ReduceSum", graph_input(g, "x", HONE_FLOAT32, SHAPE(-1, n)), axes));
+        hone_tensor *x = tensor_random(HONE_FLOAT32, SHAPE(70, n), 3);
+        runner many = runner_make(g, NULL, 1), single = runner_make(g, NULL, 1);
+        runner_run(&many, &x, &all);
+        for (int64_t i = 0; i < 70; i++) {
+            hone_tensor *row = tensor_of(SHAPE(1, n), (const float *)x->data + i * n);
+            runner_run(&single, &row, &one);
+            assert_memory_equal(one->data, (const float *)all->data + i, sizeof(float));
+            hone_tensor_free(row);
+        }
+        hone_tensor_free(x);
+        runner_free(&many);
+        runner_free(&single);
+        hone_graph_free(g);
+    }
+}
+
 static void test_hardmax(void **state) {
     (void)state;
     static const float x[] = {1, 3, 3, 2, 2, 1};
@@ -298,10 +324,15 @@ static void test_gradient_of_unknown_axes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_dtype),        cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_log_sum_exp),        cmocka_unit_test(test_indices),
-        cmocka_unit_test(test_no_index),           cmocka_unit_test(test_hardmax),
-        cmocka_unit_test(test_gradients_at_kinks), cmocka_unit_test(test_gradient_of_unknown_axes),
+        cmocka_unit_test(test_every_dtype),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_log_sum_exp),
+        cmocka_unit_test(test_indices),
+        cmocka_unit_test(test_no_index),
+        cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_hardmax),
+        cmocka_unit_test(test_gradients_at_kinks),
+        cmocka_unit_test(test_gradient_of_unknown_axes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,8 +151,9 @@ hone_status hone_reduce_prepare(hone_prepare *p, const hone_type *x, const bool 
         q->kept.count = 0;
         q->width = 0;
     }
-    q->short_runs =
-        x->dtype == HONE_FLOAT32 && groups == 2 && reduced[0] && q->run > 0 && q->run <= SHORT_RUN;
+    /* also a single one: a row alone is summed in the same order as among others */
+    q->short_runs = x->dtype == HONE_FLOAT32 && groups > 0 && groups <= 2 && reduced[0] && q->run > 0 &&
+                    q->run <= SHORT_RUN;
     double sum = 0.1 * (double)q->reduced.count * (double)q->run;
     q->cut = q->width ? hone_cut_make(q->kept.count * q->width, sum, 64)
                       : hone_cut_make(q->kept.count, sum + 5, 1);
