@@ -19,8 +19,8 @@
  * Datatype For Higher-Precision Computations, 2019.) Infinite numbers have no such parts, they come out as NaN: rows with
  * a NaN among a panel's sums are computed by PLAIN, hone_gemm_family's run, anew.
  *
- * A block of k of some rows of A is laid out as tiles in the caller's room. Those of B are made while others are multiplied,
- * a step of k ahead: tiles have units of their own, which leaves time for it, and B's floats are fewer bytes than its parts.
+ * A block of k of some rows of A is laid out as tiles in the caller's room. Those of B, which are not packed so, are made there
+ * while the first rows meet them, a step of k ahead: tiles have units of their own, which leaves vectors some time.
  *
  *   A  row tile | step of k | part | 16 rows of 32 values of k
  *   B  step of k | part | column tile | 16 pairs of k, of 16 columns
@@ -51,7 +51,7 @@
 
 /* One panel's block of k. */
 typedef struct panel_work {
-    uint16_t *b; /* its tiles; or room for those of two steps */
+    uint16_t *b; /* its tiles, or room for them */
     const float *from;
     int64_t from_row; /* of B as it lies */
     int64_t k, steps; /* values of k, and tiles of them */
@@ -566,6 +566,11 @@ static void run(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t 
     }
     tile_release(&t);
 }
+
+/* What all these families have. */
+#define TILES_FAMILY                                                                                         \
+    .panel = PANEL, .rows = 2 * COLUMNS, .columns = COLUMNS, .windows = true, .room = room, .lay = lay,      \
+    .parts = PARTS, .run = run
 
 #if PARTS == 1
 /* --- packing --- */

@@ -45,16 +45,5 @@ static void pack(const hone_gemm_b *b, int64_t l0, int64_t l1, int64_t n0, int64
         }
 }
 
-const hone_gemm_family HONE_ISA_NAME(gemm_f32) = {.name = "gemm_f32 tiles",
-                                                  .panel = PANEL,
-                                                  .rows = 2 * COLUMNS,
-                                                  .columns = COLUMNS,
-                                                  .group = 1,
-                                                  .windows = true,
-                                                  .direct = true,
-                                                  .packed_size = packed_size,
-                                                  .pack = pack,
-                                                  .room = room,
-                                                  .lay = lay,
-                                                  .parts = PARTS,
-                                                  .run = run};
+const hone_gemm_family HONE_ISA_NAME(gemm_f32) = {TILES_FAMILY,   .name = "gemm_f32 tiles",   .group = 1,
+                                                  .direct = true, .packed_size = packed_size, .pack = pack};

@@ -6,16 +6,6 @@
 
 #include "kernels/gemm_f32_tiles.inc.h"
 
-const hone_gemm_family HONE_ISA_NAME(gemm_bf16) = {.name = "gemm_bf16",
-                                                   .panel = PANEL,
-                                                   .rows = 2 * COLUMNS,
-                                                   .columns = COLUMNS,
-                                                   .group = 2,
-                                                   .windows = true,
-                                                   .nanoseconds = 0.0012f,
-                                                   .packed_size = packed_size,
-                                                   .pack = pack,
-                                                   .room = room,
-                                                   .lay = lay,
-                                                   .parts = PARTS,
-                                                   .run = run};
+const hone_gemm_family HONE_ISA_NAME(gemm_bf16) = {
+    TILES_FAMILY,           .name = "gemm_bf16",        .group = 2,
+    .nanoseconds = 0.0012f, .packed_size = packed_size, .pack = pack};

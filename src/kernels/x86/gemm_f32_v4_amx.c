@@ -7,15 +7,5 @@
 #define PLAIN hone_gemm_f32_v4.run
 #include "kernels/gemm_f32_tiles.inc.h"
 
-const hone_gemm_family HONE_ISA_NAME(gemm_f32) = {.name = "gemm_f32 tiles",
-                                                  .panel = PANEL,
-                                                  .rows = 2 * COLUMNS,
-                                                  .columns = COLUMNS,
-                                                  .group = 1,
-                                                  .windows = true,
-                                                  .direct = true,
-                                                  .nanoseconds = 0.004f,
-                                                  .room = room,
-                                                  .lay = lay,
-                                                  .parts = PARTS,
-                                                  .run = run};
+const hone_gemm_family HONE_ISA_NAME(gemm_f32) = {TILES_FAMILY, .name = "gemm_f32 tiles", .group = 1,
+                                                  .direct = true, .nanoseconds = 0.004f};
