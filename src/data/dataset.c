@@ -18,6 +18,15 @@ static void free_rows(hone_rows *r) {
     if (r && atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) == 1) hone_free(r);
 }
 
+static hone_sample_source *retain_source(hone_sample_source *s) {
+    if (s) atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);
+    return s;
+}
+
+static void free_source(hone_sample_source *s) {
+    if (s && atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) == 1) s->free(s);
+}
+
 /* --- columns --- */
 
 /* 1 + the largest, as far as the values can be classes. */
@@ -37,9 +46,8 @@ static hone_status check_column(const hone_dataset *d, const char *name, const h
     char text[128];
     if (hone_dataset_find(d, name) >= 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "there are two columns '%s'", name);
-    if (t->dtype == HONE_STRING)
-        return hone_fail(err, HONE_UNSUPPORTED, "column '%s' has texts; only numbers are possible", name);
-    if (!hone_dtype_is_float(t->dtype) && (!hone_dtype_is_int(t->dtype) || hone_dtype_size(t->dtype) == 0))
+    if (t->dtype != HONE_STRING && !hone_dtype_is_float(t->dtype) &&
+        (!hone_dtype_is_int(t->dtype) || hone_dtype_size(t->dtype) == 0))
         return hone_fail(err, HONE_UNSUPPORTED, "column '%s' is %s, which no column can be", name,
                          hone_dtype_name(t->dtype));
     if (t->rank < 1 || t->count == 0 || t->dims[0] > UINT32_MAX)
@@ -60,6 +68,7 @@ static hone_status add_column(hone_dataset *d, const char *name, hone_tensor *t,
     *c = (hone_stored_column){.name = hone_strdup(name)};
     if (!c->name) return hone_fail_memory(err);
     c->data = hone_tensor_retain(t);
+    c->dtype = t->dtype;
     if (t->dtype == HONE_UINT8 && t->rank == 3) c->dims[c->rank++] = 1; /* images of one channel */
     for (int i = 1; i < t->rank; i++) c->dims[c->rank++] = t->dims[i];
     c->size = t->count / t->dims[0];
@@ -94,7 +103,8 @@ static hone_status share_column(hone_dataset *d, const hone_stored_column *from,
     hone_stored_column *c = &d->columns[d->column_count++];
     *c = *from;
     c->name = name;
-    c->data = hone_tensor_retain(from->data);
+    c->data = from->data ? hone_tensor_retain(from->data) : NULL;
+    c->source = retain_source(from->source);
     c->rows = retain_rows(rows);
     return HONE_OK;
 }
@@ -128,6 +138,24 @@ hone_status hone_dataset_make(const hone_named_tensor *columns, int count, const
         return status;
     }
     hone_dataset_label(d, describe, "");
+    *out = d;
+    return HONE_OK;
+}
+
+hone_status hone_dataset_make_streamed(const char *column, hone_dtype dtype, int rank, const int64_t *dims,
+                                       int64_t count, hone_sample_source *source, hone_dataset **out,
+                                       hone_error *err) {
+    hone_dataset *d = new_dataset(1);
+    hone_stored_column c = {.dtype = dtype, .source = source, .rank = rank, .size = 1};
+    if (d) c.name = hone_strdup(column);
+    if (!d || !c.name) {
+        free_source(source);
+        hone_dataset_free(d);
+        return hone_fail_memory(err);
+    }
+    for (int i = 0; i < rank; i++) c.size *= c.dims[i] = dims[i];
+    d->columns[d->column_count++] = c;
+    d->count = count;
     *out = d;
     return HONE_OK;
 }
@@ -198,6 +226,7 @@ void hone_dataset_free(hone_dataset *d) {
     for (int i = 0; i < d->column_count; i++) {
         hone_free(d->columns[i].name);
         hone_tensor_free(d->columns[i].data);
+        free_source(d->columns[i].source);
         free_rows(d->columns[i].rows);
     }
     hone_free(d->columns);
@@ -219,7 +248,7 @@ int hone_dataset_column_count(const hone_dataset *d) {
 bool hone_dataset_column(const hone_dataset *d, int index, hone_column *out) {
     if (index < 0 || index >= d->column_count) return false;
     const hone_stored_column *c = &d->columns[index];
-    *out = (hone_column){c->name, c->data->dtype, c->rank, c->dims};
+    *out = (hone_column){c->name, c->dtype, c->rank, c->dims};
     return true;
 }
 

@@ -1,12 +1,12 @@
 /* Reading samples of a column, converted on the way, and their mean and deviation. */
 #include "base/error.h"
+#include "base/memory.h"
 #include "data/convert.h"
 #include "data/dataset.h"
 #include "graph/tensor.h"
 #include "kernels/portable.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 /* x / 255, rounded once: 1/255 in two parts, the first of so few bits that its product is exact. (The product with
@@ -56,8 +56,9 @@ typedef struct conversion {
 
 static hone_status choose(const hone_stored_column *c, const hone_reading *r, conversion *out,
                           hone_error *err) {
-    hone_dtype from = c->data->dtype, to = r->dtype;
-    if ((!hone_dtype_is_float(to) && !hone_dtype_is_int(to)) || hone_dtype_size(to) == 0)
+    hone_dtype from = c->dtype, to = r->dtype;
+    bool number = (hone_dtype_is_float(to) || hone_dtype_is_int(to)) && hone_dtype_size(to) > 0;
+    if (from == HONE_STRING ? to != HONE_STRING : !number)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "column '%s' can't be read as %s", c->name,
                          hone_dtype_name(to));
     if (hone_dtype_is_float(from) && !hone_dtype_is_float(to))
@@ -106,7 +107,7 @@ static void read_integers(const hone_stored_column *c, const uint32_t *indices, 
     for (int64_t i = 0; i < n; i++)                                                                          \
         out[i] = ((const type *)c->data->data)[stored(c, indices ? indices[i] : first + i)];                 \
     break
-    switch (c->data->dtype) {
+    switch (c->dtype) {
     case HONE_UINT8: GATHER(uint8_t);
     case HONE_INT32: GATHER(int32_t);
     case HONE_INT64: GATHER(int64_t);
@@ -117,6 +118,23 @@ static void read_integers(const hone_stored_column *c, const uint32_t *indices, 
 #undef GATHER
 }
 
+/* Samples that are made one by one, in `out`'s dtype. */
+static hone_status read_made(const hone_stored_column *c, const conversion *v, const uint32_t *indices,
+                             int64_t first, int64_t n, char *out, hone_error *err) {
+    size_t step = (size_t)c->size * hone_dtype_size(v->to);
+    bool same = v->from == v->to && !v->unit;
+    char *made = same ? NULL : hone_alloc((size_t)c->size * hone_dtype_size(v->from));
+    if (!same && !made) return hone_fail_memory(err);
+    hone_status status = HONE_OK;
+    for (int64_t i = 0; i < n && status == HONE_OK; i++, out += step) {
+        status =
+            c->source->read(c->source, stored(c, indices ? indices[i] : first + i), same ? out : made, err);
+        if (status == HONE_OK && !same) convert(v, made, out, c->size);
+    }
+    hone_free(made);
+    return status;
+}
+
 hone_status hone_dataset_read(const hone_dataset *d, const hone_reading *reading, const uint32_t *indices,
                               int64_t first, int64_t n, void *out, hone_error *err) {
     if (reading->column < 0 || reading->column >= d->column_count)
@@ -125,6 +143,7 @@ hone_status hone_dataset_read(const hone_dataset *d, const hone_reading *reading
     conversion v;
     HONE_TRY(choose(c, reading, &v, err));
     HONE_TRY(check_indices(d, indices, first, n, err));
+    if (c->source) return read_made(c, &v, indices, first, n, out, err);
     if (c->size == 1 && v.to == HONE_INT64 && !v.narrower) {
         read_integers(c, indices, first, n, out);
         return HONE_OK;
@@ -150,71 +169,24 @@ hone_feed hone_feed_of(const hone_dataset *d, int column, hone_dtype dtype, bool
     return f;
 }
 
+/* Of strings that stay the data set's. */
+static hone_status text_tensor(int rank, const int64_t *dims, void *data, hone_tensor **out,
+                               hone_error *err) {
+    size_t bytes = 0;
+    HONE_TRY(hone_shape_size(HONE_STRING, rank, dims, NULL, &bytes, err));
+    void *made = data ? NULL : hone_calloc(bytes ? bytes : 1, 1);
+    if (!data && !made) return hone_fail_memory(err);
+    hone_status status =
+        hone_tensor_borrow_strings(rank, dims, data ? data : made, made ? hone_free : NULL, made, out, err);
+    if (status != HONE_OK) hone_free(made);
+    return status;
+}
+
 hone_status hone_feed_tensor(const hone_feed *f, int64_t n, void *data, hone_tensor **out, hone_error *err) {
     int64_t dims[HONE_MAX_RANK] = {n};
     if (f->rank + 1 > HONE_MAX_RANK) return hone_fail(err, HONE_UNSUPPORTED, "samples of rank %d", f->rank);
     memcpy(dims + 1, f->dims, (size_t)f->rank * sizeof *dims);
+    if (f->reading.dtype == HONE_STRING) return text_tensor(f->rank + 1, dims, data, out, err);
     if (data) return hone_tensor_wrap(f->reading.dtype, f->rank + 1, dims, data, out, err);
     return hone_tensor_new(f->reading.dtype, f->rank + 1, dims, out, err);
-}
-
-/* --- moments --- */
-
-/* In integers, so exact but for the last division. */
-static void byte_moments(const hone_stored_column *c, int64_t n, double *mean, double *deviation) {
-    uint64_t sum = 0, squares = 0, values = (uint64_t)n * (uint64_t)c->size;
-    for (int64_t i = 0; i < n; i++) {
-        const uint8_t *v = (const uint8_t *)c->data->data + stored(c, i) * c->size;
-        for (int64_t j = 0; j < c->size; j++) {
-            sum += v[j];
-            squares += (uint64_t)v[j] * v[j];
-        }
-    }
-    unsigned __int128 spread = (unsigned __int128)values * squares - (unsigned __int128)sum * sum;
-    *mean = (double)sum / ((double)values * 255);
-    *deviation = sqrt((double)spread) / ((double)values * 255);
-}
-
-/* Neumaier's compensated sum. */
-typedef struct sum {
-    double high, lost;
-} sum;
-
-static void add(sum *s, double term) {
-    double next = s->high + term;
-    s->lost += fabs(s->high) >= fabs(term) ? (s->high - next) + term : (term - next) + s->high;
-    s->high = next;
-}
-
-/* The sum of (v - shift)^power over the values in their order. */
-static double power_sum(const hone_stored_column *c, int64_t n, double shift, bool squared) {
-    enum { CHUNK = 256 };
-    sum s = {0, 0};
-    size_t size = hone_dtype_size(c->data->dtype);
-    for (int64_t i = 0; i < n; i++) {
-        const char *sample = (const char *)c->data->data + (size_t)(stored(c, i) * c->size) * size;
-        for (int64_t at = 0; at < c->size; at += CHUNK) {
-            float v[CHUNK];
-            int64_t some = c->size - at < CHUNK ? c->size - at : CHUNK;
-            hone_cast(c->data->dtype, HONE_FLOAT32, sample + (size_t)at * size, v, some);
-            for (int64_t j = 0; j < some; j++) {
-                double term = v[j] - shift;
-                add(&s, squared ? term * term : term);
-            }
-        }
-    }
-    return s.high + s.lost;
-}
-
-void hone_dataset_moments(const hone_dataset *d, int column, int64_t samples, double *mean,
-                          double *deviation) {
-    int64_t n = samples > 0 && samples < d->count ? samples : d->count;
-    const hone_stored_column *c = &d->columns[column];
-    if (c->data->dtype == HONE_UINT8) {
-        byte_moments(c, n, mean, deviation);
-        return;
-    }
-    double values = (double)n * (double)c->size;
-    *mean = power_sum(c, n, 0, false) / values;
-    *deviation = sqrt(power_sum(c, n, *mean, true) / values);
 }

@@ -98,6 +98,15 @@ hone_status hone_tensor_borrow(hone_dtype dtype, int rank, const int64_t *dims, 
     return HONE_OK;
 }
 
+hone_status hone_tensor_borrow_strings(int rank, const int64_t *dims, hone_string *data,
+                                       hone_release_fn *release, void *owner, hone_tensor **out,
+                                       hone_error *err) {
+    HONE_TRY(make(HONE_STRING, rank, dims, data, out, err));
+    (*out)->release = release;
+    (*out)->owner = owner;
+    return HONE_OK;
+}
+
 hone_status hone_tensor_copy_of(hone_dtype dtype, int rank, const int64_t *dims, const void *data,
                                 hone_tensor **out, hone_error *err) {
     hone_tensor *t = NULL;

@@ -29,6 +29,10 @@ hone_status hone_shape_size(hone_dtype dtype, int rank, const int64_t *dims, int
 /* A tensor with a copy of `data` (of the shape's size); of hone_string, with copies of their bytes. */
 hone_status hone_tensor_copy_of(hone_dtype dtype, int rank, const int64_t *dims, const void *data,
                                 hone_tensor **out, hone_error *err);
+/* A tensor over strings that others have, as hone_tensor_borrow() is one over numbers; `release` may be NULL. */
+hone_status hone_tensor_borrow_strings(int rank, const int64_t *dims, hone_string *data,
+                                       hone_release_fn *release, void *owner, hone_tensor **out,
+                                       hone_error *err);
 /* A tensor of that type that has lost its data (NULL, of 0 bytes): what stands for a constant that is packed. */
 hone_status hone_tensor_shell(hone_dtype dtype, int rank, const int64_t *dims, hone_tensor **out,
                               hone_error *err);

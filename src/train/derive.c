@@ -167,7 +167,8 @@ static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_
     int count = 0;
     for (size_t i = 0; i < g->value_count; i++)
         if (g->values[i] && g->values[i]->trainable) weights[count++] = g->values[i];
-    hone_value *one = scalar(g, 1);
+    /* the cotangent of the loss */
+    hone_value *one = scalar(g, 1 / hone_objective_scale(g));
     hone_status status = hone_graph_differentiate(g, 1, &loss, &one, count, weights, gradients, err);
     bool any = false;
     int at = 0;

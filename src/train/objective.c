@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int64_t hone_argmax(const float *x, int64_t n) {
@@ -195,6 +196,12 @@ enum { COUNT = sizeof objectives / sizeof *objectives };
 
 const char *hone_objective_name(int index) {
     return index >= 0 && index < COUNT ? objectives[index].name : NULL;
+}
+
+double hone_objective_scale(const hone_graph *g) {
+    const char *text = hone_graph_metadata(g, "hone.target_variance");
+    double variance = text ? strtod(text, NULL) : 1;
+    return variance > 0 && isfinite(1 / variance) ? variance : 1;
 }
 
 hone_status hone_objective_find(const char *name, const hone_objective **out, hone_error *err) {

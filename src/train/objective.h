@@ -44,6 +44,9 @@ typedef struct hone_objective {
 
 /* The row of that name; else HONE_INVALID_ARGUMENT lists those that are there. */
 hone_status hone_objective_find(const char *name, const hone_objective **out, hone_error *err);
+/* What the loss of a model is of the order of: its gradient is divided by that. 1, or for errors that are squared in the
+ * units of a target that the model gives back its units (metadata "hone.target_variance") the variance of the target. */
+double hone_objective_scale(const hone_graph *g);
 /* Index of the largest of n values, the first of equals. */
 int64_t hone_argmax(const float *x, int64_t n);
 

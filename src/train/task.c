@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define OBJECTIVE_KEY "hone.objective"
+#define TARGET_KEY "hone.target"
 #define USUAL_OBJECTIVE "cross-entropy"
 
 hone_status hone_task_objective(const hone_graph *g, const hone_task *task, const hone_objective **out,
@@ -70,6 +71,7 @@ static bool fit_shape(const hone_stored_column *c, const hone_type *type, hone_f
 }
 
 static bool fit_dtype(hone_dtype from, hone_dtype to) {
+    if (from == HONE_STRING || to == HONE_STRING) return from == to;
     if (hone_dtype_is_float(to)) return true;
     return hone_dtype_is_int(to) && hone_dtype_is_int(from);
 }
@@ -86,7 +88,7 @@ static bool is_used(const hone_feed *inputs, size_t count, int column) {
 static bool fits(const hone_dataset *d, int column, const hone_type *type) {
     const hone_stored_column *c = &d->columns[column];
     hone_feed f;
-    return fit_dtype(c->data->dtype, type->dtype) && fit_shape(c, type, &f);
+    return fit_dtype(c->dtype, type->dtype) && fit_shape(c, type, &f);
 }
 
 /* The only column that feeds no input, isn't `target` and fits the type (NULL: any); -1 if there are none or several. */
@@ -134,16 +136,19 @@ static hone_status find_paired(const hone_graph *g, const hone_dataset *d, const
     return HONE_OK;
 }
 
-static hone_status find_target(const hone_dataset *d, const hone_task *task, const hone_feed *inputs,
-                               size_t count, int *target, hone_error *err) {
+hone_status hone_task_find_target(const hone_graph *g, const hone_dataset *d, const hone_task *task,
+                                  int *target, hone_error *err) {
     static const char *const usual[] = {"y", "label", "labels", "target", "targets"};
     *target = -1;
     if (task && task->target) {
         *target = hone_dataset_find(d, task->target);
         return *target < 0 ? no_column(d, task->target, err) : HONE_OK;
     }
+    const char *noted = hone_graph_metadata(g, TARGET_KEY);
+    if (noted) *target = hone_dataset_find(d, noted);
+    if (*target < 0 && *d->target) *target = hone_dataset_find(d, d->target);
     for (size_t i = 0; *target < 0 && i < sizeof usual / sizeof *usual; i++)
-        *target = unused(d, usual[i], inputs, count, -1);
+        *target = hone_dataset_find(d, usual[i]);
     return HONE_OK;
 }
 
@@ -157,12 +162,12 @@ static hone_status fit_input(const hone_graph *g, const hone_dataset *d, const h
             columns_text(d, all, sizeof all));
     const hone_stored_column *c = &d->columns[f->reading.column];
     *f = hone_feed_of(d, f->reading.column, v->type.dtype, true);
-    if (fit_dtype(c->data->dtype, v->type.dtype) && fit_shape(c, &v->type, f)) return HONE_OK;
+    if (fit_dtype(c->dtype, v->type.dtype) && fit_shape(c, &v->type, f)) return HONE_OK;
     return hone_fail(err, HONE_INVALID_ARGUMENT,
                      "the model's input '%s' is %s, but a sample of %s is %s (column '%s', %s)", v->name,
                      hone_type_format(g, &v->type, wanted, sizeof wanted), hone_dataset_describe(d),
                      hone_shape_format(c->rank, c->dims, given, sizeof given), c->name,
-                     hone_dtype_name(c->data->dtype));
+                     hone_dtype_name(c->dtype));
 }
 
 hone_status hone_task_wire(const hone_graph *g, const hone_dataset *d, const hone_task *task,
@@ -170,7 +175,8 @@ hone_status hone_task_wire(const hone_graph *g, const hone_dataset *d, const hon
     size_t count = g->input_count, missing = 0, last = 0;
     HONE_TRY(check_pairings(g, task, err));
     HONE_TRY(find_paired(g, d, task, inputs, err));
-    HONE_TRY(find_target(d, task, inputs, count, target, err));
+    HONE_TRY(hone_task_find_target(g, d, task, target, err));
+    if (!(task && task->target) && is_used(inputs, count, *target)) *target = -1;
     for (size_t i = 0; i < count; i++) {
         if (inputs[i].reading.column >= 0) continue;
         missing++;
@@ -204,7 +210,7 @@ hone_status hone_task_target(const hone_graph *g, const hone_dataset *d, const h
                          hone_dataset_describe(d), columns_text(d, text, sizeof text));
     const hone_stored_column *c = &d->columns[column];
     *out = hone_feed_of(d, column, type.dtype, false);
-    if (fit_dtype(c->data->dtype, type.dtype) && fit_shape(c, &type, out)) return HONE_OK;
+    if (fit_dtype(c->dtype, type.dtype) && fit_shape(c, &type, out)) return HONE_OK;
     column_text(d, column, given, sizeof given);
     return hone_fail(err, HONE_INVALID_ARGUMENT,
                      "%s of the output '%s', %s, needs %s; column %s, is no such target", objective->name,

@@ -9,6 +9,11 @@
 hone_status hone_task_objective(const hone_graph *g, const hone_task *task, const hone_objective **out,
                                 hone_error *err);
 
+/* The target's column: the one that the task names, or the model does (metadata "hone.target"), or the data set, or has a
+ * usual name; -1 if there is none. HONE_INVALID_ARGUMENT: the task's is not there. */
+hone_status hone_task_find_target(const hone_graph *g, const hone_dataset *d, const hone_task *task,
+                                  int *target, hone_error *err);
+
 /* Finds the columns that feed the inputs of `g`: inputs[i] for input i. `*target` becomes the target's column, -1
  * if nothing says which it is. HONE_INVALID_ARGUMENT names an input that no column feeds, or that one doesn't fit. */
 hone_status hone_task_wire(const hone_graph *g, const hone_dataset *d, const hone_task *task,

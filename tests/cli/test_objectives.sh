@@ -89,7 +89,7 @@ says 1 "hone eval: table.npz (all, 200 samples) has no column 'cost'; there are 
 refused "hone train: which column of three.npz (all, 200 samples) feeds the model's input 'input', float32[…]? There are 'features', float32[3]; 'price', float32[]; 'above', uint8[1]" \
     train --model mlp:3-1 --data npz:three.npz --objective mean-squared-error --out n.onnx
 refused "hone train: cross-entropy of the output 'logits', float32[batch, 1], needs logits, float32 [batch, classes], and integer labels; column 'price', float32[], is no such target" \
-    train --model mlp:3-1 --data npz:table.npz --target price --out n.onnx
+    train --model mlp:3-1 --objective cross-entropy --data npz:table.npz --target price --out n.onnx
 says 1 "hone eval: the model's input 'input' is float32[batch, 3], but a sample of three.npz (all, 200 samples) is [1] (column 'above', uint8)" \
     eval m.onnx --data npz:three.npz --input input=above --target price
 finish

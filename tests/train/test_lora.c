@@ -13,7 +13,7 @@ static hone_train_options options(int rank) {
     hone_train_options o = HONE_TRAIN_OPTIONS_INIT;
     o.epochs = 4;
     o.batch = 32;
-    o.learning_rate = 0.1;
+    o.learning_rate = 0.03;
     o.threads = 1;
     o.lora_rank = rank;
     o.lora_alpha = 3;
