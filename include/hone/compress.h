@@ -17,7 +17,7 @@ typedef struct hone_quantize_options {
     size_t size;
     hone_quantize_mode mode;
     hone_task task;              /* which columns feed the model's inputs; its objective does not matter */
-    int64_t calibration_samples; /* the first N samples of the data; 0: all */
+    int64_t calibration_samples; /* so many, drawn from the data, of each class as of all; 0: all */
     int threads;                 /* 0: one for each available CPU */
 } hone_quantize_options;
 #define HONE_QUANTIZE_OPTIONS_INIT                                                                           \

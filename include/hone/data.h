@@ -43,6 +43,25 @@ HONE_API hone_status hone_dataset_make(const hone_named_tensor *columns, int cou
 /* A data set of the given samples of another, which shares its data. */
 HONE_API hone_status hone_dataset_subset(const hone_dataset *d, const uint32_t *indices, int64_t n,
                                          hone_dataset **out, hone_error *err);
+
+/* Which samples are drawn from a data set. */
+typedef struct hone_draw_options {
+    size_t size;
+    double share; /* below 1 of the samples, else so many */
+    bool
+        in_order; /* the last ones; else drawn by the seed, of each class of the target as large a share as of all */
+    uint64_t seed;
+    const char *target; /* a column; NULL: the data set's, or one of a usual name, if any */
+    const char
+        *group; /* a column whose equal values stay together: whole groups are drawn, as many samples as come
+                           nearest. NULL: the data set's, if any; "": none */
+} hone_draw_options;
+#define HONE_DRAW_OPTIONS_INIT                                                                               \
+    { .size = sizeof(hone_draw_options), .share = 0.1, .seed = 1 }
+/* Two data sets that share the data of `d`: the samples drawn, and the others (`rest` may be NULL), both in the order of
+ * `d`. They depend on the options alone. HONE_INVALID_ARGUMENT: nothing would be left, or a column is missing. */
+HONE_API hone_status hone_dataset_draw(const hone_dataset *d, const hone_draw_options *options,
+                                       hone_dataset **drawn, hone_dataset **rest, hone_error *err);
 HONE_API void hone_dataset_free(hone_dataset *d);
 
 /* False for an npz:FILE whose arrays stand for both splits: the test samples are the training samples. */
@@ -55,6 +74,12 @@ HONE_API bool hone_dataset_column(const hone_dataset *d, int index, hone_column 
 HONE_API int hone_dataset_find(const hone_dataset *d, const char *name);
 /* Of a column of one integer a sample: 1 + the largest, if none is negative. Else 0: its values are no classes. */
 HONE_API int hone_dataset_classes(const hone_dataset *d, int column);
+/* The samples of each class, [hone_dataset_classes()]. */
+HONE_API hone_status hone_dataset_class_counts(const hone_dataset *d, int column, int64_t *counts,
+                                               hone_error *err);
+/* The column `target`, if that is not NULL; else the one that the data set is about, or one that is named y, label, labels,
+ * target or targets. -1 if there is none. */
+HONE_API int hone_dataset_usual_target(const hone_dataset *d, const char *target);
 /* "T-shirt/top", …; NULL where the set has no names. Borrowed. */
 HONE_API const char *hone_dataset_class_name(const hone_dataset *d, int label);
 /* "fashion-mnist (train, 60000 samples)" */

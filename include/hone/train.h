@@ -106,7 +106,7 @@ typedef struct hone_train_options {
     hone_schedule schedule;
     uint64_t seed;       /* order of the samples */
     int threads;         /* 0: one for each available CPU */
-    int64_t max_samples; /* use only the first N training samples; 0: all */
+    int64_t max_samples; /* train on so many samples, drawn by the seed, of each class as of all; 0: all */
     /* Distillation (Hinton, Vinyals, Dean 2015, arXiv 1503.02531), with cross-entropy: the loss becomes
      *   alpha T^2 KL(teacher || student, both softened by T) + (1 - alpha) cross-entropy. */
     const hone_graph *teacher; /* NULL: none */

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 
 static struct {
-    const char *model, *teacher, *data, *out;
+    const char *model, *teacher, *out;
+    cli_data data;
     bool json, baseline;
     cli_log log;
     cli_task task;
@@ -17,6 +18,7 @@ static const cli_option options[] = {
     OPT_TEXT("teacher", "FILE", args.teacher, "ONNX file to learn from", .required = true),
     OPT_TEXT("model", "MODEL", args.model, "student to build: mlp:784-32-10", .required = true),
     OPT_DATA(args.data, .required = true),
+    OPT_PARTS(args.data),
     OPT_TASK(args.task),
     OPT_OUT(args.out),
     OPT_NUMBER("temperature", "T", args.train.temperature, CLI_ABOVE_ZERO, 1000, "softens both outputs"),
@@ -32,7 +34,7 @@ static const cli_option options[] = {
 
 typedef struct job {
     hone_graph *teacher, *student, *alone;
-    hone_dataset *train, *test;
+    cli_parts data;
     hone_train_report report;
     cli_score teacher_score, student_score, alone_score;
     cli_watch watch, alone_watch;
@@ -44,7 +46,7 @@ static hone_status train(const job *j, hone_graph *student, const hone_graph *te
     o.teacher = teacher;
     o.progress = cli_watch_step;
     o.user = watch;
-    hone_status status = hone_train(student, j->train, &o, report, err);
+    hone_status status = hone_train(student, j->data.train, &o, report, err);
     cli_progress_clear();
     return status;
 }
@@ -83,12 +85,12 @@ static int work(job *j) {
     const hone_task *task = &args.train.task;
     CLI_TRY(cli_check_output(args.out, &err));
     CLI_TRY(hone_graph_load(args.teacher, &j->teacher, &err));
-    CLI_TRY(hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->train, &err));
-    CLI_TRY(cli_open_test(args.data, &j->test, &err));
-    cli_check_test(j->teacher, task, &j->test);
-    CLI_TRY_MODEL(args.teacher,
-                  cli_score_graph(j->teacher, args.teacher, j->test, task, threads, &j->teacher_score, &err));
-    CLI_TRY(cli_build(args.model, j->train, &args.train, &j->student, &err));
+    CLI_TRY(cli_open_parts(&args.data, task, j->teacher, args.train.seed, &args.train.max_samples, &j->data,
+                           &err));
+    cli_check_test(j->teacher, task, &j->data.test);
+    CLI_TRY_MODEL(args.teacher, cli_score_graph(j->teacher, args.teacher, j->data.test, task, threads,
+                                                &j->teacher_score, &err));
+    CLI_TRY(cli_build(args.model, j->data.train, &args.train, &j->student, &err));
     CLI_TRY(hone_graph_copy(j->student, &j->alone, &err));
     CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->student, &err));
     if (args.baseline) CLI_TRY(cli_watch_open(&j->alone_watch, &args.log, "alone", j->alone, &err));
@@ -101,10 +103,10 @@ static int work(job *j) {
         cli_note("the baseline was interrupted after step %lld of %lld; the student is written",
                  (long long)j->alone_watch.progress.step, (long long)j->alone_watch.progress.steps);
     cli_signals_default();
-    CLI_TRY_MODEL(args.out,
-                  cli_score_graph(j->student, args.out, j->test, task, threads, &j->student_score, &err));
+    CLI_TRY_MODEL(args.out, cli_score_graph(j->student, args.out, j->data.test, task, threads,
+                                            &j->student_score, &err));
     if (args.baseline && !alone_report.stopped)
-        CLI_TRY(cli_score_graph(j->alone, NULL, j->test, task, threads, &j->alone_score, &err));
+        CLI_TRY(cli_score_graph(j->alone, NULL, j->data.test, task, threads, &j->alone_score, &err));
     print(j);
     return args.baseline && alone_report.stopped ? 128 + cli_signal() : CLI_OK;
 }
@@ -115,8 +117,7 @@ static int run(void) {
     hone_graph_free(j.alone);
     hone_graph_free(j.student);
     hone_graph_free(j.teacher);
-    hone_dataset_free(j.test);
-    hone_dataset_free(j.train);
+    cli_free_parts(&j.data);
     return status;
 }
 

@@ -1,8 +1,10 @@
+#include "data.h"
 #include "files.h"
 #include "task.h"
 
 static struct {
-    const char *model, *data;
+    const char *model;
+    cli_data data;
     int split, threads;
     bool json, mapped;
     cli_task task;
@@ -32,7 +34,7 @@ static int work(hone_model **model, hone_dataset **data) {
     hone_task task;
     if (cli_read_task(&args.task, &task) != CLI_OK) return CLI_USAGE;
     hone_graph *g = NULL;
-    CLI_TRY(hone_dataset_open(args.data, (hone_split)args.split, data, &err));
+    CLI_TRY(hone_dataset_open(args.data.spec, (hone_split)args.split, data, &err));
     int status = cli_load(args.model, args.mapped, args.json, &g);
     if (status != CLI_OK) return status;
     CLI_TRY_MODEL(args.model, hone_model_take(g, &m, model, &err));

@@ -5,7 +5,8 @@
 #include <hone/compress.h>
 
 static struct {
-    const char *model, *data, *out;
+    const char *model, *out;
+    cli_data data;
     bool json;
     cli_log log;
     cli_task task;
@@ -19,6 +20,7 @@ static const cli_option options[] = {
     OPT_NUMBER("structured", "X", args.prune.structured, 0, CLI_BELOW_ONE,
                "least share of the hidden units to remove for good, by norm", .zero = ""),
     OPT_DATA(args.data),
+    OPT_PARTS(args.data),
     OPT_TASK(args.task),
     OPT_OUT(args.out),
     OPT_INT("finetune-epochs", "N", args.prune.finetune.epochs, 0, 1000000, "epochs of training afterwards",
@@ -31,7 +33,7 @@ static const cli_option options[] = {
 
 typedef struct job {
     hone_graph *graph, *pruned;
-    hone_dataset *train, *test;
+    cli_parts data;
     hone_prune_report report;
     cli_score before, after;
     cli_watch watch;
@@ -58,7 +60,7 @@ static int work(job *j) {
     hone_error err = {0};
     if (args.prune.sparsity == 0 && args.prune.structured == 0)
         return cli_usage_error("give --sparsity, --structured or both");
-    if (args.prune.finetune.epochs > 0 && !args.data)
+    if (args.prune.finetune.epochs > 0 && !args.data.spec)
         return cli_usage_error("fine-tuning needs --data; --finetune-epochs 0 goes without");
     if (cli_read_task(&args.task, &args.prune.finetune.task) != CLI_OK) return CLI_USAGE;
     const hone_task *task = &args.prune.finetune.task;
@@ -67,20 +69,23 @@ static int work(job *j) {
     CLI_TRY(cli_check_output(args.out, &err));
     CLI_TRY(hone_graph_load(args.model, &j->graph, &err));
     if (args.prune.finetune.epochs > 0)
-        CLI_TRY(hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->train, &err));
-    if (args.data) CLI_TRY(cli_open_test(args.data, &j->test, &err));
-    cli_check_test(j->graph, task, &j->test);
+        CLI_TRY(cli_open_parts(&args.data, task, j->graph, args.prune.finetune.seed,
+                               &args.prune.finetune.max_samples, &j->data, &err));
+    else if (args.data.spec)
+        CLI_TRY(cli_open_test(&args.data, task, j->graph, args.prune.finetune.seed, &j->data.test, &err));
+    cli_check_test(j->graph, task, &j->data.test);
     int threads = args.prune.finetune.threads; /* the model may be replaced by the result: measured before */
     CLI_TRY_MODEL(args.model,
-                  cli_score_graph(j->graph, args.model, j->test, task, threads, &j->before, &err));
+                  cli_score_graph(j->graph, args.model, j->data.test, task, threads, &j->before, &err));
     if (args.prune.finetune.epochs > 0) CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->graph, &err));
     cli_signals_catch();
-    hone_status status = hone_prune(j->graph, j->train, &args.prune, &j->pruned, &j->report, &err);
+    hone_status status = hone_prune(j->graph, j->data.train, &args.prune, &j->pruned, &j->report, &err);
     if (cli_signal()) return cli_interrupted(&j->watch, NULL);
     cli_signals_default();
     CLI_TRY_MODEL(args.model, status);
     CLI_TRY(cli_save(j->pruned, args.out, &err));
-    CLI_TRY_MODEL(args.out, cli_score_graph(j->pruned, args.out, j->test, task, threads, &j->after, &err));
+    CLI_TRY_MODEL(args.out,
+                  cli_score_graph(j->pruned, args.out, j->data.test, task, threads, &j->after, &err));
     print(j);
     return CLI_OK;
 }
@@ -90,8 +95,7 @@ static int run(void) {
     int status = cli_watch_close(&j.watch, work(&j));
     hone_graph_free(j.pruned);
     hone_graph_free(j.graph);
-    hone_dataset_free(j.test);
-    hone_dataset_free(j.train);
+    cli_free_parts(&j.data);
     return status;
 }
 

@@ -4,22 +4,26 @@
 #include <hone/compress.h>
 
 static struct {
-    const char *model, *data, *out;
+    const char *model, *out;
+    cli_data data;
     int mode;
+    uint64_t seed;
     bool json;
     cli_task task;
     hone_quantize_options quantize;
-} args = {.mode = HONE_QUANTIZE_STATIC, .quantize = HONE_QUANTIZE_OPTIONS_INIT};
+} args = {.mode = HONE_QUANTIZE_STATIC, .seed = 1, .quantize = HONE_QUANTIZE_OPTIONS_INIT};
 
 static const cli_option options[] = {
     OPT_MODEL(args.model),
     OPT_CHOICE("mode", "static|dynamic", args.mode,
                "ranges of activations from training samples, or at every run"),
     OPT_DATA(args.data),
+    OPT_PARTS(args.data),
+    OPT_SEED(args.seed),
     OPT_TASK(args.task),
     OPT_OUT(args.out),
     OPT_INT64("calibration-samples", "N", args.quantize.calibration_samples, 1, 1e15,
-              "static: find ranges on the first N training samples"),
+              "static: find ranges on N training samples, drawn"),
     OPT_THREADS(args.quantize.threads),
     OPT_JSON(args.json),
     OPT_END,
@@ -30,7 +34,7 @@ _Static_assert(HONE_QUANTIZE_STATIC == 0 && HONE_QUANTIZE_DYNAMIC == 1,
 
 typedef struct job {
     hone_graph *graph, *quantized;
-    hone_dataset *train, *test;
+    cli_parts data;
     hone_quantize_report report;
     cli_score before, after;
 } job;
@@ -53,23 +57,25 @@ static void print(const job *j) {
 static int work(job *j) {
     hone_error err = {0};
     args.quantize.mode = (hone_quantize_mode)args.mode;
-    if (args.mode == HONE_QUANTIZE_STATIC && !args.data)
+    if (args.mode == HONE_QUANTIZE_STATIC && !args.data.spec)
         return cli_usage_error("--mode static needs --data, to find the ranges of activations");
     if (cli_read_task(&args.task, &args.quantize.task) != CLI_OK) return CLI_USAGE;
     const hone_task *task = &args.quantize.task;
     CLI_TRY(cli_check_output(args.out, &err));
     CLI_TRY(hone_graph_load(args.model, &j->graph, &err));
     if (args.mode == HONE_QUANTIZE_STATIC)
-        CLI_TRY(hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->train, &err));
-    if (args.data) CLI_TRY(cli_open_test(args.data, &j->test, &err));
-    cli_check_test(j->graph, task, &j->test);
+        CLI_TRY(cli_open_parts(&args.data, task, j->graph, args.seed, NULL, &j->data, &err));
+    else if (args.data.spec)
+        CLI_TRY(cli_open_test(&args.data, task, j->graph, args.seed, &j->data.test, &err));
+    cli_check_test(j->graph, task, &j->data.test);
     int threads = args.quantize.threads; /* the model may be replaced by the result: measured before */
     CLI_TRY_MODEL(args.model,
-                  cli_score_graph(j->graph, args.model, j->test, task, threads, &j->before, &err));
+                  cli_score_graph(j->graph, args.model, j->data.test, task, threads, &j->before, &err));
     CLI_TRY_MODEL(args.model,
-                  hone_quantize(j->graph, j->train, &args.quantize, &j->quantized, &j->report, &err));
+                  hone_quantize(j->graph, j->data.train, &args.quantize, &j->quantized, &j->report, &err));
     CLI_TRY(cli_save(j->quantized, args.out, &err));
-    CLI_TRY_MODEL(args.out, cli_score_graph(j->quantized, args.out, j->test, task, threads, &j->after, &err));
+    CLI_TRY_MODEL(args.out,
+                  cli_score_graph(j->quantized, args.out, j->data.test, task, threads, &j->after, &err));
     print(j);
     return CLI_OK;
 }
@@ -79,8 +85,7 @@ static int run(void) {
     int status = work(&j);
     hone_graph_free(j.quantized);
     hone_graph_free(j.graph);
-    hone_dataset_free(j.test);
-    hone_dataset_free(j.train);
+    cli_free_parts(&j.data);
     return status;
 }
 

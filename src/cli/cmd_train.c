@@ -6,8 +6,8 @@
 #include <string.h>
 
 static struct {
-    const char *model, *data, *out;
-    int64_t validation;
+    const char *model, *out;
+    cli_data data;
     bool json;
     cli_log log;
     cli_task task;
@@ -28,8 +28,11 @@ static const cli_option options[] = {
         "that is added to it",
         .zero = "none"),
     OPT_NUMBER("lora-alpha", "X", args.train.lora_alpha, -1e6, 1e6, "the product counts X/RANK"),
-    OPT_INT64("validation", "N", args.validation, 0, 1e15,
-              "keep the last N training samples for validation after each epoch", .zero = "none"),
+    OPT_NUMBER(
+        "validation", "X", args.data.validation, 0, 1e15,
+        "keep a share of the training samples (0.1), or so many (5000), for validation after each epoch",
+        .zero = "none"),
+    OPT_PARTS(args.data),
     OPT_TEXT("checkpoint", "DIR", args.train.checkpoint_dir, "write checkpoints there"),
     OPT_INT64("checkpoint-steps", "N", args.train.checkpoint_steps, 0, 1e15, "steps between two checkpoints",
               .zero = "one an epoch"),
@@ -40,56 +43,18 @@ static const cli_option options[] = {
 };
 
 typedef struct job {
-    hone_dataset *all, *train, *validation, *test;
+    cli_parts data;
     hone_graph *graph;
     cli_watch watch;
     hone_train_report report;
     hone_eval_report test_report;
 } job;
 
-/* Parts the training samples: the last ones are for validation. */
-static hone_status split(job *j, hone_error *err) {
-    int64_t count = hone_dataset_count(j->all), kept = count - args.validation;
-    if (kept < 1 || args.train.max_samples > kept) {
-        *err = (hone_error){.code = HONE_INVALID_ARGUMENT};
-        const char *both = args.train.max_samples > 0
-                               ? cli_text(" and --train-samples %lld", (long long)args.train.max_samples)
-                               : "";
-        snprintf(err->message, sizeof err->message,
-                 both[0] ? "--validation %lld%s are more than the %lld training samples"
-                         : "--validation %lld%s leaves nothing of the %lld training samples",
-                 (long long)args.validation, both, (long long)count);
-        return err->code;
-    }
-    uint32_t *indices = cli_alloc((size_t)count * sizeof *indices);
-    for (int64_t i = 0; i < count; i++) indices[i] = (uint32_t)i;
-    hone_status status = hone_dataset_subset(j->all, indices, kept, &j->train, err);
-    if (status == HONE_OK)
-        status = hone_dataset_subset(j->all, indices + kept, args.validation, &j->validation, err);
-    free(indices);
-    args.train.validation = j->validation;
-    return status;
-}
-
-static hone_status open_data(job *j, hone_error *err) {
-    hone_status status = hone_dataset_open(args.data, HONE_SPLIT_TRAIN, &j->all, err);
-    if (status == HONE_OK && args.validation > 0) status = split(j, err);
-    if (status == HONE_OK) status = cli_open_test(args.data, &j->test, err);
-    if (status == HONE_OK && args.train.max_samples > hone_dataset_count(j->all))
-        cli_note("--train-samples %lld: there are only %s", (long long)args.train.max_samples,
-                 cli_count(hone_dataset_count(j->all)));
-    return status;
-}
-
-static const hone_dataset *training_data(const job *j) {
-    return j->train ? j->train : j->all;
-}
-
 static hone_status make_model(job *j, hone_error *err) {
     size_t length = strlen(args.model);
     if (length > 5 && strcmp(args.model + length - 5, ".onnx") == 0)
         return hone_graph_load(args.model, &j->graph, err);
-    return cli_build(args.model, training_data(j), &args.train, &j->graph, err);
+    return cli_build(args.model, j->data.train, &args.train, &j->graph, err);
 }
 
 static hone_status train(job *j, hone_error *err) {
@@ -97,7 +62,7 @@ static hone_status train(job *j, hone_error *err) {
     options_now.progress = cli_watch_step;
     options_now.user = &j->watch;
     cli_signals_catch();
-    hone_status status = hone_train(j->graph, training_data(j), &options_now, &j->report, err);
+    hone_status status = hone_train(j->graph, j->data.train, &options_now, &j->report, err);
     cli_progress_clear();
     if (!j->report.stopped) cli_signals_default();
     return status;
@@ -106,13 +71,14 @@ static hone_status train(job *j, hone_error *err) {
 /* The model first: no mishap after the training may cost it. */
 static hone_status finish(job *j, hone_error *err) {
     hone_status status = cli_save(j->graph, args.out, err);
-    if (status == HONE_OK && j->test)
-        status = hone_evaluate(j->graph, j->test, &args.train.task, args.train.threads, &j->test_report, err);
+    if (status == HONE_OK && j->data.test)
+        status =
+            hone_evaluate(j->graph, j->data.test, &args.train.task, args.train.threads, &j->test_report, err);
     return status;
 }
 
 static void report(const job *j) {
-    const hone_eval_report *test = j->test ? &j->test_report : NULL;
+    const hone_eval_report *test = j->data.test ? &j->test_report : NULL;
     const hone_metric *metric = &j->report.metric;
     if (args.json) {
         hone_eval_report none = {.loss = NAN, .metrics = {{metric->name, NAN, true}}, .metric_count = 1};
@@ -153,9 +119,11 @@ static int work(job *j) {
     choose_start();
     CLI_TRY(cli_check_output(args.out, &err));
     if (args.train.checkpoint_dir) CLI_TRY(cli_check_directory(args.train.checkpoint_dir, &err));
-    CLI_TRY(open_data(j, &err));
+    CLI_TRY(cli_open_parts(&args.data, &args.train.task, NULL, args.train.seed, &args.train.max_samples,
+                           &j->data, &err));
+    args.train.validation = j->data.validation;
     CLI_TRY(make_model(j, &err));
-    cli_check_test(j->graph, &args.train.task, &j->test);
+    cli_check_test(j->graph, &args.train.task, &j->data.test);
     CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->graph, &err));
     CLI_TRY_MODEL(args.model, train(j, &err));
     if (j->report.stopped) return cli_interrupted(&j->watch, args.train.checkpoint_dir);
@@ -168,10 +136,7 @@ static int run(void) {
     job j = {.watch = {.progress.label = ""}};
     int status = cli_watch_close(&j.watch, work(&j));
     hone_graph_free(j.graph);
-    hone_dataset_free(j.test);
-    hone_dataset_free(j.validation);
-    hone_dataset_free(j.train);
-    hone_dataset_free(j.all);
+    cli_free_parts(&j.data);
     return status;
 }
 

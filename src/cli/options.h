@@ -97,11 +97,6 @@ const char *cli_suggest(const char *given, const char *const *words);
                "what products and convolutions by float32 weights compute with: bfloat16 rounds their "      \
                "operands where the CPU has units for that (AMX), which is faster and less exact")
 #define OPT_OUT(field) OPT_TEXT("out", "FILE", field, "ONNX file to write", .required = true)
-#define OPT_DATA(field, ...)                                                                                 \
-    OPT_TEXT("data", "DATA", field,                                                                          \
-             "data set: fashion-mnist, idx:DIR (MNIST's four files) or npz:FILE (an array for each column, " \
-             "such as x and y, or x_train, y_train, x_test and y_test)",                                     \
-             __VA_ARGS__)
 #define OPT_END                                                                                              \
     { .type = CLI_END }
 

@@ -95,32 +95,11 @@ bool cli_watch_step(void *user, const hone_train_progress *p) {
 
 /* --- data and results --- */
 
-hone_status cli_open_test(const char *spec, hone_dataset **out, hone_error *err) {
-    hone_error why = {0};
-    hone_status status = hone_dataset_open(spec, HONE_SPLIT_TEST, out, &why);
-    if (status == HONE_NOT_FOUND) {
-        char text[1024];
-        cli_note("no test split, so no test accuracy: %s", hone_error_format(&why, text, sizeof text));
-        *out = NULL;
-        return HONE_OK;
-    }
-    if (status != HONE_OK) {
-        *err = why;
-    } else if (!hone_dataset_is_split(*out)) {
-        cli_note("no test split in %s, so no test accuracy: it would be x_test and y_test",
-                 spec + strlen("npz:"));
-        hone_dataset_free(*out);
-        *out = NULL;
-    }
-    return status;
-}
-
 hone_status cli_build(const char *description, const hone_dataset *data, const hone_train_options *o,
                       hone_graph **out, hone_error *err) {
     hone_build_options build = HONE_BUILD_OPTIONS_INIT;
     build.task = o->task;
     build.seed = o->seed;
-    build.samples = o->max_samples;
     return hone_build_model(description, data, &build, out, err);
 }
 

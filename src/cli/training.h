@@ -2,6 +2,7 @@
 #ifndef HONE_CLI_TRAINING_H
 #define HONE_CLI_TRAINING_H
 
+#include "data.h"
 #include "progress.h"
 #include "task.h"
 
@@ -62,16 +63,14 @@ int cli_interrupted(const cli_watch *w, const char *checkpoint);
         OPT_NUMBER("momentum", "X", (o).momentum, 0, CLI_BELOW_ONE, "momentum of the gradient descent"),     \
         OPT_NUMBER("weight-decay", "X", (o).weight_decay, 0, 1e6, "weight decay", .zero = "none"),           \
         OPT_CHOICE("schedule", "constant|cosine", (o).schedule, "how the learning rate changes"),            \
-        OPT_INT64("train-samples", "N", (o).max_samples, 0, 1e15, "train on the first N samples only",       \
-                  .zero = "all"),                                                                            \
+        OPT_INT64("train-samples", "N", (o).max_samples, 0, 1e15,                                            \
+                  "train on N samples only, drawn by the seed", .zero = "all"),                              \
         OPT_SEED((o).seed), OPT_THREADS((o).threads)
 
 /* hone_build_model for a training with these options. */
 hone_status cli_build(const char *description, const hone_dataset *data, const hone_train_options *o,
                       hone_graph **out, hone_error *err);
-/* Opens the test split. One that is not there is no error: `*out` is NULL, and a note says so. */
-hone_status cli_open_test(const char *spec, hone_dataset **out, hone_error *err);
-/* Likewise, lets go of one that lacks what the model's task needs. */
+/* Lets go of a test split that lacks what the model's task needs; a note says so. */
 void cli_check_test(const hone_graph *g, const hone_task *task, hone_dataset **test);
 
 #endif

@@ -43,23 +43,38 @@ static hone_status observe(hone_graph *g, const char *const *values, int count, 
     return hone_graph_check(g, err);
 }
 
+/* Of each class as many as of all; always the same ones. `*out` is NULL if all are wanted. */
+static hone_status draw(const hone_dataset *data, const hone_task *task, int64_t samples, hone_dataset **out,
+                        hone_error *err) {
+    hone_draw_options o = HONE_DRAW_OPTIONS_INIT;
+    if (samples <= 0 || samples >= hone_dataset_count(data)) return HONE_OK;
+    o.share = (double)samples;
+    o.target = task ? task->target : NULL;
+    o.group = "";
+    return hone_dataset_draw(data, &o, out, NULL, err);
+}
+
 hone_status hone_calibrate(const hone_graph *g, const hone_dataset *data, const hone_task *task,
                            int64_t samples, int threads, const char *const *values, int count,
                            hone_range *ranges, hone_error *err) {
     hone_graph *copy = NULL;
     hone_model *m = NULL;
+    hone_dataset *drawn = NULL;
     int target;
     for (int i = 0; i < count; i++) ranges[i] = (hone_range){INFINITY, -INFINITY};
     hone_feed *inputs = hone_calloc(g->input_count + 1, sizeof *inputs);
     if (!inputs) return hone_fail_memory(err);
-    hone_status status = hone_task_wire(g, data, task, inputs, &target, err);
+    hone_status status = draw(data, task, samples, &drawn, err);
+    if (drawn) data = drawn;
+    if (status == HONE_OK) status = hone_task_wire(g, data, task, inputs, &target, err);
     if (status == HONE_OK) status = hone_graph_copy(g, &copy, err);
     if (status == HONE_OK) status = observe(copy, values, count, err);
     if (status == HONE_OK) status = hone_model_compile(copy, NULL, &m, err);
     hone_graph_free(copy);
     if (status == HONE_OK)
-        status = hone_run_samples(m, data, inputs, samples, threads, widen_all, &(job){values, count, ranges},
-                                  NULL, err);
+        status = hone_run_samples(m, data, inputs, 0, threads, widen_all, &(job){values, count, ranges}, NULL,
+                                  err);
+    hone_dataset_free(drawn);
     hone_model_free(m);
     hone_free(inputs);
     return status;

@@ -416,12 +416,12 @@ hone_status hone_train_parametrized(hone_graph *g, const hone_dataset *data,
     hone_dataset *subset = NULL;
     int64_t count = hone_dataset_count(data);
     if (options->max_samples > 0 && options->max_samples < count) {
-        uint32_t *indices = hone_alloc((size_t)options->max_samples * sizeof *indices);
-        if (!indices) return hone_fail_memory(err);
-        for (int64_t i = 0; i < options->max_samples; i++) indices[i] = (uint32_t)i;
-        hone_status status = hone_dataset_subset(data, indices, options->max_samples, &subset, err);
-        hone_free(indices);
-        HONE_TRY(status);
+        hone_draw_options draw = HONE_DRAW_OPTIONS_INIT;
+        draw.share = (double)options->max_samples;
+        draw.seed = options->seed;
+        draw.target = options->task.target;
+        draw.group = "";
+        HONE_TRY(hone_dataset_draw(data, &draw, &subset, NULL, err));
         data = subset;
     }
     trainer t = {.options = options,

@@ -138,7 +138,6 @@ static hone_status find_paired(const hone_graph *g, const hone_dataset *d, const
 
 hone_status hone_task_find_target(const hone_graph *g, const hone_dataset *d, const hone_task *task,
                                   int *target, hone_error *err) {
-    static const char *const usual[] = {"y", "label", "labels", "target", "targets"};
     *target = -1;
     if (task && task->target) {
         *target = hone_dataset_find(d, task->target);
@@ -146,9 +145,7 @@ hone_status hone_task_find_target(const hone_graph *g, const hone_dataset *d, co
     }
     const char *noted = hone_graph_metadata(g, TARGET_KEY);
     if (noted) *target = hone_dataset_find(d, noted);
-    if (*target < 0 && *d->target) *target = hone_dataset_find(d, d->target);
-    for (size_t i = 0; *target < 0 && i < sizeof usual / sizeof *usual; i++)
-        *target = hone_dataset_find(d, usual[i]);
+    if (*target < 0) *target = hone_dataset_usual_target(d, NULL);
     return HONE_OK;
 }
 

@@ -1,0 +1,53 @@
+/* Data sets that a command opens: what the options say about them, and their parts. */
+#ifndef HONE_CLI_DATA_H
+#define HONE_CLI_DATA_H
+
+#include "options.h"
+
+#include <hone/graph.h>
+#include <hone/train.h>
+
+typedef struct cli_data {
+    const char *spec, *test_spec, *group;
+    double validation, test; /* below 1 a share of the samples, else their number; 0: none */
+    int by;
+} cli_data;
+#define OPT_DATA(d, ...)                                                                                     \
+    OPT_TEXT("data", "DATA", (d).spec,                                                                       \
+             "data set: fashion-mnist, idx:DIR (MNIST's four files) or npz:FILE (an array for each column, " \
+             "such as x and y, or x_train, y_train, x_test and y_test)",                                     \
+             __VA_ARGS__)
+/* Parts of a data set that has none of its own. */
+#define OPT_PARTS(d)                                                                                         \
+    OPT_TEXT("test-data", "DATA", (d).test_spec,                                                             \
+             "another data set to test on (its test split, if it has one)"),                                 \
+        OPT_NUMBER(                                                                                          \
+            "test", "X", (d).test, 0, 1e15,                                                                  \
+            "keep a share of the samples (0.2), or so many (500), to test on, where the data set has "       \
+            "no test split",                                                                                 \
+            .zero = "none"),                                                                                 \
+        OPT_CHOICE(                                                                                          \
+            "split-by", "random|order", (d).by,                                                              \
+            "draw the samples that are kept by the seed, of each class as many as of all, or keep the "      \
+            "last ones"),                                                                                    \
+        OPT_TEXT(                                                                                            \
+            "group", "COLUMN", (d).group,                                                                    \
+            "keep samples of the same value in this column together (a speaker, a patient): no part has "    \
+            "some of what another one has")
+
+typedef struct cli_parts {
+    hone_dataset *train, *validation, *test;
+} cli_parts;
+
+/* Opens what `d` says and parts it: the test samples first, then those for validation; of what is left `*train_samples`
+ * are drawn (0: all; set to 0). `seed` draws. `model` (may be NULL) is what will read it. All that is asked for is there
+ * or it fails, but for a test split: without one `out->test` is NULL, and a note says so. cli_free_parts() when done, also after a
+ * failure. */
+hone_status cli_open_parts(const cli_data *d, const hone_task *task, const hone_graph *model, uint64_t seed,
+                           int64_t *train_samples, cli_parts *out, hone_error *err);
+/* The test part alone, as cli_open_parts() has it. */
+hone_status cli_open_test(const cli_data *d, const hone_task *task, const hone_graph *model, uint64_t seed,
+                          hone_dataset **out, hone_error *err);
+void cli_free_parts(cli_parts *p); /* all zero is fine */
+
+#endif
