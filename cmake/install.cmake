@@ -8,7 +8,7 @@ foreach(room ${HONE_ROOMS})
 endforeach()
 set(libs Threads::Threads m ZLIB::ZLIB PkgConfig::PROTOBUF_C PkgConfig::LIBZIP PkgConfig::JANSSON PkgConfig::LIBEVENT
          PkgConfig::NGHTTP2 PkgConfig::OPENSSL PkgConfig::PNG PkgConfig::JPEG PkgConfig::WEBP
-         PkgConfig::OPENJPEG)
+         PkgConfig::OPENJPEG PkgConfig::UTF8PROC)
 
 foreach(kind static shared)
   string(TOUPPER ${kind} KIND)
