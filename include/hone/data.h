@@ -12,7 +12,7 @@ extern "C" {
  * number of threads may read it. */
 typedef struct hone_dataset hone_dataset;
 
-typedef enum hone_split { HONE_SPLIT_TRAIN, HONE_SPLIT_TEST } hone_split;
+typedef enum hone_split { HONE_SPLIT_TRAIN, HONE_SPLIT_TEST, HONE_SPLIT_VALIDATION } hone_split;
 
 typedef struct hone_column {
     const char *name; /* unique in the data set */
@@ -21,17 +21,49 @@ typedef struct hone_column {
     const int64_t *dims;
 } hone_column;
 
+/* What of a column of targets is to be learned: as it looks, or as asked for. */
+typedef enum hone_target_kind { HONE_TARGET_ANY, HONE_TARGET_CLASSES, HONE_TARGET_NUMBERS } hone_target_kind;
+
+/* What is known of data before they are read: wishes, and what a model says that is to read them. */
+typedef struct hone_data_options {
+    size_t size;
+    const char *
+        target; /* the column to be learned; NULL: y, label, labels, target, targets or class, else the last one */
+    hone_target_kind kind; /* any: texts and few integers are classes */
+    bool unlabeled;        /* the target may be missing */
+    const char *
+        classes; /* the names of the target's classes in order, one a line (a model's metadata "hone.classes"):
+                              others are refused. NULL: those that are there, sorted */
+    const char *group; /* a column that is no input: hone_draw_options */
+    const char *const *numbers,
+        *const *texts, *const *ignored; /* columns that are read so whatever they look like, or not */
+    int number_count, text_count, ignored_count;
+    int header; /* a table's first line: 0: as it looks, 1: names, -1: values */
+} hone_data_options;
+#define HONE_DATA_OPTIONS_INIT                                                                               \
+    { .size = sizeof(hone_data_options) }
+
 /* Opens one split of `spec`:
  *   fashion-mnist   where Debian's package dataset-fashion-mnist puts it: columns x and y
  *   idx:DIR         MNIST's four files, gzipped or not: likewise
- *   npz:FILE        one column for each array, whose first axis is the samples. NAME_train and NAME_test are the column
- *                   NAME of the two splits; without such arrays all others stand for both splits
+ *   npz:FILE        one column for each array, whose first axis is the samples. NAME_train, NAME_test and NAME_val are the
+ *                   column NAME of the splits; without such arrays all others stand for all splits
+ *   csv:FILE        a table of text, gzipped or not: RFC 4180, also with tabs, semicolons or bars between the fields, with
+ *                   or without a line of names. A column is of numbers (missing ones NaN), or of texts; dates become
+ *                   days since 1970-01-01. The target is classes or numbers; rows without one are left out. A column
+ *                   "split" of the words train, test and val tells the splits; else the rows stand for all
+ *   PATH            what it is likely to be, by its name or content
  *
  * Bytes [n, height, width] are images of one channel: [1, height, width]. Arrays that are no column (of another number
- * of samples than most, of one value, of texts) are left out.
- * HONE_NOT_FOUND says which package or file is missing. On success `*out` belongs to the caller. */
+ * of samples than most, of one value, of texts) are left out. `options` NULL: the defaults.
+ * HONE_NOT_FOUND says which package, file or split is missing. On success `*out` belongs to the caller. */
+HONE_API hone_status hone_dataset_open_with(const char *spec, hone_split split,
+                                            const hone_data_options *options, hone_dataset **out,
+                                            hone_error *err);
 HONE_API hone_status hone_dataset_open(const char *spec, hone_split split, hone_dataset **out,
                                        hone_error *err);
+/* What was found when it was opened, for people, one line each: index 0, 1, … until NULL. Borrowed. */
+HONE_API const char *hone_dataset_note(const hone_dataset *d, int index);
 typedef struct hone_named_tensor {
     const char *name;
     hone_tensor *tensor;

@@ -34,9 +34,11 @@ static int work(hone_model **model, hone_dataset **data) {
     hone_task task;
     if (cli_read_task(&args.task, &task) != CLI_OK) return CLI_USAGE;
     hone_graph *g = NULL;
-    CLI_TRY(hone_dataset_open(args.data.spec, (hone_split)args.split, data, &err));
     int status = cli_load(args.model, args.mapped, args.json, &g);
     if (status != CLI_OK) return status;
+    hone_status opened = cli_open_split(&args.data, &task, g, (hone_split)args.split, data, &err);
+    if (opened != HONE_OK) hone_graph_free(g);
+    CLI_TRY(opened);
     CLI_TRY_MODEL(args.model, hone_model_take(g, &m, model, &err));
     CLI_TRY_MODEL(args.model, hone_evaluate_model(*model, *data, &task, args.threads, &r, &err));
     if (args.json) {

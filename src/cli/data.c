@@ -9,8 +9,64 @@ static hone_status wrong(hone_error *err, const char *text) {
     return err->code;
 }
 
-static hone_status open_split(const char *spec, hone_split split, hone_dataset **out, hone_error *err) {
-    return hone_dataset_open(spec, split, out, err);
+/* --- what is known before the data are read --- */
+
+/* Of a model's inputs: columns of texts, and of numbers. */
+typedef struct wishes {
+    const char *texts[256], *numbers[1024];
+    hone_data_options options;
+} wishes;
+
+static const char *column_of(const hone_task *task, const char *input) {
+    for (int i = 0; i < task->pairing_count; i++)
+        if (strcmp(task->pairings[i].input, input) == 0) return task->pairings[i].column;
+    return input;
+}
+
+static void read_inputs(const hone_graph *model, const hone_task *task, wishes *w) {
+    hone_data_options *o = &w->options;
+    hone_value_info info;
+    for (int i = 0; hone_graph_input(model, i, &info); i++) {
+        if (info.dtype == HONE_STRING && o->text_count < 256)
+            w->texts[o->text_count++] = column_of(task, info.name);
+        else if (info.dtype != HONE_STRING && o->number_count < 1024)
+            w->numbers[o->number_count++] = column_of(task, info.name);
+    }
+}
+
+static hone_target_kind kind_of(const char *objective) {
+    if (!objective || strcmp(objective, "binary-cross-entropy") == 0) return HONE_TARGET_ANY;
+    return strcmp(objective, "cross-entropy") == 0 ? HONE_TARGET_CLASSES : HONE_TARGET_NUMBERS;
+}
+
+static void wish(const cli_data *d, const hone_task *task, const hone_graph *model, wishes *w) {
+    const char *target = model ? hone_graph_metadata(model, "hone.target") : NULL,
+               *objective = model ? hone_graph_metadata(model, "hone.objective") : NULL;
+    *w = (wishes){.options = HONE_DATA_OPTIONS_INIT};
+    hone_data_options *o = &w->options;
+    o->target = task->target ? task->target : target;
+    o->kind = kind_of(task->objective ? task->objective
+                      : objective     ? objective
+                      : model         ? "cross-entropy"
+                                      : NULL);
+    o->classes = model ? hone_graph_metadata(model, "hone.classes") : NULL;
+    o->group = d->group;
+    o->ignored = d->ignored.items;
+    o->ignored_count = d->ignored.count;
+    o->header = d->header == 2 ? -1 : d->header;
+    o->texts = w->texts;
+    o->numbers = w->numbers;
+    if (model) read_inputs(model, task, w);
+}
+
+static void tell_notes(const hone_dataset *d) {
+    const char *note;
+    for (int i = 0; (note = hone_dataset_note(d, i)); i++) cli_note("%s", note);
+}
+
+static hone_status open_split(const char *spec, const wishes *w, hone_split split, hone_dataset **out,
+                              hone_error *err) {
+    return hone_dataset_open_with(spec, split, &w->options, out, err);
 }
 
 /* --- parting --- */
@@ -105,23 +161,25 @@ static void tell_imbalance(const hone_dataset *d, const hone_task *task) {
 
 /* --- opening --- */
 
-static void tell_no_test(const char *text) {
-    cli_note("no test split, so no test accuracy: %s", text);
+static void tell_no_test(const char *spec) {
+    const char *path = strchr(spec, ':');
+    size_t length = strlen(spec);
+    bool arrays = length > 4 && strcmp(spec + length - 4, ".npz") == 0;
+    cli_note("no test split in %s, so no test accuracy: it would be %s", path ? path + 1 : spec,
+             arrays ? "x_test and y_test, or --test 0.2" : "--test 0.2, or --test-data");
 }
 
 /* The test split of a data set; NULL and a note if it has none. */
-static hone_status open_test_split(const char *spec, hone_dataset **out, hone_error *err) {
+static hone_status open_test_split(const char *spec, const wishes *w, hone_dataset **out, hone_error *err) {
     hone_error why = {0};
     char text[1024];
-    hone_status status = open_split(spec, HONE_SPLIT_TEST, out, &why);
+    hone_status status = open_split(spec, w, HONE_SPLIT_TEST, out, &why);
     if (status == HONE_OK && hone_dataset_is_split(*out)) return HONE_OK;
     if (status == HONE_OK) {
-        const char *path = strchr(spec, ':');
-        cli_note("no test split in %s, so no test accuracy: it would be x_test and y_test",
-                 path ? path + 1 : spec);
+        tell_no_test(spec);
         hone_dataset_free(*out);
     } else if (status == HONE_NOT_FOUND) {
-        tell_no_test(hone_error_format(&why, text, sizeof text));
+        cli_note("no test split, so no test accuracy: %s", hone_error_format(&why, text, sizeof text));
     } else {
         *err = why;
         return status;
@@ -130,25 +188,40 @@ static hone_status open_test_split(const char *spec, hone_dataset **out, hone_er
     return HONE_OK;
 }
 
-static hone_status open_parts(const cli_data *d, const hone_task *task, const hone_graph *model,
-                              uint64_t seed, int64_t *train_samples, cli_parts *out, hone_error *err) {
-    (void)model;
-    hone_status status = open_split(d->spec, HONE_SPLIT_TRAIN, &out->train, err);
-    if (status == HONE_OK && d->test_spec)
-        status = open_split(d->test_spec, HONE_SPLIT_TEST, &out->test, err);
-    if (status == HONE_OK && !d->test_spec && d->test > 0 && hone_dataset_is_split(out->train))
+/* The test part, from where it is to come; `*train` has what is left. */
+static hone_status take_test(const cli_data *d, const wishes *w, const hone_task *task, uint64_t seed,
+                             hone_dataset **train, hone_dataset **out, hone_error *err) {
+    bool whole = !hone_dataset_is_split(*train);
+    if (d->test_spec) return open_split(d->test_spec, w, HONE_SPLIT_TEST, out, err);
+    if (d->test > 0 && !whole)
         cli_note("--test %s: %s has a test split of its own", amount(d->test), d->spec);
-    if (status == HONE_OK && !d->test_spec) {
-        if (d->test > 0 && !hone_dataset_is_split(out->train))
-            status = part(d, task, seed, d->test, &out->train, &out->test, err);
-        else
-            status = open_test_split(d->spec, &out->test, err);
-    }
+    if (d->test > 0 && whole) return part(d, task, seed, d->test, train, out, err);
+    if (!whole) return open_test_split(d->spec, w, out, err);
+    tell_no_test(d->spec);
+    return HONE_OK;
+}
+
+static hone_status take_validation(const cli_data *d, const wishes *w, const hone_task *task, uint64_t seed,
+                                   cli_parts *out, hone_error *err) {
+    if (d->validation > 0) return part(d, task, seed, d->validation, &out->train, &out->validation, err);
+    if (!hone_dataset_is_split(out->train)) return HONE_OK;
+    hone_error none;
+    hone_status status = open_split(d->spec, w, HONE_SPLIT_VALIDATION, &out->validation, &none);
+    if (status == HONE_OK || status == HONE_NOT_FOUND) return HONE_OK;
+    *err = none;
+    return status;
+}
+
+static hone_status open_parts(const cli_data *d, const wishes *w, const hone_task *task, uint64_t seed,
+                              int64_t *train_samples, cli_parts *out, hone_error *err) {
+    hone_status status = open_split(d->spec, w, HONE_SPLIT_TRAIN, &out->train, err);
+    if (status != HONE_OK) return status;
+    tell_notes(out->train);
+    status = take_test(d, w, task, seed, &out->train, &out->test, err);
     if (status != HONE_OK) return status;
     int64_t count = hone_dataset_count(out->train);
     status = check_amounts(d, count, *train_samples, err);
-    if (status == HONE_OK && d->validation > 0)
-        status = part(d, task, seed, d->validation, &out->train, &out->validation, err);
+    if (status == HONE_OK) status = take_validation(d, w, task, seed, out, err);
     if (status != HONE_OK) return status;
     if (*train_samples > count)
         cli_note("--train-samples %lld: there are only %s", (long long)*train_samples, cli_count(count));
@@ -163,22 +236,31 @@ hone_status cli_open_parts(const cli_data *d, const hone_task *task, const hone_
                            int64_t *train_samples, cli_parts *out, hone_error *err) {
     int64_t all = 0;
     *out = (cli_parts){NULL};
-    return open_parts(d, task, model, seed, train_samples ? train_samples : &all, out, err);
+    wishes w;
+    wish(d, task, model, &w);
+    return open_parts(d, &w, task, seed, train_samples ? train_samples : &all, out, err);
 }
 
 hone_status cli_open_test(const cli_data *d, const hone_task *task, const hone_graph *model, uint64_t seed,
                           hone_dataset **out, hone_error *err) {
-    cli_parts p = {NULL};
-    (void)model;
-    hone_status status = HONE_OK;
+    wishes w;
+    hone_dataset *train = NULL;
     *out = NULL;
-    if (d->test_spec) return open_split(d->test_spec, HONE_SPLIT_TEST, out, err);
-    if (d->test > 0) status = open_split(d->spec, HONE_SPLIT_TRAIN, &p.train, err);
-    if (status == HONE_OK && d->test > 0 && !hone_dataset_is_split(p.train))
-        status = part(d, task, seed, d->test, &p.train, out, err);
-    else if (status == HONE_OK)
-        status = open_test_split(d->spec, out, err);
-    cli_free_parts(&p);
+    wish(d, task, model, &w);
+    if (d->test_spec) return open_split(d->test_spec, &w, HONE_SPLIT_TEST, out, err);
+    if (d->test == 0) return open_test_split(d->spec, &w, out, err);
+    hone_status status = open_split(d->spec, &w, HONE_SPLIT_TRAIN, &train, err);
+    if (status == HONE_OK) status = take_test(d, &w, task, seed, &train, out, err);
+    hone_dataset_free(train);
+    return status;
+}
+
+hone_status cli_open_split(const cli_data *d, const hone_task *task, const hone_graph *model,
+                           hone_split split, hone_dataset **out, hone_error *err) {
+    wishes w;
+    wish(d, task, model, &w);
+    hone_status status = open_split(d->spec, &w, split, out, err);
+    if (status == HONE_OK) tell_notes(*out);
     return status;
 }
 

@@ -9,14 +9,20 @@
 
 typedef struct cli_data {
     const char *spec, *test_spec, *group;
+    cli_list ignored;
+    int header;
     double validation, test; /* below 1 a share of the samples, else their number; 0: none */
     int by;
 } cli_data;
 #define OPT_DATA(d, ...)                                                                                     \
     OPT_TEXT("data", "DATA", (d).spec,                                                                       \
-             "data set: fashion-mnist, idx:DIR (MNIST's four files) or npz:FILE (an array for each column, " \
-             "such as x and y, or x_train, y_train, x_test and y_test)",                                     \
-             __VA_ARGS__)
+             "data set: fashion-mnist, idx:DIR (MNIST's four files), npz:FILE (an array for each column, "   \
+             "such as x and y, or x_train, y_train, x_test and y_test) or csv:FILE (a table of numbers and " \
+             "texts)",                                                                                       \
+             __VA_ARGS__),                                                                                   \
+        OPT_LIST("ignore", "COLUMN", (d).ignored, "column of a table that is not to be read"),               \
+        OPT_CHOICE("header", "auto|yes|no", (d).header,                                                      \
+                   "whether a table's first line has the names of its columns (auto: as it looks)")
 /* Parts of a data set that has none of its own. */
 #define OPT_PARTS(d)                                                                                         \
     OPT_TEXT("test-data", "DATA", (d).test_spec,                                                             \
@@ -45,6 +51,9 @@ typedef struct cli_parts {
  * failure. */
 hone_status cli_open_parts(const cli_data *d, const hone_task *task, const hone_graph *model, uint64_t seed,
                            int64_t *train_samples, cli_parts *out, hone_error *err);
+/* A split as it is, or what stands for all of them. */
+hone_status cli_open_split(const cli_data *d, const hone_task *task, const hone_graph *model,
+                           hone_split split, hone_dataset **out, hone_error *err);
 /* The test part alone, as cli_open_parts() has it. */
 hone_status cli_open_test(const cli_data *d, const hone_task *task, const hone_graph *model, uint64_t seed,
                           hone_dataset **out, hone_error *err);

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,6 +26,65 @@ static hone_sample_source *retain_source(hone_sample_source *s) {
 
 static void free_source(hone_sample_source *s) {
     if (s && atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) == 1) s->free(s);
+}
+
+/* --- texts --- */
+
+static hone_texts *retain_texts(hone_texts *t) {
+    if (t) atomic_fetch_add_explicit(&t->references, 1, memory_order_relaxed);
+    return t;
+}
+
+static void free_texts(hone_texts *t) {
+    if (!t || atomic_fetch_sub_explicit(&t->references, 1, memory_order_acq_rel) != 1) return;
+    for (int i = 0; i < t->class_count; i++) hone_free(t->class_names[i]);
+    for (int i = 0; i < t->note_count; i++) hone_free(t->notes[i]);
+    hone_free(t->class_names);
+    hone_free(t->notes);
+    hone_free(t);
+}
+
+static hone_texts *texts_of(hone_dataset *d) {
+    if (!d->texts && (d->texts = hone_calloc(1, sizeof *d->texts))) atomic_init(&d->texts->references, 1);
+    return d->texts;
+}
+
+void hone_dataset_note_down(hone_dataset *d, const char *format, ...) {
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    hone_texts *t = texts_of(d);
+    char *copy = t ? hone_strdup(text) : NULL;
+    char **more = copy ? hone_realloc(t->notes, ((size_t)t->note_count + 1) * sizeof *more) : NULL;
+    if (!more) {
+        hone_free(copy);
+        return;
+    }
+    t->notes = more;
+    t->notes[t->note_count++] = copy;
+}
+
+hone_status hone_dataset_name_classes(hone_dataset *d, const hone_string *names, int count, hone_error *err) {
+    hone_texts *t = texts_of(d);
+    if (!t || !(t->class_names = hone_calloc((size_t)count + 1, sizeof *t->class_names)))
+        return hone_fail_memory(err);
+    for (; t->class_count < count; t->class_count++) {
+        const hone_string *name = &names[t->class_count];
+        char *copy = hone_alloc(name->size + 1);
+        if (!copy) return hone_fail_memory(err);
+        if (name->size) memcpy(copy, name->data, name->size);
+        copy[name->size] = 0;
+        t->class_names[t->class_count] = copy;
+    }
+    d->class_names = (const char *const *)t->class_names;
+    d->class_name_count = count;
+    return HONE_OK;
+}
+
+const char *hone_dataset_note(const hone_dataset *d, int index) {
+    return d->texts && index >= 0 && index < d->texts->note_count ? d->texts->notes[index] : NULL;
 }
 
 /* --- columns --- */
@@ -93,6 +153,7 @@ static void copy_properties(hone_dataset *to, const hone_dataset *from) {
     *to = *from;
     to->columns = columns;
     to->column_count = 0;
+    retain_texts(to->texts);
 }
 
 /* Takes a reference of `rows`. */
@@ -230,6 +291,7 @@ void hone_dataset_free(hone_dataset *d) {
         free_rows(d->columns[i].rows);
     }
     hone_free(d->columns);
+    free_texts(d->texts);
     hone_free(d);
 }
 

@@ -6,6 +6,8 @@
 #ifndef HONE_DATA_DATASET_H
 #define HONE_DATA_DATASET_H
 
+#include "base/error.h"
+
 #include <hone/data.h>
 
 #include <stdatomic.h>
@@ -38,6 +40,15 @@ typedef struct hone_stored_column {
     int classes;
 } hone_stored_column;
 
+/* Texts that a data set and its subsets share. */
+typedef struct hone_texts {
+    atomic_int references;
+    char **class_names; /* class_count */
+    int class_count;
+    char **notes; /* note_count */
+    int note_count;
+} hone_texts;
+
 struct hone_dataset {
     hone_stored_column *columns;
     int column_count;
@@ -47,6 +58,7 @@ struct hone_dataset {
     char target[128], group[128];   /* the column to be learned; what must stay together; "": not known */
     const char *const *class_names; /* class_name_count of them; NULL: none */
     int class_name_count;
+    hone_texts *texts;        /* a reference; NULL: none of its own */
     char name[192], part[16]; /* "fashion-mnist", "train, " */
     char left_out[256];       /* arrays of the file that are no columns, and why; "": none */
     char describe[256];
@@ -54,6 +66,10 @@ struct hone_dataset {
 
 /* Says what the data set is: part "train", "test" or "all". */
 void hone_dataset_label(hone_dataset *d, const char *name, const char *part);
+/* Adds a note (hone_dataset_note); without memory it is lost. */
+void hone_dataset_note_down(hone_dataset *d, const char *format, ...) HONE_PRINTF(2, 3);
+/* Names its classes; the texts are copied. */
+hone_status hone_dataset_name_classes(hone_dataset *d, const hone_string *names, int count, hone_error *err);
 /* As `d`, with one more column, [count of d, …]. HONE_INVALID_ARGUMENT if the name is taken. */
 hone_status hone_dataset_with_column(const hone_dataset *d, const char *name, hone_tensor *data,
                                      hone_dataset **out, hone_error *err);

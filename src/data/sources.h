@@ -1,0 +1,13 @@
+/* Sources of data: each reads one kind of file or folder. */
+#ifndef HONE_DATA_SOURCES_H
+#define HONE_DATA_SOURCES_H
+
+#include "data/dataset.h"
+
+/* Opens a split of what lies at `path`; HONE_NOT_FOUND if there is no such split. */
+typedef hone_status hone_open_fn(const char *path, hone_split split, const hone_data_options *options,
+                                 hone_dataset **out, hone_error *err);
+
+hone_open_fn hone_open_npz, hone_open_csv;
+
+#endif
