@@ -38,7 +38,12 @@ typedef struct hone_data_options {
     const char *const *numbers,
         *const *texts, *const *ignored; /* columns that are read so whatever they look like, or not */
     int number_count, text_count, ignored_count;
-    int header; /* a table's first line: 0: as it looks, 1: names, -1: values */
+    /* Texts: the tokenizer that a model reads them with, or one to be made of the texts, or read: "bpe:4096", FILE.json
+     * (hone/text.h). NULL: words:60000 of text, bpe:4096 of lm */
+    const struct hone_tokenizer *reads;
+    const char *tokenizer;
+    int64_t tokens; /* of a sample; 0: of text as many as 95 % of the texts have, at most 512; of lm 128 */
+    int header;     /* a table's first line: 0: as it looks, 1: names, -1: values */
 } hone_data_options;
 #define HONE_DATA_OPTIONS_INIT                                                                               \
     { .size = sizeof(hone_data_options) }
@@ -52,6 +57,12 @@ typedef struct hone_data_options {
  *                   or without a line of names. A column is of numbers (missing ones NaN), or of texts; dates become
  *                   days since 1970-01-01. The target is classes or numbers; rows without one are left out. A column
  *                   "split" of the words train, test and val tells the splits; else the rows stand for all
+ *   text:PATH       texts with labels: FILE.tsv (label, tab, text), FILE.jsonl (objects with "text" and "label"), FILE.csv
+ *                   with such columns, a folder for each label with a file for each text; or a folder with such as
+ *                   train, test and validation. Columns input_ids [tokens] (short texts are filled up), attention_mask,
+ *                   token_type_ids, and y
+ *   lm:PATH         the same without labels, or files that are documents, for language models. A sample is a window of
+ *                   a document: input_ids [tokens], y the next token at each place (-100: none), text_bytes
  *   PATH            what it is likely to be, by its name or content
  *
  * Bytes [n, height, width] are images of one channel: [1, height, width]. Arrays that are no column (of another number
@@ -62,6 +73,8 @@ HONE_API hone_status hone_dataset_open_with(const char *spec, hone_split split,
                                             hone_error *err);
 HONE_API hone_status hone_dataset_open(const char *spec, hone_split split, hone_dataset **out,
                                        hone_error *err);
+/* The tokenizer that its texts were read with; NULL: it has none. Borrowed. */
+HONE_API const struct hone_tokenizer *hone_dataset_tokenizer(const hone_dataset *d);
 /* What was found when it was opened, for people, one line each: index 0, 1, … until NULL. Borrowed. */
 HONE_API const char *hone_dataset_note(const hone_dataset *d, int index);
 typedef struct hone_named_tensor {

@@ -24,7 +24,9 @@ HONE_API hone_status hone_tokenizer_parse(const char *json, size_t size, hone_to
 HONE_API hone_status hone_tokenizer_save(const hone_tokenizer *t, const char *path, hone_error *err);
 /* Its tokenizer.json. Borrowed. */
 HONE_API const char *hone_tokenizer_json(const hone_tokenizer *t, size_t *size);
-HONE_API void hone_tokenizer_free(hone_tokenizer *t); /* NULL is fine */
+/* One more reference, and one less; the last one frees it. NULL is fine. */
+HONE_API hone_tokenizer *hone_tokenizer_retain(const hone_tokenizer *t);
+HONE_API void hone_tokenizer_free(hone_tokenizer *t);
 
 /* One more than the largest id. */
 HONE_API int32_t hone_tokenizer_size(const hone_tokenizer *t);

@@ -85,6 +85,7 @@ static int work(job *j) {
     const hone_task *task = &args.train.task;
     CLI_TRY(cli_check_output(args.out, &err));
     CLI_TRY(hone_graph_load(args.teacher, &j->teacher, &err));
+    args.data.model_path = args.teacher;
     CLI_TRY(cli_open_parts(&args.data, task, j->teacher, args.train.seed, &args.train.max_samples, &j->data,
                            &err));
     cli_check_test(j->teacher, task, &j->data.test);

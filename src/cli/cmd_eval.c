@@ -36,6 +36,7 @@ static int work(hone_model **model, hone_dataset **data) {
     hone_graph *g = NULL;
     int status = cli_load(args.model, args.mapped, args.json, &g);
     if (status != CLI_OK) return status;
+    args.data.model_path = args.model;
     hone_status opened = cli_open_split(&args.data, &task, g, (hone_split)args.split, data, &err);
     if (opened != HONE_OK) hone_graph_free(g);
     CLI_TRY(opened);

@@ -68,6 +68,7 @@ static int work(job *j) {
     args.prune.finetune.user = &j->watch;
     CLI_TRY(cli_check_output(args.out, &err));
     CLI_TRY(hone_graph_load(args.model, &j->graph, &err));
+    args.data.model_path = args.model;
     if (args.prune.finetune.epochs > 0)
         CLI_TRY(cli_open_parts(&args.data, task, j->graph, args.prune.finetune.seed,
                                &args.prune.finetune.max_samples, &j->data, &err));

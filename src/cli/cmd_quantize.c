@@ -63,6 +63,7 @@ static int work(job *j) {
     const hone_task *task = &args.quantize.task;
     CLI_TRY(cli_check_output(args.out, &err));
     CLI_TRY(hone_graph_load(args.model, &j->graph, &err));
+    args.data.model_path = args.model;
     if (args.mode == HONE_QUANTIZE_STATIC)
         CLI_TRY(cli_open_parts(&args.data, task, j->graph, args.seed, NULL, &j->data, &err));
     else if (args.data.spec)

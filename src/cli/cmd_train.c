@@ -1,5 +1,6 @@
 #include "files.h"
 #include "signals.h"
+#include "text.h"
 #include "training.h"
 
 #include <math.h>
@@ -70,7 +71,8 @@ static hone_status train(job *j, hone_error *err) {
 
 /* The model first: no mishap after the training may cost it. */
 static hone_status finish(job *j, hone_error *err) {
-    hone_status status = cli_save(j->graph, args.out, err);
+    hone_status status = cli_save_tokenizer(j->data.train, j->graph, args.out, err);
+    if (status == HONE_OK) status = cli_save(j->graph, args.out, err);
     if (status == HONE_OK && j->data.test)
         status =
             hone_evaluate(j->graph, j->data.test, &args.train.task, args.train.threads, &j->test_report, err);

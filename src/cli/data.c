@@ -1,5 +1,7 @@
 #include "data.h"
 
+#include "text.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +17,8 @@ static hone_status wrong(hone_error *err, const char *text) {
 typedef struct wishes {
     const char *texts[256], *numbers[1024];
     hone_data_options options;
+    hone_tokenizer *tokenizer; /* the model's */
+    char *classes;             /* of the training part */
 } wishes;
 
 static const char *column_of(const hone_task *task, const char *input) {
@@ -39,7 +43,30 @@ static hone_target_kind kind_of(const char *objective) {
     return strcmp(objective, "cross-entropy") == 0 ? HONE_TARGET_CLASSES : HONE_TARGET_NUMBERS;
 }
 
-static void wish(const cli_data *d, const hone_task *task, const hone_graph *model, wishes *w) {
+static bool begins(const char *text, const char *with) {
+    return text && strncmp(text, with, strlen(with)) == 0;
+}
+
+static bool is_texts(const cli_data *d) {
+    return begins(d->spec, "text:") || begins(d->spec, "lm:") || begins(d->test_spec, "text:") ||
+           begins(d->test_spec, "lm:");
+}
+
+/* The model's tokenizer, unless another one is asked for, and as many tokens as its input takes. */
+static hone_status read_tokenizer(const cli_data *d, const hone_graph *model, wishes *w, hone_error *err) {
+    hone_value_info info;
+    hone_data_options *o = &w->options;
+    for (int i = 0; hone_graph_input(model, i, &info); i++)
+        if (info.dtype == HONE_INT64 && info.rank == 2 && info.dims[1] > 0 && o->tokens == 0)
+            o->tokens = info.dims[1];
+    if (d->tokenizer || !d->model_path) return HONE_OK;
+    hone_status status = hone_tokenizer_load(cli_tokenizer_path(model, d->model_path), &w->tokenizer, err);
+    o->reads = w->tokenizer;
+    return status;
+}
+
+static hone_status wish(const cli_data *d, const hone_task *task, const hone_graph *model, wishes *w,
+                        hone_error *err) {
     const char *target = model ? hone_graph_metadata(model, "hone.target") : NULL,
                *objective = model ? hone_graph_metadata(model, "hone.objective") : NULL;
     *w = (wishes){.options = HONE_DATA_OPTIONS_INIT};
@@ -57,6 +84,34 @@ static void wish(const cli_data *d, const hone_task *task, const hone_graph *mod
     o->texts = w->texts;
     o->numbers = w->numbers;
     if (model) read_inputs(model, task, w);
+    o->tokenizer = d->tokenizer;
+    o->tokens = d->tokens;
+    if (model && is_texts(d)) return read_tokenizer(d, model, w, err);
+    return HONE_OK;
+}
+
+static void free_wishes(wishes *w) {
+    hone_tokenizer_free(w->tokenizer);
+    free(w->classes);
+}
+
+/* Other parts are read as the training part was. */
+static void follow(const hone_dataset *train, wishes *w) {
+    hone_data_options *o = &w->options;
+    hone_column ids;
+    if (!hone_dataset_tokenizer(train)) return;
+    o->reads = hone_dataset_tokenizer(train);
+    if (hone_dataset_column(train, hone_dataset_find(train, "input_ids"), &ids)) o->tokens = ids.dims[0];
+    size_t size = 1;
+    const char *name;
+    for (int i = 0; (name = hone_dataset_class_name(train, i)); i++) size += strlen(name) + 1;
+    w->classes = cli_alloc(size);
+    *w->classes = 0;
+    for (int i = 0; (name = hone_dataset_class_name(train, i)); i++) {
+        strcat(w->classes, name);
+        strcat(w->classes, "\n");
+    }
+    o->classes = *w->classes ? w->classes : NULL;
 }
 
 static void tell_notes(const hone_dataset *d) {
@@ -212,11 +267,12 @@ static hone_status take_validation(const cli_data *d, const wishes *w, const hon
     return status;
 }
 
-static hone_status open_parts(const cli_data *d, const wishes *w, const hone_task *task, uint64_t seed,
+static hone_status open_parts(const cli_data *d, wishes *w, const hone_task *task, uint64_t seed,
                               int64_t *train_samples, cli_parts *out, hone_error *err) {
     hone_status status = open_split(d->spec, w, HONE_SPLIT_TRAIN, &out->train, err);
     if (status != HONE_OK) return status;
     tell_notes(out->train);
+    follow(out->train, w);
     status = take_test(d, w, task, seed, &out->train, &out->test, err);
     if (status != HONE_OK) return status;
     int64_t count = hone_dataset_count(out->train);
@@ -237,30 +293,42 @@ hone_status cli_open_parts(const cli_data *d, const hone_task *task, const hone_
     int64_t all = 0;
     *out = (cli_parts){NULL};
     wishes w;
-    wish(d, task, model, &w);
-    return open_parts(d, &w, task, seed, train_samples ? train_samples : &all, out, err);
+    hone_status status = wish(d, task, model, &w, err);
+    if (status == HONE_OK)
+        status = open_parts(d, &w, task, seed, train_samples ? train_samples : &all, out, err);
+    free_wishes(&w);
+    return status;
+}
+
+static hone_status open_test(const cli_data *d, wishes *w, const hone_task *task, uint64_t seed,
+                             hone_dataset **out, hone_error *err) {
+    hone_dataset *train = NULL;
+    if (d->test_spec) return open_split(d->test_spec, w, HONE_SPLIT_TEST, out, err);
+    if (d->test == 0) return open_test_split(d->spec, w, out, err);
+    hone_status status = open_split(d->spec, w, HONE_SPLIT_TRAIN, &train, err);
+    if (status == HONE_OK) follow(train, w);
+    if (status == HONE_OK) status = take_test(d, w, task, seed, &train, out, err);
+    hone_dataset_free(train);
+    return status;
 }
 
 hone_status cli_open_test(const cli_data *d, const hone_task *task, const hone_graph *model, uint64_t seed,
                           hone_dataset **out, hone_error *err) {
     wishes w;
-    hone_dataset *train = NULL;
     *out = NULL;
-    wish(d, task, model, &w);
-    if (d->test_spec) return open_split(d->test_spec, &w, HONE_SPLIT_TEST, out, err);
-    if (d->test == 0) return open_test_split(d->spec, &w, out, err);
-    hone_status status = open_split(d->spec, &w, HONE_SPLIT_TRAIN, &train, err);
-    if (status == HONE_OK) status = take_test(d, &w, task, seed, &train, out, err);
-    hone_dataset_free(train);
+    hone_status status = wish(d, task, model, &w, err);
+    if (status == HONE_OK) status = open_test(d, &w, task, seed, out, err);
+    free_wishes(&w);
     return status;
 }
 
 hone_status cli_open_split(const cli_data *d, const hone_task *task, const hone_graph *model,
                            hone_split split, hone_dataset **out, hone_error *err) {
     wishes w;
-    wish(d, task, model, &w);
-    hone_status status = open_split(d->spec, &w, split, out, err);
+    hone_status status = wish(d, task, model, &w, err);
+    if (status == HONE_OK) status = open_split(d->spec, &w, split, out, err);
     if (status == HONE_OK) tell_notes(*out);
+    free_wishes(&w);
     return status;
 }
 

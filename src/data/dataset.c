@@ -4,6 +4,8 @@
 #include "base/memory.h"
 #include "graph/tensor.h"
 
+#include <hone/text.h>
+
 #include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -41,6 +43,7 @@ static void free_texts(hone_texts *t) {
     for (int i = 0; i < t->note_count; i++) hone_free(t->notes[i]);
     hone_free(t->class_names);
     hone_free(t->notes);
+    hone_tokenizer_free(t->tokenizer);
     hone_free(t);
 }
 
@@ -81,6 +84,17 @@ hone_status hone_dataset_name_classes(hone_dataset *d, const hone_string *names,
     d->class_names = (const char *const *)t->class_names;
     d->class_name_count = count;
     return HONE_OK;
+}
+
+hone_status hone_dataset_set_tokenizer(hone_dataset *d, const hone_tokenizer *t, hone_error *err) {
+    hone_texts *texts = texts_of(d);
+    if (!texts) return hone_fail_memory(err);
+    texts->tokenizer = hone_tokenizer_retain(t);
+    return HONE_OK;
+}
+
+const hone_tokenizer *hone_dataset_tokenizer(const hone_dataset *d) {
+    return d->texts ? d->texts->tokenizer : NULL;
 }
 
 const char *hone_dataset_note(const hone_dataset *d, int index) {

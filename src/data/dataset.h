@@ -47,6 +47,7 @@ typedef struct hone_texts {
     int class_count;
     char **notes; /* note_count */
     int note_count;
+    struct hone_tokenizer *tokenizer; /* that texts were read with; NULL: none */
 } hone_texts;
 
 struct hone_dataset {
@@ -68,6 +69,8 @@ struct hone_dataset {
 void hone_dataset_label(hone_dataset *d, const char *name, const char *part);
 /* Adds a note (hone_dataset_note); without memory it is lost. */
 void hone_dataset_note_down(hone_dataset *d, const char *format, ...) HONE_PRINTF(2, 3);
+/* Notes the tokenizer that its texts were read with: a reference of its own. */
+hone_status hone_dataset_set_tokenizer(hone_dataset *d, const struct hone_tokenizer *t, hone_error *err);
 /* Names its classes; the texts are copied. */
 hone_status hone_dataset_name_classes(hone_dataset *d, const hone_string *names, int count, hone_error *err);
 /* As `d`, with one more column, [count of d, …]. HONE_INVALID_ARGUMENT if the name is taken. */

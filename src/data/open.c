@@ -77,9 +77,8 @@ typedef struct source {
 } source;
 
 static const source sources[] = {
-    {"csv", "csv:FILE", hone_open_csv},
-    {"npz", "npz:FILE", hone_open_npz},
-    {"idx", "idx:DIR", open_dir},
+    {"csv", "csv:FILE", hone_open_csv},    {"npz", "npz:FILE", hone_open_npz}, {"idx", "idx:DIR", open_dir},
+    {"text", "text:PATH", hone_open_text}, {"lm", "lm:PATH", hone_open_lm},
 };
 
 enum { SOURCES = sizeof sources / sizeof *sources };

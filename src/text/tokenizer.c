@@ -191,6 +191,7 @@ hone_status hone_tokenizer_parse(const char *json, size_t size, hone_tokenizer *
         hone_free(t);
         return hone_fail_memory(err);
     }
+    atomic_init(&t->references, 1);
     t->added.arena = t->model.pieces.arena = t->space.arena = t->word.arena = t->arena;
     hone_status status = parse(t, json, size, err);
     if (status == HONE_OK)
@@ -217,8 +218,14 @@ const char *hone_tokenizer_json(const hone_tokenizer *t, size_t *size) {
     return t->json.data;
 }
 
+hone_tokenizer *hone_tokenizer_retain(const hone_tokenizer *t) {
+    hone_tokenizer *mine = (hone_tokenizer *)(uintptr_t)t; /* the count alone changes */
+    if (mine) atomic_fetch_add_explicit(&mine->references, 1, memory_order_relaxed);
+    return mine;
+}
+
 void hone_tokenizer_free(hone_tokenizer *t) {
-    if (!t) return;
+    if (!t || atomic_fetch_sub_explicit(&t->references, 1, memory_order_acq_rel) != 1) return;
     hone_token_model_free(&t->model);
     hone_vocabulary_free(&t->added);
     hone_free(t->raw.items);

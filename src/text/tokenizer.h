@@ -11,6 +11,8 @@
 
 #include <hone/text.h>
 
+#include <stdatomic.h>
+
 /* A token that is found in texts before the model sees them. */
 typedef struct hone_added {
     hone_piece content; /* as it is looked for */
@@ -47,6 +49,7 @@ typedef struct hone_decoder {
 } hone_decoder;
 
 struct hone_tokenizer {
+    atomic_int references;
     hone_arena *arena;
     hone_bytes json;
     hone_added_set raw, normalized;
