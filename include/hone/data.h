@@ -43,7 +43,8 @@ typedef struct hone_data_options {
     const struct hone_tokenizer *reads;
     const char *tokenizer;
     int64_t tokens; /* of a sample; 0: of text as many as 95 % of the texts have, at most 512; of lm 128 */
-    int header;     /* a table's first line: 0: as it looks, 1: names, -1: values */
+    int height, width, channels; /* of pictures, as they are read; 0: hone_dataset_open_with() */
+    int header;                  /* a table's first line: 0: as it looks, 1: names, -1: values */
 } hone_data_options;
 #define HONE_DATA_OPTIONS_INIT                                                                               \
     { .size = sizeof(hone_data_options) }
@@ -63,6 +64,11 @@ typedef struct hone_data_options {
  *                   token_type_ids, and y
  *   lm:PATH         the same without labels, or files that are documents, for language models. A sample is a window of
  *                   a document: input_ids [tokens], y the next token at each place (-100: none), text_bytes
+ *   images:DIR      pictures (as hone_image_load() reads them), a folder for each class, or such folders in train/, val/
+ *                   and test/: columns x, uint8 [channels, height, width], and y. They are stretched to the size asked
+ *                   for, else to 64 x 64 unless all are of one size, and gray if none has a colour. Pixels stay in
+ *                   memory up to 256 MB, and are read from the files beyond. Damaged files are left out, and noted
+ *   images:FILE     the same of a table: columns path (from the table's folder on), label and maybe split
  *   PATH            what it is likely to be, by its name or content
  *
  * Bytes [n, height, width] are images of one channel: [1, height, width]. Arrays that are no column (of another number

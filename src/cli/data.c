@@ -38,6 +38,28 @@ static void read_inputs(const hone_graph *model, const hone_task *task, wishes *
     }
 }
 
+/* Of an input of pictures, [batch, channels, height, width]. */
+static void read_size(const hone_graph *model, hone_data_options *o) {
+    hone_value_info v;
+    for (int i = 0; hone_graph_input(model, i, &v); i++) {
+        if (v.rank != 4 || (v.dims[1] != 1 && v.dims[1] != 3)) continue;
+        o->channels = (int)v.dims[1];
+        if (v.dims[2] > 0 && v.dims[2] < 65536) o->height = (int)v.dims[2];
+        if (v.dims[3] > 0 && v.dims[3] < 65536) o->width = (int)v.dims[3];
+    }
+}
+
+/* "224x224" */
+static hone_status parse_size(const char *text, hone_data_options *o, hone_error *err) {
+    char *end;
+    long width = strtol(text, &end, 10), height = *end == 'x' ? strtol(end + 1, &end, 10) : 0;
+    if (*end || width < 1 || width > 65535 || height < 1 || height > 65535)
+        return wrong(err, cli_text("--resize needs WIDTHxHEIGHT, not '%s'", text));
+    o->width = (int)width;
+    o->height = (int)height;
+    return HONE_OK;
+}
+
 static hone_target_kind kind_of(const char *objective) {
     if (!objective || strcmp(objective, "binary-cross-entropy") == 0) return HONE_TARGET_ANY;
     return strcmp(objective, "cross-entropy") == 0 ? HONE_TARGET_CLASSES : HONE_TARGET_NUMBERS;
@@ -86,8 +108,10 @@ static hone_status wish(const cli_data *d, const hone_task *task, const hone_gra
     if (model) read_inputs(model, task, w);
     o->tokenizer = d->tokenizer;
     o->tokens = d->tokens;
-    if (model && is_texts(d)) return read_tokenizer(d, model, w, err);
-    return HONE_OK;
+    if (model) read_size(model, o);
+    hone_status status = d->resize ? parse_size(d->resize, o, err) : HONE_OK;
+    if (status == HONE_OK && model && is_texts(d)) status = read_tokenizer(d, model, w, err);
+    return status;
 }
 
 static void free_wishes(wishes *w) {
@@ -95,23 +119,33 @@ static void free_wishes(wishes *w) {
     free(w->classes);
 }
 
-/* Other parts are read as the training part was. */
+/* Other parts are read as the training part was: by its tokenizer, in its size, with its classes. */
 static void follow(const hone_dataset *train, wishes *w) {
     hone_data_options *o = &w->options;
-    hone_column ids;
-    if (!hone_dataset_tokenizer(train)) return;
-    o->reads = hone_dataset_tokenizer(train);
-    if (hone_dataset_column(train, hone_dataset_find(train, "input_ids"), &ids)) o->tokens = ids.dims[0];
+    hone_column c;
+    if (hone_dataset_tokenizer(train)) {
+        o->reads = hone_dataset_tokenizer(train);
+        if (hone_dataset_column(train, hone_dataset_find(train, "input_ids"), &c)) o->tokens = c.dims[0];
+    }
+    if (hone_dataset_column(train, hone_dataset_find(train, "x"), &c) && c.rank == 3 && c.dims[1] < 65536 &&
+        c.dims[2] < 65536) {
+        o->channels = (int)c.dims[0];
+        o->height = (int)c.dims[1];
+        o->width = (int)c.dims[2];
+    }
     size_t size = 1;
     const char *name;
     for (int i = 0; (name = hone_dataset_class_name(train, i)); i++) size += strlen(name) + 1;
+    if (size == 1) return;
+    free(w->classes);
     w->classes = cli_alloc(size);
     *w->classes = 0;
     for (int i = 0; (name = hone_dataset_class_name(train, i)); i++) {
         strcat(w->classes, name);
         strcat(w->classes, "\n");
     }
-    o->classes = *w->classes ? w->classes : NULL;
+    w->classes[size - 2] = 0; /* none behind the last */
+    o->classes = w->classes;
 }
 
 static void tell_notes(const hone_dataset *d) {

@@ -14,6 +14,7 @@ typedef struct cli_data {
     const char
         *model_path; /* of the model that will read the data: a tokenizer may lie beside it; NULL: none */
     cli_list ignored;
+    const char *resize;
     int header;
     double validation, test; /* below 1 a share of the samples, else their number; 0: none */
     int by;
@@ -22,8 +23,13 @@ typedef struct cli_data {
     OPT_TEXT("data", "DATA", (d).spec,                                                                       \
              "data set: fashion-mnist, idx:DIR (MNIST's four files), npz:FILE (an array for each column, "   \
              "such as x and y, or x_train, y_train, x_test and y_test), csv:FILE (a table of numbers and "   \
-             "texts), text:PATH (texts with labels) or lm:PATH (texts for a language model)",                \
+             "texts), images:DIR (pictures, a folder for each class), text:PATH (texts with labels) or "     \
+             "lm:PATH (texts for a language model)",                                                         \
              __VA_ARGS__),                                                                                   \
+        OPT_TEXT(                                                                                            \
+            "resize", "WIDTHxHEIGHT", (d).resize,                                                            \
+            "what pictures become (default: what the model takes, or their own size if all have one, else "  \
+            "64x64)"),                                                                                       \
         OPT_TEXTS(d), OPT_LIST("ignore", "COLUMN", (d).ignored, "column of a table that is not to be read"), \
         OPT_CHOICE("header", "auto|yes|no", (d).header,                                                      \
                    "whether a table's first line has the names of its columns (auto: as it looks)")

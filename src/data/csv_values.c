@@ -1,5 +1,5 @@
 /* What cells of text are: numbers, dates, nothing. */
-#include "data/csv.h"
+#include "data/sources.h"
 
 #include <locale.h>
 #include <stdlib.h>
@@ -100,4 +100,35 @@ bool hone_cell_missing(const hone_string *cell) {
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcasecmp(cell->data, words[i]) == 0) return true;
     return false;
+}
+
+static bool is_value(const hone_string *s) {
+    double x;
+    return hone_cell_number(s, &x) || hone_cell_date(s, &x) || hone_cell_missing(s);
+}
+
+bool hone_cells_have_names(const hone_cells *c) {
+    for (int i = 0; i < c->columns; i++) {
+        if (is_value(&c->at[i]) && (c->at[i].size || i > 0)) return false;
+        for (int k = 0; k < i; k++)
+            if (strcmp(c->at[k].data, c->at[i].data) == 0) return false;
+    }
+    return true;
+}
+
+int hone_split_of(const char *word) {
+    static const struct {
+        const char *word;
+        hone_split split;
+    } words[] = {{"train", HONE_SPLIT_TRAIN},
+                 {"training", HONE_SPLIT_TRAIN},
+                 {"test", HONE_SPLIT_TEST},
+                 {"testing", HONE_SPLIT_TEST},
+                 {"val", HONE_SPLIT_VALIDATION},
+                 {"valid", HONE_SPLIT_VALIDATION},
+                 {"validation", HONE_SPLIT_VALIDATION},
+                 {"dev", HONE_SPLIT_VALIDATION}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcasecmp(words[i].word, word) == 0) return (int)words[i].split;
+    return -1;
 }

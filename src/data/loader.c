@@ -4,11 +4,12 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/thread.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { RING_MAX = 64 };
+enum { RING_MAX = 64, AHEAD = 2 }; /* batches that a thread makes ahead */
 
 /* A buffer of the ring: a tensor for each feed. */
 typedef struct slot {
@@ -16,18 +17,40 @@ typedef struct slot {
     hone_tensor **tail; /* the smaller last batch, in the same memory; NULL if there is none */
 } slot;
 
+/* A batch that was made ahead. */
+typedef struct made {
+    hone_batch batch;
+    hone_status status;
+    hone_error error;
+} made;
+
+/* The thread that makes batches ahead. All is guarded by the lock but what the loader's fields say about the next batch, which
+ * belong to the thread while it runs. */
+typedef struct worker {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool runs, quits;
+    made made[AHEAD];
+    uint64_t first, end;     /* made[first % AHEAD …): made, and not handed out */
+    int64_t epoch;           /* of the batch that was handed out last: what is two epochs ahead has to wait */
+    hone_loader_position at; /* behind it */
+} worker;
+
 struct hone_loader {
     const hone_dataset *data;
     hone_feed *feeds;
     int feed_count;
     hone_loader_options options;
-    int64_t count, tail; /* samples in the set, and in the last smaller batch */
-    uint32_t *order;
-    int64_t order_epoch; /* which epoch's permutation `order` is; < 0: none */
-    hone_loader_position at;
-    uint64_t served;
+    int ring;                /* buffers: more than asked for where batches are made ahead */
+    int64_t count, tail;     /* samples in the set, and in the last smaller batch */
+    uint32_t *orders[2];     /* of an even and of an odd epoch */
+    int64_t order_epochs[2]; /* which epoch's permutation orders[…] is; < 0: none */
+    hone_loader_position at; /* of the next batch to be made */
+    uint64_t served;         /* batches made */
     double seconds;
-    slot slots[RING_MAX];
+    slot slots[RING_MAX + AHEAD];
+    worker *worker; /* NULL: batches are made when they are asked for */
 };
 
 static hone_status make_slot(hone_loader *l, slot *s, hone_error *err) {
@@ -43,13 +66,35 @@ static hone_status make_slot(hone_loader *l, slot *s, hone_error *err) {
     return HONE_OK;
 }
 
+/* Are samples made one by one? */
+static bool is_slow(const hone_loader *l) {
+    for (int i = 0; i < l->feed_count; i++)
+        if (l->data->columns[l->feeds[i].reading.column].source) return true;
+    return false;
+}
+
+/* Without memory or a thread batches are made when they are asked for. */
+static hone_status start(hone_loader *l, hone_error *err) {
+    worker *w = hone_calloc(1, sizeof *w);
+    if (!w) return hone_fail_memory(err);
+    pthread_mutex_init(&w->lock, NULL);
+    hone_cond_init(&w->changed);
+    l->worker = w;
+    l->ring += AHEAD;
+    return HONE_OK;
+}
+
 static hone_status fill(hone_loader *l, const hone_feed *feeds, hone_error *err) {
-    l->order = hone_alloc((size_t)l->count * sizeof *l->order);
     l->feeds = hone_alloc(((size_t)l->feed_count + 1) * sizeof *l->feeds);
-    if (!l->order || !l->feeds) return hone_fail_memory(err);
+    if (!l->feeds) return hone_fail_memory(err);
     memcpy(l->feeds, feeds, (size_t)l->feed_count * sizeof *feeds);
-    for (int64_t i = 0; i < l->count; i++) l->order[i] = (uint32_t)i;
-    for (int i = 0; i < l->options.ring; i++) HONE_TRY(make_slot(l, &l->slots[i], err));
+    for (int k = 0; k < 2; k++) {
+        if (!(l->orders[k] = hone_alloc((size_t)l->count * sizeof(uint32_t)))) return hone_fail_memory(err);
+        for (int64_t i = 0; i < l->count; i++) l->orders[k][i] = (uint32_t)i;
+    }
+    l->ring = l->options.ring;
+    if (is_slow(l)) HONE_TRY(start(l, err));
+    for (int i = 0; i < l->ring; i++) HONE_TRY(make_slot(l, &l->slots[i], err));
     return HONE_OK;
 }
 
@@ -71,7 +116,7 @@ hone_status hone_loader_new(const hone_dataset *d, const hone_feed *feeds, int f
     if (l->options.batch > count) l->options.batch = count;
     l->count = count;
     l->tail = count % l->options.batch;
-    l->order_epoch = -1;
+    l->order_epochs[0] = l->order_epochs[1] = -1;
     hone_status status = fill(l, feeds, err);
     if (status == HONE_OK)
         *out = l;
@@ -80,9 +125,30 @@ hone_status hone_loader_new(const hone_dataset *d, const hone_feed *feeds, int f
     return status;
 }
 
+/* Ends the thread; what it has made ahead is lost. */
+static void stop(hone_loader *l) {
+    worker *w = l->worker;
+    if (!w || !w->runs) return;
+    pthread_mutex_lock(&w->lock);
+    w->quits = true;
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    for (; w->first < w->end; w->first++) l->served -= w->made[w->first % AHEAD].status == HONE_OK;
+    l->at = w->at;
+    w->first = w->end = 0;
+    w->runs = w->quits = false;
+}
+
 void hone_loader_free(hone_loader *l) {
     if (!l) return;
-    for (int i = 0; i < RING_MAX; i++) {
+    stop(l);
+    if (l->worker) {
+        pthread_cond_destroy(&l->worker->changed);
+        pthread_mutex_destroy(&l->worker->lock);
+    }
+    hone_free(l->worker);
+    for (int i = 0; i < RING_MAX + AHEAD; i++) {
         slot *s = &l->slots[i];
         for (int k = 0; s->tail && k < l->feed_count; k++) hone_tensor_free(s->tail[k]);
         for (int k = 0; s->full && k < l->feed_count; k++) hone_tensor_free(s->full[k]);
@@ -90,7 +156,8 @@ void hone_loader_free(hone_loader *l) {
         hone_free(s->full);
     }
     hone_free(l->feeds);
-    hone_free(l->order);
+    hone_free(l->orders[0]);
+    hone_free(l->orders[1]);
     hone_free(l);
 }
 
@@ -103,17 +170,21 @@ static int64_t epoch_size(const hone_loader *l) {
     return l->options.drop_last ? l->count - l->tail : l->count;
 }
 
-hone_status hone_loader_next(hone_loader *l, hone_batch *out, hone_error *err) {
-    double start = hone_seconds_now();
-    if (l->options.shuffle && l->order_epoch != l->at.epoch) {
-        hone_rng_permutation(l->options.seed, (uint64_t)l->at.epoch, l->order, (uint32_t)l->count);
-        l->order_epoch = l->at.epoch;
+static const uint32_t *order_of(hone_loader *l, int64_t epoch) {
+    int k = (int)(epoch & 1);
+    if (l->options.shuffle && l->order_epochs[k] != epoch) {
+        hone_rng_permutation(l->options.seed, (uint64_t)epoch, l->orders[k], (uint32_t)l->count);
+        l->order_epochs[k] = epoch;
     }
+    return l->orders[k];
+}
+
+static hone_status make_batch(hone_loader *l, hone_batch *out, hone_error *err) {
     int64_t left = epoch_size(l) - l->at.sample;
     bool full = left >= l->options.batch;
-    const slot *s = &l->slots[l->served % (uint64_t)l->options.ring];
+    const slot *s = &l->slots[l->served % (uint64_t)l->ring];
     hone_batch b = {.tensors = full ? s->full : s->tail,
-                    .indices = l->order + l->at.sample,
+                    .indices = order_of(l, l->at.epoch) + l->at.sample,
                     .n = full ? l->options.batch : left,
                     .position = l->at};
     b.last = b.n == left;
@@ -123,13 +194,71 @@ hone_status hone_loader_next(hone_loader *l, hone_batch *out, hone_error *err) {
     l->served++;
     l->at.sample += b.n;
     if (b.last) l->at = (hone_loader_position){l->at.epoch + 1, 0};
-    l->seconds += hone_seconds_now() - start;
     *out = b;
     return HONE_OK;
 }
 
+/* --- ahead --- */
+
+static void *work(void *arg) {
+    hone_loader *l = arg;
+    worker *w = l->worker;
+    hone_thread_be_patient();
+    pthread_mutex_lock(&w->lock);
+    while (!w->quits) {
+        if (w->end - w->first == AHEAD || l->at.epoch > w->epoch + 1 ||
+            (w->end > w->first && w->made[(w->end - 1) % AHEAD].status != HONE_OK)) {
+            pthread_cond_wait(&w->changed, &w->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&w->lock);
+        made m = {.status = HONE_OK};
+        m.status = make_batch(l, &m.batch, &m.error);
+        pthread_mutex_lock(&w->lock);
+        w->made[w->end++ % AHEAD] = m;
+        pthread_cond_broadcast(&w->changed);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+/* The next batch that was made ahead. The first failure ends the thread; the same batch is then made once more. */
+static hone_status take_batch(hone_loader *l, hone_batch *out, hone_error *err) {
+    worker *w = l->worker;
+    pthread_mutex_lock(&w->lock);
+    while (w->end == w->first) pthread_cond_wait(&w->changed, &w->lock);
+    made m = w->made[w->first++ % AHEAD];
+    if (m.status == HONE_OK) {
+        w->epoch = m.batch.position.epoch;
+        w->at = m.batch.last ? (hone_loader_position){w->epoch + 1, 0}
+                             : (hone_loader_position){w->epoch, m.batch.position.sample + m.batch.n};
+    }
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+    if (m.status != HONE_OK) {
+        stop(l);
+        if (err) *err = m.error;
+        return m.status;
+    }
+    *out = m.batch;
+    return HONE_OK;
+}
+
+hone_status hone_loader_next(hone_loader *l, hone_batch *out, hone_error *err) {
+    double start = hone_seconds_now();
+    worker *w = l->worker;
+    if (w && !w->runs) {
+        w->epoch = l->at.epoch;
+        w->at = l->at;
+        w->runs = hone_thread_start(&w->thread, work, l, "hone-loader") == 0;
+    }
+    HONE_TRY(w && w->runs ? take_batch(l, out, err) : make_batch(l, out, err));
+    l->seconds += hone_seconds_now() - start;
+    return HONE_OK;
+}
+
 hone_loader_position hone_loader_tell(const hone_loader *l) {
-    return l->at;
+    return l->worker && l->worker->runs ? l->worker->at : l->at;
 }
 
 hone_status hone_loader_seek(hone_loader *l, hone_loader_position position, hone_error *err) {
@@ -138,6 +267,7 @@ hone_status hone_loader_seek(hone_loader *l, hone_loader_position position, hone
         return hone_fail(err, HONE_OUT_OF_RANGE,
                          "no batch of %" PRId64 " begins at sample %" PRId64 " of epoch %" PRId64,
                          l->options.batch, position.sample, position.epoch);
+    stop(l);
     l->at = position;
     return HONE_OK;
 }

@@ -42,8 +42,8 @@ hone_status hone_loader_new(const hone_dataset *d, const hone_feed *feeds, int f
                             const hone_loader_options *options, hone_loader **out, hone_error *err);
 void hone_loader_free(hone_loader *l); /* NULL is fine */
 
-/* The next batch. Allocates nothing. The content does not depend on when it is called, so batches may come to
- * be prepared ahead by a thread. */
+/* The next batch. Its content does not depend on when this is called: where samples are made one by one (of files), a thread
+ * makes batches ahead; else it allocates nothing. */
 hone_status hone_loader_next(hone_loader *l, hone_batch *out, hone_error *err);
 /* Batches in an epoch. */
 int64_t hone_loader_batches(const hone_loader *l);

@@ -77,8 +77,9 @@ typedef struct source {
 } source;
 
 static const source sources[] = {
-    {"csv", "csv:FILE", hone_open_csv},    {"npz", "npz:FILE", hone_open_npz}, {"idx", "idx:DIR", open_dir},
-    {"text", "text:PATH", hone_open_text}, {"lm", "lm:PATH", hone_open_lm},
+    {"csv", "csv:FILE", hone_open_csv},         {"npz", "npz:FILE", hone_open_npz},
+    {"images", "images:DIR", hone_open_images}, {"idx", "idx:DIR", open_dir},
+    {"text", "text:PATH", hone_open_text},      {"lm", "lm:PATH", hone_open_lm},
 };
 
 enum { SOURCES = sizeof sources / sizeof *sources };
@@ -86,6 +87,16 @@ enum { SOURCES = sizeof sources / sizeof *sources };
 static bool ends_in(const char *name, const char *suffix) {
     size_t length = strlen(name), n = strlen(suffix);
     return length > n && strcasecmp(name + length - n, suffix) == 0;
+}
+
+static bool has_idx(const char *dir) {
+    char name[64], path[4096];
+    for (int form = 0; form < 8; form++) {
+        snprintf(name, sizeof name, "%s-images%cidx3-ubyte%s", form & 4 ? "t10k" : "train",
+                 form & 2 ? '.' : '-', form & 1 ? ".gz" : "");
+        if (is_directory_entry(path, sizeof path, dir, name)) return true;
+    }
+    return false;
 }
 
 /* What a path without a source's name is likely to be; NULL: nothing. */
@@ -98,7 +109,7 @@ static const source *guess(const char *path) {
     struct stat st;
     for (size_t i = 0; !name && i < sizeof suffixes / sizeof *suffixes; i++)
         if (ends_in(path, suffixes[i].suffix)) name = suffixes[i].name;
-    if (!name && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) name = "idx";
+    if (!name && stat(path, &st) == 0 && S_ISDIR(st.st_mode)) name = has_idx(path) ? "idx" : "images";
     for (int i = 0; name && i < SOURCES; i++)
         if (strcmp(sources[i].name, name) == 0) return &sources[i];
     return NULL;

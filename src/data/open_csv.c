@@ -57,21 +57,8 @@ static void let_go(void *owner) {
 
 /* --- names --- */
 
-static bool is_value(const hone_string *s) {
-    double x;
-    return hone_cell_number(s, &x) || hone_cell_date(s, &x) || hone_cell_missing(s);
-}
-
-/* The first line is one of names if none of its cells is a value, and each differs from the others. */
 static bool has_names(const csv_table *t) {
-    if (t->options->header) return t->options->header > 0;
-    for (int c = 0; c < t->cells->columns; c++) {
-        const hone_string *name = cell(t, 0, c);
-        if (is_value(name) && (name->size || c > 0)) return false;
-        for (int k = 0; k < c; k++)
-            if (strcmp(cell(t, 0, k)->data, name->data) == 0) return false;
-    }
-    return true;
+    return t->options->header ? t->options->header > 0 : hone_cells_have_names(t->cells);
 }
 
 static void name_field(const csv_table *t, int column, bool names) {
@@ -193,28 +180,10 @@ static hone_status look_at_all(const csv_table *t, hone_error *err) {
 
 /* --- rows --- */
 
-/* The split that a word means; -1: none. */
-static int split_of(const char *word) {
-    static const struct {
-        const char *word;
-        hone_split split;
-    } words[] = {{"train", HONE_SPLIT_TRAIN},
-                 {"training", HONE_SPLIT_TRAIN},
-                 {"test", HONE_SPLIT_TEST},
-                 {"testing", HONE_SPLIT_TEST},
-                 {"val", HONE_SPLIT_VALIDATION},
-                 {"valid", HONE_SPLIT_VALIDATION},
-                 {"validation", HONE_SPLIT_VALIDATION},
-                 {"dev", HONE_SPLIT_VALIDATION}};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcasecmp(words[i].word, word) == 0) return (int)words[i].split;
-    return -1;
-}
-
 static int find_split(const csv_table *t) {
     int column = find_field(t, "split");
     for (int64_t r = t->first; column >= 0 && r < t->cells->rows; r++)
-        if (split_of(cell(t, r, column)->data) < 0) return -1;
+        if (hone_split_of(cell(t, r, column)->data) < 0) return -1;
     return column;
 }
 
@@ -222,7 +191,7 @@ static hone_status choose_rows(csv_table *t, hone_split split, hone_error *err) 
     t->rows = hone_alloc((size_t)(t->cells->rows + 1) * sizeof *t->rows);
     if (!t->rows) return hone_fail_memory(err);
     for (int64_t r = t->first; r < t->cells->rows; r++) {
-        if (t->split >= 0 && split_of(cell(t, r, t->split)->data) != (int)split) continue;
+        if (t->split >= 0 && hone_split_of(cell(t, r, t->split)->data) != (int)split) continue;
         t->all++;
         if (t->target >= 0 && hone_cell_missing(cell(t, r, t->target))) {
             t->unlabeled++;
@@ -357,16 +326,6 @@ static hone_status make_labels(const csv_table *t, const hone_string *const *nam
     return HONE_OK;
 }
 
-/* Are they 0, 1, …, which need no names? */
-static bool are_indices(const hone_string *const *names, int64_t count) {
-    for (int64_t i = 0; i < count; i++) {
-        char text[24];
-        snprintf(text, sizeof text, "%" PRId64, i);
-        if (names[i]->size != strlen(text) || memcmp(names[i]->data, text, names[i]->size) != 0) return false;
-    }
-    return true;
-}
-
 typedef struct classes {
     const hone_string **names; /* NULL: the target is numbers */
     int64_t count;
@@ -465,7 +424,7 @@ static hone_status make(csv_table *t, const classes *c, hone_error *err) {
     if (status == HONE_OK) status = hone_dataset_make(columns, count, t->path, &t->made, err);
     for (int i = 0; i < count; i++) hone_tensor_free(columns[i].tensor);
     hone_free(columns);
-    if (status == HONE_OK && c->names && !are_indices(c->names, c->count)) {
+    if (status == HONE_OK && c->names) {
         hone_string *names = hone_alloc((size_t)c->count * sizeof *names);
         for (int64_t i = 0; names && i < c->count; i++) names[i] = *c->names[i];
         status =

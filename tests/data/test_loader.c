@@ -1,7 +1,40 @@
 #include "files.h"
 
+#include "base/memory.h"
+#include "base/thread.h"
 #include "data/loader.h"
 #include "graph/tensor.h"
+
+/* Samples that are made when they are read; `fails_at` can't be. */
+typedef struct maker {
+    hone_sample_source base;
+    atomic_int reads;
+} maker;
+static bool streamed;
+static int64_t fails_at = -1;
+
+static hone_status make_sample(hone_sample_source *s, int64_t at, void *out, hone_error *err) {
+    atomic_fetch_add(&((maker *)s)->reads, 1);
+    if (at == fails_at) return hone_fail(err, HONE_CORRUPT, "sample %d is bad", (int)at);
+    for (int j = 0; j < 3; j++) ((float *)out)[j] = (float)at;
+    return HONE_OK;
+}
+
+static void free_maker(hone_sample_source *s) {
+    hone_free(s);
+}
+
+static hone_dataset *made_numbers(int64_t n, hone_tensor *y) {
+    maker *m = hone_calloc(1, sizeof *m);
+    m->base = (hone_sample_source){.read = make_sample, .free = free_maker};
+    atomic_init(&m->base.references, 1);
+    hone_dataset *x = NULL, *d = NULL;
+    int64_t dims = 3;
+    assert_int_equal(hone_dataset_make_streamed("x", HONE_FLOAT32, 1, &dims, n, &m->base, &x, NULL), HONE_OK);
+    assert_int_equal(hone_dataset_with_column(x, "y", y, &d, NULL), HONE_OK);
+    hone_dataset_free(x);
+    return d;
+}
 
 /* n samples of 3 values, all the sample's own number, which is its label, too. */
 static hone_dataset *numbers(int64_t n) {
@@ -14,7 +47,10 @@ static hone_dataset *numbers(int64_t n) {
     }
     hone_dataset *d = NULL;
     hone_named_tensor columns[] = {{"x", x}, {"y", y}};
-    assert_int_equal(hone_dataset_make(columns, 2, "numbers", &d, NULL), HONE_OK);
+    if (streamed)
+        d = made_numbers(n, y);
+    else
+        assert_int_equal(hone_dataset_make(columns, 2, "numbers", &d, NULL), HONE_OK);
     hone_tensor_free(x);
     hone_tensor_free(y);
     return d;
@@ -167,7 +203,7 @@ static void test_ring(void **state) {
     for (int i = 0; i < 2; i++) next(l);
     assert_memory_equal(kept, hone_tensor_data(b.tensors[1]), sizeof kept); /* still there after two more */
     for (int i = 0; i < 20; i++) next(l);
-    assert_int_equal(hone_alloc_count(), before);
+    if (!streamed) assert_int_equal(hone_alloc_count(), before);
     assert_true(hone_loader_seconds(l) > 0);
     hone_loader_free(l);
     hone_dataset_free(d);
@@ -198,9 +234,74 @@ static void test_refused(void **state) {
     hone_dataset_free(d);
 }
 
+/* Batches ahead of a sample that can't be read come first; then it is told, each time. */
+static void test_a_sample_that_fails(void **state) {
+    (void)state;
+    streamed = true;
+    hone_dataset *d = numbers(30);
+    hone_loader *l = new_loader(d, 5, false, false, 1);
+    hone_error err;
+    hone_batch b;
+    fails_at = 17;
+    for (int i = 0; i < 3; i++) assert_int_equal(next(l).position.sample, 5 * i);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(hone_loader_next(l, &b, &err), HONE_CORRUPT);
+        assert_string_equal(err.message, "sample 17 is bad");
+        assert_int_equal(hone_loader_tell(l).sample, 15);
+    }
+    fails_at = -1;
+    assert_int_equal(next(l).position.sample, 15);
+    hone_loader_free(l);
+    hone_dataset_free(d);
+    streamed = false;
+}
+
+/* Without a thread batches are made when they are asked for. */
+static void test_without_threads(void **state) {
+    (void)state;
+    streamed = true;
+    hone_dataset *d = numbers(30);
+    hone_loader *l = new_loader(d, 5, true, false, 1), *other = new_loader(d, 5, true, false, 1);
+    hone_thread_fail_after(0);
+    next(l);
+    hone_thread_fail_after(-1);
+    next(other);
+    for (int i = 0; i < 20; i++) {
+        hone_batch a = next(l), b = next(other);
+        assert_memory_equal(a.indices, b.indices, 5 * sizeof *a.indices);
+    }
+    hone_loader_free(l);
+    hone_loader_free(other);
+    hone_dataset_free(d);
+    streamed = false;
+}
+
+static int stream(void **state) {
+    (void)state;
+    streamed = true;
+    return 0;
+}
+
+static int stop_streaming(void **state) {
+    (void)state;
+    streamed = false;
+    return 0;
+}
+#define STREAMED(test)                                                                                       \
+    { #test " of a source", test, stream, stop_streaming, NULL }
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_order), cmocka_unit_test(test_shuffle),
-                                       cmocka_unit_test(test_resume), cmocka_unit_test(test_ring),
-                                       cmocka_unit_test(test_refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_order),
+                                       cmocka_unit_test(test_shuffle),
+                                       cmocka_unit_test(test_resume),
+                                       cmocka_unit_test(test_ring),
+                                       cmocka_unit_test(test_refused),
+                                       STREAMED(test_order),
+                                       STREAMED(test_shuffle),
+                                       STREAMED(test_resume),
+                                       STREAMED(test_ring),
+                                       STREAMED(test_refused),
+                                       cmocka_unit_test(test_a_sample_that_fails),
+                                       cmocka_unit_test(test_without_threads)};
     return cmocka_run_group_tests(tests, make_test_dir, remove_test_dir);
 }
