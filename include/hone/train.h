@@ -59,18 +59,28 @@ typedef struct hone_build_options {
      * (0: all), or with these, unless the deviation is 0. */
     int64_t samples;
     double mean, deviation;
+    double dropout;  /* share of the values before the last layer that training leaves out (mlp: behind each layer) */
+    bool initialize; /* of a file with weights: those that can be trained begin anew */
 } hone_build_options;
 #define HONE_BUILD_OPTIONS_INIT                                                                              \
     { .size = sizeof(hone_build_options), .seed = 1 }
 
-/* Builds a network from a short description:
- *   mlp:784-128-10   flatten, then fully connected layers with ReLU between; initialized uniformly in
- *                    ±1/sqrt(fan-in) from the seed
- * The input "input" is float [batch, sample shape of its column]; the output "logits" is float [batch, width]. Class
- * names of `data` go into the metadata. `options` NULL: the defaults. HONE_INVALID_ARGUMENT says what of the
+/* Builds a network to be trained on `data`. The description is one of
+ *   mlp:784-128-10, cnn:16-32s2-48-p-64, …   a family of networks and its layers: hone_model_family() lists them. Sizes
+ *                    of input and output come from the data. The input "input" is float [batch, sample shape of
+ *                    its column], standardized inside the model; the output "logits" is float [batch, outputs]
+ *   FILE             a model as ONNX text (or an ONNX file) that may lack weights: a float value that is declared
+ *                    with a shape, is no input and is made by no node is a parameter; it starts from the seed, by what
+ *                    reads it: scales and variances 1, biases and means 0, tables of rows normal with deviation 0.02,
+ *                    others uniform in ±1/sqrt(terms of their sums). Where there was one, inputs are standardized, too
+ * Class names of `data` go into the metadata. `options` NULL: the defaults. HONE_INVALID_ARGUMENT says what of the
  * description is wrong. */
 HONE_API hone_status hone_build_model(const char *description, const hone_dataset *data,
                                       const hone_build_options *options, hone_graph **out, hone_error *err);
+
+/* The name of family `index`, an example of what stands behind the colon, and what it builds; NULL: there are no
+ * more. */
+HONE_API const char *hone_model_family(int index, const char **form, const char **about);
 
 /* --- training --- */
 

@@ -10,14 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_matrix(const hone_value *v) {
-    return hone_is_trainable(v) && v->type.rank >= 2;
+static bool is_matrix(const hone_graph *g, const hone_value *v) {
+    return hone_is_trainable(g, v) && v->type.rank >= 2;
 }
 
 static void count_weights(const hone_graph *g, hone_prune_report *report) {
     report->weights = report->zeros = 0;
     for (size_t i = 0; i < g->value_count; i++) {
-        if (!is_matrix(g->values[i])) continue;
+        if (!is_matrix(g, g->values[i])) continue;
         const hone_tensor *t = g->values[i]->data;
         report->weights += t->count;
         for (int64_t k = 0; k < t->count; k++) report->zeros += ((const float *)t->data)[k] == 0;
@@ -40,7 +40,7 @@ typedef struct cut {
 
 static void collect_magnitudes(const hone_graph *g, float *out) {
     for (size_t i = 0; i < g->value_count; i++) {
-        if (!is_matrix(g->values[i])) continue;
+        if (!is_matrix(g, g->values[i])) continue;
         const hone_tensor *t = g->values[i]->data;
         for (int64_t k = 0; k < t->count; k++) *out++ = fabsf(((const float *)t->data)[k]);
     }
@@ -50,7 +50,7 @@ static void collect_magnitudes(const hone_graph *g, float *out) {
 static hone_status find_cut(const hone_graph *g, double sparsity, cut *out, hone_error *err) {
     int64_t total = 0;
     for (size_t i = 0; i < g->value_count; i++)
-        if (is_matrix(g->values[i])) total += g->values[i]->data->count;
+        if (is_matrix(g, g->values[i])) total += g->values[i]->data->count;
     if (!total) return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no weights to prune");
     float *all = hone_alloc((size_t)total * sizeof *all);
     if (!all) return hone_fail_memory(err);
@@ -106,7 +106,7 @@ static hone_status make_masks(hone_graph *g, double sparsity, masks *m, hone_err
     m->tensors = hone_calloc(g->value_count + 1, sizeof(hone_tensor *));
     if (!m->items || !m->tensors) return hone_fail_memory(err);
     for (size_t i = 0; i < g->value_count; i++) {
-        if (!is_matrix(g->values[i])) continue;
+        if (!is_matrix(g, g->values[i])) continue;
         hone_tensor **mask = &m->tensors[m->count++];
         HONE_TRY(mask_weight(g->values[i], &c, mask, err));
         m->items[m->count - 1] = (hone_parametrization){g->values[i]->name, apply_mask, *mask};
@@ -237,7 +237,7 @@ static hone_status remove_units(hone_graph *g, double share, hone_prune_report *
     r.seen = hone_calloc(r.values * HONE_MAX_RANK + 1, sizeof *r.seen);
     hone_status status = r.seen ? HONE_OK : hone_fail_memory(err);
     for (size_t i = 0; i < r.values && status == HONE_OK; i++)
-        for (int axis = 0; is_matrix(g->values[i]) && axis < g->values[i]->type.rank && status == HONE_OK;
+        for (int axis = 0; is_matrix(g, g->values[i]) && axis < g->values[i]->type.rank && status == HONE_OK;
              axis++)
             status = remove_along(&r, g, g->values[i], axis, err);
     hone_free(r.seen);
@@ -252,7 +252,7 @@ static hone_status remove_units(hone_graph *g, double share, hone_prune_report *
 static hone_status check_finite(const hone_graph *g, hone_error *err) {
     for (size_t i = 0; i < g->value_count; i++) {
         const hone_value *v = g->values[i];
-        for (int64_t k = 0; is_matrix(v) && k < v->data->count; k++)
+        for (int64_t k = 0; is_matrix(g, v) && k < v->data->count; k++)
             if (!isfinite(((const float *)v->data->data)[k]))
                 return hone_fail_node(err, HONE_OUT_OF_RANGE, v->name, NULL, "weight %lld is not finite",
                                       (long long)k);

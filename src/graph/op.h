@@ -37,7 +37,11 @@ typedef enum hone_slot_flags {
     HONE_SLOT_WEIGHT = 4,   /* trainable by default when it is a float constant */
     HONE_SLOT_SHAPE = 8,    /* an input whose content inference needs: a shape, a list of axes */
     HONE_SLOT_SAVED =
-        16 /* an output beyond ONNX's, which gradients ask for (hone_gradient_saved): never in a file */
+        16, /* an output beyond ONNX's, which gradients ask for (hone_gradient_saved): never in a file */
+    /* How a new parameter starts; else uniformly, by the number of terms of a sum. */
+    HONE_SLOT_ONES = 32,  /* a scale, a variance */
+    HONE_SLOT_ZEROS = 64, /* a bias, a mean */
+    HONE_SLOT_ROWS = 128  /* a table whose rows are looked up: small normal numbers */
 } hone_slot_flags;
 
 /* --- kinds --- sets of value kinds, a bit each */

@@ -46,6 +46,10 @@ static hone_status define_names(hone_onnx_scope *s, hone_error *err) {
         for (size_t k = 0; k < s->nodes[i]->n_output; k++)
             if (*s->nodes[i]->output[k])
                 HONE_TRY(hone_onnx_scope_define(s, s->nodes[i]->output[k], s->nodes[i], NULL, err));
+    for (size_t i = 0; s->r->parameters && !s->outer && i < m->n_value_info; i++) {
+        const char *name = hone_message_text(m->value_info[i]->name);
+        if (!hone_onnx_scope_find(s, name)) HONE_TRY(hone_onnx_scope_define(s, name, NULL, NULL, err));
+    }
     return HONE_OK;
 }
 
@@ -73,6 +77,25 @@ static hone_status read_initializers(hone_onnx_scope *s, hone_error *err) {
     for (size_t i = 0; i < s->m->n_sparse_initializer; i++) {
         HONE_TRY(hone_onnx_scope_sparse(s->r, s->m->sparse_initializer[i], &t, err));
         HONE_TRY(add_constant(s, sparse_name(s->m->sparse_initializer[i]), t, err));
+    }
+    return HONE_OK;
+}
+
+/* What nothing gives: zeros for now, marked as trainable. */
+static hone_status make_parameters(hone_onnx_scope *s, hone_error *err) {
+    for (size_t i = 0; s->r->parameters && !s->outer && i < s->m->n_value_info; i++) {
+        const hone_value_message *m = s->m->value_info[i];
+        hone_definition *d = hone_onnx_scope_find(s, hone_message_text(m->name));
+        hone_type type;
+        hone_tensor *t = NULL;
+        if (d->value || d->node || d->input) continue;
+        HONE_TRY(hone_message_type(s->g, m, &type, err));
+        if (type.dtype != HONE_FLOAT32 || type.kind != HONE_KIND_TENSOR || !hone_type_is_concrete(&type))
+            return hone_fail_node(err, HONE_UNSUPPORTED, m->name, NULL,
+                                  "no node makes it, so it is a parameter: those are float of a known shape");
+        HONE_TRY(hone_tensor_new(type.dtype, type.rank, type.dims, &t, err));
+        HONE_TRY(add_constant(s, m->name, t, err));
+        d->value->trainable = true;
     }
     return HONE_OK;
 }
@@ -308,6 +331,7 @@ static hone_status build_all_subgraphs(hone_onnx_scope *s, hone_error *err) {
 hone_status hone_onnx_scope_build(hone_onnx_scope *s, hone_error *err) {
     HONE_TRY(define_names(s, err));
     HONE_TRY(read_initializers(s, err));
+    HONE_TRY(make_parameters(s, err));
     HONE_TRY(read_inputs(s, err));
     HONE_TRY(hone_onnx_scope_make_nodes(s, err));
     HONE_TRY(connect_nodes(s, err));

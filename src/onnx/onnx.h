@@ -30,6 +30,10 @@
  * lacks something, all of which is listed (and sent to the log line by line, so that nothing is cut there). */
 hone_status hone_onnx_read(const void *data, size_t size, const char *name, const char *dir, hone_graph **out,
                            hone_error *err);
+/* Likewise, a model that may lack weights: a float value that is declared with a known shape, is no input and is made by
+ * no node is a parameter: a constant of zeros, `trainable`. */
+hone_status hone_onnx_read_architecture(const void *data, size_t size, const char *name, const char *dir,
+                                        hone_graph **out, hone_error *err);
 /* An open file with a model in it. */
 typedef struct hone_onnx_file {
     int fd; /* the caller's */

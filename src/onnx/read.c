@@ -42,10 +42,14 @@ static hone_status read_graph(hone_reader *r, hone_graph *g, hone_error *err) {
     return HONE_OK;
 }
 
-static hone_status read_model(const hone_model_message *m, const hone_onnx_source *source, hone_graph **out,
-                              hone_error *err) {
+static hone_status read_model(const hone_model_message *m, const hone_onnx_source *source, bool parameters,
+                              hone_graph **out, hone_error *err) {
     if (!m->graph || !m->has_ir_version) return hone_fail(err, HONE_CORRUPT, "is not an ONNX model");
-    hone_reader r = {.model = m, .source = source, .arena = hone_arena_new(), .dense_left = DENSE_ALWAYS};
+    hone_reader r = {.model = m,
+                     .source = source,
+                     .arena = hone_arena_new(),
+                     .dense_left = DENSE_ALWAYS,
+                     .parameters = parameters};
     const char *name = hone_message_text(m->graph->name);
     hone_graph *g = r.arena ? hone_graph_new(*name ? name : NULL) : NULL;
     hone_status status = g ? read_graph(&r, g, err) : hone_fail_memory(err);
@@ -86,14 +90,14 @@ static hone_status read_text(hone_onnx_source *s, hone_blob *made, hone_error *e
 }
 
 /* What a file that changes was read to be does not count: that it changed does. */
-static hone_status read_source(hone_onnx_source *source, hone_graph **out, hone_error *err) {
+static hone_status read_source(hone_onnx_source *source, bool parameters, hone_graph **out, hone_error *err) {
     hone_unpacked m = {0};
     hone_graph *g = NULL;
     hone_blob made = {0};
     hone_status status = read_text(source, &made, err);
     if (status == HONE_OK)
         status = hone_message_unpack(&hone__onnx__model_proto__descriptor, source, &m, err);
-    if (status == HONE_OK) status = read_model(m.message, source, &g, err);
+    if (status == HONE_OK) status = read_model(m.message, source, parameters, &g, err);
     hone_message_free(&m);
     hone_onnx_source_clear(source);
     hone_blob_free(&made);
@@ -108,8 +112,8 @@ static hone_status read_source(hone_onnx_source *source, hone_graph **out, hone_
     return status == HONE_OK ? status : hone_error_in_file(err, status, source->name);
 }
 
-hone_status hone_onnx_read(const void *data, size_t size, const char *name, const char *dir, hone_graph **out,
-                           hone_error *err) {
+static hone_status read_memory(const void *data, size_t size, const char *name, const char *dir, bool parameters,
+                               hone_graph **out, hone_error *err) {
     hone_file_list external = {0};
     /* no address stands for a file */
     hone_onnx_source source = {.data = data ? data : (const uint8_t *)"",
@@ -118,9 +122,19 @@ hone_status hone_onnx_read(const void *data, size_t size, const char *name, cons
                                .name = name,
                                .dir = dir,
                                .external = &external};
-    hone_status status = read_source(&source, out, err);
+    hone_status status = read_source(&source, parameters, out, err);
     hone_file_list_free(&external);
     return status;
+}
+
+hone_status hone_onnx_read(const void *data, size_t size, const char *name, const char *dir, hone_graph **out,
+                           hone_error *err) {
+    return read_memory(data, size, name, dir, false, out, err);
+}
+
+hone_status hone_onnx_read_architecture(const void *data, size_t size, const char *name, const char *dir,
+                                        hone_graph **out, hone_error *err) {
+    return read_memory(data, size, name, dir, true, out, err);
 }
 
 hone_status hone_onnx_read_file(const hone_onnx_file *file, hone_graph **out, hone_error *err) {
@@ -131,7 +145,7 @@ hone_status hone_onnx_read_file(const hone_onnx_file *file, hone_graph **out, ho
                                .dir = file->dir,
                                .map = file->map,
                                .external = &external};
-    hone_status status = read_source(&source, out, err);
+    hone_status status = read_source(&source, false, out, err);
     if (file->external)
         *file->external = external;
     else

@@ -59,6 +59,7 @@ typedef struct hone_reader {
     size_t declared_count;
     size_t inlined;    /* nodes that functions have given so far */
     size_t dense_left; /* bytes that sparse tensors may still take */
+    bool parameters;   /* what is declared and given by nothing is a parameter (hone_onnx_read_architecture) */
 } hone_reader;
 
 struct hone_onnx_scope {

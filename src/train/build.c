@@ -1,112 +1,174 @@
-/* Built-in architectures. */
+/* Networks that begin anew: specs and files of ONNX text that lack weights.
+ *
+ *   spec ─► ONNX text ─┐
+ *   file of ONNX text ─┴─► graph ─► parameters initialized ─► inputs standardized ─► class names, what is trainable */
+#include "base/file.h"
 #include "graph/infer.h"
-
-#include "base/random.h"
+#include "onnx/onnx.h"
+#include "train/derive.h"
 #include "train/intake.h"
+#include "train/parameters.h"
+#include "train/spec.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define MAX_LAYERS 64
-#define MAX_WIDTH 1000000
+/* The graph of the network alone, from the value that it reads to the one that it gives. */
+typedef struct network {
+    hone_graph *g;
+    bool fresh; /* it had parameters without a value */
+} network;
 
-/* "784-128-10" into widths; the number of them. */
-static hone_status parse_widths(const char *text, int64_t *widths, int *count, hone_error *err) {
-    *count = 0;
-    for (const char *at = text;; at++) {
-        char *end;
-        long w = strtol(at, &end, 10);
-        if (*at < '0' || *at > '9' || w < 1 || w > MAX_WIDTH || (*end && *end != '-'))
-            return hone_fail(err, HONE_INVALID_ARGUMENT,
-                             "model \"mlp:%s\": expected widths such as mlp:784-128-10", text);
-        if (*count == MAX_LAYERS)
-            return hone_fail(err, HONE_INVALID_ARGUMENT, "model \"mlp:%s\": more than %d layers", text,
-                             MAX_LAYERS);
-        widths[(*count)++] = w;
-        if (!*end) break;
-        at = end;
-    }
-    if (*count < 2)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "model \"mlp:%s\": at least two widths are needed",
-                         text);
+static hone_status read_spec(const char *description, const hone_intake *f, const hone_build_options *o,
+                             network *out, hone_error *err) {
+    hone_spec_site site = {.rank = f->rank, .outputs = f->outputs > 0 ? f->outputs : 1, .dropout = o->dropout};
+    char *text = NULL;
+    if (f->rank < 1 || f->rank > HONE_SPEC_RANK)
+        return hone_fail(err, HONE_UNSUPPORTED, "model \"%s\": samples of %d axes", description, f->rank);
+    memcpy(site.dims, f->dims, (size_t)f->rank * sizeof *site.dims);
+    HONE_TRY(hone_spec_write(description, &site, &text, err));
+    hone_status status = hone_onnx_read_architecture(text, strlen(text), description, NULL, &out->g, err);
+    free(text);
+    out->fresh = true;
+    return status;
+}
+
+static hone_status read_file(const char *path, network *out, hone_error *err) {
+    enum { LIMIT = 1 << 30 };
+    hone_blob text;
+    HONE_TRY(hone_file_read(path, LIMIT, &text, err));
+    const char *slash = strrchr(path, '/');
+    char *dir = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup("");
+    hone_status status = dir ? hone_onnx_read_architecture(text.data, text.size, path, dir, &out->g, err)
+                             : hone_fail_memory(err);
+    free(dir);
+    hone_blob_free(&text);
+    for (size_t i = 0; status == HONE_OK && i < out->g->value_count; i++)
+        out->fresh = out->fresh || (out->g->values[i] && out->g->values[i]->trainable);
+    return status;
+}
+
+static hone_status begin_anew(hone_graph *g, const hone_build_options *o, hone_error *err) {
+    for (size_t i = 0; o->initialize && i < g->value_count; i++)
+        if (hone_is_trainable(g, g->values[i])) g->values[i]->trainable = true;
+    HONE_TRY(hone_initialize_parameters(g, o->seed, err));
+    HONE_TRY(hone_remember_trainable(g, err));
+    for (size_t i = 0; i < g->value_count; i++)
+        if (g->values[i]) g->values[i]->trainable = false;
     return HONE_OK;
 }
 
-/* Uniform in ±1/sqrt(fan_in). */
-static hone_value *parameter(hone_graph *g, const char *name, int rank, const int64_t *dims, int64_t fan_in,
-                             uint64_t seed) {
-    hone_tensor *t = NULL;
-    if (hone_tensor_new(HONE_FLOAT32, rank, dims, &t, NULL) != HONE_OK) {
-        hone_graph_out_of_memory(g);
-        return NULL;
+/* Puts the network between what the intake makes ready and what it makes of the answers. */
+static hone_status join(hone_graph *g, hone_intake *f, const hone_dataset *data, const hone_graph *n,
+                        hone_error *err) {
+    const hone_value *output = n->outputs[0];
+    hone_value **map = hone_calloc(n->value_count + 1, sizeof(hone_value *));
+    if (!map) return hone_fail_memory(err);
+    map[n->inputs[0]->id] = f->x;
+    const char *list = hone_graph_metadata(n, "hone.trainable");
+    hone_status status = list ? hone_graph_set_metadata(g, "hone.trainable", list, err) : HONE_OK;
+    if (status == HONE_OK) status = hone_graph_append(g, n, NULL, map, err);
+    hone_value *y = map[output->id];
+    hone_free(map);
+    HONE_TRY(status);
+    if (y->producer && strcmp(y->producer->op->name, "Identity") == 0) { /* of a spec */
+        hone_value *made = y->producer->inputs[0];
+        hone_graph_remove_node(g, y->producer);
+        y = made;
     }
-    hone_rng rng = hone_rng_make(seed, hone_hash(name, strlen(name)));
-    float bound = 1.0f / sqrtf((float)fan_in), *x = t->data;
-    for (int64_t i = 0; i < t->count; i++) x[i] = (2 * hone_rng_uniform(&rng) - 1) * bound;
-    hone_value *v = hone_graph_add_constant(g, name, t);
-    hone_tensor_free(t);
-    return v;
+    return hone_intake_finish(g, f, data, y, err);
 }
 
-static hone_value *linear(hone_graph *g, hone_value *x, int layer, int64_t in, int64_t out, uint64_t seed) {
-    char weight[64], bias[64], node[64];
-    snprintf(weight, sizeof weight, "layer%d.weight", layer);
-    snprintf(bias, sizeof bias, "layer%d.bias", layer);
-    snprintf(node, sizeof node, "layer%d", layer);
-    int64_t dims[] = {in, out};
-    hone_value *w = parameter(g, weight, 2, dims, in, seed), *b = parameter(g, bias, 1, &out, in, seed);
-    hone_value *inputs[] = {x, w, b};
-    hone_node *n = hone_graph_add_node(g, hone_op_find("", "Gemm"), node, 3, inputs, 1);
-    return n ? n->outputs[0] : NULL;
+static hone_status build_around(hone_graph *g, hone_intake *f, const hone_dataset *data, network *n,
+                                const hone_build_options *o, hone_error *err) {
+    HONE_TRY(begin_anew(n->g, o, err));
+    return join(g, f, data, n->g, err);
 }
 
-static hone_status check_widths(const hone_intake *f, const hone_dataset *data, const int64_t *widths,
-                                int count, hone_error *err) {
-    int64_t features = 1;
-    for (int i = 0; i < f->rank; i++) features *= f->dims[i];
-    if (features != widths[0])
-        return hone_fail(err, HONE_INVALID_ARGUMENT,
-                         "the model takes %lld values, but a sample of %s has %lld", (long long)widths[0],
-                         hone_dataset_describe(data), (long long)features);
-    if (f->classes > widths[count - 1])
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has %lld outputs, but %s has %d classes",
-                         (long long)widths[count - 1], hone_dataset_describe(data), f->classes);
-    return HONE_OK;
-}
-
-static hone_status build_mlp(hone_graph *g, const int64_t *widths, int count, const hone_dataset *data,
-                             const hone_build_options *options, hone_intake *f, hone_error *err) {
-    HONE_TRY(hone_intake_make(g, data, options, f, err));
-    HONE_TRY(check_widths(f, data, widths, count, err));
-    hone_value *x = f->rank == 1 ? f->x : HONE_EMIT(g, "", "Flatten", f->x);
-    for (int i = 1; i < count; i++) {
-        x = linear(g, x, i, widths[i - 1], widths[i], options->seed);
-        if (i + 1 < count) x = HONE_EMIT(g, "", "Relu", x);
-    }
-    return hone_intake_finish(g, f, data, x, err);
-}
-
-hone_status hone_build_model(const char *description, const hone_dataset *data,
-                             const hone_build_options *options, hone_graph **out, hone_error *err) {
-    static const hone_build_options defaults = HONE_BUILD_OPTIONS_INIT;
-    int64_t widths[MAX_LAYERS];
-    int count;
-    if (!options) options = &defaults;
-    HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
-    if (strncmp(description, "mlp:", 4) != 0)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "model \"%s\" is not known; there is mlp:WIDTH-WIDTH-…",
-                         description);
-    HONE_TRY(parse_widths(description + 4, widths, &count, err));
-    hone_graph *g = hone_graph_new("mlp");
-    if (!g) return hone_fail_memory(err);
+static hone_status build_spec(const char *description, const hone_dataset *data, const hone_build_options *o,
+                              hone_graph *g, hone_error *err) {
     hone_intake intake = {0};
-    hone_status status = build_mlp(g, widths, count, data, options, &intake, err);
+    network n = {NULL, false};
+    hone_status status = hone_intake_make(g, data, o, &intake, err);
+    if (status == HONE_OK) status = read_spec(description, &intake, o, &n, err);
+    if (status == HONE_OK) status = build_around(g, &intake, data, &n, o, err);
+    hone_graph_free(n.g);
     hone_intake_free(&intake);
+    return status;
+}
+
+/* A network of one float input gets what a spec gets around it; its input and output keep their names. */
+static hone_status surround(network *n, const hone_dataset *data, const hone_build_options *o, hone_graph **out,
+                            hone_error *err) {
+    hone_intake intake = {0};
+    hone_graph *g = hone_graph_new(n->g->name);
+    if (!g) return hone_fail_memory(err);
+    hone_status status = hone_intake_make(g, data, o, &intake, err);
+    if (status == HONE_OK) status = build_around(g, &intake, data, n, o, err);
+    if (status == HONE_OK && g->input_count == 1) hone_graph_rename(g, g->inputs[0], n->g->inputs[0]->name);
+    if (status == HONE_OK && !intake.mean) hone_graph_rename(g, g->outputs[0], n->g->outputs[0]->name);
+    hone_intake_free(&intake);
+    if (status == HONE_OK) status = hone_graph_check(g, err);
     if (status == HONE_OK)
         *out = g;
     else
         hone_graph_free(g);
     return status;
+}
+
+static hone_status build_file(const char *path, const hone_dataset *data, const hone_build_options *o,
+                              hone_graph **out, hone_error *err) {
+    network n = {NULL, false};
+    hone_status status = read_file(path, &n, err);
+    if (status == HONE_OK && n.fresh && n.g->input_count == 1 && n.g->output_count == 1 &&
+        n.g->inputs[0]->type.dtype == HONE_FLOAT32) {
+        status = hone_error_in_file(err, surround(&n, data, o, out, err), path);
+        hone_graph_free(n.g);
+        return status;
+    }
+    if (status == HONE_OK) status = begin_anew(n.g, o, err);
+    if (status == HONE_OK)
+        *out = n.g;
+    else
+        hone_graph_free(n.g);
+    return status;
+}
+
+static hone_status unknown(const char *description, hone_error *err) {
+    char list[256] = "";
+    size_t used = 0;
+    for (int i = 0; hone_family_at(i) && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s:…", i ? ", " : "", hone_family_at(i)->name);
+    return hone_fail(err, HONE_INVALID_ARGUMENT, "model \"%s\" is neither a file nor known; there are %s",
+                     description, list);
+}
+
+hone_status hone_build_model(const char *description, const hone_dataset *data,
+                             const hone_build_options *options, hone_graph **out, hone_error *err) {
+    static const hone_build_options defaults = HONE_BUILD_OPTIONS_INIT;
+    if (!options) options = &defaults;
+    HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
+    if (!(options->dropout >= 0 && options->dropout < 1))
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "dropout %g is not in [0, 1)", options->dropout);
+    if (!hone_is_spec(description) && access(description, F_OK) != 0) return unknown(description, err);
+    if (!hone_is_spec(description)) return build_file(description, data, options, out, err);
+    hone_graph *g = hone_graph_new(description);
+    if (!g) return hone_fail_memory(err);
+    hone_status status = build_spec(description, data, options, g, err);
+    if (status == HONE_OK)
+        *out = g;
+    else
+        hone_graph_free(g);
+    return status;
+}
+
+const char *hone_model_family(int index, const char **form, const char **about) {
+    int i = 0;
+    while (i < index && hone_family_at(i)) i++;
+    const hone_family *f = hone_family_at(i);
+    if (!f) return NULL;
+    *form = f->form;
+    *about = f->about;
+    return f->name;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define MAX_MOVES 8
+#define TRAINABLE "hone.trainable"
 
 /* Is `v` read as a weight, directly or behind operators that only move its elements? */
 static bool is_weight(const hone_value *v, int moves) {
@@ -23,10 +24,33 @@ static bool is_weight(const hone_value *v, int moves) {
     return false;
 }
 
-bool hone_is_trainable(const hone_value *v) {
+/* A line of the list. */
+static bool is_listed(const char *list, const char *name) {
+    size_t length = strlen(name);
+    for (const char *at = list; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
+        if (strncmp(at, name, length) == 0 && (at[length] == '\n' || at[length] == 0)) return true;
+    return false;
+}
+
+bool hone_is_trainable(const hone_graph *g, const hone_value *v) {
     if (!v || v->storage != HONE_STORAGE_CONSTANT || v->type.dtype != HONE_FLOAT32 || v->type.rank < 1)
         return false;
-    return is_weight(v, 0);
+    return is_weight(v, 0) || is_listed(hone_graph_metadata(g, TRAINABLE), v->name);
+}
+
+hone_status hone_remember_trainable(hone_graph *g, hone_error *err) {
+    size_t size = 1;
+    for (size_t i = 0; i < g->value_count; i++)
+        if (g->values[i] && g->values[i]->trainable) size += strlen(g->values[i]->name) + 1;
+    char *list = hone_arena_alloc(g->arena, size), *end = list;
+    if (!list) return hone_fail_memory(err);
+    for (size_t i = 0; i < g->value_count; i++) {
+        const hone_value *v = g->values[i];
+        if (!v || !v->trainable || hone_is_trainable(g, v)) continue;
+        if (end > list) *end++ = '\n';
+        end = stpcpy(end, v->name);
+    }
+    return end > list ? hone_graph_set_metadata(g, TRAINABLE, list, err) : HONE_OK;
 }
 
 static hone_status no_weights(hone_error *err) {
@@ -70,13 +94,13 @@ static hone_status make_variables(hone_graph *g, const hone_derivation *d, hone_
         hone_value *w = hone_graph_find(g, p->weight);
         if (is_parametrized(d, p->weight, i))
             return hone_fail_node(err, HONE_INVALID_ARGUMENT, p->weight, NULL, "is parametrized twice");
-        if (!hone_is_trainable(w))
+        if (!hone_is_trainable(g, w))
             return hone_fail_node(err, HONE_INVALID_ARGUMENT, p->weight, NULL, "is not a trainable weight");
         HONE_TRY(parametrize(g, w, p, &values[i], err));
     }
     for (size_t i = 0; i < count && !d->only_parametrized; i++) {
         hone_value *v = g->values[i];
-        if (hone_is_trainable(v) && !is_parametrized(d, v->name, d->parametrization_count)) make_variable(v);
+        if (hone_is_trainable(g, v) && !is_parametrized(d, v->name, d->parametrization_count)) make_variable(v);
     }
     return HONE_OK;
 }

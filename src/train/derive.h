@@ -14,8 +14,11 @@
 #include <hone/train.h>
 
 /* The trainable weights of a model: float constants of rank 1 and more in weight slots, also behind operators
- * that only move elements (a weight stored as its transpose). */
-bool hone_is_trainable(const hone_value *v);
+ * that only move elements (a weight stored as its transpose), and those that the model's metadata lists
+ * ("hone.trainable": parameters of an architecture that no slot tells of, such as a table of positions). */
+bool hone_is_trainable(const hone_graph *g, const hone_value *v);
+/* Lists in the metadata what is marked `trainable` and no slot tells of. */
+hone_status hone_remember_trainable(hone_graph *g, hone_error *err);
 
 /* What is to be derived. */
 typedef struct hone_derivation {

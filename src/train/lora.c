@@ -48,7 +48,7 @@ hone_status hone_lora_make(const hone_graph *model, int rank, double alpha, uint
     *out->adapter = (struct hone_adapter){rank, (float)(alpha / rank), seed};
     for (size_t i = 0; i < model->value_count; i++) {
         const hone_value *v = model->values[i];
-        if (hone_is_trainable(v) && v->type.rank == 2)
+        if (hone_is_trainable(model, v) && v->type.rank == 2)
             out->items[out->count++] = (hone_parametrization){v->name, apply, out->adapter};
     }
     if (out->count) return HONE_OK;

@@ -82,7 +82,7 @@ static json_t *weight_shapes(const hone_graph *g) {
     for (size_t i = 0; i < g->value_count; i++) {
         const hone_value *v = g->values[i];
         char shape[128];
-        if (hone_is_trainable(v))
+        if (hone_is_trainable(g, v))
             json_object_set_new(
                 weights, v->name,
                 json_string(hone_shape_format(v->data->rank, v->data->dims, shape, sizeof shape)));

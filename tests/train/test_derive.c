@@ -109,11 +109,11 @@ static void test_interface(void **state) {
     int trainable = 0;
     for (size_t i = 0; i < t->value_count; i++) trainable += t->values[i] && t->values[i]->trainable;
     assert_int_equal(trainable, 4);
-    assert_false(hone_is_trainable(hone_graph_find(g, "mean")));
-    assert_false(hone_is_trainable(hone_graph_find(g, "input")));
-    assert_false(hone_is_trainable(NULL));
-    assert_true(hone_is_trainable(hone_graph_find(g, "layer1.weight")));
-    assert_true(hone_is_trainable(hone_graph_find(g, "layer1.bias")));
+    assert_false(hone_is_trainable(g, hone_graph_find(g, "mean")));
+    assert_false(hone_is_trainable(g, hone_graph_find(g, "input")));
+    assert_false(hone_is_trainable(g, NULL));
+    assert_true(hone_is_trainable(g, hone_graph_find(g, "layer1.weight")));
+    assert_true(hone_is_trainable(g, hone_graph_find(g, "layer1.bias")));
     assert_int_equal(hone_graph_find(g, "layer1.weight")->storage, HONE_STORAGE_CONSTANT);
     hone_graph_free(t);
     hone_graph_free(g);
@@ -251,7 +251,7 @@ static void test_weight_behind_a_transpose(void **state) {
     for (int i = 0; i < 5; i++)
         for (int k = 0; k < 6; k++) ((float *)v->data->data)[k * 5 + i] = ((float *)w->data->data)[i * 6 + k];
     finished(straight, HONE_EMIT(straight, "", "MatMul", x, v));
-    assert_true(hone_is_trainable(hone_graph_find(g, "w")));
+    assert_true(hone_is_trainable(g, hone_graph_find(g, "w")));
     hone_graph *t = derived(g, &plain), *s = derived(straight, &plain);
     runner a = start(t, 9, 6, 5), b = start(s, 9, 6, 5);
     for (int step = 0; step < 3; step++) {

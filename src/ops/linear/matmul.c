@@ -313,7 +313,7 @@ const hone_op hone_op_gemm = {
     .expands = gives_whole,
     .expand = expand_gemm,
     .inputs = HONE_SLOTS({"A", 'T', NUMBERS, 0}, {"B", 'T', NUMBERS, HONE_SLOT_WEIGHT},
-                         {"C", 'T', NUMBERS, HONE_SLOT_WEIGHT | HONE_SLOT_OPTIONAL}),
+                         {"C", 'T', NUMBERS, HONE_SLOT_WEIGHT | HONE_SLOT_ZEROS | HONE_SLOT_OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 'T', NUMBERS, 0}),
     .attrs = HONE_ATTRS({"alpha", HONE_ATTR_FLOAT, .f = 1}, {"beta", HONE_ATTR_FLOAT, .f = 1},
                         {"transA", HONE_ATTR_INT, .i = 0}, {"transB", HONE_ATTR_INT, .i = 0}),

@@ -9,7 +9,7 @@
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}), .infer = hone_infer_same, .axes = hone_axes_broadcast
 #define BIASED(flags)                                                                                        \
     .domain = "com.microsoft", .since = 1, .oldest = 1,                                                      \
-    .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"bias", 'T', FLOATS, (flags) | HONE_SLOT_WEIGHT}),          \
+    .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"bias", 'T', FLOATS, (flags) | HONE_SLOT_WEIGHT | HONE_SLOT_ZEROS}),          \
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}), .infer = hone_infer_same, .axes = hone_axes_broadcast
 
 static hone_status expand_gelu(hone_graph *g, hone_node *n, hone_error *err) {

@@ -217,7 +217,7 @@ const hone_op hone_op_causal_conv_with_state = {
     .widened = HONE_TYPES_HALF,
     .inputs =
         HONE_SLOTS({"input", 'T', FLOATS, 0}, {"weight", 'T', FLOATS, HONE_SLOT_WEIGHT},
-                   {"bias", 'T', FLOATS, OPTIONAL | HONE_SLOT_WEIGHT}, {"past_state", 'T', FLOATS, OPTIONAL}),
+                   {"bias", 'T', FLOATS, OPTIONAL | HONE_SLOT_WEIGHT | HONE_SLOT_ZEROS}, {"past_state", 'T', FLOATS, OPTIONAL}),
     .outputs = HONE_SLOTS({"output", 'T', FLOATS, 0}, {"present_state", 'T', FLOATS, 0}),
     .attrs = HONE_ATTRS({"activation", HONE_ATTR_STRING, .s = "none"}),
     .infer = infer,

@@ -164,7 +164,7 @@ const hone_op hone_op_conv_transpose = {
     .oldest = 1,
     .widened = HONE_TYPES_HALF,
     .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"W", 'T', FLOATS, HONE_SLOT_WEIGHT},
-                         {"B", 'T', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_OPTIONAL}),
+                         {"B", 'T', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_ZEROS | HONE_SLOT_OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),
     .attrs = HONE_ATTRS(HONE_CONV_TRANSPOSE_ATTRS),
     .infer = infer,

@@ -113,7 +113,7 @@ const hone_op hone_op_deform_conv = {
     .oldest = 19,
     .inputs = HONE_SLOTS(
         {"X", 'T', FLOATS, 0}, {"W", 'T', FLOATS, HONE_SLOT_WEIGHT}, {"offset", 'T', FLOATS, 0},
-        {"B", 'T', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_OPTIONAL}, {"mask", 'T', FLOATS, HONE_SLOT_OPTIONAL}),
+        {"B", 'T', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_ZEROS | HONE_SLOT_OPTIONAL}, {"mask", 'T', FLOATS, HONE_SLOT_OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}),
     .attrs = HONE_ATTRS(HONE_DEFORM_ATTRS),
     .infer = infer,

@@ -372,8 +372,8 @@ static void gradient_rms(hone_gradient *ctx) {
 const hone_op hone_op_layer_normalization = {
     .name = "LayerNormalization",
     NORMALIZED(17, 1), /* some tools write it below 17, as ONNX Runtime had it before ONNX */
-    .inputs = HONE_SLOTS({"X", 'T', STASHED, 0}, {"Scale", 'T', STASHED, HONE_SLOT_WEIGHT},
-                         {"B", 'T', STASHED, HONE_SLOT_WEIGHT | HONE_SLOT_OPTIONAL}),
+    .inputs = HONE_SLOTS({"X", 'T', STASHED, 0}, {"Scale", 'T', STASHED, HONE_SLOT_WEIGHT | HONE_SLOT_ONES},
+                         {"B", 'T', STASHED, HONE_SLOT_WEIGHT | HONE_SLOT_ZEROS | HONE_SLOT_OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 'T', STASHED, 0}, {"Mean", 0, STASHED, HONE_SLOT_OPTIONAL},
                           {"InvStdDev", 0, STASHED, HONE_SLOT_OPTIONAL}),
     .attrs = HONE_ATTRS(ROW_ATTRS, STASH),
@@ -385,7 +385,7 @@ const hone_op hone_op_layer_normalization = {
 const hone_op hone_op_rms_normalization = {
     .name = "RMSNormalization",
     NORMALIZED(23, 23),
-    .inputs = HONE_SLOTS({"X", 'T', STASHED, 0}, {"scale", 'V', STASHED, HONE_SLOT_WEIGHT}),
+    .inputs = HONE_SLOTS({"X", 'T', STASHED, 0}, {"scale", 'V', STASHED, HONE_SLOT_WEIGHT | HONE_SLOT_ONES}),
     .outputs = HONE_SLOTS({"Y", 'V', STASHED, 0}, {"InvStdDev", 0, STASHED, HONE_SLOT_SAVED}),
     .attrs = HONE_ATTRS(ROW_ATTRS, STASH),
     .prepare = prepare_rms,

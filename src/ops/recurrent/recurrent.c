@@ -188,7 +188,7 @@ static hone_status expand_lstm(hone_graph *g, hone_node *n, hone_error *err) {
 
 #define INPUTS                                                                                               \
     {"X", 'T', FLOATS, 0}, {"W", 'T', FLOATS, HONE_SLOT_WEIGHT}, {"R", 'T', FLOATS, HONE_SLOT_WEIGHT},       \
-        {"B", 'T', FLOATS, OPTIONAL | HONE_SLOT_WEIGHT}, {"sequence_lens", 0, INT32, OPTIONAL}, {            \
+        {"B", 'T', FLOATS, OPTIONAL | HONE_SLOT_WEIGHT | HONE_SLOT_ZEROS}, {"sequence_lens", 0, INT32, OPTIONAL}, {            \
         "initial_h", 'T', FLOATS, OPTIONAL                                                                   \
     }
 #define RECURRENT .since = 22, .oldest = 1, .multiply_adds = multiply_adds
