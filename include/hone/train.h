@@ -84,7 +84,22 @@ HONE_API const char *hone_model_family(int index, const char **form, const char 
 
 /* --- training --- */
 
-typedef enum hone_schedule { HONE_SCHEDULE_CONSTANT, HONE_SCHEDULE_COSINE } hone_schedule;
+/* How the learning rate goes behind the warm-up. */
+typedef enum hone_schedule {
+    HONE_SCHEDULE_CONSTANT,
+    HONE_SCHEDULE_COSINE, /* half a wave down to the floor, `cycles` times (Loshchilov and Hutter 2017, arXiv 1608.03983) */
+    HONE_SCHEDULE_LINEAR, /* straight down to the floor */
+    HONE_SCHEDULE_STEP,   /* a tenth from half of the steps on, a hundredth from three quarters on */
+    HONE_SCHEDULE_PLATEAU /* a third whenever validation has not got better for `plateau` epochs */
+} hone_schedule;
+
+typedef enum hone_optimizer {
+    HONE_OPTIMIZER_SGD,    /* with momentum, Nesterov's if asked for */
+    HONE_OPTIMIZER_ADAMW,  /* weight decay apart from the gradient (arXiv 1711.05101) */
+    HONE_OPTIMIZER_ADAM,   /* weight decay as a part of the gradient (arXiv 1412.6980) */
+    HONE_OPTIMIZER_LION,   /* arXiv 2302.06675 */
+    HONE_OPTIMIZER_RMSPROP /* with momentum; beta2 fades the squares */
+} hone_optimizer;
 
 /* One look at a running training. */
 typedef struct hone_train_progress {
@@ -93,6 +108,7 @@ typedef struct hone_train_progress {
     int64_t samples;       /* samples seen in this epoch */
     int64_t epoch_samples; /* samples of an epoch */
     double loss;           /* mean over this epoch so far */
+    double recent_loss;    /* mean of some 50 last steps, later ones counting more */
     hone_metric metric;    /* of the training samples of this epoch so far: the objective's first */
     double learning_rate;
     double seconds;                            /* since the start */
@@ -112,7 +128,7 @@ typedef struct hone_train_options {
     int batch;
     double learning_rate;
     double momentum;
-    double weight_decay;
+    double weight_decay; /* of weights of two axes and more, not of biases, scales and shifts */
     hone_schedule schedule;
     uint64_t seed;       /* order of the samples */
     int threads;         /* 0: one for each available CPU */
@@ -133,17 +149,43 @@ typedef struct hone_train_options {
     const hone_dataset *validation; /* evaluated after each epoch; NULL: none */
     hone_train_progress_fn *progress;
     void *user;
+    hone_optimizer optimizer;
+    bool nesterov;
+    double beta1, beta2, epsilon;
+    double warmup; /* steps in which the learning rate rises to its full height; below 1: a share of all steps */
+    double floor;  /* what is left of the learning rate at the end, a share */
+    int cycles;    /* of the cosine */
+    int plateau;   /* epochs */
+    double clip_norm, clip_value; /* of all gradients together, of each number; 0: not clipped */
+    double label_smoothing;       /* of cross-entropy, in [0, 1) */
+    /* Weights and statistics are averaged over the steps, average' = average A + new (1 - A); the averages are what
+     * is evaluated, reported and kept. 0: the last ones are. */
+    double average;
+    /* With validation data, the model of the epoch that did best on it is what remains (else the last). */
+    bool keep_best;
+    int patience; /* training ends when validation has not got better for that many epochs; 0: it goes on */
+    /* What is done to the images of a batch, "flip,crop:1": hone_augment_check(). NULL: nothing. */
+    const char *augment;
 } hone_train_options;
 #define HONE_TRAIN_OPTIONS_INIT                                                                              \
     {                                                                                                        \
         .size = sizeof(hone_train_options), .epochs = 10, .batch = 64, .learning_rate = 0.01,                \
         .momentum = 0.9, .schedule = HONE_SCHEDULE_COSINE, .seed = 1, .temperature = 4, .alpha = 0.7,        \
-        .lora_alpha = 16                                                                                     \
+        .lora_alpha = 16, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .cycles = 1, .plateau = 2,         \
+        .keep_best = true                                                                                    \
     }
+
+/* HONE_INVALID_ARGUMENT if `text` is no list of what hone_train_options.augment knows:
+ *   flip        left and right are swapped in half of the images
+ *   crop:N      moved by up to N pixels each way, zeros come in
+ *   erase:P     in a share P of the images a rectangle of 2 to 25 % of it becomes noise (arXiv 1708.04896) */
+HONE_API hone_status hone_augment_check(const char *text, hone_error *err);
 
 typedef struct hone_train_report {
     int64_t steps;
-    bool stopped; /* the progress function ended it early */
+    bool stopped;   /* the progress function ended it early */
+    bool early;     /* hone_train_options.patience did */
+    int best_epoch; /* whose model it is, from 1; 0: the last one's */
     double loss;  /* of the last epoch, on the training samples */
     hone_metric metric;
     double seconds;

@@ -5,6 +5,8 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/thread.h"
+#include "data/augment.h"
+#include "graph/tensor.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -48,6 +50,7 @@ struct hone_loader {
     int64_t order_epochs[2]; /* which epoch's permutation orders[…] is; < 0: none */
     hone_loader_position at; /* of the next batch to be made */
     uint64_t served;         /* batches made */
+    hone_augment augment;
     double seconds;
     slot slots[RING_MAX + AHEAD];
     worker *worker; /* NULL: batches are made when they are asked for */
@@ -102,6 +105,8 @@ hone_status hone_loader_new(const hone_dataset *d, const hone_feed *feeds, int f
                             const hone_loader_options *options, hone_loader **out, hone_error *err) {
     int64_t count = hone_dataset_count(d);
     HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
+    hone_augment parsed = {0};
+    if (options->augment) HONE_TRY(hone_augment_parse(options->augment, &parsed, err));
     if (options->batch < 1 || (options->drop_last && options->batch > count))
         return hone_fail(err, HONE_INVALID_ARGUMENT, "batches of %" PRId64 " of %" PRId64 " samples",
                          options->batch, count);
@@ -113,6 +118,7 @@ hone_status hone_loader_new(const hone_dataset *d, const hone_feed *feeds, int f
     l->data = d;
     l->feed_count = feed_count;
     l->options = *options;
+    l->augment = parsed;
     if (l->options.batch > count) l->options.batch = count;
     l->count = count;
     l->tail = count % l->options.batch;
@@ -170,6 +176,18 @@ static int64_t epoch_size(const hone_loader *l) {
     return l->options.drop_last ? l->count - l->tail : l->count;
 }
 
+static void augment(const hone_loader *l, const hone_batch *b) {
+    for (int i = 0; i < l->options.augmented && l->options.augment; i++) {
+        const hone_tensor *t = b->tensors[i];
+        if (t->rank != 4 || t->dtype != HONE_FLOAT32) continue;
+        int64_t size = t->count / t->dims[0];
+        for (int64_t k = 0; k < b->n; k++)
+            hone_augment_image(&l->augment, l->options.seed, (uint64_t)b->position.epoch,
+                               l->options.shuffle ? b->indices[k] : (uint64_t)(b->position.sample + k),
+                               (float *)t->data + k * size, t->dims[1], t->dims[2], t->dims[3]);
+    }
+}
+
 static const uint32_t *order_of(hone_loader *l, int64_t epoch) {
     int k = (int)(epoch & 1);
     if (l->options.shuffle && l->order_epochs[k] != epoch) {
@@ -191,6 +209,7 @@ static hone_status make_batch(hone_loader *l, hone_batch *out, hone_error *err) 
     for (int i = 0; i < l->feed_count; i++)
         HONE_TRY(hone_dataset_read(l->data, &l->feeds[i].reading, b.indices, 0, b.n,
                                    hone_tensor_data(b.tensors[i]), err));
+    augment(l, &b);
     l->served++;
     l->at.sample += b.n;
     if (b.last) l->at = (hone_loader_position){l->at.epoch + 1, 0};

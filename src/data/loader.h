@@ -18,6 +18,8 @@ typedef struct hone_loader_options {
     bool drop_last; /* leave out the last samples of an epoch that do not fill a batch; else it is a smaller
                        batch */
     uint64_t seed;
+    const char *augment; /* what is done to images, as hone_train_options.augment; NULL: nothing */
+    int augmented;       /* to those of the first so many feeds that are images */
     int ring; /* buffers: a batch stays valid until `ring` more have been asked for, less one */
 } hone_loader_options;
 #define HONE_LOADER_OPTIONS_INIT                                                                             \

@@ -69,7 +69,37 @@ static const hone_tensor *content(const hone_baker *b, const char *name) {
     return hone_variables_get(b->variables, name);
 }
 
-hone_status hone_bake(hone_baker *b, const hone_graph *g, hone_tensor **tensors, hone_error *err) {
+bool hone_baker_changes(const hone_baker *b, const char *name) {
+    for (int i = 0; i < b->count; i++)
+        if (strcmp(b->parametrizations[i].weight, name) == 0) return true;
+    return hone_variables_get(b->variables, name) != NULL;
+}
+
+/* Exchanges the content of all variables that have an average with it. */
+static void swap_averages(const hone_baker *b) {
+    size_t suffix = strlen(HONE_AVERAGE_SUFFIX);
+    for (size_t i = 0; i < hone_variables_count(b->variables); i++) {
+        hone_tensor *average, *content = NULL;
+        char name[512];
+        const char *full = hone_variables_at(b->variables, i, &average);
+        size_t length = strlen(full);
+        if (length <= suffix || length - suffix >= sizeof name ||
+            strcmp(full + length - suffix, HONE_AVERAGE_SUFFIX) != 0)
+            continue;
+        memcpy(name, full, length - suffix);
+        name[length - suffix] = 0;
+        content = hone_variables_get(b->variables, name);
+        if (!content || content->bytes != average->bytes || content->dtype != HONE_FLOAT32) continue;
+        float *x = content->data, *y = average->data;
+        for (int64_t k = 0; k < content->count; k++) {
+            float kept = x[k];
+            x[k] = y[k];
+            y[k] = kept;
+        }
+    }
+}
+
+static hone_status bake(hone_baker *b, const hone_graph *g, hone_tensor **tensors, hone_error *err) {
     if (b->context) HONE_TRY(hone_context_run(b->context, NULL, b->values, err));
     for (size_t i = 0; i < g->value_count; i++) {
         const hone_value *v = g->values[i];
@@ -79,4 +109,11 @@ hone_status hone_bake(hone_baker *b, const hone_graph *g, hone_tensor **tensors,
         HONE_TRY(hone_tensor_copy_of(w->dtype, w->rank, w->dims, w->data, &tensors[i], err));
     }
     return HONE_OK;
+}
+
+hone_status hone_bake(hone_baker *b, const hone_graph *g, hone_tensor **tensors, hone_error *err) {
+    swap_averages(b);
+    hone_status status = bake(b, g, tensors, err);
+    swap_averages(b);
+    return status;
 }

@@ -12,6 +12,8 @@ typedef struct hone_baker hone_baker;
 hone_status hone_baker_new(const hone_training *training, const hone_parametrization *parametrizations,
                            int count, hone_variables *variables, int threads, hone_baker **out,
                            hone_error *err);
+/* Does training change the constant of that name? */
+bool hone_baker_changes(const hone_baker *b, const char *name);
 void hone_baker_free(hone_baker *b); /* NULL is fine */
 
 /* Fills tensors[id] for the constants of `g` that training has changed, by name: the variable's content, or the value of

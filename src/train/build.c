@@ -72,11 +72,6 @@ static hone_status join(hone_graph *g, hone_intake *f, const hone_dataset *data,
     hone_value *y = map[output->id];
     hone_free(map);
     HONE_TRY(status);
-    if (y->producer && strcmp(y->producer->op->name, "Identity") == 0) { /* of a spec */
-        hone_value *made = y->producer->inputs[0];
-        hone_graph_remove_node(g, y->producer);
-        y = made;
-    }
     return hone_intake_finish(g, f, data, y, err);
 }
 

@@ -20,6 +20,9 @@ typedef struct hone_train_state {
     int64_t epoch, sample; /* the loader's position */
     double loss_sum;       /* of the epoch that step belongs to, over its samples so far */
     double score_sum;      /* likewise, of the objective's first metric */
+    double rate_factor;    /* what plateaus have left of the learning rate */
+    double best;           /* how good the best epoch was on validation data */
+    int64_t best_epoch;    /* which; 0: none yet */
 } hone_train_state;
 
 /* Makes `dir` and keeps other trainings off it until hone_dir_release(): HONE_UNAVAILABLE while one is there. */

@@ -126,16 +126,16 @@ static hone_value *softened_divergence(hone_graph *g, hone_value *student, hone_
 }
 
 static hone_status add_loss(hone_graph *g, const hone_train_options *o, const hone_objective *objective,
-                            hone_value **loss, hone_value **rate, hone_error *err) {
+                            hone_value **loss, hone_settings *settings, hone_error *err) {
     hone_value *output = g->outputs[0];
-    hone_type target_type, rate_type = hone_type_make(HONE_FLOAT32, 0, NULL);
+    hone_type target_type;
     char text[128];
     if (!objective->target(&output->type, &target_type) || (o->teacher && output->type.rank != 2))
         return hone_fail_node(
             err, HONE_INVALID_ARGUMENT, output->name, NULL, "the first output is %s; %s needs %s",
             hone_type_format(g, &output->type, text, sizeof text), objective->name, objective->wants);
-    *rate = hone_graph_add_input(g, "rate", &rate_type);
-    *loss = objective->emit(g, output, hone_graph_add_input(g, "target", &target_type));
+    hone_settings_add(g, o, settings);
+    *loss = objective->emit(g, o, output, hone_graph_add_input(g, "target", &target_type));
     if (!o->teacher) return HONE_OK;
     hone_value *teacher = hone_graph_add_input(g, "teacher", &output->type);
     hone_value *soft = softened_divergence(g, output, teacher, o->temperature);
@@ -162,29 +162,14 @@ static void stand_behind_readers(hone_graph *g, const hone_value *w, const hone_
     g->insert_before = last ? last->next : NULL;
 }
 
-static void add_optimizer(hone_graph *g, const hone_train_options *o, hone_value *rate, hone_value *w,
-                          hone_value *gradient) {
-    hone_tensor *zeros = NULL;
-    if (hone_tensor_new(w->data->dtype, w->data->rank, w->data->dims, &zeros, NULL) != HONE_OK) {
-        hone_graph_out_of_memory(g);
-        return;
-    }
-    const char *name = hone_arena_printf(g->arena, "%s.momentum", w->name);
-    hone_value *momentum = hone_graph_add_variable(g, name, zeros);
-    hone_tensor_free(zeros);
-    hone_value *in[] = {w, momentum, gradient, rate};
-    stand_behind_readers(g, w, gradient);
-    hone_node *n = hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, "Sgd"), name, 4, in, 2);
-    g->insert_before = NULL;
-    if (!n) return;
-    hone_node_set_float(g, n, "momentum", (float)o->momentum);
-    hone_node_set_float(g, n, "weight_decay", (float)o->weight_decay);
-    hone_graph_bind(g, n->outputs[0], w);
-    hone_graph_bind(g, n->outputs[1], momentum);
+/* Means and variances that training forms keep. */
+static void average_statistics(hone_graph *g, const hone_settings *settings) {
+    for (size_t i = 0, count = g->binding_count; i < count; i++)
+        hone_average_add(g, settings, g->bindings[i].variable, g->bindings[i].source);
 }
 
-static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_value *loss, hone_value *rate,
-                               hone_error *err) {
+static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_value *loss,
+                               const hone_settings *settings, hone_error *err) {
     hone_value **weights = hone_calloc(2 * g->value_count + 1, sizeof *weights);
     if (!weights) return hone_fail_memory(err);
     hone_value **gradients = weights + g->value_count;
@@ -196,10 +181,14 @@ static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_
     hone_status status = hone_graph_differentiate(g, 1, &loss, &one, count, weights, gradients, err);
     bool any = false;
     int at = 0;
+    if (status == HONE_OK) hone_clip_gradients(g, o, gradients, count);
+    average_statistics(g, settings);
     for (hone_node *n = g->first; n; n = n->next) n->mark = at++;
     for (int i = 0; i < count && status == HONE_OK; i++) {
         if (!gradients[i]) continue;
-        add_optimizer(g, o, rate, weights[i], gradients[i]);
+        stand_behind_readers(g, weights[i], gradients[i]);
+        hone_optimizer_add(g, o, settings, weights[i], gradients[i]);
+        g->insert_before = NULL;
         any = true;
     }
     hone_free(weights);
@@ -207,8 +196,9 @@ static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_
 }
 
 static hone_status derive(hone_graph *g, const hone_derivation *d, hone_value **values, hone_graph **baked,
-                          hone_error *err) {
-    hone_value *rate = NULL, *loss = NULL, *output;
+                          bool *needs, hone_error *err) {
+    hone_value *loss = NULL, *output;
+    hone_settings settings = {{NULL}};
     if (g->input_count < 1 || g->output_count < 1)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a model to train has inputs and an output");
     HONE_TRY(hone_graph_sort(g, err));
@@ -225,21 +215,22 @@ static hone_status derive(hone_graph *g, const hone_derivation *d, hone_value **
     if (d->parametrization_count)
         HONE_TRY(hone_graph_extract(g, values, (size_t)d->parametrization_count, baked, err));
     output = g->outputs[0];
-    HONE_TRY(add_loss(g, d->options, d->objective, &loss, &rate, err));
+    HONE_TRY(add_loss(g, d->options, d->objective, &loss, &settings, err));
     HONE_TRY(hone_graph_check(g, err));
     HONE_TRY(hone_graph_infer(g, err));
     g->output_count = 0;
     hone_graph_add_output(g, loss);
     hone_graph_add_output(g, output);
-    HONE_TRY(add_updates(g, d->options, loss, rate, err));
+    HONE_TRY(add_updates(g, d->options, loss, &settings, err));
+    for (int i = 0; i < HONE_SETTINGS; i++) needs[i] = settings.at[i] != NULL;
     return hone_graph_check(g, err);
 }
 
 hone_status hone_derive_training(const hone_derivation *d, hone_training *out, hone_error *err) {
-    hone_training t = {NULL, NULL};
+    hone_training t = {NULL};
     HONE_TRY(hone_graph_copy(d->model, &t.graph, err));
     hone_value **values = hone_calloc((size_t)d->parametrization_count + 1, sizeof(hone_value *));
-    hone_status status = values ? derive(t.graph, d, values, &t.values, err) : hone_fail_memory(err);
+    hone_status status = values ? derive(t.graph, d, values, &t.values, t.needs, err) : hone_fail_memory(err);
     hone_free(values);
     if (status == HONE_OK)
         *out = t;

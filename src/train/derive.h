@@ -3,12 +3,14 @@
  *   copy → functions expanded, canonical rewrites → parametrizations → weights become variables → training forms →
  *   objective → autodiff → optimizer nodes, bound to variables
  *
- *   inputs    the model's | rate float32 | target | distilling: the teacher's output, like the first output
+ *   inputs    the model's | settings, float32 scalars (optimizer.h) | target | distilling: the teacher's output, like
+ *             the first output
  *   outputs   loss float32, the mean over the batch | the model's first output */
 #ifndef HONE_TRAIN_DERIVE_H
 #define HONE_TRAIN_DERIVE_H
 
 #include "train/objective.h"
+#include "train/optimizer.h"
 #include "train/parametrize.h"
 
 #include <hone/train.h>
@@ -32,6 +34,7 @@ typedef struct hone_derivation {
 
 typedef struct hone_training {
     hone_graph *graph;  /* a step */
+    bool needs[HONE_SETTINGS]; /* which settings are inputs */
     hone_graph *values; /* output i is what parametrization i makes of its variables; NULL: there are none */
 } hone_training;
 

@@ -9,6 +9,7 @@
 #include "train/recipe.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,8 @@ typedef struct trainer {
     hone_session *session;
     hone_context *context;
     hone_loader *loader;
-    hone_tensor *rate;    /* float32 scalar */
+    bool needs[HONE_SETTINGS];
+    hone_tensor *settings[HONE_SETTINGS]; /* float32 scalars */
     hone_tensor *teacher; /* [samples, classes]: the teacher's logits, computed once */
     char *recipe;
     hone_train_state state;
@@ -39,12 +41,12 @@ typedef struct trainer {
     bool stopped;
     int hold; /* of the checkpoints' directory; < 0: none */
     double start;
+    double recent, recent_weight; /* loss of the last steps, later ones counting more */
+    bool early;
 } trainer;
 
-static double learning_rate(const trainer *t) {
-    double full = t->options->learning_rate;
-    if (t->options->schedule == HONE_SCHEDULE_CONSTANT) return full;
-    return full * 0.5 * (1 + cos(M_PI * (double)t->state.step / (double)t->steps));
+static double setting(const trainer *t, hone_setting kind) {
+    return hone_setting_value(t->options, kind, t->state.step, t->steps, t->state.rate_factor);
 }
 
 /* Puts what has been learned into the constants of `g` that it came from. All is there before the first is put in, so
@@ -140,7 +142,7 @@ static hone_status wire(trainer *t, hone_error *err) {
     if (g->input_count < 1 || g->output_count < 1)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a model to train has inputs and an output");
     t->feeds = hone_calloc(g->input_count + 2, sizeof *t->feeds);
-    t->inputs = hone_calloc(g->input_count + 3, sizeof *t->inputs);
+    t->inputs = hone_calloc(g->input_count + 2 + HONE_SETTINGS, sizeof *t->inputs);
     if (!t->feeds || !t->inputs) return hone_fail_memory(err);
     HONE_TRY(hone_task_objective(g, task, &t->objective, err));
     HONE_TRY(hone_task_wire(g, t->data, task, t->feeds, &target, err));
@@ -148,6 +150,9 @@ static hone_status wire(trainer *t, hone_error *err) {
     t->feed_count = t->target + 1;
     HONE_TRY(hone_task_target(g, t->data, t->objective, target, &t->feeds[t->target], err));
     bool labels = hone_dtype_is_int(t->feeds[t->target].reading.dtype);
+    if (t->options->label_smoothing > 0 && !t->objective->smoothes)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "label smoothing needs the objective cross-entropy, not %s",
+                         t->objective->name);
     if (t->options->teacher && !labels)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a teacher needs the objective cross-entropy, not %s",
                          t->objective->name);
@@ -185,15 +190,51 @@ static hone_status compile(trainer *t, const hone_training *training, hone_error
     HONE_TRY(hone_context_create(t->session, &t->context, err));
     HONE_TRY(hone_baker_new(training, t->parametrizations, t->parametrization_count, t->variables, o->threads,
                             &t->baker, err));
-    return hone_tensor_new(HONE_FLOAT32, 0, NULL, &t->rate, err);
+    for (int i = 0; i < HONE_SETTINGS; i++) {
+        t->needs[i] = training->needs[i];
+        if (t->needs[i]) HONE_TRY(hone_tensor_new(HONE_FLOAT32, 0, NULL, &t->settings[i], err));
+    }
+    return HONE_OK;
+}
+
+/* --- the best epoch's weights --- variables beside the others, so that checkpoints have them */
+
+static bool keeps_best(const trainer *t) {
+    return t->options->keep_best && t->options->validation;
+}
+
+static bool has_best(const trainer *t) {
+    return keeps_best(t) && t->state.best_epoch > 0;
+}
+
+/* The variable for the constant of that name; NULL: training doesn't change it. */
+static hone_tensor *best_of(const trainer *t, const char *name) {
+    char full[512];
+    snprintf(full, sizeof full, "%s.best", name);
+    return hone_variables_get(t->variables, full);
+}
+
+static hone_status make_best(trainer *t, hone_error *err) {
+    char full[512];
+    for (size_t i = 0; keeps_best(t) && i < t->graph->value_count; i++) {
+        const hone_value *v = t->graph->values[i];
+        if (!v || v->storage != HONE_STORAGE_CONSTANT || !hone_baker_changes(t->baker, v->name)) continue;
+        if (snprintf(full, sizeof full, "%s.best", v->name) < (int)sizeof full)
+            HONE_TRY(hone_variables_add(t->variables, full, v->data, NULL, err));
+    }
+    return HONE_OK;
 }
 
 static hone_status make_step(trainer *t, hone_error *err) {
-    hone_training training = {NULL, NULL};
+    hone_training training = {NULL};
     HONE_TRY(derive(t, &training, err));
     hone_status status = compile(t, &training, err);
     hone_training_free(&training);
     return status;
+}
+
+static bool is_share(double x) {
+    return x >= 0 && x < 1;
 }
 
 static hone_status check_options(const hone_train_options *o, hone_error *err) {
@@ -206,8 +247,18 @@ static hone_status check_options(const hone_train_options *o, hone_error *err) {
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "learning rate %g, momentum %g or weight decay %g is out of range", o->learning_rate,
                          o->momentum, o->weight_decay);
-    if (o->schedule != HONE_SCHEDULE_CONSTANT && o->schedule != HONE_SCHEDULE_COSINE)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "there is no schedule %d", (int)o->schedule);
+    if ((unsigned)o->schedule > HONE_SCHEDULE_PLATEAU || (unsigned)o->optimizer > HONE_OPTIMIZER_RMSPROP)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "there is no schedule %d or no optimizer %d",
+                         (int)o->schedule, (int)o->optimizer);
+    if (!is_share(o->beta1) || !is_share(o->beta2) || !is_share(o->label_smoothing) || !is_share(o->average) ||
+        !(o->floor >= 0 && o->floor <= 1) || !(o->warmup >= 0) || !(o->clip_norm >= 0) || !(o->clip_value >= 0) ||
+        !((float)o->epsilon > 0) || o->cycles < 0 || o->plateau < 0 || o->patience < 0)
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "betas %g and %g, epsilon %g, label smoothing %g, average %g, floor %g, warmup %g, clipping at "
+                         "%g and %g, %d cycles, plateau %d or patience %d is out of range",
+                         o->beta1, o->beta2, o->epsilon, o->label_smoothing, o->average, o->floor, o->warmup,
+                         o->clip_norm, o->clip_value, o->cycles, o->plateau, o->patience);
+    if (o->augment) HONE_TRY(hone_augment_check(o->augment, err));
     if (o->threads < 0 || o->max_samples < 0 || o->checkpoint_steps < 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "threads %d, max_samples %lld or checkpoint_steps %lld is negative", o->threads,
@@ -246,6 +297,8 @@ static hone_status make_loader(trainer *t, hone_error *err) {
     hone_loader_options loader = HONE_LOADER_OPTIONS_INIT;
     loader.batch = o->batch;
     loader.seed = o->seed;
+    loader.augment = o->augment;
+    loader.augmented = t->target;
     const hone_dataset *data = t->distilled ? t->distilled : t->data;
     return hone_loader_new(data, t->feeds, t->feed_count, &loader, &t->loader, err);
 }
@@ -259,6 +312,7 @@ static hone_status set_up(trainer *t, hone_error *err) {
     t->variables = hone_variables_new();
     if (!t->variables) return hone_fail_memory(err);
     HONE_TRY(make_step(t, err));
+    HONE_TRY(make_best(t, err));
     HONE_TRY(check_targets(t, err));
     if (o->checkpoint_dir) HONE_TRY(hone_checkpoint_hold(o->checkpoint_dir, &t->hold, err));
     if (o->resume_dir) HONE_TRY(resume(t, err));
@@ -277,7 +331,7 @@ static void tear_down(trainer *t) {
     hone_variables_free(t->variables);
     hone_lora_free(&t->lora);
     hone_loader_free(t->loader);
-    hone_tensor_free(t->rate);
+    for (int i = 0; i < HONE_SETTINGS; i++) hone_tensor_free(t->settings[i]);
     hone_tensor_free(t->teacher);
     hone_dataset_free(t->distilled);
     hone_free(t->feeds);
@@ -287,11 +341,16 @@ static void tear_down(trainer *t) {
 
 /* --- steps --- */
 
-/* In the order of the training graph's inputs: the rate stands behind the model's. */
+/* In the order of the training graph's inputs: the settings stand behind the model's. */
 static void set_inputs(trainer *t, const hone_batch *b) {
-    for (int i = 0; i < t->feed_count; i++) t->inputs[i < t->target ? i : i + 1] = b->tensors[i];
-    t->inputs[t->target] = t->rate;
-    *(float *)t->rate->data = (float)learning_rate(t);
+    int at = 0;
+    for (int i = 0; i < t->target; i++) t->inputs[at++] = b->tensors[i];
+    for (int i = 0; i < HONE_SETTINGS; i++) {
+        if (!t->needs[i]) continue;
+        *(float *)t->settings[i]->data = (float)setting(t, (hone_setting)i);
+        t->inputs[at++] = t->settings[i];
+    }
+    for (int i = t->target; i < t->feed_count; i++) t->inputs[at++] = b->tensors[i];
 }
 
 static hone_status score(trainer *t, const hone_batch *b, const hone_tensor *output, double *out,
@@ -317,6 +376,9 @@ static hone_status step(trainer *t, const hone_batch *b, hone_error *err) {
         return hone_fail(err, HONE_OUT_OF_RANGE,
                          "the loss became %g at step %lld: a smaller learning rate may help", fabs(loss),
                          (long long)t->state.step + 1);
+    const double fade = 0.96;
+    t->recent = t->recent * fade + loss;
+    t->recent_weight = t->recent_weight * fade + 1;
     if (b->position.sample == 0) t->state.loss_sum = t->state.score_sum = 0;
     t->state.loss_sum += (double)loss * (double)b->n;
     t->state.score_sum += reached;
@@ -330,6 +392,37 @@ static hone_metric metric(const trainer *t, double value) {
     return m;
 }
 
+/* --- epochs --- */
+
+/* Shares are better the larger they are; of anything else the loss is looked at, which is better the smaller it is. */
+static double goodness(const trainer *t, const hone_train_progress *p) {
+    return t->objective->metric.share ? p->validation_metric : -p->validation_loss;
+}
+
+static void keep_best(const trainer *t, const hone_graph *now) {
+    for (size_t i = 0; i < now->value_count; i++) {
+        const hone_value *v = now->values[i];
+        hone_tensor *kept = v && v->data ? best_of(t, v->name) : NULL;
+        if (kept) memcpy(kept->data, v->data->data, kept->bytes);
+    }
+}
+
+/* Keeps the model of the best epoch, and draws the consequences where it has not got better. */
+static void judge_epoch(trainer *t, const hone_train_progress *p, const hone_graph *now) {
+    const hone_train_options *o = t->options;
+    double good = goodness(t, p);
+    if (t->state.best_epoch == 0 || good > t->state.best) {
+        t->state.best = good;
+        t->state.best_epoch = p->epoch;
+        if (keeps_best(t)) keep_best(t, now);
+        return;
+    }
+    int64_t since = p->epoch - t->state.best_epoch;
+    if (o->schedule == HONE_SCHEDULE_PLATEAU && o->plateau > 0 && since % o->plateau == 0)
+        t->state.rate_factor /= 3;
+    if (o->patience > 0 && since >= o->patience) t->early = true;
+}
+
 static hone_status report_epoch(trainer *t, hone_train_progress *p, hone_graph **now, hone_error *err) {
     p->validation_loss = p->validation_metric = NAN;
     HONE_TRY(hone_graph_copy(t->graph, now, err));
@@ -340,13 +433,13 @@ static hone_status report_epoch(trainer *t, hone_train_progress *p, hone_graph *
     HONE_TRY(hone_evaluate(*now, t->options->validation, &t->options->task, t->options->threads, &r, err));
     p->validation_loss = r.loss;
     p->validation_metric = r.metrics[0].value;
+    judge_epoch(t, p, *now);
     return HONE_OK;
 }
 
 /* Tells the caller; sets t->stopped when it wants to stop. */
 static hone_status report(trainer *t, const hone_batch *b, double rate, hone_error *err) {
     int64_t seen = b->position.sample + b->n;
-    if (!t->options->progress) return HONE_OK;
     hone_graph *now = NULL;
     hone_train_progress p = {.epoch = (int)b->position.epoch + 1,
                              .epochs = t->options->epochs,
@@ -355,13 +448,15 @@ static hone_status report(trainer *t, const hone_batch *b, double rate, hone_err
                              .samples = seen,
                              .epoch_samples = hone_dataset_count(t->data),
                              .loss = t->state.loss_sum / (double)seen,
+                             .recent_loss = t->recent / t->recent_weight,
                              .metric = metric(t, t->state.score_sum / (double)seen),
                              .learning_rate = rate,
                              .seconds = hone_seconds_now() - t->start,
                              .data_seconds = hone_loader_seconds(t->loader),
                              .epoch_done = b->last};
     hone_status status = b->last ? report_epoch(t, &p, &now, err) : HONE_OK;
-    if (status == HONE_OK && !t->options->progress(t->options->user, &p)) t->stopped = true;
+    if (status == HONE_OK && t->options->progress && !t->options->progress(t->options->user, &p))
+        t->stopped = true;
     hone_graph_free(now);
     return status;
 }
@@ -377,9 +472,9 @@ static hone_status checkpoint(trainer *t, bool epoch_done, hone_error *err) {
 
 static hone_status run(trainer *t, hone_error *err) {
     t->start = hone_seconds_now();
-    while (t->state.step < t->steps && !t->stopped) {
+    while (t->state.step < t->steps && !t->stopped && !t->early) {
         hone_batch b;
-        double rate = learning_rate(t);
+        double rate = setting(t, HONE_SETTING_RATE);
         HONE_TRY(hone_loader_next(t->loader, &b, err));
         HONE_TRY(step(t, &b, err));
         HONE_TRY(report(t, &b, rate, err));
@@ -391,14 +486,28 @@ static hone_status run(trainer *t, hone_error *err) {
     return HONE_OK;
 }
 
+/* The weights of the best epoch. */
+static hone_status take_best(const trainer *t, hone_error *err) {
+    for (size_t i = 0; i < t->graph->value_count; i++) {
+        hone_value *v = t->graph->values[i];
+        hone_tensor *best = v && v->data ? best_of(t, v->name) : NULL;
+        if (!best) continue;
+        hone_tensor_free(v->data);
+        v->data = hone_tensor_retain(best);
+    }
+    return hone_task_remember(t->graph, t->objective, err);
+}
+
 static hone_status train(trainer *t, hone_train_report *report_out, hone_error *err) {
     HONE_TRY(set_up(t, err));
     HONE_TRY(run(t, err));
-    HONE_TRY(write_back(t, t->graph, err));
+    HONE_TRY(has_best(t) && !t->stopped ? take_best(t, err) : write_back(t, t->graph, err));
     if (!report_out) return HONE_OK;
     double seen = (double)samples_seen(t);
     *report_out = (hone_train_report){.steps = t->state.step,
-                                      .stopped = t->state.step < t->steps,
+                                      .stopped = t->stopped,
+                                      .early = t->early,
+                                      .best_epoch = has_best(t) ? (int)t->state.best_epoch : 0,
                                       .loss = t->state.loss_sum / seen,
                                       .metric = metric(t, t->state.score_sum / seen),
                                       .seconds = hone_seconds_now() - t->start};
@@ -429,7 +538,8 @@ hone_status hone_train_parametrized(hone_graph *g, const hone_dataset *data,
                  .data = data,
                  .parametrizations = parametrizations,
                  .parametrization_count = parametrization_count,
-                 .hold = -1};
+                 .hold = -1,
+                 .state = {.rate_factor = 1}};
     hone_status status = train(&t, report_out, err);
     tear_down(&t);
     hone_dataset_free(subset);

@@ -34,10 +34,17 @@ static bool labels_for(const hone_type *output, hone_type *target) {
     return true;
 }
 
-static hone_value *emit_cross_entropy(hone_graph *g, hone_value *logits, hone_value *labels) {
+/* With label smoothing s (Szegedy et al. 2016, arXiv 1512.00567), the targets being 1 - s + s/classes and s/classes:
+ * (1 - s) cross-entropy - s mean(log softmax). */
+static hone_value *emit_cross_entropy(hone_graph *g, const hone_train_options *o, hone_value *logits,
+                                      hone_value *labels) {
     hone_value *in[] = {logits, labels};
     hone_node *n = hone_graph_add_node(g, hone_op_find("", "SoftmaxCrossEntropyLoss"), "loss", 2, in, 2);
-    return n ? n->outputs[0] : NULL;
+    if (!n || o->label_smoothing <= 0) return n ? n->outputs[0] : NULL;
+    double s = o->label_smoothing;
+    hone_value *sharp = HONE_EMIT(g, "", "Mul", n->outputs[0], hone_graph_scalar(g, HONE_FLOAT32, 1 - s));
+    hone_value *flat = HONE_EMIT(g, "", "Mul", mean(g, n->outputs[1]), hone_graph_scalar(g, HONE_FLOAT32, s));
+    return HONE_EMIT(g, "", "Sub", sharp, flat);
 }
 
 static hone_status check_labels(const hone_answers *a, int64_t values, hone_error *err) {
@@ -78,7 +85,9 @@ static bool numbers_for(const hone_type *output, hone_type *target) {
     return is_real(output) && output->rank != 0;
 }
 
-static hone_value *emit_squared_error(hone_graph *g, hone_value *output, hone_value *target) {
+static hone_value *emit_squared_error(hone_graph *g, const hone_train_options *o, hone_value *output,
+                                      hone_value *target) {
+    (void)o;
     hone_value *error = HONE_EMIT(g, "", "Sub", output, target);
     return mean(g, HONE_EMIT(g, "", "Mul", error, error));
 }
@@ -128,7 +137,9 @@ static int explained(const hone_tally *t, int64_t size, hone_metric *out) {
 /* --- binary cross-entropy --- of sigmoid(output) and numbers in [0, 1] */
 
 /* t softplus(-x) + (1 - t) softplus(x): no difference of large numbers, in the gradient neither. */
-static hone_value *emit_binary_cross_entropy(hone_graph *g, hone_value *x, hone_value *t) {
+static hone_value *emit_binary_cross_entropy(hone_graph *g, const hone_train_options *o, hone_value *x,
+                                             hone_value *t) {
+    (void)o;
     hone_value *one = hone_graph_scalar(g, HONE_FLOAT32, 1);
     hone_value *yes = HONE_EMIT(g, "", "Softplus", HONE_EMIT(g, "", "Neg", x));
     hone_value *no = HONE_EMIT(g, "", "Softplus", x);
@@ -169,6 +180,7 @@ static const hone_objective objectives[] = {
      .wants = "logits, float32 [batch, classes], and integer labels",
      .target = labels_for,
      .emit = emit_cross_entropy,
+     .smoothes = true,
      .check = check_labels,
      .metric = {.name = "accuracy", .share = true},
      .score = count_hits,

@@ -140,35 +140,31 @@ void hone_spec_flatten(hone_spec *s) {
     s->dims[0] = size;
 }
 
-static hone_status write_all(hone_spec *s, const hone_family *f, FILE *out, hone_error *err) {
+static void write_head(const hone_spec *s, const hone_family *f, FILE *out) {
     fprintf(out, "<ir_version: 10, opset_import: [\"\" : 23]>\n%s (%s[batch", f->name, f->input);
     for (int i = 0; i < s->site->rank; i++) fprintf(out, ", %lld", (long long)s->site->dims[i]);
-    fprintf(out, "] input) => (float[] logits)\n");
-    return f->write(s, err);
+    fprintf(out, "] input) => (float[] %s)\n", s->value);
 }
 
-/* The parameters stand before the nodes, so each is written on its own. */
+/* The head and the parameters stand before the nodes, but are known after them. */
 static hone_status write_parts(hone_spec *s, const hone_family *f, char **out, hone_error *err) {
-    char *texts[3] = {NULL};
-    size_t sizes[3];
-    FILE *files[3];
-    for (int i = 0; i < 3; i++) files[i] = open_memstream(&texts[i], &sizes[i]);
-    hone_status status = HONE_OK;
-    if (!files[0] || !files[1] || !files[2]) {
-        status = hone_fail_memory(err);
-    } else {
-        s->parameters = files[1];
-        s->nodes = files[2];
-        status = write_all(s, f, files[0], err);
-        if (ftell(s->parameters) > 0) fputs(">\n", s->parameters);
+    char *texts[2] = {NULL};
+    size_t sizes[2], size;
+    s->parameters = open_memstream(&texts[0], &sizes[0]);
+    s->nodes = open_memstream(&texts[1], &sizes[1]);
+    FILE *all = open_memstream(out, &size);
+    hone_status status = s->parameters && s->nodes && all ? f->write(s, err) : hone_fail_memory(err);
+    bool whole = s->parameters && fclose(s->parameters) == 0;
+    whole = s->nodes && fclose(s->nodes) == 0 && whole;
+    if (all && whole && status == HONE_OK) {
+        write_head(s, f, all);
+        fprintf(all, "%s%s{\n%s}\n", texts[0], *texts[0] ? ">\n" : "", texts[1]);
     }
-    bool whole = true;
-    for (int i = 0; i < 3; i++) whole = files[i] && fclose(files[i]) == 0 && whole;
+    whole = all && fclose(all) == 0 && whole;
+    free(texts[0]);
+    free(texts[1]);
     if (status == HONE_OK && !whole) status = hone_fail_memory(err);
-    if (status == HONE_OK &&
-        asprintf(out, "%s%s{\n%s  logits = Identity (%s)\n}\n", texts[0], texts[1], texts[2], s->value) < 0)
-        status = hone_fail_memory(err);
-    for (int i = 0; i < 3; i++) free(texts[i]);
+    if (status != HONE_OK && all) free(*out);
     return status;
 }
 

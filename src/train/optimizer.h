@@ -1,0 +1,39 @@
+/* Optimizers: how a step changes a weight, as nodes of the training graph. Each is a row of one table. */
+#ifndef HONE_TRAIN_OPTIMIZER_H
+#define HONE_TRAIN_OPTIMIZER_H
+
+#include "graph/graph.h"
+
+#include <hone/train.h>
+
+/* Numbers that change from step to step: float32 scalars, inputs of the training graph. */
+typedef enum hone_setting {
+    HONE_SETTING_RATE,   /* the learning rate */
+    HONE_SETTING_FIRST,  /* 1 / (1 - beta1^t): what bias correction multiplies a mean of gradients by */
+    HONE_SETTING_SECOND, /* 1 / (1 - beta2^t): likewise of their squares */
+    HONE_SETTING_AVERAGE, /* how far the averaged weights go to the new ones */
+    HONE_SETTINGS
+} hone_setting;
+
+/* The inputs of a graph for them; NULL: not needed. */
+typedef struct hone_settings {
+    hone_value *at[HONE_SETTINGS];
+} hone_settings;
+
+/* Adds those inputs that the options need. */
+void hone_settings_add(hone_graph *g, const hone_train_options *o, hone_settings *out);
+/* The number for step `step`, from 0, of `steps`. `factor` multiplies the learning rate (HONE_SCHEDULE_PLATEAU). */
+double hone_setting_value(const hone_train_options *o, hone_setting setting, int64_t step, int64_t steps,
+                          double factor);
+
+/* Gradients as the options want them: clipped by value, and by the norm of all together. */
+void hone_clip_gradients(hone_graph *g, const hone_train_options *o, hone_value **gradients, int count);
+/* The nodes that give the variable `w` its next content, bound to it, with variables of their own for their state; and
+ * those of its average. Weight decay is for what has two axes and more. */
+void hone_optimizer_add(hone_graph *g, const hone_train_options *o, const hone_settings *settings, hone_value *w,
+                        hone_value *gradient);
+/* The average of a variable that `next` becomes after each step: NAME.average. */
+void hone_average_add(hone_graph *g, const hone_settings *settings, hone_value *w, hone_value *next);
+#define HONE_AVERAGE_SUFFIX ".average"
+
+#endif
