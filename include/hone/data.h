@@ -154,6 +154,12 @@ HONE_API hone_status hone_dataset_read(const hone_dataset *d, const hone_reading
 HONE_API void hone_dataset_moments(const hone_dataset *d, int column, int64_t samples, double *mean,
                                    double *deviation);
 
+/* HONE_INVALID_ARGUMENT if `text` is no list of what can be done to images to augment them:
+ *   flip        left and right are swapped in half of the images
+ *   crop:N      moved by up to N pixels each way, zeros come in
+ *   erase:P     in a share P of the images a rectangle of 2 to 25 % of it becomes noise (arXiv 1708.04896) */
+HONE_API hone_status hone_augment_check(const char *text, hone_error *err);
+
 /* Reads a NumPy .npy file (versions 1–3, C or Fortran order, little or big endian; booleans, integers,
  * floats, and strings: 'S' as bytes, 'U' as UTF-8). */
 HONE_API hone_status hone_npy_load(const char *path, hone_tensor **out, hone_error *err);

@@ -59,7 +59,8 @@ typedef struct hone_build_options {
      * (0: all), or with these, unless the deviation is 0. */
     int64_t samples;
     double mean, deviation;
-    double dropout;  /* share of the values before the last layer that training leaves out (mlp: behind each layer) */
+    double
+        dropout; /* share of the values before the last layer that training leaves out (mlp: behind each layer) */
     bool initialize; /* of a file with weights: those that can be trained begin anew */
 } hone_build_options;
 #define HONE_BUILD_OPTIONS_INIT                                                                              \
@@ -152,10 +153,11 @@ typedef struct hone_train_options {
     hone_optimizer optimizer;
     bool nesterov;
     double beta1, beta2, epsilon;
-    double warmup; /* steps in which the learning rate rises to its full height; below 1: a share of all steps */
-    double floor;  /* what is left of the learning rate at the end, a share */
-    int cycles;    /* of the cosine */
-    int plateau;   /* epochs */
+    double
+        warmup; /* steps in which the learning rate rises to its full height; below 1: a share of all steps */
+    double floor;                 /* what is left of the learning rate at the end, a share */
+    int cycles;                   /* of the cosine */
+    int plateau;                  /* epochs */
     double clip_norm, clip_value; /* of all gradients together, of each number; 0: not clipped */
     double label_smoothing;       /* of cross-entropy, in [0, 1) */
     /* Weights and statistics are averaged over the steps, average' = average A + new (1 - A); the averages are what
@@ -171,22 +173,16 @@ typedef struct hone_train_options {
     {                                                                                                        \
         .size = sizeof(hone_train_options), .epochs = 10, .batch = 64, .learning_rate = 0.01,                \
         .momentum = 0.9, .schedule = HONE_SCHEDULE_COSINE, .seed = 1, .temperature = 4, .alpha = 0.7,        \
-        .lora_alpha = 16, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .cycles = 1, .plateau = 2,         \
+        .lora_alpha = 16, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .cycles = 1, .plateau = 2,          \
         .keep_best = true                                                                                    \
     }
-
-/* HONE_INVALID_ARGUMENT if `text` is no list of what hone_train_options.augment knows:
- *   flip        left and right are swapped in half of the images
- *   crop:N      moved by up to N pixels each way, zeros come in
- *   erase:P     in a share P of the images a rectangle of 2 to 25 % of it becomes noise (arXiv 1708.04896) */
-HONE_API hone_status hone_augment_check(const char *text, hone_error *err);
 
 typedef struct hone_train_report {
     int64_t steps;
     bool stopped;   /* the progress function ended it early */
     bool early;     /* hone_train_options.patience did */
     int best_epoch; /* whose model it is, from 1; 0: the last one's */
-    double loss;  /* of the last epoch, on the training samples */
+    double loss;    /* of the last epoch, on the training samples */
     hone_metric metric;
     double seconds;
 } hone_train_report;

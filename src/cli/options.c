@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CLI_MOST_OPTIONS = 96 }; /* of a command */
+
 /* --- reading --- */
 
 static const char *name_of(const cli_option *o) {
@@ -96,10 +98,10 @@ static int set(const cli_option *o, const char *text) {
 }
 
 static int unknown(const cli_command *command, const char *name, int length) {
-    const char *names[64] = {NULL};
+    const char *names[CLI_MOST_OPTIONS] = {NULL};
     int count = 0;
     for (const cli_option *o = command->options; o->type != CLI_END; o++)
-        if (o->type != CLI_POSITIONAL && count < 63) names[count++] = o->name;
+        if (o->type != CLI_POSITIONAL && count < CLI_MOST_OPTIONS - 1) names[count++] = o->name;
     const char *meant = cli_suggest(cli_text("%.*s", length, name), names);
     if (meant) return cli_usage_error("unknown option --%.*s; did you mean --%s?", length, name, meant);
     return cli_usage_error("unknown option --%.*s; `hone %s --help` lists them", length, name, command->name);
@@ -152,8 +154,47 @@ static int parse_option(const cli_command *command, int argc, char **argv, int *
     return set(o, value ? value : "");
 }
 
+const cli_preset *cli_find_preset(const cli_preset *presets, const char *name) {
+    for (; presets && presets->name; presets++)
+        if (strcmp(presets->name, name) == 0) return presets;
+    return NULL;
+}
+
+static int unknown_preset(const cli_preset *presets, const char *name) {
+    const char *names = "";
+    for (const cli_preset *p = presets; p->name; p++)
+        names = cli_text("%s%s%s", names, p == presets ? "" : ", ", p->name);
+    return cli_usage_error("there is no recipe '%s'; there are %s", name, names);
+}
+
+/* Before all else: what is given beside it counts more. */
+static int apply_preset(const cli_command *command, int argc, char **argv) {
+    static char text[1024];
+    char *words[64], *rest = NULL;
+    bool given[CLI_MOST_OPTIONS] = {false};
+    int count = 0;
+    const char *name = NULL;
+    for (int i = 0; i < argc && command->presets && strcmp(argv[i], "--") != 0; i++) {
+        if (strncmp(argv[i], "--recipe=", 9) == 0) name = argv[i] + 9;
+        if (strcmp(argv[i], "--recipe") == 0 && i + 1 < argc) name = argv[i + 1];
+    }
+    if (!name) return CLI_OK;
+    const cli_preset *p = cli_find_preset(command->presets, name);
+    if (!p) return unknown_preset(command->presets, name);
+    snprintf(text, sizeof text, "%s", p->options);
+    for (char *w = strtok_r(text, " ", &rest); w && count < 64; w = strtok_r(NULL, " ", &rest))
+        words[count++] = w;
+    for (int i = 0; i < count; i++) {
+        int status = parse_option(command, count, words, &i, given);
+        if (status != CLI_OK) return status;
+    }
+    return CLI_OK;
+}
+
 int cli_parse(const cli_command *command, int argc, char **argv) {
-    bool given[64] = {false}, only_positional = false;
+    bool given[CLI_MOST_OPTIONS] = {false}, only_positional = false;
+    int preset = apply_preset(command, argc, argv);
+    if (preset != CLI_OK) return preset;
     for (int i = 0; i < argc; i++) {
         int status = CLI_OK;
         if (!only_positional && strcmp(argv[i], "--") == 0) {
@@ -171,6 +212,8 @@ int cli_parse(const cli_command *command, int argc, char **argv) {
         }
         if (status != CLI_OK) return status;
     }
+    for (const cli_option *o = command->options; o->type != CLI_END; o++)
+        if (o->alone && given[o - command->options]) return CLI_OK;
     for (const cli_option *o = command->options; o->type != CLI_END; o++)
         if (o->required && !given[o - command->options])
             return cli_usage_error("%s is missing: %s", name_of(o), o->help);
@@ -250,6 +293,9 @@ void cli_print_help(const cli_command *command) {
         print_option(left, o->help, o->type == CLI_POSITIONAL ? "" : default_text(o));
     }
     print_option("-h, --help", "show this help", "");
+    if (command->presets) printf("\nrecipes:\n");
+    for (const cli_preset *p = command->presets; p && p->name; p++)
+        print_option(p->name, cli_text("%s: %s", p->about, p->options), "");
     if (command->details) printf("\n%s\n", command->details);
 }
 

@@ -39,6 +39,7 @@ typedef struct cli_option {
     const char
         *zero; /* numbers: what 0 (or the default -1) means, "all CPUs"; "": there is no default to show */
     bool required;
+    bool alone; /* given, nothing else is required */
 } cli_option;
 
 /* A flag of another program, as --NAME or --NAME=VALUE: it is left out with a note, or refused where leaving it
@@ -51,6 +52,13 @@ typedef struct cli_foreign {
 
 extern const cli_foreign cli_tensorflow_serving[];
 
+/* A name for options that go together: those given beside it count more. */
+typedef struct cli_preset {
+    const char *name;    /* NULL ends a list */
+    const char *about;   /* what for */
+    const char *options; /* "--epochs 10 --nesterov" */
+} cli_preset;
+
 typedef struct cli_command {
     const char *name;
     const char *summary; /* one line */
@@ -58,6 +66,7 @@ typedef struct cli_command {
     const cli_option *options;
     int (*run)(void);           /* gives the exit status */
     const cli_foreign *foreign; /* NULL: none */
+    const cli_preset *presets;  /* of the option --recipe; NULL: none */
 } cli_command;
 
 extern const cli_command cli_cmd_train, cli_cmd_eval, cli_cmd_quantize, cli_cmd_prune, cli_cmd_distill,
@@ -66,6 +75,8 @@ extern const cli_command cli_cmd_train, cli_cmd_eval, cli_cmd_quantize, cli_cmd_
 /* Sets what the command's options point at. Gives CLI_OK, or CLI_USAGE after saying why. */
 int cli_parse(const cli_command *command, int argc, char **argv);
 void cli_print_help(const cli_command *command);
+/* The preset of that name, or NULL. */
+const cli_preset *cli_find_preset(const cli_preset *presets, const char *name);
 /* The word of `words` (NULL-terminated) that `given` was likely meant to be, or NULL. */
 const char *cli_suggest(const char *given, const char *const *words);
 

@@ -45,7 +45,7 @@ static int columns(void) {
 static void draw_bar(cli_progress *w, const hone_train_progress *p) {
     enum { WIDEST = 24, NARROWEST = 4 };
     const char *left = cli_text("%sepoch %*d/%d", w->label, p->epochs > 9 ? 2 : 1, p->epoch, p->epochs);
-    const char *right = cli_text("loss %.4f  %s %s  %s", p->loss, cli_metric_name(&p->metric),
+    const char *right = cli_text("loss %.4f  %s %s  %s", p->recent_loss, cli_metric_name(&p->metric),
                                  cli_metric_value(&p->metric), speed_text(w, p));
     int room = columns() - 1 - (int)strlen(left) - (int)strlen(right) - (int)strlen(" [] ");
     int width = room > WIDEST ? WIDEST : room;

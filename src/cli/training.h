@@ -59,10 +59,43 @@ int cli_interrupted(const cli_watch *w, const char *checkpoint);
 /* The options that all training has, into a hone_train_options. */
 #define OPT_TRAINING(o)                                                                                      \
     OPT_INT("batch", "N", (o).batch, 1, 1 << 20, "samples a step"),                                          \
-        OPT_NUMBER("lr", "X", (o).learning_rate, CLI_ABOVE_ZERO, 1e6, "learning rate at the start"),         \
-        OPT_NUMBER("momentum", "X", (o).momentum, 0, CLI_BELOW_ONE, "momentum of the gradient descent"),     \
-        OPT_NUMBER("weight-decay", "X", (o).weight_decay, 0, 1e6, "weight decay", .zero = "none"),           \
-        OPT_CHOICE("schedule", "constant|cosine", (o).schedule, "how the learning rate changes"),            \
+        OPT_CHOICE("optimizer", "sgd|adamw|adam|lion|rmsprop", (o).optimizer,                                \
+                   "what makes steps of gradients"),                                                         \
+        OPT_NUMBER("lr", "X", (o).learning_rate, CLI_ABOVE_ZERO, 1e6, "learning rate at its highest"),       \
+        OPT_NUMBER("momentum", "X", (o).momentum, 0, CLI_BELOW_ONE, "momentum of sgd and rmsprop"),          \
+        OPT_FLAG("nesterov", (o).nesterov, "sgd: Nesterov's momentum"),                                      \
+        OPT_NUMBER("beta1", "X", (o).beta1, 0, CLI_BELOW_ONE,                                                \
+                   "adam, lion: how much of the gradients' mean stays"),                                     \
+        OPT_NUMBER("beta2", "X", (o).beta2, 0, CLI_BELOW_ONE,                                                \
+                   "adam, rmsprop: how much of the squares' mean stays (lion: of the mean that is kept)"),   \
+        OPT_NUMBER("epsilon", "X", (o).epsilon, CLI_ABOVE_ZERO, 1,                                           \
+                   "adam, rmsprop: added to the root of the squares"),                                       \
+        OPT_NUMBER("weight-decay", "X", (o).weight_decay, 0, 1e6,                                            \
+                   "weight decay, of matrices and kernels, not of biases and norms", .zero = "none"),        \
+        OPT_CHOICE("schedule", "constant|cosine|linear|step|plateau", (o).schedule,                          \
+                   "how the learning rate goes behind the warm-up; step: a tenth from half of the way on, "  \
+                   "a hundredth "                                                                            \
+                   "from three quarters on; plateau: a third when validation gets no better"),               \
+        OPT_NUMBER("warmup", "X", (o).warmup, 0, 1e15,                                                       \
+                   "steps in which the learning rate rises, or a share of all steps (0.1)", .zero = "none"), \
+        OPT_NUMBER("floor", "X", (o).floor, 0, 1, "share of the learning rate that is left at the end"),     \
+        OPT_INT("cycles", "N", (o).cycles, 1, 1000, "times that the cosine begins anew"),                    \
+        OPT_INT("plateau", "N", (o).plateau, 1, 1000000,                                                     \
+                "epochs without a better validation that are a plateau"),                                    \
+        OPT_NUMBER("clip-norm", "X", (o).clip_norm, 0, 1e30, "limit for the norm of all gradients together", \
+                   .zero = "none"),                                                                          \
+        OPT_NUMBER("clip-value", "X", (o).clip_value, 0, 1e30, "limit for each number of the gradients",     \
+                   .zero = "none"),                                                                          \
+        OPT_NUMBER("label-smoothing", "X", (o).label_smoothing, 0, CLI_BELOW_ONE,                            \
+                   "share of each label that is spread over all classes", .zero = "none"),                   \
+        OPT_NUMBER("ema", "X", (o).average, 0, CLI_BELOW_ONE,                                                \
+                   "average the weights over the steps, so much of the average stays in each (0.998); the "  \
+                   "averages are "                                                                           \
+                   "evaluated and kept",                                                                     \
+                   .zero = "none"),                                                                          \
+        OPT_TEXT("augment", "LIST", (o).augment,                                                             \
+                 "what is done to the images of a batch: flip, crop:PIXELS, erase:SHARE, with commas "       \
+                 "between them"),                                                                            \
         OPT_INT64("train-samples", "N", (o).max_samples, 0, 1e15,                                            \
                   "train on N samples only, drawn by the seed", .zero = "all"),                              \
         OPT_SEED((o).seed), OPT_THREADS((o).threads)

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/random.h"
 
-#include <hone/train.h>
+#include <hone/data.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,10 +35,11 @@ hone_status hone_augment_parse(const char *text, hone_augment *out, hone_error *
         size_t length = strcspn(at, ",");
         snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word - 1), at);
         if (length >= sizeof word || !parse_one(word, out))
-            return hone_fail(err, HONE_INVALID_ARGUMENT,
-                             "augmentation \"%s\" is not known: there are flip, crop:PIXELS and erase:SHARE, with "
-                             "commas between them",
-                             word);
+            return hone_fail(
+                err, HONE_INVALID_ARGUMENT,
+                "augmentation \"%s\" is not known: there are flip, crop:PIXELS and erase:SHARE, with "
+                "commas between them",
+                word);
         at += length + (at[length] == ',');
     }
     return HONE_OK;
@@ -84,11 +85,11 @@ static void erase(hone_rng *rng, float *image, int64_t channels, int64_t height,
     double ratio = exp(log(0.3) + (log(3.3) - log(0.3)) * hone_rng_uniform(rng));
     int64_t h = (int64_t)fmin(fmax(sqrt(area * ratio), 1), (double)height),
             w = (int64_t)fmin(fmax(sqrt(area / ratio), 1), (double)width);
-    int64_t y = hone_rng_below(rng, (uint32_t)(height - h + 1)), x = hone_rng_below(rng, (uint32_t)(width - w + 1));
+    int64_t y = hone_rng_below(rng, (uint32_t)(height - h + 1)),
+            x = hone_rng_below(rng, (uint32_t)(width - w + 1));
     for (int64_t c = 0; c < channels; c++)
         for (int64_t i = y; i < y + h; i++)
-            for (int64_t k = x; k < x + w; k++)
-                image[(c * height + i) * width + k] = hone_rng_uniform(rng);
+            for (int64_t k = x; k < x + w; k++) image[(c * height + i) * width + k] = hone_rng_uniform(rng);
 }
 
 void hone_augment_image(const hone_augment *a, uint64_t seed, uint64_t epoch, uint64_t sample, float *image,

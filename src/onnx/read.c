@@ -112,8 +112,8 @@ static hone_status read_source(hone_onnx_source *source, bool parameters, hone_g
     return status == HONE_OK ? status : hone_error_in_file(err, status, source->name);
 }
 
-static hone_status read_memory(const void *data, size_t size, const char *name, const char *dir, bool parameters,
-                               hone_graph **out, hone_error *err) {
+static hone_status read_memory(const void *data, size_t size, const char *name, const char *dir,
+                               bool parameters, hone_graph **out, hone_error *err) {
     hone_file_list external = {0};
     /* no address stands for a file */
     hone_onnx_source source = {.data = data ? data : (const uint8_t *)"",

@@ -13,7 +13,19 @@ struct hone_baker {
     hone_session *session;
     hone_context *context;
     const hone_tensor **values;
+    hone_tensor *(*averaged)[2]; /* the variables' own, and their averages' */
+    int averaged_count;
 };
+
+static hone_status find_averages(hone_baker *b, const hone_training *t, hone_error *err) {
+    b->averaged = hone_calloc((size_t)t->averaged_count + 1, sizeof *b->averaged);
+    if (!b->averaged) return hone_fail_memory(err);
+    for (; b->averaged_count < t->averaged_count; b->averaged_count++)
+        for (int k = 0; k < 2; k++)
+            b->averaged[b->averaged_count][k] =
+                hone_variables_get(b->variables, t->averaged[b->averaged_count][k]->name);
+    return HONE_OK;
+}
 
 static hone_status compile(hone_baker *b, const hone_graph *g, int threads, hone_error *err) {
     hone_session_options options = HONE_SESSION_OPTIONS_INIT;
@@ -34,7 +46,8 @@ hone_status hone_baker_new(const hone_training *training, const hone_parametriza
     b->variables = hone_variables_retain(variables);
     b->parametrizations = parametrizations;
     b->count = count;
-    hone_status status = compile(b, training->values, threads, err);
+    hone_status status = find_averages(b, training, err);
+    if (status == HONE_OK) status = compile(b, training->values, threads, err);
     if (status == HONE_OK)
         *out = b;
     else
@@ -49,6 +62,7 @@ void hone_baker_free(hone_baker *b) {
     hone_model_free(b->model);
     hone_variables_free(b->variables);
     hone_free(b->values);
+    hone_free(b->averaged);
     hone_free(b);
 }
 
@@ -77,21 +91,9 @@ bool hone_baker_changes(const hone_baker *b, const char *name) {
 
 /* Exchanges the content of all variables that have an average with it. */
 static void swap_averages(const hone_baker *b) {
-    size_t suffix = strlen(HONE_AVERAGE_SUFFIX);
-    for (size_t i = 0; i < hone_variables_count(b->variables); i++) {
-        hone_tensor *average, *content = NULL;
-        char name[512];
-        const char *full = hone_variables_at(b->variables, i, &average);
-        size_t length = strlen(full);
-        if (length <= suffix || length - suffix >= sizeof name ||
-            strcmp(full + length - suffix, HONE_AVERAGE_SUFFIX) != 0)
-            continue;
-        memcpy(name, full, length - suffix);
-        name[length - suffix] = 0;
-        content = hone_variables_get(b->variables, name);
-        if (!content || content->bytes != average->bytes || content->dtype != HONE_FLOAT32) continue;
-        float *x = content->data, *y = average->data;
-        for (int64_t k = 0; k < content->count; k++) {
+    for (int i = 0; i < b->averaged_count; i++) {
+        float *x = b->averaged[i][0]->data, *y = b->averaged[i][1]->data;
+        for (int64_t k = 0; k < b->averaged[i][0]->count; k++) {
             float kept = x[k];
             x[k] = y[k];
             y[k] = kept;

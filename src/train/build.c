@@ -22,7 +22,8 @@ typedef struct network {
 
 static hone_status read_spec(const char *description, const hone_intake *f, const hone_build_options *o,
                              network *out, hone_error *err) {
-    hone_spec_site site = {.rank = f->rank, .outputs = f->outputs > 0 ? f->outputs : 1, .dropout = o->dropout};
+    hone_spec_site site = {
+        .rank = f->rank, .outputs = f->outputs > 0 ? f->outputs : 1, .dropout = o->dropout};
     char *text = NULL;
     if (f->rank < 1 || f->rank > HONE_SPEC_RANK)
         return hone_fail(err, HONE_UNSUPPORTED, "model \"%s\": samples of %d axes", description, f->rank);
@@ -94,8 +95,8 @@ static hone_status build_spec(const char *description, const hone_dataset *data,
 }
 
 /* A network of one float input gets what a spec gets around it; its input and output keep their names. */
-static hone_status surround(network *n, const hone_dataset *data, const hone_build_options *o, hone_graph **out,
-                            hone_error *err) {
+static hone_status surround(network *n, const hone_dataset *data, const hone_build_options *o,
+                            hone_graph **out, hone_error *err) {
     hone_intake intake = {0};
     hone_graph *g = hone_graph_new(n->g->name);
     if (!g) return hone_fail_memory(err);
@@ -134,7 +135,8 @@ static hone_status unknown(const char *description, hone_error *err) {
     char list[256] = "";
     size_t used = 0;
     for (int i = 0; hone_family_at(i) && used < sizeof list; i++)
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s:…", i ? ", " : "", hone_family_at(i)->name);
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s:…", i ? ", " : "",
+                                 hone_family_at(i)->name);
     return hone_fail(err, HONE_INVALID_ARGUMENT, "model \"%s\" is neither a file nor known; there are %s",
                      description, list);
 }

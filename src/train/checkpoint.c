@@ -65,14 +65,15 @@ static bool is_hexadecimal(const json_t *text, uint64_t x) {
 
 static hone_status save_state(const char *path, const hone_variables *variables, const hone_train_state *s,
                               const char *recipe, hone_error *err) {
-    json_t *state = json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "step", (json_int_t)s->step,
-                              "epoch", (json_int_t)s->epoch, "sample", (json_int_t)s->sample, "loss_sum",
-                              exact(s->loss_sum), "score_sum", exact(s->score_sum), "rate_factor",
-                              exact(s->rate_factor), "best", exact(s->best), "best_epoch",
-                              (json_int_t)s->best_epoch, "variables", hexadecimal(checksum_of(variables)), "recipe",
-                              json_loads(recipe, 0, NULL));
+    json_t *state =
+        json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "step", (json_int_t)s->step, "epoch",
+                  (json_int_t)s->epoch, "sample", (json_int_t)s->sample, "loss_sum", exact(s->loss_sum),
+                  "score_sum", exact(s->score_sum), "rate_factor", exact(s->rate_factor), "best",
+                  exact(s->best), "best_epoch", (json_int_t)s->best_epoch, "variables",
+                  hexadecimal(checksum_of(variables)), "recipe", json_loads(recipe, 0, NULL));
     json_t *sum = state ? hexadecimal(checksum(state)) : NULL,
-           *root = state ? json_pack("{s:i, s:o, s:o}", "format", FORMAT, "checksum", sum, "state", state) : NULL;
+           *root =
+               state ? json_pack("{s:i, s:o, s:o}", "format", FORMAT, "checksum", sum, "state", state) : NULL;
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     hone_status status = text ? hone_file_replace(path, text, strlen(text), err) : hone_fail_memory(err);
     free(text);
@@ -96,10 +97,11 @@ static hone_status parse_state(const json_t *root, hone_train_state *s, json_t *
         return hone_fail(err, HONE_UNSUPPORTED,
                          "the checkpoint has format %lld; this version reads format %d", (long long)format,
                          FORMAT);
-    if (!state || json_unpack(state, "{s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "step", &step, "epoch",
-                              &epoch, "sample", &sample, "loss_sum", &loss, "score_sum", &score, "rate_factor",
-                              &factor, "best", &best, "best_epoch", &best_epoch, "variables", variables, "recipe",
-                              recipe) != 0 ||
+    if (!state ||
+        json_unpack(state, "{s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "step", &step, "epoch",
+                    &epoch, "sample", &sample, "loss_sum", &loss, "score_sum", &score, "rate_factor", &factor,
+                    "best", &best, "best_epoch", &best_epoch, "variables", variables, "recipe",
+                    recipe) != 0 ||
         step < 0 || epoch < 0 || sample < 0 || best_epoch < 0 || !parse_double(loss, &s->loss_sum) ||
         !parse_double(score, &s->score_sum) || s->score_sum < 0 || !parse_double(factor, &s->rate_factor) ||
         !parse_double(best, &s->best))
@@ -114,8 +116,8 @@ static hone_status parse_state(const json_t *root, hone_train_state *s, json_t *
 }
 
 /* Reads state and variables of one step. */
-static hone_status load_step(const char *dir, hone_variables *variables, hone_train_state *s, const char *recipe,
-                             hone_error *err) {
+static hone_status load_step(const char *dir, hone_variables *variables, hone_train_state *s,
+                             const char *recipe, hone_error *err) {
     char state[PATH_MAX], path[PATH_MAX];
     hone_blob blob;
     hone_train_state found;
@@ -224,14 +226,14 @@ hone_status hone_checkpoint_save(const char *dir, const hone_variables *variable
 }
 
 typedef struct search {
-    const char *not;
+    const char * not ;
     char name[64];
 } search;
 
 static void find_other(void *user, const char *name) {
     search *s = user;
     size_t length = strlen(name);
-    if (!is_step(name) || strcmp(name, s->not) == 0 || length >= sizeof s->name) return;
+    if (!is_step(name) || strcmp(name, s->not ) == 0 || length >= sizeof s->name) return;
     if (strspn(name + 5, "0123456789-b") == length - 5 && strcmp(name, s->name) > 0) strcpy(s->name, name);
 }
 

@@ -100,7 +100,8 @@ static hone_status make_variables(hone_graph *g, const hone_derivation *d, hone_
     }
     for (size_t i = 0; i < count && !d->only_parametrized; i++) {
         hone_value *v = g->values[i];
-        if (hone_is_trainable(g, v) && !is_parametrized(d, v->name, d->parametrization_count)) make_variable(v);
+        if (hone_is_trainable(g, v) && !is_parametrized(d, v->name, d->parametrization_count))
+            make_variable(v);
     }
     return HONE_OK;
 }
@@ -163,13 +164,13 @@ static void stand_behind_readers(hone_graph *g, const hone_value *w, const hone_
 }
 
 /* Means and variances that training forms keep. */
-static void average_statistics(hone_graph *g, const hone_settings *settings) {
+static void average_statistics(hone_graph *g, hone_settings *settings) {
     for (size_t i = 0, count = g->binding_count; i < count; i++)
         hone_average_add(g, settings, g->bindings[i].variable, g->bindings[i].source);
 }
 
 static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_value *loss,
-                               const hone_settings *settings, hone_error *err) {
+                               hone_settings *settings, hone_error *err) {
     hone_value **weights = hone_calloc(2 * g->value_count + 1, sizeof *weights);
     if (!weights) return hone_fail_memory(err);
     hone_value **gradients = weights + g->value_count;
@@ -196,9 +197,9 @@ static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_
 }
 
 static hone_status derive(hone_graph *g, const hone_derivation *d, hone_value **values, hone_graph **baked,
-                          bool *needs, hone_error *err) {
+                          hone_training *out, hone_error *err) {
     hone_value *loss = NULL, *output;
-    hone_settings settings = {{NULL}};
+    hone_settings settings = {0};
     if (g->input_count < 1 || g->output_count < 1)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a model to train has inputs and an output");
     HONE_TRY(hone_graph_sort(g, err));
@@ -222,7 +223,9 @@ static hone_status derive(hone_graph *g, const hone_derivation *d, hone_value **
     hone_graph_add_output(g, loss);
     hone_graph_add_output(g, output);
     HONE_TRY(add_updates(g, d->options, loss, &settings, err));
-    for (int i = 0; i < HONE_SETTINGS; i++) needs[i] = settings.at[i] != NULL;
+    for (int i = 0; i < HONE_SETTINGS; i++) out->needs[i] = settings.at[i] != NULL;
+    out->averaged = settings.averaged;
+    out->averaged_count = settings.averaged_count;
     return hone_graph_check(g, err);
 }
 
@@ -230,7 +233,7 @@ hone_status hone_derive_training(const hone_derivation *d, hone_training *out, h
     hone_training t = {NULL};
     HONE_TRY(hone_graph_copy(d->model, &t.graph, err));
     hone_value **values = hone_calloc((size_t)d->parametrization_count + 1, sizeof(hone_value *));
-    hone_status status = values ? derive(t.graph, d, values, &t.values, t.needs, err) : hone_fail_memory(err);
+    hone_status status = values ? derive(t.graph, d, values, &t.values, &t, err) : hone_fail_memory(err);
     hone_free(values);
     if (status == HONE_OK)
         *out = t;

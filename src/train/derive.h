@@ -33,8 +33,11 @@ typedef struct hone_derivation {
 } hone_derivation;
 
 typedef struct hone_training {
-    hone_graph *graph;  /* a step */
+    hone_graph *graph;         /* a step */
     bool needs[HONE_SETTINGS]; /* which settings are inputs */
+    /* Which variables have an average, and which that is: values of `graph`, in its arena. */
+    hone_value *(*averaged)[2];
+    int averaged_count;
     hone_graph *values; /* output i is what parametrization i makes of its variables; NULL: there are none */
 } hone_training;
 

@@ -33,7 +33,7 @@ typedef struct trainer {
     hone_loader *loader;
     bool needs[HONE_SETTINGS];
     hone_tensor *settings[HONE_SETTINGS]; /* float32 scalars */
-    hone_tensor *teacher; /* [samples, classes]: the teacher's logits, computed once */
+    hone_tensor *teacher;                 /* [samples, classes]: the teacher's logits, computed once */
     char *recipe;
     hone_train_state state;
     int64_t steps_per_epoch, steps;
@@ -151,8 +151,8 @@ static hone_status wire(trainer *t, hone_error *err) {
     HONE_TRY(hone_task_target(g, t->data, t->objective, target, &t->feeds[t->target], err));
     bool labels = hone_dtype_is_int(t->feeds[t->target].reading.dtype);
     if (t->options->label_smoothing > 0 && !t->objective->smoothes)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "label smoothing needs the objective cross-entropy, not %s",
-                         t->objective->name);
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "label smoothing needs the objective cross-entropy, not %s", t->objective->name);
     if (t->options->teacher && !labels)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a teacher needs the objective cross-entropy, not %s",
                          t->objective->name);
@@ -199,6 +199,8 @@ static hone_status compile(trainer *t, const hone_training *training, hone_error
 
 /* --- the best epoch's weights --- variables beside the others, so that checkpoints have them */
 
+#define BEST "best epoch: " /* and the constant's name */
+
 static bool keeps_best(const trainer *t) {
     return t->options->keep_best && t->options->validation;
 }
@@ -210,7 +212,7 @@ static bool has_best(const trainer *t) {
 /* The variable for the constant of that name; NULL: training doesn't change it. */
 static hone_tensor *best_of(const trainer *t, const char *name) {
     char full[512];
-    snprintf(full, sizeof full, "%s.best", name);
+    snprintf(full, sizeof full, BEST "%s", name);
     return hone_variables_get(t->variables, full);
 }
 
@@ -219,7 +221,7 @@ static hone_status make_best(trainer *t, hone_error *err) {
     for (size_t i = 0; keeps_best(t) && i < t->graph->value_count; i++) {
         const hone_value *v = t->graph->values[i];
         if (!v || v->storage != HONE_STORAGE_CONSTANT || !hone_baker_changes(t->baker, v->name)) continue;
-        if (snprintf(full, sizeof full, "%s.best", v->name) < (int)sizeof full)
+        if (snprintf(full, sizeof full, BEST "%s", v->name) < (int)sizeof full)
             HONE_TRY(hone_variables_add(t->variables, full, v->data, NULL, err));
     }
     return HONE_OK;
@@ -250,14 +252,16 @@ static hone_status check_options(const hone_train_options *o, hone_error *err) {
     if ((unsigned)o->schedule > HONE_SCHEDULE_PLATEAU || (unsigned)o->optimizer > HONE_OPTIMIZER_RMSPROP)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "there is no schedule %d or no optimizer %d",
                          (int)o->schedule, (int)o->optimizer);
-    if (!is_share(o->beta1) || !is_share(o->beta2) || !is_share(o->label_smoothing) || !is_share(o->average) ||
-        !(o->floor >= 0 && o->floor <= 1) || !(o->warmup >= 0) || !(o->clip_norm >= 0) || !(o->clip_value >= 0) ||
-        !((float)o->epsilon > 0) || o->cycles < 0 || o->plateau < 0 || o->patience < 0)
-        return hone_fail(err, HONE_INVALID_ARGUMENT,
-                         "betas %g and %g, epsilon %g, label smoothing %g, average %g, floor %g, warmup %g, clipping at "
-                         "%g and %g, %d cycles, plateau %d or patience %d is out of range",
-                         o->beta1, o->beta2, o->epsilon, o->label_smoothing, o->average, o->floor, o->warmup,
-                         o->clip_norm, o->clip_value, o->cycles, o->plateau, o->patience);
+    if (!is_share(o->beta1) || !is_share(o->beta2) || !is_share(o->label_smoothing) ||
+        !is_share(o->average) || !(o->floor >= 0 && o->floor <= 1) || !(o->warmup >= 0) ||
+        !(o->clip_norm >= 0) || !(o->clip_value >= 0) || !((float)o->epsilon > 0) || o->cycles < 0 ||
+        o->plateau < 0 || o->patience < 0)
+        return hone_fail(
+            err, HONE_INVALID_ARGUMENT,
+            "betas %g and %g, epsilon %g, label smoothing %g, average %g, floor %g, warmup %g, clipping at "
+            "%g and %g, %d cycles, plateau %d or patience %d is out of range",
+            o->beta1, o->beta2, o->epsilon, o->label_smoothing, o->average, o->floor, o->warmup, o->clip_norm,
+            o->clip_value, o->cycles, o->plateau, o->patience);
     if (o->augment) HONE_TRY(hone_augment_check(o->augment, err));
     if (o->threads < 0 || o->max_samples < 0 || o->checkpoint_steps < 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT,
@@ -505,7 +509,7 @@ static hone_status train(trainer *t, hone_train_report *report_out, hone_error *
     if (!report_out) return HONE_OK;
     double seen = (double)samples_seen(t);
     *report_out = (hone_train_report){.steps = t->state.step,
-                                      .stopped = t->stopped,
+                                      .stopped = t->stopped && t->state.step < t->steps,
                                       .early = t->early,
                                       .best_epoch = has_best(t) ? (int)t->state.best_epoch : 0,
                                       .loss = t->state.loss_sum / seen,

@@ -41,10 +41,10 @@ static void set_rmsprop(hone_graph *g, hone_node *n, const hone_train_options *o
 
 static const optimizer optimizers[] = {
     [HONE_OPTIMIZER_SGD] = {"Sgd", {"momentum"}, false, set_sgd},
-    [HONE_OPTIMIZER_ADAMW] = {"Adam", {"first", "second"}, true, set_adamw},
-    [HONE_OPTIMIZER_ADAM] = {"Adam", {"first", "second"}, true, set_adam},
-    [HONE_OPTIMIZER_LION] = {"Lion", {"momentum"}, false, set_betas},
-    [HONE_OPTIMIZER_RMSPROP] = {"RmsProp", {"momentum", "squares"}, false, set_rmsprop},
+    [HONE_OPTIMIZER_ADAMW] = {"AdamStep", {"first", "second"}, true, set_adamw},
+    [HONE_OPTIMIZER_ADAM] = {"AdamStep", {"first", "second"}, true, set_adam},
+    [HONE_OPTIMIZER_LION] = {"LionStep", {"momentum"}, false, set_betas},
+    [HONE_OPTIMIZER_RMSPROP] = {"RmsPropStep", {"momentum", "squares"}, false, set_rmsprop},
 };
 
 /* --- settings --- */
@@ -56,6 +56,12 @@ void hone_settings_add(hone_graph *g, const hone_train_options *o, hone_settings
     hone_type number = hone_type_make(HONE_FLOAT32, 0, NULL);
     for (int i = 0; i < HONE_SETTINGS; i++)
         out->at[i] = needed[i] ? hone_graph_add_input(g, names[i], &number) : NULL;
+    if (o->average <= 0) return;
+    out->averaged = hone_arena_array(g->arena, g->value_count + 1, sizeof *out->averaged);
+    if (!out->averaged) {
+        hone_graph_out_of_memory(g);
+        out->at[HONE_SETTING_AVERAGE] = NULL;
+    }
 }
 
 /* Of the learning rate, behind the warm-up; `t` in [0, 1). */
@@ -117,7 +123,8 @@ static void clip_norm(hone_graph *g, double limit, hone_value **gradients, int c
     if (n == 0) return;
     hone_value *sum = n > 1 ? hone_graph_emit(g, "", "Sum", terms, n) : terms[0];
     hone_value *norm = HONE_EMIT(g, "", "Sqrt", HONE_EMIT(g, "", "Add", sum, number(g, 1e-12)));
-    hone_value *factor = HONE_EMIT(g, "", "Min", HONE_EMIT(g, "", "Div", number(g, limit), norm), number(g, 1));
+    hone_value *factor =
+        HONE_EMIT(g, "", "Min", HONE_EMIT(g, "", "Div", number(g, limit), norm), number(g, 1));
     for (int i = 0; i < count; i++)
         if (gradients[i]) gradients[i] = HONE_EMIT(g, "", "Mul", gradients[i], factor);
 }
@@ -135,9 +142,9 @@ void hone_clip_gradients(hone_graph *g, const hone_train_options *o, hone_value 
 /* A variable named after `w`, beginning with `content`, or zeros. */
 static hone_value *state(hone_graph *g, const hone_value *w, const char *name, const hone_tensor *content) {
     hone_tensor *t = NULL;
-    hone_status made = content ? hone_tensor_copy_of(content->dtype, content->rank, content->dims,
-                                                     content->data, &t, NULL)
-                               : hone_tensor_new(w->data->dtype, w->data->rank, w->data->dims, &t, NULL);
+    hone_status made =
+        content ? hone_tensor_copy_of(content->dtype, content->rank, content->dims, content->data, &t, NULL)
+                : hone_tensor_new(w->data->dtype, w->data->rank, w->data->dims, &t, NULL);
     if (made != HONE_OK) {
         hone_graph_out_of_memory(g);
         return NULL;
@@ -147,16 +154,19 @@ static hone_value *state(hone_graph *g, const hone_value *w, const char *name, c
     return v;
 }
 
-void hone_average_add(hone_graph *g, const hone_settings *settings, hone_value *w, hone_value *next) {
+void hone_average_add(hone_graph *g, hone_settings *settings, hone_value *w, hone_value *next) {
     hone_value *rate = settings->at[HONE_SETTING_AVERAGE];
     if (!rate || w->data->dtype != HONE_FLOAT32) return;
-    hone_value *average = state(g, w, HONE_AVERAGE_SUFFIX, w->data);
+    hone_value *average = state(g, w, ".average", w->data);
     hone_value *change = HONE_EMIT(g, "", "Mul", HONE_EMIT(g, "", "Sub", next, average), rate);
     hone_value *moved = HONE_EMIT(g, "", "Add", average, change);
-    if (moved) hone_graph_bind(g, moved, average);
+    if (!moved) return;
+    hone_graph_bind(g, moved, average);
+    settings->averaged[settings->averaged_count][0] = w;
+    settings->averaged[settings->averaged_count++][1] = average;
 }
 
-void hone_optimizer_add(hone_graph *g, const hone_train_options *o, const hone_settings *settings, hone_value *w,
+void hone_optimizer_add(hone_graph *g, const hone_train_options *o, hone_settings *settings, hone_value *w,
                         hone_value *gradient) {
     const optimizer *kind = &optimizers[o->optimizer];
     hone_value *in[7] = {w}, *states[2];
@@ -171,8 +181,8 @@ void hone_optimizer_add(hone_graph *g, const hone_train_options *o, const hone_s
         in[count++] = settings->at[HONE_SETTING_SECOND];
     }
     const char *name = hone_arena_printf(g->arena, "%s.step", w->name);
-    hone_node *n = hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, kind->op), name, count, in,
-                                       1 + state_count);
+    hone_node *n =
+        hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, kind->op), name, count, in, 1 + state_count);
     if (!n) return;
     kind->set(g, n, o);
     hone_node_set_float(g, n, "weight_decay", w->data->rank > 1 ? (float)o->weight_decay : 0);

@@ -8,9 +8,9 @@
 
 /* Numbers that change from step to step: float32 scalars, inputs of the training graph. */
 typedef enum hone_setting {
-    HONE_SETTING_RATE,   /* the learning rate */
-    HONE_SETTING_FIRST,  /* 1 / (1 - beta1^t): what bias correction multiplies a mean of gradients by */
-    HONE_SETTING_SECOND, /* 1 / (1 - beta2^t): likewise of their squares */
+    HONE_SETTING_RATE,    /* the learning rate */
+    HONE_SETTING_FIRST,   /* 1 / (1 - beta1^t): what bias correction multiplies a mean of gradients by */
+    HONE_SETTING_SECOND,  /* 1 / (1 - beta2^t): likewise of their squares */
     HONE_SETTING_AVERAGE, /* how far the averaged weights go to the new ones */
     HONE_SETTINGS
 } hone_setting;
@@ -18,6 +18,8 @@ typedef enum hone_setting {
 /* The inputs of a graph for them; NULL: not needed. */
 typedef struct hone_settings {
     hone_value *at[HONE_SETTINGS];
+    hone_value *(*averaged)[2]; /* variables and their averages, in the graph's arena */
+    int averaged_count;
 } hone_settings;
 
 /* Adds those inputs that the options need. */
@@ -30,10 +32,9 @@ double hone_setting_value(const hone_train_options *o, hone_setting setting, int
 void hone_clip_gradients(hone_graph *g, const hone_train_options *o, hone_value **gradients, int count);
 /* The nodes that give the variable `w` its next content, bound to it, with variables of their own for their state; and
  * those of its average. Weight decay is for what has two axes and more. */
-void hone_optimizer_add(hone_graph *g, const hone_train_options *o, const hone_settings *settings, hone_value *w,
+void hone_optimizer_add(hone_graph *g, const hone_train_options *o, hone_settings *settings, hone_value *w,
                         hone_value *gradient);
-/* The average of a variable that `next` becomes after each step: NAME.average. */
-void hone_average_add(hone_graph *g, const hone_settings *settings, hone_value *w, hone_value *next);
-#define HONE_AVERAGE_SUFFIX ".average"
+/* The average of a variable that `next` becomes after each step. */
+void hone_average_add(hone_graph *g, hone_settings *settings, hone_value *w, hone_value *next);
 
 #endif

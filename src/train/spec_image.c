@@ -23,15 +23,15 @@ static void conv(hone_spec *s, const char *name, int64_t width, int kernel, int 
     hone_spec_parameter(s, weight, 4, (int64_t[]){width, depthwise ? 1 : channels, kernel, kernel});
     int low = (kernel - 1) / 2, high = kernel - 1 - low;
     snprintf(attributes, sizeof attributes,
-             "kernel_shape = [%d, %d], pads = [%d, %d, %d, %d], strides = [%d, %d], group = %lld", kernel, kernel,
-             low, low, high, high, stride, stride, depthwise ? (long long)channels : 1);
+             "kernel_shape = [%d, %d], pads = [%d, %d, %d, %d], strides = [%d, %d], group = %lld", kernel,
+             kernel, low, low, high, high, stride, stride, depthwise ? (long long)channels : 1);
     hone_spec_node(s, "Conv", attributes, ", \"%s\"", weight);
     for (int i = 0; i < 4; i++) {
         snprintf(parameter[i], sizeof parameter[i], "%s.norm.%s", name, parts[i]);
         hone_spec_parameter(s, parameter[i], 1, &width);
     }
-    hone_spec_node(s, "BatchNormalization", "", ", \"%s\", \"%s\", \"%s\", \"%s\"", parameter[0], parameter[1],
-                   parameter[2], parameter[3]);
+    hone_spec_node(s, "BatchNormalization", "", ", \"%s\", \"%s\", \"%s\", \"%s\"", parameter[0],
+                   parameter[1], parameter[2], parameter[3]);
     if (*activation == '6')
         hone_spec_node(s, "Clip", "", "%s", ", zero, six");
     else if (*activation)
@@ -158,8 +158,9 @@ static hone_status write_resnet(hone_spec *s, hone_error *err) {
 const hone_family hone_family_resnet = {
     .name = "resnet",
     .form = "48x1-p-96x2",
-    .about = "a stem of 5x5 windows with stride 2, then stages: a convolution and so many residual blocks of two "
-             "convolutions each (x2; s2: stride 2), p halves by max pooling",
+    .about =
+        "a stem of 5x5 windows with stride 2, then stages: a convolution and so many residual blocks of two "
+        "convolutions each (x2; s2: stride 2), p halves by max pooling",
     .letters = "sx",
     .words = " p ",
     .input = "float",
@@ -203,15 +204,15 @@ static hone_status write_mobilenet(hone_spec *s, hone_error *err) {
     return HONE_OK;
 }
 
-const hone_family hone_family_mobilenet = {
-    .name = "mobilenet",
-    .form = "32-16t1-24s2x2-32s2x3-64s2x4-96x3-160s2x3-320",
-    .about = "a stem with stride 2, then inverted residual blocks: channels, t6 times as many inside (the default), "
-             "s2 for the first one's stride, x3 blocks",
-    .letters = "stx",
-    .words = "",
-    .input = "float",
-    .write = write_mobilenet};
+const hone_family hone_family_mobilenet = {.name = "mobilenet",
+                                           .form = "32-16t1-24s2x2-32s2x3-64s2x4-96x3-160s2x3-320",
+                                           .about = "a stem with stride 2, then inverted residual blocks: "
+                                                    "channels, t6 times as many inside (the default), "
+                                                    "s2 for the first one's stride, x3 blocks",
+                                           .letters = "stx",
+                                           .words = "",
+                                           .input = "float",
+                                           .write = write_mobilenet};
 
 /* --- dscnn --- */
 
@@ -232,12 +233,12 @@ static hone_status write_dscnn(hone_spec *s, hone_error *err) {
     return HONE_OK;
 }
 
-const hone_family hone_family_dscnn = {
-    .name = "dscnn",
-    .form = "48-48-64s2-64-96s2",
-    .about = "a stem of 5x5 windows with stride 2, then depthwise separable convolutions, averaged at the end: small "
-             "and fast, for spectrograms and images",
-    .letters = "ks",
-    .words = "",
-    .input = "float",
-    .write = write_dscnn};
+const hone_family hone_family_dscnn = {.name = "dscnn",
+                                       .form = "48-48-64s2-64-96s2",
+                                       .about = "a stem of 5x5 windows with stride 2, then depthwise "
+                                                "separable convolutions, averaged at the end: small "
+                                                "and fast, for spectrograms and images",
+                                       .letters = "ks",
+                                       .words = "",
+                                       .input = "float",
+                                       .write = write_dscnn};

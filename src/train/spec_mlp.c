@@ -4,17 +4,16 @@
 /* "784-128-10" names the sizes of input and output, "128" leaves them to the data. */
 static bool is_full(const hone_spec *s) {
     int n = s->layer_count;
-    return n > 1 &&
-           (s->layers[0].width == s->dims[0] || s->layers[n - 1].width == s->site->outputs);
+    return n > 1 && (s->layers[0].width == s->dims[0] || s->layers[n - 1].width == s->site->outputs);
 }
 
 static hone_status check_full(const hone_spec *s, hone_error *err) {
     int64_t in = s->layers[0].width, out = s->layers[s->layer_count - 1].width;
     if (in != s->dims[0])
-        return hone_spec_fail(s, err, "it takes %lld values, but a sample has %lld", (long long)in,
+        return hone_spec_fail(s, err, "the model takes %lld values, but a sample has %lld", (long long)in,
                               (long long)s->dims[0]);
     if (out < s->site->outputs)
-        return hone_spec_fail(s, err, "it has %lld outputs, but the data needs %lld", (long long)out,
+        return hone_spec_fail(s, err, "the model has %lld outputs, but the data needs %lld", (long long)out,
                               (long long)s->site->outputs);
     return HONE_OK;
 }
@@ -36,11 +35,11 @@ static hone_status write_mlp(hone_spec *s, hone_error *err) {
     return HONE_OK;
 }
 
-const hone_family hone_family_mlp = {
-    .name = "mlp",
-    .form = "784-128-10",
-    .about = "fully connected layers with ReLU between; 32-32 names the hidden ones only, the data says the others",
-    .letters = "",
-    .words = "",
-    .input = "float",
-    .write = write_mlp};
+const hone_family hone_family_mlp = {.name = "mlp",
+                                     .form = "784-128-10",
+                                     .about = "fully connected layers with ReLU between; 32-32 names the "
+                                              "hidden ones only, the data says the others",
+                                     .letters = "",
+                                     .words = "",
+                                     .input = "float",
+                                     .write = write_mlp};

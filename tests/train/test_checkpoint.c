@@ -160,7 +160,8 @@ static void test_latest_that_names_nothing(void **state) {
         refused(load(&first, &s), HONE_CORRUPT, "LATEST: does not name a checkpoint");
     }
     write_file(test_path("ck/LATEST"), "step-000000009", 14);
-    refused(load(&first, &s), HONE_NOT_FOUND, "step-000000009");
+    ok(load(&first, &s)); /* the one before */
+    assert_true(first == 1);
     char big[1000];
     memset(big, 'a', sizeof big);
     write_file(test_path("ck/LATEST"), big, sizeof big);
@@ -184,20 +185,12 @@ static void test_damaged_state(void **state) {
         "[]",
         "{}",
         "{\"format\": 1",
-        "{\"format\":2,\"step\":1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"0x0p+0\",\"score_sum\":\"0x0p+0\"}",
-        "{\"format\":2,\"step\":\"1\",\"epoch\":1,\"sample\":0,\"loss_sum\":\"0x0p+0\",\"score_sum\":\"0x0p+"
+        "{\"format\":3,\"checksum\":\"0\"}",
+        "{\"format\":3,\"checksum\":\"0\",\"state\":{\"step\":1}}",
+        "{\"format\":3,\"checksum\":\"0\",\"state\":{\"step\":1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"0x0p+"
         "0\","
-        "\"recipe\":{}}",
-        "{\"format\":2,\"step\":1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"much\",\"score_sum\":\"0x0p+0\","
-        "\"recipe\":{}"
-        "}",
-        "{\"format\":2,\"step\":1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"\",\"score_sum\":\"0x0p+0\","
-        "\"recipe\":{}}",
-        "{\"format\":2,\"step\":1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"nan\",\"score_sum\":\"0x0p+0\","
-        "\"recipe\":{}}",
-        "{\"format\":2,\"step\":-1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"0x0p+0\",\"score_sum\":\"0x0p+0\","
-        "\"recipe\":"
-        "{}}",
+        "\"score_sum\":\"0x0p+0\",\"rate_factor\":\"0x1p+0\",\"best\":\"0x0p+0\",\"best_epoch\":0,"
+        "\"variables\":\"0\",\"recipe\":{}}}",
     };
     hone_train_state s;
     float first;
@@ -209,10 +202,9 @@ static void test_damaged_state(void **state) {
         if (status != HONE_CORRUPT || !strstr(error_text(), "state.json"))
             fail_msg("%s: %s", bad[i], error_text());
     }
-    static const char later[] = "{\"format\":3,\"step\":1,\"epoch\":1,\"sample\":0,\"loss_sum\":\"0x0p+0\","
-                                "\"score_sum\":\"0x0p+0\",\"recipe\":{}}";
+    static const char later[] = "{\"format\":4,\"state\":{}}";
     write_file(test_path("ck/step-000000001/state.json"), later, sizeof later - 1);
-    refused(load(&first, &s), HONE_UNSUPPORTED, "format 3");
+    refused(load(&first, &s), HONE_UNSUPPORTED, "format 4");
 }
 
 static void test_cut_short_anywhere(void **state) {
@@ -229,6 +221,7 @@ static void test_cut_short_anywhere(void **state) {
         for (size_t size = 0; size < blob.size; size++) {
             write_file(test_path(names[f]), blob.data, size);
             hone_status status = load(&first, &s);
+            if (f == 2 && status == HONE_OK && first == 1) continue; /* found without it */
             if (status == HONE_OK) fail_msg("%s of %zu bytes is taken", names[f], size);
             if (f < 2) refused(status, HONE_CORRUPT, strrchr(names[f], '/') + 1);
         }
@@ -557,7 +550,7 @@ static void test_a_position_that_cannot_be(void **state) {
                      (int)(found - (const char *)blob.data), (const char *)blob.data, key, bad[b],
                      (int)((const char *)blob.data + blob.size - comma), comma);
             write_file(test_path("ck/step-000000005/state.json"), text, strlen(text));
-            refused(resume("10-8-3", data, &o), HONE_CORRUPT, "ck");
+            ok(resume("10-8-3", data, &o)); /* from the step before */
         }
     write_file(test_path("ck/step-000000005/state.json"), blob.data, blob.size);
     ok(resume("10-8-3", data, &o));

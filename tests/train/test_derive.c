@@ -25,14 +25,14 @@ static hone_status derive_with(const hone_graph *g, const hone_train_options *o,
 }
 
 static hone_graph *derived(const hone_graph *g, const hone_train_options *o) {
-    hone_training t = {NULL, NULL};
+    hone_training t = {NULL};
     ok(derive_with(g, o, NULL, 0, &t));
     assert_null(t.values);
     return t.graph;
 }
 
 static hone_status derive(const hone_graph *g, const hone_parametrization *p, int count) {
-    hone_training t = {NULL, NULL};
+    hone_training t = {NULL};
     hone_status status = derive_with(g, &plain, p, count, &t);
     assert_true(status == HONE_OK || (!t.graph && !t.values));
     hone_training_free(&t);
@@ -169,7 +169,7 @@ static double reference_step(reference *f, const runner *r, const hone_train_opt
         f->w[i] -= rate * f->vw[i];
     }
     for (int64_t i = 0; i < f->c; i++) {
-        f->vb[i] = o->momentum * f->vb[i] + db[i] + o->weight_decay * f->b[i];
+        f->vb[i] = o->momentum * f->vb[i] + db[i];
         f->b[i] -= rate * f->vb[i];
     }
     return loss / (double)f->n;
@@ -407,7 +407,7 @@ static void test_parametrization_of_a_shared_weight(void **state) {
         finished(to, HONE_EMIT(to, "", "MatMul", HONE_EMIT(to, "", "MatMul", x, w), w));
     }
     hone_graph *s = derived(half, &plain);
-    hone_training t = {NULL, NULL};
+    hone_training t = {NULL};
     ok(derive_with(g, &plain, &p, 1, &t));
     runner a = start(t.graph, 9, 5, 5), b = start(s, 9, 5, 5);
     run(&a, 0.1f);
@@ -501,7 +501,7 @@ static void test_out_of_memory(void **state) {
     (void)state;
     hone_dataset *d = blobs(10, 8, 4, 1);
     hone_graph *g = mlp("8-6-4", d, 1), *before = copy_of(g);
-    hone_training t = {NULL, NULL};
+    hone_training t = {NULL};
     hone_train_options o = plain;
     hone_parametrization p = {"layer1.weight", halve, NULL};
     o.teacher = g;

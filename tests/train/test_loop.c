@@ -155,6 +155,7 @@ static void test_progress(void **state) {
     o.progress = look;
     o.user = &w;
     o.validation = data;
+    o.keep_best = false;
     hone_graph *g = trained("16-12-5", &o, &r);
     hone_eval_report after;
     ok(hone_evaluate(g, data, NULL, 1, &after, &err));
@@ -181,6 +182,7 @@ static void test_progress_is_only_a_look(void **state) {
     o.progress = look;
     o.user = &w;
     o.validation = data;
+    o.keep_best = false;
     hone_graph *b = trained("16-12-5", &o, NULL);
     assert_true(same_weights(a, b));
     hone_graph_free(a);

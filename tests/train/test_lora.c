@@ -21,7 +21,7 @@ static hone_train_options options(int rank) {
 }
 
 static hone_training derived(const hone_graph *g, const hone_train_options *o, const hone_lora *l) {
-    hone_training t = {NULL, NULL};
+    hone_training t = {NULL};
     hone_derivation d = {.model = g,
                          .options = o,
                          .parametrizations = l->items,

@@ -71,7 +71,7 @@ static hone_graph *linear(const problem *p) {
 static float one_step(const problem *p, const hone_objective *o, float *w, float *b) {
     hone_train_options options = HONE_TRAIN_OPTIONS_INIT;
     hone_graph *g = linear(p);
-    hone_training training = {NULL, NULL};
+    hone_training training = {NULL};
     hone_derivation derivation = {.model = g, .options = &options, .objective = o};
     hone_variables *variables = hone_variables_new();
     hone_model *m = NULL;

@@ -157,6 +157,7 @@ static void test_training_and_evaluation_differ(void **state) {
     assert_true(fabs(e.loss - loss) > 1e-3);
     o.epochs = 3;
     o.validation = data;
+    o.keep_best = false;
     o.progress = look;
     o.user = &w;
     ok(hone_train(g, data, &o, NULL, &err));

@@ -38,25 +38,26 @@ static void map_sgd(hone_map *m, const hone_node *n) {
     if (decay != 0) g = hone_map_fma(m, w, hone_map_const(m, decay), g);
     hone_reg v_new = hone_map_fma(m, v, hone_map_const(m, momentum), g);
     hone_map_out(m, 1, v_new);
-    hone_reg step = hone_node_int(n, "nesterov") ? hone_map_fma(m, v_new, hone_map_const(m, momentum), g) : v_new;
+    hone_reg step =
+        hone_node_int(n, "nesterov") ? hone_map_fma(m, v_new, hone_map_const(m, momentum), g) : v_new;
     hone_map_out(m, 0, hone_map_fma(m, hone_map_neg(m, rate), step, w));
 }
 
-const hone_op hone_op_sgd = {
-    .domain = HONE_PRIVATE_DOMAIN,
-    .name = "Sgd",
-    .since = 1,
-    .inputs = HONE_SLOTS({"W", 'T', FLOATS, 0}, {"V", 'T', FLOATS, 0}, {"G", 'T', FLOATS, 0},
-                         {"rate", 'T', FLOATS, 0}),
-    .outputs = HONE_SLOTS({"W_new", 'T', FLOATS, 0}, {"V_new", 'T', FLOATS, 0}),
-    .attrs = HONE_ATTRS({"momentum", HONE_ATTR_FLOAT, .f = 0}, {"weight_decay", HONE_ATTR_FLOAT, .f = 0},
-                        {"nesterov", HONE_ATTR_INT}),
-    .infer = infer_optimizer,
-    .axes = hone_axes_broadcast,
-    .prepare = hone_prepare_elementwise,
-    .map = map_sgd,
-    .overwrite = 3,
-    .doc = "stochastic gradient descent with momentum and weight decay"};
+const hone_op hone_op_sgd = {.domain = HONE_PRIVATE_DOMAIN,
+                             .name = "Sgd",
+                             .since = 1,
+                             .inputs = HONE_SLOTS({"W", 'T', FLOATS, 0}, {"V", 'T', FLOATS, 0},
+                                                  {"G", 'T', FLOATS, 0}, {"rate", 'T', FLOATS, 0}),
+                             .outputs = HONE_SLOTS({"W_new", 'T', FLOATS, 0}, {"V_new", 'T', FLOATS, 0}),
+                             .attrs = HONE_ATTRS({"momentum", HONE_ATTR_FLOAT, .f = 0},
+                                                 {"weight_decay", HONE_ATTR_FLOAT, .f = 0},
+                                                 {"nesterov", HONE_ATTR_INT}),
+                             .infer = infer_optimizer,
+                             .axes = hone_axes_broadcast,
+                             .prepare = hone_prepare_elementwise,
+                             .map = map_sgd,
+                             .overwrite = 3,
+                             .doc = "stochastic gradient descent with momentum and weight decay"};
 
 /* --- Adam --- */
 
@@ -64,7 +65,8 @@ const hone_op hone_op_sgd = {
  * (arXiv 1711.05101), or, `coupled`, a part of it. `first` and `second` are what bias correction multiplies the moments
  * by: 1 / (1 - beta^t). */
 static void map_adam(hone_map *m, const hone_node *n) {
-    hone_reg w = hone_map_in(m, 0), first = hone_map_in(m, 1), second = hone_map_in(m, 2), g = hone_map_in(m, 3);
+    hone_reg w = hone_map_in(m, 0), first = hone_map_in(m, 1), second = hone_map_in(m, 2),
+             g = hone_map_in(m, 3);
     double decay = hone_node_float(n, "weight_decay");
     bool coupled = hone_node_int(n, "coupled") != 0;
     if (coupled && decay != 0) g = hone_map_fma(m, w, hone_map_const(m, decay), g);
@@ -72,19 +74,21 @@ static void map_adam(hone_map *m, const hone_node *n) {
     second = mean(m, hone_node_float(n, "beta2"), second, hone_map_mul(m, g, g));
     hone_reg size = hone_map_add(m, hone_map_sqrt(m, hone_map_mul(m, second, hone_map_in(m, 6))),
                                  number(m, n, "epsilon"));
-    hone_reg step = hone_map_div(m, hone_map_mul(m, first, hone_map_in(m, 5)), size), rate = hone_map_in(m, 4);
+    hone_reg step = hone_map_div(m, hone_map_mul(m, first, hone_map_in(m, 5)), size),
+             rate = hone_map_in(m, 4);
     hone_map_out(m, 1, first);
     hone_map_out(m, 2, second);
-    hone_map_out(m, 0, coupled ? hone_map_fma(m, hone_map_neg(m, rate), step, w) : stepped(m, n, w, step, rate));
+    hone_map_out(m, 0,
+                 coupled ? hone_map_fma(m, hone_map_neg(m, rate), step, w) : stepped(m, n, w, step, rate));
 }
 
 const hone_op hone_op_adam_step = {
     .domain = HONE_PRIVATE_DOMAIN,
-    .name = "Adam",
+    .name = "AdamStep",
     .since = 1,
-    .inputs = HONE_SLOTS({"W", 'T', FLOATS, 0}, {"M", 'T', FLOATS, 0}, {"V", 'T', FLOATS, 0},
-                         {"G", 'T', FLOATS, 0}, {"rate", 'T', FLOATS, 0}, {"first", 'T', FLOATS, 0},
-                         {"second", 'T', FLOATS, 0}),
+    .inputs =
+        HONE_SLOTS({"W", 'T', FLOATS, 0}, {"M", 'T', FLOATS, 0}, {"V", 'T', FLOATS, 0}, {"G", 'T', FLOATS, 0},
+                   {"rate", 'T', FLOATS, 0}, {"first", 'T', FLOATS, 0}, {"second", 'T', FLOATS, 0}),
     .outputs = HONE_SLOTS({"W_new", 'T', FLOATS, 0}, {"M_new", 'T', FLOATS, 0}, {"V_new", 'T', FLOATS, 0}),
     .attrs = HONE_ATTRS({"beta1", HONE_ATTR_FLOAT, .f = 0.9f}, {"beta2", HONE_ATTR_FLOAT, .f = 0.999f},
                         {"epsilon", HONE_ATTR_FLOAT, .f = 1e-8f}, {"weight_decay", HONE_ATTR_FLOAT, .f = 0},
@@ -114,7 +118,7 @@ static void map_lion(hone_map *m, const hone_node *n) {
 
 const hone_op hone_op_lion_step = {
     .domain = HONE_PRIVATE_DOMAIN,
-    .name = "Lion",
+    .name = "LionStep",
     .since = 1,
     .inputs = HONE_SLOTS({"W", 'T', FLOATS, 0}, {"V", 'T', FLOATS, 0}, {"G", 'T', FLOATS, 0},
                          {"rate", 'T', FLOATS, 0}),
@@ -146,7 +150,7 @@ static void map_rmsprop(hone_map *m, const hone_node *n) {
 
 const hone_op hone_op_rmsprop_step = {
     .domain = HONE_PRIVATE_DOMAIN,
-    .name = "RmsProp",
+    .name = "RmsPropStep",
     .since = 1,
     .inputs = HONE_SLOTS({"W", 'T', FLOATS, 0}, {"V", 'T', FLOATS, 0}, {"S", 'T', FLOATS, 0},
                          {"G", 'T', FLOATS, 0}, {"rate", 'T', FLOATS, 0}),
