@@ -7,7 +7,7 @@
 #include <string.h>
 
 typedef struct optimizer {
-    const char *op;
+    const hone_op *(*op)(void);
     const char *states[2]; /* names behind the weight's; NULL: none */
     bool corrected;        /* takes FIRST and SECOND */
     void (*set)(hone_graph *g, hone_node *n, const hone_train_options *o);
@@ -39,12 +39,25 @@ static void set_rmsprop(hone_graph *g, hone_node *n, const hone_train_options *o
     hone_node_set_float(g, n, "epsilon", (float)o->epsilon);
 }
 
+static const hone_op *sgd(void) {
+    return hone_op_find(HONE_PRIVATE_DOMAIN, "Sgd");
+}
+static const hone_op *adam(void) {
+    return hone_op_find(HONE_PRIVATE_DOMAIN, "AdamStep");
+}
+static const hone_op *lion(void) {
+    return hone_op_find(HONE_PRIVATE_DOMAIN, "LionStep");
+}
+static const hone_op *rmsprop(void) {
+    return hone_op_find(HONE_PRIVATE_DOMAIN, "RmsPropStep");
+}
+
 static const optimizer optimizers[] = {
-    [HONE_OPTIMIZER_SGD] = {"Sgd", {"momentum"}, false, set_sgd},
-    [HONE_OPTIMIZER_ADAMW] = {"AdamStep", {"first", "second"}, true, set_adamw},
-    [HONE_OPTIMIZER_ADAM] = {"AdamStep", {"first", "second"}, true, set_adam},
-    [HONE_OPTIMIZER_LION] = {"LionStep", {"momentum"}, false, set_betas},
-    [HONE_OPTIMIZER_RMSPROP] = {"RmsPropStep", {"momentum", "squares"}, false, set_rmsprop},
+    [HONE_OPTIMIZER_SGD] = {sgd, {"momentum"}, false, set_sgd},
+    [HONE_OPTIMIZER_ADAMW] = {adam, {"first", "second"}, true, set_adamw},
+    [HONE_OPTIMIZER_ADAM] = {adam, {"first", "second"}, true, set_adam},
+    [HONE_OPTIMIZER_LION] = {lion, {"momentum"}, false, set_betas},
+    [HONE_OPTIMIZER_RMSPROP] = {rmsprop, {"momentum", "squares"}, false, set_rmsprop},
 };
 
 /* --- settings --- */
@@ -181,8 +194,7 @@ void hone_optimizer_add(hone_graph *g, const hone_train_options *o, hone_setting
         in[count++] = settings->at[HONE_SETTING_SECOND];
     }
     const char *name = hone_arena_printf(g->arena, "%s.step", w->name);
-    hone_node *n =
-        hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, kind->op), name, count, in, 1 + state_count);
+    hone_node *n = hone_graph_add_node(g, kind->op(), name, count, in, 1 + state_count);
     if (!n) return;
     kind->set(g, n, o);
     hone_node_set_float(g, n, "weight_decay", w->data->rank > 1 ? (float)o->weight_decay : 0);

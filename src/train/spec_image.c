@@ -5,6 +5,8 @@
 
 enum { CHANNELS, HEIGHT, WIDTH };
 
+typedef enum activation { LINEAR, RELU, RELU6 } activation;
+
 static hone_status need_image(const hone_spec *s, hone_error *err) {
     if (s->rank == 3) return HONE_OK;
     return hone_spec_fail(s, err, "it takes images [channels, height, width], but a sample has %d axes",
@@ -14,7 +16,7 @@ static hone_status need_image(const hone_spec *s, hone_error *err) {
 /* One convolution to `width` channels, whose output has ceil(size / stride) rows and columns, and batch normalization;
  * group 0: each channel on its own. */
 static void conv(hone_spec *s, const char *name, int64_t width, int kernel, int stride, bool depthwise,
-                 const char *activation) {
+                 activation f) {
     char attributes[192], weight[96], parameter[4][96];
     static const char *const parts[] = {"scale", "bias", "mean", "var"};
     int64_t channels = s->dims[CHANNELS];
@@ -32,10 +34,8 @@ static void conv(hone_spec *s, const char *name, int64_t width, int kernel, int 
     }
     hone_spec_node(s, "BatchNormalization", "", ", \"%s\", \"%s\", \"%s\", \"%s\"", parameter[0],
                    parameter[1], parameter[2], parameter[3]);
-    if (*activation == '6')
-        hone_spec_node(s, "Clip", "", "%s", ", zero, six");
-    else if (*activation)
-        hone_spec_node(s, activation, "", "%s", "");
+    if (f == RELU) hone_spec_node(s, "Relu", "", "%s", "");
+    if (f == RELU6) hone_spec_node(s, "Clip", "", "%s", ", zero, six");
     s->dims[CHANNELS] = width;
     for (int a = HEIGHT; a <= WIDTH; a++) s->dims[a] = (s->dims[a] - 1) / stride + 1;
 }
@@ -91,7 +91,7 @@ static hone_status write_cnn(hone_spec *s, hone_error *err) {
         } else if (is(l, "gap")) {
             average(s);
         } else {
-            conv(s, name, l->width, kernel_of(l, 3), stride_of(l), false, "Relu");
+            conv(s, name, l->width, kernel_of(l, 3), stride_of(l), false, RELU);
         }
     }
     head(s);
@@ -119,15 +119,15 @@ static void residual(hone_spec *s, const char *name, int64_t width, int stride) 
     bool same = s->dims[CHANNELS] == width && stride == 1;
     if (!same) {
         snprintf(part, sizeof part, "%s.shortcut", name);
-        conv(s, part, width, 1, stride, false, "");
+        conv(s, part, width, 1, stride, false, LINEAR);
     }
     memcpy(shortcut, s->value, sizeof shortcut);
     memcpy(s->value, before, sizeof before);
     memcpy(s->dims, dims, sizeof dims);
     snprintf(part, sizeof part, "%s.a", name);
-    conv(s, part, width, 3, stride, false, "Relu");
+    conv(s, part, width, 3, stride, false, RELU);
     snprintf(part, sizeof part, "%s.b", name);
-    conv(s, part, width, 3, 1, false, "");
+    conv(s, part, width, 3, 1, false, LINEAR);
     hone_spec_node(s, "Add", "", ", %s", shortcut);
     hone_spec_node(s, "Relu", "", "%s", "");
 }
@@ -136,7 +136,7 @@ static hone_status write_resnet(hone_spec *s, hone_error *err) {
     char name[48];
     HONE_TRY(need_image(s, err));
     if (*s->layers[0].word) return hone_spec_fail(s, err, "it begins with a stage such as 48x1");
-    conv(s, "stem", (s->layers[0].width + 1) / 2, 5, 2, false, "Relu");
+    conv(s, "stem", (s->layers[0].width + 1) / 2, 5, 2, false, RELU);
     for (int i = 0; i < s->layer_count; i++) {
         const hone_spec_layer *l = &s->layers[i];
         if (is(l, "p")) {
@@ -144,7 +144,7 @@ static hone_status write_resnet(hone_spec *s, hone_error *err) {
             continue;
         }
         snprintf(name, sizeof name, "stage%d", i + 1);
-        conv(s, name, l->width, 3, stride_of(l), false, "Relu");
+        conv(s, name, l->width, 3, stride_of(l), false, RELU);
         for (int64_t k = 0; k < (l->repeat ? l->repeat : 1); k++) {
             snprintf(name, sizeof name, "stage%d.block%lld", i + 1, (long long)k + 1);
             residual(s, name, l->width, 1);
@@ -175,12 +175,12 @@ static void inverted(hone_spec *s, const char *name, int64_t width, int64_t time
     memcpy(before, s->value, sizeof before);
     if (times > 1) {
         snprintf(part, sizeof part, "%s.expand", name);
-        conv(s, part, s->dims[CHANNELS] * times, 1, 1, false, "6");
+        conv(s, part, s->dims[CHANNELS] * times, 1, 1, false, RELU6);
     }
     snprintf(part, sizeof part, "%s.depthwise", name);
-    conv(s, part, 0, 3, stride, true, "6");
+    conv(s, part, 0, 3, stride, true, RELU6);
     snprintf(part, sizeof part, "%s.project", name);
-    conv(s, part, width, 1, 1, false, "");
+    conv(s, part, width, 1, 1, false, LINEAR);
     if (same) hone_spec_node(s, "Add", "", ", %s", before);
 }
 
@@ -190,7 +190,7 @@ static hone_status write_mobilenet(hone_spec *s, hone_error *err) {
     HONE_TRY(need_image(s, err));
     if (last < 1) return hone_spec_fail(s, err, "it has a stem and blocks, such as 32-16t1-24t6s2x2");
     fprintf(s->nodes, "  zero = Constant <value = float {0}> ()\n  six = Constant <value = float {6}> ()\n");
-    conv(s, "stem", s->layers[0].width, 3, s->layers[0].stride ? s->layers[0].stride : 2, false, "6");
+    conv(s, "stem", s->layers[0].width, 3, s->layers[0].stride ? s->layers[0].stride : 2, false, RELU6);
     for (int i = 1; i <= last; i++) {
         const hone_spec_layer *l = &s->layers[i];
         for (int64_t k = 0; k < (l->repeat ? l->repeat : 1); k++) {
@@ -198,7 +198,7 @@ static hone_status write_mobilenet(hone_spec *s, hone_error *err) {
             inverted(s, name, l->width, l->more ? l->more : 6, k == 0 ? stride_of(l) : 1);
         }
     }
-    conv(s, "last", 4 * s->dims[CHANNELS], 1, 1, false, "6");
+    conv(s, "last", 4 * s->dims[CHANNELS], 1, 1, false, RELU6);
     average(s);
     head(s);
     return HONE_OK;
@@ -221,12 +221,12 @@ static hone_status write_dscnn(hone_spec *s, hone_error *err) {
     char name[64];
     HONE_TRY(need_image(s, err));
     const hone_spec_layer *stem = &s->layers[0];
-    conv(s, "stem", stem->width, kernel_of(stem, 5), stem->stride ? stem->stride : 2, false, "Relu");
+    conv(s, "stem", stem->width, kernel_of(stem, 5), stem->stride ? stem->stride : 2, false, RELU);
     for (int i = 1; i < s->layer_count; i++) {
         snprintf(name, sizeof name, "block%d.depthwise", i);
-        conv(s, name, 0, kernel_of(&s->layers[i], 3), stride_of(&s->layers[i]), true, "Relu");
+        conv(s, name, 0, kernel_of(&s->layers[i], 3), stride_of(&s->layers[i]), true, RELU);
         snprintf(name, sizeof name, "block%d.pointwise", i);
-        conv(s, name, s->layers[i].width, 1, 1, false, "Relu");
+        conv(s, name, s->layers[i].width, 1, 1, false, RELU);
     }
     average(s);
     head(s);

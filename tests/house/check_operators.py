@@ -7,7 +7,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DRIVERS = ["graph", "runtime", "train", "compress"]
-BUILDERS = ["HONE_EMIT", "hone_op_find", "hone_graph_emit"]
+BUILDERS = ["HONE_EMIT", "hone_op_find", "hone_graph_emit", "hone_spec_node"]
 
 
 def operator_names():

@@ -290,7 +290,7 @@ static void test_numbers_from_a_description(void **state) {
     ok(hone_train(g, counts, &o, &r, &err));
     hone_graph_free(g);
     g = NULL;
-    refused(hone_build_model("mlp:2-8-1", counts, NULL, &g, &err), HONE_INVALID_ARGUMENT, "has 3 classes");
+    refused(hone_build_model("mlp:2-8-1", counts, NULL, &g, &err), HONE_INVALID_ARGUMENT, "the data needs 3");
     hone_dataset_free(counts);
     hone_dataset_free(d);
 }
