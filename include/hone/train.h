@@ -27,6 +27,7 @@ typedef struct hone_task {
      *   cross-entropy          logits float32 [batch, classes], a label each
      *   mean-squared-error     float32 [batch, …], as many numbers
      *   binary-cross-entropy   logits float32 [batch, …], as many numbers in [0, 1]
+     *   next-token             logits float32 [batch, places, vocabulary], an id at each place (-100: none), the mean over places
      * NULL: what the model was last trained with (metadata "hone.objective"), else cross-entropy. */
     const char *objective;
     const char *target; /* a column; NULL: found by its name */
@@ -204,7 +205,8 @@ typedef struct hone_eval_report {
     /* Of the objective, the first is what training shows:
      *   cross-entropy          accuracy: the share of samples whose largest output is the label
      *   mean-squared-error     mean_absolute_error, and r2: the share of the target's variance that is explained
-     *   binary-cross-entropy   accuracy: the share of outputs on the target's side of 0 and 1/2 */
+     *   binary-cross-entropy   accuracy: the share of outputs on the target's side of 0 and 1/2
+     *   next-token             accuracy; perplexity; bits_per_byte, where the data has a column text_bytes */
     hone_metric metrics[HONE_MAX_METRICS];
     int metric_count;
     double seconds; /* running and reading, without compiling */

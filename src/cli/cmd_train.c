@@ -70,6 +70,14 @@ static const cli_preset recipes[] = {
      "--augment flip,crop:1,erase:0.1 --epochs 12"},
     {"table", "tables of numbers and categories, with mlp:32-32",
      "--optimizer adamw --batch 32 --lr 5e-3 --weight-decay 0.05 --warmup 0.05 --dropout 0.2 --epochs 120"},
+    {"bag", "texts of labels with bag:64, a minute",
+     "--optimizer adamw --batch 256 --lr 1e-2 --warmup 0.1 --label-smoothing 0.05 --dropout 0.3 --epochs 5"},
+    {"encoder", "texts of labels with encoder:2x128h4, minutes",
+     "--optimizer adamw --batch 128 --lr 1e-3 --weight-decay 0.05 --warmup 0.1 --label-smoothing 0.05 --dropout 0.2 "
+     "--epochs 6"},
+    {"lm", "a language model on texts with lm:4x192h6, an epoch of ten megabytes in minutes",
+     "--optimizer adamw --batch 32 --lr 3e-3 --beta2 0.95 --weight-decay 0.1 --warmup 0.05 --floor 0.05 --clip-norm 1 "
+     "--epochs 1"},
     {NULL, NULL, NULL}};
 
 typedef struct job {
@@ -80,10 +88,18 @@ typedef struct job {
     hone_eval_report test_report;
 } job;
 
-static hone_status make_model(job *j, hone_error *err) {
+/* A model that is there says how data are read. */
+static hone_status load_model(job *j, hone_error *err) {
     size_t length = strlen(args.model);
-    if (!args.init && length > 5 && strcmp(args.model + length - 5, ".onnx") == 0)
-        return hone_graph_load(args.model, &j->graph, err);
+    if (length <= 5 || strcmp(args.model + length - 5, ".onnx") != 0) return HONE_OK;
+    args.data.model_path = args.model;
+    return hone_graph_load(args.model, &j->graph, err);
+}
+
+static hone_status make_model(job *j, hone_error *err) {
+    if (j->graph && !args.init) return HONE_OK;
+    hone_graph_free(j->graph);
+    j->graph = NULL;
     hone_build_options build = HONE_BUILD_OPTIONS_INIT;
     build.task = args.train.task;
     build.seed = args.train.seed;
@@ -174,7 +190,8 @@ static int work(job *j) {
     choose_start();
     CLI_TRY(cli_check_output(args.out, &err));
     if (args.train.checkpoint_dir) CLI_TRY(cli_check_directory(args.train.checkpoint_dir, &err));
-    CLI_TRY(cli_open_parts(&args.data, &args.train.task, NULL, args.train.seed, &args.train.max_samples,
+    CLI_TRY(load_model(j, &err));
+    CLI_TRY(cli_open_parts(&args.data, &args.train.task, j->graph, args.train.seed, &args.train.max_samples,
                            &j->data, &err));
     args.train.validation = j->data.validation;
     CLI_TRY(make_model(j, &err));

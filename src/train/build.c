@@ -22,8 +22,11 @@ typedef struct network {
 
 static hone_status read_spec(const char *description, const hone_intake *f, const hone_build_options *o,
                              network *out, hone_error *err) {
-    hone_spec_site site = {
-        .rank = f->rank, .outputs = f->outputs > 0 ? f->outputs : 1, .dropout = o->dropout};
+    hone_spec_site site = {.rank = f->rank,
+                           .outputs = f->outputs > 0 ? f->outputs : 1,
+                           .vocabulary = f->vocabulary,
+                           .pad = f->pad,
+                           .dropout = o->dropout};
     char *text = NULL;
     if (f->rank < 1 || f->rank > HONE_SPEC_RANK)
         return hone_fail(err, HONE_UNSUPPORTED, "model \"%s\": samples of %d axes", description, f->rank);

@@ -30,10 +30,20 @@ static int64_t fixed_batch(const hone_graph *g) {
     return 0;
 }
 
+/* Fewer where answers are large, as those of language models are. */
+static int64_t batch_for(const hone_graph *g, int64_t samples) {
+    enum { VALUES = 1 << 22 };
+    int64_t size = 1, batch = BATCH;
+    const hone_type *t = g->output_count ? &g->outputs[0]->type : NULL;
+    for (int i = 1; t && i < t->rank; i++) size *= t->dims[i] > 0 ? t->dims[i] : 1;
+    if (batch > VALUES / size) batch = VALUES / size > 0 ? VALUES / size : 1;
+    return samples < batch ? samples : batch;
+}
+
 static hone_status make_inputs(pass *p, const hone_graph *g, hone_error *err) {
     int64_t fixed = fixed_batch(g);
     p->fixed = fixed > 0;
-    p->batch = p->fixed ? fixed : p->samples < BATCH ? p->samples : BATCH;
+    p->batch = p->fixed ? fixed : batch_for(g, p->samples);
     int64_t rest = p->fixed ? 0 : p->samples % p->batch;
     p->whole = hone_calloc(p->input_count + 1, sizeof(hone_tensor *));
     p->part = hone_calloc(p->input_count + 1, sizeof(hone_tensor *));
@@ -169,7 +179,7 @@ static hone_status add_answers(void *user, int64_t first, int64_t n, const float
     HONE_TRY(make_targets(j, n, err));
     HONE_TRY(hone_dataset_read(j->data, &j->target.reading, NULL, first, n, j->targets->data, err));
     int64_t values = j->targets->count / j->targets->dims[0];
-    hone_answers a = {output, j->targets->data, n, size};
+    hone_answers a = {output, j->targets->data, n, size, values};
     if (size != j->size || (j->target.reading.dtype == HONE_FLOAT32 && values != size))
         return hone_fail(err, HONE_INVALID_ARGUMENT, "%lld outputs for %lld targets in a sample",
                          (long long)size, (long long)values);
@@ -186,12 +196,23 @@ static void fill_report(const judge *j, double seconds, hone_eval_report *out) {
     double n = (double)t->samples;
     *out = (hone_eval_report){.samples = t->samples,
                               .objective = o->name,
-                              .loss = t->loss / n,
+                              .loss = t->loss / (t->places ? (double)t->places : n),
                               .metrics = {o->metric},
                               .metric_count = 1,
                               .seconds = seconds};
     out->metrics[0].value = t->score / n;
     if (o->more) out->metric_count += o->more(t, j->size, out->metrics + 1);
+}
+
+/* The bytes of text that the samples stand for, where the data says so: a column of data/text.h's windows. */
+static hone_status count_bytes(judge *j, hone_error *err) {
+    hone_reading r = {hone_dataset_find(j->data, "text_bytes"), HONE_INT64, false};
+    for (int64_t i = 0; r.column >= 0 && i < hone_dataset_count(j->data); i++) {
+        int64_t bytes;
+        HONE_TRY(hone_dataset_read(j->data, &r, NULL, i, 1, &bytes, err));
+        j->tally.bytes += (double)bytes;
+    }
+    return HONE_OK;
 }
 
 static hone_status evaluate(judge *j, hone_model *m, const hone_task *task, hone_feed *inputs, int threads,
@@ -202,6 +223,7 @@ static hone_status evaluate(judge *j, hone_model *m, const hone_task *task, hone
     HONE_TRY(hone_task_objective(g, task, &j->objective, err));
     HONE_TRY(hone_task_wire(g, j->data, task, inputs, &target, err));
     HONE_TRY(hone_task_target(g, j->data, j->objective, target, &j->target, err));
+    HONE_TRY(count_bytes(j, err));
     HONE_TRY(hone_predict_all(m, j->data, inputs, threads, add_answers, j, &seconds, err));
     fill_report(j, seconds, out);
     return HONE_OK;

@@ -4,6 +4,8 @@
 #include "base/random.h"
 #include "graph/infer.h"
 
+#include <hone/text.h>
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -143,6 +145,25 @@ static hone_status one_column(const site *s, hone_error *err) {
     }
     f->x = x;
     return HONE_OK;
+}
+
+/* --- texts --- */
+
+/* The input "input_ids", as the data set's column. */
+static hone_status ids_of_texts(const site *s, int column, hone_error *err) {
+    hone_intake *f = s->f;
+    hone_column c;
+    const hone_tokenizer *t = hone_dataset_tokenizer(s->data);
+    hone_dataset_column(s->data, column, &c);
+    if (c.rank != 1)
+        return hone_fail(err, HONE_UNSUPPORTED, "column '%s' has samples of rank %d", c.name, c.rank);
+    hone_type type = hone_type_make(HONE_INT64, 2, (int64_t[]){s->batch, c.dims[0]});
+    f->x = hone_graph_add_input(s->g, c.name, &type);
+    f->rank = 1;
+    f->dims[0] = c.dims[0];
+    f->vocabulary = hone_tokenizer_size(t);
+    f->pad = hone_tokenizer_pad(t) >= 0 ? hone_tokenizer_pad(t) : 0;
+    return hone_task_find_target(s->g, s->data, &s->options->task, &f->target, err);
 }
 
 /* --- a table --- */
@@ -304,6 +325,7 @@ static hone_status whole_table(const site *s, hone_error *err) {
 static const char *usual_objective(const hone_dataset *d, int column) {
     hone_column c;
     if (!hone_dataset_column(d, column, &c) || hone_dataset_classes(d, column) > 0) return NULL;
+    if (hone_dataset_tokenizer(d) && c.rank == 1) return hone_objective_next_token.name;
     return hone_dtype_is_float(c.dtype) ? "mean-squared-error" : NULL;
 }
 
@@ -311,6 +333,10 @@ static hone_status fit_target(const site *s, hone_error *err) {
     hone_intake *f = s->f;
     hone_column c;
     if (!hone_dataset_column(s->data, f->target, &c)) return HONE_OK;
+    if (f->objective == &hone_objective_next_token) {
+        f->outputs = f->vocabulary;
+        return HONE_OK;
+    }
     hone_type out = hone_type_make(HONE_FLOAT32, 2, (int64_t[]){s->batch, HONE_DIM_ANY}), wanted;
     bool labels = f->objective->target(&out, &wanted) && hone_dtype_is_int(wanted.dtype);
     f->outputs = f->classes = labels ? hone_dataset_classes(s->data, f->target) : 0;
@@ -348,7 +374,10 @@ hone_status hone_intake_make(hone_graph *g, const hone_dataset *data, const hone
                              hone_intake *out, hone_error *err) {
     site s = {g, data, options, out, hone_graph_symbol(g, "batch")};
     *out = (hone_intake){.target = -1};
-    HONE_TRY(data->table ? whole_table(&s, err) : one_column(&s, err));
+    int ids = hone_dataset_tokenizer(data) ? hone_dataset_find(data, "input_ids") : -1;
+    HONE_TRY(data->table ? whole_table(&s, err)
+             : ids >= 0  ? ids_of_texts(&s, ids, err)
+                         : one_column(&s, err));
     HONE_TRY(choose_objective(&s, err));
     HONE_TRY(fit_target(&s, err));
     return hone_graph_check(g, err);

@@ -8,6 +8,8 @@
  *                                                └ IsNaN, of columns that lack some ┼ Concat ──► x [batch, features]
  *                    text [batch, 1] ── one-hot, all zeros for unknown ones ────────┘
  *
+ *      texts         input_ids [batch, tokens] ──► x
+ *
  * What is fitted is fitted on the samples of `data`: the training part. */
 #ifndef HONE_TRAIN_INTAKE_H
 #define HONE_TRAIN_INTAKE_H
@@ -24,6 +26,8 @@ typedef struct hone_intake {
     const hone_objective *objective; /* the task's; else what suits the target, noted in the model */
     int64_t
         outputs; /* what the network has to give for a sample: classes, or numbers of the target; 0: not known */
+    int64_t vocabulary,
+        pad;     /* where x is ids of tokens, int64 [batch, tokens]: how many there are, and what fills up */
     int classes; /* of the target, where the objective wants labels; else 0 */
     float *mean,
         *deviation; /* of the target, [outputs], where the objective wants numbers of any size; else NULL */

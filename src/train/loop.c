@@ -360,7 +360,7 @@ static void set_inputs(trainer *t, const hone_batch *b) {
 static hone_status score(trainer *t, const hone_batch *b, const hone_tensor *output, double *out,
                          hone_error *err) {
     const hone_tensor *target = b->tensors[t->target];
-    hone_answers a = {output->data, target->data, b->n, output->count / b->n};
+    hone_answers a = {output->data, target->data, b->n, output->count / b->n, target->count / b->n};
     if (target->dtype == HONE_FLOAT32 && target->count != output->count)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "%lld outputs for %lld targets",
                          (long long)output->count, (long long)target->count);

@@ -175,7 +175,7 @@ static void add_binary_cross_entropy(hone_tally *t, const hone_answers *a) {
 
 /* --- the table --- */
 
-static const hone_objective objectives[] = {
+static const hone_objective rows[] = {
     {.name = "cross-entropy",
      .wants = "logits, float32 [batch, classes], and integer labels",
      .target = labels_for,
@@ -204,10 +204,11 @@ static const hone_objective objectives[] = {
      .add = add_binary_cross_entropy},
 };
 
+static const hone_objective *const objectives[] = {&rows[0], &rows[1], &rows[2], &hone_objective_next_token};
 enum { COUNT = sizeof objectives / sizeof *objectives };
 
 const char *hone_objective_name(int index) {
-    return index >= 0 && index < COUNT ? objectives[index].name : NULL;
+    return index >= 0 && index < COUNT ? objectives[index]->name : NULL;
 }
 
 double hone_objective_scale(const hone_graph *g) {
@@ -219,12 +220,12 @@ double hone_objective_scale(const hone_graph *g) {
 hone_status hone_objective_find(const char *name, const hone_objective **out, hone_error *err) {
     char list[256] = "";
     for (int i = 0; i < COUNT; i++) {
-        if (strcmp(objectives[i].name, name) == 0) {
-            *out = &objectives[i];
+        if (strcmp(objectives[i]->name, name) == 0) {
+            *out = objectives[i];
             return HONE_OK;
         }
         size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", objectives[i].name);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", objectives[i]->name);
     }
     return hone_fail(err, HONE_INVALID_ARGUMENT, "no objective '%s'; there are %s", name, list);
 }

@@ -12,7 +12,8 @@ typedef struct hone_answers {
     const float *output;
     const void *target; /* int64 labels, or floats like the output */
     int64_t n;
-    int64_t size; /* values of the output in a sample */
+    int64_t size;    /* values of the output in a sample */
+    int64_t targets; /* values of the target in a sample */
 } hone_answers;
 
 /* Sums over samples, of which metrics are made. */
@@ -20,6 +21,8 @@ typedef struct hone_tally {
     int64_t samples;
     double loss, score;
     double squares; /* of the errors */
+    int64_t places; /* that the loss is the sum over; 0: samples */
+    double bytes;   /* of text that all samples stand for; 0: not known */
     double *shift, *sum,
         *sum_of_squares; /* of target - shift, the first sample's, for each value of a sample */
 } hone_tally;
@@ -42,6 +45,8 @@ typedef struct hone_objective {
     /* Further metrics; gives how many. NULL: none. */
     int (*more)(const hone_tally *t, int64_t size, hone_metric *out);
 } hone_objective;
+
+extern const hone_objective hone_objective_next_token;
 
 /* The row of that name; else HONE_INVALID_ARGUMENT lists those that are there. */
 hone_status hone_objective_find(const char *name, const hone_objective **out, hone_error *err);

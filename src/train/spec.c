@@ -7,7 +7,8 @@
 #define MAX_WIDTH 1000000
 
 static const hone_family *const families[] = {&hone_family_mlp,       &hone_family_cnn,   &hone_family_resnet,
-                                              &hone_family_mobilenet, &hone_family_dscnn, NULL};
+                                              &hone_family_mobilenet, &hone_family_dscnn, &hone_family_bag,
+                                              &hone_family_encoder,   &hone_family_lm,    NULL};
 
 const hone_family *hone_family_at(int index) {
     return families[index];
@@ -175,5 +176,7 @@ hone_status hone_spec_write(const char *text, const hone_spec_site *site, char *
     hone_spec s = {.site = site, .text = layers, .family = f->name, .value = "input", .rank = site->rank};
     memcpy(s.dims, site->dims, sizeof s.dims);
     HONE_TRY(read_layers(&s, f, layers, err));
+    if (site->vocabulary > 0 && strcmp(f->input, "int64") != 0)
+        return hone_spec_fail(&s, err, "it takes numbers, but the data are texts: bag:64 and encoder:2x128h4 take those");
     return write_parts(&s, f, out, err);
 }

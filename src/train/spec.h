@@ -18,7 +18,7 @@ typedef struct hone_spec_site {
     int rank; /* of a sample */
     int64_t dims[HONE_SPEC_RANK];
     int64_t outputs;    /* values of the output in a sample */
-    int64_t vocabulary; /* 1 + the largest id where the input is ids; else 0 */
+    int64_t vocabulary, pad; /* 1 + the largest id where the input is ids, and the id that fills up; else 0 */
     double dropout;     /* share of the values before the last layer that training leaves out */
 } hone_spec_site;
 
@@ -80,6 +80,6 @@ void hone_spec_dropout(hone_spec *s, double ratio);
 void hone_spec_flatten(hone_spec *s);
 
 extern const hone_family hone_family_mlp, hone_family_cnn, hone_family_resnet, hone_family_mobilenet,
-    hone_family_dscnn;
+    hone_family_dscnn, hone_family_bag, hone_family_encoder, hone_family_lm;
 
 #endif

@@ -27,7 +27,7 @@ MAY = {
     "runtime": ["graph", "base"],
     "text": ["base"],
     "data": ["image", "text", "kernels", "base", "graph/tensor.h"],
-    "train": ["runtime", "data", "graph", "onnx", "base"],
+    "train": ["runtime", "data", "text", "graph", "onnx", "base"],
     "compress": ["train", "runtime", "data", "graph", "onnx", "base"],
     "monitor": ["graph", "base"],
     "explain": ["runtime", "graph", "base"],

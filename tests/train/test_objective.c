@@ -42,7 +42,7 @@ static double reference_loss(const problem *p, const char *objective) {
     double y[N * OUT], loss = 0;
     outputs_of(p, y);
     for (int i = 0; i < N; i++) {
-        if (strcmp(objective, "cross-entropy") == 0) {
+        if (strcmp(objective, "cross-entropy") == 0 || strcmp(objective, "next-token") == 0) {
             double sum = 0;
             for (int j = 0; j < OUT; j++) sum += exp(y[i * OUT + j]);
             loss += log(sum) - y[i * OUT + p->labels[i]];
@@ -59,18 +59,21 @@ static double reference_loss(const problem *p, const char *objective) {
     return loss / N;
 }
 
-static hone_graph *linear(const problem *p) {
+static hone_graph *linear(const problem *p, bool places) {
     hone_graph *g = hone_graph_new("linear");
     hone_value *x = INPUT(g, IN), *w = WEIGHT(g, "w", 1, IN, OUT), *b = WEIGHT(g, "b", 1, OUT);
     for (int i = 0; i < IN * OUT; i++) ((float *)w->data->data)[i] = (float)p->w[i];
     for (int i = 0; i < OUT; i++) ((float *)b->data->data)[i] = (float)p->b[i];
-    return finished(g, HONE_EMIT(g, "", "Gemm", x, w, b));
+    hone_value *y = HONE_EMIT(g, "", "Gemm", x, w, b);
+    int64_t middle = 1;
+    return finished(g, places ? HONE_EMIT(g, "", "Unsqueeze", y, hone_graph_ints(g, &middle, 1)) : y);
 }
 
 /* One step of the training graph at learning rate 1 without momentum: the loss; *w and *b the new weights. */
 static float one_step(const problem *p, const hone_objective *o, float *w, float *b) {
     hone_train_options options = HONE_TRAIN_OPTIONS_INIT;
-    hone_graph *g = linear(p);
+    bool places = strcmp(o->name, "next-token") == 0;
+    hone_graph *g = linear(p, places);
     hone_training training = {NULL};
     hone_derivation derivation = {.model = g, .options = &options, .objective = o};
     hone_variables *variables = hone_variables_new();
@@ -79,7 +82,7 @@ static float one_step(const problem *p, const hone_objective *o, float *w, float
     hone_context *c = NULL;
     const hone_tensor *outputs[2];
     hone_tensor *x, *rate, *target;
-    bool labels = strcmp(o->name, "cross-entropy") == 0;
+    bool labels = places || strcmp(o->name, "cross-entropy") == 0;
     options.momentum = 0;
     ok(hone_derive_training(&derivation, &training, &err));
     ok(hone_model_compile_shared(training.graph, NULL, variables, &m, &err));
@@ -88,7 +91,7 @@ static float one_step(const problem *p, const hone_objective *o, float *w, float
     ok(hone_tensor_copy_of(HONE_FLOAT32, 2, (int64_t[]){N, IN}, p->x, &x, &err));
     ok(hone_tensor_copy_of(HONE_FLOAT32, 0, NULL, &(float){1}, &rate, &err));
     if (labels)
-        ok(hone_tensor_copy_of(HONE_INT64, 1, (int64_t[]){N}, p->labels, &target, &err));
+        ok(hone_tensor_copy_of(HONE_INT64, places ? 2 : 1, (int64_t[]){N, 1}, p->labels, &target, &err));
     else
         ok(hone_tensor_copy_of(HONE_FLOAT32, 2, (int64_t[]){N, OUT}, p->target, &target, &err));
     ok(hone_context_run(c, (const hone_tensor *[]){x, rate, target}, outputs, &err));
@@ -172,7 +175,7 @@ static void test_metrics_of_numbers(void **state) {
     (void)state;
     problem p = random_problem("mean-squared-error", 9);
     hone_dataset *d = columns_of(p.x, p.target, HONE_FLOAT32, 2);
-    hone_graph *g = linear(&p);
+    hone_graph *g = linear(&p, false);
     hone_eval_report r;
     hone_task task = {.objective = "mean-squared-error"};
     double y[N * OUT], absolute = 0, squares = 0, total = 0;
@@ -212,7 +215,7 @@ static void test_metrics_of_yes_and_no(void **state) {
         right += (y[i] > 0) == bytes[i];
     }
     hone_dataset *d = columns_of(p.x, bytes, HONE_UINT8, 2);
-    hone_graph *g = linear(&p);
+    hone_graph *g = linear(&p, false);
     hone_eval_report r;
     ok(hone_evaluate(g, d, &(hone_task){.objective = "binary-cross-entropy"}, 1, &r, &err));
     assert_true(fabs(r.loss - reference_loss(&p, "binary-cross-entropy")) < 1e-6);
@@ -227,7 +230,7 @@ static void test_metrics_of_yes_and_no(void **state) {
 static void test_targets_that_cannot_be(void **state) {
     (void)state;
     problem p = random_problem("mean-squared-error", 2);
-    hone_graph *g = linear(&p), *before = copy_of(g);
+    hone_graph *g = linear(&p, false), *before = copy_of(g);
     hone_train_options o = HONE_TRAIN_OPTIONS_INIT;
     static const struct {
         const char *objective;
@@ -262,10 +265,10 @@ static void test_names(void **state) {
     (void)state;
     const hone_objective *o = NULL;
     refused(hone_objective_find("mse", &o, &err), HONE_INVALID_ARGUMENT,
-            "no objective 'mse'; there are cross-entropy, mean-squared-error, binary-cross-entropy");
+            "no objective 'mse'; there are cross-entropy, mean-squared-error, binary-cross-entropy, next-token");
     assert_null(o);
     assert_null(hone_objective_name(-1));
-    assert_null(hone_objective_name(3));
+    assert_null(hone_objective_name(4));
 }
 
 int main(void) {
