@@ -47,7 +47,10 @@ static hone_status read_element(hone_graph *g, const hone_type_message *m, hone_
     if (!m) return hone_fail(err, HONE_CORRUPT, "a type does not say what is inside");
     HONE_TRY(hone_message_type_alone(g, m, element, err));
     out->element = element;
-    if (out->kind != HONE_KIND_MAP) out->dtype = element->dtype;
+    if (out->kind != HONE_KIND_MAP)
+        out->dtype = element->dtype;
+    else if (element->dtype == HONE_UNDEFINED)
+        return hone_fail(err, HONE_CORRUPT, "a map's type does not say what is inside");
     return HONE_OK;
 }
 
