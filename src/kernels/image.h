@@ -64,11 +64,13 @@ void hone_direct_f64(const hone_direct *d, const double *x, double *y, int64_t l
  *
  *   y[line][position][c] = epilogue(sum over taps of weight[tap][c] x[line d->line + position d->step + offset[tap] + c])
  *
- * A sum starts at 0 and goes on in the order of the taps. Columns of the epilogue are channels; y has no gaps. Of bytes, u8 x
+ * A sum starts at 0 and goes on in the order of the taps. Columns of the epilogue are channels. Of bytes y has no gaps, u8 x
  * and s8 weights, sums are exact; up to HONE_DEPTHWISE_SLACK bytes are read behind a position's channels. */
 typedef struct hone_depthwise {
     int64_t channels, width; /* width: positions in a line */
     int64_t step, line;
+    int64_t y_step,
+        y_line; /* from position to position of y, and from line to line; the residual's likewise */
     int64_t taps;
     bool slides; /* 3 x 3 taps, of which those of a line are neighbours, as positions are */
     const int64_t

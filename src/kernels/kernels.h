@@ -207,6 +207,12 @@ typedef struct hone_kernels {
     void (*normalize_grad_f64)(const hone_normalize *p, const double *dy, const double *x, double mean,
                                double inv, double *dx, double *dscale, double *dbias);
 
+    /* Of each column of [rows, channels], rows > 0: the mean, and the sum of squared differences from it. */
+    void (*moments_f32)(const float *x, int64_t rows, int64_t channels, float *mean, float *m2);
+    /* The sums of dy, and of dy (x - mean). */
+    void (*comoments_f32)(const float *dy, const float *x, const float *mean, int64_t rows, int64_t channels,
+                          float *sum, float *product);
+
     const hone_folding *fold_f32; /* [HONE_FOLDS]; of other dtypes: hone_folding_of of kernels/portable.h */
     void (*min_max_f32)(const float *x, int64_t n, float *min, float *max); /* n > 0; NaN if any is NaN */
     /* Index of the first largest of n > 0 (NaN counts as largest). */
@@ -230,6 +236,9 @@ typedef struct hone_kernels {
                      float *room);
     /* Channels each by itself: `lines` lines. */
     void (*depthwise_f32)(const hone_depthwise *d, const float *x, int64_t lines, float *y);
+    /* The way back to the weights: dw[tap][c] += dy times x, over all positions of `lines` lines, in order; dy lies as y. */
+    void (*depthwise_grad_f32)(const hone_depthwise *d, const float *x, const float *dy, int64_t lines,
+                               float *dw);
     /* The same of bytes. `room`: HONE_DEPTHWISE_GROUP bytes, aligned to 64, for every four taps. */
     void (*depthwise_8)(const hone_depthwise *d, const uint8_t *x, int64_t lines, void *y, void *room);
     /* Winograd's convolution: tiles [tile0, tile1) of an image, counted line by line, to and from matrices whose first row
@@ -245,6 +254,9 @@ typedef struct hone_kernels {
     /* Maxima or means of images whose channels are last, [N, out ..., channels] from [N, in ..., channels]. A line is out[2]
      * positions, all of their channels; counted over all images. */
     void (*pool_last_f32)(const hone_pool *p, const float *x, float *y, int64_t line0, int64_t line1);
+    /* The way back from maxima: dx of images [image0, image1) is dy where the first largest element of a window is, else 0. */
+    void (*max_spread_last_f32)(const hone_pool *p, const float *x, const float *dy, float *dx,
+                                int64_t image0, int64_t image1);
     /* Maxima of bytes. */
     void (*pool_last_8)(const hone_pool *p, bool is_signed, const uint8_t *x, uint8_t *y, int64_t line0,
                         int64_t line1);

@@ -16,13 +16,15 @@
     X(weigh_rows_f32, level) X(normalize_f32, level) X(normalize_grad_f32, level)                            \
     X(dot_rows_f32, level) X(softcap_f32, level) X(add_f32, level) X(bits4_rows_f32, level)                  \
     X(bits_rows_s8, level) X(bits4_s8, level) X(linear_attention_f32, level)                                 \
+    X(moments_f32, level) X(comoments_f32, level)                                 \
     HONE_KERNELS_IMAGE(X, level)
 /* Of kernels/image.h. */
 #define HONE_KERNELS_IMAGE(X, level)                                                                         \
     X(patches_f32, level) X(patches_8, level) X(direct_f32, level) X(direct_8, level) X(weave_f32, level)    \
     X(winograd_input_f32, level) X(winograd_output_f32, level)                                               \
     X(pool_f32, level) X(pool_all_f32, level) X(depthwise_f32, level) X(pool_last_f32, level)                \
-    X(windows_8, level) X(depthwise_8, level) X(pool_last_8, level)
+    X(windows_8, level) X(depthwise_8, level) X(pool_last_8, level) X(depthwise_grad_f32, level)      \
+    X(max_spread_last_f32, level)
 /* clang-format on */
 
 #define HONE_KERNEL_DECLARE(field, level)                                                                    \

@@ -152,4 +152,15 @@ int64_t hone_cross_entropy_grad_f64(const hone_cross_entropy *c, const double *d
 void hone_matmul_u32(const uint32_t *a, const uint32_t *b, uint32_t *c, int64_t m, int64_t k, int64_t n);
 void hone_matmul_u64(const uint64_t *a, const uint64_t *b, uint64_t *c, int64_t m, int64_t k, int64_t n);
 
+/* --- moments --- hone_kernels.moments_f32 and comoments_f32 in double, and of n > 0 neighbours that are one column */
+void hone_moments_f64(const double *x, int64_t rows, int64_t channels, double *mean, double *m2);
+void hone_comoments_f64(const double *dy, const double *x, const double *mean, int64_t rows, int64_t channels,
+                        double *sum, double *product);
+void hone_moments_run_f32(const float *x, int64_t n, float *mean, float *m2);
+void hone_moments_run_f64(const double *x, int64_t n, double *mean, double *m2);
+void hone_comoments_run_f32(const float *dy, const float *x, float mean, int64_t n, float *sum,
+                            float *product);
+void hone_comoments_run_f64(const double *dy, const double *x, double mean, int64_t n, double *sum,
+                            double *product);
+
 #endif

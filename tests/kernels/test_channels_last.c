@@ -20,6 +20,30 @@ static const int64_t channel_counts[] = {1, 3, 4, 5, 8, 15, 16, 19, 33, 50, 67};
 
 #define LINES 3
 
+/* dw = what is there + the sums of dy times what taps see. */
+static void check_depthwise_grad(const hone_kernels *k, const char *level, hone_depthwise *d, const float *x,
+                                 const float *dy, int64_t width) {
+    const int64_t count = d->taps * d->channels;
+    float *dw = numbers(count), *before = malloc((size_t)count * sizeof *before);
+    memcpy(before, dw, (size_t)count * sizeof *dw);
+    d->width = width;
+    k->depthwise_grad_f32(d, x, dy, LINES, dw);
+    for (int64_t i = 0; i < count; i++) {
+        double sum = before[i], size = fabs(sum);
+        for (int64_t at = 0; at < LINES * width; at++) {
+            const int64_t c = i % d->channels,
+                          from = at / width * d->line + at % width * d->step + d->offset[i / d->channels] + c;
+            const double p = (double)dy[at * d->channels + c] * x[from];
+            sum += p;
+            size += fabs(p);
+        }
+        if (!(fabs(dw[i] - sum) <= (size + 4) * 8 * FLT_EPSILON))
+            fail_msg("%s: %d channels: dw[%d] is %.9g, not %.9g", level, (int)d->channels, (int)i, dw[i],
+                     sum);
+    }
+    free(dw), free(before);
+}
+
 /* Windows of 2 x `across`, the columns `apart`. */
 static void check_depthwise(const hone_kernels *k, const char *level, int64_t channels, int64_t width,
                             int64_t stride, int64_t across, int64_t apart, int64_t form) {
@@ -35,6 +59,8 @@ static void check_depthwise(const hone_kernels *k, const char *level, int64_t ch
         .width = width,
         .step = stride * channels,
         .line = line,
+        .y_step = channels,
+        .y_line = each,
         .taps = taps,
         .offset = offset,
         .weight = w,
@@ -70,6 +96,7 @@ static void check_depthwise(const hone_kernels *k, const char *level, int64_t ch
     }
     assert_memory_equal(cut, y, (size_t)(LINES * each) * sizeof *y);
     k->depthwise_f32(&d, x, 0, NULL);
+    check_depthwise_grad(k, level, &d, x, y, width);
     free(x), free(w), free(bias), free(residual), free(y), free(cut);
 }
 
@@ -95,6 +122,8 @@ static void depthwise_special(const hone_kernels *k, const char *level) {
                               .width = 1,
                               .step = 5,
                               .line = 5,
+                              .y_step = 5,
+                              .y_line = 5,
                               .taps = 1,
                               .offset = offset,
                               .weight = w,
@@ -337,9 +366,43 @@ static void test_windows(void **state) {
     each_level(windows);
 }
 
+/* --- moments --- */
+
+static void moments(const hone_kernels *k, const char *level) {
+    for (int c = 0; c < COUNT(channel_counts); c++)
+        for (int64_t rows = 1; rows < 40; rows += 7) {
+            const int64_t channels = channel_counts[c];
+            float *x = numbers(rows * channels), *dy = numbers(rows * channels), *mean = numbers(channels),
+                  *second = numbers(channels), *sum = numbers(channels), *product = numbers(channels);
+            k->moments_f32(x, rows, channels, mean, second);
+            k->comoments_f32(dy, x, mean, rows, channels, sum, product);
+            for (int64_t i = 0; i < channels; i++) {
+                double m = 0, squares = 0, s = 0, p = 0;
+                for (int64_t r = 0; r < rows; r++) m += x[r * channels + i] / (double)rows;
+                for (int64_t r = 0; r < rows; r++) {
+                    const double d = x[r * channels + i] - m, g = dy[r * channels + i];
+                    squares += d * d;
+                    s += g;
+                    p += g * d;
+                }
+                const double bound = (double)rows * 8 * FLT_EPSILON;
+                if (!(fabs(mean[i] - m) <= bound && fabs(second[i] - squares) <= bound &&
+                      fabs(sum[i] - s) <= bound && fabs(product[i] - p) <= bound))
+                    fail_msg("%s: %d rows of %d channels, channel %d", level, (int)rows, (int)channels,
+                             (int)i);
+            }
+            free(x), free(dy), free(mean), free(second), free(sum), free(product);
+        }
+}
+
+static void test_moments(void **state) {
+    (void)state;
+    each_level(moments);
+}
+
 int main(void) {
     rng = hone_rng_make(5, 1);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_depthwise), cmocka_unit_test(test_pool),
-                                       cmocka_unit_test(test_windows)};
+                                       cmocka_unit_test(test_windows), cmocka_unit_test(test_moments)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

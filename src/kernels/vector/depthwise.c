@@ -6,7 +6,7 @@
 #define BLOCK 6144 /* floats, half of a small first-level cache or more */
 #define LEAST_CHANNELS 48
 
-/* What is done with the sums of positions from `at` on. */
+/* What is done with the sums of positions from the one at y + at on. */
 VEC_FN void finish(const hone_depthwise *d, const int count, const bool whole, int lanes, int64_t channel,
                    const vec_f32 *sum, int64_t at, float *y) {
     const hone_epilogue *e = &d->epilogue;
@@ -17,7 +17,7 @@ VEC_FN void finish(const hone_depthwise *d, const int count, const bool whole, i
     VEC_UNROLL
     for (int i = 0; i < count; i++) {
         vec_f32 v = sum[i];
-        const int64_t to = (at + i) * d->channels + channel;
+        const int64_t to = at + i * d->y_step + channel;
         if (bias) v = v + more;
         if (residual) v = v + vec_load_n(residual + to, lanes);
         v = vec_min(hi, vec_max(lo, v));
@@ -29,7 +29,7 @@ VEC_FN void finish(const hone_depthwise *d, const int count, const bool whole, i
     }
 }
 
-/* `count` positions from x on, of `lanes` channels from `channel` on, all lanes where `whole`. */
+/* `count` positions from x on, to y + at, of `lanes` channels from `channel` on, all lanes where `whole`. */
 VEC_FN void tile(const hone_depthwise *d, const int count, const bool whole, int lanes, int64_t channel,
                  const float *x, int64_t at, float *y) {
     vec_f32 sum[POSITIONS];
@@ -87,7 +87,7 @@ VEC_FN void slide_positions(const hone_depthwise *d, const int count, const int 
     if (c < end) tile(d, count, false, (int)(end - c), c, x + c, at, y);
 }
 
-/* Positions from `at` on of channels [c, end). */
+/* Positions from x on, to y + at, of channels [c, end). */
 typedef void positions_fn(const hone_depthwise *d, int64_t c, int64_t end, const float *x, int64_t at,
                           float *y);
 
@@ -151,7 +151,7 @@ void HONE_ISA_NAME(depthwise_f32)(const hone_depthwise *d, const float *x, int64
         for (int64_t line = 0; line < lines; line++)
             for (int64_t part = 0, at = 0; part < parts; part++) {
                 const int64_t n = d->width * (part + 1) / parts - at;
-                way[n](d, c, end, x + line * d->line + at * d->step, line * d->width + at, y);
+                way[n](d, c, end, x + line * d->line + at * d->step, line * d->y_line + at * d->y_step, y);
                 at += n;
             }
     }

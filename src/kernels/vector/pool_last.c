@@ -84,6 +84,69 @@ void HONE_ISA_NAME(pool_last_f32)(const hone_pool *p, const float *x, float *y, 
         run(p, false, x, y, line0, line1);
 }
 
+/* --- the way back from maxima --- */
+
+/* dy where the first largest element is, 0 elsewhere; `adds`: to what is there. */
+VEC_FN void spread(const inside *in, const bool adds, const bool whole, int lanes, const float *x,
+                   const float *dy, float *dx) {
+    const vec_f32 g = whole ? vec_load(dy) : vec_load_n(dy, lanes);
+    vec_f32 most = vec_set1(-__builtin_inff());
+    for (int64_t d = 0; d < in->count[0]; d++)
+        for (int64_t h = 0; h < in->count[1]; h++) {
+            const float *from = x + d * in->step[0] + h * in->step[1];
+            for (int64_t w = 0; w < in->count[2]; w++, from += in->step[2])
+                most = vec_max(whole ? vec_load(from) : vec_load_n(from, lanes), most);
+        }
+    vec_mask left = vec_mask_first(VEC_F32);
+    for (int64_t d = 0; d < in->count[0]; d++)
+        for (int64_t h = 0; h < in->count[1]; h++) {
+            int64_t at = d * in->step[0] + h * in->step[1];
+            for (int64_t w = 0; w < in->count[2]; w++, at += in->step[2]) {
+                const vec_f32 e = whole ? vec_load(x + at) : vec_load_n(x + at, lanes);
+                const vec_mask hit = vec_eq(e, most) & left;
+                vec_f32 y = vec_select(hit, g, vec_zero());
+                left = left & vec_mask_not(hit);
+                if (adds) y = y + (whole ? vec_load(dx + at) : vec_load_n(dx + at, lanes));
+                if (whole)
+                    vec_store(dx + at, y);
+                else
+                    vec_store_n(dx + at, y, lanes);
+            }
+        }
+}
+
+VEC_FN void spread_image(const hone_pool *p, const bool adds, const float *x, const float *dy, float *dx) {
+    const hone_windows *w = &p->w;
+    const int64_t c = w->channels, lines = w->out[0] * w->out[1];
+    if (adds) memset(dx, 0, (size_t)(w->plane * c) * sizeof *dx);
+    for (int64_t line = 0; line < lines; line++) {
+        int64_t o[3] = {line / w->out[1], line % w->out[1], 0};
+        for (; o[2] < w->out[2]; o[2]++, dy += c) {
+            inside in;
+            const int64_t at = (const float *)look(w, o, x, sizeof *x, &in) - x;
+            int64_t i = 0;
+            for (; i + VEC_F32 <= c; i += VEC_F32)
+                spread(&in, adds, true, VEC_F32, x + at + i, dy + i, dx + at + i);
+            if (i < c) spread(&in, adds, false, (int)(c - i), x + at + i, dy + i, dx + at + i);
+        }
+    }
+}
+
+void HONE_ISA_NAME(max_spread_last_f32)(const hone_pool *p, const float *x, const float *dy, float *dx,
+                                        int64_t image0, int64_t image1) {
+    const hone_windows *w = &p->w;
+    const int64_t in = w->plane * w->channels, out = hone_windows_positions(w) * w->channels;
+    bool apart = true; /* each element is in one window */
+    for (int i = 0; i < 3; i++)
+        apart &= w->kernel[i] == w->stride[i] && w->dilation[i] == 1 && w->pad[i] == 0 &&
+                 w->in[i] == w->out[i] * w->stride[i];
+    for (int64_t i = image0; i < image1; i++)
+        if (apart)
+            spread_image(p, false, x + i * in, dy + i * out, dx + i * in);
+        else
+            spread_image(p, true, x + i * in, dy + i * out, dx + i * in);
+}
+
 /* --- bytes --- */
 
 #define CHUNK ((int64_t)sizeof(vec_i32)) /* channels in a vector */

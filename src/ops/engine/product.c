@@ -210,10 +210,17 @@ static void pack_panels(void *arg, int64_t begin, int64_t end, int worker) {
                         hone_min_i64(end * panel, p->s.n), packed, hone_product_b_sums(&p->b, packed, 1));
 }
 
-/* One room for packed B: matrix by matrix. */
+/* One room for packed B: matrix by matrix, or once for all. */
 static void run_packing(hone_product_job *j) {
     const hone_product_params *p = j->p;
     char *scratch = hone_step_scratch(j->step, j->frame);
+    if (!p->s.b_matrix) {
+        clear_sums(&p->b, scratch + p->at_b);
+        hone_cut_run(&p->panels, j->frame, pack_panels, j);
+        packed_here(j, scratch, 0, true);
+        hone_cut_run(&p->blocks.cut, j->frame, run_blocks, j);
+        return;
+    }
     hone_cut one = p->blocks.cut;
     one.count /= p->s.batch;
     one.nanoseconds /= (double)p->s.batch;
@@ -303,9 +310,10 @@ static void choose_form(const hone_prepare *p, hone_product_params *q) {
     const bool few = s->m < PACK_ROWS || f != q->b.family; /* tiles are made anew in any case */
     bool packs = !q->packed && q->b.family->pack && !(f->direct && !s->b_columns && few);
     q->panels = hone_cut_make(hone_tasks(s->n, f->panel), 0.5 * (double)(s->k * f->panel), 1);
-    q->blocks = hone_product_cut(f, s, q->b.size, packs && s->batch > 1);
+    const bool anew = packs && s->batch > 1 && s->b_matrix; /* for each matrix of Y */
+    q->blocks = hone_product_cut(f, s, q->b.size, anew);
     q->form = q->packed ? HONE_B_PACKED : !packs ? HONE_B_DIRECT : HONE_B_PACK;
-    if (packs && s->batch > 1 && q->blocks.whole) q->form = HONE_B_TASK;
+    if (anew && q->blocks.whole) q->form = HONE_B_TASK;
     if (s->a_windows) hone_product_windows_cut(q);
 }
 

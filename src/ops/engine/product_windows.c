@@ -260,6 +260,8 @@ static bool make_offsets(hone_prepare *p, hone_product_windows *q) {
                                     .width = w->out[2],
                                     .step = w->stride[2] * w->channels,
                                     .line = q->line_step,
+                                    .y_step = w->channels,
+                                    .y_line = w->out[2] * w->channels,
                                     .taps = taps,
                                     .slides = w->kernel[1] == 3 && w->kernel[2] == 3 && w->stride[2] == 1 &&
                                               w->dilation[2] == 1,

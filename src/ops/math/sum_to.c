@@ -4,6 +4,7 @@
 #include "graph/run.h"
 #include "kernels/portable.h"
 #include "ops/common/axes.h"
+#include "ops/common/channels_last.h"
 #include "ops/common/cut.h"
 #include "ops/common/walk.h"
 #include "ops/engine/reduce.h"
@@ -180,9 +181,19 @@ static void gradient_broadcast_to(hone_gradient *ctx) {
     gradient_like(ctx, "SumTo");
 }
 
+/* Of images, both with as many axes. */
+static hone_value *channels_last(hone_channels_last *ctx) {
+    const hone_node *n = ctx->node;
+    if (n->inputs[0]->type.rank != n->inputs[1]->type.rank) return NULL;
+    hone_value *in[2];
+    for (int i = 0; i < 2; i++) in[i] = hone_value_channels_last(ctx->graph, n->inputs[i]);
+    return in[0] && in[1] ? hone_last_copy(ctx, 2, in) : NULL;
+}
+
 const hone_op hone_op_broadcast_to = {
     .name = "BroadcastTo",
     LIKE,
+    .channels_last = channels_last,
     .axes = axes_broadcast_to,
     .prepare = prepare_broadcast_to,
     .gradient = gradient_broadcast_to,

@@ -5,9 +5,11 @@
 #include "graph/infer.h"
 #include "graph/train_form.h"
 #include "ops/common/axes.h"
+#include "ops/common/channels_last.h"
 #include "ops/common/cut.h"
 #include "ops/common/reshape.h"
 #include "ops/engine/elementwise.h"
+#include "ops/nn/batch_statistics.h"
 
 enum { X, SCALE, B, MEAN, VAR };
 
@@ -157,19 +159,9 @@ static hone_value *scalar(const backward *b, double x) {
     return hone_graph_scalar(b->ctx->graph, b->ctx->node->outputs[0]->type.dtype, x);
 }
 
-static hone_value *reshape(const backward *b, hone_value *v, int rank) {
-    int64_t shape[HONE_MAX_RANK];
-    for (int i = 0; i < rank; i++) shape[i] = i ? 1 : -1;
-    return HONE_EMIT(b->ctx->graph, "", "Reshape", v, hone_graph_ints(b->ctx->graph, shape, rank));
-}
-
-/* [C] as it stands against X, [C, 1, …], and back. */
+/* [C] as it stands against X. */
 static hone_value *spread(const backward *b, hone_value *v) {
-    return b->rank == 2 ? v : reshape(b, v, b->rank - 1);
-}
-static hone_value *sum(const backward *b, hone_value *v, hone_value *spread_like) {
-    hone_value *s = HONE_EMIT(b->ctx->graph, HONE_PRIVATE_DOMAIN, "SumTo", v, spread_like);
-    return b->rank == 2 ? s : reshape(b, s, 1);
+    return hone_batch_spread(b->ctx->graph, v, b->rank);
 }
 
 static void gradient(hone_gradient *ctx) {
@@ -178,20 +170,36 @@ static void gradient(hone_gradient *ctx) {
     if (b.rank < 2 || !dy) return;
     hone_value *variance = emit(&b, "Add", in[VAR], scalar(&b, hone_node_float(ctx->node, "epsilon")));
     hone_value *inverse = emit(&b, "Div", scalar(&b, 1), HONE_EMIT(ctx->graph, "", "Sqrt", variance));
-    hone_value *a = emit(&b, "Mul", in[SCALE], inverse), *like = spread(&b, in[B]);
+    hone_value *a = emit(&b, "Mul", in[SCALE], inverse);
     if (ctx->wanted[X]) ctx->din[X] = emit(&b, "Mul", dy, spread(&b, a));
-    hone_value *dscale = NULL, *db = NULL;
-    if (ctx->wanted[SCALE] || ctx->wanted[VAR]) {
-        hone_value *n = emit(&b, "Mul", emit(&b, "Sub", in[X], spread(&b, in[MEAN])), spread(&b, inverse));
-        dscale = sum(&b, emit(&b, "Mul", dy, n), like);
-    }
-    if (ctx->wanted[B] || ctx->wanted[MEAN]) db = sum(&b, dy, like);
+    if (!ctx->wanted[SCALE] && !ctx->wanted[VAR] && !ctx->wanted[B] && !ctx->wanted[MEAN]) return;
+    hone_node *sums = hone_graph_add_node(ctx->graph, hone_op_find(HONE_PRIVATE_DOMAIN, "BatchSums"), "", 3,
+                                          (hone_value *[]){dy, in[X], in[MEAN]}, 2);
+    if (!sums) return;
+    hone_value *db = sums->outputs[0], *dscale = emit(&b, "Mul", sums->outputs[1], inverse);
     if (ctx->wanted[SCALE]) ctx->din[SCALE] = dscale;
     if (ctx->wanted[B]) ctx->din[B] = db;
     if (ctx->wanted[MEAN]) ctx->din[MEAN] = HONE_EMIT(ctx->graph, "", "Neg", emit(&b, "Mul", db, a));
     if (ctx->wanted[VAR])
         ctx->din[VAR] =
             emit(&b, "Mul", emit(&b, "Mul", dscale, a), emit(&b, "Mul", inverse, scalar(&b, -0.5)));
+}
+
+/* --- images with their channels last --- elementwise work, which is joined with what is around it */
+
+static hone_value *channels_last(hone_channels_last *ctx) {
+    const hone_node *n = ctx->node;
+    hone_graph *g = ctx->graph;
+    hone_value *const *in = n->inputs;
+    const hone_dtype dtype = n->outputs[0]->type.dtype;
+    if (is_training(n) || dtype != HONE_FLOAT32) return NULL;
+    for (int i = SCALE; i <= VAR; i++)
+        if (in[i]->type.dtype != dtype) return NULL;
+    hone_value *variance =
+        HONE_EMIT(g, "", "Add", in[VAR], hone_graph_scalar(g, dtype, hone_node_float(n, "epsilon")));
+    hone_value *a = HONE_EMIT(g, "", "Div", in[SCALE], HONE_EMIT(g, "", "Sqrt", variance));
+    hone_value *d = HONE_EMIT(g, "", "Sub", hone_value_channels_last(g, in[X]), in[MEAN]);
+    return HONE_EMIT(g, "", "Add", HONE_EMIT(g, "", "Mul", d, a), in[B]);
 }
 
 /* --- functions --- statistics of the batch, and dtypes that differ */
@@ -241,9 +249,10 @@ static hone_status expand(hone_graph *g, hone_node *n, hone_error *err) {
         if (rank < 0)
             return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                                   "for training, of a tensor whose rank is not known");
-        hone_value *d = HONE_EMIT(g, "", "Sub", in[X], mean(g, in[X], rank, true));
-        hone_value *batch_mean = mean(g, in[X], rank, false),
-                   *batch_var = mean(g, HONE_EMIT(g, "", "Mul", d, d), rank, false);
+        hone_node *statistics = hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, "BatchStatistics"),
+                                                    n->name, 1, &in[X], 2);
+        if (!statistics) return hone_graph_check(g, err);
+        hone_value *batch_mean = statistics->outputs[0], *batch_var = statistics->outputs[1];
         give_running(g, n, 1, in[MEAN], batch_mean, dtype);
         give_running(g, n, 2, in[VAR], batch_var, dtype);
         in[MEAN] = batch_mean;
@@ -392,6 +401,7 @@ const hone_op hone_op_batch_normalization = {
     .infer = infer,
     .axes = axes,
     .overwrite = 1,
+    .channels_last = channels_last,
     .prepare = prepare,
     .gradient_kind = HONE_GRADIENT_EXACT,
     .gradient = gradient,

@@ -6,6 +6,7 @@
 #include "ops/engine/conv.h"
 #include "ops/engine/conv_weights.h"
 #include "ops/engine/transposed.h"
+#include "ops/nn/conv_last.h"
 #include "ops/nn/conv_transpose.h"
 
 #include <string.h>
@@ -51,8 +52,12 @@ static int64_t multiply_adds_x(const hone_node *n, const hone_type *const *in, c
 }
 
 const hone_op hone_op_conv_grad_x = {BACKWARD("ConvGradX", "dY", "W", "X"),
-                                     .attrs = HONE_ATTRS(HONE_CONV_ATTRS), .multiply_adds = multiply_adds_x,
-                                     .prepare = prepare_x, .doc = "gradient of a convolution to its input"};
+                                     .attrs = HONE_ATTRS(HONE_CONV_ATTRS),
+                                     .multiply_adds = multiply_adds_x,
+                                     .channels_last = hone_conv_grad_x_channels_last,
+                                     .prefers_last = hone_conv_grad_x_prefers_last,
+                                     .prepare = prepare_x,
+                                     .doc = "gradient of a convolution to its input"};
 
 /* --- ConvGradW --- of dY, X, as W */
 
@@ -76,8 +81,12 @@ static int64_t multiply_adds_w(const hone_node *n, const hone_type *const *in, c
 }
 
 const hone_op hone_op_conv_grad_w = {BACKWARD("ConvGradW", "dY", "X", "W"),
-                                     .attrs = HONE_ATTRS(HONE_CONV_ATTRS), .multiply_adds = multiply_adds_w,
-                                     .prepare = prepare_w, .doc = "gradient of a convolution to its weights"};
+                                     .attrs = HONE_ATTRS(HONE_CONV_ATTRS),
+                                     .multiply_adds = multiply_adds_w,
+                                     .channels_last = hone_conv_grad_w_channels_last,
+                                     .prefers_last = hone_conv_grad_w_prefers_last,
+                                     .prepare = prepare_w,
+                                     .doc = "gradient of a convolution to its weights"};
 
 /* --- ConvTransposeGradX --- of dY, W, as X: a convolution of as many positions as X has */
 

@@ -9,6 +9,7 @@
 #include "ops/common/channels_last.h"
 #include "ops/common/walk.h"
 #include "ops/engine/conv.h"
+#include "ops/nn/conv_back.h"
 
 #include <string.h>
 
@@ -152,16 +153,22 @@ static bool is_far(const hone_node *n, int weights) {
     return all > FAR;
 }
 
-bool hone_conv_last_takes(const hone_node *n, int weights, int bias) {
-    const hone_value *b = n->input_count > bias ? n->inputs[bias] : NULL;
-    const hone_tensor *t = hone_value_constant(n->inputs[weights]);
-    return t && (t->rank == 3 || t->rank == 4) && t->count > 0 && n->inputs[X]->type.rank == t->rank &&
-           !n->map && (!b || b->type.rank == 1) &&
+bool hone_conv_last_fits(const hone_node *n, int weights) {
+    const hone_type *w = &n->inputs[weights]->type;
+    return (w->rank == 3 || w->rank == 4) && hone_type_is_concrete(w) && hone_type_count(w) > 0 &&
+           n->inputs[X]->type.rank == w->rank && !n->map &&
            (hone_node_int(n, "group") == 1 || hone_conv_is_depthwise(n, weights)) && !is_far(n, weights);
 }
 
+bool hone_conv_last_takes(const hone_node *n, int weights, int bias) {
+    const hone_value *b = n->input_count > bias ? n->inputs[bias] : NULL;
+    return hone_value_constant(n->inputs[weights]) && (!b || b->type.rank == 1) &&
+           hone_conv_last_fits(n, weights);
+}
+
 static bool takes(const hone_node *n) {
-    return n->inputs[W]->type.dtype == HONE_FLOAT32 && hone_conv_last_takes(n, W, B);
+    const hone_value *b = n->input_count > B ? n->inputs[B] : NULL;
+    return n->inputs[W]->type.dtype == HONE_FLOAT32 && (!b || b->type.rank == 1) && hone_conv_last_fits(n, W);
 }
 
 bool hone_conv_prefers_last(const hone_node *n) {
@@ -175,8 +182,9 @@ static void move_channels(const float *w, int64_t m, int64_t c, int64_t taps, fl
                                          (uint32_t *)(void *)out, c);
 }
 
-static hone_value *weights(hone_graph *g, const hone_value *w, bool depthwise) {
-    const hone_tensor *t = w->data;
+static hone_value *weights(hone_graph *g, hone_value *w, bool depthwise) {
+    const hone_tensor *t = hone_value_constant(w);
+    if (!t) return hone_conv_weights_last(g, w, depthwise);
     const int64_t taps = hone_dims_product(&w->type, 2, w->type.rank), m = t->dims[0], c = t->dims[1];
     const int64_t dims[2] = {depthwise ? taps : m, depthwise ? m : taps * c};
     hone_tensor *laid = NULL;
@@ -209,7 +217,7 @@ hone_value *hone_conv_channels_last(hone_channels_last *ctx) {
     const hone_node *n = ctx->node;
     hone_graph *g = ctx->graph;
     if (!takes(n)) return NULL;
-    const hone_value *w = n->inputs[W];
+    hone_value *w = n->inputs[W];
     const bool depthwise = hone_conv_is_depthwise(n, W);
     hone_value *in[3] = {hone_value_channels_last(g, n->inputs[X]), weights(g, w, depthwise),
                          n->input_count > B ? n->inputs[B] : NULL};
@@ -219,4 +227,60 @@ hone_value *hone_conv_channels_last(hone_channels_last *ctx) {
     if (!y) return NULL;
     hone_conv_last_window(g, n, W, y);
     return y->outputs[0];
+}
+
+/* --- its gradients in this form --- of dY, W, X; of dY, X, W */
+
+static bool gradient_takes(const hone_node *n, int weights) {
+    const hone_type *w = &n->inputs[weights]->type;
+    hone_window window;
+    if (w->dtype != HONE_FLOAT32 || !hone_conv_last_fits(n, weights) ||
+        hone_window_read(n, w->rank, w->dims + 2, &window, NULL) != HONE_OK)
+        return false;
+    for (int i = 0; i < window.axes; i++)
+        if (window.stride[i] > HONE_BACK_PHASES || (window.stride[i] != 1 && window.dilation[i] != 1))
+            return false;
+    return true;
+}
+
+static hone_value *emit_gradient(hone_channels_last *ctx, int weights, const char *op,
+                                 hone_value *const *in) {
+    if (!in[0] || !in[1] || !in[2]) return NULL;
+    hone_node *y =
+        hone_graph_add_node(ctx->graph, hone_op_find(HONE_PRIVATE_DOMAIN, op), ctx->node->name, 3, in, 1);
+    if (!y) return NULL;
+    hone_conv_last_window(ctx->graph, ctx->node, weights, y);
+    return y->outputs[0];
+}
+
+hone_value *hone_conv_grad_x_channels_last(hone_channels_last *ctx) {
+    enum { DY, WEIGHTS, LIKE };
+    const hone_node *n = ctx->node;
+    hone_graph *g = ctx->graph;
+    if (!gradient_takes(n, WEIGHTS)) return NULL;
+    const bool depthwise = hone_conv_is_depthwise(n, WEIGHTS);
+    hone_value *in[] = {hone_value_channels_last(g, n->inputs[DY]),
+                        hone_conv_weights_last(g, n->inputs[WEIGHTS], depthwise),
+                        hone_value_channels_last(g, n->inputs[LIKE])};
+    return emit_gradient(ctx, WEIGHTS, depthwise ? "DepthwiseLastGradX" : "ConvLastGradX", in);
+}
+
+hone_value *hone_conv_grad_w_channels_last(hone_channels_last *ctx) {
+    enum { DY, IMAGE, LIKE };
+    const hone_node *n = ctx->node;
+    hone_graph *g = ctx->graph;
+    if (!gradient_takes(n, LIKE)) return NULL;
+    const bool depthwise = hone_conv_is_depthwise(n, LIKE);
+    hone_value *in[] = {hone_value_channels_last(g, n->inputs[DY]),
+                        hone_value_channels_last(g, n->inputs[IMAGE]), n->inputs[LIKE]};
+    ctx->first = true;
+    return emit_gradient(ctx, LIKE, depthwise ? "DepthwiseLastGradW" : "ConvLastGradW", in);
+}
+
+bool hone_conv_grad_x_prefers_last(const hone_node *n) {
+    return gradient_takes(n, 1) && n->inputs[1]->type.dims[0] >= FEW;
+}
+
+bool hone_conv_grad_w_prefers_last(const hone_node *n) {
+    return gradient_takes(n, 2) && n->inputs[2]->type.dims[0] >= FEW;
 }

@@ -14,6 +14,10 @@ hone_status hone_conv_last_product(const hone_prepare *p, hone_product *s, bool 
 /* Can weights (input w) and bias of convolution n be laid out anew: a constant, of one group or of channels each by itself,
  * over one or two spatial axes? */
 bool hone_conv_last_takes(const hone_node *n, int w, int b);
+/* The same of weights that need not be constant, and whatever the bias. */
+bool hone_conv_last_fits(const hone_node *n, int w);
+/* Weights that are no constant, in the order in which the forms read them; those that there are already. */
+hone_value *hone_conv_weights_last(hone_graph *g, hone_value *w, bool depthwise);
 bool hone_conv_is_depthwise(const hone_node *n, int w);
 /* The window's attributes of n, whose weights are input w, for its other form y. */
 void hone_conv_last_window(hone_graph *g, const hone_node *n, int w, hone_node *y);
@@ -21,6 +25,11 @@ void hone_conv_last_window(hone_graph *g, const hone_node *n, int w, hone_node *
 /* Of Conv. */
 hone_value *hone_conv_channels_last(hone_channels_last *ctx);
 bool hone_conv_prefers_last(const hone_node *n);
+/* Of ConvGradX and ConvGradW. */
+hone_value *hone_conv_grad_x_channels_last(hone_channels_last *ctx);
+hone_value *hone_conv_grad_w_channels_last(hone_channels_last *ctx);
+bool hone_conv_grad_x_prefers_last(const hone_node *n);
+bool hone_conv_grad_w_prefers_last(const hone_node *n);
 
 /* Of ConvInteger, QLinearConv and IntegerConv. */
 hone_value *hone_conv_integer_channels_last(hone_channels_last *ctx);

@@ -7,6 +7,7 @@
 /* MaxPool and AveragePool of images whose channels are last. */
 hone_value *hone_max_pool_channels_last(hone_channels_last *ctx);
 hone_value *hone_average_pool_channels_last(hone_channels_last *ctx);
+hone_value *hone_max_pool_grad_channels_last(hone_channels_last *ctx);
 
 /* Gradients of MaxPool, AveragePool, LpPool. */
 void hone_max_pool_gradient(hone_gradient *ctx);

@@ -99,7 +99,8 @@ static hone_status prepare_max(hone_prepare *p, hone_error *err) {
 const hone_op hone_op_max_pool_grad = {
     BACKWARD("MaxPoolGrad"),
     .attrs = HONE_ATTRS(HONE_WINDOW_ATTRS, {"dilations", HONE_ATTR_INTS}, {"ceil_mode", HONE_ATTR_INT}),
-    .prepare = prepare_max, .doc = "dY where the largest element of its window was"};
+    .channels_last = hone_max_pool_grad_channels_last, .prepare = prepare_max,
+    .doc = "dY where the largest element of its window was"};
 
 void hone_max_pool_gradient(hone_gradient *ctx) {
     ctx->din[0] = emit(ctx, "MaxPoolGrad", ctx->dout[0]);

@@ -89,6 +89,74 @@ const hone_op hone_op_pool_last = {
     .prepare = prepare,
     .doc = "the largest element, or the mean, of each window of images whose channels are last"};
 
+/* --- the gradient of maxima --- */
+
+static hone_status infer_grad(hone_infer *ctx, hone_error *err) {
+    (void)err;
+    return hone_infer_as_input(ctx, 1);
+}
+
+typedef struct grad_job {
+    const params *p;
+    const float *dy, *x;
+    float *dx;
+} grad_job;
+
+static void run_images(void *arg, int64_t begin, int64_t end, int worker) {
+    (void)worker;
+    const grad_job *j = arg;
+    hone_kernels_get()->max_spread_last_f32(&j->p->pool, j->x, j->dy, j->dx, begin, end);
+}
+
+static hone_status run_grad(const hone_step *step, hone_frame *frame, hone_error *err) {
+    (void)err;
+    grad_job j = {step->params, hone_step_in(step, frame, 0), hone_step_in(step, frame, 1),
+                  hone_step_out(step, frame, 0)};
+    hone_cut_run(&j.p->cut, frame, run_images, &j);
+    return HONE_OK;
+}
+
+static hone_status prepare_grad(hone_prepare *p, hone_error *err) {
+    const hone_type y = hone_type_channels_first(p->in[0]), x = hone_type_channels_first(p->in[1]);
+    hone_window window;
+    params *q = hone_prepare_alloc(p, sizeof *q);
+    if (!q) return hone_fail_memory(err);
+    HONE_TRY(hone_window_read(p->node, x.rank, NULL, &window, err));
+    q->pool = (hone_pool){.w = hone_windows_of(&window, x.dims[1], &x, &y), .kind = HONE_POOL_MAX};
+    const double taps = (double)hone_windows_taps(&q->pool.w), each = (double)hone_type_count(&y) * taps;
+    const int64_t images = hone_type_count(&x) ? x.dims[0] : 0;
+    q->cut = hone_cut_make(images, 5 + 0.2 * each / (double)(images ? images : 1), 1);
+    p->params = q;
+    p->run = run_grad;
+    p->kernel = "max_pool's gradient";
+    return HONE_OK;
+}
+
+const hone_op hone_op_max_pool_last_grad = {
+    .domain = HONE_PRIVATE_DOMAIN,
+    .name = "MaxPoolLastGrad",
+    .since = 1,
+    .oldest = 1,
+    .inputs = HONE_SLOTS({"dY", 'T', FLOAT, 0}, {"X", 'T', FLOAT, 0}),
+    .outputs = HONE_SLOTS({"dX", 'T', FLOAT, 0}),
+    .attrs = HONE_ATTRS(HONE_WINDOW_ATTRS, {"dilations", HONE_ATTR_INTS}, {"ceil_mode", HONE_ATTR_INT}),
+    .infer = infer_grad,
+    .prepare = prepare_grad,
+    .doc = "MaxPoolGrad of images whose channels are last"};
+
+hone_value *hone_max_pool_grad_channels_last(hone_channels_last *ctx) {
+    const hone_node *n = ctx->node;
+    hone_graph *g = ctx->graph;
+    if (n->outputs[0]->type.dtype != HONE_FLOAT32) return NULL;
+    hone_value *in[] = {hone_value_channels_last(g, n->inputs[0]), hone_value_channels_last(g, n->inputs[1])};
+    hone_node *y =
+        in[0] && in[1] ? hone_graph_add_node(g, &hone_op_max_pool_last_grad, n->name, 2, in, 1) : NULL;
+    if (!y) return NULL;
+    hone_node_copy_attrs(g, y, n);
+    hone_drop_attributes(y);
+    return y->outputs[0];
+}
+
 /* --- MaxPool and AveragePool in this form --- */
 
 static hone_value *pool(hone_channels_last *ctx, bool mean) {

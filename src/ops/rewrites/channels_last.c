@@ -49,6 +49,13 @@ static bool pays(const hone_node *n) {
     return saved > 0 && saved >= cost;
 }
 
+/* Is axis `axis` the only one that is not 1? */
+static bool is_row(const hone_type *t, int axis) {
+    for (int i = 0; i < t->rank; i++)
+        if (i != axis && t->dims[i] != 1) return false;
+    return true;
+}
+
 /* An elementwise operator's operand, as it is broadcast to images with their channels last. */
 static hone_value *operand(hone_graph *g, hone_value *v, int rank) {
     if (!v || is_one(&v->type)) return v;
@@ -62,6 +69,16 @@ static hone_value *operand(hone_graph *g, hone_value *v, int rank) {
         }
         hone_value *row = hone_graph_add_constant(g, v->name, t);
         hone_tensor_free(t);
+        return row;
+    }
+    if (axis >= 0 && v->type.rank < rank &&
+        is_row(&v->type, axis)) { /* likewise; another operand has all axes */
+        static const int64_t all = -1;
+        hone_value *row = HONE_EMIT(g, "", "Reshape", v, hone_graph_ints(g, &all, 1));
+        if (!row) return NULL;
+        row->type = v->type;
+        row->type.rank = 1;
+        row->type.dims[0] = v->type.dims[axis];
         return row;
     }
     int64_t axes[HONE_MAX_RANK];
