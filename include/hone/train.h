@@ -220,6 +220,53 @@ HONE_API hone_status hone_evaluate(const hone_graph *g, const hone_dataset *data
 HONE_API hone_status hone_evaluate_model(hone_model *m, const hone_dataset *data, const hone_task *task,
                                          int threads, hone_eval_report *out, hone_error *err);
 
+/* How a model did on one class. Ratios are NaN where there is nothing to divide by. */
+typedef struct hone_class_score {
+    int64_t samples, predicted, right; /* that are of it; that the model says are; both */
+    double precision, recall, f1;      /* right / predicted, right / samples, their harmonic mean */
+} hone_class_score;
+
+/* What is known beyond the report. */
+typedef struct hone_eval_details {
+    int classes;              /* 0: the target is numbers, or there are more than 2048 classes */
+    const int64_t *confusion; /* [classes, classes]: samples of class i that the model takes for class j */
+    const hone_class_score *scores;     /* [classes] */
+    double macro_f1, balanced_accuracy; /* means of F1 and of recall over the classes that the samples have */
+    int top;                            /* 0: no more classes than that */
+    double top_accuracy; /* the share of samples whose label is among the `top` largest outputs */
+    double auc; /* of two classes: how likely a sample of the second has the higher score; NaN: none */
+    double root_mean_squared_error; /* of numbers */
+} hone_eval_details;
+HONE_API void hone_eval_details_free(hone_eval_details *d); /* NULL is fine */
+
+/* The first output and the target of samples [first, first + n) of a data set. */
+typedef struct hone_prediction {
+    int64_t first, n;
+    const float *output; /* [n, size] */
+    int64_t size;
+    const int64_t *labels; /* [n]; NULL: none */
+    const float *numbers;  /* [n, size]; NULL: none */
+} hone_prediction;
+/* Return false to stop; `user` knows why. */
+typedef bool hone_prediction_fn(void *user, const hone_prediction *p);
+
+typedef struct hone_eval_options {
+    size_t size;
+    int threads;
+    int top;                        /* hone_eval_details.top */
+    hone_prediction_fn *prediction; /* called for all samples in order; NULL: nobody */
+    void *user;
+} hone_eval_options;
+#define HONE_EVAL_OPTIONS_INIT                                                                               \
+    { .size = sizeof(hone_eval_options), .top = 5 }
+
+/* As hone_evaluate_model(), and more. Without a target in the data, which only `prediction` can bear, out->samples alone is
+ * set and `*details` NULL. HONE_INVALID_ARGUMENT names the sample whose output is no number, and a column that has NaN
+ * there. On success `*details` (may be NULL) belongs to the caller. */
+HONE_API hone_status hone_evaluate_details(hone_model *m, const hone_dataset *data, const hone_task *task,
+                                           const hone_eval_options *options, hone_eval_report *out,
+                                           hone_eval_details **details, hone_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,21 +1,31 @@
+#include "answers.h"
 #include "data.h"
 #include "files.h"
 #include "task.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static struct {
-    const char *model;
+    const char *model, *predictions;
     cli_data data;
-    int split, threads;
+    int split, top;
     bool json, mapped;
     cli_task task;
-    int precision;
-} args = {.split = HONE_SPLIT_TEST};
+    int precision, threads;
+} args = {.split = HONE_SPLIT_TEST, .top = 5};
 
 static const cli_option options[] = {
     OPT_MODEL(args.model),
     OPT_DATA(args.data, .required = true),
     OPT_TASK(args.task),
-    OPT_CHOICE("split", "train|test", args.split, "which part of the data"),
+    OPT_CHOICE("split", "train|test|val|all", args.split, "which part of the data, where it has such parts"),
+    OPT_TEXT(
+        "predictions", "FILE", args.predictions,
+        "write a table of text: for each sample what the model says and how sure it is, and the target; data "
+        "without a target will do, too"),
+    OPT_INT("top", "K", args.top, 1, 1000,
+            "also tell how often the label is among the K most likely classes"),
     OPT_THREADS(args.threads),
     OPT_MMAP(args.mapped),
     OPT_PRECISION(args.precision),
@@ -24,49 +34,106 @@ static const cli_option options[] = {
 };
 
 _Static_assert(HONE_PRECISION_FLOAT32 == 0 && HONE_PRECISION_BFLOAT16 == 1, "as the words of --precision");
-_Static_assert(HONE_SPLIT_TRAIN == 0 && HONE_SPLIT_TEST == 1, "the words of --split are in this order");
+_Static_assert(HONE_SPLIT_TRAIN == 0 && HONE_SPLIT_TEST == 1 && HONE_SPLIT_VALIDATION == 2 && CLI_ALL == 3,
+               "the words of --split are in this order");
 
-static int work(hone_model **model, hone_dataset **data) {
+typedef struct job {
+    hone_model *model;
+    hone_dataset *data;
+    hone_eval_details *details;
+    cli_predictions predictions;
+    cli_classes classes;
+    char *noted; /* the model's classes */
+} job;
+
+static void report(const job *j, const hone_eval_report *r) {
+    if (args.json) {
+        json_t *o = json_pack("{s:I, s:o}", "samples", (json_int_t)r->samples, "seconds",
+                              cli_json_number(r->seconds));
+        if (j->details) cli_json_metrics(o, "", r);
+        if (j->details) cli_json_details(o, j->details, &j->classes);
+        cli_print_json(o);
+        return;
+    }
+    const char *rate = cli_count(r->seconds > 0 ? (int64_t)((double)r->samples / r->seconds) : 0);
+    if (!j->details) {
+        printf("%s: no target to compare with, %.3f s, %s samples/s\n", hone_dataset_describe(j->data),
+               r->seconds, rate);
+    } else {
+        printf("%s: %s, loss %.4f, %.3f s, %s samples/s\n", hone_dataset_describe(j->data), cli_metrics(r),
+               r->loss, r->seconds, rate);
+        cli_print_details(j->details, &j->classes);
+    }
+    if (args.predictions)
+        printf("wrote %s, %s bytes\n", args.predictions, cli_count(cli_file_bytes(args.predictions)));
+}
+
+/* What is asked of the model's texts before the model takes the graph. */
+static void remember(job *j, const hone_graph *g) {
+    const char *classes = hone_graph_metadata(g, "hone.classes"),
+               *objective =
+                   args.task.objective ? args.task.objective : hone_graph_metadata(g, "hone.objective");
+    if (classes) {
+        j->noted = cli_alloc(strlen(classes) + 1);
+        strcpy(j->noted, classes);
+    }
+    j->predictions.regression = objective && strcmp(objective, "cross-entropy") != 0 &&
+                                strcmp(objective, "binary-cross-entropy") != 0;
+    j->predictions.classes = &j->classes;
+}
+
+static int work(job *j) {
     hone_error err = {0};
     hone_eval_report r;
+    hone_eval_options e = HONE_EVAL_OPTIONS_INIT;
     hone_model_options m = HONE_MODEL_OPTIONS_INIT;
     m.precision = (hone_precision)args.precision;
     hone_task task;
     if (cli_read_task(&args.task, &task) != CLI_OK) return CLI_USAGE;
     hone_graph *g = NULL;
+    if (args.predictions) CLI_TRY(cli_check_output(args.predictions, &err));
+    args.data.model_path = args.model;
+    args.data.unlabeled = args.predictions != NULL;
     int status = cli_load(args.model, args.mapped, args.json, &g);
     if (status != CLI_OK) return status;
-    args.data.model_path = args.model;
-    hone_status opened = cli_open_split(&args.data, &task, g, (hone_split)args.split, data, &err);
+    remember(j, g);
+    hone_status opened = cli_open_split(&args.data, &task, g, args.split, &j->data, &err);
     if (opened != HONE_OK) hone_graph_free(g);
     CLI_TRY(opened);
-    CLI_TRY_MODEL(args.model, hone_model_take(g, &m, model, &err));
-    CLI_TRY_MODEL(args.model, hone_evaluate_model(*model, *data, &task, args.threads, &r, &err));
-    if (args.json) {
-        json_t *o =
-            json_pack("{s:I, s:o}", "samples", (json_int_t)r.samples, "seconds", cli_json_number(r.seconds));
-        cli_json_metrics(o, "", &r);
-        cli_print_json(o);
-        return CLI_OK;
+    CLI_TRY_MODEL(args.model, hone_model_take(g, &m, &j->model, &err));
+    j->classes = (cli_classes){j->data, j->noted};
+    e.threads = args.threads;
+    e.top = args.top;
+    if (args.predictions) {
+        if (!cli_predictions_begin(&j->predictions)) return cli_error("out of memory");
+        e.prediction = cli_predictions_add;
+        e.user = &j->predictions;
     }
-    printf("%s: %s, loss %.4f, %.3f s, %s samples/s\n", hone_dataset_describe(*data), cli_metrics(&r), r.loss,
-           r.seconds, cli_count(r.seconds > 0 ? (int64_t)((double)r.samples / r.seconds) : 0));
+    CLI_TRY_MODEL(args.model, hone_evaluate_details(j->model, j->data, &task, &e, &r, &j->details, &err));
+    CLI_TRY(cli_predictions_end(&j->predictions, args.predictions, &err));
+    report(j, &r);
     return CLI_OK;
 }
 
 static int run(void) {
-    hone_model *model = NULL;
-    hone_dataset *data = NULL;
-    int status = work(&model, &data);
-    hone_dataset_free(data);
-    hone_model_free(model);
+    job j = {NULL};
+    int status = work(&j);
+    hone_error none;
+    cli_predictions_end(&j.predictions, NULL, &none);
+    hone_eval_details_free(j.details);
+    hone_dataset_free(j.data);
+    hone_model_free(j.model);
+    free(j.noted);
     return status;
 }
 
 const cli_command cli_cmd_eval = {
     "eval", "measure how well a model does on a data set",
-    "Of classes: accuracy. Of numbers: the mean absolute error, and r2, the share of the variance that is\n"
+    "Of classes: accuracy, precision, recall and F1 of each, which are taken for which; of two, the area "
+    "under\n"
+    "the ROC curve. Of numbers: the mean absolute error, and r2, the share of the variance that is "
     "explained.\n\n"
     "  hone eval m.onnx --data fashion-mnist --json\n"
+    "  hone eval m.onnx --data csv:houses.csv --predictions prices.csv\n"
     "  hone eval m.onnx --data npz:houses.npz --target price --objective mean-squared-error",
     options, run};

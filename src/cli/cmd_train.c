@@ -123,6 +123,7 @@ static hone_status train(job *j, hone_error *err) {
 /* The model first: no mishap after the training may cost it. */
 static hone_status finish(job *j, hone_error *err) {
     hone_status status = cli_save_tokenizer(j->data.train, j->graph, args.out, err);
+    if (status == HONE_OK) status = cli_note_parts(j->graph, &j->data, err);
     if (status == HONE_OK) status = cli_save(j->graph, args.out, err);
     if (status == HONE_OK && j->data.test)
         status =

@@ -100,6 +100,7 @@ static hone_status wish(const cli_data *d, const hone_task *task, const hone_gra
                                       : NULL);
     o->classes = model ? hone_graph_metadata(model, "hone.classes") : NULL;
     o->group = d->group;
+    o->unlabeled = d->unlabeled;
     o->ignored = d->ignored.items;
     o->ignored_count = d->ignored.count;
     o->header = d->header == 2 ? -1 : d->header;
@@ -159,6 +160,9 @@ static hone_status open_split(const char *spec, const wishes *w, hone_split spli
 }
 
 /* --- parting --- */
+
+#define TEST_PART "hone.test_part" /* a model's note */
+enum { RULE = sizeof((cli_parts *)NULL)->rule };
 
 /* "0.1" or "500" */
 static const char *amount(double x) {
@@ -277,14 +281,19 @@ static hone_status open_test_split(const char *spec, const wishes *w, hone_datas
     return HONE_OK;
 }
 
+static void write_rule(const cli_data *d, uint64_t seed, int64_t count, char *out, size_t size);
+
 /* The test part, from where it is to come; `*train` has what is left. */
 static hone_status take_test(const cli_data *d, const wishes *w, const hone_task *task, uint64_t seed,
-                             hone_dataset **train, hone_dataset **out, hone_error *err) {
+                             hone_dataset **train, hone_dataset **out, char *rule, hone_error *err) {
     bool whole = !hone_dataset_is_split(*train);
     if (d->test_spec) return open_split(d->test_spec, w, HONE_SPLIT_TEST, out, err);
     if (d->test > 0 && !whole)
         cli_note("--test %s: %s has a test split of its own", amount(d->test), d->spec);
-    if (d->test > 0 && whole) return part(d, task, seed, d->test, train, out, err);
+    if (d->test > 0 && whole) {
+        if (rule) write_rule(d, seed, hone_dataset_count(*train), rule, RULE);
+        return part(d, task, seed, d->test, train, out, err);
+    }
     if (!whole) return open_test_split(d->spec, w, out, err);
     tell_no_test(d->spec);
     return HONE_OK;
@@ -307,7 +316,7 @@ static hone_status open_parts(const cli_data *d, wishes *w, const hone_task *tas
     if (status != HONE_OK) return status;
     tell_notes(out->train);
     follow(out->train, w);
-    status = take_test(d, w, task, seed, &out->train, &out->test, err);
+    status = take_test(d, w, task, seed, &out->train, &out->test, out->rule, err);
     if (status != HONE_OK) return status;
     int64_t count = hone_dataset_count(out->train);
     status = check_amounts(d, count, *train_samples, err);
@@ -341,7 +350,7 @@ static hone_status open_test(const cli_data *d, wishes *w, const hone_task *task
     if (d->test == 0) return open_test_split(d->spec, w, out, err);
     hone_status status = open_split(d->spec, w, HONE_SPLIT_TRAIN, &train, err);
     if (status == HONE_OK) follow(train, w);
-    if (status == HONE_OK) status = take_test(d, w, task, seed, &train, out, err);
+    if (status == HONE_OK) status = take_test(d, w, task, seed, &train, out, NULL, err);
     hone_dataset_free(train);
     return status;
 }
@@ -356,13 +365,73 @@ hone_status cli_open_test(const cli_data *d, const hone_task *task, const hone_g
     return status;
 }
 
-hone_status cli_open_split(const cli_data *d, const hone_task *task, const hone_graph *model,
-                           hone_split split, hone_dataset **out, hone_error *err) {
+/* --- which samples a model was trained on --- */
+
+static void write_rule(const cli_data *d, uint64_t seed, int64_t count, char *out, size_t size) {
+    json_t *rule = json_pack("{s:f, s:I, s:b, s:I}", "share", d->test, "seed", (json_int_t)seed, "in_order",
+                             d->by == 1, "samples", (json_int_t)count);
+    if (rule && d->group) json_object_set_new(rule, "group", json_string(d->group));
+    char *text = rule ? json_dumps(rule, JSON_COMPACT) : NULL;
+    snprintf(out, size, "%s", text && strlen(text) < size ? text : "");
+    free(text);
+    json_decref(rule);
+}
+
+hone_status cli_note_parts(hone_graph *g, const cli_parts *p, hone_error *err) {
+    return *p->rule ? hone_graph_set_metadata(g, TEST_PART, p->rule, err) : HONE_OK;
+}
+
+/* What of `*data` the model's rule draws, or leaves; all of it where there is no rule for so many samples. */
+static hone_status follow_rule(const char *text, const hone_task *task, int split, bool whole,
+                               hone_dataset **data, hone_error *err) {
+    json_t *rule = text ? json_loads(text, 0, NULL) : NULL;
+    double share = 0;
+    json_int_t seed = 0, samples = 0;
+    int in_order = 0;
+    const char *group = NULL;
+    hone_status status = HONE_OK;
+    bool known = rule && json_unpack(rule, "{s:F, s:I, s:b, s?s, s:I}", "share", &share, "seed", &seed,
+                                     "in_order", &in_order, "group", &group, "samples", &samples) == 0;
+    if (known && samples == hone_dataset_count(*data) && whole) {
+        cli_note("the model was trained on a part of these samples, it seems: what is measured on them is "
+                 "too good");
+    } else if (known && samples == hone_dataset_count(*data)) {
+        cli_data d = {.by = in_order, .group = group};
+        hone_draw_options o = drawing(&d, task, (uint64_t)seed, share);
+        hone_dataset *drawn = NULL, *rest = NULL;
+        status = hone_dataset_draw(*data, &o, &drawn, &rest, err);
+        if (status == HONE_OK) {
+            bool train = split == HONE_SPLIT_TRAIN;
+            cli_note(train
+                         ? "these are the %s samples that were not kept for the test; --split all would be "
+                           "all of them"
+                         : "these are the %s samples that were kept for the test when the model was trained; "
+                           "--split all would be all of them",
+                     cli_count(hone_dataset_count(train ? rest : drawn)));
+            hone_dataset_free(*data);
+            *data = train ? rest : drawn;
+            hone_dataset_free(train ? drawn : rest);
+        }
+    }
+    json_decref(rule);
+    return status;
+}
+
+hone_status cli_open_split(const cli_data *d, const hone_task *task, const hone_graph *model, int split,
+                           hone_dataset **out, hone_error *err) {
     wishes w;
     hone_status status = wish(d, task, model, &w, err);
-    if (status == HONE_OK) status = open_split(d->spec, &w, split, out, err);
+    if (status == HONE_OK)
+        status = open_split(d->spec, &w, split == CLI_ALL ? HONE_SPLIT_TRAIN : (hone_split)split, out, err);
     if (status == HONE_OK) tell_notes(*out);
     free_wishes(&w);
+    if (status != HONE_OK || split == CLI_ALL || hone_dataset_is_split(*out)) return status;
+    status = follow_rule(model ? hone_graph_metadata(model, TEST_PART) : NULL, task, split, d->unlabeled, out,
+                         err);
+    if (status != HONE_OK) {
+        hone_dataset_free(*out);
+        *out = NULL;
+    }
     return status;
 }
 

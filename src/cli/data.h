@@ -15,6 +15,7 @@ typedef struct cli_data {
         *model_path; /* of the model that will read the data: a tokenizer may lie beside it; NULL: none */
     cli_list ignored;
     const char *resize;
+    bool unlabeled; /* the target may be missing, and all samples are wanted */
     int header;
     double validation, test; /* below 1 a share of the samples, else their number; 0: none */
     int by;
@@ -60,6 +61,7 @@ typedef struct cli_data {
 
 typedef struct cli_parts {
     hone_dataset *train, *validation, *test;
+    char rule[256]; /* how the test samples were drawn, for the model to remember; "": they were not */
 } cli_parts;
 
 /* Opens what `d` says and parts it: the test samples first, then those for validation; of what is left `*train_samples`
@@ -68,9 +70,13 @@ typedef struct cli_parts {
  * failure. */
 hone_status cli_open_parts(const cli_data *d, const hone_task *task, const hone_graph *model, uint64_t seed,
                            int64_t *train_samples, cli_parts *out, hone_error *err);
-/* A split as it is, or what stands for all of them. */
-hone_status cli_open_split(const cli_data *d, const hone_task *task, const hone_graph *model,
-                           hone_split split, hone_dataset **out, hone_error *err);
+/* Notes in the model which samples it was not trained on. */
+hone_status cli_note_parts(hone_graph *g, const cli_parts *p, hone_error *err);
+enum { CLI_ALL = 3 }; /* behind the splits */
+/* A split as it is, or what stands for all of them. Where a model was trained on a part of the same number of samples, this is
+ * the other part, or that (HONE_SPLIT_TRAIN), and a note says so; CLI_ALL: all of them. */
+hone_status cli_open_split(const cli_data *d, const hone_task *task, const hone_graph *model, int split,
+                           hone_dataset **out, hone_error *err);
 /* The test part alone, as cli_open_parts() has it. */
 hone_status cli_open_test(const cli_data *d, const hone_task *task, const hone_graph *model, uint64_t seed,
                           hone_dataset **out, hone_error *err);

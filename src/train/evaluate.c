@@ -5,6 +5,9 @@
 #include "base/memory.h"
 #include "graph/graph.h"
 #include "graph/tensor.h"
+#include "train/details.h"
+
+#include <math.h>
 
 #define BATCH 250 /* samples at a time, where the model leaves it open */
 
@@ -152,11 +155,26 @@ typedef struct judge {
     hone_tensor *targets; /* of a batch */
     int64_t size;         /* values of the output in a sample; 0: not known yet */
     hone_tally tally;
+    const hone_feed *inputs;
+    size_t input_count;
+    const hone_eval_options *options; /* NULL: nothing more than a report is wanted */
+    hone_collector *collector;        /* NULL: likewise */
+    bool unlabeled;                   /* there are no targets */
 } judge;
 
 /* What comes to light with the first output. */
 static hone_status begin(judge *j, int64_t size, hone_error *err) {
+    enum { MOST = 2048 }; /* classes of a confusion matrix */
     j->size = size;
+    if (j->options && !j->unlabeled) {
+        bool labels = hone_dtype_is_int(j->target.reading.dtype),
+             binary = size == 1 && !labels && j->objective->metric.share;
+        j->collector = hone_collector_new(labels && size <= MOST ? (int)size
+                                          : binary               ? 2
+                                                                 : 0,
+                                          j->options->top);
+        if (!j->collector) return hone_fail_memory(err);
+    }
     j->tally.shift = hone_calloc(3 * (size_t)size, sizeof(double));
     if (!j->tally.shift) return hone_fail_memory(err);
     j->tally.sum = j->tally.shift + size;
@@ -171,23 +189,86 @@ static hone_status make_targets(judge *j, int64_t n, hone_error *err) {
     return hone_feed_tensor(&j->target, n, NULL, &j->targets, err);
 }
 
+/* The first input that has a value which is no number in a sample; NULL: none. */
+static const char *column_at_fault(const judge *j, int64_t sample) {
+    for (size_t i = 0; i < j->input_count; i++) {
+        const hone_feed *f = &j->inputs[i];
+        hone_column c;
+        float *x;
+        int64_t count = 1;
+        if (!hone_dataset_column(j->data, f->reading.column, &c) || !hone_dtype_is_float(c.dtype)) continue;
+        for (int k = 0; k < c.rank; k++) count *= c.dims[k];
+        if (!(x = hone_alloc((size_t)count * sizeof *x))) continue;
+        hone_reading r = {.column = f->reading.column, .dtype = HONE_FLOAT32};
+        bool found = false;
+        if (hone_dataset_read(j->data, &r, NULL, sample, 1, x, NULL) == HONE_OK)
+            for (int64_t k = 0; k < count && !found; k++) found = !isfinite(x[k]);
+        hone_free(x);
+        if (found) return c.name;
+    }
+    return NULL;
+}
+
+static hone_status check_output(const judge *j, int64_t first, int64_t n, const float *output, int64_t size,
+                                hone_error *err) {
+    for (int64_t i = 0; i < n * size; i++) {
+        if (!isnan(output[i])) continue;
+        const char *column = column_at_fault(j, first + i / size);
+        return column ? hone_fail(
+                            err, HONE_INVALID_ARGUMENT,
+                            "column '%s' has a value in sample %lld that is no number, and so is the model's "
+                            "answer",
+                            column, (long long)(first + i / size))
+                      : hone_fail(err, HONE_INVALID_ARGUMENT,
+                                  "the model's answer to sample %lld is no number (NaN)",
+                                  (long long)(first + i / size));
+    }
+    return HONE_OK;
+}
+
+static hone_status hand_out(const judge *j, int64_t first, const hone_answers *a, hone_error *err) {
+    const hone_eval_options *o = j->options;
+    if (!o || !o->prediction) return HONE_OK;
+    bool labels = !j->unlabeled && hone_dtype_is_int(j->target.reading.dtype);
+    hone_prediction p = {.first = first, .n = a->n, .output = a->output, .size = a->size};
+    if (labels && a->targets != 1)
+        return hone_fail(err, HONE_UNSUPPORTED, "predictions of %lld labels in a sample",
+                         (long long)a->targets);
+    if (labels) p.labels = a->target;
+    if (!labels && !j->unlabeled) p.numbers = a->target;
+    return o->prediction(o->user, &p) ? HONE_OK : hone_fail(err, HONE_CANCELLED, "stopped by its caller");
+}
+
+static hone_status read_targets(judge *j, int64_t first, int64_t n, int64_t size, hone_answers *a,
+                                hone_error *err) {
+    const hone_objective *o = j->objective;
+    HONE_TRY(make_targets(j, n, err));
+    HONE_TRY(hone_dataset_read(j->data, &j->target.reading, NULL, first, n, j->targets->data, err));
+    int64_t values = j->targets->count / j->targets->dims[0];
+    a->target = j->targets->data;
+    a->targets = values;
+    if (size != j->size || (j->target.reading.dtype == HONE_FLOAT32 && values != size))
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "%lld outputs for %lld targets in a sample",
+                         (long long)size, (long long)values);
+    return o->check(a, values, err);
+}
+
 static hone_status add_answers(void *user, int64_t first, int64_t n, const float *output, int64_t size,
                                hone_error *err) {
     judge *j = user;
     const hone_objective *o = j->objective;
+    hone_answers a = {output, NULL, n, size};
     if (j->size == 0) HONE_TRY(begin(j, size, err));
-    HONE_TRY(make_targets(j, n, err));
-    HONE_TRY(hone_dataset_read(j->data, &j->target.reading, NULL, first, n, j->targets->data, err));
-    int64_t values = j->targets->count / j->targets->dims[0];
-    hone_answers a = {output, j->targets->data, n, size, values};
-    if (size != j->size || (j->target.reading.dtype == HONE_FLOAT32 && values != size))
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "%lld outputs for %lld targets in a sample",
-                         (long long)size, (long long)values);
-    HONE_TRY(o->check(&a, values, err));
-    o->add(&j->tally, &a);
-    j->tally.score += o->score(&a);
+    HONE_TRY(check_output(j, first, n, output, size, err));
+    if (!j->unlabeled) {
+        HONE_TRY(read_targets(j, first, n, size, &a, err));
+        o->add(&j->tally, &a);
+        j->tally.score += o->score(&a);
+        bool one = a.targets == 1 || !hone_dtype_is_int(j->target.reading.dtype);
+        if (j->collector && one) HONE_TRY(hone_collector_add(j->collector, &a, err));
+    }
     j->tally.samples += n;
-    return HONE_OK;
+    return hand_out(j, first, &a, err);
 }
 
 static void fill_report(const judge *j, double seconds, hone_eval_report *out) {
@@ -215,6 +296,11 @@ static hone_status count_bytes(judge *j, hone_error *err) {
     return HONE_OK;
 }
 
+/* Does the task lack a target, and does nothing ask for one? */
+static bool lacks_target(const judge *j, const hone_task *task, int target) {
+    return target < 0 && j->options && j->options->prediction && !(task && task->target);
+}
+
 static hone_status evaluate(judge *j, hone_model *m, const hone_task *task, hone_feed *inputs, int threads,
                             hone_eval_report *out, hone_error *err) {
     const hone_graph *g = hone_model_signature(m);
@@ -222,10 +308,14 @@ static hone_status evaluate(judge *j, hone_model *m, const hone_task *task, hone
     double seconds = 0;
     HONE_TRY(hone_task_objective(g, task, &j->objective, err));
     HONE_TRY(hone_task_wire(g, j->data, task, inputs, &target, err));
-    HONE_TRY(hone_task_target(g, j->data, j->objective, target, &j->target, err));
-    HONE_TRY(count_bytes(j, err));
+    j->unlabeled = lacks_target(j, task, target);
+    if (!j->unlabeled) HONE_TRY(hone_task_target(g, j->data, j->objective, target, &j->target, err));
+    if (!j->unlabeled) HONE_TRY(count_bytes(j, err));
+    j->inputs = inputs;
+    j->input_count = g->input_count;
     HONE_TRY(hone_predict_all(m, j->data, inputs, threads, add_answers, j, &seconds, err));
     fill_report(j, seconds, out);
+    if (j->unlabeled) out->metric_count = 0;
     return HONE_OK;
 }
 
@@ -234,17 +324,39 @@ static hone_status check_ends(const hone_graph *g, hone_error *err) {
     return hone_fail(err, HONE_INVALID_ARGUMENT, "a model to evaluate has inputs and an output");
 }
 
-hone_status hone_evaluate_model(hone_model *m, const hone_dataset *data, const hone_task *task, int threads,
-                                hone_eval_report *out, hone_error *err) {
-    judge j = {.data = data};
+static hone_status judge_model(judge *j, hone_model *m, const hone_task *task, int threads,
+                               hone_eval_report *out, hone_eval_details **details, hone_error *err) {
     const hone_graph *g = hone_model_signature(m);
     HONE_TRY(check_ends(g, err));
     hone_feed *inputs = hone_calloc(g->input_count, sizeof *inputs);
-    hone_status status = inputs ? evaluate(&j, m, task, inputs, threads, out, err) : hone_fail_memory(err);
-    hone_tensor_free(j.targets);
-    hone_free(j.tally.shift);
+    hone_status status = inputs ? evaluate(j, m, task, inputs, threads, out, err) : hone_fail_memory(err);
+    if (details) *details = NULL;
+    if (status == HONE_OK && details && j->collector)
+        status = hone_collector_finish(j->collector, details, err);
+    hone_collector_free(j->collector);
+    hone_tensor_free(j->targets);
+    hone_free(j->tally.shift);
     hone_free(inputs);
     return status;
+}
+
+hone_status hone_evaluate_model(hone_model *m, const hone_dataset *data, const hone_task *task, int threads,
+                                hone_eval_report *out, hone_error *err) {
+    judge j = {.data = data};
+    return judge_model(&j, m, task, threads, out, NULL, err);
+}
+
+hone_status hone_evaluate_details(hone_model *m, const hone_dataset *data, const hone_task *task,
+                                  const hone_eval_options *options, hone_eval_report *out,
+                                  hone_eval_details **details, hone_error *err) {
+    static const hone_eval_options defaults = HONE_EVAL_OPTIONS_INIT;
+    if (!options) options = &defaults;
+    HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
+    if (options->threads < 0 || options->top < 1)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "threads %d or top %d is too small", options->threads,
+                         options->top);
+    judge j = {.data = data, .options = options};
+    return judge_model(&j, m, task, options->threads, out, details, err);
 }
 
 hone_status hone_evaluate(const hone_graph *g, const hone_dataset *data, const hone_task *task, int threads,

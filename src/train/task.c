@@ -186,7 +186,7 @@ hone_status hone_task_wire(const hone_graph *g, const hone_dataset *d, const hon
         inputs[last].reading.column = column;
     }
     for (size_t i = 0; i < count; i++) HONE_TRY(fit_input(g, d, g->inputs[i], &inputs[i], err));
-    if (*target < 0) *target = only_left(d, inputs, count, -1, NULL);
+    if (*target < 0 && !d->table) *target = only_left(d, inputs, count, -1, NULL);
     return HONE_OK;
 }
 

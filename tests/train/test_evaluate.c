@@ -136,6 +136,133 @@ static void test_out_of_memory(void **state) {
     hone_dataset_free(d);
 }
 
+/* A model whose outputs are its inputs. */
+static hone_graph *identity(int64_t values) {
+    hone_graph *g = hone_graph_new("identity");
+    hone_type type = hone_type_make(HONE_FLOAT32, 2, (int64_t[]){hone_graph_symbol(g, "batch"), values});
+    hone_graph_add_output(g, HONE_EMIT(g, "", "Identity", hone_graph_add_input(g, "x", &type)));
+    ok(hone_graph_infer(g, &err));
+    return g;
+}
+
+static hone_dataset *answers(int64_t n, int64_t values, const float *x, const int64_t *y) {
+    hone_tensor *t[2];
+    ok(hone_tensor_copy_of(HONE_FLOAT32, 2, (int64_t[]){n, values}, x, &t[0], &err));
+    ok(hone_tensor_copy_of(HONE_INT64, 1, &n, y, &t[1], &err));
+    return dataset_of("answers", t[0], t[1]);
+}
+
+static hone_status details_of(const hone_graph *g, const hone_dataset *d, const hone_eval_options *o,
+                              hone_eval_report *r, hone_eval_details **out) {
+    hone_model *m = NULL;
+    hone_status status = hone_model_compile(g, NULL, &m, &err);
+    *out = NULL;
+    if (status == HONE_OK) status = hone_evaluate_details(m, d, NULL, o, r, out, &err);
+    hone_model_free(m);
+    return status;
+}
+
+static void test_details_of_classes(void **state) {
+    (void)state;
+    const float x[] = {3, 2, 1, /**/ 3, 2, 1, /**/ 1, 2, 3, /**/ 2, 3, 1, /**/ 2, 3, 1};
+    const int64_t y[] = {0, 1, 2, 1, 0};
+    hone_dataset *d = answers(5, 3, x, y);
+    hone_graph *g = identity(3);
+    hone_eval_options o = HONE_EVAL_OPTIONS_INIT;
+    hone_eval_report r;
+    hone_eval_details *e;
+    o.top = 2;
+    ok(details_of(g, d, &o, &r, &e));
+    assert_memory_equal(e->confusion, ((int64_t[]){1, 1, 0, 1, 1, 0, 0, 0, 1}), 9 * sizeof(int64_t));
+    assert_true(e->classes == 3 && e->top == 2 && e->top_accuracy == 1 && isnan(e->auc));
+    assert_true(e->scores[0].precision == 0.5 && e->scores[0].recall == 0.5 && e->scores[0].f1 == 0.5);
+    assert_true(e->scores[2].precision == 1 && e->scores[2].f1 == 1 && e->scores[2].samples == 1);
+    assert_true(fabs(e->macro_f1 - 2.0 / 3) < 1e-15 && fabs(e->balanced_accuracy - 2.0 / 3) < 1e-15);
+    hone_eval_details_free(e);
+    o.top = 1;
+    ok(details_of(g, d, &o, &r, &e));
+    assert_true(e->top_accuracy == r.metrics[0].value && r.metrics[0].value == 0.6);
+    hone_eval_details_free(e);
+    o.top = 3;
+    ok(details_of(g, d, &o, &r, &e));
+    assert_int_equal(e->top, 0);
+    hone_eval_details_free(e);
+    hone_graph_free(g);
+    hone_dataset_free(d);
+}
+
+/* Scores 1, 2, 2, 3 of the classes 0, 0, 1, 1: 3.5 of 4 pairs are in order. */
+static void test_area_under_the_curve(void **state) {
+    (void)state;
+    hone_dataset *d = answers(4, 2, (float[]){0, 1, 0, 2, 1, 3, -1, 2}, (int64_t[]){0, 0, 1, 1});
+    hone_graph *g = identity(2);
+    hone_eval_report r;
+    hone_eval_details *e;
+    ok(details_of(g, d, NULL, &r, &e));
+    assert_true(e->auc == 0.875);
+    hone_eval_details_free(e);
+    hone_dataset_free(d);
+    d = answers(2, 2, (float[]){0, 1, 0, 2}, (int64_t[]){1, 1});
+    ok(details_of(g, d, NULL, &r, &e));
+    assert_true(isnan(e->auc) && isnan(e->scores[0].recall) && e->scores[1].recall == 1);
+    hone_eval_details_free(e);
+    hone_dataset_free(d);
+    hone_graph_free(g);
+}
+
+typedef struct seen {
+    int64_t samples;
+    bool labels;
+} seen;
+
+static bool look(void *user, const hone_prediction *p) {
+    seen *s = user;
+    assert_int_equal(p->first, s->samples);
+    s->samples += p->n;
+    s->labels = p->labels != NULL;
+    return s->samples < 1000;
+}
+
+static void test_predictions(void **state) {
+    (void)state;
+    hone_dataset *d = blobs(613, 8, 4, 1);
+    hone_graph *g = mlp("8-6-4", d, 1);
+    seen s = {0, false};
+    hone_eval_options o = HONE_EVAL_OPTIONS_INIT;
+    hone_eval_report r;
+    hone_eval_details *e;
+    o.prediction = look;
+    o.user = &s;
+    ok(details_of(g, d, &o, &r, &e));
+    assert_true(s.samples == 613 && s.labels && e);
+    hone_eval_details_free(e);
+    s.samples = 1000;
+    hone_dataset *x = NULL;
+    hone_tensor *t = NULL;
+    ok(hone_tensor_new(HONE_FLOAT32, 2, (int64_t[]){5, 8}, &t, &err));
+    ok(hone_dataset_make(&(hone_named_tensor){"x", t}, 1, "unlabeled", &x, &err));
+    hone_tensor_free(t);
+    s.samples = 0;
+    ok(details_of(g, x, &o, &r, &e));
+    assert_true(s.samples == 5 && !s.labels && !e && r.samples == 5 && r.metric_count == 0);
+    o.prediction = NULL;
+    refused(details_of(g, x, &o, &r, &e), HONE_INVALID_ARGUMENT, "is the target");
+    hone_dataset_free(x);
+    hone_graph_free(g);
+    hone_dataset_free(d);
+}
+
+static void test_answers_that_are_no_numbers(void **state) {
+    (void)state;
+    hone_dataset *d = answers(3, 2, (float[]){0, 1, 0, 2, NAN, 3}, (int64_t[]){0, 0, 1});
+    hone_graph *g = identity(2);
+    hone_eval_report r;
+    refused(hone_evaluate(g, d, NULL, 1, &r, &err), HONE_INVALID_ARGUMENT,
+            "column 'x' has a value in sample 2 that is no number");
+    hone_graph_free(g);
+    hone_dataset_free(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_argmax),
@@ -145,6 +272,10 @@ int main(void) {
         cmocka_unit_test(test_labels_beyond_the_outputs),
         cmocka_unit_test(test_no_classifier),
         cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_details_of_classes),
+        cmocka_unit_test(test_area_under_the_curve),
+        cmocka_unit_test(test_predictions),
+        cmocka_unit_test(test_answers_that_are_no_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
