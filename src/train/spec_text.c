@@ -1,6 +1,7 @@
 /* Networks on ids of tokens, [tokens]: what fills up short texts is masked. */
 #include "train/spec.h"
 
+#include <math.h>
 #include <string.h>
 
 static hone_status need_ids(const hone_spec *s, hone_error *err) {
@@ -110,10 +111,17 @@ static hone_status read_shape(const hone_spec *s, shape *out, hone_error *err) {
     return HONE_OK;
 }
 
-static void embed(hone_spec *s, int64_t width) {
+/* Rows are small, and what layers add is not: times √width, tokens are not drowned out (Vaswani et al. 2017, 3.4). */
+static void embed(hone_spec *s, int64_t width, bool positions) {
     hone_spec_parameter(s, "embed.weight", 2, (int64_t[]){s->site->vocabulary, width});
-    line(s, "embedded = Gather (\"embed.weight\", input)");
-    to_value(s, "embedded", 2, s->site->dims[0], width);
+    fprintf(s->nodes, "  root = Constant <value_float = %#.9g> ()\n", sqrt((double)width));
+    line(s, "rows = Gather (\"embed.weight\", input)");
+    to_value(s, "rows", 2, s->site->dims[0], width);
+    if (positions) {
+        hone_spec_parameter(s, "position.weight", 2, s->dims);
+        hone_spec_node(s, "Add", "", ", \"position.weight\"%s", "");
+    }
+    hone_spec_node(s, "Mul", "", ", root%s", "");
 }
 
 /* NAME.weight [in, out] without a bias, of `from`, into s->value. */
@@ -191,9 +199,7 @@ static hone_status write_encoder(hone_spec *s, hone_error *err) {
     mask(s);
     fprintf(s->nodes, "  axes = Constant <value_ints = [1, 2]> ()\n");
     line(s, "attend = Unsqueeze (known, axes)"); /* [batch, 1, 1, tokens] */
-    embed(s, t.width);
-    hone_spec_parameter(s, "position.weight", 2, (int64_t[]){s->site->dims[0], t.width});
-    hone_spec_node(s, "Add", "", ", \"position.weight\"%s", "");
+    embed(s, t.width, true);
     hone_spec_dropout(s, s->site->dropout);
     for (int i = 0; i < t.layers; i++) encoder_layer(s, i, &t);
     layer_norm(s, "norm", t.width);
@@ -241,7 +247,7 @@ static void rotary(hone_spec *s, const shape *t) {
     line(s, "pairs = Range (zero, half, step)");
     line(s, "pairs_f = Cast <to = 1> (pairs)");
     line(s, "places_f = Cast <to = 1> (places)");
-    fprintf(s->nodes, "  fall = Constant <value_float = %.9g> ()\n",
+    fprintf(s->nodes, "  fall = Constant <value_float = %#.9g> ()\n",
             -9.2103403719761836 / (double)half); /* ln(THETA) */
     line(s, "falls = Mul (pairs_f, fall)");
     line(s, "rates = Exp (falls)");
@@ -305,7 +311,7 @@ static hone_status write_lm(hone_spec *s, hone_error *err) {
     HONE_TRY(need_ids(s, err));
     HONE_TRY(read_shape(s, &t, err));
     rotary(s, &t);
-    embed(s, t.width);
+    embed(s, t.width, false);
     hone_spec_dropout(s, s->site->dropout);
     for (int i = 0; i < t.layers; i++) lm_layer(s, i, &t);
     rms_norm(s, "norm", t.width);
