@@ -84,6 +84,31 @@ HONE_API hone_status hone_build_model(const char *description, const hone_datase
  * more. */
 HONE_API const char *hone_model_family(int index, const char **form, const char **about);
 
+/* --- heads --- */
+
+typedef enum hone_head_kind {
+    HONE_HEAD_REPLACE, /* in place of the last fully connected layer */
+    HONE_HEAD_ADD      /* behind the output */
+} hone_head_kind;
+
+typedef struct hone_head_options {
+    size_t size;
+    hone_head_kind kind;
+    const char *
+        output; /* the value that it stands behind (REPLACE: whose last layer it replaces); NULL: the first output */
+    hone_task task;
+    uint64_t seed;
+} hone_head_options;
+#define HONE_HEAD_OPTIONS_INIT                                                                               \
+    { .size = sizeof(hone_head_options), .seed = 1 }
+
+/* Gives a trained model a new last layer, "head.weight" and "head.bias", with as many outputs as the target of `data` has
+ * classes, or numbers. [batch, places, features] becomes the mean over the places, of those that an input with "mask" in its
+ * name counts; [batch, channels, height, width] the mean over the image. The output is "logits"; the others go.
+ * HONE_NOT_FOUND: no such value; HONE_UNSUPPORTED: no head can be put there. The graph is of no use after a failure. */
+HONE_API hone_status hone_graph_set_head(hone_graph *g, const hone_dataset *data,
+                                         const hone_head_options *options, hone_error *err);
+
 /* --- training --- */
 
 /* How the learning rate goes behind the warm-up. */
@@ -140,7 +165,8 @@ typedef struct hone_train_options {
     const hone_graph *teacher; /* NULL: none */
     double temperature, alpha;
     /* Low-rank adaptation (Hu et al. 2021, arXiv 2106.09685): weights stay as they are, but for an addend
-     * alpha/rank A B of each matrix, of which A and B are trained; in the end it is added. */
+     * alpha/rank A B of each matrix but tables of rows and what is frozen, of which A and B are trained; in the end it is
+     * added. What `train` names is trained itself. */
     int lora_rank; /* 0: none; all weights are trained */
     double lora_alpha;
     /* Checkpoints: a directory; NULL: none. One is written every `checkpoint_steps` steps (0: at the end of
@@ -169,6 +195,10 @@ typedef struct hone_train_options {
     int patience; /* training ends when validation has not got better for that many epochs; 0: it goes on */
     /* What is done to the images of a batch, "flip,crop:1": hone_augment_check(). NULL: nothing. */
     const char *augment;
+    /* Weights that stay as they are, and those of them that are trained all the same: patterns of the shell for
+     * initializers' names, with commas between, "encoder.*,emb*". What is frozen together with its statistics is
+     * run as in the model. NULL: none. */
+    const char *freeze, *train;
 } hone_train_options;
 #define HONE_TRAIN_OPTIONS_INIT                                                                              \
     {                                                                                                        \

@@ -10,6 +10,8 @@ static struct {
     const char *model, *out, *recipe;
     double dropout;
     bool init, last, list;
+    int head; /* keep, replace, add */
+    const char *head_on;
     cli_data data;
     bool json;
     cli_log log;
@@ -34,6 +36,17 @@ static const cli_option options[] = {
                "of a network to build: share of the values before the last layer that each step leaves out",
                .zero = "none"),
     CLI_ROW(CLI_FLAG, "list-models", NULL, args.list, "list the networks that can be built", .alone = true),
+    OPT_TEXT("freeze", "PATTERNS", args.train.freeze,
+             "weights that stay as they are: shell patterns for their names, with commas between them ('*' "
+             "for all); "
+             "`hone inspect` lists the names"),
+    OPT_TEXT("train", "PATTERNS", args.train.train, "weights that are trained though --freeze matches them"),
+    OPT_CHOICE("head", "keep|replace|add", args.head,
+               "of an ONNX file: a new last layer for the classes of the data, in place of the one that is "
+               "there, or behind "
+               "the output (averaged over places or the image)"),
+    OPT_TEXT("head-on", "NAME", args.head_on,
+             "the value of the model that the new layer is for (default: the first output)"),
     OPT_FLAG("init", args.init, "of an ONNX file: its weights begin anew"),
     OPT_INT(
         "lora", "RANK", args.train.lora_rank, 0, 65536,
@@ -73,10 +86,12 @@ static const cli_preset recipes[] = {
     {"bag", "texts of labels with bag:64, a minute",
      "--optimizer adamw --batch 256 --lr 1e-2 --warmup 0.1 --label-smoothing 0.05 --dropout 0.3 --epochs 5"},
     {"encoder", "texts of labels with encoder:2x128h4, minutes",
-     "--optimizer adamw --batch 128 --lr 1e-3 --weight-decay 0.05 --warmup 0.1 --label-smoothing 0.05 --dropout 0.2 "
+     "--optimizer adamw --batch 128 --lr 1e-3 --weight-decay 0.05 --warmup 0.1 --label-smoothing 0.05 "
+     "--dropout 0.2 "
      "--epochs 6"},
     {"lm", "a language model on texts with lm:4x192h6, an epoch of ten megabytes in minutes",
-     "--optimizer adamw --batch 32 --lr 3e-3 --beta2 0.95 --weight-decay 0.1 --warmup 0.05 --floor 0.05 --clip-norm 1 "
+     "--optimizer adamw --batch 32 --lr 3e-3 --beta2 0.95 --weight-decay 0.1 --warmup 0.05 --floor 0.05 "
+     "--clip-norm 1 "
      "--epochs 1"},
     {NULL, NULL, NULL}};
 
@@ -96,8 +111,20 @@ static hone_status load_model(job *j, hone_error *err) {
     return hone_graph_load(args.model, &j->graph, err);
 }
 
+static hone_status set_head(job *j, hone_error *err) {
+    hone_head_options head = HONE_HEAD_OPTIONS_INIT;
+    if (args.head == 0) return HONE_OK;
+    if (args.train.lora_rank > 0 && !args.train.train)
+        args.train.train = "head.*"; /* there is nothing to adapt yet */
+    head.kind = args.head == 1 ? HONE_HEAD_REPLACE : HONE_HEAD_ADD;
+    head.output = args.head_on;
+    head.task = args.train.task;
+    head.seed = args.train.seed;
+    return hone_graph_set_head(j->graph, j->data.train, &head, err);
+}
+
 static hone_status make_model(job *j, hone_error *err) {
-    if (j->graph && !args.init) return HONE_OK;
+    if (j->graph && !args.init) return set_head(j, err);
     hone_graph_free(j->graph);
     j->graph = NULL;
     hone_build_options build = HONE_BUILD_OPTIONS_INIT;

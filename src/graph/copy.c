@@ -193,8 +193,16 @@ hone_status hone_graph_copy_signature(const hone_graph *g, hone_graph **out, hon
         hone_graph_add_output(copy, to);
     }
     if (status == HONE_OK) status = copy_texts(copy, g, err);
+    if (status == HONE_OK) copy->link = hone_graph_link(g, NULL);
     hone_free(map);
     return finish(copy, status, out, err);
+}
+
+hone_link hone_graph_link(const hone_graph *g, hone_value **logits) {
+    const hone_node *n = g->output_count > 0 ? g->outputs[0]->producer : NULL; /* a signature has no nodes */
+    hone_link link = n && n->op->link && g->outputs[0]->output_index == 0 ? n->op->link(n) : HONE_LINK_NONE;
+    if (link && logits) *logits = n->inputs[0];
+    return n ? link : g->link;
 }
 
 /* needed[id]: the value leads to an output. */

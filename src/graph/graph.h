@@ -112,6 +112,9 @@ struct hone_node {
     int mark;           /* scratch of graph walks */
 };
 
+/* What makes shares of the logits that a network ends in. */
+typedef enum hone_link { HONE_LINK_NONE, HONE_LINK_SOFTMAX /* along the last axis */, HONE_LINK_SIGMOID } hone_link;
+
 typedef struct hone_binding {
     hone_value *source, *variable; /* after a run, source becomes variable */
 } hone_binding;
@@ -156,7 +159,8 @@ struct hone_graph {
     size_t capture_count, capture_capacity;
     hone_metadata *metadata;
     size_t metadata_count, metadata_capacity;
-    void *names; /* name → value */
+    hone_link link; /* of a signature: what its first output's link was */
+    void *names;    /* name → value */
     int next_name;
     bool names_dims;    /* inference gives fresh symbols to dimensions that nobody knows */
     hone_opset *opsets; /* of the file it was read from */
@@ -307,6 +311,8 @@ hone_status hone_graph_open_maps(hone_graph *g, hone_error *err);
 /* --- copies --- */
 
 /* The graph's inputs, outputs and texts, without nodes, constants and variables. */
+/* What the first output is made of logits by, and these (NULL: nobody asks); HONE_LINK_NONE: it is none of it. */
+hone_link hone_graph_link(const hone_graph *g, hone_value **logits);
 hone_status hone_graph_copy_signature(const hone_graph *g, hone_graph **out, hone_error *err);
 
 /* A graph of what gives `outputs`, and of nothing else: its outputs, in order. `g` is sorted. On success `*out` belongs

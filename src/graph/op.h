@@ -282,6 +282,9 @@ struct hone_op {
         bool kink_at_zero;
     } domain_hint;
 
+    /* What the node makes of its input when a network ends in it. NULL: nothing that losses know. */
+    hone_link (*link)(const hone_node *node);
+
     hone_quantize_rule quantize;
     /* INTEGER operators, for dynamic quantization: emits the exact int32 result of `node` on quantized
      * operands; NULL where this node has no such form (the caller then leaves it in float). The result lacks

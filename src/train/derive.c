@@ -6,6 +6,8 @@
 #include "graph/rewrite.h"
 #include "graph/train_form.h"
 
+#include <fnmatch.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MAX_MOVES 8
@@ -20,6 +22,14 @@ static bool is_weight(const hone_value *v, int moves) {
         if (n->op->quantize == HONE_QUANTIZE_BITS && v->uses[u].index == 0 && moves < MAX_MOVES &&
             n->outputs[0] && is_weight(n->outputs[0], moves + 1))
             return true;
+    }
+    return false;
+}
+
+bool hone_is_table(const hone_value *v) {
+    for (size_t u = 0; u < v->use_count; u++) {
+        const hone_slot *slot = hone_op_input(v->uses[u].node->op, v->uses[u].index);
+        if (slot && (slot->flags & HONE_SLOT_ROWS)) return true;
     }
     return false;
 }
@@ -85,6 +95,22 @@ static bool is_parametrized(const hone_derivation *d, const char *name, int befo
     return false;
 }
 
+bool hone_matches(const char *list, const char *name) {
+    char pattern[256];
+    for (const char *at = list; at && *at;) {
+        size_t length = strcspn(at, ",");
+        snprintf(pattern, sizeof pattern, "%.*s",
+                 (int)(length < sizeof pattern ? length : sizeof pattern - 1), at);
+        if (fnmatch(pattern, name, 0) == 0) return true;
+        at += length + (at[length] == ',');
+    }
+    return false;
+}
+
+bool hone_is_frozen(const hone_train_options *o, const char *name) {
+    return hone_matches(o->freeze, name) && !hone_matches(o->train, name);
+}
+
 /* Parametrizations first: they say themselves what of a weight is trained. values[i]: what parametrization i gives. */
 static hone_status make_variables(hone_graph *g, const hone_derivation *d, hone_value **values,
                                   hone_error *err) {
@@ -98,10 +124,12 @@ static hone_status make_variables(hone_graph *g, const hone_derivation *d, hone_
             return hone_fail_node(err, HONE_INVALID_ARGUMENT, p->weight, NULL, "is not a trainable weight");
         HONE_TRY(parametrize(g, w, p, &values[i], err));
     }
-    for (size_t i = 0; i < count && !d->only_parametrized; i++) {
+    for (size_t i = 0; i < count; i++) {
         hone_value *v = g->values[i];
-        if (hone_is_trainable(g, v) && !is_parametrized(d, v->name, d->parametrization_count))
-            make_variable(v);
+        if (!hone_is_trainable(g, v) || is_parametrized(d, v->name, d->parametrization_count)) continue;
+        bool kept = d->only_parametrized ? !hone_matches(d->options->train, v->name)
+                                         : hone_is_frozen(d->options, v->name);
+        if (!kept) make_variable(v);
     }
     return HONE_OK;
 }
@@ -196,6 +224,15 @@ static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_
     return status == HONE_OK && !any ? no_weights(err) : status;
 }
 
+/* What is a part of the loss stays out of the network. */
+static void look_behind_link(hone_graph *g, const hone_objective *objective) {
+    hone_value *logits = NULL;
+    hone_link link = hone_graph_link(g, &logits);
+    if (link == HONE_LINK_NONE || link != objective->link || !logits) return;
+    g->output_count = 0;
+    hone_graph_add_output(g, logits);
+}
+
 static hone_status derive(hone_graph *g, const hone_derivation *d, hone_value **values, hone_graph **baked,
                           hone_training *out, hone_error *err) {
     hone_value *loss = NULL, *output;
@@ -204,14 +241,13 @@ static hone_status derive(hone_graph *g, const hone_derivation *d, hone_value **
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a model to train has inputs and an output");
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));
+    look_behind_link(g, d->objective);
     HONE_TRY(hone_graph_rewrite_stage(g, HONE_STAGE_CANONICAL, NULL, err));
     HONE_TRY(make_variables(g, d, values, err));
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));
-    if (!d->only_parametrized) {
-        HONE_TRY(hone_graph_train_form(g, err));
-        HONE_TRY(hone_graph_infer(g, err));
-    }
+    HONE_TRY(hone_graph_train_form(g, d->only_parametrized, err));
+    HONE_TRY(hone_graph_infer(g, err));
     HONE_TRY(hone_graph_expand(g, true, err));
     if (d->parametrization_count)
         HONE_TRY(hone_graph_extract(g, values, (size_t)d->parametrization_count, baked, err));

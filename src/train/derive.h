@@ -19,6 +19,12 @@
  * that only move elements (a weight stored as its transpose), and those that the model's metadata lists
  * ("hone.trainable": parameters of an architecture that no slot tells of, such as a table of positions). */
 bool hone_is_trainable(const hone_graph *g, const hone_value *v);
+/* Does one of the shell patterns, with commas between them, match? `list` NULL: none. */
+bool hone_matches(const char *list, const char *name);
+/* Do the options keep that weight as it is? */
+bool hone_is_frozen(const hone_train_options *o, const char *name);
+/* Is it a table whose rows are looked up? */
+bool hone_is_table(const hone_value *v);
 /* Lists in the metadata what is marked `trainable` and no slot tells of. */
 hone_status hone_remember_trainable(hone_graph *g, hone_error *err);
 
@@ -29,7 +35,7 @@ typedef struct hone_derivation {
     const hone_objective *objective;
     const hone_parametrization *parametrizations;
     int parametrization_count;
-    bool only_parametrized; /* the other weights stay as they are */
+    bool only_parametrized; /* the other weights stay as they are, but those that the options name */
 } hone_derivation;
 
 typedef struct hone_training {

@@ -153,7 +153,10 @@ typedef struct judge {
     const hone_objective *objective;
     hone_feed target;
     hone_tensor *targets; /* of a batch */
-    int64_t size;         /* values of the output in a sample; 0: not known yet */
+    hone_link link;       /* of the model */
+    float *logits;        /* room for them, where the model gives something else */
+    int64_t logit_count;
+    int64_t size; /* values of the output in a sample; 0: not known yet */
     hone_tally tally;
     const hone_feed *inputs;
     size_t input_count;
@@ -253,13 +256,28 @@ static hone_status read_targets(judge *j, int64_t first, int64_t n, int64_t size
     return o->check(a, values, err);
 }
 
+/* What the objective takes for logits. */
+static hone_status find_logits(judge *j, int64_t n, const float **output, hone_error *err) {
+    if (j->link == HONE_LINK_NONE || j->link != j->objective->link) return HONE_OK;
+    if (n > j->logit_count) {
+        hone_free(j->logits);
+        j->logits = hone_alloc((size_t)n * sizeof *j->logits);
+        j->logit_count = j->logits ? n : 0;
+        if (!j->logits) return hone_fail_memory(err);
+    }
+    hone_task_logits(j->objective, j->link, *output, n, j->logits);
+    *output = j->logits;
+    return HONE_OK;
+}
+
 static hone_status add_answers(void *user, int64_t first, int64_t n, const float *output, int64_t size,
                                hone_error *err) {
     judge *j = user;
     const hone_objective *o = j->objective;
-    hone_answers a = {output, NULL, n, size};
     if (j->size == 0) HONE_TRY(begin(j, size, err));
     HONE_TRY(check_output(j, first, n, output, size, err));
+    HONE_TRY(find_logits(j, n * size, &output, err));
+    hone_answers a = {output, NULL, n, size};
     if (!j->unlabeled) {
         HONE_TRY(read_targets(j, first, n, size, &a, err));
         o->add(&j->tally, &a);
@@ -311,6 +329,7 @@ static hone_status evaluate(judge *j, hone_model *m, const hone_task *task, hone
     j->unlabeled = lacks_target(j, task, target);
     if (!j->unlabeled) HONE_TRY(hone_task_target(g, j->data, j->objective, target, &j->target, err));
     if (!j->unlabeled) HONE_TRY(count_bytes(j, err));
+    j->link = hone_graph_link(g, NULL);
     j->inputs = inputs;
     j->input_count = g->input_count;
     HONE_TRY(hone_predict_all(m, j->data, inputs, threads, add_answers, j, &seconds, err));
@@ -335,6 +354,7 @@ static hone_status judge_model(judge *j, hone_model *m, const hone_task *task, i
         status = hone_collector_finish(j->collector, details, err);
     hone_collector_free(j->collector);
     hone_tensor_free(j->targets);
+    hone_free(j->logits);
     hone_free(j->tally.shift);
     hone_free(inputs);
     return status;

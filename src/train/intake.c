@@ -383,7 +383,7 @@ hone_status hone_intake_make(hone_graph *g, const hone_dataset *data, const hone
     return hone_graph_check(g, err);
 }
 
-static hone_status note_classes(hone_graph *g, const hone_dataset *data, int classes, hone_error *err) {
+hone_status hone_intake_note_classes(hone_graph *g, const hone_dataset *data, int classes, hone_error *err) {
     char text[65536] = "";
     size_t used = 0;
     for (int i = 0; i < classes; i++) {
@@ -416,7 +416,7 @@ hone_status hone_intake_finish(hone_graph *g, const hone_intake *f, const hone_d
     HONE_TRY(hone_graph_check(g, err));
     hone_graph_rename(g, y, f->mean ? "prediction" : "logits");
     hone_graph_add_output(g, y);
-    HONE_TRY(note_classes(g, data, f->classes, err));
+    HONE_TRY(hone_intake_note_classes(g, data, f->classes, err));
     if (data->table && hone_dataset_column(data, f->target, &c))
         HONE_TRY(hone_graph_set_metadata(g, "hone.target", c.name, err));
     HONE_TRY(hone_graph_check(g, err));

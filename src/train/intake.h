@@ -41,6 +41,8 @@ hone_status hone_intake_make(hone_graph *g, const hone_dataset *data, const hone
  * names of classes in the model. */
 hone_status hone_intake_finish(hone_graph *g, const hone_intake *f, const hone_dataset *data, hone_value *y,
                                hone_error *err);
+/* Notes the names of the first so many classes in the model, where the data has names. */
+hone_status hone_intake_note_classes(hone_graph *g, const hone_dataset *data, int classes, hone_error *err);
 void hone_intake_free(hone_intake *f); /* all zero is fine */
 
 #endif

@@ -79,7 +79,8 @@ static hone_status keep_logits(void *user, int64_t first, int64_t n, const float
         return hone_fail(err, HONE_INVALID_ARGUMENT, "the teacher has %lld outputs, the student %lld",
                          (long long)classes, (long long)wanted);
     if (!t->teacher) HONE_TRY(hone_tensor_new(HONE_FLOAT32, 2, dims, &t->teacher, err));
-    memcpy((float *)t->teacher->data + first * classes, logits, (size_t)(n * classes) * sizeof *logits);
+    hone_task_logits(t->objective, hone_graph_link(t->options->teacher, NULL), logits, n * classes,
+                     (float *)t->teacher->data + first * classes);
     return HONE_OK;
 }
 
@@ -164,7 +165,7 @@ static hone_status derive(trainer *t, hone_training *out, hone_error *err) {
     if (o->lora_rank) {
         if (t->parametrization_count)
             return hone_fail(err, HONE_INVALID_ARGUMENT, "adapters do not go with other parametrizations");
-        HONE_TRY(hone_lora_make(t->graph, o->lora_rank, o->lora_alpha, o->seed, &t->lora, err));
+        HONE_TRY(hone_lora_make(t->graph, o, &t->lora, err));
         t->parametrizations = t->lora.items;
         t->parametrization_count = t->lora.count;
     }

@@ -40,15 +40,16 @@ static hone_parametrized apply(hone_graph *g, hone_value *w, const void *arg) {
         .value = HONE_EMIT(g, "", "Add", w, change), .variables = {a, b}, .variable_count = 2};
 }
 
-hone_status hone_lora_make(const hone_graph *model, int rank, double alpha, uint64_t seed, hone_lora *out,
+hone_status hone_lora_make(const hone_graph *model, const hone_train_options *o, hone_lora *out,
                            hone_error *err) {
     *out = (hone_lora){.items = hone_calloc(model->value_count + 1, sizeof *out->items),
                        .adapter = hone_calloc(1, sizeof *out->adapter)};
     if (!out->items || !out->adapter) return hone_fail_memory(err);
-    *out->adapter = (struct hone_adapter){rank, (float)(alpha / rank), seed};
+    *out->adapter = (struct hone_adapter){o->lora_rank, (float)(o->lora_alpha / o->lora_rank), o->seed};
     for (size_t i = 0; i < model->value_count; i++) {
         const hone_value *v = model->values[i];
-        if (hone_is_trainable(model, v) && v->type.rank == 2)
+        if (!hone_is_trainable(model, v) || v->type.rank != 2 || hone_is_table(v)) continue;
+        if (!hone_is_frozen(o, v->name) && !hone_matches(o->train, v->name))
             out->items[out->count++] = (hone_parametrization){v->name, apply, out->adapter};
     }
     if (out->count) return HONE_OK;

@@ -11,9 +11,10 @@ typedef struct hone_lora {
     struct hone_adapter *adapter; /* what all of them have in common */
 } hone_lora;
 
-/* A is drawn from `seed` and the weight's name, uniformly in ±1/sqrt(in); B is zero, so that training starts with W.
+/* Options give rank, alpha, seed, and which weights get no adapter: what is frozen, what is trained itself. Tables of rows
+ * get none either. A is drawn from the seed and the weight's name, uniformly in ±1/sqrt(in); B is zero, so that training starts with W.
  * HONE_INVALID_ARGUMENT if there is no matrix. The model must outlive it; hone_lora_free() also after a failure. */
-hone_status hone_lora_make(const hone_graph *model, int rank, double alpha, uint64_t seed, hone_lora *out,
+hone_status hone_lora_make(const hone_graph *model, const hone_train_options *o, hone_lora *out,
                            hone_error *err);
 void hone_lora_free(hone_lora *l);
 

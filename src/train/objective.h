@@ -34,7 +34,8 @@ typedef struct hone_objective {
     bool (*target)(const hone_type *output, hone_type *target);
     /* Emits the mean loss over the batch. */
     hone_value *(*emit)(hone_graph *g, const hone_train_options *o, hone_value *output, hone_value *target);
-    bool smoothes; /* it knows what label smoothing is */
+    hone_link link; /* behind which a network's logits may stand */
+    bool smoothes;  /* it knows what label smoothing is */
     /* HONE_INVALID_ARGUMENT for a target that can't be. `a->output` is not looked at, `a->size` may be < 0: unknown. */
     hone_status (*check)(const hone_answers *a, int64_t values, hone_error *err);
     hone_metric metric; /* the first one, without a value */

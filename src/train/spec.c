@@ -177,6 +177,7 @@ hone_status hone_spec_write(const char *text, const hone_spec_site *site, char *
     memcpy(s.dims, site->dims, sizeof s.dims);
     HONE_TRY(read_layers(&s, f, layers, err));
     if (site->vocabulary > 0 && strcmp(f->input, "int64") != 0)
-        return hone_spec_fail(&s, err, "it takes numbers, but the data are texts: bag:64 and encoder:2x128h4 take those");
+        return hone_spec_fail(
+            &s, err, "it takes numbers, but the data are texts: bag:64 and encoder:2x128h4 take those");
     return write_parts(&s, f, out, err);
 }

@@ -17,9 +17,9 @@
 typedef struct hone_spec_site {
     int rank; /* of a sample */
     int64_t dims[HONE_SPEC_RANK];
-    int64_t outputs;    /* values of the output in a sample */
+    int64_t outputs;         /* values of the output in a sample */
     int64_t vocabulary, pad; /* 1 + the largest id where the input is ids, and the id that fills up; else 0 */
-    double dropout;     /* share of the values before the last layer that training leaves out */
+    double dropout;          /* share of the values before the last layer that training leaves out */
 } hone_spec_site;
 
 /* One layer of a list "32k5s2-p-48x3". */

@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "graph/infer.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +15,27 @@
 hone_status hone_task_objective(const hone_graph *g, const hone_task *task, const hone_objective **out,
                                 hone_error *err) {
     const char *name = task && task->objective ? task->objective : hone_graph_metadata(g, OBJECTIVE_KEY);
-    return hone_objective_find(name ? name : USUAL_OBJECTIVE, out, err);
+    hone_link link = hone_graph_link(g, NULL);
+    if (!name) name = link == HONE_LINK_SIGMOID ? "binary-cross-entropy" : USUAL_OBJECTIVE;
+    HONE_TRY(hone_objective_find(name, out, err));
+    if (!(*out)->link || !link || link == (*out)->link) return HONE_OK;
+    return hone_fail(err, HONE_INVALID_ARGUMENT,
+                     "the model ends in a %s, but %s takes its first output for %s; another objective suits "
+                     "it, or a model "
+                     "that ends before that",
+                     link == HONE_LINK_SIGMOID ? "sigmoid" : "softmax", (*out)->name, (*out)->wants);
+}
+
+void hone_task_logits(const hone_objective *objective, hone_link link, const float *output, int64_t n,
+                      float *logits) {
+    if (link != objective->link) link = HONE_LINK_NONE;
+    for (int64_t i = 0; i < n; i++) {
+        float p = output[i];
+        logits[i] = link == HONE_LINK_NONE ? p
+                    : link == HONE_LINK_SOFTMAX
+                        ? logf(fmaxf(p, FLT_MIN))
+                        : logf(fmaxf(p, FLT_MIN)) - logf(fmaxf(1 - p, FLT_EPSILON / 2));
+    }
 }
 
 /* Models of the usual objective need no note. */

@@ -5,7 +5,8 @@
 #include "data/dataset.h"
 #include "train/objective.h"
 
-/* The objective that the task names, or the model does, or cross-entropy. */
+/* The objective that the task names, or the model does, or that suits what the model ends in, or cross-entropy.
+ * HONE_INVALID_ARGUMENT: the model ends in a softmax or sigmoid, and the objective wants other logits. */
 hone_status hone_task_objective(const hone_graph *g, const hone_task *task, const hone_objective **out,
                                 hone_error *err);
 
@@ -13,6 +14,11 @@ hone_status hone_task_objective(const hone_graph *g, const hone_task *task, cons
  * usual name; -1 if there is none. HONE_INVALID_ARGUMENT: the task's is not there. */
 hone_status hone_task_find_target(const hone_graph *g, const hone_dataset *d, const hone_task *task,
                                   int *target, hone_error *err);
+
+/* Logits of n numbers that a model with that link gives: where the objective has the same link, such that it gives the
+ * numbers again, else the numbers themselves. In place, too. */
+void hone_task_logits(const hone_objective *objective, hone_link link, const float *output, int64_t n,
+                      float *logits);
 
 /* Finds the columns that feed the inputs of `g`: inputs[i] for input i. `*target` becomes the target's column, -1
  * if nothing says which it is. HONE_INVALID_ARGUMENT names an input that no column feeds, or that one doesn't fit. */

@@ -65,7 +65,7 @@ static void test_the_merged_weight(void **state) {
     hone_variables *variables = hone_variables_new();
     hone_baker *baker = NULL;
     hone_lora l;
-    ok(hone_lora_make(g, 2, 3, 1, &l, &err));
+    ok(hone_lora_make(g, &o, &l, &err));
     assert_int_equal(l.count, 2);
     hone_training t = derived(g, &o, &l);
     assert_int_equal(t.graph->binding_count, 8); /* two factors of two weights, and a momentum each */

@@ -123,12 +123,18 @@ static void gradient_sigmoid(hone_gradient *ctx) {
     ctx->din[0] = hone_gradient_emit(ctx, "Mul", ctx->dout[0], slope);
 }
 
+static hone_link link_sigmoid(const hone_node *n) {
+    (void)n;
+    return HONE_LINK_SIGMOID;
+}
+
 const hone_op hone_op_sigmoid = {.name = "Sigmoid",
                                  .since = 13,
                                  .oldest = 1,
                                  .older = hone_older_consuming,
                                  UNARY,
                                  .map = map_sigmoid,
+                                 .link = link_sigmoid,
                                  .gradient = gradient_sigmoid,
                                  .doc = "1 / (1 + exp(-X))"};
 

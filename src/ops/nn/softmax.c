@@ -84,8 +84,15 @@ static const hone_op_version older[] = {{1, softmax_1, hone_lift_flat}, {0}};
     .attrs = HONE_ATTRS({"axis", HONE_ATTR_INT, .i = -1}), .infer = infer, .axes = axes, .overwrite = 1,     \
     .gradient_kind = HONE_GRADIENT_EXACT
 
+static hone_link link_softmax(const hone_node *n) {
+    int64_t axis = hone_node_int(n, "axis");
+    int rank = n->outputs[0]->type.rank;
+    return axis == -1 || (rank > 0 && axis == rank - 1) ? HONE_LINK_SOFTMAX : HONE_LINK_NONE;
+}
+
 const hone_op hone_op_softmax = {.name = "Softmax",
                                  SOFTMAX,
+                                 .link = link_softmax,
                                  .channels_last = hone_last_by_axis,
                                  .prepare = prepare_softmax,
                                  .gradient = gradient_softmax,
