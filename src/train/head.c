@@ -49,11 +49,18 @@ static hone_value *behind_last_layer(hone_value *v) {
 
 /* --- one vector a sample --- */
 
-static hone_value *reduce(hone_graph *g, const char *op, hone_value *x, const int64_t *axes, int n) {
-    hone_value *of[] = {x, hone_graph_ints(g, axes, n)};
-    hone_value *y = hone_graph_emit(g, "", op, of, 2);
+/* Of ReduceMean or ReduceSum: the axes go. */
+static hone_value *without_axes(hone_graph *g, hone_value *y) {
     if (y) hone_node_set_int(g, y->producer, "keepdims", 0);
     return y;
+}
+
+static hone_value *mean_over(hone_graph *g, hone_value *x, const int64_t *axes, int n) {
+    return without_axes(g, HONE_EMIT(g, "", "ReduceMean", x, hone_graph_ints(g, axes, n)));
+}
+
+static hone_value *sum_over(hone_graph *g, hone_value *x, const int64_t *axes, int n) {
+    return without_axes(g, HONE_EMIT(g, "", "ReduceSum", x, hone_graph_ints(g, axes, n)));
 }
 
 /* An input of integers [batch, places] that says which places count. */
@@ -70,13 +77,13 @@ static hone_value *mask_of(const hone_graph *g) {
 static hone_value *mean_of_places(hone_graph *g, hone_value *x) {
     static const int64_t places = 1, last = 2;
     hone_value *mask = mask_of(g);
-    if (!mask) return reduce(g, "ReduceMean", x, &places, 1);
+    if (!mask) return mean_over(g, x, &places, 1);
     hone_value *ones = HONE_EMIT(g, "", "Cast", mask);
     if (ones) hone_node_set_int(g, ones->producer, "to", HONE_FLOAT32);
     hone_value *column = HONE_EMIT(g, "", "Unsqueeze", ones, hone_graph_ints(g, &last, 1));
-    hone_value *sum = reduce(g, "ReduceSum", HONE_EMIT(g, "", "Mul", x, column), &places, 1);
-    hone_value *count = HONE_EMIT(g, "", "Max", reduce(g, "ReduceSum", column, &places, 1),
-                                  hone_graph_scalar(g, HONE_FLOAT32, 1e-9));
+    hone_value *sum = sum_over(g, HONE_EMIT(g, "", "Mul", x, column), &places, 1);
+    hone_value *count =
+        HONE_EMIT(g, "", "Max", sum_over(g, column, &places, 1), hone_graph_scalar(g, HONE_FLOAT32, 1e-9));
     return HONE_EMIT(g, "", "Div", sum, count);
 }
 
@@ -91,7 +98,7 @@ static hone_status vector_of(const site *s, hone_value **x, hone_error *err) {
             "channels, height, width]",
             hone_type_format(g, t, text, sizeof text));
     if (t->rank == 3) *x = mean_of_places(g, *x);
-    if (t->rank == 4) *x = reduce(g, "ReduceMean", *x, (int64_t[]){2, 3}, 2);
+    if (t->rank == 4) *x = mean_over(g, *x, (int64_t[]){2, 3}, 2);
     HONE_TRY(hone_graph_check(g, err));
     HONE_TRY(hone_graph_infer(g, err));
     if ((*x)->type.rank == 2 && (*x)->type.dims[1] > 0) return HONE_OK;
