@@ -32,6 +32,8 @@ HONE_API hone_status hone_graph_load_memory(const void *data, size_t size, const
                                             hone_error *err);
 /* Writes an ONNX file at the smallest opset that can say the graph; the file appears whole or not at all. */
 HONE_API hone_status hone_graph_save(const hone_graph *g, const char *path, hone_error *err);
+/* Bytes of a model's file, and of the files that it has its external data in, each once. */
+HONE_API hone_status hone_graph_file_bytes(const char *path, int64_t *out, hone_error *err);
 /* A deep copy, but constant tensors are shared. */
 HONE_API hone_status hone_graph_copy(const hone_graph *g, hone_graph **out, hone_error *err);
 HONE_API void hone_graph_free(hone_graph *g); /* NULL is fine */

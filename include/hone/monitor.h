@@ -99,7 +99,7 @@ HONE_API void hone_metrics_free_text(char *text);
  *
  * What TensorBoard reads: DIR/events.out.tfevents.SECONDS.HOST.PID.hone. Runs are directories: one for
  * training, one for validation, under one log directory. Any number of threads may write to one hone_events.
- * Events are buffered; a file that the process left without closing holds whole records up to the last flush.
+ * Events are buffered for some 2 seconds; a file that the process left without closing holds whole records up to the last flush.
  * When a write fails (full disk) the events of the buffer are lost, HONE_IO is returned once, and the file
  * stays readable and may be written on. */
 
@@ -110,6 +110,8 @@ HONE_API hone_status hone_events_open(const char *directory, hone_events **out, 
 /* Flushes and frees, also when it fails. NULL is fine. */
 HONE_API hone_status hone_events_close(hone_events *e, hone_error *err);
 HONE_API hone_status hone_events_flush(hone_events *e, hone_error *err);
+/* A run goes on from `step`: what earlier files of the directory say of that step and later ones is no longer shown. */
+HONE_API hone_status hone_events_restart(hone_events *e, int64_t step, hone_error *err);
 /* Path of the file. Borrowed. */
 HONE_API const char *hone_events_path(const hone_events *e);
 

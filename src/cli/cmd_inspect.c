@@ -58,7 +58,7 @@ static void print_json(const hone_graph *g, const hone_graph_stats *s, json_t *o
         "{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "nodes", (json_int_t)s->nodes, "initializers",
         (json_int_t)s->initializers, "parameters", (json_int_t)s->parameters, "nonzero_parameters",
         (json_int_t)s->nonzero_parameters, "parameter_bytes", (json_int_t)s->parameter_bytes, "file_bytes",
-        (json_int_t)cli_file_bytes(args.model), "multiply_adds", (json_int_t)s->multiply_adds);
+        (json_int_t)cli_model_bytes(args.model), "multiply_adds", (json_int_t)s->multiply_adds);
     json_object_update(o, numbers);
     json_decref(numbers);
     json_object_set_new(o, "classes", classes);
@@ -87,7 +87,7 @@ static void print_human(const hone_graph *g, const hone_graph_stats *s, const cl
     print_values(g, "outputs", hone_graph_output);
     printf("%-15s %s, of these %s not zero\n", "parameters", cli_count(s->parameters),
            cli_count(s->nonzero_parameters));
-    printf("%-15s %s in the file, %s of them initializers\n", "bytes", cli_count(cli_file_bytes(args.model)),
+    printf("%-15s %s in the file, %s of them initializers\n", "bytes", cli_count(cli_model_bytes(args.model)),
            cli_count(s->parameter_bytes));
     printf("%-15s %s a sample\n", "multiply-adds", cli_count(s->multiply_adds));
     each_line(hone_graph_metadata(g, "hone.classes"), print_class, &classes);

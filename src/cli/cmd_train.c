@@ -4,7 +4,9 @@
 #include "training.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct {
     const char *model, *out, *recipe;
@@ -147,11 +149,25 @@ static hone_status train(job *j, hone_error *err) {
     return status;
 }
 
+/* So that a full disk does not cost the training. */
+static void save_elsewhere(const job *j) {
+    const char *places[] = {getenv("TMPDIR"), "/tmp", "/dev/shm", getenv("HOME")};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        hone_error ignored = {0};
+        if (!places[i] || !*places[i]) continue;
+        const char *path = cli_text("%s/hone-%ld.onnx", places[i], (long)getpid());
+        if (cli_save(j->graph, path, &ignored) != HONE_OK) continue;
+        cli_note("%s cannot be written; the model is in %s", args.out, path);
+        return;
+    }
+}
+
 /* The model first: no mishap after the training may cost it. */
 static hone_status finish(job *j, hone_error *err) {
     hone_status status = cli_save_tokenizer(j->data.train, j->graph, args.out, err);
     if (status == HONE_OK) status = cli_note_parts(j->graph, &j->data, err);
     if (status == HONE_OK) status = cli_save(j->graph, args.out, err);
+    if (status != HONE_OK) save_elsewhere(j);
     if (status == HONE_OK && j->data.test)
         status =
             hone_evaluate(j->graph, j->data.test, &args.train.task, args.train.threads, &j->test_report, err);
@@ -181,7 +197,7 @@ static void report(const job *j) {
     if (j->report.best_epoch && j->report.best_epoch < args.train.epochs)
         printf("%sepoch %d did best in validation: that is what is kept\n",
                j->report.early ? "stopped early: " : "", j->report.best_epoch);
-    printf("wrote %s, %s bytes\n", args.out, cli_count(cli_file_bytes(args.out)));
+    printf("wrote %s, %s bytes\n", args.out, cli_count(cli_model_bytes(args.out)));
 }
 
 /* The same command line starts and, after a mishap, goes on: with one directory for both. */
@@ -224,6 +240,7 @@ static int work(job *j) {
     args.train.validation = j->data.validation;
     CLI_TRY(make_model(j, &err));
     cli_check_test(j->graph, &args.train.task, &j->data.test);
+    j->watch.resumes = args.train.resume_dir != NULL;
     CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->graph, &err));
     CLI_TRY_MODEL(args.model, train(j, &err));
     if (j->report.stopped) return cli_interrupted(&j->watch, args.train.checkpoint_dir);

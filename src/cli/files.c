@@ -5,10 +5,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <hone/graph.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+int64_t cli_model_bytes(const char *path) {
+    hone_error ignored = {0};
+    int64_t bytes;
+    return hone_graph_file_bytes(path, &bytes, &ignored) == HONE_OK ? bytes : cli_file_bytes(path);
+}
 
 int64_t cli_file_bytes(const char *path) {
     struct stat info;

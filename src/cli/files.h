@@ -6,6 +6,8 @@
 
 /* Bytes of a file, -1 if there is none. */
 int64_t cli_file_bytes(const char *path);
+/* The same of a model, with its files of external data. */
+int64_t cli_model_bytes(const char *path);
 /* Whether a file can be written at `path`, found out by trying, before hours of work. */
 hone_status cli_check_output(const char *path, hone_error *err);
 

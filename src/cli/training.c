@@ -6,6 +6,7 @@
 
 #include <hone/monitor.h>
 
+#include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,11 +32,23 @@ static void log_event(cli_watch *w, hone_status status, const hone_error *err) {
     w->events = NULL;
 }
 
+static int count_runs(const char *dir) {
+    int count = 0;
+    DIR *d = opendir(dir);
+    for (const struct dirent *e; d && (e = readdir(d));) count += strstr(e->d_name, ".tfevents.") != NULL;
+    if (d) closedir(d);
+    return count;
+}
+
 hone_status cli_watch_open(cli_watch *w, const cli_log *log, const char *name, const hone_graph *g,
                            hone_error *err) {
     if (!log->dir) return HONE_OK;
     char *path = cli_alloc(strlen(log->dir) + strlen(name) + 2);
     sprintf(path, "%s%s%s", log->dir, *name ? "/" : "", name);
+    int runs = count_runs(path);
+    if (runs > 0 && !w->resumes)
+        cli_note("%s has event files of %d earlier run%s: TensorBoard shows all of them as one", path, runs,
+                 runs == 1 ? "" : "s");
     hone_status status = hone_events_open(path, &w->open_events, err);
     free(path);
     if (status == HONE_OK) status = hone_events_graph(w->open_events, g, err);
@@ -74,8 +87,11 @@ static void log_weights(cli_watch *w, const hone_graph *g, int64_t step) {
 
 static void log_step(cli_watch *w, const hone_train_progress *p) {
     hone_error err = {0};
+    if (!w->begun && p->step > 1) log_event(w, hone_events_restart(w->events, p->step, &err), &err);
+    w->begun = true;
+    if (!w->events) return;
     if (p->epoch_done || p->step % w->log_steps == 0) {
-        log_scalar(w, "loss", p->step, p->loss);
+        log_scalar(w, "loss", p->step, p->recent_loss);
         log_scalar(w, p->metric.name, p->step, p->metric.value);
         log_scalar(w, "learning_rate", p->step, p->learning_rate);
     }
@@ -114,7 +130,7 @@ void cli_check_test(const hone_graph *g, const hone_task *task, hone_dataset **t
 
 hone_status cli_score_graph(const hone_graph *g, const char *path, const hone_dataset *test,
                             const hone_task *task, int threads, cli_score *out, hone_error *err) {
-    *out = (cli_score){.file_bytes = path ? cli_file_bytes(path) : -1,
+    *out = (cli_score){.file_bytes = path ? cli_model_bytes(path) : -1,
                        .eval = {.loss = NAN, .metrics = {{"accuracy", NAN, true}}, .metric_count = 1}};
     hone_status status = hone_graph_get_stats(g, &out->stats, err);
     if (status == HONE_OK && test) status = hone_evaluate(g, test, task, threads, &out->eval, err);

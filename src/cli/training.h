@@ -26,7 +26,9 @@ struct hone_events;
 /* Watches a training: draws progress, writes event files, ends it when asked by a signal. */
 typedef struct cli_watch {
     cli_progress progress;
+    bool resumes; /* it goes on with a run that has event files already */
     /* set as it goes */
+    bool begun;
     struct hone_events *events, *open_events; /* the first is NULL from its first failure on */
     int64_t log_steps;
     hone_error events_error; /* the first failure of the event file */

@@ -12,12 +12,13 @@
 #include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { FLUSH_AT = 64 << 10, HEAD = 12, FRAME = 16, BUCKETS = 30 };
+enum { FLUSH_AT = 64 << 10, FLUSH_AFTER = 2 /* seconds */, HEAD = 12, FRAME = 16, BUCKETS = 30 };
 
 struct hone_events {
     pthread_mutex_t lock;
@@ -25,7 +26,8 @@ struct hone_events {
     char *path;
     uint8_t *buffer; /* whole records that are not written yet */
     size_t used, capacity;
-    off_t written; /* length of the file: whole records, too */
+    double flushed; /* when */
+    off_t written;  /* length of the file: whole records, too */
 };
 
 static double wall_time(void) {
@@ -44,6 +46,7 @@ static void store_little(uint8_t *p, uint64_t x, int bytes) {
 static hone_status flush(hone_events *e, hone_error *err) {
     size_t done = 0, size = e->used;
     e->used = 0;
+    e->flushed = wall_time();
     while (done < size) {
         ssize_t n = write(e->fd, e->buffer + done, size - done);
         if (n < 0 && errno == EINTR) continue;
@@ -69,7 +72,8 @@ static hone_status append(hone_events *e, const Hone__Tb__Event *event, hone_err
     hone__tb__event__pack(event, p + HEAD);
     store_little(p + HEAD + size, hone_crc32c_masked(p + HEAD, size), 4);
     e->used = need;
-    return e->used >= FLUSH_AT ? flush(e, err) : HONE_OK;
+    bool due = e->used >= FLUSH_AT || fabs(wall_time() - e->flushed) >= FLUSH_AFTER;
+    return due ? flush(e, err) : HONE_OK;
 }
 
 /* Appends an event, whose time is set to now. */
@@ -122,6 +126,16 @@ static hone_status write_version(hone_events *e, hone_error *err) {
     event.file_version = version;
     HONE_TRY(append_now(e, &event, err));
     return hone_events_flush(e, err);
+}
+
+hone_status hone_events_restart(hone_events *e, int64_t step, hone_error *err) {
+    Hone__Tb__Event event = HONE__TB__EVENT__INIT;
+    Hone__Tb__SessionLog log = HONE__TB__SESSION_LOG__INIT;
+    log.status = HONE__TB__SESSION_LOG__STATUS__START;
+    event.step = step;
+    event.what_case = HONE__TB__EVENT__WHAT_SESSION_LOG;
+    event.session_log = &log;
+    return append_now(e, &event, err);
 }
 
 static void release(hone_events *e) {

@@ -4,7 +4,10 @@
 
 #include "graph/infer.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Setting one looks at all others. */
@@ -207,4 +210,52 @@ hone_status hone_graph_survey(const char *path, hone_lack_fn *fn, void *user, ho
     hone_status status = survey(&source, fn, user, err);
     close(source.fd);
     return status;
+}
+
+/* --- sizes --- */
+
+static const char *location_of(const hone_tensor_message *m) {
+    for (size_t i = 0; i < m->n_external_data; i++)
+        if (strcmp(hone_message_text(m->external_data[i]->key), "location") == 0)
+            return hone_message_text(m->external_data[i]->value);
+    return NULL;
+}
+
+/* Initializers that have their data in one file mostly stand together. */
+static int64_t external_bytes(const hone_graph_message *g, const char *path) {
+    const char *slash = strrchr(path, '/');
+    int64_t sum = 0;
+    for (size_t i = 0; g && i < g->n_initializer; i++) {
+        const char *file = location_of(g->initializer[i]);
+        bool counted = !file;
+        for (size_t k = 0; k < i && !counted; k++) {
+            const char *other = location_of(g->initializer[i - 1 - k]);
+            counted = other && strcmp(other, file) == 0;
+        }
+        char full[PATH_MAX];
+        struct stat info;
+        if (counted || snprintf(full, sizeof full, "%.*s%s", slash ? (int)(slash - path) + 1 : 0, path,
+                                file) >= (int)sizeof full)
+            continue;
+        if (stat(full, &info) == 0) sum += (int64_t)info.st_size;
+    }
+    return sum;
+}
+
+hone_status hone_graph_file_bytes(const char *path, int64_t *out, hone_error *err) {
+    hone_onnx_source source = {.name = path};
+    hone_unpacked m = {0};
+    hone_blob made = {0};
+    HONE_TRY(hone_file_open(path, &source.fd, &source.size, err));
+    int64_t bytes = (int64_t)source.size;
+    hone_status status = read_text(&source, &made, err);
+    if (status == HONE_OK)
+        status = hone_message_unpack(&hone__onnx__model_proto__descriptor, &source, &m, err);
+    const hone_model_message *model = m.message;
+    if (status == HONE_OK) *out = bytes + external_bytes(model->graph, path);
+    hone_message_free(&m);
+    hone_onnx_source_clear(&source);
+    hone_blob_free(&made);
+    close(source.fd);
+    return hone_error_in_file(err, status, path);
 }

@@ -154,6 +154,9 @@ static hone_status compare(const char *group, const json_t *saved, const json_t 
     json_object_foreach((json_t *)now, key, value) {
         const json_t *other = json_object_get(saved, key);
         if (other && json_equal(other, value)) continue;
+        if (!*group && strcmp(key, "epochs") == 0 && json_integer_value(other) > 0 &&
+            json_integer_value(other) < json_integer_value(value))
+            continue; /* more of them may follow */
         if (json_is_object(other) && json_is_object(value)) HONE_TRY(compare(key, other, value, err));
         return differ(group, key, other, value, err);
     }
