@@ -233,6 +233,35 @@ static void look_behind_link(hone_graph *g, const hone_objective *objective) {
     hone_graph_add_output(g, logits);
 }
 
+/* Batches of training have a size of their own, also where the model takes one only. */
+static hone_status free_batch(hone_graph *g, hone_error *err) {
+    int64_t fixed = 0;
+    for (size_t i = 0; i < g->input_count; i++) {
+        const hone_type *t = &g->inputs[i]->type;
+        if (t->rank < 1 || t->dims[0] <= 0 || (fixed && t->dims[0] != fixed)) return HONE_OK;
+        fixed = t->dims[0];
+    }
+    int64_t batch = fixed ? hone_graph_fresh_symbol(g) : 0;
+    for (size_t i = 0; fixed && i < g->input_count; i++) g->inputs[i]->type.dims[0] = batch;
+    return fixed ? hone_graph_infer(g, err) : HONE_OK;
+}
+
+static hone_status check_batch(const hone_graph *g, hone_error *err) {
+    const hone_type *x = &g->inputs[0]->type, *y = &g->outputs[0]->type;
+    if (x->rank < 1 || !hone_graph_is_fresh(g, x->dims[0]) || y->rank < 1 || y->dims[0] < 0) return HONE_OK;
+    const hone_node *n = g->first; /* the first whose output does not follow the batch */
+    for (; n && n->next; n = n->next) {
+        const hone_type *t = n->output_count > 0 && n->outputs[0] ? &n->outputs[0]->type : NULL;
+        const hone_type *from = n->input_count > 0 && n->inputs[0] ? &n->inputs[0]->type : NULL;
+        if (t && from && from->rank > 0 && from->dims[0] == x->dims[0] && t->rank > 0 && t->dims[0] > 0)
+            break;
+    }
+    return hone_fail_node(err, HONE_UNSUPPORTED, n ? n->name : g->outputs[0]->name,
+                          n ? hone_node_op_name(n) : NULL,
+                          "fixes the batch's size at %lld: to be trained a model takes batches of any size",
+                          (long long)y->dims[0]);
+}
+
 static hone_status derive(hone_graph *g, const hone_derivation *d, hone_value **values, hone_graph **baked,
                           hone_training *out, hone_error *err) {
     hone_value *loss = NULL, *output;
@@ -242,7 +271,9 @@ static hone_status derive(hone_graph *g, const hone_derivation *d, hone_value **
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));
     look_behind_link(g, d->objective);
+    HONE_TRY(free_batch(g, err));
     HONE_TRY(hone_graph_rewrite_stage(g, HONE_STAGE_CANONICAL, NULL, err));
+    HONE_TRY(check_batch(g, err));
     HONE_TRY(make_variables(g, d, values, err));
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));

@@ -33,15 +33,24 @@ static hone_value *only_variable_input(const hone_node *n) {
     return found;
 }
 
-/* The input of the last fully connected layer that `v` comes from: behind it are elementwise operators alone. */
+/* What a layer with weight `w` reads: [batch, features], also where a file's shapes do not say so. */
+static bool takes_vectors(hone_value *x, const hone_node *n, const hone_value *w) {
+    const hone_type *y = &n->outputs[0]->type;
+    if (x->type.rank == 2 && x->type.dims[1] > 0) return true;
+    if (y->rank != 2 || y->dims[1] <= 0 || x->type.rank > 2) return false;
+    x->type = hone_type_make(HONE_FLOAT32, 2, (int64_t[]){y->dims[0], w->data->count / y->dims[1]});
+    return true;
+}
+
+/* The input of the last fully connected layer that `v` comes from: behind it are elementwise operators and moves alone. */
 static hone_value *behind_last_layer(hone_value *v) {
     while (v && v->producer) {
         const hone_node *n = v->producer;
         const hone_slot *slot = n->input_count > 1 ? hone_op_input(n->op, 1) : NULL;
         const hone_value *w = n->input_count > 1 ? n->inputs[1] : NULL;
         bool dense = slot && (slot->flags & HONE_SLOT_WEIGHT) && w && w->data && w->data->rank == 2;
-        if (dense && n->inputs[0] && n->inputs[0]->type.rank == 2) return n->inputs[0];
-        if (dense || !(n->op->map || n->op->link)) return NULL;
+        if (dense && n->inputs[0] && takes_vectors(n->inputs[0], n, w)) return n->inputs[0];
+        if (dense || !(n->op->map || n->op->link || n->op->quantize == HONE_QUANTIZE_BITS)) return NULL;
         v = only_variable_input(n);
     }
     return NULL;

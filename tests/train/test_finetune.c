@@ -117,6 +117,39 @@ static void test_links_that_do_not_suit(void **state) {
     hone_graph_free(e);
 }
 
+/* --- fixed batches --- */
+
+/* input [1, 16] → Reshape [1, 4, 4] → Reshape [1, 16] → a layer */
+static hone_graph *of_one(bool through_constants) {
+    hone_graph *g = hone_graph_new("of one");
+    hone_type type = hone_type_make(HONE_FLOAT32, 2, (int64_t[]){1, 16});
+    hone_value *x = hone_graph_add_input(g, "input", &type), *y = x;
+    int64_t there[] = {1, 4, 4}, back[] = {1, -1}, wrong[] = {4, 4};
+    if (through_constants) {
+        y = HONE_EMIT(g, "", "Reshape", y, hone_graph_ints(g, there, 3));
+        y = HONE_EMIT(g, "", "Reshape", y, hone_graph_ints(g, back, 2));
+    } else { /* the batch is lost in it */
+        y = HONE_EMIT(g, "", "Reshape", y, hone_graph_ints(g, wrong, 2));
+    }
+    return finished(g, HONE_EMIT(g, "", "MatMul", y, WEIGHT(g, "w", 1, through_constants ? 16 : 4, 5)));
+}
+
+static void test_fixed_batches(void **state) {
+    (void)state;
+    hone_train_options o = options();
+    hone_graph *g = of_one(true), *open = hone_graph_new("open");
+    finished(open, HONE_EMIT(open, "", "MatMul", INPUT(open, 16), WEIGHT(open, "w", 1, 16, 5)));
+    ok(hone_train(g, data, &o, NULL, &err));
+    ok(hone_train(open, data, &o, NULL, &err));
+    assert_true(same_tensor(weight_of(g, "w"), weight_of(open, "w")));
+    assert_int_equal(g->inputs[0]->type.dims[0], 1); /* the model stays what it is */
+    hone_graph_free(g);
+    hone_graph_free(open);
+    g = of_one(false);
+    refused(hone_train(g, data, &o, NULL, &err), HONE_UNSUPPORTED, "fixes the batch's size");
+    hone_graph_free(g);
+}
+
 /* --- frozen weights --- */
 
 static void test_frozen_weights_stay(void **state) {
@@ -256,6 +289,7 @@ int main(void) {
         cmocka_unit_test(test_a_teacher_that_ends_in_softmax),
         cmocka_unit_test(test_sigmoid_goes_into_the_loss),
         cmocka_unit_test(test_links_that_do_not_suit),
+        cmocka_unit_test(test_fixed_batches),
         cmocka_unit_test(test_frozen_weights_stay),
         cmocka_unit_test(test_adapters_beside_what_is_trained),
         cmocka_unit_test(test_heads),

@@ -67,6 +67,9 @@ static const hone_rewrite list[] = {
      .counterexample = {"x: i32[N, 5]"},
      .doc = "x times a line held in [0, 1]"},
 
+    {"free-batch", HONE_STAGE_CANONICAL,
+     .run = hone_rewrite_free_batch,
+     .doc = "a Reshape that gives samples other axes takes the batch as it is, where the file fixes its size"},
     {"real-parameters", HONE_STAGE_LOWER,
      .run = hone_rewrite_real_parameters,
      .doc = "quantized scales and shifts of normalizations become real numbers: they are few"},

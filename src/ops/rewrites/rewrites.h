@@ -23,6 +23,9 @@ hone_status hone_rewrite_split_quantized(hone_graph *g, int *changes, hone_error
 hone_match_check hone_check_spread_blocks;
 hone_value *hone_build_spread_blocks(hone_match *m);
 
+/* free_batch.c */
+hone_status hone_rewrite_free_batch(hone_graph *g, int *changes, hone_error *err);
+
 /* real_parameters.c */
 hone_status hone_rewrite_real_parameters(hone_graph *g, int *changes, hone_error *err);
 
