@@ -26,6 +26,8 @@ typedef struct hone_task {
     /* The first output against the target, the mean over the samples:
      *   cross-entropy          logits float32 [batch, classes], a label each
      *   mean-squared-error     float32 [batch, …], as many numbers
+     *   huber                  likewise: squared up to a deviation of the target, linear beyond
+     *   cosine                 float32 [batch, …, n], as many numbers: 1 - the cosine of the vectors
      *   binary-cross-entropy   logits float32 [batch, …], as many numbers in [0, 1]
      *   next-token             logits float32 [batch, places, vocabulary], an id at each place (-100: none), the mean over places
      * NULL: what the model was last trained with (metadata "hone.objective"), else cross-entropy. */
@@ -187,6 +189,10 @@ typedef struct hone_train_options {
     int plateau;                  /* epochs */
     double clip_norm, clip_value; /* of all gradients together, of each number; 0: not clipped */
     double label_smoothing;       /* of cross-entropy, in [0, 1) */
+    /* Of cross-entropy: what a sample of each class counts. `balance`: so much that all classes count the same. NULL: 1 */
+    const float *class_weights;
+    int class_weight_count;
+    bool balance;
     /* Weights and statistics are averaged over the steps, average' = average A + new (1 - A); the averages are what
      * is evaluated, reported and kept. 0: the last ones are. */
     double average;
@@ -234,7 +240,8 @@ typedef struct hone_eval_report {
     double loss; /* the mean */
     /* Of the objective, the first is what training shows:
      *   cross-entropy          accuracy: the share of samples whose largest output is the label
-     *   mean-squared-error     mean_absolute_error, and r2: the share of the target's variance that is explained
+     *   mean-squared-error, huber   mean_absolute_error, and r2: the share of the target's variance that is explained
+     *   cosine                 cosine_similarity
      *   binary-cross-entropy   accuracy: the share of outputs on the target's side of 0 and 1/2
      *   next-token             accuracy; perplexity; bits_per_byte, where the data has a column text_bytes */
     hone_metric metrics[HONE_MAX_METRICS];

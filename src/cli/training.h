@@ -90,6 +90,8 @@ int cli_interrupted(const cli_watch *w, const char *checkpoint);
                    .zero = "none"),                                                                          \
         OPT_NUMBER("label-smoothing", "X", (o).label_smoothing, 0, CLI_BELOW_ONE,                            \
                    "share of each label that is spread over all classes", .zero = "none"),                   \
+        OPT_FLAG("balance", (o).balance,                                                                     \
+                 "samples of rare classes count more, so that all classes count the same"),                  \
         OPT_NUMBER("ema", "X", (o).average, 0, CLI_BELOW_ONE,                                                \
                    "average the weights over the steps, so much of the average stays in each (0.998); the "  \
                    "averages are "                                                                           \

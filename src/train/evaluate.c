@@ -330,6 +330,7 @@ static hone_status evaluate(judge *j, hone_model *m, const hone_task *task, hone
     if (!j->unlabeled) HONE_TRY(hone_task_target(g, j->data, j->objective, target, &j->target, err));
     if (!j->unlabeled) HONE_TRY(count_bytes(j, err));
     j->link = hone_graph_link(g, NULL);
+    j->tally.scale = hone_objective_scale(g);
     j->inputs = inputs;
     j->input_count = g->input_count;
     HONE_TRY(hone_predict_all(m, j->data, inputs, threads, add_answers, j, &seconds, err));

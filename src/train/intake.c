@@ -342,7 +342,7 @@ static hone_status fit_target(const site *s, hone_error *err) {
     f->outputs = f->classes = labels ? hone_dataset_classes(s->data, f->target) : 0;
     if (labels || c.rank > 1) return HONE_OK;
     f->outputs = c.rank == 1 ? c.dims[0] : 1;
-    if (strcmp(f->objective->name, "mean-squared-error") != 0 || c.dtype == HONE_STRING) return HONE_OK;
+    if (!f->objective->scales || c.dtype == HONE_STRING) return HONE_OK;
     HONE_TRY(check_numbers(s->data, f->target, err));
     size_t n = (size_t)f->outputs;
     hone_feature_moments *m = hone_alloc(n * sizeof *m);

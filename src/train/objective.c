@@ -38,8 +38,10 @@ static bool labels_for(const hone_type *output, hone_type *target) {
  * (1 - s) cross-entropy - s mean(log softmax). */
 static hone_value *emit_cross_entropy(hone_graph *g, const hone_train_options *o, hone_value *logits,
                                       hone_value *labels) {
-    hone_value *in[] = {logits, labels};
-    hone_node *n = hone_graph_add_node(g, hone_op_find("", "SoftmaxCrossEntropyLoss"), "loss", 2, in, 2);
+    hone_value *in[] = {logits, labels, NULL};
+    if (o->class_weights) in[2] = hone_graph_floats(g, o->class_weights, o->class_weight_count);
+    hone_node *n =
+        hone_graph_add_node(g, hone_op_find("", "SoftmaxCrossEntropyLoss"), "loss", in[2] ? 3 : 2, in, 2);
     if (!n || o->label_smoothing <= 0) return n ? n->outputs[0] : NULL;
     double s = o->label_smoothing;
     hone_value *sharp = HONE_EMIT(g, "", "Mul", n->outputs[0], hone_graph_scalar(g, HONE_FLOAT32, 1 - s));
@@ -134,6 +136,75 @@ static int explained(const hone_tally *t, int64_t size, hone_metric *out) {
     return 1;
 }
 
+/* --- Huber's --- of errors e in units of the target's deviation s: e^2/2 up to s, s (|e| - s/2) beyond (Huber 1964).
+ * With c, e held in [-s, s], that is c e - c^2/2. */
+
+static hone_value *emit_huber(hone_graph *g, const hone_train_options *o, hone_value *output,
+                              hone_value *target) {
+    (void)o;
+    double s = sqrt(hone_objective_scale(g));
+    hone_value *e = HONE_EMIT(g, "", "Sub", output, target);
+    hone_value *c = HONE_EMIT(g, "", "Clip", e, hone_graph_scalar(g, HONE_FLOAT32, -s),
+                              hone_graph_scalar(g, HONE_FLOAT32, s));
+    hone_value *half = HONE_EMIT(g, "", "Mul", hone_graph_scalar(g, HONE_FLOAT32, 0.5), c);
+    return mean(g, HONE_EMIT(g, "", "Mul", c, HONE_EMIT(g, "", "Sub", e, half)));
+}
+
+static void add_huber(hone_tally *t, const hone_answers *a) {
+    double s = sqrt(t->scale), sum = 0, before = t->loss;
+    for (int64_t i = 0; i < a->n * a->size; i++) {
+        double e = (double)a->output[i] - ((const float *)a->target)[i], c = fmax(-s, fmin(s, e));
+        sum += c * (e - c / 2);
+    }
+    add_squared_error(t, a); /* what the other metrics need */
+    t->loss = before + sum / (double)a->size;
+}
+
+/* --- cosine --- 1 - cos(output, target), of vectors: embeddings like a teacher's */
+
+static hone_value *dot(hone_graph *g, hone_value *a, hone_value *b) {
+    int64_t last = -1;
+    hone_value *sum =
+        HONE_EMIT(g, "", "ReduceSum", HONE_EMIT(g, "", "Mul", a, b), hone_graph_ints(g, &last, 1));
+    if (sum) hone_node_set_int(g, sum->producer, "keepdims", 0);
+    return sum;
+}
+
+static hone_value *emit_cosine(hone_graph *g, const hone_train_options *o, hone_value *output,
+                               hone_value *target) {
+    (void)o;
+    hone_value *squares = HONE_EMIT(g, "", "Mul", dot(g, output, output), dot(g, target, target));
+    hone_value *lengths =
+        HONE_EMIT(g, "", "Sqrt", HONE_EMIT(g, "", "Add", squares, hone_graph_scalar(g, HONE_FLOAT32, 1e-12)));
+    hone_value *cosine = HONE_EMIT(g, "", "Div", dot(g, output, target), lengths);
+    return HONE_EMIT(g, "", "Sub", hone_graph_scalar(g, HONE_FLOAT32, 1), mean(g, cosine));
+}
+
+static double cosine_of(const float *a, const float *b, int64_t n) {
+    double ab = 0, aa = 0, bb = 0;
+    for (int64_t i = 0; i < n; i++) {
+        ab += (double)a[i] * b[i];
+        aa += (double)a[i] * a[i];
+        bb += (double)b[i] * b[i];
+    }
+    return ab / sqrt(aa * bb + 1e-12);
+}
+
+static double cosines(const hone_answers *a) {
+    double sum = 0;
+    for (int64_t i = 0; i < a->n; i++)
+        sum += cosine_of(a->output + i * a->size, (const float *)a->target + i * a->size, a->size);
+    return sum;
+}
+
+static void add_cosine(hone_tally *t, const hone_answers *a) {
+    t->loss += (double)a->n - cosines(a);
+}
+
+static bool vectors_for(const hone_type *output, hone_type *target) {
+    return numbers_for(output, target) && (output->rank < 0 || output->rank >= 2);
+}
+
 /* --- binary cross-entropy --- of sigmoid(output) and numbers in [0, 1] */
 
 /* t softplus(-x) + (1 - t) softplus(x): no difference of large numbers, in the gradient neither. */
@@ -187,6 +258,7 @@ static const hone_objective rows[] = {
      .score = count_hits,
      .add = add_cross_entropy},
     {.name = "mean-squared-error",
+     .scales = true,
      .wants = "numbers, float32 [batch, …], and as many targets",
      .target = numbers_for,
      .emit = emit_squared_error,
@@ -195,6 +267,24 @@ static const hone_objective rows[] = {
      .score = absolute_errors,
      .add = add_squared_error,
      .more = explained},
+    {.name = "huber",
+     .scales = true,
+     .wants = "numbers, float32 [batch, …], and as many targets",
+     .target = numbers_for,
+     .emit = emit_huber,
+     .check = check_numbers,
+     .metric = {.name = "mean_absolute_error"},
+     .score = absolute_errors,
+     .add = add_huber,
+     .more = explained},
+    {.name = "cosine",
+     .wants = "vectors, float32 [batch, …, n], and as many targets",
+     .target = vectors_for,
+     .emit = emit_cosine,
+     .check = check_numbers,
+     .metric = {.name = "cosine_similarity"},
+     .score = cosines,
+     .add = add_cosine},
     {.name = "binary-cross-entropy",
      .link = HONE_LINK_SIGMOID,
      .wants = "logits, float32 [batch, …], and as many targets in [0, 1]",
@@ -206,7 +296,8 @@ static const hone_objective rows[] = {
      .add = add_binary_cross_entropy},
 };
 
-static const hone_objective *const objectives[] = {&rows[0], &rows[1], &rows[2], &hone_objective_next_token};
+static const hone_objective *const objectives[] = {&rows[0], &rows[1], &rows[2],
+                                                   &rows[3], &rows[4], &hone_objective_next_token};
 enum { COUNT = sizeof objectives / sizeof *objectives };
 
 const char *hone_objective_name(int index) {

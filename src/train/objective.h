@@ -20,6 +20,7 @@ typedef struct hone_answers {
 typedef struct hone_tally {
     int64_t samples;
     double loss, score;
+    double scale;   /* hone_objective_scale() */
     double squares; /* of the errors */
     int64_t places; /* that the loss is the sum over; 0: samples */
     double bytes;   /* of text that all samples stand for; 0: not known */
@@ -35,6 +36,7 @@ typedef struct hone_objective {
     /* Emits the mean loss over the batch. */
     hone_value *(*emit)(hone_graph *g, const hone_train_options *o, hone_value *output, hone_value *target);
     hone_link link; /* behind which a network's logits may stand */
+    bool scales;    /* its numbers have units, which the network need not know */
     bool smoothes;  /* it knows what label smoothing is */
     /* HONE_INVALID_ARGUMENT for a target that can't be. `a->output` is not looked at, `a->size` may be < 0: unknown. */
     hone_status (*check)(const hone_answers *a, int64_t values, hone_error *err);

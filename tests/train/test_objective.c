@@ -38,24 +38,48 @@ static void outputs_of(const problem *p, double *y) {
         }
 }
 
+/* What one_step() trains with, beside the objective. */
+static double smoothing;
+static const float *class_weights;
+
+/* 1 - cos of sample i. */
+static double cosine_distance(const double *y, const float *t) {
+    double ab = 0, aa = 0, bb = 0;
+    for (int j = 0; j < OUT; j++) {
+        ab += y[j] * t[j];
+        aa += y[j] * y[j];
+        bb += (double)t[j] * t[j];
+    }
+    return 1 - ab / sqrt(aa * bb + 1e-12);
+}
+
 static double reference_loss(const problem *p, const char *objective) {
-    double y[N * OUT], loss = 0;
+    double y[N * OUT], loss = 0, counted = 0, flat = 0;
     outputs_of(p, y);
     for (int i = 0; i < N; i++) {
         if (strcmp(objective, "cross-entropy") == 0 || strcmp(objective, "next-token") == 0) {
-            double sum = 0;
+            double sum = 0, count = class_weights ? class_weights[p->labels[i]] : 1;
             for (int j = 0; j < OUT; j++) sum += exp(y[i * OUT + j]);
-            loss += log(sum) - y[i * OUT + p->labels[i]];
+            loss += count * (log(sum) - y[i * OUT + p->labels[i]]);
+            for (int j = 0; j < OUT; j++) flat += (log(sum) - y[i * OUT + j]) / OUT / N;
+            counted += count;
+            continue;
+        }
+        if (strcmp(objective, "cosine") == 0) {
+            loss += cosine_distance(y + i * OUT, p->target + i * OUT);
             continue;
         }
         for (int j = 0; j < OUT; j++) {
             double o = y[i * OUT + j], t = p->target[i * OUT + j], s = 1 / (1 + exp(-o));
             if (strcmp(objective, "mean-squared-error") == 0)
                 loss += (o - t) * (o - t) / OUT;
+            else if (strcmp(objective, "huber") == 0)
+                loss += (fabs(o - t) <= 1 ? (o - t) * (o - t) / 2 : fabs(o - t) - 0.5) / OUT;
             else
                 loss -= (t * log(s) + (1 - t) * log(1 - s)) / OUT;
         }
     }
+    if (counted > 0) return (1 - smoothing) * loss / counted + smoothing * flat;
     return loss / N;
 }
 
@@ -84,6 +108,9 @@ static float one_step(const problem *p, const hone_objective *o, float *w, float
     hone_tensor *x, *rate, *target;
     bool labels = places || strcmp(o->name, "cross-entropy") == 0;
     options.momentum = 0;
+    options.label_smoothing = smoothing;
+    options.class_weights = class_weights;
+    options.class_weight_count = class_weights ? OUT : 0;
     ok(hone_derive_training(&derivation, &training, &err));
     ok(hone_model_compile_shared(training.graph, NULL, variables, &m, &err));
     ok(hone_session_create(m, NULL, &s, &err));
@@ -117,11 +144,11 @@ static const hone_objective *find(const char *name) {
 }
 
 /* The step goes along the central differences of the loss. */
-static void test_losses_and_gradients(void **state) {
-    (void)state;
+static void compare_losses(const char *only) {
     const double h = 1e-5;
     const char *name;
     for (int k = 0; (name = hone_objective_name(k)); k++) {
+        if (only && strcmp(name, only) != 0) continue;
         for (uint64_t seed = 1; seed <= 5; seed++) {
             problem p = random_problem(name, seed);
             float w[IN * OUT], b[OUT];
@@ -141,6 +168,24 @@ static void test_losses_and_gradients(void **state) {
             }
         }
     }
+}
+
+static void test_losses_and_gradients(void **state) {
+    (void)state;
+    compare_losses(NULL);
+}
+
+static void test_smoothing_and_weights(void **state) {
+    (void)state;
+    float weights[OUT];
+    for (int j = 0; j < OUT; j++) weights[j] = 0.5f + (float)j;
+    smoothing = 0.2;
+    compare_losses("cross-entropy");
+    class_weights = weights;
+    compare_losses("cross-entropy");
+    smoothing = 0;
+    compare_losses("cross-entropy");
+    class_weights = NULL;
 }
 
 /* Logits far from 0: the loss and its gradient stay finite, and what is surely right costs next to nothing. */
@@ -225,6 +270,40 @@ static void test_metrics_of_yes_and_no(void **state) {
     hone_dataset_free(d);
 }
 
+/* Balanced classes count like a data set in which each class has as many samples. */
+static void test_balance(void **state) {
+    (void)state;
+    problem p = random_problem("cross-entropy", 4);
+    hone_train_options o = HONE_TRAIN_OPTIONS_INIT;
+    float weights[OUT] = {0};
+    for (int i = 0; i < N; i++) weights[p.labels[i]]++;
+    for (int j = 0; j < OUT; j++) weights[j] = weights[j] > 0 ? (float)((double)N / OUT / weights[j]) : 1;
+    hone_dataset *d = columns_of(p.x, p.labels, HONE_INT64, 1);
+    hone_graph *a = linear(&p, false), *b = copy_of(a);
+    o.epochs = 2;
+    o.threads = 1;
+    o.balance = true;
+    ok(hone_train(a, d, &o, NULL, &err));
+    o.balance = false;
+    o.class_weights = weights;
+    o.class_weight_count = OUT;
+    ok(hone_train(b, d, &o, NULL, &err));
+    assert_true(same_weights(a, b));
+    o.class_weight_count = OUT - 1;
+    refused(hone_train(b, d, &o, NULL, &err), HONE_INVALID_ARGUMENT, "weights of classes, but the model has");
+    o.class_weight_count = OUT;
+    weights[1] = -1;
+    refused(hone_train(b, d, &o, NULL, &err), HONE_INVALID_ARGUMENT, "the weight of class 1 is -1");
+    o.task.objective = "mean-squared-error";
+    hone_dataset *numbers = columns_of(p.x, p.target, HONE_FLOAT32, 2);
+    refused(hone_train(b, numbers, &o, NULL, &err), HONE_INVALID_ARGUMENT,
+            "need the objective cross-entropy");
+    hone_dataset_free(numbers);
+    hone_dataset_free(d);
+    hone_graph_free(a);
+    hone_graph_free(b);
+}
+
 /* --- targets that can't be --- */
 
 static void test_targets_that_cannot_be(void **state) {
@@ -265,17 +344,23 @@ static void test_names(void **state) {
     (void)state;
     const hone_objective *o = NULL;
     refused(hone_objective_find("mse", &o, &err), HONE_INVALID_ARGUMENT,
-            "no objective 'mse'; there are cross-entropy, mean-squared-error, binary-cross-entropy, next-token");
+            "no objective 'mse'; there are cross-entropy, mean-squared-error, huber, cosine, "
+            "binary-cross-entropy, next-token");
     assert_null(o);
     assert_null(hone_objective_name(-1));
-    assert_null(hone_objective_name(4));
+    assert_null(hone_objective_name(6));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_losses_and_gradients),   cmocka_unit_test(test_binary_cross_entropy_is_stable),
-        cmocka_unit_test(test_metrics_of_numbers),     cmocka_unit_test(test_metrics_of_yes_and_no),
-        cmocka_unit_test(test_targets_that_cannot_be), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_losses_and_gradients),
+        cmocka_unit_test(test_smoothing_and_weights),
+        cmocka_unit_test(test_balance),
+        cmocka_unit_test(test_binary_cross_entropy_is_stable),
+        cmocka_unit_test(test_metrics_of_numbers),
+        cmocka_unit_test(test_metrics_of_yes_and_no),
+        cmocka_unit_test(test_targets_that_cannot_be),
+        cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
