@@ -198,6 +198,7 @@ void hone_optimizer_add(hone_graph *g, const hone_train_options *o, hone_setting
     if (!n) return;
     kind->set(g, n, o);
     hone_node_set_float(g, n, "weight_decay", w->data->rank > 1 ? (float)o->weight_decay : 0);
+    hone_node_set_int(g, n, "lazy", 1);
     hone_graph_bind(g, n->outputs[0], w);
     for (int i = 0; i < state_count; i++)
         if (states[i]) hone_graph_bind(g, n->outputs[1 + i], states[i]);

@@ -10,6 +10,8 @@
     {"ConvLast", "F2,7,6,3 F4,27 F4", "kernel_shape=3,3 pads=1,1,1,1 winograd=4", 1},
     {"DepthwiseLast", "F2,6,5,3 F9,3 F3", "kernel_shape=3,3 pads=1,1,1,1", 1},
     {"DepthwiseLast", "F1,9,20 F2,20", "kernel_shape=2 strides=2", 1},
+    {"GatherMean", "F9,5 I4,3<9", "", 1},
+    {"GatherMean", "F9,5 L4,3<9", "keepdims=1", 1},
     {"ConvWeightsLast", "F4,3,2,2", "", 1},
     {"ConvWeightsLast", "F6,1,3", "depthwise=1", 1},
     {"ConvLastGradX", "F2,3,3,4 F4,27 F2,6,5,3", "kernel_shape=3,3 strides=2,2 pads=1,1,1,1", 1},

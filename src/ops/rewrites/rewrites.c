@@ -258,6 +258,13 @@ static const hone_rewrite list[] = {
                         "x: f32[N, 3, 5, 6]; w: f32[3, 4, 2, 3]; pads = [0, 1, 1, 2, 0, 0, 0, 1]"},
      .doc = "zeros around the input of a convolution are pads of its own"},
 
+    {"lazy-rows", HONE_STAGE_LOWER,
+     .run = hone_rewrite_lazy_rows,
+     .doc = "of a table of which rows are gathered an optimizer steps those rows alone"},
+    {"gather-mean", HONE_STAGE_LOWER,
+     .run = hone_rewrite_gather_mean,
+     .doc = "means of gathered rows are made without a copy of these"},
+
     {"attention", HONE_STAGE_LAYOUT,
      .run = hone_rewrite_attention,
      .doc = "products around a Softmax become attention, of heads where they lie"},

@@ -47,6 +47,10 @@ hone_match_check hone_check_conv_channels, hone_check_conv_pad;
 hone_value *hone_build_conv_channels(hone_match *m);
 hone_value *hone_build_conv_pad(hone_match *m);
 
+/* gathered_rows.c */
+hone_status hone_rewrite_lazy_rows(hone_graph *g, int *changes, hone_error *err);
+hone_status hone_rewrite_gather_mean(hone_graph *g, int *changes, hone_error *err);
+
 /* attention.c */
 hone_status hone_rewrite_attention(hone_graph *g, int *changes, hone_error *err);
 

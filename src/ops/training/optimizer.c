@@ -5,6 +5,9 @@
 #include "ops/engine/elementwise.h"
 
 #define FLOATS HONE_TYPES_FLOAT
+/* Of a table of which rows are gathered: those without a gradient, and their state, may stay as they are. */
+#define LAZY                                                                                                 \
+    { "lazy", HONE_ATTR_INT }
 
 static hone_status infer_optimizer(hone_infer *ctx, hone_error *err) {
     HONE_TRY(hone_infer_same(ctx, err));
@@ -49,7 +52,7 @@ const hone_op hone_op_sgd = {.domain = HONE_PRIVATE_DOMAIN,
                              .inputs = HONE_SLOTS({"W", 'T', FLOATS, 0}, {"V", 'T', FLOATS, 0},
                                                   {"G", 'T', FLOATS, 0}, {"rate", 'T', FLOATS, 0}),
                              .outputs = HONE_SLOTS({"W_new", 'T', FLOATS, 0}, {"V_new", 'T', FLOATS, 0}),
-                             .attrs = HONE_ATTRS({"momentum", HONE_ATTR_FLOAT, .f = 0},
+                             .attrs = HONE_ATTRS(LAZY, {"momentum", HONE_ATTR_FLOAT, .f = 0},
                                                  {"weight_decay", HONE_ATTR_FLOAT, .f = 0},
                                                  {"nesterov", HONE_ATTR_INT}),
                              .infer = infer_optimizer,
@@ -90,7 +93,7 @@ const hone_op hone_op_adam_step = {
         HONE_SLOTS({"W", 'T', FLOATS, 0}, {"M", 'T', FLOATS, 0}, {"V", 'T', FLOATS, 0}, {"G", 'T', FLOATS, 0},
                    {"rate", 'T', FLOATS, 0}, {"first", 'T', FLOATS, 0}, {"second", 'T', FLOATS, 0}),
     .outputs = HONE_SLOTS({"W_new", 'T', FLOATS, 0}, {"M_new", 'T', FLOATS, 0}, {"V_new", 'T', FLOATS, 0}),
-    .attrs = HONE_ATTRS({"beta1", HONE_ATTR_FLOAT, .f = 0.9f}, {"beta2", HONE_ATTR_FLOAT, .f = 0.999f},
+    .attrs = HONE_ATTRS(LAZY, {"beta1", HONE_ATTR_FLOAT, .f = 0.9f}, {"beta2", HONE_ATTR_FLOAT, .f = 0.999f},
                         {"epsilon", HONE_ATTR_FLOAT, .f = 1e-8f}, {"weight_decay", HONE_ATTR_FLOAT, .f = 0},
                         {"coupled", HONE_ATTR_INT}),
     .infer = infer_optimizer,
@@ -123,7 +126,7 @@ const hone_op hone_op_lion_step = {
     .inputs = HONE_SLOTS({"W", 'T', FLOATS, 0}, {"V", 'T', FLOATS, 0}, {"G", 'T', FLOATS, 0},
                          {"rate", 'T', FLOATS, 0}),
     .outputs = HONE_SLOTS({"W_new", 'T', FLOATS, 0}, {"V_new", 'T', FLOATS, 0}),
-    .attrs = HONE_ATTRS({"beta1", HONE_ATTR_FLOAT, .f = 0.9f}, {"beta2", HONE_ATTR_FLOAT, .f = 0.99f},
+    .attrs = HONE_ATTRS(LAZY, {"beta1", HONE_ATTR_FLOAT, .f = 0.9f}, {"beta2", HONE_ATTR_FLOAT, .f = 0.99f},
                         {"weight_decay", HONE_ATTR_FLOAT, .f = 0}),
     .infer = infer_optimizer,
     .axes = hone_axes_broadcast,
@@ -155,7 +158,7 @@ const hone_op hone_op_rmsprop_step = {
     .inputs = HONE_SLOTS({"W", 'T', FLOATS, 0}, {"V", 'T', FLOATS, 0}, {"S", 'T', FLOATS, 0},
                          {"G", 'T', FLOATS, 0}, {"rate", 'T', FLOATS, 0}),
     .outputs = HONE_SLOTS({"W_new", 'T', FLOATS, 0}, {"V_new", 'T', FLOATS, 0}, {"S_new", 'T', FLOATS, 0}),
-    .attrs = HONE_ATTRS({"alpha", HONE_ATTR_FLOAT, .f = 0.99f}, {"momentum", HONE_ATTR_FLOAT, .f = 0},
+    .attrs = HONE_ATTRS(LAZY, {"alpha", HONE_ATTR_FLOAT, .f = 0.99f}, {"momentum", HONE_ATTR_FLOAT, .f = 0},
                         {"epsilon", HONE_ATTR_FLOAT, .f = 1e-8f}, {"weight_decay", HONE_ATTR_FLOAT, .f = 0}),
     .infer = infer_optimizer,
     .axes = hone_axes_broadcast,
