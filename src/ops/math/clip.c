@@ -33,9 +33,24 @@ static hone_value *where(hone_gradient *ctx, hone_value *mask) {
     return HONE_EMIT(ctx->graph, "", "Where", mask, ctx->dout[0], hone_gradient_scalar(ctx, 0));
 }
 
-/* To X where it is the result, to a limit where that is: the upper one everywhere if it is below the lower. */
+/* Is Y told by limits, numbers of which the first is less? Then X need not be kept. */
+static bool tells(const hone_gradient *ctx) {
+    const hone_node *n = ctx->node;
+    for (int i = 1; i < 3; i++)
+        if (!has(n, i) || ctx->wanted[i] || isnan(hone_constant_number(n->inputs[i]))) return false;
+    return hone_constant_number(n->inputs[1]) < hone_constant_number(n->inputs[2]);
+}
+
+/* To X where it is the result (by Y: where that is no limit), to a limit where that is: the upper one everywhere if it is
+ * below the lower. */
 static void gradient_clip(hone_gradient *ctx) {
     hone_value *const *in = ctx->node->inputs, *y = ctx->node->outputs[0], *x = in[0];
+    if (ctx->wanted[0] && tells(ctx)) {
+        hone_value *inside = hone_gradient_emit(ctx, "And", hone_gradient_emit(ctx, "Greater", y, in[1]),
+                                                hone_gradient_emit(ctx, "Less", y, in[2]));
+        ctx->din[0] = where(ctx, inside);
+        return;
+    }
     if (ctx->wanted[0]) ctx->din[0] = where(ctx, hone_gradient_emit(ctx, "Equal", x, y));
     if (has(ctx->node, 1) && ctx->wanted[1])
         hone_gradient_give(
