@@ -247,6 +247,10 @@ typedef struct hone_kernels {
                                int64_t tile1, float *v);
     void (*winograd_output_f32)(const hone_winograd *p, const float *m, int64_t tile0, int64_t tile1,
                                 float *y);
+    /* Its weights of many channels for one output, tap t of them at w + t*tap (tap may be negative), which become channels
+     * of (size + 2)^2 matrices. */
+    void (*winograd_weights_f32)(int size, const float *w, int64_t tap, int64_t channels, float *u,
+                                 int64_t matrix);
     /* y[i] = x[i % parts][i / parts] for i < n, where part k begins at x + k*part. */
     void (*weave_f32)(const float *x, int64_t part, int64_t parts, int64_t n, float *y);
     /* Pooling: lines [line0, line1) of y; `room`: hone_pool_room elements. */

@@ -395,6 +395,35 @@ static void moments(const hone_kernels *k, const char *level) {
         }
 }
 
+/* --- Winograd's weights --- as what makes those of one channel says, taps forward and backward */
+
+static void winograd_weights(const hone_kernels *k, const char *level) {
+    for (int c = 0; c < COUNT(channel_counts); c++)
+        for (int form = 0; form < 4; form++) {
+            const int64_t channels = channel_counts[c], matrix = channels + 3;
+            const int size = form & 1 ? 4 : 2, n = size + 2;
+            float *w = numbers(9 * channels), *u = numbers(36 * matrix), want[36];
+            const float *first = form & 2 ? w + 8 * channels : w;
+            k->winograd_weights_f32(size, first, form & 2 ? -channels : channels, channels, u, matrix);
+            for (int64_t i = 0; i < channels; i++) {
+                float taps[9];
+                for (int t = 0; t < 9; t++) taps[t] = w[(form & 2 ? 8 - t : t) * channels + i];
+                for (int line = 0; line < n; line++)
+                    hone_winograd_weights(size, line, taps, want + line * n, 1);
+                for (int m = 0; m < n * n; m++)
+                    if (!(fabsf(u[m * matrix + i] - want[m]) <= 16 * FLT_EPSILON))
+                        fail_msg("%s: size %d, matrix %d, channel %d of %d", level, size, m, (int)i,
+                                 (int)channels);
+            }
+            free(w), free(u);
+        }
+}
+
+static void test_winograd_weights(void **state) {
+    (void)state;
+    each_level(winograd_weights);
+}
+
 static void test_moments(void **state) {
     (void)state;
     each_level(moments);
@@ -403,6 +432,7 @@ static void test_moments(void **state) {
 int main(void) {
     rng = hone_rng_make(5, 1);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_depthwise), cmocka_unit_test(test_pool),
-                                       cmocka_unit_test(test_windows), cmocka_unit_test(test_moments)};
+                                       cmocka_unit_test(test_windows), cmocka_unit_test(test_moments),
+                                       cmocka_unit_test(test_winograd_weights)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

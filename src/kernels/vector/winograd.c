@@ -139,3 +139,48 @@ void HONE_ISA_NAME(winograd_output_f32)(const hone_winograd *p, const float *m, 
     else
         run_output(p, 4, m, tile0, tile1, y);
 }
+
+/* G: what three weights become, `step` apart. */
+VEC_FN void transform_weights(const int size, const vec_f32 *w, const int w_step, vec_f32 *u,
+                              const int u_step) {
+    const vec_f32 w0 = w[0], w1 = w[w_step], w2 = w[2 * w_step];
+    if (size == 2) {
+        const vec_f32 even = w0 + w2;
+        u[0] = w0;
+        u[u_step] = vec_set1(0.5f) * (even + w1);
+        u[2 * u_step] = vec_set1(0.5f) * (even - w1);
+        u[3 * u_step] = w2;
+        return;
+    }
+    const vec_f32 third = vec_set1(1 / -1.5f), sixth = vec_set1(1 / 6.0f);
+    const vec_f32 even_1 = vec_fma(vec_set1(0.5f), w2, w0), odd_1 = vec_set1(SQRT_2 / 2) * w1;
+    const vec_f32 even_2 = vec_fma(vec_set1(2), w2, w0), odd_2 = vec_set1(SQRT_2) * w1;
+    u[0] = w0;
+    u[u_step] = third * (even_1 + odd_1);
+    u[2 * u_step] = third * (even_1 - odd_1);
+    u[3 * u_step] = sixth * (even_2 + odd_2);
+    u[4 * u_step] = sixth * (even_2 - odd_2);
+    u[5 * u_step] = w2;
+}
+
+VEC_FN void weights_of(const int size, const float *w, int64_t tap, int lanes, float *u, int64_t matrix) {
+    const int n = size + 2;
+    vec_f32 d[9], half[MOST * 3], all[MOST * MOST];
+    VEC_UNROLL
+    for (int t = 0; t < 9; t++) d[t] = vec_load_n(w + t * tap, lanes);
+    VEC_UNROLL
+    for (int j = 0; j < 3; j++) transform_weights(size, d + j, 3, half + j, 3);
+    for (int i = 0; i < n; i++) transform_weights(size, half + i * 3, 1, all + i * n, 1);
+    for (int i = 0; i < n * n; i++) vec_store_n(u + i * matrix, all[i], lanes);
+}
+
+void HONE_ISA_NAME(winograd_weights_f32)(int size, const float *w, int64_t tap, int64_t channels, float *u,
+                                         int64_t matrix) {
+    for (int64_t c = 0; c < channels; c += VEC_F32) {
+        const int lanes = channels - c < VEC_F32 ? (int)(channels - c) : VEC_F32;
+        if (size == 2)
+            weights_of(2, w + c, tap, lanes, u + c, matrix);
+        else
+            weights_of(4, w + c, tap, lanes, u + c, matrix);
+    }
+}

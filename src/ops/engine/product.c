@@ -329,6 +329,7 @@ static void lay_out(hone_prepare *p, hone_product_params *q) {
     if (q->form == HONE_B_PACKED) vectors *= (size_t)q->b.matrices;
     *scratch = q->at_vectors + vectors;
     if (packs && *scratch == 0) *scratch = 1;
+    if (q->s.winograd && !q->packed) *scratch += q->b.packed * (size_t)hone_winograd_matrices(q->s.winograd);
     if (q->s.a_windows) {
         q->windows.at = hone_align_64(p->worker_scratch);
         p->worker_scratch = q->windows.at + q->windows.bytes;

@@ -45,7 +45,8 @@ typedef struct hone_product {
      * which a row is one tap's. */
     const hone_windows *a_windows;
     bool depthwise;
-    int winograd; /* not 0: windows of 3 x 3 in tiles of this size (kernels/image.h), where B is packed for it */
+    int winograd; /* not 0: windows of 3 x 3 in tiles of this size (kernels/image.h), where B is packed for it or no constant */
+    bool turned; /* then: B [k, 9, n] in place of [n, 9, k], the last tap first */
 } hone_product;
 
 /* A product of inputs 0 and 1, with nothing beside them. */

@@ -18,9 +18,10 @@ static int64_t matrix_of(int64_t tiles, int64_t channels) {
     return (tiles * channels + LINE - 1) / LINE * LINE + LINE;
 }
 
-/* Some tiles of an image, and where V and P are. */
+/* Some tiles, counted over all images, and where V and P are. */
 typedef struct block {
-    int64_t batch, first, end;
+    int64_t tiles; /* of an image */
+    int64_t first, end;
     hone_winograd in, out;
     float *zeros, *v, *m;
 } block;
@@ -31,13 +32,13 @@ static block block_of(const hone_product_job *j, int64_t i, int worker) {
     const hone_product *s = &p->s;
     const hone_product_blocks *b = &p->blocks;
     const int64_t tiles = q->winograd.across * hone_tasks(q->winograd.out[0], q->winograd.size);
-    block t = {.batch = i / b->row_blocks,
-               .first = i % b->row_blocks * b->rows,
+    block t = {.tiles = tiles,
+               .first = i * b->rows,
                .in = q->winograd,
                .out = q->winograd,
                .zeros =
                    (float *)(void *)((char *)hone_step_worker_scratch(j->step, j->frame, worker) + q->at)};
-    t.end = hone_min_i64(t.first + b->rows, tiles);
+    t.end = hone_min_i64(t.first + b->rows, tiles * s->batch);
     t.in.channels = s->k;
     t.in.matrix = matrix_of(t.end - t.first, s->k);
     t.out.channels = s->n;
@@ -50,9 +51,18 @@ static block block_of(const hone_product_job *j, int64_t i, int worker) {
 /* Tiles [first, end) of the block: to V. */
 static void make_tiles(const hone_product_job *j, const block *t, int64_t first, int64_t end) {
     const hone_product *s = &j->p->s;
-    hone_kernels_get()->winograd_input_f32(
-        &t->in, (const float *)(const void *)j->a + t->batch * s->k * j->p->windows.w.plane, t->zeros, first,
-        end, t->v + (first - t->first) * s->k);
+    for (int64_t at = first, stop; at < end; at = stop) {
+        const int64_t image = at / t->tiles, begin = image * t->tiles;
+        stop = hone_min_i64(begin + t->tiles, end);
+        hone_kernels_get()->winograd_input_f32(
+            &t->in, (const float *)(const void *)j->a + image * s->k * j->p->windows.w.plane, t->zeros,
+            at - begin, stop - begin, t->v + (at - t->first) * s->k);
+    }
+}
+
+/* The weights: packed once a model, or for this run. */
+static const char *packed_of(const hone_product_job *j) {
+    return j->p->packed ? j->p->packed : (const char *)hone_step_scratch(j->step, j->frame) + j->p->at_b;
 }
 
 /* Matrices [first, end) of V, of all tiles: to P. */
@@ -65,14 +75,14 @@ static void multiply(const hone_product_job *j, const block *t, int64_t first, i
         .k = s->k,
         .a_row = s->k,
         .a_col = 1,
-        .b_row = p->packed ? 0 : s->n,
+        .b_row = 0,
         .b_col = 1,
         .c_row = s->n,
         .room = hone_product_room(j, worker),
         .epilogue = {.store = HONE_STORE_F32, .alpha = 1, .lo = -__builtin_inf(), .hi = __builtin_inf()}};
     for (int64_t i = first; i < end; i++) {
         g.a = t->v + i * t->in.matrix;
-        g.b = (const char *)p->packed + (size_t)i * p->b.packed;
+        g.b = packed_of(j) + (size_t)i * p->b.packed;
         g.c = t->m + i * t->out.matrix;
         p->family->run(&g, 0, g.m, 0, g.n);
     }
@@ -99,14 +109,17 @@ static void run_map(const hone_product_job *j, int64_t batch, int64_t first, int
 /* P's tiles [first, end) of the block: to Y. */
 static void give_tiles(const hone_product_job *j, const block *t, int64_t first, int64_t end, int worker) {
     const hone_product_params *p = j->p;
-    const int64_t y = t->batch * p->s.m * p->s.n;
     hone_winograd out = t->out;
     out.epilogue = p->gemm.epilogue;
     out.epilogue.bias = j->bias;
-    if (j->residual) out.epilogue.residual = (const float *)(const void *)j->residual + y;
-    hone_kernels_get()->winograd_output_f32(&out, t->m + (first - t->first) * p->s.n, first, end,
-                                            (float *)(void *)j->y + y);
-    if (p->epilogue.map) run_map(j, t->batch, first, end, worker);
+    for (int64_t at = first, stop; at < end; at = stop) {
+        const int64_t image = at / t->tiles, begin = image * t->tiles, y = image * p->s.m * p->s.n;
+        stop = hone_min_i64(begin + t->tiles, end);
+        if (j->residual) out.epilogue.residual = (const float *)(const void *)j->residual + y;
+        hone_kernels_get()->winograd_output_f32(&out, t->m + (at - t->first) * p->s.n, at - begin,
+                                                stop - begin, (float *)(void *)j->y + y);
+        if (p->epilogue.map) run_map(j, image, at - begin, stop - begin, worker);
+    }
 }
 
 static void run_blocks(void *arg, int64_t begin, int64_t end, int worker) {
@@ -132,19 +145,6 @@ static void run_part(void *arg, int64_t step, int part, int worker) {
     case 1: multiply(j, &t, matrices * part / parts, matrices * (part + 1) / parts, worker); break;
     default: give_tiles(j, &t, first, end, worker);
     }
-}
-
-void hone_product_winograd_run(hone_product_job *j) {
-    const hone_cut *cut = &j->p->blocks.cut;
-    hone_pool *pool = hone_frame_pool(j->frame, cut->nanoseconds);
-    const int threads = hone_pool_threads(pool);
-    if (threads == 1 || hone_cut_tasks(cut) >= 2 * threads) {
-        hone_cut_run(cut, j->frame, run_blocks, j);
-        return;
-    }
-    memset(block_of(j, 0, 0).zeros, 0, (size_t)j->p->s.k * sizeof(float));
-    j->parts = threads < HONE_TEAM_PARTS ? threads : HONE_TEAM_PARTS;
-    hone_team_run(pool, 3 * cut->count, j->parts, run_part, j);
 }
 
 /* --- weights --- */
@@ -195,6 +195,41 @@ static void pack_part(const void *source, const void *arg, int64_t part, void *o
     }
 }
 
+/* The same at each run, panels [begin, end): of weights [n, 9, k], or [k, 9, n] turned. */
+static void pack_now(void *arg, int64_t begin, int64_t end, int worker) {
+    const hone_product_job *j = arg;
+    const hone_product_params *p = j->p;
+    const hone_product_b *b = &p->b;
+    const int size = p->s.winograd, matrices = hone_winograd_matrices(size);
+    const int64_t panel = p->family->panel, rows = HONE_GEMM_PACK_ROWS, matrix = rows * panel;
+    const float *w = hone_step_in(j->step, j->frame, p->s.b);
+    float *u = (float *)(void *)((char *)hone_step_worker_scratch(j->step, j->frame, worker) + p->windows.at);
+    char *out = (char *)hone_step_scratch(j->step, j->frame) + p->at_b;
+    for (int64_t at = begin * panel, columns; at < hone_min_i64(end * panel, b->n); at += columns) {
+        columns = hone_min_i64(panel, b->n - at);
+        for (int64_t l = 0, count; l < b->k; l += count) {
+            count = hone_min_i64(rows, b->k - l);
+            for (int64_t i = 0; i < (p->s.turned ? count : columns); i++)
+                if (p->s.turned)
+                    hone_kernels_get()->winograd_weights_f32(size, w + ((l + i) * 9 + 8) * b->n + at, -b->n,
+                                                             columns, u + i * columns, matrix);
+                else
+                    hone_kernels_get()->winograd_weights_f32(size, w + (at + i) * 9 * b->k + l, b->k, count,
+                                                             u + i * rows, matrix);
+            for (int i = 0; i < matrices; i++) {
+                hone_gemm_b source = {.k = b->k,
+                                      .n = b->n,
+                                      .b_row = p->s.turned ? columns : 1,
+                                      .b_col = p->s.turned ? 1 : rows,
+                                      .packed = out + (size_t)i * b->packed};
+                const int64_t before = l * source.b_row + at * source.b_col;
+                source.b = (const void *)((uintptr_t)(u + i * matrix) - (uintptr_t)before * sizeof *u);
+                b->family->pack(&source, l, l + count, at, at + columns);
+            }
+        }
+    }
+}
+
 static packing packing_of(const hone_type *w, int size) {
     const hone_type matrix = {
         .kind = HONE_KIND_TENSOR, .dtype = HONE_FLOAT32, .rank = 2, .dims = {w->dims[1] / 9, w->dims[0]}};
@@ -223,16 +258,35 @@ hone_status hone_product_pack_winograd(hone_packer *p, const hone_node *node, in
 
 bool hone_product_winograd_find(const hone_prepare *p, hone_product_params *q) {
     hone_product *s = &q->s;
-    q->packed = hone_prepare_packed(p, s->b, format_of(s->winograd));
-    if (!q->packed) return false;
-    q->b = packing_of(p->in[s->b], s->winograd).b;
+    hone_type w = *p->in[s->b];
+    q->packed = s->turned ? NULL : hone_prepare_packed(p, s->b, format_of(s->winograd));
+    if (!q->packed && p->constant[s->b]) return false;
+    if (s->turned) { /* [k, 9 n] */
+        w.dims[0] = p->in[s->b]->dims[1] / 9;
+        w.dims[1] = p->in[s->b]->dims[0] * 9;
+    }
+    q->b = packing_of(&w, s->winograd).b;
     s->k = q->b.k;
     return true;
 }
 
+void hone_product_winograd_run(hone_product_job *j) {
+    const hone_cut *cut = &j->p->blocks.cut;
+    if (!j->p->packed) hone_cut_run(&j->p->panels, j->frame, pack_now, j);
+    hone_pool *pool = hone_frame_pool(j->frame, cut->nanoseconds);
+    const int threads = hone_pool_threads(pool);
+    if (threads == 1 || hone_cut_tasks(cut) >= 2 * threads) {
+        hone_cut_run(cut, j->frame, run_blocks, j);
+        return;
+    }
+    memset(block_of(j, 0, 0).zeros, 0, (size_t)j->p->s.k * sizeof(float));
+    j->parts = threads < HONE_TEAM_PARTS ? threads : HONE_TEAM_PARTS;
+    hone_team_run(pool, 3 * cut->count, j->parts, run_part, j);
+}
+
 /* --- preparing --- */
 
-/* Blocks are some tiles of an image: as many as the cache takes, fewer where that leaves too few tasks. */
+/* Blocks are some tiles, of one image or several: as many as the cache takes, fewer where that leaves too few tasks. */
 void hone_product_winograd_choose(hone_product_params *q) {
     const hone_product *s = &q->s;
     const hone_windows *x = &q->windows.w;
@@ -252,10 +306,16 @@ void hone_product_winograd_choose(hone_product_params *q) {
     const int64_t task = (int64_t)(hone_task_nanoseconds(all) / tile);
     if (all >= HONE_PARALLEL_NANOSECONDS) most = hone_min_i64(most, task < LEAST_TILES ? LEAST_TILES : task);
     hone_product_blocks *b = &q->blocks;
-    *b = (hone_product_blocks){.rows = hone_tasks(tiles ? tiles : 1, hone_tasks(tiles ? tiles : 1, most))};
-    b->row_blocks = hone_tasks(tiles, b->rows);
-    b->cut = hone_cut_make(s->batch * b->row_blocks, tile * (double)b->rows, 1);
+    const int64_t every = hone_max_i64(tiles * s->batch, 1);
+    *b = (hone_product_blocks){.rows = hone_tasks(every, hone_tasks(every, most))};
+    b->row_blocks = hone_tasks(tiles * s->batch, b->rows);
+    b->cut = hone_cut_make(b->row_blocks, tile * (double)b->rows, 1);
     q->windows.bytes =
         (size_t)(matrix_of(1, s->k) + matrices * (matrix_of(b->rows, s->k) + matrix_of(b->rows, s->n))) *
         sizeof(float);
+    if (q->packed) return;
+    const int64_t panel = q->family->panel;
+    const size_t room = (size_t)(matrices * HONE_GEMM_PACK_ROWS * panel) * sizeof(float);
+    if (q->windows.bytes < room) q->windows.bytes = room;
+    q->panels = hone_cut_make(hone_tasks(s->n, panel), (double)(s->k * panel * matrices) * 0.15, 1);
 }

@@ -364,8 +364,32 @@ static int64_t multiply_adds_depthwise(const hone_node *n, const hone_type *cons
     return hone_type_count(in[DY]) * in[W]->dims[0];
 }
 
+/* A convolution of dY by the weights turned. */
+static hone_status prepare_winograd(hone_prepare *p, int size, hone_error *err) {
+    const hone_type dy = hone_type_channels_first(p->in[DY]), x = hone_type_channels_first(&p->out[0]);
+    hone_product s = HONE_PRODUCT_INIT;
+    hone_window window;
+    HONE_TRY(hone_window_read(p->node, x.rank, NULL, &window, err));
+    for (int i = 0; i < window.axes; i++) {
+        window.pad[i] = 2 - window.pad[i];
+        window.end[i] = 2 - window.end[i];
+    }
+    const hone_windows windows = hone_windows_of(&window, dy.dims[1], &dy, &x);
+    s.b = W;
+    s.winograd = size;
+    s.turned = true;
+    s.b_columns = true;
+    s.a_windows = &windows;
+    s.m = hone_windows_positions(&windows);
+    s.k = 9 * dy.dims[1];
+    s.n = x.dims[1];
+    s.batch = x.dims[0];
+    return hone_product_prepare(p, &s, err);
+}
+
 static hone_status prepare_conv(hone_prepare *p, hone_error *err) {
-    return prepare(p, false, err);
+    const int size = (int)hone_node_int(p->node, "winograd");
+    return size ? prepare_winograd(p, size, err) : prepare(p, false, err);
 }
 
 static hone_status prepare_depthwise(hone_prepare *p, hone_error *err) {
@@ -376,7 +400,8 @@ static hone_status prepare_depthwise(hone_prepare *p, hone_error *err) {
     .domain = HONE_PRIVATE_DOMAIN, .since = 1, .oldest = 1,                                                  \
     .inputs = HONE_SLOTS({"dY", 'T', FLOAT, 0}, {"W", 'T', FLOAT, 0}, {"X", 'T', FLOAT, 0}),                 \
     .outputs = HONE_SLOTS({"dX", 'T', FLOAT, 0}),                                                            \
-    .attrs = HONE_ATTRS(HONE_WINDOW_ATTRS, {"dilations", HONE_ATTR_INTS}), .infer = infer
+    .attrs = HONE_ATTRS(HONE_WINDOW_ATTRS, {"dilations", HONE_ATTR_INTS}, {"winograd", HONE_ATTR_INT}),      \
+    .infer = infer
 
 const hone_op hone_op_conv_last_grad_x = {.name = "ConvLastGradX",
                                           BACKWARD,

@@ -77,7 +77,15 @@ const hone_op hone_op_conv_weights_last = {.domain = HONE_PRIVATE_DOMAIN,
                                            .doc =
                                                "weights of a convolution for images whose channels are last"};
 
+/* Of windows of one element they lie so already. */
+static hone_value *as_they_lie(hone_graph *g, hone_value *w) {
+    hone_value *y = HONE_EMIT(g, "", "Reshape", w, hone_graph_ints(g, w->type.dims, 2));
+    if (y) y->type = hone_type_make(HONE_FLOAT32, 2, w->type.dims);
+    return y;
+}
+
 hone_value *hone_conv_weights_last(hone_graph *g, hone_value *w, bool depthwise) {
+    if (!depthwise && hone_dims_product(&w->type, 2, w->type.rank) == 1) return as_they_lie(g, w);
     for (size_t u = 0; u < w->use_count; u++) {
         const hone_node *n = w->uses[u].node;
         if (n->op == &hone_op_conv_weights_last && n->outputs[0] &&

@@ -4,6 +4,8 @@
 #include "ops/ops.h"
 #include "ops/rewrites/rewrites.h"
 
+#include <string.h>
+
 enum { W = 1 };
 
 #define LEAST_CHANNELS 16           /* of X and of Y: what tiles become and come from is much, else */
@@ -19,12 +21,18 @@ static bool all_are(const hone_node *n, const char *name, int64_t wanted) {
     return true;
 }
 
-/* Is it one, of [M, 9 C] weights that this node alone reads? */
+/* Weights that change, of a convolution that is trained: they become Winograd's once a batch. */
+static bool is_laid(const hone_value *w) {
+    return w->producer && w->producer->op == &hone_op_conv_weights_last;
+}
+
+/* Is it one, of [M, 9 C] weights that this node alone reads, or that change? */
 static bool takes(const hone_graph *g, const hone_node *n, int64_t *c, int64_t *m) {
     size_t axes;
     hone_node_ints(n, "kernel_shape", &axes);
     const hone_value *w = n->inputs[W];
-    if (axes != 2 || !hone_value_constant(w) || w->use_count != 1 || hone_graph_is_output(g, w)) return false;
+    const bool constant = hone_value_constant(w) && w->use_count == 1 && !hone_graph_is_output(g, w);
+    if (axes != 2 || !(constant || is_laid(w))) return false;
     *m = w->type.dims[0];
     *c = w->type.dims[1] / 9;
     return all_are(n, "kernel_shape", 3) && all_are(n, "strides", 1) && all_are(n, "dilations", 1) &&
@@ -40,10 +48,27 @@ static int size_of(const hone_type *y, int64_t c, int64_t m) {
     return (h + 1) / 2 * ((w + 1) / 2) >= LEAST_SMALL ? 2 : 0;
 }
 
+/* Is a line worth tiles of 4, of which the last is not full? */
+static bool is_large(int64_t extent) {
+    return extent < 0 || extent % 4 == 0 || extent > 5;
+}
+
+/* Of the gradient to the input pads are 2 less those of the convolution. */
+static bool pads_fit(const hone_node *n) {
+    size_t count;
+    const int64_t *pads = hone_node_ints(n, "pads", &count);
+    for (size_t i = 0; i < count; i++)
+        if (pads[i] > 2) return false;
+    const char *automatic = hone_node_string(n, "auto_pad");
+    return !automatic || strcmp(automatic, "NOTSET") == 0;
+}
+
 static bool convert(hone_graph *g, hone_node *n) {
     int64_t c, m;
     if (!takes(g, n, &c, &m)) return false;
-    const int size = size_of(&n->outputs[0]->type, c, m);
+    const hone_type *y = &n->outputs[0]->type;
+    int size = size_of(y, c, m);
+    if (is_laid(n->inputs[W])) size = y->rank == 4 && is_large(y->dims[1]) && is_large(y->dims[2]) ? 4 : 0;
     if (!size) return false;
     hone_node_set_int(g, n, "winograd", size);
     return true;
@@ -51,6 +76,7 @@ static bool convert(hone_graph *g, hone_node *n) {
 
 hone_status hone_rewrite_winograd(hone_graph *g, int *changes, hone_error *err) {
     for (hone_node *n = g->first; n; n = n->next)
-        if (n->op == &hone_op_conv_last) *changes += convert(g, n);
+        if (n->op == &hone_op_conv_last || (n->op == &hone_op_conv_last_grad_x && pads_fit(n)))
+            *changes += convert(g, n);
     return hone_graph_check(g, err);
 }
