@@ -5,7 +5,9 @@ Each function takes a folder, makes in it what `hone train --data` reads, and gi
 import hashlib
 import json
 import pathlib
+import random
 import re
+import shutil
 import subprocess
 import tarfile
 
@@ -135,4 +137,50 @@ def whale(folder):
                        key=lambda p: [int(n) if n.isdigit() else n for n in re.split(r"(\d+)", p.name)])
         chapters = [p for p in files if re.fullmatch(r"chapter_\d+\.txt", p.name)]
         copy_texts(to, [("train" if i < len(chapters) * 9 // 10 else "test", p) for i, p in enumerate(chapters)])
+    return to
+
+
+WORDS = ("zero one two three four five six seven eight nine alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima "
+         "mike november oscar papa quebec romeo sierra tango uniform victor whiskey xray yankee zulu").split()
+
+
+def speak(*command):
+    subprocess.run([str(c) for c in command], check=True, capture_output=True)
+
+
+def words(folder):
+    """Spoken words, 36 of them. To train: espeak-ng in 6 accents and 11 voices, flite's kal16, awb and slt. To test: flite's
+    rms, a voice that is never trained on; and in words-human a woman's recordings (Asterisk's prompts), by another engine
+    than any that is trained on: her own throat."""
+    to = folder / "words"
+    if to.exists():
+        return to
+    for command in ("espeak-ng", "flite"):
+        if not shutil.which(command):
+            raise SystemExit(f"words: apt-get install {command}")
+    sounds = next(apt(folder, "asterisk-core-sounds-en-wav").glob("usr/share/asterisk/sounds/en*"))
+    draw, new = random.Random(1), to.with_suffix(".new")
+    accents = ["en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-029"]
+    variants = ["m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4"]
+    for word in WORDS:
+        said = "x-ray" if word == "xray" else word
+        for part in ("train", "test"):
+            (new / part / word).mkdir(parents=True, exist_ok=True)
+        pairs = draw.sample([(a, v) for a in accents for v in variants], 39)
+        for accent, variant in pairs:
+            path = new / "train" / word / f"espeak-{accent}-{variant}__{word}.wav"
+            speak("espeak-ng", "-v", f"{accent}+{variant}", "-s", draw.randrange(120, 200), "-p", draw.randrange(20, 80), "-w",
+                  path, said)
+        for voice, part, count in (("kal16", "train", 12), ("awb", "train", 12), ("slt", "train", 12), ("rms", "test", 3)):
+            for i in range(count):
+                path = new / part / word / f"{voice}__{word}{i}.wav"
+                stretch = 1 if count == 3 and i == 1 else round(draw.uniform(0.8, 1.35), 2)
+                speak("flite", "-voice", voice, "--setf", f"duration_stretch={stretch}", "-t", said, "-o", path)
+    human = folder / "words-human" / "test"
+    for i, word in enumerate(WORDS):
+        (human / word).mkdir(parents=True, exist_ok=True)
+        source = sounds / (f"digits/{i}.wav" if i < 10 else f"phonetic/{chr(87 + i)}_p.wav")
+        (human / word / f"allison__{word}.wav").write_bytes(source.read_bytes())
+    (folder / "words-human" / "train").mkdir(exist_ok=True)
+    new.rename(to)
     return to

@@ -44,6 +44,8 @@ typedef struct hone_data_options {
     const char *tokenizer;
     int64_t tokens; /* of a sample; 0: of text as many as 95 % of the texts have, at most 512; of lm 128 */
     int height, width, channels; /* of pictures, as they are read; 0: hone_dataset_open_with() */
+    int rate;     /* of sound: samples a second that clips are brought to; 0: 16000 */
+    int64_t clip; /* samples of a clip; 0: as many as 95 % of them have, at most ten seconds */
     int header;                  /* a table's first line: 0: as it looks, 1: names, -1: values */
 } hone_data_options;
 #define HONE_DATA_OPTIONS_INIT                                                                               \
@@ -58,6 +60,9 @@ typedef struct hone_data_options {
  *                   or without a line of names. A column is of numbers (missing ones NaN), or of texts; dates become
  *                   days since 1970-01-01. The target is classes or numbers; rows without one are left out. A column
  *                   "split" of the words train, test and val tells the splits; else the rows stand for all
+ *   audio:DIR       sound (WAV), a folder for each label, or such folders in train, validation and test. Columns audio, float32
+ *                   [samples] in [-1, 1), brought to one rate and length, y, and, where files are named
+ *                   SOURCE__NAME.wav, source: what stays together when samples are drawn (a voice, a microphone)
  *   text:PATH       texts with labels: FILE.tsv (label, tab, text), FILE.jsonl (objects with "text" and "label"), FILE.csv
  *                   with such columns, a folder for each label with a file for each text; or a folder with such as
  *                   train, test and validation. Columns input_ids [tokens] (short texts are filled up), attention_mask,
@@ -79,6 +84,8 @@ HONE_API hone_status hone_dataset_open_with(const char *spec, hone_split split,
                                             hone_error *err);
 HONE_API hone_status hone_dataset_open(const char *spec, hone_split split, hone_dataset **out,
                                        hone_error *err);
+/* Of sound: samples a second; else 0. */
+HONE_API int hone_dataset_rate(const hone_dataset *d);
 /* The tokenizer that its texts were read with; NULL: it has none. Borrowed. */
 HONE_API const struct hone_tokenizer *hone_dataset_tokenizer(const hone_dataset *d);
 /* What was found when it was opened, for people, one line each: index 0, 1, … until NULL. Borrowed. */
@@ -154,10 +161,16 @@ HONE_API hone_status hone_dataset_read(const hone_dataset *d, const hone_reading
 HONE_API void hone_dataset_moments(const hone_dataset *d, int column, int64_t samples, double *mean,
                                    double *deviation);
 
-/* HONE_INVALID_ARGUMENT if `text` is no list of what can be done to images to augment them:
+/* HONE_INVALID_ARGUMENT if `text` is no list of what can be done to images and sound to augment them:
  *   flip        left and right are swapped in half of the images
  *   crop:N      moved by up to N pixels each way, zeros come in
- *   erase:P     in a share P of the images a rectangle of 2 to 25 % of it becomes noise (arXiv 1708.04896) */
+ *   erase:P     in a share P of the images a rectangle of 2 to 25 % of it becomes noise (arXiv 1708.04896)
+ *   speed:S     sound is up to 1 + S times as fast, or as slow
+ *   shift:S     it is moved by up to a share S of its length
+ *   gain:DB     it is up to so many decibels louder, or softer
+ *   noise:S     white noise is added, up to S times as loud as the clip
+ *   tilt:A      highs over lows, or lows over highs: x[i] - a x[i-1] with a in ±A
+ *   echo:P      a share P of the clips gets three echoes */
 HONE_API hone_status hone_augment_check(const char *text, hone_error *err);
 
 /* Reads a NumPy .npy file (versions 1–3, C or Fortran order, little or big endian; booleans, integers,

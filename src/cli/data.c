@@ -87,6 +87,16 @@ static hone_status read_tokenizer(const cli_data *d, const hone_graph *model, wi
     return status;
 }
 
+/* A model's rate and length, unless others are asked for. */
+static void want_sound(const cli_data *d, const hone_graph *model, hone_data_options *o) {
+    const char *rate = model ? hone_graph_metadata(model, "hone.rate") : NULL;
+    hone_value_info info;
+    o->rate = d->rate ? (int)d->rate : rate ? atoi(rate) : 0;
+    o->clip = (int64_t)(d->seconds * (o->rate ? o->rate : 16000) + 0.5);
+    if (o->clip == 0 && rate && hone_graph_input(model, 0, &info) && info.rank == 2 && info.dims[1] > 0)
+        o->clip = info.dims[1];
+}
+
 static hone_status wish(const cli_data *d, const hone_task *task, const hone_graph *model, wishes *w,
                         hone_error *err) {
     const char *target = model ? hone_graph_metadata(model, "hone.target") : NULL,
@@ -109,6 +119,7 @@ static hone_status wish(const cli_data *d, const hone_task *task, const hone_gra
     if (model) read_inputs(model, task, w);
     o->tokenizer = d->tokenizer;
     o->tokens = d->tokens;
+    want_sound(d, model, o);
     if (model) read_size(model, o);
     hone_status status = d->resize ? parse_size(d->resize, o, err) : HONE_OK;
     if (status == HONE_OK && model && is_texts(d)) status = read_tokenizer(d, model, w, err);
@@ -127,6 +138,10 @@ static void follow(const hone_dataset *train, wishes *w) {
     if (hone_dataset_tokenizer(train)) {
         o->reads = hone_dataset_tokenizer(train);
         if (hone_dataset_column(train, hone_dataset_find(train, "input_ids"), &c)) o->tokens = c.dims[0];
+    }
+    if (hone_dataset_rate(train) && hone_dataset_column(train, hone_dataset_find(train, "audio"), &c)) {
+        o->rate = hone_dataset_rate(train);
+        o->clip = c.dims[0];
     }
     if (hone_dataset_column(train, hone_dataset_find(train, "x"), &c) && c.rank == 3 && c.dims[1] < 65536 &&
         c.dims[2] < 65536) {

@@ -10,7 +10,8 @@
 typedef struct cli_data {
     const char *spec, *test_spec, *group;
     const char *tokenizer;
-    int64_t tokens;
+    int64_t tokens, rate;
+    double seconds;
     const char
         *model_path; /* of the model that will read the data: a tokenizer may lie beside it; NULL: none */
     cli_list ignored;
@@ -24,8 +25,8 @@ typedef struct cli_data {
     OPT_TEXT("data", "DATA", (d).spec,                                                                       \
              "data set: fashion-mnist, idx:DIR (MNIST's four files), npz:FILE (an array for each column, "   \
              "such as x and y, or x_train, y_train, x_test and y_test), csv:FILE (a table of numbers and "   \
-             "texts), images:DIR (pictures, a folder for each class), text:PATH (texts with labels) or "     \
-             "lm:PATH (texts for a language model)",                                                         \
+             "texts), images:DIR (pictures, a folder for each class), audio:DIR (sound likewise), "          \
+             "text:PATH (texts with labels) or lm:PATH (texts for a language model)",                        \
              __VA_ARGS__),                                                                                   \
         OPT_TEXT(                                                                                            \
             "resize", "WIDTHxHEIGHT", (d).resize,                                                            \
@@ -34,13 +35,17 @@ typedef struct cli_data {
         OPT_TEXTS(d), OPT_LIST("ignore", "COLUMN", (d).ignored, "column of a table that is not to be read"), \
         OPT_CHOICE("header", "auto|yes|no", (d).header,                                                      \
                    "whether a table's first line has the names of its columns (auto: as it looks)")
-/* Of texts. */
+/* Of texts and sound. */
 #define OPT_TEXTS(d)                                                                                         \
     OPT_TEXT("tokenizer", "TOKENIZER", (d).tokenizer,                                                        \
              "how texts become numbers: bpe:4096, wordpiece:8000 or words:60000 is made of the training "    \
              "texts, FILE.json read (default: the model's; else words:60000 for text:, bpe:4096 for lm:)"),  \
         OPT_INT64("tokens", "N", (d).tokens, 0, 1 << 20, "tokens of a sample",                               \
-                  .zero = "what 95 % of the texts have; 128 for lm:")
+                  .zero = "what 95 % of the texts have; 128 for lm:"),                                          \
+        OPT_INT64("rate", "N", (d).rate, 0, 1 << 20, "samples a second that sound is brought to",            \
+                  .zero = "the model's, else 16000"),                                                        \
+        OPT_NUMBER("seconds", "X", (d).seconds, 0, 3600, "length that clips of sound are brought to",        \
+                   .zero = "what 95 % of the clips have")
 /* Parts of a data set that has none of its own. */
 #define OPT_PARTS(d)                                                                                         \
     OPT_TEXT("test-data", "DATA", (d).test_spec,                                                             \

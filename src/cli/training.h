@@ -98,8 +98,9 @@ int cli_interrupted(const cli_watch *w, const char *checkpoint);
                    "evaluated and kept",                                                                     \
                    .zero = "none"),                                                                          \
         OPT_TEXT("augment", "LIST", (o).augment,                                                             \
-                 "what is done to the images of a batch: flip, crop:PIXELS, erase:SHARE, with commas "       \
-                 "between them"),                                                                            \
+                 "what is done to the samples of a batch, with commas between: to images flip, "             \
+                 "crop:PIXELS, erase:SHARE; to sound speed:SHARE, shift:SHARE, gain:DB, noise:SHARE, "       \
+                 "tilt:X, echo:SHARE"),                                                                      \
         OPT_INT64("train-samples", "N", (o).max_samples, 0, 1e15,                                            \
                   "train on N samples only, drawn by the seed", .zero = "all"),                              \
         OPT_SEED((o).seed), OPT_THREADS((o).threads)

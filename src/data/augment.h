@@ -1,6 +1,7 @@
-/* What is done to the images of a batch, so that no epoch sees the same ones: mirrored, moved, partly erased.
+/* What is done to the images and sounds of a batch, so that no epoch sees the same ones: mirrored, moved, partly erased;
+ * faster, louder, in other rooms.
  *
- * What becomes of an image depends on the seed, the epoch and the number of the sample alone. */
+ * What becomes of a sample depends on the seed, the epoch and the number of the sample alone. */
 #ifndef HONE_DATA_AUGMENT_H
 #define HONE_DATA_AUGMENT_H
 
@@ -10,6 +11,7 @@ typedef struct hone_augment {
     bool flip;
     int crop;     /* pixels each way */
     double erase; /* share of the images */
+    double speed, shift, gain, noise, tilt, echo; /* of sound: include/hone/data.h */
 } hone_augment;
 
 /* "flip,crop:1,erase:0.1"; HONE_INVALID_ARGUMENT says what of it is wrong. */
@@ -17,5 +19,9 @@ hone_status hone_augment_parse(const char *text, hone_augment *out, hone_error *
 /* One image in place, float32 [channels, height, width]. `sample`: what number it is. */
 void hone_augment_image(const hone_augment *a, uint64_t seed, uint64_t epoch, uint64_t sample, float *image,
                         int64_t channels, int64_t height, int64_t width);
+
+/* One clip in place, x [n]; `scratch` has room for as much. */
+void hone_augment_sound(const hone_augment *a, uint64_t seed, uint64_t epoch, uint64_t sample, float *x, int64_t n,
+                        float *scratch);
 
 #endif

@@ -158,6 +158,7 @@ static hone_status add_csv(hone_corpus *c, const char *path, hone_error *err) {
 static hone_status add_file(hone_corpus *c, const char *path, const char *label, hone_error *err) {
     enum { LIMIT = INT32_MAX };
     hone_blob blob;
+    if (c->paths) return add(c, path, strlen(path), label, err);
     if (!label && ends_in(path, ".csv")) return add_csv(c, path, err);
     HONE_TRY(hone_file_read(path, LIMIT, &blob, err));
     hone_status status = !label && ends_in(path, ".tsv") ? add_tsv(c, path, &blob, err)
@@ -258,4 +259,9 @@ hone_status hone_corpus_read(const char *path, hone_split split, const char *tar
         return hone_fail_file(err, HONE_NOT_FOUND, path, "no %s here, nor %s.tsv, %s.jsonl or %s.txt", *parts,
                               *parts, *parts, *parts);
     return add_any(out, part, err);
+}
+
+hone_status hone_corpus_list(const char *path, hone_split split, hone_corpus *out, hone_error *err) {
+    out->paths = true;
+    return hone_corpus_read(path, split, NULL, out, err);
 }

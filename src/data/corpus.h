@@ -20,6 +20,7 @@ typedef struct hone_corpus {
     int64_t bytes;
     int64_t skipped; /* files and lines that are left out, and why the first one is */
     char why[256];
+    bool paths; /* files are not read */
     bool split; /* the path has a part for each split, or this is one of them */
 } hone_corpus;
 
@@ -37,6 +38,8 @@ typedef struct hone_corpus {
  * hone_corpus_free() when done, also after a failure. */
 hone_status hone_corpus_read(const char *path, hone_split split, const char *target, hone_corpus *out,
                              hone_error *err);
+/* The same of files alone: a document is a file's path, whatever is in it, and a label the folder that it lies in. */
+hone_status hone_corpus_list(const char *path, hone_split split, hone_corpus *out, hone_error *err);
 void hone_corpus_free(hone_corpus *c);
 
 #endif

@@ -93,6 +93,10 @@ hone_status hone_dataset_set_tokenizer(hone_dataset *d, const hone_tokenizer *t,
     return HONE_OK;
 }
 
+int hone_dataset_rate(const hone_dataset *d) {
+    return d->rate;
+}
+
 const hone_tokenizer *hone_dataset_tokenizer(const hone_dataset *d) {
     return d->texts ? d->texts->tokenizer : NULL;
 }

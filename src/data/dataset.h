@@ -61,6 +61,7 @@ struct hone_dataset {
     int class_name_count;
     hone_texts *texts;        /* a reference; NULL: none of its own */
     char name[192], part[16]; /* "fashion-mnist", "train, " */
+    int rate;                 /* of sound: samples a second; 0: it is none */
     char left_out[256];       /* arrays of the file that are no columns, and why; "": none */
     char describe[256];
 };

@@ -51,6 +51,8 @@ struct hone_loader {
     hone_loader_position at; /* of the next batch to be made */
     uint64_t served;         /* batches made */
     hone_augment augment;
+    float *scratch; /* of sound that is augmented; NULL: there is none */
+    int64_t scratch_size;
     double seconds;
     slot slots[RING_MAX + AHEAD];
     worker *worker; /* NULL: batches are made when they are asked for */
@@ -95,6 +97,10 @@ static hone_status fill(hone_loader *l, const hone_feed *feeds, hone_error *err)
         if (!(l->orders[k] = hone_alloc((size_t)l->count * sizeof(uint32_t)))) return hone_fail_memory(err);
         for (int64_t i = 0; i < l->count; i++) l->orders[k][i] = (uint32_t)i;
     }
+    for (int i = 0; i < l->feed_count && l->data->rate > 0 && l->options.augment; i++)
+        if (feeds[i].rank == 1 && feeds[i].reading.dtype == HONE_FLOAT32) l->scratch_size = feeds[i].dims[0];
+    if (l->scratch_size && !(l->scratch = hone_alloc((size_t)l->scratch_size * sizeof(float))))
+        return hone_fail_memory(err);
     l->ring = l->options.ring;
     if (is_slow(l)) HONE_TRY(start(l, err));
     for (int i = 0; i < l->ring; i++) HONE_TRY(make_slot(l, &l->slots[i], err));
@@ -164,6 +170,7 @@ void hone_loader_free(hone_loader *l) {
     hone_free(l->feeds);
     hone_free(l->orders[0]);
     hone_free(l->orders[1]);
+    hone_free(l->scratch);
     hone_free(l);
 }
 
@@ -179,8 +186,12 @@ static int64_t epoch_size(const hone_loader *l) {
 static void augment(const hone_loader *l, const hone_batch *b) {
     for (int i = 0; i < l->options.augmented && l->options.augment; i++) {
         const hone_tensor *t = b->tensors[i];
-        if (t->rank != 4 || t->dtype != HONE_FLOAT32) continue;
         int64_t size = t->count / t->dims[0];
+        for (int64_t k = 0; k < b->n && l->scratch && t->rank == 2 && size <= l->scratch_size; k++)
+            hone_augment_sound(&l->augment, l->options.seed, (uint64_t)b->position.epoch,
+                               l->options.shuffle ? b->indices[k] : (uint64_t)(b->position.sample + k),
+                               (float *)t->data + k * size, size, l->scratch);
+        if (t->rank != 4 || t->dtype != HONE_FLOAT32) continue;
         for (int64_t k = 0; k < b->n; k++)
             hone_augment_image(&l->augment, l->options.seed, (uint64_t)b->position.epoch,
                                l->options.shuffle ? b->indices[k] : (uint64_t)(b->position.sample + k),

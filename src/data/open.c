@@ -79,7 +79,7 @@ typedef struct source {
 static const source sources[] = {
     {"csv", "csv:FILE", hone_open_csv},         {"npz", "npz:FILE", hone_open_npz},
     {"images", "images:DIR", hone_open_images}, {"idx", "idx:DIR", open_dir},
-    {"text", "text:PATH", hone_open_text},      {"lm", "lm:PATH", hone_open_lm},
+    {"audio", "audio:DIR", hone_open_audio}, {"audio", "audio:DIR", hone_open_audio},    {"text", "text:PATH", hone_open_text},      {"lm", "lm:PATH", hone_open_lm},
 };
 
 enum { SOURCES = sizeof sources / sizeof *sources };

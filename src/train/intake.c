@@ -166,6 +166,20 @@ static hone_status ids_of_texts(const site *s, int column, hone_error *err) {
     return hone_task_find_target(s->g, s->data, &s->options->task, &f->target, err);
 }
 
+/* --- sound --- */
+
+static hone_status clips(const site *s, int column, hone_error *err) {
+    char text[32];
+    hone_column c;
+    hone_dataset_column(s->data, column, &c);
+    int64_t samples = c.rank == 1 ? c.dims[0] : 0;
+    hone_type type = hone_type_make(HONE_FLOAT32, 2, (int64_t[]){s->batch, samples});
+    snprintf(text, sizeof text, "%d", s->data->rate);
+    HONE_TRY(hone_graph_set_metadata(s->g, "hone.rate", text, err));
+    HONE_TRY(hone_intake_sound(s->g, hone_graph_add_input(s->g, c.name, &type), samples, s->data->rate, s->f, err));
+    return hone_task_find_target(s->g, s->data, &s->options->task, &s->f->target, err);
+}
+
 /* --- a table --- */
 
 typedef struct table {
@@ -375,9 +389,11 @@ hone_status hone_intake_make(hone_graph *g, const hone_dataset *data, const hone
     site s = {g, data, options, out, hone_graph_symbol(g, "batch")};
     *out = (hone_intake){.target = -1};
     int ids = hone_dataset_tokenizer(data) ? hone_dataset_find(data, "input_ids") : -1;
-    HONE_TRY(data->table ? whole_table(&s, err)
-             : ids >= 0  ? ids_of_texts(&s, ids, err)
-                         : one_column(&s, err));
+    int sound = data->rate > 0 ? hone_dataset_find(data, "audio") : -1;
+    HONE_TRY(data->table  ? whole_table(&s, err)
+             : ids >= 0   ? ids_of_texts(&s, ids, err)
+             : sound >= 0 ? clips(&s, sound, err)
+                          : one_column(&s, err));
     HONE_TRY(choose_objective(&s, err));
     HONE_TRY(fit_target(&s, err));
     return hone_graph_check(g, err);

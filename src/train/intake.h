@@ -8,6 +8,8 @@
  *                                                └ IsNaN, of columns that lack some ┼ Concat ──► x [batch, features]
  *                    text [batch, 1] ── one-hot, all zeros for unknown ones ────────┘
  *
+ *      sound         audio [batch, samples] ── log-mel spectrogram ──► x [batch, 1, frames, mels]
+ *
  *      texts         input_ids [batch, tokens] ──► x
  *
  * What is fitted is fitted on the samples of `data`: the training part. */
@@ -37,6 +39,9 @@ typedef struct hone_intake {
  * HONE_INVALID_ARGUMENT names a column that feeds nothing, or has no two different values, or values that are no numbers. */
 hone_status hone_intake_make(hone_graph *g, const hone_dataset *data, const hone_build_options *options,
                              hone_intake *out, hone_error *err);
+/* What stands behind the input `audio`, float32 [batch, samples], of so many samples a second: fills f->x and its shape. */
+hone_status hone_intake_sound(hone_graph *g, hone_value *audio, int64_t samples, int rate, hone_intake *f,
+                              hone_error *err);
 /* Makes `y`, float32 [batch, outputs], the model's output: "logits", or "prediction" in the target's units. Notes the
  * names of classes in the model. */
 hone_status hone_intake_finish(hone_graph *g, const hone_intake *f, const hone_dataset *data, hone_value *y,
