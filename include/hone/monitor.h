@@ -124,6 +124,20 @@ HONE_API hone_status hone_events_histogram(hone_events *e, const char *tag, int6
 /* A text, shown as Markdown. */
 HONE_API hone_status hone_events_text(hone_events *e, const char *tag, int64_t step, const char *text,
                                       hone_error *err);
+/* An image, [height, width] pixels of red, green and blue. `description` (Markdown) stands beside it; NULL: none. */
+HONE_API hone_status hone_events_image(hone_events *e, const char *tag, int64_t step, const uint8_t *rgb,
+                                       int height, int width, const char *description, hone_error *err);
+/* Precision and recall over 101 thresholds of the scores, in [0, 1], that n samples have for a class; is[i]: sample i is
+ * of it. */
+HONE_API hone_status hone_events_curve(hone_events *e, const char *tag, int64_t step, const float *scores,
+                                       const bool *is, int64_t n, hone_error *err);
+typedef struct hone_hparam {
+    const char *name, *text; /* its text; NULL: it is a number */
+    double number;
+} hone_hparam;
+/* What the run was made with, and the tags of scalars that say how good it is: a row of the table of all runs. */
+HONE_API hone_status hone_events_hparams(hone_events *e, const hone_hparam *params, int count,
+                                         const char *const *metrics, int metric_count, hone_error *err);
 /* The graph: one for a file. Names with slashes become nested boxes. Weights' shapes are written, not their
  * content. */
 HONE_API hone_status hone_events_graph(hone_events *e, const hone_graph *g, hone_error *err);

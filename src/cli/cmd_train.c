@@ -1,3 +1,4 @@
+#include "board.h"
 #include "files.h"
 #include "signals.h"
 #include "text.h"
@@ -245,9 +246,12 @@ static int work(job *j) {
     cli_check_test(j->graph, &args.train.task, &j->data.test);
     j->watch.resumes = args.train.resume_dir != NULL;
     CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->graph, &err));
+    cli_board_settings(&j->watch, args.model, &args.train);
     CLI_TRY_MODEL(args.model, train(j, &err));
     if (j->report.stopped) return cli_interrupted(&j->watch, args.train.checkpoint_dir);
     CLI_TRY(finish(j, &err));
+    cli_board_answers(&j->watch, j->graph, j->data.test ? j->data.test : j->data.validation, &args.train.task,
+                      args.train.threads, j->report.steps);
     report(j);
     return CLI_OK;
 }

@@ -26,7 +26,7 @@ int cli_interrupted(const cli_watch *w, const char *checkpoint) {
 
 /* Event files are not worth the training: the first failure is remembered, told at the end, and ends the
  * logging. */
-static void log_event(cli_watch *w, hone_status status, const hone_error *err) {
+void cli_watch_event(cli_watch *w, hone_status status, const hone_error *err) {
     if (status == HONE_OK || w->events_error.code != HONE_OK) return;
     w->events_error = *err;
     w->events = NULL;
@@ -50,7 +50,10 @@ hone_status cli_watch_open(cli_watch *w, const cli_log *log, const char *name, c
         cli_note("%s has event files of %d earlier run%s: TensorBoard shows all of them as one", path, runs,
                  runs == 1 ? "" : "s");
     hone_status status = hone_events_open(path, &w->open_events, err);
-    free(path);
+    if (status == HONE_OK)
+        w->dir = path;
+    else
+        free(path);
     if (status == HONE_OK) status = hone_events_graph(w->open_events, g, err);
     w->events = w->open_events;
     w->log_steps = log->steps;
@@ -61,6 +64,8 @@ int cli_watch_close(cli_watch *w, int status) {
     hone_error err = {0};
     hone_status closed = hone_events_close(w->open_events, &err);
     w->events = w->open_events = NULL;
+    free(w->dir);
+    w->dir = NULL;
     if (status != CLI_OK) return status;
     if (w->events_error.code != HONE_OK) return cli_fail(&w->events_error);
     return closed == HONE_OK ? CLI_OK : cli_fail(&err);
@@ -69,7 +74,7 @@ int cli_watch_close(cli_watch *w, int status) {
 static void log_scalar(cli_watch *w, const char *tag, int64_t step, double value) {
     hone_error err = {0};
     if (w->events && isfinite(value))
-        log_event(w, hone_events_scalar(w->events, tag, step, value, &err), &err);
+        cli_watch_event(w, hone_events_scalar(w->events, tag, step, value, &err), &err);
 }
 
 static void log_weights(cli_watch *w, const hone_graph *g, int64_t step) {
@@ -78,16 +83,16 @@ static void log_weights(cli_watch *w, const hone_graph *g, int64_t step) {
     for (int i = 0; w->events && g && (name = hone_graph_initializer_name(g, i)); i++) {
         const hone_tensor *t = hone_graph_initializer(g, name);
         if (!t || hone_tensor_dtype(t) != HONE_FLOAT32 || hone_tensor_count(t) < 2) continue;
-        log_event(w,
-                  hone_events_histogram(w->events, cli_text("weights/%s", name), step, hone_tensor_data(t),
-                                        hone_tensor_count(t), &err),
-                  &err);
+        cli_watch_event(w,
+                        hone_events_histogram(w->events, cli_text("weights/%s", name), step,
+                                              hone_tensor_data(t), hone_tensor_count(t), &err),
+                        &err);
     }
 }
 
 static void log_step(cli_watch *w, const hone_train_progress *p) {
     hone_error err = {0};
-    if (!w->begun && p->step > 1) log_event(w, hone_events_restart(w->events, p->step, &err), &err);
+    if (!w->begun && p->step > 1) cli_watch_event(w, hone_events_restart(w->events, p->step, &err), &err);
     w->begun = true;
     if (!w->events) return;
     if (p->epoch_done || p->step % w->log_steps == 0) {
@@ -99,7 +104,7 @@ static void log_step(cli_watch *w, const hone_train_progress *p) {
     log_scalar(w, "validation/loss", p->step, p->validation_loss);
     log_scalar(w, cli_text("validation/%s", p->metric.name), p->step, p->validation_metric);
     log_weights(w, p->graph, p->step);
-    if (w->events) log_event(w, hone_events_flush(w->events, &err), &err);
+    if (w->events) cli_watch_event(w, hone_events_flush(w->events, &err), &err);
 }
 
 bool cli_watch_step(void *user, const hone_train_progress *p) {

@@ -29,6 +29,7 @@ typedef struct cli_watch {
     bool resumes; /* it goes on with a run that has event files already */
     /* set as it goes */
     bool begun;
+    char *dir;                                /* where its event file is */
     struct hone_events *events, *open_events; /* the first is NULL from its first failure on */
     int64_t log_steps;
     hone_error events_error; /* the first failure of the event file */
@@ -52,6 +53,8 @@ typedef struct cli_log {
 /* Begins an event file with the graph in it, in the folder `name` of the directory ("": in itself). */
 hone_status cli_watch_open(cli_watch *w, const cli_log *log, const char *name, const hone_graph *g,
                            hone_error *err);
+/* Notes what writing an event came to: the first failure ends the log. */
+void cli_watch_event(cli_watch *w, hone_status status, const hone_error *err);
 /* Ends it. Gives `status`, or another one after telling what the event file failed of. */
 int cli_watch_close(cli_watch *w, int status);
 

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "monitor/crc32c.h"
+#include "monitor/events_inside.h"
 #include "monitor/graph_def.h"
 
 #include <errno.h>
@@ -180,9 +181,8 @@ const char *hone_events_path(const hone_events *e) {
 
 /* --- what is shown --- */
 
-static hone_status append_tensor(hone_events *e, const char *tag, int64_t step, const char *plugin,
-                                 Hone__Tb__DataClass data_class, Hone__Tb__TensorProto *tensor,
-                                 hone_error *err) {
+hone_status hone_events_tensor(hone_events *e, const char *tag, int64_t step, const hone_event_kind *kind,
+                               Hone__Tb__TensorProto *tensor, hone_error *err) {
     if (!tag || !*tag || !hone_utf8_is_valid(tag, strlen(tag)))
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a tag must be a text in UTF-8 and not empty");
     Hone__Tb__SummaryMetadata__PluginData data = HONE__TB__SUMMARY_METADATA__PLUGIN_DATA__INIT;
@@ -190,9 +190,11 @@ static hone_status append_tensor(hone_events *e, const char *tag, int64_t step, 
     Hone__Tb__Summary__Value value = HONE__TB__SUMMARY__VALUE__INIT, *values[] = {&value};
     Hone__Tb__Summary summary = HONE__TB__SUMMARY__INIT;
     Hone__Tb__Event event = HONE__TB__EVENT__INIT;
-    data.plugin_name = (char *)(uintptr_t)plugin;
+    data.plugin_name = (char *)(uintptr_t)kind->plugin;
+    data.content = (ProtobufCBinaryData){kind->content_size, (uint8_t *)(uintptr_t)kind->content};
     metadata.plugin_data = &data;
-    metadata.data_class = data_class;
+    metadata.data_class = kind->data_class;
+    if (kind->description) metadata.summary_description = (char *)(uintptr_t)kind->description;
     value.tag = (char *)(uintptr_t)tag;
     value.metadata = &metadata;
     value.value_case = HONE__TB__SUMMARY__VALUE__VALUE_TENSOR;
@@ -214,7 +216,10 @@ hone_status hone_events_scalar(hone_events *e, const char *tag, int64_t step, do
     tensor.tensor_shape = &shape;
     tensor.n_float_val = 1;
     tensor.float_val = &x;
-    return append_tensor(e, tag, step, "scalars", HONE__TB__DATA_CLASS__DATA_CLASS_SCALAR, &tensor, err);
+    return hone_events_tensor(
+        e, tag, step,
+        &(hone_event_kind){.plugin = "scalars", .data_class = HONE__TB__DATA_CLASS__DATA_CLASS_SCALAR},
+        &tensor, err);
 }
 
 /* rows: [left edge, right edge, count]. All equal values have all edges equal and stand in the last bucket. */
@@ -256,7 +261,10 @@ hone_status hone_events_histogram(hone_events *e, const char *tag, int64_t step,
     tensor.tensor_shape = &shape;
     tensor.n_double_val = BUCKETS * 3;
     tensor.double_val = &rows[0][0];
-    return append_tensor(e, tag, step, "histograms", HONE__TB__DATA_CLASS__DATA_CLASS_TENSOR, &tensor, err);
+    return hone_events_tensor(
+        e, tag, step,
+        &(hone_event_kind){.plugin = "histograms", .data_class = HONE__TB__DATA_CLASS__DATA_CLASS_TENSOR},
+        &tensor, err);
 }
 
 hone_status hone_events_text(hone_events *e, const char *tag, int64_t step, const char *text,
@@ -270,7 +278,10 @@ hone_status hone_events_text(hone_events *e, const char *tag, int64_t step, cons
     tensor.tensor_shape = &shape;
     tensor.n_string_val = 1;
     tensor.string_val = &bytes;
-    return append_tensor(e, tag, step, "text", HONE__TB__DATA_CLASS__DATA_CLASS_TENSOR, &tensor, err);
+    return hone_events_tensor(
+        e, tag, step,
+        &(hone_event_kind){.plugin = "text", .data_class = HONE__TB__DATA_CLASS__DATA_CLASS_TENSOR}, &tensor,
+        err);
 }
 
 hone_status hone_events_graph(hone_events *e, const hone_graph *g, hone_error *err) {

@@ -25,6 +25,50 @@ assert "Relu" in ops and "Gemm" in ops, ops
 END
 status=$?
 holds "the curves, the weights and the graph: $(tail -n 1 tags.log)" [ $status -eq 0 ]
+# the server itself: pictures, what is taken for what, precision and recall, settings, the map of outputs
+"$HONE_PYTHON" - runs <<'END' >served.log 2>&1
+import json, re, subprocess, sys, time, urllib.request
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
+p = subprocess.Popen([sys.executable, "-m", "tensorboard.main", "--logdir", sys.argv[1], "--port", "0", "--load_fast=false"],
+                     stderr=subprocess.PIPE, text=True)
+try:
+    url = next(m.group(0) for m in (re.search(r"http://\S+?:\d+/", line) for line in p.stderr) if m)
+    url = re.sub(r"//[^:]+:", "//127.0.0.1:", url)
+
+    def get(path, body=None):
+        for _ in range(60):  # until the run is loaded
+            asked = urllib.request.Request(url + path, body and json.dumps(body).encode(), {"Content-Type": "application/json"})
+            with urllib.request.urlopen(asked, timeout=60) as r:
+                answer = r.read()
+            if answer.strip() not in (b"{}", b"[]"):
+                return answer
+            time.sleep(0.5)
+        return answer
+
+    images = json.loads(get("data/plugin/images/tags"))["m"]
+    assert {"answers/examples", "answers/confusion"} <= set(images), images
+    listed = json.loads(get("data/plugin/images/images?run=m&tag=answers%2Fexamples&sample=0"))
+    picture = get("data/plugin/images/individualImage?" + listed[0]["query"])
+    assert picture.startswith(b"\x89PNG"), picture[:20]
+    assert int.from_bytes(picture[16:20], "big") == 6 * 30 and int.from_bytes(picture[20:24], "big") == 4 * 33
+    curves = json.loads(get("data/plugin/pr_curves/tags"))["m"]
+    assert len(curves) == 10, curves
+    curve = json.loads(get("data/plugin/pr_curves/pr_curves?run=m&tag=" + next(iter(curves)).replace("/", "%2F")))["m"][0]
+    assert len(curve["precision"]) > 10 and 0 <= min(curve["precision"]) <= max(curve["precision"]) <= 1, curve
+    groups = json.loads(get("data/plugin/hparams/session_groups",
+                            {"experimentName": "", "allowedStatuses": ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_RUNNING"],
+                             "colParams": [], "startIndex": 0, "sliceSize": 10}))["sessionGroups"]
+    assert groups[0]["hparams"]["optimizer"] == "sgd" and groups[0]["hparams"]["epochs"] == 2, groups
+    config = json.loads(get("data/plugin/projector/info?run=m"))
+    assert config["embeddings"][0]["tensorPath"] == "outputs.tsv", config
+    points = get("data/plugin/projector/tensor?run=m&name=outputs")
+    assert len(points) == 500 * 10 * 4, len(points)
+finally:
+    p.kill()
+END
+status=$?
+holds "the server shows all of it: $(tail -n 1 served.log)" [ $status -eq 0 ]
 works prune m.onnx --structured 0.5 --data idx:data --finetune-epochs 1 --logdir pruned/m --out p.onnx
 "$HONE_PYTHON" "$root/tests/monitor/peer_tensorboard.py" pruned >peer.log 2>&1
 holds "TensorBoard reads the fine-tuning: $(tail -n 5 peer.log)" grep -q -E '^[1-9][0-9]* passed, 0 failed$' peer.log

@@ -163,7 +163,7 @@ def check_accumulator(run):
         check(f"accumulator: tags of {plugin}", set(accumulator.PluginTagToContent(plugin)) == set(by_tag))
         for tag, points in by_tag.items():
             read = [(e.step, tensor_util.make_ndarray(e.tensor_proto)) for e in accumulator.Tensors(tag)]
-            content = text_of if plugin == "text" else lambda array: array.tobytes()
+            content = text_of if plugin == "text" else lambda x: x.tolist() if x.dtype == object else x.tobytes()
             equal = [(step, content(x)) for step, x in read] == [(step, content(x)) for step, x in points]
             check(f"accumulator: {tag}", equal, f"{len(read)} of {len(points)}")
     if run.graph:
