@@ -6,9 +6,17 @@
 
 #define MAX_WIDTH 1000000
 
-static const hone_family *const families[] = {&hone_family_mlp,       &hone_family_cnn,   &hone_family_resnet,
-                                              &hone_family_mobilenet, &hone_family_dscnn, &hone_family_bag,
-                                              &hone_family_encoder,   &hone_family_lm,    NULL};
+static const hone_family *const families[] = {&hone_family_mlp,
+                                              &hone_family_cnn,
+                                              &hone_family_resnet,
+                                              &hone_family_mobilenet,
+                                              &hone_family_dscnn,
+                                              &hone_family_gru,
+                                              &hone_family_lstm,
+                                              &hone_family_bag,
+                                              &hone_family_encoder,
+                                              &hone_family_lm,
+                                              NULL};
 
 const hone_family *hone_family_at(int index) {
     return families[index];
@@ -53,6 +61,10 @@ static bool read_letters(const char **at, const char *letters, hone_spec_layer *
         char letter = **at;
         if (!strchr(letters, letter)) return false;
         ++*at;
+        if (letter == 'b') {
+            l->both = true;
+            continue;
+        }
         int64_t n = number(at);
         if (n < 1 || (strchr("ks", letter) && n > 1000)) return false;
         if (letter == 'k') l->kernel = (int)n;

@@ -26,6 +26,7 @@ typedef struct hone_spec_site {
 typedef struct hone_spec_layer {
     char word[8];         /* "p", "gap"; "": a number */
     int64_t width;        /* the number, or the one behind the word; 0: none */
+    bool both;            /* b: forward and backward */
     int kernel, stride;   /* k5, s2; 0: not said */
     int64_t repeat, more; /* x3; h4 or t4; 0: not said */
 } hone_spec_layer;
@@ -80,6 +81,7 @@ void hone_spec_dropout(hone_spec *s, double ratio);
 void hone_spec_flatten(hone_spec *s);
 
 extern const hone_family hone_family_mlp, hone_family_cnn, hone_family_resnet, hone_family_mobilenet,
-    hone_family_dscnn, hone_family_bag, hone_family_encoder, hone_family_lm;
+    hone_family_dscnn, hone_family_gru, hone_family_lstm, hone_family_bag, hone_family_encoder,
+    hone_family_lm;
 
 #endif

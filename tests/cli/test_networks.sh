@@ -4,10 +4,11 @@
 small_data data 2000 500
 
 works train --list-models
-for family in mlp cnn resnet mobilenet dscnn FILE; do prints "$family"; done
+for family in mlp cnn resnet mobilenet dscnn gru lstm FILE; do prints "$family"; done
 
 # every family learns something, and what comes out is a model that others read
-for spec in mlp:32 mlp:784-32-10 cnn:8-16s2-p-16-fc32 cnn:8k5s2-16-gap resnet:8x1-p-16x1 mobilenet:8-8t1-8s2x2-16 dscnn:8-8-16s2; do
+for spec in mlp:32 mlp:784-32-10 cnn:8-16s2-p-16-fc32 cnn:8k5s2-16-gap resnet:8x1-p-16x1 mobilenet:8-8t1-8s2x2-16 gru:16b lstm:16-16b \
+    dscnn:8-8-16s2; do
     works train --model $spec --optimizer adamw --lr 0.01 --epochs 3 --dropout 0.1 --data idx:data --out m.onnx --json
     json 'd["test_accuracy"] > 0.35'
 done
