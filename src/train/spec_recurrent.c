@@ -39,10 +39,8 @@ static void layer(hone_spec *s, bool lstm, int index, const hone_spec_layer *l) 
 
 static hone_status write_layers(hone_spec *s, bool lstm, hone_error *err) {
     HONE_TRY(lay_out(s, err));
-    fprintf(s->nodes, "  time = Constant <value_ints = [0]> ()
-");
-    if (s->layer_count > 1) fprintf(s->nodes, "  places = Constant <value_ints = [0, 0, -1]> ()
-");
+    fprintf(s->nodes, "  time = Constant <value_ints = [0]> ()\n");
+    if (s->layer_count > 1) fprintf(s->nodes, "  places = Constant <value_ints = [0, 0, -1]> ()\n");
     for (int i = 0; i < s->layer_count; i++) {
         if (i > 0) { /* both directions side by side */
             hone_spec_node(s, "Transpose", "perm = [0, 2, 1, 3]", "%s", "");
