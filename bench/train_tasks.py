@@ -25,6 +25,7 @@ TASKS = {
     "spam": (data.spam, ["--model bag:64 --recipe bag --batch 64 --tokenizer words:60000 --tokens 400"], "accuracy", ">= 0.965"),
     "sotu": (data.addresses, ["--model lm:4x192h6 --recipe lm --train-samples 10560"], "bits_per_byte", "<= 1.65"),
     "sotu-3": (data.addresses, ["--model lm:4x192h6 --recipe lm --epochs 3"], "bits_per_byte", "<= 1.5"),
+    "words": (data.words, ["--model dscnn:48-48-64s2-64-96s2 --recipe sound --rate 8000 --seconds 1 --keep-last"], "accuracy", ">= 0.85"),
     "moby": (data.whale, None, "bits_per_byte", "<= 2.45"),
     "moby-lora": (data.whale, None, "bits_per_byte", "<= 2.75"),
 }
@@ -54,9 +55,15 @@ def once(hone, name, folder, work, seed, threads):
     """Metrics of the test part, and seconds."""
     get, commands, metric, _ = TASKS[name]
     path = get(folder)
+    kind = "audio" if name == "words" else "lm" if metric == "bits_per_byte" else "text"
     if commands:
-        result, wall, used = train(hone, f"{'lm' if metric == 'bits_per_byte' else 'text'}:{path}", commands[0], work / f"{name}.onnx", seed, threads)
-        return result["test_" + metric], wall, used, ""
+        out = work / f"{name}.{seed}.onnx"
+        result, wall, used = train(hone, f"{kind}:{path}", commands[0], out, seed, threads)
+        more = ""
+        if name == "words":
+            human, _, _ = run([hone, "eval", str(out), "--data", f"audio:{folder}/words-human", "--json"])
+            more = f"human {human['accuracy']:.3f}"
+        return result["test_" + metric], wall, used, more
     base = work / f"sotu.{seed}.onnx"
     if not base.exists():
         train(hone, f"lm:{data.addresses(folder)}", TASKS["sotu"][1][0], base, seed, threads)
@@ -81,7 +88,7 @@ def main():
         runs = [once(args.hone, name, args.data, work, seed, args.threads) for seed in range(1, args.seeds + 1)]
         values = [r[0] for r in runs]
         print(f"{name:14} {TASKS[name][2]:14} {statistics.mean(values):8.4f} {' '.join(f'{v:.4f}' for v in values):26} {TASKS[name][3]:>10} "
-              f"{statistics.mean(r[1] for r in runs):8.1f} {statistics.mean(r[2] for r in runs):8.1f}  {runs[0][3]}", flush=True)
+              f"{statistics.mean(r[1] for r in runs):8.1f} {statistics.mean(r[2] for r in runs):8.1f}  {'; '.join(r[3] for r in runs if r[3])}", flush=True)
 
 
 if __name__ == "__main__":

@@ -217,6 +217,10 @@ HONE_API hone_status hone_image_load(const char *path, const hone_image_options 
  * channels become their mean. `*rate`: samples a second. On success `*out` belongs to the caller. */
 HONE_API hone_status hone_wav_load(const char *path, hone_tensor **out, int *rate, hone_error *err);
 
+/* The same as a clip of audio:DIR: brought to `rate` samples a second, and to `samples` of them, in the middle of silence or
+ * without its ends (0: as many as there are). */
+HONE_API hone_status hone_clip_load(const char *path, int rate, int64_t samples, hone_tensor **out, hone_error *err);
+
 /* A tensor of the same numbers in another dtype, where they stay what they are in kind: floats to floats, rounded to
  * nearest even; integers and bool to floats; integers and bool to integers that hold each of them. Of the same dtype: another
  * reference to `t`. HONE_INVALID_ARGUMENT: no such conversion; HONE_OUT_OF_RANGE names a number that the dtype can't

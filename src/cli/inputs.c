@@ -111,6 +111,7 @@ static int replace(const cli_given *given, hone_graph *g) {
 int cli_inputs_load(const cli_list *texts, const char *model, hone_graph *g, hone_tensor **inputs) {
     cli_givens givens = {0};
     hone_value_info v;
+    cli_how_to_read.model = model;
     int status = cli_givens_read(true, texts, model, g, &givens);
     for (int i = 0; i < givens.count && status == CLI_OK; i++) {
         const cli_given *given = &givens.list[i];

@@ -9,6 +9,7 @@ typedef struct cli_reading {
     const char *resize, *mean, *deviation; /* as given; NULL: not */
     double scale;
     int rate;
+    const char *model; /* the file that tells of a tokenizer beside it; NULL: none */
 } cli_reading;
 extern cli_reading cli_how_to_read;
 

@@ -1,5 +1,7 @@
 #include "media.h"
 
+#include "text.h"
+
 #include <hone/data.h>
 
 #include <errno.h>
@@ -8,7 +10,7 @@
 
 cli_reading cli_how_to_read = {.scale = 255};
 
-typedef enum medium { NONE, PICTURE, SOUND, TEXT } medium;
+typedef enum medium { NONE, PICTURE, SOUND, TEXT, TOKENS } medium;
 
 static bool ends(const char *file, const char *ending) {
     size_t n = strlen(file), m = strlen(ending);
@@ -28,6 +30,7 @@ static medium medium_of(const char *file, const hone_value_info *v) {
     char head[12] = "";
     if (v->kind != HONE_KIND_TENSOR) return NONE;
     if (v->dtype == HONE_STRING) return ends_as_one(file, arrays) ? NONE : TEXT;
+    if (v->dtype == HONE_INT64 && v->rank == 2 && v->dims[1] > 0 && ends(file, ".txt")) return TOKENS;
     FILE *f = fopen(file, "rb");
     size_t n = f ? fread(head, 1, sizeof head, f) : 0;
     if (f) fclose(f);
@@ -155,7 +158,21 @@ static int shape_of(const char *file, const hone_graph *g, const hone_value_info
                      cli_type_text(g, v));
 }
 
+/* As the clips that the model was trained on: metadata "hone.rate". */
+static int load_clip(const char *file, int rate, const hone_value_info *v, hone_tensor **out) {
+    hone_error err = {0};
+    hone_tensor *clip = NULL;
+    CLI_TRY(hone_clip_load(file, rate, v->dims[1], &clip, &err));
+    int64_t dims[] = {1, v->dims[1]};
+    hone_status status = hone_tensor_new(HONE_FLOAT32, 2, dims, out, &err);
+    if (status == HONE_OK) memcpy(hone_tensor_data(*out), hone_tensor_data(clip), hone_tensor_bytes(clip));
+    hone_tensor_free(clip);
+    return status == HONE_OK ? CLI_OK : cli_fail(&err);
+}
+
 static int load_sound(const char *file, const hone_graph *g, const hone_value_info *v, hone_tensor **out) {
+    const char *trained = hone_graph_metadata(g, "hone.rate");
+    if (trained && atoi(trained) > 0 && v->rank == 2 && v->dims[1] > 0) return load_clip(file, atoi(trained), v, out);
     hone_error err = {0};
     hone_tensor *samples = NULL;
     int64_t dims[HONE_MAX_RANK] = {0};
@@ -232,10 +249,49 @@ static int load_text(const char *file, const hone_graph *g, const hone_value_inf
     return status;
 }
 
+/* --- texts for a model that reads ids --- */
+
+/* A line as its tokenizer sees it, cut or filled up to `tokens` ids. */
+static hone_status fill_ids(hone_encoder *e, const hone_tokenizer *t, const char *line, size_t size, int64_t tokens,
+                            int64_t *to, hone_error *err) {
+    const int32_t *ids;
+    size_t count;
+    int32_t pad = hone_tokenizer_pad(t), end = hone_tokenizer_end(t);
+    hone_status status = hone_encoder_encode(e, line, size, HONE_ENCODE_TEMPLATE | HONE_ENCODE_PLAIN, &ids, &count, err);
+    if (status != HONE_OK) return status;
+    for (int64_t i = 0; i < tokens; i++) to[i] = i < (int64_t)count ? ids[i] : pad < 0 ? 0 : pad;
+    if ((int64_t)count > tokens && end >= 0 && ids[count - 1] == end) to[tokens - 1] = end;
+    return HONE_OK;
+}
+
+static int load_ids(const char *file, const hone_graph *g, const hone_value_info *v, hone_tensor **out) {
+    hone_error err = {0};
+    lines all = {0};
+    hone_tokenizer *t = NULL;
+    hone_encoder *e = NULL;
+    const char *path = cli_tokenizer_path(g, cli_how_to_read.model ? cli_how_to_read.model : "");
+    if (hone_tokenizer_load(path, &t, &err) != HONE_OK) return cli_fail(&err);
+    int status = read_lines(file, &all);
+    int64_t dims[] = {(int64_t)all.count, v->dims[1]};
+    hone_status made = status == CLI_OK ? hone_encoder_new(t, &e, &err) : HONE_OK;
+    if (made == HONE_OK && status == CLI_OK) made = hone_tensor_new(HONE_INT64, 2, dims, out, &err);
+    for (size_t i = 0; i < all.count && made == HONE_OK && status == CLI_OK; i++)
+        made = fill_ids(e, t, all.list[i], all.sizes[i], dims[1],
+                        (int64_t *)hone_tensor_data(*out) + (int64_t)i * dims[1], &err);
+    if (made != HONE_OK) status = cli_fail(&err);
+    for (size_t i = 0; i < all.count; i++) free(all.list[i]);
+    free(all.list);
+    free(all.sizes);
+    hone_encoder_free(e);
+    hone_tokenizer_free(t);
+    return status;
+}
+
 int cli_media_load(const char *file, const hone_graph *g, const hone_value_info *v, hone_tensor **out) {
     switch (medium_of(file, v)) {
     case SOUND: return load_sound(file, g, v, out);
     case TEXT: return load_text(file, g, v, out);
+    case TOKENS: return load_ids(file, g, v, out);
     default: return load_picture(file, g, v, out);
     }
 }

@@ -268,3 +268,29 @@ hone_status hone_open_audio(const char *path, hone_split split, const hone_data_
     free_recordings(&r);
     return hone_error_in_file(err, status, path);
 }
+
+static hone_status load_clip(const hone_tensor *t, int from, int rate, int64_t samples, hone_tensor **out,
+                             hone_error *err) {
+    recordings r = {.rate = rate};
+    clip c = {.x = NULL};
+    hone_tensor *made = NULL;
+    hone_status status = to_rate(&r, t, from, &c, err);
+    int64_t size = samples > 0 ? samples : c.count;
+    if (status == HONE_OK) status = hone_tensor_new(HONE_FLOAT32, 1, &size, &made, err);
+    if (status == HONE_OK) {
+        place(&c, size, made->data);
+        *out = made;
+    }
+    hone_free(c.x);
+    free_recordings(&r);
+    return status;
+}
+
+hone_status hone_clip_load(const char *path, int rate, int64_t samples, hone_tensor **out, hone_error *err) {
+    hone_tensor *t = NULL;
+    int from;
+    HONE_TRY(hone_wav_load(path, &t, &from, err));
+    hone_status status = load_clip(t, from, rate, samples, out, err);
+    hone_tensor_free(t);
+    return hone_error_in_file(err, status, path);
+}

@@ -24,6 +24,11 @@ works eval m.onnx --data text:reviews --json
 json 'd["samples"] == 200 and d["accuracy"] > 0.97'
 works tokenize m.onnx "NOT Good" --json
 json 'd["pieces"] == ["not", "good"]'
+# a line is a text
+printf 'not good\nindeed good\n' >said.txt
+works run m.onnx --input input_ids=@said.txt --json
+works run m.onnx --input input_ids=@said.txt --output logits=@logits.npy
+holds "two answers" [ -s logits.npy ]
 # tuned further, with the tokenizer that it has
 works train --model m.onnx --data text:reviews --out n.onnx --epochs 1 --threads 1 --json
 json 'd["test_accuracy"] > 0.97'
