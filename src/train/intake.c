@@ -263,6 +263,14 @@ static hone_value *flags(hone_graph *g, hone_value *missing, const hone_feature_
     return ones;
 }
 
+/* x / sqrt(1 + (x/3)^2): what lies far out comes as near as 3 (Holzmüller et al. 2024, arXiv 2407.04491). */
+static hone_value *bend(hone_graph *g, hone_value *x) {
+    hone_value *third = HONE_EMIT(g, "", "Mul", x, hone_graph_scalar(g, HONE_FLOAT32, 1 / 3.0));
+    hone_value *square = HONE_EMIT(g, "", "Mul", third, third);
+    hone_value *more = HONE_EMIT(g, "", "Add", square, hone_graph_scalar(g, HONE_FLOAT32, 1));
+    return HONE_EMIT(g, "", "Div", x, HONE_EMIT(g, "", "Sqrt", more));
+}
+
 static hone_status standardize_numbers(const site *s, table *t, hone_feature_moments *m, hone_error *err) {
     hone_graph *g = s->g;
     int n = t->number_count;
@@ -282,6 +290,7 @@ static hone_status standardize_numbers(const site *s, table *t, hone_feature_mom
     hone_free(mean);
     x = HONE_EMIT(g, "", "Where", missing, fill, x);
     HONE_TRY(standardize(s, "the table", m, n, 1, &width, &x, err));
+    x = bend(g, x);
     t->parts[t->part_count++] = x;
     t->features += n;
     hone_value *more = flags(g, missing, m, n, all, &lacking);
