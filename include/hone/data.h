@@ -130,7 +130,8 @@ HONE_API int hone_dataset_column_count(const hone_dataset *d);
 HONE_API bool hone_dataset_column(const hone_dataset *d, int index, hone_column *out);
 /* The index of the column of that name; -1 if there is none. */
 HONE_API int hone_dataset_find(const hone_dataset *d, const char *name);
-/* Of a column of one integer a sample: 1 + the largest, if none is negative. Else 0: its values are no classes. */
+/* Of a column of one integer a sample: 1 + the largest, if none is negative; so of whole numbers that are stored as floats, if
+ * there are at most 20; of rows with a single 1, else 0: their length. Else 0: its values are no classes. */
 HONE_API int hone_dataset_classes(const hone_dataset *d, int column);
 /* The samples of each class, [hone_dataset_classes()]. */
 HONE_API hone_status hone_dataset_class_counts(const hone_dataset *d, int column, int64_t *counts,
@@ -147,12 +148,13 @@ HONE_API const char *hone_dataset_describe(const hone_dataset *d);
 typedef struct hone_reading {
     int column;
     hone_dtype dtype; /* what they become */
-    bool unit; /* bytes become value/255 as floats, as models see images; else numbers stay what they are */
+    bool unit;   /* bytes become value/255 as floats, as models see images; else numbers stay what they are */
+    bool labels; /* one number a sample: of a column of rows with a single 1, else 0, where that stands */
 } hone_reading;
 
 /* Copies samples indices[0 … n-1] (NULL: first … first+n-1) of one column to `out`: [n, sample shape] of the dtype
- * asked for. Allocates nothing. HONE_OUT_OF_RANGE names a bad index, or an integer too large for the dtype;
- * HONE_INVALID_ARGUMENT if floats are read as integers. */
+ * asked for. Allocates nothing. HONE_OUT_OF_RANGE names a bad index, or a number that the dtype can't
+ * hold; HONE_INVALID_ARGUMENT a fraction that is to be an integer. */
 HONE_API hone_status hone_dataset_read(const hone_dataset *d, const hone_reading *reading,
                                        const uint32_t *indices, int64_t first, int64_t n, void *out,
                                        hone_error *err);

@@ -85,7 +85,8 @@ static const cli_preset recipes[] = {
      "0.995 "
      "--augment flip,crop:1,erase:0.1 --epochs 12"},
     {"table", "tables of numbers and categories, with mlp:32-32",
-     "--optimizer adamw --batch 32 --lr 5e-3 --weight-decay 0.05 --warmup 0.05 --dropout 0.2 --epochs 120"},
+     "--optimizer adamw --batch 32 --lr 5e-3 --weight-decay 0.05 --warmup 0.05 "
+     "--label-smoothing 0.05 --dropout 0.2 --epochs 120"},
     {"bag", "texts of labels with bag:64, a minute",
      "--optimizer adamw --batch 256 --lr 1e-2 --warmup 0.1 --label-smoothing 0.05 --dropout 0.3 --epochs 5"},
     {"encoder", "texts of labels with encoder:2x128h4, minutes",
@@ -140,6 +141,13 @@ static hone_status make_model(job *j, hone_error *err) {
     build.dropout = args.dropout;
     build.initialize = args.init;
     return hone_build_model(args.model, j->data.train, &build, &j->graph, err);
+}
+
+/* A recipe is for numbers, too: those have no labels to be smoothed. */
+static void fit_recipe(const hone_graph *g) {
+    const char *noted = hone_graph_metadata(g, "hone.objective"),
+               *objective = args.train.task.objective ? args.train.task.objective : noted;
+    if (args.recipe && objective && strcmp(objective, "cross-entropy") != 0) args.train.label_smoothing = 0;
 }
 
 static hone_status train(job *j, hone_error *err) {
@@ -243,6 +251,7 @@ static int work(job *j) {
                            &j->data, &err));
     args.train.validation = j->data.validation;
     CLI_TRY(make_model(j, &err));
+    fit_recipe(j->graph);
     cli_check_test(j->graph, &args.train.task, &j->data.test);
     j->watch.resumes = args.train.resume_dir != NULL;
     CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->graph, &err));

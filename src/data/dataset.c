@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -108,15 +109,46 @@ const char *hone_dataset_note(const hone_dataset *d, int index) {
 /* --- columns --- */
 
 /* 1 + the largest, as far as the values can be classes. */
-static int count_classes(const hone_tensor *t) {
+static int count_integers(const hone_tensor *t) {
     int64_t most = -1;
-    if (!hone_dtype_is_int(t->dtype)) return 0;
     for (int64_t i = 0; i < t->count; i++) {
         int64_t label = hone_tensor_int(t, i);
         if (label < 0 || label >= INT_MAX) return 0;
         if (label > most) most = label;
     }
     return (int)most + 1;
+}
+
+/* Of floats that are few whole numbers. */
+static int count_floats(const hone_tensor *t) {
+    enum { FEW = 20 };
+    double most = 0;
+    for (int64_t i = 0; i < t->count; i++) {
+        double x = hone_tensor_number(t, i);
+        if (!(x >= 0 && x < FEW) || x != floor(x)) return 0;
+        if (x > most) most = x;
+    }
+    return (int)most + 1;
+}
+
+static bool is_one_hot(const hone_tensor *t) {
+    enum { MOST = 65536 };
+    int64_t size = t->rank == 2 ? t->dims[1] : 0;
+    if (size < 2 || size > MOST || t->dtype == HONE_STRING) return false;
+    for (int64_t i = 0; i < t->count; i += size) {
+        int ones = 0;
+        for (int64_t j = 0; j < size; j++) {
+            double x = hone_tensor_number(t, i + j);
+            if ((x != 0 && x != 1) || (ones += x == 1) > 1) return false;
+        }
+        if (ones != 1) return false;
+    }
+    return true;
+}
+
+static int count_classes(const hone_tensor *t) {
+    if (hone_dtype_is_int(t->dtype)) return count_integers(t);
+    return hone_dtype_is_float(t->dtype) ? count_floats(t) : 0;
 }
 
 static hone_status check_column(const hone_dataset *d, const char *name, const hone_tensor *t,
@@ -151,6 +183,8 @@ static hone_status add_column(hone_dataset *d, const char *name, hone_tensor *t,
     for (int i = 1; i < t->rank; i++) c->dims[c->rank++] = t->dims[i];
     c->size = t->count / t->dims[0];
     if (c->size == 1) c->classes = count_classes(t);
+    c->one_hot = is_one_hot(t);
+    if (c->one_hot) c->classes = (int)c->size;
     d->count = t->dims[0];
     d->column_count++;
     return HONE_OK;

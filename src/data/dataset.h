@@ -38,6 +38,7 @@ typedef struct hone_stored_column {
     int64_t dims[HONE_MAX_RANK];
     int64_t size; /* values in a sample */
     int classes;
+    bool one_hot; /* each sample is a single 1 among zeros */
 } hone_stored_column;
 
 /* Texts that a data set and its subsets share. */
@@ -108,11 +109,18 @@ typedef struct hone_feature_moments {
  * have height * width. Of samples that a source makes some 2048 are looked at. */
 hone_status hone_dataset_feature_moments(const hone_dataset *d, int column, int64_t features, int64_t inner,
                                          int64_t samples, hone_feature_moments *out, hone_error *err);
+/* The labels of samples, as hone_dataset_read() has them: [n]. */
+hone_status hone_dataset_read_labels(const hone_dataset *d, int column, const uint32_t *indices,
+                                     int64_t first, int64_t n, int64_t *out, hone_error *err);
 /* The different texts of a column, in order of their bytes, as strings [n]: if there are more than `most`, the most
  * frequent ones. `*all` (may be NULL): how many there are. On success `*out` belongs to the caller. */
 hone_status hone_dataset_categories(const hone_dataset *d, int column, int64_t most, int64_t *all,
                                     hone_tensor **out, hone_error *err);
 /* Finds the first value of a column that is NaN or infinite; false if there is none. */
 bool hone_dataset_find_nan(const hone_dataset *d, int column, int64_t *sample, int64_t *value);
+/* Has a column of floats whole numbers only, none below 0? */
+bool hone_dataset_is_whole(const hone_dataset *d, int column);
+/* HONE_INVALID_ARGUMENT names the value that hone_dataset_find_nan() finds. */
+hone_status hone_dataset_check_numbers(const hone_dataset *d, int column, hone_error *err);
 
 #endif

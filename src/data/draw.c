@@ -95,9 +95,7 @@ static hone_status draw_samples(const drawing *w, hone_error *err) {
     int64_t n = w->data->count, *labels = hone_calloc((size_t)n, sizeof *labels);
     if (!labels) return hone_fail_memory(err);
     hone_status status = HONE_OK;
-    if (column >= 0)
-        status = hone_dataset_read(w->data, &(hone_reading){.column = column, .dtype = HONE_INT64}, NULL, 0,
-                                   n, labels, err);
+    if (column >= 0) status = hone_dataset_read_labels(w->data, column, NULL, 0, n, labels, err);
     if (status == HONE_OK)
         status = draw_classes(w, labels, column >= 0 ? hone_dataset_classes(w->data, column) : 1, err);
     hone_free(labels);
@@ -223,7 +221,8 @@ hone_status hone_dataset_draw(const hone_dataset *d, const hone_draw_options *op
 }
 
 int hone_dataset_usual_target(const hone_dataset *d, const char *target) {
-    static const char *const usual[] = {"y", "label", "labels", "target", "targets"};
+    static const char *const usual[] = {"y",       "Y",     "label",   "labels", "target",
+                                        "targets", "class", "classes", "arr_1"};
     if (target) return hone_dataset_find(d, target);
     int column = *d->target ? hone_dataset_find(d, d->target) : -1;
     for (size_t i = 0; column < 0 && i < sizeof usual / sizeof *usual; i++)
@@ -238,8 +237,7 @@ hone_status hone_dataset_class_counts(const hone_dataset *d, int column, int64_t
     memset(counts, 0, (size_t)classes * sizeof *counts);
     for (int64_t at = 0; classes > 0 && at < d->count; at += SOME) {
         int64_t n = d->count - at < SOME ? d->count - at : SOME;
-        HONE_TRY(hone_dataset_read(d, &(hone_reading){.column = column, .dtype = HONE_INT64}, NULL, at, n,
-                                   labels, err));
+        HONE_TRY(hone_dataset_read_labels(d, column, NULL, at, n, labels, err));
         for (int64_t i = 0; i < n; i++) counts[labels[i]]++;
     }
     return HONE_OK;

@@ -20,7 +20,7 @@ typedef struct hone_loader_options {
     uint64_t seed;
     const char *augment; /* what is done to images, as hone_train_options.augment; NULL: nothing */
     int augmented;       /* to those of the first so many feeds that are images */
-    int ring; /* buffers: a batch stays valid until `ring` more have been asked for, less one */
+    int ring;            /* buffers: a batch stays valid until `ring` more have been asked for, less one */
 } hone_loader_options;
 #define HONE_LOADER_OPTIONS_INIT                                                                             \
     { .size = sizeof(hone_loader_options), .batch = 64, .shuffle = true, .ring = 2 }

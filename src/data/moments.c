@@ -146,3 +146,23 @@ bool hone_dataset_find_nan(const hone_dataset *d, int column, int64_t *sample, i
     }
     return false;
 }
+
+bool hone_dataset_is_whole(const hone_dataset *d, int column) {
+    const hone_stored_column *c = &d->columns[column];
+    for (int64_t i = 0; c->data && i < d->count; i++) {
+        for (int64_t j = 0; j < c->size; j++) {
+            double x = hone_tensor_number(c->data, stored(c, i) * c->size + j);
+            if (!(x >= 0) || x != floor(x)) return false;
+        }
+    }
+    return c->data != NULL;
+}
+
+hone_status hone_dataset_check_numbers(const hone_dataset *d, int column, hone_error *err) {
+    int64_t sample, value;
+    if (!hone_dataset_find_nan(d, column, &sample, &value)) return HONE_OK;
+    return hone_fail(err, HONE_INVALID_ARGUMENT,
+                     "%s: column '%s' has a value that is no number (NaN or infinite): sample %" PRId64
+                     ", value %" PRId64,
+                     d->describe, d->columns[column].name, sample, value);
+}

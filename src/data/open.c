@@ -4,10 +4,12 @@
 #include "data/idx.h"
 #include "data/sources.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define FASHION_DIR "/usr/share/datasets/fashion-mnist"
 
@@ -28,6 +30,7 @@ static hone_status load_idx(const char *dir, const char *stem, int rank, hone_te
                  form & 1 ? ".gz" : "");
         if (is_directory_entry(path, sizeof path, dir, name)) return hone_idx_load(path, out, err);
     }
+    if (access(dir, R_OK | X_OK) != 0) return hone_fail_errno(err, errno, dir, "cannot read the directory");
     return hone_fail_file(err, HONE_NOT_FOUND, dir, "no %s-idx%d-ubyte or %s-idx%d-ubyte.gz here", stem, rank,
                           stem, rank);
 }

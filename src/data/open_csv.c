@@ -492,6 +492,8 @@ static hone_status build(csv_table *t, hone_split split, hone_error *err) {
         hone_dataset_label(d, t->path, t->split >= 0 ? parts[split] : "all");
         d->whole = t->split < 0;
         d->table = true;
+        int target = t->target >= 0 ? hone_dataset_find(d, t->fields[t->target].name) : -1;
+        if (target >= 0 && !found.names) d->columns[target].classes = 0; /* numbers, however few */
         if (t->target >= 0) snprintf(d->target, sizeof d->target, "%s", t->fields[t->target].name);
         if (t->options->group) snprintf(d->group, sizeof d->group, "%.120s", t->options->group);
         tell(t, &found);

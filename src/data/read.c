@@ -7,6 +7,7 @@
 #include "kernels/portable.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 /* x / 255, rounded once: 1/255 in two parts, the first of so few bits that its product is exact. (The product with
@@ -61,13 +62,11 @@ static hone_status choose(const hone_stored_column *c, const hone_reading *r, co
     if (from == HONE_STRING ? to != HONE_STRING : !number)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "column '%s' can't be read as %s", c->name,
                          hone_dtype_name(to));
-    if (hone_dtype_is_float(from) && !hone_dtype_is_float(to))
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "column '%s' is %s and can't be read as %s", c->name,
-                         hone_dtype_name(from), hone_dtype_name(to));
     *out = (conversion){.from = from,
                         .to = to,
                         .unit = r->unit && from == HONE_UINT8 && hone_dtype_is_float(to),
-                        .narrower = hone_dtype_is_int(to) && !hone_dtype_holds_all(to, from)};
+                        .narrower = hone_dtype_is_int(to) &&
+                                    (hone_dtype_is_float(from) || !hone_dtype_holds_all(to, from))};
     return HONE_OK;
 }
 
@@ -88,8 +87,26 @@ static void convert(const conversion *v, const void *in, void *out, int64_t n) {
     }
 }
 
+/* Whole numbers, so large that the dtype holds them. */
+static hone_status check_whole(const hone_stored_column *c, const conversion *v, int64_t sample,
+                               int64_t first, hone_error *err) {
+    for (int64_t j = 0; j < c->size; j++) {
+        double x = hone_tensor_number(c->data, first + j);
+        if (x != floor(x)) /* NaN, too */
+            return hone_fail(err, HONE_INVALID_ARGUMENT,
+                             "column '%s' has %g in sample %" PRId64 ", where a whole number is needed",
+                             c->name, x, sample);
+        if (!(fabs(x) < 0x1p63) || !hone_dtype_holds(v->to, HONE_INT64, (int64_t)x))
+            return hone_fail(err, HONE_OUT_OF_RANGE,
+                             "column '%s' has %g in sample %" PRId64 ", which %s can't hold", c->name, x,
+                             sample, hone_dtype_name(v->to));
+    }
+    return HONE_OK;
+}
+
 static hone_status check_held(const hone_stored_column *c, const conversion *v, int64_t sample, int64_t first,
                               hone_error *err) {
+    if (hone_dtype_is_float(v->from)) return check_whole(c, v, sample, first, err);
     for (int64_t j = 0; j < c->size; j++) {
         int64_t x = hone_tensor_int(c->data, first + j);
         if (!hone_dtype_holds(v->to, v->from, x))
@@ -118,6 +135,16 @@ static void read_integers(const hone_stored_column *c, const uint32_t *indices, 
 #undef GATHER
 }
 
+/* Where the 1 stands in each row. */
+static hone_status read_places(const hone_stored_column *c, const uint32_t *indices, int64_t first, int64_t n,
+                               int64_t *out) {
+    for (int64_t i = 0; i < n; i++) {
+        int64_t row = stored(c, indices ? indices[i] : first + i) * c->size;
+        for (out[i] = 0; hone_tensor_number(c->data, row + out[i]) == 0;) out[i]++;
+    }
+    return HONE_OK;
+}
+
 /* Samples that are made one by one, in `out`'s dtype. */
 static hone_status read_made(const hone_stored_column *c, const conversion *v, const uint32_t *indices,
                              int64_t first, int64_t n, char *out, hone_error *err) {
@@ -143,6 +170,7 @@ hone_status hone_dataset_read(const hone_dataset *d, const hone_reading *reading
     conversion v;
     HONE_TRY(choose(c, reading, &v, err));
     HONE_TRY(check_indices(d, indices, first, n, err));
+    if (reading->labels && c->one_hot && v.to == HONE_INT64) return read_places(c, indices, first, n, out);
     if (c->source) return read_made(c, &v, indices, first, n, out, err);
     if (c->size == 1 && v.to == HONE_INT64 && !v.narrower) {
         read_integers(c, indices, first, n, out);
@@ -158,6 +186,12 @@ hone_status hone_dataset_read(const hone_dataset *d, const hone_reading *reading
         convert(&v, data + (size_t)from * bytes, (char *)out + (size_t)i * step, c->size);
     }
     return HONE_OK;
+}
+
+hone_status hone_dataset_read_labels(const hone_dataset *d, int column, const uint32_t *indices,
+                                     int64_t first, int64_t n, int64_t *out, hone_error *err) {
+    hone_reading r = {.column = column, .dtype = HONE_INT64, .labels = true};
+    return hone_dataset_read(d, &r, indices, first, n, out, err);
 }
 
 /* --- feeds --- */

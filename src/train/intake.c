@@ -92,17 +92,6 @@ static features features_of(const hone_feed *feed) {
     return (features){.count = d[0], .inner = d[1] * d[2], .rank = d[0] > 1 ? 3 : 0, .dims = {d[0], 1, 1}};
 }
 
-static hone_status check_numbers(const hone_dataset *d, int column, hone_error *err) {
-    int64_t sample, value;
-    hone_column c;
-    if (!hone_dataset_find_nan(d, column, &sample, &value)) return HONE_OK;
-    hone_dataset_column(d, column, &c);
-    return hone_fail(
-        err, HONE_INVALID_ARGUMENT,
-        "%s: column '%s' has a value that is no number (NaN or infinite): sample %lld, value %lld",
-        hone_dataset_describe(d), c.name, (long long)sample, (long long)value);
-}
-
 static hone_status standardize_column(const site *s, const hone_feed *feed, hone_value **x, hone_error *err) {
     features f = features_of(feed);
     const hone_build_options *o = s->options;
@@ -111,7 +100,7 @@ static hone_status standardize_column(const site *s, const hone_feed *feed, hone
         if (!((float)o->deviation > 0)) return cannot_standardize("the data", o->mean, o->deviation, err);
         return standardize(s, "the data", &all, 1, 0, NULL, x, err);
     }
-    HONE_TRY(check_numbers(s->data, feed->reading.column, err));
+    HONE_TRY(hone_dataset_check_numbers(s->data, feed->reading.column, err));
     hone_feature_moments *m = hone_alloc((size_t)f.count * sizeof *m);
     if (!m) return hone_fail_memory(err);
     hone_status status =
@@ -366,7 +355,7 @@ static hone_status fit_target(const site *s, hone_error *err) {
     if (labels || c.rank > 1) return HONE_OK;
     f->outputs = c.rank == 1 ? c.dims[0] : 1;
     if (!f->objective->scales || c.dtype == HONE_STRING) return HONE_OK;
-    HONE_TRY(check_numbers(s->data, f->target, err));
+    HONE_TRY(hone_dataset_check_numbers(s->data, f->target, err));
     size_t n = (size_t)f->outputs;
     hone_feature_moments *m = hone_alloc(n * sizeof *m);
     f->mean = hone_alloc(2 * n * sizeof *f->mean);

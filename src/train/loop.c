@@ -149,6 +149,9 @@ static hone_status wire(trainer *t, hone_error *err) {
     if (!t->feeds || !t->inputs) return hone_fail_memory(err);
     HONE_TRY(hone_task_objective(g, task, &t->objective, err));
     HONE_TRY(hone_task_wire(g, t->data, task, t->feeds, &target, err));
+    for (size_t i = 0; i < g->input_count && !t->data->table;
+         i++) /* of a table NaN is a value that is missing */
+        HONE_TRY(hone_dataset_check_numbers(t->data, t->feeds[i].reading.column, err));
     t->target = (int)g->input_count;
     t->feed_count = t->target + 1;
     HONE_TRY(hone_task_target(g, t->data, t->objective, target, &t->feeds[t->target], err));

@@ -202,7 +202,10 @@ hone_status hone_task_wire(const hone_graph *g, const hone_dataset *d, const hon
         last = i;
     }
     if (missing == 1) {
-        int column = unused(d, "x", inputs, count, *target);
+        static const char *const usual[] = {"x", "X", "data", "images", "inputs", "arr_0"};
+        int column = -1;
+        for (size_t i = 0; column < 0 && i < sizeof usual / sizeof *usual; i++)
+            column = unused(d, usual[i], inputs, count, *target);
         if (column < 0) column = only_left(d, inputs, count, *target, NULL);
         if (column < 0) column = only_left(d, inputs, count, *target, &g->inputs[last]->type);
         inputs[last].reading.column = column;
@@ -229,7 +232,14 @@ hone_status hone_task_target(const hone_graph *g, const hone_dataset *d, const h
                          hone_dataset_describe(d), columns_text(d, text, sizeof text));
     const hone_stored_column *c = &d->columns[column];
     *out = hone_feed_of(d, column, type.dtype, false);
-    if (fit_dtype(c->dtype, type.dtype) && fit_shape(c, &type, out)) return HONE_OK;
+    bool labels = type.dtype == HONE_INT64 && type.rank == 1;
+    if (labels && c->one_hot) {
+        out->reading.labels = true;
+        out->rank = 0;
+        return HONE_OK;
+    }
+    bool whole = labels && hone_dtype_is_float(c->dtype) && hone_dataset_is_whole(d, column);
+    if ((whole || fit_dtype(c->dtype, type.dtype)) && fit_shape(c, &type, out)) return HONE_OK;
     column_text(d, column, given, sizeof given);
     return hone_fail(err, HONE_INVALID_ARGUMENT,
                      "%s of the output '%s', %s, needs %s; column %s, is no such target", objective->name,

@@ -53,4 +53,25 @@ holds "uneven classes are told of" \
     grep -q '^hone train: the classes are uneven: 5 of the 200 training samples are of class 1, 195 of class 0$' stderr
 works quantize drawn.onnx --data npz:sorted.npz --input input=x --calibration-samples 20 --test 0.2 --out q.onnx
 prints "test accuracy"
+# arrays as NumPy's users name and store them: labels as floats, as rows with a single 1, as [n, 1]
+perl -e 'binmode STDOUT; print pack "d<*", map { $_ >= 100 } 0 .. 199' | npy floats.npy '<f8' '200,'
+perl -e 'binmode STDOUT; print pack "C*", map { $_ >= 100 ? (0, 1) : (1, 0) } 0 .. 199' | npy rows.npy '|u1' '200, 2'
+cp y.npy column.npy
+perl -e 'binmode STDOUT; print pack "C*", map { $_ >= 100 } 0 .. 199' | npy column.npy '|u1' '200, 1'
+for labels in floats rows column; do
+    cp x.npy arr_0.npy
+    cp $labels.npy arr_1.npy
+    npz arrays.npz arr_0 arr_1
+    works train --model mlp:2-2 --data arrays.npz --test 0.2 --lr 0.1 --epochs 4 --out l.onnx --json
+    json 'd["test_accuracy"] > 0.9'
+    works eval l.onnx --data arrays.npz --split all
+    prints "accuracy"
+done
+holds "the guessed kind is told" grep -q '^hone eval: arrays.npz is read as npz:arrays.npz$' stderr
+perl -e 'binmode STDOUT; print pack "f<*", map { $_ == 77 ? "nan" : $_ % 5 } 0 .. 399' | npy x.npy '<f4' '200, 2'
+npz nan.npz x y
+says_like 1 "hone train: nan.npz (all, 200 samples): column 'x' has a value that is no number (NaN or infinite): sample 38, value 1" \
+    train --model mlp:2-2 --data npz:nan.npz --test-data npz:sorted.npz --out n.onnx
+says_like 1 "hone eval: *column 'x' has a value in sample 38 that is no number, and so is the model's answer" \
+    eval l.onnx --data npz:nan.npz --split all
 finish

@@ -374,6 +374,42 @@ static void test_classes(void **state) {
     }
 }
 
+/* Labels as NumPy's users have them: floats, rows with a single 1, [n, 1]. */
+static void test_labels_of_other_forms(void **state) {
+    (void)state;
+    hone_tensor *floats = tensor(HONE_FLOAT64, 1, (int64_t[]){4}),
+                *rows = tensor(HONE_UINT8, 2, (int64_t[]){4, 3}),
+                *prices = tensor(HONE_FLOAT32, 1, (int64_t[]){4});
+    static const int64_t labels[] = {2, 0, 1, 2};
+    for (int i = 0; i < 4; i++) {
+        ((double *)floats->data)[i] = (double)labels[i];
+        ((uint8_t *)rows->data)[3 * i + labels[i]] = 1;
+        ((float *)prices->data)[i] = 1e5f + (float)i;
+    }
+    hone_dataset *d = NULL;
+    assert_int_equal(
+        hone_dataset_make((hone_named_tensor[]){{"f", floats}, {"r", rows}, {"p", prices}}, 3, "t", &d, NULL),
+        HONE_OK);
+    assert_true(hone_dataset_classes(d, 0) == 3 && hone_dataset_classes(d, 1) == 3 &&
+                hone_dataset_classes(d, 2) == 0);
+    for (int c = 0; c < 2; c++) {
+        int64_t read[4], counts[3];
+        assert_int_equal(hone_dataset_read_labels(d, c, NULL, 0, 4, read, NULL), HONE_OK);
+        assert_memory_equal(read, labels, sizeof read);
+        assert_int_equal(hone_dataset_class_counts(d, c, counts, NULL), HONE_OK);
+        assert_memory_equal(counts, ((int64_t[]){1, 1, 2}), sizeof counts);
+    }
+    assert_true(hone_dataset_is_whole(d, 0) && hone_dataset_is_whole(d, 2));
+    hone_dataset_free(d);
+    ((uint8_t *)rows->data)[0] = 1; /* two of a row */
+    assert_int_equal(hone_dataset_make(&(hone_named_tensor){"r", rows}, 1, "t", &d, NULL), HONE_OK);
+    assert_int_equal(hone_dataset_classes(d, 0), 0);
+    hone_dataset_free(d);
+    hone_tensor_free(floats);
+    hone_tensor_free(rows);
+    hone_tensor_free(prices);
+}
+
 /* --- reading --- */
 
 static void test_read(void **state) {
@@ -455,9 +491,12 @@ static void test_conversions(void **state) {
                      HONE_OUT_OF_RANGE);
     assert_int_equal(read_one(HONE_INT64, small, HONE_BOOL, false, b, "which bool can't hold"),
                      HONE_OUT_OF_RANGE);
-    assert_int_equal(read_one(HONE_FLOAT64, reals, HONE_INT64, false, l,
-                              "column 'c' is float64 and can't be read as int64"),
-                     HONE_INVALID_ARGUMENT);
+    assert_int_equal(read_one(HONE_FLOAT64, reals, HONE_INT64, false, l, "which int64 can't hold"),
+                     HONE_OUT_OF_RANGE);
+    static const double fractions[] = {1, 2.5, NAN, 3};
+    assert_int_equal(
+        read_one(HONE_FLOAT64, fractions, HONE_INT64, false, l, "where a whole number is needed"),
+        HONE_INVALID_ARGUMENT);
     assert_int_equal(read_one(HONE_FLOAT64, reals, HONE_STRING, false, l, "can't be read as string"),
                      HONE_INVALID_ARGUMENT);
 }
@@ -550,6 +589,7 @@ int main(void) {
                                        cmocka_unit_test(test_npz_left_out),
                                        cmocka_unit_test(test_what_fits_together),
                                        cmocka_unit_test(test_classes),
+                                       cmocka_unit_test(test_labels_of_other_forms),
                                        cmocka_unit_test(test_read),
                                        cmocka_unit_test(test_conversions),
                                        cmocka_unit_test(test_one_more_column),
