@@ -20,6 +20,7 @@ class Net:
 
     def __init__(self, seed=0):
         self.rng, self.nodes, self.constants, self.count = np.random.default_rng(seed), [], [], 0
+        self.trained = []  # beside what operators call weights
 
     def name(self, stem):
         self.count += 1
@@ -45,6 +46,10 @@ class Net:
         bound = 1 / math.sqrt(fan_in)
         return self.constant(self.rng.uniform(-bound, bound, shape).astype("f"), "weight")
 
+    def trains(self, name):
+        self.trained.append(name)
+        return name
+
     def filled(self, size, value):
         return self.constant(np.full(size, value, "f"), "weight")
 
@@ -56,7 +61,7 @@ class Net:
     def product(self, x, i, o, bias=True):
         """Linear, of any rank."""
         y = self.op("MatMul", x, self.uniform((i, o), i))
-        return self.op("Add", y, self.uniform((o,), i)) if bias else y
+        return self.op("Add", y, self.trains(self.uniform((o,), i))) if bias else y
 
     def conv(self, x, i, o, kernel, stride=1, groups=1, pads=None, bias=False):
         pads = kernel // 2 if pads is None else pads
@@ -129,7 +134,7 @@ class Net:
     def words(self, ids, vocabulary, d, positions):
         """Embedded words plus learned positions."""
         x = self.op("Gather", self.normal((vocabulary, d)), ids)
-        return self.op("Add", x, self.normal((positions, d), 0.02))
+        return self.op("Add", x, self.trains(self.normal((positions, d), 0.02)))
 
     def recurrent(self, kind, gates, x, i, hidden, both=False, **attributes):
         """Of [T, N, I], as [T, directions, N, H]."""
@@ -266,7 +271,10 @@ def write(name, directory):
     graph = helper.make_graph(net.nodes, name, [helper.make_tensor_value_info("x", INT64 if is_words else FLOAT, ["N", *shape])],
                               [helper.make_tensor_value_info("logits", FLOAT, [None, classes])], net.constants)
     path = pathlib.Path(directory) / f"{name}.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=11), path)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=11)
+    if net.trained:
+        helper.set_model_props(model, {"hone.trainable": "\n".join(net.trained)})
+    onnx.save(model, path)
     return path
 
 

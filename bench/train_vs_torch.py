@@ -6,7 +6,8 @@
 A step is forward, loss (cross-entropy), backward and update, of one batch that stays. Hone trains what train_nets.py writes, as a file;
 PyTorch (2.x, of PYTHON) the modules of train_nets_torch.py. Each runs in a process of its own that is stopped between its turns, so
 that what disturbs the machine falls on all alike. A figure is the least of the rounds' medians; a ratio is PyTorch's time, of its
-faster mode, by Hone's: above 1 Hone is faster. `start` is the time from the start of the process to its first step.
+faster mode, by Hone's: above 1 Hone is faster; `cpu` is that of the processor time of a step, which says more where others use the
+machine. `start` is the time from the start of the process to its first step.
 
 What it needs: bench_step in DIR, onnx and numpy for this Python, torch for PYTHON (torch.compile also a C++ compiler)."""
 import argparse
@@ -30,7 +31,7 @@ class Peer:
 
     def __init__(self, command, threads):
         env = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
-        self.times, self.memory, self.running = [], 0.0, False
+        self.times, self.spent, self.memory = [], [], 0.0
         self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, env=env, start_new_session=True)
         answer = self.process.stdout.readline().split()
@@ -47,17 +48,15 @@ class Peer:
         self.signal(signal.SIGCONT)
         self.process.stdin.write(f"{seconds}\n")
         self.process.stdin.flush()
-        median, memory = map(float, self.process.stdout.readline().split())
+        median, spent, self.memory = map(float, self.process.stdout.readline().split())
         self.signal(signal.SIGSTOP)
         self.times.append(median)
-        self.memory = memory
+        self.spent.append(spent)
 
     def close(self):
         self.signal(signal.SIGKILL)
         self.process.wait()
 
-    def best(self):
-        return min(self.times)
 
 
 def hone(args, path, name, threads):
@@ -85,7 +84,8 @@ def measure(args, path, name, threads):
         for peer in peers.values():
             peer.close()
     for key, peer in peers.items():
-        row[f"{key}_us"], row[f"{key}_mb"], row[f"{key}_first_s"] = peer.best(), peer.memory, peer.first
+        row[f"{key}_us"], row[f"{key}_cpu_us"] = min(peer.times), min(peer.spent)
+        row[f"{key}_mb"], row[f"{key}_first_s"] = peer.memory, peer.first
     modes = [mode for mode in args.modes if mode in peers]
     row["trained"] = peers["hone"].trained
     if modes:
@@ -93,6 +93,7 @@ def measure(args, path, name, threads):
             row["differs"] = f"Hone trains {row['trained']} numbers, PyTorch {peers[modes[0]].trained}"
         row["torch"] = peers[modes[0]].version
         row["ratio"] = min(row[f"{m}_us"] for m in modes) / row["hone_us"]
+        row["cpu"] = min(row[f"{m}_cpu_us"] for m in modes) / row["hone_cpu_us"]
         row["memory"] = row["hone_mb"] / min(row[f"{m}_mb"] for m in modes)
     return row
 
@@ -105,7 +106,7 @@ def say(row, modes):
     cells = [f"{row['net']:15} {row['threads']}  {row['hone_us'] / 1e3:9.3f} ms"]
     cells += [f"{mode} {row[mode + '_us'] / 1e3:9.3f}" if mode + "_us" in row else f"{mode}         -" for mode in modes]
     if "ratio" in row:
-        cells.append(f"{row['ratio']:5.2f} ×")
+        cells.append(f"{row['ratio']:5.2f} ×, cpu {row['cpu']:5.2f} ×")
         cells.append(f"memory {row['hone_mb']:5.0f} of {min(row[m + '_mb'] for m in modes if m + '_mb' in row):5.0f} MB")
     cells.append(f"start {row['hone_first_s']:.3f} s")
     notes = [row[key] for key in row if key.endswith("_failed") or key == "differs"]
@@ -140,7 +141,8 @@ def main():
     for threads in args.threads:
         ratios = [row["ratio"] for row in rows if row["threads"] == threads and "ratio" in row]
         if ratios and not args.json:
-            print(f"{threads} thread{'s' * (threads > 1)}: geomean {geomean(ratios):.2f} ×, least {min(ratios):.2f} ×, of {len(ratios)} networks")
+            spent = geomean([row["cpu"] for row in rows if row["threads"] == threads and "cpu" in row])
+            print(f"{threads} thread{'s' * (threads > 1)}: geomean {geomean(ratios):.2f} × (cpu {spent:.2f} ×), least {min(ratios):.2f} ×, of {len(ratios)} networks")
 
 
 if __name__ == "__main__":
