@@ -445,9 +445,11 @@ static hone_metric metric(const trainer *t, double value) {
 
 /* --- epochs --- */
 
-/* Shares are better the larger they are; of anything else the loss is looked at, which is better the smaller it is. */
+/* Shares are better the larger they are, and of equal ones that with the smaller loss; of anything else the loss is looked
+ * at. */
 static double goodness(const trainer *t, const hone_train_progress *p) {
-    return t->objective->metric.share ? p->validation_metric : -p->validation_loss;
+    if (!t->objective->metric.share) return -p->validation_loss;
+    return p->validation_metric - 1e-9 * fmin(p->validation_loss, 100);
 }
 
 static void keep_best(const trainer *t, const hone_graph *now) {
