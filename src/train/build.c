@@ -54,6 +54,7 @@ static hone_status read_file(const char *path, network *out, hone_error *err) {
 }
 
 static hone_status begin_anew(hone_graph *g, const hone_build_options *o, hone_error *err) {
+    if (o->initialize) hone_graph_prune(g); /* files declare values that they no longer have */
     for (size_t i = 0; o->initialize && i < g->value_count; i++)
         if (hone_is_trainable(g, g->values[i])) g->values[i]->trainable = true;
     HONE_TRY(hone_initialize_parameters(g, o->seed, err));
