@@ -531,6 +531,52 @@ static void test_no_program(void **state) {
     hone_graph_free(g);
 }
 
+/* More operands than a program has registers. */
+static void test_many_operands(void **state) {
+    (void)state;
+    static const char *const ops[] = {"Sum", "Mean", "Max", "Min"};
+    enum { MANY = 70 };
+    hone_tensor *in[MANY];
+    int64_t dims[] = {3};
+    for (int i = 0; i < MANY; i++) {
+        in[i] = tensor_make(HONE_FLOAT32, 1, dims);
+        for (int k = 0; k < 3; k++) ((float *)in[i]->data)[k] = (float)((i * 37 + k * 11) % MANY - 20);
+    }
+    for (int o = 0; o < COUNT(ops); o++) {
+        hone_graph *g = hone_graph_new("many");
+        hone_type type = hone_type_make(HONE_FLOAT32, 1, dims);
+        hone_value *values[MANY];
+        for (int i = 0; i < MANY; i++) values[i] = hone_graph_add_input(g, "x", &type);
+        hone_graph_add_output(g, hone_graph_emit(g, "", ops[o], values, MANY));
+        hone_error err = {0};
+        hone_model *m = NULL;
+        hone_session *s = NULL;
+        hone_context *c = NULL;
+        const hone_tensor *y;
+        check_ok(hone_model_compile(g, NULL, &m, &err));
+        check_ok(hone_session_create(m, NULL, &s, &err));
+        check_ok(hone_context_create(s, &c, &err));
+        check_ok(hone_context_run(c, (const hone_tensor *const *)in, &y, &err));
+        for (int k = 0; k < 3; k++) {
+            double sum = 0, most = -INFINITY, least = INFINITY;
+            for (int i = 0; i < MANY; i++) {
+                double x = tensor_at(in[i], k);
+                sum += x;
+                most = fmax(most, x);
+                least = fmin(least, x);
+            }
+            double wanted = o == 0 ? sum : o == 1 ? sum / MANY : o == 2 ? most : least;
+            if (!(fabs(tensor_at(y, k) - wanted) < 1e-4))
+                fail_msg("%s: %g, not %g", ops[o], tensor_at(y, k), wanted);
+        }
+        hone_context_free(c);
+        hone_session_free(s);
+        hone_model_free(m);
+        hone_graph_free(g);
+    }
+    for (int i = 0; i < MANY; i++) hone_tensor_free(in[i]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_patterns),
@@ -543,6 +589,7 @@ int main(void) {
         cmocka_unit_test(test_softplus_of_far_negatives),
         cmocka_unit_test(test_what_does_not_broadcast),
         cmocka_unit_test(test_operands_that_do_not_fit),
+        cmocka_unit_test(test_many_operands),
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_no_program),
         cmocka_unit_test(test_unwanted_results),

@@ -13,6 +13,37 @@
     .axes = hone_axes_broadcast, .prepare = hone_prepare_elementwise, .overwrite = 0xffffffffu,              \
     .gradient_kind = HONE_GRADIENT_EXACT
 
+/* A program has so many registers: of more operands the first are combined, then the result with further ones, in the
+ * same order. */
+enum { MANY = 16 };
+
+static bool has_many(const hone_node *n) {
+    return n->input_count > MANY;
+}
+
+static hone_value *in_groups(hone_graph *g, const hone_node *n, const char *op) {
+    hone_value *r = n->inputs[0], *group[MANY];
+    for (int i = 1, k; i < n->input_count; i += k) {
+        group[0] = r;
+        for (k = 0; k < MANY - 1 && i + k < n->input_count; k++) group[k + 1] = n->inputs[i + k];
+        r = hone_graph_emit(g, "", op, group, k + 1);
+    }
+    return r;
+}
+
+static hone_status expand_many(hone_graph *g, hone_node *n, hone_error *err) {
+    (void)err;
+    hone_graph_replace(g, n->outputs[0], in_groups(g, n, n->op->name));
+    return HONE_OK;
+}
+
+static hone_status expand_mean(hone_graph *g, hone_node *n, hone_error *err) {
+    (void)err;
+    hone_value *count = hone_graph_scalar(g, n->inputs[0]->type.dtype, n->input_count);
+    hone_graph_replace(g, n->outputs[0], HONE_EMIT(g, "", "Div", in_groups(g, n, "Sum"), count));
+    return HONE_OK;
+}
+
 typedef hone_reg combine_fn(hone_map *m, hone_reg a, hone_reg b);
 
 static hone_reg combined(hone_map *m, const hone_node *n, combine_fn *combine) {
@@ -58,6 +89,8 @@ const hone_op hone_op_max = {.name = "Max",
                              .older = hone_older_consuming,
                              VARIADIC(NUMBERS, "max"),
                              .map = map_max,
+                             .expand = expand_many,
+                             .expands = has_many,
                              .gradient = gradient_extreme,
                              .doc = "the largest of the operands; NaN if one is"};
 
@@ -67,6 +100,8 @@ const hone_op hone_op_min = {.name = "Min",
                              .older = hone_older_consuming,
                              VARIADIC(NUMBERS, "min"),
                              .map = map_min,
+                             .expand = expand_many,
+                             .expands = has_many,
                              .gradient = gradient_extreme,
                              .doc = "the smallest of the operands; NaN if one is"};
 
@@ -99,6 +134,8 @@ const hone_op hone_op_sum = {.name = "Sum",
                              .older = hone_older_consuming,
                              VARIADIC(FLOATS, "sum"),
                              .map = map_sum,
+                             .expand = expand_many,
+                             .expands = has_many,
                              .gradient = gradient_sum,
                              .doc = "the sum of the operands"};
 
@@ -108,5 +145,7 @@ const hone_op hone_op_mean = {.name = "Mean",
                               .older = hone_older_consuming,
                               VARIADIC(FLOATS, "mean"),
                               .map = map_mean,
+                              .expand = expand_mean,
+                              .expands = has_many,
                               .gradient = gradient_mean,
                               .doc = "the mean of the operands"};
