@@ -99,7 +99,7 @@ static const cli_preset recipes[] = {
      "--epochs 1"},
     {"sound", "clips of sound, such as spoken words, with dscnn:48-48-64s2-64-96s2, minutes",
      "--optimizer adamw --batch 64 --lr 4e-3 --weight-decay 0.02 --warmup 0.1 --label-smoothing 0.1 --dropout 0.2 "
-     "--augment speed:0.25,shift:0.15,gain:10,noise:0.3,tilt:0.5,echo:0.4 --epochs 20"},
+     "--ema 0.995 --augment speed:0.25,shift:0.2,noise:0.3,tilt:0.8,echo:0.5 --epochs 40"},
     {NULL, NULL, NULL}};
 
 typedef struct job {
