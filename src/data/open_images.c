@@ -73,7 +73,7 @@ static hone_status list_names(const char *dir, bool folders, list *out, hone_err
     listing l = {dir, out, folders};
     HONE_TRY(hone_dir_list(dir, take_name, &l, err));
     if (out->starved) return hone_fail_memory(err);
-    qsort(out->at, out->count, sizeof *out->at, by_bytes);
+    if (out->count) qsort(out->at, out->count, sizeof *out->at, by_bytes);
     return HONE_OK;
 }
 
