@@ -51,6 +51,11 @@ void hone_attr_clear(hone_attr *a) {
     *a = (hone_attr){.name = a->name};
 }
 
+void hone_node_drop_attr(hone_node *n, int index) {
+    hone_attr_clear(&n->attrs[index]);
+    memmove(&n->attrs[index], &n->attrs[index + 1], (size_t)(--n->attr_count - index) * sizeof *n->attrs);
+}
+
 hone_attr *hone_node_make_attr(hone_graph *g, hone_node *n, const char *name, hone_attr_type type) {
     hone_attr *a = (hone_attr *)own(n, name);
     if (!a) {

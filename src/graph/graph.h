@@ -298,6 +298,8 @@ void hone_node_set_type(hone_graph *g, hone_node *n, const char *name, const hon
 void hone_node_set_types(hone_graph *g, hone_node *n, const char *name, const hone_type *types, size_t count);
 void hone_node_set_floats(hone_graph *g, hone_node *n, const char *name, const float *x, size_t count);
 void hone_node_set_strings(hone_graph *g, hone_node *n, const char *name, const hone_string *x, size_t count);
+/* Takes attribute `index` of the node's own away. */
+void hone_node_drop_attr(hone_node *n, int index);
 /* Copies all attributes of `from` (of any graph), sharing tensors. Subgraphs are copied with their captures, so `to`
  * must get the captured inputs, too. */
 void hone_node_copy_attrs(hone_graph *g, hone_node *to, const hone_node *from);

@@ -17,6 +17,12 @@ static hone_status check_inputs(const hone_node *n, bool lifted, hone_error *err
     return HONE_OK;
 }
 
+/* What only older forms said by attributes stands elsewhere now; a file of the newest form has no such attribute. */
+static void drop_old_attributes(hone_node *n) {
+    for (int i = n->attr_count; i-- > 0;)
+        if (!hone_attr_find(n->op->attrs, n->attrs[i].name)) hone_node_drop_attr(n, i);
+}
+
 static hone_status lift_node(hone_graph *g, const hone_record *r, hone_error *err) {
     bool lifts = r->form && r->form->lift;
     HONE_TRY(check_inputs(r->node, !lifts, err));
@@ -24,6 +30,7 @@ static hone_status lift_node(hone_graph *g, const hone_record *r, hone_error *er
     g->insert_before = r->node;
     HONE_TRY(r->form->lift(g, r->node, err));
     g->insert_before = NULL;
+    drop_old_attributes(r->node);
     return hone_graph_check(g, err);
 }
 
