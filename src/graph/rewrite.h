@@ -10,7 +10,9 @@
 typedef enum hone_stage {
     HONE_STAGE_CANONICAL, /* one operator for what exporters write as several. A model stays one that files can say and
                              that can be trained: training starts from here */
-    HONE_STAGE_LOWER,  /* forms for running: quantized products, constants that go into weights */
+    HONE_STAGE_LOWER, /* forms for running: quantized products */
+    HONE_STAGE_WEIGHTS, /* constants go into weights. What was a model that files can say stays one: quantizing starts from
+                           here */
     HONE_STAGE_LAYOUT, /* how tensors lie in memory */
     HONE_STAGE_FUSE,   /* several nodes as one step */
     HONE_STAGE_COUNT

@@ -135,7 +135,7 @@ static void check_behind(const layer *t, bool by_column, bool folds) {
     hone_graph *copy = NULL;
     check_ok(hone_graph_copy(g, &copy, &err));
     check_ok(hone_graph_infer(copy, &err));
-    check_ok(hone_graph_rewrite_stage(copy, HONE_STAGE_LOWER, NULL, &err));
+    check_ok(hone_graph_rewrite_stage(copy, HONE_STAGE_WEIGHTS, NULL, &err));
     if (folds) assert_int_equal(copy->node_count, t->gemm ? 1 : 2);
     hone_graph_free(copy);
     assert_int_equal(steps_of(g), 1);
@@ -205,7 +205,7 @@ static void test_shared_weights(void **state) {
     hone_graph_add_output(g, graph_op(g, "Mul", graph_op(g, "Gemm", x, w), half));
     hone_error err;
     check_ok(hone_graph_infer(g, &err));
-    check_ok(hone_graph_rewrite_stage(g, HONE_STAGE_LOWER, NULL, &err));
+    check_ok(hone_graph_rewrite_stage(g, HONE_STAGE_WEIGHTS, NULL, &err));
     assert_int_equal(g->node_count, 4);
     assert_int_equal(w->use_count, 2);
     hone_graph_free(g);

@@ -267,7 +267,9 @@ static void print_row(FILE *f, const hone_rewrite *r) {
 static char *generate(void) {
     static const char *const titles[HONE_STAGE_COUNT] = {
         "Canonical forms\n\nOne operator for what exporters write as several. Training starts from here.",
-        "Lowering\n\nForms for running.", "Layout", "Fusion\n\nSeveral nodes as one step."};
+        "Lowering\n\nForms for running.",
+        "Weights\n\nConstants go into weights. Quantizing starts from here.", "Layout",
+        "Fusion\n\nSeveral nodes as one step."};
     char *text = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);

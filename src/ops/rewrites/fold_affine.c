@@ -28,6 +28,7 @@ static float at_row(const hone_tensor *c, int64_t j) {
     return ((const float *)c->data)[c->count == 1 ? 0 : j];
 }
 
+/* It takes over the name of what it stands for. */
 static hone_value *constant(hone_graph *g, const char *name, int rank, const int64_t *dims, float **data) {
     hone_tensor *t = NULL;
     if (hone_tensor_new(HONE_FLOAT32, rank, dims, &t, NULL) != HONE_OK) {
@@ -35,6 +36,7 @@ static hone_value *constant(hone_graph *g, const char *name, int rank, const int
         return NULL;
     }
     hone_value *v = hone_graph_add_constant(g, name, t);
+    if (v) hone_graph_rename(g, v, name);
     *data = t->data;
     hone_tensor_free(t);
     return v;

@@ -19,6 +19,7 @@ static float number_at(const hone_value *v, int64_t i) {
     return v ? ((const float *)v->data->data)[v->data->count == 1 ? 0 : i] : 0;
 }
 
+/* It takes over the name of what it stands for. */
 static hone_value *constant(hone_graph *g, const char *name, int rank, const int64_t *dims, float **data) {
     hone_tensor *t = NULL;
     if (hone_tensor_new(HONE_FLOAT32, rank, dims, &t, NULL) != HONE_OK) {
@@ -26,6 +27,7 @@ static hone_value *constant(hone_graph *g, const char *name, int rank, const int
         return NULL;
     }
     hone_value *v = hone_graph_add_constant(g, name, t);
+    if (v) hone_graph_rename(g, v, name);
     *data = t->data;
     hone_tensor_free(t);
     return v;

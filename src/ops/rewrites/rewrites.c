@@ -187,7 +187,12 @@ static const hone_rewrite list[] = {
     {"unsigned-activations", HONE_STAGE_LOWER,
      .run = hone_rewrite_unsigned_activations,
      .doc = "int8 between integer products becomes uint8, which their kernels take"},
-    {"lower-batch-norm", HONE_STAGE_LOWER,
+    {"drop-dropout", HONE_STAGE_WEIGHTS,
+     .match = {"Dropout(x, ratio?; ...)"},
+     .replace = "Identity(x)",
+     .example = {"x: f32[N, 3]; ratio = 0.5"},
+     .doc = "nothing is dropped where nobody trains"},
+    {"lower-batch-norm", HONE_STAGE_WEIGHTS,
      .match = {"BatchNormalization(x, const scale, const shift, const mean, const var; ...)"},
      .check = hone_check_batch_norm,
      .build = hone_build_batch_norm,
@@ -196,7 +201,7 @@ static const hone_rewrite list[] = {
      .counterexample = {"x: f64[N, 3]; scale: const f64[3]; shift: const f64[3]; mean: const f64[3]; "
                         "var: const f64[3] > 0"},
      .doc = "normalizing by constant statistics is scaling and shifting, which are folded or fused further"},
-    {"fold-scale", HONE_STAGE_LOWER,
+    {"fold-scale", HONE_STAGE_WEIGHTS,
      .match = {"Mul(product, const k) | Div(product, const k) where "
                "product = MatMul(x, const w) | Gemm(x, const w, const c?; ...)"},
      .check = hone_check_scaled_output,
@@ -211,7 +216,7 @@ static const hone_rewrite list[] = {
                         "x: f32[5, 6]; w: const f32[6, 4]; k: const f32[4]; c: const f32[1]",
                         "x: f64[5, 6]; w: const f64[6, 4]; k: const f64[4]"},
      .doc = "scaling the columns of a product by constants scales its weights instead"},
-    {"fold-bias", HONE_STAGE_LOWER,
+    {"fold-bias", HONE_STAGE_WEIGHTS,
      .match = {"Add(product, const k) where product = Gemm(x, const w, const c?; ...)"},
      .check = hone_check_shifted_output,
      .build = hone_build_shifted_output,
@@ -223,7 +228,7 @@ static const hone_rewrite list[] = {
                         "x: f32[5, 6]; w: const f32[6, 4]; k: const f32[1, 1, 4]",
                         "x: f32[5, 6]; w: const f32[6, 4]; k: const f32[4]; c: const f32[5, 4]"},
      .doc = "a row that is added to a product with a bias is added to the bias"},
-    {"fold-affine", HONE_STAGE_LOWER,
+    {"fold-affine", HONE_STAGE_WEIGHTS,
      .match = {"MatMul(v, const w) | Gemm(v, const w, const c?; ...) where "
                "v = <view>(u) | u, "
                "u = <view>(y) | y, "
@@ -235,7 +240,7 @@ static const hone_rewrite list[] = {
      .counterexample = {"x: f32[5, 6]; k = 0.7; w: const f32[6, 4]; c: const f32[5, 4]"},
      .doc = "scaling and shifting by constants goes into the weights of the layer behind it"},
 
-    {"fold-channels", HONE_STAGE_LOWER,
+    {"fold-channels", HONE_STAGE_WEIGHTS,
      .match = {"Mul(conv, const k) | Div(conv, const k) | Add(conv, const k) | Sub(conv, const k) where "
                "conv = Conv(x, const w, const c?; ...) | ConvTranspose(x, const w, const c?; ...)"},
      .check = hone_check_conv_channels,
@@ -247,7 +252,7 @@ static const hone_rewrite list[] = {
                         "x: f32[N, 4, 5, 5]; w: const f32[4, 4, 2, 2]; k: const f32[4] > 0",
                         "x: f64[N, 4, 5, 6]; w: const f64[4, 4, 2, 3]; k: const f64[4, 1, 1] > 0"},
      .doc = "scaling and shifting channels by constants goes into the weights of the convolution that gives them"},
-    {"fold-pad", HONE_STAGE_LOWER,
+    {"fold-pad", HONE_STAGE_WEIGHTS,
      .match = {"Conv(Pad(x, const pads, const zero?, const axes?), w, c?; ...)"},
      .check = hone_check_conv_pad,
      .build = hone_build_conv_pad,
