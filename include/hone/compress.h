@@ -13,15 +13,33 @@ typedef enum hone_quantize_mode {
     HONE_QUANTIZE_DYNAMIC /* int8 weights; activations are quantized at every run */
 } hone_quantize_mode;
 
+typedef enum hone_calibration_method {
+    HONE_CALIBRATE_MINMAX,     /* all that was seen */
+    HONE_CALIBRATE_PERCENTILE, /* but for a share of outliers */
+    HONE_CALIBRATE_MSE,        /* least mean squared error of the codes */
+    HONE_CALIBRATE_ENTROPY /* least divergence (Kullback-Leibler) of what is seen before and behind the codes */
+} hone_calibration_method;
+
+typedef struct hone_calibration {
+    hone_calibration_method method;
+    double percentile; /* of PERCENTILE: per cent that are kept, half of the others left out on either side */
+} hone_calibration;
+
 typedef struct hone_quantize_options {
     size_t size;
     hone_quantize_mode mode;
     hone_task task;              /* which columns feed the model's inputs; its objective does not matter */
     int64_t calibration_samples; /* so many, drawn from the data, of each class as of all; 0: all */
     int threads;                 /* 0: one for each available CPU */
+    hone_calibration calibration;
 } hone_quantize_options;
 #define HONE_QUANTIZE_OPTIONS_INIT                                                                           \
-    { .size = sizeof(hone_quantize_options), .mode = HONE_QUANTIZE_STATIC, .calibration_samples = 1024 }
+    {                                                                                                        \
+        .size = sizeof(hone_quantize_options), .mode = HONE_QUANTIZE_STATIC, .calibration_samples = 1024,    \
+        .calibration = {                                                                                     \
+            .percentile = 99.99                                                                              \
+        }                                                                                                    \
+    }
 
 typedef struct hone_quantize_report {
     int64_t quantized_nodes;           /* computed in integers now */

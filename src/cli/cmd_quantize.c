@@ -6,7 +6,7 @@
 static struct {
     const char *model, *out;
     cli_data data;
-    int mode;
+    int mode, calibration;
     uint64_t seed;
     bool json;
     cli_task task;
@@ -24,6 +24,11 @@ static const cli_option options[] = {
     OPT_OUT(args.out),
     OPT_INT64("calibration-samples", "N", args.quantize.calibration_samples, 1, 1e15,
               "static: find ranges on N training samples, drawn"),
+    OPT_CHOICE(
+        "calibration", "minmax|percentile|mse|entropy", args.calibration,
+        "static: ranges by all that was seen, all but outliers, least squared error, least divergence"),
+    OPT_NUMBER("percentile", "P", args.quantize.calibration.percentile, 50, 100,
+               "of --calibration percentile: per cent that are in the range"),
     OPT_THREADS(args.quantize.threads),
     OPT_JSON(args.json),
     OPT_END,
@@ -31,6 +36,9 @@ static const cli_option options[] = {
 
 _Static_assert(HONE_QUANTIZE_STATIC == 0 && HONE_QUANTIZE_DYNAMIC == 1,
                "the words of --mode are in this order");
+_Static_assert(HONE_CALIBRATE_MINMAX == 0 && HONE_CALIBRATE_PERCENTILE == 1 && HONE_CALIBRATE_MSE == 2 &&
+                   HONE_CALIBRATE_ENTROPY == 3,
+               "the words of --calibration are in this order");
 
 typedef struct job {
     hone_graph *graph, *quantized;
@@ -57,6 +65,7 @@ static void print(const job *j) {
 static int work(job *j) {
     hone_error err = {0};
     args.quantize.mode = (hone_quantize_mode)args.mode;
+    args.quantize.calibration.method = (hone_calibration_method)args.calibration;
     if (args.mode == HONE_QUANTIZE_STATIC && !args.data.spec)
         return cli_usage_error("--mode static needs --data, to find the ranges of activations");
     if (cli_read_task(&args.task, &args.quantize.task) != CLI_OK) return CLI_USAGE;
@@ -92,9 +101,10 @@ static int run(void) {
 
 const cli_command cli_cmd_quantize = {
     "quantize", "make a model compute in 8-bit integers",
-    "static writes QuantizeLinear and DequantizeLinear around each product, weights per channel, with "
-    "ranges\n"
-    "found on training samples. dynamic quantizes activations at every run and needs --data only to "
-    "measure.\n\n"
+    "static writes QuantizeLinear and DequantizeLinear around products and convolutions, weights per "
+    "channel, with\n"
+    "ranges found on training samples; what lies between them computes on bytes, too. dynamic quantizes "
+    "activations\n"
+    "at every run and needs --data only to measure. Normalizations go into weights.\n\n"
     "  hone quantize m.onnx --mode static --data fashion-mnist --out q.onnx",
     options, run};

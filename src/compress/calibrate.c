@@ -1,5 +1,6 @@
 #include "compress/calibrate.h"
 
+#include "compress/histogram.h"
 #include "train/evaluate.h"
 
 #include <math.h>
@@ -8,6 +9,7 @@ typedef struct job {
     const char *const *values;
     int count;
     hone_range *ranges;
+    hone_histogram *histograms; /* NULL: the ends only */
 } job;
 
 static hone_status widen(hone_range *r, const hone_tensor *t, const char *name, hone_error *err) {
@@ -29,6 +31,17 @@ static hone_status widen_all(void *user, int64_t first, int64_t n, const hone_te
     (void)first;
     (void)n; /* rows beyond n are of samples, too */
     for (int i = 0; i < j->count; i++) HONE_TRY(widen(&j->ranges[i], outputs[i], j->values[i], err));
+    return HONE_OK;
+}
+
+static hone_status count_all(void *user, int64_t first, int64_t n, const hone_tensor *const *outputs,
+                             hone_error *err) {
+    const job *j = user;
+    (void)first;
+    (void)n;
+    (void)err;
+    for (int i = 0; i < j->count; i++)
+        hone_histogram_add(&j->histograms[i], outputs[i]->data, outputs[i]->count);
     return HONE_OK;
 }
 
@@ -54,14 +67,33 @@ static hone_status draw(const hone_dataset *data, const hone_task *task, int64_t
     return hone_dataset_draw(data, &o, out, NULL, err);
 }
 
+static hone_status find_ends(job *j, hone_model *m, const hone_dataset *data, const hone_feed *inputs,
+                             int threads, hone_error *err) {
+    for (int i = 0; i < j->count; i++) j->ranges[i] = (hone_range){INFINITY, -INFINITY};
+    return hone_run_samples(m, data, inputs, 0, threads, widen_all, j, NULL, err);
+}
+
+/* The ranges within the ends that `how` likes best. */
+static hone_status narrow(job *j, hone_model *m, const hone_dataset *data, const hone_feed *inputs,
+                          int threads, const hone_calibration *how, hone_error *err) {
+    j->histograms = hone_calloc((size_t)j->count + 1, sizeof *j->histograms);
+    if (!j->histograms) return hone_fail_memory(err);
+    for (int i = 0; i < j->count; i++) j->histograms[i].range = j->ranges[i];
+    hone_status status = hone_run_samples(m, data, inputs, 0, threads, count_all, j, NULL, err);
+    for (int i = 0; i < j->count && status == HONE_OK; i++)
+        j->ranges[i] = hone_histogram_range(&j->histograms[i], how);
+    hone_free(j->histograms);
+    return status;
+}
+
 hone_status hone_calibrate(const hone_graph *g, const hone_dataset *data, const hone_task *task,
                            int64_t samples, int threads, const char *const *values, int count,
-                           hone_range *ranges, hone_error *err) {
+                           const hone_calibration *how, hone_range *ranges, hone_error *err) {
     hone_graph *copy = NULL;
     hone_model *m = NULL;
     hone_dataset *drawn = NULL;
     int target;
-    for (int i = 0; i < count; i++) ranges[i] = (hone_range){INFINITY, -INFINITY};
+    job j = {values, count, ranges, NULL};
     hone_feed *inputs = hone_calloc(g->input_count + 1, sizeof *inputs);
     if (!inputs) return hone_fail_memory(err);
     hone_status status = draw(data, task, samples, &drawn, err);
@@ -71,9 +103,9 @@ hone_status hone_calibrate(const hone_graph *g, const hone_dataset *data, const 
     if (status == HONE_OK) status = observe(copy, values, count, err);
     if (status == HONE_OK) status = hone_model_compile(copy, NULL, &m, err);
     hone_graph_free(copy);
-    if (status == HONE_OK)
-        status = hone_run_samples(m, data, inputs, 0, threads, widen_all, &(job){values, count, ranges}, NULL,
-                                  err);
+    if (status == HONE_OK) status = find_ends(&j, m, data, inputs, threads, err);
+    if (status == HONE_OK && how->method != HONE_CALIBRATE_MINMAX)
+        status = narrow(&j, m, data, inputs, threads, how, err);
     hone_dataset_free(drawn);
     hone_model_free(m);
     hone_free(inputs);

@@ -180,7 +180,7 @@ typedef hone_status hone_run_fn(const hone_step *step, hone_frame *frame, hone_e
 
 typedef enum hone_quantize_rule {
     HONE_QUANTIZE_FLOAT,   /* stays in float, and the report says so */
-    HONE_QUANTIZE_BITS,    /* works on the stored bits unchanged: Reshape, Transpose */
+    HONE_QUANTIZE_BITS,    /* works on the stored bits unchanged, or picks of them: Reshape, Transpose, MaxPool */
     HONE_QUANTIZE_INTEGER, /* computed in integers with a requantizing epilogue */
     HONE_QUANTIZE_TABLE    /* a 256-entry table made with its own float kernel: unary operators */
 } hone_quantize_rule;
@@ -285,7 +285,14 @@ struct hone_op {
     /* What the node makes of its input when a network ends in it. NULL: nothing that losses know. */
     hone_link (*link)(const hone_node *node);
 
+    /* float32: does the node only hold input 0 within [*low, *high], numbers or infinite? What quantizes to such a range holds
+     * it, too. NULL: no. */
+    bool (*limits)(const hone_node *node, double *low, double *high);
+
     hone_quantize_rule quantize;
+    /* INTEGER operators: the axis of input 1 that has a row of weights for each position along axis *output of output 0;
+     * -1: none. NULL: the links of `axes` tell. */
+    int (*weight_channels)(const hone_node *node, int *output);
     /* INTEGER operators, for dynamic quantization: emits the exact int32 result of `node` on quantized
      * operands; NULL where this node has no such form (the caller then leaves it in float). The result lacks
      * what `node` adds after the product: *bias becomes that input's index, or -1. */

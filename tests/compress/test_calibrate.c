@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+static const hone_calibration minmax = {HONE_CALIBRATE_MINMAX, 0};
 static hone_dataset *data; /* 257 samples: the last batch is a smaller one */
 static hone_graph *graph;
 static const char *hidden; /* the value behind the activation */
@@ -42,7 +43,7 @@ static void test_ranges(void **state) {
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
         hone_range r[3];
         int64_t n = samples[i] > 0 && samples[i] < 257 ? samples[i] : 257;
-        ok(hone_calibrate(graph, data, NULL, samples[i], 1 + (int)(i % 2), names, 3, r, &err));
+        ok(hone_calibrate(graph, data, NULL, samples[i], 1 + (int)(i % 2), names, 3, &minmax, r, &err));
         hone_dataset *drawn = NULL;
         hone_draw_options draw = HONE_DRAW_OPTIONS_INIT;
         draw.share = (double)n;
@@ -67,7 +68,7 @@ static void test_fixed_batch(void **state) {
     hone_range r;
     float x[257 * 8];
     read_x(data, 0, 257, x);
-    ok(hone_calibrate(g, data, NULL, 0, 1, (const char *[]){"logits"}, 1, &r, &err));
+    ok(hone_calibrate(g, data, NULL, 0, 1, (const char *[]){"logits"}, 1, &minmax, &r, &err));
     hone_range want = range_of(x, 257 * 8);
     assert_true(r.min == -want.max && r.max == -want.min);
     hone_graph_free(g);
@@ -82,7 +83,7 @@ static void test_what_is_not_finite(void **state) {
         ((float *)weight_of(g, "layer2.bias")->data)[3] = bad[i];
         hone_range r[2];
         const char *names[] = {"input", "logits"};
-        refused(hone_calibrate(g, data, NULL, 0, 1, names, 2, r, &err), HONE_OUT_OF_RANGE, text[i]);
+        refused(hone_calibrate(g, data, NULL, 0, 1, names, 2, &minmax, r, &err), HONE_OUT_OF_RANGE, text[i]);
         hone_graph_free(g);
     }
 }
@@ -91,10 +92,11 @@ static void test_what_cannot_be_calibrated(void **state) {
     (void)state;
     hone_range r[2];
     const char *names[] = {"input", "nothing"};
-    refused(hone_calibrate(graph, data, NULL, 0, 1, names, 2, r, &err), HONE_NOT_FOUND, "node nothing: ");
+    refused(hone_calibrate(graph, data, NULL, 0, 1, names, 2, &minmax, r, &err), HONE_NOT_FOUND,
+            "node nothing: ");
     hone_graph *g = mlp("8-6-4", data, 1);
     hone_graph_add_input(g, "more", &g->inputs[0]->type);
-    refused(hone_calibrate(g, data, NULL, 0, 1, names, 1, r, &err), HONE_INVALID_ARGUMENT,
+    refused(hone_calibrate(g, data, NULL, 0, 1, names, 1, &minmax, r, &err), HONE_INVALID_ARGUMENT,
             "which column of blobs (257 samples) feeds the model's input 'input', float32[batch, 8]?");
     hone_graph_free(g);
 }
@@ -103,8 +105,8 @@ static void test_out_of_memory(void **state) {
     (void)state;
     const char *names[] = {"logits", "input"};
     hone_range r[2], want[2];
-    ok(hone_calibrate(graph, data, NULL, 0, 1, names, 2, want, &err));
-    FAIL_EACH_ALLOCATION(hone_calibrate(graph, data, NULL, 0, 1, names, 2, r, &err), (void)0);
+    ok(hone_calibrate(graph, data, NULL, 0, 1, names, 2, &minmax, want, &err));
+    FAIL_EACH_ALLOCATION(hone_calibrate(graph, data, NULL, 0, 1, names, 2, &minmax, r, &err), (void)0);
     assert_memory_equal(r, want, sizeof r);
 }
 

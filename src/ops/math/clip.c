@@ -63,6 +63,12 @@ static void gradient_clip(hone_gradient *ctx) {
     }
 }
 
+static bool limits_clip(const hone_node *n, double *low, double *high) {
+    *low = has(n, 1) ? hone_constant_number(n->inputs[1]) : -INFINITY;
+    *high = has(n, 2) ? hone_constant_number(n->inputs[2]) : INFINITY;
+    return *low <= *high; /* not if one is no constant */
+}
+
 /* Until opset 11 the limits were attributes. */
 static hone_status lift_clip(hone_graph *g, hone_node *n, hone_error *err) {
     const hone_attr *low = hone_node_attr(n, "min"), *high = hone_node_attr(n, "max");
@@ -104,4 +110,5 @@ const hone_op hone_op_clip = {
     .map = map_clip,
     .gradient = gradient_clip,
     .quantize = HONE_QUANTIZE_TABLE,
+    .limits = limits_clip,
     .doc = "X held between two limits"};

@@ -43,6 +43,13 @@ static void gradient_relu(hone_gradient *ctx) {
     ctx->din[0] = HONE_EMIT(ctx->graph, HONE_PRIVATE_DOMAIN, "ReluGrad", ctx->dout[0], ctx->node->outputs[0]);
 }
 
+static bool limits_relu(const hone_node *n, double *low, double *high) {
+    (void)n;
+    *low = 0;
+    *high = INFINITY;
+    return true;
+}
+
 const hone_op hone_op_relu = {.name = "Relu",
                               .since = 14,
                               .oldest = 1,
@@ -55,6 +62,7 @@ const hone_op hone_op_relu = {.name = "Relu",
                               .overwrite = 1,
                               .gradient_kind = HONE_GRADIENT_EXACT,
                               .quantize = HONE_QUANTIZE_TABLE,
+                              .limits = limits_relu,
                               .map = map_relu,
                               .gradient = gradient_relu,
                               .domain_hint = {.kink_at_zero = true},

@@ -35,6 +35,22 @@ static void gradient(hone_gradient *ctx) {
     hone_conv_gradient(ctx, "ConvGradX", "ConvGradW", false);
 }
 
+static int weight_channels(const hone_node *n, int *output) {
+    (void)n;
+    *output = 1;
+    return 0;
+}
+
+static hone_value *emit_integer(hone_graph *g, const hone_node *n, const hone_integer_operands *q,
+                                int *bias) {
+    *bias = n->input_count > B && n->inputs[B] ? B : -1;
+    if (q->w->rank < 3) return NULL;
+    hone_value *y =
+        HONE_EMIT(g, "", "ConvInteger", q->x, hone_graph_add_constant(g, q->w_name, q->w), q->x_zero);
+    if (y) hone_node_copy_attrs(g, y->producer, n);
+    return y;
+}
+
 const hone_op hone_op_conv = {
     .name = "Conv",
     .since = 22,
@@ -53,4 +69,7 @@ const hone_op hone_op_conv = {
     .epilogue = true,
     .gradient_kind = HONE_GRADIENT_EXACT,
     .gradient = gradient,
+    .quantize = HONE_QUANTIZE_INTEGER,
+    .weight_channels = weight_channels,
+    .emit_integer = emit_integer,
     .doc = "windows of weights over images of one to three axes, in groups of channels"};

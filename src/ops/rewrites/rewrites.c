@@ -187,6 +187,13 @@ static const hone_rewrite list[] = {
     {"unsigned-activations", HONE_STAGE_LOWER,
      .run = hone_rewrite_unsigned_activations,
      .doc = "int8 between integer products becomes uint8, which their kernels take"},
+    {"lazy-rows", HONE_STAGE_LOWER,
+     .run = hone_rewrite_lazy_rows,
+     .doc = "of a table of which rows are gathered an optimizer steps those rows alone"},
+    {"gather-mean", HONE_STAGE_LOWER,
+     .run = hone_rewrite_gather_mean,
+     .doc = "means of gathered rows are made without a copy of these"},
+
     {"drop-dropout", HONE_STAGE_WEIGHTS,
      .match = {"Dropout(x, ratio?; ...)"},
      .replace = "Identity(x)",
@@ -262,13 +269,6 @@ static const hone_rewrite list[] = {
                         "x: f32[N, 4, 5, 6]; w: f32[3, 4, 2, 3]; pads = [0, 0, -1, 2, 0, 0, 0, 1]",
                         "x: f32[N, 3, 5, 6]; w: f32[3, 4, 2, 3]; pads = [0, 1, 1, 2, 0, 0, 0, 1]"},
      .doc = "zeros around the input of a convolution are pads of its own"},
-
-    {"lazy-rows", HONE_STAGE_LOWER,
-     .run = hone_rewrite_lazy_rows,
-     .doc = "of a table of which rows are gathered an optimizer steps those rows alone"},
-    {"gather-mean", HONE_STAGE_LOWER,
-     .run = hone_rewrite_gather_mean,
-     .doc = "means of gathered rows are made without a copy of these"},
 
     {"attention", HONE_STAGE_LAYOUT,
      .run = hone_rewrite_attention,
