@@ -1,10 +1,14 @@
 /* mlp: fully connected layers with ReLU between them. */
 #include "train/spec.h"
 
-/* "784-128-10" names the sizes of input and output, "128" leaves them to the data. */
+/* "784-128-10" names the sizes of input and output, "128" leaves them to the data, and so does "64-64" where samples have
+ * 64 values, but there are fewer outputs. */
 static bool is_full(const hone_spec *s) {
     int n = s->layer_count;
-    return n > 1 && (s->layers[0].width == s->dims[0] || s->layers[n - 1].width == s->site->outputs);
+    if (n < 2) return false;
+    int64_t in = s->layers[0].width, out = s->layers[n - 1].width;
+    if (n == 2 && in == s->dims[0] && out > s->site->outputs) return false;
+    return in == s->dims[0] || out == s->site->outputs;
 }
 
 static hone_status check_full(const hone_spec *s, hone_error *err) {

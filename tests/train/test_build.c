@@ -146,6 +146,16 @@ static void test_bad_descriptions(void **state) {
     assert_null(g);
 }
 
+/* "12-12" would leave nothing between input and output: with fewer classes both are hidden layers. */
+static void test_two_hidden_layers(void **state) {
+    (void)state;
+    hone_graph *g = NULL;
+    ok(build("mlp:12-12", 0, 1, 1, &g));
+    assert_int_equal(g->outputs[0]->type.dims[1], 5);
+    assert_int_equal(weight_of(g, "layer3.weight")->dims[0], 12);
+    hone_graph_free(g);
+}
+
 static void test_what_does_not_fit(void **state) {
     (void)state;
     hone_graph *g = NULL;
@@ -177,10 +187,10 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_signature),        cmocka_unit_test(test_class_names_are_kept),
-        cmocka_unit_test(test_initial_weights),  cmocka_unit_test(test_outputs),
-        cmocka_unit_test(test_bad_descriptions), cmocka_unit_test(test_what_does_not_fit),
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_signature),         cmocka_unit_test(test_class_names_are_kept),
+        cmocka_unit_test(test_initial_weights),   cmocka_unit_test(test_outputs),
+        cmocka_unit_test(test_bad_descriptions),  cmocka_unit_test(test_two_hidden_layers),
+        cmocka_unit_test(test_what_does_not_fit), cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, make_images, free_images);
 }
