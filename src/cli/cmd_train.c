@@ -76,7 +76,7 @@ static const cli_option options[] = {
 
 /* Made on the data sets that they name, and good beyond them. */
 static const cli_preset recipes[] = {
-    {"small", "a small convolutional network on small images, 3 to 10 minutes",
+    {"small", "a small convolutional network on small images: Fashion-MNIST in two minutes on two cores",
      "--optimizer adamw --batch 128 --lr 2e-3 --weight-decay 0.05 --warmup 0.1 --label-smoothing 0.05 --ema "
      "0.998 "
      "--augment flip,crop:1 --dropout 0.3 --epochs 11"},
@@ -98,7 +98,8 @@ static const cli_preset recipes[] = {
      "--clip-norm 1 "
      "--epochs 1"},
     {"sound", "clips of sound, such as spoken words, with dscnn:48-48-64s2-64-96s2, minutes",
-     "--optimizer adamw --batch 64 --lr 4e-3 --weight-decay 0.02 --warmup 0.1 --label-smoothing 0.1 --dropout 0.2 "
+     "--optimizer adamw --batch 64 --lr 4e-3 --weight-decay 0.02 --warmup 0.1 --label-smoothing 0.1 "
+     "--dropout 0.2 "
      "--ema 0.995 --augment speed:0.25,shift:0.2,noise:0.3,tilt:0.8,echo:0.5 --epochs 40"},
     {NULL, NULL, NULL}};
 

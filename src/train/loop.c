@@ -4,6 +4,7 @@
 #include "runtime/model.h"
 #include "train/bake.h"
 #include "train/checkpoint.h"
+#include "train/class_weights.h"
 #include "train/evaluate.h"
 #include "train/lora.h"
 #include "train/recipe.h"
@@ -233,45 +234,6 @@ static hone_status make_best(trainer *t, hone_error *err) {
     return HONE_OK;
 }
 
-/* --- what classes count --- */
-
-/* samples / (classes × samples of the class), so that all of them together count as before. */
-static hone_status balance(trainer *t, hone_error *err) {
-    const hone_feed *f = &t->feeds[t->target];
-    int64_t n = hone_dataset_count(t->data), *labels = hone_alloc((size_t)n * sizeof *labels);
-    int classes = t->classes > 0 ? (int)t->classes : hone_dataset_classes(t->data, f->reading.column);
-    t->class_weights = hone_calloc((size_t)classes + 1, sizeof *t->class_weights);
-    hone_status status = labels && t->class_weights ? HONE_OK : hone_fail_memory(err);
-    if (status == HONE_OK) status = hone_dataset_read(t->data, &f->reading, NULL, 0, n, labels, err);
-    for (int64_t i = 0; i < n && status == HONE_OK; i++)
-        if (labels[i] >= 0 && labels[i] < classes) t->class_weights[labels[i]]++;
-    for (int c = 0; c < classes && status == HONE_OK; c++)
-        t->class_weights[c] =
-            t->class_weights[c] > 0 ? (float)((double)n / classes / t->class_weights[c]) : 1;
-    hone_free(labels);
-    t->own.class_weights = t->class_weights;
-    t->own.class_weight_count = classes;
-    return status;
-}
-
-static hone_status check_class_weights(trainer *t, hone_error *err) {
-    const hone_train_options *o = t->options;
-    const hone_type *y = &t->graph->outputs[0]->type;
-    if (!o->balance && !o->class_weights) return HONE_OK;
-    if (!t->objective->smoothes || y->rank != 2)
-        return hone_fail(err, HONE_INVALID_ARGUMENT,
-                         "weights of classes need the objective cross-entropy, not %s", t->objective->name);
-    t->classes = y->dims[1];
-    if (!o->class_weights) return balance(t, err);
-    for (int i = 0; i < o->class_weight_count; i++)
-        if (!(o->class_weights[i] >= 0) || !isfinite(o->class_weights[i]))
-            return hone_fail(err, HONE_INVALID_ARGUMENT, "the weight of class %d is %g", i,
-                             o->class_weights[i]);
-    if (t->classes < 0 || t->classes == o->class_weight_count) return HONE_OK;
-    return hone_fail(err, HONE_INVALID_ARGUMENT, "%d weights of classes, but the model has %lld",
-                     o->class_weight_count, (long long)t->classes);
-}
-
 static hone_status make_step(trainer *t, hone_error *err) {
     hone_training training = {NULL};
     HONE_TRY(derive(t, &training, err));
@@ -360,7 +322,8 @@ static hone_status set_up(trainer *t, hone_error *err) {
     t->steps = t->steps_per_epoch * o->epochs;
     t->variables = hone_variables_new();
     if (!t->variables) return hone_fail_memory(err);
-    HONE_TRY(check_class_weights(t, err));
+    HONE_TRY(hone_class_weights(&t->own, t->graph, t->objective, t->data, &t->feeds[t->target],
+                                &t->class_weights, err));
     HONE_TRY(make_step(t, err));
     HONE_TRY(make_best(t, err));
     HONE_TRY(check_targets(t, err));

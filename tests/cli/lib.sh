@@ -216,6 +216,38 @@ needs() {
     [ $failed -eq "$failures" ] || finish
 }
 
+# run_page NAME: runs the examples of docs/NAME.md in their order: ```sh run, ```python run FILE, and ```text file FILE, which is
+# saved; the last one's answer is left in stdout. `hone` there is the command under test.
+run_page() {
+    page=$1
+    if [ ! -d "$work/bin" ]; then
+        mkdir "$work/bin"
+        printf '#!/bin/sh\nexec "%s" "$@"\n' "$HONE" >"$work/bin/hone"
+        chmod +x "$work/bin/hone"
+        PATH=$work/bin:$PATH
+    fi
+    awk '/^```/ && inside { inside = 0; close(file); next }
+        /^```[a-z]+ / { inside = 1; file = sprintf("block.%03d", ++n); printf "" >file
+            print file, substr($1, 4), $2, ($3 == "" ? "-" : $3) >"list"; next }
+        /^```/ { inside = 2; file = "/dev/null"; next }
+        inside { print >file }' "$root/docs/$page.md"
+    while read -r file language what name; do
+        case $language-$what in
+        text-file) cp "$file" "$name" ;;
+        sh-run)
+            sh -eu "$file" >stdout 2>stderr </dev/null
+            status=$?
+            if [ $status -eq 0 ]; then pass; else fail "docs/$page.md: exit status $status: $(cat "$file")"; fi
+            ;;
+        python-run)
+            cp "$file" "$name"
+            holds "$name of docs/$page.md" "$HONE_PYTHON" "$name"
+            ;;
+        *) fail "docs/$page.md: a block that nobody runs: $language $what" ;;
+        esac
+    done <list
+}
+
 finish() {
     echo "$passed passed, $failed failed"
     if [ $failed -eq 0 ]; then exit 0; else exit 1; fi

@@ -255,21 +255,28 @@ static bool remember(void *user, const hone_train_progress *p) {
     return true;
 }
 
-/* With a rate that is too large the loss grows from the first epoch on: that one's model is kept. */
-static void test_best_epoch(void **state) {
-    (void)state;
+/* Swings through the best point, so that some epochs are worse than those before. */
+static hone_train_options swinging(look *l) {
     hone_train_options o = options();
-    hone_train_report r;
-    hone_eval_report e;
-    look l = {0};
-    hone_graph *g = plane();
     o.learning_rate = 0.1;
-    o.momentum = 1 - 1e-9; /* swings through the best point */
-    o.epochs = 40;
+    o.momentum = 1 - 1e-9;
+    o.epochs = 60;
     o.keep_best = true;
     o.validation = data;
     o.progress = remember;
-    o.user = &l;
+    o.user = l;
+    return o;
+}
+
+/* With a rate that is too large the loss grows from the first epoch on: that one's model is kept. */
+static void test_best_epoch(void **state) {
+    (void)state;
+    hone_train_report r;
+    hone_eval_report e;
+    look l = {0};
+    hone_train_options o = swinging(&l);
+    hone_graph *g = plane();
+    o.epochs = 40;
     ok(hone_train(g, data, &o, &r, &err));
     int best = 1;
     for (int i = 2; i <= 40; i++)
@@ -283,18 +290,11 @@ static void test_best_epoch(void **state) {
 
 static void test_patience(void **state) {
     (void)state;
-    hone_train_options o = options();
     hone_train_report r;
     look l = {0};
+    hone_train_options o = swinging(&l);
     hone_graph *g = plane();
-    o.learning_rate = 0.1;
-    o.momentum = 1 - 1e-9;
-    o.epochs = 60;
-    o.keep_best = true;
     o.patience = 3;
-    o.validation = data;
-    o.progress = remember;
-    o.user = &l;
     ok(hone_train(g, data, &o, &r, &err));
     assert_true(r.early && !r.stopped && r.best_epoch > 0);
     assert_int_equal(r.steps, r.best_epoch + 3);
@@ -303,18 +303,12 @@ static void test_patience(void **state) {
 
 static void test_plateau(void **state) {
     (void)state;
-    hone_train_options o = options();
     hone_train_report r;
     look l = {0};
+    hone_train_options o = swinging(&l);
     hone_graph *g = plane();
-    o.learning_rate = 0.1;
-    o.momentum = 1 - 1e-9;
-    o.epochs = 60;
     o.schedule = HONE_SCHEDULE_PLATEAU;
     o.plateau = 2;
-    o.validation = data;
-    o.progress = remember;
-    o.user = &l;
     ok(hone_train(g, data, &o, &r, &err));
     int best = 1, cut = 0;
     for (int i = 2; i <= 60 && !cut; i++) {
