@@ -88,6 +88,10 @@ static bool join(const hone_servable *s, group *g, const hone_prediction *p) {
     return true;
 }
 
+int64_t hone_batch_list_enough(const hone_servable *s, const hone_prediction *head) {
+    return s->settings.preferred_count > 0 ? s->settings.preferred[0] : hone_bucket_most(head->part.bucket);
+}
+
 int hone_batch_list_choose(const hone_servable *s, const hone_batch_list *l) {
     const hone_prediction *head = l->first;
     int count = 1, best = 1, looked = 0;
@@ -95,12 +99,18 @@ int hone_batch_list_choose(const hone_servable *s, const hone_batch_list *l) {
     if (head->part.rows < 0 || head->part.rows >= most || head->alone) return 1;
     group g = group_of(s, head);
     double rate = rate_of(s, &g);
+    /* what waited for others runs with them, whatever was measured: what it leaves would wait again */
+    int64_t told = s->settings.max_delay_us > 0 ? hone_batch_list_enough(s, head) : INT64_MAX;
+    if (head->part.rows >= told) told = INT64_MAX;
     for (const hone_prediction *p = head->next; p && g.rows < most && looked < LOOK_AHEAD;
          p = p->next, looked++) {
         if (!join(s, &g, p)) continue;
         count++;
         double now = rate_of(s, &g);
-        if (now < rate) continue;
+        if (g.rows >= told)
+            told = INT64_MAX;
+        else if (now < rate)
+            continue;
         rate = now;
         best = count;
     }

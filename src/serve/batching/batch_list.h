@@ -15,9 +15,12 @@ void hone_batch_list_append(hone_batch_list *l, hone_prediction *p);
 hone_prediction *hone_batch_list_pop(hone_batch_list *l);            /* not of an empty one */
 void hone_batch_list_remove(hone_batch_list *l, hone_prediction *p); /* which is in it */
 
+/* The rows for which nobody waits any longer where requests wait for others (batching.max_delay_us). */
+int64_t hone_batch_list_enough(const hone_servable *s, const hone_prediction *head);
+
 /* How many of those that could run together with the head, which is of servable `s`, should do so: as many as
- * give the most rows a second by what warm-up measured. Others between them may be of other servables and
- * shapes. */
+ * give the most rows a second by what warm-up measured; where requests wait for others, no fewer than are enough.
+ * Others between them may be of other servables and shapes. */
 int hone_batch_list_choose(const hone_servable *s, const hone_batch_list *l);
 /* Moves the head and `count` - 1 that join it to an empty list. */
 void hone_batch_list_take(const hone_servable *s, hone_batch_list *from, int count, hone_batch_list *out);

@@ -80,7 +80,7 @@ void hone_batch_queue_put_back(hone_batch_queue *q, hone_servable *s, hone_batch
 static uint64_t ripe_at(const hone_servable *s, uint64_t now) {
     const hone_servable_settings *o = &s->settings;
     if (o->max_delay_us == 0 || !s->batchable || s->first->part.rows < 0) return 0;
-    int64_t enough = o->preferred_count > 0 ? o->preferred[0] : hone_bucket_most(s->first->part.bucket);
+    int64_t enough = hone_batch_list_enough(s, s->first);
     uint64_t at = s->first->submitted + (uint64_t)o->max_delay_us * 1000;
     if (s->first->deadline && s->first->deadline < at) at = s->first->deadline;
     return s->queued_rows >= enough || s->queued >= s->max_queue || now >= at ? 0 : at;

@@ -66,6 +66,7 @@ static void chooses_by_measured_cost(void **state) {
     hone_prediction p[10] = {0};
     hone_tensor t = {.rank = 2, .dims = {1, 5}};
     const hone_tensor *in = &t;
+    hone_batch_list costly = {0};
     s.input_count = 1;
     const struct {
         double cost[4];
@@ -90,6 +91,14 @@ static void chooses_by_measured_cost(void **state) {
         assert_ptr_equal(out.first, &p[0]);
         for (hone_prediction *q = out.first; q && q->next; q = q->next) assert_true(q->next == q + 1);
     }
+    /* … but what waited for others runs with them */
+    s.settings = (hone_servable_settings){.max_delay_us = 1000, .preferred_count = 1, .preferred = {4}};
+    for (int i = 0; i < 8; i++) hone_batch_list_append(&costly, &p[i]);
+    assert_int_equal(hone_batch_list_choose(&s, &costly), 4);
+    s.settings.preferred_count = 0;
+    assert_int_equal(hone_batch_list_choose(&s, &costly), 8);
+    s.settings.max_delay_us = 0;
+    assert_int_equal(hone_batch_list_choose(&s, &costly), 1);
     /* others in between stay, in their order */
     hone_servable other = s;
     hone_batch_list l = {0}, out = {0};
