@@ -167,6 +167,9 @@ HONE_API void hone_dataset_moments(const hone_dataset *d, int column, int64_t sa
  *   flip        left and right are swapped in half of the images
  *   crop:N      moved by up to N pixels each way, zeros come in
  *   erase:P     in a share P of the images a rectangle of 2 to 25 % of it becomes noise (arXiv 1708.04896)
+ *   color:S     brightness, contrast and saturation are changed by factors in 1 ± S
+ *   trivial     one change, as strong as it comes: turned, sheared, moved, brightness, contrast, saturation, solarized,
+ *               posterized, values stretched, or none (TrivialAugment, arXiv 2103.10158)
  *   speed:S     sound is up to 1 + S times as fast, or as slow
  *   shift:S     it is moved by up to a share S of its length
  *   gain:DB     it is up to so many decibels louder, or softer

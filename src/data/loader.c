@@ -51,7 +51,7 @@ struct hone_loader {
     hone_loader_position at; /* of the next batch to be made */
     uint64_t served;         /* batches made */
     hone_augment augment;
-    float *scratch; /* of sound that is augmented; NULL: there is none */
+    float *scratch; /* of a sample that is augmented; NULL: there is none */
     int64_t scratch_size;
     double seconds;
     slot slots[RING_MAX + AHEAD];
@@ -97,8 +97,13 @@ static hone_status fill(hone_loader *l, const hone_feed *feeds, hone_error *err)
         if (!(l->orders[k] = hone_alloc((size_t)l->count * sizeof(uint32_t)))) return hone_fail_memory(err);
         for (int64_t i = 0; i < l->count; i++) l->orders[k][i] = (uint32_t)i;
     }
-    for (int i = 0; i < l->feed_count && l->data->rate > 0 && l->options.augment; i++)
-        if (feeds[i].rank == 1 && feeds[i].reading.dtype == HONE_FLOAT32) l->scratch_size = feeds[i].dims[0];
+    for (int i = 0; i < l->options.augmented && l->options.augment; i++) {
+        int64_t size = 1;
+        for (int d = 0; d < feeds[i].rank; d++) size *= feeds[i].dims[d];
+        bool sound = feeds[i].rank == 1 && l->data->rate > 0;
+        if ((sound || feeds[i].rank == 3) && feeds[i].reading.dtype == HONE_FLOAT32 && size > l->scratch_size)
+            l->scratch_size = size;
+    }
     if (l->scratch_size && !(l->scratch = hone_alloc((size_t)l->scratch_size * sizeof(float))))
         return hone_fail_memory(err);
     l->ring = l->options.ring;
@@ -187,15 +192,18 @@ static void augment(const hone_loader *l, const hone_batch *b) {
     for (int i = 0; i < l->options.augmented && l->options.augment; i++) {
         const hone_tensor *t = b->tensors[i];
         int64_t size = t->count / t->dims[0];
-        for (int64_t k = 0; k < b->n && l->scratch && t->rank == 2 && size <= l->scratch_size; k++)
-            hone_augment_sound(&l->augment, l->options.seed, (uint64_t)b->position.epoch,
-                               l->options.shuffle ? b->indices[k] : (uint64_t)(b->position.sample + k),
-                               (float *)t->data + k * size, size, l->scratch);
-        if (t->rank != 4 || t->dtype != HONE_FLOAT32) continue;
-        for (int64_t k = 0; k < b->n; k++)
-            hone_augment_image(&l->augment, l->options.seed, (uint64_t)b->position.epoch,
-                               l->options.shuffle ? b->indices[k] : (uint64_t)(b->position.sample + k),
-                               (float *)t->data + k * size, t->dims[1], t->dims[2], t->dims[3]);
+        bool image = t->rank == 4 && t->dtype == HONE_FLOAT32, sound = t->rank == 2 && l->data->rate > 0;
+        if (!(image || sound) || size > l->scratch_size) continue;
+        hone_picture_layout layout = image ? hone_picture_layout_of(t->dims) : (hone_picture_layout){0};
+        for (int64_t k = 0; k < b->n; k++) {
+            uint64_t epoch = (uint64_t)b->position.epoch,
+                     sample = l->options.shuffle ? b->indices[k] : (uint64_t)(b->position.sample + k);
+            float *x = (float *)t->data + k * size;
+            if (image)
+                hone_augment_image(&l->augment, l->options.seed, epoch, sample, x, &layout, l->scratch);
+            else
+                hone_augment_sound(&l->augment, l->options.seed, epoch, sample, x, size, l->scratch);
+        }
     }
 }
 

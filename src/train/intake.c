@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "data/picture_layout.h"
 #include "graph/infer.h"
 
 #include <hone/text.h>
@@ -79,15 +80,11 @@ typedef struct features {
     bool channels_last;
 } features;
 
-static bool few_channels(int64_t n) {
-    return n == 1 || n == 3 || n == 4;
-}
-
 static features features_of(const hone_feed *feed) {
     const int64_t *d = feed->dims;
     if (feed->rank == 1) return (features){.count = d[0], .inner = 1, .rank = 1, .dims = {d[0]}};
     if (feed->rank != 3) return (features){.count = 1, .inner = 1};
-    if (few_channels(d[2]) && !few_channels(d[0]))
+    if (hone_is_channels(d[2]) && !hone_is_channels(d[0]))
         return (features){.count = d[2], .inner = 1, .rank = d[2] > 1, .dims = {d[2]}, .channels_last = true};
     return (features){.count = d[0], .inner = d[1] * d[2], .rank = d[0] > 1 ? 3 : 0, .dims = {d[0], 1, 1}};
 }
@@ -165,7 +162,8 @@ static hone_status clips(const site *s, int column, hone_error *err) {
     hone_type type = hone_type_make(HONE_FLOAT32, 2, (int64_t[]){s->batch, samples});
     snprintf(text, sizeof text, "%d", s->data->rate);
     HONE_TRY(hone_graph_set_metadata(s->g, "hone.rate", text, err));
-    HONE_TRY(hone_intake_sound(s->g, hone_graph_add_input(s->g, c.name, &type), samples, s->data->rate, s->f, err));
+    HONE_TRY(hone_intake_sound(s->g, hone_graph_add_input(s->g, c.name, &type), samples, s->data->rate, s->f,
+                               err));
     return hone_task_find_target(s->g, s->data, &s->options->task, &s->f->target, err);
 }
 
