@@ -18,7 +18,7 @@ fi
 
 public=$(cat include/hone/*.h | tr '\n' ' ' | grep -o 'HONE_API [^;(]*(' | grep -o 'hone_[a-z0-9_]*($' | tr -d '(' | sort -u)
 exported=$(nm -D --defined-only "$build/libhone.so" | awk 'NF == 3 { print $3 }' | sort -u)
-others=$(echo "$exported" | grep -v -F -x "$public" | grep -v '^__odr_asan' || true)
+others=$(echo "$exported" | grep -v -F -x "$public" | grep -v -E '^__odr_asan|^(__bss_start|_edata|_end)$' || true) # gold's marks
 if [ -n "$others" ]; then
     echo "libhone.so exports what no public header declares:"
     echo "$others"
