@@ -205,13 +205,24 @@ typedef struct hone_train_options {
      * initializers' names, with commas between, "encoder.*,emb*". What is frozen together with its statistics is
      * run as in the model. NULL: none. */
     const char *freeze, *train;
+    /* A step takes the gradients of so many batches together, each by its number of samples: what one batch of all of
+     * them gives, within rounding, but for batch normalization, whose statistics are each batch's, for classes that are
+     * weighted, and for tables of rows, whose moments then fade as all weights' do. */
+    int accumulate;
+    /* Samples of a batch are mixed in pairs, inputs and targets (Zhang et al. 2017, arXiv 1710.09412), or exchange a
+     * rectangle (Yun et al. 2019, arXiv 1905.04899); the share of the one is drawn from Beta(x, x). With both, each batch
+     * has one of them. 0: not. Inputs are float32, targets numbers, or labels of cross-entropy. */
+    double mixup, cutmix;
+    /* The branches of residual additions are left out, each sample's on its own, with a probability that rises to this
+     * one at the last of them (Huang et al. 2016, arXiv 1603.09382). 0: not. */
+    double stochastic_depth;
 } hone_train_options;
 #define HONE_TRAIN_OPTIONS_INIT                                                                              \
     {                                                                                                        \
         .size = sizeof(hone_train_options), .epochs = 10, .batch = 64, .learning_rate = 0.01,                \
         .momentum = 0.9, .schedule = HONE_SCHEDULE_COSINE, .seed = 1, .temperature = 4, .alpha = 0.7,        \
         .lora_alpha = 16, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .cycles = 1, .plateau = 2,          \
-        .keep_best = true                                                                                    \
+        .keep_best = true, .accumulate = 1                                                                   \
     }
 
 typedef struct hone_train_report {

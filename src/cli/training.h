@@ -100,9 +100,23 @@ int cli_interrupted(const cli_watch *w, const char *checkpoint);
                    "averages are "                                                                           \
                    "evaluated and kept",                                                                     \
                    .zero = "none"),                                                                          \
+        OPT_INT("accumulate", "N", (o).accumulate, 1, 1 << 20,                                               \
+                "batches whose gradients make one step together"),                                           \
+        OPT_NUMBER("mixup", "A", (o).mixup, 0, 100,                                                          \
+                   "samples and targets are mixed in pairs, by shares drawn from Beta(A, A)",                \
+                   .zero = "not"),                                                                           \
+        OPT_NUMBER(                                                                                          \
+            "cutmix", "A", (o).cutmix, 0, 100,                                                               \
+            "images exchange a rectangle in pairs, of a share drawn from Beta(A, A), and so do targets",     \
+            .zero = "not"),                                                                                  \
+        OPT_NUMBER("stochastic-depth", "P", (o).stochastic_depth, 0, CLI_BELOW_ONE,                          \
+                   "residual branches are left out of a sample, the last one with this probability, those "  \
+                   "before it more rarely",                                                                  \
+                   .zero = "none"),                                                                          \
         OPT_TEXT("augment", "LIST", (o).augment,                                                             \
                  "what is done to the samples of a batch, with commas between: to images flip, "             \
-                 "crop:PIXELS, erase:SHARE; to sound speed:SHARE, shift:SHARE, gain:DB, noise:SHARE, "       \
+                 "crop:PIXELS, color:X, trivial, erase:SHARE; to sound speed:SHARE, shift:SHARE, gain:DB, "  \
+                 "noise:SHARE, "                                                                             \
                  "tilt:X, echo:SHARE"),                                                                      \
         OPT_INT64("train-samples", "N", (o).max_samples, 0, 1e15,                                            \
                   "train on N samples only, drawn by the seed", .zero = "all"),                              \

@@ -5,6 +5,7 @@
 #include "graph/infer.h"
 #include "graph/rewrite.h"
 #include "graph/train_form.h"
+#include "train/depth.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
@@ -154,8 +155,16 @@ static hone_value *softened_divergence(hone_graph *g, hone_value *student, hone_
     return HONE_EMIT(g, "", "Mul", mean, scalar(g, temperature * temperature));
 }
 
+/* Of samples that are mixed of two, the loss is, too. */
+static hone_value *emit_mixed(hone_graph *g, const hone_train_options *o, const hone_objective *objective,
+                              const hone_type *target, hone_value *first, hone_value *mix) {
+    hone_value *second = objective->emit(g, o, g->outputs[0], hone_graph_add_input(g, "mixed", target));
+    return HONE_EMIT(g, "", "Add", HONE_EMIT(g, "", "Mul", first, mix),
+                     HONE_EMIT(g, "", "Mul", second, HONE_EMIT(g, "", "Sub", scalar(g, 1), mix)));
+}
+
 static hone_status add_loss(hone_graph *g, const hone_train_options *o, const hone_objective *objective,
-                            hone_value **loss, hone_settings *settings, hone_error *err) {
+                            bool gathers, hone_value **loss, hone_settings *settings, hone_error *err) {
     hone_value *output = g->outputs[0];
     hone_type target_type;
     char text[128];
@@ -163,8 +172,10 @@ static hone_status add_loss(hone_graph *g, const hone_train_options *o, const ho
         return hone_fail_node(
             err, HONE_INVALID_ARGUMENT, output->name, NULL, "the first output is %s; %s needs %s",
             hone_type_format(g, &output->type, text, sizeof text), objective->name, objective->wants);
-    hone_settings_add(g, o, settings);
+    bool mixes = (o->mixup > 0 || o->cutmix > 0) && hone_dtype_is_int(target_type.dtype);
+    hone_settings_add(g, o, mixes, gathers, settings);
     *loss = objective->emit(g, o, output, hone_graph_add_input(g, "target", &target_type));
+    if (mixes) *loss = emit_mixed(g, o, objective, &target_type, *loss, settings->at[HONE_SETTING_MIX]);
     if (!o->teacher) return HONE_OK;
     hone_value *teacher = hone_graph_add_input(g, "teacher", &output->type);
     hone_value *soft = softened_divergence(g, output, teacher, o->temperature);
@@ -197,23 +208,49 @@ static void average_statistics(hone_graph *g, hone_settings *settings) {
         hone_average_add(g, settings, g->bindings[i].variable, g->bindings[i].source);
 }
 
+/* What the loss counts: its gradient is divided by the scale, and is a part of that of a step of several batches. */
+static hone_value *cotangent(hone_graph *g, const hone_settings *settings) {
+    hone_value *one = scalar(g, 1 / hone_objective_scale(g)), *part = settings->at[HONE_SETTING_PART];
+    return part ? HONE_EMIT(g, "", "Mul", part, one) : one;
+}
+
+/* Adds what the batches before came to; `out`: the sums are for the next batch. */
+static void gather(hone_graph *g, hone_value **weights, hone_value **gradients, int count,
+                   hone_training *out) {
+    if (out) out->gathered = hone_arena_array(g->arena, (size_t)count + 1, sizeof *out->gathered);
+    if (out && !out->gathered) hone_graph_out_of_memory(g);
+    for (int i = 0; i < count && (!out || out->gathered); i++) {
+        if (!gradients[i]) continue;
+        hone_value *sums;
+        g->insert_before = gradients[i]->producer ? gradients[i]->producer->next : NULL;
+        gradients[i] = hone_gather_gradient(g, weights[i], gradients[i], &sums);
+        g->insert_before = NULL;
+        if (!gradients[i] || !out) continue;
+        hone_graph_bind(g, gradients[i], sums);
+        out->gathered[out->gathered_count++] = sums->name;
+    }
+}
+
+/* Optimizer nodes, or, `out` not NULL, sums of gradients. */
 static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_value *loss,
-                               hone_settings *settings, hone_error *err) {
+                               hone_settings *settings, hone_training *out, hone_error *err) {
     hone_value **weights = hone_calloc(2 * g->value_count + 1, sizeof *weights);
     if (!weights) return hone_fail_memory(err);
     hone_value **gradients = weights + g->value_count;
     int count = 0;
     for (size_t i = 0; i < g->value_count; i++)
         if (g->values[i] && g->values[i]->trainable) weights[count++] = g->values[i];
-    /* the cotangent of the loss */
-    hone_value *one = scalar(g, 1 / hone_objective_scale(g));
+    hone_value *one = cotangent(g, settings);
     hone_status status = hone_graph_differentiate(g, 1, &loss, &one, count, weights, gradients, err);
     bool any = false;
     int at = 0;
-    if (status == HONE_OK) hone_clip_gradients(g, o, gradients, count);
+    if (status == HONE_OK && o->accumulate > 1) gather(g, weights, gradients, count, out);
+    if (status == HONE_OK && !out) hone_clip_gradients(g, o, gradients, count);
     average_statistics(g, settings);
     for (hone_node *n = g->first; n; n = n->next) n->mark = at++;
     for (int i = 0; i < count && status == HONE_OK; i++) {
+        if (out) any = any || gradients[i];
+        if (out) continue;
         if (!gradients[i]) continue;
         stand_behind_readers(g, weights[i], gradients[i]);
         hone_optimizer_add(g, o, settings, weights[i], gradients[i]);
@@ -262,7 +299,8 @@ static hone_status check_batch(const hone_graph *g, hone_error *err) {
                           (long long)y->dims[0]);
 }
 
-static hone_status derive(hone_graph *g, const hone_derivation *d, hone_value **values, hone_graph **baked,
+/* `gathers`: the graph of all but the last batch of a step. */
+static hone_status derive(hone_graph *g, const hone_derivation *d, bool gathers, hone_value **values,
                           hone_training *out, hone_error *err) {
     hone_value *loss = NULL, *output;
     hone_settings settings = {0};
@@ -277,19 +315,21 @@ static hone_status derive(hone_graph *g, const hone_derivation *d, hone_value **
     HONE_TRY(make_variables(g, d, values, err));
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));
+    HONE_TRY(hone_drop_branches(g, d->options->stochastic_depth, err));
     HONE_TRY(hone_graph_train_form(g, d->only_parametrized, err));
     HONE_TRY(hone_graph_infer(g, err));
     HONE_TRY(hone_graph_expand(g, true, err));
-    if (d->parametrization_count)
-        HONE_TRY(hone_graph_extract(g, values, (size_t)d->parametrization_count, baked, err));
+    if (d->parametrization_count && !gathers)
+        HONE_TRY(hone_graph_extract(g, values, (size_t)d->parametrization_count, &out->values, err));
     output = g->outputs[0];
-    HONE_TRY(add_loss(g, d->options, d->objective, &loss, &settings, err));
+    HONE_TRY(add_loss(g, d->options, d->objective, gathers, &loss, &settings, err));
     HONE_TRY(hone_graph_check(g, err));
     HONE_TRY(hone_graph_infer(g, err));
     g->output_count = 0;
     hone_graph_add_output(g, loss);
     hone_graph_add_output(g, output);
-    HONE_TRY(add_updates(g, d->options, loss, &settings, err));
+    HONE_TRY(add_updates(g, d->options, loss, &settings, gathers ? out : NULL, err));
+    if (gathers) return hone_graph_check(g, err);
     for (int i = 0; i < HONE_SETTINGS; i++) out->needs[i] = settings.at[i] != NULL;
     out->averaged = settings.averaged;
     out->averaged_count = settings.averaged_count;
@@ -298,9 +338,12 @@ static hone_status derive(hone_graph *g, const hone_derivation *d, hone_value **
 
 hone_status hone_derive_training(const hone_derivation *d, hone_training *out, hone_error *err) {
     hone_training t = {NULL};
-    HONE_TRY(hone_graph_copy(d->model, &t.graph, err));
+    bool gathers = d->options->accumulate > 1;
     hone_value **values = hone_calloc((size_t)d->parametrization_count + 1, sizeof(hone_value *));
-    hone_status status = values ? derive(t.graph, d, values, &t.values, &t, err) : hone_fail_memory(err);
+    hone_status status = values ? hone_graph_copy(d->model, &t.graph, err) : hone_fail_memory(err);
+    if (status == HONE_OK) status = derive(t.graph, d, false, values, &t, err);
+    if (status == HONE_OK && gathers) status = hone_graph_copy(d->model, &t.gather, err);
+    if (status == HONE_OK && gathers) status = derive(t.gather, d, true, values, &t, err);
     hone_free(values);
     if (status == HONE_OK)
         *out = t;
@@ -311,5 +354,6 @@ hone_status hone_derive_training(const hone_derivation *d, hone_training *out, h
 
 void hone_training_free(hone_training *t) {
     hone_graph_free(t->graph);
+    hone_graph_free(t->gather);
     hone_graph_free(t->values);
 }

@@ -3,9 +3,12 @@
  *   copy → functions expanded, canonical rewrites → parametrizations → weights become variables → training forms →
  *   objective → autodiff → optimizer nodes, bound to variables
  *
- *   inputs    the model's | settings, float32 scalars (optimizer.h) | target | distilling: the teacher's output, like
- *             the first output
- *   outputs   loss float32, the mean over the batch | the model's first output */
+ *   inputs    the model's | settings, float32 scalars (optimizer.h) | target | mixing labels: those of the samples that are
+ *             mixed in | distilling: the teacher's output, like the first output
+ *   outputs   loss float32, the mean over the batch | the model's first output
+ *
+ * Where a step has several batches there is a second graph, of all but the last of them: in place of optimizer nodes it has
+ * sums of gradients, bound to variables that the first graph adds to its own and that are to be zeros when a step begins. */
 #ifndef HONE_TRAIN_DERIVE_H
 #define HONE_TRAIN_DERIVE_H
 
@@ -41,13 +44,17 @@ typedef struct hone_derivation {
 typedef struct hone_training {
     hone_graph *graph;         /* a step */
     bool needs[HONE_SETTINGS]; /* which settings are inputs */
+    hone_graph
+        *gather; /* of a step's other batches; its settings: PART, and MIX if the step has it. NULL: none */
+    const char **gathered; /* names of the variables of sums, in the arena of `gather` */
+    int gathered_count;
     /* Which variables have an average, and which that is: values of `graph`, in its arena. */
     hone_value *(*averaged)[2];
     int averaged_count;
     hone_graph *values; /* output i is what parametrization i makes of its variables; NULL: there are none */
 } hone_training;
 
-/* On success both graphs belong to the caller: hone_training_free(). HONE_INVALID_ARGUMENT if nothing would be trained;
+/* On success the graphs belong to the caller: hone_training_free(). HONE_INVALID_ARGUMENT if nothing would be trained;
  * HONE_UNSUPPORTED lists all operators without a gradient. */
 hone_status hone_derive_training(const hone_derivation *d, hone_training *out, hone_error *err);
 void hone_training_free(hone_training *t);

@@ -7,7 +7,10 @@
 #include "train/class_weights.h"
 #include "train/evaluate.h"
 #include "train/lora.h"
+#include "train/mix.h"
+#include "train/options.h"
 #include "train/recipe.h"
+#include "train/stepper.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -24,29 +27,31 @@ typedef struct trainer {
     const hone_objective *objective;
     hone_feed *feeds; /* of a batch: the model's inputs, the target, the teacher's logits */
     int feed_count, target;
-    const hone_tensor **inputs; /* of the training graph */
     const hone_parametrization *parametrizations;
     int parametrization_count;
     hone_lora lora;
     hone_variables *variables;
     hone_baker *baker;
-    hone_model *model;
-    hone_session *session;
-    hone_context *context;
+    hone_stepper *stepper;
     hone_loader *loader;
-    bool needs[HONE_SETTINGS];
-    hone_tensor *settings[HONE_SETTINGS]; /* float32 scalars */
-    hone_tensor *teacher;                 /* [samples, classes]: the teacher's logits, computed once */
+    hone_mixer mixer;
+    hone_tensor *teacher; /* [samples, classes]: the teacher's logits, computed once */
     char *recipe;
     hone_train_state state;
     int64_t steps_per_epoch, steps;
-    int64_t classes; /* values of the output in a sample; < 0: known when running */
+    int64_t gathered; /* batches of this step so far */
+    int64_t classes;  /* values of the output in a sample; < 0: known when running */
     bool stopped;
     int hold; /* of the checkpoints' directory; < 0: none */
     double start;
     double recent, recent_weight; /* loss of the last steps, later ones counting more */
     bool early;
 } trainer;
+
+/* Of a step that is not its epoch's last. */
+static int64_t step_samples(const hone_train_options *o) {
+    return (int64_t)o->batch * o->accumulate;
+}
 
 static double setting(const trainer *t, hone_setting kind) {
     return hone_setting_value(t->options, kind, t->state.step, t->steps, t->state.rate_factor);
@@ -146,8 +151,7 @@ static hone_status wire(trainer *t, hone_error *err) {
     if (g->input_count < 1 || g->output_count < 1)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a model to train has inputs and an output");
     t->feeds = hone_calloc(g->input_count + 2, sizeof *t->feeds);
-    t->inputs = hone_calloc(g->input_count + 2 + HONE_SETTINGS, sizeof *t->inputs);
-    if (!t->feeds || !t->inputs) return hone_fail_memory(err);
+    if (!t->feeds) return hone_fail_memory(err);
     HONE_TRY(hone_task_objective(g, task, &t->objective, err));
     HONE_TRY(hone_task_wire(g, t->data, task, t->feeds, &target, err));
     for (size_t i = 0; i < g->input_count && !t->data->table;
@@ -163,6 +167,8 @@ static hone_status wire(trainer *t, hone_error *err) {
     if (t->options->teacher && !labels)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a teacher needs the objective cross-entropy, not %s",
                          t->objective->name);
+    HONE_TRY(hone_mixer_make(t->options, t->objective, t->data, t->feeds, t->target, &t->mixer, err));
+    if (t->mixer.labels) t->feeds[t->feed_count++] = t->feeds[t->target]; /* those of the samples mixed in */
     return HONE_OK;
 }
 
@@ -186,22 +192,13 @@ static hone_status derive(trainer *t, hone_training *out, hone_error *err) {
 
 static hone_status compile(trainer *t, const hone_training *training, hone_error *err) {
     const hone_train_options *o = t->options;
-    hone_session_options options = HONE_SESSION_OPTIONS_INIT;
-    options.threads = o->threads;
     const hone_type *output = &training->graph->outputs[1]->type;
     t->classes = output->rank == 2 && output->dims[1] >= 0 ? output->dims[1] : -1;
     hone_recipe_subject made = {t->objective, t->graph, training->graph, t->data, t->feeds, t->feed_count};
     HONE_TRY(hone_recipe_make(o, &made, &t->recipe, err));
-    HONE_TRY(hone_model_compile_shared(training->graph, NULL, t->variables, &t->model, err));
-    HONE_TRY(hone_session_create(t->model, &options, &t->session, err));
-    HONE_TRY(hone_context_create(t->session, &t->context, err));
-    HONE_TRY(hone_baker_new(training, t->parametrizations, t->parametrization_count, t->variables, o->threads,
-                            &t->baker, err));
-    for (int i = 0; i < HONE_SETTINGS; i++) {
-        t->needs[i] = training->needs[i];
-        if (t->needs[i]) HONE_TRY(hone_tensor_new(HONE_FLOAT32, 0, NULL, &t->settings[i], err));
-    }
-    return HONE_OK;
+    HONE_TRY(hone_stepper_new(training, t->variables, o->threads, t->target, &t->stepper, err));
+    return hone_baker_new(training, t->parametrizations, t->parametrization_count, t->variables, o->threads,
+                          &t->baker, err);
 }
 
 /* --- the best epoch's weights --- variables beside the others, so that checkpoints have them */
@@ -242,49 +239,6 @@ static hone_status make_step(trainer *t, hone_error *err) {
     return status;
 }
 
-static bool is_share(double x) {
-    return x >= 0 && x < 1;
-}
-
-static hone_status check_options(const hone_train_options *o, hone_error *err) {
-    if (o->epochs < 1 || o->batch < 1)
-        return hone_fail(err, HONE_INVALID_ARGUMENT,
-                         "training needs at least one epoch and a batch of at least 1");
-    if (!((float)o->learning_rate > 0) || !isfinite((float)o->learning_rate) ||
-        !(o->momentum >= 0 && o->momentum < 1) || !(o->weight_decay >= 0) ||
-        !isfinite((float)o->weight_decay))
-        return hone_fail(err, HONE_INVALID_ARGUMENT,
-                         "learning rate %g, momentum %g or weight decay %g is out of range", o->learning_rate,
-                         o->momentum, o->weight_decay);
-    if ((unsigned)o->schedule > HONE_SCHEDULE_PLATEAU || (unsigned)o->optimizer > HONE_OPTIMIZER_RMSPROP)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "there is no schedule %d or no optimizer %d",
-                         (int)o->schedule, (int)o->optimizer);
-    if (!is_share(o->beta1) || !is_share(o->beta2) || !is_share(o->label_smoothing) ||
-        !is_share(o->average) || !(o->floor >= 0 && o->floor <= 1) || !(o->warmup >= 0) ||
-        !(o->clip_norm >= 0) || !(o->clip_value >= 0) || !((float)o->epsilon > 0) || o->cycles < 0 ||
-        o->plateau < 0 || o->patience < 0)
-        return hone_fail(
-            err, HONE_INVALID_ARGUMENT,
-            "betas %g and %g, epsilon %g, label smoothing %g, average %g, floor %g, warmup %g, clipping at "
-            "%g and %g, %d cycles, plateau %d or patience %d is out of range",
-            o->beta1, o->beta2, o->epsilon, o->label_smoothing, o->average, o->floor, o->warmup, o->clip_norm,
-            o->clip_value, o->cycles, o->plateau, o->patience);
-    if (o->augment) HONE_TRY(hone_augment_check(o->augment, err));
-    if (o->threads < 0 || o->max_samples < 0 || o->checkpoint_steps < 0)
-        return hone_fail(err, HONE_INVALID_ARGUMENT,
-                         "threads %d, max_samples %lld or checkpoint_steps %lld is negative", o->threads,
-                         (long long)o->max_samples, (long long)o->checkpoint_steps);
-    if (o->lora_rank < 0 || (o->lora_rank > 0 && !isfinite((float)o->lora_alpha)))
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "adapters of rank %d with alpha %g", o->lora_rank,
-                         o->lora_alpha);
-    if (o->teacher && (!((float)o->temperature > 0) || !isfinite((float)o->temperature) ||
-                       !(o->alpha >= 0 && o->alpha <= 1)))
-        return hone_fail(err, HONE_INVALID_ARGUMENT,
-                         "temperature %g must be above 0 and alpha %g within [0, 1]", o->temperature,
-                         o->alpha);
-    return HONE_OK;
-}
-
 /* Samples of the epoch that the last step belongs to, up to it. */
 static int64_t samples_seen(const trainer *t) {
     return t->state.sample > 0 ? t->state.sample : hone_dataset_count(t->data);
@@ -295,7 +249,7 @@ static hone_status resume(trainer *t, hone_error *err) {
     const hone_train_state *s = &t->state;
     HONE_TRY(hone_checkpoint_load(o->resume_dir, t->variables, &t->state, t->recipe, err));
     if (s->step > t->steps || s->epoch != s->step / t->steps_per_epoch ||
-        s->sample != s->step % t->steps_per_epoch * o->batch ||
+        s->sample != s->step % t->steps_per_epoch * step_samples(o) ||
         (t->objective->metric.share && s->score_sum > (double)samples_seen(t)))
         return hone_fail_file(err, HONE_CORRUPT, o->resume_dir,
                               "the newest checkpoint is damaged: step %lld is not sample %lld of epoch %lld",
@@ -318,7 +272,7 @@ static hone_status set_up(trainer *t, hone_error *err) {
     const hone_train_options *o = t->options;
     int64_t samples = hone_dataset_count(t->data);
     HONE_TRY(wire(t, err));
-    t->steps_per_epoch = (samples + o->batch - 1) / o->batch;
+    t->steps_per_epoch = (samples + step_samples(o) - 1) / step_samples(o);
     t->steps = t->steps_per_epoch * o->epochs;
     t->variables = hone_variables_new();
     if (!t->variables) return hone_fail_memory(err);
@@ -329,7 +283,6 @@ static hone_status set_up(trainer *t, hone_error *err) {
     HONE_TRY(check_targets(t, err));
     if (o->checkpoint_dir) HONE_TRY(hone_checkpoint_hold(o->checkpoint_dir, &t->hold, err));
     if (o->resume_dir) HONE_TRY(resume(t, err));
-    hone_context_set_random(t->context, o->seed, (uint64_t)t->state.step);
     HONE_TRY(ask_teacher(t, err));
     HONE_TRY(make_loader(t, err));
     return hone_loader_seek(t->loader, (hone_loader_position){t->state.epoch, t->state.sample}, err);
@@ -337,35 +290,19 @@ static hone_status set_up(trainer *t, hone_error *err) {
 
 static void tear_down(trainer *t) {
     hone_dir_release(t->hold);
-    hone_context_free(t->context);
-    hone_session_free(t->session);
-    hone_model_free(t->model);
+    hone_stepper_free(t->stepper);
     hone_baker_free(t->baker);
     hone_variables_free(t->variables);
     hone_lora_free(&t->lora);
     hone_loader_free(t->loader);
-    for (int i = 0; i < HONE_SETTINGS; i++) hone_tensor_free(t->settings[i]);
     hone_tensor_free(t->teacher);
     hone_dataset_free(t->distilled);
     hone_free(t->class_weights);
     hone_free(t->feeds);
-    hone_free(t->inputs);
     free(t->recipe);
 }
 
 /* --- steps --- */
-
-/* In the order of the training graph's inputs: the settings stand behind the model's. */
-static void set_inputs(trainer *t, const hone_batch *b) {
-    int at = 0;
-    for (int i = 0; i < t->target; i++) t->inputs[at++] = b->tensors[i];
-    for (int i = 0; i < HONE_SETTINGS; i++) {
-        if (!t->needs[i]) continue;
-        *(float *)t->settings[i]->data = (float)setting(t, (hone_setting)i);
-        t->inputs[at++] = t->settings[i];
-    }
-    for (int i = t->target; i < t->feed_count; i++) t->inputs[at++] = b->tensors[i];
-}
 
 static hone_status score(trainer *t, const hone_batch *b, const hone_tensor *output, double *out,
                          hone_error *err) {
@@ -376,26 +313,52 @@ static hone_status score(trainer *t, const hone_batch *b, const hone_tensor *out
                          (long long)output->count, (long long)target->count);
     if (t->classes < 0) HONE_TRY(t->objective->check(&a, target->count / b->n, err));
     *out = t->objective->score(&a);
+    if (!t->mixer.labels) return HONE_OK;
+    a.target = b->tensors[t->target + 1]->data;
+    *out = t->mixer.share * *out + (1 - t->mixer.share) * t->objective->score(&a);
     return HONE_OK;
 }
 
-static hone_status step(trainer *t, const hone_batch *b, hone_error *err) {
+/* One batch of a step; its `part` of the step's samples counts as much of the gradient. */
+static hone_status take_in(trainer *t, const hone_batch *b, double part, bool last, double *loss,
+                           hone_error *err) {
     const hone_tensor *outputs[2];
-    double reached = 0;
-    set_inputs(t, b);
-    HONE_TRY(hone_context_run(t->context, t->inputs, outputs, err));
-    float loss = *(const float *)outputs[0]->data;
+    double settings[HONE_SETTINGS], reached = 0;
+    hone_mixer_mix(&t->mixer, t->options->seed, b);
+    for (int i = 0; i < HONE_SETTINGS; i++) settings[i] = setting(t, (hone_setting)i);
+    settings[HONE_SETTING_PART] = part;
+    settings[HONE_SETTING_MIX] = t->mixer.share;
+    uint64_t number = (uint64_t)(t->state.step * t->options->accumulate + t->gathered++);
+    HONE_TRY(hone_stepper_run(t->stepper, b->tensors, t->feed_count, settings,
+                              (hone_random){t->options->seed, number}, last, outputs, err));
+    *loss = *(const float *)outputs[0]->data;
     HONE_TRY(score(t, b, outputs[1], &reached, err));
-    if (!isfinite(loss))
+    if (!isfinite(*loss))
         return hone_fail(err, HONE_OUT_OF_RANGE,
-                         "the loss became %g at step %lld: a smaller learning rate may help", fabs(loss),
+                         "the loss became %g at step %lld: a smaller learning rate may help", fabs(*loss),
                          (long long)t->state.step + 1);
-    const double fade = 0.96;
-    t->recent = t->recent * fade + loss;
-    t->recent_weight = t->recent_weight * fade + 1;
     if (b->position.sample == 0) t->state.loss_sum = t->state.score_sum = 0;
-    t->state.loss_sum += (double)loss * (double)b->n;
+    t->state.loss_sum += *loss * (double)b->n;
     t->state.score_sum += reached;
+    return HONE_OK;
+}
+
+/* As many batches as make one; `b` is the last of them. */
+static hone_status step(trainer *t, hone_batch *b, hone_error *err) {
+    const hone_train_options *o = t->options;
+    const double fade = 0.96;
+    int64_t left = hone_dataset_count(t->data) - t->state.sample,
+            all = left < step_samples(o) ? left : step_samples(o), seen = 0;
+    double mean = 0, loss;
+    t->gathered = 0;
+    while (seen < all) {
+        HONE_TRY(hone_loader_next(t->loader, b, err));
+        seen += b->n;
+        HONE_TRY(take_in(t, b, (double)b->n / (double)all, seen == all, &loss, err));
+        mean += loss * (double)b->n / (double)all;
+    }
+    t->recent = t->recent * fade + mean;
+    t->recent_weight = t->recent_weight * fade + 1;
     t->state.step++;
     return HONE_OK;
 }
@@ -491,7 +454,6 @@ static hone_status run(trainer *t, hone_error *err) {
     while (t->state.step < t->steps && !t->stopped && !t->early) {
         hone_batch b;
         double rate = setting(t, HONE_SETTING_RATE);
-        HONE_TRY(hone_loader_next(t->loader, &b, err));
         HONE_TRY(step(t, &b, err));
         HONE_TRY(report(t, &b, rate, err));
         hone_loader_position next = hone_loader_tell(t->loader);
@@ -537,7 +499,7 @@ hone_status hone_train_parametrized(hone_graph *g, const hone_dataset *data,
     hone_train_options defaults = HONE_TRAIN_OPTIONS_INIT;
     if (!options) options = &defaults;
     HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
-    HONE_TRY(check_options(options, err));
+    HONE_TRY(hone_train_options_check(options, err));
     hone_dataset *subset = NULL;
     int64_t count = hone_dataset_count(data);
     if (options->max_samples > 0 && options->max_samples < count) {

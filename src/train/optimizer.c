@@ -62,14 +62,16 @@ static const optimizer optimizers[] = {
 
 /* --- settings --- */
 
-void hone_settings_add(hone_graph *g, const hone_train_options *o, hone_settings *out) {
-    static const char *const names[] = {"rate", "first", "second", "average"};
-    bool corrected = optimizers[o->optimizer].corrected;
-    const bool needed[] = {true, corrected, corrected, o->average > 0};
+void hone_settings_add(hone_graph *g, const hone_train_options *o, bool mixes, bool gathers,
+                       hone_settings *out) {
+    static const char *const names[] = {"rate", "first", "second", "average", "part", "mix"};
+    bool corrected = optimizers[o->optimizer].corrected && !gathers;
+    const bool needed[] = {!gathers,          corrected, corrected, o->average > 0 && !gathers,
+                           o->accumulate > 1, mixes};
     hone_type number = hone_type_make(HONE_FLOAT32, 0, NULL);
     for (int i = 0; i < HONE_SETTINGS; i++)
         out->at[i] = needed[i] ? hone_graph_add_input(g, names[i], &number) : NULL;
-    if (o->average <= 0) return;
+    if (!out->at[HONE_SETTING_AVERAGE]) return;
     out->averaged = hone_arena_array(g->arena, g->value_count + 1, sizeof *out->averaged);
     if (!out->averaged) {
         hone_graph_out_of_memory(g);
@@ -165,6 +167,12 @@ static hone_value *state(hone_graph *g, const hone_value *w, const char *name, c
     hone_value *v = hone_graph_add_variable(g, hone_arena_printf(g->arena, "%s%s", w->name, name), t);
     hone_tensor_free(t);
     return v;
+}
+
+hone_value *hone_gather_gradient(hone_graph *g, const hone_value *w, hone_value *gradient,
+                                 hone_value **variable) {
+    *variable = state(g, w, ".gradient", NULL);
+    return HONE_EMIT(g, "", "Add", *variable, gradient);
 }
 
 void hone_average_add(hone_graph *g, hone_settings *settings, hone_value *w, hone_value *next) {

@@ -105,13 +105,14 @@ static json_t *numbers(const hone_train_options *o) {
                              *const schedules[] = {"constant", "cosine", "linear", "step", "plateau"};
     return json_pack(
         "{s:i, s:i, s:s, s:f, s:f, s:b, s:f, s:f, s:f, s:f, s:s, s:f, s:f, s:i, s:i, s:f, s:f, s:f, s:f, "
-        "s:I}",
+        "s:i, s:f, s:f, s:f, s:I}",
         "epochs", o->epochs, "batch", o->batch, "optimizer", optimizers[o->optimizer], "learning rate",
         o->learning_rate, "momentum", o->momentum, "nesterov", o->nesterov, "beta1", o->beta1, "beta2",
         o->beta2, "epsilon", o->epsilon, "weight decay", o->weight_decay, "schedule", schedules[o->schedule],
         "warmup", o->warmup, "floor", o->floor, "cycles", o->cycles, "plateau", o->plateau, "clip norm",
         o->clip_norm, "clip value", o->clip_value, "label smoothing", o->label_smoothing, "average",
-        o->average, "seed", (json_int_t)o->seed);
+        o->average, "batches a step", o->accumulate, "mixup", o->mixup, "cutmix", o->cutmix,
+        "stochastic depth", o->stochastic_depth, "seed", (json_int_t)o->seed);
 }
 
 /* From what a user sets to what follows from it: the first difference is the one that is told. */
