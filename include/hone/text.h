@@ -20,6 +20,51 @@ HONE_API hone_status hone_tokenizer_load(const char *path, hone_tokenizer **out,
 /* The same of its content. */
 HONE_API hone_status hone_tokenizer_parse(const char *json, size_t size, hone_tokenizer **out,
                                           hone_error *err);
+/* A run of bytes. */
+typedef struct hone_text_slice {
+    const char *data;
+    size_t size;
+} hone_text_slice;
+
+typedef enum hone_token_type { /* GGUF's numbers */
+                               HONE_TOKEN_NORMAL = 1,
+                               HONE_TOKEN_UNKNOWN = 2,
+                               HONE_TOKEN_CONTROL = 3, /* no text makes one */
+                               HONE_TOKEN_USER = 4,    /* found in texts before all else */
+                               HONE_TOKEN_UNUSED = 5,
+                               HONE_TOKEN_BYTE = 6 /* <0x00> … */
+} hone_token_type;
+
+/* A vocabulary as model files have it in arrays: GGUF's keys `tokenizer.ggml.…`. Start from HONE_VOCABULARY_SOURCE_INIT. */
+typedef struct hone_vocabulary_source {
+    const char
+        *model; /* "llama": BPE by score, as SentencePiece; "gpt2": BPE over bytes; "gemma4"; "t5": Unigram;
+                          "bert": WordPiece */
+    const char *pre; /* gpt2: the name of its split patterns, "llama-bpe", "qwen2" …; others: NULL is fine */
+    const hone_text_slice *tokens;
+    size_t token_count;
+    const float *scores;           /* one for each token: llama, t5; else NULL is fine */
+    const int32_t *types;          /* hone_token_type, one for each token; NULL: all are normal */
+    const hone_text_slice *merges; /* "left right": gpt2, gemma4 */
+    size_t merge_count;
+    int32_t bos, eos, unknown, separator, padding; /* ids; -1: none. bert's [CLS] is bos */
+    int add_bos, add_eos, add_space_prefix;        /* 0, 1; -1: what is usual for the model */
+    int remove_extra_spaces, lowercase;            /* t5; bert. The same */
+    const void *charsmap;                          /* t5: precompiled_charsmap; NULL: none */
+    size_t charsmap_size;
+} hone_vocabulary_source;
+
+#define HONE_VOCABULARY_SOURCE_INIT                                                                          \
+    {                                                                                                        \
+        .bos = -1, .eos = -1, .unknown = -1, .separator = -1, .padding = -1, .add_bos = -1, .add_eos = -1,   \
+        .add_space_prefix = -1, .remove_extra_spaces = -1, .lowercase = -1                                   \
+    }
+
+/* Makes a tokenizer of it; hone_tokenizer_save() writes it as tokenizer.json. All of the source is copied.
+ * HONE_UNSUPPORTED: the model or the name of its patterns is not known. HONE_CORRUPT or HONE_INVALID_ARGUMENT: which
+ * token or merge is wrong. On success `*out` belongs to the caller. */
+HONE_API hone_status hone_tokenizer_from_vocabulary(const hone_vocabulary_source *source,
+                                                    hone_tokenizer **out, hone_error *err);
 /* Writes it; the file appears whole or not at all. */
 HONE_API hone_status hone_tokenizer_save(const hone_tokenizer *t, const char *path, hone_error *err);
 /* Its tokenizer.json. Borrowed. */

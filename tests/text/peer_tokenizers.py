@@ -7,9 +7,7 @@ strings must be the same, and decoding must give the same texts.
 Calls libhone.so. With files, the tokenizers are made of them instead of this test's own texts. The last line is
 "N passed, N failed"; the exit status is 1 if any failed."""
 
-import ctypes
 import json
-import os
 import pathlib
 import random
 import sys
@@ -20,64 +18,9 @@ try:
 except ImportError:
     sys.exit(77)
 
-LIBRARY = pathlib.Path(os.environ.get("HONE_BUILD", "build")) / "libhone.so"
-hone = ctypes.CDLL(str(LIBRARY))
-hone.hone_tokenizer_pad.restype = ctypes.c_int32
-hone.hone_tokenizer_json.restype = ctypes.c_void_p
+from tokenizer_library import PLAIN, TEMPLATE, Hone
+
 counts = [0, 0]
-TEMPLATE, PLAIN = 1, 2
-
-
-class Error(ctypes.Structure):
-    _fields_ = [("code", ctypes.c_int), ("rest", ctypes.c_char * 8192)]
-
-
-def call(name, *args):
-    err = Error()
-    if getattr(hone, name)(*args, ctypes.byref(err)) != 0:
-        raise ValueError(bytes(err).split(b"\0\0\0\0")[0] + err.rest)
-
-
-class Hone:
-    """A tokenizer of Hone's."""
-
-    def __init__(self, handle):
-        self.handle, self.encoder = handle, ctypes.c_void_p()
-        call("hone_encoder_new", handle, ctypes.byref(self.encoder))
-
-    @classmethod
-    def parse(cls, text):
-        data, handle = text.encode(), ctypes.c_void_p()
-        call("hone_tokenizer_parse", data, ctypes.c_size_t(len(data)), ctypes.byref(handle))
-        return cls(handle)
-
-    @classmethod
-    def train(cls, description, texts):
-        trainer, handle = ctypes.c_void_p(), ctypes.c_void_p()
-        call("hone_tokenizer_trainer_new", description.encode(), ctypes.byref(trainer))
-        for text in texts:
-            data = text.encode()
-            call("hone_tokenizer_trainer_add", trainer, data, ctypes.c_size_t(len(data)))
-        call("hone_tokenizer_trainer_finish", trainer, ctypes.byref(handle))
-        hone.hone_tokenizer_trainer_free(trainer)
-        return cls(handle)
-
-    def json(self):
-        size = ctypes.c_size_t()
-        at = hone.hone_tokenizer_json(self.handle, ctypes.byref(size))
-        return ctypes.string_at(at, size.value).decode()
-
-    def encode(self, text, flags=TEMPLATE):
-        data, ids, count = text.encode(), ctypes.POINTER(ctypes.c_int32)(), ctypes.c_size_t()
-        call("hone_encoder_encode", self.encoder, data, ctypes.c_size_t(len(data)), ctypes.c_uint(flags),
-             ctypes.byref(ids), ctypes.byref(count))
-        return ids[:count.value]
-
-    def decode(self, ids, special=False):
-        array, text, size = (ctypes.c_int32 * len(ids))(*ids), ctypes.c_void_p(), ctypes.c_size_t()
-        call("hone_encoder_decode", self.encoder, array, ctypes.c_size_t(len(ids)), ctypes.c_bool(special),
-             ctypes.byref(text), ctypes.byref(size))
-        return ctypes.string_at(text.value, size.value).decode(errors="replace")
 
 
 def check(name, holds, shown=""):
