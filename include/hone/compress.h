@@ -9,9 +9,28 @@ extern "C" {
 #endif
 
 typedef enum hone_quantize_mode {
-    HONE_QUANTIZE_STATIC, /* QDQ: int8 weights (per channel), uint8 activations, ranges from calibration data */
-    HONE_QUANTIZE_DYNAMIC /* int8 weights; activations are quantized at every run */
+    HONE_QUANTIZE_STATIC, /* QDQ: weights of 8 bits or fewer (a scale a channel), uint8 activations, ranges from
+                             calibration data */
+    HONE_QUANTIZE_DYNAMIC, /* int8 weights; activations are quantized at every run */
+    HONE_QUANTIZE_WEIGHTS, /* weights of 8 bits or fewer, also tables of rows; arithmetic stays in float */
+    HONE_QUANTIZE_FLOAT16, /* weights are kept as float16, or bfloat16; arithmetic stays in float32 */
+    HONE_QUANTIZE_BFLOAT16
 } hone_quantize_mode;
+
+/* How weights become codes. */
+typedef enum hone_rounding {
+    HONE_ROUND_AUTO,    /* NEAREST of 8 bits, SEARCH of fewer */
+    HONE_ROUND_NEAREST, /* the largest weight that shares a scale gets the largest code */
+    HONE_ROUND_SEARCH,  /* scales with the least squared error; with data, errors count as their inputs are large */
+    HONE_ROUND_GPTQ     /* what rounding a weight does to sums is made up for by weights that are not rounded yet
+                           (Frantar et al. 2022, arXiv 2210.17323); needs data */
+} hone_rounding;
+
+/* How WEIGHTS of matrices in blocks are written. */
+typedef enum hone_dialect {
+    HONE_DIALECT_ONNX, /* DequantizeLinear (operator set 21; of 2 bits 25) */
+    HONE_DIALECT_ORT   /* com.microsoft MatMulNBits, where it can say it */
+} hone_dialect;
 
 typedef enum hone_calibration_method {
     HONE_CALIBRATE_MINMAX,     /* all that was seen */
@@ -32,23 +51,33 @@ typedef struct hone_quantize_options {
     int64_t calibration_samples; /* so many, drawn from the data, of each class as of all; 0: all */
     int threads;                 /* 0: one for each available CPU */
     hone_calibration calibration;
+    /* STATIC and WEIGHTS: bits of a weight, 8, 4, 3 (kept in 4) or 2. The first and the last weight of a model bear
+     * rounding least: they have `edge_bits` where that is more. */
+    int bits, edge_bits;
+    hone_rounding rounding;
+    /* WEIGHTS: of matrices and tables so many weights along what is summed share a scale, a multiple of 16; 0: all of a
+     * channel, as in convolutions. `asymmetric`: they share a zero point, too. */
+    int64_t block;
+    bool asymmetric;
+    hone_dialect dialect;
+    /* Biases make up for what rounding weights does to the means of sums (Nagel et al. 2019, arXiv 1906.04721); needs
+     * data. */
+    bool correct_bias;
 } hone_quantize_options;
 #define HONE_QUANTIZE_OPTIONS_INIT                                                                           \
     {                                                                                                        \
         .size = sizeof(hone_quantize_options), .mode = HONE_QUANTIZE_STATIC, .calibration_samples = 1024,    \
-        .calibration = {                                                                                     \
-            .percentile = 99.99                                                                              \
-        }                                                                                                    \
+        .calibration = {.percentile = 99.99}, .bits = 8, .edge_bits = 8, .block = 32                         \
     }
 
 typedef struct hone_quantize_report {
-    int64_t quantized_nodes;           /* computed in integers now */
-    int64_t float_nodes;               /* multiply in float still */
+    int64_t quantized_nodes; /* computed in integers now; of WEIGHTS and half precision: weights kept in fewer bits */
+    int64_t float_nodes;     /* multiply in float still; of these: weights kept in float32 */
     char float_names[512];             /* which, and why */
     int64_t bytes_before, bytes_after; /* of the initializers */
 } hone_quantize_report;
 
-/* Quantizes a float graph. `data` calibrates (may be NULL for dynamic). On success `*out` belongs to the
+/* Quantizes a float graph. `data` calibrates (NULL where nothing needs it: only STATIC, GPTQ and correct_bias do). On success `*out` belongs to the
  * caller. */
 HONE_API hone_status hone_quantize(const hone_graph *g, const hone_dataset *data,
                                    const hone_quantize_options *options, hone_graph **out,

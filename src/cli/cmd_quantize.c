@@ -6,7 +6,7 @@
 static struct {
     const char *model, *out;
     cli_data data;
-    int mode, calibration;
+    int mode, calibration, rounding, dialect;
     uint64_t seed;
     bool json;
     cli_task task;
@@ -15,15 +15,32 @@ static struct {
 
 static const cli_option options[] = {
     OPT_MODEL(args.model),
-    OPT_CHOICE("mode", "static|dynamic", args.mode,
-               "ranges of activations from training samples, or at every run"),
+    OPT_CHOICE("mode", "static|dynamic|weights|fp16|bf16", args.mode,
+               "integers, with ranges of activations from training samples, or at every run; or weights "
+               "alone in few "
+               "bits, or in half precision"),
+    OPT_INT("bits", "N", args.quantize.bits, 2, 8,
+            "static, weights: bits of a weight, 8, 4, 3 (kept in 4) or 2"),
+    OPT_INT("edge-bits", "N", args.quantize.edge_bits, 2, 8,
+            "the least bits of the first and the last weight, which bear rounding least"),
+    OPT_INT64("block", "N", args.quantize.block, 0, 1 << 20,
+              "weights: of matrices so many along what is summed share a scale", .zero = "all of a channel"),
+    OPT_FLAG("asymmetric", args.quantize.asymmetric, "weights: blocks have zero points, too"),
+    OPT_CHOICE("rounding", "auto|nearest|search|gptq", args.rounding,
+               "scales by the largest weight, by the least error, or with what rounding does made up for by "
+               "weights that "
+               "are not rounded yet (needs --data); auto: nearest of 8 bits, search of fewer"),
+    OPT_FLAG("correct-bias", args.quantize.correct_bias,
+             "biases make up for what rounding weights does to means (needs --data)"),
+    OPT_CHOICE("dialect", "onnx|ort", args.dialect,
+               "weights: blocks as DequantizeLinear, or as ONNX Runtime's MatMulNBits"),
     OPT_DATA(args.data),
     OPT_PARTS(args.data),
     OPT_SEED(args.seed),
     OPT_TASK(args.task),
     OPT_OUT(args.out),
     OPT_INT64("calibration-samples", "N", args.quantize.calibration_samples, 1, 1e15,
-              "static: find ranges on N training samples, drawn"),
+              "look at N training samples, drawn"),
     OPT_CHOICE(
         "calibration", "minmax|percentile|mse|entropy", args.calibration,
         "static: ranges by all that was seen, all but outliers, least squared error, least divergence"),
@@ -34,8 +51,13 @@ static const cli_option options[] = {
     OPT_END,
 };
 
-_Static_assert(HONE_QUANTIZE_STATIC == 0 && HONE_QUANTIZE_DYNAMIC == 1,
+_Static_assert(HONE_QUANTIZE_STATIC == 0 && HONE_QUANTIZE_DYNAMIC == 1 && HONE_QUANTIZE_WEIGHTS == 2 &&
+                   HONE_QUANTIZE_FLOAT16 == 3 && HONE_QUANTIZE_BFLOAT16 == 4,
                "the words of --mode are in this order");
+_Static_assert(HONE_ROUND_AUTO == 0 && HONE_ROUND_NEAREST == 1 && HONE_ROUND_SEARCH == 2 &&
+                   HONE_ROUND_GPTQ == 3,
+               "the words of --rounding are in this order");
+_Static_assert(HONE_DIALECT_ONNX == 0 && HONE_DIALECT_ORT == 1, "the words of --dialect are in this order");
 _Static_assert(HONE_CALIBRATE_MINMAX == 0 && HONE_CALIBRATE_PERCENTILE == 1 && HONE_CALIBRATE_MSE == 2 &&
                    HONE_CALIBRATE_ENTROPY == 3,
                "the words of --calibration are in this order");
@@ -47,33 +69,66 @@ typedef struct job {
     cli_score before, after;
 } job;
 
+static const char *const modes[] = {"static", "dynamic", "weights", "fp16", "bf16"};
+
 static void print(const job *j) {
     const hone_quantize_report *r = &j->report;
     if (args.json) {
         cli_print_json(json_pack("{s:o, s:s, s:I, s:I, s:o, s:o, s:o}", "model", cli_json_text(args.out),
-                                 "mode", args.mode == HONE_QUANTIZE_STATIC ? "static" : "dynamic",
-                                 "quantized_nodes", (json_int_t)r->quantized_nodes, "float_nodes",
-                                 (json_int_t)r->float_nodes, "float_names", cli_json_text(r->float_names),
-                                 "before", cli_json_score(&j->before), "after", cli_json_score(&j->after)));
+                                 "mode", modes[args.mode], "quantized_nodes", (json_int_t)r->quantized_nodes,
+                                 "float_nodes", (json_int_t)r->float_nodes, "float_names",
+                                 cli_json_text(r->float_names), "before", cli_json_score(&j->before), "after",
+                                 cli_json_score(&j->after)));
         return;
     }
     cli_print_change(&j->before, &j->after);
-    printf("%lld nodes multiply in integers, %lld in float%s%s\nwrote %s\n", (long long)r->quantized_nodes,
-           (long long)r->float_nodes, r->float_names[0] ? ": " : "", r->float_names, args.out);
+    const bool integers = args.mode <= HONE_QUANTIZE_DYNAMIC;
+    printf(integers ? "%lld nodes multiply in integers, %lld in float%s%s\n"
+                    : "%lld weights are kept in fewer bits, %lld as they are%s%s\n",
+           (long long)r->quantized_nodes, (long long)r->float_nodes, r->float_names[0] ? ": " : "",
+           r->float_names);
+    printf("wrote %s\n", args.out);
+}
+
+/* Which data the options need, beyond a test split to measure on. */
+static bool needs_data(void) {
+    const hone_quantize_options *o = &args.quantize;
+    return o->mode == HONE_QUANTIZE_STATIC || o->rounding == HONE_ROUND_GPTQ || o->correct_bias;
+}
+
+/* Training samples also say which weights must be right. */
+static bool reads_training(void) {
+    const hone_quantize_options *o = &args.quantize;
+    return needs_data() ||
+           (o->mode == HONE_QUANTIZE_WEIGHTS && o->rounding != HONE_ROUND_NEAREST && o->bits < 8);
+}
+
+static int check_options(void) {
+    const hone_quantize_options *o = &args.quantize;
+    if ((o->bits > 4 && o->bits < 8) || (o->edge_bits > 4 && o->edge_bits < 8))
+        return cli_usage_error("--bits and --edge-bits are 8, 4, 3 or 2");
+    if (o->mode == HONE_QUANTIZE_STATIC && !args.data.spec)
+        return cli_usage_error("--mode static needs --data, to find the ranges of activations");
+    if (needs_data() && !args.data.spec)
+        return cli_usage_error("--rounding gptq and --correct-bias need --data");
+    if (o->mode == HONE_QUANTIZE_DYNAMIC && o->bits < 8)
+        return cli_usage_error("--mode dynamic has weights of 8 bits");
+    return CLI_OK;
 }
 
 static int work(job *j) {
     hone_error err = {0};
     args.quantize.mode = (hone_quantize_mode)args.mode;
     args.quantize.calibration.method = (hone_calibration_method)args.calibration;
-    if (args.mode == HONE_QUANTIZE_STATIC && !args.data.spec)
-        return cli_usage_error("--mode static needs --data, to find the ranges of activations");
+    args.quantize.rounding = (hone_rounding)args.rounding;
+    args.quantize.dialect = (hone_dialect)args.dialect;
+    if (check_options() != CLI_OK) return CLI_USAGE;
     if (cli_read_task(&args.task, &args.quantize.task) != CLI_OK) return CLI_USAGE;
     const hone_task *task = &args.quantize.task;
     CLI_TRY(cli_check_output(args.out, &err));
     CLI_TRY(hone_graph_load(args.model, &j->graph, &err));
     args.data.model_path = args.model;
-    if (args.mode == HONE_QUANTIZE_STATIC)
+    if (args.data.spec && reads_training())
         CLI_TRY(cli_open_parts(&args.data, task, j->graph, args.seed, NULL, &j->data, &err));
     else if (args.data.spec)
         CLI_TRY(cli_open_test(&args.data, task, j->graph, args.seed, &j->data.test, &err));
@@ -100,11 +155,14 @@ static int run(void) {
 }
 
 const cli_command cli_cmd_quantize = {
-    "quantize", "make a model compute in 8-bit integers",
+    "quantize", "make a model compute in integers, or keep its weights in few bits",
     "static writes QuantizeLinear and DequantizeLinear around products and convolutions, weights per "
     "channel, with\n"
     "ranges found on training samples; what lies between them computes on bytes, too. dynamic quantizes "
     "activations\n"
-    "at every run and needs --data only to measure. Normalizations go into weights.\n\n"
-    "  hone quantize m.onnx --mode static --data fashion-mnist --out q.onnx",
+    "at every run and needs --data only to measure. weights keeps weights in few bits, those of matrices in\n"
+    "blocks, and computes in float; fp16 and bf16 keep them in half precision. Normalizations go into "
+    "weights.\n\n"
+    "  hone quantize m.onnx --mode static --data fashion-mnist --out q.onnx\n"
+    "  hone quantize m.onnx --mode weights --bits 4 --rounding gptq --data fashion-mnist --out w4.onnx",
     options, run};

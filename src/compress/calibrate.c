@@ -56,9 +56,8 @@ static hone_status observe(hone_graph *g, const char *const *values, int count, 
     return hone_graph_check(g, err);
 }
 
-/* Of each class as many as of all; always the same ones. `*out` is NULL if all are wanted. */
-static hone_status draw(const hone_dataset *data, const hone_task *task, int64_t samples, hone_dataset **out,
-                        hone_error *err) {
+hone_status hone_calibration_draw(const hone_dataset *data, const hone_task *task, int64_t samples,
+                                  hone_dataset **out, hone_error *err) {
     hone_draw_options o = HONE_DRAW_OPTIONS_INIT;
     if (samples <= 0 || samples >= hone_dataset_count(data)) return HONE_OK;
     o.share = (double)samples;
@@ -96,7 +95,7 @@ hone_status hone_calibrate(const hone_graph *g, const hone_dataset *data, const 
     job j = {values, count, ranges, NULL};
     hone_feed *inputs = hone_calloc(g->input_count + 1, sizeof *inputs);
     if (!inputs) return hone_fail_memory(err);
-    hone_status status = draw(data, task, samples, &drawn, err);
+    hone_status status = hone_calibration_draw(data, task, samples, &drawn, err);
     if (drawn) data = drawn;
     if (status == HONE_OK) status = hone_task_wire(g, data, task, inputs, &target, err);
     if (status == HONE_OK) status = hone_graph_copy(g, &copy, err);

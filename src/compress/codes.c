@@ -3,7 +3,6 @@
 #include <float.h>
 #include <math.h>
 
-#define MOST 127                 /* |code| of a weight */
 #define MOST_BIAS (1 << 30)      /* the other half is for the products */
 #define FINE_BIAS (1 << 24)      /* steps of a bias without weights beside it */
 #define LEAST_STEP (2 * FLT_MIN) /* of products */
@@ -11,50 +10,25 @@
 void hone_codes_free(hone_codes *c) {
     hone_tensor_free(c->q);
     hone_tensor_free(c->scale);
-    *c = (hone_codes){NULL, NULL};
+    hone_tensor_free(c->zero);
+    *c = (hone_codes){.q = NULL};
 }
 
 /* --- weights --- */
 
 static int64_t inner_of(const hone_tensor *w, int axis) {
-    int64_t inner = 1;
-    for (int i = axis + 1; i < w->rank; i++) inner *= w->dims[i];
-    return inner;
-}
-
-static int8_t code_of(float x, float scale) {
-    float q = rintf(x / scale);
-    return (int8_t)(q > MOST ? MOST : q < -MOST ? -MOST : q);
-}
-
-/* No scale is so small that dividing by it overflows. */
-hone_status hone_codes_of_weight(const hone_tensor *w, int axis, hone_codes *out, hone_error *err) {
-    int64_t channels = w->dims[axis], inner = inner_of(w, axis);
-    HONE_TRY(hone_tensor_new(HONE_INT8, w->rank, w->dims, &out->q, err));
-    hone_status status = hone_tensor_new(HONE_FLOAT32, 1, &channels, &out->scale, err);
-    if (status != HONE_OK) {
-        hone_codes_free(out);
-        return status;
-    }
-    const float *x = w->data;
-    float *scale = out->scale->data;
-    for (int64_t i = 0; i < w->count; i++) {
-        float *s = &scale[i / inner % channels];
-        *s = fmaxf(*s, fabsf(x[i]));
-    }
-    for (int64_t c = 0; c < channels; c++) scale[c] = scale[c] > 0 ? fmaxf(scale[c] / MOST, FLT_MIN) : 1;
-    for (int64_t i = 0; i < w->count; i++)
-        ((int8_t *)out->q->data)[i] = code_of(x[i], scale[i / inner % channels]);
-    return HONE_OK;
+    return hone_weight_view_of(w, axis).inner;
 }
 
 /* The codes of channel c by another scale. */
 static void rescale(const hone_tensor *w, int axis, int64_t c, float scale, hone_codes *out) {
     int64_t inner = inner_of(w, axis), channels = w->dims[axis];
+    const float most = (float)((1 << (out->bits - 1)) - 1);
     ((float *)out->scale->data)[c] = scale;
     for (int64_t at = c * inner; at < w->count; at += channels * inner)
         for (int64_t i = at; i < at + inner; i++)
-            ((int8_t *)out->q->data)[i] = code_of(((const float *)w->data)[i], scale);
+            ((int8_t *)out->q->data)[i] =
+                (int8_t)fminf(fmaxf(rintf(((const float *)w->data)[i] / scale), -most), most);
 }
 
 static bool is_zero(const hone_codes *weight, const hone_tensor *w, int axis, int64_t c) {

@@ -1,17 +1,36 @@
-/* Real numbers as 8-bit codes: weights, biases, and the grids of activations. */
+/* Real numbers as codes of few bits: weights, biases, and the grids of activations. */
 #ifndef HONE_COMPRESS_CODES_H
 #define HONE_COMPRESS_CODES_H
 
 #include "compress/calibrate.h"
+#include "compress/moments.h"
 
+/* How weights become codes. Those of `block` weights of a channel (0: all of them) share a scale. */
+typedef struct hone_code_format {
+    int bits; /* 2 … 8 */
+    int64_t block;
+    bool asymmetric; /* and a zero point */
+    hone_rounding rounding;
+} hone_code_format;
+
+/* A weight as codes: x = scale (q - zero). */
 typedef struct hone_codes {
-    hone_tensor *q, *scale; /* as the float tensor; float32 [channels] */
+    int bits;
+    hone_tensor *q;     /* int8, as the float tensor, whatever the bits */
+    hone_tensor *scale; /* float32 [channels]; of blocks [channels, blocks], with its axes as the weight's */
+    hone_tensor *zero;  /* int8, as scale; NULL: 0 */
 } hone_codes;
 void hone_codes_free(hone_codes *c);
 
-/* w (float32) as int8, symmetric, a scale for each position of `axis`: |w| max maps to 127. On success the tensors belong to
- * the caller. */
-hone_status hone_codes_of_weight(const hone_tensor *w, int axis, hone_codes *out, hone_error *err);
+/* w (float32) as codes, with scales for each position of `axis`, its channels; blocks are of matrices only. `moments` of what
+ * it multiplies, NULL: not known; then GPTQ is SEARCH. On success the tensors belong to the caller. */
+hone_status hone_codes_of_weight(const hone_tensor *w, int axis, const hone_code_format *f,
+                                 const hone_moments *moments, hone_codes *out, hone_error *err);
+/* What the codes stand for: float32, as the weight. */
+hone_status hone_codes_real(const hone_codes *c, int axis, int64_t block, hone_tensor **out, hone_error *err);
+/* Bits that a file has for a code: 8, 4 or 2; and int8 codes (or zero points) as int8, int4 or int2. */
+int hone_codes_stored_bits(const hone_codes *c);
+hone_status hone_codes_pack(const hone_tensor *q, int bits, hone_tensor **out, hone_error *err);
 
 /* b (float32 [channels]) as int32 in steps of x_scale times the weight's scale, so that it adds exactly to sums of products.
  * Where a number is too large for that, the scale of its channel grows until it fits, and `weight` is made anew there:

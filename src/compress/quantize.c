@@ -1,10 +1,11 @@
-/* Quantization of weights and activations to 8 bits.
+/* Quantization of weights and activations.
  *
  *   static   x → Q → DQ ─┐                       ranges of x from calibration data, uint8 with a zero point
- *            W(int8) → DQ ┼→ node → …             W symmetric, a scale per output channel
+ *            W(int8) → DQ ┼→ node → …             W symmetric, also of fewer bits, a scale per output channel
  *            b(int32) → DQ┘                       b at the products' scale
  *
- *   dynamic  x → DynamicQuantizeLinear → integer node → Cast → Mul(scales) → Add(b) */
+ *   dynamic  x → DynamicQuantizeLinear → integer node → Cast → Mul(scales) → Add(b)
+ *   weights  W(int8, int4, int2) → DQ → node, x stays as it is */
 #include "compress/quantize.h"
 
 #include "graph/infer.h"
@@ -84,8 +85,8 @@ static bool has_only_floats(const hone_node *n) {
            n->inputs[w]->type.rank >= 2 && n->inputs[w]->type.dtype == HONE_FLOAT32;
 }
 
-/* The weight's axis that runs along the result's channels, its last axis if the operator says no other; -1: none. */
-static hone_status channels_of(hone_quantized_node *q, hone_error *err) {
+/* The result's channels are its last axis if the operator says no other. */
+hone_status hone_quantize_channels(hone_quantized_node *q, hone_error *err) {
     const hone_node *n = q->node;
     HONE_AXES(axes);
     q->axis = -1;
@@ -105,8 +106,7 @@ static hone_status channels_of(hone_quantized_node *q, hone_error *err) {
     return HONE_OK;
 }
 
-/* What is multiplied and added must be numbers. */
-static hone_status check_finite(const hone_node *n, hone_error *err) {
+hone_status hone_quantize_check_finite(const hone_node *n, hone_error *err) {
     for (int i = 0; i < n->input_count; i++) {
         const hone_value *v = n->inputs[i];
         if (!v || v->storage != HONE_STORAGE_CONSTANT || v->data->dtype != HONE_FLOAT32) continue;
@@ -118,8 +118,8 @@ static hone_status check_finite(const hone_node *n, hone_error *err) {
     return HONE_OK;
 }
 
-/* Does the operator have an integer form for this node? It is made, and taken away. */
-static bool has_integer_form(hone_graph *g, hone_quantized_node *q) {
+/* It is made, and taken away. */
+bool hone_quantize_has_form(hone_graph *g, const hone_quantized_node *q) {
     int bias = -1;
     hone_node *n = q->node, *before = n->prev;
     if (!n->op->emit_integer) return false;
@@ -147,14 +147,15 @@ static hone_status collect_node(hone_quantize_job *j, hone_node *n) {
         hone_quantize_note(j, n, "has no integer form");
         return HONE_OK;
     }
-    HONE_TRY(channels_of(q, j->err));
+    HONE_TRY(hone_quantize_channels(q, j->err));
     if (q->axis < 0) {
         hone_quantize_note(j, n, "its output channels are not an axis of the weight");
         return HONE_OK;
     }
-    HONE_TRY(check_finite(n, j->err));
-    HONE_TRY(hone_codes_of_weight(n->inputs[1]->data, q->axis, &q->weight, j->err));
-    if (has_integer_form(j->g, q)) {
+    HONE_TRY(hone_quantize_check_finite(n, j->err));
+    const hone_code_format plain = {.bits = 8};
+    HONE_TRY(hone_codes_of_weight(n->inputs[1]->data, q->axis, &plain, NULL, &q->weight, j->err));
+    if (hone_quantize_has_form(j->g, q)) {
         j->count++;
     } else {
         hone_codes_free(&q->weight);
@@ -189,15 +190,33 @@ hone_status hone_quantize_collect(hone_quantize_job *j) {
 
 /* --- */
 
+static bool is_width(int bits) {
+    return bits == 8 || (bits >= 2 && bits <= 4);
+}
+
 static hone_status check_options(const hone_quantize_options *o, hone_error *err) {
     const hone_calibration *c = &o->calibration;
-    if (o->mode != HONE_QUANTIZE_STATIC && o->mode != HONE_QUANTIZE_DYNAMIC)
+    if ((unsigned)o->mode > HONE_QUANTIZE_BFLOAT16)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "there is no quantization mode %d", (int)o->mode);
     if (o->calibration_samples < 0 || o->threads < 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "calibration_samples %lld or threads %d is negative",
                          (long long)o->calibration_samples, o->threads);
     if (c->method < HONE_CALIBRATE_MINMAX || c->method > HONE_CALIBRATE_ENTROPY)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "there is no calibration method %d", (int)c->method);
+    if (!is_width(o->bits) || !is_width(o->edge_bits))
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "weights of %d bits, at the edges %d: there are 8, 4, 3 and 2", o->bits,
+                         o->edge_bits);
+    if (o->mode == HONE_QUANTIZE_DYNAMIC && o->bits != 8)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "dynamic quantization has weights of 8 bits only");
+    if (o->block < 0 || o->block % 16 || o->block > 1 << 20)
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "blocks of %lld weights: there are multiples of 16, and 0", (long long)o->block);
+    if ((unsigned)o->rounding > HONE_ROUND_GPTQ || (unsigned)o->dialect > HONE_DIALECT_ORT)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "there is no rounding %d or no dialect %d",
+                         (int)o->rounding, (int)o->dialect);
+    if (o->asymmetric && o->mode != HONE_QUANTIZE_WEIGHTS)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "only weights alone can have zero points");
     if (c->method == HONE_CALIBRATE_PERCENTILE && !(c->percentile > 0 && c->percentile <= 100))
         return hone_fail(err, HONE_INVALID_ARGUMENT, "percentile %g is not in (0, 100]", c->percentile);
     return HONE_OK;
@@ -233,11 +252,12 @@ static void drop_views(hone_graph *g) {
 }
 
 /* Folded first: a weight stored as its transpose becomes a constant again, and normalizations go into weights. What is done
- * to inputs stays: it is what their grid is about. */
-static hone_status prepare(hone_graph *g, hone_error *err) {
+ * to inputs stays: it is what their grid is about. Where weights alone are stored, those stored once stay so: tables whose
+ * transposes are weights, too. */
+static hone_status prepare(hone_graph *g, hone_quantize_mode mode, hone_error *err) {
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));
-    HONE_TRY(hone_graph_fold(g, false, err));
+    if (mode <= HONE_QUANTIZE_DYNAMIC) HONE_TRY(hone_graph_fold(g, false, err));
     HONE_TRY(hone_graph_rewrite_stage(g, HONE_STAGE_WEIGHTS, "fold-affine", err));
     drop_views(g);
     hone_graph_prune(g);
@@ -245,15 +265,33 @@ static hone_status prepare(hone_graph *g, hone_error *err) {
     return hone_graph_infer(g, err);
 }
 
+/* What nothing of the data is needed for must not fail for want of them. */
+static hone_status check_data(const hone_quantize_options *o, const hone_dataset *data, hone_error *err) {
+    if (data) return HONE_OK;
+    if (o->mode == HONE_QUANTIZE_STATIC)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "static quantization needs data to calibrate on");
+    if (o->rounding == HONE_ROUND_GPTQ || o->correct_bias)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "GPTQ and corrected biases need data");
+    return HONE_OK;
+}
+
+static hone_status go_over(hone_quantize_job *j, const hone_dataset *data) {
+    switch (j->options->mode) {
+    case HONE_QUANTIZE_STATIC: HONE_TRY(hone_quantize_collect(j)); return hone_quantize_static(j, data);
+    case HONE_QUANTIZE_DYNAMIC: HONE_TRY(hone_quantize_collect(j)); return hone_quantize_dynamic(j);
+    case HONE_QUANTIZE_WEIGHTS: return hone_quantize_weights(j, data);
+    case HONE_QUANTIZE_FLOAT16: return hone_quantize_half(j, HONE_FLOAT16);
+    case HONE_QUANTIZE_BFLOAT16: break;
+    }
+    return hone_quantize_half(j, HONE_BFLOAT16);
+}
+
 static hone_status quantize(hone_quantize_job *j, const hone_dataset *data) {
-    bool calibrated = j->options->mode == HONE_QUANTIZE_STATIC;
     HONE_TRY(check_options(j->options, j->err));
-    if (calibrated && !data)
-        return hone_fail(j->err, HONE_INVALID_ARGUMENT, "static quantization needs data to calibrate on");
-    HONE_TRY(prepare(j->g, j->err));
+    HONE_TRY(check_data(j->options, data, j->err));
+    HONE_TRY(prepare(j->g, j->options->mode, j->err));
     size_t first = j->g->value_count;
-    HONE_TRY(hone_quantize_collect(j));
-    HONE_TRY(calibrated ? hone_quantize_static(j, data) : hone_quantize_dynamic(j));
+    HONE_TRY(go_over(j, data));
     if (!j->report->quantized_nodes)
         return hone_fail(j->err, HONE_UNSUPPORTED, "nothing in the model can be quantized: %s",
                          j->report->float_names[0] ? j->report->float_names
@@ -278,7 +316,10 @@ hone_status hone_quantize(const hone_graph *g, const hone_dataset *data, const h
     hone_quantize_job j = {.g = copy, .options = options, .report = report, .err = err ? err : &own};
     hone_status status = quantize(&j, data);
     report->bytes_after = data_bytes(copy);
-    for (int i = 0; i < j.count; i++) hone_codes_free(&j.nodes[i].weight);
+    for (int i = 0; i < j.count; i++) {
+        hone_codes_free(&j.nodes[i].weight);
+        hone_moments_free(&j.nodes[i].moments);
+    }
     hone_free(j.nodes);
     hone_free(j.scalars);
     if (status == HONE_OK)

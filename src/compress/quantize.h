@@ -8,9 +8,10 @@
 /* A node that multiplies by a constant weight, its input 1. */
 typedef struct hone_quantized_node {
     hone_node *node;
-    int axis, output_axis; /* of the weight, of the result: the channels */
-    hone_codes weight;     /* the job's */
+    int axis, output_axis;          /* of the weight, of the result: the channels */
+    hone_codes weight;              /* the job's */
     const hone_value *float_weight; /* what it was made of, once the node is done */
+    hone_moments moments;           /* the job's; of what it multiplies, where they are asked for */
 } hone_quantized_node;
 
 typedef struct hone_quantize_job {
@@ -28,6 +29,20 @@ typedef struct hone_quantize_job {
 hone_status hone_quantize_collect(hone_quantize_job *j);
 void hone_quantize_note(hone_quantize_job *j, const hone_node *n, const char *reason);
 
+/* The axes of a node's weight, its input 1, and of its result that run along its channels; q->axis -1: there are none. */
+hone_status hone_quantize_channels(hone_quantized_node *q, hone_error *err);
+/* Does the operator have an integer form for this node on q->weight? */
+bool hone_quantize_has_form(hone_graph *g, const hone_quantized_node *q);
+/* What is multiplied and added must be numbers: HONE_OUT_OF_RANGE names the node and the weight. */
+hone_status hone_quantize_check_finite(const hone_node *n, hone_error *err);
+
+/* The format of weight `index` of `count`, in the order in which they are used. */
+hone_code_format hone_quantize_format(const hone_quantize_job *j, int index, int count);
+/* Finds the moments that the options ask for, for those of j->nodes that have a node. */
+hone_status hone_quantize_moments(hone_quantize_job *j, const hone_dataset *data);
+/* The bias of a node whose weight goes over to codes makes up for what that does to the means of its sums. */
+hone_status hone_quantize_correct(hone_quantize_job *j, const hone_quantized_node *q, int64_t block);
+
 /* Constants named after `base`. NULL when memory is out (remembered by the graph). */
 hone_value *hone_quantize_constant(hone_quantize_job *j, const char *base, const char *suffix,
                                    hone_tensor *t);
@@ -36,5 +51,8 @@ hone_value *hone_quantize_scalar(hone_quantize_job *j, hone_dtype dtype, double 
 /* quantize_static.c, quantize_dynamic.c: the nodes of the job go over to integers. */
 hone_status hone_quantize_static(hone_quantize_job *j, const hone_dataset *data);
 hone_status hone_quantize_dynamic(hone_quantize_job *j);
+/* quantize_weights.c, quantize_half.c: what is kept of weights, arithmetic staying in float. */
+hone_status hone_quantize_weights(hone_quantize_job *j, const hone_dataset *data);
+hone_status hone_quantize_half(hone_quantize_job *j, hone_dtype dtype);
 
 #endif

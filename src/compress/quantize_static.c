@@ -49,7 +49,7 @@ static hone_status set_grid(hone_quantize_job *j, const hone_grids *grids, hone_
 static hone_status wire_bias(hone_quantize_job *j, hone_quantized_node *q, float x_scale) {
     hone_node *n = q->node;
     hone_value *b = n->input_count > 2 ? n->inputs[2] : NULL;
-    hone_codes bias = {NULL, NULL};
+    hone_codes bias = {.q = NULL};
     bool fits;
     if (!b) return HONE_OK;
     HONE_TRY(
@@ -74,10 +74,11 @@ static bool same_bytes(const hone_tensor *a, const hone_tensor *b) {
 }
 
 /* What an earlier node made of the same weight; NULL: there is none, or its scales are others. */
-static hone_value *same_weight(const hone_quantize_job *j, const hone_quantized_node *q, const hone_value *w) {
+static hone_value *same_weight(const hone_quantize_job *j, const hone_quantized_node *q,
+                               const hone_value *w) {
     for (const hone_quantized_node *e = j->nodes; e < q; e++)
-        if (e->float_weight == w && e->axis == q->axis && same_bytes(e->weight.scale, q->weight.scale) &&
-            same_bytes(e->weight.q, q->weight.q))
+        if (e->float_weight == w && e->axis == q->axis && e->weight.bits == q->weight.bits &&
+            same_bytes(e->weight.scale, q->weight.scale) && same_bytes(e->weight.q, q->weight.q))
             return e->node->inputs[1];
     return NULL;
 }
@@ -89,9 +90,13 @@ static hone_status wire_node(hone_quantize_job *j, hone_quantized_node *q) {
     j->g->insert_before = n;
     HONE_TRY(wire_bias(j, q, scale_of(n->inputs[0])));
     hone_value *y = same_weight(j, q, w);
-    if (!y) /* without a zero point: it is 0 */
-        y = dequantize(j, hone_quantize_constant(j, w->name, ".quantized", q->weight.q),
+    if (!y) { /* without a zero point: it is 0 */
+        hone_tensor *codes = NULL;
+        HONE_TRY(hone_codes_pack(q->weight.q, hone_codes_stored_bits(&q->weight), &codes, j->err));
+        y = dequantize(j, hone_quantize_constant(j, w->name, ".quantized", codes),
                        hone_quantize_constant(j, w->name, ".scale", q->weight.scale), NULL, q->axis);
+        hone_tensor_free(codes);
+    }
     hone_node_set_input(j->g, n, 1, y);
     j->g->insert_before = NULL;
     j->report->quantized_nodes++;
@@ -112,9 +117,28 @@ static hone_status calibrate(hone_quantize_job *j, const hone_dataset *data, con
     return status;
 }
 
+/* Weights as the options want them; those that there are have 8 bits. */
+static hone_status make_codes(hone_quantize_job *j, const hone_dataset *data) {
+    const hone_quantize_options *o = j->options;
+    HONE_TRY(hone_quantize_moments(j, data));
+    for (int i = 0; i < j->count; i++) {
+        hone_quantized_node *q = &j->nodes[i];
+        hone_code_format f = hone_quantize_format(j, i, j->count);
+        f.block = 0;
+        if (f.bits != 8 || o->rounding != HONE_ROUND_AUTO) {
+            hone_codes_free(&q->weight);
+            HONE_TRY(
+                hone_codes_of_weight(q->node->inputs[1]->data, q->axis, &f, &q->moments, &q->weight, j->err));
+        }
+        HONE_TRY(hone_quantize_correct(j, q, 0));
+    }
+    return HONE_OK;
+}
+
 hone_status hone_quantize_static(hone_quantize_job *j, const hone_dataset *data) {
     hone_grids grids;
     if (j->count == 0) return HONE_OK;
+    HONE_TRY(make_codes(j, data));
     HONE_TRY(hone_grids_find(j, &grids, j->err));
     hone_range *ranges = hone_calloc((size_t)grids.count + 1, sizeof *ranges);
     hone_status status = ranges ? calibrate(j, data, &grids, ranges) : hone_fail_memory(j->err);

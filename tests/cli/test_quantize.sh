@@ -28,6 +28,16 @@ name=$(printf 'q\377.onnx')
 works quantize m.onnx --mode dynamic --out "$name" --json
 json 'd["model"] == "q\ufffd.onnx"'
 says 2 "hone quantize: --mode static needs --data, to find the ranges of activations" quantize m.onnx --out q.onnx
-says 2 "hone quantize: --mode is one of static|dynamic, not 'int4'" quantize m.onnx --mode int4 --out q.onnx
+says 2 "hone quantize: --mode is one of static|dynamic|weights|fp16|bf16, not 'int4'" quantize m.onnx --mode int4 --out q.onnx
+works quantize m.onnx --mode weights --bits 4 --rounding gptq --data idx:data --out w.onnx --json
+json 'd["mode"] == "weights" and d["quantized_nodes"] == 2 and d["after"]["file_bytes"] < 0.4 * d["before"]["file_bytes"]'
+works quantize m.onnx --mode weights --bits 4 --edge-bits 4 --block 0 --out w.onnx
+prints "2 weights are kept in fewer bits, 0 as they are"
+works quantize m.onnx --mode fp16 --out h.onnx --json
+json 'd["mode"] == "fp16" and d["after"]["file_bytes"] < 0.55 * d["before"]["file_bytes"]'
+says 2 "hone quantize: --bits and --edge-bits are 8, 4, 3 or 2" quantize m.onnx --mode weights --bits 6 --out w.onnx
+says 2 "hone quantize: --rounding gptq and --correct-bias need --data" \
+    quantize m.onnx --mode weights --rounding gptq --out w.onnx
+says_like 1 "hone quantize: *blocks of 24 weights*" quantize m.onnx --mode weights --block 24 --out w.onnx
 nothing_left .
 finish

@@ -24,8 +24,8 @@ static void test_weights_by_axis(void **state) {
     for (int i = 0; i < A * B * C; i++) x[i] = (float)((i * 37) % 61 - 30) * (i % C + 1);
     hone_tensor *w = tensor(3, dims, x);
     for (int axis = 0; axis < 3; axis++) {
-        hone_codes c = {NULL, NULL};
-        ok(hone_codes_of_weight(w, axis, &c, &err));
+        hone_codes c = {.q = NULL};
+        ok(hone_codes_of_weight(w, axis, &(hone_code_format){.bits = 8}, NULL, &c, &err));
         assert_int_equal(c.scale->count, dims[axis]);
         float most[C] = {0};
         for (int i = 0; i < A * B * C; i++) {
@@ -54,9 +54,9 @@ static void check_bias(float x_scale, const channel *channels, int64_t n) {
         biases[i] = channels[i].bias;
     }
     hone_tensor *w = tensor(2, (int64_t[]){n, 2}, weights), *b = tensor(1, &n, biases);
-    hone_codes c = {NULL, NULL}, out = {NULL, NULL};
+    hone_codes c = {.q = NULL}, out = {.q = NULL};
     bool fits = false;
-    ok(hone_codes_of_weight(w, 0, &c, &err));
+    ok(hone_codes_of_weight(w, 0, &(hone_code_format){.bits = 8}, NULL, &c, &err));
     ok(hone_codes_of_bias(b, w, 0, x_scale, &c, &out, &fits, &err));
     assert_true(fits);
     for (int64_t i = 0; i < n; i++) {
@@ -96,9 +96,9 @@ static void test_bias_alone(void **state) {
     const int64_t one = 1;
     hone_tensor *w = tensor(2, (int64_t[]){1, 2}, (float[]){0, 0}),
                 *b = tensor(1, &one, (float[]){0.123456f});
-    hone_codes c = {NULL, NULL}, out = {NULL, NULL};
+    hone_codes c = {.q = NULL}, out = {.q = NULL};
     bool fits;
-    ok(hone_codes_of_weight(w, 0, &c, &err));
+    ok(hone_codes_of_weight(w, 0, &(hone_code_format){.bits = 8}, NULL, &c, &err));
     ok(hone_codes_of_bias(b, w, 0, 0.02f, &c, &out, &fits, &err));
     assert_true(fabsf((float)((const int32_t *)out.q->data)[0] * scale_of(&out, 0) - 0.123456f) < 1e-7f);
     hone_codes_free(&c);
@@ -113,9 +113,9 @@ static void test_bias_that_does_not_fit(void **state) {
     const int64_t one = 1, two = 2;
     hone_tensor *w = tensor(2, (int64_t[]){1, 2}, (float[]){1e-38f, 0}),
                 *huge = tensor(1, &one, (float[]){3e38f}), *long_one = tensor(1, &two, (float[]){1, 2});
-    hone_codes c = {NULL, NULL}, out = {NULL, NULL};
+    hone_codes c = {.q = NULL}, out = {.q = NULL};
     bool fits = true;
-    ok(hone_codes_of_weight(w, 0, &c, &err));
+    ok(hone_codes_of_weight(w, 0, &(hone_code_format){.bits = 8}, NULL, &c, &err));
     ok(hone_codes_of_bias(huge, w, 0, 1e-38f, &c, &out, &fits, &err));
     assert_false(fits);
     ok(hone_codes_of_bias(long_one, w, 0, 1, &c, &out, &fits, &err));
@@ -149,9 +149,10 @@ static void test_out_of_memory(void **state) {
     (void)state;
     const int64_t n = 2;
     hone_tensor *w = tensor(2, (int64_t[]){2, 2}, (float[]){1, 2, 3, 4}), *b = tensor(1, &n, (float[]){1, 2});
-    hone_codes c = {NULL, NULL}, out = {NULL, NULL};
+    hone_codes c = {.q = NULL}, out = {.q = NULL};
     bool fits;
-    FAIL_EACH_ALLOCATION(hone_codes_of_weight(w, 0, &c, &err), assert_null(c.q));
+    FAIL_EACH_ALLOCATION(hone_codes_of_weight(w, 0, &(hone_code_format){.bits = 8}, NULL, &c, &err),
+                         assert_null(c.q));
     FAIL_EACH_ALLOCATION(hone_codes_of_bias(b, w, 0, 1, &c, &out, &fits, &err), assert_null(out.q));
     hone_codes_free(&c);
     hone_codes_free(&out);

@@ -14,6 +14,13 @@ hone_value *hone_build_quantized_move(hone_match *m);
 hone_value *hone_build_quantized_product(hone_match *m);
 hone_status hone_rewrite_unsigned_activations(hone_graph *g, int *changes, hone_error *err);
 
+/* few_bits.c */
+hone_match_check hone_check_bits_product, hone_check_bits_rows;
+hone_value *hone_build_bits_product(hone_match *m);
+hone_value *hone_build_bits_rows(hone_match *m);
+hone_status hone_rewrite_wide_codes(hone_graph *g, int *changes, hone_error *err);
+hone_status hone_rewrite_real_weights(hone_graph *g, int *changes, hone_error *err);
+
 /* move_quantized.c */
 hone_match_check hone_check_quantize_first, hone_check_same_steps;
 hone_value *hone_build_quantize_first(hone_match *m);
