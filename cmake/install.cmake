@@ -22,7 +22,20 @@ foreach(kind static shared)
     target_link_libraries(hone_shared PRIVATE ${libs})
   endif()
 endforeach()
-set_target_properties(hone_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
+set_target_properties(hone_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0 BUILD_RPATH "$ORIGIN"
+                                             INSTALL_RPATH "$ORIGIN")
+
+# What training on several machines needs (base/ranks.h), beside the library, which loads it when mpirun started the process.
+option(HONE_MPI "build libhone_mpi.so where MPI is" ON)
+if(HONE_MPI)
+  find_package(MPI QUIET COMPONENTS C)
+endif()
+if(MPI_C_FOUND)
+  add_library(hone_mpi MODULE src/mpi/ranks.c)
+  target_include_directories(hone_mpi PRIVATE include src)
+  target_link_libraries(hone_mpi PRIVATE MPI::MPI_C)
+  install(TARGETS hone_mpi LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 
 # hone::hone is the shared library and needs nothing else at build time; hone::static, a component of the package,
 # brings what it stands on.

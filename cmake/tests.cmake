@@ -37,6 +37,7 @@ foreach(source ${benches})
   add_executable(${stem} ${source} tests/support/levels.c)
   target_include_directories(${stem} PRIVATE src include tests)
   target_link_libraries(${stem} PRIVATE hone_static)
+  set_target_properties(${stem} PROPERTIES BUILD_RPATH "$ORIGIN") # for libhone_mpi.so
 endforeach()
 
 # bench/serve/NAME.c: helpers of bench/serve/run.py, which stand alone.

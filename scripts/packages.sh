@@ -3,7 +3,8 @@
 packages_build="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libprotobuf-c-dev protobuf-c-compiler libzip-dev
     libjansson-dev libevent-dev libnghttp2-dev libssl-dev libpng-dev libjpeg-dev libwebp-dev libopenjp2-7-dev libutf8proc-dev"
 packages_demo="dataset-fashion-mnist curl"
-packages_test="dataset-fashion-mnist curl openssl nghttp2-client git g++ binutils libcmocka-dev python3 python3-venv libonnx-testdata"
+packages_test="dataset-fashion-mnist curl openssl nghttp2-client git g++ binutils libcmocka-dev python3 python3-venv libonnx-testdata
+    libopenmpi-dev openmpi-bin"
 packages_long="python3-torch"
 # Services are not installed, they would start: their packages are only unpacked.
 packages_peers="prometheus

@@ -4,6 +4,8 @@
 #include "text.h"
 #include "training.h"
 
+#include <hone/ranks.h>
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,16 +237,27 @@ static void list_models(void) {
          "and is made\n    by no node is a parameter");
 }
 
+/* One of several processes: what is said and written once is for the first. */
+static void follow(void) {
+    cli_silence();
+    args.log.dir = args.train.checkpoint_dir = args.train.resume_dir = NULL;
+}
+
 static int work(job *j) {
     hone_error err = {0};
     if (args.list) {
         list_models();
         return CLI_OK;
     }
+    CLI_TRY(hone_ranks_begin(&err));
+    if (hone_rank() > 0) follow();
     if (args.recipe) cli_note("recipe %s: %s", args.recipe, cli_find_preset(recipes, args.recipe)->options);
     args.train.keep_best = !args.last;
     if (cli_read_task(&args.task, &args.train.task) != CLI_OK) return CLI_USAGE;
     choose_start();
+    if (hone_rank_count() > 1)
+        cli_note("%d processes: each takes its part of every batch of %d", hone_rank_count(),
+                 args.train.batch);
     CLI_TRY(cli_check_output(args.out, &err));
     if (args.train.checkpoint_dir) CLI_TRY(cli_check_directory(args.train.checkpoint_dir, &err));
     CLI_TRY(load_model(j, &err));
@@ -258,6 +271,7 @@ static int work(job *j) {
     CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->graph, &err));
     cli_board_settings(&j->watch, args.model, &args.train);
     CLI_TRY_MODEL(args.model, train(j, &err));
+    if (hone_rank() > 0) return CLI_OK;
     if (j->report.stopped) return cli_interrupted(&j->watch, args.train.checkpoint_dir);
     CLI_TRY(finish(j, &err));
     cli_board_answers(&j->watch, j->graph, j->data.test ? j->data.test : j->data.validation, &args.train.task,
@@ -269,6 +283,7 @@ static int work(job *j) {
 static int run(void) {
     job j = {.watch = {.progress.label = ""}};
     int status = cli_watch_close(&j.watch, work(&j));
+    hone_ranks_end(status != CLI_OK && !j.report.stopped);
     hone_graph_free(j.graph);
     cli_free_parts(&j.data);
     return status;
@@ -287,7 +302,8 @@ const cli_command cli_cmd_train = {
     "c.onnx\n"
     "  hone train --model m.onnx --data npz:houses.npz --target price --objective mean-squared-error --out "
     "n.onnx\n\n"
-    "The second, given again after an interrupt, goes on: with no checkpoint in ck yet it starts anew.",
+    "The second, given again after an interrupt, goes on: with no checkpoint in ck yet it starts anew.\n"
+    "On several machines: mpirun -n 4 --host a,b,c,d hone train … as ever; docs/scale.md.",
     options,
     run,
     .presets = recipes};

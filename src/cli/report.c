@@ -43,7 +43,14 @@ int cli_usage_error(const char *format, ...) {
     return CLI_USAGE;
 }
 
+static bool is_silent;
+
+void cli_silence(void) {
+    is_silent = true;
+}
+
 void cli_note(const char *format, ...) {
+    if (is_silent) return;
     LINE(format);
 }
 

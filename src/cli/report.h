@@ -18,6 +18,7 @@ void cli_set_before_line(void (*fn)(void));
 int cli_fail(const hone_error *err);
 int cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cli_silence(void); /* of notes, not of errors */
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* From now on the library's messages are shown that are no warnings, too. */
 void cli_log_all(void);

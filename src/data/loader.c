@@ -58,15 +58,29 @@ struct hone_loader {
     worker *worker; /* NULL: batches are made when they are asked for */
 };
 
+/* Of `whole` samples the first of this loader's part, and how many it is. */
+static int64_t part_of(const hone_loader *l, int64_t whole, int64_t *first) {
+    int64_t parts = l->options.parts > 0 ? l->options.parts : 1, part = l->options.part, rest = whole % parts;
+    *first = part * (whole / parts) + (part < rest ? part : rest);
+    return whole / parts + (part < rest);
+}
+
+/* Samples of its tensors. */
+static int64_t size_of(const hone_loader *l, int64_t whole) {
+    int64_t first, n = part_of(l, whole, &first);
+    return n > 0 ? n : 1;
+}
+
 static hone_status make_slot(hone_loader *l, slot *s, hone_error *err) {
     bool tail = l->tail > 0 && !l->options.drop_last;
     s->full = hone_calloc((size_t)l->feed_count + 1, sizeof(hone_tensor *));
     if (tail) s->tail = hone_calloc((size_t)l->feed_count + 1, sizeof(hone_tensor *));
     if (!s->full || (tail && !s->tail)) return hone_fail_memory(err);
     for (int i = 0; i < l->feed_count; i++) {
-        HONE_TRY(hone_feed_tensor(&l->feeds[i], l->options.batch, NULL, &s->full[i], err));
+        HONE_TRY(hone_feed_tensor(&l->feeds[i], size_of(l, l->options.batch), NULL, &s->full[i], err));
         if (tail)
-            HONE_TRY(hone_feed_tensor(&l->feeds[i], l->tail, hone_tensor_data(s->full[i]), &s->tail[i], err));
+            HONE_TRY(hone_feed_tensor(&l->feeds[i], size_of(l, l->tail), hone_tensor_data(s->full[i]),
+                                      &s->tail[i], err));
     }
     return HONE_OK;
 }
@@ -121,6 +135,9 @@ hone_status hone_loader_new(const hone_dataset *d, const hone_feed *feeds, int f
     if (options->batch < 1 || (options->drop_last && options->batch > count))
         return hone_fail(err, HONE_INVALID_ARGUMENT, "batches of %" PRId64 " of %" PRId64 " samples",
                          options->batch, count);
+    if (options->part < 0 || options->part > options->parts ||
+        (options->parts && options->part == options->parts))
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "part %d of %d parts", options->part, options->parts);
     if (options->ring < 1 || options->ring > RING_MAX)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a ring of %d; 1 to %d are possible", options->ring,
                          RING_MAX);
@@ -196,8 +213,7 @@ static void augment(const hone_loader *l, const hone_batch *b) {
         if (!(image || sound) || size > l->scratch_size) continue;
         hone_picture_layout layout = image ? hone_picture_layout_of(t->dims) : (hone_picture_layout){0};
         for (int64_t k = 0; k < b->n; k++) {
-            uint64_t epoch = (uint64_t)b->position.epoch,
-                     sample = l->options.shuffle ? b->indices[k] : (uint64_t)(b->position.sample + k);
+            uint64_t epoch = (uint64_t)b->position.epoch, sample = b->indices[k];
             float *x = (float *)t->data + k * size;
             if (image)
                 hone_augment_image(&l->augment, l->options.seed, epoch, sample, x, &layout, l->scratch);
@@ -217,20 +233,22 @@ static const uint32_t *order_of(hone_loader *l, int64_t epoch) {
 }
 
 static hone_status make_batch(hone_loader *l, hone_batch *out, hone_error *err) {
-    int64_t left = epoch_size(l) - l->at.sample;
+    int64_t left = epoch_size(l) - l->at.sample, first;
     bool full = left >= l->options.batch;
     const slot *s = &l->slots[l->served % (uint64_t)l->ring];
-    hone_batch b = {.tensors = full ? s->full : s->tail,
-                    .indices = order_of(l, l->at.epoch) + l->at.sample,
-                    .n = full ? l->options.batch : left,
-                    .position = l->at};
-    b.last = b.n == left;
+    hone_batch b = {
+        .tensors = full ? s->full : s->tail, .whole = full ? l->options.batch : left, .position = l->at};
+    b.own = part_of(l, b.whole, &first);
+    b.n = b.own > 0 ? b.own : 1;
+    if (first + b.n > b.whole) first = b.whole - b.n;
+    b.indices = order_of(l, l->at.epoch) + l->at.sample + first;
+    b.last = b.whole == left;
     for (int i = 0; i < l->feed_count; i++)
         HONE_TRY(hone_dataset_read(l->data, &l->feeds[i].reading, b.indices, 0, b.n,
                                    hone_tensor_data(b.tensors[i]), err));
     augment(l, &b);
     l->served++;
-    l->at.sample += b.n;
+    l->at.sample += b.whole;
     if (b.last) l->at = (hone_loader_position){l->at.epoch + 1, 0};
     *out = b;
     return HONE_OK;
@@ -269,7 +287,7 @@ static hone_status take_batch(hone_loader *l, hone_batch *out, hone_error *err) 
     if (m.status == HONE_OK) {
         w->epoch = m.batch.position.epoch;
         w->at = m.batch.last ? (hone_loader_position){w->epoch + 1, 0}
-                             : (hone_loader_position){w->epoch, m.batch.position.sample + m.batch.n};
+                             : (hone_loader_position){w->epoch, m.batch.position.sample + m.batch.whole};
     }
     pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->lock);

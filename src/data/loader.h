@@ -13,7 +13,9 @@ typedef struct hone_loader hone_loader;
 
 typedef struct hone_loader_options {
     size_t size;
-    int64_t batch;  /* samples in a batch */
+    int64_t batch; /* samples in a batch */
+    int part,
+        parts; /* each batch is cut in `parts`, and this loader gives part `part` of them; 0 parts: it is whole */
     bool shuffle;   /* false: in the data set's order */
     bool drop_last; /* leave out the last samples of an epoch that do not fill a batch; else it is a smaller
                        batch */
@@ -31,10 +33,13 @@ typedef struct hone_loader_position {
 } hone_loader_position;
 
 typedef struct hone_batch {
-    hone_tensor *const *tensors;   /* one for each feed, [n, sample shape], borrowed from the ring */
-    const uint32_t *indices;       /* which samples, [n]; valid until the next epoch begins */
-    int64_t n;                     /* samples in it */
-    hone_loader_position position; /* of its first sample */
+    hone_tensor *const *tensors; /* one for each feed, [n, sample shape], borrowed from the ring */
+    const uint32_t *indices;     /* which samples, [n]; valid until the next epoch begins */
+    int64_t n;                   /* samples in it */
+    int64_t
+        own; /* how many of them count: n, or none where there are too few for all parts, and one stands in */
+    int64_t whole;                 /* samples of all parts together */
+    hone_loader_position position; /* of the whole batch's first sample */
     bool last;                     /* the epoch's last one */
 } hone_batch;
 

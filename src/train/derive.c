@@ -6,6 +6,7 @@
 #include "graph/rewrite.h"
 #include "graph/train_form.h"
 #include "train/depth.h"
+#include "train/exchange.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
@@ -163,8 +164,10 @@ static hone_value *emit_mixed(hone_graph *g, const hone_train_options *o, const 
                      HONE_EMIT(g, "", "Mul", second, HONE_EMIT(g, "", "Sub", scalar(g, 1), mix)));
 }
 
-static hone_status add_loss(hone_graph *g, const hone_train_options *o, const hone_objective *objective,
-                            bool gathers, hone_value **loss, hone_settings *settings, hone_error *err) {
+static hone_status add_loss(hone_graph *g, const hone_derivation *d, bool gathers, hone_value **loss,
+                            hone_settings *settings, hone_error *err) {
+    const hone_train_options *o = d->options;
+    const hone_objective *objective = d->objective;
     hone_value *output = g->outputs[0];
     hone_type target_type;
     char text[128];
@@ -173,7 +176,7 @@ static hone_status add_loss(hone_graph *g, const hone_train_options *o, const ho
             err, HONE_INVALID_ARGUMENT, output->name, NULL, "the first output is %s; %s needs %s",
             hone_type_format(g, &output->type, text, sizeof text), objective->name, objective->wants);
     bool mixes = (o->mixup > 0 || o->cutmix > 0) && hone_dtype_is_int(target_type.dtype);
-    hone_settings_add(g, o, mixes, gathers, settings);
+    hone_settings_add(g, o, o->accumulate > 1 || d->exchanges, mixes, gathers, settings);
     *loss = objective->emit(g, o, output, hone_graph_add_input(g, "target", &target_type));
     if (mixes) *loss = emit_mixed(g, o, objective, &target_type, *loss, settings->at[HONE_SETTING_MIX]);
     if (!o->teacher) return HONE_OK;
@@ -232,8 +235,9 @@ static void gather(hone_graph *g, hone_value **weights, hone_value **gradients, 
 }
 
 /* Optimizer nodes, or, `out` not NULL, sums of gradients. */
-static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_value *loss,
+static hone_status add_updates(hone_graph *g, const hone_derivation *d, hone_value *loss,
                                hone_settings *settings, hone_training *out, hone_error *err) {
+    const hone_train_options *o = d->options;
     hone_value **weights = hone_calloc(2 * g->value_count + 1, sizeof *weights);
     if (!weights) return hone_fail_memory(err);
     hone_value **gradients = weights + g->value_count;
@@ -245,6 +249,7 @@ static hone_status add_updates(hone_graph *g, const hone_train_options *o, hone_
     bool any = false;
     int at = 0;
     if (status == HONE_OK && o->accumulate > 1) gather(g, weights, gradients, count, out);
+    if (status == HONE_OK && !out && d->exchanges) hone_exchange_add(g, gradients, count);
     if (status == HONE_OK && !out) hone_clip_gradients(g, o, gradients, count);
     average_statistics(g, settings);
     for (hone_node *n = g->first; n; n = n->next) n->mark = at++;
@@ -322,13 +327,13 @@ static hone_status derive(hone_graph *g, const hone_derivation *d, bool gathers,
     if (d->parametrization_count && !gathers)
         HONE_TRY(hone_graph_extract(g, values, (size_t)d->parametrization_count, &out->values, err));
     output = g->outputs[0];
-    HONE_TRY(add_loss(g, d->options, d->objective, gathers, &loss, &settings, err));
+    HONE_TRY(add_loss(g, d, gathers, &loss, &settings, err));
     HONE_TRY(hone_graph_check(g, err));
     HONE_TRY(hone_graph_infer(g, err));
     g->output_count = 0;
     hone_graph_add_output(g, loss);
     hone_graph_add_output(g, output);
-    HONE_TRY(add_updates(g, d->options, loss, &settings, gathers ? out : NULL, err));
+    HONE_TRY(add_updates(g, d, loss, &settings, gathers ? out : NULL, err));
     if (gathers) return hone_graph_check(g, err);
     for (int i = 0; i < HONE_SETTINGS; i++) out->needs[i] = settings.at[i] != NULL;
     out->averaged = settings.averaged;

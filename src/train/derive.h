@@ -39,6 +39,7 @@ typedef struct hone_derivation {
     const hone_parametrization *parametrizations;
     int parametrization_count;
     bool only_parametrized; /* the other weights stay as they are, but those that the options name */
+    bool exchanges;         /* gradients are those of all ranks (exchange.h) */
 } hone_derivation;
 
 typedef struct hone_training {

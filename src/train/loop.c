@@ -1,11 +1,13 @@
 /* The training loop. */
 #include "base/clock.h"
+#include "base/ranks.h"
 #include "data/loader.h"
 #include "runtime/model.h"
 #include "train/bake.h"
 #include "train/checkpoint.h"
 #include "train/class_weights.h"
 #include "train/evaluate.h"
+#include "train/exchange.h"
 #include "train/lora.h"
 #include "train/mix.h"
 #include "train/options.h"
@@ -18,6 +20,7 @@
 #include <string.h>
 
 typedef struct trainer {
+    const hone_ranks *ranks;
     const hone_train_options *options; /* those below */
     hone_train_options own;            /* the caller's, and what follows from the data */
     float *class_weights;
@@ -172,30 +175,38 @@ static hone_status wire(trainer *t, hone_error *err) {
     return HONE_OK;
 }
 
-static hone_status derive(trainer *t, hone_training *out, hone_error *err) {
+static hone_status adapt(trainer *t, hone_error *err) {
     const hone_train_options *o = t->options;
-    if (o->lora_rank) {
-        if (t->parametrization_count)
-            return hone_fail(err, HONE_INVALID_ARGUMENT, "adapters do not go with other parametrizations");
-        HONE_TRY(hone_lora_make(t->graph, o, &t->lora, err));
-        t->parametrizations = t->lora.items;
-        t->parametrization_count = t->lora.count;
-    }
+    if (!o->lora_rank) return HONE_OK;
+    if (t->parametrization_count)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "adapters do not go with other parametrizations");
+    HONE_TRY(hone_lora_make(t->graph, o, &t->lora, err));
+    t->parametrizations = t->lora.items;
+    t->parametrization_count = t->lora.count;
+    return HONE_OK;
+}
+
+static hone_status derive(const trainer *t, bool exchanges, hone_training *out, hone_error *err) {
+    const hone_train_options *o = t->options;
     hone_derivation d = {.model = t->graph,
                          .options = o,
                          .objective = t->objective,
                          .parametrizations = t->parametrizations,
                          .parametrization_count = t->parametrization_count,
-                         .only_parametrized = o->lora_rank > 0};
+                         .only_parametrized = o->lora_rank > 0,
+                         .exchanges = exchanges};
     return hone_derive_training(&d, out, err);
+}
+
+static hone_status note_recipe(trainer *t, const hone_training *training, hone_error *err) {
+    hone_recipe_subject made = {t->objective, t->graph, training->graph, t->data, t->feeds, t->feed_count};
+    return hone_recipe_make(t->options, &made, &t->recipe, err);
 }
 
 static hone_status compile(trainer *t, const hone_training *training, hone_error *err) {
     const hone_train_options *o = t->options;
     const hone_type *output = &training->graph->outputs[1]->type;
     t->classes = output->rank == 2 && output->dims[1] >= 0 ? output->dims[1] : -1;
-    hone_recipe_subject made = {t->objective, t->graph, training->graph, t->data, t->feeds, t->feed_count};
-    HONE_TRY(hone_recipe_make(o, &made, &t->recipe, err));
     HONE_TRY(hone_stepper_new(training, t->variables, o->threads, t->target, &t->stepper, err));
     return hone_baker_new(training, t->parametrizations, t->parametrization_count, t->variables, o->threads,
                           &t->baker, err);
@@ -231,10 +242,18 @@ static hone_status make_best(trainer *t, hone_error *err) {
     return HONE_OK;
 }
 
+/* The recipe is the same for any number of ranks. */
 static hone_status make_step(trainer *t, hone_error *err) {
     hone_training training = {NULL};
-    HONE_TRY(derive(t, &training, err));
-    hone_status status = compile(t, &training, err);
+    HONE_TRY(adapt(t, err));
+    HONE_TRY(derive(t, false, &training, err));
+    hone_status status = note_recipe(t, &training, err);
+    if (status == HONE_OK && t->ranks->count > 1) {
+        hone_training_free(&training);
+        training = (hone_training){NULL};
+        status = derive(t, true, &training, err);
+    }
+    if (status == HONE_OK) status = compile(t, &training, err);
     hone_training_free(&training);
     return status;
 }
@@ -261,6 +280,8 @@ static hone_status make_loader(trainer *t, hone_error *err) {
     const hone_train_options *o = t->options;
     hone_loader_options loader = HONE_LOADER_OPTIONS_INIT;
     loader.batch = o->batch;
+    loader.part = t->ranks->rank;
+    loader.parts = t->ranks->count;
     loader.seed = o->seed;
     loader.augment = o->augment;
     loader.augmented = t->target;
@@ -283,6 +304,8 @@ static hone_status set_up(trainer *t, hone_error *err) {
     HONE_TRY(check_targets(t, err));
     if (o->checkpoint_dir) HONE_TRY(hone_checkpoint_hold(o->checkpoint_dir, &t->hold, err));
     if (o->resume_dir) HONE_TRY(resume(t, err));
+    HONE_TRY(hone_exchange_start(t->variables, err));
+    HONE_TRY(hone_ranks_share(&t->state, sizeof t->state, err));
     HONE_TRY(ask_teacher(t, err));
     HONE_TRY(make_loader(t, err));
     return hone_loader_seek(t->loader, (hone_loader_position){t->state.epoch, t->state.sample}, err);
@@ -319,8 +342,13 @@ static hone_status score(trainer *t, const hone_batch *b, const hone_tensor *out
     return HONE_OK;
 }
 
+/* Sums over the samples of a step. */
+typedef struct sums {
+    double loss, score;
+} sums;
+
 /* One batch of a step; its `part` of the step's samples counts as much of the gradient. */
-static hone_status take_in(trainer *t, const hone_batch *b, double part, bool last, double *loss,
+static hone_status take_in(trainer *t, const hone_batch *b, double part, bool last, sums *sum,
                            hone_error *err) {
     const hone_tensor *outputs[2];
     double settings[HONE_SETTINGS], reached = 0;
@@ -328,18 +356,14 @@ static hone_status take_in(trainer *t, const hone_batch *b, double part, bool la
     for (int i = 0; i < HONE_SETTINGS; i++) settings[i] = setting(t, (hone_setting)i);
     settings[HONE_SETTING_PART] = part;
     settings[HONE_SETTING_MIX] = t->mixer.share;
-    uint64_t number = (uint64_t)(t->state.step * t->options->accumulate + t->gathered++);
+    uint64_t number = (uint64_t)((t->state.step * t->options->accumulate + t->gathered++) * t->ranks->count +
+                                 t->ranks->rank);
     HONE_TRY(hone_stepper_run(t->stepper, b->tensors, t->feed_count, settings,
                               (hone_random){t->options->seed, number}, last, outputs, err));
-    *loss = *(const float *)outputs[0]->data;
     HONE_TRY(score(t, b, outputs[1], &reached, err));
-    if (!isfinite(*loss))
-        return hone_fail(err, HONE_OUT_OF_RANGE,
-                         "the loss became %g at step %lld: a smaller learning rate may help", fabs(*loss),
-                         (long long)t->state.step + 1);
-    if (b->position.sample == 0) t->state.loss_sum = t->state.score_sum = 0;
-    t->state.loss_sum += *loss * (double)b->n;
-    t->state.score_sum += reached;
+    if (b->own == 0) return HONE_OK;
+    sum->loss += *(const float *)outputs[0]->data * (double)b->n;
+    sum->score += reached;
     return HONE_OK;
 }
 
@@ -349,15 +373,22 @@ static hone_status step(trainer *t, hone_batch *b, hone_error *err) {
     const double fade = 0.96;
     int64_t left = hone_dataset_count(t->data) - t->state.sample,
             all = left < step_samples(o) ? left : step_samples(o), seen = 0;
-    double mean = 0, loss;
+    sums sum = {0};
     t->gathered = 0;
     while (seen < all) {
         HONE_TRY(hone_loader_next(t->loader, b, err));
-        seen += b->n;
-        HONE_TRY(take_in(t, b, (double)b->n / (double)all, seen == all, &loss, err));
-        mean += loss * (double)b->n / (double)all;
+        seen += b->whole;
+        HONE_TRY(take_in(t, b, (double)b->own / (double)all, seen == all, &sum, err));
     }
-    t->recent = t->recent * fade + mean;
+    HONE_TRY(hone_ranks_sum(&sum, sizeof sum / sizeof(double), HONE_RANKS_F64, err));
+    if (!isfinite(sum.loss))
+        return hone_fail(err, HONE_OUT_OF_RANGE,
+                         "the loss became %g at step %lld: a smaller learning rate may help", fabs(sum.loss),
+                         (long long)t->state.step + 1);
+    if (t->state.sample == 0) t->state.loss_sum = t->state.score_sum = 0;
+    t->state.loss_sum += sum.loss;
+    t->state.score_sum += sum.score;
+    t->recent = t->recent * fade + sum.loss / (double)all;
     t->recent_weight = t->recent_weight * fade + 1;
     t->state.step++;
     return HONE_OK;
@@ -408,17 +439,24 @@ static hone_status report_epoch(trainer *t, hone_train_progress *p, hone_graph *
     HONE_TRY(write_back(t, *now, err));
     p->graph = *now;
     if (!t->options->validation) return HONE_OK;
+    double measured[2] = {0};
     hone_eval_report r;
-    HONE_TRY(hone_evaluate(*now, t->options->validation, &t->options->task, t->options->threads, &r, err));
-    p->validation_loss = r.loss;
-    p->validation_metric = r.metrics[0].value;
+    if (t->ranks->rank == 0) {
+        HONE_TRY(
+            hone_evaluate(*now, t->options->validation, &t->options->task, t->options->threads, &r, err));
+        measured[0] = r.loss;
+        measured[1] = r.metrics[0].value;
+    }
+    HONE_TRY(hone_ranks_share(measured, sizeof measured, err));
+    p->validation_loss = measured[0];
+    p->validation_metric = measured[1];
     judge_epoch(t, p, *now);
     return HONE_OK;
 }
 
 /* Tells the caller; sets t->stopped when it wants to stop. */
 static hone_status report(trainer *t, const hone_batch *b, double rate, hone_error *err) {
-    int64_t seen = b->position.sample + b->n;
+    int64_t seen = b->position.sample + b->whole;
     hone_graph *now = NULL;
     hone_train_progress p = {.epoch = (int)b->position.epoch + 1,
                              .epochs = t->options->epochs,
@@ -437,7 +475,7 @@ static hone_status report(trainer *t, const hone_batch *b, double rate, hone_err
     if (status == HONE_OK && t->options->progress && !t->options->progress(t->options->user, &p))
         t->stopped = true;
     hone_graph_free(now);
-    return status;
+    return status == HONE_OK ? hone_ranks_share(&t->stopped, sizeof t->stopped, err) : status;
 }
 
 /* After the step: the state says where the next one starts. */
@@ -511,7 +549,8 @@ hone_status hone_train_parametrized(hone_graph *g, const hone_dataset *data,
         HONE_TRY(hone_dataset_draw(data, &draw, &subset, NULL, err));
         data = subset;
     }
-    trainer t = {.own = *options,
+    trainer t = {.ranks = hone_ranks_get(),
+                 .own = *options,
                  .graph = g,
                  .data = data,
                  .parametrizations = parametrizations,
@@ -519,6 +558,10 @@ hone_status hone_train_parametrized(hone_graph *g, const hone_dataset *data,
                  .hold = -1,
                  .state = {.rate_factor = 1}};
     t.options = &t.own;
+    if (t.ranks->rank > 0) { /* what is read, written and said once */
+        t.own.progress = NULL;
+        t.own.checkpoint_dir = t.own.resume_dir = NULL;
+    }
     hone_status status = train(&t, report_out, err);
     tear_down(&t);
     hone_dataset_free(subset);

@@ -62,12 +62,11 @@ static const optimizer optimizers[] = {
 
 /* --- settings --- */
 
-void hone_settings_add(hone_graph *g, const hone_train_options *o, bool mixes, bool gathers,
+void hone_settings_add(hone_graph *g, const hone_train_options *o, bool parts, bool mixes, bool gathers,
                        hone_settings *out) {
     static const char *const names[] = {"rate", "first", "second", "average", "part", "mix"};
     bool corrected = optimizers[o->optimizer].corrected && !gathers;
-    const bool needed[] = {!gathers,          corrected, corrected, o->average > 0 && !gathers,
-                           o->accumulate > 1, mixes};
+    const bool needed[] = {!gathers, corrected, corrected, o->average > 0 && !gathers, parts, mixes};
     hone_type number = hone_type_make(HONE_FLOAT32, 0, NULL);
     for (int i = 0; i < HONE_SETTINGS; i++)
         out->at[i] = needed[i] ? hone_graph_add_input(g, names[i], &number) : NULL;

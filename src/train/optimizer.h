@@ -12,7 +12,7 @@ typedef enum hone_setting {
     HONE_SETTING_FIRST,   /* 1 / (1 - beta1^t): what bias correction multiplies a mean of gradients by */
     HONE_SETTING_SECOND,  /* 1 / (1 - beta2^t): likewise of their squares */
     HONE_SETTING_AVERAGE, /* how far the averaged weights go to the new ones */
-    HONE_SETTING_PART,    /* of the step's samples that are in the batch, where a step has several */
+    HONE_SETTING_PART,    /* of the step's samples that are in the batch, where it has more of them */
     HONE_SETTING_MIX,     /* what the first of two targets counts, where samples are mixed */
     HONE_SETTINGS
 } hone_setting;
@@ -24,8 +24,9 @@ typedef struct hone_settings {
     int averaged_count;
 } hone_settings;
 
-/* Adds those inputs that the options need; `mixes`: there are two targets. `gathers`: gradients are added up only. */
-void hone_settings_add(hone_graph *g, const hone_train_options *o, bool mixes, bool gathers,
+/* Adds those inputs that the options need; `parts`: the batch is a part of a step. `mixes`: there are two targets. `gathers`:
+ * gradients are added up only. */
+void hone_settings_add(hone_graph *g, const hone_train_options *o, bool parts, bool mixes, bool gathers,
                        hone_settings *out);
 /* The number for step `step`, from 0, of `steps`, of what follows from these. `factor` multiplies the learning rate (HONE_SCHEDULE_PLATEAU). */
 double hone_setting_value(const hone_train_options *o, hone_setting setting, int64_t step, int64_t steps,

@@ -218,6 +218,37 @@ static hone_status make_and_free(const hone_dataset *d) {
     return status;
 }
 
+/* The parts of each batch are together the batch, one behind the other. */
+static void test_parts(void **state) {
+    (void)state;
+    enum { COUNT = 31, BATCH = 7 };
+    hone_dataset *d = numbers(COUNT);
+    for (int parts = 1; parts <= 9; parts++) {
+        hone_loader *whole = new_loader(d, BATCH, true, false, 5), *l[9];
+        hone_loader_options o = HONE_LOADER_OPTIONS_INIT;
+        o.batch = BATCH;
+        o.seed = 5;
+        o.parts = parts;
+        for (o.part = 0; o.part < parts; o.part++) assert_int_equal(make_loader(d, &o, &l[o.part]), HONE_OK);
+        for (int step = 0; step < 12; step++) {
+            hone_batch all = next(whole);
+            int64_t at = 0;
+            for (int i = 0; i < parts; i++) {
+                hone_batch b = next(l[i]);
+                assert_true(b.whole == all.n && b.last == all.last && b.n == (b.own ? b.own : 1));
+                assert_memory_equal(&b.position, &all.position, sizeof all.position);
+                assert_memory_equal(b.indices, all.indices + (b.own ? at : all.n - 1),
+                                    (size_t)b.n * sizeof *b.indices);
+                at += b.own;
+            }
+            assert_int_equal(at, all.n);
+        }
+        for (int i = 0; i < parts; i++) hone_loader_free(l[i]);
+        hone_loader_free(whole);
+    }
+    hone_dataset_free(d);
+}
+
 static void test_refused(void **state) {
     (void)state;
     hone_dataset *d = numbers(10);
@@ -226,7 +257,10 @@ static void test_refused(void **state) {
                                               {.batch = -3, .ring = 1},
                                               {.batch = 11, .ring = 1, .drop_last = true},
                                               {.batch = 1, .ring = 0},
-                                              {.batch = 1, .ring = 65}};
+                                              {.batch = 1, .ring = 65},
+                                              {.batch = 1, .ring = 1, .part = 1},
+                                              {.batch = 1, .ring = 1, .part = 2, .parts = 2},
+                                              {.batch = 1, .ring = 1, .part = -1, .parts = 2}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(make_loader(d, &bad[i], &l), HONE_INVALID_ARGUMENT);
     assert_null(l);
@@ -295,7 +329,9 @@ int main(void) {
                                        cmocka_unit_test(test_shuffle),
                                        cmocka_unit_test(test_resume),
                                        cmocka_unit_test(test_ring),
+                                       cmocka_unit_test(test_parts),
                                        cmocka_unit_test(test_refused),
+                                       STREAMED(test_parts),
                                        STREAMED(test_order),
                                        STREAMED(test_shuffle),
                                        STREAMED(test_resume),

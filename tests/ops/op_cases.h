@@ -333,6 +333,7 @@ static const op_case op_cases[] = {
      "alpha=0.9 beta=0.5 norm_coefficient=0.1 mode=standard", 4},
     {"SoftmaxCrossEntropyGrad", "R4 R4,5 I4<5", "reduction=none", 1},
     {"SoftmaxCrossEntropyGrad", "R R4,5 I4<5 K5", "reduction=sum", 1},
+    {"SumRanks", "F2,3 F4 F1", "", 3},
     {"CtcLoss", "R2,6,4 I2,3<3", "blank=3", 1},
     {"CtcLoss", "R3,4,3 L3,2<2", "blank=2", 1},
     {"Sgd", "R2,3 R2,3 R2,3 R", "momentum=0.9 weight_decay=0.01", 2},
