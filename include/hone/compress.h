@@ -63,6 +63,12 @@ typedef struct hone_quantize_options {
     /* Biases make up for what rounding weights does to the means of sums (Nagel et al. 2019, arXiv 1906.04721); needs
      * data. */
     bool correct_bias;
+    /* STATIC and WEIGHTS: quantization-aware training. Weights are rounded in each step, and the gradients of what comes out go
+     * to what went in, as far as it is within the codes' range; steps of the codes are learned, too (Esser et al. 2020, arXiv
+     * 1902.08153). NULL, or no epochs: none. `distill`: the float graph is its teacher, where the objective is
+     * cross-entropy. */
+    const hone_train_options *finetune;
+    bool distill;
 } hone_quantize_options;
 #define HONE_QUANTIZE_OPTIONS_INIT                                                                           \
     {                                                                                                        \
@@ -77,7 +83,7 @@ typedef struct hone_quantize_report {
     int64_t bytes_before, bytes_after; /* of the initializers */
 } hone_quantize_report;
 
-/* Quantizes a float graph. `data` calibrates (NULL where nothing needs it: only STATIC, GPTQ and correct_bias do). On success `*out` belongs to the
+/* Quantizes a float graph. `data` calibrates (NULL where nothing needs it: only STATIC, GPTQ, correct_bias and finetune do). On success `*out` belongs to the
  * caller. */
 HONE_API hone_status hone_quantize(const hone_graph *g, const hone_dataset *data,
                                    const hone_quantize_options *options, hone_graph **out,

@@ -224,6 +224,15 @@ typedef struct hone_train_options {
         .lora_alpha = 16, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .cycles = 1, .plateau = 2,          \
         .keep_best = true, .accumulate = 1                                                                   \
     }
+/* For a model that is trained already and gets smaller: gently, for so many epochs. */
+#define HONE_FINETUNE_OPTIONS_INIT(number)                                                                   \
+    {                                                                                                        \
+        .size = sizeof(hone_train_options), .epochs = number, .batch = 128, .learning_rate = 1e-3,           \
+        .momentum = 0.9, .optimizer = HONE_OPTIMIZER_ADAMW, .weight_decay = 0.01,                            \
+        .schedule = HONE_SCHEDULE_COSINE, .warmup = 0.1, .seed = 1, .temperature = 2, .alpha = 0.5,          \
+        .lora_alpha = 16, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .cycles = 1, .plateau = 2,          \
+        .keep_best = true, .accumulate = 1                                                                   \
+    }
 
 typedef struct hone_train_report {
     int64_t steps;

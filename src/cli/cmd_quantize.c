@@ -1,4 +1,5 @@
 #include "files.h"
+#include "signals.h"
 #include "training.h"
 
 #include <hone/compress.h>
@@ -7,11 +8,15 @@ static struct {
     const char *model, *out;
     cli_data data;
     int mode, calibration, rounding, dialect;
-    uint64_t seed;
     bool json;
+    cli_log log;
     cli_task task;
     hone_quantize_options quantize;
-} args = {.mode = HONE_QUANTIZE_STATIC, .seed = 1, .quantize = HONE_QUANTIZE_OPTIONS_INIT};
+    hone_train_options finetune;
+} args = {.mode = HONE_QUANTIZE_STATIC,
+          .log = CLI_LOG_INIT,
+          .quantize = HONE_QUANTIZE_OPTIONS_INIT,
+          .finetune = HONE_FINETUNE_OPTIONS_INIT(0)};
 
 static const cli_option options[] = {
     OPT_MODEL(args.model),
@@ -36,7 +41,6 @@ static const cli_option options[] = {
                "weights: blocks as DequantizeLinear, or as ONNX Runtime's MatMulNBits"),
     OPT_DATA(args.data),
     OPT_PARTS(args.data),
-    OPT_SEED(args.seed),
     OPT_TASK(args.task),
     OPT_OUT(args.out),
     OPT_INT64("calibration-samples", "N", args.quantize.calibration_samples, 1, 1e15,
@@ -46,7 +50,11 @@ static const cli_option options[] = {
         "static: ranges by all that was seen, all but outliers, least squared error, least divergence"),
     OPT_NUMBER("percentile", "P", args.quantize.calibration.percentile, 50, 100,
                "of --calibration percentile: per cent that are in the range"),
-    OPT_THREADS(args.quantize.threads),
+    OPT_INT("finetune-epochs", "N", args.finetune.epochs, 0, 1000000,
+            "static, weights: epochs of training with rounded weights", .zero = "none"),
+    OPT_FINETUNING(args.finetune),
+    OPT_TRAINING(args.finetune),
+    OPT_LOG(args.log),
     OPT_JSON(args.json),
     OPT_END,
 };
@@ -67,6 +75,7 @@ typedef struct job {
     cli_parts data;
     hone_quantize_report report;
     cli_score before, after;
+    cli_watch watch;
 } job;
 
 static const char *const modes[] = {"static", "dynamic", "weights", "fp16", "bf16"};
@@ -93,7 +102,8 @@ static void print(const job *j) {
 /* Which data the options need, beyond a test split to measure on. */
 static bool needs_data(void) {
     const hone_quantize_options *o = &args.quantize;
-    return o->mode == HONE_QUANTIZE_STATIC || o->rounding == HONE_ROUND_GPTQ || o->correct_bias;
+    return o->mode == HONE_QUANTIZE_STATIC || o->rounding == HONE_ROUND_GPTQ || o->correct_bias ||
+           args.finetune.epochs > 0;
 }
 
 /* Training samples also say which weights must be right. */
@@ -110,7 +120,7 @@ static int check_options(void) {
     if (o->mode == HONE_QUANTIZE_STATIC && !args.data.spec)
         return cli_usage_error("--mode static needs --data, to find the ranges of activations");
     if (needs_data() && !args.data.spec)
-        return cli_usage_error("--rounding gptq and --correct-bias need --data");
+        return cli_usage_error("--rounding gptq, --correct-bias and --finetune-epochs need --data");
     if (o->mode == HONE_QUANTIZE_DYNAMIC && o->bits < 8)
         return cli_usage_error("--mode dynamic has weights of 8 bits");
     return CLI_OK;
@@ -125,19 +135,31 @@ static int work(job *j) {
     if (check_options() != CLI_OK) return CLI_USAGE;
     if (cli_read_task(&args.task, &args.quantize.task) != CLI_OK) return CLI_USAGE;
     const hone_task *task = &args.quantize.task;
+    const uint64_t seed = args.finetune.seed;
+    args.finetune.task = *task;
+    args.finetune.progress = cli_watch_step;
+    args.finetune.user = &j->watch;
+    args.quantize.threads = args.finetune.threads;
+    if (args.finetune.epochs > 0) args.quantize.finetune = &args.finetune;
+    args.quantize.distill = args.finetune.alpha > 0;
     CLI_TRY(cli_check_output(args.out, &err));
     CLI_TRY(hone_graph_load(args.model, &j->graph, &err));
     args.data.model_path = args.model;
     if (args.data.spec && reads_training())
-        CLI_TRY(cli_open_parts(&args.data, task, j->graph, args.seed, NULL, &j->data, &err));
+        CLI_TRY(cli_open_parts(&args.data, task, j->graph, seed, &args.finetune.max_samples, &j->data, &err));
     else if (args.data.spec)
-        CLI_TRY(cli_open_test(&args.data, task, j->graph, args.seed, &j->data.test, &err));
+        CLI_TRY(cli_open_test(&args.data, task, j->graph, seed, &j->data.test, &err));
     cli_check_test(j->graph, task, &j->data.test);
     int threads = args.quantize.threads; /* the model may be replaced by the result: measured before */
     CLI_TRY_MODEL(args.model,
                   cli_score_graph(j->graph, args.model, j->data.test, task, threads, &j->before, &err));
-    CLI_TRY_MODEL(args.model,
-                  hone_quantize(j->graph, j->data.train, &args.quantize, &j->quantized, &j->report, &err));
+    if (args.finetune.epochs > 0) CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->graph, &err));
+    cli_signals_catch();
+    hone_status status =
+        hone_quantize(j->graph, j->data.train, &args.quantize, &j->quantized, &j->report, &err);
+    if (cli_signal()) return cli_interrupted(&j->watch, NULL);
+    cli_signals_default();
+    CLI_TRY_MODEL(args.model, status);
     CLI_TRY(cli_save(j->quantized, args.out, &err));
     CLI_TRY_MODEL(args.out,
                   cli_score_graph(j->quantized, args.out, j->data.test, task, threads, &j->after, &err));
@@ -146,8 +168,8 @@ static int work(job *j) {
 }
 
 static int run(void) {
-    job j = {0};
-    int status = work(&j);
+    job j = {.watch = {.progress.label = "fine-tuning "}};
+    int status = cli_watch_close(&j.watch, work(&j));
     hone_graph_free(j.quantized);
     hone_graph_free(j.graph);
     cli_free_parts(&j.data);

@@ -122,6 +122,12 @@ int cli_interrupted(const cli_watch *w, const char *checkpoint);
                   "train on N samples only, drawn by the seed", .zero = "all"),                              \
         OPT_SEED((o).seed), OPT_THREADS((o).threads)
 
+#define OPT_FINETUNING(o)                                                                                    \
+    OPT_NUMBER("temperature", "T", (o).temperature, CLI_ABOVE_ZERO, 1000,                                    \
+               "softens the answers of the model as it was and as it becomes"),                              \
+        OPT_NUMBER("alpha", "X", (o).alpha, 0, 1,                                                            \
+                   "fine-tuning: weight of the answers of the model as it was; the labels have the rest")
+
 /* hone_build_model for a training with these options. */
 hone_status cli_build(const char *description, const hone_dataset *data, const hone_train_options *o,
                       hone_graph **out, hone_error *err);

@@ -11,7 +11,10 @@ typedef struct hone_code_format {
     int64_t block;
     bool asymmetric; /* and a zero point */
     hone_rounding rounding;
+    bool on_grid; /* the weights that share a scale are codes times it already: it is found again */
 } hone_code_format;
+int hone_code_lowest(const hone_code_format *f);
+int hone_code_highest(const hone_code_format *f);
 
 /* A weight as codes: x = scale (q - zero). */
 typedef struct hone_codes {

@@ -215,6 +215,11 @@ static hone_status check_options(const hone_quantize_options *o, hone_error *err
     if ((unsigned)o->rounding > HONE_ROUND_GPTQ || (unsigned)o->dialect > HONE_DIALECT_ORT)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "there is no rounding %d or no dialect %d",
                          (int)o->rounding, (int)o->dialect);
+    if (hone_quantize_trains(o) &&
+        (o->asymmetric || (o->mode != HONE_QUANTIZE_STATIC && o->mode != HONE_QUANTIZE_WEIGHTS)))
+        return hone_fail(
+            err, HONE_INVALID_ARGUMENT,
+            "training with rounded weights is for static quantization and weights, without zero points");
     if (o->asymmetric && o->mode != HONE_QUANTIZE_WEIGHTS)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "only weights alone can have zero points");
     if (c->method == HONE_CALIBRATE_PERCENTILE && !(c->percentile > 0 && c->percentile <= 100))
@@ -270,8 +275,8 @@ static hone_status check_data(const hone_quantize_options *o, const hone_dataset
     if (data) return HONE_OK;
     if (o->mode == HONE_QUANTIZE_STATIC)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "static quantization needs data to calibrate on");
-    if (o->rounding == HONE_ROUND_GPTQ || o->correct_bias)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "GPTQ and corrected biases need data");
+    if (o->rounding == HONE_ROUND_GPTQ || o->correct_bias || hone_quantize_trains(o))
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "GPTQ, corrected biases and training need data");
     return HONE_OK;
 }
 
@@ -313,7 +318,8 @@ hone_status hone_quantize(const hone_graph *g, const hone_dataset *data, const h
     hone_graph *copy = NULL;
     hone_error own = {0};
     HONE_TRY(hone_graph_copy(g, &copy, err));
-    hone_quantize_job j = {.g = copy, .options = options, .report = report, .err = err ? err : &own};
+    hone_quantize_job j = {
+        .g = copy, .original = g, .options = options, .report = report, .err = err ? err : &own};
     hone_status status = quantize(&j, data);
     report->bytes_after = data_bytes(copy);
     for (int i = 0; i < j.count; i++) {

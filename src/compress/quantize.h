@@ -16,6 +16,7 @@ typedef struct hone_quantized_node {
 
 typedef struct hone_quantize_job {
     hone_graph *g;
+    const hone_graph *original; /* what it is a copy of */
     const hone_quantize_options *options;
     hone_quantize_report *report;
     hone_error *err;
@@ -42,6 +43,13 @@ hone_code_format hone_quantize_format(const hone_quantize_job *j, int index, int
 hone_status hone_quantize_moments(hone_quantize_job *j, const hone_dataset *data);
 /* The bias of a node whose weight goes over to codes makes up for what that does to the means of its sums. */
 hone_status hone_quantize_correct(hone_quantize_job *j, const hone_quantized_node *q, int64_t block);
+
+/* Is the graph trained while its weights are rounded? */
+bool hone_quantize_trains(const hone_quantize_options *o);
+/* quantize_training.c: trains the graph, whose activations are on their grids already, with each of weights[i] rounded in the
+ * way of formats[i] from the scales of j->nodes[i].weight on; then these codes are those that were learned. */
+hone_status hone_quantize_train(hone_quantize_job *j, const hone_dataset *data, hone_value *const *weights,
+                                const hone_code_format *formats);
 
 /* Constants named after `base`. NULL when memory is out (remembered by the graph). */
 hone_value *hone_quantize_constant(hone_quantize_job *j, const char *base, const char *suffix,

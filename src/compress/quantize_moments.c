@@ -56,8 +56,8 @@ hone_status hone_quantize_correct(hone_quantize_job *j, const hone_quantized_nod
     hone_value *b = n && n->input_count > 2 ? n->inputs[2] : NULL;
     const hone_weight_view v = hone_weight_view_of(q->weight.q, q->axis);
     hone_tensor *real = NULL, *t = NULL;
-    if (!j->options->correct_bias || !q->moments.rows || !b || !b->data || b->data->dtype != HONE_FLOAT32 ||
-        b->data->count != v.channels)
+    if (!j->options->correct_bias || hone_quantize_trains(j->options) || !q->moments.rows || !b || !b->data ||
+        b->data->dtype != HONE_FLOAT32 || b->data->count != v.channels)
         return HONE_OK;
     HONE_TRY(hone_codes_real(&q->weight, q->axis, block, &real, j->err));
     hone_status status =

@@ -117,14 +117,19 @@ static hone_status calibrate(hone_quantize_job *j, const hone_dataset *data, con
     return status;
 }
 
+static hone_code_format format_of(const hone_quantize_job *j, int i) {
+    hone_code_format f = hone_quantize_format(j, i, j->count);
+    f.block = 0;
+    return f;
+}
+
 /* Weights as the options want them; those that there are have 8 bits. */
 static hone_status make_codes(hone_quantize_job *j, const hone_dataset *data) {
     const hone_quantize_options *o = j->options;
     HONE_TRY(hone_quantize_moments(j, data));
     for (int i = 0; i < j->count; i++) {
         hone_quantized_node *q = &j->nodes[i];
-        hone_code_format f = hone_quantize_format(j, i, j->count);
-        f.block = 0;
+        const hone_code_format f = format_of(j, i);
         if (f.bits != 8 || o->rounding != HONE_ROUND_AUTO) {
             hone_codes_free(&q->weight);
             HONE_TRY(
@@ -133,6 +138,20 @@ static hone_status make_codes(hone_quantize_job *j, const hone_dataset *data) {
         HONE_TRY(hone_quantize_correct(j, q, 0));
     }
     return HONE_OK;
+}
+
+static hone_status train(hone_quantize_job *j, const hone_dataset *data) {
+    hone_value **weights = hone_calloc((size_t)j->count + 1, sizeof *weights);
+    hone_code_format *formats = hone_calloc((size_t)j->count + 1, sizeof *formats);
+    hone_status status = weights && formats ? HONE_OK : hone_fail_memory(j->err);
+    for (int i = 0; i < j->count && status == HONE_OK; i++) {
+        weights[i] = j->nodes[i].node->inputs[1];
+        formats[i] = format_of(j, i);
+    }
+    if (status == HONE_OK) status = hone_quantize_train(j, data, weights, formats);
+    hone_free(weights);
+    hone_free(formats);
+    return status;
 }
 
 hone_status hone_quantize_static(hone_quantize_job *j, const hone_dataset *data) {
@@ -144,6 +163,7 @@ hone_status hone_quantize_static(hone_quantize_job *j, const hone_dataset *data)
     hone_status status = ranges ? calibrate(j, data, &grids, ranges) : hone_fail_memory(j->err);
     for (int i = 0; i < grids.count && status == HONE_OK; i++)
         status = set_grid(j, &grids, grids.values[i], hone_grid_of(ranges[i]));
+    if (status == HONE_OK && hone_quantize_trains(j->options)) status = train(j, data);
     for (int i = 0; i < j->count && status == HONE_OK; i++) status = wire_node(j, &j->nodes[i]);
     j->g->insert_before = NULL;
     hone_free(ranges);

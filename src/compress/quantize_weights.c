@@ -184,23 +184,43 @@ static void emit_product(hone_quantize_job *j, const hone_quantized_node *q, con
     hone_tensor_free(zeros);
 }
 
-static hone_status go_over(hone_quantize_job *j, hone_quantized_node *q, hone_value *v, int index,
-                           int count) {
-    hone_graph *g = j->g;
-    hone_code_format f = hone_quantize_format(j, index, count);
+static hone_code_format format_of(const hone_quantize_job *j, int index, const hone_value *v) {
+    hone_code_format f = hone_quantize_format(j, index, j->count);
     if (v->type.rank != 2) f.block = 0;
-    HONE_TRY(hone_codes_of_weight(v->data, q->axis, &f, &q->moments, &q->weight, j->err));
-    if (q->node) HONE_TRY(hone_quantize_correct(j, q, f.block));
+    return f;
+}
+
+static hone_status go_over(hone_quantize_job *j, hone_quantized_node *q, hone_value *v,
+                           const hone_code_format *f) {
+    hone_graph *g = j->g;
+    if (q->node) HONE_TRY(hone_quantize_correct(j, q, f->block));
     j->report->quantized_nodes++;
-    if (is_product(j, q, v, &f)) {
-        emit_product(j, q, v->name, &f);
+    if (is_product(j, q, v, f)) {
+        emit_product(j, q, v->name, f);
         return hone_graph_check(g, j->err);
     }
     g->insert_before = g->first;
-    hone_value *y = emit_dequantize(j, q, v->name, &f);
+    hone_value *y = emit_dequantize(j, q, v->name, f);
     g->insert_before = NULL;
     if (y) hone_graph_replace(g, v, y);
     return hone_graph_check(g, j->err);
+}
+
+/* Codes first, then, trained or not, what is written. */
+static hone_status go_over_all(hone_quantize_job *j, const hone_dataset *data, hone_value *const *values) {
+    hone_code_format *formats = hone_calloc((size_t)j->count + 1, sizeof *formats);
+    hone_status status = formats ? hone_quantize_moments(j, data) : hone_fail_memory(j->err);
+    for (int i = 0; i < j->count && status == HONE_OK; i++) {
+        hone_quantized_node *q = &j->nodes[i];
+        formats[i] = format_of(j, i, values[i]);
+        status = hone_codes_of_weight(values[i]->data, q->axis, &formats[i], &q->moments, &q->weight, j->err);
+    }
+    if (status == HONE_OK && hone_quantize_trains(j->options))
+        status = hone_quantize_train(j, data, values, formats);
+    for (int i = 0; i < j->count && status == HONE_OK; i++)
+        status = go_over(j, &j->nodes[i], values[i], &formats[i]);
+    hone_free(formats);
+    return status;
 }
 
 /* --- */
@@ -243,9 +263,7 @@ hone_status hone_quantize_weights(hone_quantize_job *j, const hone_dataset *data
             note(j, values[i]);
         }
     }
-    if (status == HONE_OK) status = hone_quantize_moments(j, data);
-    for (int i = 0; i < j->count && status == HONE_OK; i++)
-        status = go_over(j, &j->nodes[i], values[i], i, j->count);
+    if (status == HONE_OK) status = go_over_all(j, data, values);
     hone_free(values);
     return status;
 }

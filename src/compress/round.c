@@ -6,12 +6,14 @@
 #include <math.h>
 #include <string.h>
 
-/* The codes there are: 2^(bits - 1) below zero and one fewer above it; of 8 bits as many, which kernels want. */
-static int lowest(int bits) {
-    return bits == 8 ? -127 : -(1 << (bits - 1));
+/* 2^(bits - 1) below zero and one fewer above it, but where scales go by the largest weight, and of 8 bits, which kernels
+ * want: as many. */
+int hone_code_highest(const hone_code_format *f) {
+    return (1 << (f->bits - 1)) - 1;
 }
-static int highest(int bits) {
-    return (1 << (bits - 1)) - 1;
+int hone_code_lowest(const hone_code_format *f) {
+    const bool even = f->bits == 8 || (f->rounding == HONE_ROUND_NEAREST && !f->asymmetric);
+    return even ? -hone_code_highest(f) : -hone_code_highest(f) - 1;
 }
 
 /* What shares a scale: x[0 … n-1], where x counts as much as h says (NULL: all the same). */
@@ -65,6 +67,32 @@ static grid fitted(const group *g, grid s) {
     return up > 0 && down > 0 ? (grid){as_scale(up / down), s.zero} : s;
 }
 
+/* Are the numbers of the group whole steps of `scale`, and codes? */
+static bool are_steps(const group *g, double scale) {
+    for (int64_t i = 0; i < g->n; i++) {
+        const double q = g->x[i] / scale;
+        if (fabs(q - rint(q)) > 1e-3 || rint(q) < g->low || rint(q) > g->high) return false;
+    }
+    return true;
+}
+
+/* The largest step that all numbers of the group are multiples of: the smallest of them is a few. */
+static bool find_steps(const group *g, grid *out) {
+    double least = INFINITY, most = 0;
+    for (int64_t i = 0; i < g->n; i++) {
+        if (g->x[i] != 0) least = fmin(least, fabs(g->x[i]));
+        most = fmax(most, fabs(g->x[i]));
+    }
+    *out = (grid){1, 0};
+    if (most == 0) return true;
+    for (int k = 1; k <= -g->low; k++) {
+        if (!are_steps(g, least / k)) continue;
+        out->scale = as_scale(most / rint(most / (least / k)));
+        return true;
+    }
+    return false;
+}
+
 static grid choose_grid(const group *g, bool search) {
     enum { STEPS = 32 };
     double min = 0, max = 0;
@@ -103,7 +131,8 @@ typedef struct job {
 static void round_block(const job *j, int64_t channel, int64_t from, int64_t to) {
     const group g = {j->x + from,     j->importance ? j->importance + from : NULL, to - from, j->low, j->high,
                      j->f->asymmetric};
-    const grid s = choose_grid(&g, j->search);
+    grid s;
+    if (!j->f->on_grid || !find_steps(&g, &s)) s = choose_grid(&g, j->search);
     const int64_t b = from / j->block, n = j->view.terms,
                   at = j->turned ? b * j->view.channels + channel : channel * j->blocks + b;
     ((float *)j->out->scale->data)[at] = (float)s.scale;
@@ -144,13 +173,12 @@ hone_status hone_codes_of_weight(const hone_tensor *w, int axis, const hone_code
     job j = {.f = f,
              .view = hone_weight_view_of(w, axis),
              .w = w->data,
-             .low = lowest(f->bits),
-             .high = highest(f->bits),
+             .low = hone_code_lowest(f),
+             .high = hone_code_highest(f),
              .search = rounding != HONE_ROUND_NEAREST,
              .turned = f->block && axis == 1,
              .out = out};
     const int64_t terms = j.view.terms, room = terms > 0 ? terms : 1;
-    if (rounding == HONE_ROUND_NEAREST && !f->asymmetric) j.low = -j.high;
     j.block = f->block ? f->block : room;
     j.blocks = f->block ? (terms + f->block - 1) / f->block : 1;
     *out = (hone_codes){.bits = f->bits};

@@ -35,8 +35,13 @@ works quantize m.onnx --mode weights --bits 4 --edge-bits 4 --block 0 --out w.on
 prints "2 weights are kept in fewer bits, 0 as they are"
 works quantize m.onnx --mode fp16 --out h.onnx --json
 json 'd["mode"] == "fp16" and d["after"]["file_bytes"] < 0.55 * d["before"]["file_bytes"]'
+works quantize m.onnx --bits 2 --edge-bits 2 --data idx:data --threads 1 --out p2.onnx --json
+cp stdout plain.json
+works quantize m.onnx --bits 2 --edge-bits 2 --data idx:data --finetune-epochs 4 --threads 1 --out t2.onnx --json
+json 'd["after"]["loss"] < 0.9 * json.load(open("plain.json"))["after"]["loss"]'
+holds "training shows its epochs" [ "$(grep -c '^fine-tuning epoch ' stderr)" -eq 4 ]
 says 2 "hone quantize: --bits and --edge-bits are 8, 4, 3 or 2" quantize m.onnx --mode weights --bits 6 --out w.onnx
-says 2 "hone quantize: --rounding gptq and --correct-bias need --data" \
+says 2 "hone quantize: --rounding gptq, --correct-bias and --finetune-epochs need --data" \
     quantize m.onnx --mode weights --rounding gptq --out w.onnx
 says_like 1 "hone quantize: *blocks of 24 weights*" quantize m.onnx --mode weights --block 24 --out w.onnx
 nothing_left .
