@@ -171,11 +171,13 @@ HONE_API void hone_dataset_moments(const hone_dataset *d, int column, int64_t sa
  *   trivial     one change, as strong as it comes: turned, sheared, moved, brightness, contrast, saturation, solarized,
  *               posterized, values stretched, or none (TrivialAugment, arXiv 2103.10158)
  *   speed:S     sound is up to 1 + S times as fast, or as slow
+ *   throat:S    its frequencies are up to 1 + S times as high, or as low, in the same time
  *   shift:S     it is moved by up to a share S of its length
  *   gain:DB     it is up to so many decibels louder, or softer
  *   noise:S     white noise is added, up to S times as loud as the clip
  *   tilt:A      highs over lows, or lows over highs: x[i] - a x[i-1] with a in ±A
- *   echo:P      a share P of the clips gets three echoes */
+ *   echo:P      a share P of the clips gets three echoes
+ *   holes:P     in a share P up to an eighth falls silent, in a share P a band of frequencies (arXiv 1904.08779) */
 HONE_API hone_status hone_augment_check(const char *text, hone_error *err);
 
 /* Reads a NumPy .npy file (versions 1–3, C or Fortran order, little or big endian; booleans, integers,

@@ -30,6 +30,8 @@ typedef struct hone_task {
      *   cosine                 float32 [batch, …, n], as many numbers: 1 - the cosine of the vectors
      *   binary-cross-entropy   logits float32 [batch, …], as many numbers in [0, 1]
      *   next-token             logits float32 [batch, places, vocabulary], an id at each place (-100: none), the mean over places
+     *   ctc                    logits float32 [batch, places, classes], of which class 0 is a blank; a sequence of symbols
+     *                          from 1 on, negative numbers behind the last one (Graves et al. 2006)
      * NULL: what the model was last trained with (metadata "hone.objective"), else cross-entropy. */
     const char *objective;
     const char *target; /* a column; NULL: found by its name */
@@ -216,6 +218,9 @@ typedef struct hone_train_options {
     /* The branches of residual additions are left out, each sample's on its own, with a probability that rises to this
      * one at the last of them (Huang et al. 2016, arXiv 1603.09382). 0: not. */
     double stochastic_depth;
+    /* A column of integers or texts: an epoch draws as many samples of each of its values, some of them more than once
+     * and others not. NULL: each sample once. */
+    const char *even;
 } hone_train_options;
 #define HONE_TRAIN_OPTIONS_INIT                                                                              \
     {                                                                                                        \
@@ -263,7 +268,9 @@ typedef struct hone_eval_report {
      *   mean-squared-error, huber   mean_absolute_error, and r2: the share of the target's variance that is explained
      *   cosine                 cosine_similarity
      *   binary-cross-entropy   accuracy: the share of outputs on the target's side of 0 and 1/2
-     *   next-token             accuracy; perplexity; bits_per_byte, where the data has a column text_bytes */
+     *   next-token             accuracy; perplexity; bits_per_byte, where the data has a column text_bytes
+     *   ctc                    character_error_rate: insertions, deletions and exchanges by the number of symbols;
+     *                          word_error_rate, where a class of the model is named " " */
     hone_metric metrics[HONE_MAX_METRICS];
     int metric_count;
     double seconds; /* running and reading, without compiling */
@@ -303,6 +310,9 @@ typedef struct hone_prediction {
     int64_t size;
     const int64_t *labels; /* [n]; NULL: none */
     const float *numbers;  /* [n, size]; NULL: none */
+    /* Of ctc: what the output says, [n, places], and the target, [n, symbol_count], < 0 behind the last symbol. NULL: none. */
+    const int64_t *said, *symbols;
+    int64_t places, symbol_count;
 } hone_prediction;
 /* Return false to stop; `user` knows why. */
 typedef bool hone_prediction_fn(void *user, const hone_prediction *p);

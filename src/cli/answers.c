@@ -173,8 +173,54 @@ static void put_class(cli_predictions *p, const float *x, int64_t size) {
         fprintf(p->file, ",%.6g", exp(x[j] - most) / sum);
 }
 
+/* --- sequences of symbols --- a text, where symbols are characters; else names with blanks between */
+
+static bool is_character(const char *name) {
+    int n = 0;
+    for (; *name; name++) n += ((unsigned char)*name & 0xc0) != 0x80;
+    return n == 1;
+}
+
+static bool have_names(const cli_classes *c) {
+    return c->noted || (c->data && hone_dataset_class_name(c->data, 1));
+}
+
+static const char *symbols_text(const cli_classes *c, const int64_t *symbols, int64_t most, char **text) {
+    size_t size;
+    bool apart = !have_names(c);
+    FILE *f = open_memstream(text, &size);
+    for (int64_t i = 0; f && i < most && symbols[i] >= 0; i++) {
+        const char *name = cli_class_name(c, (int)symbols[i]);
+        bool one = is_character(name) && !apart;
+        fprintf(f, "%s%s", i > 0 && !one ? " " : "", name);
+    }
+    return f && fclose(f) == 0 ? *text : "";
+}
+
+static void put_symbols(const cli_predictions *p, const int64_t *symbols, int64_t most) {
+    char *text = NULL;
+    put_text(p->file, symbols_text(p->classes, symbols, most, &text));
+    free(text);
+}
+
+static void add_symbols(cli_predictions *p, const hone_prediction *a) {
+    if (!p->begun) fputs(a->symbols ? "sample,prediction,target\n" : "sample,prediction\n", p->file);
+    p->begun = true;
+    for (int64_t i = 0; i < a->n; i++) {
+        fprintf(p->file, "%lld,", (long long)(a->first + i));
+        put_symbols(p, a->said + i * a->places, a->places);
+        if (a->symbols) fputc(',', p->file);
+        if (a->symbols) put_symbols(p, a->symbols + i * a->symbol_count, a->symbol_count);
+        fputc('\n', p->file);
+    }
+}
+
 bool cli_predictions_add(void *user, const hone_prediction *a) {
     cli_predictions *p = user;
+    if (a->said) {
+        add_symbols(p, a);
+        return true;
+    }
     if (!p->begun) put_head(p, a);
     for (int64_t i = 0; i < a->n; i++) {
         const float *x = a->output + i * a->size;

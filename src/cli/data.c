@@ -61,7 +61,8 @@ static hone_status parse_size(const char *text, hone_data_options *o, hone_error
 }
 
 static hone_target_kind kind_of(const char *objective) {
-    if (!objective || strcmp(objective, "binary-cross-entropy") == 0) return HONE_TARGET_ANY;
+    if (!objective || strcmp(objective, "binary-cross-entropy") == 0 || strcmp(objective, "ctc") == 0)
+        return HONE_TARGET_ANY;
     return strcmp(objective, "cross-entropy") == 0 ? HONE_TARGET_CLASSES : HONE_TARGET_NUMBERS;
 }
 

@@ -22,12 +22,14 @@ typedef struct cli_data {
     int by;
 } cli_data;
 #define OPT_DATA(d, ...)                                                                                     \
-    OPT_TEXT("data", "DATA", (d).spec,                                                                       \
-             "data set: fashion-mnist, idx:DIR (MNIST's four files), npz:FILE (an array for each column, "   \
-             "such as x and y, or x_train, y_train, x_test and y_test), csv:FILE (a table of numbers and "   \
-             "texts), images:DIR (pictures, a folder for each class), audio:DIR (sound likewise), "          \
-             "text:PATH (texts with labels) or lm:PATH (texts for a language model)",                        \
-             __VA_ARGS__),                                                                                   \
+    OPT_TEXT(                                                                                                \
+        "data", "DATA", (d).spec,                                                                            \
+        "data set: fashion-mnist, idx:DIR (MNIST's four files), npz:FILE (an array for each column, "        \
+        "such as x and y, or x_train, y_train, x_test and y_test), csv:FILE (a table of numbers and "        \
+        "texts), images:DIR (pictures, a folder for each class), audio:DIR (sound likewise, or a table of "  \
+        "what is said in files), "                                                                           \
+        "text:PATH (texts with labels) or lm:PATH (texts for a language model)",                             \
+        __VA_ARGS__),                                                                                        \
         OPT_TEXT(                                                                                            \
             "resize", "WIDTHxHEIGHT", (d).resize,                                                            \
             "what pictures become (default: what the model takes, or their own size if all have one, else "  \
@@ -41,7 +43,7 @@ typedef struct cli_data {
              "how texts become numbers: bpe:4096, wordpiece:8000 or words:60000 is made of the training "    \
              "texts, FILE.json read (default: the model's; else words:60000 for text:, bpe:4096 for lm:)"),  \
         OPT_INT64("tokens", "N", (d).tokens, 0, 1 << 20, "tokens of a sample",                               \
-                  .zero = "what 95 % of the texts have; 128 for lm:"),                                          \
+                  .zero = "what 95 % of the texts have; 128 for lm:"),                                       \
         OPT_INT64("rate", "N", (d).rate, 0, 1 << 20, "samples a second that sound is brought to",            \
                   .zero = "the model's, else 16000"),                                                        \
         OPT_NUMBER("seconds", "X", (d).seconds, 0, 3600, "length that clips of sound are brought to",        \

@@ -113,11 +113,16 @@ int cli_interrupted(const cli_watch *w, const char *checkpoint);
                    "residual branches are left out of a sample, the last one with this probability, those "  \
                    "before it more rarely",                                                                  \
                    .zero = "none"),                                                                          \
-        OPT_TEXT("augment", "LIST", (o).augment,                                                             \
-                 "what is done to the samples of a batch, with commas between: to images flip, "             \
-                 "crop:PIXELS, color:X, trivial, erase:SHARE; to sound speed:SHARE, shift:SHARE, gain:DB, "  \
-                 "noise:SHARE, "                                                                             \
-                 "tilt:X, echo:SHARE"),                                                                      \
+        OPT_TEXT(                                                                                            \
+            "augment", "LIST", (o).augment,                                                                  \
+            "what is done to the samples of a batch, with commas between: to images flip, crop:PIXELS, "     \
+            "color:X, "                                                                                      \
+            "trivial, erase:SHARE; to sound speed:SHARE, throat:SHARE, shift:SHARE, gain:DB, noise:SHARE, "  \
+            "tilt:X, echo:SHARE, holes:SHARE"),                                                              \
+        OPT_TEXT(                                                                                            \
+            "even", "COLUMN", (o).even,                                                                      \
+            "draw as many samples of each value of that column (source: a voice of a few clips as often as " \
+            "one of many) instead of each sample once in an epoch"),                                         \
         OPT_INT64("train-samples", "N", (o).max_samples, 0, 1e15,                                            \
                   "train on N samples only, drawn by the seed", .zero = "all"),                              \
         OPT_SEED((o).seed), OPT_THREADS((o).threads)

@@ -28,7 +28,8 @@ static bool parse_one(const char *word, hone_augment *out) {
         double high, *to;
     } amounts[] = {{"erase:", 1, &out->erase}, {"color:", 1, &out->color}, {"speed:", 1, &out->speed},
                    {"shift:", 1, &out->shift}, {"gain:", 60, &out->gain},  {"noise:", 1, &out->noise},
-                   {"tilt:", 1, &out->tilt},   {"echo:", 1, &out->echo}};
+                   {"tilt:", 1, &out->tilt},   {"echo:", 1, &out->echo},   {"throat:", 1, &out->throat},
+                   {"holes:", 1, &out->holes}};
     for (size_t i = 0; i < sizeof amounts / sizeof *amounts; i++) {
         size_t n = strlen(amounts[i].name);
         if (strncmp(word, amounts[i].name, n) == 0) return amount(word + n, amounts[i].high, amounts[i].to);
@@ -43,13 +44,12 @@ hone_status hone_augment_parse(const char *text, hone_augment *out, hone_error *
         size_t length = strcspn(at, ",");
         snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word - 1), at);
         if (length >= sizeof word || !parse_one(word, out))
-            return hone_fail(err, HONE_INVALID_ARGUMENT,
-                             "augmentation \"%s\" is not known: there are flip, crop:PIXELS, color:X, "
-                             "trivial and erase:SHARE of "
-                             "images, "
-                             "speed:SHARE, shift:SHARE, gain:DB, noise:SHARE, tilt:X and echo:SHARE of "
-                             "sound, with commas between them",
-                             word);
+            return hone_fail(
+                err, HONE_INVALID_ARGUMENT,
+                "augmentation \"%s\" is not known: there are flip, crop:PIXELS, color:X, trivial and "
+                "erase:SHARE of images, speed:SHARE, throat:SHARE, shift:SHARE, gain:DB, noise:SHARE, "
+                "tilt:X, echo:SHARE and holes:SHARE of sound, with commas between them",
+                word);
         at += length + (at[length] == ',');
     }
     return HONE_OK;

@@ -15,7 +15,8 @@ typedef struct hone_augment {
     double erase;                                 /* share of the images */
     double color;                                 /* how far brightness, contrast and saturation go from 1 */
     bool trivial;                                 /* one change of many */
-    double speed, shift, gain, noise, tilt, echo; /* of sound: include/hone/data.h */
+    double speed, throat, shift, gain, noise, tilt, echo, holes; /* of sound: include/hone/data.h */
+    int rate;                                                    /* of sound; whoever augments sets it */
 } hone_augment;
 
 /* "flip,crop:1,erase:0.1"; HONE_INVALID_ARGUMENT says what of it is wrong. */

@@ -49,14 +49,96 @@ static float loudness(const float *x, int64_t n) {
     return (float)sqrt(sum / (double)n);
 }
 
+static float sample_at(const float *x, int64_t n, int64_t i) {
+    return i >= 0 && i < n ? x[i] : 0;
+}
+
+/* How like what is around `b` is to what is around `a`, whose loudness does not matter. */
+static double likeness(const float *x, int64_t n, int64_t a, int64_t b, int64_t half) {
+    double both = 0, loud = 1e-9;
+    for (int64_t m = -half; m < half; m += 4) {
+        double p = (double)sample_at(x, n, a + m), q = (double)sample_at(x, n, b + m);
+        both += p * q;
+        loud += q * q;
+    }
+    return both / sqrt(loud);
+}
+
+/* Where near `from` it goes on as at `wanted`. */
+static int64_t find_alike(const float *x, int64_t n, int64_t wanted, int64_t from, int64_t half) {
+    int64_t best = from;
+    double most = likeness(x, n, wanted, from, half);
+    for (int64_t shift = -half / 2; shift <= half / 2; shift += 2) {
+        double now = likeness(x, n, wanted, from + shift, half);
+        if (now > most) {
+            most = now;
+            best = from + shift;
+        }
+    }
+    return best;
+}
+
+/* Frequencies times `factor`, as in a shorter throat (> 1) or a longer one, in the same time: grains of 32 ms, each around its
+ * middle as much faster, are laid over each other; a grain is taken from where it goes on as the one before would (Verhelst and
+ * Roelands 1993, "An overlap-add technique based on waveform similarity"). */
+static void change_throat(float *x, int64_t n, double factor, int rate, float *scratch) {
+    const int64_t half = rate / 62 > 4 ? rate / 62 : 4;
+    int64_t from = 0;
+    memcpy(scratch, x, (size_t)n * sizeof *x);
+    memset(x, 0, (size_t)n * sizeof *x);
+    for (int64_t middle = 0; middle < n + half; middle += half) {
+        from = middle ? find_alike(scratch, n, from + (int64_t)(factor * (double)half), middle, half) : 0;
+        for (int64_t j = -half; j < half; j++) {
+            double window = 0.5 + 0.5 * cos(M_PI * (double)j / (double)half), at = (double)j * factor,
+                   low = floor(at);
+            if (middle + j < 0 || middle + j >= n) continue;
+            float a = sample_at(scratch, n, from + (int64_t)low),
+                  b = sample_at(scratch, n, from + (int64_t)low + 1);
+            x[middle + j] += (float)(window * ((1 - (at - low)) * (double)a + (at - low) * (double)b));
+        }
+    }
+}
+
+/* Up to an eighth of the clip falls silent. */
+static void fall_silent(hone_rng *rng, float *x, int64_t n) {
+    int64_t length = (int64_t)(hone_rng_uniform(rng) * (double)n / 8),
+            start = (int64_t)hone_rng_below(rng, (uint32_t)(n - length) + 1);
+    if (start + length > n) length = n - start;
+    memset(x + start, 0, (size_t)length * sizeof *x);
+}
+
+/* A biquad that takes out what is around `at`, a share of the rate (Bristow-Johnson's notch). */
+static void notch(float *x, int64_t n, double at, double q) {
+    double w = 2 * M_PI * at, alpha = sin(w) / (2 * q), a0 = 1 + alpha, middle = -2 * cos(w) / a0,
+           end = (1 - alpha) / a0;
+    double x1 = 0, x2 = 0, y1 = 0, y2 = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double now = (double)x[i], y = (now + x2) / a0 + middle * x1 - middle * y1 - end * y2;
+        x2 = x1;
+        x1 = now;
+        y2 = y1;
+        y1 = y;
+        x[i] = (float)y;
+    }
+}
+
+/* A band of an octave or less, anywhere in the five below nine tenths of half the rate. */
+static void take_out_band(hone_rng *rng, float *x, int64_t n) {
+    double at = 0.45 * exp2(-5 * (double)hone_rng_uniform(rng)), width = (double)hone_rng_uniform(rng);
+    for (int k = -1; k <= 1; k += 2) notch(x, n, fmin(at * exp2(0.25 * k * width), 0.49), 1 / (0.2 + width));
+}
+
 void hone_augment_sound(const hone_augment *a, uint64_t seed, uint64_t epoch, uint64_t sample, float *x,
                         int64_t n, float *scratch) {
     uint64_t parts[] = {epoch, sample};
     hone_rng rng = hone_rng_make(seed, hone_hash(parts, sizeof parts));
     double factor = exp(both_ways(&rng) * log1p(a->speed)), shift = both_ways(&rng) * a->shift * (double)n;
     if (a->speed > 0 || a->shift > 0) stretch(x, n, factor, shift, scratch);
+    if (a->throat > 0) change_throat(x, n, exp(both_ways(&rng) * log1p(a->throat)), a->rate, scratch);
     if (a->tilt > 0) tilt(x, n, (float)(both_ways(&rng) * a->tilt));
     if (a->echo > 0 && (double)hone_rng_uniform(&rng) < a->echo) echo(&rng, x, n, scratch);
+    if (a->holes > 0 && (double)hone_rng_uniform(&rng) < a->holes) fall_silent(&rng, x, n);
+    if (a->holes > 0 && (double)hone_rng_uniform(&rng) < a->holes) take_out_band(&rng, x, n);
     if (a->noise > 0) {
         /* uniform in ±1 has the mean square 1/3 */
         float level = loudness(x, n) * (float)(a->noise * (double)hone_rng_uniform(&rng)) * 1.7320508f;

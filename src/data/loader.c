@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "base/thread.h"
 #include "data/augment.h"
+#include "data/even.h"
 #include "graph/tensor.h"
 
 #include <inttypes.h>
@@ -51,6 +52,7 @@ struct hone_loader {
     hone_loader_position at; /* of the next batch to be made */
     uint64_t served;         /* batches made */
     hone_augment augment;
+    hone_even even; /* all zero: each sample is drawn once */
     float *scratch; /* of a sample that is augmented; NULL: there is none */
     int64_t scratch_size;
     double seconds;
@@ -118,6 +120,8 @@ static hone_status fill(hone_loader *l, const hone_feed *feeds, hone_error *err)
         if ((sound || feeds[i].rank == 3) && feeds[i].reading.dtype == HONE_FLOAT32 && size > l->scratch_size)
             l->scratch_size = size;
     }
+    l->augment.rate = l->data->rate;
+    if (l->options.even) HONE_TRY(hone_even_make(l->data, l->options.even, &l->even, err));
     if (l->scratch_size && !(l->scratch = hone_alloc((size_t)l->scratch_size * sizeof(float))))
         return hone_fail_memory(err);
     l->ring = l->options.ring;
@@ -192,6 +196,7 @@ void hone_loader_free(hone_loader *l) {
     hone_free(l->feeds);
     hone_free(l->orders[0]);
     hone_free(l->orders[1]);
+    hone_even_free(&l->even);
     hone_free(l->scratch);
     hone_free(l);
 }
@@ -213,7 +218,10 @@ static void augment(const hone_loader *l, const hone_batch *b) {
         if (!(image || sound) || size > l->scratch_size) continue;
         hone_picture_layout layout = image ? hone_picture_layout_of(t->dims) : (hone_picture_layout){0};
         for (int64_t k = 0; k < b->n; k++) {
-            uint64_t epoch = (uint64_t)b->position.epoch, sample = b->indices[k];
+            /* drawn evenly, a sample may come more than once in an epoch: it is its place that counts */
+            uint64_t epoch = (uint64_t)b->position.epoch,
+                     place = (uint64_t)(b->indices - l->orders[b->position.epoch & 1] + k),
+                     sample = l->even.groups ? place : b->indices[k];
             float *x = (float *)t->data + k * size;
             if (image)
                 hone_augment_image(&l->augment, l->options.seed, epoch, sample, x, &layout, l->scratch);
@@ -226,7 +234,10 @@ static void augment(const hone_loader *l, const hone_batch *b) {
 static const uint32_t *order_of(hone_loader *l, int64_t epoch) {
     int k = (int)(epoch & 1);
     if (l->options.shuffle && l->order_epochs[k] != epoch) {
-        hone_rng_permutation(l->options.seed, (uint64_t)epoch, l->orders[k], (uint32_t)l->count);
+        if (l->even.groups)
+            hone_even_order(&l->even, l->options.seed, (uint64_t)epoch, l->orders[k]);
+        else
+            hone_rng_permutation(l->options.seed, (uint64_t)epoch, l->orders[k], (uint32_t)l->count);
         l->order_epochs[k] = epoch;
     }
     return l->orders[k];

@@ -22,6 +22,7 @@ typedef struct hone_loader_options {
     uint64_t seed;
     const char *augment; /* what is done to images, as hone_train_options.augment; NULL: nothing */
     int augmented;       /* to those of the first so many feeds that are images */
+    const char *even;    /* a column of whose values as many samples each are drawn; NULL: each sample once */
     int ring;            /* buffers: a batch stays valid until `ring` more have been asked for, less one */
 } hone_loader_options;
 #define HONE_LOADER_OPTIONS_INIT                                                                             \

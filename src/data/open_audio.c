@@ -1,7 +1,8 @@
-/* audio:DIR: clips of sound with labels. */
-#include "data/corpus.h"
+/* audio:DIR and audio:FILE: clips of sound with labels, or with what is said in them. */
+#include "data/recordings.h"
 #include "data/resample.h"
 #include "data/sources.h"
+#include "data/symbols.h"
 #include "graph/tensor.h"
 
 #include <inttypes.h>
@@ -15,6 +16,7 @@ typedef struct clip {
     float *x;
     int64_t count;
     int label, source; /* < 0: not known */
+    const char *text;
 } clip;
 
 /* Different texts, in order of their bytes. */
@@ -25,13 +27,14 @@ typedef struct texts {
 
 typedef struct recordings {
     const hone_data_options *options;
-    hone_corpus files;
+    hone_recording_list files;
     clip *clips;
     size_t count;
     int rate, resampler_from;
     hone_resampler *resampler; /* from the last rate that was seen */
     texts labels, sources;
-    bool sourced; /* each file names its source */
+    char *symbols; /* the names of the characters of texts; they are labels, too */
+    bool sourced;  /* each file names its source */
     int64_t bad;
     char why[256];
 } recordings;
@@ -40,9 +43,10 @@ static void free_recordings(recordings *r) {
     for (size_t i = 0; i < r->count; i++) hone_free(r->clips[i].x);
     hone_free(r->clips);
     hone_free(r->labels.at);
+    hone_free(r->symbols);
     hone_free(r->sources.at);
     hone_resampler_free(r->resampler);
-    hone_corpus_free(&r->files);
+    hone_recording_list_free(&r->files);
 }
 
 /* --- names --- */
@@ -72,16 +76,11 @@ static int find(const texts *t, const char *text) {
     return -1;
 }
 
-/* "kal16" of "DIR/kal16__zero.wav"; NULL: it names none. */
-static const char *source_of(hone_corpus *c, const char *path) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *mark = strstr(name, "__");
-    return mark && mark > name ? hone_arena_strndup(c->arena, name, (size_t)(mark - name)) : NULL;
-}
-
 /* The names of labels that a model knows, in its order; else those that are there. */
 static hone_status find_labels(recordings *r, hone_error *err) {
-    hone_corpus *c = &r->files;
+    hone_recording_list *c = &r->files;
     bool good = true;
+    if (c->texts) return HONE_OK;
     for (const char *at = r->options->classes; at && *at && good;) {
         size_t n = strcspn(at, "\n");
         const char *name = hone_arena_strndup(c->arena, at, n);
@@ -96,10 +95,10 @@ static hone_status find_labels(recordings *r, hone_error *err) {
 }
 
 static hone_status find_sources(recordings *r, hone_error *err) {
-    hone_corpus *c = &r->files;
+    const hone_recording_list *c = &r->files;
     r->sourced = c->count > 0;
     for (size_t i = 0; i < c->count; i++) {
-        const char *source = source_of(c, c->items[i].text);
+        const char *source = c->items[i].source;
         if (source && !add(&r->sources, source)) return hone_fail_memory(err);
         r->sourced = r->sourced && source;
     }
@@ -124,24 +123,24 @@ static hone_status to_rate(recordings *r, const hone_tensor *t, int rate, clip *
     return HONE_OK;
 }
 
-static hone_status read_clip(recordings *r, const hone_document *d, clip *out, hone_error *err) {
+static hone_status read_clip(recordings *r, const hone_recording *d, clip *out, hone_error *err) {
     hone_tensor *t = NULL;
     int rate;
-    const char *source = r->sourced ? source_of(&r->files, d->text) : NULL;
     *out = (clip){.label = d->label ? find(&r->labels, d->label) : -1,
-                  .source = source ? find(&r->sources, source) : -1};
+                  .source = r->sourced && d->source ? find(&r->sources, d->source) : -1,
+                  .text = d->text};
     if (d->label && out->label < 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "the label '%.80s' is no class of the model", d->label);
-    HONE_TRY(hone_wav_load(d->text, &t, &rate, err));
+    HONE_TRY(hone_wav_load(d->path, &t, &rate, err));
     hone_status status =
         t->count ? to_rate(r, t, rate, out, err) : hone_fail(err, HONE_CORRUPT, "no samples");
     hone_tensor_free(t);
-    return hone_error_in_file(err, status, d->text);
+    return hone_error_in_file(err, status, d->path);
 }
 
 /* A file that can't be read is left out, unless none can. */
 static hone_status read_clips(recordings *r, hone_error *err) {
-    hone_corpus *c = &r->files;
+    const hone_recording_list *c = &r->files;
     r->clips = hone_calloc(c->count + 1, sizeof *r->clips);
     if (!r->clips) return hone_fail_memory(err);
     for (size_t i = 0; i < c->count; i++) {
@@ -153,7 +152,7 @@ static hone_status read_clips(recordings *r, hone_error *err) {
             if (err) *err = why;
             return status;
         } else if (r->bad++ == 0) {
-            snprintf(r->why, sizeof r->why, "%.150s: %.90s", c->items[i].text, why.message);
+            snprintf(r->why, sizeof r->why, "%.150s: %.90s", c->items[i].path, why.message);
         }
     }
     if (r->count) return HONE_OK;
@@ -166,13 +165,14 @@ static int by_size(const void *a, const void *b) {
     return (*x > *y) - (*x < *y);
 }
 
-/* What 95 % of the clips have no more of, in tenths of a second. */
+/* What 95 % of the clips have no more of (with texts: all of them), in tenths of a second. */
 static hone_status usual_size(const recordings *r, int64_t *out, hone_error *err) {
     int64_t *sizes = hone_alloc(r->count * sizeof *sizes), step = r->rate / 10 ? r->rate / 10 : 1;
     if (!sizes) return hone_fail_memory(err);
     for (size_t i = 0; i < r->count; i++) sizes[i] = r->clips[i].count;
     qsort(sizes, r->count, sizeof *sizes, by_size);
-    int64_t n = (sizes[r->count * 95 / 100] + step - 1) / step * step, most = (int64_t)MOST_SECONDS * r->rate;
+    size_t usual = r->files.texts ? r->count - 1 : r->count * 95 / 100; /* what is said is said to the end */
+    int64_t n = (sizes[usual] + step - 1) / step * step, most = (int64_t)MOST_SECONDS * r->rate;
     *out = n < most ? n : most;
     hone_free(sizes);
     return HONE_OK;
@@ -189,12 +189,28 @@ static void place(const clip *c, int64_t size, float *to) {
     }
 }
 
+/* The texts of the clips as symbols, [clips, longest]. */
+static hone_status spell(recordings *r, hone_tensor **out, hone_error *err) {
+    const char **all = hone_alloc(r->count * sizeof *all), *known = r->options->classes;
+    if (!all) return hone_fail_memory(err);
+    for (size_t i = 0; i < r->count; i++) all[i] = r->clips[i].text;
+    hone_status status =
+        hone_symbols_make(all, r->count, known && *known ? known : NULL, out, &r->symbols, err);
+    hone_free(all);
+    for (char *at = r->symbols; at && status == HONE_OK; at = strchr(at, '\n')) {
+        if (*at == '\n') *at++ = 0;
+        if (!add(&r->labels, at)) status = hone_fail_memory(err);
+    }
+    return status;
+}
+
 static hone_status make_columns(recordings *r, int64_t size, hone_tensor **to, hone_dataset **out,
                                 hone_error *err) {
     int64_t dims[] = {(int64_t)r->count, size};
     HONE_TRY(hone_tensor_new(HONE_FLOAT32, 2, dims, &to[0], err));
     HONE_TRY(hone_tensor_new(HONE_INT32, 1, dims, &to[1], err));
     HONE_TRY(hone_tensor_new(HONE_INT32, 1, dims, &to[2], err));
+    if (r->files.texts) HONE_TRY(spell(r, &to[3], err));
     for (size_t i = 0; i < r->count; i++) {
         clip *c = &r->clips[i];
         place(c, size, (float *)to[0]->data + (int64_t)i * size);
@@ -205,7 +221,8 @@ static hone_status make_columns(recordings *r, int64_t size, hone_tensor **to, h
     }
     hone_named_tensor columns[3] = {{"audio", to[0]}};
     int n = 1;
-    if (r->labels.count) columns[n++] = (hone_named_tensor){"y", to[1]};
+    if (r->files.texts) columns[n++] = (hone_named_tensor){"y", to[3]};
+    if (r->labels.count && !r->files.texts) columns[n++] = (hone_named_tensor){"y", to[1]};
     if (r->sourced) columns[n++] = (hone_named_tensor){"source", to[2]};
     return hone_dataset_make(columns, n, "audio", out, err);
 }
@@ -235,13 +252,13 @@ static void tell(hone_dataset *d, const recordings *r, int64_t size) {
 static hone_status make(recordings *r, const char *path, hone_split split, hone_dataset **out,
                         hone_error *err) {
     static const char *const parts[] = {"train", "test", "val"};
-    hone_tensor *to[3] = {NULL};
+    hone_tensor *to[4] = {NULL};
     hone_dataset *d = NULL;
     int64_t size = r->options->clip;
     char name[192];
     hone_status status = size > 0 ? HONE_OK : usual_size(r, &size, err);
     if (status == HONE_OK) status = make_columns(r, size, to, &d, err);
-    for (int i = 0; i < 3; i++) hone_tensor_free(to[i]);
+    for (int i = 0; i < 4; i++) hone_tensor_free(to[i]);
     if (status == HONE_OK && r->labels.count) status = name_classes(d, &r->labels, err);
     if (status != HONE_OK) {
         hone_dataset_free(d);
@@ -260,7 +277,7 @@ static hone_status make(recordings *r, const char *path, hone_split split, hone_
 hone_status hone_open_audio(const char *path, hone_split split, const hone_data_options *options,
                             hone_dataset **out, hone_error *err) {
     recordings r = {.options = options, .rate = options->rate > 0 ? options->rate : USUAL_RATE};
-    hone_status status = hone_corpus_list(path, split, &r.files, err);
+    hone_status status = hone_recordings_find(path, split, &r.files, err);
     if (status == HONE_OK) status = find_labels(&r, err);
     if (status == HONE_OK) status = find_sources(&r, err);
     if (status == HONE_OK) status = read_clips(&r, err);

@@ -26,6 +26,7 @@ static hone_status read_spec(const char *description, const hone_intake *f, cons
                            .outputs = f->outputs > 0 ? f->outputs : 1,
                            .vocabulary = f->vocabulary,
                            .pad = f->pad,
+                           .places = f->places,
                            .dropout = o->dropout};
     char *text = NULL;
     if (f->rank < 1 || f->rank > HONE_SPEC_RANK)

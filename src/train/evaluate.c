@@ -6,8 +6,10 @@
 #include "graph/graph.h"
 #include "graph/tensor.h"
 #include "train/details.h"
+#include "train/objective_ctc.h"
 
 #include <math.h>
+#include <string.h>
 
 #define BATCH 250 /* samples at a time, where the model leaves it open */
 
@@ -157,6 +159,7 @@ typedef struct judge {
     float *logits;        /* room for them, where the model gives something else */
     int64_t logit_count;
     int64_t size; /* values of the output in a sample; 0: not known yet */
+    int64_t last; /* of its last axis; 0: not known */
     hone_tally tally;
     const hone_feed *inputs;
     size_t input_count;
@@ -170,8 +173,8 @@ static hone_status begin(judge *j, int64_t size, hone_error *err) {
     enum { MOST = 2048 }; /* classes of a confusion matrix */
     j->size = size;
     if (j->options && !j->unlabeled) {
-        bool labels = hone_dtype_is_int(j->target.reading.dtype),
-             binary = size == 1 && !labels && j->objective->metric.share;
+        bool labels = hone_dtype_is_int(j->target.reading.dtype) && !j->objective->sequences,
+             binary = size == 1 && !hone_dtype_is_int(j->target.reading.dtype) && j->objective->metric.share;
         j->collector = hone_collector_new(labels && size <= MOST ? (int)size
                                           : binary               ? 2
                                                                  : 0,
@@ -229,11 +232,32 @@ static hone_status check_output(const judge *j, int64_t first, int64_t n, const 
     return HONE_OK;
 }
 
+/* What the output says, behind it what is wanted. */
+static hone_status hand_out_symbols(const judge *j, hone_prediction *p, const hone_answers *a,
+                                    hone_error *err) {
+    const hone_eval_options *o = j->options;
+    int64_t places = a->last > 0 ? a->size / a->last : 0,
+            *said = hone_alloc((size_t)(a->n * places + 1) * sizeof *said);
+    if (!said) return hone_fail_memory(err);
+    for (int64_t i = 0; i < a->n; i++) {
+        int64_t n = hone_ctc_read(a->output + i * a->size, places, a->last, said + i * places);
+        for (; n < places; n++) said[i * places + n] = -1;
+    }
+    p->said = said;
+    p->places = places;
+    p->symbols = a->target;
+    p->symbol_count = a->targets;
+    bool goes_on = o->prediction(o->user, p);
+    hone_free(said);
+    return goes_on ? HONE_OK : hone_fail(err, HONE_CANCELLED, "stopped by its caller");
+}
+
 static hone_status hand_out(const judge *j, int64_t first, const hone_answers *a, hone_error *err) {
     const hone_eval_options *o = j->options;
     if (!o || !o->prediction) return HONE_OK;
     bool labels = !j->unlabeled && hone_dtype_is_int(j->target.reading.dtype);
     hone_prediction p = {.first = first, .n = a->n, .output = a->output, .size = a->size};
+    if (j->objective == &hone_objective_ctc) return hand_out_symbols(j, &p, a, err);
     if (labels && a->targets != 1)
         return hone_fail(err, HONE_UNSUPPORTED, "predictions of %lld labels in a sample",
                          (long long)a->targets);
@@ -277,13 +301,12 @@ static hone_status add_answers(void *user, int64_t first, int64_t n, const float
     if (j->size == 0) HONE_TRY(begin(j, size, err));
     HONE_TRY(check_output(j, first, n, output, size, err));
     HONE_TRY(find_logits(j, n * size, &output, err));
-    hone_answers a = {output, NULL, n, size};
+    hone_answers a = {output, NULL, n, size, .last = j->last};
     if (!j->unlabeled) {
         HONE_TRY(read_targets(j, first, n, size, &a, err));
         o->add(&j->tally, &a);
         j->tally.score += o->score(&a);
-        bool one = a.targets == 1 || !hone_dtype_is_int(j->target.reading.dtype);
-        if (j->collector && one) HONE_TRY(hone_collector_add(j->collector, &a, err));
+        if (j->collector && !o->sequences) HONE_TRY(hone_collector_add(j->collector, &a, err));
     }
     j->tally.samples += n;
     return hand_out(j, first, &a, err);
@@ -299,7 +322,7 @@ static void fill_report(const judge *j, double seconds, hone_eval_report *out) {
                               .metrics = {o->metric},
                               .metric_count = 1,
                               .seconds = seconds};
-    out->metrics[0].value = t->score / n;
+    out->metrics[0].value = t->weight > 0 ? t->reached / t->weight : t->score / n;
     if (o->more) out->metric_count += o->more(t, j->size, out->metrics + 1);
 }
 
@@ -312,6 +335,17 @@ static hone_status count_bytes(judge *j, hone_error *err) {
         j->tally.bytes += (double)bytes;
     }
     return HONE_OK;
+}
+
+/* Which class of the model is the blank between words; 0: none, as class 0 is that between symbols. */
+static int64_t find_separator(const hone_graph *g) {
+    const char *at = hone_graph_metadata(g, "hone.classes");
+    for (int64_t i = 0; at && *at; i++) {
+        if (i > 0 && at[0] == ' ' && (at[1] == '\n' || !at[1])) return i;
+        at = strchr(at, '\n');
+        if (at) at++;
+    }
+    return 0;
 }
 
 /* Does the task lack a target, and does nothing ask for one? */
@@ -331,6 +365,8 @@ static hone_status evaluate(judge *j, hone_model *m, const hone_task *task, hone
     if (!j->unlabeled) HONE_TRY(count_bytes(j, err));
     j->link = hone_graph_link(g, NULL);
     j->tally.scale = hone_objective_scale(g);
+    j->tally.separator = find_separator(g);
+    j->last = hone_task_last(&g->outputs[0]->type);
     j->inputs = inputs;
     j->input_count = g->input_count;
     HONE_TRY(hone_predict_all(m, j->data, inputs, threads, add_answers, j, &seconds, err));

@@ -335,8 +335,39 @@ static hone_status whole_table(const site *s, hone_error *err) {
 static const char *usual_objective(const hone_dataset *d, int column) {
     hone_column c;
     if (!hone_dataset_column(d, column, &c) || hone_dataset_classes(d, column) > 0) return NULL;
+    if (hone_dtype_is_int(c.dtype) && c.rank == 1 && hone_dataset_class_name(d, 1))
+        return hone_objective_ctc.name;
     if (hone_dataset_tokenizer(d) && c.rank == 1) return hone_objective_next_token.name;
     return hone_dtype_is_float(c.dtype) ? "mean-squared-error" : NULL;
+}
+
+/* Classes of sequences of symbols: those that have names, else up to the largest. */
+static hone_status fit_symbols(const site *s, hone_error *err) {
+    hone_intake *f = s->f;
+    hone_feed feed = hone_feed_of(s->data, f->target, HONE_INT64, false);
+    hone_tensor *one = NULL;
+    int64_t most = 0;
+    f->places = true;
+    while (hone_dataset_class_name(s->data, f->classes)) f->classes++;
+    f->outputs = f->classes;
+    if (f->classes) return HONE_OK;
+    if (!hone_dtype_is_int(s->data->columns[f->target].dtype))
+        return hone_fail(
+            err, HONE_INVALID_ARGUMENT, "ctc needs sequences of integers, but column '%s' is of %s",
+            s->data->columns[f->target].name, hone_dtype_name(s->data->columns[f->target].dtype));
+    HONE_TRY(hone_feed_tensor(&feed, 1, NULL, &one, err));
+    hone_status status = HONE_OK;
+    for (int64_t i = 0; i < hone_dataset_count(s->data) && status == HONE_OK; i++) {
+        status = hone_dataset_read(s->data, &feed.reading, NULL, i, 1, one->data, err);
+        for (int64_t k = 0; k < one->count; k++)
+            if (((int64_t *)one->data)[k] > most) most = ((int64_t *)one->data)[k];
+    }
+    hone_tensor_free(one);
+    if (status == HONE_OK && most > 1000000)
+        status =
+            hone_fail(err, HONE_INVALID_ARGUMENT, "symbol %lld is too large for a class", (long long)most);
+    f->outputs = most + 1;
+    return status;
 }
 
 static hone_status fit_target(const site *s, hone_error *err) {
@@ -347,6 +378,7 @@ static hone_status fit_target(const site *s, hone_error *err) {
         f->outputs = f->vocabulary;
         return HONE_OK;
     }
+    if (f->objective == &hone_objective_ctc) return fit_symbols(s, err);
     hone_type out = hone_type_make(HONE_FLOAT32, 2, (int64_t[]){s->batch, HONE_DIM_ANY}), wanted;
     bool labels = f->objective->target(&out, &wanted) && hone_dtype_is_int(wanted.dtype);
     f->outputs = f->classes = labels ? hone_dataset_classes(s->data, f->target) : 0;

@@ -30,6 +30,7 @@ typedef struct hone_intake {
         outputs; /* what the network has to give for a sample: classes, or numbers of the target; 0: not known */
     int64_t vocabulary,
         pad;     /* where x is ids of tokens, int64 [batch, tokens]: how many there are, and what fills up */
+    bool places; /* each place of a sample has outputs of its own */
     int classes; /* of the target, where the objective wants labels; else 0 */
     float *mean,
         *deviation; /* of the target, [outputs], where the objective wants numbers of any size; else NULL */

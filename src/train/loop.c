@@ -43,6 +43,7 @@ typedef struct trainer {
     hone_train_state state;
     int64_t steps_per_epoch, steps;
     int64_t gathered; /* batches of this step so far */
+    int64_t last;     /* of the output's last axis; 0: not known */
     int64_t classes;  /* values of the output in a sample; < 0: known when running */
     bool stopped;
     int hold; /* of the checkpoints' directory; < 0: none */
@@ -139,8 +140,9 @@ static hone_status check_targets(const trainer *t, hone_error *err) {
         int64_t n = count - at < some ? count - at : some;
         status = hone_dataset_read(t->data, &f->reading, NULL, at, n, targets->data, err);
         if (status == HONE_OK)
-            status = t->objective->check(&(hone_answers){.target = targets->data, .n = n, .size = t->classes},
-                                         targets->count / some, err);
+            status = t->objective->check(
+                &(hone_answers){.target = targets->data, .n = n, .size = t->classes, .last = t->last},
+                targets->count / some, err);
     }
     hone_tensor_free(targets);
     return status;
@@ -206,6 +208,7 @@ static hone_status note_recipe(trainer *t, const hone_training *training, hone_e
 static hone_status compile(trainer *t, const hone_training *training, hone_error *err) {
     const hone_train_options *o = t->options;
     const hone_type *output = &training->graph->outputs[1]->type;
+    t->last = hone_task_last(output);
     t->classes = output->rank == 2 && output->dims[1] >= 0 ? output->dims[1] : -1;
     HONE_TRY(hone_stepper_new(training, t->variables, o->threads, t->target, &t->stepper, err));
     return hone_baker_new(training, t->parametrizations, t->parametrization_count, t->variables, o->threads,
@@ -284,6 +287,7 @@ static hone_status make_loader(trainer *t, hone_error *err) {
     loader.parts = t->ranks->count;
     loader.seed = o->seed;
     loader.augment = o->augment;
+    loader.even = o->even;
     loader.augmented = t->target;
     const hone_dataset *data = t->distilled ? t->distilled : t->data;
     return hone_loader_new(data, t->feeds, t->feed_count, &loader, &t->loader, err);
@@ -330,7 +334,9 @@ static void tear_down(trainer *t) {
 static hone_status score(trainer *t, const hone_batch *b, const hone_tensor *output, double *out,
                          hone_error *err) {
     const hone_tensor *target = b->tensors[t->target];
-    hone_answers a = {output->data, target->data, b->n, output->count / b->n, target->count / b->n};
+    hone_answers a = {
+        output->data,         target->data,         b->n,
+        output->count / b->n, target->count / b->n, output->rank > 0 ? output->dims[output->rank - 1] : 0};
     if (target->dtype == HONE_FLOAT32 && target->count != output->count)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "%lld outputs for %lld targets",
                          (long long)output->count, (long long)target->count);

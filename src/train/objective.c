@@ -296,8 +296,8 @@ static const hone_objective rows[] = {
      .add = add_binary_cross_entropy},
 };
 
-static const hone_objective *const objectives[] = {&rows[0], &rows[1], &rows[2],
-                                                   &rows[3], &rows[4], &hone_objective_next_token};
+static const hone_objective *const objectives[] = {
+    &rows[0], &rows[1], &rows[2], &rows[3], &rows[4], &hone_objective_next_token, &hone_objective_ctc};
 enum { COUNT = sizeof objectives / sizeof *objectives };
 
 const char *hone_objective_name(int index) {

@@ -14,6 +14,7 @@ typedef struct hone_answers {
     int64_t n;
     int64_t size;    /* values of the output in a sample */
     int64_t targets; /* values of the target in a sample */
+    int64_t last;    /* of the output's last axis; 0: not known */
 } hone_answers;
 
 /* Sums over samples, of which metrics are made. */
@@ -22,8 +23,12 @@ typedef struct hone_tally {
     double loss, score;
     double scale;   /* hone_objective_scale() */
     double squares; /* of the errors */
-    int64_t places; /* that the loss is the sum over; 0: samples */
-    double bytes;   /* of text that all samples stand for; 0: not known */
+    double reached,
+        weight; /* the first metric is their ratio, where the weight is not 0; else score / samples */
+    double word_errors, words; /* of sequences of symbols that are parted into words … */
+    int64_t separator;         /* … by this one; 0: they are not */
+    int64_t places;            /* that the loss is the sum over; 0: samples */
+    double bytes;              /* of text that all samples stand for; 0: not known */
     double *shift, *sum,
         *sum_of_squares; /* of target - shift, the first sample's, for each value of a sample */
 } hone_tally;
@@ -38,6 +43,8 @@ typedef struct hone_objective {
     hone_link link; /* behind which a network's logits may stand */
     bool scales;    /* its numbers have units, which the network need not know */
     bool smoothes;  /* it knows what label smoothing is */
+    bool
+        sequences; /* the output has a class for each place, and the target of a sample is a sequence of them */
     /* HONE_INVALID_ARGUMENT for a target that can't be. `a->output` is not looked at, `a->size` may be < 0: unknown. */
     hone_status (*check)(const hone_answers *a, int64_t values, hone_error *err);
     hone_metric metric; /* the first one, without a value */
@@ -49,7 +56,7 @@ typedef struct hone_objective {
     int (*more)(const hone_tally *t, int64_t size, hone_metric *out);
 } hone_objective;
 
-extern const hone_objective hone_objective_next_token;
+extern const hone_objective hone_objective_next_token, hone_objective_ctc;
 
 /* The row of that name; else HONE_INVALID_ARGUMENT lists those that are there. */
 hone_status hone_objective_find(const char *name, const hone_objective **out, hone_error *err);

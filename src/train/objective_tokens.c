@@ -92,6 +92,7 @@ const hone_objective hone_objective_next_token = {
     .wants = "logits, float32 [batch, places, vocabulary], and an integer at each place",
     .target = tokens_for,
     .emit = emit_next_token,
+    .sequences = true,
     .check = check_tokens,
     .metric = {.name = "accuracy", .share = true},
     .score = count_right,

@@ -120,14 +120,15 @@ hone_status hone_recipe_make(const hone_train_options *o, const hone_recipe_subj
                              hone_error *err) {
     const hone_graph *teacher = o->teacher;
     json_t *root = numbers(o);
-    json_t *more = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:f, s:f, s:i, s:f, s:o, s:o}", "augment",
-        o->augment ? o->augment : "", "freeze", o->freeze ? o->freeze : "", "train", o->train ? o->train : "",
-        "data", hone_dataset_describe(s->data), "objective", s->objective->name, "columns", column_names(s),
-        "teacher", teacher ? fingerprint_text(teacher) : json_null(), "temperature",
-        teacher ? o->temperature : 0.0, "alpha", teacher ? o->alpha : 0.0, "adapters of rank", o->lora_rank,
-        "adapters with alpha", o->lora_rank ? o->lora_alpha : 0.0, "weights", weight_shapes(s->model),
-        "network", fingerprint_text(s->training));
+    json_t *more =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:f, s:f, s:i, s:f, s:o, s:o}", "augment",
+                  o->augment ? o->augment : "", "even", o->even ? o->even : "", "freeze",
+                  o->freeze ? o->freeze : "", "train", o->train ? o->train : "", "data",
+                  hone_dataset_describe(s->data), "objective", s->objective->name, "columns", column_names(s),
+                  "teacher", teacher ? fingerprint_text(teacher) : json_null(), "temperature",
+                  teacher ? o->temperature : 0.0, "alpha", teacher ? o->alpha : 0.0, "adapters of rank",
+                  o->lora_rank, "adapters with alpha", o->lora_rank ? o->lora_alpha : 0.0, "weights",
+                  weight_shapes(s->model), "network", fingerprint_text(s->training));
     *out = root && more && json_object_update(root, more) == 0 ? json_dumps(root, 0) : NULL;
     json_decref(more);
     json_decref(root);

@@ -191,5 +191,8 @@ hone_status hone_spec_write(const char *text, const hone_spec_site *site, char *
     if (site->vocabulary > 0 && strcmp(f->input, "int64") != 0)
         return hone_spec_fail(
             &s, err, "it takes numbers, but the data are texts: bag:64 and encoder:2x128h4 take those");
+    if (site->places && !f->places)
+        return hone_spec_fail(
+            &s, err, "it gives one answer for a sample; gru:96b and lstm:128 give one for each place");
     return write_parts(&s, f, out, err);
 }

@@ -19,6 +19,7 @@ typedef struct hone_spec_site {
     int64_t dims[HONE_SPEC_RANK];
     int64_t outputs;         /* values of the output in a sample */
     int64_t vocabulary, pad; /* 1 + the largest id where the input is ids, and the id that fills up; else 0 */
+    bool places;             /* each place of a sequence has outputs of its own: [batch, places, outputs] */
     double dropout;          /* share of the values before the last layer that training leaves out */
 } hone_spec_site;
 
@@ -52,6 +53,7 @@ typedef struct hone_family {
     const char *letters;             /* that may stand behind a number: "ks" */
     const char *words;               /* " p gap " */
     const char *input;               /* element type of the input */
+    bool places;                     /* it knows site->places */
     /* Writes the nodes from s->value, a sample of site->dims, to the output. */
     hone_status (*write)(hone_spec *s, hone_error *err);
 } hone_family;

@@ -37,6 +37,16 @@ static void layer(hone_spec *s, bool lstm, int index, const hone_spec_layer *l) 
     s->dims[FEATURES] = directions * l->width;
 }
 
+/* [time, directions, batch, width] to [batch, time, outputs]. */
+static hone_status give_places(hone_spec *s) {
+    fprintf(s->nodes, "  sides = Constant <value_ints = [0, 0, -1]> ()\n");
+    hone_spec_node(s, "Transpose", "perm = [2, 0, 1, 3]", "%s", "");
+    hone_spec_node(s, "Reshape", "", ", sides");
+    hone_spec_dropout(s, s->site->dropout);
+    hone_spec_dense(s, "head", s->site->outputs);
+    return HONE_OK;
+}
+
 static hone_status write_layers(hone_spec *s, bool lstm, hone_error *err) {
     HONE_TRY(lay_out(s, err));
     fprintf(s->nodes, "  time = Constant <value_ints = [0]> ()\n");
@@ -48,6 +58,7 @@ static hone_status write_layers(hone_spec *s, bool lstm, hone_error *err) {
         }
         layer(s, lstm, i + 1, &s->layers[i]);
     }
+    if (s->site->places) return give_places(s);
     hone_spec_node(s, "ReduceMean", "keepdims = 0", ", time");
     hone_spec_node(s, "Transpose", "perm = [1, 0, 2]", "%s", "");
     hone_spec_node(s, "Flatten", "", "%s", "");
@@ -66,15 +77,17 @@ static hone_status write_lstm(hone_spec *s, hone_error *err) {
     return write_layers(s, true, err);
 }
 
-const hone_family hone_family_gru = {.name = "gru",
-                                     .form = "96b",
-                                     .about = "gated recurrent units over sequences [time, features] (b: "
-                                              "forward and backward), the mean over the time, then "
-                                              "a fully connected layer",
-                                     .letters = "b",
-                                     .words = "",
-                                     .input = "float",
-                                     .write = write_gru};
+const hone_family hone_family_gru = {
+    .name = "gru",
+    .form = "96b",
+    .about = "gated recurrent units over sequences [time, features] (b: "
+             "forward and backward), the mean over the time, then "
+             "a fully connected layer; for ctc one answer for each place of the time",
+    .letters = "b",
+    .words = "",
+    .input = "float",
+    .places = true,
+    .write = write_gru};
 
 const hone_family hone_family_lstm = {.name = "lstm",
                                       .form = "128-128",
@@ -82,4 +95,5 @@ const hone_family hone_family_lstm = {.name = "lstm",
                                       .letters = "b",
                                       .words = "",
                                       .input = "float",
+                                      .places = true,
                                       .write = write_lstm};

@@ -38,6 +38,11 @@ void hone_task_logits(const hone_objective *objective, hone_link link, const flo
     }
 }
 
+int64_t hone_task_last(const hone_type *output) {
+    int64_t last = output->rank > 0 ? output->dims[output->rank - 1] : 0;
+    return last > 0 ? last : 0;
+}
+
 /* Models of the usual objective need no note. */
 hone_status hone_task_remember(hone_graph *g, const hone_objective *objective, hone_error *err) {
     if (strcmp(objective->name, USUAL_OBJECTIVE) == 0 && !hone_graph_metadata(g, OBJECTIVE_KEY))

@@ -30,6 +30,9 @@ hone_status hone_task_wire(const hone_graph *g, const hone_dataset *d, const hon
 hone_status hone_task_target(const hone_graph *g, const hone_dataset *d, const hone_objective *objective,
                              int column, hone_feed *out, hone_error *err);
 
+/* The size of the last axis of an output; 0: not known. */
+int64_t hone_task_last(const hone_type *output);
+
 /* Remembers in the model what it was trained for. */
 hone_status hone_task_remember(hone_graph *g, const hone_objective *objective, hone_error *err);
 

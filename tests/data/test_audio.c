@@ -134,6 +134,50 @@ static void test_folders(void **state) {
     hone_dataset_free(d);
 }
 
+/* A table of files and what is said in them, or what they are. */
+static void test_tables(void **state) {
+    (void)state;
+    static const char texts[] =
+        "path\ttext\tspeaker\tsplit\na.wav\tlo lo\tann\ttrain\nsub/b.wav\tol\tbob\ttrain\n"
+        "gone.wav\tl\tbob\ttrain\na.wav\to\tbob\ttest\n",
+                      labels[] = "file,label\na.wav,high\nsub/b.wav,low\n";
+    hone_dataset *d = NULL;
+    hone_column c;
+    hone_data_options o = HONE_DATA_OPTIONS_INIT;
+    int64_t y[10];
+    mkdir(test_path("tables"), 0777);
+    mkdir(test_path("tables/sub"), 0777);
+    write_tone(test_path("tables/a.wav"), 300, 16000, 1600);
+    write_tone(test_path("tables/sub/b.wav"), 300, 16000, 4800);
+    write_file(test_path("tables/texts.tsv"), texts, sizeof texts - 1);
+    write_file(test_path("tables/labels.csv"), labels, sizeof labels - 1);
+    if (open("tables/texts.tsv", NULL, &d) != HONE_OK) fail_msg("%s", err.message);
+    assert_int_equal(hone_dataset_count(d), 2);
+    assert_true(hone_dataset_is_split(d));
+    assert_non_null(strstr(hone_dataset_note(d, 0), "1 file is left out"));
+    assert_string_equal(hone_dataset_class_name(d, 0), "<blank>");
+    assert_string_equal(hone_dataset_class_name(d, 1), " ");
+    assert_string_equal(hone_dataset_class_name(d, 3), "o");
+    assert_true(hone_dataset_column(d, hone_dataset_find(d, "audio"), &c) &&
+                c.dims[0] == 4800); /* all of it */
+    hone_reading r = {hone_dataset_find(d, "y"), HONE_INT64, false};
+    assert_int_equal(hone_dataset_read(d, &r, NULL, 0, 2, y, &err), HONE_OK);
+    static const int64_t wanted[] = {2, 3, 1, 2, 3, 3, 2, -1, -1, -1};
+    assert_memory_equal(y, wanted, sizeof wanted);
+    assert_true(hone_dataset_find(d, "source") >= 0);
+    hone_dataset_free(d);
+    o.classes = "<blank>\nl\no";
+    assert_int_equal(open("tables/texts.tsv", &o, &d), HONE_INVALID_ARGUMENT);
+    assert_non_null(strstr(err.message, "' ' in 'lo lo' is none of the model's characters"));
+    if (open("tables/labels.csv", NULL, &d) != HONE_OK) fail_msg("%s", err.message);
+    assert_string_equal(hone_dataset_class_name(d, 1), "low");
+    assert_int_equal(hone_dataset_classes(d, hone_dataset_find(d, "y")), 2);
+    hone_dataset_free(d);
+    write_file(test_path("tables/none.csv"), "a,b\n1,2\n", 8);
+    assert_int_equal(open("tables/none.csv", NULL, &d), HONE_INVALID_ARGUMENT);
+    assert_non_null(strstr(err.message, "a line of names with 'path'"));
+}
+
 static void test_no_sources(void **state) {
     (void)state;
     hone_dataset *d = NULL;
@@ -173,8 +217,77 @@ static void test_augmenting(void **state) {
     assert_int_equal(hone_augment_parse("speed:2", &a, &err), HONE_INVALID_ARGUMENT);
 }
 
+/* The loudness of one frequency among the middle samples. */
+static double loudness_at(const float *x, int n, double hertz) {
+    double a = 0, b = 0;
+    for (int i = n / 4; i < n * 3 / 4; i++) {
+        double window = 1 - cos(2 * M_PI * (i - n / 4) / (n / 2));
+        a += window * (double)x[i] * cos(2 * M_PI * hertz * i / 8000);
+        b += window * (double)x[i] * sin(2 * M_PI * hertz * i / 8000);
+    }
+    return hypot(a, b);
+}
+
+static int loudest(const float *x, int n) {
+    int best = 100;
+    for (int hertz = 100; hertz < 3900; hertz += 10)
+        if (loudness_at(x, n, hertz) > loudness_at(x, n, best)) best = hertz;
+    return best;
+}
+
+/* A tone of another height, as long and about as loud; in other samples it is higher, or lower. */
+static void test_throats(void **state) {
+    (void)state;
+    enum { N = 4000 };
+    static float x[N], scratch[N];
+    hone_augment a;
+    int higher = 0, lower = 0;
+    assert_int_equal(hone_augment_parse("throat:0.2", &a, &err), HONE_OK);
+    a.rate = 8000;
+    for (uint64_t s = 0; s < 12; s++) {
+        double loud = 0;
+        for (int i = 0; i < N; i++) x[i] = tone(1000, 8000, i);
+        hone_augment_sound(&a, 1, 2, s, x, N, scratch);
+        int peak = loudest(x, N);
+        assert_in_range(peak, 800, 1230);
+        higher += peak > 1030;
+        lower += peak < 970;
+        for (int i = N / 4; i < N * 3 / 4; i++) loud += (double)x[i] * (double)x[i];
+        assert_true(loud / (N / 2) > 0.02 && loud / (N / 2) < 0.2); /* of the tone: 0.125 */
+    }
+    assert_true(higher > 0 && lower > 0);
+}
+
+/* Stretches of silence, and frequencies that are missing. */
+static void test_holes(void **state) {
+    (void)state;
+    enum { N = 4000, SAMPLES = 60 };
+    static float x[N], scratch[N];
+    hone_augment a;
+    int silent = 0, missing = 0;
+    assert_int_equal(hone_augment_parse("holes:1", &a, &err), HONE_OK);
+    a.rate = 8000;
+    for (uint64_t s = 0; s < SAMPLES; s++) {
+        int still = 0, most = 0;
+        for (int i = 0; i < N; i++) x[i] = tone(700, 8000, i) + tone(2500, 8000, i);
+        hone_augment_sound(&a, 1, 2, s, x, N, scratch);
+        for (int i = 0; i < N; i++) {
+            assert_true(isfinite(x[i]) && fabsf(x[i]) < 2);
+            still = fabsf(x[i]) < 0.01f ? still + 1 : 0;
+            most = still > most ? still : most;
+        }
+        silent += most > 50;
+        double low = loudness_at(x, N, 700), high = loudness_at(x, N, 2500);
+        missing += low < high / 3 || high < low / 3;
+    }
+    assert_in_range(silent, SAMPLES / 2, SAMPLES);
+    assert_in_range(missing, 3, SAMPLES * 3 / 4);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rates), cmocka_unit_test(test_folders),
-                                       cmocka_unit_test(test_no_sources), cmocka_unit_test(test_augmenting)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rates),      cmocka_unit_test(test_folders),
+                                       cmocka_unit_test(test_no_sources), cmocka_unit_test(test_tables),
+                                       cmocka_unit_test(test_augmenting), cmocka_unit_test(test_throats),
+                                       cmocka_unit_test(test_holes)};
     return cmocka_run_group_tests(tests, make_test_dir, remove_test_dir);
 }
