@@ -32,6 +32,8 @@ typedef struct hone_task {
      *   next-token             logits float32 [batch, places, vocabulary], an id at each place (-100: none), the mean over places
      *   ctc                    logits float32 [batch, places, classes], of which class 0 is a blank; a sequence of symbols
      *                          from 1 on, negative numbers behind the last one (Graves et al. 2006)
+     *   contrastive            vectors float32 [batch, n], an integer each: those of equal ones are to lie near each other
+     *   info-nce               vectors float32 [batch, n], as many numbers: each is to be nearer to its own target than to others
      * NULL: what the model was last trained with (metadata "hone.objective"), else cross-entropy. */
     const char *objective;
     const char *target; /* a column; NULL: found by its name */
@@ -270,7 +272,9 @@ typedef struct hone_eval_report {
      *   binary-cross-entropy   accuracy: the share of outputs on the target's side of 0 and 1/2
      *   next-token             accuracy; perplexity; bits_per_byte, where the data has a column text_bytes
      *   ctc                    character_error_rate: insertions, deletions and exchanges by the number of symbols;
-     *                          word_error_rate, where a class of the model is named " " */
+     *                          word_error_rate, where a class of the model is named " "
+     *   contrastive, info-nce  retrieval_accuracy: how often the nearest of a batch (250 samples, or what the model takes)
+     *                          is one that belongs to it; the loss is such a batch's */
     hone_metric metrics[HONE_MAX_METRICS];
     int metric_count;
     double seconds; /* running and reading, without compiling */

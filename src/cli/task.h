@@ -15,10 +15,10 @@ typedef struct cli_task {
 #define OPT_TASK(t)                                                                                          \
     OPT_TEXT("objective", "NAME", (t).objective,                                                             \
              "what the output is for: cross-entropy (classes), mean-squared-error or huber (numbers), "      \
-             "binary-cross-entropy (yes or no), cosine (vectors), next-token (language models) or ctc "      \
-             "(sequences of "                                                                                \
-             "symbols, as what is said in a clip) (default: what the model was trained for, else "           \
-             "cross-entropy)"),                                                                              \
+             "binary-cross-entropy (yes or no), cosine (vectors), next-token (language models), ctc "        \
+             "(sequences of symbols, as what is said in a clip), contrastive (vectors that lie by label) "   \
+             "or info-nce (vectors each nearest to its own target) (default: what the model was trained "    \
+             "for, else cross-entropy)"),                                                                    \
         OPT_TEXT("target", "COLUMN", (t).target,                                                             \
                  "column to compare the output with (default: y, label or target, else the one left)"),      \
         OPT_LIST("input", "NAME=COLUMN", (t).inputs,                                                         \

@@ -173,8 +173,9 @@ static hone_status begin(judge *j, int64_t size, hone_error *err) {
     enum { MOST = 2048 }; /* classes of a confusion matrix */
     j->size = size;
     if (j->options && !j->unlabeled) {
-        bool labels = hone_dtype_is_int(j->target.reading.dtype) && !j->objective->sequences,
-             binary = size == 1 && !hone_dtype_is_int(j->target.reading.dtype) && j->objective->metric.share;
+        const hone_objective *o = j->objective;
+        bool labels = hone_dtype_is_int(j->target.reading.dtype) && !o->sequences && !o->embeds,
+             binary = size == 1 && !hone_dtype_is_int(j->target.reading.dtype) && o->metric.share;
         j->collector = hone_collector_new(labels && size <= MOST ? (int)size
                                           : binary               ? 2
                                                                  : 0,
@@ -255,14 +256,14 @@ static hone_status hand_out_symbols(const judge *j, hone_prediction *p, const ho
 static hone_status hand_out(const judge *j, int64_t first, const hone_answers *a, hone_error *err) {
     const hone_eval_options *o = j->options;
     if (!o || !o->prediction) return HONE_OK;
-    bool labels = !j->unlabeled && hone_dtype_is_int(j->target.reading.dtype);
+    bool labels = !j->unlabeled && hone_dtype_is_int(j->target.reading.dtype) && !j->objective->embeds;
     hone_prediction p = {.first = first, .n = a->n, .output = a->output, .size = a->size};
     if (j->objective == &hone_objective_ctc) return hand_out_symbols(j, &p, a, err);
     if (labels && a->targets != 1)
         return hone_fail(err, HONE_UNSUPPORTED, "predictions of %lld labels in a sample",
                          (long long)a->targets);
     if (labels) p.labels = a->target;
-    if (!labels && !j->unlabeled) p.numbers = a->target;
+    if (!labels && !j->unlabeled && !hone_dtype_is_int(j->target.reading.dtype)) p.numbers = a->target;
     return o->prediction(o->user, &p) ? HONE_OK : hone_fail(err, HONE_CANCELLED, "stopped by its caller");
 }
 
@@ -306,7 +307,7 @@ static hone_status add_answers(void *user, int64_t first, int64_t n, const float
         HONE_TRY(read_targets(j, first, n, size, &a, err));
         o->add(&j->tally, &a);
         j->tally.score += o->score(&a);
-        if (j->collector && !o->sequences) HONE_TRY(hone_collector_add(j->collector, &a, err));
+        if (j->collector && !o->sequences && !o->embeds) HONE_TRY(hone_collector_add(j->collector, &a, err));
     }
     j->tally.samples += n;
     return hand_out(j, first, &a, err);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum { ONE_HOT = 64, EMBEDDED = 100000 }; /* the most categories that are told apart, one-hot and at all */
+enum { EMBEDDING = 64 };                  /* values of a vector that is to be compared with others */
 
 typedef struct site {
     hone_graph *g;
@@ -381,6 +382,10 @@ static hone_status fit_target(const site *s, hone_error *err) {
     if (f->objective == &hone_objective_ctc) return fit_symbols(s, err);
     hone_type out = hone_type_make(HONE_FLOAT32, 2, (int64_t[]){s->batch, HONE_DIM_ANY}), wanted;
     bool labels = f->objective->target(&out, &wanted) && hone_dtype_is_int(wanted.dtype);
+    if (labels && f->objective->embeds) {
+        f->outputs = EMBEDDING;
+        return HONE_OK;
+    }
     f->outputs = f->classes = labels ? hone_dataset_classes(s->data, f->target) : 0;
     if (labels || c.rank > 1) return HONE_OK;
     f->outputs = c.rank == 1 ? c.dims[0] : 1;

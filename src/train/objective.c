@@ -296,8 +296,15 @@ static const hone_objective rows[] = {
      .add = add_binary_cross_entropy},
 };
 
-static const hone_objective *const objectives[] = {
-    &rows[0], &rows[1], &rows[2], &rows[3], &rows[4], &hone_objective_next_token, &hone_objective_ctc};
+static const hone_objective *const objectives[] = {&rows[0],
+                                                   &rows[1],
+                                                   &rows[2],
+                                                   &rows[3],
+                                                   &rows[4],
+                                                   &hone_objective_next_token,
+                                                   &hone_objective_ctc,
+                                                   &hone_objective_contrastive,
+                                                   &hone_objective_info_nce};
 enum { COUNT = sizeof objectives / sizeof *objectives };
 
 const char *hone_objective_name(int index) {

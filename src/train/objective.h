@@ -45,6 +45,7 @@ typedef struct hone_objective {
     bool smoothes;  /* it knows what label smoothing is */
     bool
         sequences; /* the output has a class for each place, and the target of a sample is a sequence of them */
+    bool embeds;   /* the output is a vector of any size, and samples are compared with others */
     /* HONE_INVALID_ARGUMENT for a target that can't be. `a->output` is not looked at, `a->size` may be < 0: unknown. */
     hone_status (*check)(const hone_answers *a, int64_t values, hone_error *err);
     hone_metric metric; /* the first one, without a value */
@@ -56,7 +57,8 @@ typedef struct hone_objective {
     int (*more)(const hone_tally *t, int64_t size, hone_metric *out);
 } hone_objective;
 
-extern const hone_objective hone_objective_next_token, hone_objective_ctc;
+extern const hone_objective hone_objective_next_token, hone_objective_ctc, hone_objective_contrastive,
+    hone_objective_info_nce;
 
 /* The row of that name; else HONE_INVALID_ARGUMENT lists those that are there. */
 hone_status hone_objective_find(const char *name, const hone_objective **out, hone_error *err);

@@ -78,7 +78,7 @@ refused 'the checkpoint was made with columns ["features", "price"], not ["featu
     --epochs 2 --resume ck --out m3.onnx
 
 # what is said
-says 2 "hone train: --objective is one of cross-entropy|mean-squared-error|huber|cosine|binary-cross-entropy|next-token, not 'mean-square-error'; did you mean mean-squared-error?" \
+says 2 "hone train: --objective is one of cross-entropy|mean-squared-error|huber|cosine|binary-cross-entropy|next-token|ctc|contrastive|info-nce, not 'mean-square-error'; did you mean mean-squared-error?" \
     train --model mlp:3-1 --data npz:table.npz --objective mean-square-error --out n.onnx
 says 2 "hone train: --input needs NAME=COLUMN, not 'features'" \
     train --model mlp:3-1 --data npz:table.npz --input features --out n.onnx
