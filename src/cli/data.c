@@ -297,7 +297,8 @@ static hone_status open_test_split(const char *spec, const wishes *w, hone_datas
     return HONE_OK;
 }
 
-static void write_rule(const cli_data *d, uint64_t seed, int64_t count, char *out, size_t size);
+static void write_rule(const cli_data *d, const hone_task *task, uint64_t seed, int64_t count, char *out,
+                       size_t size);
 
 /* The test part, from where it is to come; `*train` has what is left. */
 static hone_status take_test(const cli_data *d, const wishes *w, const hone_task *task, uint64_t seed,
@@ -307,7 +308,7 @@ static hone_status take_test(const cli_data *d, const wishes *w, const hone_task
     if (d->test > 0 && !whole)
         cli_note("--test %s: %s has a test split of its own", amount(d->test), d->spec);
     if (d->test > 0 && whole) {
-        if (rule) write_rule(d, seed, hone_dataset_count(*train), rule, RULE);
+        if (rule) write_rule(d, task, seed, hone_dataset_count(*train), rule, RULE);
         return part(d, task, seed, d->test, train, out, err);
     }
     if (!whole) return open_test_split(d->spec, w, out, err);
@@ -383,10 +384,13 @@ hone_status cli_open_test(const cli_data *d, const hone_task *task, const hone_g
 
 /* --- which samples a model was trained on --- */
 
-static void write_rule(const cli_data *d, uint64_t seed, int64_t count, char *out, size_t size) {
+static void write_rule(const cli_data *d, const hone_task *task, uint64_t seed, int64_t count, char *out,
+                       size_t size) {
     json_t *rule = json_pack("{s:f, s:I, s:b, s:I}", "share", d->test, "seed", (json_int_t)seed, "in_order",
                              d->by == 1, "samples", (json_int_t)count);
     if (rule && d->group) json_object_set_new(rule, "group", json_string(d->group));
+    /* whose classes were drawn alike; "": that of a usual name */
+    if (rule) json_object_set_new(rule, "target", json_string(task->target ? task->target : ""));
     char *text = rule ? json_dumps(rule, JSON_COMPACT) : NULL;
     snprintf(out, size, "%s", text && strlen(text) < size ? text : "");
     free(text);
@@ -404,16 +408,18 @@ static hone_status follow_rule(const char *text, const hone_task *task, int spli
     double share = 0;
     json_int_t seed = 0, samples = 0;
     int in_order = 0;
-    const char *group = NULL;
+    const char *group = NULL, *target = task->target;
     hone_status status = HONE_OK;
-    bool known = rule && json_unpack(rule, "{s:F, s:I, s:b, s?s, s:I}", "share", &share, "seed", &seed,
-                                     "in_order", &in_order, "group", &group, "samples", &samples) == 0;
+    bool known = rule && json_unpack(rule, "{s:F, s:I, s:b, s?s, s?s, s:I}", "share", &share, "seed", &seed,
+                                     "in_order", &in_order, "group", &group, "target", &target, "samples",
+                                     &samples) == 0;
     if (known && samples == hone_dataset_count(*data) && whole) {
         cli_note("the model was trained on a part of these samples, it seems: what is measured on them is "
                  "too good");
     } else if (known && samples == hone_dataset_count(*data)) {
         cli_data d = {.by = in_order, .group = group};
         hone_draw_options o = drawing(&d, task, (uint64_t)seed, share);
+        o.target = target && *target ? target : NULL; /* whatever is looked at now */
         hone_dataset *drawn = NULL, *rest = NULL;
         status = hone_dataset_draw(*data, &o, &drawn, &rest, err);
         if (status == HONE_OK) {

@@ -53,6 +53,15 @@ holds "uneven classes are told of" \
     grep -q '^hone train: the classes are uneven: 5 of the 200 training samples are of class 1, 195 of class 0$' stderr
 works quantize drawn.onnx --data npz:sorted.npz --input input=x --calibration-samples 20 --test 0.2 --out q.onnx
 prints "test accuracy"
+# the samples that were kept are the same ones, whatever target is named when they are looked at
+cp y.npy kind.npy
+npz kind.npz x kind
+works train --model mlp:2-2 --data npz:kind.npz --input input=x --target kind --test 0.2 --lr 0.1 --epochs 4 --out k.onnx --json
+cp stdout trained.json
+works eval k.onnx --data npz:kind.npz --input input=x --json
+holds "the test is the same" python3 -c 'import json
+a, b = json.load(open("trained.json")), json.load(open("stdout"))
+assert abs(a["test_loss"] - b["loss"]) < 1e-7, (a, b)'
 # arrays as NumPy's users name and store them: labels as floats, as rows with a single 1, as [n, 1]
 perl -e 'binmode STDOUT; print pack "d<*", map { $_ >= 100 } 0 .. 199' | npy floats.npy '<f8' '200,'
 perl -e 'binmode STDOUT; print pack "C*", map { $_ >= 100 ? (0, 1) : (1, 0) } 0 .. 199' | npy rows.npy '|u1' '200, 2'
