@@ -115,6 +115,20 @@ typedef struct hone_head_options {
 HONE_API hone_status hone_graph_set_head(hone_graph *g, const hone_dataset *data,
                                          const hone_head_options *options, hone_error *err);
 
+/* --- several outputs --- */
+
+/* What another output than the first is for. */
+typedef struct hone_goal {
+    const char *output;
+    const char *objective; /* as hone_task.objective; NULL: cross-entropy */
+    const char *target;    /* a column; NULL: the one of the output's name */
+    double weight;         /* of its loss in the sum */
+} hone_goal;
+
+/* Makes that output the first one, with what is noted of it: what it was trained for, and the target's column. So evaluation
+ * looks at it. HONE_NOT_FOUND lists the outputs. */
+HONE_API hone_status hone_graph_put_first(hone_graph *g, const char *output, hone_error *err);
+
 /* --- training --- */
 
 /* How the learning rate goes behind the warm-up. */
@@ -223,13 +237,18 @@ typedef struct hone_train_options {
     /* A column of integers or texts: an epoch draws as many samples of each of its values, some of them more than once
      * and others not. NULL: each sample once. */
     const char *even;
+    /* Other outputs that are trained, too. The loss is `weight` times that of the first, and theirs, by their weights; what
+     * is reported beside it, validation and the best epoch go by the first. */
+    const hone_goal *goals;
+    int goal_count;
+    double weight;
 } hone_train_options;
 #define HONE_TRAIN_OPTIONS_INIT                                                                              \
     {                                                                                                        \
         .size = sizeof(hone_train_options), .epochs = 10, .batch = 64, .learning_rate = 0.01,                \
         .momentum = 0.9, .schedule = HONE_SCHEDULE_COSINE, .seed = 1, .temperature = 4, .alpha = 0.7,        \
         .lora_alpha = 16, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .cycles = 1, .plateau = 2,          \
-        .keep_best = true, .accumulate = 1                                                                   \
+        .keep_best = true, .accumulate = 1, .weight = 1                                                      \
     }
 /* For a model that is trained already and gets smaller: gently, for so many epochs. */
 #define HONE_FINETUNE_OPTIONS_INIT(number)                                                                   \

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static struct {
-    const char *model, *predictions;
+    const char *model, *predictions, *output;
     cli_data data;
     int split, top;
     bool json, mapped;
@@ -19,6 +19,7 @@ static const cli_option options[] = {
     OPT_MODEL(args.model),
     OPT_DATA(args.data, .required = true),
     OPT_TASK(args.task),
+    OPT_TEXT("output", "NAME", args.output, "the output that is looked at (default: the first one)"),
     OPT_CHOICE("split", "train|test|val|all", args.split, "which part of the data, where it has such parts"),
     OPT_TEXT(
         "predictions", "FILE", args.predictions,
@@ -96,6 +97,10 @@ static int work(job *j) {
     args.data.unlabeled = args.predictions != NULL;
     int status = cli_load(args.model, args.mapped, args.json, &g);
     if (status != CLI_OK) return status;
+    if (args.output && hone_graph_put_first(g, args.output, &err) != HONE_OK) {
+        hone_graph_free(g);
+        return cli_fail_model(&err, args.model);
+    }
     remember(j, g);
     hone_status opened = cli_open_split(&args.data, &task, g, args.split, &j->data, &err);
     if (opened != HONE_OK) hone_graph_free(g);

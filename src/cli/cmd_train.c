@@ -21,6 +21,7 @@ static struct {
     bool json;
     cli_log log;
     cli_task task;
+    cli_losses losses;
     hone_train_options train;
 } args = {.log = CLI_LOG_INIT, .train = HONE_TRAIN_OPTIONS_INIT};
 
@@ -32,6 +33,7 @@ static const cli_option options[] = {
              .required = true),
     OPT_DATA(args.data, .required = true),
     OPT_TASK(args.task),
+    OPT_LOSSES(args.losses),
     OPT_OUT(args.out),
     OPT_INT("epochs", "N", args.train.epochs, 1, 1000000, "passes over the training samples"),
     OPT_TEXT("recipe", "NAME", args.recipe,
@@ -111,6 +113,7 @@ typedef struct job {
     cli_watch watch;
     hone_train_report report;
     hone_eval_report test_report;
+    hone_eval_report others[64]; /* of the outputs of --loss, on the test samples */
 } job;
 
 /* A model that is there says how data are read. */
@@ -177,6 +180,24 @@ static void save_elsewhere(const job *j) {
     }
 }
 
+/* Each of the other outputs in turn is the first one of a copy. */
+static hone_status test_others(job *j, hone_error *err) {
+    for (int i = 0; i < args.losses.count; i++) {
+        const hone_goal *goal = &args.losses.goals[i];
+        hone_task task = args.train.task;
+        hone_graph *g = NULL;
+        task.objective = goal->objective;
+        task.target = goal->target ? goal->target : goal->output;
+        hone_status status = hone_graph_copy(j->graph, &g, err);
+        if (status == HONE_OK) status = hone_graph_put_first(g, goal->output, err);
+        if (status == HONE_OK)
+            status = hone_evaluate(g, j->data.test, &task, args.train.threads, &j->others[i], err);
+        hone_graph_free(g);
+        if (status != HONE_OK) return status;
+    }
+    return HONE_OK;
+}
+
 /* The model first: no mishap after the training may cost it. */
 static hone_status finish(job *j, hone_error *err) {
     hone_status status = cli_save_tokenizer(j->data.train, j->graph, args.out, err);
@@ -186,6 +207,7 @@ static hone_status finish(job *j, hone_error *err) {
     if (status == HONE_OK && j->data.test)
         status =
             hone_evaluate(j->graph, j->data.test, &args.train.task, args.train.threads, &j->test_report, err);
+    if (status == HONE_OK && j->data.test) status = test_others(j, err);
     return status;
 }
 
@@ -199,6 +221,8 @@ static void report(const job *j) {
                               cli_json_number(j->report.loss), "seconds", cli_json_number(j->report.seconds));
         json_object_set_new(o, cli_text("train_%s", metric->name), cli_json_number(metric->value));
         cli_json_metrics(o, "test_", test ? test : &none);
+        for (int i = 0; test && i < args.losses.count; i++)
+            cli_json_metrics(o, cli_text("test_%s_", args.losses.goals[i].output), &j->others[i]);
         cli_print_json(o);
         return;
     }
@@ -209,6 +233,9 @@ static void report(const job *j) {
     if (test)
         printf("test %s, loss %.4f: %s test samples, looked at once, after the training\n", cli_metrics(test),
                test->loss, cli_count(test->samples));
+    for (int i = 0; test && i < args.losses.count; i++)
+        printf("output %s: test %s, loss %.4f\n", args.losses.goals[i].output, cli_metrics(&j->others[i]),
+               j->others[i].loss);
     if (j->report.best_epoch && j->report.best_epoch < args.train.epochs)
         printf("%sepoch %d did best in validation: that is what is kept\n",
                j->report.early ? "stopped early: " : "", j->report.best_epoch);
@@ -265,6 +292,7 @@ static int work(job *j) {
                            &j->data, &err));
     args.train.validation = j->data.validation;
     CLI_TRY(make_model(j, &err));
+    if (cli_read_losses(&args.losses, j->graph, &args.train) != CLI_OK) return CLI_USAGE;
     fit_recipe(j->graph);
     cli_check_test(j->graph, &args.train.task, &j->data.test);
     j->watch.resumes = args.train.resume_dir != NULL;

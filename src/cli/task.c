@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int check_objective(const char *name) {
+static int check_objective(const char *option, const char *name) {
     const char *words[16] = {NULL}, *word;
     char list[256] = "";
     int count = 0;
@@ -14,13 +14,55 @@ static int check_objective(const char *name) {
         words[count] = word;
     }
     const char *meant = cli_suggest(name, words);
-    return meant ? cli_usage_error("--objective is one of %s, not '%s'; did you mean %s?", list, name, meant)
-                 : cli_usage_error("--objective is one of %s, not '%s'", list, name);
+    return meant ? cli_usage_error("%s is one of %s, not '%s'; did you mean %s?", option, list, name, meant)
+                 : cli_usage_error("%s is one of %s, not '%s'", option, list, name);
+}
+
+/* --- several outputs --- */
+
+static char *part(const char *from, const char *end) {
+    char *text = cli_alloc((size_t)(end - from) + 1); /* lives as long as the command */
+    memcpy(text, from, (size_t)(end - from));
+    return text;
+}
+
+static int read_loss(const char *text, hone_goal *out) {
+    const char *sign = strchr(text, '='), *at = sign ? strrchr(sign, '@') : NULL,
+               *end = at ? at : text + strlen(text),
+               *colon = sign ? memchr(sign, ':', (size_t)(end - sign)) : NULL;
+    char *rest = NULL;
+    if (!sign || sign == text || sign + 1 == (colon ? colon : end) || (at && !at[1]))
+        return cli_usage_error("--loss needs OUTPUT=NAME[:WEIGHT][@COLUMN], not '%s'", text);
+    *out = (hone_goal){part(text, sign), part(sign + 1, colon ? colon : end), at ? at + 1 : NULL, 1};
+    if (colon) out->weight = strtod(colon + 1, &rest);
+    if (colon && (rest == colon + 1 || rest != end || !(out->weight >= 0 && out->weight <= 1e6)))
+        return cli_usage_error("--loss %s: the weight is a number from 0 to 1e6", text);
+    return check_objective("the objective of --loss", out->objective);
+}
+
+int cli_read_losses(cli_losses *l, const hone_graph *g, hone_train_options *o) {
+    hone_value_info first;
+    bool known = hone_graph_output(g, 0, &first);
+    l->count = 0;
+    for (int i = 0; i < l->texts.count; i++) {
+        hone_goal *goal = &l->goals[l->count];
+        if (read_loss(l->texts.items[i], goal) != CLI_OK) return CLI_USAGE;
+        if (!known || strcmp(goal->output, first.name) != 0) {
+            l->count++;
+            continue;
+        }
+        if (!o->task.objective) o->task.objective = goal->objective;
+        if (!o->task.target) o->task.target = goal->target;
+        o->weight = goal->weight;
+    }
+    o->goals = l->goals;
+    o->goal_count = l->count;
+    return CLI_OK;
 }
 
 int cli_read_task(cli_task *t, hone_task *out) {
     *out = (hone_task){t->objective, t->target, t->pairings, t->inputs.count};
-    if (t->objective && check_objective(t->objective) != CLI_OK) return CLI_USAGE;
+    if (t->objective && check_objective("--objective", t->objective) != CLI_OK) return CLI_USAGE;
     for (int i = 0; i < t->inputs.count; i++) {
         const char *text = t->inputs.items[i], *sign = strchr(text, '=');
         if (!sign || sign == text || !sign[1])

@@ -4,6 +4,7 @@
 
 #include "options.h"
 
+#include <hone/graph.h>
 #include <hone/train.h>
 
 /* Which columns feed the model, and what its output is compared with. */
@@ -23,6 +24,23 @@ typedef struct cli_task {
                  "column to compare the output with (default: y, label or target, else the one left)"),      \
         OPT_LIST("input", "NAME=COLUMN", (t).inputs,                                                         \
                  "column that feeds an input (default: the one of its name, else x or the one left)")
+
+/* Of models of several outputs: "OUTPUT=OBJECTIVE[:WEIGHT][@COLUMN]". */
+typedef struct cli_losses {
+    cli_list texts;
+    /* set by cli_read_losses() */
+    hone_goal goals[64];
+    int count;
+} cli_losses;
+#define OPT_LOSSES(l)                                                                                        \
+    OPT_LIST(                                                                                                \
+        "loss", "OUTPUT=NAME[:WEIGHT][@COLUMN]", (l).texts,                                                  \
+        "of a model of several outputs: train this one, too, for the objective NAME, its loss counting "     \
+        "WEIGHT (1), against COLUMN (the one of the output's name); may be given more than once")
+
+/* Reads them into the task and the weight of the first output, which may be among them, and into goals. Gives CLI_OK, or
+ * CLI_USAGE after saying what is wrong. */
+int cli_read_losses(cli_losses *l, const hone_graph *g, hone_train_options *o);
 
 /* Gives CLI_OK, or CLI_USAGE after saying what is wrong. */
 int cli_read_task(cli_task *t, hone_task *out);

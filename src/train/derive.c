@@ -179,6 +179,7 @@ static hone_status add_loss(hone_graph *g, const hone_derivation *d, bool gather
     hone_settings_add(g, o, o->accumulate > 1 || d->exchanges, mixes, gathers, settings);
     *loss = objective->emit(g, o, output, hone_graph_add_input(g, "target", &target_type));
     if (mixes) *loss = emit_mixed(g, o, objective, &target_type, *loss, settings->at[HONE_SETTING_MIX]);
+    if (d->aims) HONE_TRY(hone_aims_add(g, o, d->aims, loss, err));
     if (!o->teacher) return HONE_OK;
     hone_value *teacher = hone_graph_add_input(g, "teacher", &output->type);
     hone_value *soft = softened_divergence(g, output, teacher, o->temperature);
@@ -266,15 +267,6 @@ static hone_status add_updates(hone_graph *g, const hone_derivation *d, hone_val
     return status == HONE_OK && !any ? no_weights(err) : status;
 }
 
-/* What is a part of the loss stays out of the network. */
-static void look_behind_link(hone_graph *g, const hone_objective *objective) {
-    hone_value *logits = NULL;
-    hone_link link = hone_graph_link(g, &logits);
-    if (link == HONE_LINK_NONE || link != objective->link || !logits) return;
-    g->output_count = 0;
-    hone_graph_add_output(g, logits);
-}
-
 /* Batches of training have a size of their own, also where the model takes one only. */
 static hone_status free_batch(hone_graph *g, hone_error *err) {
     int64_t fixed = 0;
@@ -313,7 +305,8 @@ static hone_status derive(hone_graph *g, const hone_derivation *d, bool gathers,
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a model to train has inputs and an output");
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));
-    look_behind_link(g, d->objective);
+    /* what is a part of the loss stays out of the network */
+    hone_aims_take_outputs(g, d->objective, d->aims ? d->aims : &(hone_aims){NULL});
     HONE_TRY(free_batch(g, err));
     HONE_TRY(hone_graph_rewrite_stage(g, HONE_STAGE_CANONICAL, NULL, err));
     HONE_TRY(check_batch(g, err));

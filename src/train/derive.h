@@ -4,7 +4,7 @@
  *   objective → autodiff → optimizer nodes, bound to variables
  *
  *   inputs    the model's | settings, float32 scalars (optimizer.h) | target | mixing labels: those of the samples that are
- *             mixed in | distilling: the teacher's output, like the first output
+ *             mixed in | targets of other outputs | distilling: the teacher's output, like the first output
  *   outputs   loss float32, the mean over the batch | the model's first output
  *
  * Where a step has several batches there is a second graph, of all but the last of them: in place of optimizer nodes it has
@@ -12,7 +12,7 @@
 #ifndef HONE_TRAIN_DERIVE_H
 #define HONE_TRAIN_DERIVE_H
 
-#include "train/objective.h"
+#include "train/goals.h"
 #include "train/optimizer.h"
 #include "train/parametrize.h"
 
@@ -36,6 +36,7 @@ typedef struct hone_derivation {
     const hone_graph *model;
     const hone_train_options *options;
     const hone_objective *objective;
+    const hone_aims *aims; /* NULL: the first output alone is trained */
     const hone_parametrization *parametrizations;
     int parametrization_count;
     bool only_parametrized; /* the other weights stay as they are, but those that the options name */

@@ -30,6 +30,8 @@ typedef struct trainer {
     const hone_objective *objective;
     hone_feed *feeds; /* of a batch: the model's inputs, the target, the teacher's logits */
     int feed_count, target;
+    hone_aims aims; /* of other outputs; their targets are the feeds from first_aim on */
+    int first_aim;
     const hone_parametrization *parametrizations;
     int parametrization_count;
     hone_lora lora;
@@ -61,13 +63,18 @@ static double setting(const trainer *t, hone_setting kind) {
     return hone_setting_value(t->options, kind, t->state.step, t->steps, t->state.rate_factor);
 }
 
+static hone_status remember(const trainer *t, hone_graph *g, hone_error *err) {
+    HONE_TRY(hone_task_remember(g, t->objective, err));
+    return hone_aims_remember(g, &t->aims, err);
+}
+
 /* Puts what has been learned into the constants of `g` that it came from. All is there before the first is put in, so
  * that on failure `g` is as it was. */
 static hone_status write_back(const trainer *t, hone_graph *g, hone_error *err) {
     hone_tensor **learned = hone_calloc(g->value_count + 1, sizeof(hone_tensor *));
     if (!learned) return hone_fail_memory(err);
     hone_status status = hone_bake(t->baker, g, learned, err);
-    if (status == HONE_OK) status = hone_task_remember(g, t->objective, err);
+    if (status == HONE_OK) status = remember(t, g, err);
     for (size_t i = 0; i < g->value_count; i++) {
         if (learned[i] && status == HONE_OK) {
             hone_tensor_free(g->values[i]->data);
@@ -128,24 +135,27 @@ static hone_status ask_teacher(trainer *t, hone_error *err) {
     return HONE_OK;
 }
 
-/* Looks at all targets before the first step, as far as it is known what the output will be. */
+/* Looks at all targets before the first step, as far as it is known what the outputs will be. */
 static hone_status check_targets(const trainer *t, hone_error *err) {
-    enum { SOME = 256 };
-    const hone_feed *f = &t->feeds[t->target];
-    int64_t count = hone_dataset_count(t->data), some = count < SOME ? count : SOME;
-    hone_tensor *targets = NULL;
-    HONE_TRY(hone_feed_tensor(f, some, NULL, &targets, err));
-    hone_status status = HONE_OK;
-    for (int64_t at = 0; at < count && status == HONE_OK; at += some) {
-        int64_t n = count - at < some ? count - at : some;
-        status = hone_dataset_read(t->data, &f->reading, NULL, at, n, targets->data, err);
-        if (status == HONE_OK)
-            status = t->objective->check(
-                &(hone_answers){.target = targets->data, .n = n, .size = t->classes, .last = t->last},
-                targets->count / some, err);
+    HONE_TRY(hone_task_check_target(t->data, &t->feeds[t->target], t->objective, t->classes, t->last, err));
+    for (int i = 0; i < t->aims.count; i++) {
+        const hone_aim *aim = &t->aims.items[i];
+        const hone_type *y = &t->graph->outputs[aim->output]->type;
+        HONE_TRY(hone_task_check_target(t->data, &t->feeds[t->first_aim + i], aim->objective,
+                                        y->rank == 2 && y->dims[1] >= 0 ? y->dims[1] : -1, hone_task_last(y),
+                                        err));
     }
-    hone_tensor_free(targets);
-    return status;
+    return HONE_OK;
+}
+
+/* What other outputs are compared with. */
+static hone_status wire_aims(trainer *t, hone_error *err) {
+    HONE_TRY(hone_aims_find(t->graph, t->options, &t->aims, err));
+    if (t->aims.count && (t->mixer.mixup > 0 || t->mixer.cutmix > 0))
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "mixup and cutmix do not go with several outputs");
+    t->first_aim = t->feed_count;
+    t->feed_count += t->aims.count;
+    return hone_aims_wire(&t->aims, t->graph, t->data, t->feeds + t->first_aim, err);
 }
 
 /* What feeds the model, and the target. */
@@ -155,7 +165,7 @@ static hone_status wire(trainer *t, hone_error *err) {
     int target;
     if (g->input_count < 1 || g->output_count < 1)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a model to train has inputs and an output");
-    t->feeds = hone_calloc(g->input_count + 2, sizeof *t->feeds);
+    t->feeds = hone_calloc(g->input_count + 3 + (size_t)t->options->goal_count, sizeof *t->feeds);
     if (!t->feeds) return hone_fail_memory(err);
     HONE_TRY(hone_task_objective(g, task, &t->objective, err));
     HONE_TRY(hone_task_wire(g, t->data, task, t->feeds, &target, err));
@@ -174,7 +184,7 @@ static hone_status wire(trainer *t, hone_error *err) {
                          t->objective->name);
     HONE_TRY(hone_mixer_make(t->options, t->objective, t->data, t->feeds, t->target, &t->mixer, err));
     if (t->mixer.labels) t->feeds[t->feed_count++] = t->feeds[t->target]; /* those of the samples mixed in */
-    return HONE_OK;
+    return wire_aims(t, err);
 }
 
 static hone_status adapt(trainer *t, hone_error *err) {
@@ -193,6 +203,7 @@ static hone_status derive(const trainer *t, bool exchanges, hone_training *out, 
     hone_derivation d = {.model = t->graph,
                          .options = o,
                          .objective = t->objective,
+                         .aims = &t->aims,
                          .parametrizations = t->parametrizations,
                          .parametrization_count = t->parametrization_count,
                          .only_parametrized = o->lora_rank > 0,
@@ -325,6 +336,7 @@ static void tear_down(trainer *t) {
     hone_tensor_free(t->teacher);
     hone_dataset_free(t->distilled);
     hone_free(t->class_weights);
+    hone_aims_free(&t->aims);
     hone_free(t->feeds);
     free(t->recipe);
 }
@@ -517,7 +529,7 @@ static hone_status take_best(const trainer *t, hone_error *err) {
         hone_tensor_free(v->data);
         v->data = hone_tensor_retain(best);
     }
-    return hone_task_remember(t->graph, t->objective, err);
+    return remember(t, t->graph, err);
 }
 
 static hone_status train(trainer *t, hone_train_report *report_out, hone_error *err) {

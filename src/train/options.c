@@ -39,6 +39,8 @@ hone_status hone_train_options_check(const hone_train_options *o, hone_error *er
                          o->accumulate, o->mixup, o->cutmix, o->stochastic_depth);
     if (o->teacher && (o->mixup > 0 || o->cutmix > 0))
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a teacher does not go with mixup or cutmix");
+    if (o->goal_count < 0 || (o->goal_count > 0 && !o->goals))
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "%d goals of other outputs", o->goal_count);
     if (o->threads < 0 || o->max_samples < 0 || o->checkpoint_steps < 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "threads %d, max_samples %lld or checkpoint_steps %lld is negative", o->threads,

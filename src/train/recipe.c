@@ -100,6 +100,16 @@ static json_t *column_names(const hone_recipe_subject *s) {
     return names;
 }
 
+static json_t *goals_of(const hone_train_options *o) {
+    json_t *goals = json_object();
+    for (int i = 0; i < o->goal_count; i++)
+        json_object_set_new(goals, o->goals[i].output,
+                            json_pack("{s:s, s:f}", "objective",
+                                      o->goals[i].objective ? o->goals[i].objective : "", "weight",
+                                      o->goals[i].weight));
+    return goals;
+}
+
 static json_t *numbers(const hone_train_options *o) {
     static const char *const optimizers[] = {"sgd", "adamw", "adam", "lion", "rmsprop"},
                              *const schedules[] = {"constant", "cosine", "linear", "step", "plateau"};
@@ -120,15 +130,15 @@ hone_status hone_recipe_make(const hone_train_options *o, const hone_recipe_subj
                              hone_error *err) {
     const hone_graph *teacher = o->teacher;
     json_t *root = numbers(o);
-    json_t *more =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:f, s:f, s:i, s:f, s:o, s:o}", "augment",
-                  o->augment ? o->augment : "", "even", o->even ? o->even : "", "freeze",
-                  o->freeze ? o->freeze : "", "train", o->train ? o->train : "", "data",
-                  hone_dataset_describe(s->data), "objective", s->objective->name, "columns", column_names(s),
-                  "teacher", teacher ? fingerprint_text(teacher) : json_null(), "temperature",
-                  teacher ? o->temperature : 0.0, "alpha", teacher ? o->alpha : 0.0, "adapters of rank",
-                  o->lora_rank, "adapters with alpha", o->lora_rank ? o->lora_alpha : 0.0, "weights",
-                  weight_shapes(s->model), "network", fingerprint_text(s->training));
+    json_t *more = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:f, s:o, s:o, s:f, s:f, s:i, s:f, s:o, s:o}", "augment",
+        o->augment ? o->augment : "", "even", o->even ? o->even : "", "freeze", o->freeze ? o->freeze : "",
+        "train", o->train ? o->train : "", "data", hone_dataset_describe(s->data), "objective",
+        s->objective->name, "columns", column_names(s), "weight", o->weight, "goals", goals_of(o), "teacher",
+        teacher ? fingerprint_text(teacher) : json_null(), "temperature", teacher ? o->temperature : 0.0,
+        "alpha", teacher ? o->alpha : 0.0, "adapters of rank", o->lora_rank, "adapters with alpha",
+        o->lora_rank ? o->lora_alpha : 0.0, "weights", weight_shapes(s->model), "network",
+        fingerprint_text(s->training));
     *out = root && more && json_object_update(root, more) == 0 ? json_dumps(root, 0) : NULL;
     json_decref(more);
     json_decref(root);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "graph/infer.h"
+#include "graph/tensor.h"
 
 #include <float.h>
 #include <math.h>
@@ -224,14 +225,20 @@ hone_status hone_task_wire(const hone_graph *g, const hone_dataset *d, const hon
 
 hone_status hone_task_target(const hone_graph *g, const hone_dataset *d, const hone_objective *objective,
                              int column, hone_feed *out, hone_error *err) {
+    if (g->output_count < 1) return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no output");
+    return hone_task_target_of(g, g->outputs[0], d, objective, column, out, err);
+}
+
+hone_status hone_task_target_of(const hone_graph *g, const hone_value *output, const hone_dataset *d,
+                                const hone_objective *objective, int column, hone_feed *out,
+                                hone_error *err) {
     hone_type type;
     char text[400], given[192];
-    if (g->output_count < 1) return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no output");
-    const hone_value *output = g->outputs[0];
     if (!objective->target(&output->type, &type))
-        return hone_fail_node(
-            err, HONE_INVALID_ARGUMENT, output->name, NULL, "the first output is %s; %s needs %s",
-            hone_type_format(g, &output->type, text, sizeof text), objective->name, objective->wants);
+        return hone_fail_node(err, HONE_INVALID_ARGUMENT, output->name, NULL,
+                              "the %soutput is %s; %s needs %s", output == g->outputs[0] ? "first " : "",
+                              hone_type_format(g, &output->type, text, sizeof text), objective->name,
+                              objective->wants);
     if (column < 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "which column of %s is the target? There are %s",
                          hone_dataset_describe(d), columns_text(d, text, sizeof text));
@@ -250,6 +257,24 @@ hone_status hone_task_target(const hone_graph *g, const hone_dataset *d, const h
                      "%s of the output '%s', %s, needs %s; column %s, is no such target", objective->name,
                      output->name, hone_type_format(g, &output->type, text, sizeof text), objective->wants,
                      given);
+}
+
+hone_status hone_task_check_target(const hone_dataset *d, const hone_feed *target,
+                                   const hone_objective *objective, int64_t size, int64_t last,
+                                   hone_error *err) {
+    enum { SOME = 256 };
+    int64_t count = hone_dataset_count(d), some = count < SOME ? count : SOME;
+    hone_tensor *targets = NULL;
+    HONE_TRY(hone_feed_tensor(target, some, NULL, &targets, err));
+    hone_status status = HONE_OK;
+    for (int64_t at = 0; at < count && status == HONE_OK; at += some) {
+        int64_t n = count - at < some ? count - at : some;
+        status = hone_dataset_read(d, &target->reading, NULL, at, n, targets->data, err);
+        hone_answers a = {.target = targets->data, .n = n, .size = size, .last = last};
+        if (status == HONE_OK) status = objective->check(&a, targets->count / some, err);
+    }
+    hone_tensor_free(targets);
+    return status;
 }
 
 hone_status hone_task_check(const hone_graph *g, const hone_dataset *data, const hone_task *task,

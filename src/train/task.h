@@ -29,6 +29,14 @@ hone_status hone_task_wire(const hone_graph *g, const hone_dataset *d, const hon
  * hone_task_wire). */
 hone_status hone_task_target(const hone_graph *g, const hone_dataset *d, const hone_objective *objective,
                              int column, hone_feed *out, hone_error *err);
+/* The same for any output. */
+hone_status hone_task_target_of(const hone_graph *g, const hone_value *output, const hone_dataset *d,
+                                const hone_objective *objective, int column, hone_feed *out, hone_error *err);
+
+/* Looks at a target's values in all samples; `size` and `last` are the output's, as in hone_answers. */
+hone_status hone_task_check_target(const hone_dataset *d, const hone_feed *target,
+                                   const hone_objective *objective, int64_t size, int64_t last,
+                                   hone_error *err);
 
 /* The size of the last axis of an output; 0: not known. */
 int64_t hone_task_last(const hone_type *output);
