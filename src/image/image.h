@@ -16,7 +16,7 @@
 #define HONE_IMAGE_MAX_PIXELS ((int64_t)1 << 26)
 
 /* [height, width, 3], rows from the top, each pixel red, green, blue; of 8 bits, what is wider is rounded.
- * An alpha channel is dropped, rotation by EXIF data is not done. */
+ * An alpha channel is dropped. */
 typedef struct hone_image {
     int height, width;
     uint8_t *pixels;
@@ -24,8 +24,10 @@ typedef struct hone_image {
 
 /* HONE_CORRUPT: the file breaks its format or ends too early; HONE_UNSUPPORTED: another format (GIF is
  * named), or a form of it that Hone lacks; HONE_RESOURCE_EXHAUSTED: too many pixels. On success
- * hone_image_free() when done. */
+ * hone_image_free() when done. What EXIF data say of rotation is not done. */
 hone_status hone_image_read(const void *data, size_t size, hone_image *out, hone_error *err);
+/* The same as it was meant to be seen: JPEG files that say so (EXIF) are turned and mirrored. */
+hone_status hone_image_read_upright(const void *data, size_t size, hone_image *out, hone_error *err);
 void hone_image_free(hone_image *image); /* all zero is fine */
 
 /* The brightness that ITU-R BT.601 gives a pixel, in fixed point: (19595 R + 38470 G + 7471 B) / 65536,

@@ -192,10 +192,82 @@ static void test_resize(void **state) {
     assert_int_equal(hone_image_resize(&in, 1 << 14, 1 << 14, &image, &err), HONE_RESOURCE_EXHAUSTED);
 }
 
+/* photo.jpg with a note of how it lies, of one byte order or the other, behind its first segment. */
+static size_t with_orientation(uint8_t *out, const uint8_t *jpeg, size_t size, int orientation, bool little) {
+    uint8_t note[] = {
+        0xff, 0xe1, 0, 34, 'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8, /* directory at 8 */
+        0,    1,    1, 18, 0,   3,   0,   0,   0, 1, 0,   0,   0, 0,  0, 0, 0, 0};
+    note[29] = (uint8_t)orientation;
+    if (little) {
+        static const uint8_t turned[] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 18, 1, 3,
+                                         0,   1,   0,  0, 0, 0, 0, 0, 0, 0, 0,  0, 0};
+        memcpy(note + 10, turned, sizeof turned);
+        note[28] = (uint8_t)orientation;
+    }
+    memcpy(out, jpeg, 2);
+    memcpy(out + 2, note, sizeof note);
+    memcpy(out + 2 + sizeof note, jpeg + 2, size - 2);
+    return size + sizeof note;
+}
+
+/* Where the stored pixel (row, column) is seen, by the words of EXIF 2.32: where row 0 and column 0 lie. */
+static void seen_at(int orientation, int h, int w, int row, int column, int *y, int *x) {
+    switch (orientation) {
+    case 2: *y = row, *x = w - 1 - column; break;         /* top, right */
+    case 3: *y = h - 1 - row, *x = w - 1 - column; break; /* bottom, right */
+    case 4: *y = h - 1 - row, *x = column; break;         /* bottom, left */
+    case 5: *y = column, *x = row; break;                 /* left, top */
+    case 6: *y = column, *x = h - 1 - row; break;         /* right, top */
+    case 7: *y = w - 1 - column, *x = h - 1 - row; break; /* right, bottom */
+    case 8: *y = w - 1 - column, *x = row; break;         /* left, bottom */
+    default: *y = row, *x = column;
+    }
+}
+
+static void test_upright(void **state) {
+    (void)state;
+    static uint8_t jpeg[1 << 16], data[1 << 17];
+    char path[512];
+    hone_image plain;
+    snprintf(path, sizeof path, "%s/fuzz/corpus/image/photo.jpg", HONE_SOURCE_DIR);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    size_t size = fread(jpeg, 1, sizeof jpeg, f);
+    fclose(f);
+    assert_int_equal(hone_image_read(jpeg, size, &plain, &err), HONE_OK);
+    assert_int_not_equal(plain.height, plain.width);
+    for (int k = 0; k < 20; k++) { /* 0 and 9 mean nothing */
+        int orientation = k / 2, y, x;
+        size_t n = with_orientation(data, jpeg, size, orientation, k & 1);
+        assert_int_equal(hone_image_read(data, n, &image, &err), HONE_OK); /* as it lies */
+        assert_true(image.height == plain.height && image.width == plain.width);
+        hone_image_free(&image);
+        assert_int_equal(hone_image_read_upright(data, n, &image, &err), HONE_OK);
+        bool lies = orientation >= 5 && orientation <= 8;
+        assert_int_equal(image.height, lies ? plain.width : plain.height);
+        for (int row = 0; row < plain.height; row++)
+            for (int column = 0; column < plain.width; column++) {
+                seen_at(orientation, plain.height, plain.width, row, column, &y, &x);
+                assert_memory_equal(image.pixels + 3 * ((size_t)y * (size_t)image.width + (size_t)x),
+                                    plain.pixels + 3 * ((size_t)row * (size_t)plain.width + (size_t)column),
+                                    3);
+            }
+        hone_image_free(&image);
+    }
+    /* a note that is cut off, or points nowhere, is none */
+    size_t n = with_orientation(data, jpeg, size, 6, false);
+    data[2 + 17] = 255;
+    assert_int_equal(hone_image_read_upright(data, n, &image, &err), HONE_OK);
+    assert_int_equal(image.height, plain.height);
+    hone_image_free(&image);
+    hone_image_free(&plain);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_png),    cmocka_unit_test(test_bmp),      cmocka_unit_test(test_pnm),
-        cmocka_unit_test(test_tiff),   cmocka_unit_test(test_jpeg2000), cmocka_unit_test(test_lossy),
-        cmocka_unit_test(test_others), cmocka_unit_test(test_cut),      cmocka_unit_test(test_resize)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_png),      cmocka_unit_test(test_bmp),
+                                       cmocka_unit_test(test_pnm),      cmocka_unit_test(test_tiff),
+                                       cmocka_unit_test(test_jpeg2000), cmocka_unit_test(test_lossy),
+                                       cmocka_unit_test(test_others),   cmocka_unit_test(test_cut),
+                                       cmocka_unit_test(test_resize),   cmocka_unit_test(test_upright)};
     return cmocka_run_group_tests(tests, make_test_dir, remove_test_dir);
 }
