@@ -36,8 +36,9 @@ static medium medium_of(const char *file, const hone_value_info *v) {
     if (f) fclose(f);
     if (n == sizeof head && memcmp(head, "RIFF", 4) == 0)
         return memcmp(head + 8, "WEBP", 4) == 0 ? PICTURE : SOUND;
+    if (memcmp(head, "fLaC", 4) == 0) return SOUND;
     if (memcmp(head, "\x89PNG", 4) == 0 || memcmp(head, "\xff\xd8\xff", 3) == 0) return PICTURE;
-    return ends_as_one(file, pictures) ? PICTURE : ends(file, ".wav") ? SOUND : NONE;
+    return ends_as_one(file, pictures) ? PICTURE : ends(file, ".wav") || ends(file, ".flac") ? SOUND : NONE;
 }
 
 bool cli_is_media(const char *file, const hone_value_info *v) {
@@ -172,7 +173,8 @@ static int load_clip(const char *file, int rate, const hone_value_info *v, hone_
 
 static int load_sound(const char *file, const hone_graph *g, const hone_value_info *v, hone_tensor **out) {
     const char *trained = hone_graph_metadata(g, "hone.rate");
-    if (trained && atoi(trained) > 0 && v->rank == 2 && v->dims[1] > 0) return load_clip(file, atoi(trained), v, out);
+    if (trained && atoi(trained) > 0 && v->rank == 2 && v->dims[1] > 0)
+        return load_clip(file, atoi(trained), v, out);
     hone_error err = {0};
     hone_tensor *samples = NULL;
     int64_t dims[HONE_MAX_RANK] = {0};
@@ -252,12 +254,13 @@ static int load_text(const char *file, const hone_graph *g, const hone_value_inf
 /* --- texts for a model that reads ids --- */
 
 /* A line as its tokenizer sees it, cut or filled up to `tokens` ids. */
-static hone_status fill_ids(hone_encoder *e, const hone_tokenizer *t, const char *line, size_t size, int64_t tokens,
-                            int64_t *to, hone_error *err) {
+static hone_status fill_ids(hone_encoder *e, const hone_tokenizer *t, const char *line, size_t size,
+                            int64_t tokens, int64_t *to, hone_error *err) {
     const int32_t *ids;
     size_t count;
     int32_t pad = hone_tokenizer_pad(t), end = hone_tokenizer_end(t);
-    hone_status status = hone_encoder_encode(e, line, size, HONE_ENCODE_TEMPLATE | HONE_ENCODE_PLAIN, &ids, &count, err);
+    hone_status status =
+        hone_encoder_encode(e, line, size, HONE_ENCODE_TEMPLATE | HONE_ENCODE_PLAIN, &ids, &count, err);
     if (status != HONE_OK) return status;
     for (int64_t i = 0; i < tokens; i++) to[i] = i < (int64_t)count ? ids[i] : pad < 0 ? 0 : pad;
     if ((int64_t)count > tokens && end >= 0 && ids[count - 1] == end) to[tokens - 1] = end;
