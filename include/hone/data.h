@@ -44,6 +44,7 @@ typedef struct hone_data_options {
     const char *tokenizer;
     int64_t tokens; /* of a sample; 0: of text as many as 95 % of the texts have, at most 512; of lm 128 */
     int height, width, channels; /* of pictures, as they are read; 0: hone_dataset_open_with() */
+    bool channels_last;          /* their samples are [height, width, channels] */
     int rate;     /* of sound: samples a second that clips are brought to; 0: 16000 */
     int64_t clip; /* samples of a clip; 0: as many as 95 % of them have, at most ten seconds */
     int header;                  /* a table's first line: 0: as it looks, 1: names, -1: values */
@@ -215,12 +216,12 @@ typedef struct hone_image_options {
         .size = sizeof(hone_image_options), .rank = 4, .channels = 3, .scale = 255, .deviation = { 1, 1, 1 } \
     }
 /* Reads a picture: PNG, JPEG, WebP, TIFF, JPEG 2000, BMP or PNM (PBM, PGM, PPM), told by its content. Alpha is
- * dropped; EXIF's rotation is not done. It is resized as Pillow's bilinear filter does, without aliasing. `options`
+ * dropped; a JPEG file's rotation (EXIF) is done. It is resized as Pillow's bilinear filter does, without aliasing. `options`
  * NULL: the defaults.
  * HONE_RESOURCE_EXHAUSTED: more than 2^26 pixels. On success `*out` belongs to the caller. */
 HONE_API hone_status hone_image_load(const char *path, const hone_image_options *options, hone_tensor **out,
                                      hone_error *err);
-/* Reads sound, a RIFF WAVE file of PCM (8, 16, 24 or 32 bits) or floats, as float32 [samples] in [-1, 1); several
+/* Reads sound, a RIFF WAVE file of PCM (8, 16, 24 or 32 bits) or floats, or a FLAC file, as float32 [samples] in [-1, 1); several
  * channels become their mean. `*rate`: samples a second. On success `*out` belongs to the caller. */
 HONE_API hone_status hone_wav_load(const char *path, hone_tensor **out, int *rate, hone_error *err);
 

@@ -38,14 +38,18 @@ static void read_inputs(const hone_graph *model, const hone_task *task, wishes *
     }
 }
 
-/* Of an input of pictures, [batch, channels, height, width]. */
+/* Of an input of pictures, [batch, channels, height, width] or [batch, height, width, channels]. */
 static void read_size(const hone_graph *model, hone_data_options *o) {
     hone_value_info v;
     for (int i = 0; hone_graph_input(model, i, &v); i++) {
-        if (v.rank != 4 || (v.dims[1] != 1 && v.dims[1] != 3)) continue;
-        o->channels = (int)v.dims[1];
-        if (v.dims[2] > 0 && v.dims[2] < 65536) o->height = (int)v.dims[2];
-        if (v.dims[3] > 0 && v.dims[3] < 65536) o->width = (int)v.dims[3];
+        if (v.rank != 4) continue;
+        bool first = v.dims[1] == 1 || v.dims[1] == 3, last = !first && (v.dims[3] == 1 || v.dims[3] == 3);
+        if (!first && !last) continue;
+        const int64_t *sides = v.dims + (last ? 1 : 2);
+        o->channels_last = last;
+        o->channels = (int)v.dims[last ? 3 : 1];
+        if (sides[0] > 0 && sides[0] < 65536) o->height = (int)sides[0];
+        if (sides[1] > 0 && sides[1] < 65536) o->width = (int)sides[1];
     }
 }
 
@@ -144,11 +148,12 @@ static void follow(const hone_dataset *train, wishes *w) {
         o->rate = hone_dataset_rate(train);
         o->clip = c.dims[0];
     }
-    if (hone_dataset_column(train, hone_dataset_find(train, "x"), &c) && c.rank == 3 && c.dims[1] < 65536 &&
-        c.dims[2] < 65536) {
-        o->channels = (int)c.dims[0];
-        o->height = (int)c.dims[1];
-        o->width = (int)c.dims[2];
+    if (hone_dataset_column(train, hone_dataset_find(train, "x"), &c) && c.rank == 3 && c.dims[0] < 65536 &&
+        c.dims[1] < 65536 && c.dims[2] < 65536) {
+        const int64_t *sides = c.dims + !o->channels_last;
+        o->channels = (int)c.dims[o->channels_last ? 2 : 0];
+        o->height = (int)sides[0];
+        o->width = (int)sides[1];
     }
     size_t size = 1;
     const char *name;

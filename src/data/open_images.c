@@ -280,7 +280,8 @@ static hone_status make_targets(const album *a, hone_tensor **out, hone_error *e
 /* Both columns, of all files. */
 static hone_status join(const album *a, const hone_pictures_report *r, hone_sample_source *source,
                         hone_dataset **out, hone_error *err) {
-    int64_t dims[] = {r->channels, r->height, r->width};
+    int64_t planes[] = {r->channels, r->height, r->width}, pixels[] = {r->height, r->width, r->channels},
+            *dims = a->options->channels_last ? pixels : planes;
     hone_dataset *x = NULL;
     hone_tensor *y = NULL;
     hone_status status =
@@ -338,7 +339,7 @@ static hone_status name_classes(hone_dataset *d, const album *a, hone_error *err
 static hone_status make(const album *a, hone_split split, hone_dataset **out, hone_error *err) {
     static const char *const parts[] = {"train", "test", "val"};
     const hone_data_options *o = a->options;
-    hone_pictures_options p = {o->height, o->width, o->channels, 0};
+    hone_pictures_options p = {o->height, o->width, o->channels, o->channels_last, 0};
     hone_pictures_report r;
     hone_sample_source *source = NULL;
     hone_dataset *d = NULL;

@@ -98,7 +98,7 @@ hone_status hone_image_load(const char *path, const hone_image_options *options,
     hone_image image = {0};
     HONE_TRY(check(o, err));
     HONE_TRY(hone_file_read(path, LIMIT, &blob, err));
-    hone_status status = hone_image_read(blob.data, blob.size, &image, err);
+    hone_status status = hone_image_read_upright(blob.data, blob.size, &image, err);
     hone_blob_free(&blob);
     if (status == HONE_OK) status = fit(&image, o, err);
     if (status == HONE_OK) status = make_tensor(&image, o, out, err);

@@ -18,6 +18,7 @@ typedef struct pictures {
     char **paths;
     int64_t count;
     int height, width, channels;
+    bool channels_last;
     size_t size;      /* bytes of a sample */
     int64_t room;     /* samples that are kept: the first ones */
     uint8_t *kept;    /* [room, size] */
@@ -27,14 +28,14 @@ typedef struct pictures {
 static hone_status decode(const char *path, hone_image *out, hone_error *err) {
     hone_blob blob;
     HONE_TRY(hone_file_read(path, LIMIT, &blob, err));
-    hone_status status = hone_image_read(blob.data, blob.size, out, err);
+    hone_status status = hone_image_read_upright(blob.data, blob.size, out, err);
     hone_blob_free(&blob);
     return hone_error_in_file(err, status, path);
 }
 
-/* Pixels to planes; the image may get another size. */
-static hone_status spread(hone_image *image, int height, int width, int channels, uint8_t *out,
-                          hone_error *err) {
+/* Pixels to planes, or as they lie; the image may get another size. */
+static hone_status spread(hone_image *image, const pictures *p, uint8_t *out, hone_error *err) {
+    int height = p->height, width = p->width, channels = p->channels;
     if (image->height != height || image->width != width) {
         hone_image made;
         HONE_TRY(hone_image_resize(image, height, width, &made, err));
@@ -43,7 +44,8 @@ static hone_status spread(hone_image *image, int height, int width, int channels
     }
     size_t pixels = (size_t)height * (size_t)width;
     for (size_t i = 0; i < pixels && channels == 1; i++) out[i] = hone_image_gray(image->pixels + 3 * i);
-    for (int c = 0; c < channels && channels == 3; c++)
+    if (channels == 3 && p->channels_last) memcpy(out, image->pixels, 3 * pixels);
+    for (int c = 0; c < channels && channels == 3 && !p->channels_last; c++)
         for (size_t i = 0; i < pixels; i++) out[(size_t)c * pixels + i] = image->pixels[3 * i + (size_t)c];
     return HONE_OK;
 }
@@ -57,7 +59,7 @@ static hone_status read_picture(hone_sample_source *base, int64_t i, void *out, 
     }
     hone_image image = {0};
     hone_status status = decode(p->paths[i], &image, err);
-    if (status == HONE_OK) status = spread(&image, p->height, p->width, p->channels, out, err);
+    if (status == HONE_OK) status = spread(&image, p, out, err);
     hone_image_free(&image);
     unsigned char absent = ABSENT;
     if (status == HONE_OK && kept &&
@@ -111,8 +113,7 @@ static void look_at(void *arg, int64_t i, int worker) {
     l->starved = status == HONE_OUT_OF_MEMORY;
     if (status == HONE_OK) {
         *l = (look){image.height, image.width, s->options->channels == 0 && has_colour(&image), false};
-        if (i < p->room &&
-            spread(&image, p->height, p->width, p->channels, p->kept + (size_t)i * p->size, NULL) == HONE_OK)
+        if (i < p->room && spread(&image, p, p->kept + (size_t)i * p->size, NULL) == HONE_OK)
             atomic_store_explicit(&p->at[i], KEPT, memory_order_release);
     }
     hone_image_free(&image);
@@ -173,6 +174,7 @@ static hone_status survey_all(pictures *p, const hone_pictures_options *o, bool 
     p->height = o->height;
     p->width = o->width;
     p->channels = o->channels;
+    p->channels_last = o->channels_last;
     hone_status status = s.looks ? hone_pool_new(o->threads, &pool, err) : hone_fail_memory(err);
     if (status == HONE_OK && known) status = make_room(p, err);
     if (status == HONE_OK) hone_pool_run(pool, p->count, look_at, &s);

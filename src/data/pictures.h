@@ -5,9 +5,10 @@
 #include "data/dataset.h"
 
 typedef struct hone_pictures_options {
-    int height, width; /* 0: the size of all of them, if it is one, else HONE_PICTURES_SIDE each way */
-    int channels;      /* 3, 1; 0: 1 if no picture has a colour, else 3 */
-    int threads;       /* to look at them; 0: all CPUs */
+    int height, width;  /* 0: the size of all of them, if it is one, else HONE_PICTURES_SIDE each way */
+    int channels;       /* 3, 1; 0: 1 if no picture has a colour, else 3 */
+    bool channels_last; /* samples are [height, width, channels] */
+    int threads;        /* to look at them; 0: all CPUs */
 } hone_pictures_options;
 
 #define HONE_PICTURES_SIDE 64
@@ -23,7 +24,7 @@ typedef struct hone_pictures_report {
     int height, width, channels; /* of a sample */
 } hone_pictures_report;
 
-/* A source of samples uint8 [channels, height, width], one for each of `count` paths, which are copied. Each file is read
+/* A source of samples uint8 [channels, height, width], or with channels last, one for each of `count` paths, which are copied. Each file is read
  * once; good[i] becomes whether it is a picture. On success `*out` is a reference of the caller's. */
 hone_status hone_pictures_new(const char *const *paths, int64_t count, const hone_pictures_options *options,
                               bool *good, hone_pictures_report *report, hone_sample_source **out,

@@ -23,6 +23,26 @@ json 'd["samples"] == 80'
 # one folder of classes, parted here
 works train --model mlp:192-8-2 --data images:p/train --resize 8x8 --validation 0.1 --test 0.25 --epochs 2 --out n.onnx
 prints ": 20 test samples"
+# a model that takes pictures with their channels last
+python3 - <<'END' || exit 1
+import struct, zipfile
+def npy(kind, shape, data):
+    head = "{'descr': '%s', 'fortran_order': False, 'shape': %s, }" % (kind, shape)
+    head += " " * (63 - (10 + len(head)) % 64) + "\n"
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(head)) + head.encode() + data
+n = 40
+x = b"".join(bytes([(i % 2) * 100 + (k * 7 + i) % 60 for k in range(8 * 6 * 3)]) for i in range(n))
+with zipfile.ZipFile("last.npz", "w") as z:
+    z.writestr("x.npy", npy("|u1", (n, 8, 6, 3), x))
+    z.writestr("y.npy", npy("|u1", (n,), bytes(i % 2 for i in range(n))))
+END
+works train --model cnn:4s2-gap --data npz:last.npz --epochs 2 --lr 0.1 --out last.onnx
+works inspect last.onnx
+prints "[batch, 8, 6, 3]"
+works train --model last.onnx --data images:p --epochs 6 --lr 0.1 --augment flip --out further.onnx --json
+json 'd["test_accuracy"] > 0.9'
+works eval further.onnx --data images:p
+prints "accuracy"
 works train --model mlp:12288-2 --data images:p/train --epochs 1 --out n.onnx
 holds "the size is told" grep -q '(width and height): each becomes 64 x 64; --resize WIDTHxHEIGHT would be another size$' stderr
 says 1 "hone train: --resize needs WIDTHxHEIGHT, not '8'" train --model mlp:192-2 --data images:p --resize 8 --out n.onnx
