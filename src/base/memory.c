@@ -63,11 +63,15 @@ static void count(void) {
     atomic_fetch_add_explicit(&alloc_count, 1, memory_order_relaxed);
 }
 
-/* Bytes of a mapping for a block of `size`; 0 when there is no such mapping. */
+/* Bytes of a mapping for a block of `size`; 0 when there is no such mapping. The end of a large one is a huge page,
+ * too, if it fills half of it. */
 static size_t mapping_size(size_t size) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    if (size > (size_t)PTRDIFF_MAX - sizeof(header) - page) return 0;
-    return (size + sizeof(header) + page - 1) & ~(page - 1);
+    if (size > (size_t)PTRDIFF_MAX - sizeof(header) - HUGE_PAGE) return 0;
+    size_t mapped = (size + sizeof(header) + page - 1) & ~(page - 1);
+    if (mapped >= HUGE_FROM && mapped % HUGE_PAGE >= HUGE_PAGE / 2)
+        mapped = (mapped + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+    return mapped;
 }
 
 static char *map(size_t size) {

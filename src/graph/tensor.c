@@ -1,6 +1,7 @@
 #include "graph/tensor.h"
 
 #include "base/bits.h"
+#include "base/bulk.h"
 #include "base/error.h"
 #include "base/half.h"
 #include "base/memory.h"
@@ -154,10 +155,29 @@ hone_status hone_tensor_shell(hone_dtype dtype, int rank, const int64_t *dims, h
     return HONE_OK;
 }
 
+bool hone_tensor_is_own(const hone_tensor *t) {
+    return (t->owns_data || t->in_bulk) && atomic_load_explicit(&t->references, memory_order_acquire) == 1;
+}
+
+hone_status hone_tensor_take(hone_tensor *t, int rank, const int64_t *dims, hone_tensor **out,
+                             hone_error *err) {
+    HONE_TRY(hone_tensor_wrap(t->dtype, rank, dims, t->data, out, err));
+    (*out)->owns_data = t->owns_data;
+    (*out)->in_bulk = t->in_bulk;
+    (*out)->release = t->release;
+    (*out)->owner = t->owner;
+    t->owns_data = t->in_bulk = false;
+    t->release = NULL;
+    t->data = NULL;
+    t->bytes = 0;
+    return HONE_OK;
+}
+
 void hone_tensor_discard(hone_tensor *t, size_t offset, size_t bytes) {
-    bool alone = t->owns_data && atomic_load_explicit(&t->references, memory_order_acquire) == 1;
-    if (offset >= t->bytes || !(alone || t->mapped)) return;
-    if (alone) hone_scatter(t->data);
+    const bool own = hone_tensor_is_own(t);
+    if (offset >= t->bytes || !(own || t->mapped)) return;
+    if (own && t->in_bulk) hone_bulk_part_scatter(t->owner);
+    if (own && !t->in_bulk) hone_scatter(t->data);
     hone_discard((char *)t->data + offset, bytes < t->bytes - offset ? bytes : t->bytes - offset);
 }
 

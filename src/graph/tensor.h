@@ -11,7 +11,8 @@ struct hone_tensor {
     atomic_int references;
     hone_value_kind kind; /* 0: HONE_KIND_TENSOR; of others `data` are `count` references to tensors */
     bool owns_data;
-    bool mapped; /* the data are a file's (`owner`, a hone_mapping): read-only, in memory only once read */
+    bool mapped;  /* the data are a file's (`owner`, a hone_mapping): read-only, in memory only once read */
+    bool in_bulk; /* the data are a part of a bulk (`owner`, a hone_bulk_part) that is this tensor's alone */
     hone_release_fn *release; /* of borrowed data, with `owner`; NULL: nobody need be told */
     void *owner;
     hone_dtype dtype;
@@ -36,6 +37,12 @@ hone_status hone_tensor_borrow_strings(int rank, const int64_t *dims, hone_strin
 /* A tensor of that type that has lost its data (NULL, of 0 bytes): what stands for a constant that is packed. */
 hone_status hone_tensor_shell(hone_dtype dtype, int rank, const int64_t *dims, hone_tensor **out,
                               hone_error *err);
+/* May the content be changed, since it is in memory and nobody else holds the tensor? */
+bool hone_tensor_is_own(const hone_tensor *t);
+/* A tensor of that shape, which must have as many elements, that takes over the data of `t`, which must be its own and
+ * of numbers, and becomes a shell (hone_tensor_shell). */
+hone_status hone_tensor_take(hone_tensor *t, int rank, const int64_t *dims, hone_tensor **out,
+                             hone_error *err);
 /* Gives whole pages inside of `bytes` bytes from `offset` on back to the system, if nobody else holds the tensor:
  * their content is lost. Those of a file come again. */
 void hone_tensor_discard(hone_tensor *t, size_t offset, size_t bytes);

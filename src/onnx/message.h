@@ -2,6 +2,7 @@
 #ifndef HONE_ONNX_MESSAGE_H
 #define HONE_ONNX_MESSAGE_H
 
+#include "base/bulk.h"
 #include "base/error.h"
 #include "base/file_list.h"
 #include "onnx/form.h"
@@ -31,10 +32,13 @@ typedef struct hone_piece {
     uint64_t offset; /* in the source */
     size_t size;
     size_t mark; /* where the message goes on in the skeleton */
+    void
+        *data; /* what was read of it (hone_onnx_source_gather), for one tensor to take over; NULL: nothing */
+    hone_bulk_part *part;
 } hone_piece;
 
 /* Where a message comes from. What is unpacked is a skeleton of it: large raw data are cut out, a mark (TensorProto's
- * `piece`) tells which, and they are read into their tensor, from memory or file, when that is made. */
+ * `piece`) tells which, and they are read into their tensors, from memory or file. */
 typedef struct hone_onnx_source {
     const uint8_t *data; /* NULL: a file */
     int fd;
@@ -62,6 +66,9 @@ bool hone_onnx_source_is_mark(const hone_onnx_source *s, uint64_t index, size_t 
 uint64_t hone_onnx_source_position(const hone_onnx_source *s, size_t at);
 hone_status hone_onnx_source_read(const hone_onnx_source *s, const hone_piece *p, void *data,
                                   hone_error *err);
+/* Reads all pieces into one block, with several threads where they are large, but what is to be mapped. Without memory
+ * each is read when its tensor is made. */
+hone_status hone_onnx_source_gather(hone_onnx_source *s, hone_error *err);
 void hone_onnx_source_clear(hone_onnx_source *s);
 
 /* --- wire.c --- */

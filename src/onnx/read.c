@@ -30,11 +30,12 @@ static hone_status read_texts(hone_graph *g, const hone_model_message *m, hone_e
     return HONE_OK;
 }
 
-static hone_status read_graph(hone_reader *r, hone_graph *g, hone_error *err) {
+static hone_status read_graph(hone_reader *r, hone_onnx_source *source, hone_graph *g, hone_error *err) {
     hone_onnx_scope *s = NULL;
     HONE_TRY(hone_message_needed(r->model, r->arena, &r->nodes, err));
     HONE_TRY(hone_message_survey(r->model, &r->nodes, NULL, NULL, err));
     HONE_TRY(read_texts(g, r->model, err));
+    HONE_TRY(hone_onnx_source_gather(source, err));
     HONE_TRY(hone_onnx_scope_of_graph(r, NULL, g, r->model->graph, &s, err));
     HONE_TRY(hone_onnx_scope_build(s, err));
     HONE_TRY(hone_graph_sort(g, err));
@@ -45,7 +46,7 @@ static hone_status read_graph(hone_reader *r, hone_graph *g, hone_error *err) {
     return HONE_OK;
 }
 
-static hone_status read_model(const hone_model_message *m, const hone_onnx_source *source, bool parameters,
+static hone_status read_model(const hone_model_message *m, hone_onnx_source *source, bool parameters,
                               hone_graph **out, hone_error *err) {
     if (!m->graph || !m->has_ir_version) return hone_fail(err, HONE_CORRUPT, "is not an ONNX model");
     hone_reader r = {.model = m,
@@ -55,7 +56,7 @@ static hone_status read_model(const hone_model_message *m, const hone_onnx_sourc
                      .parameters = parameters};
     const char *name = hone_message_text(m->graph->name);
     hone_graph *g = r.arena ? hone_graph_new(*name ? name : NULL) : NULL;
-    hone_status status = g ? read_graph(&r, g, err) : hone_fail_memory(err);
+    hone_status status = g ? read_graph(&r, source, g, err) : hone_fail_memory(err);
     hone_onnx_scope_clear(&r);
     if (r.arena) hone_arena_free(r.arena);
     /* the builder's and the inference's complaints are about the file */

@@ -1,7 +1,9 @@
 #include "onnx/message.h"
 
 #include "base/file.h"
+#include "base/pool.h"
 
+#include <pthread.h>
 #include <string.h>
 
 /* Raw data of this size or more are cut out. */
@@ -108,7 +110,7 @@ static void cut(skim *k, uint64_t start, uint64_t size) {
     }
     memcpy(room, mark, sizeof mark);
     for (int i = 0; i < 8; i++) room[sizeof mark + (size_t)i] = (uint8_t)(index >> (8 * i));
-    s->pieces[s->piece_count++] = (hone_piece){k->at, (size_t)size, k->size};
+    s->pieces[s->piece_count++] = (hone_piece){.offset = k->at, .size = (size_t)size, .mark = k->size};
     k->at += size;
 }
 
@@ -213,7 +215,75 @@ hone_status hone_onnx_source_read(const hone_onnx_source *s, const hone_piece *p
     return HONE_OK;
 }
 
+/* --- all pieces at once --- */
+
+#define CHUNK ((size_t)4 << 20)        /* that one thread reads at a time */
+#define THREAD_BYTES ((size_t)8 << 20) /* that are worth a thread */
+
+typedef struct chunk {
+    const hone_piece *piece;
+    size_t at, size;
+} chunk;
+
+typedef struct gathering {
+    const hone_onnx_source *source;
+    const chunk *chunks;
+    pthread_mutex_t lock; /* guards what follows */
+    hone_status status;
+    hone_error *err;
+} gathering;
+
+static void read_chunk(void *arg, int64_t task, int worker) {
+    (void)worker;
+    gathering *g = arg;
+    const chunk *c = &g->chunks[task];
+    const hone_piece part = {.offset = c->piece->offset + c->at, .size = c->size};
+    hone_error why = {0};
+    hone_status status = hone_onnx_source_read(g->source, &part, (char *)c->piece->data + c->at, &why);
+    if (status == HONE_OK) return;
+    pthread_mutex_lock(&g->lock);
+    if (g->status == HONE_OK && g->err) *g->err = why;
+    g->status = status;
+    pthread_mutex_unlock(&g->lock);
+}
+
+static hone_status read_chunks(const hone_onnx_source *s, const chunk *chunks, size_t count, size_t bytes,
+                               hone_error *err) {
+    const size_t most = bytes / THREAD_BYTES + 1, cpus = (size_t)hone_cpu_count();
+    gathering g = {.source = s, .chunks = chunks, .err = err};
+    hone_pool *pool = NULL;
+    if (most > 1) HONE_TRY(hone_pool_new((int)(most < cpus ? most : cpus), &pool, err));
+    pthread_mutex_init(&g.lock, NULL);
+    hone_pool_run(pool, (int64_t)count, read_chunk, &g);
+    pthread_mutex_destroy(&g.lock);
+    hone_pool_free(pool);
+    return g.status;
+}
+
+hone_status hone_onnx_source_gather(hone_onnx_source *s, hone_error *err) {
+    size_t bytes = 0, count = 0, n = 0; /* of one source, so no sum overflows */
+    for (size_t i = 0; i < s->piece_count; i++) {
+        bytes += s->pieces[i].size;
+        count += (s->pieces[i].size - 1) / CHUNK + 1;
+    }
+    if (s->piece_count < 2 || s->map) return HONE_OK;
+    hone_bulk *bulk = hone_bulk_new(bytes, s->piece_count);
+    chunk *chunks = bulk ? hone_alloc(count * sizeof *chunks) : NULL;
+    for (size_t i = 0; i < s->piece_count && chunks; i++) {
+        hone_piece *p = &s->pieces[i];
+        p->data = hone_bulk_take(bulk, p->size, &p->part);
+        for (size_t at = 0; at < p->size; at += CHUNK)
+            chunks[n++] = (chunk){p, at, p->size - at < CHUNK ? p->size - at : CHUNK};
+    }
+    hone_bulk_free(bulk);
+    hone_status status = chunks ? read_chunks(s, chunks, n, bytes, err) : HONE_OK;
+    hone_free(chunks);
+    return status;
+}
+
 void hone_onnx_source_clear(hone_onnx_source *s) {
+    for (size_t i = 0; i < s->piece_count; i++)
+        if (s->pieces[i].data) hone_bulk_part_free(s->pieces[i].part);
     hone_free(s->pieces);
     s->pieces = NULL;
     s->piece_count = s->piece_capacity = 0;

@@ -126,7 +126,7 @@ static hone_status check_origin(const hone_tensor_message *m, const hone_piece *
 /* Where a tensor's elements are, beside the message itself. */
 typedef struct origin {
     const hone_onnx_source *source;
-    const hone_piece *piece;
+    hone_piece *piece;
     hone_external external;
 } origin;
 
@@ -142,7 +142,7 @@ static hone_status fill(const hone_tensor_message *m, const origin *o, const voi
         HONE_TRY(
             hone_file_read_at(o->external.fd, o->external.path, o->external.offset, t->data, t->bytes, err));
     else if (o->piece)
-        HONE_TRY(hone_onnx_source_read(o->source, o->piece, t->data, err));
+        HONE_TRY(t->in_bulk ? HONE_OK : hone_onnx_source_read(o->source, o->piece, t->data, err));
     else if (m->raw_data.len > 0)
         memcpy(t->data, m->raw_data.data, t->bytes);
     else
@@ -183,6 +183,17 @@ static hone_status map(const hone_tensor_message *m, const origin *o, size_t byt
     return status;
 }
 
+/* A tensor of what was read with all others, if no other one has that yet; else `*out` stays NULL. */
+static hone_status take_over(const hone_tensor_message *m, const origin *o, hone_tensor **out,
+                             hone_error *err) {
+    if (!o->piece || !o->piece->data) return HONE_OK;
+    HONE_TRY(hone_tensor_borrow((hone_dtype)m->data_type, (int)m->n_dims, m->dims, o->piece->data,
+                                hone_bulk_part_free, o->piece->part, out, err));
+    (*out)->in_bulk = true;
+    o->piece->data = NULL;
+    return HONE_OK;
+}
+
 static hone_status read_tensor(const hone_tensor_message *m, const hone_onnx_source *source,
                                hone_tensor **out, hone_error *err) {
     hone_dtype dtype = (hone_dtype)m->data_type;
@@ -207,8 +218,8 @@ static hone_status read_tensor(const hone_tensor_message *m, const hone_onnx_sou
     if (is_external(m)) HONE_TRY(hone_external_open(&o.external, m, source, bytes, err));
     hone_tensor *t = NULL;
     bool mapped = maps(m, &o, dtype, bytes);
-    hone_status status =
-        mapped ? map(m, &o, bytes, &t, err) : hone_tensor_new(dtype, (int)m->n_dims, m->dims, &t, err);
+    hone_status status = mapped ? map(m, &o, bytes, &t, err) : take_over(m, &o, &t, err);
+    if (status == HONE_OK && !t) status = hone_tensor_new(dtype, (int)m->n_dims, m->dims, &t, err);
     if (status == HONE_OK && !mapped) status = fill(m, &o, list, t, err);
     if (is_external(m)) {
         hone_status looked = hone_external_check(&o.external, source, status == HONE_OK ? err : NULL);
