@@ -7,6 +7,7 @@
 
 /* A node on its own: addresses are its inputs, its outputs, and scratch. */
 typedef struct evaluation {
+    const hone_graph *last; /* the graph of a node that goes; else NULL */
     const hone_node *node;
     const hone_tensor *const *in;
     hone_tensor **results;
@@ -99,7 +100,15 @@ static hone_status run(evaluation *e, hone_error *err) {
     return step.run(&step, &frame, err);
 }
 
-/* Views are copied; false if an output is none. */
+/* Is the result all of input i, which the node alone reads? */
+static bool takes(const evaluation *e, int i, const hone_type *result) {
+    const hone_value *v = e->node->inputs[i];
+    return e->last && e->node->output_count == 1 && v->use_count == 1 && !hone_graph_is_output(e->last, v) &&
+           hone_tensor_is_own(v->data) && v->data->dtype == result->dtype && result->dtype != HONE_STRING &&
+           v->data->count == hone_type_count(result);
+}
+
+/* Views are copied, or take over what they show; false if an output is none. */
 static hone_status copy_views(evaluation *e, bool *all, hone_error *err) {
     hone_infer ctx = hone_infer_context(e->node, &e->room);
     *all = true;
@@ -108,6 +117,8 @@ static hone_status copy_views(evaluation *e, bool *all, hone_error *err) {
         hone_view v;
         *all = e->node->op->view(&ctx, o, &v);
         if (!*all) break;
+        if (takes(e, v.input, t))
+            return hone_tensor_take(e->node->inputs[v.input]->data, t->rank, t->dims, &e->results[o], err);
         HONE_TRY(hone_tensor_copy_of(t->dtype, t->rank, t->dims,
                                      (const char *)e->in[v.input]->data + v.offset, &e->results[o], err));
     }
@@ -139,16 +150,31 @@ static hone_status evaluate(evaluation *e, hone_error *err) {
     return own_strings(e, run(e, err), err);
 }
 
+static hone_status evaluate_all(evaluation *e, hone_error *err) {
+    const int values = e->node->input_count + e->node->output_count;
+    for (int o = 0; o < e->node->output_count; o++) e->results[o] = NULL;
+    hone_status status = evaluate(e, err);
+    for (int i = values; e->address && i < values + 2; i++) hone_free(e->address[i]);
+    hone_kept_clear(&e->kept);
+    hone_free(e->kept.tensors);
+    hone_arena_free(e->arena);
+    return status;
+}
+
 hone_status hone_node_evaluate(const hone_node *n, const hone_tensor *const *in, hone_tensor **results,
                                hone_error *err) {
     evaluation e = {.node = n, .in = in, .results = results};
-    for (int o = 0; o < n->output_count; o++) results[o] = NULL;
-    hone_status status = evaluate(&e, err);
-    for (int i = n->input_count + n->output_count; e.address && i < n->input_count + n->output_count + 2; i++)
-        hone_free(e.address[i]);
-    hone_kept_clear(&e.kept);
-    hone_free(e.kept.tensors);
-    hone_arena_free(e.arena);
+    return evaluate_all(&e, err);
+}
+
+hone_status hone_node_evaluate_last(const hone_graph *g, const hone_node *n, hone_tensor **results,
+                                    hone_error *err) {
+    const hone_tensor **in = hone_calloc((size_t)n->input_count + 1, sizeof *in);
+    if (!in) return hone_fail_memory(err);
+    for (int i = 0; i < n->input_count; i++) in[i] = n->inputs[i] ? n->inputs[i]->data : NULL;
+    evaluation e = {.last = g, .node = n, .in = in, .results = results};
+    hone_status status = evaluate_all(&e, err);
+    hone_free(in);
     return status;
 }
 

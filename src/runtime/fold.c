@@ -31,18 +31,13 @@ static bool foldable(const hone_graph *g, const hone_node *n, bool lowered) {
 
 /* The node's results as constants in the place of its outputs. */
 static hone_status replace(hone_graph *g, hone_node *n, hone_error *err) {
-    const hone_tensor **in = hone_calloc((size_t)n->input_count + 1, sizeof *in);
     hone_tensor **results = hone_calloc((size_t)n->output_count + 1, sizeof(hone_tensor *));
-    hone_status status = in && results ? HONE_OK : hone_fail_memory(err);
-    for (int i = 0; i < n->input_count && status == HONE_OK; i++)
-        in[i] = n->inputs[i] ? n->inputs[i]->data : NULL;
-    if (status == HONE_OK) status = hone_node_evaluate(n, in, results, err);
+    hone_status status = results ? hone_node_evaluate_last(g, n, results, err) : hone_fail_memory(err);
     for (int o = 0; o < n->output_count && results; o++) {
         if (status == HONE_OK && n->outputs[o] && n->outputs[o]->use_count)
             hone_graph_replace(g, n->outputs[o], hone_graph_add_constant(g, n->outputs[o]->name, results[o]));
         hone_tensor_free(results[o]);
     }
-    hone_free(in);
     hone_free(results);
     return status;
 }

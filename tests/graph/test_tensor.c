@@ -104,6 +104,30 @@ static void test_discarding(void **state) {
     free(x);
 }
 
+/* A tensor's data go to one of another shape; what is held twice or borrowed is nobody's own. */
+static void test_take(void **state) {
+    (void)state;
+    hone_error err;
+    hone_tensor *a = tensor_random(HONE_FLOAT32, SHAPE(4, 6), 1), *want = tensor_copy(a), *b = NULL, *wrapped;
+    hone_tensor_retain(a);
+    assert_false(hone_tensor_is_own(a));
+    hone_tensor_free(a);
+    assert_true(hone_tensor_is_own(a));
+    check_ok(hone_tensor_take(a, 3, (int64_t[]){2, 6, 2}, &b, &err));
+    assert_null(a->data);
+    assert_int_equal(a->bytes, 0);
+    assert_false(hone_tensor_is_own(a));
+    hone_tensor_free(a);
+    assert_true(hone_tensor_is_own(b));
+    assert_int_equal(b->rank, 3);
+    assert_memory_equal(b->data, want->data, want->bytes);
+    check_ok(hone_tensor_wrap(HONE_FLOAT32, SHAPE(24), b->data, &wrapped, &err));
+    assert_false(hone_tensor_is_own(wrapped));
+    hone_tensor_free(wrapped);
+    hone_tensor_free(b);
+    hone_tensor_free(want);
+}
+
 static void test_copies_are_apart(void **state) {
     (void)state;
     hone_tensor *a = tensor_random(HONE_FLOAT32, SHAPE(5), 1), *b = tensor_copy(a);
@@ -307,6 +331,7 @@ int main(void) {
         cmocka_unit_test(test_wrap_borrows),
         cmocka_unit_test(test_borrowed_data_have_an_owner),
         cmocka_unit_test(test_discarding),
+        cmocka_unit_test(test_take),
         cmocka_unit_test(test_copies_are_apart),
         cmocka_unit_test(test_string_copies_own_their_texts),
         cmocka_unit_test(test_setting_strings),

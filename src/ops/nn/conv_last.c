@@ -182,20 +182,41 @@ static void move_channels(const float *w, int64_t m, int64_t c, int64_t taps, fl
                                          (uint32_t *)(void *)out, c);
 }
 
-static hone_value *weights(hone_graph *g, hone_value *w, bool depthwise) {
-    const hone_tensor *t = hone_value_constant(w);
-    if (!t) return hone_conv_weights_last(g, w, depthwise);
+/* The same of weights that are nobody else's, in their place. */
+static hone_status move_own(hone_tensor *w, const int64_t *dims, hone_tensor **out) {
+    const int64_t m = w->dims[0], c = w->dims[1], taps = dims[1] / c, row = dims[1];
+    float *one = taps > 1 ? hone_alloc((size_t)row * sizeof *one) : NULL, *at = w->data;
+    if (taps > 1 && !one) return HONE_OUT_OF_MEMORY;
+    for (int64_t i = 0; i < m && taps > 1; i++, at += row) {
+        memcpy(one, at, (size_t)row * sizeof *one);
+        move_channels(one, 1, c, taps, at);
+    }
+    hone_free(one);
+    return hone_tensor_take(w, 2, dims, out, NULL);
+}
+
+static hone_status moved(const hone_graph *g, const hone_value *w, bool depthwise, hone_tensor **out) {
+    hone_tensor *t = w->data;
     const int64_t taps = hone_dims_product(&w->type, 2, w->type.rank), m = t->dims[0], c = t->dims[1];
     const int64_t dims[2] = {depthwise ? taps : m, depthwise ? m : taps * c};
+    if (!depthwise && w->use_count == 1 && !hone_graph_is_output(g, w) && hone_tensor_is_own(t))
+        return move_own(t, dims, out);
+    HONE_TRY(hone_tensor_new(HONE_FLOAT32, 2, dims, out, NULL));
+    if (depthwise)
+        move_channels(t->data, 1, m, taps, (*out)->data);
+    else
+        move_channels(t->data, m, c, taps, (*out)->data);
+    return HONE_OK;
+}
+
+/* After this the node must go: its weights may have. */
+static hone_value *weights(hone_graph *g, hone_value *w, bool depthwise) {
+    if (!hone_value_constant(w)) return hone_conv_weights_last(g, w, depthwise);
     hone_tensor *laid = NULL;
-    if (hone_tensor_new(HONE_FLOAT32, 2, dims, &laid, NULL) != HONE_OK) {
+    if (moved(g, w, depthwise, &laid) != HONE_OK) {
         hone_graph_out_of_memory(g);
         return NULL;
     }
-    if (depthwise)
-        move_channels(t->data, 1, m, taps, laid->data);
-    else
-        move_channels(t->data, m, c, taps, laid->data);
     hone_value *v = hone_graph_add_constant(g, w->name, laid);
     hone_tensor_free(laid);
     return v;

@@ -79,25 +79,51 @@ static int64_t channel_of(const hone_node *n, const hone_tensor *w, int64_t grou
     return n->op == &hone_op_conv ? outer : outer / (w->dims[0] / group) * w->dims[1] + inner;
 }
 
-/* Weights times the factors of their channels: a channel's lie in runs. */
+typedef float floats __attribute__((vector_size(16)));
+typedef double doubles __attribute__((vector_size(32)));
+
+static void scale_run(const float *x, double by, int64_t count, float *out) {
+    int64_t i = 0;
+    for (floats v; i + 4 <= count; i += 4) {
+        memcpy(&v, x + i, sizeof v);
+        v = __builtin_convertvector(__builtin_convertvector(v, doubles) * by, floats);
+        memcpy(out + i, &v, sizeof v);
+    }
+    for (; i < count; i++) out[i] = (float)(x[i] * by);
+}
+
+/* Weights times the factors of their channels: a channel's lie in runs. `out` may be where they lie. */
 static void scale(const hone_node *n, const hone_tensor *w, int64_t group, const double *factor, float *out) {
     int64_t run = 1;
     for (int d = n->op == &hone_op_conv ? 1 : 2; d < w->rank; d++) run *= w->dims[d];
-    for (int64_t at = 0; at < w->count; at += run) {
-        const double by = factor[channel_of(n, w, group, at)];
-        for (int64_t i = at; i < at + run; i++) out[i] = (float)(((const float *)w->data)[i] * by);
+    for (int64_t at = 0; at < w->count; at += run)
+        scale_run((const float *)w->data + at, factor[channel_of(n, w, group, at)], run, out + at);
+}
+
+/* The weights for it: w itself, which nobody else reads, if they stay or may be changed. */
+static hone_value *weights_for(const hone_match *m, int64_t group, const double *factor) {
+    const hone_node *n = hone_match_maker(m, "conv");
+    hone_value *w = hone_match_value(m, "w");
+    if (m->root->op == &hone_op_add || m->root->op == &hone_op_sub) return w;
+    float *scaled = w->data->data;
+    if (!hone_tensor_is_own(w->data)) {
+        const hone_value *old = w;
+        w = constant(m->graph, old->name, old->type.rank, old->type.dims, &scaled);
+        if (w) scale(n, old->data, group, factor, scaled);
+        return w;
     }
+    scale(n, w->data, group, factor, scaled);
+    return w;
 }
 
 hone_value *hone_build_conv_channels(hone_match *m) {
     hone_graph *g = m->graph;
     const hone_node *n = hone_match_maker(m, "conv");
-    const hone_value *w = hone_match_value(m, "w"), *c = hone_match_value(m, "c");
-    int64_t group = hone_node_int(n, "group"), channels = channels_of(n, w->data);
-    float *scaled = NULL, *shifted = NULL;
-    hone_value *new_w = constant(g, w->name, w->type.rank, w->type.dims, &scaled),
-               *bias = constant(g, c ? c->name : "bias", 1, &channels, &shifted);
-    if (!new_w || !bias) return NULL;
+    const hone_value *c = hone_match_value(m, "c");
+    int64_t group = hone_node_int(n, "group"), channels = channels_of(n, hone_match_value(m, "w")->data);
+    float *shifted = NULL;
+    hone_value *bias = constant(g, c ? c->name : "bias", 1, &channels, &shifted);
+    if (!bias) return NULL;
     double *factor = hone_calloc((size_t)channels, sizeof *factor), shift;
     if (!factor) {
         hone_graph_out_of_memory(g);
@@ -107,9 +133,10 @@ hone_value *hone_build_conv_channels(hone_match *m) {
         change(m, i, &factor[i], &shift);
         shifted[i] = (float)(number_at(c, i) * factor[i] + shift);
     }
-    scale(n, w->data, group, factor, scaled);
+    hone_value *w = weights_for(m, group, factor);
     hone_free(factor);
-    hone_value *in[] = {hone_match_value(m, "x"), new_w, bias};
+    if (!w) return NULL;
+    hone_value *in[] = {hone_match_value(m, "x"), w, bias};
     hone_node *layer = hone_graph_add_node(g, n->op, n->name, 3, in, 1);
     if (!layer) return NULL;
     hone_node_copy_attrs(g, layer, n);
