@@ -101,8 +101,6 @@ typedef struct hone_winograd {
 static inline int hone_winograd_matrices(int size) {
     return (size + 2) * (size + 2);
 }
-/* The weights of one channel for one output, w [3, 3]: of the (size + 2)^2 that they become line `line`, `step` floats apart. */
-void hone_winograd_weights(int size, int line, const float *w, float *u, int64_t step);
 
 /* --- phases --- of a transposed convolution (ops/engine/transposed.h): the elements of an axis whose index, the pad before
  * them counted, leaves the rest r when divided by the stride. The windows that see them do so with the same taps: those with

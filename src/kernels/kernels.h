@@ -251,6 +251,9 @@ typedef struct hone_kernels {
      * of (size + 2)^2 matrices. */
     void (*winograd_weights_f32)(int size, const float *w, int64_t tap, int64_t channels, float *u,
                                  int64_t matrix);
+    /* The same of weights that stay, of which line `line` of those matrices: rounded once, the same bits on every level. */
+    void (*winograd_line_f32)(int size, int line, const float *w, int64_t tap, int64_t channels, float *u,
+                              int64_t matrix);
     /* y[i] = x[i % parts][i / parts] for i < n, where part k begins at x + k*part. */
     void (*weave_f32)(const float *x, int64_t part, int64_t parts, int64_t n, float *y);
     /* Pooling: lines [line0, line1) of y; `room`: hone_pool_room elements. */

@@ -21,7 +21,7 @@
 /* Of kernels/image.h. */
 #define HONE_KERNELS_IMAGE(X, level)                                                                         \
     X(patches_f32, level) X(patches_8, level) X(direct_f32, level) X(direct_8, level) X(weave_f32, level)    \
-    X(winograd_input_f32, level) X(winograd_output_f32, level) X(winograd_weights_f32, level)                                               \
+    X(winograd_input_f32, level) X(winograd_output_f32, level) X(winograd_weights_f32, level) X(winograd_line_f32, level)                                              \
     X(pool_f32, level) X(pool_all_f32, level) X(depthwise_f32, level) X(pool_last_f32, level)                \
     X(windows_8, level) X(depthwise_8, level) X(pool_last_8, level) X(depthwise_grad_f32, level)      \
     X(max_spread_last_f32, level)

@@ -395,27 +395,61 @@ static void moments(const hone_kernels *k, const char *level) {
         }
 }
 
-/* --- Winograd's weights --- as what makes those of one channel says, taps forward and backward */
+/* --- Winograd's weights --- as in float64 from the points, taps forward and backward */
+
+/* G: what a line of three weights becomes: the values of a polynomial at the points, each divided by what the points'
+ * differences give. */
+static void expand(int size, const double *w, double *u) {
+    const double s = sqrt(0.5);
+    const double points[2][4] = {{1, -1}, {s, -s, 2 * s, -2 * s}}, *p = points[size == 4];
+    u[0] = w[0];
+    for (int i = 0; i < size; i++) {
+        double by = 1;
+        for (int k = 0; k < size; k++)
+            if (k != i) by *= p[i] - p[k];
+        by *= p[i]; /* the difference to the point 0 */
+        u[1 + i] = (w[0] + p[i] * w[1] + p[i] * p[i] * w[2]) / by;
+    }
+    u[size + 1] = w[2];
+}
+
+static void weights_of(int size, const float *w, double *u) {
+    double half[3][6], all[6];
+    for (int j = 0; j < 3; j++) {
+        const double column[3] = {(double)w[j], (double)w[3 + j], (double)w[6 + j]};
+        expand(size, column, half[j]);
+    }
+    for (int i = 0; i < size + 2; i++) {
+        const double row[3] = {half[0][i], half[1][i], half[2][i]};
+        expand(size, row, all);
+        memcpy(u + i * (size + 2), all, (size_t)(size + 2) * sizeof *all);
+    }
+}
 
 static void winograd_weights(const hone_kernels *k, const char *level) {
     for (int c = 0; c < COUNT(channel_counts); c++)
         for (int form = 0; form < 4; form++) {
             const int64_t channels = channel_counts[c], matrix = channels + 3;
             const int size = form & 1 ? 4 : 2, n = size + 2;
-            float *w = numbers(9 * channels), *u = numbers(36 * matrix), want[36];
+            float *w = numbers(9 * channels), *u = numbers(36 * matrix), *once = numbers(36 * matrix);
             const float *first = form & 2 ? w + 8 * channels : w;
             k->winograd_weights_f32(size, first, form & 2 ? -channels : channels, channels, u, matrix);
+            for (int line = 0; line < n; line++)
+                k->winograd_line_f32(size, line, first, form & 2 ? -channels : channels, channels,
+                                     once + line * n * matrix, matrix);
             for (int64_t i = 0; i < channels; i++) {
                 float taps[9];
+                double want[36];
                 for (int t = 0; t < 9; t++) taps[t] = w[(form & 2 ? 8 - t : t) * channels + i];
-                for (int line = 0; line < n; line++)
-                    hone_winograd_weights(size, line, taps, want + line * n, 1);
+                weights_of(size, taps, want);
                 for (int m = 0; m < n * n; m++)
-                    if (!(fabsf(u[m * matrix + i] - want[m]) <= 16 * FLT_EPSILON))
+                    if (!(fabs((double)u[m * matrix + i] - want[m]) <= 16 * FLT_EPSILON) ||
+                        !(fabs((double)once[m * matrix + i] - want[m]) <=
+                          FLT_EPSILON * fabs(want[m]) + 1e-12))
                         fail_msg("%s: size %d, matrix %d, channel %d of %d", level, size, m, (int)i,
                                  (int)channels);
             }
-            free(w), free(u);
+            free(w), free(u), free(once);
         }
 }
 

@@ -1,6 +1,8 @@
 #include "kernels/levels.h"
 #include "kernels/vec.h"
 
+#include <string.h>
+
 #define MOST 6 /* lines of a tile's input */
 #define SQRT_2 1.41421356f
 
@@ -182,5 +184,76 @@ void HONE_ISA_NAME(winograd_weights_f32)(int size, const float *w, int64_t tap, 
             weights_of(2, w + c, tap, lanes, u + c, matrix);
         else
             weights_of(4, w + c, tap, lanes, u + c, matrix);
+    }
+}
+
+/* --- weights of a model --- in float64, so that they are rounded once, and the same bits on every level */
+
+enum { WIDE = VEC_F32 / 2 };
+
+typedef double wide __attribute__((vector_size(WIDE * sizeof(double))));
+typedef float narrow __attribute__((vector_size(WIDE * sizeof(float))));
+
+/* G, one of its results. */
+VEC_FN wide expand_line(const int size, const int line, wide w0, wide w1, wide w2) {
+    const double b = 1.4142135623730951, a = b / 2;
+    if (line == 0) return w0;
+    if (line == size + 1) return w2;
+    if (size == 2) return (line == 1 ? w0 + w1 + w2 : w0 - w1 + w2) * 0.5;
+    switch (line) {
+    case 1: return (w0 + a * w1 + w2 * 0.5) * (-1 / 1.5);
+    case 2: return (w0 - a * w1 + w2 * 0.5) * (-1 / 1.5);
+    case 3: return (w0 + b * w1 + 2 * w2) * (1 / 6.0);
+    default: return (w0 - b * w1 + 2 * w2) * (1 / 6.0);
+    }
+}
+
+VEC_FN wide load_wide(const float *w) {
+    narrow x;
+    memcpy(&x, w, sizeof x);
+    return __builtin_convertvector(x, wide);
+}
+
+/* WIDE channels. */
+VEC_FN void line_of(const int size, const int line, const float *w, int64_t tap, float *u, int64_t matrix) {
+    wide row[3];
+    VEC_UNROLL
+    for (int j = 0; j < 3; j++)
+        row[j] = expand_line(size, line, load_wide(w + j * tap), load_wide(w + (3 + j) * tap),
+                             load_wide(w + (6 + j) * tap));
+    VEC_UNROLL
+    for (int j = 0; j < size + 2; j++) {
+        const narrow x = __builtin_convertvector(expand_line(size, j, row[0], row[1], row[2]), narrow);
+        memcpy(u + j * matrix, &x, sizeof x);
+    }
+}
+
+VEC_FN void line_of_all(const int size, const int line, const float *w, int64_t tap, int64_t channels,
+                        float *u, int64_t matrix) {
+    int64_t c = 0;
+    for (; c + WIDE <= channels; c += WIDE) line_of(size, line, w + c, tap, u + c, matrix);
+    if (c == channels) return;
+    const size_t rest = (size_t)(channels - c) * sizeof *w;
+    float some[9 * WIDE] = {0}, made[MOST * WIDE];
+    for (int t = 0; t < 9; t++) memcpy(some + t * WIDE, w + t * tap + c, rest);
+    line_of(size, line, some, WIDE, made, WIDE);
+    for (int j = 0; j < size + 2; j++) memcpy(u + j * matrix + c, made + j * WIDE, rest);
+}
+
+void HONE_ISA_NAME(winograd_line_f32)(int size, int line, const float *w, int64_t tap, int64_t channels,
+                                      float *u, int64_t matrix) {
+    switch (size * 8 + line) {
+#define LINE(size, line)                                                                                     \
+    case size * 8 + line: line_of_all(size, line, w, tap, channels, u, matrix); break;
+        LINE(2, 0)
+        LINE(2, 1)
+        LINE(2, 2)
+        LINE(2, 3)
+        LINE(4, 0)
+        LINE(4, 1)
+        LINE(4, 2)
+        LINE(4, 3)
+        LINE(4, 4)
+    default: line_of_all(4, 5, w, tap, channels, u, matrix);
     }
 }

@@ -155,43 +155,37 @@ typedef struct packing {
     int64_t step; /* columns of a part */
 } packing;
 
-/* Line `line` of matrices, [size + 2][HONE_GEMM_PACK_ROWS, columns], of channels [l0, l1) and columns from w
- * on. */
-static void transform(const packing *a, int line, const float *w, int64_t columns, int64_t l0, int64_t l1,
-                      float *u) {
-    const int64_t c = a->b.k;
-    for (int64_t l = l0; l < l1; l++)
-        for (int64_t j = 0; j < columns; j++) {
-            float taps[9];
-            for (int k = 0; k < 9; k++) taps[k] = w[(j * 9 + k) * c + l];
-            hone_winograd_weights(a->size, line, taps, u + (l - l0) * columns + j,
-                                  HONE_GEMM_PACK_ROWS * columns);
-        }
-}
-
 static void pack_part(const void *source, const void *arg, int64_t part, void *out) {
     const packing *a = arg;
     const hone_product_b *b = &a->b;
     const int n = a->size + 2;
-    float u[(4 + 2) * HONE_GEMM_PACK_ROWS * MOST_PANEL];
+    const int64_t rows = HONE_GEMM_PACK_ROWS;
+    float w[9 * HONE_GEMM_PACK_ROWS * MOST_PANEL];       /* [9][rows, columns] */
+    float u[(4 + 2) * HONE_GEMM_PACK_ROWS * MOST_PANEL]; /* of a line of matrices, likewise */
     const int64_t first = part * a->step, end = hone_min_i64(first + a->step, b->n), panel = b->family->panel;
     for (int64_t at = first, columns; at < end; at += columns) {
         columns = hone_min_i64(panel, end - at);
-        const float *w = (const float *)source + at * 9 * b->k;
-        for (int64_t l = 0; l < b->k; l += HONE_GEMM_PACK_ROWS)
+        for (int64_t l = 0, count; l < b->k; l += count) {
+            count = hone_min_i64(rows, b->k - l);
+            const float *from = (const float *)source + at * 9 * b->k + l;
+            for (int t = 0; t < 9; t++)
+                hone_kernels_get()->transpose_32((const void *)(from + t * b->k), columns, count, 9 * b->k,
+                                                 (void *)(w + t * count * columns), columns);
             for (int i = 0; i < n * n; i++) {
-                const int64_t stop = hone_min_i64(l + HONE_GEMM_PACK_ROWS, b->k);
-                if (i % n == 0) transform(a, i / n, w, columns, l, stop, u);
-                const float *rows = u + i % n * HONE_GEMM_PACK_ROWS * columns;
+                if (i % n == 0)
+                    hone_kernels_get()->winograd_line_f32(a->size, i / n, w, count * columns, count * columns,
+                                                          u, count * columns);
+                const float *made = u + i % n * count * columns;
                 hone_gemm_b matrix = {
                     .k = b->k,
                     .n = b->n,
-                    .b = (const void *)((uintptr_t)rows - (uintptr_t)(l * columns + at) * sizeof *u),
+                    .b = (const void *)((uintptr_t)made - (uintptr_t)(l * columns + at) * sizeof *u),
                     .b_row = columns,
                     .b_col = 1,
                     .packed = (char *)out + (size_t)i * b->packed};
-                b->family->pack(&matrix, l, stop, at, at + columns);
+                b->family->pack(&matrix, l, l + count, at, at + columns);
             }
+        }
     }
 }
 
