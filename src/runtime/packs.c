@@ -121,9 +121,10 @@ static pack_entry *entry_of(const hone_packs *s, int64_t part) {
     return &s->entries[low];
 }
 
-/* A form that is much of all takes memory as it is filled only, or it would be there whole while the constant still
+/* A large form that is much of all takes memory as it is filled only, or it would be there whole while the constant still
  * is. The others lie in one block, in the order in which they are filled: huge pages are for large blocks. */
-#define MUCH 16
+#define LARGE ((size_t)2 << 20)
+#define MUCH 12
 
 static size_t in_room(const pack_entry *e) {
     return (e->packing.bytes + 63) / 64 * 64;
@@ -133,7 +134,8 @@ static bool make_room(hone_packs *s, size_t all) {
     size_t bytes = 0;
     for (size_t i = 0; i < s->count; i++) {
         pack_entry *e = &s->entries[i];
-        e->alone = e->late || e->packing.bytes == 0 || e->packing.bytes > all / MUCH;
+        e->alone =
+            e->late || e->packing.bytes == 0 || (e->packing.bytes > all / MUCH && e->packing.bytes > LARGE);
         if (!e->alone) bytes += in_room(e);
     }
     if (bytes == 0) return true;
@@ -183,7 +185,7 @@ static void pack_part(void *arg, int64_t task, int worker) {
 }
 
 /* A thread more is worth starting for so many parts; and no more than some hundredths are in both forms at once. */
-#define PARTS_EACH 32
+#define PARTS_EACH 4
 
 /* `bytes` in all, in parts of at most `part`. */
 static hone_status run_parts(int threads, size_t bytes, size_t part, int64_t parts, hone_task_fn *fn,

@@ -324,8 +324,9 @@ static void emit_newest(hone_graph *g, const hone_node *n, bool training) {
 
 static hone_status lift_form(hone_graph *g, hone_node *n, bool training, hone_error *err) {
     bool spatial = !hone_node_attr(n, "spatial") || hone_node_int(n, "spatial");
-    hone_type x;
-    if (!hone_lift_type(g, n->inputs[X], &x)) return hone_fail_memory(err);
+    hone_type x = *hone_type_any(HONE_UNDEFINED);
+    /* asked for where it counts only: it is inferred from the beginning on, each time */
+    if ((training || !spatial) && !hone_lift_type(g, n->inputs[X], &x)) return hone_fail_memory(err);
     if (training && spatial && x.rank < 2)
         return hone_fail_node(err, HONE_UNSUPPORTED, n->name, hone_node_op_name(n),
                               "for training, of a tensor whose rank is not known");
@@ -392,9 +393,10 @@ const hone_op hone_op_batch_normalization = {
     .since = 15,
     .oldest = 1,
     .older = older,
-    .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}, {"scale", 'S', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_ONES},
-                         {"B", 'S', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_ZEROS}, {"input_mean", 'U', FLOATS, HONE_SLOT_ZEROS},
-                         {"input_var", 'U', FLOATS, HONE_SLOT_ONES}),
+    .inputs =
+        HONE_SLOTS({"X", 'T', FLOATS, 0}, {"scale", 'S', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_ONES},
+                   {"B", 'S', FLOATS, HONE_SLOT_WEIGHT | HONE_SLOT_ZEROS},
+                   {"input_mean", 'U', FLOATS, HONE_SLOT_ZEROS}, {"input_var", 'U', FLOATS, HONE_SLOT_ONES}),
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}, {"running_mean", 'U', FLOATS, HONE_SLOT_OPTIONAL},
                           {"running_var", 'U', FLOATS, HONE_SLOT_OPTIONAL}),
     .attrs = HONE_ATTRS(EPSILON, MOMENTUM, {"training_mode", HONE_ATTR_INT}),
