@@ -79,23 +79,27 @@ hone_status cli_save(const hone_graph *g, const char *path, hone_error *err) {
     return status;
 }
 
-static hone_status write_all(int fd, const char *text) {
-    for (size_t left = strlen(text); left;) {
-        ssize_t n = write(fd, text, left);
+static hone_status write_all(int fd, const char *data, size_t left) {
+    while (left) {
+        ssize_t n = write(fd, data, left);
         if (n < 0 && errno != EINTR) return HONE_IO;
-        text += n > 0 ? n : 0;
+        data += n > 0 ? n : 0;
         left -= n > 0 ? (size_t)n : 0;
     }
     return HONE_OK;
 }
 
 hone_status cli_write_text(const char *path, const char *text, hone_error *err) {
+    return cli_write_bytes(path, text, strlen(text), err);
+}
+
+hone_status cli_write_bytes(const char *path, const void *data, size_t size, hone_error *err) {
     const char *slash = strrchr(path, '/');
     char *temporary = cli_alloc(strlen(path) + 64);
     sprintf(temporary, "%.*s.%s.tmp-%ld", slash ? (int)(slash - path + 1) : 0, path, slash ? slash + 1 : path,
             (long)getpid());
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    bool written = fd >= 0 && write_all(fd, text) == HONE_OK && fsync(fd) == 0;
+    bool written = fd >= 0 && write_all(fd, data, size) == HONE_OK && fsync(fd) == 0;
     int failure = errno;
     if (fd >= 0 && close(fd) != 0 && written) failure = errno, written = false;
     if (written && rename(temporary, path) != 0) failure = errno, written = false;

@@ -14,8 +14,9 @@ hone_status cli_check_output(const char *path, hone_error *err);
 /* As cli_check_output for files in a directory, which is made if it is not there. */
 hone_status cli_check_directory(const char *path, hone_error *err);
 
-/* A file of that text; it appears whole or not at all. */
+/* A file of that text, of those bytes; it appears whole or not at all. */
 hone_status cli_write_text(const char *path, const char *text, hone_error *err);
+hone_status cli_write_bytes(const char *path, const void *data, size_t size, hone_error *err);
 
 /* hone_graph_save, with signals on hold. */
 hone_status cli_save(const hone_graph *g, const char *path, hone_error *err);

@@ -41,4 +41,8 @@ static inline uint8_t hone_image_gray(const uint8_t *pixel) {
  * many pixels. */
 hone_status hone_image_resize(const hone_image *in, int height, int width, hone_image *out, hone_error *err);
 
+/* Pixels as above as a PNG file in memory, which belongs to the caller: free(). */
+hone_status hone_png_write(const uint8_t *rgb, int height, int width, void **out, size_t *size,
+                           hone_error *err);
+
 #endif

@@ -1,62 +1,26 @@
 /* Events for people: images, precision and recall, hyperparameters. */
 #include "base/error.h"
 #include "base/memory.h"
+#include "image/image.h"
 #include "monitor/events_inside.h"
 
-#include <png.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 /* --- images --- a list of texts: width, height, PNG */
-
-typedef struct png_bytes {
-    uint8_t *data;
-    size_t size, capacity;
-    bool failed;
-} png_bytes;
-
-static void take(png_structp png, png_bytep data, size_t size) {
-    png_bytes *b = png_get_io_ptr(png);
-    if (b->failed || !hone_reserve(&b->data, &b->capacity, b->size + size, 1)) {
-        b->failed = true;
-        return;
-    }
-    memcpy(b->data + b->size, data, size);
-    b->size += size;
-}
-
-static void flush_nothing(png_structp png) {
-    (void)png;
-}
-
-static hone_status encode(const uint8_t *rgb, int height, int width, png_bytes *out, hone_error *err) {
-    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
-    png_infop info = png ? png_create_info_struct(png) : NULL;
-    if (!info || setjmp(png_jmpbuf(png))) {
-        png_destroy_write_struct(&png, &info);
-        return hone_fail_memory(err);
-    }
-    png_set_write_fn(png, out, take, flush_nothing);
-    png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, 8, PNG_COLOR_TYPE_RGB,
-                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    png_write_info(png, info);
-    for (int y = 0; y < height; y++)
-        png_write_row(png, (png_bytep)(uintptr_t)(rgb + (size_t)y * (size_t)width * 3));
-    png_write_end(png, info);
-    png_destroy_write_struct(&png, &info);
-    return out->failed ? hone_fail_memory(err) : HONE_OK;
-}
 
 hone_status hone_events_image(hone_events *e, const char *tag, int64_t step, const uint8_t *rgb, int height,
                               int width, const char *description, hone_error *err) {
     enum { MOST = 1 << 14 };
     if (height < 1 || width < 1 || height > MOST || width > MOST)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "an image of %d x %d", height, width);
-    png_bytes png = {NULL};
+    void *png = NULL;
+    size_t size = 0;
     char text[2][16];
-    hone_status status = encode(rgb, height, width, &png, err);
-    ProtobufCBinaryData list[3] = {{0, (uint8_t *)text[0]}, {0, (uint8_t *)text[1]}, {png.size, png.data}};
+    hone_status status = hone_png_write(rgb, height, width, &png, &size, err);
+    ProtobufCBinaryData list[3] = {{0, (uint8_t *)text[0]}, {0, (uint8_t *)text[1]}, {size, png}};
     list[0].len = (size_t)snprintf(text[0], sizeof text[0], "%d", width);
     list[1].len = (size_t)snprintf(text[1], sizeof text[1], "%d", height);
     Hone__Tb__TensorShapeProto__Dim dim = HONE__TB__TENSOR_SHAPE_PROTO__DIM__INIT, *dims = &dim;
@@ -73,7 +37,7 @@ hone_status hone_events_image(hone_events *e, const char *tag, int64_t step, con
                             .data_class = HONE__TB__DATA_CLASS__DATA_CLASS_BLOB_SEQUENCE,
                             .description = description};
     if (status == HONE_OK) status = hone_events_tensor(e, tag, step, &kind, &tensor, err);
-    hone_free(png.data);
+    free(png);
     return status;
 }
 

@@ -254,7 +254,7 @@ bool hone_product_winograd_find(const hone_prepare *p, hone_product_params *q) {
     hone_product *s = &q->s;
     hone_type w = *p->in[s->b];
     q->packed = s->turned ? NULL : hone_prepare_packed(p, s->b, format_of(s->winograd));
-    if (!q->packed && p->constant[s->b]) return false;
+    if (!q->packed && p->constant[s->b] && !s->turned) return false;
     if (s->turned) { /* [k, 9 n] */
         w.dims[0] = p->in[s->b]->dims[1] / 9;
         w.dims[1] = p->in[s->b]->dims[0] * 9;
