@@ -168,7 +168,7 @@ def words(folder):
             (new / part / word).mkdir(parents=True, exist_ok=True)
         pairs = draw.sample([(a, v) for a in accents for v in variants], 39)
         for accent, variant in pairs:
-            path = new / "train" / word / f"espeak-{accent}-{variant}__{word}.wav"
+            path = new / "train" / word / f"espeak__{accent}-{variant}-{word}.wav" # one throat, in many settings
             speak("espeak-ng", "-v", f"{accent}+{variant}", "-s", draw.randrange(120, 200), "-p", draw.randrange(20, 80), "-w",
                   path, said)
         for voice, part, count in (("kal16", "train", 12), ("awb", "train", 12), ("slt", "train", 12), ("rms", "test", 3)):
