@@ -108,9 +108,11 @@ static hone_status read_head(decoder *d, frame *f, hone_error *err) {
     f->assignment = (int)take(b, 4);
     int depth = depths[take(b, 3)];
     bool good = take(b, 1) == 0 && skip_number(b);
-    f->size = size == 1 ? 192 : size < 6 ? 576 << (size - 2) : 256 << (size - 8);
+    if (size == 1) f->size = 192;
+    if (size >= 2 && size <= 5) f->size = 576 << (size - 2);
     if (size == 6) f->size = (int)take(b, 8) + 1;
     if (size == 7) f->size = (int)take(b, 16) + 1;
+    if (size >= 8) f->size = 256 << (size - 8);
     if (rate == 12) take(b, 8);
     if (rate == 13 || rate == 14) take(b, 16);
     f->depth = depth ? depth : d->depth;

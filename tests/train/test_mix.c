@@ -171,6 +171,40 @@ static void test_numbers_are_mixed_as_they_are(void **state) {
     hone_tensor_free(tensors[1]);
 }
 
+static bool stops(void *user, const hone_train_progress *p) {
+    return p->step != *(const int64_t *)user;
+}
+
+/* A run that was stopped goes on to the same bits. */
+static void test_resuming(void **state) {
+    (void)state;
+    hone_dataset *data = blobs(50, F, CLASSES, 3);
+    hone_train_options o = HONE_TRAIN_OPTIONS_INIT;
+    hone_graph *whole = linear(), *first = linear(), *second = linear(), *plain = linear();
+    int64_t at = 5;
+    o.epochs = 3;
+    o.batch = 16;
+    o.threads = 1;
+    ok(hone_train(plain, data, &o, NULL, &err));
+    o.mixup = 0.4;
+    o.even = "y";
+    ok(hone_train(whole, data, &o, NULL, &err));
+    o.checkpoint_dir = test_path("mixed");
+    o.progress = stops;
+    o.user = &at;
+    ok(hone_train(first, data, &o, NULL, &err));
+    o.resume_dir = o.checkpoint_dir;
+    o.progress = NULL;
+    ok(hone_train(second, data, &o, NULL, &err));
+    assert_true(same_weights(whole, second));
+    assert_false(same_weights(whole, plain));
+    hone_graph_free(whole);
+    hone_graph_free(first);
+    hone_graph_free(second);
+    hone_graph_free(plain);
+    hone_dataset_free(data);
+}
+
 static void test_refusals(void **state) {
     (void)state;
     hone_dataset *data = blobs(20, F, CLASSES, 3);
@@ -190,7 +224,8 @@ static void test_refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mixup), cmocka_unit_test(test_cutmix), cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_numbers_are_mixed_as_they_are), cmocka_unit_test(test_refusals)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+        cmocka_unit_test(test_mixup),    cmocka_unit_test(test_cutmix),
+        cmocka_unit_test(test_loss),     cmocka_unit_test(test_numbers_are_mixed_as_they_are),
+        cmocka_unit_test(test_resuming), cmocka_unit_test(test_refusals)};
+    return cmocka_run_group_tests(tests, make_test_dir, remove_test_dir);
 }
