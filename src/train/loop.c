@@ -142,8 +142,7 @@ static hone_status check_targets(const trainer *t, hone_error *err) {
         const hone_aim *aim = &t->aims.items[i];
         const hone_type *y = &t->graph->outputs[aim->output]->type;
         HONE_TRY(hone_task_check_target(t->data, &t->feeds[t->first_aim + i], aim->objective,
-                                        y->rank == 2 && y->dims[1] >= 0 ? y->dims[1] : -1, hone_task_last(y),
-                                        err));
+                                        hone_task_size(y), hone_task_last(y), err));
     }
     return HONE_OK;
 }
@@ -220,7 +219,7 @@ static hone_status compile(trainer *t, const hone_training *training, hone_error
     const hone_train_options *o = t->options;
     const hone_type *output = &training->graph->outputs[1]->type;
     t->last = hone_task_last(output);
-    t->classes = output->rank == 2 && output->dims[1] >= 0 ? output->dims[1] : -1;
+    t->classes = hone_task_size(output);
     HONE_TRY(hone_stepper_new(training, t->variables, o->threads, t->target, &t->stepper, err));
     return hone_baker_new(training, t->parametrizations, t->parametrization_count, t->variables, o->threads,
                           &t->baker, err);

@@ -27,6 +27,16 @@ static hone_value *emit(hone_graph *g, const hone_train_options *o, hone_value *
     return n ? n->outputs[0] : NULL;
 }
 
+/* Each symbol needs a place, and a blank before it where it follows its like. */
+static hone_status check_room(const int64_t *symbols, int64_t most, int64_t places, hone_error *err) {
+    int64_t n = 0, needed = 0;
+    for (; n < most && symbols[n] >= 0; n++) needed += 1 + (n > 0 && symbols[n] == symbols[n - 1]);
+    if (needed <= places) return HONE_OK;
+    return hone_fail(err, HONE_INVALID_ARGUMENT,
+                     "a sequence of %lld symbols needs %lld places, but the model has %lld", (long long)n,
+                     (long long)needed, (long long)places);
+}
+
 static hone_status check(const hone_answers *a, int64_t values, hone_error *err) {
     for (int64_t i = 0; i < a->n * values; i++) {
         int64_t s = ((const int64_t *)a->target)[i];
@@ -39,6 +49,8 @@ static hone_status check(const hone_answers *a, int64_t values, hone_error *err)
                              "the data has symbol %lld, but the model has %lld classes", (long long)s,
                              (long long)a->last);
     }
+    for (int64_t i = 0; i < a->n && a->last > 0 && a->size >= 0; i++)
+        HONE_TRY(check_room((const int64_t *)a->target + i * values, values, a->size / a->last, err));
     return HONE_OK;
 }
 

@@ -39,6 +39,13 @@ void hone_task_logits(const hone_objective *objective, hone_link link, const flo
     }
 }
 
+int64_t hone_task_size(const hone_type *output) {
+    int64_t size = output->rank >= 2 ? 1 : -1;
+    for (int a = 1; a < output->rank && size >= 0; a++)
+        size = output->dims[a] >= 0 ? size * output->dims[a] : -1;
+    return size;
+}
+
 int64_t hone_task_last(const hone_type *output) {
     int64_t last = output->rank > 0 ? output->dims[output->rank - 1] : 0;
     return last > 0 ? last : 0;

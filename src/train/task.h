@@ -38,6 +38,8 @@ hone_status hone_task_check_target(const hone_dataset *d, const hone_feed *targe
                                    const hone_objective *objective, int64_t size, int64_t last,
                                    hone_error *err);
 
+/* The values of an output in a sample; -1: not known. */
+int64_t hone_task_size(const hone_type *output);
 /* The size of the last axis of an output; 0: not known. */
 int64_t hone_task_last(const hone_type *output);
 

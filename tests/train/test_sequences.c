@@ -166,6 +166,12 @@ static void test_refusals(void **state) {
     refused(ctc()->check(&a, 4, &err), HONE_INVALID_ARGUMENT, "symbol 0, which stands for the blank");
     a.target = bad + 2;
     refused(ctc()->check(&a, 2, &err), HONE_INVALID_ARGUMENT, "symbol 9, but the model has 4 classes");
+    static const int64_t long_ones[] = {1, 2, 2, 3, 3, -1, 1, 2, 3, -1};
+    a = (hone_answers){NULL, long_ones, 2, 6 * 4, 5, 4}; /* six places */
+    refused(ctc()->check(&a, 5, &err), HONE_INVALID_ARGUMENT,
+            "a sequence of 5 symbols needs 7 places, but the model has 6");
+    a.size = 7 * 4;
+    ok(ctc()->check(&a, 5, &err));
     hone_train_options t = options();
     t.label_smoothing = 0.1;
     refused(hone_train(g, d, &t, NULL, &err), HONE_INVALID_ARGUMENT, "label smoothing");
