@@ -21,8 +21,8 @@ typedef enum hone_quantize_mode {
 typedef enum hone_rounding {
     HONE_ROUND_AUTO,    /* NEAREST of 8 bits, SEARCH of fewer */
     HONE_ROUND_NEAREST, /* the largest weight that shares a scale gets the largest code */
-    HONE_ROUND_SEARCH,  /* scales with the least squared error; with data, errors count as their inputs are large */
-    HONE_ROUND_GPTQ     /* what rounding a weight does to sums is made up for by weights that are not rounded yet
+    HONE_ROUND_SEARCH, /* scales with the least squared error; with data, errors count as their inputs are large */
+    HONE_ROUND_GPTQ /* what rounding a weight does to sums is made up for by weights that are not rounded yet
                            (Frantar et al. 2022, arXiv 2210.17323); needs data */
 } hone_rounding;
 
@@ -77,8 +77,9 @@ typedef struct hone_quantize_options {
     }
 
 typedef struct hone_quantize_report {
-    int64_t quantized_nodes; /* computed in integers now; of WEIGHTS and half precision: weights kept in fewer bits */
-    int64_t float_nodes;     /* multiply in float still; of these: weights kept in float32 */
+    int64_t
+        quantized_nodes; /* computed in integers now; of WEIGHTS and half precision: weights kept in fewer bits */
+    int64_t float_nodes;               /* multiply in float still; of these: weights kept in float32 */
     char float_names[512];             /* which, and why */
     int64_t bytes_before, bytes_after; /* of the initializers */
 } hone_quantize_report;
@@ -92,13 +93,18 @@ HONE_API hone_status hone_quantize(const hone_graph *g, const hone_dataset *data
 typedef struct hone_prune_options {
     size_t size;
     double sparsity; /* share of weights set to zero, by magnitude; 0: none */
+    /* Of each `group` neighbours among the weights that are summed all but the largest `kept` become zero (2 of 4), where
+     * sums are whole groups, but for the first and the last weight; 0: no groups. */
+    int kept, group;
     /* Share of hidden units removed for good, by norm; 0: none. At least that share goes, so that multiply-adds and
      * parameters of the layers that lose units become at most 1 - structured of what they were; one unit stays. */
     double structured;
-    hone_train_options finetune; /* epochs 0: no fine-tuning; zeros stay zero */
+    /* Zeros stay zero; of two epochs and more, sparsity grows in a part of them. epochs 0: no fine-tuning. */
+    hone_train_options finetune;
+    bool distill; /* the model as it was teaches, where the objective is cross-entropy */
 } hone_prune_options;
 #define HONE_PRUNE_OPTIONS_INIT                                                                              \
-    { .size = sizeof(hone_prune_options), .finetune = HONE_TRAIN_OPTIONS_INIT }
+    { .size = sizeof(hone_prune_options), .finetune = HONE_FINETUNE_OPTIONS_INIT(3) }
 
 typedef struct hone_prune_report {
     int64_t parameters_before, parameters_after;

@@ -243,21 +243,22 @@ typedef struct hone_train_options {
     int goal_count;
     double weight;
 } hone_train_options;
+/* What all trainings begin with. */
+#define HONE_TRAIN_OPTIONS_COMMON                                                                            \
+    .size = sizeof(hone_train_options), .momentum = 0.9, .schedule = HONE_SCHEDULE_COSINE, .seed = 1,        \
+    .lora_alpha = 16, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .cycles = 1, .plateau = 2,              \
+    .keep_best = true, .accumulate = 1, .weight = 1
 #define HONE_TRAIN_OPTIONS_INIT                                                                              \
     {                                                                                                        \
-        .size = sizeof(hone_train_options), .epochs = 10, .batch = 64, .learning_rate = 0.01,                \
-        .momentum = 0.9, .schedule = HONE_SCHEDULE_COSINE, .seed = 1, .temperature = 4, .alpha = 0.7,        \
-        .lora_alpha = 16, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .cycles = 1, .plateau = 2,          \
-        .keep_best = true, .accumulate = 1, .weight = 1                                                      \
+        HONE_TRAIN_OPTIONS_COMMON, .epochs = 10, .batch = 64, .learning_rate = 0.01, .temperature = 4,       \
+                                   .alpha = 0.7                                                              \
     }
 /* For a model that is trained already and gets smaller: gently, for so many epochs. */
 #define HONE_FINETUNE_OPTIONS_INIT(number)                                                                   \
     {                                                                                                        \
-        .size = sizeof(hone_train_options), .epochs = number, .batch = 128, .learning_rate = 1e-3,           \
-        .momentum = 0.9, .optimizer = HONE_OPTIMIZER_ADAMW, .weight_decay = 0.01,                            \
-        .schedule = HONE_SCHEDULE_COSINE, .warmup = 0.1, .seed = 1, .temperature = 2, .alpha = 0.5,          \
-        .lora_alpha = 16, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .cycles = 1, .plateau = 2,          \
-        .keep_best = true, .accumulate = 1                                                                   \
+        HONE_TRAIN_OPTIONS_COMMON, .epochs = number, .batch = 128, .learning_rate = 1e-3,                    \
+                                   .optimizer = HONE_OPTIMIZER_ADAMW, .weight_decay = 0.01, .warmup = 0.1,   \
+                                   .temperature = 2, .alpha = 0.5                                            \
     }
 
 typedef struct hone_train_report {

@@ -3,9 +3,10 @@
 #include "training.h"
 
 #include <hone/compress.h>
+#include <stdlib.h>
 
 static struct {
-    const char *model, *out;
+    const char *model, *out, *sparsity;
     cli_data data;
     bool json;
     cli_log log;
@@ -15,8 +16,9 @@ static struct {
 
 static const cli_option options[] = {
     OPT_MODEL(args.model),
-    OPT_NUMBER("sparsity", "X", args.prune.sparsity, 0, CLI_BELOW_ONE,
-               "share of the weights to set to zero, by magnitude", .zero = ""),
+    OPT_TEXT("sparsity", "X|N:M", args.sparsity,
+             "share of the weights to set to zero, by magnitude; or of each M that are summed side by side N "
+             "stay (2:4)"),
     OPT_NUMBER("structured", "X", args.prune.structured, 0, CLI_BELOW_ONE,
                "least share of the hidden units to remove for good, by norm", .zero = ""),
     OPT_DATA(args.data),
@@ -25,6 +27,7 @@ static const cli_option options[] = {
     OPT_OUT(args.out),
     OPT_INT("finetune-epochs", "N", args.prune.finetune.epochs, 0, 1000000, "epochs of training afterwards",
             .zero = "none"),
+    OPT_FINETUNING(args.prune.finetune),
     OPT_TRAINING(args.prune.finetune),
     OPT_LOG(args.log),
     OPT_JSON(args.json),
@@ -56,9 +59,29 @@ static void print(const job *j) {
     printf("wrote %s\n", args.out);
 }
 
+/* "0.9" or "2:4". */
+static int read_sparsity(void) {
+    char *end, *text = (char *)args.sparsity;
+    if (!text) return CLI_OK;
+    const double x = strtod(text, &end);
+    if (*text && !*end && x >= 0 && x < 1) {
+        args.prune.sparsity = x;
+        return CLI_OK;
+    }
+    const long kept = strtol(text, &end, 10), group = *end == ':' ? strtol(end + 1, &end, 10) : 0;
+    if (*end || kept < 1 || group <= kept || group > 64)
+        return cli_usage_error("--sparsity needs a number of 0 or more and below 1, or N:M as 2:4, not '%s'",
+                               text);
+    args.prune.kept = (int)kept;
+    args.prune.group = (int)group;
+    return CLI_OK;
+}
+
 static int work(job *j) {
     hone_error err = {0};
-    if (args.prune.sparsity == 0 && args.prune.structured == 0)
+    if (read_sparsity() != CLI_OK) return CLI_USAGE;
+    args.prune.distill = args.prune.finetune.alpha > 0;
+    if (args.prune.sparsity == 0 && args.prune.structured == 0 && !args.prune.group)
         return cli_usage_error("give --sparsity, --structured or both");
     if (args.prune.finetune.epochs > 0 && !args.data.spec)
         return cli_usage_error("fine-tuning needs --data; --finetune-epochs 0 goes without");
@@ -102,7 +125,8 @@ static int run(void) {
 
 const cli_command cli_cmd_prune = {
     "prune", "remove weights or whole hidden units, and fine-tune",
-    "--sparsity keeps the shape and makes small weights zero; fine-tuning keeps the zeros.\n"
+    "--sparsity keeps the shape and makes small weights zero: more and more during the first epochs of\n"
+    "fine-tuning, in which the model as it was is the teacher.\n"
     "--structured makes the model really smaller: coupled rows and columns go together. 0.5\n"
     "leaves at most half of the parameters and multiply-adds of the layers that lose units.\n\n"
     "  hone prune m.onnx --sparsity 0.9 --data fashion-mnist --finetune-epochs 3 --out p.onnx\n"

@@ -1,8 +1,7 @@
-/* Pruning: small weights become zero and stay so while the rest is tuned, or whole hidden units go for good. */
+/* Pruning: small weights become zero (sparsify.c), or whole hidden units go for good. */
 #include "compress/groups.h"
+#include "compress/sparsify.h"
 #include "graph/infer.h"
-#include "train/derive.h"
-#include "train/parametrize.h"
 
 #include <hone/compress.h>
 #include <math.h>
@@ -11,7 +10,7 @@
 #include <string.h>
 
 static bool is_matrix(const hone_graph *g, const hone_value *v) {
-    return hone_is_trainable(g, v) && v->type.rank >= 2;
+    return hone_is_prunable(g, v);
 }
 
 static void count_weights(const hone_graph *g, hone_prune_report *report) {
@@ -22,96 +21,6 @@ static void count_weights(const hone_graph *g, hone_prune_report *report) {
         report->weights += t->count;
         for (int64_t k = 0; k < t->count; k++) report->zeros += ((const float *)t->data)[k] == 0;
     }
-}
-
-/* --- unstructured: masks --- */
-
-static int by_magnitude(const void *a, const void *b) {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-/* Which weights go: those of less magnitude than `limit`, and the first `ties` of just that. Zeros go in any
- * case. */
-typedef struct cut {
-    float limit;
-    int64_t ties;
-} cut;
-
-static void collect_magnitudes(const hone_graph *g, float *out) {
-    for (size_t i = 0; i < g->value_count; i++) {
-        if (!is_matrix(g, g->values[i])) continue;
-        const hone_tensor *t = g->values[i]->data;
-        for (int64_t k = 0; k < t->count; k++) *out++ = fabsf(((const float *)t->data)[k]);
-    }
-}
-
-/* `sparsity` of all weights (of rank 2 and more, over the whole model) go. */
-static hone_status find_cut(const hone_graph *g, double sparsity, cut *out, hone_error *err) {
-    int64_t total = 0;
-    for (size_t i = 0; i < g->value_count; i++)
-        if (is_matrix(g, g->values[i])) total += g->values[i]->data->count;
-    if (!total) return hone_fail(err, HONE_INVALID_ARGUMENT, "the model has no weights to prune");
-    float *all = hone_alloc((size_t)total * sizeof *all);
-    if (!all) return hone_fail_memory(err);
-    collect_magnitudes(g, all);
-    qsort(all, (size_t)total, sizeof *all, by_magnitude);
-    int64_t zeros = llround(sparsity * (double)total), below = zeros;
-    *out = (cut){.limit = zeros > 0 ? all[zeros - 1] : 0};
-    while (below > 0 && all[below - 1] == out->limit) below--;
-    out->ties = zeros - below;
-    hone_free(all);
-    return HONE_OK;
-}
-
-static hone_parametrized apply_mask(hone_graph *g, hone_value *w, const void *arg) {
-    hone_value *mask = hone_graph_add_constant(g, "mask", (hone_tensor *)arg);
-    return (hone_parametrized){
-        .value = HONE_EMIT(g, "", "Mul", w, mask), .variables = {w}, .variable_count = 1};
-}
-
-typedef struct masks {
-    hone_parametrization *items;
-    hone_tensor **tensors;
-    int count;
-} masks;
-
-static void free_masks(masks *m) {
-    for (int i = 0; i < m->count; i++) hone_tensor_free(m->tensors[i]);
-    hone_free(m->items);
-    hone_free(m->tensors);
-}
-
-/* A weight with its small entries zeroed, and the mask that says which. */
-static hone_status mask_weight(hone_value *v, cut *c, hone_tensor **mask, hone_error *err) {
-    hone_tensor *w = NULL;
-    HONE_TRY(hone_tensor_new(HONE_FLOAT32, v->data->rank, v->data->dims, mask, err));
-    HONE_TRY(hone_tensor_copy_of(HONE_FLOAT32, v->data->rank, v->data->dims, v->data->data, &w, err));
-    for (int64_t i = 0; i < w->count; i++) {
-        float x = fabsf(((const float *)w->data)[i]);
-        bool goes = x < c->limit || x == 0 || (x == c->limit && c->ties > 0);
-        c->ties -= x == c->limit;
-        ((float *)(*mask)->data)[i] = !goes;
-        if (goes) ((float *)w->data)[i] = 0;
-    }
-    hone_tensor_free(v->data);
-    v->data = w;
-    return HONE_OK;
-}
-
-static hone_status make_masks(hone_graph *g, double sparsity, masks *m, hone_error *err) {
-    cut c = {0};
-    HONE_TRY(find_cut(g, sparsity, &c, err));
-    m->items = hone_calloc(g->value_count + 1, sizeof *m->items);
-    m->tensors = hone_calloc(g->value_count + 1, sizeof(hone_tensor *));
-    if (!m->items || !m->tensors) return hone_fail_memory(err);
-    for (size_t i = 0; i < g->value_count; i++) {
-        if (!is_matrix(g, g->values[i])) continue;
-        hone_tensor **mask = &m->tensors[m->count++];
-        HONE_TRY(mask_weight(g->values[i], &c, mask, err));
-        m->items[m->count - 1] = (hone_parametrization){g->values[i]->name, apply_mask, *mask};
-    }
-    return HONE_OK;
 }
 
 /* --- structured: units go --- */
@@ -262,15 +171,17 @@ static hone_status check_finite(const hone_graph *g, hone_error *err) {
 
 /* --- */
 
-static hone_status prune(hone_graph *g, const hone_dataset *data, const hone_prune_options *o, masks *m,
-                         hone_prune_report *report, hone_error *err) {
+static hone_status prune(hone_graph *g, const hone_graph *original, const hone_dataset *data,
+                         const hone_prune_options *o, hone_prune_report *report, hone_error *err) {
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));
     HONE_TRY(check_finite(g, err));
     if (o->structured > 0) HONE_TRY(remove_units(g, o->structured, report, err));
-    if (o->sparsity > 0) HONE_TRY(make_masks(g, o->sparsity, m, err));
+    if (o->sparsity > 0 || o->group) return hone_sparsify(g, original, data, o, err);
     if (o->finetune.epochs < 1) return HONE_OK;
-    return hone_train_parametrized(g, data, &o->finetune, m->items, m->count, NULL, err);
+    hone_train_options t;
+    HONE_TRY(hone_finetune_options(g, original, &o->finetune, o->distill, &t, err));
+    return hone_train(g, data, &t, NULL, err);
 }
 
 static hone_status check_options(const hone_prune_options *o, const hone_dataset *data, hone_error *err) {
@@ -278,7 +189,13 @@ static hone_status check_options(const hone_prune_options *o, const hone_dataset
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "sparsity %g and structured %g must be at least 0 and below 1", o->sparsity,
                          o->structured);
-    if (o->sparsity == 0 && o->structured == 0)
+    if (o->group && (o->kept < 1 || o->kept >= o->group || o->group > 64 || o->sparsity > 0))
+        return hone_fail(
+            err, HONE_INVALID_ARGUMENT,
+            "%d of %d weights, beside a sparsity of %g: a group has up to 64, of which some stay, and is "
+            "asked for alone",
+            o->kept, o->group, o->sparsity);
+    if (o->sparsity == 0 && o->structured == 0 && !o->group)
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "pruning needs a sparsity or a share of units to remove");
     if (o->finetune.epochs < 0)
@@ -294,7 +211,6 @@ hone_status hone_prune(const hone_graph *g, const hone_dataset *data, const hone
     hone_prune_report scratch;
     hone_graph_stats before, after;
     hone_graph *copy = NULL;
-    masks m = {.count = 0};
     if (!options) options = &defaults;
     HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
     if (!report) report = &scratch;
@@ -302,8 +218,7 @@ hone_status hone_prune(const hone_graph *g, const hone_dataset *data, const hone
     HONE_TRY(check_options(options, data, err));
     HONE_TRY(hone_graph_get_stats(g, &before, err));
     HONE_TRY(hone_graph_copy(g, &copy, err));
-    hone_status status = prune(copy, data, options, &m, report, err);
-    free_masks(&m);
+    hone_status status = prune(copy, g, data, options, report, err);
     if (status == HONE_OK) status = hone_graph_get_stats(copy, &after, err);
     if (status != HONE_OK) {
         hone_graph_free(copy);

@@ -5,10 +5,9 @@
  * round() is a QuantizeLinear and a DequantizeLinear of step 1, whose gradient is 1; so that of s is, as it should be,
  * round(u) - u within the range of the codes, and the bound beyond it. Baked, weights are codes times scales, exactly. */
 #include "compress/quantize.h"
+#include "compress/sparsify.h"
 #include "graph/infer.h"
-#include "train/objective.h"
 #include "train/parametrize.h"
-#include "train/task.h"
 
 bool hone_quantize_trains(const hone_quantize_options *o) {
     return o->finetune && o->finetune->epochs > 0;
@@ -83,15 +82,13 @@ static hone_parametrized apply(hone_graph *g, hone_value *w, const void *arg) {
     return (hone_parametrized){.value = y, .variables = {w, t}, .variable_count = 2};
 }
 
-/* The float graph teaches, where there are classes to tell of. */
 static hone_status train(hone_quantize_job *j, const hone_dataset *data, const hone_parametrization *items,
                          int count) {
-    hone_train_options o = *j->options->finetune;
-    const hone_objective *objective;
-    HONE_TRY(hone_task_objective(j->g, &o.task, &objective, j->err));
-    if (j->options->distill && !o.teacher && objective->smoothes) o.teacher = j->original;
+    const hone_quantize_options *o = j->options;
+    hone_train_options t;
+    HONE_TRY(hone_finetune_options(j->g, j->original, o->finetune, o->distill, &t, j->err));
     HONE_TRY(hone_graph_infer(j->g, j->err));
-    return hone_train_parametrized(j->g, data, &o, items, count, NULL, j->err);
+    return hone_train_parametrized(j->g, data, &t, items, count, NULL, j->err);
 }
 
 /* Which node's weight comes up again in a later one: trained once. */

@@ -20,6 +20,14 @@ prints "wrote z.onnx"
 works eval z.onnx --data idx:data
 says 2 "hone prune: give --sparsity, --structured or both" prune m.onnx --data idx:data --out z.onnx
 says 2 "hone prune: fine-tuning needs --data; --finetune-epochs 0 goes without" prune m.onnx --sparsity 0.5 --out z.onnx
-says 2 "hone prune: --sparsity needs a number of 0 or more and below 1, not '1'" prune m.onnx --sparsity 1 --out z.onnx
+for bad in 1 4:2 2:4x x; do
+    says 2 "hone prune: --sparsity needs a number of 0 or more and below 1, or N:M as 2:4, not '$bad'" \
+        prune m.onnx --sparsity $bad --out z.onnx
+done
+small_model three.onnx 32-32
+works prune three.onnx --sparsity 2:4 --data idx:data --finetune-epochs 1 --threads 1 --out g.onnx --json
+json 'd["zeros"] == 32 * 32 / 2'
+says_like 1 "hone prune: *no weight between the first and the last*groups of 4*" \
+    prune m.onnx --sparsity 2:4 --finetune-epochs 0 --out g.onnx
 nothing_left .
 finish

@@ -54,7 +54,7 @@ static void test_the_share_of_zeros_is_exact(void **state) {
         assert_int_equal(r.zeros, zeros_of(p));
         assert_int_equal(r.weights, total);
         assert_int_equal(r.parameters_before, total + 13 + 24); /* mean and scale of 12 features */
-        assert_int_equal(r.parameters_after, total + 13 + 24); /* mean and scale of 12 features */
+        assert_int_equal(r.parameters_after, total + 13 + 24);  /* mean and scale of 12 features */
         assert_int_equal(r.multiply_adds_before, total);
         assert_int_equal(r.multiply_adds_after, total);
         assert_string_equal(r.blocked, "");
@@ -136,7 +136,9 @@ static void test_fine_tuning_keeps_the_zeros(void **state) {
     ok(hone_train(g, data, &t, NULL, &err));
     hone_prune_options o = sparse(0.7);
     hone_graph *cut = pruned(g, &o, NULL);
-    o.finetune.epochs = 5;
+    o.finetune.epochs = 1; /* sparsity does not grow then */
+    o.finetune.batch = 4;
+    o.finetune.learning_rate = 0.01;
     o.finetune.weight_decay = 0.001;
     hone_prune_report r;
     hone_graph *p = pruned(g, &o, &r), *two = NULL;
@@ -150,13 +152,102 @@ static void test_fine_tuning_keeps_the_zeros(void **state) {
     hone_eval_report before, after;
     ok(hone_evaluate(cut, data, NULL, 1, &before, &err));
     ok(hone_evaluate(p, data, NULL, 1, &after, &err));
-    assert_true(after.loss < before.loss);
+    if (!(after.loss < before.loss)) fail_msg("%g, not below %g", after.loss, before.loss);
     o.finetune.threads = 2;
     two = pruned(g, &o, NULL);
     assert_true(same_weights(p, two));
     hone_graph_free(two);
     hone_graph_free(p);
     hone_graph_free(cut);
+    hone_graph_free(g);
+}
+
+/* Of each four channels that a convolution sums side by side two stay, the largest; also after training. The first and the
+ * last weight stay whole. */
+static void check_groups(const hone_tensor *w, const hone_tensor *before, int64_t channels, int64_t window) {
+    const float *x = w->data, *was = before->data;
+    for (int64_t at = 0; at < w->count; at += channels * window)
+        for (int64_t c = 0; c < channels; c += 4)
+            for (int64_t k = 0; k < window; k++) {
+                int kept = 0;
+                float least = INFINITY, most = 0;
+                for (int64_t i = 0; i < 4; i++) {
+                    const int64_t e = at + (c + i) * window + k;
+                    kept += x[e] != 0;
+                    if (x[e] != 0)
+                        least = fminf(least, fabsf(was[e]));
+                    else
+                        most = fmaxf(most, fabsf(was[e]));
+                }
+                assert_int_equal(kept, 2);
+                assert_true(least >= most);
+            }
+}
+
+static void test_groups(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("conv");
+    hone_value *x = INPUT(g, 12), *shape = hone_graph_ints(g, (int64_t[]){-1, 12, 1, 1}, 4);
+    x = HONE_EMIT(g, "", "Conv", HONE_EMIT(g, "", "Reshape", x, shape), WEIGHT(g, "first", 1, 8, 12, 1, 1));
+    x = HONE_EMIT(g, "", "Conv", HONE_EMIT(g, "", "Relu", x), WEIGHT(g, "middle", 1, 8, 8, 1, 1));
+    x = HONE_EMIT(g, "", "Reshape", x, hone_graph_ints(g, (int64_t[]){-1, 8}, 2));
+    x = HONE_EMIT(g, "", "MatMul", HONE_EMIT(g, "", "Relu", x), WEIGHT(g, "matrix", 1, 8, 16));
+    finished(g, HONE_EMIT(g, "", "MatMul", HONE_EMIT(g, "", "Relu", x), WEIGHT(g, "last", 1, 16, 4)));
+    for (int epochs = 0; epochs < 3; epochs += 2) {
+        hone_prune_options o = sparse(0);
+        hone_prune_report r;
+        o.kept = 2;
+        o.group = 4;
+        o.distill = true;
+        o.finetune.epochs = epochs;
+        hone_graph *p = pruned(g, &o, &r);
+        assert_int_equal(r.zeros, (8 * 8 + 8 * 16) / 2);
+        check_groups(weight_of(p, "middle"), weight_of(g, "middle"), 8, 1);
+        check_groups(weight_of(p, "matrix"), weight_of(g, "matrix"), 8, 16);
+        assert_int_equal(zeros_in(weight_of(p, "first")) + zeros_in(weight_of(p, "last")), 0);
+        assert_int_equal(same_tensor(weight_of(p, "middle"), weight_of(g, "middle")), false);
+        hone_graph_free(p);
+    }
+    hone_graph_free(g);
+}
+
+typedef struct seen {
+    int64_t calls, steps;
+    int epochs, done;
+    int64_t end; /* after which step; 0: never */
+} seen;
+
+static bool look(void *user, const hone_train_progress *p) {
+    seen *s = user;
+    s->calls++;
+    assert_int_equal(p->step, s->calls);
+    assert_int_equal(p->epochs, s->epochs);
+    s->steps = p->steps;
+    s->done += p->epoch_done;
+    return p->step != s->end;
+}
+
+/* Rounds of growing sparsity and what follows look like one training, which can be ended in any of them. */
+static void test_growing_is_one_training(void **state) {
+    (void)state;
+    hone_graph *g = mlp("12-9-4", data, 1);
+    for (int epochs = 1; epochs <= 3; epochs++) {
+        hone_prune_options o = sparse(0.7);
+        seen s = {.epochs = epochs};
+        o.finetune.epochs = epochs;
+        o.finetune.batch = 16;
+        o.finetune.progress = look;
+        o.finetune.user = &s;
+        hone_graph *p = pruned(g, &o, NULL);
+        assert_int_equal(zeros_of(p), llround(0.7 * 144));
+        assert_int_equal(s.calls, s.steps);
+        assert_int_equal(s.done, epochs);
+        hone_graph_free(p);
+        s = (seen){.epochs = epochs, .end = 5};
+        p = pruned(g, &o, NULL);
+        assert_int_equal(s.calls, 5);
+        hone_graph_free(p);
+    }
     hone_graph_free(g);
 }
 
@@ -525,6 +616,8 @@ int main(void) {
         cmocka_unit_test(test_equal_magnitudes),
         cmocka_unit_test(test_zeros_that_are_there),
         cmocka_unit_test(test_fine_tuning_keeps_the_zeros),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_growing_is_one_training),
         cmocka_unit_test(test_units_go),
         cmocka_unit_test(test_the_weakest_units_go),
         cmocka_unit_test(test_biases_of_rank_two_have_no_say),
