@@ -8,7 +8,12 @@
 #include <stdio.h>
 
 /* Exit statuses; a command that a signal ended has 128 + its number. */
-enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+enum {
+    CLI_OK = 0,
+    CLI_FAILED = 1,
+    CLI_USAGE = 2,
+    CLI_GATE = 3 /* what was asked for could not be reached */
+};
 
 /* "train", for messages; NULL before a command is known. */
 void cli_set_command(const char *name);

@@ -1,6 +1,6 @@
 #!/bin/sh
 . "$(dirname "$0")/lib.sh"
-commands="train eval quantize prune distill run inspect bench serve version"
+commands="train eval quantize prune distill optimize run inspect bench serve version"
 works --help
 for command in $commands; do prints "  $command "; done
 cp stdout overview

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Runs the examples of docs/compression.md.
+. "$(dirname "$0")/lib.sh"
+need_fashion
+run_page compression
+[ "$passed" -ge 6 ] || fail "docs/compression.md has six examples at least"
+for model in int8 dynamic w4 ort4 half q4 q2 slim slim8 sparse n-m best; do
+    works inspect $model.onnx --json
+done
+holds "a report was written" grep -q '<svg' report.html
+finish
