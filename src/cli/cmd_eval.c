@@ -99,7 +99,8 @@ static int work(job *j) {
     if (status != CLI_OK) return status;
     if (args.output && hone_graph_put_first(g, args.output, &err) != HONE_OK) {
         hone_graph_free(g);
-        return cli_fail_model(&err, args.model);
+        snprintf(err.file, sizeof err.file, "%s", args.model);
+        return cli_fail(&err);
     }
     remember(j, g);
     hone_status opened = cli_open_split(&args.data, &task, g, args.split, &j->data, &err);

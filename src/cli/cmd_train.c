@@ -281,6 +281,7 @@ static int work(job *j) {
     if (args.recipe) cli_note("recipe %s: %s", args.recipe, cli_find_preset(recipes, args.recipe)->options);
     args.train.keep_best = !args.last;
     if (cli_read_task(&args.task, &args.train.task) != CLI_OK) return CLI_USAGE;
+    if (cli_read_losses(&args.losses, &args.train) != CLI_OK) return CLI_USAGE;
     choose_start();
     if (hone_rank_count() > 1)
         cli_note("%d processes: each takes its part of every batch of %d", hone_rank_count(),
@@ -292,7 +293,7 @@ static int work(job *j) {
                            &j->data, &err));
     args.train.validation = j->data.validation;
     CLI_TRY(make_model(j, &err));
-    if (cli_read_losses(&args.losses, j->graph, &args.train) != CLI_OK) return CLI_USAGE;
+    cli_place_losses(&args.losses, j->graph, &args.train);
     fit_recipe(j->graph);
     cli_check_test(j->graph, &args.train.task, &j->data.test);
     j->watch.resumes = args.train.resume_dir != NULL;

@@ -26,38 +26,53 @@ static char *part(const char *from, const char *end) {
     return text;
 }
 
+/* "[OUTPUT=]NAME[:WEIGHT][@COLUMN]" */
 static int read_loss(const char *text, hone_goal *out) {
-    const char *sign = strchr(text, '='), *at = sign ? strrchr(sign, '@') : NULL,
-               *end = at ? at : text + strlen(text),
-               *colon = sign ? memchr(sign, ':', (size_t)(end - sign)) : NULL;
+    const char *sign = strchr(text, '='), *name = sign ? sign + 1 : text, *at = strrchr(name, '@'),
+               *end = at ? at : text + strlen(text), *colon = memchr(name, ':', (size_t)(end - name));
     char *rest = NULL;
-    if (!sign || sign == text || sign + 1 == (colon ? colon : end) || (at && !at[1]))
-        return cli_usage_error("--loss needs OUTPUT=NAME[:WEIGHT][@COLUMN], not '%s'", text);
-    *out = (hone_goal){part(text, sign), part(sign + 1, colon ? colon : end), at ? at + 1 : NULL, 1};
+    if (sign == text || name == (colon ? colon : end) || (at && !at[1]))
+        return cli_usage_error("--loss needs [OUTPUT=]NAME[:WEIGHT][@COLUMN], not '%s'", text);
+    *out =
+        (hone_goal){sign ? part(text, sign) : NULL, part(name, colon ? colon : end), at ? at + 1 : NULL, 1};
     if (colon) out->weight = strtod(colon + 1, &rest);
     if (colon && (rest == colon + 1 || rest != end || !(out->weight >= 0 && out->weight <= 1e6)))
         return cli_usage_error("--loss %s: the weight is a number from 0 to 1e6", text);
     return check_objective("the objective of --loss", out->objective);
 }
 
-int cli_read_losses(cli_losses *l, const hone_graph *g, hone_train_options *o) {
-    hone_value_info first;
-    bool known = hone_graph_output(g, 0, &first);
+/* A loss of the first output says what --objective and --target do. */
+static void take_first(const hone_goal *goal, hone_train_options *o) {
+    if (!o->task.objective) o->task.objective = goal->objective;
+    if (!o->task.target) o->task.target = goal->target;
+    o->weight = goal->weight;
+}
+
+int cli_read_losses(cli_losses *l, hone_train_options *o) {
     l->count = 0;
     for (int i = 0; i < l->texts.count; i++) {
         hone_goal *goal = &l->goals[l->count];
         if (read_loss(l->texts.items[i], goal) != CLI_OK) return CLI_USAGE;
-        if (!known || strcmp(goal->output, first.name) != 0) {
+        if (goal->output)
             l->count++;
-            continue;
-        }
-        if (!o->task.objective) o->task.objective = goal->objective;
-        if (!o->task.target) o->task.target = goal->target;
-        o->weight = goal->weight;
+        else
+            take_first(goal, o);
     }
-    o->goals = l->goals;
-    o->goal_count = l->count;
     return CLI_OK;
+}
+
+void cli_place_losses(cli_losses *l, const hone_graph *g, hone_train_options *o) {
+    hone_value_info first;
+    bool known = hone_graph_output(g, 0, &first);
+    int kept = 0;
+    for (int i = 0; i < l->count; i++) {
+        if (known && strcmp(l->goals[i].output, first.name) == 0)
+            take_first(&l->goals[i], o);
+        else
+            l->goals[kept++] = l->goals[i];
+    }
+    l->count = o->goal_count = kept;
+    o->goals = l->goals;
 }
 
 int cli_read_task(cli_task *t, hone_task *out) {

@@ -25,22 +25,26 @@ typedef struct cli_task {
         OPT_LIST("input", "NAME=COLUMN", (t).inputs,                                                         \
                  "column that feeds an input (default: the one of its name, else x or the one left)")
 
-/* Of models of several outputs: "OUTPUT=OBJECTIVE[:WEIGHT][@COLUMN]". */
+/* What outputs are for: "[OUTPUT=]NAME[:WEIGHT][@COLUMN]". */
 typedef struct cli_losses {
     cli_list texts;
-    /* set by cli_read_losses() */
+    /* set as they are read */
     hone_goal goals[64];
     int count;
 } cli_losses;
 #define OPT_LOSSES(l)                                                                                        \
     OPT_LIST(                                                                                                \
-        "loss", "OUTPUT=NAME[:WEIGHT][@COLUMN]", (l).texts,                                                  \
+        "loss", "[OUTPUT=]NAME[:WEIGHT][@COLUMN]", (l).texts,                                                \
         "of a model of several outputs: train this one, too, for the objective NAME, its loss counting "     \
-        "WEIGHT (1), against COLUMN (the one of the output's name); may be given more than once")
+        "WEIGHT (1), against COLUMN (the one of the output's name); may be given more than once. Without "   \
+        "OUTPUT: "                                                                                           \
+        "the first one, as --objective")
 
-/* Reads them into the task and the weight of the first output, which may be among them, and into goals. Gives CLI_OK, or
- * CLI_USAGE after saying what is wrong. */
-int cli_read_losses(cli_losses *l, const hone_graph *g, hone_train_options *o);
+/* Reads them; those without an output go into the task and the weight of the first one. Gives CLI_OK, or CLI_USAGE after
+ * saying what is wrong. */
+int cli_read_losses(cli_losses *l, hone_train_options *o);
+/* When the model is there: a loss of its first output goes where those without an output do, the others become goals. */
+void cli_place_losses(cli_losses *l, const hone_graph *g, hone_train_options *o);
 
 /* Gives CLI_OK, or CLI_USAGE after saying what is wrong. */
 int cli_read_task(cli_task *t, hone_task *out);

@@ -45,6 +45,34 @@ json 'd["train_accuracy"] > 0.95 and d["train_loss"] < 0.3'
 works eval b.onnx --data npz:three.npz --input input=features --target above
 prints "accuracy 9"
 
+# --loss: the first output without a name; others by theirs
+works train --model mlp:3-1 --data npz:table.npz --objective mean-squared-error --target price --epochs 3 --threads 1 --out o.onnx
+works train --model mlp:3-1 --data npz:table.npz --loss mean-squared-error@price --epochs 3 --threads 1 --out l.onnx
+holds "a loss without an output is an objective" cmp o.onnx l.onnx
+cat >two.onnxtxt <<'END'
+<ir_version: 10, opset_import: ["" : 21]>
+two (float[batch, 3] features) => (float[batch, 1] price, float[batch, 1] sure)
+<float[3, 1] "price.weight", float[1] "price.bias", float[3, 1] "sure.weight", float[1] "sure.bias">
+{
+  price = Gemm (features, "price.weight", "price.bias")
+  sure = Gemm (features, "sure.weight", "sure.bias")
+}
+END
+works train --model two.onnxtxt --data npz:three.npz --loss price=mean-squared-error:0.5 --loss sure=binary-cross-entropy@above --test 0.2 \
+    --target price --epochs 60 --lr 0.3 --out two.onnx --json
+json 'd["test_r2"] > 0.99 and d["test_sure_accuracy"] > 0.9'
+works eval two.onnx --data npz:three.npz --output sure --json
+json 'd["accuracy"] > 0.9 and d["samples"] == 40'
+works eval two.onnx --data npz:three.npz --target price --json
+json 'd["r2"] > 0.99'
+says 1 "hone eval: two.onnx: the model has no output 'sur'; there are 'price', 'sure'" eval two.onnx --data npz:three.npz --output sur
+says 2 "hone train: --loss needs [OUTPUT=]NAME[:WEIGHT][@COLUMN], not '=huber'" \
+    train --model two.onnxtxt --data npz:three.npz --loss =huber --out n.onnx
+says 2 "hone train: --loss sure=huber:x: the weight is a number from 0 to 1e6" \
+    train --model two.onnxtxt --data npz:three.npz --loss sure=huber:x --out n.onnx
+says_like 2 "hone train: the objective of --loss is one of cross-entropy*, not 'hubert'; did you mean huber?" \
+    train --model two.onnxtxt --data npz:three.npz --loss sure=hubert --out n.onnx
+
 # two splits: the test split is looked at with the same words
 cp price.npy price_train.npy
 cp price.npy price_test.npy
