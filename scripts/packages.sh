@@ -5,7 +5,7 @@ packages_build="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libprotobu
 packages_demo="dataset-fashion-mnist curl"
 packages_test="dataset-fashion-mnist curl openssl nghttp2-client git g++ binutils libcmocka-dev python3 python3-venv libonnx-testdata
     libopenmpi-dev openmpi-bin"
-packages_long="python3-torch"
+packages_long="python3-torch chromium"
 # Services are not installed, they would start: their packages are only unpacked.
 packages_peers="prometheus
     liblua5.3-0 libopentracing1 libopentracing-c-wrapper0 haproxy

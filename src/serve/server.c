@@ -14,6 +14,7 @@
 #include "serve/observe/tfs_stats.h"
 #include "serve/oip/oip_grpc.h"
 #include "serve/oip/oip_rest.h"
+#include "serve/page/page.h"
 #include "serve/request/access_log.h"
 #include "serve/request/verb.h"
 #include "serve/server_options.h"
@@ -85,12 +86,18 @@ static void answer_ready(hone_server *s, hone_request *r) {
     answer_health(r, ready, ready ? "ready\n" : "not ready\n");
 }
 
-/* As clients of KServe's first protocol ask whether the server lives. */
+/* The page for browsers; clients of KServe's first protocol ask there whether the server lives. */
 static void answer_root(hone_server *s, hone_request *r) {
     static const char text[] = "{\"status\":\"alive\"}";
     (void)s;
+    if (hone_page_is_wanted(r) && hone_page_answer(r)) return;
     r->method = HONE_METHOD_HEALTH;
     hone_request_answer(r, 200, "application/json", text, sizeof text - 1);
+}
+
+static void answer_file(hone_server *s, hone_request *r) {
+    (void)s;
+    hone_page_answer(r);
 }
 
 static void answer_page(hone_server *s, hone_request *r) {
@@ -98,6 +105,8 @@ static void answer_page(hone_server *s, hone_request *r) {
         const char *path; /* NULL: nowhere */
         void (*answer)(hone_server *s, hone_request *r);
     } pages[] = {{"/", answer_root},
+                 {"/page.css", answer_file},
+                 {"/page.js", answer_file},
                  {"/healthz", answer_live},
                  {"/readyz", answer_ready},
                  {"/metrics", answer_metrics},

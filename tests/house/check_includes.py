@@ -51,7 +51,8 @@ MAY = {
     "serve/api": ["serve/models", "serve/batching", "serve/servable", "serve/request", "serve/format", "graph", "base"],
     "serve/tfs": ["serve/api", "serve/grpc", "serve/models", "serve/request", "serve/format", "base"],
     "serve/oip": ["serve/api", "serve/grpc", "serve/models", "serve/request", "serve/format", "base"],
-    "serve": ["serve/oip", "serve/tfs", "serve/api", "serve/models", "serve/batching", "serve/servable", "serve/net",
+    "serve/page": ["serve/request", "serve/format", "base"],
+    "serve": ["serve/page", "serve/oip", "serve/tfs", "serve/api", "serve/models", "serve/batching", "serve/servable", "serve/net",
               "serve/grpc", "serve/http", "serve/access", "serve/tls", "serve/request", "serve/observe",
               "serve/format", "runtime", "onnx", "monitor", "graph", "base"],
 }

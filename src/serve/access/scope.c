@@ -12,6 +12,8 @@ static const struct {
     bool reading; /* for GET and HEAD only */
     hone_scope scope;
 } rows[] = {{"/", false, HONE_SCOPE_OPEN},
+            {"/page.css", false, HONE_SCOPE_OPEN},
+            {"/page.js", false, HONE_SCOPE_OPEN},
             {"/healthz", false, HONE_SCOPE_OPEN},
             {"/readyz", false, HONE_SCOPE_OPEN},
             {"/metrics", false, HONE_SCOPE_METRICS},

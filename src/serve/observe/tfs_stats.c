@@ -110,7 +110,8 @@ static hone_status read_bool(json_t *value, bool *out, hone_error *err) {
 }
 
 static hone_status check_path(const char *path, hone_error *err) {
-    static const char *const taken[] = {"/", "/metrics", "/healthz", "/readyz", "/v1", "/v2"};
+    static const char *const taken[] = {"/",   "/metrics", "/healthz",  "/readyz",
+                                        "/v1", "/v2",      "/page.css", "/page.js"};
     if (*path != '/' || strpbrk(path, " ?#"))
         return hone_fail(err, HONE_INVALID_ARGUMENT, "\"path\" is no path: %.*s", HONE_UTF8_SHOWN(path, 200));
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
