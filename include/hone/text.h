@@ -103,6 +103,30 @@ HONE_API hone_status hone_encoder_encode(hone_encoder *e, const char *text, size
 HONE_API hone_status hone_encoder_decode(hone_encoder *e, const int32_t *ids, size_t count, bool special,
                                          const char **text, size_t *size, hone_error *err);
 
+/* A part of a text. */
+typedef struct hone_text_piece {
+    const char *data;
+    size_t size;
+    bool user; /* from outside: special tokens in it, or with a part in it, are text */
+} hone_text_piece;
+/* Ids of the text that the pieces are together, as of hone_encoder_encode(). */
+HONE_API hone_status hone_encoder_encode_pieces(hone_encoder *e, const hone_text_piece *pieces,
+                                                size_t piece_count, unsigned flags, const int32_t **ids,
+                                                size_t *count, hone_error *err);
+
+/* Texts of ids that come one by one: whole characters only; bytes that no character begins with become U+FFFD. */
+typedef struct hone_detokenizer hone_detokenizer;
+/* The tokenizer must outlive it; `special`: with special tokens. */
+HONE_API hone_status hone_detokenizer_new(const hone_tokenizer *t, bool special, hone_detokenizer **out,
+                                          hone_error *err);
+/* What can be said now that was not said before, `*size` bytes and a zero, maybe none; valid until the next call. */
+HONE_API hone_status hone_detokenizer_feed(hone_detokenizer *d, int32_t id, const char **text, size_t *size,
+                                           hone_error *err);
+/* The rest, in which half a character is U+FFFD. The next id begins another text. */
+HONE_API hone_status hone_detokenizer_finish(hone_detokenizer *d, const char **text, size_t *size,
+                                             hone_error *err);
+HONE_API void hone_detokenizer_free(hone_detokenizer *d); /* NULL is fine */
+
 /* Makes a tokenizer from texts. */
 typedef struct hone_tokenizer_trainer hone_tokenizer_trainer;
 /* By a description:
@@ -119,6 +143,28 @@ HONE_API hone_status hone_tokenizer_trainer_add(hone_tokenizer_trainer *t, const
 HONE_API hone_status hone_tokenizer_trainer_finish(hone_tokenizer_trainer *t, hone_tokenizer **out,
                                                    hone_error *err);
 HONE_API void hone_tokenizer_trainer_free(hone_tokenizer_trainer *t); /* NULL is fine */
+
+/* --- chat templates --- */
+
+/* A template in Jinja's language, as models bring it to say how a conversation becomes a text: the part of it that
+ * Python's jinja2 has in the environment of transformers (blocks trimmed, loop controls, generation blocks, the immutable
+ * sandbox), without other files, filters for HTML and formatting by %. Read-only: any number of threads may use one. */
+typedef struct hone_template hone_template;
+
+/* HONE_INVALID_ARGUMENT says which line is wrong, and why. On success `*out` belongs to the caller. */
+HONE_API hone_status hone_template_parse(const char *text, size_t size, hone_template **out, hone_error *err);
+HONE_API void hone_template_free(hone_template *t); /* NULL is fine */
+
+typedef struct hone_rendered hone_rendered;
+/* Renders with variables, which are a JSON object: "messages", "tools", "add_generation_prompt", "bos_token" … What they
+ * say is from outside, but for roles that are one word and for variables whose name ends in _token. `now`: seconds since
+ * 1970 for strftime_now, 0: the clock's. HONE_INVALID_ARGUMENT: the template raised an error, whose text is the message.
+ * HONE_RESOURCE_EXHAUSTED: it takes too long, or too much memory. On success `*out` belongs to the caller. */
+HONE_API hone_status hone_template_render(const hone_template *t, const char *variables, size_t size,
+                                          int64_t now, hone_rendered **out, hone_error *err);
+/* Its pieces, in order. Borrowed. */
+HONE_API const hone_text_piece *hone_rendered_pieces(const hone_rendered *r, size_t *count);
+HONE_API void hone_rendered_free(hone_rendered *r); /* NULL is fine */
 
 #ifdef __cplusplus
 }

@@ -17,13 +17,26 @@ void hone_added_sort(hone_added_set *s) {
     for (size_t b = 0; b < 256; b++) s->first[b + 1] += s->first[b];
 }
 
-/* The longest one that begins here. */
-static const hone_added *at_place(const hone_added_set *s, bool plain, const char *text, size_t left) {
+bool hone_is_hidden(const hone_hidden *hidden, size_t start, size_t end) {
+    size_t low = 0, high = hidden->count; /* the first part that ends behind `start` */
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (hidden->parts[middle].end <= start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return hidden->all || (low < hidden->count && hidden->parts[low].start < end);
+}
+
+/* The longest one that begins here; `place` says where this is for what is hidden. */
+static const hone_added *at_place(const hone_added_set *s, const hone_hidden *hidden, size_t place,
+                                  const char *text, size_t left) {
     unsigned char first = (unsigned char)*text;
     for (uint32_t i = s->first[first]; i < s->first[first + 1]; i++) {
         const hone_added *a = &s->items[i];
-        if (plain && a->special) continue;
-        if (a->content.size <= left && memcmp(a->content.text, text, a->content.size) == 0) return a;
+        if (a->content.size > left || memcmp(a->content.text, text, a->content.size) != 0) continue;
+        if (!a->special || !hone_is_hidden(hidden, place, place + a->content.size)) return a;
     }
     return NULL;
 }
@@ -56,11 +69,12 @@ static void widen(const hone_tokenizer *t, const hone_added *a, const char *text
     }
 }
 
-const hone_added *hone_added_find(const hone_tokenizer *t, const hone_added_set *s, bool plain,
-                                  const char *text, size_t size, size_t at, size_t *start, size_t *end) {
+const hone_added *hone_added_find(const hone_tokenizer *t, const hone_added_set *s, const hone_hidden *hidden,
+                                  size_t base, const char *text, size_t size, size_t at, size_t *start,
+                                  size_t *end) {
     const size_t from = at;
     for (; s->count && at < size; at++) {
-        const hone_added *a = at_place(s, plain, text + at, size - at);
+        const hone_added *a = at_place(s, hidden, base + at, text + at, size - at);
         if (!a) continue;
         *start = at;
         *end = at + a->content.size;

@@ -37,7 +37,15 @@ void hone_merges_add(hone_token_model *m, hone_merge merge) {
 
 const hone_merge *hone_merges_find(const hone_token_model *m, int32_t left, int32_t right) {
     const hone_merge *found = slot_of(m, left, right);
-    return found->left == HONE_NO_ID ? NULL : found;
+    return found->left == HONE_NO_ID || found->id == HONE_NO_ID ? NULL : found;
+}
+
+void hone_merges_hide(hone_token_model *m, const bool *hidden, size_t count) {
+    for (size_t i = 0; i < m->slot_count; i++) {
+        hone_merge *merge = &m->merges[i];
+        if (merge->left != HONE_NO_ID && merge->id >= 0 && (size_t)merge->id < count && hidden[merge->id])
+            merge->id = HONE_NO_ID;
+    }
 }
 
 /* --- symbols --- */

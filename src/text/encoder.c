@@ -17,18 +17,16 @@ struct hone_encoder {
     hone_model_scratch scratch;
     hone_bytes a, b;
     hone_spans one, two;
+    hone_spans joined; /* pieces in one text, and those from outside */
     hone_ids ids;
-    kept_word *words;
+    kept_word *words; /* NULL: nothing was encoded yet */
     hone_bytes word_text;
     hone_ids word_ids;
 };
 
 hone_status hone_encoder_new(const hone_tokenizer *t, hone_encoder **out, hone_error *err) {
     hone_encoder *e = hone_calloc(1, sizeof *e);
-    if (!e || !(e->words = hone_calloc(SLOTS, sizeof *e->words))) {
-        hone_free(e);
-        return hone_fail_memory(err);
-    }
+    if (!e) return hone_fail_memory(err);
     e->t = t;
     *out = e;
     return HONE_OK;
@@ -42,6 +40,7 @@ void hone_encoder_free(hone_encoder *e) {
     hone_bytes_free(&e->b);
     hone_spans_free(&e->one);
     hone_spans_free(&e->two);
+    hone_spans_free(&e->joined);
     hone_free(e->ids.items);
     hone_free(e->words);
     hone_bytes_free(&e->word_text);
@@ -85,6 +84,7 @@ static hone_status encode_word(hone_encoder *e, const char *text, size_t size, h
     const hone_token_model *m = &e->t->model;
     if (size > MAX_WORD || size == 0)
         return hone_token_model_encode(m, &e->scratch, text, size, &e->ids, err);
+    if (!e->words && !(e->words = hone_calloc(SLOTS, sizeof *e->words))) return hone_fail_memory(err);
     uint64_t hash = hone_hash(text, size);
     kept_word *k = &e->words[hash & (SLOTS - 1)];
     if (k->size == size && k->hash == hash && memcmp(e->word_text.data + k->text, text, size) == 0) {
@@ -133,15 +133,20 @@ hone_status hone_encoder_words(hone_encoder *e, const char *text, size_t size, c
 
 /* --- texts --- */
 
-/* Text between tokens that are looked for before it is normalized. */
-static hone_status encode_part(hone_encoder *e, const char *text, size_t size, bool begins, bool plain,
-                               hone_error *err) {
+/* Text between tokens that are looked for before it is normalized; it begins at byte `base` of the whole. */
+static hone_status encode_part(hone_encoder *e, const char *text, size_t size, size_t base,
+                               const hone_hidden *hidden, hone_error *err) {
     hone_bytes *n;
+    const hone_tokenizer *t = e->t;
     if (size == 0) return HONE_OK;
-    HONE_TRY(hone_normalize_all(e->t->normalizers, &e->matcher, text, size, &e->a, &e->b, &n, err));
+    HONE_TRY(hone_normalize_all(t->normalizers, &e->matcher, text, size, &e->a, &e->b, &n, err));
+    /* normalizing moves bytes, so that a part which is hidden in part is hidden as a whole */
+    const hone_hidden all = {t->normalizers && hone_is_hidden(hidden, base, base + size), NULL, 0};
+    const hone_hidden *here = t->normalizers ? &all : hidden;
+    const bool begins = base == 0;
     size_t at = 0, start, end;
     const hone_added *a;
-    while ((a = hone_added_find(e->t, &e->t->normalized, plain, n->data, n->size, at, &start, &end))) {
+    while ((a = hone_added_find(t, &t->normalized, here, base, n->data, n->size, at, &start, &end))) {
         if (start > at) HONE_TRY(split_and_encode(e, n->data + at, start - at, begins && at == 0, err));
         if (!hone_ids_add(&e->ids, a->id)) return hone_fail_memory(err);
         at = end;
@@ -155,24 +160,44 @@ static bool add_all(hone_ids *to, const hone_ids *from) {
     return true;
 }
 
-hone_status hone_encoder_encode(hone_encoder *e, const char *text, size_t size, unsigned flags,
-                                const int32_t **ids, size_t *count, hone_error *err) {
+static hone_status encode(hone_encoder *e, const char *text, size_t size, bool around,
+                          const hone_hidden *hidden, const int32_t **ids, size_t *count, hone_error *err) {
     const hone_tokenizer *t = e->t;
-    const bool plain = flags & HONE_ENCODE_PLAIN, around = flags & HONE_ENCODE_TEMPLATE;
     size_t at = 0, start, end;
     const hone_added *a;
     e->ids.count = 0;
     if (around && !add_all(&e->ids, &t->before)) return hone_fail_memory(err);
-    while ((a = hone_added_find(t, &t->raw, plain, text, size, at, &start, &end))) {
-        HONE_TRY(encode_part(e, text + at, start - at, at == 0, plain, err));
+    while ((a = hone_added_find(t, &t->raw, hidden, 0, text, size, at, &start, &end))) {
+        HONE_TRY(encode_part(e, text + at, start - at, at, hidden, err));
         if (!hone_ids_add(&e->ids, a->id)) return hone_fail_memory(err);
         at = end;
     }
-    HONE_TRY(encode_part(e, text + at, size - at, at == 0, plain, err));
+    HONE_TRY(encode_part(e, text + at, size - at, at, hidden, err));
     if (around && !add_all(&e->ids, &t->after)) return hone_fail_memory(err);
     *ids = e->ids.items;
     *count = e->ids.count;
     return HONE_OK;
+}
+
+hone_status hone_encoder_encode(hone_encoder *e, const char *text, size_t size, unsigned flags,
+                                const int32_t **ids, size_t *count, hone_error *err) {
+    const hone_hidden hidden = {flags & HONE_ENCODE_PLAIN, NULL, 0};
+    return encode(e, text, size, flags & HONE_ENCODE_TEMPLATE, &hidden, ids, count, err);
+}
+
+/* One text of all of them: what is a token does not end where a piece does. */
+hone_status hone_encoder_encode_pieces(hone_encoder *e, const hone_text_piece *pieces, size_t piece_count,
+                                       unsigned flags, const int32_t **ids, size_t *count, hone_error *err) {
+    e->joined.text.size = e->joined.count = 0;
+    for (size_t i = 0; i < piece_count; i++) {
+        size_t from = e->joined.text.size, end = from + pieces[i].size;
+        if (!hone_bytes_add(&e->joined.text, pieces[i].data, pieces[i].size) ||
+            (pieces[i].user && !hone_spans_add(&e->joined, (hone_span){from, end, false})))
+            return hone_fail_memory(err);
+    }
+    const hone_hidden hidden = {flags & HONE_ENCODE_PLAIN, e->joined.items, e->joined.count};
+    return encode(e, e->joined.text.data, e->joined.text.size, flags & HONE_ENCODE_TEMPLATE, &hidden, ids,
+                  count, err);
 }
 
 static bool is_special(const hone_tokenizer *t, int32_t id) {

@@ -57,6 +57,8 @@ void hone_model_scratch_free(hone_model_scratch *s);
 /* Makes room for `count` merges; then each is added: HONE_ALREADY_EXISTS if it is there (the first one counts). */
 hone_status hone_merges_reserve(hone_token_model *m, size_t count, hone_error *err);
 void hone_merges_add(hone_token_model *m, hone_merge merge);
+/* Merges into ids of which `hidden` holds are no more. */
+void hone_merges_hide(hone_token_model *m, const bool *hidden, size_t count);
 const hone_merge *hone_merges_find(const hone_token_model *m, int32_t left, int32_t right);
 
 /* Adds the ids of one piece. Out of memory is the only failure. */

@@ -166,6 +166,9 @@ static hone_status read_all(hone_tokenizer *t, const json_t *root, hone_error *e
     HONE_TRY(hone_read_decoder(t, json_object_get(root, "decoder"), &t->decoders, err));
     HONE_TRY(read_post(t, json_object_get(root, "post_processor"), 0, err));
     HONE_TRY(normalize_added(t, err));
+    /* special tokens are looked for before the model sees a text: it makes none of what is left */
+    hone_vocabulary_hide(&t->model.pieces, t->special, t->added.count);
+    hone_merges_hide(&t->model, t->special, t->added.count);
     hone_added_sort(&t->raw);
     hone_added_sort(&t->normalized);
     find_pad(t, json_object_get(root, "padding"));

@@ -64,11 +64,22 @@ struct hone_tokenizer {
     hone_charset space, word;
 };
 
+/* Where special tokens are text: parts that come from outside, in order. */
+typedef struct hone_hidden {
+    bool all;
+    const hone_span *parts;
+    size_t count;
+} hone_hidden;
+
 /* Sorts; needed before it is searched. */
 void hone_added_sort(hone_added_set *s);
-/* The first token at or behind `at`; `*end` and `*start` include what is stripped, but nothing before `at`. NULL: none. */
-const hone_added *hone_added_find(const hone_tokenizer *t, const hone_added_set *s, bool plain,
-                                  const char *text, size_t size, size_t at, size_t *start, size_t *end);
+/* The first token at or behind `at`; `*end` and `*start` include what is stripped, but nothing before `at`. NULL: none.
+ * The text begins at byte `base` of the one whose parts are hidden. */
+const hone_added *hone_added_find(const hone_tokenizer *t, const hone_added_set *s, const hone_hidden *hidden,
+                                  size_t base, const char *text, size_t size, size_t at, size_t *start,
+                                  size_t *end);
+/* Has a part of [start, end) come from outside? */
+bool hone_is_hidden(const hone_hidden *hidden, size_t start, size_t end);
 /* Runs the chain of normalizers: `*out` is `a` or `b`, which are emptied. */
 hone_status hone_normalize_all(const hone_normalizer *n, hone_matcher *m, const char *text, size_t size,
                                hone_bytes *a, hone_bytes *b, hone_bytes **out, hone_error *err);

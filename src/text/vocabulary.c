@@ -73,6 +73,15 @@ hone_status hone_vocabulary_add(hone_vocabulary *v, int64_t id, const char *text
     return HONE_OK;
 }
 
+void hone_vocabulary_hide(hone_vocabulary *v, const bool *hidden, size_t count) {
+    for (size_t i = 0; i < v->slot_count; i++) v->slots[i] = HONE_NO_ID;
+    for (size_t id = 0; id < v->count; id++) {
+        const hone_piece *p = &v->pieces[id];
+        bool shown = p->text && !(id < count && hidden[id]);
+        if (shown && hone_vocabulary_find(v, p->text, p->size) == HONE_NO_ID) put(v, (int32_t)id);
+    }
+}
+
 void hone_vocabulary_free(hone_vocabulary *v) {
     hone_free(v->pieces);
     hone_free(v->slots);

@@ -28,6 +28,8 @@ hone_status hone_vocabulary_add(hone_vocabulary *v, int64_t id, const char *text
                                 hone_error *err);
 /* HONE_NO_ID if there is no such piece. */
 int32_t hone_vocabulary_find(const hone_vocabulary *v, const char *text, size_t size);
+/* Pieces of which `hidden` holds are found no more by their text; it has one for each id below `count`. */
+void hone_vocabulary_hide(hone_vocabulary *v, const bool *hidden, size_t count);
 void hone_vocabulary_free(hone_vocabulary *v);
 
 #endif

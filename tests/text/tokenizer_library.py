@@ -11,13 +11,15 @@ hone.hone_tokenizer_pad.restype = ctypes.c_int32
 
 
 class Error(ctypes.Structure):
-    _fields_ = [("code", ctypes.c_int), ("rest", ctypes.c_char * 8192)]
+    """hone_error."""
+
+    _fields_ = [("code", ctypes.c_int), ("message", ctypes.c_char * 512), ("rest", ctypes.c_char * 448)]
 
 
 def call(name, *args):
     err = Error()
     if getattr(hone, name)(*args, ctypes.byref(err)) != 0:
-        raise ValueError(bytes(err).split(b"\0\0\0\0")[0] + err.rest)
+        raise ValueError(err.message.decode(errors="replace"))
 
 
 class Slice(ctypes.Structure):
