@@ -53,29 +53,38 @@ static float sample_at(const float *x, int64_t n, int64_t i) {
     return i >= 0 && i < n ? x[i] : 0;
 }
 
-/* How like what is around `b` is to what is around `a`, whose loudness does not matter. */
-static double likeness(const float *x, int64_t n, int64_t a, int64_t b, int64_t half) {
-    double both = 0, loud = 1e-9;
-    for (int64_t m = -half; m < half; m += 4) {
-        double p = (double)sample_at(x, n, a + m), q = (double)sample_at(x, n, b + m);
-        both += p * q;
-        loud += q * q;
+/* How like what is around `b` is to what is around `a`, whose loudness does not matter; every `step`th sample tells. */
+static float likeness(const float *x, int64_t n, int64_t a, int64_t b, int64_t half, int64_t step) {
+    float both = 0, loud = 1e-9f;
+    int64_t low = a < b ? a : b, high = a < b ? b : a, first = -half, end = half;
+    if (first < -low) first += (-low - first + step - 1) / step * step; /* beyond the ends there is silence */
+    if (end > n - high) end = n - high;
+    for (int64_t m = first; m < end; m += step) {
+        both += x[a + m] * x[b + m];
+        loud += x[b + m] * x[b + m];
     }
-    return both / sqrt(loud);
+    return both / sqrtf(loud);
 }
 
-/* Where near `from` it goes on as at `wanted`. */
-static int64_t find_alike(const float *x, int64_t n, int64_t wanted, int64_t from, int64_t half) {
+/* The most alike of from - reach, from - reach + every, … from + reach. */
+static int64_t best_of(const float *x, int64_t n, int64_t wanted, int64_t from, int64_t half, int64_t reach,
+                       int64_t every, int64_t step) {
     int64_t best = from;
-    double most = likeness(x, n, wanted, from, half);
-    for (int64_t shift = -half / 2; shift <= half / 2; shift += 2) {
-        double now = likeness(x, n, wanted, from + shift, half);
-        if (now > most) {
-            most = now;
-            best = from + shift;
-        }
+    float most = likeness(x, n, wanted, from, half, step);
+    for (int64_t shift = -reach; shift <= reach; shift += every) {
+        float now = likeness(x, n, wanted, from + shift, half, step);
+        if (now <= most) continue;
+        most = now;
+        best = from + shift;
     }
     return best;
+}
+
+/* Where near `from` it goes on as at `wanted`: roughly first. */
+static int64_t find_alike(const float *x, int64_t n, int64_t wanted, int64_t from, int64_t half) {
+    int64_t every = half > 64 ? half / 32 : 2;
+    from = best_of(x, n, wanted, from, half, half / 2 / every * every, every, 2 * every);
+    return best_of(x, n, wanted, from, half, every - 1, 1, every);
 }
 
 /* Frequencies times `factor`, as in a shorter throat (> 1) or a longer one, in the same time: grains of 32 ms, each around its
@@ -83,18 +92,23 @@ static int64_t find_alike(const float *x, int64_t n, int64_t wanted, int64_t fro
  * Roelands 1993, "An overlap-add technique based on waveform similarity"). */
 static void change_throat(float *x, int64_t n, double factor, int rate, float *scratch) {
     const int64_t half = rate / 62 > 4 ? rate / 62 : 4;
+    const double turn_cos = cos(M_PI / (double)half), turn_sin = sin(M_PI / (double)half);
     int64_t from = 0;
     memcpy(scratch, x, (size_t)n * sizeof *x);
     memset(x, 0, (size_t)n * sizeof *x);
     for (int64_t middle = 0; middle < n + half; middle += half) {
         from = middle ? find_alike(scratch, n, from + (int64_t)(factor * (double)half), middle, half) : 0;
+        double c = -1, s = 0; /* cos and sin of pi j / half */
         for (int64_t j = -half; j < half; j++) {
-            double window = 0.5 + 0.5 * cos(M_PI * (double)j / (double)half), at = (double)j * factor,
-                   low = floor(at);
-            if (middle + j < 0 || middle + j >= n) continue;
-            float a = sample_at(scratch, n, from + (int64_t)low),
-                  b = sample_at(scratch, n, from + (int64_t)low + 1);
-            x[middle + j] += (float)(window * ((1 - (at - low)) * (double)a + (at - low) * (double)b));
+            double at = (double)j * factor, low = floor(at), rest = at - low;
+            if (middle + j >= 0 && middle + j < n) {
+                float a = sample_at(scratch, n, from + (int64_t)low),
+                      b = sample_at(scratch, n, from + (int64_t)low + 1);
+                x[middle + j] += (float)((0.5 + 0.5 * c) * ((1 - rest) * (double)a + rest * (double)b));
+            }
+            double next = c * turn_cos - s * turn_sin;
+            s = s * turn_cos + c * turn_sin;
+            c = next;
         }
     }
 }
@@ -109,11 +123,12 @@ static void fall_silent(hone_rng *rng, float *x, int64_t n) {
 
 /* A biquad that takes out what is around `at`, a share of the rate (Bristow-Johnson's notch). */
 static void notch(float *x, int64_t n, double at, double q) {
-    double w = 2 * M_PI * at, alpha = sin(w) / (2 * q), a0 = 1 + alpha, middle = -2 * cos(w) / a0,
-           end = (1 - alpha) / a0;
+    double w = 2 * M_PI * at, alpha = sin(w) / (2 * q), b0 = 1 / (1 + alpha), middle = -2 * cos(w) * b0,
+           end = (1 - alpha) * b0;
     double x1 = 0, x2 = 0, y1 = 0, y2 = 0;
     for (int64_t i = 0; i < n; i++) {
-        double now = (double)x[i], y = (now + x2) / a0 + middle * x1 - middle * y1 - end * y2;
+        double now = (double)x[i], y = (now + x2) * b0 + middle * (x1 - y1) - end * y2;
+        if (fabs(y) < 1e-20) y = 0; /* what fades is not to become subnormal */
         x2 = x1;
         x1 = now;
         y2 = y1;
