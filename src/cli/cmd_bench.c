@@ -1,3 +1,4 @@
+#include "energy.h"
 #include "files.h"
 #include "inputs.h"
 #include "options.h"
@@ -14,11 +15,17 @@ static struct {
     int batch;
     double seconds, warmup;
     uint64_t seed;
-    bool json, profile, mapped;
+    bool json, profile, mapped, energy;
+    cli_energy cost;
     int precision;
     cli_list inputs;
     hone_session_options session;
-} args = {.batch = 1, .seconds = 2, .warmup = 0.2, .seed = 1, .session = HONE_SESSION_OPTIONS_INIT};
+} args = {.batch = 1,
+          .seconds = 2,
+          .warmup = 0.2,
+          .seed = 1,
+          .cost = CLI_ENERGY_INIT,
+          .session = HONE_SESSION_OPTIONS_INIT};
 
 static const cli_option options[] = {
     OPT_MODEL(args.model),
@@ -28,6 +35,8 @@ static const cli_option options[] = {
     OPT_NUMBER("seconds", "S", args.seconds, CLI_ABOVE_ZERO, 3600, "how long to measure"),
     OPT_NUMBER("warmup", "S", args.warmup, 0, 3600, "how long to run before", .zero = "not"),
     OPT_FLAG("profile", args.profile, "also measure each step of the plan, and add them up by operator"),
+    OPT_FLAG("energy", args.energy, "also tell the energy that a sample takes"),
+    OPT_ENERGY(args.cost),
     OPT_SEED(args.seed),
     OPT_THREADS(args.session.threads),
     OPT_MMAP(args.mapped),
@@ -148,6 +157,7 @@ static hone_status measure(job *j, hone_error *err) {
     hone_status status = run_once(j, err); /* makes the plan */
     for (double end = cli_seconds_now() + args.warmup; status == HONE_OK && cli_seconds_now() < end;)
         status = run_once(j, err);
+    if (args.energy) cli_energy_start(&args.cost);
     double start = cli_seconds_now(), before = start;
     while (status == HONE_OK && j->runs < MAX_RUNS && (before - start < args.seconds || j->runs < MIN_RUNS)) {
         status = run_once(j, err);
@@ -156,6 +166,7 @@ static hone_status measure(job *j, hone_error *err) {
         before = after;
     }
     j->seconds = before - start;
+    if (args.energy) cli_energy_stop(&args.cost);
     qsort(j->times, (size_t)j->runs, sizeof *j->times, compare);
     return status;
 }
@@ -280,6 +291,7 @@ static void print_json(const job *j) {
                   cli_json_number(quantile(j, 0.5)), "p99_us", cli_json_number(quantile(j, 0.99)),
                   "throughput", cli_json_number(throughput(j)), "batch", (json_int_t)j->batch, "threads",
                   args.session.threads, "workspace_bytes", (json_int_t)hone_context_workspace(j->context));
+    if (args.energy) cli_energy_json(&args.cost, 1 / (double)(j->runs * j->batch), o);
     json_t *steps = json_array();
     hone_step_info s;
     for (int i = 0; i < j->step_count && hone_context_step(j->context, i, &s); i++)
@@ -357,6 +369,8 @@ static int work(job *j) {
     }
     printf("%s runs at batch %lld: median %.2f µs, 99 %% within %.2f µs, %s samples/s\n", cli_count(j->runs),
            (long long)j->batch, quantile(j, 0.5), quantile(j, 0.99), cli_count((int64_t)throughput(j)));
+    if (args.energy)
+        printf("energy of a sample: %s\n", cli_energy_text(&args.cost, 1 / (double)(j->runs * j->batch)));
     if (j->change >= 0)
         printf("outputs differ from float32's by %.2g of their largest number, at most\n", j->change);
     if (args.profile) print_steps(j);

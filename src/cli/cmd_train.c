@@ -1,4 +1,5 @@
 #include "board.h"
+#include "energy.h"
 #include "files.h"
 #include "signals.h"
 #include "text.h"
@@ -23,7 +24,8 @@ static struct {
     cli_task task;
     cli_losses losses;
     hone_train_options train;
-} args = {.log = CLI_LOG_INIT, .train = HONE_TRAIN_OPTIONS_INIT};
+    cli_energy cost;
+} args = {.cost = CLI_ENERGY_INIT, .log = CLI_LOG_INIT, .train = HONE_TRAIN_OPTIONS_INIT};
 
 static const cli_option options[] = {
     OPT_TEXT("model", "MODEL", args.model,
@@ -73,6 +75,7 @@ static const cli_option options[] = {
     OPT_INT64("checkpoint-steps", "N", args.train.checkpoint_steps, 0, 1e15, "steps between two checkpoints",
               .zero = "one an epoch"),
     OPT_TEXT("resume", "DIR", args.train.resume_dir, "continue from the newest checkpoint there"),
+    OPT_ENERGY(args.cost),
     OPT_LOG(args.log),
     OPT_JSON(args.json),
     OPT_END,
@@ -161,7 +164,9 @@ static hone_status train(job *j, hone_error *err) {
     options_now.progress = cli_watch_step;
     options_now.user = &j->watch;
     cli_signals_catch();
+    cli_energy_start(&args.cost);
     hone_status status = hone_train(j->graph, j->data.train, &options_now, &j->report, err);
+    cli_energy_stop(&args.cost);
     cli_progress_clear();
     if (!j->report.stopped) cli_signals_default();
     return status;
@@ -220,6 +225,7 @@ static void report(const job *j) {
                               args.train.epochs, "steps", (json_int_t)j->report.steps, "train_loss",
                               cli_json_number(j->report.loss), "seconds", cli_json_number(j->report.seconds));
         json_object_set_new(o, cli_text("train_%s", metric->name), cli_json_number(metric->value));
+        cli_energy_json(&args.cost, 1, o);
         cli_json_metrics(o, "test_", test ? test : &none);
         for (int i = 0; test && i < args.losses.count; i++)
             cli_json_metrics(o, cli_text("test_%s_", args.losses.goals[i].output), &j->others[i]);
@@ -239,6 +245,7 @@ static void report(const job *j) {
     if (j->report.best_epoch && j->report.best_epoch < args.train.epochs)
         printf("%sepoch %d did best in validation: that is what is kept\n",
                j->report.early ? "stopped early: " : "", j->report.best_epoch);
+    printf("energy of the training: %s\n", cli_energy_text(&args.cost, 1));
     printf("wrote %s, %s bytes\n", args.out, cli_count(cli_model_bytes(args.out)));
 }
 

@@ -105,7 +105,7 @@ void hone_metrics_free(hone_metrics *m) {
     for (size_t i = 0; i < m->metric_count; i++) free_metric(m->metrics[i]);
     hone_free(m->metrics);
     hone_free(m->hooks);
-    hone_free(m->process);
+    hone_metrics_free_process(m->process);
     pthread_mutex_destroy(&m->lock);
     hone_free(m);
 }

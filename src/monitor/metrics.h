@@ -55,4 +55,7 @@ struct hone_metrics {
 /* Number of observations in bucket i (the last is above all bounds), over all shards. */
 uint64_t hone_series_bucket(const hone_series *s, int i);
 
+/* What hone_metrics_add_process has made; NULL is fine. */
+void hone_metrics_free_process(void *process);
+
 #endif

@@ -4,6 +4,8 @@
 #include "base/memory.h"
 #include "monitor/metrics.h"
 
+#include <hone/energy.h>
+
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +21,8 @@
 #endif
 
 typedef struct process {
-    hone_series *cpu, *resident, *virtual_memory, *open_fds, *max_fds;
+    hone_series *cpu, *resident, *virtual_memory, *open_fds, *max_fds, *energy;
+    hone_energy_meter *meter;
 } process;
 
 static double seconds(clockid_t clock) {
@@ -59,6 +62,9 @@ static int open_fds(void) {
 static void update(void *user) {
     process *p = user;
     hone_series_set(p->cpu, seconds(CLOCK_PROCESS_CPUTIME_ID));
+    hone_energy_reading energy;
+    hone_energy_read(p->meter, &energy);
+    hone_series_set(p->energy, energy.joules);
     hone_series_set(p->open_fds, open_fds());
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) hone_series_set(p->max_fds, (double)limit.rlim_cur);
@@ -100,6 +106,21 @@ static hone_status add_build_info(hone_metrics *m, hone_error *err) {
     return HONE_OK;
 }
 
+static hone_status add_energy(hone_metrics *m, process *p, hone_error *err) {
+    hone_metric_options o = HONE_METRIC_OPTIONS_INIT;
+    o.type = HONE_METRIC_COUNTER;
+    o.name = "hone_energy_joules_total";
+    o.help =
+        "Energy since the start: rapl, of the whole machine by its counters, or an estimate from CPU time.";
+    o.labels = (const char *const[]){"source", NULL};
+    hone_metric *f = NULL;
+    hone_energy_reading now;
+    HONE_TRY(hone_energy_open(NULL, &p->meter, err));
+    hone_energy_read(p->meter, &now);
+    HONE_TRY(hone_metrics_add(m, &o, &f, err));
+    return hone_metric_series(f, &now.source, &p->energy, err);
+}
+
 hone_status hone_metrics_add_process(hone_metrics *m, hone_error *err) {
     if (m->process) return hone_fail(err, HONE_ALREADY_EXISTS, "the process metrics are there already");
     hone_series *start = NULL;
@@ -119,5 +140,12 @@ hone_status hone_metrics_add_process(hone_metrics *m, hone_error *err) {
                  &p->open_fds, err));
     HONE_TRY(add(m, HONE_METRIC_GAUGE, "process_max_fds", "Most file descriptors that may be open.", 0,
                  &p->max_fds, err));
+    HONE_TRY(add_energy(m, p, err));
     return hone_metrics_on_write(m, update, p, err);
+}
+
+void hone_metrics_free_process(void *made) {
+    process *p = made;
+    if (p) hone_energy_close(p->meter);
+    hone_free(p);
 }

@@ -160,7 +160,16 @@ function showServer(metrics) {
   const [build] = metrics.get("hone_build_info") || [{ labels: {} }];
   const up = Date.now() / 1000 - total(metrics, "process_start_time_seconds");
   at("server").textContent = `${build.labels.version || ""} on ${build.labels.cpu || "this CPU"}, up ${span(up)}, memory ` +
-    `${bytes(total(metrics, "process_resident_memory_bytes"))}, ${count(total(metrics, "hone_requests_in_flight") - 1)} requests under way`;
+    `${bytes(total(metrics, "process_resident_memory_bytes"))}, ${count(total(metrics, "hone_requests_in_flight") - 1)} requests under way` + energyText(metrics);
+}
+
+/* Since the start, and for a thousand predictions; where it comes from. */
+function energyText(metrics) {
+  const [energy] = metrics.get("hone_energy_joules_total") || [];
+  const answered = total(metrics, "hone_requests_total", { method: "predict" });
+  if (!energy) return "";
+  const each = answered ? `, ${((energy.value / answered) * 1000).toPrecision(3)} J for a thousand predictions` : "";
+  return `; ${energy.value.toPrecision(3)} J${each} (${energy.labels.source})`;
 }
 
 function showRates() {
