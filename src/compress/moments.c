@@ -187,19 +187,19 @@ hone_status hone_moments_find(const hone_graph *g, const hone_dataset *data, con
 
 /* --- the factor --- H = R R^T with R upper triangular, so that U = R^-1 has U^T U = H^-1 */
 
-/* From the last column to the first: R[i][j] for i <= j, in the place of h. */
+/* From the last column to the first: column j of R goes into the upper triangle, and out of the lower one, which is what is left
+ * of H. Rows are walked along, so that no sum waits for the one before. */
 static bool split(double *h, int64_t n) {
     for (int64_t j = n - 1; j >= 0; j--) {
-        double *column = h + j; /* of row i: column[i * n] */
-        double pivot = h[j * n + j];
-        for (int64_t k = j + 1; k < n; k++) pivot -= h[j * n + k] * h[j * n + k];
-        if (!(pivot > 0)) return false;
-        h[j * n + j] = sqrt(pivot);
+        double *left = h + j * n;
+        if (!(left[j] > 0)) return false;
+        left[j] = sqrt(left[j]);
+        for (int64_t i = 0; i < j; i++) left[i] /= left[j];
         for (int64_t i = 0; i < j; i++) {
-            double sum = column[i * n];
-            const double *a = h + i * n, *b = h + j * n;
-            for (int64_t k = j + 1; k < n; k++) sum -= a[k] * b[k];
-            column[i * n] = sum / h[j * n + j];
+            double *row = h + i * n;
+            const double f = left[i];
+            for (int64_t k = 0; k <= i; k++) row[k] -= f * left[k];
+            row[j] = f;
         }
     }
     return true;
