@@ -124,10 +124,12 @@ typedef struct hone_folding {
 } hone_folding;
 
 /* Rows of weights of 2, 4 or 8 bits, the first element in the lowest bits: blocks of `block` elements (even), each with a scale
- * and a zero point. */
+ * and a zero point, (code - zero) * scale, or with an offset, code * scale + offset. */
 typedef struct hone_nbits {
     int64_t blocks;
     int block, bits;
+    bool is_signed; /* codes of 8 bits are int8 */
+    bool offsets;
 } hone_nbits;
 
 /* Columns of weights of 4 bits for products in integers, [N, K] cut into panels of HONE_BITS_PANEL rows, which become columns:
@@ -184,6 +186,9 @@ typedef struct hone_kernels {
     /* y[i*y_row] = the sum of (code * scale + offset) * A, i < rows: a row of weights of 4 bits, which has a scale and an offset
      * for each block, against rows of A that hone_nbits_split has laid out. */
     void (*bits4_rows_f32)(const hone_nbits *p, const uint8_t *b, const float *scale, const float *offset,
+                           const float *a, int64_t rows, float *y, int64_t y_row);
+    /* The same of weights of 8 bits, against rows of A as they are, blocks * block elements each. */
+    void (*bits8_rows_f32)(const hone_nbits *p, const uint8_t *b, const float *scale, const float *offset,
                            const float *a, int64_t rows, float *y, int64_t y_row);
     /* A row of n numbers in blocks: values are x / scale to the nearest even, scale = the largest |x| / 127;
      * it is NaN where one is NaN or infinite. */

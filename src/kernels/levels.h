@@ -15,7 +15,7 @@
     X(transpose_32, level)                                                                                   \
     X(weigh_rows_f32, level) X(normalize_f32, level) X(normalize_grad_f32, level)                            \
     X(dot_rows_f32, level) X(softcap_f32, level) X(add_f32, level) X(bits4_rows_f32, level)                  \
-    X(bits_rows_s8, level) X(bits4_s8, level) X(linear_attention_f32, level)                                 \
+    X(bits8_rows_f32, level) X(bits_rows_s8, level) X(bits4_s8, level) X(linear_attention_f32, level)                                 \
     X(moments_f32, level) X(comoments_f32, level)                                 \
     HONE_KERNELS_IMAGE(X, level)
 /* Of kernels/image.h. */

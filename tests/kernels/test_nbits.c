@@ -67,6 +67,41 @@ static void check(const hone_kernels *k, const char *level) {
     }
 }
 
+/* Codes of 8 bits, with and without signs. */
+static void check_8(const hone_kernels *k, const char *level) {
+    static const int blocks[] = {16, 32, 48, 128};
+    for (int l = 0; l < 2 * COUNT(blocks); l++) {
+        hone_nbits p = shape_of(8, blocks[l / 2]);
+        const int64_t width = p.blocks * p.block;
+        static uint8_t padded[512];
+        static float rows_of_a[ROWS * 512], offset[32], y[ROWS * 3], alone[1];
+        p.is_signed = l % 2;
+        p.offsets = true;
+        memset(padded, 0xff, sizeof padded);
+        memcpy(padded, codes, K);
+        memset(rows_of_a, 0, sizeof rows_of_a);
+        for (int i = 0; i < ROWS; i++) memcpy(rows_of_a + i * width, x + i * K, K * sizeof *x);
+        for (int64_t b = 0; b < p.blocks; b++) offset[b] = zero[b] - 128;
+        for (int rows = 0; rows <= ROWS; rows++) {
+            for (int i = 0; i < ROWS * 3; i++) y[i] = 77;
+            k->bits8_rows_f32(&p, padded, scale, offset, rows_of_a, rows, y, 3);
+            for (int i = 0; i < rows; i++) {
+                double want = 0;
+                for (int64_t j = 0; j < K; j++) {
+                    const double code = p.is_signed ? (double)(int8_t)codes[j] : (double)codes[j];
+                    want += (code * (double)scale[j / p.block] + (double)offset[j / p.block]) *
+                            (double)x[i * K + j];
+                }
+                if (!near((double)y[3 * i], want, 1e-5, 2e-3))
+                    fail_msg("%s, blocks of %d: %g, not %g", level, p.block, (double)y[3 * i], want);
+                k->bits8_rows_f32(&p, padded, scale, offset, rows_of_a + i * width, 1, alone, 1);
+                assert_true(alone[0] == y[3 * i]);
+            }
+            for (int i = 3 * rows; i < ROWS * 3; i++) assert_true(y[i] == 77);
+        }
+    }
+}
+
 /* Integers to the nearest, in blocks; their scales and sums; what is no number shows in the scale. */
 static void check_rounding(const hone_kernels *k, const char *level) {
     for (int block = 16; block <= 64; block *= 2) {
@@ -154,6 +189,7 @@ static void check_integers(const hone_kernels *k, const char *level) {
 static void test_levels_agree(void **state) {
     (void)state;
     each_level(check);
+    each_level(check_8);
     each_level(check_rounding);
     each_level(check_integers);
 }

@@ -6,13 +6,25 @@
 typedef struct setting {
     int64_t m, k, n, block, bits;
     int zeros; /* 0: none, 1: packed, 2: numbers */
-    bool bias;
+    bool bias, offsets, is_signed;
 } setting;
 
 static const setting settings[] = {
-    {1, 64, 5, 32, 4, 0, false},     {3, 70, 50, 32, 4, 1, true},    {12, 300, 9, 16, 4, 2, true},
-    {13, 300, 100, 128, 4, 1, true}, {40, 513, 17, 64, 4, 2, false}, {1, 70, 50, 32, 8, 1, true},
-    {9, 600, 51, 32, 2, 1, false},   {5, 33, 1, 16, 8, 0, true},
+    {1, 64, 5, 32, 4, 0, false},
+    {3, 70, 50, 32, 4, 1, true},
+    {12, 300, 9, 16, 4, 2, true},
+    {13, 300, 100, 128, 4, 1, true},
+    {40, 513, 17, 64, 4, 2, false},
+    {1, 70, 50, 32, 8, 1, true},
+    {9, 600, 51, 32, 2, 1, false},
+    {5, 33, 1, 16, 8, 0, true},
+    {1, 96, 40, 32, 4, 2, true, true},
+    {3, 70, 9, 48, 8, 2, false, true, true},
+    {7, 256, 33, 16, 8, 0, true, false, true},
+    {20, 256, 33, 32, 4, 2, true, true},
+    {30, 256, 33, 32, 8, 2, true, true, false},
+    {2, 100, 33, 32, 2, 2, true, true},
+    {4, 64, 17, 32, 8, 0, false, true, false},
 };
 
 /* Integers: A is off by half a step of its block, which is the largest of it / 127. */
@@ -21,7 +33,7 @@ static void check(const setting *s, int threads, bool integers) {
                   zero_row = (blocks * s->bits + 7) / 8;
     hone_graph *g = hone_graph_new("bits");
     hone_tensor *a = tensor_random(HONE_FLOAT32, SHAPE(s->m, s->k), 1),
-                *b = tensor_make(HONE_UINT8, SHAPE(s->n, row)),
+                *b = tensor_make(s->is_signed ? HONE_INT8 : HONE_UINT8, SHAPE(s->n, row)),
                 *scale = tensor_random(HONE_FLOAT32, SHAPE(s->n, blocks), 2), *zero = NULL,
                 *bias = tensor_random(HONE_FLOAT32, SHAPE(s->n), 3);
     for (int64_t i = 0; i < b->count; i++) ((uint8_t *)b->data)[i] = (uint8_t)(i * 37 + i / 5);
@@ -38,11 +50,13 @@ static void check(const setting *s, int threads, bool integers) {
     hone_node_set_int(g, y->producer, "block_size", s->block);
     hone_node_set_int(g, y->producer, "bits", s->bits);
     hone_node_set_int(g, y->producer, "integers", integers);
+    hone_node_set_int(g, y->producer, "offsets", s->offsets);
     hone_graph_add_output(g, y);
     const hone_tensor *out;
     runner r = runner_make(g, NULL, threads);
     runner_run(&r, &a, &out);
     bool is_rounded = false;
+    const bool rounds = integers && s->bits == 4 && !s->offsets;
     for (int64_t i = 0; i < s->m; i++)
         for (int64_t j = 0; j < s->n; j++) {
             double want = s->bias ? tensor_at(bias, j) : 0, size = 1, off = 0, most = 0;
@@ -51,23 +65,25 @@ static void check(const setting *s, int threads, bool integers) {
                 if (l % s->block == 0) most = 0;
                 for (int64_t t = l; l % s->block == 0 && t < s->k && t < l + s->block; t++)
                     most = fmax(most, fabs(tensor_at(a, i * s->k + t)));
-                double z = !zero ? 1 << (s->bits - 1)
+                double z = !zero ? s->is_signed || s->offsets ? 0 : 1 << (s->bits - 1)
                            : zero->dtype == HONE_UINT8
                                ? hone_bits_get((uint8_t *)zero->data + j * zero_row, block, (int)s->bits)
                                : tensor_at(zero, j * blocks + block);
-                double w = ((double)hone_bits_get((uint8_t *)b->data + j * row, l, (int)s->bits) - z) *
-                           tensor_at(scale, j * blocks + block);
+                const unsigned bits = hone_bits_get((uint8_t *)b->data + j * row, l, (int)s->bits);
+                const double code = s->is_signed ? (double)(int8_t)bits : (double)bits;
+                double w = (code - (s->offsets ? 0 : z)) * tensor_at(scale, j * blocks + block);
+                if (s->offsets) w += z;
                 want += w * tensor_at(a, i * s->k + l);
                 size += fabs(w * tensor_at(a, i * s->k + l));
                 off += fabs(w) * most / 254;
             }
             const double error = fabs(tensor_at(out, i * s->n + j) - want);
             is_rounded |= error > 1e-5 * size;
-            if (error > 3e-6 * size + (integers && s->bits == 4 ? off : 0))
+            if (error > 3e-6 * size + (rounds ? off : 0))
                 fail_msg("%lld rows of %lld, %lld bits: %g, not %g", (long long)s->m, (long long)s->k,
                          (long long)s->bits, tensor_at(out, i * s->n + j), want);
         }
-    assert_true(is_rounded == (integers && s->bits == 4));
+    assert_true(is_rounded == rounds);
     runner_free(&r);
     hone_tensor *all[] = {a, b, scale, zero, bias};
     for (int i = 0; i < COUNT(all); i++) hone_tensor_free(all[i]);

@@ -10,9 +10,20 @@ void hone_nbits_unpack(const hone_nbits *p, const uint8_t *b, const float *scale
         int64_t block = at / p->block;
         run = (block + 1) * p->block - at;
         if (run > end - at) run = end - at;
-        const float s = scale[block], z = zero[block];
-        for (int64_t i = at; i < at + run; i++)
-            y[i - begin] = ((float)(bits == 8 ? b[i] : hone_bits_get(b, i, bits)) - z) * s;
+        const float s = scale[block], z = p->offsets ? 0 : zero[block], o = p->offsets ? zero[block] : 0;
+        if (bits == 8 && p->is_signed)
+            for (int64_t i = at; i < at + run; i++) y[i - begin] = ((float)(int8_t)b[i] - z) * s + o;
+        else if (bits == 8)
+            for (int64_t i = at; i < at + run; i++) y[i - begin] = ((float)b[i] - z) * s + o;
+        else if (bits == 4 && at % 2 == 0 && run % 2 == 0)
+            for (int64_t i = at; i < at + run; i += 2) {
+                const uint8_t both = b[i / 2];
+                y[i - begin] = ((float)(both & 15) - z) * s + o;
+                y[i - begin + 1] = ((float)(both >> 4) - z) * s + o;
+            }
+        else
+            for (int64_t i = at; i < at + run; i++)
+                y[i - begin] = ((float)hone_bits_get(b, i, bits) - z) * s + o;
     }
 }
 

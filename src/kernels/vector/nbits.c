@@ -33,6 +33,68 @@ VEC_FN void row(const hone_nbits *p, const uint8_t *b, const float *scale, const
     for (int i = 0; i < count; i++) y[i * y_row] = vec_reduce_add(low[i] + high[i]);
 }
 
+/* The same for weights of 8 bits. */
+VEC_FN vec_f32 numbers(const uint8_t *b, int n, const bool is_signed, vec_f32 s, vec_f32 o) {
+    const int8_t *c = (const int8_t *)b;
+    const vec_i32 codes = n >= VEC_F32 ? is_signed ? vec_load_s8(c) : vec_load_u8(b)
+                          : is_signed ? vec_load_s8_n(c, n)
+                                       : vec_load_u8_n(b, n);
+    return vec_fma(vec_from_i32(codes), s, o);
+}
+
+VEC_FN void row_8(const hone_nbits *p, const uint8_t *b, const float *scale, const float *offset,
+                  const float *a, int64_t a_row, float *y, int64_t y_row, const int count,
+                  const bool is_signed) {
+    const int size = p->block;
+    vec_f32 even[4], odd[4];
+    VEC_UNROLL
+    for (int i = 0; i < count; i++) even[i] = odd[i] = vec_zero();
+    for (int64_t block = 0; block < p->blocks; block++, b += size, a += size) {
+        const vec_f32 s = vec_set1(scale[block]), o = vec_set1(offset[block]);
+        int l = 0;
+        for (; l + 2 * VEC_F32 <= size; l += 2 * VEC_F32) {
+            const vec_f32 first = numbers(b + l, VEC_F32, is_signed, s, o),
+                          second = numbers(b + l + VEC_F32, VEC_F32, is_signed, s, o);
+            VEC_UNROLL
+            for (int i = 0; i < count; i++) {
+                const float *x = a + i * a_row + l;
+                even[i] = vec_fma(first, vec_load(x), even[i]);
+                odd[i] = vec_fma(second, vec_load(x + VEC_F32), odd[i]);
+            }
+        }
+        for (; l < size; l += VEC_F32) {
+            const int n = size - l;
+            const vec_f32 w = numbers(b + l, n, is_signed, s, o);
+            VEC_UNROLL
+            for (int i = 0; i < count; i++) {
+                const float *x = a + i * a_row + l;
+                even[i] = vec_fma(w, n >= VEC_F32 ? vec_load(x) : vec_load_n(x, n), even[i]);
+            }
+        }
+    }
+    VEC_UNROLL
+    for (int i = 0; i < count; i++) y[i * y_row] = vec_reduce_add(even[i] + odd[i]);
+}
+
+void HONE_ISA_NAME(bits8_rows_f32)(const hone_nbits *p, const uint8_t *b, const float *scale,
+                                   const float *offset, const float *a, int64_t rows, float *y,
+                                   int64_t y_row) {
+    const int64_t a_row = p->blocks * p->block;
+    for (int64_t i = 0, count; i < rows; i += count) {
+        const float *x = a + i * a_row;
+        float *to = y + i * y_row;
+        count = rows - i >= 4 ? 4 : 1;
+        if (count == 4 && p->is_signed)
+            row_8(p, b, scale, offset, x, a_row, to, y_row, 4, true);
+        else if (count == 4)
+            row_8(p, b, scale, offset, x, a_row, to, y_row, 4, false);
+        else if (p->is_signed)
+            row_8(p, b, scale, offset, x, a_row, to, y_row, 1, true);
+        else
+            row_8(p, b, scale, offset, x, a_row, to, y_row, 1, false);
+    }
+}
+
 void HONE_ISA_NAME(bits4_rows_f32)(const hone_nbits *p, const uint8_t *b, const float *scale,
                                    const float *offset, const float *a, int64_t rows, float *y,
                                    int64_t y_row) {

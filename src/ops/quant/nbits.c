@@ -4,7 +4,8 @@
  *   BitsProduct(A [..., K], B [N, bytes], scales [N, blocks], zeros?, bias [N]?) → Y [..., N]
  *   UnpackBits(B [..., bytes], scales [..., blocks], zeros?) → Y [..., K]
  *
- * zeros is float32 like scales, or uint8 packed like B, each row from a byte of its own; left out: 2^(bits - 1).
+ * zeros is float32 like scales, or uint8 packed like B, each row from a byte of its own; left out: 2^(bits - 1). With offsets = 1
+ * it is what is added to code times scale instead, float32; left out: 0. B may be int8 of 8 bits, whose zero point is 0 if left out.
  * integers = 1: A may be rounded to 8 bits in the same blocks (nbits_integer.c). */
 #include "ops/quant/nbits.h"
 #include "base/bits.h"
@@ -15,9 +16,11 @@
 #include "ops/common/walk.h"
 
 #include <math.h>
+#include <string.h>
 
 #define FLOAT HONE_TYPE(HONE_FLOAT32)
 #define UINT8 HONE_TYPE(HONE_UINT8)
+#define CODES (UINT8 | HONE_TYPE(HONE_INT8))
 #define OPTIONAL HONE_SLOT_OPTIONAL
 #define LONGEST ((int64_t)1 << 56) /* of rows: their bits can be counted */
 
@@ -56,7 +59,9 @@ static hone_status check_rows(const hone_infer *ctx, int at, int64_t rows, hone_
 static hone_bits_weights weights_of(const hone_prepare *p, int at) {
     const hone_type *zeros = at + 2 < p->in_count ? p->in[at + 2] : NULL;
     hone_bits_weights w = {.shape = {.block = (int)hone_node_int(p->node, "block_size"),
-                                     .bits = (int)hone_node_int(p->node, "bits")},
+                                     .bits = (int)hone_node_int(p->node, "bits"),
+                                     .is_signed = p->in[at]->dtype == HONE_INT8,
+                                     .offsets = hone_node_int(p->node, "offsets") != 0},
                            .k = hone_node_int(p->node, "K"),
                            .has_zeros = zeros != NULL,
                            .packed_zeros = zeros && zeros->dtype == HONE_UINT8};
@@ -73,7 +78,8 @@ static const float *zeros_of(const hone_bits_weights *w, const void *zeros, int6
     const int64_t blocks = w->shape.blocks;
     const int bits = w->shape.bits;
     if (!w->has_zeros)
-        for (int64_t i = 0; i < blocks; i++) room[i] = (float)(1 << (bits - 1));
+        for (int64_t i = 0; i < blocks; i++)
+            room[i] = w->shape.is_signed || w->shape.offsets ? 0 : (float)(1 << (bits - 1));
     else if (bits == 8)
         for (int64_t i = 0; i < blocks; i++) room[i] = packed[i];
     else if (bits == 4)
@@ -110,7 +116,7 @@ static int64_t multiply_adds_product(const hone_node *n, const hone_type *const 
     return hone_type_count(out) * hone_node_int(n, "K");
 }
 
-#define FEW_ROWS 12 /* up to which weights of 4 bits are multiplied as they lie */
+#define FEW_ROWS 12 /* up to which weights of 4 and 8 bits are multiplied as they lie */
 #define CHUNK 256   /* elements of K that are unpacked at a time */
 
 typedef struct params {
@@ -138,8 +144,15 @@ static void split_rows(void *arg, int64_t begin, int64_t end, int worker) {
     const job *j = arg;
     const hone_bits_weights *w = &j->p->w;
     const int64_t width = w->shape.blocks * w->shape.block;
-    for (int64_t i = begin; i < end; i++)
-        hone_nbits_split(&w->shape, j->a + i * w->k, w->k, j->split + i * width);
+    for (int64_t i = begin; i < end; i++) {
+        float *to = j->split + i * width;
+        if (w->shape.bits == 4) {
+            hone_nbits_split(&w->shape, j->a + i * w->k, w->k, to);
+        } else {
+            memcpy(to, j->a + i * w->k, (size_t)w->k * sizeof *to);
+            memset(to + w->k, 0, (size_t)(width - w->k) * sizeof *to);
+        }
+    }
 }
 
 static void multiply_columns(void *arg, int64_t begin, int64_t end, int worker) {
@@ -148,11 +161,14 @@ static void multiply_columns(void *arg, int64_t begin, int64_t end, int worker) 
     const hone_bits_weights *w = &p->w;
     const int64_t blocks = w->shape.blocks;
     float *room = hone_step_worker_scratch(j->step, j->frame, worker), *offset = room + blocks;
+    void (*multiply)(const hone_nbits *, const uint8_t *, const float *, const float *, const float *,
+                     int64_t, float *, int64_t) =
+        w->shape.bits == 4 ? p->kernels->bits4_rows_f32 : p->kernels->bits8_rows_f32;
     for (int64_t c = begin; c < end; c++) {
         const float *scale = j->scales + c * blocks, *zero = zeros_of(w, j->zeros, c, room);
-        for (int64_t i = 0; i < blocks; i++) offset[i] = -scale[i] * zero[i];
-        p->kernels->bits4_rows_f32(&w->shape, j->b + c * w->row, scale, offset, j->split, p->m, j->y + c,
-                                   p->n);
+        for (int64_t i = 0; i < blocks && !w->shape.offsets; i++) offset[i] = -scale[i] * zero[i];
+        multiply(&w->shape, j->b + c * w->row, scale, w->shape.offsets ? zero : offset, j->split, p->m,
+                 j->y + c, p->n);
         for (int64_t i = 0; i < p->m && j->bias; i++) j->y[i * p->n + c] += j->bias[c];
     }
 }
@@ -235,7 +251,7 @@ static hone_status prepare_product(hone_prepare *p, hone_error *err) {
     *q = (params){.w = weights_of(p, B), .kernels = hone_kernels_get(), .n = hone_node_int(p->node, "N")};
     q->family = q->kernels->gemm[HONE_GEMM_F32];
     q->m = hone_dims_product(a, 0, a->rank - 1);
-    q->few = q->w.shape.bits == 4 && q->m <= FEW_ROWS;
+    q->few = q->w.shape.bits != 2 && q->m <= FEW_ROWS;
     const size_t line = (size_t)q->w.shape.blocks * sizeof(float), panel = (size_t)q->family->panel;
     if (q->few) {
         p->scratch = (size_t)(q->m * q->w.shape.blocks * q->w.shape.block) * sizeof(float);
@@ -262,8 +278,8 @@ static hone_status expand_product(hone_graph *g, hone_node *n, hone_error *err) 
     hone_value *in[] = {n->inputs[B], n->inputs[SCALES], hone_input(n, ZEROS)};
     hone_value *w = hone_graph_emit(g, HONE_PRIVATE_DOMAIN, "UnpackBits", in, 3);
     if (w)
-        for (int i = 0; i < 3; i++) {
-            const char *const names[] = {"bits", "block_size", "K"};
+        for (int i = 0; i < 4; i++) {
+            const char *const names[] = {"bits", "block_size", "K", "offsets"};
             hone_node_set_int(g, w->producer, names[i], hone_node_int(n, names[i]));
         }
     hone_value *y = HONE_EMIT(g, "", "MatMul", n->inputs[A], hone_emit_turned(g, w, perm, 2));
@@ -273,8 +289,9 @@ static hone_status expand_product(hone_graph *g, hone_node *n, hone_error *err) 
 }
 
 #define BLOCKS                                                                                               \
-    {"bits", HONE_ATTR_INT, .i = 4}, {"block_size", HONE_ATTR_INT, .required = true}, {                      \
-        "K", HONE_ATTR_INT, .required = true                                                                 \
+    {"bits", HONE_ATTR_INT, .i = 4}, {"block_size", HONE_ATTR_INT, .required = true},                        \
+        {"K", HONE_ATTR_INT, .required = true}, {                                                            \
+        "offsets", HONE_ATTR_INT                                                                             \
     }
 
 const hone_op hone_op_bits_product = {
@@ -282,7 +299,7 @@ const hone_op hone_op_bits_product = {
     .name = "BitsProduct",
     .since = 1,
     .oldest = 1,
-    .inputs = HONE_SLOTS({"A", 0, FLOAT, 0}, {"B", 0, UINT8, 0}, {"scales", 0, FLOAT, 0},
+    .inputs = HONE_SLOTS({"A", 0, FLOAT, 0}, {"B", 0, CODES, 0}, {"scales", 0, FLOAT, 0},
                          {"zeros", 0, FLOAT | UINT8, OPTIONAL}, {"bias", 0, FLOAT, OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 0, FLOAT, 0}),
     .attrs = HONE_ATTRS(BLOCKS, {"N", HONE_ATTR_INT, .required = true}, {"integers", HONE_ATTR_INT}),
@@ -360,7 +377,7 @@ const hone_op hone_op_unpack_bits = {
     .since = 1,
     .oldest = 1,
     .role = HONE_ROLE_DEQUANTIZE, /* folding must not make it large */
-    .inputs = HONE_SLOTS({"B", 0, UINT8, 0}, {"scales", 0, FLOAT, 0}, {"zeros", 0, FLOAT | UINT8, OPTIONAL}),
+    .inputs = HONE_SLOTS({"B", 0, CODES, 0}, {"scales", 0, FLOAT, 0}, {"zeros", 0, FLOAT | UINT8, OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 0, FLOAT, 0}),
     .attrs = HONE_ATTRS(BLOCKS),
     .infer = infer_unpack,

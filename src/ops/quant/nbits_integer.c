@@ -102,7 +102,7 @@ hone_status hone_bits_integer_pack(hone_packer *p, const hone_node *node, hone_e
                   blocks = hone_tasks(hone_node_int(node, "K"), block);
     const hone_value *zeros = hone_input(node, HONE_BITS_ZEROS);
     const hone_value *all[] = {node->inputs[HONE_BITS_B], node->inputs[HONE_BITS_SCALES], zeros};
-    if (hone_node_int(node, "bits") != 4) return HONE_OK;
+    if (hone_node_int(node, "bits") != 4 || hone_node_int(node, "offsets")) return HONE_OK;
     for (int i = 0; i < 3; i++)
         if (all[i] && (!hone_value_constant(all[i]) || all[i]->type.rank != 2)) return HONE_OK;
     HONE_TRY(pack_rows(p, node, HONE_BITS_B, CODES, pack_codes, blocks * block / GROUP, err));
@@ -120,8 +120,9 @@ static const void *packed_zeros(const hone_prepare *p) {
 
 bool hone_bits_integer_prepared(const hone_prepare *p) {
     const bool has_zeros = p->in_count > HONE_BITS_ZEROS && p->in[HONE_BITS_ZEROS];
-    return hone_node_int(p->node, "bits") == 4 && hone_prepare_packed(p, HONE_BITS_B, CODES) &&
-           hone_prepare_packed(p, HONE_BITS_SCALES, NUMBERS) && (!has_zeros || packed_zeros(p));
+    return hone_node_int(p->node, "bits") == 4 && !hone_node_int(p->node, "offsets") &&
+           hone_prepare_packed(p, HONE_BITS_B, CODES) && hone_prepare_packed(p, HONE_BITS_SCALES, NUMBERS) &&
+           (!has_zeros || packed_zeros(p));
 }
 
 /* --- the plan --- */

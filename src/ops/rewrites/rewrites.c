@@ -73,6 +73,9 @@ static const hone_rewrite list[] = {
     {"real-parameters", HONE_STAGE_LOWER,
      .run = hone_rewrite_real_parameters,
      .doc = "quantized scales and shifts of normalizations become real numbers: they are few"},
+    {"block-weights", HONE_STAGE_LOWER,
+     .run = hone_rewrite_block_weights,
+     .doc = "products with weights in blocks that have scales and offsets take them as they are stored"},
     {"spread-blocks", HONE_STAGE_LOWER,
      .match = {"QuantizeLinear(spread, const y_scale, const y_zero?; ...) | spread where "
                "spread = ConvTranspose(x, w, bias?; strides=[2, 2], ...)"},

@@ -58,6 +58,9 @@ hone_value *hone_build_conv_pad(hone_match *m);
 hone_status hone_rewrite_lazy_rows(hone_graph *g, int *changes, hone_error *err);
 hone_status hone_rewrite_gather_mean(hone_graph *g, int *changes, hone_error *err);
 
+/* block_weights.c */
+hone_status hone_rewrite_block_weights(hone_graph *g, int *changes, hone_error *err);
+
 /* attention.c */
 hone_status hone_rewrite_attention(hone_graph *g, int *changes, hone_error *err);
 

@@ -1,0 +1,115 @@
+/* Weights in blocks, however a graph says so, become the operand of BitsProduct, and the product stays what it was. */
+#include "base/bits.h"
+
+#include "support/graphs.h"
+
+enum { N = 37, K = 192, M = 3 };
+
+typedef struct setting {
+    hone_dtype codes;
+    int block;
+    bool offset, zero, steps; /* steps: scales and offsets are computed from integers */
+    bool first;               /* the offset is the first operand of Add */
+    bool plain;               /* not such a product: what must be left alone */
+} setting;
+
+static int nodes(const hone_model *m, const char *op) {
+    int count = 0;
+    for (const hone_node *n = m->bodies[0].graph->first; n; n = n->next)
+        count += strcmp(n->op->name, op) == 0;
+    return count;
+}
+
+static hone_value *random_constant(hone_graph *g, const char *name, hone_dtype dtype, int rank,
+                                   const int64_t *dims) {
+    hone_tensor *t = tensor_make(dtype, rank, dims);
+    hone_rng r = hone_rng_make(3, hone_hash(name, strlen(name)));
+    if (dtype == HONE_FLOAT32)
+        for (int64_t i = 0; i < t->count; i++) ((float *)t->data)[i] = 0.02f * hone_rng_uniform(&r) + 0.01f;
+    else
+        for (size_t i = 0; i < t->bytes; i++) ((uint8_t *)t->data)[i] = (uint8_t)hone_rng_u32(&r);
+    hone_value *v = hone_graph_add_constant(g, name, t);
+    hone_tensor_free(t);
+    return v;
+}
+
+static hone_value *dequantized(hone_graph *g, hone_value *codes, hone_value *scale, hone_value *zero,
+                               int64_t block) {
+    hone_value *y = HONE_EMIT(g, "", "DequantizeLinear", codes, scale, zero);
+    hone_node_set_int(g, y->producer, "axis", 1);
+    hone_node_set_int(g, y->producer, "block_size", block);
+    return y;
+}
+
+/* [N, K / block] numbers. */
+static hone_value *numbers(hone_graph *g, const setting *s, const char *name, const char *steps) {
+    const int64_t count = K / s->block;
+    if (!s->steps) return random_constant(g, name, HONE_FLOAT32, SHAPE(N, count));
+    return dequantized(g, random_constant(g, steps, HONE_INT8, SHAPE(N, count)),
+                       random_constant(g, name, HONE_FLOAT32, SHAPE(N, count / 2)), NULL, 2);
+}
+
+static hone_graph *make(const setting *s) {
+    hone_graph *g = hone_graph_new("blocks");
+    const int64_t count = K / s->block;
+    hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(1, M, K));
+    hone_value *codes = random_constant(g, "codes", s->codes, SHAPE(N, K));
+    hone_value *zero = s->zero ? random_constant(g, "zero", s->codes, SHAPE(N, count)) : NULL;
+    hone_value *w = dequantized(g, codes, numbers(g, s, "scale", "scale_steps"), zero, s->block);
+    if (s->offset) {
+        hone_value *m = HONE_EMIT(g, "", "Reshape", numbers(g, s, "offset", "offset_steps"),
+                                  hone_graph_ints(g, (int64_t[]){N, count, 1}, 3));
+        w = HONE_EMIT(g, "", "Reshape", w, hone_graph_ints(g, (int64_t[]){N, count, s->block}, 3));
+        w = s->first ? HONE_EMIT(g, "", "Add", m, w) : HONE_EMIT(g, "", "Add", w, m);
+        w = HONE_EMIT(g, "", "Reshape", w, hone_graph_ints(g, (int64_t[]){N, K}, 2));
+    }
+    if (s->plain) w = HONE_EMIT(g, "", "Mul", w, hone_graph_scalar(g, HONE_FLOAT32, 2));
+    w = HONE_EMIT(g, "", "Transpose", w);
+    hone_node_set_ints(g, w->producer, "perm", (int64_t[]){1, 0}, 2);
+    hone_graph_add_output(g, HONE_EMIT(g, "", "MatMul", x, w));
+    return g;
+}
+
+static void test_forms(void **state) {
+    (void)state;
+    static const setting settings[] = {
+        {HONE_UINT4, 32},
+        {HONE_INT4, 32},
+        {HONE_UINT8, 32},
+        {HONE_INT8, 32},
+        {HONE_UINT2, 16},
+        {HONE_INT2, 16},
+        {HONE_UINT4, 32, .offset = true},
+        {HONE_UINT4, 32, .offset = true, .first = true},
+        {HONE_UINT8, 32, .offset = true, .steps = true},
+        {HONE_UINT4, 32, .offset = true, .steps = true},
+        {HONE_INT4, 16, .steps = true},
+        {HONE_INT8, 16, .steps = true},
+        {HONE_INT4, 32, .offset = true},
+        {HONE_INT4, 32, .zero = true},
+        {HONE_UINT4, 64, .zero = true},
+        {HONE_INT8, 32, .zero = true, .offset = true},
+        {HONE_UINT8, 96, .zero = true},
+        {HONE_INT8, 32, .plain = true},
+    };
+    for (int i = 0; i < COUNT(settings); i++) {
+        const setting *s = &settings[i];
+        hone_graph *g = make(s);
+        hone_tensor *x = tensor_random(HONE_FLOAT32, SHAPE(1, M, K), 1), *want, *got;
+        graph_run(g, "all", &x, &want, 1);
+        graph_run(g, NULL, &x, &got, 1);
+        assert_close(got, want, 2e-5);
+        runner r = runner_make(g, NULL, 1);
+        assert_int_equal(nodes(r.model, "BitsProduct"), !s->plain);
+        if (!s->plain) assert_int_equal(nodes(r.model, "DequantizeLinear"), 0);
+        runner_free(&r);
+        hone_tensor *all[] = {x, want, got};
+        for (int k = 0; k < 3; k++) hone_tensor_free(all[k]);
+        hone_graph_free(g);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
