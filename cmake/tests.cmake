@@ -26,7 +26,7 @@ function(hone_test_room room)
   endforeach()
 endfunction()
 
-foreach(room base kernels image text graph ops onnx runtime data train compress monitor explain serve api)
+foreach(room base kernels image text graph ops onnx runtime import lm data train compress monitor explain serve api)
   hone_test_room(${room})
 endforeach()
 

@@ -2,6 +2,8 @@
 #include "options.h"
 #include "table.h"
 
+#include <hone/import.h>
+
 #include <string.h>
 
 static struct {
@@ -95,11 +97,22 @@ static void print_human(const hone_graph *g, const hone_graph_stats *s, const cl
     cli_table_print(operators, stdout);
 }
 
+/* A GGUF file, or a directory. */
+static int load_language(hone_graph **out) {
+    hone_error err = {0};
+    hone_import *m = NULL;
+    CLI_TRY(hone_import_open(args.model, NULL, &m, &err));
+    *out = hone_import_take_graph(m);
+    hone_import_free(m);
+    return CLI_OK;
+}
+
 static int run(void) {
     hone_error err = {0};
     hone_graph *g;
     hone_graph_stats stats;
-    int loaded = cli_load(args.model, false, args.json, &g);
+    int loaded =
+        hone_import_takes(args.model) ? load_language(&g) : cli_load(args.model, false, args.json, &g);
     if (loaded != CLI_OK) return loaded;
     json_t *list = json_object();
     cli_table *table = cli_table_new("lr");

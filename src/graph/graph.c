@@ -462,6 +462,14 @@ void hone_graph_drop_unused(hone_graph *g, hone_value *v) {
         hone_graph_drop_value(g, v);
 }
 
+void hone_graph_remove_input(hone_graph *g, hone_value *v) {
+    size_t kept = 0;
+    for (size_t i = 0; i < g->input_count; i++)
+        if (g->inputs[i] != v) g->inputs[kept++] = g->inputs[i];
+    g->input_count = kept;
+    hone_graph_drop_value(g, v);
+}
+
 void hone_graph_remove_node(hone_graph *g, hone_node *n) {
     for (int i = 0; i < n->input_count; i++) hone_value_remove_use(n->inputs[i], n, i);
     for (int i = 0; i < n->output_count; i++)

@@ -237,6 +237,8 @@ void hone_graph_widest(const hone_graph *g, int *inputs, int *outputs);
 void hone_graph_remove_node(hone_graph *g, hone_node *n);
 /* Removes a constant that nobody uses; any other value stays. NULL is fine. */
 void hone_graph_drop_unused(hone_graph *g, hone_value *v);
+/* Takes an input away that nobody uses and that is no output. */
+void hone_graph_remove_input(hone_graph *g, hone_value *v);
 /* Removes all nodes that lead to no output and no binding, and constants and variables without uses
  * (variables that are a binding's target stay); in subgraphs, too, and what they no longer capture. */
 void hone_graph_prune(hone_graph *g);
