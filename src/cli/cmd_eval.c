@@ -1,6 +1,7 @@
 #include "answers.h"
 #include "data.h"
 #include "files.h"
+#include "language.h"
 #include "task.h"
 
 #include <stdlib.h>
@@ -13,7 +14,8 @@ static struct {
     bool json, mapped;
     cli_task task;
     int precision, threads;
-} args = {.split = HONE_SPLIT_TEST, .top = 5};
+    int64_t context, windows;
+} args = {.split = HONE_SPLIT_TEST, .top = 5, .context = 512};
 
 static const cli_option options[] = {
     OPT_MODEL(args.model),
@@ -27,6 +29,11 @@ static const cli_option options[] = {
         "without a target will do, too"),
     OPT_INT("top", "K", args.top, 1, 1000,
             "also tell how often the label is among the K most likely classes"),
+    OPT_INT64("context", "N", args.context, 2, 1 << 24,
+              "language models with a past: tokens of the windows that a text is cut into; the second half "
+              "of each is "
+              "scored"),
+    OPT_INT64("windows", "N", args.windows, 0, 1 << 24, "of the so many first windows", .zero = "all"),
     OPT_THREADS(args.threads),
     OPT_MMAP(args.mapped),
     OPT_PRECISION(args.precision),
@@ -83,6 +90,28 @@ static void remember(job *j, const hone_graph *g) {
     j->predictions.classes = &j->classes;
 }
 
+/* A text and a model that continues texts: how likely it is. `*g` may get the graph, of any other model. */
+static int try_language(bool *done, hone_graph **g) {
+    hone_import *m = NULL;
+    const bool text = strncmp(args.data.spec, "text:", 5) == 0;
+    if (!text && !hone_import_takes(args.model)) return CLI_OK;
+    int status = cli_open_language(args.model, &m, g);
+    if (status != CLI_OK || !m) return status;
+    *done = true;
+    if (!text) {
+        hone_import_free(m);
+        return cli_usage_error("a language model is measured on --data text:FILE, not '%s'", args.data.spec);
+    }
+    const cli_perplexity p = {.model = args.model,
+                              .text = args.data.spec + 5,
+                              .window = args.context,
+                              .windows = args.windows,
+                              .threads = args.threads,
+                              .precision = (hone_precision)args.precision,
+                              .json = args.json};
+    return cli_tell_perplexity(m, &p);
+}
+
 static int work(job *j) {
     hone_error err = {0};
     hone_eval_report r;
@@ -92,10 +121,13 @@ static int work(job *j) {
     hone_task task;
     if (cli_read_task(&args.task, &task) != CLI_OK) return CLI_USAGE;
     hone_graph *g = NULL;
+    bool done = false;
     if (args.predictions) CLI_TRY(cli_check_output(args.predictions, &err));
     args.data.model_path = args.model;
     args.data.unlabeled = args.predictions != NULL;
-    int status = cli_load(args.model, args.mapped, args.json, &g);
+    int status = try_language(&done, &g);
+    if (status != CLI_OK || done) return status;
+    if (!g) status = cli_load(args.model, args.mapped, args.json, &g);
     if (status != CLI_OK) return status;
     if (args.output && hone_graph_put_first(g, args.output, &err) != HONE_OK) {
         hone_graph_free(g);
@@ -138,7 +170,8 @@ const cli_command cli_cmd_eval = {
     "Of classes: accuracy, precision, recall and F1 of each, which are taken for which; of two, the area "
     "under\n"
     "the ROC curve. Of numbers: the mean absolute error, and r2, the share of the variance that is "
-    "explained.\n\n"
+    "explained.\n"
+    "Of a text, a language model tells its perplexity.\n\n"
     "  hone eval m.onnx --data fashion-mnist --json\n"
     "  hone eval m.onnx --data csv:houses.csv --predictions prices.csv\n"
     "  hone eval m.onnx --data npz:houses.npz --target price --objective mean-squared-error",

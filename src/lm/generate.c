@@ -1,0 +1,152 @@
+/* Continuing a text: tokens one by one, their text as it becomes certain. */
+#include "lm/model.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/utf8.h"
+
+#include <string.h>
+
+/* Text of generated tokens that nobody has seen yet. Tokens [from, …) are decoded at a time, those before `to` only for what
+ * their neighbours look like behind them. */
+typedef struct stream {
+    const hone_generate_options *o;
+    hone_encoder *encoder;
+    size_t from, to;
+    char *held; /* text that may become a stop string, or a character */
+    size_t size, capacity;
+    bool stopped, asked;
+} stream;
+
+/* --- stop strings --- */
+
+/* The first place where a stop string begins; SIZE_MAX: none. */
+static size_t find_stop(const stream *t) {
+    size_t first = SIZE_MAX;
+    for (size_t i = 0; i < t->o->stop_count; i++) {
+        const size_t n = strlen(t->o->stops[i]);
+        const char *at = n ? memmem(t->held, t->size, t->o->stops[i], n) : NULL;
+        if (at && (size_t)(at - t->held) < first) first = (size_t)(at - t->held);
+    }
+    return first;
+}
+
+/* Bytes at the end of what is held that a stop string may begin with. */
+static size_t begun_stop(const stream *t) {
+    size_t most = 0;
+    for (size_t i = 0; i < t->o->stop_count; i++) {
+        const size_t n = strlen(t->o->stops[i]);
+        for (size_t k = n && n - 1 < t->size ? n - 1 : t->size; k > most && k < n; k--)
+            if (memcmp(t->held + t->size - k, t->o->stops[i], k) == 0) most = k;
+    }
+    return most;
+}
+
+static void give(stream *t, size_t size) {
+    if (size && t->o->text && !t->asked) t->asked = !t->o->text(t->o->user, t->held, size);
+    memmove(t->held, t->held + size, t->size - size);
+    t->size -= size;
+}
+
+static hone_status hold(stream *t, const char *text, size_t size, hone_error *err) {
+    if (!hone_reserve(&t->held, &t->capacity, t->size + size + 1, 1)) return hone_fail_memory(err);
+    memcpy(t->held + t->size, text, size);
+    t->size += size;
+    return HONE_OK;
+}
+
+/* --- decoding --- */
+
+/* Bytes at the end that are the beginning of a character. */
+static size_t cut_character(const char *text, size_t size) {
+    for (size_t k = 1; k <= 3 && k <= size; k++) {
+        const unsigned char c = (unsigned char)text[size - k];
+        if (c < 0x80) return 0;
+        if (c >= 0xc0) return (c >= 0xf0 ? 4u : c >= 0xe0 ? 3u : 2u) > k ? k : 0;
+    }
+    return 0;
+}
+
+static const char replacement[] = "\xef\xbf\xbd";
+
+static bool ends_open(const char *text, size_t size) {
+    return cut_character(text, size) || (size >= 3 && memcmp(text + size - 3, replacement, 3) == 0);
+}
+
+/* The text that the newest tokens add, once its last character is whole, or at the `end`. */
+static hone_status decode(stream *t, const hone_lm_sequence *s, bool end, hone_error *err) {
+    const char *text;
+    size_t before, size;
+    HONE_TRY(hone_encoder_decode(t->encoder, s->ids + t->from, t->to - t->from, false, &text, &before, err));
+    HONE_TRY(hone_encoder_decode(t->encoder, s->ids + t->from, s->count - t->from, false, &text, &size, err));
+    if (size <= before || (!end && ends_open(text, size))) return HONE_OK;
+    HONE_TRY(hold(t, text + before, size - before, err));
+    t->from = t->to;
+    t->to = s->count;
+    return HONE_OK;
+}
+
+static hone_status pass_on(stream *t, const hone_lm_sequence *s, bool end, hone_error *err) {
+    if (!t->encoder) return HONE_OK;
+    HONE_TRY(decode(t, s, end, err));
+    const size_t stop = find_stop(t);
+    t->stopped = stop != SIZE_MAX;
+    give(t, t->stopped ? stop : end ? t->size : t->size - begun_stop(t));
+    return HONE_OK;
+}
+
+/* --- the loop --- */
+
+static bool ends(const hone_generate_options *o, int32_t id) {
+    for (size_t i = 0; i < o->end_count; i++)
+        if (o->ends[i] == id) return true;
+    return false;
+}
+
+static hone_status loop(hone_lm_sequence *s, stream *t, const float *logits, size_t prompt,
+                        hone_generate_report *r, hone_error *err) {
+    const hone_generate_options *o = t->o;
+    const int64_t vocabulary = s->lm->form.vocabulary;
+    const double start = hone_seconds_now();
+    r->finish = HONE_FINISH_LENGTH;
+    while (s->count < (size_t)s->lm->context && (!o->max_tokens || (int64_t)r->tokens < o->max_tokens)) {
+        const int32_t id =
+            hone_lm_sample(&o->sampling, logits, vocabulary, s->ids, s->count, prompt, s->scratch);
+        if (ends(o, id)) {
+            r->finish = HONE_FINISH_END;
+            break;
+        }
+        r->tokens++;
+        HONE_TRY(hone_lm_push(s, id, &logits, err));
+        HONE_TRY(pass_on(t, s, false, err));
+        if (t->stopped || t->asked) {
+            r->finish = t->stopped ? HONE_FINISH_END : HONE_FINISH_ASKED;
+            break;
+        }
+    }
+    if (!t->stopped) HONE_TRY(pass_on(t, s, true, err));
+    r->seconds = hone_seconds_now() - start;
+    return HONE_OK;
+}
+
+hone_status hone_lm_generate(hone_lm_sequence *s, const hone_tokenizer *tokenizer, const int32_t *prompt,
+                             size_t count, const hone_generate_options *options, hone_generate_report *report,
+                             hone_error *err) {
+    const hone_generate_options usual = HONE_GENERATE_OPTIONS_INIT, *o = options ? options : &usual;
+    hone_generate_report ignored, *r = report ? report : &ignored;
+    const float *logits = NULL;
+    HONE_TRY(hone_check_options_size(o->size, sizeof *o, err));
+    HONE_TRY(hone_lm_check_sampling(&o->sampling, err));
+    *r = (hone_generate_report){.prompt_tokens = count};
+    const double start = hone_seconds_now();
+    for (size_t i = 0; i < s->count && i + 1 < count && s->ids[i] == prompt[i]; i++) r->reused_tokens++;
+    HONE_TRY(hone_lm_feed(s, prompt, count, &logits, err));
+    r->prompt_seconds = hone_seconds_now() - start;
+    stream t = {.o = o, .from = count, .to = count};
+    hone_status status = tokenizer ? hone_encoder_new(tokenizer, &t.encoder, err) : HONE_OK;
+    if (status == HONE_OK) status = loop(s, &t, logits, count, r, err);
+    hone_encoder_free(t.encoder);
+    hone_free(t.held);
+    return status;
+}

@@ -1,0 +1,42 @@
+/* The inside of hone_lm and of its sequences. */
+#ifndef HONE_LM_MODEL_H
+#define HONE_LM_MODEL_H
+
+#include "lm/form.h"
+
+#include <hone/generate.h>
+#include <hone/session.h>
+
+/* Tokens come in buckets of 1, 2, 4, 8, 16 and then multiples of 32, each with a plan of its own; rows that fill one up are
+ * computed for nobody, and written over by those that come. */
+enum { HONE_LM_CHUNK = 128, HONE_LM_STEP = 32, HONE_LM_BUCKETS = 9 };
+
+struct hone_lm {
+    hone_model *model;
+    hone_session *session;
+    hone_lm_form form;
+    int64_t context, positions; /* positions that the model's tables have; 0: no tables */
+};
+
+struct hone_lm_sequence {
+    hone_lm *lm;
+    hone_context *context;
+    hone_variables *kept;
+    int32_t *ids; /* lm->context */
+    size_t count;
+    int64_t in[HONE_LM_INPUTS][HONE_LM_CHUNK];
+    hone_tensor *at, *end, *one;             /* over in[] */
+    hone_tensor *bucket[HONE_LM_BUCKETS][3]; /* ids, positions, rows */
+    float *scratch;                          /* lm->form.vocabulary: the sampler's */
+};
+
+/* One more token behind those that are there, which the context has room for. */
+hone_status hone_lm_push(hone_lm_sequence *s, int32_t id, const float **logits, hone_error *err);
+/* log p of `id` by a row of logits. */
+double hone_lm_log_probability(const float *logits, int64_t vocabulary, int32_t id);
+/* Draws the next token from `logits`, which are left alone; `scratch` is as long. */
+int32_t hone_lm_sample(const hone_sampling *how, const float *logits, int64_t vocabulary, const int32_t *ids,
+                       size_t count, size_t prompt, float *scratch);
+hone_status hone_lm_check_sampling(const hone_sampling *how, hone_error *err);
+
+#endif
