@@ -62,7 +62,7 @@ prints "of 64 tokens"
 says 2 "hone generate: one of --prompt and --file is needed" generate m.gguf
 says 2 "hone eval: a language model is measured on --data text:FILE, not 'fashion-mnist'" eval m.gguf --data fashion-mnist
 says 1 "hone eval: a context of 600; the model has positions for 256" eval m.gguf --data text:text --context 600
-says 1 "hone eval: a text of 9 tokens is shorter than a window of 64" eval m.gguf --data text:words --context 64
+says 1 "hone eval: a text of 7 tokens is shorter than a window of 64" eval m.gguf --data text:words --context 64
 says_like 1 "hone generate: none.gguf: *" generate none.gguf --prompt a
 says_like 1 "hone generate: *257 tokens, but a context of 256*" generate m.gguf --prompt "$(printf '%0257d' 0)" --max-tokens 0
 mkdir empty
