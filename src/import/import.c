@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "import/config_model.h"
 #include "import/gguf_model.h"
 #include "onnx/onnx.h"
 
@@ -114,13 +115,17 @@ static hone_status read_generation(hone_import *m, const char *path, hone_error 
     return HONE_OK;
 }
 
-hone_status hone_import_onnx(hone_import *m, const char *path, hone_error *err) {
+static hone_status read_beside(hone_import *m, const char *path, hone_error *err) {
     char file[LONGEST_PATH];
-    HONE_TRY(hone_graph_load(path, &m->graph, err));
     HONE_TRY(beside(path, "tokenizer.json", file, err));
     if (hone_file_exists(file)) HONE_TRY(hone_tokenizer_load(file, &m->tokenizer, err));
     HONE_TRY(read_template(m, path, err));
     return read_generation(m, path, err);
+}
+
+hone_status hone_import_onnx(hone_import *m, const char *path, hone_error *err) {
+    HONE_TRY(hone_graph_load(path, &m->graph, err));
+    return read_beside(m, path, err);
 }
 
 /* --- any --- */
@@ -143,13 +148,21 @@ bool hone_import_takes(const char *path) {
     return is_directory(path) || is_gguf(path);
 }
 
-static hone_status read_directory(hone_import *m, const char *path, hone_error *err) {
+/* As Hugging Face has it: weights by config.json, and what lies beside them. */
+static hone_status read_hugging_face(hone_import *m, const char *directory, const char *config, int64_t context,
+                                     hone_error *err) {
+    HONE_TRY(hone_config_graph(directory, context, &m->graph, err));
+    return read_beside(m, config, err);
+}
+
+static hone_status read_directory(hone_import *m, const char *path, int64_t context, hone_error *err) {
     char file[LONGEST_PATH];
     if (!hone_path_join(file, sizeof file, path, "model.onnx"))
         return hone_fail_file(err, HONE_INVALID_ARGUMENT, path, "the path is too long");
-    if (!hone_file_exists(file))
-        return hone_fail_file(err, HONE_NOT_FOUND, path, "there is no model.onnx in it");
-    return hone_import_onnx(m, file, err);
+    if (hone_file_exists(file)) return hone_import_onnx(m, file, err);
+    hone_path_join(file, sizeof file, path, "config.json");
+    if (hone_file_exists(file)) return read_hugging_face(m, path, file, context, err);
+    return hone_fail_file(err, HONE_NOT_FOUND, path, "there is neither model.onnx nor config.json in it");
 }
 
 hone_status hone_import_open(const char *path, const hone_import_options *options, hone_import **out,
@@ -161,7 +174,7 @@ hone_status hone_import_open(const char *path, const hone_import_options *option
     hone_import *m = hone_calloc(1, sizeof *m);
     if (!m) return hone_fail_memory(err);
     m->begin = -1;
-    hone_status status = is_directory(path) ? read_directory(m, path, err)
+    hone_status status = is_directory(path) ? read_directory(m, path, o->context, err)
                          : is_gguf(path)    ? hone_import_gguf(m, path, o, err)
                                             : hone_import_onnx(m, path, err);
     if (status == HONE_OK)
