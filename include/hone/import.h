@@ -23,7 +23,8 @@ typedef struct hone_import_options {
 /* Reads a language model:
  *   FILE.gguf      GGUF, of the families that docs/language-models.md lists
  *   FILE.onnx      an ONNX file, with the files below beside it
- *   DIR            model.onnx, tokenizer.json, chat_template.jinja, generation_config.json
+ *   DIR            model.onnx, tokenizer.json, chat_template.jinja, generation_config.json; or, as Hugging Face has it,
+ *                  config.json and model.safetensors, or several of these with an index, in the place of model.onnx
  * Weights stay as they are stored, nothing is rounded again. HONE_CORRUPT and HONE_UNSUPPORTED name the key, the tensor or
  * the file. On success `*out` belongs to the caller: hone_import_free(). */
 HONE_API hone_status hone_import_open(const char *path, const hone_import_options *options, hone_import **out,

@@ -15,7 +15,7 @@ static const cli_option options[] = {
      .name = "MODEL",
      .value = "MODEL",
      .to = &args.model,
-     .help = "GGUF file of a language model",
+     .help = "GGUF file of a language model, or a directory of Hugging Face",
      .required = true},
     OPT_TEXT("out", "DIR", args.out,
              "directory to write: model.onnx (weights in model.onnx.data), tokenizer.json, "

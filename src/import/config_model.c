@@ -12,7 +12,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LONGEST_PATH = 4096, LARGEST_TEXT = 16 << 20, MOST_LAYERS = 1024, MOST_CONTEXT = 1 << 17, MOST_HEAD = 1024 };
+enum {
+    LONGEST_PATH = 4096,
+    LARGEST_TEXT = 16 << 20,
+    MOST_LAYERS = 1024,
+    MOST_CONTEXT = 1 << 17,
+    MOST_HEAD = 1024
+};
 
 typedef struct reader {
     char path[LONGEST_PATH]; /* of config.json */
@@ -61,7 +67,8 @@ static double number(const reader *r, const char *name, double otherwise) {
 
 /* --- rotation --- */
 
-static hone_status divisors(reader *r, const json_t *list, const char *key, int64_t pairs, const double **out) {
+static hone_status divisors(reader *r, const json_t *list, const char *key, int64_t pairs,
+                            const double **out) {
     if (json_array_size(list) != (size_t)pairs) return bad(r, key, "has no factor for each pair");
     double *d = hone_arena_array(r->arena, (size_t)pairs, sizeof *d);
     if (!d) return hone_fail_memory(r->err);
@@ -104,10 +111,12 @@ static hone_status read_rates(reader *r, const json_t *p, double theta, hone_rot
 
 static hone_status read_rotation(reader *r) {
     hone_decoder_spec *s = &r->spec;
-    const json_t *p = find(r, "rope_parameters", "rope_scaling"), *whole = json_object_get(p, "full_attention"),
+    const json_t *p = find(r, "rope_parameters", "rope_scaling"),
+                 *whole = json_object_get(p, "full_attention"),
                  *local = json_object_get(p, "sliding_attention");
     const double theta = number(r, "rope_theta", 10000);
-    const double share = number_in(whole ? whole : p, "partial_rotary_factor", number(r, "partial_rotary_factor", 1));
+    const double share =
+        number_in(whole ? whole : p, "partial_rotary_factor", number(r, "partial_rotary_factor", 1));
     s->rotary.dims = (int64_t)((double)s->head * share);
     if (s->rotary.dims < 2 || s->rotary.dims > s->head || s->rotary.dims % 2)
         return bad(r, "partial_rotary_factor", "leaves no pairs");
@@ -133,10 +142,12 @@ static hone_status read_sizes(reader *r, int64_t context) {
     HONE_TRY(count(r, "num_key_value_heads", NULL, s->heads, &s->kv_heads));
     HONE_TRY(count(r, "head_dim", NULL, MOST_HEAD, &s->head));
     if (!s->head) s->head = s->width / s->heads;
-    if (s->head < 1 || s->head > MOST_HEAD || s->heads % s->kv_heads) return bad(r, "num_attention_heads", "does not fit");
+    if (s->head < 1 || s->head > MOST_HEAD || s->heads % s->kv_heads)
+        return bad(r, "num_attention_heads", "does not fit");
     if (context > s->context)
-        return hone_fail_file(r->err, HONE_INVALID_ARGUMENT, r->path, "a context of %lld; the model was trained for %lld",
-                              (long long)context, (long long)s->context);
+        return hone_fail_file(r->err, HONE_INVALID_ARGUMENT, r->path,
+                              "a context of %lld; the model was trained for %lld", (long long)context,
+                              (long long)s->context);
     const double original = number(r, "original_max_position_embeddings", 0);
     if (r->row->learned) return HONE_OK;
     if (context)
@@ -174,10 +185,12 @@ static hone_status read_activation(reader *r) {
     const char *name = json_string_value(x);
     if (!name) return HONE_OK;
     r->spec.activation = strcmp(name, "silu") == 0 || strcmp(name, "swish") == 0 ? "silu"
-                         : strcmp(name, "gelu_pytorch_tanh") == 0 || strcmp(name, "gelu_new") == 0 ? "gelu-tanh"
-                         : strcmp(name, "gelu") == 0                                                ? "gelu"
-                                                                                                    : NULL;
-    return r->spec.activation ? HONE_OK : hone_fail_file(r->err, HONE_UNSUPPORTED, r->path, "the activation %s", name);
+                         : strcmp(name, "gelu_pytorch_tanh") == 0 || strcmp(name, "gelu_new") == 0
+                             ? "gelu-tanh"
+                         : strcmp(name, "gelu") == 0 ? "gelu"
+                                                     : NULL;
+    return r->spec.activation ? HONE_OK
+                              : hone_fail_file(r->err, HONE_UNSUPPORTED, r->path, "the activation %s", name);
 }
 
 /* √width in the precision that the model has. */
@@ -203,7 +216,8 @@ static hone_status read_spec(reader *r, int64_t context) {
     HONE_TRY(read_layers(r));
     HONE_TRY(read_activation(r));
     const double pre = number(r, "query_pre_attn_scalar", 0);
-    s->epsilon = (float)number(r, s->layer_norm ? "layer_norm_epsilon" : "rms_norm_eps", s->layer_norm ? 1e-5 : 1e-6);
+    s->epsilon =
+        (float)number(r, s->layer_norm ? "layer_norm_epsilon" : "rms_norm_eps", s->layer_norm ? 1e-5 : 1e-6);
     s->scale = (float)(pre > 0 ? 1 / sqrt(pre) : number(r, "attention_multiplier", 0));
     s->cap = (float)number(r, "attn_logit_softcapping", 0);
     s->logit_cap = (float)number(r, "final_logit_softcapping", 0);
@@ -235,7 +249,8 @@ static hone_status read_config(reader *r, const char *directory) {
     r->row = hone_family_of_type(type);
     if (!r->row) return hone_fail_file(r->err, HONE_UNSUPPORTED, r->path, "models of the type %s", type);
     if (find(r, "quantization_config", NULL))
-        return hone_fail_file(r->err, HONE_UNSUPPORTED, r->path, "weights that are quantized (quantization_config)");
+        return hone_fail_file(r->err, HONE_UNSUPPORTED, r->path,
+                              "weights that are quantized (quantization_config)");
     return HONE_OK;
 }
 

@@ -149,8 +149,8 @@ bool hone_import_takes(const char *path) {
 }
 
 /* As Hugging Face has it: weights by config.json, and what lies beside them. */
-static hone_status read_hugging_face(hone_import *m, const char *directory, const char *config, int64_t context,
-                                     hone_error *err) {
+static hone_status read_hugging_face(hone_import *m, const char *directory, const char *config,
+                                     int64_t context, hone_error *err) {
     HONE_TRY(hone_config_graph(directory, context, &m->graph, err));
     return read_beside(m, config, err);
 }

@@ -38,9 +38,11 @@ static hone_status read_entry(const char *file, const char *name, json_t *entry,
     json_t *shape = NULL;
     json_int_t from = 0, to = 0;
     size_t count = 1;
-    if (json_unpack(entry, "{s:s, s:o, s:[I, I]}", "dtype", &dtype, "shape", &shape, "data_offsets", &from, &to))
+    if (json_unpack(entry, "{s:s, s:o, s:[I, I]}", "dtype", &dtype, "shape", &shape, "data_offsets", &from,
+                    &to))
         return bad(file, name, "is not described", err);
-    if (!json_is_array(shape) || json_array_size(shape) > 4) return bad(file, name, "has no shape of up to 4", err);
+    if (!json_is_array(shape) || json_array_size(shape) > 4)
+        return bad(file, name, "has no shape of up to 4", err);
     t->rank = (int)json_array_size(shape);
     for (int i = 0; i < t->rank; i++) {
         const json_t *d = json_array_get(shape, (size_t)i);
@@ -91,14 +93,17 @@ static hone_status map(hone_safetensors *s, const char *path, hone_error *err) {
     int fd;
     uint64_t size;
     void *data;
-    if (s->files == MOST_FILES) return hone_fail_file(err, HONE_UNSUPPORTED, path, "more than %d files", MOST_FILES);
+    if (s->files == MOST_FILES)
+        return hone_fail_file(err, HONE_UNSUPPORTED, path, "more than %d files", MOST_FILES);
     HONE_TRY(hone_file_open(path, &fd, &size, err));
-    hone_status status = size < 8 ? hone_fail_file(err, HONE_CORRUPT, path, "is no safetensors file")
-                                  : hone_file_map(fd, path, 0, (size_t)size, &s->mappings[s->files], &data, err);
+    hone_status status = size < 8
+                             ? hone_fail_file(err, HONE_CORRUPT, path, "is no safetensors file")
+                             : hone_file_map(fd, path, 0, (size_t)size, &s->mappings[s->files], &data, err);
     close(fd);
     if (status != HONE_OK) return status;
     s->files++;
-    return hone_safetensors_parse(data, (size_t)size, path, s->arena, &s->tensors, &s->count, &s->capacity, err);
+    return hone_safetensors_parse(data, (size_t)size, path, s->arena, &s->tensors, &s->count, &s->capacity,
+                                  err);
 }
 
 /* The names of an index's files, each once. */

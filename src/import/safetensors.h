@@ -17,6 +17,6 @@ hone_status hone_safetensors_open(const char *directory, hone_safetensors **out,
 hone_status hone_safetensors_parse(const void *data, size_t size, const char *name, hone_arena *arena,
                                    hone_stored **tensors, size_t *count, size_t *capacity, hone_error *err);
 const hone_stored *hone_safetensors_tensors(const hone_safetensors *s, size_t *count); /* by name */
-void hone_safetensors_close(hone_safetensors *s); /* NULL is fine */
+void hone_safetensors_close(hone_safetensors *s);                                      /* NULL is fine */
 
 #endif

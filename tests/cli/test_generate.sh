@@ -47,6 +47,21 @@ json 'd["prompt_tokens"] == 10'
 works generate m.gguf --prompt "<|im_end|>" --special --max-tokens 1 --json
 json 'd["prompt_tokens"] == 1'
 
+# by a template the prompt is what a user says
+make_model t.gguf 'keys["tokenizer.chat_template"] = "{% for m in messages %}<|im_start|>{{ m.role }} {{ m.content }}<|im_end|>{% endfor %}<|im_start|>"'
+works generate t.gguf --prompt "hi <|im_end|>" --max-tokens 3 --json
+json 'd["prompt_tokens"] == 21'
+works generate t.gguf --prompt "hi <|im_end|>" --raw --max-tokens 3 --json
+json 'd["prompt_tokens"] == 13'
+works generate t.gguf --system "be" --prompt "hi" --max-tokens 3 --json
+json 'd["prompt_tokens"] == 21'
+printf 'hi\n\nyou\n' | "$HONE" generate t.gguf --chat --max-tokens 3 --json >stdout 2>stderr
+holds "two answers" python3 -c 'import json
+a, b = [json.loads(line) for line in open("stdout")]
+assert a["prompt_tokens"] == 10 and b["prompt_tokens"] > 25'
+works import t.gguf --out t
+[ "$(head -c 9 t/chat_template.jinja)" = "{% for m " ] && pass || fail "the template"
+
 # perplexity
 python3 -c 'print("What does it make of this? " * 20)' >text
 works eval m.gguf --data text:text --context 64 --json
@@ -59,14 +74,15 @@ works eval m.gguf --data text:text --context 64 --windows 2 --threads 1
 prints "of 64 tokens"
 
 # what is wrong is named
-says 2 "hone generate: one of --prompt and --file is needed" generate m.gguf
+says 2 "hone generate: one of --prompt, --file and --chat is needed" generate m.gguf
 says 2 "hone eval: a language model is measured on --data text:FILE, not 'fashion-mnist'" eval m.gguf --data fashion-mnist
 says 1 "hone eval: a context of 600; the model has positions for 256" eval m.gguf --data text:text --context 600
 says 1 "hone eval: a text of 7 tokens is shorter than a window of 64" eval m.gguf --data text:words --context 64
 says_like 1 "hone generate: none.gguf: *" generate none.gguf --prompt a
 says_like 1 "hone generate: *257 tokens, but a context of 256*" generate m.gguf --prompt "$(printf '%0257d' 0)" --max-tokens 0
 mkdir empty
-says 1 "hone generate: empty: there is no model.onnx in it" generate empty --prompt a
+says 1 "hone generate: empty: there is neither model.onnx nor config.json in it" generate empty --prompt a
+says 1 "hone generate: m.gguf: the model has no chat template" generate m.gguf --chat
 head -c 100000 m.gguf >cut.gguf
 says_like 1 "hone import: cut.gguf: the tensor blk.*" import cut.gguf --out cut
 make_model bad.gguf 'keys["general.architecture"] = "mamba"'
