@@ -3,17 +3,18 @@
 
 #include <stddef.h>
 
+#define USUAL_BLOCK 32                    /* of which the loops are known while compiling, for a row alone */
 #define MOST_ROWS (VEC_F32 == 16 ? 6 : 4) /* that share the unpacked weights */
 
 /* One row of weights of 4 bits against some rows of A. Blocks start at even elements, so that the low halves of bytes meet
  * the first half of A's block as it was laid out, and the high halves the second. */
 VEC_FN void row(const hone_nbits *p, const uint8_t *b, const float *scale, const float *offset,
-                const float *a, int64_t a_row, float *y, int64_t y_row, const int count) {
-    const int half = p->block / 2;
+                const float *a, int64_t a_row, float *y, int64_t y_row, const int count, const int size) {
+    const int half = size / 2;
     vec_f32 low[6], high[6];
     VEC_UNROLL
     for (int i = 0; i < count; i++) low[i] = high[i] = vec_zero();
-    for (int64_t block = 0; block < p->blocks; block++, b += half, a += p->block) {
+    for (int64_t block = 0; block < p->blocks; block++, b += half, a += size) {
         const vec_f32 s = vec_set1(scale[block]), o = vec_set1(offset[block]);
         for (int l = 0; l < half; l += VEC_F32) {
             const bool whole = l + VEC_F32 <= half;
@@ -44,8 +45,7 @@ VEC_FN vec_f32 numbers(const uint8_t *b, int n, const bool is_signed, vec_f32 s,
 
 VEC_FN void row_8(const hone_nbits *p, const uint8_t *b, const float *scale, const float *offset,
                   const float *a, int64_t a_row, float *y, int64_t y_row, const int count,
-                  const bool is_signed) {
-    const int size = p->block;
+                  const bool is_signed, const int size) {
     vec_f32 even[4], odd[4];
     VEC_UNROLL
     for (int i = 0; i < count; i++) even[i] = odd[i] = vec_zero();
@@ -85,13 +85,15 @@ void HONE_ISA_NAME(bits8_rows_f32)(const hone_nbits *p, const uint8_t *b, const 
         float *to = y + i * y_row;
         count = rows - i >= 4 ? 4 : 1;
         if (count == 4 && p->is_signed)
-            row_8(p, b, scale, offset, x, a_row, to, y_row, 4, true);
+            row_8(p, b, scale, offset, x, a_row, to, y_row, 4, true, p->block);
         else if (count == 4)
-            row_8(p, b, scale, offset, x, a_row, to, y_row, 4, false);
+            row_8(p, b, scale, offset, x, a_row, to, y_row, 4, false, p->block);
+        else if (p->is_signed && p->block == USUAL_BLOCK)
+            row_8(p, b, scale, offset, x, a_row, to, y_row, 1, true, USUAL_BLOCK);
         else if (p->is_signed)
-            row_8(p, b, scale, offset, x, a_row, to, y_row, 1, true);
+            row_8(p, b, scale, offset, x, a_row, to, y_row, 1, true, p->block);
         else
-            row_8(p, b, scale, offset, x, a_row, to, y_row, 1, false);
+            row_8(p, b, scale, offset, x, a_row, to, y_row, 1, false, p->block);
     }
 }
 
@@ -104,13 +106,18 @@ void HONE_ISA_NAME(bits4_rows_f32)(const hone_nbits *p, const uint8_t *b, const 
         float *to = y + i * y_row;
         count = rows * (group + 1) / groups - i;
         switch (count) {
-        case 1: row(p, b, scale, offset, x, a_row, to, y_row, 1); break;
-        case 2: row(p, b, scale, offset, x, a_row, to, y_row, 2); break;
-        case 3: row(p, b, scale, offset, x, a_row, to, y_row, 3); break;
-        case 4: row(p, b, scale, offset, x, a_row, to, y_row, 4); break;
+        case 1:
+            if (p->block == USUAL_BLOCK)
+                row(p, b, scale, offset, x, a_row, to, y_row, 1, USUAL_BLOCK);
+            else
+                row(p, b, scale, offset, x, a_row, to, y_row, 1, p->block);
+            break;
+        case 2: row(p, b, scale, offset, x, a_row, to, y_row, 2, p->block); break;
+        case 3: row(p, b, scale, offset, x, a_row, to, y_row, 3, p->block); break;
+        case 4: row(p, b, scale, offset, x, a_row, to, y_row, 4, p->block); break;
 #if VEC_F32 == 16
-        case 5: row(p, b, scale, offset, x, a_row, to, y_row, 5); break;
-        case 6: row(p, b, scale, offset, x, a_row, to, y_row, 6); break;
+        case 5: row(p, b, scale, offset, x, a_row, to, y_row, 5, p->block); break;
+        case 6: row(p, b, scale, offset, x, a_row, to, y_row, 6, p->block); break;
 #endif
         }
     }
