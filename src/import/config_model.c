@@ -260,6 +260,7 @@ static hone_status build(reader *r, const char *directory, int64_t context, hone
     HONE_TRY(read_spec(r, context));
     HONE_TRY(hone_safetensors_open(directory, &files, r->err));
     r->store.path = directory;
+    r->store.mapped = true;
     r->store.tensors = hone_safetensors_tensors(files, &r->store.count);
     r->store.used = hone_arena_array(r->arena, r->store.count + 1, sizeof *r->store.used);
     hone_status status = r->store.used ? HONE_OK : hone_fail_memory(r->err);

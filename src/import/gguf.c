@@ -274,6 +274,10 @@ const char *hone_gguf_path(const hone_gguf *g) {
     return g->path;
 }
 
+bool hone_gguf_is_mapped(const hone_gguf *g) {
+    return g->mapping != NULL;
+}
+
 const hone_stored *hone_gguf_tensors(const hone_gguf *g, size_t *count) {
     *count = g->tensor_count;
     return g->tensors;

@@ -37,6 +37,7 @@ hone_status hone_gguf_parse(const void *data, size_t size, const char *name, hon
                             hone_error *err);
 void hone_gguf_free(hone_gguf *g); /* NULL is fine */
 const char *hone_gguf_path(const hone_gguf *g);
+bool hone_gguf_is_mapped(const hone_gguf *g); /* its bytes are a file's */
 
 const hone_stored *hone_gguf_tensors(const hone_gguf *g, size_t *count); /* by name */
 

@@ -221,6 +221,7 @@ static hone_status build(reader *r, int64_t context, hone_graph **out) {
                               (int)(size < 64 ? size : 64), text);
     r->family = r->row->gguf;
     r->store.path = path;
+    r->store.mapped = hone_gguf_is_mapped(r->file);
     r->store.tensors = hone_gguf_tensors(r->file, &r->store.count);
     r->store.used = hone_arena_array(r->arena, r->store.count + 1, sizeof *r->store.used);
     if (!r->store.used) return hone_fail_memory(r->err);

@@ -22,7 +22,8 @@ typedef struct hone_store {
     const char *path; /* for errors */
     const hone_stored *tensors;
     size_t count;
-    bool *used; /* one each */
+    bool *used;  /* one each */
+    bool mapped; /* the data are files': pages that were read may go, and come again */
 } hone_store;
 
 /* The tensor of that name, which counts as used from now on; NULL: none. */

@@ -187,13 +187,17 @@ static hone_status emit(hone_graph *g, const hone_stored *t, const char *name, h
 hone_status hone_weight_emit(hone_graph *g, const hone_store *s, const hone_stored *t, const char *name,
                              hone_row_order order, hone_value **out, hone_error *err) {
     HONE_TRY(check(s, t, order, err));
-    return emit(g, t, name, order, NULL, out, err);
+    HONE_TRY(emit(g, t, name, order, NULL, out, err));
+    if (s->mapped) hone_discard((void *)t->data, t->bytes); /* else it would be in memory twice */
+    return HONE_OK;
 }
 
 hone_status hone_weight_emit_rows(hone_graph *g, const hone_store *s, const hone_stored *t, const char *name,
                                   hone_value *ids, hone_value **out, hone_error *err) {
     HONE_TRY(check(s, t, (hone_row_order){0}, err));
-    return emit(g, t, name, (hone_row_order){0}, ids, out, err);
+    HONE_TRY(emit(g, t, name, (hone_row_order){0}, ids, out, err));
+    if (s->mapped) hone_discard((void *)t->data, t->bytes);
+    return HONE_OK;
 }
 
 hone_status hone_weight_emit_vector(hone_graph *g, const hone_store *s, const hone_stored *t,
