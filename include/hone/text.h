@@ -166,6 +166,34 @@ HONE_API hone_status hone_template_render(const hone_template *t, const char *va
 HONE_API const hone_text_piece *hone_rendered_pieces(const hone_rendered *r, size_t *count);
 HONE_API void hone_rendered_free(hone_rendered *r); /* NULL is fine */
 
+/* --- structured output --- */
+
+/* The texts that a JSON schema allows, as an automaton over bytes. Read-only. */
+typedef struct hone_grammar hone_grammar;
+/* Of a schema (draft 2020-12): all that is made by it is allowed by the schema. HONE_UNSUPPORTED and
+ * HONE_INVALID_ARGUMENT name the place that can't be held, as a JSON pointer. On success `*out` belongs to the caller. */
+HONE_API hone_status hone_grammar_from_schema(const char *json, size_t size, hone_grammar **out,
+                                              hone_error *err);
+HONE_API void hone_grammar_free(hone_grammar *g); /* NULL is fine */
+
+/* The bytes of a tokenizer's tokens, for masks; special tokens have none. Read-only. HONE_UNSUPPORTED: of such a
+ * tokenizer no text can be held (WordPiece, words). The tokenizer may go before it. */
+typedef struct hone_token_trie hone_token_trie;
+HONE_API hone_status hone_token_trie_new(const hone_tokenizer *t, hone_token_trie **out, hone_error *err);
+HONE_API void hone_token_trie_free(hone_token_trie *t); /* NULL is fine */
+
+/* Holds one text to a grammar, for one thread. Grammar and trie must outlive it. */
+typedef struct hone_constraint hone_constraint;
+HONE_API hone_status hone_constraint_new(const hone_grammar *g, const hone_token_trie *t,
+                                         hone_constraint **out, hone_error *err);
+/* The tokens that may come next: bit id % 32 of (*mask)[id / 32], for each id of the tokenizer. `*may_end`: the text may
+ * be over. Valid until the next token is accepted. No bit is set where it must end. */
+HONE_API hone_status hone_constraint_mask(hone_constraint *c, const uint32_t **mask, bool *may_end,
+                                          hone_error *err);
+/* Goes on behind a token. HONE_INVALID_ARGUMENT: it may not come; all is as it was. */
+HONE_API hone_status hone_constraint_accept(hone_constraint *c, int32_t id, hone_error *err);
+HONE_API void hone_constraint_free(hone_constraint *c); /* NULL is fine */
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static struct {
     const char *tokenizer, *text, *file, *ids, *train, *out;
@@ -18,7 +19,7 @@ static const cli_option options[] = {
      .name = "TOKENIZER",
      .value = "TOKENIZER",
      .to = &args.tokenizer,
-     .help = "tokenizer.json, or an ONNX file with a tokenizer beside it",
+     .help = "tokenizer.json, a folder with one in it, or an ONNX file with a tokenizer beside it",
      .required = true},
     {.type = CLI_POSITIONAL, .name = "TEXT", .value = "TEXT", .to = &args.text, .help = "text to tokenize"},
     OPT_TEXT("file", "FILE", args.file, "tokenize the text of a file"),
@@ -134,10 +135,16 @@ static int work(hone_tokenizer **t, hone_encoder **e) {
     hone_error err = {0};
     int given = (args.text != NULL) + (args.file != NULL) + (args.ids != NULL);
     if (given != 1) return cli_usage_error("one of TEXT, --file and --decode is needed");
-    if (ends_in(args.tokenizer, ".onnx"))
+    struct stat about;
+    if (stat(args.tokenizer, &about) == 0 && S_ISDIR(about.st_mode)) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/tokenizer.json", args.tokenizer);
+        CLI_TRY(hone_tokenizer_load(path, t, &err));
+    } else if (ends_in(args.tokenizer, ".onnx")) {
         CLI_TRY(cli_load_tokenizer(args.tokenizer, t, &err));
-    else
+    } else {
         CLI_TRY(hone_tokenizer_load(args.tokenizer, t, &err));
+    }
     CLI_TRY(hone_encoder_new(*t, e, &err));
     return args.ids ? decode(*e) : encode(*t, *e);
 }

@@ -25,6 +25,10 @@ json 'd["text"] == "the cat [CLS]"'
 says 2 "hone tokenize: --decode takes ids, 17,4,9, not '2,x'" tokenize t.json --decode 2,x
 says 2 "hone tokenize: one of TEXT, --file and --decode is needed" tokenize t.json
 says_like 1 "hone tokenize: none.json: *" tokenize none.json a
+mkdir -p model
+cp t.json model/tokenizer.json
+works tokenize model --decode 2,3
+[ "$(cat stdout)" = "the cat" ] && pass || fail "a folder's tokenizer"
 echo '{}' >bad.json
 says 1 'hone tokenize: bad.json: the object "model" is missing' tokenize bad.json a
 finish
