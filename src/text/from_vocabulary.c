@@ -403,9 +403,12 @@ static hone_status put_t5(writer *w) {
     bool prefix = chosen(w->s->add_space_prefix, true);
     const char *scheme = prefix ? "always" : "never";
     if (!w->s->scores) return hone_fail(w->err, HONE_CORRUPT, "the tokens have no scores");
-    if (w->s->charsmap_size)
-        return hone_fail(w->err, HONE_UNSUPPORTED, "a vocabulary with a table of characters");
     put(w, "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[");
+    if (w->s->charsmap_size) {
+        put(w, "{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"");
+        if (!hone_charsmap_encode(w->s->charsmap, w->s->charsmap_size, &w->json)) w->failed = true;
+        put(w, chosen(w->s->remove_extra_spaces, true) ? "\"}," : "\"}");
+    }
     if (chosen(w->s->remove_extra_spaces, true))
         put(w, "{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":true},"
                "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" {2,}\"},\"content\":\" \"}");

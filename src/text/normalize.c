@@ -138,6 +138,7 @@ hone_status hone_normalize(const hone_normalizer *n, hone_matcher *m, const char
     case HONE_NORMALIZE_PREPEND:
         good = size == 0 || (hone_bytes_add(out, n->text, n->text_size) && hone_bytes_add(out, text, size));
         break;
+    case HONE_NORMALIZE_CHARSMAP: good = hone_charsmap_apply(&n->charsmap, text, size, out); break;
     case HONE_NORMALIZE_BYTES: good = hone_add_byte_characters(out, text, size); break;
     case HONE_NORMALIZE_STRIP:
         strip(n, &text, &size);

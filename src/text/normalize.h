@@ -15,8 +15,17 @@ enum hone_normalizer_kind {
     HONE_NORMALIZE_CHINESE, /* spaces around ideographs */
     HONE_NORMALIZE_REPLACE,
     HONE_NORMALIZE_PREPEND,
+    HONE_NORMALIZE_CHARSMAP,
     HONE_NORMALIZE_BYTES /* as the byte-level alphabet */
 };
+
+/* A table of characters. */
+typedef struct hone_charsmap {
+    const uint32_t *units;
+    size_t count;
+    const char *texts; /* each ends in a zero */
+    size_t text_size;
+} hone_charsmap;
 
 /* One step of a chain. */
 typedef struct hone_normalizer {
@@ -28,6 +37,7 @@ typedef struct hone_normalizer {
     const hone_pattern *pattern; /* REPLACE */
     const char *text;            /* REPLACE, PREPEND */
     size_t text_size;
+    hone_charsmap charsmap; /* CHARSMAP */
     struct hone_normalizer *next;
 } hone_normalizer;
 
@@ -40,6 +50,15 @@ hone_status hone_normalize(const hone_normalizer *n, hone_matcher *m, const char
 uint32_t hone_byte_character(unsigned char byte);
 /* -1: it stands for no byte. */
 int hone_character_byte(uint32_t c);
+/* Reads a table, which is copied; HONE_CORRUPT: it is none. */
+hone_status hone_charsmap_read(hone_arena *arena, const uint8_t *blob, size_t size, hone_charsmap *out,
+                               hone_error *err);
+/* The same of base64, and the other way round. */
+hone_status hone_charsmap_decode(hone_arena *arena, const char *text, size_t size, hone_charsmap *out,
+                                 hone_error *err);
+bool hone_charsmap_encode(const uint8_t *blob, size_t size, hone_bytes *out);
+bool hone_charsmap_apply(const hone_charsmap *m, const char *text, size_t size, hone_bytes *out);
+
 bool hone_add_byte_characters(hone_bytes *out, const char *text, size_t size);
 
 #endif

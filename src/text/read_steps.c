@@ -178,6 +178,17 @@ static hone_status read_prepend(reader *r, const json_t *json) {
     return HONE_OK;
 }
 
+static hone_status read_precompiled(reader *r, const json_t *json) {
+    const json_t *table = json_object_get(json, "precompiled_charsmap");
+    hone_normalizer *n;
+    if (!json_is_string(table))
+        return hone_fail(r->err, HONE_CORRUPT, "%s: the text \"precompiled_charsmap\" is missing", r->part);
+    if (json_string_length(table) == 0) return HONE_OK;
+    HONE_TRY(add_normalizer(r, HONE_NORMALIZE_CHARSMAP, &n));
+    return hone_charsmap_decode(r->t->arena, json_string_value(table), json_string_length(table),
+                                &n->charsmap, r->err);
+}
+
 hone_status hone_read_normalizer(hone_tokenizer *t, const json_t *json, hone_normalizer **chain,
                                  hone_error *err) {
     static const row rows[] = {{"NFC", read_form},
@@ -190,6 +201,7 @@ hone_status hone_read_normalizer(hone_tokenizer *t, const json_t *json, hone_nor
                                {"BertNormalizer", read_bert},
                                {"Replace", read_replace},
                                {"Prepend", read_prepend},
+                               {"Precompiled", read_precompiled},
                                {"ByteLevel", read_bytes}};
     void *head = NULL;
     reader r = {t, "normalizer", &head, 0, err};

@@ -148,20 +148,26 @@ def gguf_vocabularies():
     """What is written down for each, and what the tokenizer.json that it becomes gives in Hugging Face's tokenizers."""
     files = packages.members(packages.LLAMA_CPP, lambda n: "/models/ggml-vocab-" in n)
     tried = 0
-    for path in sorted(f for f in files if f.endswith(".gguf") and f + ".out" in files):
+    for path in sorted(f for f in files if f.endswith(".gguf")):
         name = path.split("ggml-vocab-")[1][:-5]
-        texts = files[path + ".inp"].decode().split("\n__ggml_vocab_test__\n")
-        wanted = [[int(i) for i in line.split()] for line in files[path + ".out"].decode().split("\n")][: len(texts)]
-        ours = tokenizer_of(Reader(files[path]).keys)
-        got = [ours.encode(t, 0) for t in texts]
-        check(f"{name}: ids that are written down", [(t, g, w) for t, g, w in zip(texts, got, wanted) if g != w], len(texts))
+        try:
+            ours = tokenizer_of(Reader(files[path]).keys)
+        except ValueError as e:
+            check(f"{name}: refused, for it names no patterns", [] if "does not name the patterns" in str(e) else [str(e)], 1)
+            continue
+        texts = []
+        if path + ".out" in files:
+            texts = files[path + ".inp"].decode().split("\n__ggml_vocab_test__\n")
+            wanted = [[int(i) for i in line.split()] for line in files[path + ".out"].decode().split("\n")][: len(texts)]
+            got = [ours.encode(t, 0) for t in texts]
+            check(f"{name}: ids that are written down", [(t, g, w) for t, g, w in zip(texts, got, wanted) if g != w], len(texts))
+            tried += 1
         theirs = Tokenizer.from_str(ours.json())
         # BERT's normalizer asks for categories of an older Unicode there
         more = texts + (TEXTS if name.startswith("bert") else list(strings(1500, 9)))
         wrong = [t for t in more if theirs.encode(t).ids != ours.encode(t) or theirs.decode(theirs.encode(t).ids) != ours.decode(ours.encode(t))]
         check(f"{name}: its tokenizer.json read by tokenizers", wrong, len(more))
         ours.free()
-        tried += 1
     check("vocabularies", [] if tried == 15 else [tried], 15)
 
 

@@ -45,7 +45,15 @@ static void test_bad_files(void **state) {
             "unk_id 1");
     refuses(
         "{\"normalizer\": {\"type\": \"Precompiled\"}, \"model\": {\"type\": \"WordLevel\", \"vocab\": {}}}",
-        HONE_UNSUPPORTED, "normalizer: the type 'Precompiled'");
+        HONE_CORRUPT, "\"precompiled_charsmap\" is missing");
+    refuses("{\"normalizer\": {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"?\"}, \"model\": "
+            "{\"type\": "
+            "\"WordLevel\", \"vocab\": {}}}",
+            HONE_CORRUPT, "is no base64");
+    refuses("{\"normalizer\": {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"/////wAAAAA=\"}, "
+            "\"model\": "
+            "{\"type\": \"WordLevel\", \"vocab\": {}}}",
+            HONE_CORRUPT, "the table of characters is damaged");
     refuses("{\"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": {\"Regex\": \"(\"}, \"behavior\": "
             "\"Isolated\"},"
             "\"model\": {\"type\": \"WordLevel\", \"vocab\": {}}}",
