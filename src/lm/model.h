@@ -9,7 +9,7 @@
 
 /* Tokens come in buckets of 1, 2, 4, 8, 16 and then multiples of 32, each with a plan of its own; rows that fill one up are
  * computed for nobody, and written over by those that come. */
-enum { HONE_LM_CHUNK = 128, HONE_LM_STEP = 32, HONE_LM_BUCKETS = 9 };
+enum { HONE_LM_CHUNK = 256, HONE_LM_STEP = 32, HONE_LM_BUCKETS = 13 };
 
 struct hone_lm {
     hone_model *model;
