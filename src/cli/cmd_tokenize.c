@@ -2,6 +2,7 @@
 #include "options.h"
 #include "text.h"
 
+#include <hone/import.h>
 #include <hone/text.h>
 
 #include <stdlib.h>
@@ -19,7 +20,8 @@ static const cli_option options[] = {
      .name = "TOKENIZER",
      .value = "TOKENIZER",
      .to = &args.tokenizer,
-     .help = "tokenizer.json, a folder with one in it, or an ONNX file with a tokenizer beside it",
+     .help =
+         "tokenizer.json, a folder with one in it, a GGUF file, or an ONNX file with a tokenizer beside it",
      .required = true},
     {.type = CLI_POSITIONAL, .name = "TEXT", .value = "TEXT", .to = &args.text, .help = "text to tokenize"},
     OPT_TEXT("file", "FILE", args.file, "tokenize the text of a file"),
@@ -140,6 +142,12 @@ static int work(hone_tokenizer **t, hone_encoder **e) {
         char path[4096];
         snprintf(path, sizeof path, "%s/tokenizer.json", args.tokenizer);
         CLI_TRY(hone_tokenizer_load(path, t, &err));
+    } else if (ends_in(args.tokenizer, ".gguf")) {
+        hone_import *m = NULL;
+        CLI_TRY(hone_import_open(args.tokenizer, NULL, &m, &err));
+        *t = hone_tokenizer_retain(hone_import_tokenizer(m));
+        hone_import_free(m);
+        if (!*t) return cli_error("%s: the model has no tokenizer", args.tokenizer);
     } else if (ends_in(args.tokenizer, ".onnx")) {
         CLI_TRY(cli_load_tokenizer(args.tokenizer, t, &err));
     } else {

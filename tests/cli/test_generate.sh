@@ -22,6 +22,14 @@ json '{"name": "input_ids", "dtype": "int64", "shape": ["batch_size", "sequence_
 works inspect m.gguf --json
 json 'd["name"] == "llama" and d["parameters"] > 1000000'
 
+# one tokenizer, wherever it is asked for
+works tokenize m.gguf "the thing" --json
+mv stdout tokens
+for more in m m/model.onnx; do
+    works tokenize $more "the thing" --json
+    holds "the tokens by $more" cmp -s tokens stdout
+done
+
 # the same answer from the file and from the directory, with any number of threads
 works generate m.gguf --prompt "the thing" --max-tokens 12 --json
 json 'd["prompt_tokens"] == 7 and d["tokens"] <= 12 and d["finish"] in ("end", "length")'
