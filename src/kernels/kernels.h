@@ -38,7 +38,7 @@ typedef struct hone_gemm {
      * `count` count such elements; a_line_rows rows lie evenly from line to line, of which a_line are rows of A. 0: not so. */
     int64_t a_part, a_line_rows;
     const void *b;
-    int64_t b_row, b_col; /* b[l*b_row + j*b_col]; b_row 0: packed by the family */
+    int64_t b_row, b_col; /* b[l*b_row + j*b_col]; b_row 0: packed by the family, of float32 by vectors also of b_col > k rows */
     void *c;
     int64_t c_row;
     void *room; /* the family's, aligned to 64, no one else's while it runs; NULL: it wants none */

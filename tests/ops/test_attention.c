@@ -11,8 +11,8 @@ typedef struct setting {
     bool counted, causal, position, first, end, sink;
     int bias; /* its rank; 0: none */
     int64_t ahead, window;
-    float softcap;
-    int qk_mode; /* < 0: none */
+    float softcap, scale; /* scale 0: 0.8 */
+    int qk_mode;          /* < 0: none */
     hone_dtype dtype;
 } setting;
 
@@ -27,6 +27,10 @@ static hone_tensor *numbers(int64_t n, int64_t below, int seed) {
     hone_tensor *t = tensor_make(HONE_INT64, SHAPE(n));
     for (int64_t i = 0; i < n; i++) ((int64_t *)t->data)[i] = (i * 5 + seed) % below;
     return t;
+}
+
+static float scale_of(const setting *s) {
+    return s->scale != 0 ? s->scale : 0.8f;
 }
 
 static built build(const setting *s) {
@@ -52,7 +56,7 @@ static built build(const setting *s) {
     if (s->sink) t[HONE_CORE_SINK] = tensor_random(s->dtype, SHAPE(s->heads), 5);
     hone_core c = {.q_heads = s->counted ? s->heads : 0,
                    .kv_heads = s->counted ? s->kv_heads : 0,
-                   .scale = 0.8f,
+                   .scale = scale_of(s),
                    .softcap = s->softcap,
                    .causal = s->causal,
                    .ahead = s->ahead,
@@ -102,7 +106,7 @@ static void check_row(const setting *s, const built *b, const hone_tensor *const
         for (int64_t i = 0; i < s->d; i++)
             x += element(s, b->in[HONE_CORE_Q], s->heads, batch, h, row, s->rows, i, s->d) *
                  element(s, b->in[HONE_CORE_K], s->kv_heads, batch, kv, j, s->keys, i, s->d);
-        x *= 0.8f;
+        x *= scale_of(s);
         if (s->qk_mode == 0) stage[j] = x;
         if (s->softcap > 0) x = s->softcap * tanh(x / s->softcap);
         if (s->qk_mode == 1) stage[j] = x;
@@ -172,6 +176,10 @@ static const setting settings[] = {
     {2, 4, 2, 9, 30, 5, 6, .causal = true, .position = true, .ahead = 4, .window = 3, .qk_mode = -1,
      .dtype = HONE_FLOAT32},
     {1, 1, 1, 3, 4, 1, 1, .qk_mode = -1, .dtype = HONE_FLOAT64},
+    /* parts of rows that share V */
+    {1, 2, 1, 150, 150, 16, 64, .counted = true, .causal = true, .scale = 0.25f, .qk_mode = -1,
+     .dtype = HONE_FLOAT32},
+    {2, 1, 1, 70, 90, 9, 20, .end = true, .sink = true, .scale = 0.5f, .qk_mode = -1, .dtype = HONE_FLOAT32},
 };
 
 static void test_settings(void **state) {

@@ -413,8 +413,9 @@ static void run(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t 
     t.ramp = e->ramp;
     t.slope = e->slope;
     t.offset = e->offset;
+    const int64_t b_rows = g->b_col > g->k ? g->b_col : g->k; /* of B packed */
     t.b_step = packed ? PANEL : g->b_row;
-    t.b_panel = packed ? g->k * PANEL : PANEL;
+    t.b_panel = packed ? b_rows * PANEL : PANEL;
     t.lanes = (int)(rest - (last - 1) * VEC_F32);
     t.plain = t.alpha == 1.0f && !e->bias && !e->row_bias && !e->residual && t.lo == -__builtin_inff() &&
               t.hi == __builtin_inff() && !t.ramp;
@@ -441,7 +442,7 @@ static void run(const hone_gemm *g, int64_t m0, int64_t m1, int64_t n0, int64_t 
             t.a = g->runs ? g_a : g_a + row * g->a_row;
             t.row = row;
             t.c = g_c + row * g->c_row + column;
-            t.b = packed ? g_b + n0 * g->k + panel * t.b_panel : g_b + column;
+            t.b = packed ? g_b + n0 * b_rows + panel * t.b_panel : g_b + column;
             t.b_last = t.b + panels * t.b_panel;
             t.b_last_step = packed && end ? last * VEC_F32 : t.b_step;
             t.ahead = ahead * t.b_step;

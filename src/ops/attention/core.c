@@ -1,5 +1,6 @@
 #include "ops/attention/core.h"
 
+#include "base/cpu.h"
 #include "graph/infer.h"
 #include "kernels/kernels.h"
 #include "kernels/portable.h"
@@ -140,10 +141,11 @@ typedef struct params {
     int qk_mode;
     bool by_group; /* one row: the heads that share one of K are the rows of a unit */
     int64_t groups, units, unit_rows, row_block, blocks;
-    bool packs;
-    size_t packed;     /* bytes of one head of K */
-    size_t at_room;    /* the kernel's, in worker scratch */
-    int64_t score_row; /* elements of a row of scores in scratch */
+    bool packs, packs_v;
+    size_t packed, packed_v; /* bytes of one head of K, and of V */
+    size_t at_room;          /* the kernel's, in worker scratch */
+    size_t at_q;             /* rows of Q times the scale, likewise; 0: none */
+    int64_t score_row;       /* elements of a row of scores in scratch */
     hone_cut packing, tasks;
 } params;
 
@@ -152,7 +154,7 @@ typedef struct job {
     const hone_step *step;
     const hone_frame *frame;
     const char *q, *k, *v, *bias;
-    char *y, *qk, *packed;
+    char *y, *qk, *packed, *packed_v;
     const int64_t *position, *first, *end; /* NULL: left out */
     int64_t many[3];                       /* 1: one for each batch; 0: one for all */
     const void *sink;
@@ -164,6 +166,7 @@ typedef struct part {
     int64_t lo, hi; /* keys that any of them sees */
     char *scores;
     void *room;
+    float *q;
 } part;
 
 static char *at(const params *p, const void *base, int64_t element) {
@@ -213,7 +216,22 @@ static void pack_heads(void *arg, int64_t begin, int64_t end, int worker) {
                                .b_col = p->k.row,
                                .packed = j->packed + (size_t)i * p->packed};
         p->family->pack(&b, 0, p->d, 0, p->keys);
+        if (!p->packs_v) continue;
+        const hone_gemm_b v = {.k = p->keys,
+                               .n = p->dv,
+                               .b = at(p, j->v, place_of(&p->v, i / p->kv_heads, i % p->kv_heads, 0)),
+                               .b_row = p->v.row,
+                               .b_col = 1,
+                               .packed = j->packed_v + (size_t)i * p->packed_v};
+        p->family->pack(&v, 0, p->keys, 0, p->dv);
     }
+}
+
+/* Scaled here, scores need nothing more behind their sums, and are the same bits. */
+static void scale_q(const params *p, const part *w, const char *q) {
+    const float *from = (const float *)(const void *)q, scale = (float)p->scale;
+    for (int64_t i = 0; i < w->count; i++, from += step_of(p, &p->q))
+        for (int64_t l = 0; l < p->d; l++) w->q[i * p->d + l] = from[l] * scale;
 }
 
 #define KEYS_AT_ONCE 64 /* which stay in the cache for all rows */
@@ -234,11 +252,12 @@ static void score(const job *j, const part *w, int64_t lo, int64_t hi) {
         }
         return;
     }
+    if (w->q) scale_q(p, w, q);
     const hone_gemm g = {.m = w->count,
                          .n = p->keys,
                          .k = p->d,
-                         .a = q,
-                         .a_row = step_of(p, &p->q),
+                         .a = w->q ? (const char *)w->q : q,
+                         .a_row = w->q ? p->d : step_of(p, &p->q),
                          .a_col = 1,
                          .b = p->packs ? j->packed + (size_t)(w->batch * p->kv_heads + kv) * p->packed : k,
                          .b_row = p->packs ? 0 : 1,
@@ -247,7 +266,7 @@ static void score(const job *j, const part *w, int64_t lo, int64_t hi) {
                          .c_row = p->score_row,
                          .room = w->room,
                          .epilogue = {.store = p->is_double ? HONE_STORE_F64 : HONE_STORE_F32,
-                                      .alpha = p->scale,
+                                      .alpha = w->q ? 1 : p->scale,
                                       .lo = -INFINITY,
                                       .hi = INFINITY}};
     p->family->run(&g, 0, w->count, lo / panel * panel, hone_min_i64(hone_tasks(hi, panel) * panel, p->keys));
@@ -341,9 +360,10 @@ static void gather(const job *j, const part *w) {
                          .a = at(p, w->scores, w->lo),
                          .a_row = p->score_row,
                          .a_col = 1,
-                         .b = at(p, j->v, place_of(&p->v, w->batch, kv, w->lo)),
-                         .b_row = p->v.row,
-                         .b_col = 1,
+                         .b = p->packs_v ? j->packed_v + (size_t)(w->batch * p->kv_heads + kv) * p->packed_v
+                                         : at(p, j->v, place_of(&p->v, w->batch, kv, w->lo)),
+                         .b_row = p->packs_v ? 0 : p->v.row,
+                         .b_col = p->packs_v ? p->keys : 1,
                          .c = at(p, j->y, place_of(&p->y, w->batch, head_of(p, w, 0), row_of(p, w, 0))),
                          .c_row = step_of(p, &p->y),
                          .room = w->room,
@@ -366,6 +386,7 @@ static void run_parts(void *arg, int64_t begin, int64_t end, int worker) {
                   .scores = hone_step_worker_scratch(j->step, j->frame, worker)};
         w.count = hone_min_i64(p->row_block, p->unit_rows - w.row);
         w.room = w.scores + p->at_room;
+        if (p->at_q) w.q = (float *)(void *)(w.scores + p->at_q);
         for (int64_t i = 0; i < w.count; i++) {
             int64_t lo, hi;
             sight(j, w.batch, row_of(p, &w, i), &lo, &hi);
@@ -402,6 +423,7 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
     for (int i = 0; i < 3; i++) j.many[i] = (p->groups >> i) & 1;
     if (p->packs) {
         j.packed = hone_step_scratch(step, frame);
+        j.packed_v = j.packed + p->packed * (size_t)(p->batch * p->kv_heads);
         hone_cut_run(&p->packing, frame, pack_heads, &j);
     }
     hone_cut_run(&p->tasks, frame, run_parts, &j);
@@ -412,7 +434,11 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
 
 /* Rows up to which scores are sums along rows of K as they lie; more pay for packing it. */
 #define FEW_ROWS 4
-#define SCORES 32768             /* of a part: they stay in the cache */
+#define SCORES 32768  /* of a part: they stay in the cache */
+#define CACHE_SHARE 6 /* of the second-level cache's bytes, for more of them, beside a head's K or V */
+#define MOST_TILES 8
+#define EVEN_TILES                                                                                           \
+    3 /* of rows: those of P V are then cut evenly also where part of a panel joins another one */
 #define WIDE_SCORES (6 * SCORES) /* in the second-level one, of a kernel that lays out V anew for each part */
 
 /* One batch, or one row, may stand for all. */
@@ -436,7 +462,12 @@ static void place_bias(params *q, const hone_type *t) {
     q->bias = (place){strides[0], strides[1], strides[2]};
 }
 
-static void cut(params *q, hone_prepare *p) {
+static bool is_power_of_two(double x) {
+    int exponent;
+    return frexp(x, &exponent) == 0.5;
+}
+
+static void cut(params *q, hone_prepare *p, bool starts_at_0) {
     const hone_gemm_family *f = q->family;
     const int64_t group = q->kv_heads ? q->heads / q->kv_heads : 1;
     q->by_group = q->rows == 1 && group > 1;
@@ -444,18 +475,29 @@ static void cut(params *q, hone_prepare *p) {
     q->units = q->batch * (q->by_group ? q->kv_heads : q->heads);
     q->packs = !q->is_double && q->rows > FEW_ROWS;
     q->packed = q->packs ? (f->packed_size(q->d, q->keys) + 63) & ~(size_t)63 : 0;
-    int64_t tiles = (f->room ? WIDE_SCORES : SCORES) / (q->keys + 1) / f->rows;
-    q->row_block = f->rows * (tiles < 1 ? 1 : tiles > 8 ? 8 : tiles);
+    const int64_t cached = (int64_t)(hone_cpu_cache() / CACHE_SHARE / sizeof(float)),
+                  at_once = f->room ? WIDE_SCORES : hone_max_i64(SCORES, cached);
+    int64_t tiles = at_once / (q->keys + 1) / f->rows;
+    if (tiles > EVEN_TILES && tiles < MOST_TILES) tiles -= tiles % EVEN_TILES;
+    if (tiles > MOST_TILES) tiles = MOST_TILES;
+    q->row_block = f->rows * (tiles < 1 ? 1 : tiles);
     q->blocks = q->unit_rows > 0 ? hone_tasks(q->unit_rows, q->row_block) : 1;
     q->score_row = (q->keys + 1 + 15) & ~(int64_t)15; /* one more: a sink */
     double key = (double)(q->d + q->dv) * f->nanoseconds + 2;
     q->packing = hone_cut_make(q->packs ? q->batch * q->kv_heads : 0, 0.5 * (double)(q->keys * q->d), 1);
     q->tasks = hone_cut_make(q->unit_rows > 0 ? q->units * q->blocks : 0,
                              key * (double)(q->keys * hone_min_i64(q->row_block, q->unit_rows)), 1);
-    p->scratch = q->packs ? q->packed * (size_t)(q->batch * q->kv_heads) : 0;
+    /* V pays if parts share it, but is packed for sums from the first key on */
+    q->packs_v = q->packs && !f->room && q->unit_rows > q->row_block && q->window <= 0 && starts_at_0;
+    q->packed_v = q->packs_v ? (f->packed_size(q->keys, q->dv) + 63) & ~(size_t)63 : 0;
+    p->scratch = q->packs ? (q->packed + q->packed_v) * (size_t)(q->batch * q->kv_heads) : 0;
     const int64_t most = hone_min_i64(q->row_block, q->unit_rows);
     q->at_room = ((size_t)(most * q->score_row) * q->size + 127) & ~(size_t)63;
     p->worker_scratch = q->at_room;
+    if (q->packs && !f->room && is_power_of_two(q->scale)) {
+        q->at_q = q->at_room;
+        p->worker_scratch += (size_t)(most * q->d) * sizeof(float);
+    }
     if (f->room) {
         const size_t scores = f->room(most, q->keys, q->d, false),
                      sums = f->room(most, q->dv, q->keys, false);
@@ -514,7 +556,7 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
                                      (long long)q->batch);
         if (count != 1) q->groups |= 1 << i;
     }
-    cut(q, p);
+    cut(q, p, !type_of(p, HONE_CORE_FIRST));
     p->params = q;
     p->run = run;
     p->kernel = q->is_double      ? "attention, double"
