@@ -8,8 +8,8 @@ static uint32_t x[ROW * ROW], y[ROW * ROW];
 static void check(const hone_kernels *k, const char *level) {
     for (uint32_t i = 0; i < ROW * ROW; i++) x[i] = i * 2654435761u;
     for (int a = 0; a < COUNT(size); a++)
-        for (int b = 0; b < COUNT(size); b++) {
-            const int rows = size[a], columns = size[b], x_row = columns + 3, y_row = rows + 5;
+        for (int b = 0; b < 2 * COUNT(size); b++) {
+            const int rows = size[a], columns = size[b / 2], x_row = columns + 3, y_row = rows + b % 2 * 5;
             memset(y, 0xA5, sizeof y);
             k->transpose_32(x, rows, columns, x_row, y, y_row);
             for (int j = 0; j < columns; j++)
