@@ -18,16 +18,18 @@ const cli_recipe cli_recipes[] = {
     {"weights4", "fp32", .mode = HONE_QUANTIZE_WEIGHTS, .bits = 4, .edge_bits = 8, .gptq = true},
     {"int4", "fp32", .mode = HONE_QUANTIZE_STATIC, .bits = 4, .edge_bits = 8, .gptq = true},
     {"int4-trained", "fp32", .mode = HONE_QUANTIZE_STATIC, .bits = 4, .edge_bits = 4, .epochs = 1},
-    {"int2-trained", "fp32", .mode = HONE_QUANTIZE_STATIC, .bits = 2, .edge_bits = 4, .epochs = 1},
-    {"half", "fp32", .structured = 0.5, .epochs = 1},
-    {"half-int8", "half", .mode = HONE_QUANTIZE_STATIC, .bits = 8},
-    {"half-int4", "half", .mode = HONE_QUANTIZE_STATIC, .bits = 4, .edge_bits = 4, .epochs = 1},
-    {"half-int2", "half", .mode = HONE_QUANTIZE_STATIC, .bits = 2, .edge_bits = 4, .epochs = 1},
-    {"quarter", "half", .structured = 0.5, .epochs = 1},
-    {"quarter-int8", "quarter", .mode = HONE_QUANTIZE_STATIC, .bits = 8},
-    {"quarter-int4", "quarter", .mode = HONE_QUANTIZE_STATIC, .bits = 4, .edge_bits = 4, .epochs = 1},
-    {"eighth", "quarter", .structured = 0.5, .epochs = 1},
-    {"eighth-int8", "eighth", .mode = HONE_QUANTIZE_STATIC, .bits = 8},
+    {"weights2-trained", "fp32", .mode = HONE_QUANTIZE_WEIGHTS, .bits = 2, .edge_bits = 4, .epochs = 1},
+    /* 0.7 of the channels are half of the multiply-adds between them */
+    {"channels70", "fp32", .structured = 0.3, .epochs = 1},
+    {"channels70-int8", "channels70", .mode = HONE_QUANTIZE_STATIC, .bits = 8},
+    {"channels70-int4", "channels70", .mode = HONE_QUANTIZE_STATIC, .bits = 4, .edge_bits = 4, .epochs = 1},
+    {"channels70-weights2", "channels70", .mode = HONE_QUANTIZE_WEIGHTS, .bits = 2, .edge_bits = 4,
+     .epochs = 1},
+    {"channels50", "channels70", .structured = 0.3, .epochs = 1},
+    {"channels50-int8", "channels50", .mode = HONE_QUANTIZE_STATIC, .bits = 8},
+    {"channels50-int4", "channels50", .mode = HONE_QUANTIZE_STATIC, .bits = 4, .edge_bits = 4, .epochs = 1},
+    {"channels35", "channels50", .structured = 0.3, .epochs = 1},
+    {"channels35-int8", "channels35", .mode = HONE_QUANTIZE_STATIC, .bits = 8},
 };
 
 int cli_recipe_count(void) {

@@ -31,8 +31,9 @@ hone_status hone_codes_of_weight(const hone_tensor *w, int axis, const hone_code
                                  const hone_moments *moments, hone_codes *out, hone_error *err);
 /* What the codes stand for: float32, as the weight. */
 hone_status hone_codes_real(const hone_codes *c, int axis, int64_t block, hone_tensor **out, hone_error *err);
-/* Bits that a file has for a code: 8, 4 or 2; and int8 codes (or zero points) as int8, int4 or int2. */
-int hone_codes_stored_bits(const hone_codes *c);
+/* Bits that a file has for a code: 8, 4 or 2, which is not for weights that are multiplied in integers; and int8 codes (or zero
+ * points) as int8, int4 or int2. */
+int hone_codes_stored_bits(const hone_codes *c, bool integers);
 hone_status hone_codes_pack(const hone_tensor *q, int bits, hone_tensor **out, hone_error *err);
 
 /* b (float32 [channels]) as int32 in steps of x_scale times the weight's scale, so that it adds exactly to sums of products.

@@ -92,7 +92,7 @@ static hone_status wire_node(hone_quantize_job *j, hone_quantized_node *q) {
     hone_value *y = same_weight(j, q, w);
     if (!y) { /* without a zero point: it is 0 */
         hone_tensor *codes = NULL;
-        HONE_TRY(hone_codes_pack(q->weight.q, hone_codes_stored_bits(&q->weight), &codes, j->err));
+        HONE_TRY(hone_codes_pack(q->weight.q, hone_codes_stored_bits(&q->weight, true), &codes, j->err));
         y = dequantize(j, hone_quantize_constant(j, w->name, ".quantized", codes),
                        hone_quantize_constant(j, w->name, ".scale", q->weight.scale), NULL, q->axis);
         hone_tensor_free(codes);

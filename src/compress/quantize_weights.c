@@ -86,7 +86,7 @@ static hone_value *emit_dequantize(hone_quantize_job *j, const hone_quantized_no
     hone_tensor *codes = NULL, *zeros = NULL;
     hone_graph *g = j->g;
     hone_value *y = NULL;
-    const int bits = hone_codes_stored_bits(&q->weight);
+    const int bits = hone_codes_stored_bits(&q->weight, false);
     if (hone_codes_pack(q->weight.q, bits, &codes, NULL) != HONE_OK ||
         (q->weight.zero && hone_codes_pack(q->weight.zero, bits, &zeros, NULL) != HONE_OK)) {
         hone_graph_out_of_memory(g);

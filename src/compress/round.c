@@ -216,10 +216,11 @@ hone_status hone_codes_real(const hone_codes *c, int axis, int64_t block, hone_t
     return HONE_OK;
 }
 
-/* ONNX Runtime 1.32 misreads matrices of 2 bits whose rows end within a byte. */
-int hone_codes_stored_bits(const hone_codes *c) {
-    const bool whole = c->q->rank > 0 && c->q->dims[c->q->rank - 1] % 4 == 0;
-    return c->bits > 4 ? 8 : c->bits > 2 || !whole ? 4 : 2;
+/* ONNX Runtime 1.32 misreads matrices of 2 bits whose rows end within a byte, and has no integer kernels for weights of 2 bits
+ * that it nevertheless looks for. */
+int hone_codes_stored_bits(const hone_codes *c, bool integers) {
+    const bool two = !integers && (c->q->rank != 2 || c->q->dims[1] % 4 == 0);
+    return c->bits > 4 ? 8 : c->bits > 2 || !two ? 4 : 2;
 }
 
 hone_status hone_codes_pack(const hone_tensor *q, int bits, hone_tensor **out, hone_error *err) {

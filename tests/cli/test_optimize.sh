@@ -18,7 +18,7 @@ holds "the page has two plots" [ "$(grep -c '<svg' r.html)" -eq 2 ]
 # again: nothing is made anew, and another gate chooses among what is there; the same where some is lost
 try --gate accuracy:10 --out best.onnx --json
 holds "the same answer" cmp stdout first.json
-rm best.onnx.d/int2-trained.onnx best.onnx.d/half.onnx
+rm best.onnx.d/weights2-trained.onnx best.onnx.d/channels70.onnx
 try --gate accuracy:10 --out best.onnx --json
 json '([(p["name"], p.get("accuracy"), p.get("test"), p.get("file_bytes")) for p in d["points"]] ==
       [(p["name"], p.get("accuracy"), p.get("test"), p.get("file_bytes")) for p in json.load(open("first.json"))["points"]])'
@@ -30,7 +30,7 @@ says 2 "hone optimize: --budget needs a time as 90s, 20m or 2h, not '1ms'" \
 says 2 "hone optimize: --gate needs a metric and what may be lost, as accuracy:0.5, not 'accuracy'" \
     optimize m.onnx --data idx:data --gate accuracy --out x.onnx
 exits 3 optimize m.onnx --data idx:data --budget 0.001s --gate accuracy:0.5 --out y.onnx
-prints "not made: half: no time was left"
+prints "not made: channels70: no time was left"
 holds "nothing is written" [ ! -e y.onnx ]
 hone optimize m.onnx --data idx:data --finetune-epochs 1 --seed 2 --budget 0.001s --gate accuracy:90 --dir best.onnx.d --out z.onnx
 holds "what was made otherwise is not taken for granted" grep -q 'all is made anew' stderr

@@ -32,4 +32,10 @@ for bits in 8 4 3 2; do
 done
 same 1e-5 --mode fp16
 same 1e-5 --mode bf16
+# convolutions
+works train --model cnn:8-16s2-p-24 --data idx:data --epochs 1 --threads 1 --out m.onnx
+for bits in 4 2; do
+    same 1e-5 --mode weights --bits $bits --edge-bits $bits
+    same 0.02 --mode static --bits $bits --edge-bits $bits --data idx:data
+done
 finish

@@ -131,6 +131,30 @@ static void test_runs_packed(void **state) {
     hone_graph_free(g);
 }
 
+/* Kernels of convolutions have a scale a channel; 2 bits are stored in 2, but where rows of a matrix would end within a byte, and
+ * where products are computed in integers. */
+static void test_stored_bits(void **state) {
+    (void)state;
+    hone_graph *g = hone_graph_new("conv");
+    hone_value *x =
+        HONE_EMIT(g, "", "Reshape", INPUT(g, FEATURES), hone_graph_ints(g, (int64_t[]){-1, 6, 4, 4}, 4));
+    x = HONE_EMIT(g, "", "Relu", HONE_EMIT(g, "", "Conv", x, WEIGHT(g, "w", 1, 8, 6, 3, 3)));
+    x = HONE_EMIT(g, "", "Reshape", x, hone_graph_ints(g, (int64_t[]){-1, 32}, 2));
+    finished(g, HONE_EMIT(g, "", "MatMul", x, WEIGHT(g, "v", 1, 32, 10)));
+    for (int m = 0; m < 2; m++) {
+        hone_quantize_options o = weights(2, 32);
+        if (m) o.mode = HONE_QUANTIZE_STATIC;
+        hone_graph *q = quantized(g, &o, NULL);
+        const hone_node *conv = find_op(q, "Conv"), *product = find_op(q, "MatMul");
+        assert_int_equal(conv->inputs[1]->producer->inputs[0]->data->dtype, m ? HONE_INT4 : HONE_INT2);
+        assert_int_equal(hone_node_int(conv->inputs[1]->producer, "axis"), 0);
+        assert_int_equal(product->inputs[1]->producer->inputs[0]->data->dtype, HONE_INT4);
+        assert_true(difference(g, q) < 1);
+        hone_graph_free(q);
+    }
+    hone_graph_free(g);
+}
+
 /* A table of rows that is a weight, too, turned over: stored once. */
 static void test_table(void **state) {
     (void)state;
@@ -365,6 +389,7 @@ int main(void) {
         cmocka_unit_test(test_bits_and_blocks),
         cmocka_unit_test(test_runs_packed),
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_stored_bits),
         cmocka_unit_test(test_gptq),
         cmocka_unit_test(test_corrected_bias),
         cmocka_unit_test(test_edges),
