@@ -68,9 +68,18 @@ hone_status hone_vfail_node(hone_error *err, hone_status code, const char *node,
     return fill(err, code, NULL, node, op, format, args);
 }
 
+const char *hone_errno_text(int errno_value, char *text, size_t size) {
+#ifdef __GLIBC__
+    return strerror_r(errno_value, text, size);
+#else
+    if (strerror_r(errno_value, text, size) != 0) snprintf(text, size, "error %d", errno_value);
+    return text;
+#endif
+}
+
 hone_status hone_fail_errno(hone_error *err, int errno_value, const char *file, const char *what) {
     char text[128];
-    const char *reason = strerror_r(errno_value, text, sizeof text);
+    const char *reason = hone_errno_text(errno_value, text, sizeof text);
     return hone_fail_file(err, errno_value == ENOENT ? HONE_NOT_FOUND : HONE_IO, file, "%s: %s", what,
                           reason);
 }

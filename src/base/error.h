@@ -4,6 +4,7 @@
 
 #include <hone/error.h>
 #include <stdarg.h>
+#include <stddef.h>
 
 #define HONE_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
@@ -18,6 +19,8 @@ hone_status hone_fail_node(hone_error *err, hone_status code, const char *node, 
 /* As hone_fail_node, for functions that take a format themselves. */
 hone_status hone_vfail_node(hone_error *err, hone_status code, const char *node, const char *op,
                             const char *format, va_list args);
+/* What strerror() says, in `text` or a static string; safe beside other threads. */
+const char *hone_errno_text(int errno_value, char *text, size_t size);
 /* As hone_fail_file, adding strerror(errno_value) and choosing NOT_FOUND for ENOENT, else HONE_IO. */
 hone_status hone_fail_errno(hone_error *err, int errno_value, const char *file, const char *what);
 /* Names the file in an error made by a function that did not know it, unless one is named already. */

@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 
-#include <linux/futex.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,13 +18,16 @@ enum {
     HONE_PAUSES_PER_CHECK = 16
 };
 
+/* FUTEX_WAIT_PRIVATE, FUTEX_WAKE_PRIVATE: not every C library comes with the kernel's headers. */
+enum { HONE_FUTEX_WAIT = 128, HONE_FUTEX_WAKE = 129 };
+
 /* Sleeps while *word is `value`; may also return without a reason. */
 static inline void hone_futex_wait(_Atomic uint32_t *word, uint32_t value) {
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+    syscall(SYS_futex, word, HONE_FUTEX_WAIT, value, NULL, NULL, 0);
 }
 
 static inline void hone_futex_wake(_Atomic uint32_t *word, int count) {
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+    syscall(SYS_futex, word, HONE_FUTEX_WAKE, count, NULL, NULL, 0);
 }
 
 static inline void hone_pause(void) {

@@ -46,8 +46,9 @@ hone_status hone_shape_size(hone_dtype dtype, int rank, const int64_t *dims, int
     size_t total = 1, nonzero = bits > 8 ? bits / 8 : 1;
     for (int i = 0; i < rank; i++) {
         if (dims[i] < 0) return hone_fail(err, HONE_INVALID_ARGUMENT, "dimension %d is negative", i);
-        size_t d = (size_t)dims[i];
-        if (d > 0 && (!hone_mul_size(nonzero, d, &nonzero) || nonzero > INT64_MAX))
+        const size_t d = (size_t)dims[i];
+        if (dims[i] > PTRDIFF_MAX ||
+            (d > 0 && (!hone_mul_size(nonzero, d, &nonzero) || nonzero > PTRDIFF_MAX)))
             return hone_fail(err, HONE_INVALID_ARGUMENT, "the shape's size overflows at dimension %d", i);
         total = d == 0 ? 0 : total * d;
     }

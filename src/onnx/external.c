@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/file.h"
 
 /* Tensors smaller than this stay in the model; others start at a multiple of ALIGNMENT in the file. */
@@ -42,7 +43,7 @@ static hone_status cannot_open(const char *location, hone_error *err) {
     int code = errno;
     char text[128];
     return hone_fail(err, code == ENOENT ? HONE_NOT_FOUND : HONE_IO, "cannot open the external data '%s': %s",
-                     location, strerror_r(code, text, sizeof text));
+                     location, hone_errno_text(code, text, sizeof text));
 }
 
 /* The file's true path, which must lie in the true path of `dir`. */

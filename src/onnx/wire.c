@@ -8,13 +8,13 @@ typedef struct walk {
     const hone_onnx_source *source;
     const uint8_t *start, *p;
     const char *why;
-    size_t unpacked; /* grows by less than 2^10 a byte walked: no overflow */
+    uint64_t unpacked; /* grows by less than 2^10 a byte walked: no overflow */
 } walk;
 
 /* Long lists of integers take up to 40 times their bytes, nodes with short names 20 times, weights about as much
  * as in the file. */
 enum { UNPACKED_RATIO = 40, PIECE = 536870911 };
-static const size_t unpacked_always = (size_t)64 << 20, unpacked_at_most = (size_t)4 << 30;
+static const uint64_t unpacked_always = (uint64_t)64 << 20, unpacked_at_most = (uint64_t)4 << 30;
 
 static bool broken(walk *w, const char *why) {
     if (!w->why) w->why = why;
@@ -187,11 +187,10 @@ static bool walk_message(walk *w, const ProtobufCMessageDescriptor *type, const 
     return true;
 }
 
-static size_t unpacked_limit(size_t size) {
-    size_t limit;
-    if (!hone_mul_size(size, UNPACKED_RATIO, &limit) || limit > size + unpacked_at_most)
-        return size + unpacked_at_most;
-    return limit + unpacked_always;
+static uint64_t unpacked_limit(uint64_t size) {
+    if (size > unpacked_at_most) return size + unpacked_at_most;
+    const uint64_t limit = size * UNPACKED_RATIO;
+    return limit > size + unpacked_at_most ? size + unpacked_at_most : limit + unpacked_always;
 }
 
 static hone_status check(const ProtobufCMessageDescriptor *type, const hone_onnx_source *source,
@@ -202,8 +201,8 @@ static hone_status check(const ProtobufCMessageDescriptor *type, const hone_onnx
                          (unsigned long long)hone_onnx_source_position(source, (size_t)(w.p - w.start)));
     if (w.unpacked <= unpacked_limit(s->size)) return HONE_OK;
     return hone_fail(err, HONE_UNSUPPORTED,
-                     "its %zu bytes would take %zu MB of memory, as those of no model do", s->size,
-                     w.unpacked >> 20);
+                     "its %zu bytes would take %llu MB of memory, as those of no model do", s->size,
+                     (unsigned long long)(w.unpacked >> 20));
 }
 
 /* --- unpacking --- */

@@ -4,7 +4,9 @@
 #include "base/random.h"
 #include "kernels/levels.h"
 
+#if defined(__x86_64__)
 #include "amx.h"
+#endif
 
 #include <float.h>
 #include <math.h>

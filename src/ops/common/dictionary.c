@@ -39,8 +39,8 @@ static bool same(const hone_tensor *a, int64_t i, const hone_tensor *b, int64_t 
 }
 
 bool hone_dictionary_make(hone_arena *arena, const hone_tensor *keys, bool last, hone_dictionary *out) {
-    uint64_t size = 4;
-    while (size < 2 * (uint64_t)keys->count) size *= 2;
+    size_t size = 4;
+    while (size < 2 * (size_t)keys->count) size *= 2;
     *out = (hone_dictionary){*keys, hone_arena_array(arena, size, sizeof(int64_t)), size - 1};
     if (!out->slots) return false;
     for (uint64_t s = 0; s < size; s++) out->slots[s] = -1;

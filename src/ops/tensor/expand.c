@@ -168,8 +168,9 @@ static int64_t range_length(const hone_tensor *start, const hone_tensor *limit, 
     if (hone_dtype_is_int(start->dtype)) {
         int64_t a = hone_tensor_int(start, 0), b = hone_tensor_int(limit, 0), d = hone_tensor_int(delta, 0);
         if (d == 0) return -1;
-        __int128 span = d > 0 ? (__int128)b - a : (__int128)a - b, step = d > 0 ? d : -(__int128)d;
-        __int128 n = span <= 0 ? 0 : (span + step - 1) / step;
+        if (d > 0 ? b <= a : a <= b) return 0;
+        const uint64_t span = d > 0 ? (uint64_t)b - (uint64_t)a : (uint64_t)a - (uint64_t)b;
+        const uint64_t step = d > 0 ? (uint64_t)d : -(uint64_t)d, n = span / step + (span % step != 0);
         return n > INT64_MAX / 16 ? -1 : (int64_t)n;
     }
     double n = ceil((number(limit) - number(start)) / number(delta));

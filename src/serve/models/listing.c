@@ -247,7 +247,7 @@ static void remark_other(const char *entry, int code, hone_remarks *out) {
             "is a link that leads out of the repository, and is not followed: move there what it "
             "leads to, or name it by --model");
     else if (code != ENOTDIR)
-        hone_remarks_add(out, entry, "cannot be opened: %s", strerror_r(code, text, sizeof text));
+        hone_remarks_add(out, entry, "cannot be opened: %s", hone_errno_text(code, text, sizeof text));
 }
 
 hone_status hone_repository_models(const char *root, void (*fn)(void *user, const char *name), void *user,

@@ -73,7 +73,7 @@ static void starve(hone_listener *l, int code) {
     char text[128];
     if (!l->starved)
         hone_log(HONE_LOG_WARNING, "accepting connections is paused: %s",
-                 strerror_r(code, text, sizeof text));
+                 hone_errno_text(code, text, sizeof text));
     l->starved = true;
     hone_stats_failed(l->options.stats, HONE_REASON_ACCEPT);
 }

@@ -62,7 +62,7 @@ hone_status hone_socket_listen(const char *host, int port, int *out, hone_error 
     freeaddrinfo(list);
     if (fd < 0)
         return hone_fail(err, HONE_IO, "the address %s can't be listened at: %s", place,
-                         strerror_r(code, text, sizeof text));
+                         hone_errno_text(code, text, sizeof text));
     *out = fd;
     return HONE_OK;
 }

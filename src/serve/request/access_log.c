@@ -83,7 +83,7 @@ static void lose(hone_access_log *l, ring *r, size_t size, int code) {
     for (size_t i = 0; i < size; i++) lines += r->data[(tail + i) & (l->capacity - 1)] == '\n';
     hone_stats_logged(l->stats, 0, lines);
     if (!l->failing)
-        hone_log(HONE_LOG_ERROR, "the access log can't be written: %s", strerror_r(code, text, sizeof text));
+        hone_log(HONE_LOG_ERROR, "the access log can't be written: %s", hone_errno_text(code, text, sizeof text));
     l->failing = true;
 }
 
