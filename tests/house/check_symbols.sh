@@ -1,9 +1,10 @@
 #!/bin/sh
-# check_symbols.sh BUILD_DIR: libhone.a defines no global symbol without our prefix, libhone.so exports the public
+# check_symbols.sh BUILD_DIR [HEADER_DIR]: libhone.a defines no global symbol without our prefix, libhone.so exports the public
 # functions and nothing else.
 set -eu
 cd "$(dirname "$0")/../.."
-build=${1:?usage: check_symbols.sh BUILD_DIR}
+build=${1:?usage: check_symbols.sh BUILD_DIR [HEADER_DIR]}
+headers=${2:-include/hone}
 failed=0
 
 defined() { nm --defined-only --extern-only "$@" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u; }
@@ -16,7 +17,7 @@ if [ -n "$unprefixed" ]; then
     failed=1
 fi
 
-public=$(cat include/hone/*.h | tr '\n' ' ' | grep -o 'HONE_API [^;(]*(' | grep -o 'hone_[a-z0-9_]*($' | tr -d '(' | sort -u)
+public=$(cat "$headers"/*.h | tr '\n' ' ' | grep -o 'HONE_API [^;(]*(' | grep -o 'hone_[a-z0-9_]*($' | tr -d '(' | sort -u)
 exported=$(nm -D --defined-only "$build/libhone.so" | awk 'NF == 3 { print $3 }' | sort -u)
 others=$(echo "$exported" | grep -v -F -x "$public" | grep -v -E '^__odr_asan|^(__bss_start|_edata|_end)$' || true) # gold's marks
 if [ -n "$others" ]; then
