@@ -21,6 +21,11 @@ need_packages $packages_build $packages_test || exit 1
 need_llhttp || exit 1
 # shellcheck disable=SC2086
 [ $long = no ] || need_packages $packages_long || echo "PyTorch cannot be had: the test that needs it is skipped"
+if [ $long = yes ]; then
+    # shellcheck disable=SC2086
+    need_packages $packages_builds && need_sources $sources_builds >build/sources.log 2>&1 ||
+        echo "not all compilers for other machines, or sources for them, can be had: tests that need them are skipped"
+fi
 # shellcheck disable=SC2086
 need_peers $packages_peers || echo "not all peers can be had: the tests that need them are skipped"
 if need_python >build/python.log 2>&1; then

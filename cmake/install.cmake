@@ -6,9 +6,6 @@ set(objects "")
 foreach(room ${HONE_ROOMS})
   list(APPEND objects $<TARGET_OBJECTS:hone_${room}_objects>)
 endforeach()
-set(libs Threads::Threads m ZLIB::ZLIB PkgConfig::PROTOBUF_C PkgConfig::LIBZIP PkgConfig::JANSSON PkgConfig::LIBEVENT
-         PkgConfig::NGHTTP2 PkgConfig::OPENSSL PkgConfig::PNG PkgConfig::JPEG PkgConfig::WEBP
-         PkgConfig::OPENJPEG PkgConfig::UTF8PROC)
 
 foreach(kind static shared)
   string(TOUPPER ${kind} KIND)
@@ -17,9 +14,9 @@ foreach(kind static shared)
   target_include_directories(hone_${kind} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                                  $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   if(kind STREQUAL "static")
-    target_link_libraries(hone_static PUBLIC ${libs})
+    target_link_libraries(hone_static PUBLIC ${HONE_LIBS})
   else()
-    target_link_libraries(hone_shared PRIVATE ${libs})
+    target_link_libraries(hone_shared PRIVATE ${HONE_LIBS})
   endif()
 endforeach()
 set_target_properties(hone_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0 BUILD_RPATH "$ORIGIN"
@@ -46,8 +43,13 @@ install(TARGETS hone_shared EXPORT honeTargets LIBRARY DESTINATION ${CMAKE_INSTA
 install(TARGETS hone_static EXPORT honeStaticTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT honeTargets NAMESPACE hone:: DESTINATION ${package})
 install(EXPORT honeStaticTargets NAMESPACE hone:: DESTINATION ${package})
+set(headers "*.h")
+if(HONE_PARTS STREQUAL "inference")
+  set(headers arrays.h error.h graph.h log.h session.h tensor.h version.h)
+endif()
+list(TRANSFORM headers PREPEND "PATTERN;")
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/hone DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
-        FILES_MATCHING PATTERN "*.h")
+        FILES_MATCHING ${headers})
 
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/honeConfig.cmake.in ${PROJECT_BINARY_DIR}/honeConfig.cmake
                               INSTALL_DESTINATION ${package})
@@ -55,6 +57,9 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/honeConfigVersion.cmake C
 install(FILES ${PROJECT_BINARY_DIR}/honeConfig.cmake ${PROJECT_BINARY_DIR}/honeConfigVersion.cmake
         DESTINATION ${package})
 
+list(REMOVE_DUPLICATES HONE_LINK_NAMES)
+list(TRANSFORM HONE_LINK_NAMES PREPEND "-l")
+string(REPLACE ";" " " HONE_LINK_NAMES "${HONE_LINK_NAMES}")
 # The prefix is told from where the file lies, so an installed tree can be moved.
 file(RELATIVE_PATH to_prefix /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/hone.pc.in ${PROJECT_BINARY_DIR}/hone.pc @ONLY)

@@ -1,12 +1,16 @@
-# hone_room(NAME [USES ROOM…] [LIBS TARGET…] [PROTO FILE]): the room src/NAME with its folders as an object library
-# hone_NAME_objects and a static library hone_NAME that brings the rooms it uses, for tests that need no more.
+# hone_room(NAME [USES ROOM…] [LIBS TARGET…] [PROTO FILE] [FILES FILE…]): the room src/NAME with its folders, or only those
+# files of it, as an object library hone_NAME_objects and a static library hone_NAME that brings the rooms it uses, for tests that need no more.
 include(cmake/isa.cmake)
 
 set(HONE_ROOMS "")
+set(HONE_LIBS "")
 
 function(hone_room name)
-  cmake_parse_arguments(R "" "PROTO" "USES;LIBS" ${ARGN})
+  cmake_parse_arguments(R "" "PROTO" "USES;LIBS;FILES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.c ${PROJECT_SOURCE_DIR}/src/${name}/*/*.c)
+  if(R_FILES)
+    list(TRANSFORM R_FILES PREPEND ${PROJECT_SOURCE_DIR}/src/${name}/ OUTPUT_VARIABLE sources)
+  endif()
   list(FILTER sources EXCLUDE REGEX "/kernels/(vector|x86)/") # compiled per ISA level, see isa.cmake
   if(R_PROTO AND EXISTS ${PROJECT_SOURCE_DIR}/${R_PROTO})
     get_filename_component(stem ${R_PROTO} NAME_WE)
@@ -44,4 +48,7 @@ function(hone_room name)
     endif()
   endforeach()
   set(HONE_ROOMS ${HONE_ROOMS} ${name} PARENT_SCOPE)
+  set(libs ${HONE_LIBS} ${R_LIBS})
+  list(REMOVE_DUPLICATES libs)
+  set(HONE_LIBS ${libs} PARENT_SCOPE)
 endfunction()

@@ -1,5 +1,5 @@
 # Tests that are scripts: tests/cli/test_*.sh run the command, tests/house/check_* the rules of the house, and
-# tests/*/peer_* other people's programs. They get their surroundings from the environment and exit with 77 when
+# tests/*/peer_* other people's programs, tests/builds/ builds for other machines. They get their surroundings from the environment and exit with 77 when
 # something they need is not there. tests/cli/soak_*.sh take long: `ctest -L long`.
 set(script_env HONE=$<TARGET_FILE:hone_cli> HONE_BUILD=${PROJECT_BINARY_DIR} HONE_SOURCE=${PROJECT_SOURCE_DIR}
                CC=${CMAKE_C_COMPILER})
@@ -35,5 +35,10 @@ if(NOT HONE_SANITIZE)
   foreach(script ${scripts})
     get_filename_component(stem ${script} NAME_WE)
     hone_script_test(cli/${stem} ${script} LABEL long)
+  endforeach()
+  # Other builds: tests/builds/build.sh KIND.
+  foreach(kind inference)
+    hone_script_test(builds/${kind} ${PROJECT_SOURCE_DIR}/tests/builds/build.sh LABEL long ARGS ${kind})
+    set_tests_properties(builds/${kind} PROPERTIES RUN_SERIAL TRUE)
   endforeach()
 endif()

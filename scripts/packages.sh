@@ -6,6 +6,8 @@ packages_demo="dataset-fashion-mnist curl"
 packages_test="dataset-fashion-mnist curl openssl nghttp2-client git g++ binutils libcmocka-dev python3 python3-venv libonnx-testdata
     libopenmpi-dev openmpi-bin"
 packages_long="python3-torch chromium"
+packages_builds="gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross musl-tools qemu-user-static"
+sources_builds="protobuf-c cmocka"
 # Services are not installed, they would start: their packages are only unpacked.
 packages_peers="prometheus
     liblua5.3-0 libopentracing1 libopentracing-c-wrapper0 haproxy
@@ -67,6 +69,26 @@ refresh_lists() {
 }
 download() {
     (cd build/peers/packages && rm -f "$1"_*.deb && apt-get -qq -o APT::Sandbox::User=root download "$1")
+}
+
+# need_sources NAME...: unpacks source packages into build/peers/sources/NAME; fails if one cannot be had. apt-get has lists of
+# its own for that: those of the system may be without sources.
+need_sources() {
+    (
+        mkdir -p build/peers/sources/lists/partial && cd build/peers/sources || exit 1
+        for package in "$@"; do [ -e "$package" ] || break; done
+        [ ! -e "$package" ] || exit 0
+        say "unpacking the sources of $* into build/peers (nothing is installed)"
+        sed 's/^Types: .*/Types: deb-src/' /etc/apt/sources.list.d/*.sources >all.sources 2>/dev/null
+        sed -n 's/^deb /deb-src /p' /etc/apt/sources.list >all.list 2>/dev/null
+        list=all.sources
+        [ -s $list ] || list=all.list
+        sources() { apt-get -qq -o Dir::Etc::sourcelist="$PWD/$list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$PWD/lists" -o APT::Sandbox::User=root "$@"; }
+        sources update && sources source --download-only "$@" || exit 1
+        for package in "$@"; do
+            mkdir -p "$package" && tar -x -f "${package}"_*.orig.tar.?z -C "$package" --strip-components 1 || exit 1
+        done
+    )
 }
 
 # llhttp's C sources. Their package would bring all of Node.js, so it is only unpacked.

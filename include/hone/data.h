@@ -2,6 +2,7 @@
 #ifndef HONE_DATA_H
 #define HONE_DATA_H
 
+#include <hone/arrays.h>
 #include <hone/tensor.h>
 
 #ifdef __cplusplus
@@ -181,12 +182,6 @@ HONE_API void hone_dataset_moments(const hone_dataset *d, int column, int64_t sa
  *   holes:P     in a share P up to an eighth falls silent, in a share P a band of frequencies (arXiv 1904.08779) */
 HONE_API hone_status hone_augment_check(const char *text, hone_error *err);
 
-/* Reads a NumPy .npy file (versions 1–3, C or Fortran order, little or big endian; booleans, integers,
- * floats, and strings: 'S' as bytes, 'U' as UTF-8). */
-HONE_API hone_status hone_npy_load(const char *path, hone_tensor **out, hone_error *err);
-/* Writes one; it appears whole or not at all. Strings become 'S'. HONE_UNSUPPORTED: NumPy has no such dtype (bfloat16,
- * float8, float4, integers of less than a byte), or a string ends in a zero, which NumPy takes for padding. */
-HONE_API hone_status hone_npy_save(const char *path, const hone_tensor *t, hone_error *err);
 /* Reads array `name` (without .npy) of an .npz file. HONE_NOT_FOUND lists the names that are there. */
 HONE_API hone_status hone_npz_load(const char *path, const char *name, hone_tensor **out, hone_error *err);
 /* All arrays of one as a sequence of that dtype, each converted as hone_tensor_convert() does, in the order of their
@@ -228,13 +223,6 @@ HONE_API hone_status hone_wav_load(const char *path, hone_tensor **out, int *rat
 /* The same as a clip of audio:DIR: brought to `rate` samples a second, and to `samples` of them, in the middle of silence or
  * without its ends (0: as many as there are). */
 HONE_API hone_status hone_clip_load(const char *path, int rate, int64_t samples, hone_tensor **out, hone_error *err);
-
-/* A tensor of the same numbers in another dtype, where they stay what they are in kind: floats to floats, rounded to
- * nearest even; integers and bool to floats; integers and bool to integers that hold each of them. Of the same dtype: another
- * reference to `t`. HONE_INVALID_ARGUMENT: no such conversion; HONE_OUT_OF_RANGE names a number that the dtype can't
- * hold. On success `*out` belongs to the caller: hone_tensor_free(). */
-HONE_API hone_status hone_tensor_convert(const hone_tensor *t, hone_dtype dtype, hone_tensor **out,
-                                         hone_error *err);
 
 #ifdef __cplusplus
 }

@@ -2,6 +2,7 @@
 #ifndef HONE_CLI_ANSWERS_H
 #define HONE_CLI_ANSWERS_H
 
+#include "json.h"
 #include "report.h"
 
 #include <hone/train.h>

@@ -1,6 +1,7 @@
 #include "energy.h"
 #include "files.h"
 #include "inputs.h"
+#include "json.h"
 #include "options.h"
 #include "table.h"
 

@@ -1,3 +1,4 @@
+#include "json.h"
 #include "options.h"
 
 #include <hone/version.h>

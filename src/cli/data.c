@@ -1,5 +1,6 @@
 #include "data.h"
 
+#include "json.h"
 #include "text.h"
 
 #include <stdlib.h>

@@ -2,9 +2,10 @@
 #ifndef HONE_CLI_EXPLAINED_H
 #define HONE_CLI_EXPLAINED_H
 
+#include "json.h"
+
 #include <hone/explain.h>
 #include <hone/text.h>
-#include <jansson.h>
 
 typedef struct cli_explained {
     const char *model;

@@ -1,5 +1,6 @@
 #include "files.h"
 
+#include "json.h"
 #include "report.h"
 #include "signals.h"
 

@@ -1,5 +1,7 @@
 #include "given.h"
 
+#include "json.h"
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* The command line: the list of commands, help, exit statuses. It is the first user of the public API and includes
+/* The command line: help, exit statuses. It is the first user of the public API and includes
  * nothing else of Hone. */
 #include "options.h"
 
@@ -10,31 +10,25 @@
 #include <string.h>
 #include <unistd.h>
 
-static const cli_command *const commands[] = {
-    &cli_cmd_train,    &cli_cmd_eval,     &cli_cmd_quantize, &cli_cmd_prune,  &cli_cmd_distill,
-    &cli_cmd_optimize, &cli_cmd_run,      &cli_cmd_explain,  &cli_cmd_import, &cli_cmd_generate,
-    &cli_cmd_inspect,  &cli_cmd_tokenize, &cli_cmd_bench,    &cli_cmd_serve,  &cli_cmd_version,
-};
-enum { COMMANDS = sizeof commands / sizeof *commands };
-
 static void print_overview(FILE *to) {
     fputs("usage: hone COMMAND [options]\n\n"
           "Neural networks through their whole life: train, optimize, deploy, monitor.\n"
           "A model is an ONNX file at every stage.\n\ncommands:\n",
           to);
-    for (int i = 0; i < COMMANDS; i++) fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    for (const cli_command *const *c = cli_commands; *c; c++)
+        fprintf(to, "  %-10s %s\n", (*c)->name, (*c)->summary);
     fputs("\n`hone help COMMAND` or `hone COMMAND --help` tells more.\n", to);
 }
 
 static const cli_command *find(const char *name) {
-    for (int i = 0; i < COMMANDS; i++)
-        if (strcmp(commands[i]->name, name) == 0) return commands[i];
+    for (const cli_command *const *c = cli_commands; *c; c++)
+        if (strcmp((*c)->name, name) == 0) return *c;
     return NULL;
 }
 
 static int unknown(const char *name) {
-    const char *names[COMMANDS + 1] = {NULL};
-    for (int i = 0; i < COMMANDS; i++) names[i] = commands[i]->name;
+    const char *names[32] = {NULL};
+    for (int i = 0; i < 31 && cli_commands[i]; i++) names[i] = cli_commands[i]->name;
     const char *meant = cli_suggest(name, names);
     if (meant) return cli_usage_error("unknown command '%s'; did you mean '%s'?", name, meant);
     return cli_usage_error("unknown command '%s'; `hone help` lists the commands", name);

@@ -72,6 +72,8 @@ typedef struct cli_command {
 extern const cli_command cli_cmd_train, cli_cmd_eval, cli_cmd_quantize, cli_cmd_prune, cli_cmd_distill,
     cli_cmd_optimize, cli_cmd_run, cli_cmd_explain, cli_cmd_import, cli_cmd_generate, cli_cmd_inspect,
     cli_cmd_tokenize, cli_cmd_bench, cli_cmd_serve, cli_cmd_version;
+/* Those that this build has, in the order of the help; NULL ends it. */
+extern const cli_command *const cli_commands[];
 
 /* Sets what the command's options point at. Gives CLI_OK, or CLI_USAGE after saying why. */
 int cli_parse(const cli_command *command, int argc, char **argv);

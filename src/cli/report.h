@@ -1,10 +1,9 @@
-/* Errors, numbers for people, JSON for machines. */
+/* Errors, numbers for people. */
 #ifndef HONE_CLI_REPORT_H
 #define HONE_CLI_REPORT_H
 
 #include <hone/graph.h>
 #include <hone/log.h>
-#include <jansson.h>
 #include <stdio.h>
 
 /* Exit statuses; a command that a signal ended has 128 + its number. */
@@ -44,13 +43,6 @@ int cli_fail_model(hone_error *err, const char *path);
 /* Memory or the end of the program, with a message. */
 void *cli_alloc(size_t size);
 
-/* Prints one line and gives the object's reference back. */
-void cli_print_json(json_t *object);
-/* A number; null if it is not finite. */
-json_t *cli_json_number(double x);
-/* A path or a text that may be cut: what is not UTF-8 becomes U+FFFD. */
-json_t *cli_json_text(const char *text);
-
 /* Texts in a few static buffers that take turns: 8 of them may be in use at once. */
 const char *cli_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *cli_count(int64_t n);      /* "407,123" */
@@ -61,8 +53,6 @@ const char *cli_kind_text(hone_value_kind kind);
 /* "float32 [batch, 1, 28, 28]" of an input or output, or its kind where it is no tensor. */
 const char *cli_type_text(const hone_graph *g, const hone_value_info *info);
 const char *cli_tensor_text(const hone_tensor *t);
-/* [1, 28, 28]; symbols of `g` (may be NULL) as strings, unknown dimensions null. */
-json_t *cli_json_shape(const hone_graph *g, const int64_t *dims, int rank);
 
 /* Of the monotonic clock. */
 double cli_seconds_now(void);

@@ -2,6 +2,7 @@
 #ifndef HONE_CLI_TASK_H
 #define HONE_CLI_TASK_H
 
+#include "json.h"
 #include "options.h"
 
 #include <hone/graph.h>

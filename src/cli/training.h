@@ -3,6 +3,7 @@
 #define HONE_CLI_TRAINING_H
 
 #include "data.h"
+#include "json.h"
 #include "progress.h"
 #include "task.h"
 

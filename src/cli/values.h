@@ -2,6 +2,8 @@
 #ifndef HONE_CLI_VALUES_H
 #define HONE_CLI_VALUES_H
 
+#include "json.h"
+
 #include <hone/tensor.h>
 #include <jansson.h>
 

@@ -28,6 +28,8 @@ hone_status hone_source_open(const char *path, hone_source **out, hone_error *er
 /* The same from memory, which must outlive the source. */
 hone_status hone_source_memory(const void *data, size_t size, hone_source **out, hone_error *err);
 void hone_source_close(hone_source *s); /* NULL is fine */
+/* What gzipped bytes say. Takes over `inner`, also on failure. */
+hone_status hone_source_gunzip(hone_source *inner, hone_source **out, hone_error *err);
 
 /* Exactly `size` bytes; HONE_CORRUPT where the source ends before. */
 hone_status hone_source_read(hone_source *s, void *to, size_t size, hone_error *err);

@@ -9,8 +9,7 @@
 typedef hone_status hone_open_fn(const char *path, hone_split split, const hone_data_options *options,
                                  hone_dataset **out, hone_error *err);
 
-hone_open_fn hone_open_npz, hone_open_csv, hone_open_images, hone_open_text, hone_open_lm,
-    hone_open_audio;
+hone_open_fn hone_open_npz, hone_open_csv, hone_open_images, hone_open_text, hone_open_lm, hone_open_audio;
 
 /* The split that a word means, "train", "valid"; -1: none. */
 int hone_split_of(const char *word);

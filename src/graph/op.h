@@ -252,6 +252,8 @@ struct hone_op {
     /* Chooses the kernel for concrete shapes, states scratch, sets p->run. Operators that have a map take
      * hone_prepare_elementwise. */
     hone_status (*prepare)(hone_prepare *p, hone_error *err);
+    /* This build has no kernel: files that need it are refused when they are read. */
+    bool left_out;
     /* Elementwise operators: emits their vector code, of the dtypes that the slots allow. Every output has the shape of
      * the operands' broadcast. */
     void (*map)(hone_map *m, const hone_node *node);

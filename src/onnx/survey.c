@@ -192,6 +192,8 @@ static bool survey_operator(findings *f, const hone_node_message *m, const hone_
         lacks_operator(f, m, x, "");
     else if (x->opset < x->op->oldest)
         lacks_operator(f, m, x, since);
+    else if (x->op->left_out)
+        lacks_operator(f, m, x, ", which this build of Hone leaves out");
     else
         return true;
     return false;

@@ -29,6 +29,7 @@ static hone_status infer(hone_infer *ctx, hone_error *err) {
     return HONE_OK;
 }
 
+#ifndef HONE_PARTS_INFERENCE
 typedef struct params {
     pixel_format format;
     size_t size; /* bytes of the file */
@@ -72,6 +73,8 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
     return HONE_OK;
 }
 
+#endif
+
 const hone_op hone_op_image_decoder = {
     .name = "ImageDecoder",
     .since = 20,
@@ -81,6 +84,10 @@ const hone_op hone_op_image_decoder = {
     .attrs = HONE_ATTRS({"pixel_format", HONE_ATTR_STRING, .s = "RGB"}),
     .infer = infer,
     .run_shapes = 1,
+#ifdef HONE_PARTS_INFERENCE
+    .left_out = true,
+#else
     .prepare = prepare,
+#endif
     .gradient_kind = HONE_GRADIENT_ZERO,
     .doc = "the pixels [height, width, channels] of a PNG, JPEG, WebP, TIFF, JPEG 2000, BMP or PNM file"};
