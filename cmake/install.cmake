@@ -24,7 +24,7 @@ set_target_properties(hone_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSIO
 
 # What training on several machines needs (base/ranks.h), beside the library, which loads it when mpirun started the process.
 option(HONE_MPI "build libhone_mpi.so where MPI is" ON)
-if(HONE_MPI)
+if(HONE_MPI AND HONE_PARTS STREQUAL "all")
   find_package(MPI QUIET COMPONENTS C)
 endif()
 if(MPI_C_FOUND)
@@ -45,7 +45,7 @@ install(EXPORT honeTargets NAMESPACE hone:: DESTINATION ${package})
 install(EXPORT honeStaticTargets NAMESPACE hone:: DESTINATION ${package})
 set(headers "*.h")
 if(HONE_PARTS STREQUAL "inference")
-  set(headers arrays.h error.h graph.h log.h session.h tensor.h version.h)
+  set(headers arrays.h energy.h error.h graph.h log.h ranks.h session.h tensor.h version.h)
 endif()
 list(TRANSFORM headers PREPEND "PATTERN;")
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/hone DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}

@@ -1,5 +1,6 @@
 #include "chat.h"
 
+#include "json.h"
 #include "report.h"
 
 #include <stdlib.h>

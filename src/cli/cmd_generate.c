@@ -1,5 +1,6 @@
 #include "chat.h"
 #include "files.h"
+#include "json.h"
 #include "language.h"
 #include "options.h"
 #include "signals.h"

@@ -1,4 +1,5 @@
 #include "files.h"
+#include "json.h"
 #include "options.h"
 #include "signals.h"
 

@@ -2,6 +2,7 @@
 #ifndef HONE_CLI_ENERGY_H
 #define HONE_CLI_ENERGY_H
 
+#include "json.h"
 #include "options.h"
 
 #include <hone/energy.h>

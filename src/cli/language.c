@@ -1,5 +1,6 @@
 #include "language.h"
 
+#include "json.h"
 #include "report.h"
 
 #include <hone/generate.h>
