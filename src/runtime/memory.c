@@ -3,6 +3,7 @@
 #include "base/memory.h"
 
 #include <limits.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #define ALIGN 64
@@ -35,8 +36,11 @@ static int by_offset(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-static size_t padded(size_t size) {
-    return (size + ALIGN - 1) / ALIGN * ALIGN;
+/* Where a padded buffer ends; SIZE_MAX, which no memory has, where that cannot be said. */
+static size_t end_of(size_t offset, size_t size) {
+    size_t end;
+    return hone_add_size(offset, size, &end) && end <= SIZE_MAX - ALIGN ? (end + ALIGN - 1) / ALIGN * ALIGN
+                                                                        : SIZE_MAX;
 }
 
 /* Buffers with `first` up to `last`, and placed ones of them that end at `first` or later, below `node`, whose leaves
@@ -63,8 +67,8 @@ static size_t lowest_gap(planner *p, const hone_buffer *b) {
     qsort(p->alive, (size_t)p->alive_count, sizeof(hone_buffer *), by_offset);
     for (int i = 0; i < p->alive_count; i++) {
         const hone_buffer *o = p->alive[i];
-        if (o->offset >= at + padded(b->size)) break;
-        if (o->offset + padded(o->size) > at) at = o->offset + padded(o->size);
+        if (o->offset >= end_of(at, b->size)) break;
+        if (end_of(o->offset, o->size) > at) at = end_of(o->offset, o->size);
     }
     return at;
 }
@@ -96,7 +100,7 @@ bool hone_memory_plan(hone_buffer *buffers, int count, size_t *total) {
     for (int i = 0; i < count && ok; i++) {
         hone_buffer *b = order[i];
         b->offset = lowest_gap(&p, b);
-        if (b->offset + padded(b->size) > *total) *total = b->offset + padded(b->size);
+        if (end_of(b->offset, b->size) > *total) *total = end_of(b->offset, b->size);
         note_placed(&p, leaf[b - buffers], b->last);
     }
     hone_free(p.by_first);

@@ -72,6 +72,18 @@ static void test_all_alive(void **state) {
     assert_int_equal(plan(whole, 2), 128 + 64);
 }
 
+/* More than can be addressed is never taken for little. */
+static void test_beyond_all_memory(void **state) {
+    (void)state;
+    for (int count = 1; count <= 3; count++) {
+        hone_buffer buffers[3];
+        size_t total = 0;
+        for (int i = 0; i < 3; i++) buffers[i] = (hone_buffer){.size = SIZE_MAX / 2 + 1, .last = 1};
+        assert_true(hone_memory_plan(buffers, count, &total));
+        assert_true(count == 1 ? total == SIZE_MAX / 2 + 1 : total == SIZE_MAX);
+    }
+}
+
 static void test_nothing(void **state) {
     (void)state;
     hone_buffer empty[3] = {{0, 0, 5, 0}, {0, 0, 5, 0}, {10, 2, 3, 0}};
@@ -105,6 +117,7 @@ int main(void) {
         cmocka_unit_test(test_random_lifetimes),
         cmocka_unit_test(test_chain_reuses),
         cmocka_unit_test(test_all_alive),
+        cmocka_unit_test(test_beyond_all_memory),
         cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_same_input_same_plan),
         cmocka_unit_test(test_out_of_memory),
