@@ -11,7 +11,7 @@ function(hone_room name)
   if(R_FILES)
     list(TRANSFORM R_FILES PREPEND ${PROJECT_SOURCE_DIR}/src/${name}/ OUTPUT_VARIABLE sources)
   endif()
-  list(FILTER sources EXCLUDE REGEX "/kernels/(vector|x86)/") # compiled per ISA level, see isa.cmake
+  list(FILTER sources EXCLUDE REGEX "/kernels/(vector|x86|arm)/") # compiled per ISA level, see isa.cmake
   if(R_PROTO AND EXISTS ${PROJECT_SOURCE_DIR}/${R_PROTO})
     get_filename_component(stem ${R_PROTO} NAME_WE)
     set(generated ${PROJECT_BINARY_DIR}/proto/${name})

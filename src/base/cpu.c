@@ -8,8 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
 
-static const char *const level_names[] = {"generic", "v2", "v3", "v4"};
+static const char *const level_names[] = {"generic", "v2", "v3", "v4", "neon"};
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -66,6 +69,14 @@ static bool ask_for_tiles(void) {
 }
 #else
 static hone_cpu detect(void) {
+#if defined(__aarch64__)
+    /* Linux's names: HWCAP_ASIMD, HWCAP_ASIMDDP, HWCAP2_I8MM. */
+    const unsigned long asimd = 1ul << 1, asimddp = 1ul << 20, i8mm = 1ul << 13;
+    const unsigned long has = getauxval(AT_HWCAP), has2 = getauxval(AT_HWCAP2);
+    if (has & asimd)
+        return (hone_cpu){
+            .level = HONE_CPU_NEON, .neon_dot = has & asimddp, .neon_i8mm = (has & asimddp) && (has2 & i8mm)};
+#endif
     return (hone_cpu){.level = HONE_CPU_GENERIC};
 }
 
@@ -74,10 +85,18 @@ static bool ask_for_tiles(void) {
 }
 #endif
 
+static void cut(hone_cpu *cpu, hone_cpu_level level) {
+    const bool same = (level == HONE_CPU_NEON) == (cpu->level == HONE_CPU_NEON); /* architecture */
+    if (!same)
+        cpu->level = HONE_CPU_GENERIC;
+    else if (level < cpu->level)
+        cpu->level = level;
+}
+
 static bool apply_word(hone_cpu *cpu, const char *word, size_t length) {
-    for (int level = HONE_CPU_GENERIC; level <= HONE_CPU_V4; level++) {
+    for (int level = HONE_CPU_GENERIC; level <= HONE_CPU_NEON; level++) {
         if (strlen(level_names[level]) == length && memcmp(word, level_names[level], length) == 0) {
-            if ((hone_cpu_level)level < cpu->level) cpu->level = (hone_cpu_level)level;
+            cut(cpu, (hone_cpu_level)level);
             return true;
         }
     }
@@ -87,6 +106,10 @@ static bool apply_word(hone_cpu *cpu, const char *word, size_t length) {
         cpu->avx512_bf16 = cpu->amx_bf16 = false;
     else if (length == 4 && memcmp(word, "-amx", 4) == 0)
         cpu->amx_int8 = cpu->amx_bf16 = false;
+    else if (length == 4 && memcmp(word, "-dot", 4) == 0)
+        cpu->neon_dot = false;
+    else if (length == 5 && memcmp(word, "-i8mm", 5) == 0)
+        cpu->neon_i8mm = false;
     else
         return false;
     return true;
@@ -98,13 +121,16 @@ hone_status hone_cpu_mask(const hone_cpu *detected, const char *mask, hone_cpu *
         size_t length = strcspn(word, ",");
         if (!apply_word(&cpu, word, length))
             return hone_fail(err, HONE_INVALID_ARGUMENT,
-                             "unknown word \"%.*s\" in HONE_CPU (generic, v2, v3, v4, -vnni, -bf16, -amx)",
+                             "unknown word \"%.*s\" in HONE_CPU (generic, v2, v3, v4, -vnni, -bf16, -amx, "
+                             "neon, -dot, -i8mm)",
                              (int)length, word);
         if (!word[length]) break;
         word += length + 1;
     }
-    if (cpu.level < HONE_CPU_V4) cpu.avx512_vnni = cpu.avx512_bf16 = cpu.amx_int8 = cpu.amx_bf16 = false;
-    if (cpu.level < HONE_CPU_V3) cpu.avx_vnni = false;
+    if (cpu.level != HONE_CPU_V4) cpu.avx512_vnni = cpu.avx512_bf16 = cpu.amx_int8 = cpu.amx_bf16 = false;
+    if (cpu.level != HONE_CPU_V4 && cpu.level != HONE_CPU_V3) cpu.avx_vnni = false;
+    if (cpu.level != HONE_CPU_NEON) cpu.neon_dot = false;
+    if (!cpu.neon_dot) cpu.neon_i8mm = false;
     *out = cpu;
     return HONE_OK;
 }
@@ -139,8 +165,8 @@ size_t hone_cpu_cache(void) {
 
 const char *hone_cpu_describe(const hone_cpu *cpu) {
     static _Thread_local char text[32];
-    snprintf(text, sizeof text, "%s%s%s%s", level_names[cpu->level],
+    snprintf(text, sizeof text, "%s%s%s%s%s%s", level_names[cpu->level],
              cpu->avx_vnni || cpu->avx512_vnni ? ",vnni" : "", cpu->avx512_bf16 ? ",bf16" : "",
-             cpu->amx_int8 ? ",amx" : "");
+             cpu->amx_int8 ? ",amx" : "", cpu->neon_dot ? ",dot" : "", cpu->neon_i8mm ? ",i8mm" : "");
     return text;
 }

@@ -34,6 +34,14 @@ VEC_FN void interleave(const vec_i32 *x, vec_i32 *out) {
     out[2] = UNPACK(lo_epi16, high_01, high_23);
     out[3] = UNPACK(hi_epi16, high_01, high_23);
 #undef UNPACK
+#elif defined(HONE_ISA_neon)
+    const int8x16_t a = (int8x16_t)x[0], b = (int8x16_t)x[1], c = (int8x16_t)x[2], d = (int8x16_t)x[3];
+    const int16x8_t low_01 = (int16x8_t)vzip1q_s8(a, b), low_23 = (int16x8_t)vzip1q_s8(c, d);
+    const int16x8_t high_01 = (int16x8_t)vzip2q_s8(a, b), high_23 = (int16x8_t)vzip2q_s8(c, d);
+    out[0] = (vec_i32)vzip1q_s16(low_01, low_23);
+    out[1] = (vec_i32)vzip2q_s16(low_01, low_23);
+    out[2] = (vec_i32)vzip1q_s16(high_01, high_23);
+    out[3] = (vec_i32)vzip2q_s16(high_01, high_23);
 #else
     const uint8_t *from = (const uint8_t *)x;
     uint8_t *to = (uint8_t *)out;
@@ -56,6 +64,11 @@ VEC_FN vec_i32 pack_bytes(const vec_i32 *s, const bool is_signed) {
     const __m128i a = _mm_packs_epi32((__m128i)s[0], (__m128i)s[1]),
                   b = _mm_packs_epi32((__m128i)s[2], (__m128i)s[3]);
     return (vec_i32)(is_signed ? _mm_packs_epi16(a, b) : _mm_packus_epi16(a, b));
+#elif defined(HONE_ISA_neon)
+    const int16x8_t a = vqmovn_high_s32(vqmovn_s32((int32x4_t)s[0]), (int32x4_t)s[1]),
+                    b = vqmovn_high_s32(vqmovn_s32((int32x4_t)s[2]), (int32x4_t)s[3]);
+    return is_signed ? (vec_i32)vqmovn_high_s16(vqmovn_s16(a), b)
+                     : (vec_i32)vqmovun_high_s16(vqmovun_s16(a), b);
 #else
     uint8_t bytes[BLOCK];
     vec_i32 out;

@@ -42,6 +42,16 @@ static void fill_extensions(const hone_cpu *cpu, hone_kernels *out) {
         out->gemm[HONE_GEMM_BF16] = &hone_gemm_bf16_v4_amx;
     }
 }
+#elif defined(__aarch64__)
+FILL(neon)
+
+static void fill_extensions(const hone_cpu *cpu, hone_kernels *out) {
+    if (cpu->level != HONE_CPU_NEON || !cpu->neon_dot) return;
+    out->name = cpu->neon_i8mm ? "neon+dot+i8mm" : "neon+dot";
+    out->bits4_s8 = hone_bits4_s8_neon_dot;
+    out->gemm[HONE_GEMM_U8S8] = cpu->neon_i8mm ? &hone_gemm_u8s8_neon_i8mm : &hone_gemm_u8s8_neon_dot;
+    out->depthwise_8 = cpu->neon_i8mm ? hone_depthwise_8_neon_i8mm : hone_depthwise_8_neon_dot;
+}
 #endif
 
 void hone_kernels_for(const hone_cpu *cpu, hone_kernels *out) {
@@ -55,6 +65,9 @@ void hone_kernels_for(const hone_cpu *cpu, hone_kernels *out) {
     if (cpu->level == HONE_CPU_V2) fill_v2(out);
     if (cpu->level == HONE_CPU_V3) fill_v3(out);
     if (cpu->level == HONE_CPU_V4) fill_v4(out);
+    fill_extensions(cpu, out);
+#elif defined(__aarch64__)
+    if (cpu->level == HONE_CPU_NEON) fill_neon(out);
     fill_extensions(cpu, out);
 #else
     (void)cpu;

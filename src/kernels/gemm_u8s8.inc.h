@@ -7,6 +7,8 @@
  *   GEMM_NANOSECONDS of a multiplication and addition
  *   load_b(p)        GEMM_GROUP bytes of VEC_F32 columns as words
  *   dot(sum, a, b)   adds the products of words
+ *   GEMM_FLIP        0x80808080 where `dot` takes signed bytes on both sides: a - 128 is what it sees of A, and
+ *                    128 times the sums of B's columns are added
  *
  * A word of A, of GEMM_GROUP values of k, meets all columns of a panel at once: the tile holds
  * GEMM_ROWS x GEMM_VECTORS vectors of sums in registers. */
@@ -15,7 +17,17 @@
 #define GEMM_PANEL (GEMM_VECTORS * VEC_F32)
 #include "kernels/gemm_u8s8_common.inc.h"
 
+#ifndef GEMM_FLIP
+#define GEMM_FLIP 0
+#endif
+
 #define WORDS 256 /* words of A that are staged at once */
+
+VEC_FN vec_i32 spread(const uint8_t *a) {
+    uint32_t word;
+    memcpy(&word, a, 4);
+    return vec_set1_i32((int32_t)(word ^ GEMM_FLIP));
+}
 
 /* sums[rows][GEMM_PANEL] = or, if `more`, += `words` words of each row of A times as many groups of B. Few rows
  * have too few sums to hide the latency of `dot`: they take several groups in turn, each into sums of its
@@ -31,6 +43,18 @@ VEC_FN void tile(const int rows, const int vectors, const uint8_t *a, int64_t a_
         for (int v = 0; v < vectors; v++)
             sum[i][v] =
                 more && i < rows ? vec_load_i32(sums + i * GEMM_PANEL + v * VEC_F32) : vec_set1_i32(0);
+    if (GEMM_FLIP) {
+        vec_i32 less[GEMM_VECTORS] = {0}; /* -128 times B's columns */
+        for (int64_t w = 0; w < words; w++)
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++)
+                less[v] = dot(less[v], vec_set1_i32((int32_t)GEMM_FLIP),
+                              load_b(b + w * step + v * VEC_F32 * GEMM_GROUP));
+#pragma GCC unroll 8
+        for (int i = 0; i < rows; i++)
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++) sum[i][v] = vec_sub_i32(sum[i][v], less[v]);
+    }
 
     int64_t w = 0;
     for (; w + chains <= words; w += chains) {
@@ -41,22 +65,20 @@ VEC_FN void tile(const int rows, const int vectors, const uint8_t *a, int64_t a_
             for (int v = 0; v < vectors; v++) column[v] = load_b(b + v * VEC_F32 * GEMM_GROUP);
 #pragma GCC unroll 8
             for (int i = 0; i < rows; i++) {
-                int32_t word;
-                memcpy(&word, a + i * a_row, 4);
+                const vec_i32 word = spread(a + i * a_row);
 #pragma GCC unroll 4
                 for (int v = 0; v < vectors; v++)
-                    sum[c * rows + i][v] = dot(sum[c * rows + i][v], vec_set1_i32(word), column[v]);
+                    sum[c * rows + i][v] = dot(sum[c * rows + i][v], word, column[v]);
             }
         }
     }
     for (; chains > 1 && w < words; w++, b += step, a += 4)
 #pragma GCC unroll 2
         for (int i = 0; i < rows; i++) {
-            int32_t word;
-            memcpy(&word, a + i * a_row, 4);
+            const vec_i32 word = spread(a + i * a_row);
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; v++)
-                sum[i][v] = dot(sum[i][v], vec_set1_i32(word), load_b(b + v * VEC_F32 * GEMM_GROUP));
+                sum[i][v] = dot(sum[i][v], word, load_b(b + v * VEC_F32 * GEMM_GROUP));
         }
 
 #pragma GCC unroll 8

@@ -38,12 +38,16 @@ HONE_KERNELS_DECLARE(generic)
 HONE_KERNELS_DECLARE(v2)
 HONE_KERNELS_DECLARE(v3)
 HONE_KERNELS_DECLARE(v4)
+HONE_KERNELS_DECLARE(neon)
 extern const hone_gemm_family hone_gemm_u8s8_v3_vnni; /* avx_vnni: 256 bits */
 extern const hone_gemm_family hone_gemm_u8s8_v4_vnni; /* avx512_vnni */
 extern const hone_gemm_family hone_gemm_u8s8_v4_amx;  /* tile registers */
 extern const hone_gemm_family hone_gemm_f32_v4_amx, hone_gemm_bf16_v4_amx;
 extern __typeof__(*((hone_kernels *)0)->bits4_s8) hone_bits4_s8_v3_vnni, hone_bits4_s8_v4_vnni;
 extern __typeof__(*((hone_kernels *)0)->depthwise_8) hone_depthwise_8_v3_vnni, hone_depthwise_8_v4_vnni;
+extern const hone_gemm_family hone_gemm_u8s8_neon_dot, hone_gemm_u8s8_neon_i8mm;
+extern __typeof__(*((hone_kernels *)0)->bits4_s8) hone_bits4_s8_neon_dot;
+extern __typeof__(*((hone_kernels *)0)->depthwise_8) hone_depthwise_8_neon_dot, hone_depthwise_8_neon_i8mm;
 /* The kernels over tile registers with tiles in memory, for tests on machines without them. */
 extern const hone_gemm_family hone_gemm_u8s8_tiles, hone_gemm_f32_tiles, hone_gemm_bf16_tiles;
 

@@ -1,7 +1,7 @@
 /* The vector vocabulary: kernels in src/kernels/vector/ are written once against it and compiled for each ISA
- * level (HONE_ISA = generic, v2, v3, v4; cmake/isa.cmake).
+ * level (HONE_ISA = generic, v2, v3, v4, neon; cmake/isa.cmake).
  *
- *   vec_f32, vec_i32   VEC_F32 lanes of float or int32: 4 (generic, v2), 8 (v3), 16 (v4)
+ *   vec_f32, vec_i32   VEC_F32 lanes of float or int32: 4 (generic, v2, neon), 8 (v3), 16 (v4)
  *   vec_mask           one truth value a lane, made by comparisons and vec_mask_first
  *
  * They are GNU vectors, so + - * / on vec_f32 and & | ^ ~ on vec_i32 are written as operators; a scalar
@@ -22,6 +22,8 @@
 #endif
 #if defined(HONE_ISA_v2) || defined(HONE_ISA_v3) || defined(HONE_ISA_v4)
 #include <immintrin.h>
+#elif defined(HONE_ISA_neon)
+#include <arm_neon.h>
 #endif
 
 /* HONE_ISA_NAME(gemm_f32) is hone_gemm_f32_v3 in the file built for v3. */
@@ -151,6 +153,8 @@ VEC_FN int vec_mask_any(vec_mask m) {
     return _mm256_movemask_ps((__m256)m) != 0;
 #elif defined(HONE_ISA_v2)
     return _mm_movemask_ps((__m128)m) != 0;
+#elif defined(HONE_ISA_neon)
+    return vmaxvq_u32((uint32x4_t)m) != 0;
 #else
     return (m[0] | m[1] | m[2] | m[3]) != 0;
 #endif
@@ -174,6 +178,8 @@ VEC_FN vec_i32 vec_select_i32(vec_mask m, vec_i32 a, vec_i32 b) {
     return (vec_i32)_mm256_blendv_epi8((__m256i)b, (__m256i)a, (__m256i)m);
 #elif defined(HONE_ISA_v2)
     return (vec_i32)_mm_blendv_epi8((__m128i)b, (__m128i)a, (__m128i)m);
+#elif defined(HONE_ISA_neon)
+    return (vec_i32)vbslq_s32((uint32x4_t)m, (int32x4_t)a, (int32x4_t)b);
 #else
     return (a & m) | (b & ~m);
 #endif
@@ -218,6 +224,13 @@ VEC_FN void vec_store_i32(int32_t *p, vec_i32 x) {
     case 2: x[1] = (p)[1]; __attribute__((fallthrough));                                                     \
     case 1: x[0] = (p)[0];                                                                                   \
     }
+#define VEC_STORE_FIRST_OF_4_(p, x, n, store)                                                                \
+    switch (n) {                                                                                             \
+    case 4: store(p, x); break;                                                                              \
+    case 3: (p)[2] = x[2]; __attribute__((fallthrough));                                                     \
+    case 2: (p)[1] = x[1]; __attribute__((fallthrough));                                                     \
+    case 1: (p)[0] = x[0];                                                                                   \
+    }
 #endif
 VEC_FN vec_i32 vec_load_i32_n(const int32_t *p, int n) {
 #if defined(HONE_ISA_v4)
@@ -235,6 +248,8 @@ VEC_FN void vec_store_i32_n(int32_t *p, vec_i32 x, int n) {
     _mm512_mask_storeu_epi32(p, vec_mask_first(n), (__m512i)x);
 #elif defined(HONE_ISA_v3)
     _mm256_maskstore_epi32((int *)p, (__m256i)vec_mask_first(n), (__m256i)x);
+#elif defined(HONE_ISA_neon)
+    VEC_STORE_FIRST_OF_4_(p, x, n, vec_store_i32)
 #else
     for (int i = 0; i < n; i++) p[i] = x[i];
 #endif
@@ -255,6 +270,8 @@ VEC_FN void vec_store_n(float *p, vec_f32 x, int n) {
     _mm512_mask_storeu_ps(p, vec_mask_first(n), (__m512)x);
 #elif defined(HONE_ISA_v3)
     _mm256_maskstore_ps(p, (__m256i)vec_mask_first(n), (__m256)x);
+#elif defined(HONE_ISA_neon)
+    VEC_STORE_FIRST_OF_4_(p, x, n, vec_store)
 #else
     for (int i = 0; i < n; i++) p[i] = x[i];
 #endif
@@ -270,6 +287,10 @@ VEC_FN vec_i32 vec_load_u8(const uint8_t *p) {
     int32_t four;
     memcpy(&four, p, 4);
     return (vec_i32)_mm_cvtepu8_epi32(_mm_cvtsi32_si128(four));
+#elif defined(HONE_ISA_neon)
+    uint32_t four;
+    memcpy(&four, p, 4);
+    return (vec_i32)vmovl_u16(vget_low_u16(vmovl_u8((uint8x8_t)vdup_n_u32(four))));
 #else
     return (vec_i32){p[0], p[1], p[2], p[3]};
 #endif
@@ -283,6 +304,10 @@ VEC_FN vec_i32 vec_load_s8(const int8_t *p) {
     int32_t four;
     memcpy(&four, p, 4);
     return (vec_i32)_mm_cvtepi8_epi32(_mm_cvtsi32_si128(four));
+#elif defined(HONE_ISA_neon)
+    uint32_t four;
+    memcpy(&four, p, 4);
+    return (vec_i32)vmovl_s16(vget_low_s16(vmovl_s8((int8x8_t)vdup_n_u32(four))));
 #else
     return (vec_i32){p[0], p[1], p[2], p[3]};
 #endif
@@ -308,12 +333,14 @@ VEC_FN vec_i32 vec_load_s8_n(const int8_t *p, int n) {
 
 /* --- arithmetic --- */
 
-/* a * b + c: rounded once on v3 and v4, twice below. */
+/* a * b + c: rounded once on v3, v4 and neon, twice below. */
 VEC_FN vec_f32 vec_fma(vec_f32 a, vec_f32 b, vec_f32 c) {
 #if defined(HONE_ISA_v4)
     return (vec_f32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 #elif defined(HONE_ISA_v3)
     return (vec_f32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(HONE_ISA_neon)
+    return (vec_f32)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
     return a * b + c;
 #endif
@@ -363,6 +390,8 @@ VEC_FN vec_f32 vec_sqrt(vec_f32 x) {
     return (vec_f32)_mm256_sqrt_ps((__m256)x);
 #elif defined(HONE_ISA_v2)
     return (vec_f32)_mm_sqrt_ps((__m128)x);
+#elif defined(HONE_ISA_neon)
+    return (vec_f32)vsqrtq_f32((float32x4_t)x);
 #else
     for (int i = 0; i < VEC_F32; i++) x[i] = __builtin_sqrtf(x[i]);
     return x;
@@ -376,6 +405,8 @@ VEC_FN vec_f32 vec_round(vec_f32 x) {
     return (vec_f32)_mm256_round_ps((__m256)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #elif defined(HONE_ISA_v2)
     return (vec_f32)_mm_round_ps((__m128)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#elif defined(HONE_ISA_neon)
+    return (vec_f32)vrndnq_f32((float32x4_t)x);
 #else
     const vec_f32 whole = vec_set1(8388608.0f); /* 2^23: from there on floats are integers */
     vec_f32 a = vec_abs(x);
@@ -389,6 +420,8 @@ VEC_FN vec_f32 vec_floor(vec_f32 x) {
     return (vec_f32)_mm256_floor_ps((__m256)x);
 #elif defined(HONE_ISA_v2)
     return (vec_f32)_mm_floor_ps((__m128)x);
+#elif defined(HONE_ISA_neon)
+    return (vec_f32)vrndmq_f32((float32x4_t)x);
 #else
     vec_f32 r = vec_round(x);
     return vec_copysign(r - vec_mask_to_f32(r > x), x);
@@ -401,6 +434,8 @@ VEC_FN vec_f32 vec_ceil(vec_f32 x) {
     return (vec_f32)_mm256_ceil_ps((__m256)x);
 #elif defined(HONE_ISA_v2)
     return (vec_f32)_mm_ceil_ps((__m128)x);
+#elif defined(HONE_ISA_neon)
+    return (vec_f32)vrndpq_f32((float32x4_t)x);
 #else
     vec_f32 r = vec_round(x);
     return vec_copysign(r + vec_mask_to_f32(r < x), x);
@@ -417,6 +452,8 @@ VEC_FN vec_i32 vec_to_i32(vec_f32 x) {
     return (vec_i32)_mm256_cvtps_epi32((__m256)x);
 #elif defined(HONE_ISA_v2)
     return (vec_i32)_mm_cvtps_epi32((__m128)x);
+#elif defined(HONE_ISA_neon)
+    return (vec_i32)vcvtnq_s32_f32((float32x4_t)x);
 #else
     return __builtin_convertvector(vec_round(x), vec_i32);
 #endif
@@ -552,6 +589,10 @@ VEC_FN void vec_store_u8(uint8_t *p, vec_i32 x) {
     __m128i w = _mm_packs_epi32((__m128i)x, (__m128i)x);
     int32_t four = _mm_cvtsi128_si32(_mm_packus_epi16(w, w));
     memcpy(p, &four, 4);
+#elif defined(HONE_ISA_neon)
+    const int16x4_t w = vqmovn_s32((int32x4_t)x);
+    const uint32_t four = vget_lane_u32((uint32x2_t)vqmovun_s16(vcombine_s16(w, w)), 0);
+    memcpy(p, &four, 4);
 #else
     vec_store_u8_n(p, x, VEC_F32);
 #endif
@@ -565,6 +606,10 @@ VEC_FN void vec_store_s8(int8_t *p, vec_i32 x) {
 #elif defined(HONE_ISA_v2)
     __m128i w = _mm_packs_epi32((__m128i)x, (__m128i)x);
     int32_t four = _mm_cvtsi128_si32(_mm_packs_epi16(w, w));
+    memcpy(p, &four, 4);
+#elif defined(HONE_ISA_neon)
+    const int16x4_t w = vqmovn_s32((int32x4_t)x);
+    const uint32_t four = vget_lane_u32((uint32x2_t)vqmovn_s16(vcombine_s16(w, w)), 0);
     memcpy(p, &four, 4);
 #else
     vec_store_s8_n(p, x, VEC_F32);
@@ -615,6 +660,12 @@ VEC_FN vec_i32 vec_dot_u8s8(vec_i32 acc, vec_i32 a, vec_i32 b) {
         _mm_madd_epi16(_mm_and_si128((__m128i)a, low), _mm_srai_epi16(_mm_slli_epi16((__m128i)b, 8), 8));
     __m128i odd = _mm_madd_epi16(_mm_srli_epi16((__m128i)a, 8), _mm_srai_epi16((__m128i)b, 8));
     return (vec_i32)_mm_add_epi32((__m128i)acc, _mm_add_epi32(even, odd));
+#elif defined(HONE_ISA_neon)
+    /* A product of u8 and s8 fits into 16 bits. */
+    const int16x8_t u = (int16x8_t)a, s = (int16x8_t)b, low = vdupq_n_s16(255);
+    const int16x8_t even = vmulq_s16(vandq_s16(u, low), vshrq_n_s16(vshlq_n_s16(s, 8), 8)),
+                    odd = vmulq_s16((int16x8_t)vshrq_n_u16((uint16x8_t)a, 8), vshrq_n_s16(s, 8));
+    return (vec_i32)vpadalq_s16(vpadalq_s16((int32x4_t)acc, even), odd);
 #else
     for (int byte = 0; byte < 4; byte++) {
         vec_i32 u = vec_shr_u32(a, 8 * byte) & 255, s = vec_shr_i32(vec_shl_i32(b, 24 - 8 * byte), 24);

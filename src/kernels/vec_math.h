@@ -22,7 +22,7 @@ VEC_FN vec_f32 vec_exp_parts_(vec_f32 x, vec_f32 *whole) {
 /* x / s, rounded as the division rounds it, with r = 1 / s: for s in [2^-60, 2^60] and quotients below 2^60; an x near the
  * least of floats gives some number below 2^-50. Two corrections by what is left make any rounding of x r right. */
 VEC_FN vec_f32 vec_divide_by(vec_f32 x, vec_f32 s, vec_f32 r) {
-#if defined(HONE_ISA_v3) || defined(HONE_ISA_v4)
+#if defined(HONE_ISA_v3) || defined(HONE_ISA_v4) || defined(HONE_ISA_neon)
     const vec_f32 q = x * r, less = vec_neg(s), better = vec_fma(vec_fma(q, less, x), r, q);
     return vec_fma(vec_fma(better, less, x), r, better);
 #else

@@ -47,6 +47,35 @@ static void test_mask(void **state) {
     }
 }
 
+static void test_mask_of_arm(void **state) {
+    (void)state;
+    const hone_cpu arm = {.level = HONE_CPU_NEON, .neon_dot = true, .neon_i8mm = true};
+    static const struct {
+        const char *mask;
+        hone_cpu_level level;
+        bool dot, i8mm;
+    } cases[] = {
+        {"", HONE_CPU_NEON, true, true},
+        {"neon", HONE_CPU_NEON, true, true},
+        {"neon,-i8mm", HONE_CPU_NEON, true, false},
+        {"-dot", HONE_CPU_NEON, false, false},
+        {"generic", HONE_CPU_GENERIC, false, false},
+        {"v3", HONE_CPU_GENERIC, false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hone_cpu cpu;
+        assert_int_equal(hone_cpu_mask(&arm, cases[i].mask, &cpu, NULL), HONE_OK);
+        assert_int_equal(cpu.level, cases[i].level);
+        assert_int_equal(cpu.neon_dot, cases[i].dot);
+        assert_int_equal(cpu.neon_i8mm, cases[i].i8mm);
+        assert_false(cpu.avx_vnni || cpu.avx512_vnni || cpu.avx512_bf16 || cpu.amx_int8);
+    }
+    hone_cpu cpu;
+    assert_int_equal(hone_cpu_mask(&everything, "neon", &cpu, NULL), HONE_OK);
+    assert_int_equal(cpu.level, HONE_CPU_GENERIC);
+    assert_false(cpu.neon_dot || cpu.neon_i8mm || cpu.avx_vnni || cpu.avx512_vnni);
+}
+
 static void test_mask_adds_nothing(void **state) {
     (void)state;
     const hone_cpu old = {.level = HONE_CPU_V2};
@@ -77,6 +106,9 @@ static void test_describe(void **state) {
     assert_string_equal(hone_cpu_describe(&(hone_cpu){.level = HONE_CPU_V3, .avx_vnni = true}), "v3,vnni");
     assert_string_equal(hone_cpu_describe(&(hone_cpu){.level = HONE_CPU_V4, .avx512_bf16 = true}), "v4,bf16");
     assert_string_equal(hone_cpu_describe(&(hone_cpu){.level = HONE_CPU_GENERIC}), "generic");
+    assert_string_equal(
+        hone_cpu_describe(&(hone_cpu){.level = HONE_CPU_NEON, .neon_dot = true, .neon_i8mm = true}),
+        "neon,dot,i8mm");
 }
 
 /* HONE_CPU is read once a process, so each case is a process: what `check` returns there. */
@@ -124,6 +156,8 @@ static int compiler_level(void) {
         !__builtin_cpu_supports("avx512vl"))
         return HONE_CPU_V3;
     return HONE_CPU_V4;
+#elif defined(__aarch64__)
+    return HONE_CPU_NEON;
 #else
     return HONE_CPU_GENERIC;
 #endif
@@ -147,8 +181,12 @@ static void test_detection_agrees_with_the_compiler(void **state) {
 static void test_environment_is_applied(void **state) {
     (void)state;
     int real = in_child(NULL, level), real_features = in_child(NULL, features);
-    static const char *const names[] = {"generic", "v2", "v3", "v4"};
-    for (int i = 0; i < 4; i++) assert_int_equal(in_child(names[i], level), i < real ? i : real);
+    static const char *const names[] = {"generic", "v2", "v3", "v4", "neon"};
+    for (int i = 0; i < 5; i++) {
+        const int least = i < real ? i : real; /* other architectures have only the first in common */
+        const bool other = (i == HONE_CPU_NEON) != (real == HONE_CPU_NEON);
+        assert_int_equal(in_child(names[i], level), other ? HONE_CPU_GENERIC : least);
+    }
     assert_int_equal(in_child("-vnni", features), real_features & 12);
     assert_int_equal(in_child("-bf16", features), real_features & 11);
     assert_int_equal(in_child("-amx", features), real_features & 7);
@@ -176,6 +214,7 @@ static void test_bad_environment_is_ignored_with_a_warning(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_mask_of_arm),
         cmocka_unit_test(test_cache_has_a_likely_size),
         cmocka_unit_test(test_mask_adds_nothing),
         cmocka_unit_test(test_unknown_words_are_named),

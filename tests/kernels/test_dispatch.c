@@ -1,5 +1,6 @@
 #include "base/cpu.h"
 #include "kernels/levels.h"
+#include "support/levels.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,10 +14,12 @@ static void test_complete(void **state) {
     (void)state;
     const hone_cpu *machine = hone_cpu_get();
     for (int level = HONE_CPU_GENERIC; level <= (int)machine->level; level++)
-        for (int vnni = 0; vnni < 2; vnni++) {
+        for (int vnni = 0; vnni < 2 && test_has_level(machine, level); vnni++) {
             hone_cpu cpu = {.level = (hone_cpu_level)level};
             cpu.avx_vnni = vnni && machine->avx_vnni;
             cpu.avx512_vnni = vnni && machine->avx512_vnni;
+            cpu.neon_dot = vnni && machine->neon_dot;
+            cpu.neon_i8mm = vnni && machine->neon_i8mm;
             hone_kernels kernels;
             memset(&kernels, 0xff, sizeof kernels);
             hone_kernels_for(&cpu, &kernels);
@@ -52,17 +55,19 @@ static void test_complete(void **state) {
         }
 }
 
-/* Each level has kernels of its own, and VNNI replaces the integer GEMM only. */
-static void test_levels(void **state) {
+/* Each level has kernels of its own, and dot products of bytes replace the integer GEMM only. */
+static void test_each_level(void **state) {
     (void)state;
     const hone_cpu *machine = hone_cpu_get();
-    static const char *const names[] = {"generic", "v2", "v3", "v4"};
-    hone_kernels kernels[4];
+    static const char *const names[] = {"generic", "v2", "v3", "v4", "neon"};
+    hone_kernels kernels[5];
     for (int level = HONE_CPU_GENERIC; level <= (int)machine->level; level++) {
+        if (!test_has_level(machine, level)) continue;
         hone_cpu cpu = {.level = (hone_cpu_level)level};
         hone_kernels_for(&cpu, &kernels[level]);
         assert_string_equal(kernels[level].name, names[level]);
         for (int lower = 0; lower < level; lower++) {
+            if (!test_has_level(machine, lower)) continue;
             assert_true(kernels[level].gemm[HONE_GEMM_F32] != kernels[lower].gemm[HONE_GEMM_F32]);
             assert_true(kernels[level].program != kernels[lower].program);
             assert_true(kernels[level].gemm[HONE_GEMM_U8S8] != kernels[lower].gemm[HONE_GEMM_U8S8]);
@@ -70,11 +75,14 @@ static void test_levels(void **state) {
         }
         cpu.avx_vnni = machine->avx_vnni;
         cpu.avx512_vnni = machine->avx512_vnni;
-        const bool vnni = level == HONE_CPU_V3 ? cpu.avx_vnni : level == HONE_CPU_V4 && cpu.avx512_vnni;
+        cpu.neon_dot = machine->neon_dot;
+        const bool vnni = level == HONE_CPU_V3     ? cpu.avx_vnni
+                          : level == HONE_CPU_NEON ? cpu.neon_dot
+                                                   : level == HONE_CPU_V4 && cpu.avx512_vnni;
         hone_kernels with;
         hone_kernels_for(&cpu, &with);
         assert_true((with.gemm[HONE_GEMM_U8S8] != kernels[level].gemm[HONE_GEMM_U8S8]) == vnni);
-        assert_true((strstr(with.name, "+vnni") != NULL) == vnni);
+        assert_true((strchr(with.name, '+') != NULL) == vnni);
         assert_true(with.gemm[HONE_GEMM_F32] == kernels[level].gemm[HONE_GEMM_F32]);
     }
 }
@@ -110,7 +118,7 @@ static void test_machine(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_complete),
-        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_each_level),
 #if defined(__x86_64__)
         cmocka_unit_test(test_tiles),
 #endif

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "kernels/levels.h"
+#include "support/levels.h"
 
 #if defined(__x86_64__)
 #include "amx.h"
@@ -18,8 +19,8 @@
 #include <cmocka.h>
 
 /* Every level's own, and those of many rows: packed by the level's. */
-static const hone_gemm_family *levels[HONE_CPU_V4 + 3], *packers[HONE_CPU_V4 + 3];
-static const char *names[HONE_CPU_V4 + 3];
+static const hone_gemm_family *levels[HONE_CPU_NEON + 3], *packers[HONE_CPU_NEON + 3];
+static const char *names[HONE_CPU_NEON + 3];
 static int level_count;
 static hone_rng rng;
 
@@ -529,7 +530,9 @@ static void test_f64(void **state) {
         }
 }
 
+#if defined(__x86_64__)
 static bool emulate; /* tiles, which this CPU lacks */
+#endif
 
 /* The test runner takes traps itself from the beginning of each test to its end: ours has to come after it. */
 static void run_emulated(void **state) {
@@ -554,6 +557,7 @@ static void add_level(const char *name, const hone_gemm_family *family, const ho
 int main(void) {
     const hone_cpu *cpu = hone_cpu_get();
     for (int level = HONE_CPU_GENERIC; level <= (int)cpu->level; level++) {
+        if (!test_has_level(cpu, level)) continue;
         hone_cpu one = {.level = (hone_cpu_level)level};
         hone_kernels kernels;
         hone_kernels_for(&one, &kernels);

@@ -8,11 +8,12 @@
 
 static bool same(const hone_cpu *a, const hone_cpu *b) {
     return a->level == b->level && a->avx_vnni == b->avx_vnni && a->avx512_vnni == b->avx512_vnni &&
-           a->amx_int8 == b->amx_int8;
+           a->amx_int8 == b->amx_int8 && a->neon_dot == b->neon_dot && a->neon_i8mm == b->neon_i8mm;
 }
 
 int test_levels(test_level out[TEST_LEVELS_MAX]) {
-    static const char *const masks[] = {"generic", "v2", "v3,-vnni", "v3", "v4,-vnni,-amx", "v4,-amx", "v4"};
+    static const char *const masks[] = {"generic", "v2", "v3,-vnni",  "v3",         "v4,-vnni,-amx",
+                                        "v4,-amx", "v4", "neon,-dot", "neon,-i8mm", "neon"};
     int count = 0;
     for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
         hone_cpu cpu;

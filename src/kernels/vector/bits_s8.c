@@ -16,6 +16,14 @@
 #define BITS_DOT(sum, codes, a)                                                                              \
     ((vec_i32)_mm_add_epi16((__m128i)(sum), _mm_maddubs_epi16((__m128i)(codes), (__m128i)(a))))
 #define BITS_SUM(sum) ((vec_i32)_mm_madd_epi16((__m128i)(sum), _mm_set1_epi16(1)))
+#elif defined(HONE_ISA_neon)
+#define BITS_ROWS 2
+VEC_FN vec_i32 add_pairs(vec_i32 sum, int8x16_t codes, int8x16_t a) {
+    const int16x8_t low = vmull_s8(vget_low_s8(codes), vget_low_s8(a)), high = vmull_high_s8(codes, a);
+    return (vec_i32)vaddq_s16((int16x8_t)sum, vpaddq_s16(low, high));
+}
+#define BITS_DOT(sum, codes, a) add_pairs(sum, (int8x16_t)(codes), (int8x16_t)(a))
+#define BITS_SUM(sum) ((vec_i32)vpaddlq_s16((int16x8_t)(sum)))
 #else
 #define BITS_ROWS 2
 #define BITS_DOT(sum, codes, a) vec_dot_u8s8(sum, codes, a)

@@ -14,6 +14,10 @@
 #define PANEL_VECS 2
 #define TILE_ROWS 6
 #define BLOCK_ROWS 144
+#elif defined(HONE_ISA_neon) /* 32 registers */
+#define PANEL_VECS 3
+#define TILE_ROWS 8
+#define BLOCK_ROWS 128
 #else
 #define PANEL_VECS 2
 #define TILE_ROWS 4

@@ -1,5 +1,5 @@
 /* The integer GEMM where there is no dot product of bytes: pairs of k as 16 bits, multiplied and added by
- * pmaddwd. pmaddubsw would take bytes but saturates. */
+ * pmaddwd. pmaddubsw would take bytes but saturates. On NEON a product of u8 and s8 fits into 16 bits. */
 #include "kernels/vec.h"
 
 #define GEMM_GROUP 2
@@ -10,7 +10,7 @@
 #elif VEC_F32 == 8
 #define GEMM_VECTORS 2
 #define GEMM_NANOSECONDS 0.015f
-#elif defined(HONE_ISA_v2)
+#elif defined(HONE_ISA_v2) || defined(HONE_ISA_neon)
 #define GEMM_VECTORS 2
 #define GEMM_NANOSECONDS 0.03f
 #else
@@ -25,6 +25,8 @@ VEC_FN vec_i32 load_b(const int8_t *p) {
     return (vec_i32)_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p));
 #elif defined(HONE_ISA_v2)
     return (vec_i32)_mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i *)p));
+#elif defined(HONE_ISA_neon)
+    return (vec_i32)vmovl_s8(vld1_s8(p));
 #else
     vec_i32 x;
     for (int lane = 0; lane < VEC_F32; lane++)
@@ -40,6 +42,8 @@ VEC_FN vec_i32 dot(vec_i32 sum, vec_i32 a, vec_i32 b) {
     return vec_add_i32(sum, (vec_i32)_mm256_madd_epi16((__m256i)a, (__m256i)b));
 #elif defined(HONE_ISA_v2)
     return vec_add_i32(sum, (vec_i32)_mm_madd_epi16((__m128i)a, (__m128i)b));
+#elif defined(HONE_ISA_neon)
+    return (vec_i32)vpadalq_s16((int32x4_t)sum, vmulq_s16((int16x8_t)a, (int16x8_t)b));
 #else
     vec_i32 low = vec_mul_i32(a & 0xffff, vec_shr_i32(vec_shl_i32(b, 16), 16));
     return vec_add_i32(sum, vec_add_i32(low, vec_mul_i32(vec_shr_i32(a, 16), vec_shr_i32(b, 16))));

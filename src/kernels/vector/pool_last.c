@@ -158,6 +158,9 @@ VEC_FN vec_i32 larger(vec_i32 a, vec_i32 b, const bool is_signed) {
 #elif defined(HONE_ISA_v3)
     return (vec_i32)(is_signed ? _mm256_max_epi8((__m256i)a, (__m256i)b)
                                : _mm256_max_epu8((__m256i)a, (__m256i)b));
+#elif defined(HONE_ISA_neon)
+    return is_signed ? (vec_i32)vmaxq_s8((int8x16_t)a, (int8x16_t)b)
+                     : (vec_i32)vmaxq_u8((uint8x16_t)a, (uint8x16_t)b);
 #else
     uint8_t x[CHUNK], y[CHUNK];
     const uint8_t flip = is_signed ? 0x80 : 0;
