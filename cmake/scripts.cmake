@@ -37,7 +37,7 @@ if(NOT HONE_SANITIZE)
     hone_script_test(cli/${stem} ${script} LABEL long)
   endforeach()
   # Other builds: tests/builds/build.sh KIND.
-  foreach(kind inference)
+  foreach(kind inference aarch64)
     hone_script_test(builds/${kind} ${PROJECT_SOURCE_DIR}/tests/builds/build.sh LABEL long ARGS ${kind})
     set_tests_properties(builds/${kind} PROPERTIES RUN_SERIAL TRUE)
   endforeach()

@@ -69,6 +69,8 @@ cmake -S . -B "$dir" -G Ninja -DHONE_PARTS=inference -DCMAKE_BUILD_TYPE=Release 
     >"$dir/configure.log" 2>&1 || { cat "$dir/configure.log"; exit 1; }
 cmake --build "$dir" -j "${JOBS:-$(nproc)}" >"$dir/build.log" 2>&1 || { tail -n 60 "$dir/build.log"; exit 1; }
 if [ "$kind" != inference ]; then
+    HONE_EMULATOR=$(echo "$run" | tr ';' ' ')
+    export HONE_EMULATOR # for tests that start programs
     ctest --test-dir "$dir" -j "${JOBS:-$(nproc)}" --output-on-failure --no-tests=error
     exit
 fi

@@ -43,6 +43,16 @@ static void typed(int dtype, int field, int count, const int64_t *x) {
     put_message(&tensor, field, &list);
 }
 
+/* 2^32 + 1 rows are one row where lengths have 32 bits. */
+static void test_many_rows(void **state) {
+    (void)state;
+    tensor_begin(&tensor, "t", HONE_FLOAT32, 2, (int64_t[]){(1LL << 32) + 1, 4});
+    put_block(&tensor, 9, "0123456789abcdef", 16);
+    hone_tensor *t = NULL;
+    assert_int_not_equal(hone_onnx_tensor(tensor.data, tensor.size, "t.pb", &t, &err), HONE_OK);
+    assert_null(t);
+}
+
 static void test_typed_data(void **state) {
     (void)state;
     enum { INT32_DATA = 5, INT64_DATA = 7, UINT64_DATA = 11 };
@@ -289,6 +299,7 @@ static void test_external(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_many_rows),
         cmocka_unit_test(test_typed_data),
         cmocka_unit_test(test_wrong_tensors),
         cmocka_unit_test(test_external),
