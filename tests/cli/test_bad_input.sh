@@ -25,7 +25,7 @@ says 2 "hone eval: unexpected argument 'b.onnx'" eval a.onnx b.onnx
 says_like 1 "hone eval: none.onnx: *No such file or directory" eval none.onnx --data idx:data
 says_like 1 "hone eval: *nowhere*" eval m.onnx --data idx:nowhere
 says_like 1 "hone eval: *" eval m.onnx --data cifar
-says_like 1 "hone eval: data: is a directory" eval data --data idx:data
+says_like 1 "hone eval: data: there is neither model.onnx nor config.json in it" eval data --data idx:data
 : >empty.onnx
 says_like 1 "hone eval: empty.onnx: *" eval empty.onnx --data idx:data
 size=$(wc -c <m.onnx)
