@@ -5,7 +5,9 @@
 #include <hone/ranks.h>
 
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *alone_sum(void *x, size_t n, hone_rank_type type) {
     (void)x, (void)n, (void)type;
@@ -39,11 +41,26 @@ static int expected(void) {
     return 1;
 }
 
+/* Beside this library or program, else where the system looks. MPI looks for its own parts among the names of the process. */
+static void *open_module(void) {
+    union {
+        hone_status (*function)(hone_error *err);
+        void *address;
+    } here = {hone_ranks_begin};
+    Dl_info info;
+    char path[4096];
+    const char *slash = dladdr(here.address, &info) && info.dli_fname ? strrchr(info.dli_fname, '/') : NULL;
+    void *module = NULL;
+    if (slash && snprintf(path, sizeof path, "%.*s/libhone_mpi.so", (int)(slash - info.dli_fname),
+                          info.dli_fname) < (int)sizeof path)
+        module = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
+    return module ? module : dlopen("libhone_mpi.so", RTLD_NOW | RTLD_GLOBAL);
+}
+
 hone_status hone_ranks_begin(hone_error *err) {
     int count = expected();
     if (count == 1 || current != &alone) return HONE_OK;
-    /* MPI looks for its own parts among the names of the process. */
-    void *module = dlopen("libhone_mpi.so", RTLD_NOW | RTLD_GLOBAL);
+    void *module = open_module();
     if (!module)
         return hone_fail(
             err, HONE_UNSUPPORTED,

@@ -20,9 +20,13 @@ static int check_objective(const char *option, const char *name) {
 
 /* --- several outputs --- */
 
+/* Of a command line; lives as long as the command. */
 static char *part(const char *from, const char *end) {
-    char *text = cli_alloc((size_t)(end - from) + 1); /* lives as long as the command */
+    static char *kept[128]; /* so that they can be reached */
+    static size_t count;
+    char *text = cli_alloc((size_t)(end - from) + 1);
     memcpy(text, from, (size_t)(end - from));
+    if (count < sizeof kept / sizeof *kept) kept[count++] = text;
     return text;
 }
 

@@ -45,13 +45,13 @@ static size_t begun_stop(const stream *t) {
 
 static void give(stream *t, size_t size) {
     if (size && t->o->text && !t->asked) t->asked = !t->o->text(t->o->user, t->held, size);
-    memmove(t->held, t->held + size, t->size - size);
+    if (size < t->size) memmove(t->held, t->held + size, t->size - size);
     t->size -= size;
 }
 
 static hone_status hold(stream *t, const char *text, size_t size, hone_error *err) {
     if (!hone_reserve(&t->held, &t->capacity, t->size + size + 1, 1)) return hone_fail_memory(err);
-    memcpy(t->held + t->size, text, size);
+    if (size) memcpy(t->held + t->size, text, size);
     t->size += size;
     return HONE_OK;
 }

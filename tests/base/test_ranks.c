@@ -1,8 +1,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -25,19 +23,7 @@ static void alone(void **state) {
     hone_ranks_end(true); /* nobody waits */
 }
 
-/* Started by mpirun, and without the module: that is said. */
-static void without_module(void **state) {
-    hone_error err;
-    (void)state;
-    setenv("OMPI_COMM_WORLD_SIZE", "4", 1);
-    assert_int_equal(hone_ranks_begin(&err), HONE_UNSUPPORTED);
-    assert_non_null(strstr(err.message, "one of 4 processes"));
-    assert_non_null(strstr(err.message, "libhone_mpi.so"));
-    unsetenv("OMPI_COMM_WORLD_SIZE");
-    assert_int_equal(hone_rank_count(), 1);
-}
-
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(alone), cmocka_unit_test(without_module)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(alone)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

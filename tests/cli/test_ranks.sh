@@ -78,6 +78,18 @@ else
     fail "a killed process: exit status $status"
 fi
 
+# Started by mpirun where the module is not: that is said.
+mkdir lonely
+cp "$(dirname "$HONE")"/libhone.so.0 lonely/
+# shellcheck disable=SC2086
+LD_LIBRARY_PATH=$PWD/lonely OMPI_COMM_WORLD_SIZE=4 "$HONE" train --model mlp:32-32 $table --out never.onnx >stdout 2>stderr
+status=$?
+if [ "$status" -eq 1 ] && grep -q 'one of 4 processes of mpirun.*libhone_mpi.so' stderr; then
+    pass
+else
+    fail "without the module: exit status $status"
+fi
+
 # One that fails ends all of them.
 ranks 2 train --model mlp:32-32 --data csv:none.csv --target y --out never.onnx
 if [ "$status" -ne 0 ] && grep -q 'none.csv' stderr; then pass; else fail "no file: exit status $status"; fi
