@@ -26,8 +26,6 @@ TASKS = {
     "sotu": (data.addresses, ["--model lm:4x192h6 --recipe lm --train-samples 10560"], "bits_per_byte", "<= 1.65"),
     "sotu-3": (data.addresses, ["--model lm:4x192h6 --recipe lm --epochs 3"], "bits_per_byte", "<= 1.5"),
     "words": (data.words, ["--model dscnn:48-48-64s2-64-96s2 --recipe sound --rate 8000 --seconds 1 --keep-last"], "accuracy", ">= 0.85"),
-    "words-even": (data.words, ["--model dscnn:48-48-64s2-64-96s2 --recipe sound --rate 8000 --seconds 1 --keep-last --even source --augment "
-                                "speed:0.25,throat:0.2,shift:0.2,noise:0.3,tilt:0.8,echo:0.5,holes:0.5"], "accuracy", ">= 0.85"),
     "moby": (data.whale, None, "bits_per_byte", "<= 2.45"),
     "moby-lora": (data.whale, None, "bits_per_byte", "<= 2.75"),
 }

@@ -4,17 +4,14 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/utf8.h"
 
 #include <string.h>
 
-/* Text of generated tokens that nobody has seen yet. Tokens [from, …) are decoded at a time, those before `to` only for what
- * their neighbours look like behind them. */
+/* Text of generated tokens that nobody has seen yet. */
 typedef struct stream {
     const hone_generate_options *o;
-    hone_encoder *encoder;
-    size_t from, to;
-    char *held; /* text that may become a stop string, or a character */
+    hone_detokenizer *detokenizer; /* NULL: nobody asks for text */
+    char *held;                    /* text that may become a stop string */
     size_t size, capacity;
     bool stopped, asked;
 } stream;
@@ -56,40 +53,15 @@ static hone_status hold(stream *t, const char *text, size_t size, hone_error *er
     return HONE_OK;
 }
 
-/* --- decoding --- */
-
-/* Bytes at the end that are the beginning of a character. */
-static size_t cut_character(const char *text, size_t size) {
-    for (size_t k = 1; k <= 3 && k <= size; k++) {
-        const unsigned char c = (unsigned char)text[size - k];
-        if (c < 0x80) return 0;
-        if (c >= 0xc0) return (c >= 0xf0 ? 4u : c >= 0xe0 ? 3u : 2u) > k ? k : 0;
-    }
-    return 0;
-}
-
-static const char replacement[] = "\xef\xbf\xbd";
-
-static bool ends_open(const char *text, size_t size) {
-    return cut_character(text, size) || (size >= 3 && memcmp(text + size - 3, replacement, 3) == 0);
-}
-
-/* The text that the newest tokens add, once its last character is whole, or at the `end`. */
-static hone_status decode(stream *t, const hone_lm_sequence *s, bool end, hone_error *err) {
+/* What the text has become by another token, or, `id` < 0, at its end. */
+static hone_status pass_on(stream *t, int32_t id, hone_error *err) {
     const char *text;
-    size_t before, size;
-    HONE_TRY(hone_encoder_decode(t->encoder, s->ids + t->from, t->to - t->from, false, &text, &before, err));
-    HONE_TRY(hone_encoder_decode(t->encoder, s->ids + t->from, s->count - t->from, false, &text, &size, err));
-    if (size <= before || (!end && ends_open(text, size))) return HONE_OK;
-    HONE_TRY(hold(t, text + before, size - before, err));
-    t->from = t->to;
-    t->to = s->count;
-    return HONE_OK;
-}
-
-static hone_status pass_on(stream *t, const hone_lm_sequence *s, bool end, hone_error *err) {
-    if (!t->encoder) return HONE_OK;
-    HONE_TRY(decode(t, s, end, err));
+    size_t size;
+    const bool end = id < 0;
+    if (!t->detokenizer) return HONE_OK;
+    HONE_TRY(end ? hone_detokenizer_finish(t->detokenizer, &text, &size, err)
+                 : hone_detokenizer_feed(t->detokenizer, id, &text, &size, err));
+    HONE_TRY(hold(t, text, size, err));
     const size_t stop = find_stop(t);
     t->stopped = stop != SIZE_MAX;
     give(t, t->stopped ? stop : end ? t->size : t->size - begun_stop(t));
@@ -119,13 +91,13 @@ static hone_status loop(hone_lm_sequence *s, stream *t, const float *logits, siz
         }
         r->tokens++;
         HONE_TRY(hone_lm_push(s, id, &logits, err));
-        HONE_TRY(pass_on(t, s, false, err));
+        HONE_TRY(pass_on(t, id, err));
         if (t->stopped || t->asked) {
             r->finish = t->stopped ? HONE_FINISH_END : HONE_FINISH_ASKED;
             break;
         }
     }
-    if (!t->stopped) HONE_TRY(pass_on(t, s, true, err));
+    if (!t->stopped) HONE_TRY(pass_on(t, -1, err));
     r->seconds = hone_seconds_now() - start;
     return HONE_OK;
 }
@@ -143,10 +115,10 @@ hone_status hone_lm_generate(hone_lm_sequence *s, const hone_tokenizer *tokenize
     for (size_t i = 0; i < s->count && i + 1 < count && s->ids[i] == prompt[i]; i++) r->reused_tokens++;
     HONE_TRY(hone_lm_feed(s, prompt, count, &logits, err));
     r->prompt_seconds = hone_seconds_now() - start;
-    stream t = {.o = o, .from = count, .to = count};
-    hone_status status = tokenizer ? hone_encoder_new(tokenizer, &t.encoder, err) : HONE_OK;
+    stream t = {.o = o};
+    hone_status status = tokenizer ? hone_detokenizer_new(tokenizer, false, &t.detokenizer, err) : HONE_OK;
     if (status == HONE_OK) status = loop(s, &t, logits, count, r, err);
-    hone_encoder_free(t.encoder);
+    hone_detokenizer_free(t.detokenizer);
     hone_free(t.held);
     return status;
 }
