@@ -1,7 +1,8 @@
 # The packages of Debian 12 and Ubuntu 24.04 that Hone needs, and how they get here. Sourced by demo.sh and test.sh.
 
 packages_build="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libprotobuf-c-dev protobuf-c-compiler libzip-dev
-    libjansson-dev libevent-dev libnghttp2-dev libssl-dev libpng-dev libjpeg-dev libwebp-dev libopenjp2-7-dev libutf8proc-dev"
+    libjansson-dev libevent-dev libnghttp2-dev libssl-dev libpng-dev libjpeg-dev libwebp-dev libopenjp2-7-dev libutf8proc-dev
+    libsndfile1-dev"
 packages_demo="dataset-fashion-mnist curl"
 packages_test="dataset-fashion-mnist curl openssl nghttp2-client git g++ binutils libcmocka-dev python3 python3-venv libonnx-testdata
     libopenmpi-dev openmpi-bin"

@@ -216,8 +216,8 @@ typedef struct hone_image_options {
  * HONE_RESOURCE_EXHAUSTED: more than 2^26 pixels. On success `*out` belongs to the caller. */
 HONE_API hone_status hone_image_load(const char *path, const hone_image_options *options, hone_tensor **out,
                                      hone_error *err);
-/* Reads sound, a RIFF WAVE file of PCM (8, 16, 24 or 32 bits) or floats, or a FLAC file, as float32 [samples] in [-1, 1); several
- * channels become their mean. `*rate`: samples a second. On success `*out` belongs to the caller. */
+/* Reads sound, a RIFF WAVE file of PCM (8, 16, 24 or 32 bits) or floats, FLAC, or Vorbis or Opus in Ogg, as float32 [samples] in
+ * [-1, 1); several channels become their mean. `*rate`: samples a second. On success `*out` belongs to the caller. */
 HONE_API hone_status hone_wav_load(const char *path, hone_tensor **out, int *rate, hone_error *err);
 
 /* The same as a clip of audio:DIR: brought to `rate` samples a second, and to `samples` of them, in the middle of silence or

@@ -27,6 +27,7 @@ static medium medium_of(const char *file, const hone_value_info *v) {
     static const char *const arrays[] = {".npy", ".npz", ".pb", ".gz", NULL};
     static const char *const pictures[] = {".bmp",  ".pbm", ".pgm",  ".ppm", ".pnm", ".png", ".jpg", ".jpeg",
                                            ".webp", ".tif", ".tiff", ".jp2", ".j2k", ".gif", NULL};
+    static const char *const sounds[] = {".wav", ".flac", ".ogg", ".opus", NULL};
     char head[12] = "";
     if (v->kind != HONE_KIND_TENSOR) return NONE;
     if (v->dtype == HONE_STRING) return ends_as_one(file, arrays) ? NONE : TEXT;
@@ -36,9 +37,9 @@ static medium medium_of(const char *file, const hone_value_info *v) {
     if (f) fclose(f);
     if (n == sizeof head && memcmp(head, "RIFF", 4) == 0)
         return memcmp(head + 8, "WEBP", 4) == 0 ? PICTURE : SOUND;
-    if (memcmp(head, "fLaC", 4) == 0) return SOUND;
+    if (memcmp(head, "fLaC", 4) == 0 || memcmp(head, "OggS", 4) == 0) return SOUND;
     if (memcmp(head, "\x89PNG", 4) == 0 || memcmp(head, "\xff\xd8\xff", 3) == 0) return PICTURE;
-    return ends_as_one(file, pictures) ? PICTURE : ends(file, ".wav") || ends(file, ".flac") ? SOUND : NONE;
+    return ends_as_one(file, pictures) ? PICTURE : ends_as_one(file, sounds) ? SOUND : NONE;
 }
 
 bool cli_is_media(const char *file, const hone_value_info *v) {

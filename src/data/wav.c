@@ -1,6 +1,6 @@
 #include "data/wav.h"
 
-#include "data/flac.h"
+#include "data/sound_file.h"
 
 #include "base/error.h"
 #include "base/file.h"
@@ -98,8 +98,8 @@ hone_status hone_wav_parse(const void *data, size_t size, hone_tensor **out, int
 hone_status hone_wav_load(const char *path, hone_tensor **out, int *rate, hone_error *err) {
     hone_blob blob;
     HONE_TRY(hone_file_read(path, LIMIT, &blob, err));
-    hone_status status = hone_flac_begins(blob.data, blob.size)
-                             ? hone_flac_parse(blob.data, blob.size, out, rate, err)
+    hone_status status = hone_sound_begins(blob.data, blob.size)
+                             ? hone_sound_parse(blob.data, blob.size, out, rate, err)
                              : hone_wav_parse(blob.data, blob.size, out, rate, err);
     hone_blob_free(&blob);
     return hone_error_in_file(err, status, path);
