@@ -12,7 +12,7 @@
  *
  * within 16 bytes of vectors each, so lane L of part v has channel 16 (L / 4) + 4 v + L % 4. Packing to bytes undoes that. */
 #include "kernels/levels.h"
-#include "kernels/vec.h"
+#include "kernels/vec_bytes.h"
 
 #define BLOCK (4 * VEC_F32)
 #define PARTS 4

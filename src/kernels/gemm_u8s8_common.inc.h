@@ -8,7 +8,7 @@
  * Packed B:  panel | group of k | column of the panel | k within the group. k and columns beyond the end are
  * zero. */
 #include "kernels/levels.h"
-#include "kernels/vec.h"
+#include "kernels/vec_bytes.h"
 
 static int64_t round_up(int64_t x, int64_t unit) {
     return (x + unit - 1) / unit * unit;

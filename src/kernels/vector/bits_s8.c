@@ -1,4 +1,4 @@
-#include "kernels/vec.h"
+#include "kernels/vec_bytes.h"
 
 /* Pairs of products of codes below 16 and bytes fit into 16 bits, and so do eight such pairs. */
 #if defined(HONE_ISA_v4)

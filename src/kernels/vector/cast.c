@@ -1,6 +1,6 @@
 #include "kernels/levels.h"
 #include "kernels/portable.h"
-#include "kernels/vec.h"
+#include "kernels/vec_bytes.h"
 
 #include <hone/tensor.h>
 

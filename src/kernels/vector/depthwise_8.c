@@ -1,4 +1,4 @@
-#include "kernels/vec.h"
+#include "kernels/vec_bytes.h"
 
 #define DEPTHWISE_DOT vec_dot_u8s8
 #include "kernels/depthwise_8.inc.h"

@@ -1,5 +1,6 @@
 /* Bytes are computed with as floats, which hold their sums exactly. */
 #include "kernels/levels.h"
+#include "kernels/vec_bytes.h"
 #include "kernels/vec_range.h"
 
 #define DIRECT_TYPE uint8_t

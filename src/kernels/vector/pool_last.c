@@ -1,5 +1,5 @@
 #include "kernels/levels.h"
-#include "kernels/vec.h"
+#include "kernels/vec_bytes.h"
 
 #define VECTORS 4 /* of channels at once */
 

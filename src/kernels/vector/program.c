@@ -1,5 +1,6 @@
 #include "kernels/levels.h"
 #include "kernels/portable.h"
+#include "kernels/vec_bytes.h"
 #include "kernels/vec_math.h"
 #include "kernels/vec_trigonometry.h"
 

@@ -1,4 +1,5 @@
 #include "kernels/levels.h"
+#include "kernels/vec_bytes.h"
 #include "kernels/vec_math.h"
 
 /* round_half_even(x / scale) + zero, in [low, high]: clamped before rounding, which is the same since the
