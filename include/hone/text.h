@@ -186,6 +186,8 @@ HONE_API void hone_token_trie_free(hone_token_trie *t); /* NULL is fine */
 typedef struct hone_constraint hone_constraint;
 HONE_API hone_status hone_constraint_new(const hone_grammar *g, const hone_token_trie *t,
                                          hone_constraint **out, hone_error *err);
+/* Ids that its masks tell of: those of the tokenizer. */
+HONE_API int64_t hone_constraint_size(const hone_constraint *c);
 /* The tokens that may come next: bit id % 32 of (*mask)[id / 32], for each id of the tokenizer. `*may_end`: the text may
  * be over. Valid until the next token is accepted. No bit is set where it must end. */
 HONE_API hone_status hone_constraint_mask(hone_constraint *c, const uint32_t **mask, bool *may_end,

@@ -79,12 +79,12 @@ static bool ends(const hone_generate_options *o, int32_t id) {
 static hone_status loop(hone_lm_sequence *s, stream *t, const float *logits, size_t prompt,
                         hone_generate_report *r, hone_error *err) {
     const hone_generate_options *o = t->o;
-    const int64_t vocabulary = s->lm->form.vocabulary;
+    hone_lm_draw d = {.how = &o->sampling, .ids = s->ids, .prompt = prompt};
     const double start = hone_seconds_now();
     r->finish = HONE_FINISH_LENGTH;
     while (s->count < (size_t)s->lm->context && (!o->max_tokens || (int64_t)r->tokens < o->max_tokens)) {
-        const int32_t id =
-            hone_lm_sample(&o->sampling, logits, vocabulary, s->ids, s->count, prompt, s->scratch);
+        d.count = s->count;
+        const int32_t id = hone_lm_sampler_draw(s->sampler, &d, logits);
         if (ends(o, id)) {
             r->finish = HONE_FINISH_END;
             break;

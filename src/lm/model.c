@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { USUAL_CONTEXT = 4096, MOST_CONTEXT = 1 << 24 };
@@ -103,8 +102,8 @@ hone_status hone_lm_sequence_new(hone_lm *m, hone_lm_sequence **out, hone_error 
     if (!s) return hone_fail_memory(err);
     s->lm = m;
     s->ids = hone_calloc((size_t)m->context, sizeof *s->ids);
-    s->scratch = hone_calloc((size_t)m->form.vocabulary, sizeof *s->scratch);
-    hone_status status = s->ids && s->scratch ? wrap_inputs(s, err) : hone_fail_memory(err);
+    hone_status status = s->ids ? wrap_inputs(s, err) : hone_fail_memory(err);
+    if (status == HONE_OK) status = hone_lm_sampler_new(m->form.vocabulary, &s->sampler, err);
     if (status == HONE_OK) status = hone_context_create(m->session, &s->context, err);
     if (status == HONE_OK) status = hone_variables_copy_of(m->model, &s->kept, err);
     if (status == HONE_OK) status = hone_context_set_variables(s->context, s->kept, err);
@@ -124,7 +123,7 @@ void hone_lm_sequence_free(hone_lm_sequence *s) {
     for (int i = 0; i < HONE_LM_BUCKETS; i++)
         for (int k = 0; k < 3; k++) hone_tensor_free(s->bucket[i][k]);
     hone_free(s->ids);
-    hone_free(s->scratch);
+    hone_lm_sampler_free(s->sampler);
     hone_free(s);
 }
 
@@ -199,15 +198,6 @@ hone_status hone_lm_feed(hone_lm_sequence *s, const int32_t *ids, size_t count, 
 
 hone_status hone_lm_push(hone_lm_sequence *s, int32_t id, const float **logits, hone_error *err) {
     return failed(s, step(s, &id, 1, false, logits, err));
-}
-
-double hone_lm_log_probability(const float *logits, int64_t vocabulary, int32_t id) {
-    float largest = logits[0];
-    double sum = 0;
-    for (int64_t i = 1; i < vocabulary; i++)
-        if (logits[i] > largest) largest = logits[i];
-    for (int64_t i = 0; i < vocabulary; i++) sum += (double)expf(logits[i] - largest);
-    return (double)(logits[id] - largest) - log(sum);
 }
 
 hone_status hone_lm_score(hone_lm_sequence *s, const int32_t *ids, size_t count, size_t from, double *out,

@@ -3,6 +3,7 @@
 #define HONE_LM_MODEL_H
 
 #include "lm/form.h"
+#include "lm/sample.h"
 
 #include <hone/generate.h>
 #include <hone/session.h>
@@ -27,16 +28,9 @@ struct hone_lm_sequence {
     int64_t in[HONE_LM_INPUTS][HONE_LM_CHUNK];
     hone_tensor *at, *end, *one;             /* over in[] */
     hone_tensor *bucket[HONE_LM_BUCKETS][3]; /* ids, positions, rows */
-    float *scratch;                          /* lm->form.vocabulary: the sampler's */
+    hone_lm_sampler *sampler;
 };
 
 /* One more token behind those that are there, which the context has room for. */
 hone_status hone_lm_push(hone_lm_sequence *s, int32_t id, const float **logits, hone_error *err);
-/* log p of `id` by a row of logits. */
-double hone_lm_log_probability(const float *logits, int64_t vocabulary, int32_t id);
-/* Draws the next token from `logits`, which are left alone; `scratch` is as long. */
-int32_t hone_lm_sample(const hone_sampling *how, const float *logits, int64_t vocabulary, const int32_t *ids,
-                       size_t count, size_t prompt, float *scratch);
-hone_status hone_lm_check_sampling(const hone_sampling *how, hone_error *err);
-
 #endif

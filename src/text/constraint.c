@@ -219,6 +219,10 @@ static hone_status walk(hone_constraint *c, const trie *t, int32_t from, uint32_
     return HONE_OK;
 }
 
+int64_t hone_constraint_size(const hone_constraint *c) {
+    return (int64_t)c->trie->token_count;
+}
+
 hone_status hone_constraint_mask(hone_constraint *c, const uint32_t **mask, bool *may_end, hone_error *err) {
     const hone_token_trie *t = c->trie;
     if (c->sets.set_count == 0) return hone_fail_memory(err); /* an allocation failed before */

@@ -106,10 +106,12 @@ static void test_context(void **state) {
 enum { N = 6 };
 static const float logits[N] = {0.5f, 2, -1, 2, 1.5f, -30};
 
+static hone_lm_sampler *sampler;
+
 static int32_t draw(const hone_sampling *h, size_t position) {
-    float scratch[N];
-    int32_t ids[64] = {1, 1, 4};
-    return hone_lm_sample(h, logits, N, ids, position, 0, scratch);
+    const int32_t ids[64] = {1, 1, 4};
+    const hone_lm_draw d = {.how = h, .ids = ids, .count = position};
+    return hone_lm_sampler_draw(sampler, &d, logits);
 }
 
 /* How often each is drawn, of 20,000. */
@@ -170,9 +172,58 @@ static void test_penalties(void **state) {
         assert_int_equal(hone_lm_check_sampling(&bad[i], &err), HONE_INVALID_ARGUMENT);
 }
 
+/* Biases come before the mask, ends where they may, and beyond the mask's end nothing. */
+static void test_held(void **state) {
+    (void)state;
+    const hone_sampling h = HONE_SAMPLING_INIT;
+    const hone_lm_bias bias[] = {{5, 40}, {0, 1.2f}};
+    const uint32_t mask[] = {0x2d}; /* 0, 2, 3, 5 */
+    hone_lm_draw d = {.how = &h, .bias = bias, .bias_count = 2, .mask_size = N};
+    assert_int_equal(hone_lm_sampler_draw(sampler, &d, logits), 5);
+    d.bias_count = 0;
+    d.mask = mask;
+    assert_int_equal(hone_lm_sampler_draw(sampler, &d, logits), 3);
+    d.mask_size = 3;
+    assert_int_equal(hone_lm_sampler_draw(sampler, &d, logits), 0);
+    d.ends = (const int32_t[]){0, 1};
+    d.end_count = 2;
+    assert_int_equal(hone_lm_sampler_draw(sampler, &d, logits), 2);
+    d.may_end = true;
+    assert_int_equal(hone_lm_sampler_draw(sampler, &d, logits), 1);
+    d.mask_size = 0;
+    d.may_end = false;
+    assert_int_equal(hone_lm_sampler_draw(sampler, &d, logits), -1);
+    /* other choices of a seed are other numbers */
+    hone_sampling warm = HONE_SAMPLING_INIT;
+    int differ = 0;
+    warm.temperature = 2;
+    hone_lm_draw a = {.how = &warm}, b = {.how = &warm, .choice = 1};
+    for (warm.seed = 0; warm.seed < 30; warm.seed++)
+        differ += hone_lm_sampler_draw(sampler, &a, logits) != hone_lm_sampler_draw(sampler, &b, logits);
+    assert_true(differ > 5);
+}
+
+static void test_likeliest(void **state) {
+    (void)state;
+    hone_lm_likely best[N];
+    const double sum = hone_lm_log_sum(logits, N);
+    assert_int_equal(hone_lm_likeliest(logits, N, sum, 0, best), 0);
+    assert_int_equal(hone_lm_likeliest(logits, N, sum, 3, best), 3);
+    assert_true(best[0].id == 1 && best[1].id == 3 && best[2].id == 4);
+    assert_true(fabs((double)best[2].log_probability - hone_lm_log_probability(logits, N, 4)) < 1e-6);
+    double all = 0;
+    assert_int_equal(hone_lm_likeliest(logits, N, sum, N, best), N);
+    for (int i = 0; i < N; i++) all += exp((double)best[i].log_probability);
+    assert_true(fabs(all - 1) < 1e-6);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_texts), cmocka_unit_test(test_stops),
-                                       cmocka_unit_test(test_context), cmocka_unit_test(test_sampling),
-                                       cmocka_unit_test(test_penalties)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_texts),     cmocka_unit_test(test_stops),
+                                       cmocka_unit_test(test_context),   cmocka_unit_test(test_sampling),
+                                       cmocka_unit_test(test_penalties), cmocka_unit_test(test_held),
+                                       cmocka_unit_test(test_likeliest)};
+    check_ok(hone_lm_sampler_new(N, &sampler, &err));
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    hone_lm_sampler_free(sampler);
+    return failed;
 }
