@@ -63,6 +63,14 @@ typedef struct hone_quantize_options {
     /* Biases make up for what rounding weights does to the means of sums (Nagel et al. 2019, arXiv 1906.04721); needs
      * data. */
     bool correct_bias;
+    /* STATIC: all channels of a weight share one scale, for hardware that takes no other. */
+    bool per_tensor;
+    /* All but half precision. Channels are rescaled first, in a model that computes the same. `equalize`: what gives a channel
+     * and what reads it get weights of one range (Nagel et al. 2019, arXiv 1906.04721). `smooth`, 0 … 1, 0: not: where
+     * activations are large they become smaller and the weights that read them larger, by max|x|^smooth / max|w|^(1 - smooth)
+     * (SmoothQuant: Xiao et al. 2022, arXiv 2211.10438); needs data. */
+    bool equalize;
+    double smooth;
     /* STATIC and WEIGHTS: quantization-aware training. Weights are rounded in each step, and the gradients of what comes out go
      * to what went in, as far as it is within the codes' range; steps of the codes are learned, too (Esser et al. 2020, arXiv
      * 1902.08153). NULL, or no epochs: none. `distill`: the float graph is its teacher, where the objective is
@@ -82,9 +90,10 @@ typedef struct hone_quantize_report {
     int64_t float_nodes;               /* multiply in float still; of these: weights kept in float32 */
     char float_names[512];             /* which, and why */
     int64_t bytes_before, bytes_after; /* of the initializers */
+    int64_t rescaled;                  /* sets of channels that `equalize` and `smooth` looked at */
 } hone_quantize_report;
 
-/* Quantizes a float graph. `data` calibrates (NULL where nothing needs it: only STATIC, GPTQ, correct_bias and finetune do). On success `*out` belongs to the
+/* Quantizes a float graph. `data` calibrates (NULL where nothing needs it: only STATIC, GPTQ, correct_bias, smooth and finetune do). On success `*out` belongs to the
  * caller. */
 HONE_API hone_status hone_quantize(const hone_graph *g, const hone_dataset *data,
                                    const hone_quantize_options *options, hone_graph **out,

@@ -37,6 +37,15 @@ static const cli_option options[] = {
                "are not rounded yet (needs --data); auto: nearest of 8 bits, search of fewer"),
     OPT_FLAG("correct-bias", args.quantize.correct_bias,
              "biases make up for what rounding weights does to means (needs --data)"),
+    OPT_FLAG("per-tensor", args.quantize.per_tensor,
+             "static: one scale for all channels of a weight, for hardware that takes no other"),
+    OPT_FLAG("equalize", args.quantize.equalize,
+             "rescale channels first, so that what gives one and what reads it have weights of one range"),
+    OPT_NUMBER(
+        "smooth", "ALPHA", args.quantize.smooth, 0, 1,
+        "rescale channels first, so that large activations become smaller and the weights that read them "
+        "larger: 0.5 evens both out (needs --data)",
+        .zero = "not"),
     OPT_CHOICE("dialect", "onnx|ort", args.dialect,
                "weights: blocks as DequantizeLinear, or as ONNX Runtime's MatMulNBits"),
     OPT_DATA(args.data),
@@ -83,11 +92,11 @@ static const char *const modes[] = {"static", "dynamic", "weights", "fp16", "bf1
 static void print(const job *j) {
     const hone_quantize_report *r = &j->report;
     if (args.json) {
-        cli_print_json(json_pack("{s:o, s:s, s:I, s:I, s:o, s:o, s:o}", "model", cli_json_text(args.out),
+        cli_print_json(json_pack("{s:o, s:s, s:I, s:I, s:o, s:I, s:o, s:o}", "model", cli_json_text(args.out),
                                  "mode", modes[args.mode], "quantized_nodes", (json_int_t)r->quantized_nodes,
                                  "float_nodes", (json_int_t)r->float_nodes, "float_names",
-                                 cli_json_text(r->float_names), "before", cli_json_score(&j->before), "after",
-                                 cli_json_score(&j->after)));
+                                 cli_json_text(r->float_names), "rescaled", (json_int_t)r->rescaled, "before",
+                                 cli_json_score(&j->before), "after", cli_json_score(&j->after)));
         return;
     }
     cli_print_change(&j->before, &j->after);
@@ -96,6 +105,8 @@ static void print(const job *j) {
                     : "%lld weights are kept in fewer bits, %lld as they are%s%s\n",
            (long long)r->quantized_nodes, (long long)r->float_nodes, r->float_names[0] ? ": " : "",
            r->float_names);
+    if (args.quantize.equalize || args.quantize.smooth > 0)
+        printf("%lld sets of channels were rescaled first\n", (long long)r->rescaled);
     printf("wrote %s\n", args.out);
 }
 
@@ -103,7 +114,7 @@ static void print(const job *j) {
 static bool needs_data(void) {
     const hone_quantize_options *o = &args.quantize;
     return o->mode == HONE_QUANTIZE_STATIC || o->rounding == HONE_ROUND_GPTQ || o->correct_bias ||
-           args.finetune.epochs > 0;
+           o->smooth > 0 || args.finetune.epochs > 0;
 }
 
 /* Training samples also say which weights must be right. */
@@ -120,7 +131,7 @@ static int check_options(void) {
     if (o->mode == HONE_QUANTIZE_STATIC && !args.data.spec)
         return cli_usage_error("--mode static needs --data, to find the ranges of activations");
     if (needs_data() && !args.data.spec)
-        return cli_usage_error("--rounding gptq, --correct-bias and --finetune-epochs need --data");
+        return cli_usage_error("--rounding gptq, --correct-bias, --smooth and --finetune-epochs need --data");
     if (o->mode == HONE_QUANTIZE_DYNAMIC && o->bits < 8)
         return cli_usage_error("--mode dynamic has weights of 8 bits");
     return CLI_OK;

@@ -47,6 +47,16 @@ static double scale_for(double b, double x_scale, double scale, bool no_weights)
     return fmax(scale, fmax(fabs(b) / x_scale / MOST_BIAS, LEAST_STEP / x_scale));
 }
 
+/* Where all channels share a scale, it is the one that the largest bias needs. */
+static void share_scale(const hone_tensor *b, const hone_tensor *w, int axis, float x_scale,
+                        hone_codes *weight) {
+    float *scale = weight->scale->data, most = 0;
+    for (int64_t c = 0; c < b->count; c++)
+        most = fmaxf(most, (float)scale_for(((const float *)b->data)[c], x_scale, scale[c], false));
+    for (int64_t c = 0; c < b->count; c++)
+        if (scale[c] != most) rescale(w, axis, c, most, weight);
+}
+
 hone_status hone_codes_of_bias(const hone_tensor *b, const hone_tensor *w, int axis, float x_scale,
                                hone_codes *weight, hone_codes *out, bool *fits, hone_error *err) {
     int64_t channels = w->dims[axis];
@@ -62,8 +72,10 @@ hone_status hone_codes_of_bias(const hone_tensor *b, const hone_tensor *w, int a
         hone_codes_free(out);
         return status;
     }
+    if (weight->shared) share_scale(b, w, axis, x_scale, weight);
     for (int64_t c = 0; c < channels; c++) {
-        float s = (float)scale_for(x[c], x_scale, scale[c], is_zero(weight, w, axis, c));
+        const bool zero = !weight->shared && is_zero(weight, w, axis, c);
+        float s = weight->shared ? scale[c] : (float)scale_for(x[c], x_scale, scale[c], zero);
         if (s != scale[c]) rescale(w, axis, c, s, weight);
         float step = x_scale * s;
         ((float *)out->scale->data)[c] = step;

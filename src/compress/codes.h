@@ -12,6 +12,7 @@ typedef struct hone_code_format {
     bool asymmetric; /* and a zero point */
     hone_rounding rounding;
     bool on_grid; /* the weights that share a scale are codes times it already: it is found again */
+    bool shared;  /* all channels share one scale; not of blocks */
 } hone_code_format;
 int hone_code_lowest(const hone_code_format *f);
 int hone_code_highest(const hone_code_format *f);
@@ -22,6 +23,7 @@ typedef struct hone_codes {
     hone_tensor *q;     /* int8, as the float tensor, whatever the bits */
     hone_tensor *scale; /* float32 [channels]; of blocks [channels, blocks], with its axes as the weight's */
     hone_tensor *zero;  /* int8, as scale; NULL: 0 */
+    bool shared;        /* the scales of all channels are, and stay, the same */
 } hone_codes;
 void hone_codes_free(hone_codes *c);
 

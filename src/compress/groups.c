@@ -146,14 +146,23 @@ static hone_status cut_shape(hone_graph *g, hone_node *n, int axis, int64_t befo
     return hone_graph_check(g, err);
 }
 
+/* Channels that each go by themselves are as many groups: their number follows. */
+static void cut_count(hone_graph *g, hone_node *n, int64_t before, int64_t after) {
+    if (before > 1 && hone_attr_find(n->op->attrs, "group") && hone_node_int(n, "group") == before)
+        hone_node_set_int(g, n, "group", after);
+}
+
 static hone_status cut_member(hone_graph *g, const hone_group *group, const hone_group_member *m,
                               const bool *keep, int64_t kept, hone_error *err) {
     hone_value *v = m->value;
     hone_tensor *t = NULL;
     if (!v->data) {
         int64_t length = v->type.rank > m->axis ? v->type.dims[m->axis] : HONE_DIM_ANY;
-        if (length >= 0)
-            HONE_TRY(cut_shape(g, v->producer, m->axis, length, length / group->size * kept, err));
+        if (length >= 0) {
+            const int64_t left = length / group->size * kept;
+            HONE_TRY(cut_shape(g, v->producer, m->axis, length, left, err));
+            cut_count(g, v->producer, length, left);
+        }
         v->type.dims[m->axis] = HONE_DIM_ANY; /* found anew */
         return HONE_OK;
     }

@@ -8,6 +8,7 @@
  *   weights  W(int8, int4, int2) → DQ → node, x stays as it is */
 #include "compress/quantize.h"
 
+#include "compress/equalize.h"
 #include "graph/infer.h"
 #include "graph/rewrite.h"
 #include "runtime/fold.h"
@@ -220,6 +221,13 @@ static hone_status check_options(const hone_quantize_options *o, hone_error *err
         return hone_fail(
             err, HONE_INVALID_ARGUMENT,
             "training with rounded weights is for static quantization and weights, without zero points");
+    if (o->per_tensor && (o->mode != HONE_QUANTIZE_STATIC || hone_quantize_trains(o)))
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "one scale for all channels is for static quantization without training");
+    if ((o->equalize || o->smooth > 0) && o->mode > HONE_QUANTIZE_WEIGHTS)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "half precision has no use for equalized channels");
+    if (!(o->smooth >= 0 && o->smooth <= 1))
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "smooth %g is not in [0, 1]", o->smooth);
     if (o->asymmetric && o->mode != HONE_QUANTIZE_WEIGHTS)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "only weights alone can have zero points");
     if (c->method == HONE_CALIBRATE_PERCENTILE && !(c->percentile > 0 && c->percentile <= 100))
@@ -275,9 +283,20 @@ static hone_status check_data(const hone_quantize_options *o, const hone_dataset
     if (data) return HONE_OK;
     if (o->mode == HONE_QUANTIZE_STATIC)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "static quantization needs data to calibrate on");
-    if (o->rounding == HONE_ROUND_GPTQ || o->correct_bias || hone_quantize_trains(o))
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "GPTQ, corrected biases and training need data");
+    if (o->rounding == HONE_ROUND_GPTQ || o->correct_bias || o->smooth > 0 || hone_quantize_trains(o))
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "GPTQ, corrected biases, smoothing and training need data");
     return HONE_OK;
+}
+
+/* The same numbers, in a form that bears rounding better. */
+static hone_status rescale(hone_quantize_job *j, const hone_dataset *data) {
+    const hone_quantize_options *o = j->options;
+    int64_t equalized = 0, smoothed = 0;
+    if (o->equalize) HONE_TRY(hone_equalize(j->g, &equalized, j->err));
+    if (o->smooth > 0) HONE_TRY(hone_smooth(j->g, data, o, &smoothed, j->err));
+    j->report->rescaled = equalized + smoothed;
+    return hone_graph_infer(j->g, j->err);
 }
 
 static hone_status go_over(hone_quantize_job *j, const hone_dataset *data) {
@@ -295,6 +314,7 @@ static hone_status quantize(hone_quantize_job *j, const hone_dataset *data) {
     HONE_TRY(check_options(j->options, j->err));
     HONE_TRY(check_data(j->options, data, j->err));
     HONE_TRY(prepare(j->g, j->options->mode, j->err));
+    HONE_TRY(rescale(j, data));
     size_t first = j->g->value_count;
     HONE_TRY(go_over(j, data));
     if (!j->report->quantized_nodes)

@@ -45,6 +45,15 @@ static hone_status set_grid(hone_quantize_job *j, const hone_grids *grids, hone_
 
 /* --- weights --- */
 
+/* Codes and their scales as reals: along `axis`, or by the one scale that all channels share. */
+static hone_value *real_of(hone_quantize_job *j, const char *name, hone_tensor *codes, hone_tensor *scale,
+                           bool shared, int axis) {
+    hone_value *q = hone_quantize_constant(j, name, ".quantized", codes);
+    if (shared)
+        return dequantize(j, q, hone_quantize_scalar(j, HONE_FLOAT32, *(const float *)scale->data), NULL, -1);
+    return dequantize(j, q, hone_quantize_constant(j, name, ".scale", scale), NULL, axis);
+}
+
 /* The third input's bias, a vector; another one stays float. */
 static hone_status wire_bias(hone_quantize_job *j, hone_quantized_node *q, float x_scale) {
     hone_node *n = q->node;
@@ -54,11 +63,7 @@ static hone_status wire_bias(hone_quantize_job *j, hone_quantized_node *q, float
     if (!b) return HONE_OK;
     HONE_TRY(
         hone_codes_of_bias(b->data, n->inputs[1]->data, q->axis, x_scale, &q->weight, &bias, &fits, j->err));
-    if (fits) {
-        hone_value *codes = hone_quantize_constant(j, b->name, ".quantized", bias.q),
-                   *scale = hone_quantize_constant(j, b->name, ".scale", bias.scale);
-        hone_node_set_input(j->g, n, 2, dequantize(j, codes, scale, NULL, 0));
-    }
+    if (fits) hone_node_set_input(j->g, n, 2, real_of(j, b->name, bias.q, bias.scale, q->weight.shared, 0));
     hone_codes_free(&bias);
     return HONE_OK;
 }
@@ -93,8 +98,7 @@ static hone_status wire_node(hone_quantize_job *j, hone_quantized_node *q) {
     if (!y) { /* without a zero point: it is 0 */
         hone_tensor *codes = NULL;
         HONE_TRY(hone_codes_pack(q->weight.q, hone_codes_stored_bits(&q->weight, true), &codes, j->err));
-        y = dequantize(j, hone_quantize_constant(j, w->name, ".quantized", codes),
-                       hone_quantize_constant(j, w->name, ".scale", q->weight.scale), NULL, q->axis);
+        y = real_of(j, w->name, codes, q->weight.scale, q->weight.shared, q->axis);
         hone_tensor_free(codes);
     }
     hone_node_set_input(j->g, n, 1, y);
@@ -120,6 +124,7 @@ static hone_status calibrate(hone_quantize_job *j, const hone_dataset *data, con
 static hone_code_format format_of(const hone_quantize_job *j, int i) {
     hone_code_format f = hone_quantize_format(j, i, j->count);
     f.block = 0;
+    f.shared = j->options->per_tensor;
     return f;
 }
 
@@ -130,7 +135,7 @@ static hone_status make_codes(hone_quantize_job *j, const hone_dataset *data) {
     for (int i = 0; i < j->count; i++) {
         hone_quantized_node *q = &j->nodes[i];
         const hone_code_format f = format_of(j, i);
-        if (f.bits != 8 || o->rounding != HONE_ROUND_AUTO) {
+        if (f.bits != 8 || f.shared || o->rounding != HONE_ROUND_AUTO) {
             hone_codes_free(&q->weight);
             HONE_TRY(
                 hone_codes_of_weight(q->node->inputs[1]->data, q->axis, &f, &q->moments, &q->weight, j->err));

@@ -123,6 +123,7 @@ typedef struct job {
     const double *factor;     /* of the moments; NULL: weights are rounded one by one */
     double *x;                /* [terms]: a channel */
     int low, high;
+    const grid *shared;  /* by all channels; NULL: each has its own */
     bool search, turned; /* turned: the scales' axes are [blocks, channels] */
     hone_codes *out;
 } job;
@@ -132,7 +133,10 @@ static void round_block(const job *j, int64_t channel, int64_t from, int64_t to)
     const group g = {j->x + from,     j->importance ? j->importance + from : NULL, to - from, j->low, j->high,
                      j->f->asymmetric};
     grid s;
-    if (!j->f->on_grid || !find_steps(&g, &s)) s = choose_grid(&g, j->search);
+    if (j->shared)
+        s = *j->shared;
+    else if (!j->f->on_grid || !find_steps(&g, &s))
+        s = choose_grid(&g, j->search);
     const int64_t b = from / j->block, n = j->view.terms,
                   at = j->turned ? b * j->view.channels + channel : channel * j->blocks + b;
     ((float *)j->out->scale->data)[at] = (float)s.scale;
@@ -165,6 +169,25 @@ static void round_all(const job *j) {
     }
 }
 
+/* The grid of all channels together. */
+static hone_status share_grid(job *j, grid *out, hone_error *err) {
+    const int64_t terms = j->view.terms, all = j->view.channels * terms;
+    double *x = hone_alloc((size_t)(all + 1) * sizeof *x), *h = hone_alloc((size_t)(all + 1) * sizeof *h);
+    hone_status status = x && h ? HONE_OK : hone_fail_memory(err);
+    for (int64_t i = 0; i < all && status == HONE_OK; i++) {
+        x[i] = j->w[hone_weight_at(&j->view, i / terms, i % terms)];
+        h[i] = j->importance ? j->importance[i % terms] : 1;
+    }
+    if (status == HONE_OK) {
+        const group g = {x, h, all, j->low, j->high, j->f->asymmetric};
+        *out = choose_grid(&g, j->search);
+        j->shared = out;
+    }
+    hone_free(x);
+    hone_free(h);
+    return status;
+}
+
 hone_status hone_codes_of_weight(const hone_tensor *w, int axis, const hone_code_format *f,
                                  const hone_moments *moments, hone_codes *out, hone_error *err) {
     const hone_rounding rounding = f->rounding != HONE_ROUND_AUTO ? f->rounding
@@ -181,7 +204,7 @@ hone_status hone_codes_of_weight(const hone_tensor *w, int axis, const hone_code
     const int64_t terms = j.view.terms, room = terms > 0 ? terms : 1;
     j.block = f->block ? f->block : room;
     j.blocks = f->block ? (terms + f->block - 1) / f->block : 1;
-    *out = (hone_codes){.bits = f->bits};
+    *out = (hone_codes){.bits = f->bits, .shared = f->shared};
     double *importance = hone_alloc((size_t)room * sizeof *importance);
     j.x = hone_alloc((size_t)room * sizeof *j.x);
     hone_status status = importance && j.x ? make_tensors(w, &j, err) : hone_fail_memory(err);
@@ -191,6 +214,8 @@ hone_status hone_codes_of_weight(const hone_tensor *w, int axis, const hone_code
         j.importance = importance;
         if (rounding == HONE_ROUND_GPTQ) j.factor = moments->factor;
     }
+    grid shared;
+    if (status == HONE_OK && f->shared) status = share_grid(&j, &shared, err);
     if (status == HONE_OK)
         round_all(&j);
     else

@@ -185,6 +185,14 @@ typedef enum hone_quantize_rule {
     HONE_QUANTIZE_TABLE    /* a 256-entry table made with its own float kernel: unary operators */
 } hone_quantize_rule;
 
+/* What must be multiplied by s > 0 for output 0 to be, at each position of axes that are linked. Operators that only move
+ * elements (`moves`, HONE_QUANTIZE_BITS) need not say that it is their inputs. */
+typedef enum hone_scaling {
+    HONE_SCALING_NONE,   /* nothing does it */
+    HONE_SCALING_INPUTS, /* all real inputs together: sums, maxima, means, rectifiers */
+    HONE_SCALING_WEIGHTS /* those in slots of weights together: a normalization's scale and bias, a product's too */
+} hone_scaling;
+
 /* A node's operands, quantized: x uint8 with its zero point, w int8 (in the float weight's layout) with zero
  * point 0. */
 typedef struct hone_integer_operands {
@@ -292,6 +300,7 @@ struct hone_op {
     bool (*limits)(const hone_node *node, double *low, double *high);
 
     hone_quantize_rule quantize;
+    hone_scaling scaling;
     /* INTEGER operators: the axis of input 1 that has a row of weights for each position along axis *output of output 0;
      * -1: none. NULL: the links of `axes` tell. */
     int (*weight_channels)(const hone_node *node, int *output);

@@ -41,7 +41,7 @@ works quantize m.onnx --bits 2 --edge-bits 2 --data idx:data --finetune-epochs 4
 json 'd["after"]["loss"] < 0.9 * json.load(open("plain.json"))["after"]["loss"]'
 holds "training shows its epochs" [ "$(grep -c '^fine-tuning epoch ' stderr)" -eq 4 ]
 says 2 "hone quantize: --bits and --edge-bits are 8, 4, 3 or 2" quantize m.onnx --mode weights --bits 6 --out w.onnx
-says 2 "hone quantize: --rounding gptq, --correct-bias and --finetune-epochs need --data" \
+says 2 "hone quantize: --rounding gptq, --correct-bias, --smooth and --finetune-epochs need --data" \
     quantize m.onnx --mode weights --rounding gptq --out w.onnx
 says_like 1 "hone quantize: *blocks of 24 weights*" quantize m.onnx --mode weights --block 24 --out w.onnx
 nothing_left .

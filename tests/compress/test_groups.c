@@ -224,6 +224,33 @@ static void test_flatten_of_channels(void **state) {
     data = flat;
 }
 
+/* Channels that each go by themselves are cut with what gives and what reads them, and their number of groups follows. */
+static void test_depthwise(void **state) {
+    (void)state;
+    int64_t dims[] = {40, 3, 6, 6};
+    hone_tensor *x = NULL, *y = NULL;
+    hone_dataset *flat = data;
+    ok(hone_tensor_new(HONE_FLOAT32, 4, dims, &x, &err));
+    ok(hone_tensor_new(HONE_INT64, 1, dims, &y, &err));
+    for (int64_t i = 0; i < x->count; i++) ((float *)x->data)[i] = (float)(i * 7 % 13) * 0.1f - 0.5f;
+    data = dataset_of("images", x, y);
+    hone_graph *g = hone_graph_new("depthwise");
+    hone_value *h =
+        HONE_EMIT(g, "", "Conv", INPUT(g, 3, 6, 6), WEIGHT(g, "w1", 1, 8, 3, 1, 1), WEIGHT(g, "b1", 1, 8));
+    h = HONE_EMIT(g, "", "Conv", HONE_EMIT(g, "", "Relu", h), WEIGHT(g, "w2", 1, 8, 1, 3, 3),
+                  WEIGHT(g, "b2", 1, 8));
+    hone_node *alone = h->producer;
+    hone_node_set_int(g, alone, "group", 8);
+    h = HONE_EMIT(g, "", "Conv", HONE_EMIT(g, "", "Relu", h), WEIGHT(g, "w3", 1, 4, 8, 1, 1));
+    finished(g, HONE_EMIT(g, "", "Flatten", HONE_EMIT(g, "", "GlobalAveragePool", h)));
+    cut_is_exact(g, "w2", 0, 0x52);
+    assert_int_equal(hone_node_int(alone, "group"), 5);
+    assert_int_equal(weight_of(g, "w1")->dims[0], 5);
+    hone_graph_free(g);
+    hone_dataset_free(data);
+    data = flat;
+}
+
 /* Channels of no columns: flattened, nothing is left to cut. */
 static void test_flatten_of_nothing(void **state) {
     (void)state;
@@ -357,6 +384,7 @@ int main(void) {
         cmocka_unit_test(test_residual),
         cmocka_unit_test(test_transposed_weights),
         cmocka_unit_test(test_flatten_of_channels),
+        cmocka_unit_test(test_depthwise),
         cmocka_unit_test(test_flatten_of_nothing),
         cmocka_unit_test(test_reshapes_that_name_the_axis),
         cmocka_unit_test(test_reductions),

@@ -182,8 +182,64 @@ static void test_many_links(void **state) {
     hone_graph_free(g);
 }
 
+/* --- scaling --- */
+
+static bool is_scaled(const hone_op *op, const built_case *b, int i) {
+    const hone_slot *slot = hone_op_input(op, b->slot[i]);
+    if (b->data[i]->dtype != HONE_FLOAT32) return false;
+    return op->scaling != HONE_SCALING_WEIGHTS || (slot->flags & HONE_SLOT_WEIGHT);
+}
+
+static hone_tensor *times(const hone_tensor *t, float s) {
+    hone_tensor *copy = copy_tensor(t);
+    for (int64_t i = 0; i < copy->count; i++) ((float *)copy->data)[i] *= s;
+    return copy;
+}
+
+/* What says that it makes 3 y of 3 x does so. */
+static void check_scaling(const op_case *c, int *checked, int *failures) {
+    hone_error err;
+    built_case b;
+    runner r;
+    hone_tensor *in[CASE_MAX_INPUTS];
+    const hone_tensor *out[CASE_MAX_OUTPUTS];
+    if (!case_build(c, HONE_FLOAT32, &b)) fail_msg("case %s %s cannot be built", c->op, c->inputs);
+    if (hone_graph_infer(b.g, &err) != HONE_OK || runner_open(b.g, NULL, 1, &r, &err) != HONE_OK)
+        fail_msg("%s %s: %s", c->op, c->inputs, err.message);
+    if (hone_context_run(r.context, (const hone_tensor *const *)b.data, out, &err) != HONE_OK)
+        fail_msg("%s", err.message);
+    bool is_float = out[0]->dtype == HONE_FLOAT32;
+    hone_tensor *wanted = is_float ? times(out[0], 3) : NULL;
+    for (int i = 0; i < b.inputs; i++)
+        in[i] = is_scaled(case_op(c), &b, i) ? times(b.data[i], 3) : copy_tensor(b.data[i]);
+    if (is_float && hone_context_run(r.context, (const hone_tensor *const *)in, out, &err) != HONE_OK)
+        fail_msg("%s", err.message);
+    if (is_float && !close_enough(out[0], wanted)) {
+        print_message("%s %s %s does not scale\n", c->op, c->inputs, c->attrs);
+        (*failures)++;
+    }
+    *checked += is_float;
+    for (int i = 0; i < b.inputs; i++) hone_tensor_free(in[i]);
+    hone_tensor_free(wanted);
+    runner_close(&r);
+    case_free(&b);
+}
+
+static void test_scaling(void **state) {
+    (void)state;
+    int checked = 0, failures = 0;
+    for (int i = 0; i < OP_CASE_COUNT; i++) {
+        const hone_op *op = case_op(&op_cases[i]);
+        const bool says = op->scaling != HONE_SCALING_NONE || op->moves || op->quantize == HONE_QUANTIZE_BITS;
+        if (says) check_scaling(&op_cases[i], &checked, &failures);
+    }
+    print_message("%d cases\n", checked);
+    assert_int_equal(failures, 0);
+    assert_true(checked > 40);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_links),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_links), cmocka_unit_test(test_scaling),
                                        cmocka_unit_test(test_every_operator_with_links_has_a_case),
                                        cmocka_unit_test(test_many_links)};
     return cmocka_run_group_tests(tests, NULL, NULL);

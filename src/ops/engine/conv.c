@@ -38,9 +38,14 @@ hone_status hone_conv_infer(const hone_infer *ctx, const hone_type *x, const hon
 void hone_conv_axes(const hone_node *n, hone_axes *out, int x, int w, int bias) {
     if (n->outputs[0]->type.rank < 3) return;
     hone_axes_same(out, x, 0, 0);
-    if (hone_node_int(n, "group") != 1) return; /* as many channels as before would have to stay */
+    const int64_t groups = hone_node_int(n, "group"), *dims = n->inputs[w]->type.dims;
+    const bool alone = groups > 1 && dims[0] == groups && dims[1] == 1; /* each channel gives one */
+    if (groups != 1 && !alone) return; /* as many channels as before would have to stay */
     hone_axes_same(out, w, 0, 1);
-    hone_axes_contract(out, x, 1, w, 1);
+    if (alone)
+        hone_axes_same(out, x, 1, 1);
+    else
+        hone_axes_contract(out, x, 1, w, 1);
     if (bias >= 0 && bias < n->input_count && n->inputs[bias]) hone_axes_same(out, bias, 0, 1);
 }
 

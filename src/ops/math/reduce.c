@@ -197,6 +197,7 @@ static void gradient_product(hone_gradient *ctx) {
 #define EXACT(rule) .gradient_kind = HONE_GRADIENT_EXACT, .gradient = rule
 
 const hone_op hone_op_reduce_sum = {.name = "ReduceSum",
+                                    .scaling = HONE_SCALING_INPUTS,
                                     .since = 13,
                                     .older = hone_reduce_older,
                                     HONE_REDUCE(HONE_REDUCE_NUMBERS),
@@ -205,6 +206,7 @@ const hone_op hone_op_reduce_sum = {.name = "ReduceSum",
                                     .doc = "the sum over axes"};
 
 const hone_op hone_op_reduce_mean = {.name = "ReduceMean",
+                                     .scaling = HONE_SCALING_INPUTS,
                                      .since = 18,
                                      .older = hone_reduce_older,
                                      HONE_REDUCE(HONE_REDUCE_NUMBERS),
@@ -227,8 +229,14 @@ static const hone_op_version older_extreme[] = {
     .since = 20, .older = older_extreme, .late_types = HONE_TYPE(HONE_BOOL),                                 \
     HONE_REDUCE(HONE_REDUCE_NUMBERS | HONE_TYPES_BYTE | HONE_TYPE(HONE_BOOL)), EXACT(gradient_extreme)
 
-const hone_op hone_op_reduce_max = {
-    .name = "ReduceMax", EXTREME, .prepare = prepare_max, .doc = "the largest over axes; NaN if one is"};
+const hone_op hone_op_reduce_max = {.name = "ReduceMax",
+                                    EXTREME,
+                                    .scaling = HONE_SCALING_INPUTS,
+                                    .prepare = prepare_max,
+                                    .doc = "the largest over axes; NaN if one is"};
 
-const hone_op hone_op_reduce_min = {
-    .name = "ReduceMin", EXTREME, .prepare = prepare_min, .doc = "the smallest over axes; NaN if one is"};
+const hone_op hone_op_reduce_min = {.name = "ReduceMin",
+                                    EXTREME,
+                                    .scaling = HONE_SCALING_INPUTS,
+                                    .prepare = prepare_min,
+                                    .doc = "the smallest over axes; NaN if one is"};

@@ -11,7 +11,7 @@
     .inputs = HONE_SLOTS({"data", 'T', types, HONE_SLOT_VARIADIC}),                                          \
     .outputs = HONE_SLOTS({result, 'T', types, 0}), .infer = hone_infer_elementwise,                         \
     .axes = hone_axes_broadcast, .prepare = hone_prepare_elementwise, .overwrite = 0xffffffffu,              \
-    .gradient_kind = HONE_GRADIENT_EXACT
+    .scaling = HONE_SCALING_INPUTS, .gradient_kind = HONE_GRADIENT_EXACT
 
 /* A program has so many registers: of more operands the first are combined, then the result with further ones, in the
  * same order. */

@@ -142,7 +142,7 @@ static hone_value *channels_last_max(hone_channels_last *ctx) {
 #define GLOBAL                                                                                               \
     .since = 22, .oldest = 1, .widened = HONE_TYPES_HALF, .inputs = HONE_SLOTS({"X", 'T', FLOATS, 0}),       \
     .outputs = HONE_SLOTS({"Y", 'T', FLOATS, 0}), .infer = infer, .axes = axes,                              \
-    .gradient_kind = HONE_GRADIENT_EXACT
+    .scaling = HONE_SCALING_INPUTS, .gradient_kind = HONE_GRADIENT_EXACT
 
 const hone_op hone_op_global_max_pool = {.name = "GlobalMaxPool",
                                          GLOBAL,

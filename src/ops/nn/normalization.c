@@ -378,6 +378,7 @@ const hone_op hone_op_layer_normalization = {
                           {"InvStdDev", 0, STASHED, HONE_SLOT_OPTIONAL}),
     .attrs = HONE_ATTRS(ROW_ATTRS, STASH),
     .prepare = prepare_layer,
+    .scaling = HONE_SCALING_WEIGHTS,
     .gradient = gradient_layer,
     .expand = expand_layer,
     .doc = "rows of mean 0 and variance 1, scaled and shifted"};
@@ -389,6 +390,7 @@ const hone_op hone_op_rms_normalization = {
     .outputs = HONE_SLOTS({"Y", 'V', STASHED, 0}, {"InvStdDev", 0, STASHED, HONE_SLOT_SAVED}),
     .attrs = HONE_ATTRS(ROW_ATTRS, STASH),
     .prepare = prepare_rms,
+    .scaling = HONE_SCALING_WEIGHTS,
     .gradient = gradient_rms,
     .expand = expand_rms,
     .doc = "rows of mean square 1, scaled"};

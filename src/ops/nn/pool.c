@@ -180,6 +180,7 @@ const hone_op hone_op_average_pool = {.name = "AveragePool",
                                       .axes = axes,
                                       .channels_last = hone_average_pool_channels_last,
                                       .prepare = prepare_mean,
+                                      .scaling = HONE_SCALING_INPUTS,
                                       .gradient_kind = HONE_GRADIENT_EXACT,
                                       .gradient = hone_average_pool_gradient,
                                       .doc = "the mean of each window"};
