@@ -63,6 +63,9 @@ typedef struct hone_quantize_options {
     /* Biases make up for what rounding weights does to the means of sums (Nagel et al. 2019, arXiv 1906.04721); needs
      * data. */
     bool correct_bias;
+    /* Weights, by name, that stay finer: at 8 bits where `bits` is less, else in float. Borrowed. */
+    const char *const *keep;
+    int keep_count;
     /* STATIC: all channels of a weight share one scale, for hardware that takes no other. */
     bool per_tensor;
     /* All but half precision. Channels are rescaled first, in a model that computes the same. `equalize`: what gives a channel
@@ -98,6 +101,21 @@ typedef struct hone_quantize_report {
 HONE_API hone_status hone_quantize(const hone_graph *g, const hone_dataset *data,
                                    const hone_quantize_options *options, hone_graph **out,
                                    hone_quantize_report *report, hone_error *err);
+
+/* What a weight costs. */
+typedef struct hone_sensitivity {
+    char *weight;    /* its name */
+    int64_t numbers; /* of it */
+    double error;    /* of output 0 if it alone is quantized: root mean square, as a share of the output's */
+} hone_sensitivity;
+
+/* The weights that hone_quantize would go over to codes with these options (modes STATIC, DYNAMIC and WEIGHTS), the one that
+ * costs most first. Each is tried by itself on the samples that calibration has: as many runs as there are weights. On success
+ * `*out` is the caller's: hone_sensitivity_free(). */
+HONE_API hone_status hone_quantize_sensitivity(const hone_graph *g, const hone_dataset *data,
+                                               const hone_quantize_options *options, hone_sensitivity **out,
+                                               int *count, hone_error *err);
+HONE_API void hone_sensitivity_free(hone_sensitivity *layers, int count);
 
 typedef struct hone_prune_options {
     size_t size;

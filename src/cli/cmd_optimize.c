@@ -15,8 +15,9 @@ static struct {
     int target;
     bool json;
     cli_task task;
+    cli_energy energy;
     hone_train_options finetune;
-} args = {.budget = "20m", .finetune = HONE_FINETUNE_OPTIONS_INIT(2)};
+} args = {.energy = CLI_ENERGY_INIT, .budget = "20m", .finetune = HONE_FINETUNE_OPTIONS_INIT(2)};
 
 static const cli_option options[] = {
     OPT_MODEL(args.model),
@@ -37,6 +38,7 @@ static const cli_option options[] = {
             "epochs of training after each step that needs it"),
     OPT_FINETUNING(args.finetune),
     OPT_TRAINING(args.finetune),
+    OPT_WATTS(args.energy),
     OPT_JSON(args.json),
     OPT_END,
 };
@@ -116,6 +118,7 @@ static void read_point(cli_search *s, const json_t *o) {
         p->multiply_adds = (int64_t)number(o, "multiply_adds");
         p->ms[0] = number(o, "ms_1_thread");
         p->ms[1] = number(o, "ms_2_threads");
+        p->joules = number(o, "joules");
         p->seconds = number(o, "seconds");
     }
 }
@@ -129,6 +132,7 @@ static void read_points(cli_search *s, const char *path, uint64_t mark) {
         s->share = strcmp(metric, "loss") != 0;
         s->metric = s->share ? "accuracy" : "loss";
         json_array_foreach(json_object_get(all, "points"), i, o) read_point(s, o);
+        cli_layers_read(json_object_get(all, "sensitivity"), &s->layers);
     } else if (all) {
         cli_note("%s is of another model, other data or other options: all is made anew", path);
     }
@@ -247,6 +251,9 @@ static int work(cli_search *s) {
     if (cli_read_task(&args.task, &args.finetune.task) != CLI_OK) return CLI_USAGE;
     s->task = &args.finetune.task;
     s->finetune = args.finetune;
+    s->energy = args.energy;
+    cli_energy_start(&s->energy); /* it says how it measures */
+    cli_energy_stop(&s->energy);
     s->deadline = cli_seconds_now() + budget;
     CLI_TRY(cli_check_output(args.out, &err));
     CLI_TRY(cli_check_directory(s->dir, &err));
@@ -277,6 +284,7 @@ static int run(void) {
     int status = work(&s);
     for (int i = 0; i < s.count; i++) free(s.points[i].path);
     free(s.points);
+    cli_layers_free(&s.layers);
     hone_graph_free(s.graph);
     cli_free_parts(&s.data);
     free(dir);
@@ -289,8 +297,8 @@ const cli_command cli_cmd_optimize = {
     "the\n"
     "model as it was for a teacher. Each is measured: on validation samples, which training never sees, on "
     "test\n"
-    "samples, its bytes, its multiply-adds, and the time of a sample. best: no other one is as good, as "
-    "small\n"
-    "and as fast. Interrupted, the same command goes on. Exit status 3: no model passes the gate.\n\n"
+    "samples, its bytes, its multiply-adds, the time and energy of a sample. best: no other one is as good,\n"
+    "as small and as fast. Interrupted, the same command goes on. Exit status 3: no model passes the "
+    "gate.\n\n"
     "  hone optimize m.onnx --data fashion-mnist --gate accuracy:0.5 --out best.onnx --report report.html",
     options, run};

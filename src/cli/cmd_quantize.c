@@ -1,14 +1,20 @@
 #include "files.h"
+#include "layers.h"
 #include "signals.h"
+#include "table.h"
 #include "training.h"
 
 #include <hone/compress.h>
+#include <stdlib.h>
+#include <string.h>
 
 static struct {
     const char *model, *out;
     cli_data data;
     int mode, calibration, rounding, dialect;
-    bool json;
+    bool json, sensitivity;
+    int keep_worst;
+    cli_list keep;
     cli_log log;
     cli_task task;
     hone_quantize_options quantize;
@@ -37,6 +43,13 @@ static const cli_option options[] = {
                "are not rounded yet (needs --data); auto: nearest of 8 bits, search of fewer"),
     OPT_FLAG("correct-bias", args.quantize.correct_bias,
              "biases make up for what rounding weights does to means (needs --data)"),
+    OPT_FLAG("sensitivity", args.sensitivity,
+             "show what each weight costs: what comes out is off by if it alone is quantized (needs --data)"),
+    OPT_INT("keep-worst", "N", args.keep_worst, 0, 10000,
+            "the N weights that cost most stay finer: at 8 bits where --bits is less, else in float (needs "
+            "--data)",
+            .zero = "none"),
+    OPT_LIST("keep", "NAME", args.keep, "a weight that stays so"),
     OPT_FLAG("per-tensor", args.quantize.per_tensor,
              "static: one scale for all channels of a weight, for hardware that takes no other"),
     OPT_FLAG("equalize", args.quantize.equalize,
@@ -84,21 +97,51 @@ typedef struct job {
     cli_parts data;
     hone_quantize_report report;
     cli_score before, after;
+    cli_layers layers;
+    const char **kept;
     cli_watch watch;
 } job;
 
 static const char *const modes[] = {"static", "dynamic", "weights", "fp16", "bf16"};
 
+static bool is_kept(const char *weight) {
+    for (int i = 0; i < args.quantize.keep_count; i++)
+        if (strcmp(args.quantize.keep[i], weight) == 0) return true;
+    return false;
+}
+
+static json_t *json_kept(void) {
+    json_t *names = json_array();
+    for (int i = 0; i < args.quantize.keep_count; i++)
+        json_array_append_new(names, cli_json_text(args.quantize.keep[i]));
+    return names;
+}
+
+static void print_layers(const job *j) {
+    cli_table *t = cli_table_new("lrrl");
+    cli_table_row(t, "quantized alone", "numbers", "output off by", "", NULL);
+    for (int i = 0; i < j->layers.count; i++)
+        cli_table_row(t, j->layers.items[i].weight, cli_count(j->layers.items[i].numbers),
+                      cli_text("%.3g %%", 100 * j->layers.items[i].error),
+                      is_kept(j->layers.items[i].weight) ? "kept" : "", NULL);
+    cli_table_print(t, stdout);
+    cli_table_free(t);
+}
+
 static void print(const job *j) {
     const hone_quantize_report *r = &j->report;
     if (args.json) {
-        cli_print_json(json_pack("{s:o, s:s, s:I, s:I, s:o, s:I, s:o, s:o}", "model", cli_json_text(args.out),
-                                 "mode", modes[args.mode], "quantized_nodes", (json_int_t)r->quantized_nodes,
-                                 "float_nodes", (json_int_t)r->float_nodes, "float_names",
-                                 cli_json_text(r->float_names), "rescaled", (json_int_t)r->rescaled, "before",
-                                 cli_json_score(&j->before), "after", cli_json_score(&j->after)));
+        json_t *o = json_pack("{s:o, s:s, s:I, s:I, s:o, s:I, s:o, s:o}", "model", cli_json_text(args.out),
+                              "mode", modes[args.mode], "quantized_nodes", (json_int_t)r->quantized_nodes,
+                              "float_nodes", (json_int_t)r->float_nodes, "float_names",
+                              cli_json_text(r->float_names), "rescaled", (json_int_t)r->rescaled, "before",
+                              cli_json_score(&j->before), "after", cli_json_score(&j->after));
+        json_object_set_new(o, "kept", json_kept());
+        if (j->layers.count) json_object_set_new(o, "sensitivity", cli_layers_json(&j->layers));
+        cli_print_json(o);
         return;
     }
+    if (j->layers.count) print_layers(j);
     cli_print_change(&j->before, &j->after);
     const bool integers = args.mode <= HONE_QUANTIZE_DYNAMIC;
     printf(integers ? "%lld nodes multiply in integers, %lld in float%s%s\n"
@@ -110,11 +153,15 @@ static void print(const job *j) {
     printf("wrote %s\n", args.out);
 }
 
+static bool measures_layers(void) {
+    return args.sensitivity || args.keep_worst > 0;
+}
+
 /* Which data the options need, beyond a test split to measure on. */
 static bool needs_data(void) {
     const hone_quantize_options *o = &args.quantize;
     return o->mode == HONE_QUANTIZE_STATIC || o->rounding == HONE_ROUND_GPTQ || o->correct_bias ||
-           o->smooth > 0 || args.finetune.epochs > 0;
+           o->smooth > 0 || measures_layers() || args.finetune.epochs > 0;
 }
 
 /* Training samples also say which weights must be right. */
@@ -131,10 +178,24 @@ static int check_options(void) {
     if (o->mode == HONE_QUANTIZE_STATIC && !args.data.spec)
         return cli_usage_error("--mode static needs --data, to find the ranges of activations");
     if (needs_data() && !args.data.spec)
-        return cli_usage_error("--rounding gptq, --correct-bias, --smooth and --finetune-epochs need --data");
+        return cli_usage_error("--rounding gptq, --correct-bias, --smooth, --sensitivity, --keep-worst and "
+                               "--finetune-epochs need --data");
     if (o->mode == HONE_QUANTIZE_DYNAMIC && o->bits < 8)
         return cli_usage_error("--mode dynamic has weights of 8 bits");
     return CLI_OK;
+}
+
+/* Those that were named, and the worst. */
+static hone_status choose_kept(job *j, hone_error *err) {
+    hone_quantize_options *o = &args.quantize;
+    hone_status status = HONE_OK;
+    if (measures_layers()) status = cli_layers_find(j->graph, j->data.train, o, &j->layers, err);
+    j->kept = cli_alloc((size_t)(args.keep.count + j->layers.count + 1) * sizeof *j->kept);
+    o->keep = j->kept;
+    for (int i = 0; i < args.keep.count; i++) j->kept[o->keep_count++] = args.keep.items[i];
+    for (int i = 0; i < j->layers.count && i < args.keep_worst; i++)
+        j->kept[o->keep_count++] = j->layers.items[i].weight;
+    return status;
 }
 
 static int work(job *j) {
@@ -164,6 +225,7 @@ static int work(job *j) {
     int threads = args.quantize.threads; /* the model may be replaced by the result: measured before */
     CLI_TRY_MODEL(args.model,
                   cli_score_graph(j->graph, args.model, j->data.test, task, threads, &j->before, &err));
+    CLI_TRY_MODEL(args.model, choose_kept(j, &err));
     if (args.finetune.epochs > 0) CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->graph, &err));
     cli_signals_catch();
     hone_status status =
@@ -181,6 +243,8 @@ static int work(job *j) {
 static int run(void) {
     job j = {.watch = {.progress.label = "fine-tuning "}};
     int status = cli_watch_close(&j.watch, work(&j));
+    cli_layers_free(&j.layers);
+    free(j.kept);
     hone_graph_free(j.quantized);
     hone_graph_free(j.graph);
     cli_free_parts(&j.data);

@@ -19,18 +19,20 @@ static double grams(const cli_energy *e, double share) {
     return e->reading.joules * share / 3.6e6 * e->carbon;
 }
 
-static const char *joules_text(double joules) {
+const char *cli_joules_text(double joules) {
     static const char *const units[] = {"nJ", "µJ", "mJ", "J", "kJ", "MJ"};
     int k = 0;
     for (joules *= 1e9; joules >= 1000 && k < 5; k++) joules /= 1000;
     return cli_text("%.3g %s", joules, units[k]);
 }
 
+const char *cli_energy_source(const cli_energy *e) {
+    const bool counted = e->reading.source && e->reading.source[0] == 'r';
+    return counted ? "all of the machine, by its counters" : "estimated from CPU time";
+}
+
 const char *cli_energy_text(const cli_energy *e, double share) {
-    const char *source = e->reading.source && e->reading.source[0] == 'r'
-                             ? "all of the machine, by its counters"
-                             : "estimated from CPU time";
-    const char *joules = joules_text(e->reading.joules * share);
+    const char *source = cli_energy_source(e), *joules = cli_joules_text(e->reading.joules * share);
     if (e->carbon > 0) return cli_text("%s (%s), %.3g g CO2e", joules, source, grams(e, share));
     return cli_text("%s (%s)", joules, source);
 }

@@ -2,6 +2,8 @@
 #ifndef HONE_CLI_OPTIMIZE_H
 #define HONE_CLI_OPTIMIZE_H
 
+#include "energy.h"
+#include "layers.h"
 #include "training.h"
 
 #include <hone/compress.h>
@@ -12,8 +14,9 @@ typedef struct cli_recipe {
     double structured;       /* share of units that go; 0: it is quantized instead */
     hone_quantize_mode mode;
     int bits, edge_bits;
-    bool gptq;  /* and biases corrected */
-    int epochs; /* of training, times --finetune-epochs */
+    bool gptq;    /* and biases corrected */
+    int keep_one; /* of so many weights the one that costs most stays at 8 bits; 0: none */
+    int epochs;   /* of training, times --finetune-epochs */
 } cli_recipe;
 
 /* A form, and what was measured of it. */
@@ -27,6 +30,7 @@ typedef struct cli_point {
     double test; /* the same on test data; NaN: not looked at */
     int64_t bytes, multiply_adds;
     double ms[2];   /* a sample alone, by one thread and by two */
+    double joules;  /* of a sample, by one thread */
     double seconds; /* that making it took */
     bool best;      /* no other one is as good, as small and as fast */
 } cli_point;
@@ -40,7 +44,9 @@ typedef struct cli_search {
     hone_graph *graph; /* the model */
     cli_point *points;
     int count;
-    double deadline; /* by cli_seconds_now(); training stops then */
+    cli_energy energy; /* how it is measured */
+    cli_layers layers; /* of the model in 4 bits; none: not known */
+    double deadline;   /* by cli_seconds_now(); training stops then */
 } cli_search;
 
 extern const cli_recipe cli_recipes[];

@@ -17,6 +17,8 @@ const cli_recipe cli_recipes[] = {
     {"dynamic", "fp32", .mode = HONE_QUANTIZE_DYNAMIC, .bits = 8},
     {"weights4", "fp32", .mode = HONE_QUANTIZE_WEIGHTS, .bits = 4, .edge_bits = 8, .gptq = true},
     {"int4", "fp32", .mode = HONE_QUANTIZE_STATIC, .bits = 4, .edge_bits = 8, .gptq = true},
+    {"int4-mixed", "fp32", .mode = HONE_QUANTIZE_STATIC, .bits = 4, .edge_bits = 4, .gptq = true,
+     .keep_one = 4},
     {"int4-trained", "fp32", .mode = HONE_QUANTIZE_STATIC, .bits = 4, .edge_bits = 4, .epochs = 1},
     {"weights2-trained", "fp32", .mode = HONE_QUANTIZE_WEIGHTS, .bits = 2, .edge_bits = 4, .epochs = 1},
     /* 0.7 of the channels are half of the multiply-adds between them */
@@ -68,6 +70,22 @@ static hone_status prune(cli_search *s, const cli_recipe *r, const hone_graph *f
     return hone_prune(from, s->data.train, &o, out, NULL, err);
 }
 
+static int kept_of(const cli_search *s, const cli_recipe *r) {
+    return r->keep_one ? (s->layers.count + r->keep_one - 1) / r->keep_one : 0;
+}
+
+/* The weights that cost most: found once. */
+static hone_status keep_worst(cli_search *s, const cli_recipe *r, const hone_graph *from,
+                              hone_quantize_options *o, const char ***names, hone_error *err) {
+    hone_status status = HONE_OK;
+    if (!r->keep_one) return HONE_OK;
+    if (!s->layers.count) status = cli_layers_find(from, s->data.train, o, &s->layers, err);
+    *names = cli_alloc((size_t)(s->layers.count + 1) * sizeof **names);
+    for (int i = 0; i < kept_of(s, r); i++) (*names)[o->keep_count++] = s->layers.items[i].weight;
+    o->keep = *names;
+    return status;
+}
+
 static hone_status quantize(cli_search *s, const cli_recipe *r, const hone_graph *from, hone_graph **out,
                             hone_error *err) {
     hone_quantize_options o = HONE_QUANTIZE_OPTIONS_INIT;
@@ -82,7 +100,11 @@ static hone_status quantize(cli_search *s, const cli_recipe *r, const hone_graph
     o.correct_bias = r->gptq;
     o.distill = finetune.alpha > 0;
     if (r->epochs) o.finetune = &finetune;
-    return hone_quantize(from, s->data.train, &o, out, NULL, err);
+    const char **names = NULL;
+    hone_status status = keep_worst(s, r, from, &o, &names, err);
+    if (status == HONE_OK) status = hone_quantize(from, s->data.train, &o, out, NULL, err);
+    free(names);
+    return status;
 }
 
 static hone_status make(cli_search *s, const cli_point *p, hone_graph **out, hone_error *err) {
@@ -108,13 +130,14 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Milliseconds of a run: on a busy machine the fastest eighth tells of the model. */
+/* Milliseconds of a run: on a busy machine the fastest eighth tells of the model. Joules are those of all runs. */
 static hone_status time_runs(hone_context *c, const hone_tensor *const *inputs, const hone_tensor **outputs,
-                             double *ms, hone_error *err) {
+                             cli_energy *energy, double *ms, double *joules, hone_error *err) {
     enum { MOST = 4000, FEWEST = 16 };
     static double times[MOST];
     int runs = 0;
     hone_status status = hone_context_run(c, inputs, outputs, err);
+    cli_energy_start(energy);
     const double start = cli_seconds_now();
     for (double before = start;
          status == HONE_OK && runs < MOST && (before - start < 0.3 || runs < FEWEST);) {
@@ -123,6 +146,8 @@ static hone_status time_runs(hone_context *c, const hone_tensor *const *inputs, 
         times[runs++] = 1e3 * (after - before);
         before = after;
     }
+    cli_energy_stop(energy);
+    *joules = runs ? energy->reading.joules / runs : NAN;
     qsort(times, (size_t)runs, sizeof *times, compare);
     *ms = runs ? times[runs / 8] : NAN;
     return status;
@@ -140,7 +165,8 @@ static hone_status make_inputs(const hone_graph *g, hone_tensor **inputs, hone_e
     return HONE_OK;
 }
 
-static hone_status time_model(hone_model *m, int threads, double *ms, hone_error *err) {
+static hone_status time_model(hone_model *m, int threads, cli_energy *energy, double *ms, double *joules,
+                              hone_error *err) {
     const hone_graph *g = hone_model_signature(m);
     const int in = hone_graph_input_count(g), out = hone_graph_output_count(g);
     hone_tensor **inputs = cli_alloc((size_t)(in + 1) * sizeof(hone_tensor *));
@@ -153,7 +179,8 @@ static hone_status time_model(hone_model *m, int threads, double *ms, hone_error
     hone_status status = hone_session_create(m, &o, &session, err);
     if (status == HONE_OK) status = hone_context_create(session, &context, err);
     if (status == HONE_OK) status = make_inputs(g, inputs, err);
-    if (status == HONE_OK) status = time_runs(context, (const hone_tensor *const *)inputs, outputs, ms, err);
+    if (status == HONE_OK)
+        status = time_runs(context, (const hone_tensor *const *)inputs, outputs, energy, ms, joules, err);
     for (int i = 0; i < in; i++) hone_tensor_free(inputs[i]);
     hone_context_free(context);
     hone_session_free(session);
@@ -184,7 +211,8 @@ static hone_status measure(cli_search *s, const hone_graph *g, cli_point *p, hon
         status = hone_evaluate_model(m, s->data.test, s->task, s->finetune.threads, &report, err);
         p->test = quality_of(&report);
     }
-    for (int i = 0; i < 2 && status == HONE_OK; i++) status = time_model(m, i + 1, &p->ms[i], err);
+    for (int threads = 2; threads > 0 && status == HONE_OK; threads--)
+        status = time_model(m, threads, &s->energy, &p->ms[threads - 1], &p->joules, err); /* of one thread */
     hone_model_free(m);
     return status;
 }
@@ -245,7 +273,8 @@ const char *cli_point_command(const cli_search *s, int i) {
         return cli_text("hone prune %s --structured %g%s --out %s", from, r->structured, epochs, p->path);
     const char *bits = r->bits ? cli_text(" --bits %d", r->bits) : "",
                *edges = r->edge_bits ? cli_text(" --edge-bits %d", r->edge_bits) : "";
-    return cli_text("hone quantize %s --mode %s%s%s%s%s%s --out %s", from, modes[r->mode], bits, edges,
+    const char *kept = r->keep_one ? cli_text(" --keep-worst %d", kept_of(s, r)) : "";
+    return cli_text("hone quantize %s --mode %s%s%s%s%s%s%s --out %s", from, modes[r->mode], bits, edges,
                     r->mode == HONE_QUANTIZE_WEIGHTS ? " --block 0" : "",
-                    r->gptq ? " --rounding gptq --correct-bias" : "", epochs, p->path);
+                    r->gptq ? " --rounding gptq --correct-bias" : "", kept, epochs, p->path);
 }

@@ -14,9 +14,9 @@ static const char *size_text(const cli_search *s, const cli_point *p) {
 }
 
 void cli_search_print(const cli_search *s, int chosen) {
-    cli_table *t = cli_table_new("llrrrrrrr");
+    cli_table *t = cli_table_new("llrrrrrrrr");
     cli_table_row(t, "", "", cli_text("validation %s", s->metric), "test", "file, bytes", "", "multiply-adds",
-                  "ms, 1 thread", "2 threads", NULL);
+                  "ms, 1 thread", "2 threads", "energy", NULL);
     for (int i = 0; i < s->count; i++) {
         const cli_point *p = &s->points[i];
         if (!p->there) continue;
@@ -26,10 +26,12 @@ void cli_search_print(const cli_search *s, int chosen) {
                                   : "",
                       cli_quality_text(s, p->quality), isfinite(p->test) ? cli_quality_text(s, p->test) : "",
                       cli_count(p->bytes), size_text(s, p), cli_count(p->multiply_adds),
-                      cli_text("%.3g", p->ms[0]), cli_text("%.3g", p->ms[1]), NULL);
+                      cli_text("%.3g", p->ms[0]), cli_text("%.3g", p->ms[1]), cli_joules_text(p->joules),
+                      NULL);
     }
     cli_table_print(t, stdout);
     cli_table_free(t);
+    printf("energy: of a sample, one thread, %s\n", cli_energy_source(&s->energy));
     for (int i = 0; i < s->count; i++)
         if (!s->points[i].there && s->points[i].why[0])
             printf("not made: %s: %s\n", s->points[i].recipe->name, s->points[i].why);
@@ -52,6 +54,7 @@ json_t *cli_search_json(const cli_search *s, int chosen) {
             json_object_set_new(o, "multiply_adds", json_integer((json_int_t)p->multiply_adds));
             json_object_set_new(o, "ms_1_thread", cli_json_number(p->ms[0]));
             json_object_set_new(o, "ms_2_threads", cli_json_number(p->ms[1]));
+            json_object_set_new(o, "joules", cli_json_number(p->joules));
             json_object_set_new(o, "seconds", cli_json_number(p->seconds));
             json_object_set_new(o, "best", json_boolean(p->best));
         } else {
@@ -59,9 +62,11 @@ json_t *cli_search_json(const cli_search *s, int chosen) {
         }
         json_array_append_new(points, o);
     }
-    return json_pack("{s:o, s:s, s:o, s:o}", "model", cli_json_text(s->model), "metric",
+    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:s}", "model", cli_json_text(s->model), "metric",
                      s->metric ? s->metric : "", "points", points, "taken",
-                     chosen >= 0 ? json_string(s->points[chosen].recipe->name) : json_null());
+                     chosen >= 0 ? json_string(s->points[chosen].recipe->name) : json_null(), "sensitivity",
+                     cli_layers_json(&s->layers), "energy_source",
+                     s->energy.reading.source ? s->energy.reading.source : "");
 }
 
 /* --- as a page --- */
@@ -147,17 +152,35 @@ static void put_plot(const cli_search *s, page *out, int what, const char *title
 static void put_rows(const cli_search *s, page *out, int chosen) {
     fprintf(out->to,
             "<table><tr><th>model<th>validation %s<th>test<th>bytes<th>size<th>multiply-adds<th>ms, 1 "
-            "thread<th>2 threads</tr>\n",
+            "thread<th>2 threads<th>energy</tr>\n",
             s->metric);
     for (int i = 0; i < s->count; i++) {
         const cli_point *p = &s->points[i];
         if (!p->there) continue;
-        fprintf(out->to, "<tr class=\"%s\"><td>%s%s<td>%s<td>%s<td>%s<td>%s<td>%s<td>%.3g<td>%.3g</tr>\n",
+        fprintf(out->to,
+                "<tr class=\"%s\"><td>%s%s<td>%s<td>%s<td>%s<td>%s<td>%s<td>%.3g<td>%.3g<td>%s</tr>\n",
                 p->best ? "best" : "other", p->recipe->name, i == chosen ? " (taken)" : "",
                 cli_quality_text(s, p->quality), isfinite(p->test) ? cli_quality_text(s, p->test) : "–",
-                cli_count(p->bytes), size_text(s, p), cli_count(p->multiply_adds), p->ms[0], p->ms[1]);
+                cli_count(p->bytes), size_text(s, p), cli_count(p->multiply_adds), p->ms[0], p->ms[1],
+                cli_joules_text(p->joules));
     }
     fputs("</table>\n<p>In bold: no other model is as good, as small and as fast.</p>\n", out->to);
+}
+
+/* Which weights bear rounding least. */
+static void put_layers(const cli_search *s, page *out) {
+    if (!s->layers.count) return;
+    fputs("<h2>What each weight costs</h2><p>The output is off by that much if it alone is kept in 4 "
+          "bits.</p>\n"
+          "<table><tr><th>weight<th>numbers<th>off by</tr>\n",
+          out->to);
+    for (int i = 0; i < s->layers.count; i++) {
+        fputs("<tr><td>", out->to);
+        put_text(out, s->layers.items[i].weight);
+        fprintf(out->to, "<td>%s<td>%.3g %%</tr>\n", cli_count(s->layers.items[i].numbers),
+                100 * s->layers.items[i].error);
+    }
+    fputs("</table>\n", out->to);
 }
 
 static void put_commands(const cli_search *s, page *out) {
@@ -195,6 +218,7 @@ hone_status cli_search_html(const cli_search *s, int chosen, const char *path, h
     put_rows(s, &out, chosen);
     put_plot(s, &out, 0, "Quality and size");
     put_plot(s, &out, 1, "Quality and time");
+    put_layers(s, &out);
     put_commands(s, &out);
     fputs("</html>\n", out.to);
     fclose(out.to);

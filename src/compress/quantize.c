@@ -136,8 +136,38 @@ bool hone_quantize_has_form(hone_graph *g, const hone_quantized_node *q) {
     return has;
 }
 
+/* --- which weights --- */
+
+bool hone_quantize_keeps(const hone_quantize_job *j, const hone_value *w) {
+    for (int i = 0; i < j->options->keep_count; i++)
+        if (strcmp(w->name, j->options->keep[i]) == 0) return true;
+    return false;
+}
+
+static hone_status add_layer(hone_layers *l, const hone_value *w, hone_error *err) {
+    for (int i = 0; i < l->count; i++)
+        if (strcmp(l->items[i].weight, w->name) == 0) return HONE_OK;
+    char *name = hone_strdup(w->name);
+    if (!name || !hone_reserve(&l->items, &l->capacity, (size_t)l->count + 1, sizeof *l->items)) {
+        hone_free(name);
+        return hone_fail_memory(err);
+    }
+    l->items[l->count++] = (hone_sensitivity){name, w->data->count, 0};
+    return HONE_OK;
+}
+
+hone_status hone_quantize_wants(hone_quantize_job *j, const hone_value *w, bool *wants) {
+    *wants = !j->only || strcmp(w->name, j->only) == 0;
+    if (j->layers) HONE_TRY(add_layer(j->layers, w, j->err));
+    if (j->options->bits < 8 || !hone_quantize_keeps(j, w)) return HONE_OK;
+    *wants = false;
+    hone_quantize_note(j, w->uses[0].node, "is kept so");
+    return HONE_OK;
+}
+
 static hone_status collect_node(hone_quantize_job *j, hone_node *n) {
     hone_quantized_node *q = &j->nodes[j->count];
+    bool wants = true;
     const char *reason = why_not(n);
     if (reason) {
         hone_quantize_note(j, n, reason);
@@ -156,13 +186,14 @@ static hone_status collect_node(hone_quantize_job *j, hone_node *n) {
     HONE_TRY(hone_quantize_check_finite(n, j->err));
     const hone_code_format plain = {.bits = 8};
     HONE_TRY(hone_codes_of_weight(n->inputs[1]->data, q->axis, &plain, NULL, &q->weight, j->err));
-    if (hone_quantize_has_form(j->g, q)) {
+    const bool has = hone_quantize_has_form(j->g, q);
+    hone_status status = has ? hone_quantize_wants(j, n->inputs[1], &wants) : HONE_OK;
+    if (!has) hone_quantize_note(j, n, "has no integer form");
+    if (has && wants && status == HONE_OK)
         j->count++;
-    } else {
+    else
         hone_codes_free(&q->weight);
-        hone_quantize_note(j, n, "has no integer form");
-    }
-    return hone_graph_check(j->g, j->err);
+    return status == HONE_OK ? hone_graph_check(j->g, j->err) : status;
 }
 
 /* What is nested is not looked at, but told of. */
@@ -317,6 +348,7 @@ static hone_status quantize(hone_quantize_job *j, const hone_dataset *data) {
     HONE_TRY(rescale(j, data));
     size_t first = j->g->value_count;
     HONE_TRY(go_over(j, data));
+    if (j->layers) return HONE_OK;
     if (!j->report->quantized_nodes)
         return hone_fail(j->err, HONE_UNSUPPORTED, "nothing in the model can be quantized: %s",
                          j->report->float_names[0] ? j->report->float_names
@@ -327,30 +359,42 @@ static hone_status quantize(hone_quantize_job *j, const hone_dataset *data) {
     return hone_graph_infer(j->g, j->err);
 }
 
+/* j's options, report, and what it is asked for are set. */
+static hone_status work(hone_quantize_job *j, const hone_graph *g, const hone_dataset *data,
+                        hone_graph **out) {
+    hone_error own = {0};
+    if (!j->err) j->err = &own;
+    *j->report = (hone_quantize_report){.bytes_before = data_bytes(g)};
+    HONE_TRY(hone_graph_copy(g, &j->g, j->err));
+    j->original = g;
+    hone_status status = quantize(j, data);
+    j->report->bytes_after = data_bytes(j->g);
+    for (int i = 0; i < j->count; i++) {
+        hone_codes_free(&j->nodes[i].weight);
+        hone_moments_free(&j->nodes[i].moments);
+    }
+    hone_free(j->nodes);
+    hone_free(j->scalars);
+    if (status == HONE_OK && out)
+        *out = j->g;
+    else
+        hone_graph_free(j->g);
+    return status;
+}
+
+hone_status hone_quantize_some(const hone_graph *g, const hone_dataset *data, const hone_quantize_options *o,
+                               const char *only, hone_layers *layers, hone_graph **out, hone_error *err) {
+    hone_quantize_report report;
+    hone_quantize_job j = {.options = o, .report = &report, .err = err, .only = only, .layers = layers};
+    return work(&j, g, data, out);
+}
+
 hone_status hone_quantize(const hone_graph *g, const hone_dataset *data, const hone_quantize_options *options,
                           hone_graph **out, hone_quantize_report *report, hone_error *err) {
     hone_quantize_options defaults = HONE_QUANTIZE_OPTIONS_INIT;
     hone_quantize_report scratch;
     if (!options) options = &defaults;
     HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
-    if (!report) report = &scratch;
-    *report = (hone_quantize_report){.bytes_before = data_bytes(g)};
-    hone_graph *copy = NULL;
-    hone_error own = {0};
-    HONE_TRY(hone_graph_copy(g, &copy, err));
-    hone_quantize_job j = {
-        .g = copy, .original = g, .options = options, .report = report, .err = err ? err : &own};
-    hone_status status = quantize(&j, data);
-    report->bytes_after = data_bytes(copy);
-    for (int i = 0; i < j.count; i++) {
-        hone_codes_free(&j.nodes[i].weight);
-        hone_moments_free(&j.nodes[i].moments);
-    }
-    hone_free(j.nodes);
-    hone_free(j.scalars);
-    if (status == HONE_OK)
-        *out = copy;
-    else
-        hone_graph_free(copy);
-    return status;
+    hone_quantize_job j = {.options = options, .report = report ? report : &scratch, .err = err};
+    return work(&j, g, data, out);
 }

@@ -14,6 +14,13 @@ typedef struct hone_quantized_node {
     hone_moments moments;           /* the job's; of what it multiplies, where they are asked for */
 } hone_quantized_node;
 
+/* Weights that can become codes, in the order in which they are found. */
+typedef struct hone_layers {
+    hone_sensitivity *items;
+    int count;
+    size_t capacity;
+} hone_layers;
+
 typedef struct hone_quantize_job {
     hone_graph *g;
     const hone_graph *original; /* what it is a copy of */
@@ -22,9 +29,20 @@ typedef struct hone_quantize_job {
     hone_error *err;
     hone_quantized_node *nodes; /* what will compute in integers */
     int count;
+    const char *only;     /* the weight that goes over, alone; NULL: all */
+    hone_layers *layers;  /* gets all that might; NULL: nobody asks */
     hone_value **scalars; /* constants of one number that were made, each once */
     size_t scalar_count, scalar_capacity;
 } hone_quantize_job;
+
+/* hone_quantize of the weight `only` alone (NULL: of all). `layers` (may be NULL) gets all that it might be, also if it
+ * is none of them: then nothing is made. */
+hone_status hone_quantize_some(const hone_graph *g, const hone_dataset *data, const hone_quantize_options *o,
+                               const char *only, hone_layers *layers, hone_graph **out, hone_error *err);
+/* Is weight w one that goes over? Asked of each that can. */
+hone_status hone_quantize_wants(hone_quantize_job *j, const hone_value *w, bool *wants);
+/* Do the options want it finer? */
+bool hone_quantize_keeps(const hone_quantize_job *j, const hone_value *w);
 
 /* Fills j->nodes, and notes in the report which nodes stay in float, and why. */
 hone_status hone_quantize_collect(hone_quantize_job *j);
@@ -37,8 +55,8 @@ bool hone_quantize_has_form(hone_graph *g, const hone_quantized_node *q);
 /* What is multiplied and added must be numbers: HONE_OUT_OF_RANGE names the node and the weight. */
 hone_status hone_quantize_check_finite(const hone_node *n, hone_error *err);
 
-/* The format of weight `index` of `count`, in the order in which they are used. */
-hone_code_format hone_quantize_format(const hone_quantize_job *j, int index, int count);
+/* The format of weight w, `index` of `count` in the order in which they are used. */
+hone_code_format hone_quantize_format(const hone_quantize_job *j, const hone_value *w, int index, int count);
 /* Finds the moments that the options ask for, for those of j->nodes that have a node. */
 hone_status hone_quantize_moments(hone_quantize_job *j, const hone_dataset *data);
 /* The bias of a node whose weight goes over to codes makes up for what that does to the means of its sums. */

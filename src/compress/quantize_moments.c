@@ -1,10 +1,12 @@
 /* What calibration data say of weights: which ones must be right, and what rounding them does to means. */
 #include "compress/quantize.h"
 
-hone_code_format hone_quantize_format(const hone_quantize_job *j, int index, int count) {
+hone_code_format hone_quantize_format(const hone_quantize_job *j, const hone_value *w, int index, int count) {
     const hone_quantize_options *o = j->options;
     const bool edge = index == 0 || index == count - 1;
-    return (hone_code_format){.bits = edge && o->edge_bits > o->bits ? o->edge_bits : o->bits,
+    return (hone_code_format){.bits = hone_quantize_keeps(j, w)        ? 8
+                                      : edge && o->edge_bits > o->bits ? o->edge_bits
+                                                                       : o->bits,
                               .block = o->block,
                               .asymmetric = o->asymmetric,
                               .rounding = o->rounding};

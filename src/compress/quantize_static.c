@@ -122,7 +122,7 @@ static hone_status calibrate(hone_quantize_job *j, const hone_dataset *data, con
 }
 
 static hone_code_format format_of(const hone_quantize_job *j, int i) {
-    hone_code_format f = hone_quantize_format(j, i, j->count);
+    hone_code_format f = hone_quantize_format(j, j->nodes[i].node->inputs[1], i, j->count);
     f.block = 0;
     f.shared = j->options->per_tensor;
     return f;

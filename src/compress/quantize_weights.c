@@ -185,7 +185,7 @@ static void emit_product(hone_quantize_job *j, const hone_quantized_node *q, con
 }
 
 static hone_code_format format_of(const hone_quantize_job *j, int index, const hone_value *v) {
-    hone_code_format f = hone_quantize_format(j, index, j->count);
+    hone_code_format f = hone_quantize_format(j, v, index, j->count);
     if (v->type.rank != 2) f.block = 0;
     return f;
 }
@@ -255,6 +255,9 @@ hone_status hone_quantize_weights(hone_quantize_job *j, const hone_dataset *data
         reading r = {.found = false};
         status = read_by(j, values[i], 0, &r);
         if (status == HONE_OK) status = check_value(j, values[i]);
+        bool wants = true;
+        if (status == HONE_OK && r.found) status = hone_quantize_wants(j, values[i], &wants);
+        if (!wants) continue;
         if (r.found) {
             if (!r.direct) r.q.node = NULL; /* its input 1 is made of the weight */
             values[j->count] = values[i];

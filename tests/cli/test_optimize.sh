@@ -14,6 +14,10 @@ json 'min(p["file_bytes"] for p in d["points"] if "file" in p and
           p["accuracy"] >= d["points"][0]["accuracy"] - 0.1) == [p for p in d["points"] if p["name"] == d["taken"]][0]["file_bytes"]'
 taken=$(python3 -c 'import json; print(json.load(open("first.json"))["taken"])')
 holds "the taken one is written" cmp best.onnx best.onnx.d/"$taken.onnx"
+json 'len(d["sensitivity"]) == 2 and d["sensitivity"][0]["error"] >= d["sensitivity"][1]["error"] > 0'
+json 'all(0 < p["joules"] < 1 for p in d["points"] if "file" in p) and d["energy_source"] in ("rapl", "estimate")'
+json 'any(p["name"] == "int4-mixed" and "--keep-worst 1" in p["command"] for p in d["points"])'
+holds "the page has a table of weights" grep -q "What each weight costs" r.html
 holds "the page has two plots" [ "$(grep -c '<svg' r.html)" -eq 2 ]
 # again: nothing is made anew, and another gate chooses among what is there; the same where some is lost
 try --gate accuracy:10 --out best.onnx --json

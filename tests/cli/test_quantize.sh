@@ -40,8 +40,16 @@ cp stdout plain.json
 works quantize m.onnx --bits 2 --edge-bits 2 --data idx:data --finetune-epochs 4 --threads 1 --out t2.onnx --json
 json 'd["after"]["loss"] < 0.9 * json.load(open("plain.json"))["after"]["loss"]'
 holds "training shows its epochs" [ "$(grep -c '^fine-tuning epoch ' stderr)" -eq 4 ]
+# what each weight costs, and those that cost most are kept finer
+works quantize m.onnx --bits 2 --edge-bits 2 --keep-worst 1 --data idx:data --threads 1 --out k.onnx --json
+json 'len(d["sensitivity"]) == 2 and d["kept"] == [d["sensitivity"][0]["weight"]] and d["sensitivity"][0]["error"] > d["sensitivity"][1]["error"]'
+json 'd["after"]["loss"] < json.load(open("plain.json"))["after"]["loss"]'
+works quantize m.onnx --keep layer2.weight --data idx:data --sensitivity --out k.onnx
+prints "1 nodes multiply in integers, 1 in float: "
+prints "(is kept so)"
+prints "quantized alone"
 says 2 "hone quantize: --bits and --edge-bits are 8, 4, 3 or 2" quantize m.onnx --mode weights --bits 6 --out w.onnx
-says 2 "hone quantize: --rounding gptq, --correct-bias, --smooth and --finetune-epochs need --data" \
+says 2 "hone quantize: --rounding gptq, --correct-bias, --smooth, --sensitivity, --keep-worst and --finetune-epochs need --data" \
     quantize m.onnx --mode weights --rounding gptq --out w.onnx
 says_like 1 "hone quantize: *blocks of 24 weights*" quantize m.onnx --mode weights --block 24 --out w.onnx
 nothing_left .
