@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "text/stops.h"
 
 #include <string.h>
 
@@ -15,30 +16,6 @@ typedef struct stream {
     size_t size, capacity;
     bool stopped, asked;
 } stream;
-
-/* --- stop strings --- */
-
-/* The first place where a stop string begins; SIZE_MAX: none. */
-static size_t find_stop(const stream *t) {
-    size_t first = SIZE_MAX;
-    for (size_t i = 0; i < t->o->stop_count; i++) {
-        const size_t n = strlen(t->o->stops[i]);
-        const char *at = n ? memmem(t->held, t->size, t->o->stops[i], n) : NULL;
-        if (at && (size_t)(at - t->held) < first) first = (size_t)(at - t->held);
-    }
-    return first;
-}
-
-/* Bytes at the end of what is held that a stop string may begin with. */
-static size_t begun_stop(const stream *t) {
-    size_t most = 0;
-    for (size_t i = 0; i < t->o->stop_count; i++) {
-        const size_t n = strlen(t->o->stops[i]);
-        for (size_t k = n && n - 1 < t->size ? n - 1 : t->size; k > most && k < n; k--)
-            if (memcmp(t->held + t->size - k, t->o->stops[i], k) == 0) most = k;
-    }
-    return most;
-}
 
 static void give(stream *t, size_t size) {
     if (size && t->o->text && !t->asked) t->asked = !t->o->text(t->o->user, t->held, size);
@@ -62,9 +39,11 @@ static hone_status pass_on(stream *t, int32_t id, hone_error *err) {
     HONE_TRY(end ? hone_detokenizer_finish(t->detokenizer, &text, &size, err)
                  : hone_detokenizer_feed(t->detokenizer, id, &text, &size, err));
     HONE_TRY(hold(t, text, size, err));
-    const size_t stop = find_stop(t);
+    const size_t stop = hone_stops_find(t->o->stops, t->o->stop_count, t->held, t->size);
     t->stopped = stop != SIZE_MAX;
-    give(t, t->stopped ? stop : end ? t->size : t->size - begun_stop(t));
+    give(t, t->stopped ? stop
+            : end      ? t->size
+                       : t->size - hone_stops_begun(t->o->stops, t->o->stop_count, t->held, t->size));
     return HONE_OK;
 }
 

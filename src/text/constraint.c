@@ -2,8 +2,8 @@
  * whole characters that JSON does not escape are apart: inside of a free text all of them may come. */
 #include "text/grammar.h"
 #include "text/tokenizer.h"
+#include "text/tokens.h"
 
-#include <stdio.h>
 #include <string.h>
 
 typedef struct trie_node {
@@ -25,47 +25,6 @@ struct hone_token_trie {
     size_t token_count, words; /* of 32 bits in a mask */
     uint32_t *plain_mask;
 };
-
-/* --- bytes of tokens --- */
-
-static bool has_decoder(const hone_tokenizer *t, enum hone_decoder_kind kind) {
-    for (const hone_decoder *d = t->decoders; d; d = d->next)
-        if (d->kind == kind) return true;
-    return false;
-}
-
-/* What the piece is in a text, wherever it stands. */
-static bool bytes_of(const hone_tokenizer *t, int32_t id, bool by_bytes, hone_bytes *out) {
-    static const char mark[] = "\xe2\x96\x81";
-    size_t size;
-    unsigned byte;
-    const char *piece = hone_tokenizer_piece(t, id, &size);
-    out->size = 0;
-    bool added = id >= 0 && (size_t)id < t->added.count && t->added.pieces[id].text;
-    if (!piece || (added && t->special[id])) return true;
-    if (by_bytes && !added) {
-        for (const char *at = piece, *end = piece + size; at < end;) {
-            int b = hone_character_byte(hone_utf8_decode(&at, end));
-            char c = (char)b;
-            if (b < 0) { /* no run of bytes */
-                out->size = 0;
-                return hone_bytes_add(out, piece, size);
-            }
-            if (!hone_bytes_add(out, &c, 1)) return false;
-        }
-        return true;
-    }
-    if (size == 6 && sscanf(piece, "<0x%2X>", &byte) == 1 && piece[5] == '>') {
-        char c = (char)byte;
-        return hone_bytes_add(out, &c, 1);
-    }
-    for (size_t at = 0; at < size;) {
-        bool space = size - at >= 3 && memcmp(piece + at, mark, 3) == 0;
-        if (!hone_bytes_add(out, space ? " " : piece + at, 1)) return false;
-        at += space ? 3 : 1;
-    }
-    return true;
-}
 
 static bool is_plain(const hone_piece *p) {
     for (const char *at = p->text, *end = at + p->size; at < end;) {
@@ -105,12 +64,13 @@ static bool add_token(hone_token_trie *all, trie *t, int32_t id, const hone_piec
 }
 
 static hone_status fill(hone_token_trie *all, const hone_tokenizer *t, hone_error *err) {
-    bool by_bytes = has_decoder(t, HONE_DECODE_BYTES), good = true;
+    bool good = true;
     hone_bytes text = {NULL, 0, 0};
-    if (!by_bytes && !has_decoder(t, HONE_DECODE_REPLACE) && !has_decoder(t, HONE_DECODE_METASPACE))
+    if (!hone_token_decodes(t, HONE_DECODE_BYTES) && !hone_token_decodes(t, HONE_DECODE_REPLACE) &&
+        !hone_token_decodes(t, HONE_DECODE_METASPACE))
         return hone_fail(err, HONE_UNSUPPORTED, "the tokenizer's pieces can't say every text");
     for (size_t id = 0; id < all->token_count && good; id++) {
-        good = bytes_of(t, (int32_t)id, by_bytes, &text);
+        good = hone_token_bytes(t, (int32_t)id, &text);
         if (!good || text.size == 0) continue;
         char *copy = hone_arena_strndup(all->arena, text.data, text.size);
         if (!(good = copy != NULL)) continue;

@@ -91,6 +91,9 @@ hone_status hone_decode_all(const hone_decoder *d, hone_matcher *m, hone_spans *
 hone_status hone_encoder_words(hone_encoder *e, const char *text, size_t size, const hone_spans **words,
                                hone_error *err);
 
+/* Has the chain of decoders such a step? */
+bool hone_token_decodes(const hone_tokenizer *t, enum hone_decoder_kind kind);
+
 /* How parts of tokenizer.json become chains, where `json` is a part's object or null. */
 typedef struct json_t json_t;
 hone_status hone_read_normalizer(hone_tokenizer *t, const json_t *json, hone_normalizer **chain,
