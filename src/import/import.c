@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "import/beside.h"
 #include "import/config_model.h"
 #include "import/gguf_model.h"
 #include "onnx/onnx.h"
@@ -165,15 +166,33 @@ static hone_status read_directory(hone_import *m, const char *path, int64_t cont
     return hone_fail_file(err, HONE_NOT_FOUND, path, "there is neither model.onnx nor config.json in it");
 }
 
+static hone_import *new_import(void) {
+    hone_import *m = hone_calloc(1, sizeof *m);
+    if (m) m->begin = -1;
+    return m;
+}
+
+hone_status hone_import_beside(const char *path, hone_graph *g, hone_import **out, hone_error *err) {
+    hone_import *m = new_import();
+    if (!m) return hone_fail_memory(err);
+    hone_status status = read_beside(m, path, err);
+    if (status != HONE_OK) {
+        hone_import_free(m);
+        return status;
+    }
+    m->graph = g;
+    *out = m;
+    return HONE_OK;
+}
+
 hone_status hone_import_open(const char *path, const hone_import_options *options, hone_import **out,
                              hone_error *err) {
     const hone_import_options usual = HONE_IMPORT_OPTIONS_INIT, *o = options ? options : &usual;
     HONE_TRY(hone_check_options_size(o->size, sizeof *o, err));
     if (o->context < 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "a context of %lld", (long long)o->context);
-    hone_import *m = hone_calloc(1, sizeof *m);
+    hone_import *m = new_import();
     if (!m) return hone_fail_memory(err);
-    m->begin = -1;
     hone_status status = is_directory(path) ? read_directory(m, path, o->context, err)
                          : is_gguf(path)    ? hone_import_gguf(m, path, o, err)
                                             : hone_import_onnx(m, path, err);
