@@ -26,7 +26,7 @@ hone_room(train USES runtime data text onnx LIBS PkgConfig::JANSSON)
 hone_room(compress USES train)
 hone_room(monitor USES graph image LIBS PkgConfig::PROTOBUF_C PROTO src/monitor/event.proto)
 hone_room(explain USES runtime image LIBS m)
-hone_room(serve USES runtime onnx monitor LIBS hone_llhttp PkgConfig::LIBEVENT PkgConfig::NGHTTP2 PkgConfig::OPENSSL PkgConfig::JANSSON ZLIB::ZLIB)
+hone_room(serve USES runtime onnx monitor import lm text LIBS hone_llhttp PkgConfig::LIBEVENT PkgConfig::NGHTTP2 PkgConfig::OPENSSL PkgConfig::JANSSON ZLIB::ZLIB)
 include(cmake/descriptors.cmake)
 include(cmake/page.cmake)
 list(REMOVE_ITEM HONE_LIBS hone_llhttp) # sources, no library

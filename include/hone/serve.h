@@ -1,9 +1,10 @@
 /* Serving: models over HTTP/1.1 and HTTP/2, by TensorFlow Serving's API and the Open Inference Protocol, each
- * as REST and as gRPC, with metrics for Prometheus and health checks.
+ * as REST and as gRPC, language models by OpenAI's API, with metrics for Prometheus and health checks.
  *
  *   POST /v1/models/NAME[/versions/N|/labels/L]:predict
  *   GET /v1/models/NAME[/versions/N|/labels/L][/metadata]
  *   POST /v2/models/NAME[/versions/N]/infer      GET /v2/models/NAME[/versions/N], /v2/health/ready, …
+ *   POST /v1/chat/completions, /v1/completions      GET /v1/models
  *   tensorflow.serving.PredictionService, tensorflow.serving.ModelService, inference.GRPCInferenceService
  *   grpc.health.v1.Health, grpc.reflection.v1.ServerReflection
  *   GET /metrics      GET /monitoring/prometheus/metrics (by TensorFlow Serving's names)
@@ -36,8 +37,9 @@ typedef struct hone_server_options {
     int port;          /* 0 picks a free one: hone_server_port() */
     int threads;       /* event loops, each of which also runs models; 0: one for each available CPU */
     int model_threads; /* threads that one run of a model may use; 0: one for each available CPU */
-    /* "NAME=PATH" of an ONNX file (version 1) or of a directory with versions (PATH/1/model.onnx); the texts
-     * are read during hone_server_create. Not beside model_config_file, which is the whole set. */
+    /* "NAME=PATH" of an ONNX file (version 1) or of a directory with versions (PATH/1/model.onnx); of a language model, also a
+     * GGUF file, or a directory of those that <hone/import.h> takes, as version 1. The texts are read during hone_server_create. Not
+     * beside model_config_file, which is the whole set. */
     const char *const *models;
     size_t model_count;
     /* Limits. */
@@ -78,6 +80,13 @@ typedef struct hone_server_options {
     size_t memory_limit; /* bytes of all loaded models; a load that would pass it fails; 0: none */
     int compute_threads; /* that run models which cost more than a loop should spend; 0: as many as loops */
     size_t gzip_from;    /* bytes from which answers are packed, for clients that accept it; 0: never */
+    /* Language models, unless their config.json says; 0: as is usual. */
+    int64_t
+        lm_context; /* tokens of a text with its answer; 0: as many as the model has positions for, at most 4096 */
+    size_t lm_kv_bytes; /* of keys and values of all texts of a model; 0: half of the memory that is left */
+    int lm_queue;       /* texts that wait to begin; further ones get 429; 0: 256 */
+    int lm_running;     /* texts that are worked on at a time; 0: 64 */
+    int lm_step_ms;     /* that a step may take when prompts share it with answers; 0: 100 */
     /* Further places to listen at. */
     int rest_port;           /* a second port on `host`, for clients that expect two; 0 picks one; -1: none */
     const char *unix_socket; /* path of a Unix domain socket, always in cleartext; NULL: none */

@@ -12,6 +12,8 @@
 
 static struct {
     cli_list models;
+    const char *model;                        /* one more, named after its file */
+    int64_t kv_memory;                        /* MB */
     const char *model_name, *model_base_path; /* one more */
     double config_poll, file_poll;            /* seconds */
     int64_t memory_limit;                     /* MB */
@@ -31,8 +33,15 @@ static struct {
           .server = HONE_SERVER_OPTIONS_INIT};
 
 static const cli_option options[] = {
-    OPT_LIST("model", "NAME=PATH", args.models,
-             "ONNX file to serve, or directory with versions of it (PATH/1/model.onnx), and its name"),
+    {.type = CLI_POSITIONAL,
+     .name = "MODEL",
+     .value = "MODEL",
+     .to = &args.model,
+     .help = "file or directory to serve, as of --model, by the name that it has"},
+    OPT_LIST(
+        "model", "NAME=PATH", args.models,
+        "ONNX file to serve, or directory with versions of it (PATH/1/model.onnx), and its name; a language "
+        "model also as a GGUF file, or as a directory that `hone import` wrote or of Hugging Face"),
     OPT_TEXT("repository", "DIR", args.server.repository,
              "serve every model in it: DIR/NAME/VERSION/model.onnx"),
     OPT_TEXT("model_name", "NAME", args.model_name, "with --model_base_path: as --model NAME=PATH"),
@@ -50,6 +59,18 @@ static const cli_option options[] = {
     OPT_MMAP(args.server.map_weights),
     OPT_INT64("memory-limit", "MB", args.memory_limit, 0, 1e9,
               "memory of all loaded models together; a load that would pass it fails", .zero = "no limit"),
+    OPT_INT64("context", "N", args.server.lm_context, 0, 1 << 24,
+              "language models: tokens that a text can have with its answer",
+              .zero = "as many as the model has positions for, at most 4096"),
+    OPT_INT64("kv-memory", "MB", args.kv_memory, 0, 1e9,
+              "language models: memory for keys and values of all texts of one",
+              .zero = "half of what is left"),
+    OPT_INT("lm-queue", "N", args.server.lm_queue, 0, 1000000,
+            "language models: texts that wait to begin; more get 429", .zero = "256"),
+    OPT_INT("lm-running", "N", args.server.lm_running, 0, 1000000,
+            "language models: texts that are worked on at a time", .zero = "64"),
+    OPT_INT("step-budget", "MS", args.server.lm_step_ms, 0, 60000,
+            "language models: what a step may take when prompts share it with answers", .zero = "100"),
     OPT_INT("port", "N", args.server.port, 0, 65535, "port to listen at", .zero = "a free one"),
     OPT_TEXT("host", "HOST", args.server.host, "address to listen at"),
     OPT_INT("rest_api_port", "N", args.server.rest_port, 0, 65535,
@@ -181,8 +202,8 @@ static void announce_services(const hone_server *s, const char *base, json_t *ou
     if (args.server.tls_cert_file) tls = " (TLS)";
     if (!args.json)
         printf("  REST     %s/v1/models/NAME:predict, %s/v2/models/NAME/infer\n  gRPC     %s%s\n"
-               "  metrics  %s\n  health   %s, %s\n",
-               base, base, target, tls, metrics, live, ready);
+               "  OpenAI   %s/v1\n  metrics  %s\n  health   %s, %s\n",
+               base, base, target, tls, base, metrics, live, ready);
     json_object_set_new(out, "grpc", json_string(target));
     json_object_set_new(out, "metrics", json_string(metrics));
     json_object_set_new(out, "live", json_string(live));
@@ -220,6 +241,29 @@ static void announce(void *user) {
     cli_log_all();
 }
 
+static int add_model(const char *name, int length, const char *path) {
+    if (args.models.count == (int)(sizeof args.models.items / sizeof *args.models.items))
+        return cli_usage_error("too many models");
+    size_t size = (size_t)length + strlen(path) + 2;
+    char *item = cli_alloc(size);
+    snprintf(item, size, "%.*s=%s", length, name, path);
+    args.models.items[args.models.count++] = item;
+    return CLI_OK;
+}
+
+/* "models/smollm.gguf" is served as "smollm". */
+static int add_file(void) {
+    if (!args.model) return CLI_OK;
+    size_t end = strlen(args.model);
+    while (end > 1 && args.model[end - 1] == '/') end--;
+    const char *name = args.model + end;
+    while (name > args.model && name[-1] != '/') name--;
+    int length = (int)(args.model + end - name);
+    for (int i = length; i-- > 1;)
+        if (name[i] == '.' && (strcmp(name + i, ".gguf") == 0 || strcmp(name + i, ".onnx") == 0)) length = i;
+    return add_model(name, length, args.model);
+}
+
 /* As TensorFlow Serving names them. */
 static int add_base_path(void) {
     if (!args.model_name && !args.model_base_path) return CLI_OK;
@@ -230,22 +274,18 @@ static int add_base_path(void) {
     }
     if (!args.model_base_path) return cli_usage_error("--model_name needs --model_base_path");
     const char *name = args.model_name ? args.model_name : "default";
-    if (args.models.count == (int)(sizeof args.models.items / sizeof *args.models.items))
-        return cli_usage_error("too many models");
-    size_t size = strlen(name) + strlen(args.model_base_path) + 2;
-    char *item = cli_alloc(size);
-    snprintf(item, size, "%s=%s", name, args.model_base_path);
-    args.models.items[args.models.count++] = item;
-    return CLI_OK;
+    return add_model(name, (int)strlen(name), args.model_base_path);
 }
 
 static int check_models(void) {
+    int status = add_file();
+    if (status != CLI_OK) return status;
     if (args.models.count > 0 && args.server.model_config_file)
         return cli_usage_error("--model can't be given with --model_config_file, which lists all models");
-    int status = add_base_path();
+    status = add_base_path();
     if (status != CLI_OK) return status;
     if (args.models.count == 0 && !args.server.repository && !args.server.model_config_file)
-        return cli_usage_error("needs --model, --repository or --model_config_file");
+        return cli_usage_error("needs MODEL, --model, --repository or --model_config_file");
     for (int i = 0; i < args.models.count; i++) {
         const char *sign = strchr(args.models.items[i], '=');
         if (!sign || sign == args.models.items[i] || !sign[1])
@@ -289,6 +329,7 @@ static int run(void) {
     args.server.max_body_bytes = (size_t)args.max_body << 20;
     args.server.max_header_bytes = (size_t)args.max_header << 10;
     args.server.body_budget_bytes = (size_t)args.body_budget << 20;
+    args.server.lm_kv_bytes = (size_t)args.kv_memory << 20;
     args.server.memory_limit = (size_t)args.memory_limit << 20;
     args.server.started = announce;
     raise_descriptor_limit();
@@ -308,12 +349,14 @@ const cli_command cli_cmd_serve = {
     "Answers on one port, over HTTP/1.1 and HTTP/2:\n"
     "  TensorFlow Serving's API   POST /v1/models/NAME:predict; gRPC: tensorflow.serving.PredictionService\n"
     "  Open Inference Protocol    POST /v2/models/NAME/infer; gRPC: inference.GRPCInferenceService\n"
+    "  OpenAI's, of texts         POST /v1/chat/completions, /v1/completions; GET /v1/models\n"
     "  for the operator           GET /metrics (Prometheus), /healthz, /readyz; gRPC: health, reflection\n"
     "SIGTERM or SIGINT (Ctrl-C): running requests finish, then it ends; a second one kills.\n"
     "SIGHUP: looks for new versions, at the configuration, the certificates and the secrets now.\n"
     "Flags of TensorFlow Serving that have no meaning here are ignored, with a note.\n\n"
     "  hone serve --model fashion=m.onnx --port 8501\n"
     "  curl -d '{\"instances\": [...]}' http://127.0.0.1:8501/v1/models/fashion:predict\n"
+    "  hone serve smollm.gguf             # http://127.0.0.1:8501/v1 is the base URL of OpenAI's clients\n"
     "  hone serve --repository models     # models/NAME/VERSION/model.onnx, new versions while it runs\n\n"
     "docs/serving.md explains all of it.",
     options,

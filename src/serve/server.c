@@ -14,6 +14,7 @@
 #include "serve/observe/tfs_stats.h"
 #include "serve/oip/oip_grpc.h"
 #include "serve/oip/oip_rest.h"
+#include "serve/openai/openai.h"
 #include "serve/page/page.h"
 #include "serve/request/access_log.h"
 #include "serve/request/verb.h"
@@ -131,6 +132,8 @@ static void handle(void *user, hone_loop *loop, hone_request *r) {
         hone_request_fail(r, 400, "X-Request-Timeout-Ms must be a number from 1 to 999999999");
     else if (hone_oip_takes(r->head.path))
         hone_oip_handle(s->fronts[loop->index], r);
+    else if (hone_openai_takes(r->head.path))
+        hone_openai_handle(s->fronts[loop->index], r);
     else if (hone_tfs_takes(r->head.path))
         hone_tfs_handle(s->fronts[loop->index], r);
     else
@@ -151,6 +154,7 @@ static void woken(void *user, hone_loop *loop) {
 }
 
 static bool admit(void *user, hone_request *r) {
+    if (hone_openai_takes(r->head.path)) hone_openai_begin(r);
     return hone_admission_begin(&((const hone_server *)user)->admission, r);
 }
 
@@ -291,6 +295,11 @@ static hone_status name_models(hone_server *s, const hone_server_options *o, hon
     c.map_weights = o->map_weights;
     c.max_queue = o->max_queue;
     c.budget = &s->budget;
+    c.language = (hone_language_settings){.context = o->lm_context,
+                                          .kv_bytes = (int64_t)o->lm_kv_bytes,
+                                          .queue = o->lm_queue,
+                                          .running = o->lm_running,
+                                          .step_ms = o->lm_step_ms};
     if (o->batching_parameters_file) {
         HONE_TRY(read_batching(o->batching_parameters_file, &batching, &c.compute_threads, err));
         c.defaults = &batching;

@@ -4,7 +4,7 @@
 
 #include <limits.h>
 
-enum { MOST_THREADS = 1024, MOST = 1000000, MOST_PORT = 65535 };
+enum { MOST_THREADS = 1024, MOST = 1000000, MOST_PORT = 65535, MOST_CONTEXT = 1 << 24 };
 
 #define RANGE(option, least, most)                                                                           \
     { #option, offsetof(hone_server_options, option), least, most }
@@ -30,6 +30,9 @@ static const struct {
               RANGE(request_timeout_ms, 0, INT_MAX),
               RANGE(drain_delay_ms, 0, INT_MAX),
               RANGE(drain_timeout_ms, 0, INT_MAX),
+              RANGE(lm_queue, 0, MOST),
+              RANGE(lm_running, 0, MOST),
+              RANGE(lm_step_ms, 0, MOST),
               RANGE(model_config_poll_ms, 0, INT_MAX),
               RANGE(file_poll_ms, 0, INT_MAX),
               RANGE(access_log_every, 0, INT_MAX)};
@@ -41,6 +44,9 @@ hone_status hone_server_options_check(const hone_server_options *o, hone_error *
             return hone_fail(err, HONE_INVALID_ARGUMENT, "%s must be from %d to %d, not %d", ranges[i].name,
                              ranges[i].least, ranges[i].most, value);
     }
+    if (o->lm_context < 0 || o->lm_context > MOST_CONTEXT)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "lm_context must be from 0 to %d, not %lld",
+                         MOST_CONTEXT, (long long)o->lm_context);
     if (o->max_header_bytes < 64)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "max_header_bytes must be 64 or more, not %zu",
                          o->max_header_bytes);

@@ -76,7 +76,7 @@ children=""
 echo 'max_batch { value: 4 }' >batching
 says_like 1 'hone serve: batching: the file of batching parameters has no field "max_batch"' \
     serve --model a=m.onnx --port 0 --batching_parameters_file batching
-says 2 "hone serve: needs --model, --repository or --model_config_file" serve
+says 2 "hone serve: needs MODEL, --model, --repository or --model_config_file" serve
 says_like 1 "hone serve: model a: none.onnx: *" serve --port 0 --model a=none.onnx
 says 2 "hone serve: --port needs a whole number from 0 to 65535, not '70000'" serve --model a=m.onnx --port 70000
 finish

@@ -105,7 +105,7 @@ static hone_graph *small_graph(bool counts) {
     return g;
 }
 
-static hone_lm *small_lm(bool counts, int64_t context, int threads) {
+static inline hone_lm *small_lm(bool counts, int64_t context, int threads) {
     hone_lm_options o = HONE_LM_OPTIONS_INIT;
     hone_error err;
     hone_lm *lm = NULL;
@@ -115,7 +115,7 @@ static hone_lm *small_lm(bool counts, int64_t context, int threads) {
     return lm;
 }
 
-static hone_lm_sequence *small_sequence(hone_lm *lm) {
+static inline hone_lm_sequence *small_sequence(hone_lm *lm) {
     hone_error err;
     hone_lm_sequence *s = NULL;
     check_ok(hone_lm_sequence_new(lm, &s, &err));

@@ -326,8 +326,16 @@ static bool is_small(const hone_call *c) {
 
 void hone_front_predict(hone_front *f, hone_request *r, hone_servable *s, const hone_api *api) {
     hone_error err;
-    hone_call *c = take_call(f);
     hone_request_set_model(r, hone_servable_stats(s));
+    if (hone_servable_language(s)) {
+        hone_fail(&err, HONE_FAILED_PRECONDITION,
+                  "The model %s is a language model: ask it at /v1/chat/completions or /v1/completions",
+                  hone_servable_name(s));
+        api->fail(r, &err);
+        hone_servable_release(s);
+        return;
+    }
+    hone_call *c = take_call(f);
     if (!c) {
         hone_fail_memory(&err);
         api->fail(r, &err);

@@ -8,6 +8,7 @@
 #include "serve/request/request.h"
 
 #include <string.h>
+#include <unistd.h>
 
 enum { PENDING_MOST = 256 }; /* predictions of one turn; then they are run before the turn ends */
 
@@ -40,6 +41,10 @@ void hone_batcher_post(hone_batcher *b, int worker, hone_post *post) {
     w->woken = true;
     pthread_mutex_unlock(&w->lock);
     wake(w, woken);
+}
+
+void hone_batcher_expect(hone_batcher *b, int change) {
+    atomic_fetch_add(&b->expected, change);
 }
 
 void hone_batcher_hand_back(hone_batcher *b, list *done) {
@@ -402,5 +407,9 @@ void hone_batcher_stop(hone_batcher *b) {
     for (int i = 0; i < b->thread_count; i++) pthread_join(b->threads[i], NULL);
     b->thread_count = 0;
     hone_batcher_fail_queued(b);
-    for (int i = 0; i < b->worker_count; i++) hone_batcher_turn(b, i);
+    for (;;) {
+        for (int i = 0; i < b->worker_count; i++) hone_batcher_turn(b, i);
+        if (atomic_load(&b->expected) == 0) return;
+        usleep(1000); /* until the others have posted for the last time, which has been asked of them */
+    }
 }

@@ -36,5 +36,7 @@ void hone_batcher_withdraw(hone_batcher *b, hone_prediction *p);
 bool hone_batcher_withdraw_work(hone_batcher *b, hone_work *w);
 /* Any thread: has `post` called on the worker's thread. */
 void hone_batcher_post(hone_batcher *b, int worker, hone_post *post);
+/* Any thread: so many more others than compute threads are to post, or less; stopping waits for them. */
+void hone_batcher_expect(hone_batcher *b, int change);
 
 #endif

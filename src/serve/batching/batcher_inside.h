@@ -27,6 +27,7 @@ struct hone_batcher {
     hone_worker *workers;
     int worker_count;
     double inline_cost;
+    atomic_int expected; /* those who are to post from threads of their own */
     pthread_t *threads;
     int thread_count;
     hone_budget_room *rooms; /* of compute threads: what their runs take beyond the usual */

@@ -272,6 +272,12 @@ void hone_core_turn(hone_core *core, int worker) {
 void hone_core_submit(hone_core *core, hone_prediction *p) {
     hone_batcher_submit(core->batcher, p);
 }
+void hone_core_post(hone_core *core, int worker, hone_post *post) {
+    hone_batcher_post(core->batcher, worker, post);
+}
+void hone_core_expect(hone_core *core, int change) {
+    hone_batcher_expect(core->batcher, change);
+}
 void hone_core_offload(hone_core *core, hone_work *w) {
     hone_batcher_offload(core->batcher, w);
 }

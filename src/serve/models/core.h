@@ -131,6 +131,11 @@ void hone_core_turn(hone_core *core, int worker);
  * compute. */
 void hone_core_submit(hone_core *core, hone_prediction *p);
 
+/* Any thread, of texts too: has `post` called on the worker's thread. Whoever is to post, from another thread than the
+ * core's, says so before: stopping waits until as many have posted for the last time as were expected. */
+void hone_core_post(hone_core *core, int worker, hone_post *post);
+void hone_core_expect(hone_core *core, int change);
+
 /* Has a compute thread do work. */
 void hone_core_offload(hone_core *core, hone_work *w);
 

@@ -21,6 +21,7 @@ typedef struct hone_core_options {
     int compute_threads; /* that run costly models; 0: as many as workers */
     double inline_cost;  /* seconds; what costs less is run on the worker's thread; < 0: nothing */
     int max_queue;       /* requests that wait for a model whose settings don't say; more are refused */
+    hone_language_settings language;     /* what a model's own settings don't say */
     const hone_model_settings *defaults; /* what a model's own settings don't say; copied; NULL: the usual */
     bool polling;                        /* never inotify */
     struct hone_budget *budget;          /* of what runs need beyond the usual; borrowed; NULL: no limit */

@@ -44,6 +44,16 @@ static bool is_file(const char *path) {
     return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
+/* A directory that is a language model, rather than one of versions: sets the path of the file with the model in it. */
+static bool is_language_model(const char *path, char out[PATH_MAX]) {
+    const char *file = hone_model_in(path);
+    int n = snprintf(out, PATH_MAX, "%s/%s", path, HONE_TOKENIZER_FILE);
+    if (!file || n >= PATH_MAX - 32) return false;
+    if (strcmp(file, HONE_GGUF_FILE) != 0 && access(out, F_OK) != 0) return false;
+    snprintf(out, PATH_MAX, "%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/", file);
+    return is_file(out);
+}
+
 /* With a repository, what is asked for over the API may lie nowhere else. */
 static hone_status place_source(hone_registry *g, hone_record *r, const char *path, bool bounded,
                                 hone_error *err) {
@@ -53,6 +63,8 @@ static hone_status place_source(hone_registry *g, hone_record *r, const char *pa
     bool beneath = root && strncmp(path, root, n) == 0 && path[n] == '/' && path[n + 1];
     if (bounded && root && !beneath)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "%s does not lie in the repository %s", path, root);
+    char inner[PATH_MAX];
+    if (!beneath && is_language_model(path, inner)) path = inner;
     bool fine = beneath ? set_place(r, root, path + n + 1, false) : set_place(r, path, ".", is_file(path));
     return fine ? HONE_OK : hone_fail_memory(err);
 }

@@ -96,11 +96,11 @@ static hone_status append(hone_found **items, size_t *count, size_t *capacity, c
 
 static hone_status add_version(const hone_place *place, const char *name, const struct dirent *e,
                                int64_t number, hone_listing *out, hone_error *err) {
-    char path[64];
+    char path[PATH_MAX];
     hone_found v = {.number = number};
     hone_fingerprint file;
     snprintf(v.name, sizeof v.name, "%.*s", (int)sizeof v.name - 1, e->d_name);
-    snprintf(path, sizeof path, "%s/" HONE_MODEL_FILE, v.name);
+    hone_place_part(place, v.name, hone_place_model(place, v.name), path, sizeof path);
     if (hone_place_look(place, path, &file, NULL) != HONE_NOT_FOUND) {
         if (out->count == VERSIONS_MOST)
             return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "more than %d versions", VERSIONS_MOST);

@@ -1,7 +1,8 @@
 /* What lies in a model's directory, and in a repository of models.
  *
  *      ROOT/INSIDE/config.json
- *                 /1/model.onnx      and its external data
+ *                 /1/model.onnx      and its external data; of a language model instead model.gguf, or config.json
+ *                                    and model.safetensors, or several of these with an index
  *                   /warmup/NAME/input_0.pb …      recorded requests: a tensor (TensorProto) for each input
  *                   /test_data_set_0/input_0.pb …  ONNX's own name for the same                          */
 #ifndef HONE_SERVE_MODELS_LISTING_H
@@ -27,7 +28,7 @@ typedef struct hone_listing {
         elsewhere; /* something hangs on links, or on more than is listed, of which directories here tell nothing */
 } hone_listing;
 
-/* Versions are those directories with a number for a name and a model.onnx in them, whatever that is: whoever loads it
+/* Versions are those directories with a number for a name and a model in them, whatever that is: whoever loads it
  * says what is wrong with it. `name` is the model's. On success hone_listing_free() when done. HONE_NOT_FOUND: there is
  * no such directory or file. */
 hone_status hone_repository_list(const hone_place *place, const char *name, hone_listing *out,

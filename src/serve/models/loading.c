@@ -121,12 +121,12 @@ static void take_files(const hone_record *r, hone_version *v, hone_file_list *fi
  * reading that leaves them where they are. */
 static bool learn_files(const hone_reconcile *c, const hone_record *r, hone_version *v) {
     hone_place place = hone_record_place(r);
-    hone_graph *graph = NULL;
+    hone_loaded loaded = {0};
     hone_file_list files = {0};
     if (c->registry->options.reload != HONE_RELOAD_REPLACE || !hone_record_serves(r)) return false;
     if (hone_print_equal(&v->learned, &v->there)) return false;
-    hone_repository_load(&place, v->name, true, &graph, &files, NULL);
-    hone_graph_free(graph);
+    hone_repository_load(&place, v->name, true, 0, &loaded, &files, NULL);
+    hone_loaded_free(&loaded);
     take_files(r, v, &files);
     v->learned = v->there;
     return true;
@@ -195,24 +195,6 @@ static bool list_mapped(const hone_file_list *files, hone_file_list *out) {
     return true;
 }
 
-static hone_status make_model(making *m, hone_model **out, hone_error *err) {
-    hone_place place = hone_record_place(m->r);
-    hone_graph *graph = NULL;
-    bool map = m->c->registry->options.map_weights;
-    hone_model_options options = HONE_MODEL_OPTIONS_INIT;
-    options.precision = m->r->settings.run.precision;
-    m->v->weight = hone_repository_weigh(&place, m->v->name);
-    HONE_TRY(check_memory(m->c->registry, m->r, m->v, err));
-    hone_status status = hone_repository_load(&place, m->v->name, map, &graph, &m->files, err);
-    if (status == HONE_OK) status = hone_registry_go_on(m->c->registry, err);
-    if (status == HONE_OK) status = hone_graph_open_maps(graph, err);
-    bool early = came_early(m);
-    if (status == HONE_OK && !early && (!map || list_mapped(&m->v->files, &m->mapped)))
-        return hone_model_take(graph, &options, out, err);
-    hone_graph_free(graph);
-    return status != HONE_OK ? status : early ? HONE_UNAVAILABLE : hone_fail_memory(err);
-}
-
 static hone_status prove(making *m, hone_servable *s, hone_error *err) {
     hone_place place = hone_record_place(m->r);
     hone_recorded recorded = {0};
@@ -223,6 +205,58 @@ static hone_status prove(making *m, hone_servable *s, hone_error *err) {
     take_files(m->r, m->v, &files);
     if (status == HONE_OK) status = hone_registry_prepare(m->c->registry, s, &recorded, err);
     hone_recorded_free(&recorded, inputs);
+    return status;
+}
+
+/* Of a graph that was read, which is taken. */
+static hone_status make_plain(making *m, hone_graph *graph, hone_error *err) {
+    hone_servable_options o =
+        hone_registry_servable_options(m->c->registry, m->r->name, m->v->number, &m->r->settings);
+    hone_model_options options = HONE_MODEL_OPTIONS_INIT;
+    hone_model *model = NULL;
+    options.precision = m->r->settings.run.precision;
+    HONE_TRY(hone_model_take(graph, &options, &model, err));
+    hone_status status = hone_servable_remake(&o, model, &m->servable, err);
+    hone_model_free(model);
+    return status == HONE_OK ? prove(m, m->servable, err) : status;
+}
+
+/* Of a language model that was read. */
+static hone_status make_language(making *m, hone_import *import, hone_error *err) {
+    hone_registry *g = m->c->registry;
+    hone_servable_options o = hone_registry_servable_options(g, m->r->name, m->v->number, &m->r->settings);
+    const hone_servable_settings *s = &m->r->settings.run;
+    hone_language_settings settings = hone_registry_language(g, &s->language);
+    hone_language_options l = {&settings, hone_servable_threads(&o), s->precision};
+    hone_language *language = NULL;
+    HONE_TRY(hone_language_new(import, &l, &language, err));
+    size_t bytes = (size_t)m->v->weight + (size_t)settings.kv_bytes;
+    hone_status status = hone_servable_speak(&o, language, bytes, &m->servable, err);
+    if (status != HONE_OK) hone_language_free(language);
+    return status == HONE_OK ? hone_registry_prepare(g, m->servable, NULL, err) : status;
+}
+
+static hone_status make_servable(making *m, hone_error *err) {
+    hone_place place = hone_record_place(m->r);
+    hone_loaded loaded = {0};
+    bool map = m->c->registry->options.map_weights;
+    int64_t context = hone_registry_language(m->c->registry, &m->r->settings.run.language).context;
+    m->v->weight = hone_repository_weigh(&place, m->v->name);
+    HONE_TRY(check_memory(m->c->registry, m->r, m->v, err));
+    hone_status status = hone_repository_load(&place, m->v->name, map, context, &loaded, &m->files, err);
+    if (status == HONE_OK) status = hone_registry_go_on(m->c->registry, err);
+    if (status == HONE_OK && loaded.graph) status = hone_graph_open_maps(loaded.graph, err);
+    bool early = came_early(m);
+    if (status == HONE_OK && early) status = HONE_UNAVAILABLE;
+    if (status == HONE_OK && map && !list_mapped(&m->v->files, &m->mapped)) status = hone_fail_memory(err);
+    if (status == HONE_OK && loaded.language) {
+        status = make_language(m, loaded.language, err);
+    } else if (status == HONE_OK) {
+        hone_graph *graph = loaded.graph;
+        loaded.graph = NULL;
+        status = make_plain(m, graph, err);
+    }
+    hone_loaded_free(&loaded);
     return status;
 }
 
@@ -239,14 +273,7 @@ static hone_status check_unchanged(making *m, hone_status status, hone_error *er
 }
 
 static void make(making *m) {
-    hone_servable_options o =
-        hone_registry_servable_options(m->c->registry, m->r->name, m->v->number, &m->r->settings);
-    hone_model *model = NULL;
-    hone_status status = make_model(m, &model, &m->err);
-    if (status == HONE_OK) status = hone_servable_remake(&o, model, &m->servable, &m->err);
-    hone_model_free(model);
-    if (status == HONE_OK) status = prove(m, m->servable, &m->err);
-    m->status = check_unchanged(m, status, &m->err);
+    m->status = check_unchanged(m, make_servable(m, &m->err), &m->err);
     if (m->status == HONE_OK) return;
     if (m->servable) hone_servable_release(m->servable);
     m->servable = NULL;

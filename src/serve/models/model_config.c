@@ -287,16 +287,35 @@ static hone_status read_precision(hone_config_reader *r, const json_t *v, hone_p
     return HONE_OK;
 }
 
+static hone_status read_language(hone_config_reader *r, const hone_config_field *f,
+                                 hone_language_settings *out) {
+    enum { MOST_TOKENS = 1 << 24, MOST_MB = 1 << 30, MOST_MS = 60000 };
+    hone_config_field l[] = {{"context", NULL}, {"kv_memory_mb", NULL},   {"queue", NULL},
+                             {"running", NULL}, {"step_budget_ms", NULL}, {NULL, NULL}};
+    int64_t megabytes = out->kv_bytes >> 20;
+    if (!f->value) return HONE_OK;
+    HONE_TRY(hone_config_fields(r, f->value, f->name, l));
+    HONE_TRY(hone_config_int(r, &l[0], 0, MOST_TOKENS, &out->context));
+    HONE_TRY(hone_config_int(r, &l[1], 0, MOST_MB, &megabytes));
+    HONE_TRY(hone_config_int(r, &l[2], 0, HONE_MAX_QUEUE, &out->queue));
+    HONE_TRY(hone_config_int(r, &l[3], 0, HONE_MAX_QUEUE, &out->running));
+    HONE_TRY(hone_config_int(r, &l[4], 0, MOST_MS, &out->step_ms));
+    out->kv_bytes = megabytes << 20;
+    return HONE_OK;
+}
+
 static hone_status read_settings(hone_config_reader *r, json_t *tree, hone_model_settings *out) {
-    hone_config_field f[] = {
-        {"threads", NULL}, {"batching", NULL}, {"limits", NULL}, {"version_policy", NULL}, {"labels", NULL},
-        {"dims", NULL},    {"shapes", NULL},   {"pad", NULL},    {"precision", NULL},      {NULL, NULL}};
+    hone_config_field f[] = {{"threads", NULL},        {"batching", NULL}, {"limits", NULL},
+                             {"version_policy", NULL}, {"labels", NULL},   {"dims", NULL},
+                             {"shapes", NULL},         {"pad", NULL},      {"precision", NULL},
+                             {"language", NULL},       {NULL, NULL}};
     hone_config_field l[] = {{"queue", NULL}, {"rows", NULL}, {"timeout_ms", NULL}, {NULL, NULL}};
     HONE_TRY(hone_config_fields(r, tree, "the settings", f));
     HONE_TRY(hone_config_int32(r, &f[0], 0, 1024, &out->run.threads));
     HONE_TRY(read_precision(r, f[8].value, &out->run.precision));
     HONE_TRY(read_batching(r, &f[1], &out->run));
     HONE_TRY(hone_shape_settings_read(r, &f[5], &f[6], &f[7], &out->run));
+    HONE_TRY(read_language(r, &f[9], &out->run.language));
     if (f[2].value) HONE_TRY(hone_config_fields(r, f[2].value, "limits", l));
     HONE_TRY(hone_config_int32(r, &l[0], 1, HONE_MAX_QUEUE, &out->run.max_queue));
     HONE_TRY(hone_config_int(r, &l[1], 0, INT64_MAX, &out->run.max_rows));

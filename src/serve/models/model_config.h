@@ -67,6 +67,7 @@ hone_status hone_model_set_parse(const char *text, size_t size, hone_model_set *
  *       "limits": {"queue": 1024, "rows": 0, "timeout_ms": 0},
  *       "dims": {"sequence": 128},
  *       "precision": "bfloat16",
+ *       "language": {"context": 4096, "kv_memory_mb": 512, "queue": 256, "running": 64, "step_budget_ms": 100},
  *       "version_policy": {"latest": 1} | "all" | {"specific": [1, 2]},
  *       "labels": {"stable": 1}} */
 typedef struct hone_model_settings {

@@ -29,9 +29,29 @@ bool hone_place_part(const hone_place *p, const char *version, const char *file,
     return n >= 0 && (size_t)n < size;
 }
 
-const char *hone_place_model(const hone_place *p) {
+static const char *const model_files[] = {HONE_MODEL_FILE, HONE_GGUF_FILE, HONE_WEIGHTS_FILE,
+                                          HONE_WEIGHTS_INDEX};
+enum { MODEL_FILES = sizeof model_files / sizeof *model_files };
+
+const char *hone_place_model(const hone_place *p, const char *version) {
     const char *slash = p->file ? strrchr(p->root, '/') : NULL;
-    return slash ? slash + 1 : p->file ? p->root : HONE_MODEL_FILE;
+    char path[PATH_MAX];
+    hone_fingerprint is;
+    if (p->file) return slash ? slash + 1 : p->root;
+    for (int i = 0; i < MODEL_FILES; i++)
+        if (hone_place_part(p, version, model_files[i], path, sizeof path) &&
+            hone_place_look(p, path, &is, NULL) != HONE_NOT_FOUND)
+            return model_files[i];
+    return HONE_MODEL_FILE;
+}
+
+const char *hone_model_in(const char *directory) {
+    char path[PATH_MAX];
+    for (int i = 0; i < MODEL_FILES; i++) {
+        int n = snprintf(path, sizeof path, "%s/%s", directory, model_files[i]);
+        if (n < (int)sizeof path && access(path, F_OK) == 0) return model_files[i];
+    }
+    return NULL;
 }
 
 /* --- opening --- */

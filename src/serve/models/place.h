@@ -11,6 +11,11 @@
 /* In a version's directory, and beside the versions. */
 #define HONE_MODEL_FILE "model.onnx"
 #define HONE_SETTINGS_FILE "config.json"
+/* What a language model may come as instead; the last two as Hugging Face has them, with config.json beside them. */
+#define HONE_GGUF_FILE "model.gguf"
+#define HONE_WEIGHTS_FILE "model.safetensors"
+#define HONE_TOKENIZER_FILE "tokenizer.json"
+#define HONE_WEIGHTS_INDEX "model.safetensors.index.json"
 
 /* Where a model's versions lie. Paths are from there: "7/model.onnx"; "" is the directory itself. */
 typedef struct hone_place {
@@ -22,8 +27,10 @@ typedef struct hone_place {
 void hone_place_name(const hone_place *p, const char *path, char *out, size_t size);
 /* The path of a file of a version; false: too long. */
 bool hone_place_part(const hone_place *p, const char *version, const char *file, char *out, size_t size);
-/* What the file with the model in it is called in its version. */
-const char *hone_place_model(const hone_place *p);
+/* What the file with the model in it is called in its version: the first of the above that is there, or model.onnx. */
+const char *hone_place_model(const hone_place *p, const char *version);
+/* The same of any directory; NULL: none of them is there. */
+const char *hone_model_in(const char *directory);
 
 /* HONE_NOT_FOUND: there is no such thing; HONE_FAILED_PRECONDITION: it leads out of the root; HONE_IO: the system
  * refuses. Where ROOT is a file, its user has named it: links are followed. */

@@ -50,7 +50,8 @@ static hone_status note_found(hone_reconcile *c, hone_record *r, const hone_foun
     hone_version *v = hone_record_version(r, f->number);
     if (!v) v = hone_registry_add_version(c->registry, r, f->number);
     if (!v) return hone_fail_memory(err);
-    if (!v->files.count && !hone_file_list_add(&v->files, hone_place_model(&place), &(hone_fingerprint){0}))
+    if (!v->files.count &&
+        !hone_file_list_add(&v->files, hone_place_model(&place, f->name), &(hone_fingerprint){0}))
         return hone_fail_memory(err);
     snprintf(v->name, sizeof v->name, "%s", f->name);
     v->present = true;
@@ -90,6 +91,10 @@ hone_status hone_record_set_settings(hone_registry *g, hone_record *r, const hon
         hone_version *v = r->versions[i];
         hone_servable *s = NULL;
         if (!v->servable || hone_servable_settings_equal(&v->servable->settings, &settings->run)) continue;
+        if (hone_servable_language(v->servable)) { /* its graph is the engine's: it is read again */
+            v->loaded = (hone_print){0};
+            continue;
+        }
         hone_servable_options o = hone_registry_servable_options(g, r->name, v->number, settings);
         status = hone_servable_remake(&o, v->servable->model, &s, err);
         if (status == HONE_OK) status = hone_registry_prepare(g, s, NULL, err);

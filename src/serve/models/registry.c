@@ -194,6 +194,15 @@ hone_servable_options hone_registry_servable_options(hone_registry *g, const cha
                                    .stats = g->stats};
 }
 
+hone_language_settings hone_registry_language(const hone_registry *g, const hone_language_settings *own) {
+    const hone_language_settings *usual = &g->options.language;
+    return (hone_language_settings){.context = own->context ? own->context : usual->context,
+                                    .kv_bytes = own->kv_bytes ? own->kv_bytes : usual->kv_bytes,
+                                    .queue = own->queue ? own->queue : usual->queue,
+                                    .running = own->running ? own->running : usual->running,
+                                    .step_ms = own->step_ms ? own->step_ms : usual->step_ms};
+}
+
 hone_status hone_registry_prepare(hone_registry *g, hone_servable *s, const hone_recorded *recorded,
                                   hone_error *err) {
     HONE_TRY(hone_warm_up(s, recorded, g->options.inline_cost, &g->halted, err));

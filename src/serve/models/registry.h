@@ -136,6 +136,8 @@ void hone_registry_publish(hone_registry *g, hone_version *v, hone_servable *s);
 
 hone_servable_options hone_registry_servable_options(hone_registry *g, const char *name, int64_t version,
                                                      const hone_model_settings *settings);
+/* What a model's own settings don't say is as the options do. */
+hone_language_settings hone_registry_language(const hone_registry *g, const hone_language_settings *own);
 /* Warms it up, counts its memory and checks the limit. */
 hone_status hone_registry_prepare(hone_registry *g, hone_servable *s, const hone_recorded *recorded,
                                   hone_error *err);

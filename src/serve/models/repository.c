@@ -2,7 +2,9 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "import/beside.h"
 #include "onnx/onnx.h"
+#include "serve/language/language.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -105,10 +107,10 @@ static hone_status open_directory(const hone_place *place, const char *version, 
     return hone_place_open(place, path, O_PATH | O_DIRECTORY, out, err);
 }
 
-hone_status hone_repository_load(const hone_place *place, const char *version, bool map, hone_graph **out,
-                                 hone_file_list *files, hone_error *err) {
+static hone_status read_graph(const hone_place *place, const char *version, bool map, hone_graph **out,
+                              hone_file_list *files, hone_error *err) {
     char path[PATH_MAX], full[PATH_MAX];
-    const char *model = hone_place_model(place);
+    const char *model = hone_place_model(place, version);
     int directory = -1, fd;
     hone_fingerprint is = {0};
     hone_file_list external = {0};
@@ -125,6 +127,112 @@ hone_status hone_repository_load(const hone_place *place, const char *version, b
     hone_status listed = add_external(files, &external, add_file(files, model, &is, status, err), err);
     if (status == HONE_OK && listed != HONE_OK) hone_graph_free(*out);
     return listed;
+}
+
+/* --- language models --- */
+
+void hone_loaded_free(hone_loaded *l) {
+    hone_graph_free(l->graph);
+    hone_import_free(l->language);
+    *l = (hone_loaded){0};
+}
+
+/* Looks at a file that may be read as part of the model, and refuses one that leads out of its place. */
+static hone_status look_at_part(const hone_place *place, const char *version, const char *file,
+                                hone_file_list *files, hone_error *err) {
+    char path[PATH_MAX];
+    hone_fingerprint is;
+    hone_error why = {0};
+    int fd = -1;
+    if (!hone_place_part(place, version, file, path, sizeof path))
+        return hone_fail_errno(err, ENAMETOOLONG, place->root, "cannot open");
+    hone_status status = hone_place_open_file(place, path, &fd, &is, &why);
+    if (fd >= 0) close(fd);
+    if (status == HONE_OK || status == HONE_NOT_FOUND) return add_file(files, file, &is, HONE_OK, err);
+    if (err) *err = why;
+    return status;
+}
+
+static hone_status look_at_parts(const hone_place *place, const char *version, hone_file_list *files,
+                                 hone_error *err) {
+    static const char *const parts[] = {HONE_TOKENIZER_FILE, "chat_template.jinja", "generation_config.json"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        HONE_TRY(look_at_part(place, version, parts[i], files, err));
+    return HONE_OK;
+}
+
+/* As Hugging Face has them: whatever may belong to one. */
+static hone_status look_at_all(const hone_place *place, const char *version, hone_file_list *files,
+                               hone_error *err) {
+    static const char *const kinds[] = {".json", ".jinja", ".safetensors"};
+    DIR *d;
+    hone_status status = HONE_OK;
+    HONE_TRY(hone_place_list(place, place->file ? "." : version, &d, err));
+    for (struct dirent *e; status == HONE_OK && (e = readdir(d));) {
+        const char *dot = strrchr(e->d_name, '.');
+        for (size_t i = 0; dot && status == HONE_OK && i < sizeof kinds / sizeof *kinds; i++)
+            if (strcmp(dot, kinds[i]) == 0) status = look_at_part(place, version, e->d_name, files, err);
+    }
+    closedir(d);
+    return status;
+}
+
+/* A graph that is a language model, where it has a tokenizer beside it. */
+static hone_status read_beside(const hone_place *place, const char *version, hone_loaded *out,
+                               hone_file_list *files, hone_error *err) {
+    char path[PATH_MAX], full[PATH_MAX];
+    if (!hone_language_is(out->graph)) return HONE_OK;
+    HONE_TRY(look_at_parts(place, version, files, err));
+    hone_place_part(place, version, hone_place_model(place, version), path, sizeof path);
+    hone_place_name(place, path, full, sizeof full);
+    HONE_TRY(hone_import_beside(full, out->graph, &out->language, err));
+    if (hone_import_tokenizer(out->language)) {
+        out->graph = NULL;
+        return HONE_OK;
+    }
+    out->graph = hone_import_take_graph(out->language);
+    hone_import_free(out->language);
+    out->language = NULL;
+    return HONE_OK;
+}
+
+static hone_status import(const hone_place *place, const char *version, const char *model, int64_t context,
+                          hone_loaded *out, hone_file_list *files, hone_error *err) {
+    char path[PATH_MAX], full[PATH_MAX];
+    const char *dot = strrchr(model, '.');
+    bool gguf = dot && strcmp(dot, ".gguf") == 0;
+    hone_import_options o = HONE_IMPORT_OPTIONS_INIT;
+    o.context = context;
+    HONE_TRY(look_at_part(place, version, model, files, err));
+    if (!gguf) HONE_TRY(look_at_all(place, version, files, err));
+    hone_place_part(place, version, model, path, sizeof path);
+    hone_place_name(place, path, full, sizeof full);
+    if (!gguf) full[strlen(full) - strlen(model) - (strlen(full) > strlen(model))] = 0;
+    HONE_TRY(hone_import_open(*full ? full : ".", &o, &out->language, err));
+    if (!hone_import_tokenizer(out->language))
+        return hone_fail_file(err, HONE_UNSUPPORTED, full, "the language model has no tokenizer");
+    return HONE_OK;
+}
+
+static bool is_onnx(const char *model) {
+    const char *dot = strrchr(model, '.');
+    return !dot || (strcmp(dot, ".gguf") != 0 && strcmp(dot, ".safetensors") != 0 &&
+                    strcmp(model, HONE_WEIGHTS_INDEX) != 0);
+}
+
+hone_status hone_repository_load(const hone_place *place, const char *version, bool map, int64_t context,
+                                 hone_loaded *out, hone_file_list *files, hone_error *err) {
+    const char *model = hone_place_model(place, version);
+    hone_status status;
+    *out = (hone_loaded){0};
+    if (is_onnx(model)) {
+        status = read_graph(place, version, map, &out->graph, files, err);
+        if (status == HONE_OK) status = read_beside(place, version, out, files, err);
+    } else {
+        status = import(place, version, model, context, out, files, err);
+    }
+    if (status != HONE_OK) hone_loaded_free(out);
+    return status;
 }
 
 uint64_t hone_repository_weigh(const hone_place *place, const char *version) {

@@ -7,11 +7,20 @@
 #include "serve/servable/warmup.h"
 
 #include <hone/graph.h>
+#include <hone/import.h>
 
-/* Reads a version (`map`: its weights stay in their files). `files`, a list that is empty, gets what was read or looked
- * for, also on failure: the model and its external data. HONE_UNAVAILABLE: something was written to meanwhile. */
-hone_status hone_repository_load(const hone_place *place, const char *version, bool map, hone_graph **out,
-                                 hone_file_list *files, hone_error *err);
+/* A model that was read: one of both. */
+typedef struct hone_loaded {
+    hone_graph *graph;
+    hone_import *language; /* a language model with its tokenizer */
+} hone_loaded;
+void hone_loaded_free(hone_loaded *l); /* what it holds */
+
+/* Reads a version (`map`: its weights stay in their files; `context`: as of hone_import_options). `files`, a list that is
+ * empty, gets what was read or looked for, also on failure: the model, its external data, and what a language model
+ * has beside it. HONE_UNAVAILABLE: something was written to meanwhile. */
+hone_status hone_repository_load(const hone_place *place, const char *version, bool map, int64_t context,
+                                 hone_loaded *out, hone_file_list *files, hone_error *err);
 /* Recorded requests with `inputs` tensors each; at most 100. `files` gets more. */
 hone_status hone_repository_recorded(const hone_place *place, const char *version, int inputs,
                                      hone_recorded *out, hone_file_list *files, hone_error *err);

@@ -18,6 +18,8 @@ typedef enum hone_method {
     HONE_METHOD_METADATA,
     HONE_METHOD_HEALTH,
     HONE_METHOD_METRICS,
+    HONE_METHOD_CHAT,
+    HONE_METHOD_COMPLETE,
     HONE_METHOD_COUNT
 } hone_method;
 

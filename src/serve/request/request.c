@@ -40,6 +40,7 @@ hone_request *hone_request_new(hone_request **pool) {
     r->work = NULL;
     r->resume = NULL;
     r->producer = NULL;
+    r->write_error = NULL;
     r->method = HONE_METHOD_OTHER;
     r->model = NULL;
     r->bytes_in = r->bytes_out = 0;
@@ -282,17 +283,29 @@ void hone_request_join_trace(hone_request *r) {
     if (hone_trace_state(&r->head, state)) hone_request_field(r, "tracestate", state);
 }
 
-void hone_request_fail(hone_request *r, int status, const char *message) {
-    hone_buffer b = {0};
+static void write_error(hone_buffer *out, int status, const char *message) {
+    (void)status;
+    hone_buffer_text(out, "{\n    \"error\": ");
+    hone_json_write_string(out, message, strlen(message));
+    hone_buffer_text(out, "\n}");
+}
+
+void hone_request_fail_with(hone_request *r, int status, const char *message, const hone_buffer *body,
+                            int retry) {
+    char seconds[16];
     hone_request_note_error(r, message);
-    hone_buffer_text(&b, "{\n    \"error\": ");
-    hone_json_write_string(&b, message, strlen(message));
-    hone_buffer_text(&b, "\n}");
-    if (status == 429 || status == 503) hone_request_field(r, "retry-after", "1");
-    if (b.failed)
+    snprintf(seconds, sizeof seconds, "%d", retry);
+    if (status == 429 || status == 503) hone_request_field(r, "retry-after", seconds);
+    if (body->failed)
         hone_request_answer(r, 503, "application/json", "{}", 2);
     else
-        hone_request_answer(r, status, "application/json", b.data, b.size);
+        hone_request_answer(r, status, "application/json", body->data, body->size);
+}
+
+void hone_request_fail(hone_request *r, int status, const char *message) {
+    hone_buffer b = {0};
+    (r->write_error ? r->write_error : write_error)(&b, status, message);
+    hone_request_fail_with(r, status, message, &b, 1);
     hone_buffer_free(&b);
 }
 

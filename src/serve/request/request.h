@@ -83,6 +83,8 @@ struct hone_request {
     /* Of a producer that waits: called on the loop's thread when the sink has room again. */
     void (*resume)(hone_request *r, void *producer);
     void *producer;
+    /* How its API says what is wrong; NULL: {"error": "MESSAGE"}. */
+    void (*write_error)(hone_buffer *out, int status, const char *message);
     /* For the counters; set by the front end. */
     hone_method method;
     hone_model_stats *model; /* hone_request_set_model */
@@ -161,8 +163,11 @@ void hone_request_answer_of(hone_request *r, int status, const char *content_typ
 void hone_request_note_error(hone_request *r, const char *message);
 /* Part of a trace or not? If so, the answer says it too. The head must be there. */
 void hone_request_join_trace(hone_request *r);
-/* {"error": "MESSAGE"}, with Retry-After if the status is 429 or 503. */
+/* {"error": "MESSAGE"}, or as r->write_error has it, with Retry-After if the status is 429 or 503. */
 void hone_request_fail(hone_request *r, int status, const char *message);
+/* The same with a body that is there, and seconds to wait. */
+void hone_request_fail_with(hone_request *r, int status, const char *message, const hone_buffer *body,
+                            int retry);
 /* The same for a path that is not there (404) or not there for that method (405). */
 void hone_request_refuse_path(hone_request *r, int status);
 

@@ -36,7 +36,7 @@ static bool sum_bytes(const size_t *row, int count, int64_t rows, size_t *total)
 
 /* --- room --- */
 
-static hone_status grow(hone_store *store, size_t bytes, hone_room *room, hone_error *err) {
+static hone_status grow(hone_growing *store, size_t bytes, hone_room *room, hone_error *err) {
     if (bytes <= store->capacity && store->data) return HONE_OK;
     if (bytes > store->capacity && !hone_room_take(room, bytes - store->capacity))
         return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "there is no room for %zu bytes of rows", bytes);
@@ -48,7 +48,7 @@ static hone_status grow(hone_store *store, size_t bytes, hone_room *room, hone_e
     return HONE_OK;
 }
 
-static bool reserve(hone_store *store, const size_t *row, int count, int64_t rows) {
+static bool reserve(hone_growing *store, const size_t *row, int count, int64_t rows) {
     size_t bytes;
     if (!sum_bytes(row, count, rows, &bytes) || grow(store, bytes, NULL, NULL) != HONE_OK) return false;
     store->usual = store->capacity;
@@ -62,7 +62,7 @@ bool hone_instance_reserve(hone_servable *s, hone_instance *instance, const size
            (!s->padded || reserve(&instance->cuts, outputs, s->output_count, rows));
 }
 
-static void shrink(hone_store *store) {
+static void shrink(hone_growing *store) {
     if (store->capacity <= KEEP || store->capacity <= store->usual) return;
     hone_free(store->data);
     store->data = NULL;

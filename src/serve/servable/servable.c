@@ -72,14 +72,19 @@ int hone_servable_threads(const hone_servable_options *o) {
     return o->settings && o->settings->threads ? o->settings->threads : o->model_threads;
 }
 
-static hone_status fill(hone_servable *s, const hone_servable_options *o, hone_error *err) {
+static hone_status begin(hone_servable *s, const hone_servable_options *o, hone_error *err) {
     static const hone_servable_settings defaults = HONE_SERVABLE_SETTINGS_INIT;
-    hone_session_options session = HONE_SESSION_OPTIONS_INIT;
+    atomic_init(&s->references, 1);
     s->version = o->version;
     s->settings = o->settings ? *o->settings : defaults;
     s->max_queue = s->settings.max_queue ? s->settings.max_queue : o->max_queue;
     s->name = hone_strdup(o->name);
-    if (!s->name) return hone_fail_memory(err);
+    return s->name ? HONE_OK : hone_fail_memory(err);
+}
+
+static hone_status fill(hone_servable *s, const hone_servable_options *o, hone_error *err) {
+    hone_session_options session = HONE_SESSION_OPTIONS_INIT;
+    HONE_TRY(begin(s, o, err));
     HONE_TRY(describe(s, err));
     HONE_TRY(hone_shapes_settle(s, err));
     session.threads = s->threads = hone_servable_threads(o);
@@ -94,7 +99,6 @@ hone_status hone_servable_remake(const hone_servable_options *o, hone_model *mod
                                  hone_error *err) {
     hone_servable *s = hone_calloc(1, sizeof *s);
     if (!s) return hone_fail_memory(err);
-    atomic_init(&s->references, 1);
     s->model = hone_model_retain(model);
     hone_status status = fill(s, o, err);
     if (status == HONE_OK)
@@ -102,6 +106,24 @@ hone_status hone_servable_remake(const hone_servable_options *o, hone_model *mod
     else
         hone_servable_destroy(s);
     return status;
+}
+
+hone_status hone_servable_speak(const hone_servable_options *o, hone_language *language, size_t bytes,
+                                hone_servable **out, hone_error *err) {
+    hone_servable *s = hone_calloc(1, sizeof *s);
+    if (!s) return hone_fail_memory(err);
+    hone_status status = begin(s, o, err);
+    if (status == HONE_OK)
+        status = hone_model_stats_new(o->stats, s->name, s->version, (double)bytes, &s->stats, err);
+    if (status != HONE_OK) {
+        hone_servable_destroy(s);
+        return status;
+    }
+    s->bytes = bytes;
+    s->language = language;
+    s->warm = true;
+    *out = s;
+    return HONE_OK;
 }
 
 hone_status hone_servable_new(const hone_servable_options *o, const hone_graph *graph, hone_servable **out,
@@ -118,6 +140,7 @@ hone_status hone_servable_new(const hone_servable_options *o, const hone_graph *
 }
 
 void hone_servable_destroy(hone_servable *s) {
+    hone_language_free(s->language);
     for (int i = 0; i < s->instance_count; i++) free_instance(&s->instances[i]);
     if (s->session) hone_session_free(s->session);
     hone_model_free(s->model);
@@ -158,7 +181,10 @@ hone_model_stats *hone_servable_stats(hone_servable *s) {
     return s->stats;
 }
 const hone_graph *hone_servable_signature(const hone_servable *s) {
-    return hone_model_signature(s->model);
+    return s->model ? hone_model_signature(s->model) : NULL;
+}
+hone_language *hone_servable_language(const hone_servable *s) {
+    return s->language;
 }
 int hone_servable_input_count(const hone_servable *s) {
     return s->input_count;
@@ -250,6 +276,10 @@ static bool same_values(const hone_value_info *a, int a_count, const hone_value_
 }
 
 bool hone_servable_same_signature(const hone_servable *a, const hone_servable *b, char *why, size_t size) {
+    if (!a->language != !b->language) {
+        snprintf(why, size, "only one of them is a language model");
+        return false;
+    }
     return same_values(a->inputs, a->input_count, b->inputs, b->input_count, "input", why, size) &&
            same_values(a->outputs, a->output_count, b->outputs, b->output_count, "output", why, size);
 }

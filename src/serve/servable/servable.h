@@ -14,13 +14,17 @@
  *
  * Padding. Along the dimensions that the settings say, requests that run together are filled up to the next
  * listed size, or, where none are listed, to the largest of them; and their results are cut back along the
- * dimensions of that name. Warm-up has to see that they come out as they do alone. */
+ * dimensions of that name. Warm-up has to see that they come out as they do alone.
+ *
+ * Language models. A servable may be one instead: then it has neither inputs nor outputs, nothing of the above, and an
+ * engine that makes texts. */
 #ifndef HONE_SERVE_SERVABLE_SERVABLE_H
 #define HONE_SERVE_SERVABLE_SERVABLE_H
 
 #include "graph/tensor.h"
 #include "serve/format/room.h"
 #include "serve/format/slice.h"
+#include "serve/language/language.h"
 #include "serve/observe/stats.h"
 #include "serve/servable/settings.h"
 
@@ -33,21 +37,21 @@
 typedef struct hone_servable hone_servable;
 
 /* Memory of an instance, grown to what its runs have needed. */
-typedef struct hone_store {
+typedef struct hone_growing {
     char *data;
     size_t capacity, usual; /* bytes; `usual` is what warm-up made */
-} hone_store;
+} hone_growing;
 
 /* What one thread needs to run the model. */
 typedef struct hone_instance {
     hone_context *context;
-    size_t usual;      /* bytes of the context after warm-up */
-    hone_store inputs; /* rows of several requests */
-    hone_tensor *in;   /* over these, or over rows of a request */
+    size_t usual;        /* bytes of the context after warm-up */
+    hone_growing inputs; /* rows of several requests */
+    hone_tensor *in;     /* over these, or over rows of a request */
     const hone_tensor **in_list;
     const hone_tensor **results;           /* of the context */
-    hone_store pieces;                     /* results of a request that is run in pieces */
-    hone_store cuts;                       /* the results of one part without what was padded */
+    hone_growing pieces;                   /* results of a request that is run in pieces */
+    hone_growing cuts;                     /* the results of one part without what was padded */
     int64_t target[HONE_MAX_DIM_SETTINGS]; /* sizes that the last run's parts were padded to */
     hone_tensor *outputs;                  /* of a run: over these, or as the context's views */
     hone_tensor *out;                      /* the rows of one part */
@@ -78,9 +82,10 @@ struct hone_servable {
     char *name;
     int64_t version;
     hone_servable_settings settings;
+    hone_language *language; /* NULL: it is none, else what follows is not there */
     hone_model *model;
     hone_session *session;
-    hone_instance *instances; /* of the workers, then of the compute threads */
+    hone_instance *instances;             /* of the workers, then of the compute threads */
     int workers, instance_count, threads; /* threads: of a run */
     int input_count, output_count;
     hone_value_info *inputs, *outputs; /* names live in the model's signature */
@@ -123,6 +128,9 @@ hone_status hone_servable_new(const hone_servable_options *o, const hone_graph *
 /* Another one over the same compiled model, before the compilation of which hone_graph_open_maps() was called. */
 hone_status hone_servable_remake(const hone_servable_options *o, hone_model *model, hone_servable **out,
                                  hone_error *err);
+/* A language model's, which takes `language` over on success; `bytes` is what it takes. It needs no warm-up. */
+hone_status hone_servable_speak(const hone_servable_options *o, hone_language *language, size_t bytes,
+                                hone_servable **out, hone_error *err);
 /* Frees it now; there is no reference but the caller's. */
 void hone_servable_destroy(hone_servable *s);
 
@@ -133,7 +141,10 @@ void hone_servable_release(hone_servable *s); /* NULL is fine */
 const char *hone_servable_name(const hone_servable *s);
 int64_t hone_servable_version(const hone_servable *s);
 hone_model_stats *hone_servable_stats(hone_servable *s);
+/* NULL: it is a language model. */
 const hone_graph *hone_servable_signature(const hone_servable *s);
+/* NULL: it is no language model. Borrowed. */
+hone_language *hone_servable_language(const hone_servable *s);
 
 int hone_servable_input_count(const hone_servable *s);
 int hone_servable_output_count(const hone_servable *s);

@@ -18,7 +18,8 @@ bool hone_servable_settings_equal(const hone_servable_settings *a, const hone_se
     if (a->threads != b->threads || a->batching != b->batching || a->max_batch != b->max_batch ||
         a->max_delay_us != b->max_delay_us || a->preferred_count != b->preferred_count ||
         a->max_queue != b->max_queue || a->max_rows != b->max_rows || a->timeout_ms != b->timeout_ms ||
-        a->pad_all != b->pad_all || a->pad_tolerance != b->pad_tolerance)
+        a->pad_all != b->pad_all || a->pad_tolerance != b->pad_tolerance ||
+        !hone_language_settings_equal(&a->language, &b->language))
         return false;
     if (a->dim_count != b->dim_count || a->tensor_count != b->tensor_count) return false;
     for (int i = 0; i < a->dim_count; i++)

@@ -2,6 +2,8 @@
 #ifndef HONE_SERVE_SERVABLE_SETTINGS_H
 #define HONE_SERVE_SERVABLE_SETTINGS_H
 
+#include "serve/language/settings.h"
+
 #include <hone/graph.h>
 
 #include <stdbool.h>
@@ -48,9 +50,9 @@ typedef struct hone_servable_settings {
     int64_t max_delay_us;                /* that a request waits for others when a thread is free */
     int preferred[HONE_MAX_BATCH_SIZES]; /* ascending; sizes that a batch is brought to */
     int preferred_count;                 /* 0: the powers of two */
-    int max_queue;      /* requests that wait; more: HONE_RESOURCE_EXHAUSTED; 0: as the server's */
-    int64_t max_rows;   /* of one request; 0: no limit */
-    int64_t timeout_ms; /* for a request to be answered; 0: as the server's */
+    int max_queue;            /* requests that wait; more: HONE_RESOURCE_EXHAUSTED; 0: as the server's */
+    int64_t max_rows;         /* of one request; 0: no limit */
+    int64_t timeout_ms;       /* for a request to be answered; 0: as the server's */
     hone_precision precision; /* of versions that are loaded from then on */
     hone_dim_setting dims[HONE_MAX_DIM_SETTINGS];
     int dim_count;
@@ -58,6 +60,7 @@ typedef struct hone_servable_settings {
     int tensor_count;
     bool pad_all;         /* requests are padded along all free dimensions that have a name */
     double pad_tolerance; /* how far padding may move an answer, as a part of the largest value beside it */
+    hone_language_settings language;
 } hone_servable_settings;
 #define HONE_PAD_TOLERANCE 1e-4
 #define HONE_SERVABLE_SETTINGS_INIT                                                                          \

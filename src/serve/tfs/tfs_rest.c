@@ -135,6 +135,19 @@ static void put_state(void *user, const hone_version_status *v) {
     hone_buffer_text(s->out, "\n   }\n  }");
 }
 
+/* Clients of OpenAI's API ask here for a model, too: a language model's status has the fields of both. */
+static void write_language(hone_front *f, hone_slice name, hone_buffer *out) {
+    hone_servable *s = hone_core_find(f->o.core, name, HONE_LATEST);
+    const hone_language *l = s ? hone_servable_language(s) : NULL;
+    if (l) {
+        hone_buffer_text(out, " \"id\": ");
+        hone_json_write_string(out, name.data, name.size);
+        hone_buffer_printf(out, ",\n \"object\": \"model\",\n \"created\": %lld,\n \"owned_by\": \"hone\",\n",
+                           (long long)l->created);
+    }
+    hone_servable_release(s);
+}
+
 static hone_status write_status(hone_front *f, const target *at, hone_error *err) {
     hone_slice name = {at->name, strlen(at->name)};
     int64_t version = at->version;
@@ -147,7 +160,9 @@ static hone_status write_status(hone_front *f, const target *at, hone_error *err
         hone_servable_release(found);
     }
     if (at->label[0] || at->has_version) s.only = &version;
-    hone_buffer_text(s.out, "{\n \"model_version_status\": [");
+    hone_buffer_text(s.out, "{\n");
+    write_language(f, name, s.out);
+    hone_buffer_text(s.out, " \"model_version_status\": [");
     hone_core_states(f->o.core, name, put_state, &s);
     if (s.count == 0) HONE_TRY(hone_front_expect(f, name, s.only ? version : HONE_LATEST, err));
     if (s.count == 0 && s.only)

@@ -687,9 +687,9 @@ static void survives_lack_of_memory(void **state) {
         failed += j.status != HONE_OK;
         free_job(&j);
         /* so that the next one needs memory again */
-        hone_store *pieces = &f.s->instances[f.s->instance_count - 1].pieces;
+        hone_growing *pieces = &f.s->instances[f.s->instance_count - 1].pieces;
         hone_free(pieces->data);
-        *pieces = (hone_store){0};
+        *pieces = (hone_growing){0};
     }
     assert_true(failed > 0);
     stop(&f);

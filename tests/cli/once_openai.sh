@@ -1,0 +1,41 @@
+#!/bin/sh
+# OpenAI's own client, and LangChain's if it is installed, against `hone serve` of a language model.
+. "$(dirname "$0")/lib.sh"
+[ -n "${HONE_PYTHON:-}" ] || exit 77
+"$HONE_PYTHON" -c 'import numpy, openai' 2>/dev/null || exit 77
+clients="$root/tests/serve/peer_openai.py"
+export PYTHONDONTWRITEBYTECODE=1
+unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
+
+"$HONE_PYTHON" "$clients" make letters.gguf >make.log 2>&1
+needs "a model to serve: $(tail -n 5 make.log)" [ -s letters.gguf ]
+printf 'someone predict,metrics open-sesame\n' >secrets
+chmod 600 secrets
+start_server letters.gguf --auth-file secrets
+needs "the server listens: $(cat serve.err)" [ -n "$url" ]
+timeout 300 "$HONE_PYTHON" "$clients" serve "$url/v1" >clients.log 2>&1
+holds "the clients get what they want: $(tail -n 60 clients.log)" grep -q -E '^[1-9][0-9]* passed, 0 failed$' clients.log
+
+# curl, and a stream as it comes
+curl -s -N -H 'Authorization: Bearer open-sesame' "$url/v1/chat/completions" \
+    -d '{"model": "letters", "stream": true, "temperature": 0, "messages": [{"role": "user", "content": "x"}]}' >stdout
+prints '"delta": {"content": "y"}'
+holds "the stream ends as it should" [ "$(grep -v '^$' stdout | tail -n 1)" = "data: [DONE]" ]
+kill -TERM "$pid"
+wait "$pid"
+holds "the server ends well" [ $? -eq 0 ]
+
+# the same from a directory that hone import wrote, and from versions of it
+works import letters.gguf --out models/letters/1
+start_server --repository models
+needs "the server listens: $(cat serve.err)" [ -n "$url" ]
+curl -s "$url/v1/completions" -d '{"model": "letters", "prompt": "a", "max_tokens": 2, "temperature": 0}' >stdout
+prints '"text": "bc"'
+kill -TERM "$pid"
+wait "$pid"
+start_server models/letters/1 --context 20
+curl -s "$url/v1/completions" -d '{"model": "1", "prompt": "a", "max_tokens": 20}' >stdout
+prints 'a context of 20'
+kill -TERM "$pid"
+wait "$pid"
+finish

@@ -1,0 +1,301 @@
+#include "serve/servers.h"
+
+#include "serve/languages.h"
+#include "serve/repo.h"
+
+#define CHAT "/v1/chat/completions"
+#define COMPLETE "/v1/completions"
+
+static fixture server;
+
+static int setup(void **state) {
+    (void)state;
+    char models[600];
+    repo_make();
+    snprintf(models, sizeof models, "letters=%s", repo_path("letters"));
+    language_save(repo_path("letters"), LANGUAGE_TEMPLATE);
+    hone_server_options o = small_options();
+    o.models = (const char *const[]){models};
+    o.model_count = 1;
+    start(&server, &o);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    stop(&server);
+    repo_remove();
+    return 0;
+}
+
+static reply ask(const char *path, const char *body) {
+    client c = client_open(server.port);
+    reply r = client_ask(&c, "POST", path, body);
+    client_close(&c);
+    return r;
+}
+
+static reply get(const char *path) {
+    client c = client_open(server.port);
+    reply r = client_ask(&c, "GET", path, NULL);
+    client_close(&c);
+    return r;
+}
+
+/* A body about the small model, with `rest` in it; greedy. */
+static const char *about(const char *rest) {
+    static char text[4096];
+    snprintf(text, sizeof text, "{\"model\": \"letters\", \"temperature\": 0, %s}", rest);
+    return text;
+}
+
+#define HI "\"messages\": [{\"role\": \"user\", \"content\": \"uv\"}]"
+
+/* --- conversations --- */
+
+static void test_chat(void **state) {
+    (void)state;
+    reply r = ask(CHAT, about(HI));
+    assert_non_null(strstr(r.body, "\"object\": \"chat.completion\""));
+    assert_non_null(strstr(
+        r.body, "\"message\": {\"role\": \"assistant\", \"content\": \"wxyz{|}~\", \"refusal\": null}"));
+    assert_non_null(strstr(r.body, "\"finish_reason\": \"stop\""));
+    check_has(r, 200, "\"usage\": {\"prompt_tokens\": 3, \"completion_tokens\": 8, \"total_tokens\": 11");
+    check_has(ask(CHAT, about(HI ", \"max_tokens\": 3")), 200, "\"content\": \"wxy\"");
+    check_has(ask(CHAT, about(HI ", \"max_completion_tokens\": 3")), 200, "\"finish_reason\": \"length\"");
+    check_has(
+        ask(CHAT,
+            about("\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"x\"}, "
+                  "{\"type\": \"text\", \"text\": \"y\"}]}]")),
+        200, "\"content\": \"z{|}~\"");
+}
+
+/* What a client writes is text: its tokens are as many as its characters. */
+static void test_injection(void **state) {
+    (void)state;
+    check_has(
+        ask(CHAT, about("\"messages\": [{\"role\": \"user\", \"content\": \"<|end|>\"}], \"max_tokens\": 1")),
+        200, "\"prompt_tokens\": 8");
+    check_has(ask(COMPLETE, about("\"prompt\": \"<|end|>\", \"max_tokens\": 1")), 200,
+              "\"prompt_tokens\": 7");
+}
+
+static void test_stream(void **state) {
+    (void)state;
+    reply r =
+        ask(CHAT,
+            about(HI ", \"max_tokens\": 2, \"stream\": true, \"stream_options\": {\"include_usage\": true}"));
+    static const char *const parts[] = {
+        "\"delta\": {\"role\": \"assistant\", \"content\": \"\"}, \"logprobs\": null, \"finish_reason\": "
+        "null}], \"usage\": null}\n\n",
+        "\"delta\": {\"content\": \"w\"}",
+        "\"delta\": {\"content\": \"x\"}",
+        "\"delta\": {}, \"logprobs\": null, \"finish_reason\": \"length\"",
+        "\"choices\": [], \"usage\": {\"prompt_tokens\": 3, \"completion_tokens\": 2",
+        "data: [DONE]\n\n"};
+    assert_int_equal(r.status, 200);
+    assert_non_null(strstr(r.head, "text/event-stream"));
+    const char *at = r.body;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        const char *next = strstr(at, parts[i]);
+        if (!next) fail_msg("no %s in %s", parts[i], r.body);
+        at = next + strlen(parts[i]);
+    }
+    assert_string_equal(at, "");
+    free(r.body);
+    check_has(ask(COMPLETE, about("\"prompt\": \"a\", \"max_tokens\": 1, \"stream\": true")), 200,
+              "\"text\": \"b\", \"logprobs\": null, \"finish_reason\": null}]}\n\n");
+}
+
+/* --- where texts end --- */
+
+static void test_stops(void **state) {
+    (void)state;
+    check_has(ask(CHAT, about(HI ", \"stop\": \"z{\"")), 200, "\"content\": \"wxy\"");
+    check_has(ask(CHAT, about(HI ", \"stop\": [\"nothing\", \"y\"]")), 200, "\"content\": \"wx\"");
+    check_has(ask(CHAT, about(HI ", \"stop\": [\"{!\"]")), 200, "\"content\": \"wxyz{|}~\"");
+    check_has(ask(CHAT, about(HI ", \"stop_token_ids\": [93]")), 200, "\"content\": \"wxyz\"");
+    check_has(ask(CHAT, about(HI ", \"ignore_eos\": true, \"max_tokens\": 9")), 200,
+              "\"completion_tokens\": 9");
+    /* what may become a stop string is held back, and what is cut off is in no event */
+    reply r = ask(CHAT, about(HI ", \"stop\": \"xyz\", \"stream\": true, \"logprobs\": true"));
+    assert_null(strstr(r.body, "\"token\": \"x\""));
+    check_has(r, 200, "\"delta\": {\"content\": \"w\"}");
+}
+
+/* --- completions --- */
+
+static void test_completions(void **state) {
+    (void)state;
+    reply r = ask(COMPLETE, about("\"prompt\": [\"a\", \"x\"], \"max_tokens\": 2, \"n\": 2"));
+    static const char *const texts[] = {"\"index\": 0, \"text\": \"bc\"", "\"index\": 1, \"text\": \"bc\"",
+                                        "\"index\": 2, \"text\": \"yz\"", "\"index\": 3, \"text\": \"yz\""};
+    for (int i = 0; i < 4; i++)
+        if (!strstr(r.body, texts[i])) fail_msg("no %s in %s", texts[i], r.body);
+    check_has(r, 200, "\"prompt_tokens\": 2, \"completion_tokens\": 8");
+    check_has(ask(COMPLETE, about("\"prompt\": [67, 68], \"max_tokens\": 2")), 200, "\"text\": \"cd\"");
+    check_has(ask(COMPLETE, about("\"prompt\": [[67], [68]], \"max_tokens\": 1")), 200,
+              "\"index\": 1, \"text\": \"c\"");
+    check_has(ask(COMPLETE, about("\"prompt\": \"ab\", \"max_tokens\": 0, \"echo\": true")), 200,
+              "\"text\": \"ab\"");
+    check_has(
+        ask(COMPLETE, about("\"prompt\": \"ab\", \"max_tokens\": 1, \"echo\": true, \"logprobs\": 1")), 200,
+        "\"text\": \"abc\", \"logprobs\": {\"tokens\": [\"a\", \"b\", \"c\"], \"token_logprobs\": [null, ");
+    check_has(ask(COMPLETE, about("\"prompt\": \"ab\", \"max_tokens\": 1, \"echo\": true, \"logprobs\": 1")),
+              200, "\"text_offset\": [0, 1, 2]}");
+    check_has(ask(COMPLETE, about("\"prompt\": \"a\", \"max_tokens\": 1, \"best_of\": 3")), 200,
+              "\"completion_tokens\": 3");
+}
+
+static void test_scores(void **state) {
+    (void)state;
+    reply r = ask(CHAT, about(HI ", \"max_tokens\": 1, \"logprobs\": true, \"top_logprobs\": 2"));
+    const char *token = strstr(r.body, "\"logprobs\": {\"content\": [{\"token\": \"w\", \"logprob\": -");
+    assert_non_null(token);
+    assert_non_null(strstr(token, "\"bytes\": [119], \"top_logprobs\": [{\"token\": \"w\""));
+    check_has(r, 200, "], \"refusal\": null}");
+    check_has(ask(CHAT, about(HI ", \"max_tokens\": 1, \"logit_bias\": {\"0\": 100}, \"logprobs\": true")),
+              200, "\"content\": \"\"");
+}
+
+/* Drawn tokens depend on the seed alone; other answers to the same prompt are drawn apart. */
+static void test_seeds(void **state) {
+    (void)state;
+    static const char body[] =
+        "{\"model\": \"letters\", \"temperature\": 2, \"seed\": 5, \"n\": 2, \"max_tokens\": 12, "
+        "\"prompt\": \"a\"}";
+    reply a = ask(COMPLETE, body), b = ask(COMPLETE, body);
+    const char *x = strstr(a.body, "\"choices\""), *y = strstr(b.body, "\"choices\"");
+    assert_non_null(x);
+    assert_string_equal(x, y);
+    const char *first = strstr(x, "\"text\": "), *second = strstr(first + 1, "\"text\": ");
+    assert_true(memcmp(first, second, 20) != 0);
+    free(a.body);
+    free(b.body);
+}
+
+/* --- answers of a form --- */
+
+static void test_schemas(void **state) {
+    (void)state;
+    check_has(
+        ask(CHAT,
+            about(HI ", \"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"name\": \"x\", "
+                     "\"schema\": {\"enum\": [\"ok\"]}}}")),
+        200, "\"content\": \"\\\"ok\\\"\"");
+    check_has(
+        ask(CHAT,
+            about(HI ", \"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"name\": \"x\", "
+                     "\"schema\": {\"properties\": {\"a\": {\"type\": \"string\", \"pattern\": \"b\"}}}}}")),
+        400, "/properties/a/pattern");
+    check_has(ask(CHAT, about(HI ", \"response_format\": {\"type\": \"json_object\"}, \"max_tokens\": 1")),
+              200, "\"content\": \"{\"");
+}
+
+/* --- tools --- */
+
+#define TOOL                                                                                                 \
+    "\"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"f\", \"parameters\": {\"type\": "       \
+    "\"object\", "                                                                                           \
+    "\"properties\": {\"a\": {\"$ref\": \"#/$defs/one\"}}, \"required\": [\"a\"], \"$defs\": {\"one\": "     \
+    "{\"enum\": "                                                                                            \
+    "[1]}}}}}]"
+
+static void test_tools(void **state) {
+    (void)state;
+    static const char call[] =
+        "\"type\": \"function\", \"function\": {\"name\": \"f\", \"arguments\": \"{\\\"a\\\":1}\"}}]";
+    reply r = ask(CHAT, about(HI ", " TOOL ", \"tool_choice\": \"required\""));
+    if (!strstr(r.body, "\"content\": null")) fail_msg("%s", r.body);
+    assert_non_null(strstr(r.body, "\"finish_reason\": \"tool_calls\""));
+    check_has(r, 200, call);
+    r = ask(CHAT,
+            about(HI ", " TOOL ", \"stream\": true, \"tool_choice\": {\"type\": \"function\", \"function\": "
+                     "{\"name\": \"f\"}}"));
+    const char *first = strstr(r.body, "\"name\": \"f\", \"arguments\": \"\"");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "\"name\": \"f\"")); /* clients put the parts together */
+    check_has(r, 200, "\"delta\": {\"tool_calls\": [{\"index\": 0, \"function\": {\"arguments\": \"");
+    check_has(ask(CHAT, about(HI ", \"tool_choice\": \"required\"")), 400, "\"param\": \"tool_choice\"");
+}
+
+/* --- models --- */
+
+static void test_models(void **state) {
+    (void)state;
+    reply r = get("/v1/models");
+    assert_null(strstr(r.body, "matrix")); /* which makes no texts */
+    check_has(r, 200, "{\"object\": \"list\", \"data\": [{\"id\": \"letters\", \"object\": \"model\"");
+    r = get("/v1/models/letters");
+    assert_non_null(strstr(r.body, "\"id\": \"letters\""));
+    check_has(r, 200, "\"state\": \"AVAILABLE\"");
+    r = get("/v1/models/matrix");
+    assert_null(strstr(r.body, "\"id\""));
+    check_has(r, 200, "\"state\": \"AVAILABLE\"");
+    check_has(ask("/v1/models/letters:predict", "{\"instances\": [1]}"), 400, "is a language model");
+    check_has(get("/v1/models/letters/metadata"), 200, "signature_def");
+    check(ask(MATRIX, ONE_ROW), 200, ONE_ROW_ANSWER);
+}
+
+/* --- what is wrong --- */
+
+static void test_errors(void **state) {
+    (void)state;
+    static const struct {
+        const char *rest, *param;
+    } bad[] = {{HI ", \"temperature\": 3", "temperature"},
+               {HI ", \"top_p\": \"x\"", "top_p"},
+               {HI ", \"n\": 0", "n"},
+               {HI ", \"stop\": [\"a\", \"b\", \"c\", \"d\", \"e\"]", "stop"},
+               {HI ", \"max_tokens\": 0", "max_tokens"},
+               {HI ", \"stream\": 1", "stream"},
+               {HI ", \"stream_options\": {}", "stream_options"},
+               {HI ", \"top_logprobs\": 2", "top_logprobs"},
+               {HI ", \"top_logprobs\": 21, \"logprobs\": true", "top_logprobs"},
+               {HI ", \"logit_bias\": {\"x\": 1}", "logit_bias"},
+               {HI ", \"response_format\": {\"type\": \"xml\"}", "response_format.type"},
+               {HI ", \"tools\": [1]", "tools[0]"},
+               {"\"messages\": []", "messages"},
+               {"\"messages\": [1]", "messages[0]"},
+               {"\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\"}]}]",
+                "messages[0].content[0]"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char param[100];
+        snprintf(param, sizeof param, "\"type\": \"invalid_request_error\", \"param\": \"%s\"", bad[i].param);
+        check_has(ask(CHAT, about(bad[i].rest)), 400, param);
+    }
+    check_has(ask(CHAT, "{"), 400, "The body is no JSON");
+    check_has(ask(CHAT, "{\"model\": \"x\", " HI "}"), 404, "\"code\": \"model_not_found\"");
+    check_has(ask(CHAT, "{\"model\": \"matrix\", " HI "}"), 400, "makes no texts");
+    check_has(ask(COMPLETE, about("\"prompt\": \"a\", \"suffix\": \"b\"")), 400, "\"param\": \"suffix\"");
+    check_has(ask(COMPLETE, about("\"prompt\": [1, \"a\"]")), 400, "\"param\": \"prompt\"");
+    check_has(ask(COMPLETE, about("\"prompt\": \"a\", \"max_tokens\": 100000")), 400,
+              "\"code\": \"context_length_exceeded\"");
+    check_has(ask(COMPLETE, about("\"prompt\": \"a\", \"unknown\": {\"x\": []}")), 200, "\"text\"");
+    check_has(get(CHAT), 405, "\"error\": {\"message\"");
+    /* the form of this API's errors is none of others' */
+    client c = client_open(server.port);
+    check_has(client_ask(&c, "POST", CHAT, "{"), 400, "\"error\": {");
+    check_has(client_ask(&c, "POST", MATRIX, "{"), 400, "\"error\": \"");
+    client_close(&c);
+}
+
+/* Texts whose client has gone are given up: the server can stop at once. */
+static void test_leaving(void **state) {
+    (void)state;
+    client c = client_open(server.port);
+    assert_true(send_post(&c, CHAT, about(HI ", \"ignore_eos\": true, \"stream\": true")));
+    assert_true(client_more(&c, CLIENT_WAIT_MS) > 0);
+    client_close(&c);
+    check_has(ask(CHAT, about(HI)), 200, "wxyz");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_chat),   cmocka_unit_test(test_injection),   cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_stops),  cmocka_unit_test(test_completions), cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_seeds),  cmocka_unit_test(test_schemas),     cmocka_unit_test(test_tools),
+        cmocka_unit_test(test_models), cmocka_unit_test(test_errors),      cmocka_unit_test(test_leaving),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
