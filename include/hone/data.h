@@ -46,8 +46,8 @@ typedef struct hone_data_options {
     int64_t tokens; /* of a sample; 0: of text as many as 95 % of the texts have, at most 512; of lm 128 */
     int height, width, channels; /* of pictures, as they are read; 0: hone_dataset_open_with() */
     bool channels_last;          /* their samples are [height, width, channels] */
-    int rate;     /* of sound: samples a second that clips are brought to; 0: 16000 */
-    int64_t clip; /* samples of a clip; 0: as many as 95 % of them have, at most ten seconds */
+    int rate;                    /* of sound: samples a second that clips are brought to; 0: 16000 */
+    int64_t clip;                /* samples of a clip; 0: as many as 95 % of them have, at most ten seconds */
     int header;                  /* a table's first line: 0: as it looks, 1: names, -1: values */
 } hone_data_options;
 #define HONE_DATA_OPTIONS_INIT                                                                               \
@@ -222,7 +222,8 @@ HONE_API hone_status hone_wav_load(const char *path, hone_tensor **out, int *rat
 
 /* The same as a clip of audio:DIR: brought to `rate` samples a second, and to `samples` of them, in the middle of silence or
  * without its ends (0: as many as there are). */
-HONE_API hone_status hone_clip_load(const char *path, int rate, int64_t samples, hone_tensor **out, hone_error *err);
+HONE_API hone_status hone_clip_load(const char *path, int rate, int64_t samples, hone_tensor **out,
+                                    hone_error *err);
 
 #ifdef __cplusplus
 }

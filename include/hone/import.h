@@ -37,6 +37,8 @@ HONE_API bool hone_import_takes(const char *path);
 HONE_API const hone_graph *hone_import_graph(const hone_import *m);
 /* The graph becomes the caller's; hone_import_graph() is NULL from then on. */
 HONE_API hone_graph *hone_import_take_graph(hone_import *m);
+/* Another graph takes its place, and becomes the import's. */
+HONE_API void hone_import_give_graph(hone_import *m, hone_graph *g);
 HONE_API const hone_tokenizer *hone_import_tokenizer(const hone_import *m); /* NULL: there is none */
 HONE_API const char *hone_import_template(const hone_import *m); /* the chat template; NULL: none */
 /* The id that texts begin with, where the model wants one; -1: none. */

@@ -25,6 +25,9 @@ typedef struct hone_model_options {
     const char *disable_rewrites;
     int threads; /* that pack weights; 0: one for each available CPU */
     hone_precision precision;
+    /* Weights of few bits become float32 once and for all: more memory, less work for whoever runs many rows at a time, as
+     * training does. */
+    bool unpack_weights;
 } hone_model_options;
 #define HONE_MODEL_OPTIONS_INIT                                                                              \
     { .size = sizeof(hone_model_options) }

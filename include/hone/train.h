@@ -189,6 +189,8 @@ typedef struct hone_train_options {
      * added. What `train` names is trained itself. */
     int lora_rank; /* 0: none; all weights are trained */
     double lora_alpha;
+    bool lora_apart; /* A and B stay apart: the graph has them as constants NAME.lora_A.weight [rank, in] and
+                        NAME.lora_B.weight [out, rank] beside the weight. So they do where a weight is stored in blocks */
     /* Checkpoints: a directory; NULL: none. One is written every `checkpoint_steps` steps (0: at the end of
      * each epoch), and when training is stopped. */
     const char *checkpoint_dir;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 static struct {
-    const char *model, *predictions, *output;
+    const char *model, *predictions, *output, *adapter;
     cli_data data;
     int split, top;
     bool json, mapped;
@@ -33,6 +33,7 @@ static const cli_option options[] = {
               "language models with a past: tokens of the windows that a text is cut into; the second half "
               "of each is "
               "scored"),
+    OPT_ADAPTER(args.adapter),
     OPT_INT64("windows", "N", args.windows, 0, 1 << 24, "of the so many first windows", .zero = "all"),
     OPT_THREADS(args.threads),
     OPT_MMAP(args.mapped),
@@ -104,6 +105,7 @@ static int try_language(bool *done, hone_graph **g) {
     }
     const cli_perplexity p = {.model = args.model,
                               .text = args.data.spec + 5,
+                              .adapter = args.adapter,
                               .window = args.context,
                               .windows = args.windows,
                               .threads = args.threads,
@@ -126,6 +128,8 @@ static int work(job *j) {
     args.data.model_path = args.model;
     args.data.unlabeled = args.predictions != NULL;
     int status = try_language(&done, &g);
+    if (status == CLI_OK && args.adapter && !done)
+        status = cli_usage_error("--lora is for language models and --data text:FILE");
     if (status != CLI_OK || done) return status;
     if (!g) status = cli_load(args.model, args.mapped, args.json, &g);
     if (status != CLI_OK) return status;

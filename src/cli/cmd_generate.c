@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static struct {
-    const char *model, *prompt, *file, *system;
+    const char *model, *prompt, *file, *system, *adapter;
     cli_list stops;
     hone_sampling sampling;
     int64_t max_tokens, context;
@@ -31,6 +31,7 @@ static const cli_option options[] = {
     OPT_TEXT("prompt", "TEXT", args.prompt,
              "what a user says, if the model has a chat template; else, and with --raw, text to continue"),
     OPT_TEXT("file", "FILE", args.file, "the same, from a file"),
+    OPT_ADAPTER(args.adapter),
     OPT_FLAG("chat", args.chat, "a conversation: each line of standard input is what a user says next"),
     OPT_TEXT("system", "TEXT", args.system, "what the model is told before the user says anything"),
     OPT_FLAG("raw", args.raw, "continue the text as it is"),
@@ -169,7 +170,8 @@ static int open_model(job *j) {
     if ((args.chat || args.system) && !j->talks)
         return cli_error("%s: %s", args.model,
                          args.raw ? "--raw is no conversation" : "the model has no chat template");
-    const int status = j->talks ? cli_chat_begin(&j->chat, j->import) : CLI_OK;
+    int status = j->talks ? cli_chat_begin(&j->chat, j->import) : CLI_OK;
+    if (status == CLI_OK && args.adapter) status = cli_add_adapter(j->import, args.adapter);
     if (status == CLI_OK && args.system) cli_chat_say(&j->chat, "system", args.system);
     return status;
 }

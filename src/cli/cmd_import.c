@@ -1,12 +1,13 @@
 #include "files.h"
 #include "json.h"
+#include "language.h"
 #include "options.h"
 #include "signals.h"
 
 #include <hone/import.h>
 
 static struct {
-    const char *model, *out;
+    const char *model, *out, *adapter;
     int64_t context;
     bool json;
 } args;
@@ -24,6 +25,7 @@ static const cli_option options[] = {
              .required = true),
     OPT_INT64("context", "N", args.context, 0, 1 << 24, "tokens that the model has positions for",
               .zero = "as the file says, at most 131,072"),
+    OPT_ADAPTER(args.adapter),
     OPT_JSON(args.json),
     OPT_END,
 };
@@ -63,7 +65,8 @@ static int run(void) {
     o.context = args.context;
     CLI_TRY(cli_check_directory(args.out, &err));
     CLI_TRY(hone_import_open(args.model, &o, &m, &err));
-    int status = save(m);
+    int status = args.adapter ? cli_add_adapter(m, args.adapter) : CLI_OK;
+    if (status == CLI_OK) status = save(m);
     if (status == CLI_OK && hone_graph_get_stats(hone_import_graph(m), &stats, &err) != HONE_OK)
         status = cli_fail(&err);
     if (status == CLI_OK) status = report(m, &stats, cli_seconds_now() - start);

@@ -4,6 +4,7 @@
 #include "signals.h"
 #include "text.h"
 #include "training.h"
+#include "tuning.h"
 
 #include <hone/ranks.h>
 
@@ -15,7 +16,7 @@
 static struct {
     const char *model, *out, *recipe;
     double dropout;
-    bool init, last, list;
+    bool init, last, list, merge;
     int head; /* keep, replace, add */
     const char *head_on;
     cli_data data;
@@ -63,6 +64,8 @@ static const cli_option options[] = {
         "that is added to it",
         .zero = "none"),
     OPT_NUMBER("lora-alpha", "X", args.train.lora_alpha, -1e6, 1e6, "the product counts X/RANK"),
+    OPT_FLAG("merge", args.merge,
+             "of a language model with --lora: write the whole model, not the adapter alone"),
     OPT_NUMBER(
         "validation", "X", args.data.validation, 0, 1e15,
         "keep a share of the training samples (0.1), or so many (5000), for validation after each epoch",
@@ -113,6 +116,7 @@ static const cli_preset recipes[] = {
 typedef struct job {
     cli_parts data;
     hone_graph *graph;
+    cli_tuning tuning;
     cli_watch watch;
     hone_train_report report;
     hone_eval_report test_report;
@@ -120,11 +124,19 @@ typedef struct job {
 } job;
 
 /* A model that is there says how data are read. */
-static hone_status load_model(job *j, hone_error *err) {
-    size_t length = strlen(args.model);
-    if (length <= 5 || strcmp(args.model + length - 5, ".onnx") != 0) return HONE_OK;
+static int load_model(job *j) {
+    hone_error err = {0};
+    const size_t length = strlen(args.model);
+    const bool onnx = length > 5 && strcmp(args.model + length - 5, ".onnx") == 0;
+    if (!onnx && !hone_import_takes(args.model)) return CLI_OK;
+    const int status = cli_tuning_begin(&j->tuning, args.model, &args.data, &j->graph);
+    if (status != CLI_OK) return status;
     args.data.model_path = args.model;
-    return hone_graph_load(args.model, &j->graph, err);
+    args.train.lora_apart = j->tuning.import != NULL;
+    if (j->tuning.import && args.train.lora_rank && !args.train.freeze)
+        args.train.freeze = "lm_head*"; /* as others do: large, and last */
+    if (!j->graph) CLI_TRY(hone_graph_load(args.model, &j->graph, &err));
+    return CLI_OK;
 }
 
 static hone_status set_head(job *j, hone_error *err) {
@@ -204,10 +216,17 @@ static hone_status test_others(job *j, hone_error *err) {
 }
 
 /* The model first: no mishap after the training may cost it. */
-static hone_status finish(job *j, hone_error *err) {
+static hone_status save(job *j, hone_error *err) {
+    if (j->tuning.import)
+        return cli_tuning_save(&j->tuning, j->graph, args.model, args.train.lora_rank && !args.merge,
+                               args.out, err);
     hone_status status = cli_save_tokenizer(j->data.train, j->graph, args.out, err);
     if (status == HONE_OK) status = cli_note_parts(j->graph, &j->data, err);
-    if (status == HONE_OK) status = cli_save(j->graph, args.out, err);
+    return status == HONE_OK ? cli_save(j->graph, args.out, err) : status;
+}
+
+static hone_status finish(job *j, hone_error *err) {
+    hone_status status = save(j, err);
     if (status != HONE_OK) save_elsewhere(j);
     if (status == HONE_OK && j->data.test)
         status =
@@ -246,7 +265,10 @@ static void report(const job *j) {
         printf("%sepoch %d did best in validation: that is what is kept\n",
                j->report.early ? "stopped early: " : "", j->report.best_epoch);
     printf("energy of the training: %s\n", cli_energy_text(&args.cost, 1));
-    printf("wrote %s, %s bytes\n", args.out, cli_count(cli_model_bytes(args.out)));
+    if (j->tuning.import)
+        printf("wrote %s\n", args.out);
+    else
+        printf("wrote %s, %s bytes\n", args.out, cli_count(cli_model_bytes(args.out)));
 }
 
 /* The same command line starts and, after a mishap, goes on: with one directory for both. */
@@ -293,9 +315,12 @@ static int work(job *j) {
     if (hone_rank_count() > 1)
         cli_note("%d processes: each takes its part of every batch of %d", hone_rank_count(),
                  args.train.batch);
-    CLI_TRY(cli_check_output(args.out, &err));
+    const int loaded = load_model(j);
+    if (loaded != CLI_OK) return loaded;
+    if (args.merge && !(j->tuning.import && args.train.lora_rank))
+        return cli_usage_error("--merge is for language models with --lora");
+    CLI_TRY(j->tuning.import ? cli_check_directory(args.out, &err) : cli_check_output(args.out, &err));
     if (args.train.checkpoint_dir) CLI_TRY(cli_check_directory(args.train.checkpoint_dir, &err));
-    CLI_TRY(load_model(j, &err));
     CLI_TRY(cli_open_parts(&args.data, &args.train.task, j->graph, args.train.seed, &args.train.max_samples,
                            &j->data, &err));
     args.train.validation = j->data.validation;
@@ -322,6 +347,7 @@ static int run(void) {
     hone_ranks_end(status != CLI_OK && !j.report.stopped);
     hone_graph_free(j.graph);
     cli_free_parts(&j.data);
+    cli_tuning_end(&j.tuning);
     return status;
 }
 

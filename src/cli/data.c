@@ -87,7 +87,8 @@ static hone_status read_tokenizer(const cli_data *d, const hone_graph *model, wi
     for (int i = 0; hone_graph_input(model, i, &info); i++)
         if (info.dtype == HONE_INT64 && info.rank == 2 && info.dims[1] > 0 && o->tokens == 0)
             o->tokens = info.dims[1];
-    if (d->tokenizer || !d->model_path) return HONE_OK;
+    if (!d->tokenizer) o->reads = d->reads;
+    if (d->tokenizer || d->reads || !d->model_path) return HONE_OK;
     hone_status status = hone_tokenizer_load(cli_tokenizer_path(model, d->model_path), &w->tokenizer, err);
     o->reads = w->tokenizer;
     return status;

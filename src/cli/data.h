@@ -14,6 +14,7 @@ typedef struct cli_data {
     double seconds;
     const char
         *model_path; /* of the model that will read the data: a tokenizer may lie beside it; NULL: none */
+    const struct hone_tokenizer *reads; /* the model's tokenizer, where that is at hand; NULL: not */
     cli_list ignored;
     const char *resize;
     bool unlabeled; /* the target may be missing, and all samples are wanted */

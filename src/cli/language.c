@@ -3,6 +3,7 @@
 #include "json.h"
 #include "report.h"
 
+#include <hone/adapter.h>
 #include <hone/generate.h>
 
 #include <stdlib.h>
@@ -41,6 +42,15 @@ int cli_open_language(const char *path, hone_import **out, hone_graph **graph) {
     hone_import_free(*out);
     *out = NULL;
     return CLI_OK;
+}
+
+int cli_add_adapter(hone_import *m, const char *directory) {
+    hone_error err = {0};
+    hone_graph *g = hone_import_take_graph(m);
+    hone_status status = hone_adapter_load(g, directory, &err);
+    if (status == HONE_OK) status = hone_adapter_merge(g, NULL, &err);
+    hone_import_give_graph(m, g);
+    return status == HONE_OK ? CLI_OK : cli_fail(&err);
 }
 
 static int encode(const hone_import *m, const cli_perplexity *p, int32_t **ids, size_t *count) {
@@ -82,6 +92,7 @@ static int work(hone_import *m, const cli_perplexity *p, hone_lm **lm, int32_t *
     hone_lm_options o = HONE_LM_OPTIONS_INIT;
     size_t count = 0;
     int status = encode(m, p, ids, &count);
+    if (status == CLI_OK && p->adapter) status = cli_add_adapter(m, p->adapter);
     if (status != CLI_OK) return status;
     o.threads = p->threads;
     o.precision = p->precision;

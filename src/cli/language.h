@@ -13,8 +13,15 @@ int cli_read_text(const char *path, char **text, size_t *size);
  * any other. Gives an exit status. */
 int cli_open_language(const char *path, hone_import **out, hone_graph **graph);
 
+#define OPT_ADAPTER(to)                                                                                      \
+    OPT_TEXT("lora", "DIR", to,                                                                              \
+             "with the adapter of that directory: adapter_config.json, adapter_model.safetensors")
+/* Puts the adapter of a directory into the model. Gives an exit status. */
+int cli_add_adapter(hone_import *m, const char *directory);
+
 typedef struct cli_perplexity {
     const char *model, *text; /* for messages; path of the text */
+    const char *adapter;      /* a directory; NULL: none */
     int64_t window, windows;  /* windows 0: all */
     int threads;
     hone_precision precision;

@@ -301,7 +301,7 @@ static void drop_views(hone_graph *g) {
 static hone_status prepare(hone_graph *g, hone_quantize_mode mode, hone_error *err) {
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));
-    if (mode <= HONE_QUANTIZE_DYNAMIC) HONE_TRY(hone_graph_fold(g, false, err));
+    if (mode <= HONE_QUANTIZE_DYNAMIC) HONE_TRY(hone_graph_fold(g, HONE_FOLD_FIRST, err));
     HONE_TRY(hone_graph_rewrite_stage(g, HONE_STAGE_WEIGHTS, "fold-affine", err));
     drop_views(g);
     hone_graph_prune(g);

@@ -4,6 +4,20 @@
 #include <stdio.h>
 #include <string.h>
 
+static void adopt(hone_graph *g) {
+    hone_graph *sub;
+    for (hone_node *n = g->first; n; n = n->next)
+        for (int i = 0; (sub = hone_node_subgraph(n, i)); i++) sub->outer = g;
+}
+
+void hone_graph_swap(hone_graph *a, hone_graph *b) {
+    const hone_graph was = *a;
+    *a = *b;
+    *b = was;
+    adopt(a);
+    adopt(b);
+}
+
 /* Symbols are matched by name. */
 hone_type hone_type_import(hone_graph *dst, const hone_graph *src, const hone_type *type) {
     hone_type t = *type;

@@ -12,14 +12,14 @@ hone_graph *hone_graph_new(const char *name) {
 }
 
 hone_graph *hone_graph_new_inside(const char *name, hone_graph *outer, hone_node *owner) {
-    hone_arena *arena = hone_arena_new();
-    if (!arena) return NULL;
-    hone_graph *g = hone_arena_alloc(arena, sizeof *g);
-    hone_names *names = g ? hone_names_new() : NULL;
+    hone_graph *g = hone_calloc(1, sizeof *g);
+    hone_arena *arena = g ? hone_arena_new() : NULL;
+    hone_names *names = arena ? hone_names_new() : NULL;
     hone_symbols *symbols = !names ? NULL : outer ? hone_symbols_retain(outer->symbols) : hone_symbols_new();
     if (!symbols) {
         hone_names_free(names);
         hone_arena_free(arena);
+        hone_free(g);
         return NULL;
     }
     g->arena = arena;
@@ -56,6 +56,7 @@ void hone_graph_free(hone_graph *g) {
     hone_free(g->metadata);
     hone_names_free(g->names);
     hone_arena_free(g->arena);
+    hone_free(g);
 }
 
 hone_status hone_graph_check(const hone_graph *g, hone_error *err) {

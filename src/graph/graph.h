@@ -314,6 +314,8 @@ hone_status hone_graph_open_maps(hone_graph *g, hone_error *err);
 
 /* --- copies --- */
 
+/* Each becomes what the other one was. Neither is a subgraph. */
+void hone_graph_swap(hone_graph *a, hone_graph *b);
 /* The graph's inputs, outputs and texts, without nodes, constants and variables. */
 /* What the first output is made of logits by, and these (NULL: nobody asks); HONE_LINK_NONE: it is none of it. */
 hone_link hone_graph_link(const hone_graph *g, hone_value **logits);

@@ -221,6 +221,11 @@ hone_graph *hone_import_take_graph(hone_import *m) {
     return g;
 }
 
+void hone_import_give_graph(hone_import *m, hone_graph *g) {
+    hone_graph_free(m->graph);
+    m->graph = g;
+}
+
 const hone_tokenizer *hone_import_tokenizer(const hone_import *m) {
     return m->tokenizer;
 }

@@ -6,8 +6,9 @@
 /* A folded constant may have twice the bytes of its inputs (weights of half precision as float32), and this many more. */
 #define MAX_GROWTH 65536
 
-static bool foldable(const hone_graph *g, const hone_node *n, bool lowered) {
-    const bool plain = n->op->role == HONE_ROLE_PLAIN || (lowered && n->op->role == HONE_ROLE_DEQUANTIZE);
+static bool foldable(const hone_graph *g, const hone_node *n, hone_fold how) {
+    const bool plain =
+        n->op->role == HONE_ROLE_PLAIN || (how != HONE_FOLD_FIRST && n->op->role == HONE_ROLE_DEQUANTIZE);
     if (!plain || n->input_count == 0 || !hone_node_is_evaluable(n)) return false;
     size_t before = 0, after = 0;
     for (int i = 0; i < n->input_count; i++) {
@@ -26,7 +27,7 @@ static bool foldable(const hone_graph *g, const hone_node *n, bool lowered) {
             !hone_add_size(after, bytes, &after))
             return false;
     }
-    return after / 2 <= before + MAX_GROWTH / 2;
+    return how == HONE_FOLD_ALL || after / 2 <= before + MAX_GROWTH / 2;
 }
 
 /* The node's results as constants in the place of its outputs. */
@@ -55,10 +56,10 @@ static void remove_folded(hone_graph *g, hone_node *n) {
     }
 }
 
-hone_status hone_graph_fold(hone_graph *g, bool lowered, hone_error *err) {
+hone_status hone_graph_fold(hone_graph *g, hone_fold how, hone_error *err) {
     for (hone_node *n = g->first, *next; n; n = next) {
         next = n->next;
-        if (!foldable(g, n, lowered)) continue;
+        if (!foldable(g, n, how)) continue;
         hone_error refused = {0};
         hone_status status = replace(g, n, &refused);
         if (status == HONE_INVALID_ARGUMENT) continue; /* it fails when it runs, if it ever does */

@@ -4,8 +4,12 @@
 
 #include "graph/graph.h"
 
-/* Folds what dequantizes only if nobody looks for integers any more (`lowered`), and never what would make a constant
- * much more than twice as large as its inputs. The graph is sorted, its types inferred. */
-hone_status hone_graph_fold(hone_graph *g, bool lowered, hone_error *err);
+typedef enum hone_fold {
+    HONE_FOLD_FIRST, /* nothing that dequantizes: rewrites look for integers */
+    HONE_FOLD_LOWERED, /* that, too, but nothing that makes a constant much more than twice as large as its inputs */
+    HONE_FOLD_ALL /* however large: weights of few bits become numbers */
+} hone_fold;
+/* The graph is sorted, its types inferred. */
+hone_status hone_graph_fold(hone_graph *g, hone_fold how, hone_error *err);
 
 #endif

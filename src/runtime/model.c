@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-static hone_status lower(hone_graph *g, const char *disabled, hone_error *err);
+static hone_status lower(hone_graph *g, const hone_model_options *o, hone_error *err);
 
 /* Constants that a subgraph captures become its own: what it computes with them can then be folded and packed. */
 static void sink_constants(hone_node *n) {
@@ -24,16 +24,17 @@ static void sink_constants(hone_node *n) {
 }
 
 /* A branch whose shapes don't fit is for other inputs: it stays as it is, and fails when it is taken. */
-static hone_status lower_inside(const hone_node *n, hone_graph *sub, const char *disabled, hone_error *err) {
+static hone_status lower_inside(const hone_node *n, hone_graph *sub, const hone_model_options *o,
+                                hone_error *err) {
     hone_error why = {0};
-    hone_status status = lower(sub, disabled, &why);
+    hone_status status = lower(sub, o, &why);
     if (status == HONE_OK || (status == HONE_INVALID_ARGUMENT && n->op->role == HONE_ROLE_BRANCH))
         return HONE_OK;
     if (err) *err = why;
     return status;
 }
 
-static hone_status lower_subgraphs(hone_graph *g, const char *disabled, hone_error *err) {
+static hone_status lower_subgraphs(hone_graph *g, const hone_model_options *o, hone_error *err) {
     bool any = false;
     hone_graph *sub;
     for (hone_node *n = g->first; n; n = n->next)
@@ -44,22 +45,23 @@ static hone_status lower_subgraphs(hone_graph *g, const char *disabled, hone_err
     if (!any) return HONE_OK;
     hone_graph_prune(g);
     for (hone_node *n = g->first; n; n = n->next)
-        for (int i = 0; (sub = hone_node_subgraph(n, i)); i++) HONE_TRY(lower_inside(n, sub, disabled, err));
+        for (int i = 0; (sub = hone_node_subgraph(n, i)); i++) HONE_TRY(lower_inside(n, sub, o, err));
     hone_graph_prune(g); /* what was folded away is not captured any more */
     return HONE_OK;
 }
 
 /* sort → infer → expand → fold → rewrites → fold, then the same in subgraphs */
-static hone_status lower(hone_graph *g, const char *disabled, hone_error *err) {
+static hone_status lower(hone_graph *g, const hone_model_options *o, hone_error *err) {
     HONE_TRY(hone_graph_sort(g, err));
     hone_graph_prune(g);
     HONE_TRY(hone_graph_infer(g, err));
     HONE_TRY(hone_graph_expand(g, false, err));
-    bool fold = !disabled || strcmp(disabled, "all") != 0;
-    if (fold) HONE_TRY(hone_graph_fold(g, false, err));
+    const char *disabled = o->disable_rewrites;
+    const bool fold = !disabled || strcmp(disabled, "all") != 0;
+    if (fold) HONE_TRY(hone_graph_fold(g, o->unpack_weights ? HONE_FOLD_ALL : HONE_FOLD_FIRST, err));
     HONE_TRY(hone_graph_rewrite(g, disabled, err));
-    if (fold) HONE_TRY(hone_graph_fold(g, true, err));
-    HONE_TRY(lower_subgraphs(g, disabled, err));
+    if (fold) HONE_TRY(hone_graph_fold(g, HONE_FOLD_LOWERED, err));
+    HONE_TRY(lower_subgraphs(g, o, err));
     return hone_graph_check(g, err);
 }
 
@@ -153,7 +155,8 @@ static hone_status begin(const hone_graph *g, const hone_model_options *options,
 /* The graph belongs to the model, also on failure. */
 static hone_status add_graph(hone_model *m, hone_graph *g, const hone_model_options *options,
                              hone_error *err) {
-    hone_status status = lower(g, options ? options->disable_rewrites : NULL, err);
+    const hone_model_options usual = HONE_MODEL_OPTIONS_INIT;
+    hone_status status = lower(g, options ? options : &usual, err);
     if (status != HONE_OK) {
         hone_graph_free(g);
         return status;

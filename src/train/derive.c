@@ -129,9 +129,7 @@ static hone_status make_variables(hone_graph *g, const hone_derivation *d, hone_
     for (size_t i = 0; i < count; i++) {
         hone_value *v = g->values[i];
         if (!hone_is_trainable(g, v) || is_parametrized(d, v->name, d->parametrization_count)) continue;
-        bool kept = d->only_parametrized ? !hone_matches(d->options->train, v->name)
-                                         : hone_is_frozen(d->options, v->name);
-        if (!kept) make_variable(v);
+        if (!hone_is_frozen(d->options, v->name)) make_variable(v);
     }
     return HONE_OK;
 }
@@ -314,7 +312,7 @@ static hone_status derive(hone_graph *g, const hone_derivation *d, bool gathers,
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));
     HONE_TRY(hone_drop_branches(g, d->options->stochastic_depth, err));
-    HONE_TRY(hone_graph_train_form(g, d->only_parametrized, err));
+    HONE_TRY(hone_graph_train_form(g, d->only_trained, err));
     HONE_TRY(hone_graph_infer(g, err));
     HONE_TRY(hone_graph_expand(g, true, err));
     if (d->parametrization_count && !gathers)

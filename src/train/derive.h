@@ -39,8 +39,8 @@ typedef struct hone_derivation {
     const hone_aims *aims; /* NULL: the first output alone is trained */
     const hone_parametrization *parametrizations;
     int parametrization_count;
-    bool only_parametrized; /* the other weights stay as they are, but those that the options name */
-    bool exchanges;         /* gradients are those of all ranks (exchange.h) */
+    bool only_trained; /* what has no trained weight runs as in the model, what has no weights, too */
+    bool exchanges;    /* gradients are those of all ranks (exchange.h) */
 } hone_derivation;
 
 typedef struct hone_training {

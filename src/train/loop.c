@@ -3,12 +3,12 @@
 #include "base/ranks.h"
 #include "data/loader.h"
 #include "runtime/model.h"
+#include "train/adapt.h"
 #include "train/bake.h"
 #include "train/checkpoint.h"
 #include "train/class_weights.h"
 #include "train/evaluate.h"
 #include "train/exchange.h"
-#include "train/lora.h"
 #include "train/mix.h"
 #include "train/options.h"
 #include "train/recipe.h"
@@ -34,7 +34,6 @@ typedef struct trainer {
     int first_aim;
     const hone_parametrization *parametrizations;
     int parametrization_count;
-    hone_lora lora;
     hone_variables *variables;
     hone_baker *baker;
     hone_stepper *stepper;
@@ -186,17 +185,6 @@ static hone_status wire(trainer *t, hone_error *err) {
     return wire_aims(t, err);
 }
 
-static hone_status adapt(trainer *t, hone_error *err) {
-    const hone_train_options *o = t->options;
-    if (!o->lora_rank) return HONE_OK;
-    if (t->parametrization_count)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "adapters do not go with other parametrizations");
-    HONE_TRY(hone_lora_make(t->graph, o, &t->lora, err));
-    t->parametrizations = t->lora.items;
-    t->parametrization_count = t->lora.count;
-    return HONE_OK;
-}
-
 static hone_status derive(const trainer *t, bool exchanges, hone_training *out, hone_error *err) {
     const hone_train_options *o = t->options;
     hone_derivation d = {.model = t->graph,
@@ -205,7 +193,7 @@ static hone_status derive(const trainer *t, bool exchanges, hone_training *out, 
                          .aims = &t->aims,
                          .parametrizations = t->parametrizations,
                          .parametrization_count = t->parametrization_count,
-                         .only_parametrized = o->lora_rank > 0,
+                         .only_trained = o->lora_rank > 0,
                          .exchanges = exchanges};
     return hone_derive_training(&d, out, err);
 }
@@ -258,7 +246,6 @@ static hone_status make_best(trainer *t, hone_error *err) {
 /* The recipe is the same for any number of ranks. */
 static hone_status make_step(trainer *t, hone_error *err) {
     hone_training training = {NULL};
-    HONE_TRY(adapt(t, err));
     HONE_TRY(derive(t, false, &training, err));
     hone_status status = note_recipe(t, &training, err);
     if (status == HONE_OK && t->ranks->count > 1) {
@@ -330,7 +317,6 @@ static void tear_down(trainer *t) {
     hone_stepper_free(t->stepper);
     hone_baker_free(t->baker);
     hone_variables_free(t->variables);
-    hone_lora_free(&t->lora);
     hone_loader_free(t->loader);
     hone_tensor_free(t->teacher);
     hone_dataset_free(t->distilled);
@@ -555,6 +541,8 @@ hone_status hone_train_parametrized(hone_graph *g, const hone_dataset *data,
     if (!options) options = &defaults;
     HONE_TRY(hone_check_options_size(options->size, sizeof *options, err));
     HONE_TRY(hone_train_options_check(options, err));
+    if (options->lora_rank && parametrization_count)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "adapters do not go with other parametrizations");
     hone_dataset *subset = NULL;
     int64_t count = hone_dataset_count(data);
     if (options->max_samples > 0 && options->max_samples < count) {
@@ -579,8 +567,13 @@ hone_status hone_train_parametrized(hone_graph *g, const hone_dataset *data,
         t.own.progress = NULL;
         t.own.checkpoint_dir = t.own.resume_dir = NULL;
     }
-    hone_status status = train(&t, report_out, err);
+    hone_graph *adapted = NULL;
+    hone_status status = t.own.lora_rank ? hone_adapt(g, &t.own, &adapted, err) : HONE_OK;
+    if (adapted) t.graph = adapted;
+    if (status == HONE_OK) status = train(&t, report_out, err);
     tear_down(&t);
+    if (adapted && status == HONE_OK) status = hone_adapted(g, adapted, &t.own, err);
+    hone_graph_free(adapted);
     hone_dataset_free(subset);
     return status;
 }

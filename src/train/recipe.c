@@ -115,14 +115,15 @@ static json_t *numbers(const hone_train_options *o) {
                              *const schedules[] = {"constant", "cosine", "linear", "step", "plateau"};
     return json_pack(
         "{s:i, s:i, s:s, s:f, s:f, s:b, s:f, s:f, s:f, s:f, s:s, s:f, s:f, s:i, s:i, s:f, s:f, s:f, s:f, "
-        "s:i, s:f, s:f, s:f, s:I}",
+        "s:i, s:f, s:f, s:f, s:I, s:i, s:f}",
         "epochs", o->epochs, "batch", o->batch, "optimizer", optimizers[o->optimizer], "learning rate",
         o->learning_rate, "momentum", o->momentum, "nesterov", o->nesterov, "beta1", o->beta1, "beta2",
         o->beta2, "epsilon", o->epsilon, "weight decay", o->weight_decay, "schedule", schedules[o->schedule],
         "warmup", o->warmup, "floor", o->floor, "cycles", o->cycles, "plateau", o->plateau, "clip norm",
         o->clip_norm, "clip value", o->clip_value, "label smoothing", o->label_smoothing, "average",
         o->average, "batches a step", o->accumulate, "mixup", o->mixup, "cutmix", o->cutmix,
-        "stochastic depth", o->stochastic_depth, "seed", (json_int_t)o->seed);
+        "stochastic depth", o->stochastic_depth, "seed", (json_int_t)o->seed, "adapters of rank",
+        o->lora_rank, "adapters with alpha", o->lora_rank ? o->lora_alpha : 0.0);
 }
 
 /* From what a user sets to what follows from it: the first difference is the one that is told. */
@@ -130,15 +131,14 @@ hone_status hone_recipe_make(const hone_train_options *o, const hone_recipe_subj
                              hone_error *err) {
     const hone_graph *teacher = o->teacher;
     json_t *root = numbers(o);
-    json_t *more = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:f, s:o, s:o, s:f, s:f, s:i, s:f, s:o, s:o}", "augment",
-        o->augment ? o->augment : "", "even", o->even ? o->even : "", "freeze", o->freeze ? o->freeze : "",
-        "train", o->train ? o->train : "", "data", hone_dataset_describe(s->data), "objective",
-        s->objective->name, "columns", column_names(s), "weight", o->weight, "goals", goals_of(o), "teacher",
-        teacher ? fingerprint_text(teacher) : json_null(), "temperature", teacher ? o->temperature : 0.0,
-        "alpha", teacher ? o->alpha : 0.0, "adapters of rank", o->lora_rank, "adapters with alpha",
-        o->lora_rank ? o->lora_alpha : 0.0, "weights", weight_shapes(s->model), "network",
-        fingerprint_text(s->training));
+    json_t *more = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:f, s:o, s:o, s:f, s:f, s:o, s:o}",
+                             "augment", o->augment ? o->augment : "", "even", o->even ? o->even : "",
+                             "freeze", o->freeze ? o->freeze : "", "train", o->train ? o->train : "", "data",
+                             hone_dataset_describe(s->data), "objective", s->objective->name, "columns",
+                             column_names(s), "weight", o->weight, "goals", goals_of(o), "teacher",
+                             teacher ? fingerprint_text(teacher) : json_null(), "temperature",
+                             teacher ? o->temperature : 0.0, "alpha", teacher ? o->alpha : 0.0, "weights",
+                             weight_shapes(s->model), "network", fingerprint_text(s->training));
     *out = root && more && json_object_update(root, more) == 0 ? json_dumps(root, 0) : NULL;
     json_decref(more);
     json_decref(root);

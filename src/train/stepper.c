@@ -26,8 +26,10 @@ struct hone_stepper {
 static hone_status compile(program *p, const hone_graph *g, hone_variables *variables, int threads,
                            hone_error *err) {
     hone_session_options options = HONE_SESSION_OPTIONS_INIT;
-    options.threads = threads;
-    HONE_TRY(hone_model_compile_shared(g, NULL, variables, &p->model, err));
+    hone_model_options model = HONE_MODEL_OPTIONS_INIT;
+    options.threads = model.threads = threads;
+    model.unpack_weights = true;
+    HONE_TRY(hone_model_compile_shared(g, &model, variables, &p->model, err));
     HONE_TRY(hone_session_create(p->model, &options, &p->session, err));
     return hone_context_create(p->session, &p->context, err);
 }

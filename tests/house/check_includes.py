@@ -64,7 +64,7 @@ MAY = {
 # Public headers that speak of a room are that room's: who may not include the room may not include them either.
 PUBLIC = {
     "arrays.h": "data",
-    "generate.h": "lm", "import.h": "import",
+    "adapter.h": "import", "generate.h": "lm", "import.h": "import",
     "compress.h": "compress", "data.h": "data", "energy.h": "base", "error.h": "base", "explain.h": "explain", "graph.h": "graph", "log.h": "base",
     "monitor.h": "monitor", "ranks.h": "base", "serve.h": "serve", "session.h": "runtime", "tensor.h": "base", "text.h": "text", "train.h": "train",
     "version.h": "base",

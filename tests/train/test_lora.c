@@ -1,9 +1,7 @@
 /* Low-rank adaptation: the weights stay, two factors of each are trained, and their product is added in the end. */
 #include "train/small.h"
 
-#include "runtime/model.h"
-#include "train/bake.h"
-#include "train/lora.h"
+#include <hone/adapter.h>
 
 #include <math.h>
 
@@ -20,93 +18,47 @@ static hone_train_options options(int rank) {
     return o;
 }
 
-static hone_training derived(const hone_graph *g, const hone_train_options *o, const hone_lora *l) {
-    hone_training t = {NULL};
-    hone_derivation d = {.model = g,
-                         .options = o,
-                         .parametrizations = l->items,
-                         .parametrization_count = l->count,
-                         .only_parametrized = true};
-    ok(hone_objective_find("cross-entropy", &d.objective, &err));
-    ok(hone_derive_training(&d, &t, &err));
-    return t;
-}
-
-/* Some steps over the first samples. */
-static void take_steps(const hone_graph *training, hone_variables *variables, int steps) {
-    hone_model *m = NULL;
-    hone_session *s = NULL;
-    hone_context *c = NULL;
-    hone_tensor *x, *rate, *y;
-    const hone_tensor *outputs[2];
-    ok(hone_model_compile_shared(training, NULL, variables, &m, &err));
-    ok(hone_session_create(m, NULL, &s, &err));
-    ok(hone_context_create(s, &c, &err));
-    ok(hone_tensor_new(HONE_FLOAT32, 2, (int64_t[]){32, 16}, &x, &err));
-    ok(hone_tensor_new(HONE_INT64, 1, (int64_t[]){32}, &y, &err));
-    ok(hone_tensor_copy_of(HONE_FLOAT32, 0, NULL, &(float){0.1f}, &rate, &err));
-    read_x(data, 0, 32, x->data);
-    read_y(data, 0, 32, y->data);
-    for (int i = 0; i < steps; i++)
-        ok(hone_context_run(c, (const hone_tensor *[]){x, rate, y}, outputs, &err));
-    hone_tensor_free(x);
-    hone_tensor_free(y);
-    hone_tensor_free(rate);
-    hone_context_free(c);
-    hone_session_free(s);
-    hone_model_free(m);
-}
-
-/* What is written back is W + alpha/rank A B of the factors that were trained. */
+/* Apart, the graph has A and B beside its weights; merged it has W + alpha/rank (B A) transposed, and nothing else is
+ * changed. */
 static void test_the_merged_weight(void **state) {
     (void)state;
-    hone_graph *g = mlp("16-12-5", data, 1), *before = copy_of(g);
+    hone_graph *before = mlp("16-12-5", data, 1), *apart = copy_of(before), *merged = copy_of(before);
     hone_train_options o = options(2);
-    hone_variables *variables = hone_variables_new();
-    hone_baker *baker = NULL;
-    hone_lora l;
-    ok(hone_lora_make(g, &o, &l, &err));
-    assert_int_equal(l.count, 2);
-    hone_training t = derived(g, &o, &l);
-    assert_int_equal(t.graph->binding_count, 8); /* two factors of two weights, and a momentum each */
-    take_steps(t.graph, variables, 5);
-    assert_null(hone_variables_get(variables, "layer1.weight"));
-    assert_null(hone_variables_get(variables, "layer1.bias"));
-    ok(hone_baker_new(&t, l.items, l.count, variables, 1, &baker, &err));
-    hone_tensor **learned = hone_calloc(g->value_count, sizeof(hone_tensor *));
-    ok(hone_bake(baker, g, learned, &err));
-    int changed = 0;
-    for (size_t i = 0; i < g->value_count; i++) {
-        if (!learned[i]) continue;
-        const char *name = g->values[i]->name;
-        const hone_tensor *w = weight_of(g, name);
-        char text[64];
-        snprintf(text, sizeof text, "%s.lora_a", name);
-        const hone_tensor *a = hone_variables_get(variables, text);
-        snprintf(text, sizeof text, "%s.lora_b", name);
-        const hone_tensor *b = hone_variables_get(variables, text);
-        assert_true(a && b && a->dims[1] == 2 && b->dims[0] == 2);
-        for (int64_t r = 0; r < w->dims[0]; r++)
-            for (int64_t c = 0; c < w->dims[1]; c++) {
-                double want = ((const float *)w->data)[r * w->dims[1] + c];
+    ok(hone_train(merged, data, &o, NULL, &err));
+    o.lora_apart = true;
+    ok(hone_train(apart, data, &o, NULL, &err));
+    assert_int_equal(hone_adapter_count(apart), 2);
+    assert_int_equal(hone_adapter_count(merged), 0);
+    assert_null(hone_graph_initializer(merged, "layer1.lora_A.weight"));
+    const char *const layers[] = {"layer1", "layer2"};
+    for (int i = 0; i < 2; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s.weight", layers[i]);
+        const hone_tensor *w = weight_of(before, name), *now = weight_of(merged, name);
+        assert_true(same_tensor(weight_of(apart, name), w));
+        assert_false(same_tensor(now, w));
+        snprintf(name, sizeof name, "%s.lora_A.weight", layers[i]);
+        const hone_tensor *a = weight_of(apart, name);
+        snprintf(name, sizeof name, "%s.lora_B.weight", layers[i]);
+        const hone_tensor *b = weight_of(apart, name);
+        const int64_t in = w->dims[0], out = w->dims[1];
+        assert_true(a->dims[0] == 2 && a->dims[1] == in && b->dims[0] == out && b->dims[1] == 2);
+        for (int64_t r = 0; r < in; r++)
+            for (int64_t c = 0; c < out; c++) {
+                double want = ((const float *)w->data)[r * out + c];
                 for (int k = 0; k < 2; k++)
-                    want += 1.5 * ((const float *)a->data)[2 * r + k] *
-                            ((const float *)b->data)[k * w->dims[1] + c];
-                assert_true(fabs(((const float *)learned[i]->data)[r * w->dims[1] + c] - want) < 1e-6);
+                    want += 1.5 * ((const float *)a->data)[k * in + r] * ((const float *)b->data)[c * 2 + k];
+                assert_true(fabs(((const float *)now->data)[r * out + c] - want) < 1e-6);
             }
-        assert_false(same_tensor(learned[i], w));
-        changed++;
-        hone_tensor_free(learned[i]);
+        snprintf(name, sizeof name, "%s.bias", layers[i]);
+        assert_true(same_tensor(weight_of(merged, name), weight_of(before, name)));
     }
-    assert_int_equal(changed, 2);
-    assert_true(same_weights(g, before)); /* all of it was read only */
-    hone_free(learned);
-    hone_baker_free(baker);
-    hone_variables_free(variables);
-    hone_training_free(&t);
-    hone_lora_free(&l);
+    ok(hone_adapter_take(before, apart, &err));
+    ok(hone_adapter_merge(before, NULL, &err));
+    assert_true(same_weights(before, merged));
     hone_graph_free(before);
-    hone_graph_free(g);
+    hone_graph_free(apart);
+    hone_graph_free(merged);
 }
 
 /* The rank of the difference of two matrices, by elimination with the largest pivot. */
@@ -148,21 +100,22 @@ static void test_training_with_adapters(void **state) {
     assert_int_equal(rank_of_change(weight_of(g, "layer1.weight"), weight_of(start, "layer1.weight")), 2);
     assert_int_equal(rank_of_change(weight_of(g, "layer2.weight"), weight_of(start, "layer2.weight")), 2);
     assert_true(same_tensor(weight_of(g, "layer1.bias"), weight_of(start, "layer1.bias")));
-    assert_null(hone_graph_initializer(g, "layer1.weight.lora_a"));
+    assert_null(hone_graph_initializer(g, "layer1.lora_A.weight"));
     hone_graph_free(g);
     hone_graph_free(start);
 }
 
 typedef struct stop {
     int64_t at;
-    const hone_graph *start;
-    bool changed; /* the model of an epoch's end has the merged weights */
+    bool changed; /* the model of an epoch's end has what was learned */
 } stop;
 
 static bool stop_at(void *user, const hone_train_progress *p) {
     stop *s = user;
-    if (p->graph)
-        s->changed = !same_tensor(weight_of(p->graph, "layer1.weight"), weight_of(s->start, "layer1.weight"));
+    if (p->graph) {
+        const hone_tensor *b = weight_of(p->graph, "layer1.lora_B.weight");
+        for (int64_t i = 0; i < b->count; i++) s->changed |= ((const float *)b->data)[i] != 0;
+    }
     return p->step != s->at;
 }
 
@@ -170,7 +123,7 @@ static void test_resuming_with_adapters(void **state) {
     (void)state;
     hone_graph *start = mlp("16-12-5", data, 1), *whole = copy_of(start), *g = copy_of(start);
     hone_train_options o = options(3);
-    stop s = {11, start, false};
+    stop s = {11, false};
     ok(hone_train(whole, data, &o, NULL, &err));
     o.checkpoint_dir = test_path("ck");
     o.progress = stop_at;

@@ -1,0 +1,40 @@
+#include "tuning.h"
+
+#include "language.h"
+#include "report.h"
+#include "text.h"
+
+#include <hone/adapter.h>
+#include <hone/generate.h>
+
+#include <string.h>
+
+int cli_tuning_begin(cli_tuning *t, const char *path, cli_data *d, hone_graph **graph) {
+    hone_error err = {0};
+    const int status = cli_open_language(path, &t->import, graph);
+    if (status != CLI_OK || !t->import) return status;
+    t->whole = hone_import_take_graph(t->import);
+    CLI_TRY_MODEL(path, hone_graph_copy(t->whole, graph, &err));
+    CLI_TRY_MODEL(path, hone_lm_forget_past(*graph, &err));
+    d->reads = hone_import_tokenizer(t->import);
+    if (!d->reads) return cli_error("%s: the model has no tokenizer", path);
+    /* texts without labels, whatever they are called */
+    if (d->spec && strncmp(d->spec, "text:", 5) == 0) d->spec = cli_text("lm:%s", d->spec + 5);
+    return CLI_OK;
+}
+
+hone_status cli_tuning_save(cli_tuning *t, const hone_graph *trained, const char *base, bool apart,
+                            const char *directory, hone_error *err) {
+    if (apart) return hone_adapter_save(trained, directory, base, err);
+    hone_status status = hone_adapter_take(t->whole, trained, err);
+    if (status == HONE_OK) status = hone_adapter_merge(t->whole, NULL, err);
+    if (status != HONE_OK) return status;
+    hone_import_give_graph(t->import, t->whole);
+    t->whole = NULL;
+    return hone_import_save(t->import, directory, err);
+}
+
+void cli_tuning_end(cli_tuning *t) {
+    hone_graph_free(t->whole);
+    hone_import_free(t->import);
+}

@@ -1,0 +1,59 @@
+/* A language model for whole texts: the logits of all places are those of the model with its past. */
+#include "lm/small.h"
+
+static hone_error err;
+
+enum { TEXTS = 2, LENGTH = 40 };
+
+static void test_whole_texts(void **state) {
+    (void)state;
+    hone_graph *g = small_graph(false);
+    const hone_tensor *result;
+    check_ok(hone_lm_forget_past(g, &err));
+    assert_int_equal(g->input_count, 1);
+    assert_int_equal(g->output_count, 1);
+    assert_string_equal(hone_graph_metadata(g, "hone.objective"), "next-token");
+    hone_tensor *ids = tensor_make(HONE_INT64, SHAPE(TEXTS, LENGTH));
+    for (int i = 0; i < TEXTS * LENGTH; i++) ((int64_t *)ids->data)[i] = (i * 31 + i * i) % VOCABULARY;
+    runner r = runner_make(g, NULL, 1);
+    runner_run(&r, &ids, &result);
+    hone_lm *m = small_lm(false, LENGTH, 1);
+    hone_lm_sequence *s = small_sequence(m);
+    for (int t = 0; t < TEXTS; t++)
+        for (int n = 1; n <= LENGTH; n++) {
+            int32_t text[LENGTH];
+            const float *logits, *whole = (const float *)result->data + (t * LENGTH + n - 1) * VOCABULARY;
+            for (int i = 0; i < n; i++) text[i] = (int32_t)((const int64_t *)ids->data)[t * LENGTH + i];
+            check_ok(hone_lm_feed(s, text, (size_t)n, &logits, &err));
+            for (int i = 0; i < VOCABULARY; i++)
+                assert_true(fabsf(logits[i] - whole[i]) <= 2e-5f * (1 + fabsf(whole[i])));
+        }
+    hone_lm_sequence_free(s);
+    hone_lm_free(m);
+    runner_free(&r);
+    hone_tensor_free(ids);
+    hone_graph_free(g);
+}
+
+static void refuses(hone_status status, const char *word) {
+    assert_int_equal(status, HONE_UNSUPPORTED);
+    assert_non_null(strstr(err.message, word));
+}
+
+static void test_what_is_refused(void **state) {
+    (void)state;
+    hone_graph *g = small_graph(false);
+    const hone_type mask = hone_type_make(HONE_INT64, 1, (int64_t[]){1});
+    hone_graph_add_input(g, "attention_mask", &mask);
+    refuses(hone_lm_forget_past(g, &err), "attention_mask");
+    hone_graph_free(g);
+    g = hone_graph_new("empty");
+    refuses(hone_lm_forget_past(g, &err), "no causal language model");
+    hone_graph_free(g);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole_texts),
+                                       cmocka_unit_test(test_what_is_refused)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
