@@ -24,13 +24,15 @@ static void fill_extensions(const hone_cpu *cpu, hone_kernels *out) {
     if (cpu->level == HONE_CPU_V3 && cpu->avx_vnni) {
         out->name = "v3+vnni";
         out->gemm[HONE_GEMM_U8S8] = &hone_gemm_u8s8_v3_vnni;
-        out->bits4_s8 = hone_bits4_s8_v3_vnni;
+        out->bits_round = hone_bits_round_v3_vnni; /* both: they share a layout */
+        out->bits_multiply = hone_bits_multiply_v3_vnni;
         out->depthwise_8 = hone_depthwise_8_v3_vnni;
     }
     if (cpu->level == HONE_CPU_V4 && cpu->avx512_vnni) {
         out->name = "v4+vnni";
         out->gemm[HONE_GEMM_U8S8] = &hone_gemm_u8s8_v4_vnni;
-        out->bits4_s8 = hone_bits4_s8_v4_vnni;
+        out->bits_round = hone_bits_round_v4_vnni; /* both: they share a layout */
+        out->bits_multiply = hone_bits_multiply_v4_vnni;
         out->depthwise_8 = hone_depthwise_8_v4_vnni;
     }
     if (cpu->level == HONE_CPU_V4 && cpu->amx_int8) {
@@ -48,7 +50,8 @@ FILL(neon)
 static void fill_extensions(const hone_cpu *cpu, hone_kernels *out) {
     if (cpu->level != HONE_CPU_NEON || !cpu->neon_dot) return;
     out->name = cpu->neon_i8mm ? "neon+dot+i8mm" : "neon+dot";
-    out->bits4_s8 = hone_bits4_s8_neon_dot;
+    out->bits_round = hone_bits_round_neon_dot; /* both: they share a layout */
+    out->bits_multiply = hone_bits_multiply_neon_dot;
     out->gemm[HONE_GEMM_U8S8] = cpu->neon_i8mm ? &hone_gemm_u8s8_neon_i8mm : &hone_gemm_u8s8_neon_dot;
     out->depthwise_8 = cpu->neon_i8mm ? hone_depthwise_8_neon_i8mm : hone_depthwise_8_neon_dot;
 }

@@ -10,6 +10,7 @@
 #include "base/cpu.h"
 #include "kernels/image.h"
 #include "kernels/linear_attention.h"
+#include "kernels/nbits.h"
 #include "kernels/program.h"
 
 #include <stdbool.h>
@@ -38,7 +39,8 @@ typedef struct hone_gemm {
      * `count` count such elements; a_line_rows rows lie evenly from line to line, of which a_line are rows of A. 0: not so. */
     int64_t a_part, a_line_rows;
     const void *b;
-    int64_t b_row, b_col; /* b[l*b_row + j*b_col]; b_row 0: packed by the family, of float32 by vectors also of b_col > k rows */
+    int64_t b_row,
+        b_col; /* b[l*b_row + j*b_col]; b_row 0: packed by the family, of float32 by vectors also of b_col > k rows */
     void *c;
     int64_t c_row;
     void *room; /* the family's, aligned to 64, no one else's while it runs; NULL: it wants none */
@@ -123,35 +125,6 @@ typedef struct hone_folding {
     void (*rows)(const void *x, int64_t rows, int64_t columns, int64_t row, void *y, bool accumulate);
 } hone_folding;
 
-/* Rows of weights of 2, 4 or 8 bits, the first element in the lowest bits: blocks of `block` elements (even), each with a scale
- * and a zero point, (code - zero) * scale, or with an offset, code * scale + offset. */
-typedef struct hone_nbits {
-    int64_t blocks;
-    int block, bits;
-    bool is_signed; /* codes of 8 bits are int8 */
-    bool offsets;
-} hone_nbits;
-
-/* Columns of weights of 4 bits for products in integers, [N, K] cut into panels of HONE_BITS_PANEL rows, which become columns:
- *
- *   codes    group of 8 along K | column | 4 bytes: elements 0 … 3 in the low halves, 4 … 7 in the high ones
- *   scales, zeros    block | column
- *
- * Blocks are multiples of 16. Columns beyond the end are zero. */
-#define HONE_BITS_PANEL 16
-typedef struct hone_bits_panel {
-    int64_t blocks;
-    int block;
-    const uint8_t *codes;
-    const float *scales, *zeros; /* zeros NULL: all are 8 */
-} hone_bits_panel;
-
-/* Rows of A as integers: [rows, blocks * block], and of each block the scale and the sum of the integers. */
-typedef struct hone_bits_rows {
-    int8_t *values;
-    float *scales, *sums;
-} hone_bits_rows;
-
 typedef struct hone_kernels {
     const char *name; /* "v3", "v4+vnni": shown by hone version */
 
@@ -183,20 +156,13 @@ typedef struct hone_kernels {
     /* y[i] = scale times the sum over l < n of x[l] * rows[i*row + l], i < count; each in an order fixed by n alone. */
     void (*dot_rows_f32)(const float *x, const float *rows, int64_t count, int64_t row, int64_t n,
                          float scale, float *y);
-    /* y[i*y_row] = the sum of (code * scale + offset) * A, i < rows: a row of weights of 4 bits, which has a scale and an offset
-     * for each block, against rows of A that hone_nbits_split has laid out. */
-    void (*bits4_rows_f32)(const hone_nbits *p, const uint8_t *b, const float *scale, const float *offset,
-                           const float *a, int64_t rows, float *y, int64_t y_row);
-    /* The same of weights of 8 bits, against rows of A as they are, blocks * block elements each. */
-    void (*bits8_rows_f32)(const hone_nbits *p, const uint8_t *b, const float *scale, const float *offset,
-                           const float *a, int64_t rows, float *y, int64_t y_row);
-    /* A row of n numbers in blocks: values are x / scale to the nearest even, scale = the largest |x| / 127;
-     * it is NaN where one is NaN or infinite. */
-    void (*bits_rows_s8)(const float *x, int64_t n, int64_t blocks, int block, const hone_bits_rows *y);
-    /* y[i*y_row + j] = bias[j] (NULL: 0) plus, block by block, the integers' sum of (code - zero) times A, exact, times both
-     * scales, for j < columns: a row's result does not depend on the others. */
-    void (*bits4_s8)(const hone_bits_panel *b, const hone_bits_rows *a, int64_t rows, const float *bias,
-                     int64_t columns, float *y, int64_t y_row);
+    /* Rows of n numbers as integers, in runs: x / scale to the nearest even. The scale is the largest |x| / 127 with one part,
+     * a power of two with two; it is NaN where x is NaN or infinite. y: hone_bits_row_size bytes a row. */
+    void (*bits_round)(const hone_bits *p, const float *x, int64_t n, int64_t rows, void *y);
+    /* y[i*y_row + j] = bias[j] (NULL: 0) + the product of such rows with column j < columns: exact within runs, float32 in
+     * order of K over them. A row's result does not depend on the others, and with two parts not on the level. */
+    void (*bits_multiply)(const hone_bits *p, const hone_bits_panel *b, const void *a, int64_t rows,
+                          const float *bias, int64_t columns, float *y, int64_t y_row);
     /* x = cap tanh(x / cap), and x += y. */
     void (*softcap_f32)(float *x, int64_t n, float cap);
     void (*linear_attention_f32)(const hone_linear_attention *a);

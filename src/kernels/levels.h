@@ -14,8 +14,8 @@
     X(softmax_f32, level) X(log_softmax_f32, level) X(min_max_f32, level) X(argmax_f32, level)               \
     X(transpose_32, level)                                                                                   \
     X(weigh_rows_f32, level) X(normalize_f32, level) X(normalize_grad_f32, level)                            \
-    X(dot_rows_f32, level) X(softcap_f32, level) X(add_f32, level) X(bits4_rows_f32, level)                  \
-    X(bits8_rows_f32, level) X(bits_rows_s8, level) X(bits4_s8, level) X(linear_attention_f32, level)                                 \
+    X(dot_rows_f32, level) X(softcap_f32, level) X(add_f32, level)                                           \
+    X(bits_round, level) X(bits_multiply, level) X(linear_attention_f32, level)                              \
     X(moments_f32, level) X(comoments_f32, level)                                 \
     HONE_KERNELS_IMAGE(X, level)
 /* Of kernels/image.h. */
@@ -43,10 +43,12 @@ extern const hone_gemm_family hone_gemm_u8s8_v3_vnni; /* avx_vnni: 256 bits */
 extern const hone_gemm_family hone_gemm_u8s8_v4_vnni; /* avx512_vnni */
 extern const hone_gemm_family hone_gemm_u8s8_v4_amx;  /* tile registers */
 extern const hone_gemm_family hone_gemm_f32_v4_amx, hone_gemm_bf16_v4_amx;
-extern __typeof__(*((hone_kernels *)0)->bits4_s8) hone_bits4_s8_v3_vnni, hone_bits4_s8_v4_vnni;
+extern __typeof__(*((hone_kernels *)0)->bits_round) hone_bits_round_v3_vnni, hone_bits_round_v4_vnni;
+extern __typeof__(*((hone_kernels *)0)->bits_multiply) hone_bits_multiply_v3_vnni, hone_bits_multiply_v4_vnni;
 extern __typeof__(*((hone_kernels *)0)->depthwise_8) hone_depthwise_8_v3_vnni, hone_depthwise_8_v4_vnni;
 extern const hone_gemm_family hone_gemm_u8s8_neon_dot, hone_gemm_u8s8_neon_i8mm;
-extern __typeof__(*((hone_kernels *)0)->bits4_s8) hone_bits4_s8_neon_dot;
+extern __typeof__(*((hone_kernels *)0)->bits_round) hone_bits_round_neon_dot;
+extern __typeof__(*((hone_kernels *)0)->bits_multiply) hone_bits_multiply_neon_dot;
 extern __typeof__(*((hone_kernels *)0)->depthwise_8) hone_depthwise_8_neon_dot, hone_depthwise_8_neon_i8mm;
 /* The kernels over tile registers with tiles in memory, for tests on machines without them. */
 extern const hone_gemm_family hone_gemm_u8s8_tiles, hone_gemm_f32_tiles, hone_gemm_bf16_tiles;

@@ -56,8 +56,6 @@ void hone_det_grad(double *a, int64_t n, double *y, double *scratch);
 /* Elements [begin, end) of a row of weights: (code - zero) * scale. */
 void hone_nbits_unpack(const hone_nbits *p, const uint8_t *b, const float *scale, const float *zero,
                        int64_t begin, int64_t end, float *y);
-/* A row of n numbers as bits4_rows_f32 takes it: in each block all even elements, then all odd ones, 0 beyond n. */
-void hone_nbits_split(const hone_nbits *p, const float *x, int64_t n, float *y);
 
 /* x = cap tanh(x / cap), and x += y. */
 void hone_softcap_f64(double *x, int64_t n, double cap);

@@ -119,4 +119,21 @@ VEC_FN vec_i32 vec_dot_u8s8(vec_i32 acc, vec_i32 a, vec_i32 b) {
 #endif
 }
 
+/* Lanes as pairs of int16: the sum of both products. */
+VEC_FN vec_i32 vec_dot_pairs(vec_i32 a, vec_i32 b) {
+#if defined(HONE_ISA_v4)
+    return (vec_i32)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif defined(HONE_ISA_v3)
+    return (vec_i32)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(HONE_ISA_v2)
+    return (vec_i32)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#elif defined(HONE_ISA_neon)
+    const int16x8_t x = (int16x8_t)a, y = (int16x8_t)b;
+    return (vec_i32)vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y));
+#else
+    const vec_i32 low = vec_mul_i32(vec_shr_i32(vec_shl_i32(a, 16), 16), vec_shr_i32(vec_shl_i32(b, 16), 16));
+    return vec_add_i32(low, vec_mul_i32(vec_shr_i32(a, 16), vec_shr_i32(b, 16)));
+#endif
+}
+
 #endif

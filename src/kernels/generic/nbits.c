@@ -42,11 +42,3 @@ void hone_nbits_unpack(const hone_nbits *p, const uint8_t *b, const float *scale
                 y[i - begin] = ((float)hone_bits_get(b, i, bits) - z) * s + o;
     }
 }
-
-void hone_nbits_split(const hone_nbits *p, const float *x, int64_t n, float *y) {
-    for (int64_t block = 0; block < p->blocks; block++, y += p->block) {
-        const int64_t from = block * p->block;
-        for (int i = 0; i < p->block; i++)
-            y[i / 2 + (i & 1) * (p->block / 2)] = from + i < n ? x[from + i] : 0;
-    }
-}

@@ -1,6 +1,7 @@
 #include "kernels/levels.h"
 #include "kernels/portable.h"
 #include "kernels/vec_bytes.h"
+#include "kernels/vec_half.h"
 
 #include <hone/tensor.h>
 
@@ -72,37 +73,9 @@ LOOP(u8_to_i64, uint8_t, int64_t, v)
 
 /* --- half precisions --- */
 
-#if defined(HONE_ISA_v3) || defined(HONE_ISA_v4) || defined(HONE_ISA_neon)
-VEC_FN vec_f32 load_f16(const uint16_t *p) {
-#if defined(HONE_ISA_v4)
-    return (vec_f32)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
-#elif defined(HONE_ISA_neon)
-    return (vec_f32)vcvt_f32_f16((float16x4_t)vld1_u16(p));
-#else
-    return (vec_f32)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
-#endif
-}
-VEC_FN void store_f16(uint16_t *p, vec_f32 x) {
-#if defined(HONE_ISA_v4)
-    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph((__m512)x, _MM_FROUND_TO_NEAREST_INT));
-#elif defined(HONE_ISA_neon)
-    vst1_u16(p, (uint16x4_t)vcvt_f16_f32((float32x4_t)x));
-#else
-    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph((__m256)x, _MM_FROUND_TO_NEAREST_INT));
-#endif
-}
-VEC_FN vec_f32 load_f16_n(const uint16_t *p, int n) {
-    uint16_t lane[VEC_F32] = {0};
-    for (int i = 0; i < n; i++) lane[i] = p[i];
-    return load_f16(lane);
-}
-VEC_FN void store_f16_n(uint16_t *p, vec_f32 x, int n) {
-    uint16_t lane[VEC_F32];
-    store_f16(lane, x);
-    for (int i = 0; i < n; i++) p[i] = lane[i];
-}
-CAST(f16_to_f32, uint16_t, load_f16, vec_f32, float, vec_store, v)
-CAST(f32_to_f16, float, vec_load, vec_f32, uint16_t, store_f16, v)
+#if VEC_HAS_F16
+CAST(f16_to_f32, uint16_t, vec_load_f16, vec_f32, float, vec_store, v)
+CAST(f32_to_f16, float, vec_load, vec_f32, uint16_t, vec_store_f16, v)
 #else
 static void f16_to_f32(const void *x, void *y, int64_t n) {
     hone_cast(HONE_FLOAT16, HONE_FLOAT32, x, y, n);
