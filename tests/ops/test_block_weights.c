@@ -98,7 +98,8 @@ static void test_forms(void **state) {
         hone_tensor *x = tensor_random(HONE_FLOAT32, SHAPE(1, M, K), 1), *want, *got;
         graph_run(g, "all", &x, &want, 1);
         graph_run(g, NULL, &x, &got, 1);
-        assert_close(got, want, s->plain ? 2e-5 : 1e-4); /* x has 16 bits in a product */
+        assert_close(got, want,
+                     s->plain ? 2e-5 : 2e-3); /* x has 16 bits, w is up to 255 · 0.03, and 192 are summed */
         runner r = runner_make(g, NULL, 1);
         assert_int_equal(nodes(r.model, "BitsProduct"), !s->plain);
         if (!s->plain) assert_int_equal(nodes(r.model, "DequantizeLinear"), 0);

@@ -6,6 +6,7 @@
 #define BITS_BYTES 1
 #define BITS_SIGNED 1
 #define BITS_TILE 4
-#define BITS_DOT(sum, codes, a) ((vec_i32)vdotq_s32((int32x4_t)(sum), (int8x16_t)(codes), (int8x16_t)(a)))
+#define BITS_DOT(sum, codes, word)                                                                           \
+    ((vec_i32)vdotq_s32((int32x4_t)(sum), (int8x16_t)(codes), (int8x16_t)vdupq_n_s32(*(word))))
 
 #include "kernels/bits.inc.h"

@@ -6,7 +6,7 @@
 #define BITS_BYTES 1
 #define BITS_SIGNED 0
 #define BITS_TILE 4
-#define BITS_DOT(sum, codes, a)                                                                              \
-    ((vec_i32)_mm256_dpbusd_avx_epi32((__m256i)(sum), (__m256i)(codes), (__m256i)(a)))
+#define BITS_DOT(sum, codes, word)                                                                           \
+    ((vec_i32)_mm256_dpbusd_avx_epi32((__m256i)(sum), (__m256i)(codes), _mm256_set1_epi32(*(word))))
 
 #include "kernels/bits.inc.h"
