@@ -387,6 +387,16 @@ static void warn_of_small_budget(const hone_server_options *o) {
                  budget, FORMS, o->max_body_bytes);
 }
 
+static void look_at_texts(void *user, const char *name, const hone_servable *latest) {
+    (void)user, (void)name;
+    if (latest && hone_servable_language(latest)) hone_servable_look_at_texts(latest);
+}
+
+/* What engines know is asked for when somebody reads the metrics. */
+static void before_metrics(void *server) {
+    hone_core_models(((const hone_server *)server)->core, look_at_texts, NULL);
+}
+
 static hone_status set_up(hone_server *s, const hone_server_options *o, hone_error *err) {
     int loops = o->threads > 0 ? o->threads : hone_cpu_count();
     HONE_TRY(hone_server_options_check(o, err));
@@ -398,6 +408,7 @@ static hone_status set_up(hone_server *s, const hone_server_options *o, hone_err
     HONE_TRY(watch(s, o, loops, err));
     s->admission.metrics_path = s->tfs_metrics;
     HONE_TRY(hone_core_new(loops, o->model_threads, s->stats, &s->core, err));
+    HONE_TRY(hone_metrics_on_write(hone_stats_metrics(s->stats), before_metrics, s, err));
     HONE_TRY(start(s, o, loops, err));
     HONE_TRY(listen_at_all(s, o, err));
     if (o->auth_file) HONE_TRY(hone_auth_open(o->auth_file, &s->admission.auth, err));

@@ -65,6 +65,7 @@ struct hone_stats {
     hone_metric *states, *fallbacks, *loads, *load_seconds;
     hone_series *errors[HONE_REASON_COUNT], *stages[HONE_STAGE_COUNT];
     hone_series *in_flight, *connections, *connections_total, *ready, *memory_limit, *log_lines, *log_dropped;
+    hone_text_metrics texts;
     hone_tfs_stats tfs;
     hone_model_stats none; /* of requests about no model */
 };
@@ -147,6 +148,7 @@ static hone_status setup(hone_stats *s, hone_error *err) {
                  "Time from a request's first byte to the end of its answer.",
                  (const char *const[]){"model", "method", NULL}, &s->seconds, err));
     HONE_TRY(add_models(s, err));
+    HONE_TRY(hone_text_metrics_add(s->metrics, &s->texts, err));
     HONE_TRY(add_named(s, HONE_METRIC_COUNTER, "hone_request_errors_total",
                        "Requests and connections that failed.", "reason", reason_names, HONE_REASON_COUNT,
                        s->errors, err));
@@ -243,6 +245,10 @@ hone_status hone_model_stats_new(hone_stats *s, const char *model, int64_t versi
     hone_series_set(m->bytes, bytes);
     *out = m;
     return HONE_OK;
+}
+
+hone_status hone_stats_texts(hone_stats *s, const char *model, hone_text_stats *out, hone_error *err) {
+    return hone_text_stats_open(&s->texts, model, out, err);
 }
 
 hone_tally *hone_model_stats_tally(hone_model_stats *m) {

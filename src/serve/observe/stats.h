@@ -3,6 +3,7 @@
 #define HONE_SERVE_OBSERVE_STATS_H
 
 #include "serve/observe/tally.h"
+#include "serve/observe/text_stats.h"
 
 #include <hone/monitor.h>
 
@@ -68,6 +69,9 @@ void hone_model_stats_release(hone_model_stats *m); /* NULL is fine */
 const char *hone_model_stats_name(const hone_model_stats *m);
 int64_t hone_model_stats_version(const hone_model_stats *m);
 hone_tally *hone_model_stats_tally(hone_model_stats *m);
+
+/* The series of a language model; on failure, too, hone_text_stats_close() when done. */
+hone_status hone_stats_texts(hone_stats *s, const char *model, hone_text_stats *out, hone_error *err);
 
 void hone_model_stats_bytes(hone_model_stats *m, double bytes);
 /* A run of so many rows, requested ones. */

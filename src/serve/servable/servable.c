@@ -115,6 +115,7 @@ hone_status hone_servable_speak(const hone_servable_options *o, hone_language *l
     hone_status status = begin(s, o, err);
     if (status == HONE_OK)
         status = hone_model_stats_new(o->stats, s->name, s->version, (double)bytes, &s->stats, err);
+    if (status == HONE_OK) status = hone_stats_texts(o->stats, s->name, &s->texts, err);
     if (status != HONE_OK) {
         hone_servable_destroy(s);
         return status;
@@ -141,6 +142,7 @@ hone_status hone_servable_new(const hone_servable_options *o, const hone_graph *
 
 void hone_servable_destroy(hone_servable *s) {
     hone_language_free(s->language);
+    if (s->texts.first) hone_text_stats_close(&s->texts);
     for (int i = 0; i < s->instance_count; i++) free_instance(&s->instances[i]);
     if (s->session) hone_session_free(s->session);
     hone_model_free(s->model);
@@ -186,6 +188,19 @@ const hone_graph *hone_servable_signature(const hone_servable *s) {
 hone_language *hone_servable_language(const hone_servable *s) {
     return s->language;
 }
+
+void hone_servable_look_at_texts(const hone_servable *s) {
+    hone_lm_engine_state e;
+    hone_lm_engine_look(s->language->engine, &e);
+    hone_series_set(s->texts.preempted, (double)e.preempted);
+    hone_series_set(s->texts.sequences[HONE_TEXT_RUNNING], (double)e.running);
+    hone_series_set(s->texts.sequences[HONE_TEXT_WAITING], (double)e.waiting);
+    hone_series_set(s->texts.sequences[HONE_TEXT_PAUSED], (double)e.paused);
+    hone_series_set(s->texts.pages[HONE_TEXT_PAGE_USED], (double)e.pages_used);
+    hone_series_set(s->texts.pages[HONE_TEXT_PAGE_CACHED], (double)e.pages_cached);
+    hone_series_set(s->texts.pages[HONE_TEXT_PAGE_FREE], (double)(e.pages - e.pages_used - e.pages_cached));
+}
+
 int hone_servable_input_count(const hone_servable *s) {
     return s->input_count;
 }

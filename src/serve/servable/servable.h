@@ -83,6 +83,7 @@ struct hone_servable {
     int64_t version;
     hone_servable_settings settings;
     hone_language *language; /* NULL: it is none, else what follows is not there */
+    hone_text_stats texts;   /* of it */
     hone_model *model;
     hone_session *session;
     hone_instance *instances;             /* of the workers, then of the compute threads */
@@ -145,6 +146,8 @@ hone_model_stats *hone_servable_stats(hone_servable *s);
 const hone_graph *hone_servable_signature(const hone_servable *s);
 /* NULL: it is no language model. Borrowed. */
 hone_language *hone_servable_language(const hone_servable *s);
+/* Brings what is counted of its texts up to date. */
+void hone_servable_look_at_texts(const hone_servable *s);
 
 int hone_servable_input_count(const hone_servable *s);
 int hone_servable_output_count(const hone_servable *s);
