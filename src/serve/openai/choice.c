@@ -73,7 +73,6 @@ static void pass_on(hone_choice *c, hone_slice said) {
 static hone_status take_token(hone_choice *c, const hone_lm_news *n, hone_error *err) {
     hone_slice said;
     size_t offset = echoed(c) + c->speech.total;
-    c->last = n->first;
     if (n->tokens == 0) /* one of the prompt's, whose text is there already */
         return c->ask->echo ? note_score(c, n, 0) : HONE_OK;
     if (c->ask->likely >= 0) HONE_TRY(note_score(c, n, offset));

@@ -35,7 +35,8 @@ typedef struct hone_choice {
     hone_finish finish;
     size_t prompt_tokens, cached_tokens, tokens;
     double score; /* sum of log probabilities */
-    uint64_t queued, begun, first, last, over;
+    uint64_t queued, begun, first, over;
+    uint64_t last; /* when its last token came; 0: none has */
 } hone_choice;
 
 /* On failure, too, hone_choice_close() when done. */

@@ -9,7 +9,8 @@
 #include <math.h>
 #include <time.h>
 
-enum { MOST_TEXTS = 256, NAME_MOST = 255 };
+enum { MOST_TEXTS = 256 };
+#define TREE ((size_t)24) /* bytes that one of JSON may take as a tree */
 
 struct hone_making {
     hone_front *front;
@@ -22,7 +23,8 @@ struct hone_making {
     hone_grammar *grammar; /* NULL: texts are free */
     hone_answer_head head;
     char fingerprint[64];
-    hone_choice *choices; /* of the first prompt, then of the next one; best_of each */
+    hone_budget_share share; /* of what the body has become */
+    hone_choice *choices;    /* of the first prompt, then of the next one; best_of each */
     int count;
     /* The loop's. */
     bool prepared, paused;
@@ -38,6 +40,45 @@ typedef struct hone_making run;
 
 static bool no_memory(run *u) {
     return hone_fault_set(&u->fault, 503, NULL, NULL, "Out of memory");
+}
+
+/* A body may come packed, as HTTP has it. */
+static bool unpack(run *u, hone_buffer *out) {
+    const hone_buffer *body = &u->request->body;
+    hone_slice coding = hone_head_field(&u->request->head, "content-encoding");
+    hone_budget_room room;
+    hone_error err = {0};
+    if (coding.size == 0 || hone_slice_equal_nocase(coding, "identity")) return true;
+    if (!hone_slice_equal_nocase(coding, "gzip") && !hone_slice_equal_nocase(coding, "x-gzip"))
+        return hone_fault_set(&u->fault, 415, NULL, NULL, "The only Content-Encoding understood is gzip");
+    hone_budget_room_open(&room, u->front->packer.budget);
+    hone_status status = hone_packer_unpack(&u->front->packer, body->data, body->size, &room, out, &err);
+    hone_budget_room_close(&room);
+    if (status == HONE_RESOURCE_EXHAUSTED)
+        return hone_fault_set(&u->fault, 413, NULL, NULL, "%s", err.message);
+    return status == HONE_OK || hone_fault_take(&u->fault, NULL, status, &err);
+}
+
+/* What a body becomes is larger than it, most of all where it is nothing but brackets. */
+static bool cover(run *u, size_t bytes) {
+    hone_budget *budget = u->front->packer.budget;
+    if (bytes <= HONE_BUDGET_FREE || !budget || hone_budget_take(budget, &u->share, TREE * bytes))
+        return true;
+    return hone_fault_set(&u->fault, 429, NULL, NULL,
+                          "There is no room for the body at this time: it may take %zu bytes (--body-budget)",
+                          TREE * bytes);
+}
+
+static bool read_body(run *u) {
+    const hone_buffer *body = &u->request->body;
+    hone_buffer unpacked = {0};
+    bool fine = unpack(u, &unpacked);
+    if (unpacked.size) body = &unpacked;
+    fine = fine && cover(u, body->size) &&
+           hone_ask_read(&u->ask, u->request->method == HONE_METHOD_CHAT, body->data ? body->data : "",
+                         body->size, &u->fault);
+    hone_buffer_free(&unpacked);
+    return fine;
 }
 
 static bool find_model(run *u) {
@@ -101,8 +142,7 @@ static void prepare(void *arg) {
     run *u = arg;
     hone_request *r = u->request;
     const bool chat = r->method == HONE_METHOD_CHAT;
-    u->prepared = hone_ask_read(&u->ask, chat, r->body.data ? r->body.data : "", r->body.size, &u->fault) &&
-                  find_model(u) && make_grammar(u) &&
+    u->prepared = read_body(u) && find_model(u) && make_grammar(u) &&
                   hone_prompts_make(u->language, &u->ask, &u->prompts, &u->fault) && open_choices(u);
     if (!u->prepared) return;
     hone_random_id(chat ? "chatcmpl-" : "cmpl-", u->head.id, sizeof u->head.id);
@@ -123,6 +163,7 @@ static void free_run(run *u) {
     hone_prompts_free(&u->prompts);
     hone_ask_free(&u->ask);
     hone_buffer_free(&u->out);
+    hone_budget_release(&u->share);
     hone_servable_release(u->servable);
     pthread_mutex_destroy(&u->lock);
     r->quit = NULL;
@@ -305,12 +346,42 @@ static void on_post(hone_post *post) {
 
 /* --- news --- on the engine's thread */
 
+static void count_token(const run *u, hone_choice *c) {
+    const hone_text_stats *s = &u->servable->texts;
+    uint64_t now = hone_now();
+    hone_series_add(s->tokens[HONE_TEXT_GENERATED], 1);
+    hone_series_observe(c->last ? s->between : s->first,
+                        (double)(now - (c->last ? c->last : u->request->received)) * 1e-9);
+    c->last = now;
+}
+
+static hone_text_end end_of(const hone_choice *c) {
+    if (c->status != HONE_OK) return c->status == HONE_CANCELLED ? HONE_TEXT_CANCELLED : HONE_TEXT_FAILED;
+    return c->finish == HONE_FINISH_LENGTH ? HONE_TEXT_LENGTH
+           : c->calls.count                ? HONE_TEXT_TOOL_CALLS
+                                           : HONE_TEXT_STOP;
+}
+
+static void count_end(const run *u, const hone_choice *c) {
+    const hone_text_stats *s = &u->servable->texts;
+    uint64_t waited = (c->begun ? c->begun : c->over) - c->queued;
+    hone_series_observe(s->queue, (double)waited * 1e-9);
+    hone_series_add(s->finished[end_of(c)], 1);
+    if (!c->begun) return;
+    hone_series_add(s->tokens[HONE_TEXT_PROMPT], (double)(c->prompt_tokens - c->cached_tokens));
+    hone_series_add(s->tokens[HONE_TEXT_CACHED], (double)c->cached_tokens);
+}
+
 static bool hear(void *user, const hone_lm_news *news) {
     hone_choice *c = user;
     run *u = c->run;
     bool ended = news->kind == HONE_LM_ENDED, post;
     pthread_mutex_lock(&u->lock);
     bool more = hone_choice_hear(c, news);
+    if (ended)
+        count_end(u, c);
+    else if (news->tokens)
+        count_token(u, c);
     if (u->ask.stream) hone_answer_events(&u->out, &u->head, c);
     if (u->out.failed && c->status == HONE_OK) c->status = HONE_OUT_OF_MEMORY;
     u->live -= ended;
@@ -387,7 +458,10 @@ static void submit(run *u) {
     if (status == HONE_OK) return;
     hone_fault_take(&u->fault, status == HONE_OUT_OF_RANGE ? u->ask.chat ? "messages" : "prompt" : NULL,
                     status, &err);
-    if (status == HONE_RESOURCE_EXHAUSTED) u->fault.retry = seconds_until_room(u);
+    if (status == HONE_RESOURCE_EXHAUSTED) {
+        u->fault.retry = seconds_until_room(u);
+        hone_model_stats_dropped(hone_servable_stats(u->servable), status);
+    }
     cancel_all(u);
     pthread_mutex_lock(&u->lock);
     u->live -= u->count - i;

@@ -272,6 +272,11 @@ static void test_errors(void **state) {
     check_has(ask(COMPLETE, about("\"prompt\": \"a\", \"max_tokens\": 100000")), 400,
               "\"code\": \"context_length_exceeded\"");
     check_has(ask(COMPLETE, about("\"prompt\": \"a\", \"unknown\": {\"x\": []}")), 200, "\"text\"");
+    client packed = client_open(server.port);
+    assert_true(client_text(
+        &packed, "POST " CHAT " HTTP/1.1\r\nHost: x\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}"));
+    check_has(client_reply(&packed, false), 415, "Content-Encoding");
+    client_close(&packed);
     check_has(get(CHAT), 405, "\"error\": {\"message\"");
     /* the form of this API's errors is none of others' */
     client c = client_open(server.port);
@@ -290,12 +295,81 @@ static void test_leaving(void **state) {
     check_has(ask(CHAT, about(HI)), 200, "wxyz");
 }
 
+static void test_metrics(void **state) {
+    (void)state;
+    static const char *const series[] = {"hone_lm_tokens_total{model=\"letters\",kind=\"generated\"}",
+                                         "hone_lm_finished_total{model=\"letters\",reason=\"length\"}",
+                                         "hone_lm_time_to_first_token_seconds_count{model=\"letters\"}",
+                                         "hone_lm_inter_token_seconds_count{model=\"letters\"}"};
+    static const double more[] = {6, 2, 2, 4};
+    double before[4];
+    for (int i = 0; i < 4; i++) before[i] = metric(server.port, series[i]);
+    check_has(ask(CHAT, about(HI ", \"n\": 2, \"max_tokens\": 3")), 200, "wxy");
+    for (int i = 0; i < 4; i++) wait_for(server.port, series[i], before[i] + more[i]);
+    wait_for(server.port, "hone_lm_sequences{model=\"letters\",state=\"waiting\"}", 0);
+}
+
+/* Who finds no room is told so at once, and when to come again. */
+static void test_full(void **state) {
+    (void)state;
+    fixture f;
+    char models[600];
+    hone_server_options o = small_options();
+    snprintf(models, sizeof models, "letters=%s", repo_path("letters"));
+    o.models = (const char *const[]){models};
+    o.model_count = 1;
+    o.lm_queue = o.lm_running = 1;
+    start(&f, &o);
+    client c = client_open(f.port);
+    reply r = client_ask(&c, "POST", CHAT, about(HI ", \"n\": 16, \"ignore_eos\": true"));
+    assert_int_equal(r.status, 429);
+    assert_non_null(strstr(r.head, "retry-after: ") ? r.head : strstr(r.head, "Retry-After: "));
+    check_has(r, 429, "\"code\": \"rate_limit_exceeded\"");
+    check_has(client_ask(&c, "POST", CHAT, about(HI)), 200, "wxyz");
+    client_close(&c);
+    stop(&f);
+}
+
+/* Texts that are under way when a new version comes are finished by the one that they began with. */
+static void test_reload(void **state) {
+    (void)state;
+    fixture f;
+    hone_server_options o = small_options();
+    repo_mkdir("models");
+    repo_mkdir("models/letters");
+    language_save(repo_path("models/letters/1"), LANGUAGE_TEMPLATE);
+    o.repository = repo_path("models");
+    o.file_poll_ms = 20;
+    start(&f, &o);
+    client c = client_open(f.port), d = client_open(f.port);
+    assert_true(send_post(&c, CHAT, about(HI ", \"n\": 16, \"ignore_eos\": true, \"stream\": true")));
+    assert_true(client_more(&c, CLIENT_WAIT_MS) > 0);
+    language_save(repo_path("models/letters/2"), LANGUAGE_TEMPLATE);
+    for (bool there = false; !there; usleep(5000)) {
+        reply r = client_ask(&d, "GET", "/v1/models/letters/versions/2", NULL);
+        there = r.body && strstr(r.body, "AVAILABLE");
+        free(r.body);
+    }
+    check_has(client_ask(&d, "POST", CHAT, about(HI)), 200,
+              "\"system_fingerprint\": \"hone-" HONE_VERSION "-v2\"");
+    reply r = client_reply(&c, false);
+    int ends = 0;
+    for (const char *at = r.body; (at = strstr(at, "\"finish_reason\": \"length\"")); at++) ends++;
+    assert_int_equal(ends, 16);
+    assert_null(strstr(r.body, "-v2\""));
+    check_has(r, 200, "data: [DONE]\n\n");
+    client_close(&c);
+    client_close(&d);
+    stop(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chat),   cmocka_unit_test(test_injection),   cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_stops),  cmocka_unit_test(test_completions), cmocka_unit_test(test_scores),
-        cmocka_unit_test(test_seeds),  cmocka_unit_test(test_schemas),     cmocka_unit_test(test_tools),
-        cmocka_unit_test(test_models), cmocka_unit_test(test_errors),      cmocka_unit_test(test_leaving),
+        cmocka_unit_test(test_chat),    cmocka_unit_test(test_injection),   cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_stops),   cmocka_unit_test(test_completions), cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_seeds),   cmocka_unit_test(test_schemas),     cmocka_unit_test(test_tools),
+        cmocka_unit_test(test_models),  cmocka_unit_test(test_errors),      cmocka_unit_test(test_leaving),
+        cmocka_unit_test(test_metrics), cmocka_unit_test(test_full),        cmocka_unit_test(test_reload),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
