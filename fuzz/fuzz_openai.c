@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "serve/format/json_write.h"
+#include "serve/openai/body.h"
 #include "serve/openai/calls.h"
 #include "serve/openai/prompt.h"
 
@@ -37,7 +38,10 @@ static void read_body(const char *text, size_t size, bool chat) {
     hone_ask a;
     hone_fault f;
     hone_prompts p = {0};
-    bool fine = hone_ask_read(&a, chat, text, size, &f);
+    json_t *root;
+    memset(&f, 0, sizeof f);
+    memset(&a, 0, sizeof a);
+    bool fine = hone_body_parse(text, size, &root, &f) && hone_ask_read(&a, chat, root, &f);
     check_fault(&f, fine);
     if (fine && a.tool_choice > HONE_TOOLS_AUTO) {
         json_t *schema = hone_calls_schema(&a);

@@ -4,7 +4,7 @@
  *   POST /v1/models/NAME[/versions/N|/labels/L]:predict
  *   GET /v1/models/NAME[/versions/N|/labels/L][/metadata]
  *   POST /v2/models/NAME[/versions/N]/infer      GET /v2/models/NAME[/versions/N], /v2/health/ready, …
- *   POST /v1/chat/completions, /v1/completions      GET /v1/models
+ *   POST /v1/chat/completions, /v1/completions, /v1/embeddings      GET /v1/models
  *   tensorflow.serving.PredictionService, tensorflow.serving.ModelService, inference.GRPCInferenceService
  *   grpc.health.v1.Health, grpc.reflection.v1.ServerReflection
  *   GET /metrics      GET /monitoring/prometheus/metrics (by TensorFlow Serving's names)

@@ -349,7 +349,7 @@ const cli_command cli_cmd_serve = {
     "Answers on one port, over HTTP/1.1 and HTTP/2:\n"
     "  TensorFlow Serving's API   POST /v1/models/NAME:predict; gRPC: tensorflow.serving.PredictionService\n"
     "  Open Inference Protocol    POST /v2/models/NAME/infer; gRPC: inference.GRPCInferenceService\n"
-    "  OpenAI's, of texts         POST /v1/chat/completions, /v1/completions; GET /v1/models\n"
+    "  OpenAI's, of texts         POST /v1/chat/completions, /v1/completions, /v1/embeddings; GET /v1/models\n"
     "  for the operator           GET /metrics (Prometheus), /healthz, /readyz; gRPC: health, reflection\n"
     "SIGTERM or SIGINT (Ctrl-C): running requests finish, then it ends; a second one kills.\n"
     "SIGHUP: looks for new versions, at the configuration, the certificates and the secrets now.\n"

@@ -2,7 +2,7 @@
 # OpenAI's own client, and LangChain's if it is installed, against `hone serve` of a language model.
 . "$(dirname "$0")/lib.sh"
 [ -n "${HONE_PYTHON:-}" ] || exit 77
-"$HONE_PYTHON" -c 'import numpy, openai' 2>/dev/null || exit 77
+"$HONE_PYTHON" -c 'import numpy, onnx, openai' 2>/dev/null || exit 77
 clients="$root/tests/serve/peer_openai.py"
 export PYTHONDONTWRITEBYTECODE=1
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
@@ -11,7 +11,12 @@ unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
 needs "a model to serve: $(tail -n 5 make.log)" [ -s letters.gguf ]
 printf 'someone predict,metrics open-sesame\n' >secrets
 chmod 600 secrets
-start_server letters.gguf --auth-file secrets
+works import letters.gguf --out models/letters/1
+mkdir -p embed/1
+cp models/letters/1/tokenizer.json embed/1
+"$HONE_PYTHON" "$clients" embedder embed/1 >make.log 2>&1
+needs "a model that embeds: $(tail -n 5 make.log)" [ -s embed/1/model.onnx ]
+start_server letters.gguf --model embed=embed --auth-file secrets
 needs "the server listens: $(cat serve.err)" [ -n "$url" ]
 timeout 300 "$HONE_PYTHON" "$clients" serve "$url/v1" >clients.log 2>&1
 holds "the clients get what they want: $(tail -n 60 clients.log)" grep -q -E '^[1-9][0-9]* passed, 0 failed$' clients.log
@@ -26,7 +31,6 @@ wait "$pid"
 holds "the server ends well" [ $? -eq 0 ]
 
 # the same from a directory that hone import wrote, and from versions of it
-works import letters.gguf --out models/letters/1
 start_server --repository models
 needs "the server listens: $(cat serve.err)" [ -n "$url" ]
 curl -s "$url/v1/completions" -d '{"model": "letters", "prompt": "a", "max_tokens": 2, "temperature": 0}' >stdout

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "graph/infer.h"
 #include "import/import.h"
 #include "lm/small.h"
 
@@ -49,6 +50,28 @@ static void language_save(const char *directory, const char *chat) {
                      .end_count = 1};
     check_ok(hone_import_save(&m, directory, &err));
     hone_graph_free(m.graph);
+    hone_tokenizer_free(m.tokenizer);
+}
+
+/* A model beside the same tokenizer that gives [1, id] for each token; `name` is of its input. */
+static void embedding_save(const char *directory, const char *name) {
+    hone_error err;
+    float table[VOCABULARY][2];
+    hone_tensor *t = NULL;
+    for (int i = 0; i < VOCABULARY; i++) table[i][0] = 1, table[i][1] = (float)i;
+    check_ok(hone_tensor_copy_of(HONE_FLOAT32, 2, (int64_t[]){VOCABULARY, 2}, table, &t, &err));
+    hone_graph *g = hone_graph_new("embedding");
+    hone_type type = {
+        HONE_KIND_TENSOR, HONE_INT64, 2, {hone_graph_symbol(g, "batch"), hone_graph_symbol(g, "sequence")}};
+    hone_value *ids = hone_graph_add_input(g, name, &type);
+    hone_value *y = HONE_EMIT(g, "", "Gather", hone_graph_add_constant(g, "table", t), ids);
+    hone_tensor_free(t);
+    hone_graph_rename(g, y, "last_hidden_state");
+    hone_graph_add_output(g, y);
+    check_ok(hone_graph_infer(g, &err));
+    hone_import m = {.graph = g, .tokenizer = language_tokenizer(), .begin = -1};
+    check_ok(hone_import_save(&m, directory, &err));
+    hone_graph_free(g);
     hone_tokenizer_free(m.tokenizer);
 }
 

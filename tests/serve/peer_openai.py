@@ -1,7 +1,9 @@
 """The server against OpenAI's own client, and LangChain's if it is there.
 
     peer_openai.py make FILE.gguf    a model whose tokens are characters, behind each of which comes the next one of ASCII
-    peer_openai.py serve URL         the clients against a server of it as "letters", which takes the key "open-sesame"
+    peer_openai.py embedder DIR      a model that embeds texts, for a tokenizer that is there: [1, id] for each token
+    peer_openai.py serve URL         the clients against a server of both as "letters" and "embed", which takes the key
+                                     "open-sesame"
 
 The last line is "N passed, N failed"."""
 import os
@@ -26,7 +28,7 @@ def make(path):
             "llama.attention.head_count_kv": heads, "llama.attention.layer_norm_rms_epsilon": 1e-5,
             "llama.rope.freq_base": 10000.0, "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "gpt-2",
             "tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": [3, 3] + [1] * (count - 2),
-            "tokenizer.ggml.merges": ["a b"][:0] or ["! !"], "tokenizer.ggml.eos_token_id": 0,
+            "tokenizer.ggml.merges": ["! !"], "tokenizer.ggml.eos_token_id": 0,
             "tokenizer.ggml.bos_token_id": 1, "tokenizer.ggml.add_bos_token": False,
             "tokenizer.chat_template": TEMPLATE}
     keys["tokenizer.ggml.tokens"].append("!!")
@@ -45,6 +47,23 @@ def make(path):
                         "ffn_down": [width, inner]}.items():
         tensors[f"blk.0.{name}.weight"] = ("F32", shape, bytes(4 * shape[0] * shape[1]))
     gguf_files.write(path, keys, tensors)
+
+
+def embedder(directory):
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+    table = np.stack([np.ones(98), np.arange(98)], axis=1).astype(np.float32)
+    ids, mask = (helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "sequence"])
+                 for name in ("input_ids", "attention_mask"))
+    out = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["batch", "sequence", 2])
+    nodes = [helper.make_node("Gather", ["table", "input_ids"], ["rows"]),
+             helper.make_node("Cast", ["attention_mask"], ["ones"], to=TensorProto.FLOAT),
+             helper.make_node("Unsqueeze", ["ones", "last"], ["column"]),
+             helper.make_node("Mul", ["rows", "column"], ["last_hidden_state"])]
+    constants = [numpy_helper.from_array(table, "table"), numpy_helper.from_array(np.array([-1], np.int64), "last")]
+    graph = helper.make_graph(nodes, "embedder", [ids, mask], [out], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10),
+              os.path.join(directory, "model.onnx"))
 
 
 USER = [{"role": "user", "content": "uv"}]
@@ -177,9 +196,24 @@ def tells_errors(client, url):
 @check
 def lists_models(client, url):
     models = client.models.list().data
-    assert [m.id for m in models] == ["letters"] and models[0].object == "model", models
+    assert [m.id for m in models] == ["embed", "letters"] and models[0].object == "model", models
     m = client.models.retrieve("letters")
-    assert m.id == "letters" and m.owned_by == "hone" and m.created == models[0].created, m
+    assert m.id == "letters" and m.owned_by == "hone" and m.created == models[1].created, m
+
+
+@check
+def embeds(client, url):
+    import openai
+    for more in ({}, {"encoding_format": "float"}):  # base64 unless told otherwise
+        r = client.embeddings.create(model="embed", input=["ab", "b"], **more)
+        for vector, mean in zip(r.data, (67.5, 68)):
+            wanted = np.array([1, mean]) / np.hypot(1, mean)
+            assert np.abs(np.array(vector.embedding) - wanted).max() < 1e-6, (vector, wanted)
+        assert r.usage.prompt_tokens == 3 and r.model == "embed", r
+    r = client.embeddings.create(model="embed", input=["x" * k for k in range(1, 65)])
+    assert [d.index for d in r.data] == list(range(64))
+    e = fails(openai.BadRequestError, lambda: client.embeddings.create(model="letters", input="a"))
+    assert "no embeddings" in e.message, e
 
 
 @check
@@ -219,4 +253,4 @@ def serve(url):
 
 
 if __name__ == "__main__":
-    {"make": make, "serve": serve}[sys.argv[1]](sys.argv[2])
+    {"make": make, "embedder": embedder, "serve": serve}[sys.argv[1]](sys.argv[2])

@@ -268,17 +268,24 @@ bool hone_json_write_elements(hone_buffer *b, const hone_tensor *t, int64_t firs
     return true;
 }
 
-static void write_b64(hone_buffer *b, const char *text, size_t size) {
+void hone_json_write_bytes(hone_buffer *b, const void *data, size_t size) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    hone_buffer_text(b, "{\"b64\": \"");
+    const uint8_t *bytes = data;
+    hone_buffer_byte(b, '"');
     for (size_t i = 0; i < size; i += 3) {
         uint32_t bits = 0;
         char out[4];
-        for (size_t k = 0; k < 3; k++) bits = bits << 8 | (i + k < size ? (uint8_t)text[i + k] : 0);
+        for (size_t k = 0; k < 3; k++) bits = bits << 8 | (i + k < size ? bytes[i + k] : 0);
         for (size_t k = 0; k < 4; k++) out[k] = i + k <= size ? digits[bits >> (18 - 6 * k) & 63] : '=';
         hone_buffer_put(b, out, sizeof out);
     }
-    hone_buffer_text(b, "\"}");
+    hone_buffer_byte(b, '"');
+}
+
+static void write_b64(hone_buffer *b, const char *text, size_t size) {
+    hone_buffer_text(b, "{\"b64\": ");
+    hone_json_write_bytes(b, text, size);
+    hone_buffer_byte(b, '}');
 }
 
 bool hone_json_write_base64(hone_buffer *b, const hone_tensor *t, int axis, int64_t first) {

@@ -14,6 +14,9 @@ void hone_json_write_integer(hone_buffer *b, int64_t x);
 /* With quotation marks. Bytes that are no UTF-8 become U+FFFD. */
 void hone_json_write_string(hone_buffer *b, const char *text, size_t size);
 
+/* As base64, with quotation marks. */
+void hone_json_write_bytes(hone_buffer *b, const void *data, size_t size);
+
 /* `count` elements from element `first` on, separated by ", ". False if the dtype can't be written. */
 bool hone_json_write_elements(hone_buffer *b, const hone_tensor *t, int64_t first, int64_t count);
 /* Nested lists over the dimensions from `axis` on, of the elements from `first` on: axis 0 and first 0 are

@@ -7,7 +7,6 @@
 #include "text/tokens.h"
 
 #include <string.h>
-#include <time.h>
 
 bool hone_language_is(const hone_graph *g) {
     return hone_lm_takes(g);
@@ -148,7 +147,6 @@ hone_status hone_language_new(hone_import *m, const hone_language_options *o, ho
         return hone_fail_memory(err);
     }
     pthread_mutex_init(&l->lock, NULL);
-    l->created = (int64_t)time(NULL);
     hone_status status = read_texts(l, m, err);
     if (status == HONE_OK)
         status = start(l, graph, o, err);

@@ -39,7 +39,6 @@ typedef struct hone_language {
     bool shows_tools; /* the template says which tools there are */
     hone_tool_mark marks[HONE_TOOL_MARKS];
     int mark_count;
-    int64_t created; /* seconds since 1970 */
     /* Its own. */
     pthread_mutex_t lock;
     hone_encoder *spare[HONE_SPARE_ENCODERS];

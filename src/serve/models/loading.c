@@ -209,7 +209,8 @@ static hone_status prove(making *m, hone_servable *s, hone_error *err) {
 }
 
 /* Of a graph that was read, which is taken. */
-static hone_status make_plain(making *m, hone_graph *graph, hone_error *err) {
+static hone_status make_plain(making *m, hone_graph *graph, const hone_tokenizer *tokenizer,
+                              hone_error *err) {
     hone_servable_options o =
         hone_registry_servable_options(m->c->registry, m->r->name, m->v->number, &m->r->settings);
     hone_model_options options = HONE_MODEL_OPTIONS_INIT;
@@ -218,6 +219,7 @@ static hone_status make_plain(making *m, hone_graph *graph, hone_error *err) {
     HONE_TRY(hone_model_take(graph, &options, &model, err));
     hone_status status = hone_servable_remake(&o, model, &m->servable, err);
     hone_model_free(model);
+    if (status == HONE_OK) hone_servable_read_texts(m->servable, tokenizer);
     return status == HONE_OK ? prove(m, m->servable, err) : status;
 }
 
@@ -254,7 +256,7 @@ static hone_status make_servable(making *m, hone_error *err) {
     } else if (status == HONE_OK) {
         hone_graph *graph = loaded.graph;
         loaded.graph = NULL;
-        status = make_plain(m, graph, err);
+        status = make_plain(m, graph, loaded.tokenizer, err);
     }
     hone_loaded_free(&loaded);
     return status;

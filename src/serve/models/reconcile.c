@@ -97,6 +97,7 @@ hone_status hone_record_set_settings(hone_registry *g, hone_record *r, const hon
         }
         hone_servable_options o = hone_registry_servable_options(g, r->name, v->number, settings);
         status = hone_servable_remake(&o, v->servable->model, &s, err);
+        if (status == HONE_OK) hone_servable_read_texts(s, hone_servable_tokenizer(v->servable));
         if (status == HONE_OK) status = hone_registry_prepare(g, s, NULL, err);
         if (status == HONE_OK)
             hone_registry_publish(g, v, s);

@@ -133,6 +133,7 @@ static hone_status read_graph(const hone_place *place, const char *version, bool
 
 void hone_loaded_free(hone_loaded *l) {
     hone_graph_free(l->graph);
+    hone_tokenizer_free(l->tokenizer);
     hone_import_free(l->language);
     *l = (hone_loaded){0};
 }
@@ -177,19 +178,29 @@ static hone_status look_at_all(const hone_place *place, const char *version, hon
     return status;
 }
 
-/* A graph that is a language model, where it has a tokenizer beside it. */
+/* Has the graph an input of the ids of tokens? */
+static bool reads_ids(const hone_graph *g) {
+    hone_value_info v;
+    for (int i = 0; i < hone_graph_input_count(g); i++) {
+        hone_graph_input(g, i, &v);
+        if (strcmp(v.name, "input_ids") == 0) return true;
+    }
+    return false;
+}
+
+/* What lies beside a graph that reads texts. It is a language model where it has a tokenizer. */
 static hone_status read_beside(const hone_place *place, const char *version, hone_loaded *out,
                                hone_file_list *files, hone_error *err) {
     char path[PATH_MAX], full[PATH_MAX];
-    if (!hone_language_is(out->graph)) return HONE_OK;
+    if (!reads_ids(out->graph)) return HONE_OK;
     HONE_TRY(look_at_parts(place, version, files, err));
     hone_place_part(place, version, hone_place_model(place, version), path, sizeof path);
     hone_place_name(place, path, full, sizeof full);
     HONE_TRY(hone_import_beside(full, out->graph, &out->language, err));
-    if (hone_import_tokenizer(out->language)) {
-        out->graph = NULL;
-        return HONE_OK;
-    }
+    out->graph = NULL;
+    const hone_tokenizer *t = hone_import_tokenizer(out->language);
+    if (t && hone_language_is(hone_import_graph(out->language))) return HONE_OK;
+    out->tokenizer = t ? hone_tokenizer_retain(t) : NULL;
     out->graph = hone_import_take_graph(out->language);
     hone_import_free(out->language);
     out->language = NULL;

@@ -9,10 +9,11 @@
 #include <hone/graph.h>
 #include <hone/import.h>
 
-/* A model that was read: one of both. */
+/* A model that was read: a graph, or a language model with its tokenizer. */
 typedef struct hone_loaded {
     hone_graph *graph;
-    hone_import *language; /* a language model with its tokenizer */
+    hone_tokenizer *tokenizer; /* what lies beside the graph; NULL: nothing */
+    hone_import *language;
 } hone_loaded;
 void hone_loaded_free(hone_loaded *l); /* what it holds */
 

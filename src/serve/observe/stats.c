@@ -13,9 +13,9 @@
 static const int codes[] = {200, 400, 401, 403, 404, 405, 409, 413, 415, 429, 499, 500, 501, 503, 504};
 enum { CODE_COUNT = sizeof codes / sizeof *codes };
 
-static const char *const method_names[HONE_METHOD_COUNT] = {"other",  "predict",    "classify", "regress",
-                                                            "status", "metadata",   "health",   "metrics",
-                                                            "chat",   "completions"};
+static const char *const method_names[HONE_METHOD_COUNT] = {"other",  "predict",     "classify",  "regress",
+                                                            "status", "metadata",    "health",    "metrics",
+                                                            "chat",   "completions", "embeddings"};
 static const char *const reason_names[HONE_REASON_COUNT] = {
     "malformed", "too_large", "timeout",    "invalid", "denied",  "not_found",
     "deadline",  "cancelled", "overloaded", "accept",  "internal"};

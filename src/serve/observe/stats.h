@@ -21,6 +21,7 @@ typedef enum hone_method {
     HONE_METHOD_METRICS,
     HONE_METHOD_CHAT,
     HONE_METHOD_COMPLETE,
+    HONE_METHOD_EMBED,
     HONE_METHOD_COUNT
 } hone_method;
 

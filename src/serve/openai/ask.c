@@ -2,72 +2,10 @@
 
 #include "base/memory.h"
 #include "base/random.h"
-
-#include <math.h>
+#include "serve/openai/body.h"
+#include "serve/openai/fields.h"
 
 enum { USUAL_COMPLETION = 16 }; /* tokens, as OpenAI's has it */
-
-/* --- fields --- absent and null are the same */
-
-static json_t *field(const json_t *o, const char *name) {
-    json_t *v = json_object_get(o, name);
-    return json_is_null(v) ? NULL : v;
-}
-
-static bool number(const json_t *o, const char *name, double least, double most, double *out, hone_fault *f) {
-    const json_t *v = field(o, name);
-    if (!v) return true;
-    double x = json_number_value(v);
-    if (!json_is_number(v) || !(x >= least && x <= most))
-        return hone_fault_value(f, name, "%s must be a number from %g to %g", name, least, most);
-    *out = x;
-    return true;
-}
-
-static bool integer(const json_t *o, const char *name, int64_t least, int64_t most, int64_t *out,
-                    hone_fault *f) {
-    const json_t *v = field(o, name);
-    if (!v) return true;
-    json_int_t x = json_is_real(v) ? (json_int_t)llround(fmax(-9e15, fmin(9e15, json_real_value(v))))
-                                   : json_integer_value(v);
-    if (!json_is_number(v) || (json_is_real(v) && (double)x != json_real_value(v)) || x < least || x > most)
-        return hone_fault_value(f, name, "%s must be a whole number from %lld to %lld", name,
-                                (long long)least, (long long)most);
-    *out = x;
-    return true;
-}
-
-static bool truth(const json_t *o, const char *name, bool *out, hone_fault *f) {
-    const json_t *v = field(o, name);
-    if (!v) return true;
-    if (!json_is_boolean(v)) return hone_fault_value(f, name, "%s must be true or false", name);
-    *out = json_is_true(v);
-    return true;
-}
-
-static bool text(const json_t *o, const char *name, const char **out, hone_fault *f) {
-    const json_t *v = field(o, name);
-    if (!v) return true;
-    if (!json_is_string(v)) return hone_fault_value(f, name, "%s must be a string", name);
-    *out = json_string_value(v);
-    return true;
-}
-
-static bool object(const json_t *o, const char *name, json_t **out, hone_fault *f) {
-    json_t *v = field(o, name);
-    if (!v) return true;
-    if (!json_is_object(v)) return hone_fault_value(f, name, "%s must be an object", name);
-    *out = v;
-    return true;
-}
-
-static bool array(const json_t *o, const char *name, json_t **out, hone_fault *f) {
-    json_t *v = field(o, name);
-    if (!v) return true;
-    if (!json_is_array(v)) return hone_fault_value(f, name, "%s must be an array", name);
-    *out = v;
-    return true;
-}
 
 /* --- how tokens are drawn, and when a text ends --- */
 
@@ -77,17 +15,18 @@ static bool read_sampling(hone_ask *a, hone_fault *f) {
     *s = (hone_sampling)HONE_SAMPLING_INIT;
     s->temperature = 1;
     s->seed = hone_random_seed();
-    if (!number(a->root, "temperature", 0, 2, &s->temperature, f) ||
-        !number(a->root, "top_p", 0, 1, &s->top_p, f) || !number(a->root, "min_p", 0, 1, &s->min_p, f) ||
-        !integer(a->root, "top_k", -1, INT32_MAX, &top_k, f) ||
-        !number(a->root, "presence_penalty", -2, 2, &s->presence_penalty, f) ||
-        !number(a->root, "frequency_penalty", -2, 2, &s->frequency_penalty, f) ||
-        !number(a->root, "repetition_penalty", 0.01, 100, &s->repetition_penalty, f))
+    if (!hone_member_number(a->root, "temperature", 0, 2, &s->temperature, f) ||
+        !hone_member_number(a->root, "top_p", 0, 1, &s->top_p, f) ||
+        !hone_member_number(a->root, "min_p", 0, 1, &s->min_p, f) ||
+        !hone_member_integer(a->root, "top_k", -1, INT32_MAX, &top_k, f) ||
+        !hone_member_number(a->root, "presence_penalty", -2, 2, &s->presence_penalty, f) ||
+        !hone_member_number(a->root, "frequency_penalty", -2, 2, &s->frequency_penalty, f) ||
+        !hone_member_number(a->root, "repetition_penalty", 0.01, 100, &s->repetition_penalty, f))
         return false;
     s->top_k = top_k > 0 ? (int)top_k : 0;
     if (s->top_p == 0) s->top_k = 1, s->top_p = 1; /* the fewest tokens are one */
-    if (field(a->root, "seed")) {
-        if (!integer(a->root, "seed", INT64_MIN, INT64_MAX, &seed, f)) return false;
+    if (hone_member(a->root, "seed")) {
+        if (!hone_member_integer(a->root, "seed", INT64_MIN, INT64_MAX, &seed, f)) return false;
         s->seed = (uint64_t)seed;
     }
     return true;
@@ -97,9 +36,10 @@ static bool read_sampling(hone_ask *a, hone_fault *f) {
 static bool read_bias(hone_ask *a, hone_fault *f) {
     json_t *map = NULL, *v;
     const char *key;
-    if (!object(a->root, "logit_bias", &map, f) || !map || json_object_size(map) == 0) return !f->status;
+    if (!hone_member_object(a->root, "logit_bias", &map, f) || !map || json_object_size(map) == 0)
+        return !f->status;
     a->bias = hone_calloc(json_object_size(map), sizeof *a->bias);
-    if (!a->bias) return hone_fault_set(f, 503, NULL, NULL, "Out of memory");
+    if (!a->bias) return hone_fault_memory(f);
     json_object_foreach(map, key, v) {
         char *end;
         long id = strtol(key, &end, 10);
@@ -113,7 +53,7 @@ static bool read_bias(hone_ask *a, hone_fault *f) {
 }
 
 static bool read_stops(hone_ask *a, hone_fault *f) {
-    const json_t *v = field(a->root, "stop");
+    const json_t *v = hone_member(a->root, "stop");
     size_t count = json_is_array(v) ? json_array_size(v) : v ? 1 : 0;
     if (count > HONE_ASK_STOPS)
         return hone_fault_value(f, "stop", "stop must have at most %d strings", HONE_ASK_STOPS);
@@ -126,32 +66,20 @@ static bool read_stops(hone_ask *a, hone_fault *f) {
     return true;
 }
 
-static bool read_ids(const json_t *list, const char *name, int32_t **out, size_t *count, hone_fault *f) {
-    *count = json_array_size(list);
-    *out = hone_calloc(*count + 1, sizeof **out);
-    if (!*out) return hone_fault_set(f, 503, NULL, NULL, "Out of memory");
-    for (size_t i = 0; i < *count; i++) {
-        const json_t *v = json_array_get(list, i);
-        if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > INT32_MAX)
-            return hone_fault_value(f, name, "%s must be ids of tokens", name);
-        (*out)[i] = (int32_t)json_integer_value(v);
-    }
-    return true;
-}
-
 static bool read_ends(hone_ask *a, hone_fault *f) {
     json_t *list = NULL;
-    if (!read_stops(a, f) || !truth(a->root, "ignore_eos", &a->ignore_ends, f) ||
-        !integer(a->root, "min_tokens", 0, INT32_MAX, &a->min_tokens, f) ||
-        !array(a->root, "stop_token_ids", &list, f))
+    if (!read_stops(a, f) || !hone_member_truth(a->root, "ignore_eos", &a->ignore_ends, f) ||
+        !hone_member_integer(a->root, "min_tokens", 0, INT32_MAX, &a->min_tokens, f) ||
+        !hone_member_array(a->root, "stop_token_ids", &list, f))
         return false;
-    return !list || read_ids(list, "stop_token_ids", &a->stop_ids, &a->stop_id_count, f);
+    return !list || hone_member_ids(list, "stop_token_ids", &a->stop_ids, &a->stop_id_count, f);
 }
 
 static bool read_most(hone_ask *a, hone_fault *f) {
     int64_t most = -1;
-    if (!integer(a->root, "max_tokens", 0, INT32_MAX, &most, f)) return false;
-    if (a->chat && !integer(a->root, "max_completion_tokens", 0, INT32_MAX, &most, f)) return false;
+    if (!hone_member_integer(a->root, "max_tokens", 0, INT32_MAX, &most, f)) return false;
+    if (a->chat && !hone_member_integer(a->root, "max_completion_tokens", 0, INT32_MAX, &most, f))
+        return false;
     if (most == 0 && a->chat) return hone_fault_value(f, "max_tokens", "max_tokens must be at least 1");
     a->max_tokens = most > 0 ? most : most == 0 ? -1 : a->chat ? 0 : USUAL_COMPLETION;
     return true;
@@ -164,12 +92,12 @@ static bool read_likely(hone_ask *a, hone_fault *f) {
     bool asked = false;
     a->likely = -1;
     if (!a->chat) {
-        if (!integer(a->root, "logprobs", 0, HONE_ASK_LIKELY, &legacy, f)) return false;
+        if (!hone_member_integer(a->root, "logprobs", 0, HONE_ASK_LIKELY, &legacy, f)) return false;
         a->likely = (int)legacy;
         return true;
     }
-    if (!truth(a->root, "logprobs", &asked, f) ||
-        !integer(a->root, "top_logprobs", 0, HONE_ASK_LIKELY, &top, f))
+    if (!hone_member_truth(a->root, "logprobs", &asked, f) ||
+        !hone_member_integer(a->root, "top_logprobs", 0, HONE_ASK_LIKELY, &top, f))
         return false;
     if (top > 0 && !asked)
         return hone_fault_value(f, "top_logprobs", "top_logprobs needs \"logprobs\": true");
@@ -179,19 +107,20 @@ static bool read_likely(hone_ask *a, hone_fault *f) {
 
 static bool read_stream(hone_ask *a, hone_fault *f) {
     json_t *options = NULL;
-    if (!truth(a->root, "stream", &a->stream, f) || !object(a->root, "stream_options", &options, f))
+    if (!hone_member_truth(a->root, "stream", &a->stream, f) ||
+        !hone_member_object(a->root, "stream_options", &options, f))
         return false;
     if (!options) return true;
     if (!a->stream)
         return hone_fault_value(f, "stream_options", "stream_options is only for \"stream\": true");
-    return truth(options, "include_usage", &a->usage, f);
+    return hone_member_truth(options, "include_usage", &a->usage, f);
 }
 
 static bool read_count(hone_ask *a, hone_fault *f) {
     int64_t n = 1, best;
-    if (!integer(a->root, "n", 1, HONE_ASK_CHOICES, &n, f)) return false;
+    if (!hone_member_integer(a->root, "n", 1, HONE_ASK_CHOICES, &n, f)) return false;
     best = n;
-    if (!a->chat && !integer(a->root, "best_of", 1, HONE_ASK_CHOICES, &best, f)) return false;
+    if (!a->chat && !hone_member_integer(a->root, "best_of", 1, HONE_ASK_CHOICES, &best, f)) return false;
     if (best < n) return hone_fault_value(f, "best_of", "best_of must be at least n");
     if (best > n && a->stream) return hone_fault_value(f, "best_of", "best_of can't be streamed");
     a->n = (int)n;
@@ -204,8 +133,8 @@ static bool read_count(hone_ask *a, hone_fault *f) {
 static bool read_form(hone_ask *a, hone_fault *f) {
     json_t *form = NULL, *schema = NULL;
     const char *type = NULL;
-    if (!object(a->root, "response_format", &form, f) || !form) return !f->status;
-    if (!text(form, "type", &type, f)) return false;
+    if (!hone_member_object(a->root, "response_format", &form, f) || !form) return !f->status;
+    if (!hone_member_text(form, "type", &type, f)) return false;
     if (type && strcmp(type, "text") == 0) return true;
     if (type && strcmp(type, "json_object") == 0) {
         a->form = HONE_ANSWER_OBJECT;
@@ -214,8 +143,8 @@ static bool read_form(hone_ask *a, hone_fault *f) {
     if (!type || strcmp(type, "json_schema") != 0)
         return hone_fault_value(f, "response_format.type",
                                 "response_format.type must be text, json_object or json_schema");
-    if (!object(form, "json_schema", &schema, f)) return false;
-    a->schema = schema ? field(schema, "schema") : NULL;
+    if (!hone_member_object(form, "json_schema", &schema, f)) return false;
+    a->schema = schema ? hone_member(schema, "schema") : NULL;
     if (!json_is_object(a->schema) && !json_is_boolean(a->schema))
         return hone_fault_value(f, "response_format.json_schema.schema",
                                 "response_format.json_schema.schema must be a JSON schema");
@@ -253,7 +182,7 @@ static bool check_tools(const hone_ask *a, hone_fault *f) {
 }
 
 static bool read_tool_choice(hone_ask *a, hone_fault *f) {
-    const json_t *v = field(a->root, "tool_choice");
+    const json_t *v = hone_member(a->root, "tool_choice");
     const char *word = json_string_value(v);
     bool none = json_array_size(a->tools) == 0;
     a->tool_choice = none ? HONE_TOOLS_NONE : HONE_TOOLS_AUTO;
@@ -277,8 +206,8 @@ static bool read_tool_choice(hone_ask *a, hone_fault *f) {
 
 static bool read_tools(hone_ask *a, hone_fault *f) {
     a->several_calls = true;
-    if (!array(a->root, "tools", &a->tools, f) || !check_tools(a, f) || !read_tool_choice(a, f) ||
-        !truth(a->root, "parallel_tool_calls", &a->several_calls, f))
+    if (!hone_member_array(a->root, "tools", &a->tools, f) || !check_tools(a, f) || !read_tool_choice(a, f) ||
+        !hone_member_truth(a->root, "parallel_tool_calls", &a->several_calls, f))
         return false;
     if (a->tool_choice != HONE_TOOLS_NONE && a->form != HONE_ANSWER_TEXT)
         return hone_fault_value(
@@ -290,8 +219,8 @@ static bool read_tools(hone_ask *a, hone_fault *f) {
 /* --- what it is about --- */
 
 static bool read_chat(hone_ask *a, hone_fault *f) {
-    if (!array(a->root, "messages", &a->messages, f) || !read_tools(a, f) ||
-        !object(a->root, "chat_template_kwargs", &a->template_variables, f))
+    if (!hone_member_array(a->root, "messages", &a->messages, f) || !read_tools(a, f) ||
+        !hone_member_object(a->root, "chat_template_kwargs", &a->template_variables, f))
         return false;
     if (json_array_size(a->messages) == 0)
         return hone_fault_value(f, "messages", "messages must be an array with a message in it");
@@ -299,28 +228,18 @@ static bool read_chat(hone_ask *a, hone_fault *f) {
 }
 
 static bool read_completion(hone_ask *a, hone_fault *f) {
-    const json_t *suffix = field(a->root, "suffix");
-    a->prompt = field(a->root, "prompt");
+    const json_t *suffix = hone_member(a->root, "suffix");
+    a->prompt = hone_member(a->root, "prompt");
     if (!a->prompt) return hone_fault_value(f, "prompt", "prompt must be a string or an array");
     if (suffix && json_string_length(suffix) > 0)
         return hone_fault_value(f, "suffix",
                                 "suffix is not supported: models here continue texts, and fill no gaps");
-    return truth(a->root, "echo", &a->echo, f);
+    return hone_member_truth(a->root, "echo", &a->echo, f);
 }
 
-bool hone_ask_read(hone_ask *a, bool chat, const char *body, size_t size, hone_fault *f) {
-    json_error_t wrong;
-    *a = (hone_ask){.chat = chat};
-    *f = (hone_fault){0};
-    if (size > HONE_ASK_MOST_BYTES)
-        return hone_fault_set(f, 413, NULL, NULL, "A body of %zu bytes; the most is %zu", size,
-                              HONE_ASK_MOST_BYTES);
-    a->root = json_loadb(body, size, 0, &wrong);
-    if (!a->root)
-        return hone_fault_set(f, 400, NULL, NULL, "The body is no JSON: line %d, column %d: %.200s",
-                              wrong.line, wrong.column, wrong.text);
-    if (!json_is_object(a->root)) return hone_fault_set(f, 400, NULL, NULL, "The body must be a JSON object");
-    if (!text(a->root, "model", &a->model, f)) return false;
+bool hone_ask_read(hone_ask *a, bool chat, json_t *root, hone_fault *f) {
+    *a = (hone_ask){.root = root, .chat = chat};
+    if (!hone_member_text(a->root, "model", &a->model, f)) return false;
     if (!a->model) return hone_fault_value(f, "model", "model must name a model");
     return read_sampling(a, f) && read_bias(a, f) && read_ends(a, f) && read_most(a, f) &&
            read_likely(a, f) && read_stream(a, f) && read_count(a, f) && read_form(a, f) &&

@@ -9,8 +9,6 @@
 #include <jansson.h>
 
 enum { HONE_ASK_STOPS = 4, HONE_ASK_LIKELY = 20, HONE_ASK_CHOICES = 128, HONE_ASK_PROMPTS = 128 };
-/* A body is no longer: more is no text that a model takes. */
-#define HONE_ASK_MOST_BYTES ((size_t)4 << 20)
 
 typedef enum hone_tool_choice {
     HONE_TOOLS_NONE, /* there are none, or none is to be called */
@@ -50,8 +48,9 @@ typedef struct hone_ask {
     const json_t *prompt;
 } hone_ask;
 
-/* Reads the body of a request. False: `f` says what is wrong. In any case hone_ask_free() when done. */
-bool hone_ask_read(hone_ask *a, bool chat, const char *body, size_t size, hone_fault *f);
+/* Reads the body of a request, whose tree it takes over. False: `f` says what is wrong. In any case hone_ask_free() when
+ * done. */
+bool hone_ask_read(hone_ask *a, bool chat, json_t *root, hone_fault *f);
 void hone_ask_free(hone_ask *a); /* what it holds */
 /* The function of that name; NULL: there is none. */
 const json_t *hone_ask_tool(const hone_ask *a, const char *name);

@@ -30,6 +30,10 @@ bool hone_fault_value(hone_fault *f, const char *param, const char *format, ...)
     return false;
 }
 
+bool hone_fault_memory(hone_fault *f) {
+    return hone_fault_set(f, 503, NULL, NULL, "Out of memory");
+}
+
 bool hone_fault_take(hone_fault *f, const char *param, hone_status status, const hone_error *err) {
     /* What the client's text or schema asks for and is not there is the client's to change. */
     int code = status == HONE_UNSUPPORTED ? 400 : hone_http_status_of(status);

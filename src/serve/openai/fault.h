@@ -20,6 +20,7 @@ bool hone_fault_set(hone_fault *f, int status, const char *param, const char *co
 /* A field whose value is not taken: 400. */
 bool hone_fault_value(hone_fault *f, const char *param, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+bool hone_fault_memory(hone_fault *f); /* it is out: 503 */
 /* Of an error that came from below: what the client did wrong, or we can't do now. */
 bool hone_fault_take(hone_fault *f, const char *param, hone_status status, const hone_error *err);
 

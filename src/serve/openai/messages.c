@@ -21,7 +21,7 @@ static json_t *text_of(const json_t *parts, size_t number, hone_fault *f) {
         hone_buffer_put(&b, json_string_value(said), json_string_length(said));
     }
     if (!f->status) text = json_stringn(b.data ? b.data : "", b.size);
-    if (!f->status && !text) hone_fault_set(f, 503, NULL, NULL, "Out of memory");
+    if (!f->status && !text) hone_fault_memory(f);
     hone_buffer_free(&b);
     return text;
 }
@@ -53,7 +53,7 @@ static bool add_message(json_t *to, const json_t *message, size_t number, hone_f
     if (content && !json_is_string(content) && !json_is_array(content) && !json_is_null(content))
         return hone_fault_value(f, param, "%s.content must be a string or an array of parts", param);
     json_t *own = json_deep_copy(message);
-    if (!own) return hone_fault_set(f, 503, NULL, NULL, "Out of memory");
+    if (!own) return hone_fault_memory(f);
     json_array_append_new(to, own);
     if (strcmp(role, "developer") == 0) json_object_set_new(own, "role", json_string("system"));
     if (!content) json_object_set_new(own, "content", json_null());
@@ -90,7 +90,7 @@ static bool tell_of_tools(json_t *messages, const json_t *tools, hone_fault *f) 
     hone_buffer_text(&b, tail);
     json_t *said = b.failed ? NULL : json_stringn(b.data, b.size);
     hone_buffer_free(&b);
-    if (!said) return hone_fault_set(f, 503, NULL, NULL, "Out of memory");
+    if (!said) return hone_fault_memory(f);
     if (system)
         json_object_set_new(first, "content", said);
     else
@@ -114,6 +114,6 @@ json_t *hone_messages_variables(const hone_language *l, const hone_ask *a, hone_
                           "bos_token", l->begins, "eos_token", l->ends_as);
     if (v && tools && l->shows_tools) json_object_set(v, "tools", a->tools);
     if (v && a->template_variables) json_object_update(v, a->template_variables);
-    if (!v) hone_fault_set(f, 503, NULL, NULL, "Out of memory");
+    if (!v) hone_fault_memory(f);
     return v;
 }

@@ -1,7 +1,8 @@
 #include "serve/openai/openai.h"
 
 #include "serve/format/json_write.h"
-#include "serve/openai/ask.h"
+#include "serve/openai/body.h"
+#include "serve/openai/embed.h"
 #include "serve/openai/run.h"
 #include "serve/request/verb.h"
 
@@ -17,13 +18,12 @@ static void complete(hone_front *f, hone_request *r) {
 
 static void put_model(void *user, const char *name, const hone_servable *s) {
     hone_buffer *out = user;
-    const hone_language *l = s ? hone_servable_language(s) : NULL;
-    if (!l) return;
+    if (!s || !hone_servable_is_openai(s)) return;
     if (out->data[out->size - 1] == '}') hone_buffer_text(out, ", ");
     hone_buffer_text(out, "{\"id\": ");
     hone_json_write_string(out, name, strlen(name));
     hone_buffer_printf(out, ", \"object\": \"model\", \"created\": %lld, \"owned_by\": \"hone\"}",
-                       (long long)l->created);
+                       (long long)hone_servable_created(s));
 }
 
 static void list(hone_front *f, hone_request *r) {
@@ -45,6 +45,7 @@ static const struct {
     void (*handle)(hone_front *f, hone_request *r);
 } rows[] = {{"/v1/chat/completions", HONE_VERB_POST, chat},
             {"/v1/completions", HONE_VERB_POST, complete},
+            {"/v1/embeddings", HONE_VERB_POST, hone_openai_embed},
             {"/v1/models", HONE_VERB_GET, list}};
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -56,7 +57,7 @@ bool hone_openai_takes(hone_slice path) {
 
 void hone_openai_begin(hone_request *r) {
     r->write_error = hone_fault_write_plain;
-    if (!r->body_most || r->body_most > HONE_ASK_MOST_BYTES) r->body_most = HONE_ASK_MOST_BYTES;
+    if (!r->body_most || r->body_most > HONE_OPENAI_MOST_BYTES) r->body_most = HONE_OPENAI_MOST_BYTES;
 }
 
 void hone_openai_handle(hone_front *f, hone_request *r) {

@@ -1,7 +1,7 @@
 /* OpenAI's API over language models, beside TensorFlow Serving's under the same /v1:
  *
- *      POST /v1/chat/completions, /v1/completions
- *      GET /v1/models      lists language models; /v1/models/NAME is answered by both APIs' fields, in tfs/          */
+ *      POST /v1/chat/completions, /v1/completions, /v1/embeddings
+ *      GET /v1/models      lists models of texts; /v1/models/NAME is answered by both APIs' fields, in tfs/          */
 #ifndef HONE_SERVE_OPENAI_OPENAI_H
 #define HONE_SERVE_OPENAI_OPENAI_H
 

@@ -1,20 +1,17 @@
 #include "serve/openai/prompt.h"
 
 #include "base/memory.h"
+#include "serve/openai/fields.h"
 #include "serve/openai/messages.h"
 
 /* --- ids --- */
-
-static bool no_memory(hone_fault *f) {
-    return hone_fault_set(f, 503, NULL, NULL, "Out of memory");
-}
 
 /* Behind the id that the model's texts begin with. */
 static bool take_ids(const hone_language *l, const int32_t *ids, size_t count, hone_prompt *out,
                      hone_fault *f) {
     bool begins = l->begin >= 0 && (count == 0 || ids[0] != l->begin);
     out->ids = hone_calloc(count + 2, sizeof *ids);
-    if (!out->ids) return no_memory(f);
+    if (!out->ids) return hone_fault_memory(f);
     if (begins) out->ids[out->count++] = l->begin;
     if (count) memcpy(out->ids + out->count, ids, count * sizeof *ids);
     out->count += count;
@@ -51,7 +48,7 @@ static bool render(hone_language *l, const hone_ask *a, hone_prompt *out, hone_f
     if (!variables) return false;
     char *text = json_dumps(variables, JSON_COMPACT);
     json_decref(variables);
-    if (!text) return no_memory(f);
+    if (!text) return hone_fault_memory(f);
     hone_status status = hone_template_render(l->chat, text, strlen(text), 0, &r, &err);
     free(text);
     /* What a template takes too long for is the conversation. */
@@ -66,7 +63,7 @@ static bool render(hone_language *l, const hone_ask *a, hone_prompt *out, hone_f
 
 static bool keep_text(hone_prompt *p, const char *text, size_t size, hone_fault *f) {
     p->text = hone_alloc(size + 1);
-    if (!p->text) return no_memory(f);
+    if (!p->text) return hone_fault_memory(f);
     memcpy(p->text, text, size);
     p->text[size] = 0;
     p->size = size;
@@ -89,15 +86,7 @@ static bool take_list(hone_encoder *e, const json_t *list, bool echo, hone_promp
     hone_error err = {0};
     const char *text;
     size_t size;
-    out->count = json_array_size(list);
-    out->ids = hone_calloc(out->count + 1, sizeof *out->ids);
-    if (!out->ids) return no_memory(f);
-    for (size_t i = 0; i < out->count; i++) {
-        const json_t *v = json_array_get(list, i);
-        if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > INT32_MAX)
-            return hone_fault_value(f, "prompt", "prompt must be texts, or ids of tokens");
-        out->ids[i] = (int32_t)json_integer_value(v);
-    }
+    if (!hone_member_ids(list, "prompt", &out->ids, &out->count, f)) return false;
     if (!echo) return true;
     hone_status status = hone_encoder_decode(e, out->ids, out->count, false, &text, &size, &err);
     return status == HONE_OK ? keep_text(out, text, size, f) : hone_fault_take(f, "prompt", status, &err);
@@ -111,7 +100,7 @@ static bool read_prompts(hone_language *l, hone_encoder *e, const hone_ask *a, h
     if (count == 0 || count > HONE_ASK_PROMPTS)
         return hone_fault_value(f, "prompt", "prompt must have from 1 to %d texts", HONE_ASK_PROMPTS);
     out->items = hone_calloc(count, sizeof *out->items);
-    if (!out->items) return no_memory(f);
+    if (!out->items) return hone_fault_memory(f);
     while (out->count < count) {
         const json_t *v = one ? p : json_array_get(p, out->count);
         hone_prompt *to = &out->items[out->count++];
@@ -129,7 +118,7 @@ bool hone_prompts_make(hone_language *l, const hone_ask *a, hone_prompts *out, h
     *out = (hone_prompts){0};
     if (a->chat) {
         out->items = hone_calloc(1, sizeof *out->items);
-        if (!out->items) return no_memory(f);
+        if (!out->items) return hone_fault_memory(f);
         out->count = 1;
         return render(l, a, out->items, f);
     }

@@ -4,13 +4,13 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "serve/openai/answer.h"
+#include "serve/openai/body.h"
 #include "serve/openai/random_id.h"
 
 #include <math.h>
 #include <time.h>
 
 enum { MOST_TEXTS = 256 };
-#define TREE ((size_t)24) /* bytes that one of JSON may take as a tree */
 
 struct hone_making {
     hone_front *front;
@@ -38,57 +38,15 @@ typedef struct hone_making run;
 
 /* --- from the body to prompts --- on a compute thread */
 
-static bool no_memory(run *u) {
-    return hone_fault_set(&u->fault, 503, NULL, NULL, "Out of memory");
-}
-
-/* A body may come packed, as HTTP has it. */
-static bool unpack(run *u, hone_buffer *out) {
-    const hone_buffer *body = &u->request->body;
-    hone_slice coding = hone_head_field(&u->request->head, "content-encoding");
-    hone_budget_room room;
-    hone_error err = {0};
-    if (coding.size == 0 || hone_slice_equal_nocase(coding, "identity")) return true;
-    if (!hone_slice_equal_nocase(coding, "gzip") && !hone_slice_equal_nocase(coding, "x-gzip"))
-        return hone_fault_set(&u->fault, 415, NULL, NULL, "The only Content-Encoding understood is gzip");
-    hone_budget_room_open(&room, u->front->packer.budget);
-    hone_status status = hone_packer_unpack(&u->front->packer, body->data, body->size, &room, out, &err);
-    hone_budget_room_close(&room);
-    if (status == HONE_RESOURCE_EXHAUSTED)
-        return hone_fault_set(&u->fault, 413, NULL, NULL, "%s", err.message);
-    return status == HONE_OK || hone_fault_take(&u->fault, NULL, status, &err);
-}
-
-/* What a body becomes is larger than it, most of all where it is nothing but brackets. */
-static bool cover(run *u, size_t bytes) {
-    hone_budget *budget = u->front->packer.budget;
-    if (bytes <= HONE_BUDGET_FREE || !budget || hone_budget_take(budget, &u->share, TREE * bytes))
-        return true;
-    return hone_fault_set(&u->fault, 429, NULL, NULL,
-                          "There is no room for the body at this time: it may take %zu bytes (--body-budget)",
-                          TREE * bytes);
-}
-
 static bool read_body(run *u) {
-    const hone_buffer *body = &u->request->body;
-    hone_buffer unpacked = {0};
-    bool fine = unpack(u, &unpacked);
-    if (unpacked.size) body = &unpacked;
-    fine = fine && cover(u, body->size) &&
-           hone_ask_read(&u->ask, u->request->method == HONE_METHOD_CHAT, body->data ? body->data : "",
-                         body->size, &u->fault);
-    hone_buffer_free(&unpacked);
-    return fine;
+    json_t *root;
+    return hone_body_read(u->front, u->request, &u->share, &root, &u->fault) &&
+           hone_ask_read(&u->ask, u->request->method == HONE_METHOD_CHAT, root, &u->fault);
 }
 
 static bool find_model(run *u) {
-    hone_error err = {0};
     const char *name = u->ask.model;
-    hone_status status =
-        hone_front_find(u->front, (hone_slice){name, strlen(name)}, (hone_slice){"", 0}, &u->servable, &err);
-    if (status == HONE_NOT_FOUND)
-        return hone_fault_set(&u->fault, 404, "model", "model_not_found", "%s", err.message);
-    if (status != HONE_OK) return hone_fault_take(&u->fault, "model", status, &err);
+    if (!hone_body_model(u->front, name, &u->servable, &u->fault)) return false;
     u->language = hone_servable_language(u->servable);
     if (u->language) return true;
     return hone_fault_set(&u->fault, 400, "model", NULL,
@@ -113,7 +71,7 @@ static bool make_grammar(run *u) {
                      ? json_dumps(a->schema, JSON_COMPACT | JSON_ENCODE_ANY)
                      : strdup("{\"type\":\"object\",\"additionalProperties\":true}");
     json_decref(made);
-    if (!text) return no_memory(u);
+    if (!text) return hone_fault_memory(&u->fault);
     hone_status status = hone_grammar_from_schema(text, strlen(text), &u->grammar, &err);
     free(text);
     return status == HONE_OK || hone_fault_take(&u->fault, param, status, &err);
@@ -127,7 +85,7 @@ static bool open_choices(run *u) {
         return hone_fault_value(&u->fault, a->best_of > a->n ? "best_of" : "n",
                                 "%zu texts at once; the most is %d", all, MOST_TEXTS);
     u->choices = hone_calloc(all, sizeof *u->choices);
-    if (!u->choices) return no_memory(u);
+    if (!u->choices) return hone_fault_memory(&u->fault);
     while (u->count < (int)all) {
         hone_choice *c = &u->choices[u->count];
         const hone_prompt *p = &u->prompts.items[u->count / a->best_of];
@@ -242,7 +200,7 @@ static void answer_whole(run *u) {
     if (fine) {
         hone_front_answer(u->front, u->request, 200, "application/json", &b);
     } else {
-        no_memory(u);
+        hone_fault_memory(&u->fault);
         refuse(u);
     }
     hone_buffer_free(&b);

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum { OPEN_PLANS = 256 }; /* of requests whose sizes differ */
 
@@ -76,6 +77,7 @@ static hone_status begin(hone_servable *s, const hone_servable_options *o, hone_
     static const hone_servable_settings defaults = HONE_SERVABLE_SETTINGS_INIT;
     atomic_init(&s->references, 1);
     s->version = o->version;
+    s->created = (int64_t)time(NULL);
     s->settings = o->settings ? *o->settings : defaults;
     s->max_queue = s->settings.max_queue ? s->settings.max_queue : o->max_queue;
     s->name = hone_strdup(o->name);
@@ -142,6 +144,7 @@ hone_status hone_servable_new(const hone_servable_options *o, const hone_graph *
 
 void hone_servable_destroy(hone_servable *s) {
     hone_language_free(s->language);
+    hone_tokenizer_free(s->tokenizer);
     if (s->texts.first) hone_text_stats_close(&s->texts);
     for (int i = 0; i < s->instance_count; i++) free_instance(&s->instances[i]);
     if (s->session) hone_session_free(s->session);
@@ -187,6 +190,34 @@ const hone_graph *hone_servable_signature(const hone_servable *s) {
 }
 hone_language *hone_servable_language(const hone_servable *s) {
     return s->language;
+}
+
+static bool is_text_input(const hone_value_info *v) {
+    static const char *const names[] = {"input_ids", "attention_mask", "token_type_ids"};
+    bool known = false;
+    for (int i = 0; i < 3; i++) known |= strcmp(v->name, names[i]) == 0;
+    return known && v->rank == 2 && (v->dtype == HONE_INT64 || v->dtype == HONE_INT32);
+}
+
+void hone_servable_read_texts(hone_servable *s, const hone_tokenizer *tokenizer) {
+    bool ids = false, fits = tokenizer && s->output_count > 0;
+    for (int i = 0; i < s->input_count; i++) {
+        fits = fits && is_text_input(&s->inputs[i]);
+        ids |= strcmp(s->inputs[i].name, "input_ids") == 0;
+    }
+    fits = fits && ids && s->outputs[0].dtype == HONE_FLOAT32 &&
+           (s->outputs[0].rank == 2 || s->outputs[0].rank == 3);
+    if (fits) s->tokenizer = hone_tokenizer_retain(tokenizer);
+}
+
+const hone_tokenizer *hone_servable_tokenizer(const hone_servable *s) {
+    return s->tokenizer;
+}
+bool hone_servable_is_openai(const hone_servable *s) {
+    return s->language || s->tokenizer;
+}
+int64_t hone_servable_created(const hone_servable *s) {
+    return s->created;
 }
 
 void hone_servable_look_at_texts(const hone_servable *s) {

@@ -82,8 +82,10 @@ struct hone_servable {
     char *name;
     int64_t version;
     hone_servable_settings settings;
-    hone_language *language; /* NULL: it is none, else what follows is not there */
-    hone_text_stats texts;   /* of it */
+    hone_language *language;   /* NULL: it is none, else what follows is not there */
+    hone_text_stats texts;     /* of it */
+    hone_tokenizer *tokenizer; /* of a model of inputs and outputs that embeds texts; NULL: it does not */
+    int64_t created;           /* seconds since 1970 */
     hone_model *model;
     hone_session *session;
     hone_instance *instances;             /* of the workers, then of the compute threads */
@@ -146,6 +148,14 @@ hone_model_stats *hone_servable_stats(hone_servable *s);
 const hone_graph *hone_servable_signature(const hone_servable *s);
 /* NULL: it is no language model. Borrowed. */
 hone_language *hone_servable_language(const hone_servable *s);
+/* Takes a reference to the tokenizer if the model reads texts: int64 or int32 inputs [batch, sequence] of the names input_ids,
+ * attention_mask, token_type_ids, and a first output of float32 with two dimensions or three. */
+void hone_servable_read_texts(hone_servable *s, const hone_tokenizer *tokenizer);
+/* NULL: it embeds no texts. Borrowed. */
+const hone_tokenizer *hone_servable_tokenizer(const hone_servable *s);
+/* Is it a model for clients of OpenAI's API: one that makes texts or embeds them? */
+bool hone_servable_is_openai(const hone_servable *s);
+int64_t hone_servable_created(const hone_servable *s);
 /* Brings what is counted of its texts up to date. */
 void hone_servable_look_at_texts(const hone_servable *s);
 

@@ -135,15 +135,14 @@ static void put_state(void *user, const hone_version_status *v) {
     hone_buffer_text(s->out, "\n   }\n  }");
 }
 
-/* Clients of OpenAI's API ask here for a model, too: a language model's status has the fields of both. */
+/* Clients of OpenAI's API ask here for a model, too: the status of a model of texts has the fields of both. */
 static void write_language(hone_front *f, hone_slice name, hone_buffer *out) {
     hone_servable *s = hone_core_find(f->o.core, name, HONE_LATEST);
-    const hone_language *l = s ? hone_servable_language(s) : NULL;
-    if (l) {
+    if (s && hone_servable_is_openai(s)) {
         hone_buffer_text(out, " \"id\": ");
         hone_json_write_string(out, name.data, name.size);
         hone_buffer_printf(out, ",\n \"object\": \"model\",\n \"created\": %lld,\n \"owned_by\": \"hone\",\n",
-                           (long long)l->created);
+                           (long long)hone_servable_created(s));
     }
     hone_servable_release(s);
 }

@@ -10,13 +10,17 @@ static fixture server;
 
 static int setup(void **state) {
     (void)state;
-    char models[600];
+    char letters[600], embed[600], other[600];
     repo_make();
-    snprintf(models, sizeof models, "letters=%s", repo_path("letters"));
+    snprintf(letters, sizeof letters, "letters=%s", repo_path("letters"));
+    snprintf(embed, sizeof embed, "embed=%s", repo_path("embed"));
+    snprintf(other, sizeof other, "other=%s", repo_path("other"));
     language_save(repo_path("letters"), LANGUAGE_TEMPLATE);
+    embedding_save(repo_path("embed"), "input_ids");
+    embedding_save(repo_path("other"), "numbers");
     hone_server_options o = small_options();
-    o.models = (const char *const[]){models};
-    o.model_count = 1;
+    o.models = (const char *const[]){letters, embed, other};
+    o.model_count = 3;
     start(&server, &o);
     return 0;
 }
@@ -219,13 +223,51 @@ static void test_tools(void **state) {
     check_has(ask(CHAT, about(HI ", \"tool_choice\": \"required\"")), 400, "\"param\": \"tool_choice\"");
 }
 
+/* --- embeddings --- */
+
+/* The vector of a text whose ids have that mean. */
+static void has_vector(const char *at, double mean) {
+    double length = sqrt(1 + mean * mean), x, y;
+    at = strstr(at, "\"embedding\": [");
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, "\"embedding\": [%lf, %lf]", &x, &y), 2);
+    assert_true(fabs(x - 1 / length) < 1e-6 && fabs(y - mean / length) < 1e-6);
+}
+
+static void test_embeddings(void **state) {
+    (void)state;
+    reply r = ask("/v1/embeddings", "{\"model\": \"embed\", \"input\": [\"ab\", \"<|end|>\"]}");
+    assert_non_null(r.body);
+    has_vector(r.body, 67.5);
+    has_vector(strstr(r.body, "\"index\": 1"), (30 + 94 + 71 + 80 + 70 + 94 + 32) / 7.0);
+    check_has(r, 200, "\"model\": \"embed\", \"usage\": {\"prompt_tokens\": 9, \"total_tokens\": 9}}");
+    r = ask("/v1/embeddings", "{\"model\": \"embed\", \"input\": [67, 68]}");
+    has_vector(r.body, 67.5);
+    free(r.body);
+    check_has(ask("/v1/embeddings",
+                  "{\"model\": \"embed\", \"input\": [[1], [0]], \"encoding_format\": \"base64\"}"),
+              200, "\"index\": 1, \"embedding\": \"AACAPwAAAAA=\""); /* 1, 0 */
+    check_has(ask("/v1/embeddings", "{\"model\": \"letters\", \"input\": \"a\"}"), 400,
+              "makes texts, and no embeddings");
+    check_has(ask("/v1/embeddings", "{\"model\": \"other\", \"input\": \"a\"}"), 400, "makes no embeddings");
+    check_has(ask("/v1/embeddings", "{\"model\": \"embed\", \"input\": [[1], [1000]]}"), 400,
+              "\"param\": \"input\"");
+    check_has(ask("/v1/embeddings", "{\"model\": \"embed\", \"input\": \"\"}"), 400, "\"param\": \"input\"");
+    check_has(ask("/v1/embeddings", "{\"model\": \"embed\", \"input\": \"a\", \"encoding_format\": \"hex\"}"),
+              400, "\"param\": \"encoding_format\"");
+    check_has(ask("/v1/models/embed:predict", "{\"instances\": [[3]]}"), 200, "[1.0, 3.0]");
+}
+
 /* --- models --- */
 
 static void test_models(void **state) {
     (void)state;
     reply r = get("/v1/models");
-    assert_null(strstr(r.body, "matrix")); /* which makes no texts */
-    check_has(r, 200, "{\"object\": \"list\", \"data\": [{\"id\": \"letters\", \"object\": \"model\"");
+    assert_null(strstr(r.body, "matrix")); /* which has nothing to do with texts */
+    assert_null(strstr(r.body, "other"));
+    assert_non_null(
+        strstr(r.body, "{\"object\": \"list\", \"data\": [{\"id\": \"embed\", \"object\": \"model\""));
+    check_has(r, 200, "{\"id\": \"letters\", \"object\": \"model\"");
     r = get("/v1/models/letters");
     assert_non_null(strstr(r.body, "\"id\": \"letters\""));
     check_has(r, 200, "\"state\": \"AVAILABLE\"");
@@ -365,11 +407,12 @@ static void test_reload(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chat),    cmocka_unit_test(test_injection),   cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_stops),   cmocka_unit_test(test_completions), cmocka_unit_test(test_scores),
-        cmocka_unit_test(test_seeds),   cmocka_unit_test(test_schemas),     cmocka_unit_test(test_tools),
-        cmocka_unit_test(test_models),  cmocka_unit_test(test_errors),      cmocka_unit_test(test_leaving),
-        cmocka_unit_test(test_metrics), cmocka_unit_test(test_full),        cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_chat),       cmocka_unit_test(test_injection),   cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_stops),      cmocka_unit_test(test_completions), cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_seeds),      cmocka_unit_test(test_schemas),     cmocka_unit_test(test_tools),
+        cmocka_unit_test(test_embeddings), cmocka_unit_test(test_models),      cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_leaving),    cmocka_unit_test(test_metrics),     cmocka_unit_test(test_full),
+        cmocka_unit_test(test_reload),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
