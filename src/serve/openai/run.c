@@ -407,6 +407,8 @@ static void submit(run *u) {
     hone_request *r = u->request;
     hone_status status = HONE_OK;
     int i = 0;
+    int64_t timeout = u->servable->settings.timeout_ms;
+    if (timeout) hone_request_bring_forward(r, hone_now() + (uint64_t)timeout * HONE_MILLISECOND);
     r->quit = quit;
     r->work = u;
     u->post.call = on_post;

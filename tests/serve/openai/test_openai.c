@@ -351,6 +351,24 @@ static void test_metrics(void **state) {
     wait_for(server.port, "hone_lm_sequences{model=\"letters\",state=\"waiting\"}", 0);
 }
 
+/* Texts wait while their client does not read, and go on when it does. */
+static void test_slow_client(void **state) {
+    (void)state;
+    static const char paused[] = "hone_lm_sequences{model=\"letters\",state=\"paused\"}";
+    client c = client_open(server.port);
+    assert_true(send_post(&c, CHAT,
+                          about(HI ", \"n\": 24, \"ignore_eos\": true, \"stream\": true, \"logprobs\": true, "
+                                   "\"top_logprobs\": 20")));
+    for (int i = 0; metric(server.port, paused) < 1; i++, usleep(5000)) assert_true(i < CLIENT_WAIT_MS / 5);
+    reply r = client_reply(&c, false);
+    int ends = 0;
+    for (const char *at = r.body; (at = strstr(at, "\"finish_reason\": \"length\"")); at++) ends++;
+    assert_int_equal(ends, 24);
+    check_has(r, 200, "data: [DONE]\n\n");
+    client_close(&c);
+    wait_for(server.port, paused, 0);
+}
+
 /* Who finds no room is told so at once, and when to come again. */
 static void test_full(void **state) {
     (void)state;
@@ -407,11 +425,14 @@ static void test_reload(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chat),       cmocka_unit_test(test_injection),   cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_stops),      cmocka_unit_test(test_completions), cmocka_unit_test(test_scores),
-        cmocka_unit_test(test_seeds),      cmocka_unit_test(test_schemas),     cmocka_unit_test(test_tools),
-        cmocka_unit_test(test_embeddings), cmocka_unit_test(test_models),      cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_leaving),    cmocka_unit_test(test_metrics),     cmocka_unit_test(test_full),
+        cmocka_unit_test(test_chat),        cmocka_unit_test(test_injection),
+        cmocka_unit_test(test_stream),      cmocka_unit_test(test_stops),
+        cmocka_unit_test(test_completions), cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_seeds),       cmocka_unit_test(test_schemas),
+        cmocka_unit_test(test_tools),       cmocka_unit_test(test_embeddings),
+        cmocka_unit_test(test_models),      cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_leaving),     cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_slow_client), cmocka_unit_test(test_full),
         cmocka_unit_test(test_reload),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
