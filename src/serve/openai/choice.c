@@ -23,6 +23,7 @@ void hone_choice_close(hone_choice *c) {
     if (c->calls.ask) hone_calls_close(&c->calls);
     hone_buffer_free(&c->text);
     hone_free(c->scored);
+    hone_free(c->likely);
 }
 
 /* --- scores --- */
@@ -31,15 +32,29 @@ static size_t echoed(const hone_choice *c) {
     return c->ask->echo ? c->prompt->size : 0;
 }
 
+static size_t stride(const hone_ask *a) {
+    return a->likely > 0 ? (size_t)a->likely : 0;
+}
+
+const hone_lm_likely *hone_choice_likely(const hone_choice *c, size_t index) {
+    return c->likely + index * stride(c->ask);
+}
+
+size_t hone_choice_bytes(const hone_ask *a, size_t tokens) {
+    enum { TEXT = 8 /* bytes of a token */ };
+    size_t scores = a->likely < 0 ? 0 : sizeof(hone_scored) + stride(a) * sizeof(hone_lm_likely);
+    return tokens * (TEXT + scores);
+}
+
 static hone_status note_score(hone_choice *c, const hone_lm_news *n, size_t offset) {
-    if (!hone_reserve(&c->scored, &c->scored_capacity, c->scored_count + 1, sizeof *c->scored))
+    size_t each = stride(c->ask), at = c->scored_count;
+    if (!hone_reserve(&c->scored, &c->scored_capacity, at + 1, sizeof *c->scored) ||
+        (each && !hone_reserve(&c->likely, &c->likely_capacity, (at + 1) * each, sizeof *c->likely)))
         return HONE_OUT_OF_MEMORY;
-    hone_scored *s = &c->scored[c->scored_count++];
-    s->id = n->id;
-    s->log_probability = n->log_probability;
-    s->offset = offset;
-    s->likely_count = n->likely_count < HONE_ASK_LIKELY ? n->likely_count : HONE_ASK_LIKELY;
-    memcpy(s->likely, n->likely, (size_t)s->likely_count * sizeof *s->likely);
+    int count = n->likely_count < (int)each ? n->likely_count : (int)each;
+    c->scored[c->scored_count++] = (hone_scored){
+        .id = n->id, .log_probability = n->log_probability, .offset = offset, .likely_count = count};
+    if (count) memcpy(c->likely + at * each, n->likely, (size_t)count * sizeof *c->likely);
     return HONE_OK;
 }
 
@@ -51,8 +66,11 @@ size_t hone_choice_scored(const hone_choice *c) {
 }
 
 void hone_choice_drop_scored(hone_choice *c, size_t count) {
+    size_t each = stride(c->ask);
     c->scored_count -= count;
-    if (count && c->scored_count) memmove(c->scored, c->scored + count, c->scored_count * sizeof *c->scored);
+    if (count == 0 || c->scored_count == 0) return;
+    memmove(c->scored, c->scored + count, c->scored_count * sizeof *c->scored);
+    if (each) memmove(c->likely, c->likely + count * each, c->scored_count * each * sizeof *c->likely);
 }
 
 /* Tokens whose text was cut off are none of the answer's. */

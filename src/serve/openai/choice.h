@@ -12,7 +12,6 @@ typedef struct hone_scored {
     float log_probability; /* NaN: the text's first, of which nothing is known */
     size_t offset;         /* bytes of the text before it */
     int likely_count;
-    hone_lm_likely likely[HONE_ASK_LIKELY];
 } hone_scored;
 
 typedef struct hone_choice {
@@ -26,8 +25,9 @@ typedef struct hone_choice {
     hone_calls calls;
     hone_buffer text;    /* not shown yet */
     hone_scored *scored; /* likewise, and those that may not be shown yet */
-    size_t scored_count, scored_capacity;
-    size_t before; /* characters of the tokens that were shown; for offsets */
+    size_t scored_count, scored_capacity, likely_capacity;
+    hone_lm_likely *likely; /* of each of them, as many as were asked for */
+    size_t before;          /* characters of the tokens that were shown; for offsets */
     bool shown, ended;
     /* When it is over. */
     hone_status status;
@@ -45,6 +45,10 @@ hone_status hone_choice_open(hone_choice *c, const hone_language *l, const hone_
 void hone_choice_close(hone_choice *c);
 /* Takes news of its job. False: no more is wanted. */
 bool hone_choice_hear(hone_choice *c, const hone_lm_news *n);
+/* The likeliest tokens in the place of a scored one. */
+const hone_lm_likely *hone_choice_likely(const hone_choice *c, size_t index);
+/* Bytes that it takes to keep an answer of so many tokens until it is shown. */
+size_t hone_choice_bytes(const hone_ask *a, size_t tokens);
 /* Scored tokens whose text may be shown. */
 size_t hone_choice_scored(const hone_choice *c);
 void hone_choice_drop_scored(hone_choice *c, size_t count);

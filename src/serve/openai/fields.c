@@ -10,7 +10,7 @@ json_t *hone_member(const json_t *o, const char *name) {
 }
 
 bool hone_member_number(const json_t *o, const char *name, double least, double most, double *out,
-                       hone_fault *f) {
+                        hone_fault *f) {
     const json_t *v = hone_member(o, name);
     if (!v) return true;
     double x = json_number_value(v);
@@ -22,7 +22,7 @@ bool hone_member_number(const json_t *o, const char *name, double least, double 
 
 /* 3.0 is a whole number, too. */
 bool hone_member_integer(const json_t *o, const char *name, int64_t least, int64_t most, int64_t *out,
-                        hone_fault *f) {
+                         hone_fault *f) {
     enum { EXACT = 53 }; /* bits */
     const json_t *v = hone_member(o, name);
     if (!v) return true;

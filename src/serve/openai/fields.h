@@ -12,9 +12,9 @@ json_t *hone_member(const json_t *o, const char *name);
 
 /* False: the value is none of those, and `f` says so. */
 bool hone_member_number(const json_t *o, const char *name, double least, double most, double *out,
-                       hone_fault *f);
-bool hone_member_integer(const json_t *o, const char *name, int64_t least, int64_t most, int64_t *out,
                         hone_fault *f);
+bool hone_member_integer(const json_t *o, const char *name, int64_t least, int64_t most, int64_t *out,
+                         hone_fault *f);
 bool hone_member_truth(const json_t *o, const char *name, bool *out, hone_fault *f);
 /* Borrowed from the object, as are the next two. */
 bool hone_member_text(const json_t *o, const char *name, const char **out, hone_fault *f);

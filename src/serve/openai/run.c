@@ -23,8 +23,8 @@ struct hone_making {
     hone_grammar *grammar; /* NULL: texts are free */
     hone_answer_head head;
     char fingerprint[64];
-    hone_budget_share share; /* of what the body has become */
-    hone_choice *choices;    /* of the first prompt, then of the next one; best_of each */
+    hone_budget_share share, answers; /* of what the body has become; of what answers may */
+    hone_choice *choices;             /* of the first prompt, then of the next one; best_of each */
     int count;
     /* The loop's. */
     bool prepared, paused;
@@ -96,12 +96,29 @@ static bool open_choices(run *u) {
     return true;
 }
 
+/* What is not streamed is kept until all of it is there. */
+static bool cover_answers(run *u) {
+    hone_budget *budget = u->front->packer.budget;
+    size_t bytes = 0, context = (size_t)hone_lm_engine_context(u->language->engine);
+    for (int i = 0; i < u->count && !u->ask.stream; i++) {
+        size_t room =
+            context - (context < u->choices[i].prompt->count ? context : u->choices[i].prompt->count);
+        size_t asked = u->ask.max_tokens > 0 ? (size_t)u->ask.max_tokens : u->ask.max_tokens < 0 ? 0 : room;
+        bytes += hone_choice_bytes(&u->ask, (asked < room ? asked : room) + u->choices[i].prompt->count);
+    }
+    if (!budget || hone_budget_take(budget, &u->answers, bytes)) return true;
+    return hone_fault_set(
+        &u->fault, 429, NULL, NULL,
+        "There is no room for the answers at this time: they may take %zu bytes (--body-budget)", bytes);
+}
+
 static void prepare(void *arg) {
     run *u = arg;
     hone_request *r = u->request;
     const bool chat = r->method == HONE_METHOD_CHAT;
     u->prepared = read_body(u) && find_model(u) && make_grammar(u) &&
-                  hone_prompts_make(u->language, &u->ask, &u->prompts, &u->fault) && open_choices(u);
+                  hone_prompts_make(u->language, &u->ask, &u->prompts, &u->fault) && open_choices(u) &&
+                  cover_answers(u);
     if (!u->prepared) return;
     hone_random_id(chat ? "chatcmpl-" : "cmpl-", u->head.id, sizeof u->head.id);
     snprintf(u->fingerprint, sizeof u->fingerprint, "hone-" HONE_VERSION "-v%lld",
@@ -122,6 +139,7 @@ static void free_run(run *u) {
     hone_ask_free(&u->ask);
     hone_buffer_free(&u->out);
     hone_budget_release(&u->share);
+    hone_budget_release(&u->answers);
     hone_servable_release(u->servable);
     pthread_mutex_destroy(&u->lock);
     r->quit = NULL;

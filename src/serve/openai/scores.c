@@ -42,12 +42,13 @@ static void write_chat(hone_buffer *out, const hone_choice *c, size_t count, hon
     hone_buffer_text(out, "{\"content\": [");
     for (size_t i = 0; i < count; i++) {
         const hone_scored *s = &c->scored[i];
+        const hone_lm_likely *likely = hone_choice_likely(c, i);
         if (i) hone_buffer_text(out, ", ");
         put_token(out, c->language, s->id, s->log_probability, bytes);
         hone_buffer_text(out, ", \"top_logprobs\": [");
         for (int k = 0; k < s->likely_count; k++) {
             if (k) hone_buffer_text(out, ", ");
-            put_token(out, c->language, s->likely[k].id, s->likely[k].log_probability, bytes);
+            put_token(out, c->language, likely[k].id, likely[k].log_probability, bytes);
             hone_buffer_byte(out, '}');
         }
         hone_buffer_text(out, "]}");
@@ -57,7 +58,9 @@ static void write_chat(hone_buffer *out, const hone_choice *c, size_t count, hon
 
 /* --- completions: lists side by side --- */
 
-static void put_tops(hone_buffer *out, const hone_choice *c, const hone_scored *s, hone_bytes *bytes) {
+static void put_tops(hone_buffer *out, const hone_choice *c, size_t index, hone_bytes *bytes) {
+    const hone_scored *s = &c->scored[index];
+    const hone_lm_likely *likely = hone_choice_likely(c, index);
     if (s->likely_count == 0 && isnan(s->log_probability)) {
         hone_buffer_text(out, "null");
         return;
@@ -65,10 +68,10 @@ static void put_tops(hone_buffer *out, const hone_choice *c, const hone_scored *
     hone_buffer_byte(out, '{');
     for (int k = 0; k < s->likely_count; k++) {
         if (k) hone_buffer_text(out, ", ");
-        bytes_of(c->language, s->likely[k].id, bytes);
+        bytes_of(c->language, likely[k].id, bytes);
         put_text(out, bytes);
         hone_buffer_text(out, ": ");
-        put_score(out, s->likely[k].log_probability);
+        put_score(out, likely[k].log_probability);
     }
     hone_buffer_byte(out, '}');
 }
@@ -101,7 +104,7 @@ static void write_lists(hone_buffer *out, const hone_choice *c, size_t count, ho
             } else if (list == 1) {
                 put_score(out, s->log_probability);
             } else if (list == 2) {
-                put_tops(out, c, s, bytes);
+                put_tops(out, c, i, bytes);
             } else {
                 hone_json_write_integer(out, (int64_t)at);
                 at += width_of(c, s->id, bytes);
