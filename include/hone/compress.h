@@ -14,7 +14,9 @@ typedef enum hone_quantize_mode {
     HONE_QUANTIZE_DYNAMIC, /* int8 weights; activations are quantized at every run */
     HONE_QUANTIZE_WEIGHTS, /* weights of 8 bits or fewer, also tables of rows; arithmetic stays in float */
     HONE_QUANTIZE_FLOAT16, /* weights are kept as float16, or bfloat16; arithmetic stays in float32 */
-    HONE_QUANTIZE_BFLOAT16
+    HONE_QUANTIZE_BFLOAT16,
+    HONE_QUANTIZE_CLUSTERS /* weights and biases become few different numbers, which each of them shares, and stay float: for
+                              packed files (hone_graph_save_packed) */
 } hone_quantize_mode;
 
 /* How weights become codes. */
@@ -60,6 +62,7 @@ typedef struct hone_quantize_options {
     int64_t block;
     bool asymmetric;
     hone_dialect dialect;
+    int clusters; /* CLUSTERS: different numbers of a weight, 2 … 256; zeros, which stay zero, are one more */
     /* Biases make up for what rounding weights does to the means of sums (Nagel et al. 2019, arXiv 1906.04721); needs
      * data. */
     bool correct_bias;
@@ -74,7 +77,8 @@ typedef struct hone_quantize_options {
      * (SmoothQuant: Xiao et al. 2022, arXiv 2211.10438); needs data. */
     bool equalize;
     double smooth;
-    /* STATIC and WEIGHTS: quantization-aware training. Weights are rounded in each step, and the gradients of what comes out go
+    /* STATIC, WEIGHTS and CLUSTERS: quantization-aware training; of CLUSTERS the shared numbers are trained, and what is one
+     * stays one. Of the others weights are rounded in each step, and the gradients of what comes out go
      * to what went in, as far as it is within the codes' range; steps of the codes are learned, too (Esser et al. 2020, arXiv
      * 1902.08153). NULL, or no epochs: none. `distill`: the float graph is its teacher, where the objective is
      * cross-entropy. */
@@ -84,7 +88,7 @@ typedef struct hone_quantize_options {
 #define HONE_QUANTIZE_OPTIONS_INIT                                                                           \
     {                                                                                                        \
         .size = sizeof(hone_quantize_options), .mode = HONE_QUANTIZE_STATIC, .calibration_samples = 1024,    \
-        .calibration = {.percentile = 99.99}, .bits = 8, .edge_bits = 8, .block = 32                         \
+        .calibration = {.percentile = 99.99}, .bits = 8, .edge_bits = 8, .block = 32, .clusters = 16         \
     }
 
 typedef struct hone_quantize_report {

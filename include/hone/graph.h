@@ -20,7 +20,7 @@ extern "C" {
 typedef struct hone_graph hone_graph;
 
 /* Reads an ONNX file: a ModelProto, or one as text, which is told by its content: the syntax of onnx.parser and
- * onnx.printer, or protobuf's JSON or text format. HONE_CORRUPT names line and column of a text. What Hone lacks (operators, opsets, dtypes) is one error of code HONE_UNSUPPORTED: it lists all of
+ * onnx.printer, or protobuf's JSON or text format; or a packed model (hone_graph_save_packed). HONE_CORRUPT names line and column of a text. What Hone lacks (operators, opsets, dtypes) is one error of code HONE_UNSUPPORTED: it lists all of
  * it or, where that is too long, counts it, and the list goes to the log. On success `*out` belongs to the caller: hone_graph_free(). */
 HONE_API hone_status hone_graph_load(const char *path, hone_graph **out, hone_error *err);
 /* As hone_graph_load, but large weights stay in their files, external data and what of the model's own is aligned: they
@@ -32,6 +32,11 @@ HONE_API hone_status hone_graph_load_memory(const void *data, size_t size, const
                                             hone_error *err);
 /* Writes an ONNX file at the smallest opset that can say the graph; the file appears whole or not at all. */
 HONE_API hone_status hone_graph_save(const hone_graph *g, const char *path, hone_error *err);
+/* Likewise a packed model, which is read wherever an ONNX file is: weights that are often zero, or of few kinds, take the bits
+ * that they need. HONE_OUT_OF_RANGE where the model has more than 2 GB; HONE_UNSUPPORTED in builds that pack none. */
+HONE_API hone_status hone_graph_save_packed(const hone_graph *g, const char *path, hone_error *err);
+/* The ONNX file that a packed model stands for, with all bytes that it had. HONE_INVALID_ARGUMENT: it is no packed one. */
+HONE_API hone_status hone_unpack(const char *path, const char *to, hone_error *err);
 /* Bytes of a model's file, and of the files that it has its external data in, each once. */
 HONE_API hone_status hone_graph_file_bytes(const char *path, int64_t *out, hone_error *err);
 /* A deep copy, but constant tensors are shared. */

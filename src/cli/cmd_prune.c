@@ -8,7 +8,7 @@
 static struct {
     const char *model, *out, *sparsity;
     cli_data data;
-    bool json;
+    bool json, pack;
     cli_log log;
     cli_task task;
     hone_prune_options prune;
@@ -25,6 +25,7 @@ static const cli_option options[] = {
     OPT_PARTS(args.data),
     OPT_TASK(args.task),
     OPT_OUT(args.out),
+    OPT_PACK(args.pack),
     OPT_INT("finetune-epochs", "N", args.prune.finetune.epochs, 0, 1000000, "epochs of training afterwards",
             .zero = "none"),
     OPT_FINETUNING(args.prune.finetune),
@@ -107,7 +108,7 @@ static int work(job *j) {
     if (cli_signal()) return cli_interrupted(&j->watch, NULL);
     cli_signals_default();
     CLI_TRY_MODEL(args.model, status);
-    CLI_TRY(cli_save(j->pruned, args.out, &err));
+    CLI_TRY(cli_save_as(j->pruned, args.out, args.pack, &err));
     CLI_TRY_MODEL(args.out,
                   cli_score_graph(j->pruned, args.out, j->data.test, task, threads, &j->after, &err));
     print(j);

@@ -12,7 +12,7 @@ static struct {
     const char *model, *out;
     cli_data data;
     int mode, calibration, rounding, dialect;
-    bool json, sensitivity;
+    bool json, pack, sensitivity;
     int keep_worst;
     cli_list keep;
     cli_log log;
@@ -26,16 +26,18 @@ static struct {
 
 static const cli_option options[] = {
     OPT_MODEL(args.model),
-    OPT_CHOICE("mode", "static|dynamic|weights|fp16|bf16", args.mode,
+    OPT_CHOICE("mode", "static|dynamic|weights|fp16|bf16|clusters", args.mode,
                "integers, with ranges of activations from training samples, or at every run; or weights "
                "alone in few "
-               "bits, or in half precision"),
+               "bits, in half precision, or of few different numbers, for packing"),
     OPT_INT("bits", "N", args.quantize.bits, 2, 8,
             "static, weights: bits of a weight, 8, 4, 3 (kept in 4) or 2"),
     OPT_INT("edge-bits", "N", args.quantize.edge_bits, 2, 8,
             "the least bits of the first and the last weight, which bear rounding least"),
     OPT_INT64("block", "N", args.quantize.block, 0, 1 << 20,
               "weights: of matrices so many along what is summed share a scale", .zero = "all of a channel"),
+    OPT_INT("clusters", "N", args.quantize.clusters, 2, 256,
+            "clusters: different numbers of a weight; zeros stay zero"),
     OPT_FLAG("asymmetric", args.quantize.asymmetric, "weights: blocks have zero points, too"),
     OPT_CHOICE("rounding", "auto|nearest|search|gptq", args.rounding,
                "scales by the largest weight, by the least error, or with what rounding does made up for by "
@@ -65,6 +67,7 @@ static const cli_option options[] = {
     OPT_PARTS(args.data),
     OPT_TASK(args.task),
     OPT_OUT(args.out),
+    OPT_PACK(args.pack),
     OPT_INT64("calibration-samples", "N", args.quantize.calibration_samples, 1, 1e15,
               "look at N training samples, drawn"),
     OPT_CHOICE(
@@ -73,7 +76,7 @@ static const cli_option options[] = {
     OPT_NUMBER("percentile", "P", args.quantize.calibration.percentile, 50, 100,
                "of --calibration percentile: per cent that are in the range"),
     OPT_INT("finetune-epochs", "N", args.finetune.epochs, 0, 1000000,
-            "static, weights: epochs of training with rounded weights", .zero = "none"),
+            "static, weights, clusters: epochs of training with rounded weights", .zero = "none"),
     OPT_FINETUNING(args.finetune),
     OPT_TRAINING(args.finetune),
     OPT_LOG(args.log),
@@ -82,7 +85,7 @@ static const cli_option options[] = {
 };
 
 _Static_assert(HONE_QUANTIZE_STATIC == 0 && HONE_QUANTIZE_DYNAMIC == 1 && HONE_QUANTIZE_WEIGHTS == 2 &&
-                   HONE_QUANTIZE_FLOAT16 == 3 && HONE_QUANTIZE_BFLOAT16 == 4,
+                   HONE_QUANTIZE_FLOAT16 == 3 && HONE_QUANTIZE_BFLOAT16 == 4 && HONE_QUANTIZE_CLUSTERS == 5,
                "the words of --mode are in this order");
 _Static_assert(HONE_ROUND_AUTO == 0 && HONE_ROUND_NEAREST == 1 && HONE_ROUND_SEARCH == 2 &&
                    HONE_ROUND_GPTQ == 3,
@@ -102,7 +105,7 @@ typedef struct job {
     cli_watch watch;
 } job;
 
-static const char *const modes[] = {"static", "dynamic", "weights", "fp16", "bf16"};
+static const char *const modes[] = {"static", "dynamic", "weights", "fp16", "bf16", "clusters"};
 
 static bool is_kept(const char *weight) {
     for (int i = 0; i < args.quantize.keep_count; i++)
@@ -233,7 +236,7 @@ static int work(job *j) {
     if (cli_signal()) return cli_interrupted(&j->watch, NULL);
     cli_signals_default();
     CLI_TRY_MODEL(args.model, status);
-    CLI_TRY(cli_save(j->quantized, args.out, &err));
+    CLI_TRY(cli_save_as(j->quantized, args.out, args.pack, &err));
     CLI_TRY_MODEL(args.out,
                   cli_score_graph(j->quantized, args.out, j->data.test, task, threads, &j->after, &err));
     print(j);

@@ -73,11 +73,15 @@ hone_status cli_check_directory(const char *path, hone_error *err) {
     return status;
 }
 
-hone_status cli_save(const hone_graph *g, const char *path, hone_error *err) {
+hone_status cli_save_as(const hone_graph *g, const char *path, bool packed, hone_error *err) {
     cli_signals_hold();
-    hone_status status = hone_graph_save(g, path, err);
+    hone_status status = (packed ? hone_graph_save_packed : hone_graph_save)(g, path, err);
     cli_signals_release();
     return status;
+}
+
+hone_status cli_save(const hone_graph *g, const char *path, hone_error *err) {
+    return cli_save_as(g, path, false, err);
 }
 
 static hone_status write_all(int fd, const char *data, size_t left) {

@@ -20,6 +20,8 @@ hone_status cli_write_bytes(const char *path, const void *data, size_t size, hon
 
 /* hone_graph_save, with signals on hold. */
 hone_status cli_save(const hone_graph *g, const char *path, hone_error *err);
+/* Or hone_graph_save_packed. */
+hone_status cli_save_as(const hone_graph *g, const char *path, bool packed, hone_error *err);
 
 /* hone_graph_load, or with weights that stay in their files. Gives CLI_OK, or what the command ends with after saying
  * why; with `json` what Hone lacks is a line of JSON, too: {"error", "lacks": [{"what", "domain", "operator", "opset",

@@ -71,7 +71,7 @@ typedef struct cli_command {
 
 extern const cli_command cli_cmd_train, cli_cmd_eval, cli_cmd_quantize, cli_cmd_prune, cli_cmd_distill,
     cli_cmd_optimize, cli_cmd_run, cli_cmd_explain, cli_cmd_import, cli_cmd_generate, cli_cmd_inspect,
-    cli_cmd_tokenize, cli_cmd_bench, cli_cmd_serve, cli_cmd_version;
+    cli_cmd_pack, cli_cmd_unpack, cli_cmd_tokenize, cli_cmd_bench, cli_cmd_serve, cli_cmd_version;
 /* Those that this build has, in the order of the help; NULL ends it. */
 extern const cli_command *const cli_commands[];
 
@@ -112,6 +112,7 @@ const char *cli_suggest(const char *given, const char *const *words);
                "what products and convolutions by float32 weights compute with: bfloat16 rounds their "      \
                "operands where the CPU has units for that (AMX), which is faster and less exact")
 #define OPT_OUT(field) OPT_TEXT("out", "FILE", field, "ONNX file to write", .required = true)
+#define OPT_PACK(field) OPT_FLAG("pack", field, "write a packed model, as hone pack does")
 #define OPT_END                                                                                              \
     { .type = CLI_END }
 

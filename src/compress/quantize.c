@@ -228,7 +228,7 @@ static bool is_width(int bits) {
 
 static hone_status check_options(const hone_quantize_options *o, hone_error *err) {
     const hone_calibration *c = &o->calibration;
-    if ((unsigned)o->mode > HONE_QUANTIZE_BFLOAT16)
+    if ((unsigned)o->mode > HONE_QUANTIZE_CLUSTERS)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "there is no quantization mode %d", (int)o->mode);
     if (o->calibration_samples < 0 || o->threads < 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "calibration_samples %lld or threads %d is negative",
@@ -248,15 +248,20 @@ static hone_status check_options(const hone_quantize_options *o, hone_error *err
         return hone_fail(err, HONE_INVALID_ARGUMENT, "there is no rounding %d or no dialect %d",
                          (int)o->rounding, (int)o->dialect);
     if (hone_quantize_trains(o) &&
-        (o->asymmetric || (o->mode != HONE_QUANTIZE_STATIC && o->mode != HONE_QUANTIZE_WEIGHTS)))
+        (o->asymmetric || (o->mode != HONE_QUANTIZE_STATIC && o->mode != HONE_QUANTIZE_WEIGHTS &&
+                           o->mode != HONE_QUANTIZE_CLUSTERS)))
         return hone_fail(
             err, HONE_INVALID_ARGUMENT,
-            "training with rounded weights is for static quantization and weights, without zero points");
+            "training with rounded weights is for static quantization, weights and clusters, without "
+            "zero points");
+    if (o->clusters < 2 || o->clusters > 256)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "%d clusters: there are 2 to 256", o->clusters);
     if (o->per_tensor && (o->mode != HONE_QUANTIZE_STATIC || hone_quantize_trains(o)))
         return hone_fail(err, HONE_INVALID_ARGUMENT,
                          "one scale for all channels is for static quantization without training");
     if ((o->equalize || o->smooth > 0) && o->mode > HONE_QUANTIZE_WEIGHTS)
-        return hone_fail(err, HONE_INVALID_ARGUMENT, "half precision has no use for equalized channels");
+        return hone_fail(err, HONE_INVALID_ARGUMENT,
+                         "half precision and clusters have no use for equalized channels");
     if (!(o->smooth >= 0 && o->smooth <= 1))
         return hone_fail(err, HONE_INVALID_ARGUMENT, "smooth %g is not in [0, 1]", o->smooth);
     if (o->asymmetric && o->mode != HONE_QUANTIZE_WEIGHTS)
@@ -336,6 +341,7 @@ static hone_status go_over(hone_quantize_job *j, const hone_dataset *data) {
     case HONE_QUANTIZE_DYNAMIC: HONE_TRY(hone_quantize_collect(j)); return hone_quantize_dynamic(j);
     case HONE_QUANTIZE_WEIGHTS: return hone_quantize_weights(j, data);
     case HONE_QUANTIZE_FLOAT16: return hone_quantize_half(j, HONE_FLOAT16);
+    case HONE_QUANTIZE_CLUSTERS: return hone_quantize_clusters(j, data);
     case HONE_QUANTIZE_BFLOAT16: break;
     }
     return hone_quantize_half(j, HONE_BFLOAT16);

@@ -80,5 +80,7 @@ hone_status hone_quantize_dynamic(hone_quantize_job *j);
 /* quantize_weights.c, quantize_half.c: what is kept of weights, arithmetic staying in float. */
 hone_status hone_quantize_weights(hone_quantize_job *j, const hone_dataset *data);
 hone_status hone_quantize_half(hone_quantize_job *j, hone_dtype dtype);
+/* cluster.c: weights of few different numbers. */
+hone_status hone_quantize_clusters(hone_quantize_job *j, const hone_dataset *data);
 
 #endif

@@ -1,4 +1,5 @@
 #include "onnx/onnx.h"
+#include "onnx/packed.h"
 #include "onnx/scope.h"
 #include "onnx/text/text.h"
 
@@ -71,21 +72,24 @@ static hone_status read_model(const hone_model_message *m, hone_onnx_source *sou
     return status;
 }
 
-/* What is text becomes a message, to which the source then refers: `made` must outlive it. */
-static hone_status read_text(hone_onnx_source *s, hone_blob *made, hone_error *err) {
+/* What is text, or packed, becomes a message, to which the source then refers: `made` must outlive it. */
+static hone_status read_form(hone_onnx_source *s, hone_blob *made, hone_error *err) {
     char head[4096];
     size_t size = s->size < sizeof head ? (size_t)s->size : sizeof head;
     if (s->data)
         memcpy(head, s->data, size);
     else
         HONE_TRY(hone_file_read_at(s->fd, s->name, 0, head, size, err));
-    hone_script_form form = hone_script_form_of(head, size);
-    if (form == HONE_SCRIPT_NONE) return HONE_OK;
+    const bool packed = hone_is_packed(head, size);
+    hone_script_form form = packed ? HONE_SCRIPT_NONE : hone_script_form_of(head, size);
+    if (form == HONE_SCRIPT_NONE && !packed) return HONE_OK;
     char *text = s->data ? NULL : hone_alloc((size_t)s->size);
     if (!s->data && !text) return hone_fail_memory(err);
     hone_status status = text ? hone_file_read_at(s->fd, s->name, 0, text, (size_t)s->size, err) : HONE_OK;
+    const char *from = text ? text : (const char *)s->data;
     if (status == HONE_OK)
-        status = hone_script_read(form, text ? text : (const char *)s->data, (size_t)s->size, made, err);
+        status = packed ? hone_packed_read(from, (size_t)s->size, made, err)
+                        : hone_script_read(form, from, (size_t)s->size, made, err);
     hone_free(text);
     s->data = made->data ? made->data : (const uint8_t *)"";
     s->size = made->size;
@@ -98,7 +102,7 @@ static hone_status read_source(hone_onnx_source *source, bool parameters, hone_g
     hone_unpacked m = {0};
     hone_graph *g = NULL;
     hone_blob made = {0};
-    hone_status status = read_text(source, &made, err);
+    hone_status status = read_form(source, &made, err);
     if (status == HONE_OK)
         status = hone_message_unpack(&hone__onnx__model_proto__descriptor, source, &m, err);
     if (status == HONE_OK) status = read_model(m.message, source, parameters, &g, err);
@@ -191,7 +195,7 @@ static hone_status survey(hone_onnx_source *source, hone_lack_fn *fn, void *user
     hone_nodes nodes;
     hone_blob made = {0};
     hone_arena *arena = hone_arena_new();
-    hone_status status = arena ? read_text(source, &made, err) : hone_fail_memory(err);
+    hone_status status = arena ? read_form(source, &made, err) : hone_fail_memory(err);
     if (status == HONE_OK)
         status = hone_message_unpack(&hone__onnx__model_proto__descriptor, source, &m, err);
     const hone_model_message *model = m.message;
@@ -249,7 +253,7 @@ hone_status hone_graph_file_bytes(const char *path, int64_t *out, hone_error *er
     hone_blob made = {0};
     HONE_TRY(hone_file_open(path, &source.fd, &source.size, err));
     int64_t bytes = (int64_t)source.size;
-    hone_status status = read_text(&source, &made, err);
+    hone_status status = read_form(&source, &made, err);
     if (status == HONE_OK)
         status = hone_message_unpack(&hone__onnx__model_proto__descriptor, &source, &m, err);
     const hone_model_message *model = m.message;

@@ -28,7 +28,7 @@ name=$(printf 'q\377.onnx')
 works quantize m.onnx --mode dynamic --out "$name" --json
 json 'd["model"] == "q\ufffd.onnx"'
 says 2 "hone quantize: --mode static needs --data, to find the ranges of activations" quantize m.onnx --out q.onnx
-says 2 "hone quantize: --mode is one of static|dynamic|weights|fp16|bf16, not 'int4'" quantize m.onnx --mode int4 --out q.onnx
+says 2 "hone quantize: --mode is one of static|dynamic|weights|fp16|bf16|clusters, not 'int4'" quantize m.onnx --mode int4 --out q.onnx
 works quantize m.onnx --mode weights --bits 4 --rounding gptq --data idx:data --out w.onnx --json
 json 'd["mode"] == "weights" and d["quantized_nodes"] == 2 and d["after"]["file_bytes"] < 0.4 * d["before"]["file_bytes"]'
 works quantize m.onnx --mode weights --bits 4 --edge-bits 4 --block 0 --out w.onnx

@@ -533,8 +533,8 @@ static void test_options_out_of_range(void **state) {
     hone_graph *g = mlp("12-8-4", data, 1), *q = NULL;
     hone_quantize_options o = mode(HONE_QUANTIZE_STATIC);
     refused(hone_quantize(g, NULL, &o, &q, NULL, &err), HONE_INVALID_ARGUMENT, "needs data");
-    o.mode = (hone_quantize_mode)5;
-    refused(hone_quantize(g, data, &o, &q, NULL, &err), HONE_INVALID_ARGUMENT, "mode 5");
+    o.mode = (hone_quantize_mode)6;
+    refused(hone_quantize(g, data, &o, &q, NULL, &err), HONE_INVALID_ARGUMENT, "mode 6");
     o = mode(HONE_QUANTIZE_STATIC);
     o.calibration_samples = -1;
     refused(hone_quantize(g, data, &o, &q, NULL, &err), HONE_INVALID_ARGUMENT, "calibration_samples -1");
