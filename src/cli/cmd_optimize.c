@@ -157,7 +157,9 @@ static void make_points(cli_search *s) {
     s->points = cli_alloc((size_t)s->count * sizeof *s->points);
     for (int i = 0; i < s->count; i++)
         s->points[i] = (cli_point){
-            .recipe = &cli_recipes[i], .path = join(s->dir, cli_recipes[i].name, ".onnx"), .test = NAN};
+            .recipe = &cli_recipes[i],
+            .path = join(s->dir, cli_recipes[i].name, cli_recipes[i].clusters ? ".hone" : ".onnx"),
+            .test = NAN};
 }
 
 /* Where the data have no part for validation, a tenth of the training samples is one. */
@@ -216,7 +218,7 @@ static int choose(const cli_search *s, double most) {
 static hone_status take(const cli_search *s, int chosen, hone_error *err) {
     hone_graph *g = NULL;
     hone_status status = hone_graph_load(s->points[chosen].path, &g, err);
-    if (status == HONE_OK) status = cli_save(g, args.out, err);
+    if (status == HONE_OK) status = cli_save_as(g, args.out, s->points[chosen].recipe->clusters > 0, err);
     hone_graph_free(g);
     return status;
 }
@@ -293,7 +295,8 @@ static int run(void) {
 
 const cli_command cli_cmd_optimize = {
     "optimize", "make a model small and fast in many ways, measure each, and take the best",
-    "Quantizes in 8, 4 and 2 bits, removes channels, and both together, trained where that needs it with "
+    "Quantizes in 8, 4 and 2 bits, removes channels, makes weights zero and packs them, and these together, "
+    "trained where that needs it with "
     "the\n"
     "model as it was for a teacher. Each is measured: on validation samples, which training never sees, on "
     "test\n"

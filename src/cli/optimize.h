@@ -11,11 +11,13 @@
 /* A way to make a form out of another one. */
 typedef struct cli_recipe {
     const char *name, *from; /* from NULL: the model itself */
-    double structured;       /* share of units that go; 0: it is quantized instead */
+    double structured;       /* share of units that go, */
+    double sparsity;         /* or of weights that become zero; both 0: it is quantized instead */
     hone_quantize_mode mode;
     int bits, edge_bits;
     bool gptq;    /* and biases corrected */
     int keep_one; /* of so many weights the one that costs most stays at 8 bits; 0: none */
+    int clusters; /* of mode CLUSTERS, and it is packed */
     int epochs;   /* of training, times --finetune-epochs */
 } cli_recipe;
 

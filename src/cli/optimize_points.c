@@ -21,12 +21,16 @@ const cli_recipe cli_recipes[] = {
      .keep_one = 4},
     {"int4-trained", "fp32", .mode = HONE_QUANTIZE_STATIC, .bits = 4, .edge_bits = 4, .epochs = 1},
     {"weights2-trained", "fp32", .mode = HONE_QUANTIZE_WEIGHTS, .bits = 2, .edge_bits = 4, .epochs = 1},
+    {"sparse80", "fp32", .sparsity = 0.8, .epochs = 1},
+    {"sparse80-packed", "sparse80", .mode = HONE_QUANTIZE_CLUSTERS, .clusters = 12, .epochs = 1},
     /* 0.7 of the channels are half of the multiply-adds between them */
     {"channels70", "fp32", .structured = 0.3, .epochs = 1},
     {"channels70-int8", "channels70", .mode = HONE_QUANTIZE_STATIC, .bits = 8},
     {"channels70-int4", "channels70", .mode = HONE_QUANTIZE_STATIC, .bits = 4, .edge_bits = 4, .epochs = 1},
     {"channels70-weights2", "channels70", .mode = HONE_QUANTIZE_WEIGHTS, .bits = 2, .edge_bits = 4,
      .epochs = 1},
+    {"channels70-sparse60", "channels70", .sparsity = 0.6, .epochs = 1},
+    {"channels70-packed", "channels70-sparse60", .mode = HONE_QUANTIZE_CLUSTERS, .clusters = 12, .epochs = 1},
     {"channels50", "channels70", .structured = 0.3, .epochs = 1},
     {"channels50-int8", "channels50", .mode = HONE_QUANTIZE_STATIC, .bits = 8},
     {"channels50-int4", "channels50", .mode = HONE_QUANTIZE_STATIC, .bits = 4, .edge_bits = 4, .epochs = 1},
@@ -65,6 +69,7 @@ static hone_status prune(cli_search *s, const cli_recipe *r, const hone_graph *f
                          hone_error *err) {
     hone_prune_options o = HONE_PRUNE_OPTIONS_INIT;
     o.structured = r->structured;
+    o.sparsity = r->sparsity;
     o.finetune = training_of(s, r);
     o.distill = o.finetune.alpha > 0;
     return hone_prune(from, s->data.train, &o, out, NULL, err);
@@ -96,6 +101,7 @@ static hone_status quantize(cli_search *s, const cli_recipe *r, const hone_graph
     if (r->bits) o.bits = r->bits;
     if (r->edge_bits) o.edge_bits = r->edge_bits;
     if (r->mode == HONE_QUANTIZE_WEIGHTS) o.block = 0;
+    if (r->clusters) o.clusters = r->clusters;
     o.rounding = r->gptq ? HONE_ROUND_GPTQ : HONE_ROUND_AUTO;
     o.correct_bias = r->gptq;
     o.distill = finetune.alpha > 0;
@@ -118,7 +124,8 @@ static hone_status make(cli_search *s, const cli_point *p, hone_graph **out, hon
         return HONE_UNSUPPORTED;
     }
     hone_status status = hone_graph_load(from->path, &g, err);
-    if (status == HONE_OK) status = (r->structured > 0 ? prune : quantize)(s, r, g, out, err);
+    const bool prunes = r->structured > 0 || r->sparsity > 0;
+    if (status == HONE_OK) status = (prunes ? prune : quantize)(s, r, g, out, err);
     hone_graph_free(g);
     return status;
 }
@@ -228,7 +235,7 @@ hone_status cli_point_make(cli_search *s, int i, hone_error *err) {
         status = HONE_CANCELLED;
     }
     p->seconds = cli_seconds_now() - start;
-    if (status == HONE_OK) status = cli_save(g, p->path, err);
+    if (status == HONE_OK) status = cli_save_as(g, p->path, p->recipe->clusters > 0, err);
     if (status == HONE_OK) status = measure(s, g, p, err);
     hone_graph_free(g);
     p->bytes = cli_model_bytes(p->path);
@@ -263,14 +270,19 @@ const char *cli_quality_text(const cli_search *s, double quality) {
 }
 
 const char *cli_point_command(const cli_search *s, int i) {
-    static const char *const modes[] = {"static", "dynamic", "weights", "fp16", "bf16"};
+    static const char *const modes[] = {"static", "dynamic", "weights", "fp16", "bf16", "clusters"};
     const cli_point *p = &s->points[i];
     const cli_recipe *r = p->recipe;
     if (!r->from) return "";
     const char *from = point_of(s, r->from)->path,
                *epochs = r->epochs ? cli_text(" --finetune-epochs %d", r->epochs * s->finetune.epochs) : "";
-    if (r->structured > 0)
-        return cli_text("hone prune %s --structured %g%s --out %s", from, r->structured, epochs, p->path);
+    if (r->structured > 0 || r->sparsity > 0)
+        return cli_text("hone prune %s --%s %g%s --out %s", from,
+                        r->structured > 0 ? "structured" : "sparsity", r->structured + r->sparsity, epochs,
+                        p->path);
+    if (r->clusters)
+        return cli_text("hone quantize %s --mode clusters --clusters %d%s --pack --out %s", from, r->clusters,
+                        epochs, p->path);
     const char *bits = r->bits ? cli_text(" --bits %d", r->bits) : "",
                *edges = r->edge_bits ? cli_text(" --edge-bits %d", r->edge_bits) : "";
     const char *kept = r->keep_one ? cli_text(" --keep-worst %d", kept_of(s, r)) : "";
