@@ -130,6 +130,10 @@ typedef struct hone_prune_options {
     /* Share of hidden units removed for good, by norm; 0: none. At least that share goes, so that multiply-adds and
      * parameters of the layers that lose units become at most 1 - structured of what they were; one unit stays. */
     double structured;
+    /* Share of the multiply-adds that goes at least by splitting some products and convolutions into two of a lower
+     * rank, where outputs vary in few directions; 0: none. Behind `structured`. With data, directions are those of the outputs on
+     * them, else the weights'. */
+    double low_rank;
     /* Zeros stay zero; of two epochs and more, sparsity grows in a part of them. epochs 0: no fine-tuning. */
     hone_train_options finetune;
     bool distill; /* the model as it was teaches, where the objective is cross-entropy */
@@ -142,6 +146,7 @@ typedef struct hone_prune_report {
     int64_t weights; /* afterwards: those that pruning looks at, of rank 2 and more (no biases) */
     int64_t zeros;   /* of these, zero: zeros / weights is the sparsity */
     int64_t multiply_adds_before, multiply_adds_after;
+    int64_t split;     /* layers that low_rank has split */
     char blocked[512]; /* groups that could not be cut, and the node that blocks each */
 } hone_prune_report;
 

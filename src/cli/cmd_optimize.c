@@ -295,13 +295,12 @@ static int run(void) {
 
 const cli_command cli_cmd_optimize = {
     "optimize", "make a model small and fast in many ways, measure each, and take the best",
-    "Quantizes in 8, 4 and 2 bits, removes channels, makes weights zero and packs them, and these together, "
-    "trained where that needs it with "
-    "the\n"
-    "model as it was for a teacher. Each is measured: on validation samples, which training never sees, on "
-    "test\n"
-    "samples, its bytes, its multiply-adds, the time and energy of a sample. best: no other one is as good,\n"
-    "as small and as fast. Interrupted, the same command goes on. Exit status 3: no model passes the "
-    "gate.\n\n"
+    "Quantizes in 8, 4 and 2 bits, removes channels, makes weights zero and packs them, and some of these\n"
+    "together, trained where that needs it with the model as it was for a teacher. Each is measured: on\n"
+    "validation samples, which training never sees, on test samples, its bytes, its multiply-adds, the time "
+    "and\n"
+    "energy of a sample. best: no other one is as good, as small and as fast. Interrupted, the same command "
+    "goes\n"
+    "on. Exit status 3: no model passes the gate.\n\n"
     "  hone optimize m.onnx --data fashion-mnist --gate accuracy:0.5 --out best.onnx --report report.html",
     options, run};

@@ -21,6 +21,9 @@ static const cli_option options[] = {
              "stay (2:4)"),
     OPT_NUMBER("structured", "X", args.prune.structured, 0, CLI_BELOW_ONE,
                "least share of the hidden units to remove for good, by norm", .zero = ""),
+    OPT_NUMBER("low-rank", "X", args.prune.low_rank, 0, CLI_BELOW_ONE,
+               "least share of the multiply-adds to remove by splitting layers into two of a lower rank",
+               .zero = ""),
     OPT_DATA(args.data),
     OPT_PARTS(args.data),
     OPT_TASK(args.task),
@@ -47,15 +50,17 @@ static void print(const job *j) {
     const hone_prune_report *r = &j->report;
     double zeros = r->weights > 0 ? (double)r->zeros / (double)r->weights : 0;
     if (args.json) {
-        cli_print_json(json_pack("{s:o, s:f, s:f, s:I, s:f, s:o, s:o, s:o}", "model", cli_json_text(args.out),
-                                 "sparsity", args.prune.sparsity, "structured", args.prune.structured,
-                                 "zeros", (json_int_t)r->zeros, "zero_share", zeros, "blocked",
-                                 cli_json_text(r->blocked), "before", cli_json_score(&j->before), "after",
-                                 cli_json_score(&j->after)));
+        cli_print_json(json_pack("{s:o, s:f, s:f, s:f, s:I, s:I, s:f, s:o, s:o, s:o}", "model",
+                                 cli_json_text(args.out), "sparsity", args.prune.sparsity, "structured",
+                                 args.prune.structured, "low_rank", args.prune.low_rank, "split",
+                                 (json_int_t)r->split, "zeros", (json_int_t)r->zeros, "zero_share", zeros,
+                                 "blocked", cli_json_text(r->blocked), "before", cli_json_score(&j->before),
+                                 "after", cli_json_score(&j->after)));
         return;
     }
     cli_print_change(&j->before, &j->after);
     if (r->zeros > 0) printf("%s of the weights are zero\n", cli_percent(zeros));
+    if (r->split > 0) printf("%lld layers are two of a lower rank\n", (long long)r->split);
     if (r->blocked[0]) printf("not cut: %s\n", r->blocked);
     printf("wrote %s\n", args.out);
 }
@@ -82,8 +87,9 @@ static int work(job *j) {
     hone_error err = {0};
     if (read_sparsity() != CLI_OK) return CLI_USAGE;
     args.prune.distill = args.prune.finetune.alpha > 0;
-    if (args.prune.sparsity == 0 && args.prune.structured == 0 && !args.prune.group)
-        return cli_usage_error("give --sparsity, --structured or both");
+    if (args.prune.sparsity == 0 && args.prune.structured == 0 && args.prune.low_rank == 0 &&
+        !args.prune.group)
+        return cli_usage_error("give --sparsity, --structured, --low-rank, or some of them");
     if (args.prune.finetune.epochs > 0 && !args.data.spec)
         return cli_usage_error("fine-tuning needs --data; --finetune-epochs 0 goes without");
     if (cli_read_task(&args.task, &args.prune.finetune.task) != CLI_OK) return CLI_USAGE;

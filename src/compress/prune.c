@@ -1,5 +1,6 @@
 /* Pruning: small weights become zero (sparsify.c), or whole hidden units go for good. */
 #include "compress/groups.h"
+#include "compress/low_rank.h"
 #include "compress/sparsify.h"
 #include "graph/infer.h"
 
@@ -177,6 +178,12 @@ static hone_status prune(hone_graph *g, const hone_graph *original, const hone_d
     HONE_TRY(hone_graph_infer(g, err));
     HONE_TRY(check_finite(g, err));
     if (o->structured > 0) HONE_TRY(remove_units(g, o->structured, report, err));
+    if (o->low_rank > 0) {
+        HONE_TRY(
+            hone_low_rank(g, data, &o->finetune.task, o->finetune.threads, o->low_rank, &report->split, err));
+        HONE_TRY(hone_graph_sort(g, err));
+        HONE_TRY(hone_graph_infer(g, err));
+    }
     if (o->sparsity > 0 || o->group) return hone_sparsify(g, original, data, o, err);
     if (o->finetune.epochs < 1) return HONE_OK;
     hone_train_options t;
@@ -185,19 +192,20 @@ static hone_status prune(hone_graph *g, const hone_graph *original, const hone_d
 }
 
 static hone_status check_options(const hone_prune_options *o, const hone_dataset *data, hone_error *err) {
-    if (!(o->sparsity >= 0 && o->sparsity < 1) || !(o->structured >= 0 && o->structured < 1))
+    if (!(o->sparsity >= 0 && o->sparsity < 1) || !(o->structured >= 0 && o->structured < 1) ||
+        !(o->low_rank >= 0 && o->low_rank < 1))
         return hone_fail(err, HONE_INVALID_ARGUMENT,
-                         "sparsity %g and structured %g must be at least 0 and below 1", o->sparsity,
-                         o->structured);
+                         "sparsity %g, structured %g and low_rank %g must be at least 0 and below 1",
+                         o->sparsity, o->structured, o->low_rank);
     if (o->group && (o->kept < 1 || o->kept >= o->group || o->group > 64 || o->sparsity > 0))
         return hone_fail(
             err, HONE_INVALID_ARGUMENT,
             "%d of %d weights, beside a sparsity of %g: a group has up to 64, of which some stay, and is "
             "asked for alone",
             o->kept, o->group, o->sparsity);
-    if (o->sparsity == 0 && o->structured == 0 && !o->group)
+    if (o->sparsity == 0 && o->structured == 0 && o->low_rank == 0 && !o->group)
         return hone_fail(err, HONE_INVALID_ARGUMENT,
-                         "pruning needs a sparsity or a share of units to remove");
+                         "pruning needs a sparsity, a share of units to remove or of multiply-adds");
     if (o->finetune.epochs < 0)
         return hone_fail(err, HONE_INVALID_ARGUMENT, "fine-tuning for epochs %d", o->finetune.epochs);
     if (o->finetune.epochs > 0 && !data)

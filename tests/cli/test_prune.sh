@@ -18,7 +18,7 @@ works prune m.onnx --sparsity 0.5 --finetune-epochs 0 --out z.onnx
 prints "of the weights are zero"
 prints "wrote z.onnx"
 works eval z.onnx --data idx:data
-says 2 "hone prune: give --sparsity, --structured or both" prune m.onnx --data idx:data --out z.onnx
+says 2 "hone prune: give --sparsity, --structured, --low-rank, or some of them" prune m.onnx --data idx:data --out z.onnx
 says 2 "hone prune: fine-tuning needs --data; --finetune-epochs 0 goes without" prune m.onnx --sparsity 0.5 --out z.onnx
 for bad in 1 4:2 2:4x x; do
     says 2 "hone prune: --sparsity needs a number of 0 or more and below 1, or N:M as 2:4, not '$bad'" \
@@ -29,5 +29,9 @@ works prune three.onnx --sparsity 2:4 --data idx:data --finetune-epochs 1 --thre
 json 'd["zeros"] == 32 * 32 / 2'
 says_like 1 "hone prune: *no weight between the first and the last*groups of 4*" \
     prune m.onnx --sparsity 2:4 --finetune-epochs 0 --out g.onnx
+works prune m.onnx --low-rank 0.5 --data idx:data --finetune-epochs 1 --threads 1 --out l.onnx --json
+json 'd["split"] == 1 and d["low_rank"] == 0.5 and d["after"]["multiply_adds"] <= 0.5 * d["before"]["multiply_adds"]'
+json 'd["after"]["accuracy"] > d["before"]["accuracy"] - 0.05'
+works quantize l.onnx --data idx:data --out l8.onnx
 nothing_left .
 finish
