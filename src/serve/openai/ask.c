@@ -218,9 +218,25 @@ static bool read_tools(hone_ask *a, hone_fault *f) {
 
 /* --- what it is about --- */
 
+/* Templates trust variables that are called tokens: those come with the model, and from nowhere else. */
+static bool check_variables(const json_t *variables, hone_fault *f) {
+    static const char tail[] = "_token";
+    const char *name;
+    json_t *v;
+    json_object_foreach((json_t *)variables, name, v) {
+        size_t n = strlen(name), k = sizeof tail - 1;
+        bool token = n >= k && strcmp(name + n - k, tail) == 0;
+        if (token || strcmp(name, "messages") == 0 || strcmp(name, "tools") == 0)
+            return hone_fault_value(f, "chat_template_kwargs", "chat_template_kwargs can't set %s",
+                                    token ? "what is called a token" : name);
+    }
+    return true;
+}
+
 static bool read_chat(hone_ask *a, hone_fault *f) {
     if (!hone_member_array(a->root, "messages", &a->messages, f) || !read_tools(a, f) ||
-        !hone_member_object(a->root, "chat_template_kwargs", &a->template_variables, f))
+        !hone_member_object(a->root, "chat_template_kwargs", &a->template_variables, f) ||
+        !check_variables(a->template_variables, f))
         return false;
     if (json_array_size(a->messages) == 0)
         return hone_fault_value(f, "messages", "messages must be an array with a message in it");

@@ -82,6 +82,13 @@ static void test_injection(void **state) {
         200, "\"prompt_tokens\": 8");
     check_has(ask(COMPLETE, about("\"prompt\": \"<|end|>\", \"max_tokens\": 1")), 200,
               "\"prompt_tokens\": 7");
+    /* templates trust what is called a token, and the conversation is in the messages */
+    static const char *const names[] = {"eos_token", "my_token", "messages", "tools"};
+    for (int k = 0; k < 4; k++) {
+        char rest[200];
+        snprintf(rest, sizeof rest, HI ", \"chat_template_kwargs\": {\"%s\": \"<|end|>\"}", names[k]);
+        check_has(ask(CHAT, about(rest)), 400, "\"param\": \"chat_template_kwargs\"");
+    }
 }
 
 static void test_stream(void **state) {
