@@ -62,6 +62,8 @@ typedef struct hone_server_options {
     int header_timeout_ms;  /* for a request's head, and for any pause in its body or in taking the answer */
     int request_timeout_ms; /* for a request to come whole, not counting waits for the budget: then 408; and
                              * for answering it: then 504 */
+    int keep_alive_ms; /* of silence in a stream of texts; then it gets a comment, so that nobody in between
+                             * takes it for dead */
     /* After hone_server_stop: first not ready but still accepting, then no more accepting but finishing. */
     int drain_delay_ms;
     int drain_timeout_ms; /* for finishing; then connections are closed as they are; 0: at once */
@@ -122,8 +124,9 @@ typedef struct hone_server_options {
         .body_budget_bytes = (size_t)512 << 20, .max_connections = 10000, .max_streams = 128,                \
         .max_requests = 4096, .max_queue = 1024, .reset_rate = 100, .control_rate = 200,                     \
         .idle_timeout_ms = 300000, .header_timeout_ms = 10000, .request_timeout_ms = 30000,                  \
-        .drain_timeout_ms = 30000, .file_poll_ms = 1000, .gzip_from = 1024, .access_log_every = 1,           \
-        .rest_port = -1, .unix_socket_mode = 0600, .admin_port = -1, .admin_host = "127.0.0.1"               \
+        .keep_alive_ms = 15000, .drain_timeout_ms = 30000, .file_poll_ms = 1000, .gzip_from = 1024,          \
+        .access_log_every = 1, .rest_port = -1, .unix_socket_mode = 0600, .admin_port = -1,                  \
+        .admin_host = "127.0.0.1"                                                                            \
     }
 
 /* Binds and listens; connections wait until hone_server_run. Where the system starts fewer threads than were asked

@@ -71,6 +71,8 @@ static const cli_option options[] = {
             "language models: texts that are worked on at a time", .zero = "64"),
     OPT_INT("step-budget", "MS", args.server.lm_step_ms, 0, 60000,
             "language models: what a step may take when prompts share it with answers", .zero = "100"),
+    OPT_INT("keep-alive", "MS", args.server.keep_alive_ms, 0, 1 << 30,
+            "silence in a stream of texts after which a comment is sent, in milliseconds", .zero = "no comments"),
     OPT_INT("port", "N", args.server.port, 0, 65535, "port to listen at", .zero = "a free one"),
     OPT_TEXT("host", "HOST", args.server.host, "address to listen at"),
     OPT_INT("rest_api_port", "N", args.server.rest_port, 0, 65535,

@@ -8,8 +8,9 @@
 
 typedef struct hone_loop_port hone_loop_port;
 
-/* Before the loop runs; its index is the worker's. */
-hone_status hone_loop_port_new(hone_core *core, hone_loop *loop, hone_loop_port **out, hone_error *err);
+/* Before the loop runs; its index is the worker's. `beat_ms`: how often beats are called; 0: never. */
+hone_status hone_loop_port_new(hone_core *core, hone_loop *loop, int beat_ms, hone_loop_port **out,
+                               hone_error *err);
 /* When the core has stopped, before the loop is freed. NULL is fine. */
 void hone_loop_port_free(hone_loop_port *p);
 

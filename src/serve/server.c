@@ -27,7 +27,7 @@ enum { BURST = 5 /* seconds of a rate */ };
 
 struct hone_server {
     hone_loop_config config;
-    int drain_delay_ms, drain_timeout_ms;
+    int drain_delay_ms, drain_timeout_ms, keep_alive_ms;
     size_t gzip_from;
     hone_stats *stats;
     char *tfs_metrics; /* the path; NULL: nowhere */
@@ -207,7 +207,7 @@ static hone_status make_loop(hone_server *s, int i, hone_error *err) {
                                   .gzip_from = s->gzip_from};
     HONE_TRY(hone_front_new(&f, &s->fronts[i], err));
     HONE_TRY(hone_loop_new(&s->config, i, &s->loops[i], err));
-    return hone_loop_port_new(s->core, s->loops[i], &s->ports[i], err);
+    return hone_loop_port_new(s->core, s->loops[i], s->keep_alive_ms, &s->ports[i], err);
 }
 
 static void free_loop(hone_server *s, int i) {
@@ -348,6 +348,7 @@ static void configure(hone_server *s, const hone_server_options *o) {
     s->budget.limit = o->body_budget_bytes;
     s->admission.max_requests = o->max_requests;
     s->drain_delay_ms = o->drain_delay_ms;
+    s->keep_alive_ms = o->keep_alive_ms;
     s->drain_timeout_ms = o->drain_timeout_ms;
     s->gzip_from = o->gzip_from;
     s->started = o->started;

@@ -30,6 +30,7 @@ static const struct {
               RANGE(request_timeout_ms, 0, INT_MAX),
               RANGE(drain_delay_ms, 0, INT_MAX),
               RANGE(drain_timeout_ms, 0, INT_MAX),
+              RANGE(keep_alive_ms, 0, INT_MAX),
               RANGE(lm_queue, 0, MOST),
               RANGE(lm_running, 0, MOST),
               RANGE(lm_step_ms, 0, MOST),

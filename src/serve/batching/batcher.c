@@ -43,6 +43,32 @@ void hone_batcher_post(hone_batcher *b, int worker, hone_post *post) {
     wake(w, woken);
 }
 
+void hone_batcher_start_beat(hone_batcher *b, int worker, hone_beat *beat) {
+    hone_worker *w = &b->workers[worker];
+    bool first = !w->beats;
+    beat->next = w->beats;
+    beat->link = &w->beats;
+    if (beat->next) beat->next->link = &beat->next;
+    w->beats = beat;
+    if (first && w->port.beat) w->port.beat(w->port.user, true);
+}
+
+void hone_batcher_stop_beat(hone_batcher *b, int worker, hone_beat *beat) {
+    hone_worker *w = &b->workers[worker];
+    if (!beat->link) return;
+    *beat->link = beat->next;
+    if (beat->next) beat->next->link = beat->link;
+    *beat = (hone_beat){.call = beat->call};
+    if (!w->beats && w->port.beat) w->port.beat(w->port.user, false);
+}
+
+void hone_batcher_beat(hone_batcher *b, int worker) {
+    for (hone_beat *beat = b->workers[worker].beats, *next; beat; beat = next) {
+        next = beat->next;
+        beat->call(beat);
+    }
+}
+
 void hone_batcher_expect(hone_batcher *b, int change) {
     atomic_fetch_add(&b->expected, change);
 }

@@ -36,6 +36,10 @@ void hone_batcher_withdraw(hone_batcher *b, hone_prediction *p);
 bool hone_batcher_withdraw_work(hone_batcher *b, hone_work *w);
 /* Any thread: has `post` called on the worker's thread. */
 void hone_batcher_post(hone_batcher *b, int worker, hone_post *post);
+/* The worker's thread: has it called from time to time, and not any more, also from within the call, for itself. */
+void hone_batcher_start_beat(hone_batcher *b, int worker, hone_beat *beat);
+void hone_batcher_stop_beat(hone_batcher *b, int worker, hone_beat *beat);
+void hone_batcher_beat(hone_batcher *b, int worker);
 /* Any thread: so many more others than compute threads are to post, or less; stopping waits for them. */
 void hone_batcher_expect(hone_batcher *b, int change);
 

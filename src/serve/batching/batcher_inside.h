@@ -15,6 +15,7 @@ typedef struct hone_worker {
     /* The worker's own. */
     hone_batch_list pending; /* of this turn */
     bool running;
+    hone_beat *beats;
     hone_budget_room room; /* what its runs take beyond the usual */
     pthread_mutex_t lock;  /* guards what follows */
     hone_batch_list finished;

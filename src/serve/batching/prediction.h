@@ -9,8 +9,16 @@
 typedef struct hone_port {
     void (*wake)(void *user); /* any thread: hone_batcher_turn is to be called soon */
     void (*defer)(void *user); /* the worker's thread: … at the end of this turn. NULL: nothing is deferred */
+    /* The worker's thread: hone_batcher_beat is to be called from time to time, or not any more. NULL: it never is. */
+    void (*beat)(void *user, bool on);
     void *user;
 } hone_port;
+
+/* Something to be called on a worker's thread from time to time. The worker's thread alone touches it. */
+typedef struct hone_beat {
+    struct hone_beat *next, **link; /* NULL: it is not called */
+    void (*call)(struct hone_beat *beat);
+} hone_beat;
 
 /* Something to be called on a worker's thread. */
 typedef struct hone_post {

@@ -272,6 +272,15 @@ void hone_core_turn(hone_core *core, int worker) {
 void hone_core_submit(hone_core *core, hone_prediction *p) {
     hone_batcher_submit(core->batcher, p);
 }
+void hone_core_start_beat(hone_core *core, int worker, hone_beat *beat) {
+    hone_batcher_start_beat(core->batcher, worker, beat);
+}
+void hone_core_stop_beat(hone_core *core, int worker, hone_beat *beat) {
+    hone_batcher_stop_beat(core->batcher, worker, beat);
+}
+void hone_core_beat(hone_core *core, int worker) {
+    hone_batcher_beat(core->batcher, worker);
+}
 void hone_core_post(hone_core *core, int worker, hone_post *post) {
     hone_batcher_post(core->batcher, worker, post);
 }

@@ -131,6 +131,11 @@ void hone_core_turn(hone_core *core, int worker);
  * compute. */
 void hone_core_submit(hone_core *core, hone_prediction *p);
 
+/* The worker's thread: as hone_batcher_start_beat and its like. */
+void hone_core_start_beat(hone_core *core, int worker, hone_beat *beat);
+void hone_core_stop_beat(hone_core *core, int worker, hone_beat *beat);
+void hone_core_beat(hone_core *core, int worker);
+
 /* Any thread, of texts too: has `post` called on the worker's thread. Whoever is to post, from another thread than the
  * core's, says so before: stopping waits until as many have posted for the last time as were expected. */
 void hone_core_post(hone_core *core, int worker, hone_post *post);

@@ -27,7 +27,8 @@ struct hone_making {
     hone_choice *choices;             /* of the first prompt, then of the next one; best_of each */
     int count;
     /* The loop's. */
-    bool prepared, paused;
+    bool prepared, paused, told; /* told: something was sent since the last beat */
+    hone_beat beat;
     hone_post post;
     pthread_mutex_t lock; /* guards what follows, and the choices while their jobs run */
     hone_buffer out;      /* events to be sent */
@@ -132,6 +133,7 @@ static void prepare(void *arg) {
 
 static void free_run(run *u) {
     hone_request *r = u->request;
+    hone_core_stop_beat(u->front->o.core, u->front->o.worker, &u->beat);
     for (int i = 0; i < u->count; i++) hone_choice_close(&u->choices[i]);
     hone_free(u->choices);
     hone_grammar_free(u->grammar);
@@ -229,10 +231,19 @@ static void begin_stream(run *u) {
     if (r->begun) return;
     hone_request_field(r, "cache-control", "no-cache");
     hone_request_field(r, "x-accel-buffering", "no"); /* proxies of that kind keep answers back otherwise */
-    /* What limits a text's time from now on is its length. */
-    hone_deadlines_remove(r);
-    r->deadline = 0;
     hone_request_begin(r, 200, "text/event-stream; charset=utf-8", -1);
+}
+
+/* Nothing was said for a while. */
+static void keep_alive(hone_beat *beat) {
+    static const char comment[] = ": still at work\n\n";
+    run *u = (run *)((char *)beat - offsetof(run, beat));
+    hone_request *r = u->request;
+    bool silent = !u->told && !u->paused && !r->ended && r->stream;
+    u->told = false;
+    if (!silent) return;
+    begin_stream(u);
+    hone_request_part(r, comment, sizeof comment - 1);
 }
 
 static void pause_all(run *u, bool paused) {
@@ -255,6 +266,10 @@ static void send(run *u, hone_buffer *events) {
     hone_request *r = u->request;
     if (events->size == 0 || r->ended || !r->stream) return;
     begin_stream(u);
+    u->told = true;
+    /* What limits a text's time from its first token on is its length. */
+    hone_deadlines_remove(r);
+    r->deadline = 0;
     if (hone_request_part_of(r, events) || u->paused || r->ended || !r->stream) return;
     pause_all(u, true);
     r->resume = go_on;
@@ -417,7 +432,14 @@ static int seconds_until_room(const run *u) {
 }
 
 static void quit(hone_request *r) {
-    cancel_all(r->work);
+    run *u = r->work;
+    hone_error err;
+    cancel_all(u);
+    if (!r->begun || r->ended || !r->stream) return;
+    /* Its time was over when only comments had been sent. */
+    hone_status status = hone_request_stopped(r, &err);
+    hone_fault_take(&u->fault, NULL, status, &err);
+    refuse(u);
 }
 
 static void submit(run *u) {
@@ -430,6 +452,8 @@ static void submit(run *u) {
     r->quit = quit;
     r->work = u;
     u->post.call = on_post;
+    u->beat.call = keep_alive;
+    if (u->ask.stream) hone_core_start_beat(u->front->o.core, u->front->o.worker, &u->beat);
     u->live = u->count;
     hone_core_expect(u->front->o.core, 1);
     while (i < u->count && (status = submit_one(u, &u->choices[i], &err)) == HONE_OK) i++;

@@ -397,6 +397,42 @@ static void test_full(void **state) {
     stop(&f);
 }
 
+/* While a text waits for its turn its stream is kept alive by comments, up to the time that an answer may take to begin. */
+static void test_silence(void **state) {
+    (void)state;
+    static const char *const ends[] = {"\"delta\": {\"content\": \"w\"}",
+                                       "data: {\"error\": {\"message\": \"The request took longer"};
+    for (int late = 0; late < 2; late++) {
+        fixture f;
+        char models[600], field[64] = "";
+        hone_server_options o = small_options();
+        snprintf(models, sizeof models, "letters=%s", repo_path("letters"));
+        o.models = (const char *const[]){models};
+        o.model_count = 1;
+        o.lm_running = 1;
+        o.keep_alive_ms = 5;
+        start(&f, &o);
+        client busy = client_open(f.port), c = client_open(f.port);
+        assert_true(send_post(
+            &busy, CHAT,
+            about(late ? HI ", \"n\": 64, \"ignore_eos\": true" : HI ", \"n\": 8, \"ignore_eos\": true")));
+        while (metric(f.port, "hone_lm_sequences{model=\"letters\",state=\"waiting\"}") < 1) usleep(1000);
+        if (late) snprintf(field, sizeof field, "X-Request-Timeout-Ms: 40\r\n");
+        const char *body = about(HI ", \"stream\": true");
+        char head[300];
+        snprintf(head, sizeof head, "POST " CHAT " HTTP/1.1\r\nHost: x\r\n%sContent-Length: %zu\r\n\r\n",
+                 field, strlen(body));
+        assert_true(client_text(&c, head) && client_text(&c, body));
+        reply r = client_reply(&c, false);
+        assert_int_equal(r.status, 200);
+        assert_memory_equal(r.body, ": still at work\n\n", 17);
+        check_has(r, 200, ends[late]);
+        client_close(&busy);
+        client_close(&c);
+        stop(&f);
+    }
+}
+
 /* Texts that are under way when a new version comes are finished by the one that they began with. */
 static void test_reload(void **state) {
     (void)state;
@@ -440,7 +476,7 @@ int main(void) {
         cmocka_unit_test(test_models),      cmocka_unit_test(test_errors),
         cmocka_unit_test(test_leaving),     cmocka_unit_test(test_metrics),
         cmocka_unit_test(test_slow_client), cmocka_unit_test(test_full),
-        cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_silence),     cmocka_unit_test(test_reload),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
