@@ -4,7 +4,7 @@
     bench/quantize_vs_peers.py MODEL.onnx [--build DIR] [--samples 512] [--json]
 
 MODEL takes Fashion-MNIST's images [batch, 1, 28, 28] in [0, 1] and gives logits. Peers: ONNX Runtime's static quantizer (per channel) and
-NNCF, as far as this Python has them (pip install onnxruntime nncf openvino). Every result runs in ONNX Runtime, so that it is the
+NNCF, as far as this Python has them (pip install onnxruntime sympy nncf openvino). Every result runs in ONNX Runtime, so that it is the
 numbers that differ, and not who computes them."""
 import argparse
 import contextlib

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include <cmocka.h>
 
@@ -200,6 +201,58 @@ static void test_damaged(void **state) {
     hone_graph_free(g);
 }
 
+/* Right frames with wrong things in them. */
+typedef struct file_of {
+    uint8_t data[4096];
+    size_t size;
+} file_of;
+
+static void add_frame(file_of *f, const void *content, size_t size) {
+    const size_t got = ZSTD_compress(f->data + f->size, sizeof f->data - f->size, content, size, 1);
+    assert_false(ZSTD_isError(got));
+    f->size += got;
+}
+
+static void test_wrong_content(void **state) {
+    (void)state;
+    /* version, size, pieces; skip, kind, bits, count, (entries, table) */
+    static const uint8_t right[] = {1, 8, 1, 0, 2, 16, 4, 2, 7, 9, 0, 0}, width[] = {1, 9, 1, 0, 0, 24, 3},
+                         kind[] = {1, 8, 1, 0, 4, 16, 4}, entries[] = {1, 8, 1, 0, 2, 16, 4, 0},
+                         table[] = {1, 8, 1, 0, 2, 16, 4, 9, 1, 2}, count[] = {1, 8, 1, 0, 0, 16, 5},
+                         skip[] = {1, 8, 1, 1, 0, 16, 4}, none[] = {1, 8, 1, 0, 0, 16, 0},
+                         newer[] = {2, 0, 0};
+    static const struct {
+        const uint8_t *body;
+        size_t size;
+        uint8_t symbols[8];
+        int symbol_count;
+        hone_status wanted;
+    } cases[] = {
+        {right, sizeof right, {0, 1, 1, 0}, 4, HONE_OK},
+        {right, sizeof right, {0, 1, 2, 0}, 4, HONE_CORRUPT},
+        {right, sizeof right, {0, 1, 1}, 3, HONE_CORRUPT},
+        {width, sizeof width, {0}, 3, HONE_CORRUPT},
+        {kind, sizeof kind, {0}, 8, HONE_CORRUPT},
+        {entries, sizeof entries, {0}, 4, HONE_CORRUPT},
+        {table, sizeof table, {0}, 4, HONE_CORRUPT},
+        {count, sizeof count, {0}, 8, HONE_CORRUPT},
+        {skip, sizeof skip, {0}, 8, HONE_CORRUPT},
+        {none, sizeof none, {0}, 0, HONE_CORRUPT},
+        {newer, sizeof newer, {0}, 0, HONE_UNSUPPORTED},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        file_of f = {.size = HONE_PACKED_MAGIC_SIZE};
+        hone_blob back = {NULL, 0};
+        memcpy(f.data, HONE_PACKED_MAGIC, HONE_PACKED_MAGIC_SIZE);
+        add_frame(&f, cases[i].body, cases[i].size);
+        add_frame(&f, cases[i].symbols, (size_t)cases[i].symbol_count);
+        const hone_status status = hone_packed_read(f.data, f.size, &back, &err);
+        if (status != cases[i].wanted) fail_msg("case %d: status %d", (int)i, (int)status);
+        if (status == HONE_OK) assert_memory_equal(back.data, ((uint8_t[]){7, 0, 9, 0, 9, 0, 7, 0}), 8);
+        hone_blob_free(&back);
+    }
+}
+
 static void test_every_allocation_fails(void **state) {
     (void)state;
     hone_graph *g = graph_of(HONE_FLOAT32, 700, 0.1, 8);
@@ -228,9 +281,10 @@ static void test_every_allocation_fails(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sizes), cmocka_unit_test(test_forms),
-                                       cmocka_unit_test(test_files), cmocka_unit_test(test_damaged),
-                                       cmocka_unit_test(test_every_allocation_fails)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sizes),         cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_files),         cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_wrong_content), cmocka_unit_test(test_every_allocation_fails)};
     snprintf(dir, sizeof dir, "/tmp/hone-packed-XXXXXX");
     if (!mkdtemp(dir)) return 1;
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
