@@ -114,7 +114,7 @@ typedef struct hone_sensitivity {
 } hone_sensitivity;
 
 /* The weights that hone_quantize would go over to codes with these options (modes STATIC, DYNAMIC and WEIGHTS), the one that
- * costs most first. Each is tried by itself on the samples that calibration has: as many runs as there are weights. On success
+ * costs most first. Each is tried by itself, on the samples that calibration has, 256 at most. On success
  * `*out` is the caller's: hone_sensitivity_free(). */
 HONE_API hone_status hone_quantize_sensitivity(const hone_graph *g, const hone_dataset *data,
                                                const hone_quantize_options *options, hone_sensitivity **out,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MOST_SAMPLES 256               /* they run through as many models as there are weights */
 #define MOST_BYTES ((int64_t)64 << 20) /* of outputs that are kept */
 
 /* Output 0 of the float model, sample by sample, and how far another one is off. */
@@ -59,7 +60,8 @@ static hone_status draw(const hone_graph *g, const hone_dataset *data, const hon
     int64_t bytes = sizeof(float), samples = o->calibration_samples;
     const hone_type *t = &g->outputs[0]->type;
     for (int i = 1; i < t->rank; i++) bytes *= t->dims[i] > 0 ? t->dims[i] : 1;
-    if (!samples || samples > hone_dataset_count(data)) samples = hone_dataset_count(data);
+    if (!samples || samples > MOST_SAMPLES) samples = MOST_SAMPLES;
+    if (samples > hone_dataset_count(data)) samples = hone_dataset_count(data);
     if (samples > MOST_BYTES / bytes) samples = MOST_BYTES / bytes > 0 ? MOST_BYTES / bytes : 1;
     return hone_calibration_draw(data, &o->task, samples, out, err);
 }
