@@ -35,7 +35,7 @@ HONE_API hone_status hone_graph_save(const hone_graph *g, const char *path, hone
 /* Likewise a packed model, which is read wherever an ONNX file is: weights that are often zero, or of few kinds, take the bits
  * that they need. HONE_OUT_OF_RANGE where the model has more than 2 GB; HONE_UNSUPPORTED in builds that pack none. */
 HONE_API hone_status hone_graph_save_packed(const hone_graph *g, const char *path, hone_error *err);
-/* The ONNX file that a packed model stands for, with all bytes that it had. HONE_INVALID_ARGUMENT: it is no packed one. */
+/* The ONNX file that a packed model stands for: what hone_graph_save() would have written. HONE_INVALID_ARGUMENT: it is no packed one. */
 HONE_API hone_status hone_unpack(const char *path, const char *to, hone_error *err);
 /* Bytes of a model's file, and of the files that it has its external data in, each once. */
 HONE_API hone_status hone_graph_file_bytes(const char *path, int64_t *out, hone_error *err);

@@ -58,6 +58,6 @@ const cli_command cli_cmd_pack = {
 
 const cli_command cli_cmd_unpack = {
     "unpack", "make a plain ONNX file of a packed one",
-    "It has the same bytes as the one that was packed, and the same weights to the bit.\n\n"
+    "It has the same weights to the bit; of a file that hone wrote, the same bytes.\n\n"
     "  hone unpack small.hone --out plain.onnx",
     options, unpack};

@@ -21,7 +21,7 @@ const cli_recipe cli_recipes[] = {
      .keep_one = 4},
     {"int4-trained", "fp32", .mode = HONE_QUANTIZE_STATIC, .bits = 4, .edge_bits = 4, .epochs = 1},
     {"weights2-trained", "fp32", .mode = HONE_QUANTIZE_WEIGHTS, .bits = 2, .edge_bits = 4, .epochs = 1},
-    {"sparse80", "fp32", .sparsity = 0.8, .epochs = 1},
+    {"sparse80", "fp32", .sparsity = 0.8, .epochs = 2},
     {"sparse80-packed", "sparse80", .mode = HONE_QUANTIZE_CLUSTERS, .clusters = 12, .epochs = 1},
     /* 0.7 of the channels are half of the multiply-adds between them */
     {"channels70", "fp32", .structured = 0.3, .epochs = 1},
