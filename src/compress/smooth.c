@@ -185,14 +185,9 @@ static hone_status multiply(hone_graph *g, const target *t, const double *s, hon
 
 /* Channels that are never seen, or read by nothing, stay. */
 static void factors(const target *t, const double *read, double alpha, double *s) {
-    const int64_t size = t->channels.size, all = t->x->type.dims[t->axis];
-    for (int64_t p = 0; p < size; p++) s[p] = 0;
-    for (int64_t i = 0; i < all; i++) { /* x itself is seen to have its channels in runs, or one by one */
-        const int64_t p = all == size ? i : i / (all / size);
-        s[p] = fmax(s[p], t->largest[i]);
-    }
-    for (int64_t p = 0; p < size; p++) {
-        s[p] = s[p] > 0 && read[p] > 0 ? pow(s[p], alpha) / pow(read[p], 1 - alpha) : 1;
+    for (int64_t p = 0; p < t->channels.size; p++) {
+        const double seen = t->largest[p];
+        s[p] = seen > 0 && read[p] > 0 ? pow(seen, alpha) / pow(read[p], 1 - alpha) : 1;
         if (!(s[p] > 1e-6 && s[p] < 1e6)) s[p] = 1;
     }
 }
