@@ -1,5 +1,8 @@
 #include "base/memory.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +140,12 @@ void hone_settle(void *block) {
     if (h->mapped < HUGE_FROM) return;
     (void)madvise(h, h->mapped, MADV_HUGEPAGE);
     (void)madvise(h, h->mapped, COLLAPSE); /* a kernel before 6.1 does it by and by */
+}
+
+void hone_trim(void) {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 void hone_scatter(void *block) {

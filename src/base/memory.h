@@ -30,6 +30,8 @@ void hone_free(void *block);                  /* NULL is fine */
 /* From now on the system puts none of the block's pages together: it fills what is missing between them, or was given
  * back by hone_discard(), when it does. */
 void hone_scatter(void *block);
+/* Gives back what is free between small blocks: after much has come and gone. */
+void hone_trim(void);
 /* Gives the whole pages inside of a part of a block back to the system. Their content is lost, the block stays whole:
  * it is freed as ever. For a block that is taken apart while another one grows. */
 void hone_discard(void *part, size_t size);

@@ -69,8 +69,15 @@ static void put_codes(const hone_block *b, size_t count, int bits, uint8_t *code
     if (bits == 8) {
         memcpy(to, b->codes, count);
     } else if (bits == 4) {
-        for (size_t i = 0; i < count; i += 2)
-            to[i / 2] = (uint8_t)((b->codes[i] & 15) | (b->codes[i + 1] & 15) << 4);
+        for (size_t i = 0; i < count; i += 8) {
+            uint64_t x; /* pairs of bytes, then of what those became, close up */
+            memcpy(&x, b->codes + i, sizeof x);
+            x &= 0x0f0f0f0f0f0f0f0f;
+            x = (x | x >> 4) & 0x00ff00ff00ff00ff;
+            x = (x | x >> 8) & 0x0000ffff0000ffff;
+            const uint32_t y = (uint32_t)(x | x >> 16);
+            memcpy(to + i / 2, &y, sizeof y);
+        }
     } else {
         for (size_t i = 0; i < count; i++) hone_bits_set(to, (int64_t)i, bits, b->codes[i]);
     }

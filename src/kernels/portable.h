@@ -53,6 +53,8 @@ double hone_det(double *a, int64_t n);
 /* y, [n, n]: the derivatives of the determinant, which are the cofactors; also where a is singular. a is overwritten, scratch
  * has 4 n elements. */
 void hone_det_grad(double *a, int64_t n, double *y, double *scratch);
+/* The first n elements of column `column` of a panel, as hone_nbits_unpack gives them of a row. */
+void hone_bits_unpack(const hone_bits *p, const hone_bits_panel *b, int column, int64_t n, float *y);
 /* Elements [begin, end) of a row of weights: (code - zero) * scale. */
 void hone_nbits_unpack(const hone_nbits *p, const uint8_t *b, const float *scale, const float *zero,
                        int64_t begin, int64_t end, float *y);

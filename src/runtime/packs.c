@@ -212,6 +212,9 @@ static hone_status pack_all(hone_packer *p, int threads, hone_error *err) {
     return p->failed ? hone_fail_memory(err) : HONE_OK;
 }
 
+/* Constants went as their packed forms came: small ones left holes that nobody fills. */
+#define TRIMMED ((size_t)16 << 20)
+
 static hone_status start(hone_packer *p, const hone_graph *g, int threads, hone_error *err) {
     p->packs = hone_calloc(1, sizeof *p->packs);
     if (p->packs) pthread_mutex_init(&p->packs->lock, NULL);
@@ -233,6 +236,7 @@ hone_status hone_packs_make(hone_graph *g, int threads, hone_precision precision
     if (status == HONE_OK) p.packs->precision = precision;
     if (status == HONE_OK) status = ask(&p, g, err);
     if (status == HONE_OK) status = pack_all(&p, threads, err);
+    if (status == HONE_OK && bytes_now(p.packs) > TRIMMED) hone_trim();
     for (size_t i = 0; p.constants && i < g->value_count; i++) hone_tensor_free(p.constants[i].shell);
     hone_free(p.constants);
     pthread_mutex_destroy(&p.lock);

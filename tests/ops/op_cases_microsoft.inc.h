@@ -35,6 +35,7 @@
     {"BitsProduct", "F3,40 U5,32 F5,2 U5,1 F5", "N=5 K=40 block_size=32", 1},
     {"BitsProduct", "F20,40 U5,64 F5,2 F5,2", "N=5 K=40 block_size=32 bits=8", 1},
     {"BitsProduct", "F2,3,40 U5,12 F5,3", "N=5 K=40 block_size=16 bits=2", 1},
+    {"BitsRows", "U5,32 F5,2 U5,1 L3<5", "K=40 block_size=32", 1},
     {"UnpackBits", "U2,3,32 F2,3,2", "K=50 block_size=32", 1},
     {"com.microsoft.MatMulNBits", "F3,40 U5,2,16 F5,2 U5,1", "N=5 K=40 block_size=32", 1},
     {"com.microsoft.GatherBlockQuantized", "U7,32 I2,2<9 F7,2", "block_size=32", 1},

@@ -1,4 +1,5 @@
 #include "base/bits.h"
+#include "base/half.h"
 #include "kernels/portable.h"
 
 #include <string.h>
@@ -40,5 +41,21 @@ void hone_nbits_unpack(const hone_nbits *p, const uint8_t *b, const float *scale
         else
             for (int64_t i = at; i < at + run; i++)
                 y[i - begin] = ((float)hone_bits_get(b, i, bits) - z) * s + o;
+    }
+}
+
+static float number_at(const void *x, bool half, int64_t i) {
+    return half ? hone_float_of_half(((const uint16_t *)x)[i]) : ((const float *)x)[i];
+}
+
+void hone_bits_unpack(const hone_bits *p, const hone_bits_panel *b, int column, int64_t n, float *y) {
+    const int each = 32 / p->bits, mask = (1 << p->bits) - 1;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t block = i / p->block * HONE_BITS_PANEL + column, in = i % each;
+        const uint8_t byte = b->codes[(i / each * HONE_BITS_PANEL + column) * 4 + in % 4];
+        const float more = p->more ? number_at(b->more, p->half_more, block) : 0;
+        const float code = (float)((byte >> in / 4 * p->bits & mask) - p->middle);
+        y[i] = (code - (p->more == HONE_BITS_ZEROS ? more : 0)) * number_at(b->scales, p->half_scales, block);
+        if (p->more == HONE_BITS_OFFSETS) y[i] += more;
     }
 }

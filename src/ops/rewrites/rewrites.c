@@ -73,9 +73,6 @@ static const hone_rewrite list[] = {
     {"real-parameters", HONE_STAGE_LOWER,
      .run = hone_rewrite_real_parameters,
      .doc = "quantized scales and shifts of normalizations become real numbers: they are few"},
-    {"block-weights", HONE_STAGE_LOWER,
-     .run = hone_rewrite_block_weights,
-     .doc = "products with weights in blocks that have scales and offsets take them as they are stored"},
     {"spread-blocks", HONE_STAGE_LOWER,
      .match = {"QuantizeLinear(spread, const y_scale, const y_zero?; ...) | spread where "
                "spread = ConvTranspose(x, w, bias?; strides=[2, 2], ...)"},
@@ -191,19 +188,9 @@ static const hone_rewrite list[] = {
      .tolerance = 1e-4f,
      .doc = "convolutions of dynamically quantized images get their scales, bias and Relu where they are computed"},
     {"bits-product", HONE_STAGE_LOWER,
-     .match = {"Add(product, bias) | Gemm(x, w, bias; ...) | product where "
-               "product = MatMul(x, w) | Gemm(x, w; ...), "
-               "w = ~Transpose(d) | ~Transpose(d; perm=[1, 0]) | d, "
-               "d = ~DequantizeLinear(const b, const scale, const zero?; ...)"},
-     .check = hone_check_bits_product,
-     .build = hone_build_bits_product,
-     .example = {"x: f32[N, 520]; b: const i8[520, 520]; scale = 0.01; zero = i8 3; bias: const f32[520]",
-                 "x: f32[3, 520]; b: const u8[520, 520]; scale: const f32[1] > 0; bias: const f32[520]"},
-     .counterexample = {"x: f32[N, 8]; b: const i8[8, 8]; scale = 0.01; bias: const f32[8]",
-                        "x: f32[N, 520]; b: i8[520, 520]; scale = 0.01; bias: const f32[520]",
-                        "x: f32[N, 520]; b: const i8[520, 520]; scale = 0.01; bias: const f32[520, 1]"},
-     .tolerance = 2e-2f, /* sums of 520 products with codes up to 255, and x has 16 bits */
-     .doc = "weights in few bits stay packed, and are multiplied as they lie"},
+     .run = hone_rewrite_bits_product,
+     .doc = "weights in few bits stay packed, and are multiplied as they lie: with scales for blocks, which may have offsets, "
+            "or for channels; rows that are looked up among them, too"},
     {"bits-rows", HONE_STAGE_LOWER,
      .match = {"Gather(~DequantizeLinear(const b, const scale, const zero?; ...), indices; ...)"},
      .check = hone_check_bits_rows,

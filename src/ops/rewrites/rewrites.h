@@ -15,8 +15,7 @@ hone_value *hone_build_quantized_product(hone_match *m);
 hone_status hone_rewrite_unsigned_activations(hone_graph *g, int *changes, hone_error *err);
 
 /* few_bits.c */
-hone_match_check hone_check_bits_product, hone_check_bits_rows;
-hone_value *hone_build_bits_product(hone_match *m);
+hone_match_check hone_check_bits_rows;
 hone_value *hone_build_bits_rows(hone_match *m);
 hone_status hone_rewrite_wide_codes(hone_graph *g, int *changes, hone_error *err);
 hone_status hone_rewrite_real_weights(hone_graph *g, int *changes, hone_error *err);
@@ -58,8 +57,8 @@ hone_value *hone_build_conv_pad(hone_match *m);
 hone_status hone_rewrite_lazy_rows(hone_graph *g, int *changes, hone_error *err);
 hone_status hone_rewrite_gather_mean(hone_graph *g, int *changes, hone_error *err);
 
-/* block_weights.c */
-hone_status hone_rewrite_block_weights(hone_graph *g, int *changes, hone_error *err);
+/* bits_product.c */
+hone_status hone_rewrite_bits_product(hone_graph *g, int *changes, hone_error *err);
 
 /* attention.c */
 hone_status hone_rewrite_attention(hone_graph *g, int *changes, hone_error *err);

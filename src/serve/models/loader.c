@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -129,7 +128,7 @@ static void bury(hone_model_loader *l) {
         if (r) hone_record_ended(l->registry, r, version, s);
         s = next;
     }
-    malloc_trim(0);
+    hone_trim();
 }
 
 static bool anything_drains(const hone_registry *g) {

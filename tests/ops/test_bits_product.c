@@ -1,9 +1,9 @@
-/* Weights in blocks, however a graph says so, become the operand of BitsProduct, and the product stays what it was. */
+/* Weights in few bits, however a graph says so, become the operand of BitsProduct, and the product stays what it was. */
 #include "base/bits.h"
 
 #include "support/graphs.h"
 
-enum { N = 37, K = 192, M = 3 };
+enum { N = 37, K = 192, M = 3, WIDE = 1500 /* channels of what has no blocks */ };
 
 typedef struct setting {
     hone_dtype codes;
@@ -11,6 +11,9 @@ typedef struct setting {
     bool offset, zero, steps; /* steps: scales and offsets are computed from integers */
     bool first;               /* the offset is the first operand of Add */
     bool plain;               /* not such a product: what must be left alone */
+    bool gemm, bias;          /* a bias of Gemm, or of an Add behind the product */
+    bool turned;              /* codes are [K, N] */
+    int scales;               /* for all of 1: a scale for each channel, 2: one; block is K then */
 } setting;
 
 static int nodes(const hone_model *m, const char *op) {
@@ -51,11 +54,16 @@ static hone_value *numbers(hone_graph *g, const setting *s, const char *name, co
 
 static hone_graph *make(const setting *s) {
     hone_graph *g = hone_graph_new("blocks");
-    const int64_t count = K / s->block;
-    hone_value *x = graph_input(g, "x", HONE_FLOAT32, SHAPE(1, M, K));
-    hone_value *codes = random_constant(g, "codes", s->codes, SHAPE(N, K));
+    const int64_t count = K / s->block, n = s->scales ? WIDE : N;
+    hone_value *x = s->gemm ? graph_input(g, "x", HONE_FLOAT32, SHAPE(M, K))
+                            : graph_input(g, "x", HONE_FLOAT32, SHAPE(1, M, K));
+    hone_value *codes =
+        random_constant(g, "codes", s->codes, 2, s->turned ? (int64_t[]){K, n} : (int64_t[]){n, K});
     hone_value *zero = s->zero ? random_constant(g, "zero", s->codes, SHAPE(N, count)) : NULL;
-    hone_value *w = dequantized(g, codes, numbers(g, s, "scale", "scale_steps"), zero, s->block);
+    hone_value *scale = s->scales ? random_constant(g, "scale", HONE_FLOAT32, SHAPE(s->scales == 1 ? n : 1))
+                                  : numbers(g, s, "scale", "scale_steps");
+    hone_value *w = dequantized(g, codes, scale, zero, s->scales ? 0 : s->block);
+    if (s->scales) hone_node_set_int(g, w->producer, "axis", s->turned);
     if (s->offset) {
         hone_value *m = HONE_EMIT(g, "", "Reshape", numbers(g, s, "offset", "offset_steps"),
                                   hone_graph_ints(g, (int64_t[]){N, count, 1}, 3));
@@ -64,9 +72,15 @@ static hone_graph *make(const setting *s) {
         w = HONE_EMIT(g, "", "Reshape", w, hone_graph_ints(g, (int64_t[]){N, K}, 2));
     }
     if (s->plain) w = HONE_EMIT(g, "", "Mul", w, hone_graph_scalar(g, HONE_FLOAT32, 2));
-    w = HONE_EMIT(g, "", "Transpose", w);
-    hone_node_set_ints(g, w->producer, "perm", (int64_t[]){1, 0}, 2);
-    hone_graph_add_output(g, HONE_EMIT(g, "", "MatMul", x, w));
+    if (!s->turned && !s->gemm) {
+        w = HONE_EMIT(g, "", "Transpose", w);
+        hone_node_set_ints(g, w->producer, "perm", (int64_t[]){1, 0}, 2);
+    }
+    hone_value *bias = s->bias ? random_constant(g, "bias", HONE_FLOAT32, SHAPE(n)) : NULL;
+    hone_value *y = s->gemm ? HONE_EMIT(g, "", "Gemm", x, w, bias) : HONE_EMIT(g, "", "MatMul", x, w);
+    if (s->gemm) hone_node_set_int(g, y->producer, "transB", !s->turned);
+    if (bias && !s->gemm) y = HONE_EMIT(g, "", "Add", bias, y);
+    hone_graph_add_output(g, y);
     return g;
 }
 
@@ -91,11 +105,20 @@ static void test_forms(void **state) {
         {HONE_INT8, 32, .zero = true, .offset = true},
         {HONE_UINT8, 96, .zero = true},
         {HONE_INT8, 32, .plain = true},
+        {HONE_UINT4, 32, .gemm = true, .bias = true},
+        {HONE_INT4, 32, .bias = true},
+        {HONE_INT8, 64, .gemm = true},
+        {HONE_UINT8, K, .scales = 1},
+        {HONE_INT8, K, .scales = 2, .bias = true},
+        {HONE_INT8, K, .scales = 1, .turned = true, .gemm = true, .bias = true},
+        {HONE_UINT4, K, .scales = 1, .turned = true},
     };
     for (int i = 0; i < COUNT(settings); i++) {
         const setting *s = &settings[i];
         hone_graph *g = make(s);
-        hone_tensor *x = tensor_random(HONE_FLOAT32, SHAPE(1, M, K), 1), *want, *got;
+        hone_tensor *x = s->gemm ? tensor_random(HONE_FLOAT32, SHAPE(M, K), 1)
+                                 : tensor_random(HONE_FLOAT32, SHAPE(1, M, K), 1),
+                    *want, *got;
         graph_run(g, "all", &x, &want, 1);
         graph_run(g, NULL, &x, &got, 1);
         assert_close(got, want,
@@ -103,6 +126,7 @@ static void test_forms(void **state) {
         runner r = runner_make(g, NULL, 1);
         assert_int_equal(nodes(r.model, "BitsProduct"), !s->plain);
         if (!s->plain) assert_int_equal(nodes(r.model, "DequantizeLinear"), 0);
+        if (!s->plain) assert_int_equal(nodes(r.model, "Add"), 0);
         runner_free(&r);
         hone_tensor *all[] = {x, want, got};
         for (int k = 0; k < 3; k++) hone_tensor_free(all[k]);
@@ -110,7 +134,42 @@ static void test_forms(void **state) {
     }
 }
 
+/* Rows of a table that is the weight of a product, too: taken from what is packed, the same bits, and the table is there
+ * once. A row of another table of scales is none of it. */
+static void test_rows(void **state) {
+    (void)state;
+    static const hone_dtype types[] = {HONE_INT8, HONE_UINT8};
+    for (int i = 0; i < 4; i++) {
+        const bool own = i / 2 == 0;
+        hone_graph *g = hone_graph_new("tied");
+        hone_value *ids = graph_input(g, "ids", HONE_INT64, SHAPE(2, 3));
+        hone_value *codes = random_constant(g, "codes", types[i % 2], SHAPE(N, K));
+        hone_value *scale = random_constant(g, "scale", HONE_FLOAT32, SHAPE(N, K / 32)),
+                   *other = random_constant(g, "other", HONE_FLOAT32, SHAPE(N, K / 32));
+        hone_value *x = dequantized(g, HONE_EMIT(g, "", "Gather", codes, ids),
+                                    HONE_EMIT(g, "", "Gather", own ? scale : other, ids), NULL, 32);
+        hone_node_set_int(g, x->producer, "axis", 2);
+        hone_value *w = HONE_EMIT(g, "", "Transpose", dequantized(g, codes, scale, NULL, 32));
+        hone_graph_add_output(g, x);
+        hone_graph_add_output(g, HONE_EMIT(g, "", "MatMul", x, w));
+        hone_tensor *index = tensor_make(HONE_INT64, SHAPE(2, 3)), *want[2], *got[2];
+        const int64_t rows[] = {0, 36, 15, 16, -1, 7};
+        memcpy(index->data, rows, sizeof rows);
+        graph_run(g, "all", &index, want, 2);
+        graph_run(g, NULL, &index, got, 2);
+        assert_same_bits(got[0], want[0]);
+        assert_close(got[1], want[1], 2e-2);
+        runner r = runner_make(g, NULL, 1);
+        assert_int_equal(nodes(r.model, "BitsRows"), own);
+        assert_int_equal(nodes(r.model, "Gather"), own ? 0 : 2);
+        runner_free(&r);
+        hone_tensor *all[] = {index, want[0], want[1], got[0], got[1]};
+        for (int k = 0; k < COUNT(all); k++) hone_tensor_free(all[k]);
+        hone_graph_free(g);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms), cmocka_unit_test(test_rows)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
