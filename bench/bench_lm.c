@@ -26,16 +26,12 @@ typedef struct share {
     uint64_t sum;
 } share;
 
-typedef uint64_t eight __attribute__((vector_size(64)));
-
 static void *read_share(void *arg) {
     share *s = arg;
-    eight a = {0}, b = {0};
-    for (size_t i = 0; i + 16 <= s->count; i += 16) {
-        a ^= *(const eight *)(s->words + i);
-        b ^= *(const eight *)(s->words + i + 8);
-    }
-    s->sum = a[0] ^ b[0];
+    uint64_t sum[4] = {0};
+    for (size_t i = 0; i + 4 <= s->count; i += 4)
+        for (int k = 0; k < 4; k++) sum[k] ^= s->words[i + (size_t)k];
+    s->sum = sum[0] ^ sum[1] ^ sum[2] ^ sum[3];
     return NULL;
 }
 
