@@ -196,6 +196,7 @@ hone_status hone_import_open(const char *path, const hone_import_options *option
     hone_status status = is_directory(path) ? read_directory(m, path, o->context, err)
                          : is_gguf(path)    ? hone_import_gguf(m, path, o, err)
                                             : hone_import_onnx(m, path, err);
+    hone_trim(); /* what the file's parts were taken apart in */
     if (status == HONE_OK)
         *out = m;
     else
