@@ -139,29 +139,36 @@ static void test_forms(void **state) {
 static void test_rows(void **state) {
     (void)state;
     static const hone_dtype types[] = {HONE_INT8, HONE_UINT8};
-    for (int i = 0; i < 4; i++) {
-        const bool own = i / 2 == 0;
+    for (int i = 0; i < 8; i++) {
+        const bool own = i / 2 % 2 == 0, steps = i / 4;
         hone_graph *g = hone_graph_new("tied");
         hone_value *ids = graph_input(g, "ids", HONE_INT64, SHAPE(2, 3));
         hone_value *codes = random_constant(g, "codes", types[i % 2], SHAPE(N, K));
-        hone_value *scale = random_constant(g, "scale", HONE_FLOAT32, SHAPE(N, K / 32)),
-                   *other = random_constant(g, "other", HONE_FLOAT32, SHAPE(N, K / 32));
-        hone_value *x = dequantized(g, HONE_EMIT(g, "", "Gather", codes, ids),
-                                    HONE_EMIT(g, "", "Gather", own ? scale : other, ids), NULL, 32);
+        const int64_t count = K / 32, columns = steps ? count / 2 : count;
+        hone_value *d = random_constant(g, "scale", HONE_FLOAT32, SHAPE(N, columns)),
+                   *other = random_constant(g, "other", HONE_FLOAT32, SHAPE(N, columns)),
+                   *step = random_constant(g, "steps", HONE_INT8, SHAPE(N, count)), *scale = d,
+                   *rows = HONE_EMIT(g, "", "Gather", own ? d : other, ids);
+        if (steps) { /* scales are steps times a number */
+            scale = dequantized(g, step, d, NULL, 2);
+            rows = dequantized(g, HONE_EMIT(g, "", "Gather", step, ids), rows, NULL, 2);
+            hone_node_set_int(g, rows->producer, "axis", 2);
+        }
+        hone_value *x = dequantized(g, HONE_EMIT(g, "", "Gather", codes, ids), rows, NULL, 32);
         hone_node_set_int(g, x->producer, "axis", 2);
         hone_value *w = HONE_EMIT(g, "", "Transpose", dequantized(g, codes, scale, NULL, 32));
         hone_graph_add_output(g, x);
         hone_graph_add_output(g, HONE_EMIT(g, "", "MatMul", x, w));
         hone_tensor *index = tensor_make(HONE_INT64, SHAPE(2, 3)), *want[2], *got[2];
-        const int64_t rows[] = {0, 36, 15, 16, -1, 7};
-        memcpy(index->data, rows, sizeof rows);
+        const int64_t which[] = {0, 36, 15, 16, -1, 7};
+        memcpy(index->data, which, sizeof which);
         graph_run(g, "all", &index, want, 2);
         graph_run(g, NULL, &index, got, 2);
         assert_same_bits(got[0], want[0]);
-        assert_close(got[1], want[1], 2e-2);
+        assert_close(got[1], want[1], steps ? 2 : 2e-2); /* steps are up to 127 */
         runner r = runner_make(g, NULL, 1);
         assert_int_equal(nodes(r.model, "BitsRows"), own);
-        assert_int_equal(nodes(r.model, "Gather"), own ? 0 : 2);
+        assert_int_equal(nodes(r.model, "Gather"), own ? 0 : 2 + steps);
         runner_free(&r);
         hone_tensor *all[] = {index, want[0], want[1], got[0], got[1]};
         for (int k = 0; k < COUNT(all); k++) hone_tensor_free(all[k]);

@@ -305,6 +305,22 @@ static hone_status make_operands(hone_graph *g, const weights *w, hone_value *in
 
 /* --- rows of the same codes --- */
 
+/* Is `a` what rows of `b` are by `ids`, which both are made of the same constants in the same way? */
+static bool are_rows(const hone_value *a, const hone_value *b, const hone_value *ids, int depth) {
+    hone_tensor *x = known(a, ids, 0), *y = x ? known(b, NULL, 0) : NULL;
+    bool same = y && x->dtype == y->dtype && x->bytes == y->bytes && memcmp(x->data, y->data, x->bytes) == 0;
+    hone_tensor_free(x);
+    hone_tensor_free(y);
+    const hone_node *m = a->producer, *n = b->producer;
+    if (x || !m || !n || depth == DEEPEST) return same;
+    same = m->op == n->op && m->op == &hone_op_dequantize_linear && m->input_count == n->input_count &&
+           hone_node_int(m, "block_size") == hone_node_int(n, "block_size") &&
+           hone_node_int(m, "axis") - hone_node_int(n, "axis") == ids->type.rank - 1;
+    for (int i = 0; i < m->input_count && same; i++)
+        same = m->inputs[i] && n->inputs[i] && are_rows(m->inputs[i], n->inputs[i], ids, depth + 1);
+    return same;
+}
+
 /* DequantizeLinear(Gather(codes, ids), scales of those rows), of the weights' own numbers. */
 static hone_node *rows_among(const hone_node *gather, const weights *w) {
     const hone_value *rows = gather->outputs[0];
@@ -315,11 +331,7 @@ static hone_node *rows_among(const hone_node *gather, const weights *w) {
         hone_quantized_input(d, 2) || hone_node_int(d, "block_size") != w->size ||
         hone_node_int(d, "axis") != rows->type.rank - 1)
         return NULL;
-    hone_tensor *scale = known(d->inputs[1], gather->inputs[1], 0);
-    const bool same = scale && scale->dtype == HONE_FLOAT32 && scale->bytes == w->scale->bytes &&
-                      memcmp(scale->data, w->scale->data, scale->bytes) == 0;
-    hone_tensor_free(scale);
-    return same ? d : NULL;
+    return are_rows(d->inputs[1], w->d->inputs[1], gather->inputs[1], 0) ? d : NULL;
 }
 
 static void share_rows(hone_graph *g, const weights *w, hone_value *const operands[3]) {
