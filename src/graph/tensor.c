@@ -109,12 +109,22 @@ hone_status hone_tensor_borrow_strings(int rank, const int64_t *dims, hone_strin
     return HONE_OK;
 }
 
+/* Into memory that is zero: pages of zeros stay untouched, and so take no memory until somebody writes there. */
+static void copy_content(char *to, const char *from, size_t bytes) {
+    enum { PAGE = 4096 };
+    static const char zeros[PAGE];
+    for (size_t at = 0; at < bytes; at += PAGE) {
+        const size_t n = bytes - at < PAGE ? bytes - at : PAGE;
+        if (memcmp(from + at, zeros, n) != 0) memcpy(to + at, from + at, n);
+    }
+}
+
 hone_status hone_tensor_copy_of(hone_dtype dtype, int rank, const int64_t *dims, const void *data,
                                 hone_tensor **out, hone_error *err) {
     hone_tensor *t = NULL;
     HONE_TRY(hone_tensor_new(dtype, rank, dims, &t, err));
     hone_status status = HONE_OK;
-    if (dtype != HONE_STRING && t->bytes) memcpy(t->data, data, t->bytes);
+    if (dtype != HONE_STRING && t->bytes) copy_content(t->data, data, t->bytes);
     const hone_string *from = data;
     for (int64_t i = 0; dtype == HONE_STRING && i < t->count && status == HONE_OK; i++)
         if (from[i].data) status = hone_tensor_set_string(t, i, from[i].data, from[i].size, err);

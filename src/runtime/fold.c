@@ -6,6 +6,30 @@
 /* A folded constant may have twice the bytes of its inputs (weights of half precision as float32), and this many more. */
 #define MAX_GROWTH 65536
 
+enum { DEEPEST = 3 };
+
+/* Is it codes made numbers, perhaps in another shape? */
+static bool is_dequantized(const hone_value *v, int depth) {
+    const hone_node *n = v->producer;
+    if (!n || depth == DEEPEST) return false;
+    return n->op->role == HONE_ROLE_DEQUANTIZE || (n->op->view && is_dequantized(n->inputs[0], depth + 1));
+}
+
+/* Do all read it as scales or offsets of codes? What those become takes them as narrow as they are. */
+static bool goes_with_codes(const hone_value *v, int depth) {
+    for (size_t i = 0; i < v->use_count; i++) {
+        const hone_node *n = v->uses[i].node;
+        const int at = v->uses[i].index;
+        const bool scale = n->op->role == HONE_ROLE_DEQUANTIZE && at > 0;
+        const bool offset =
+            n->op->map && n->input_count == 2 && n->inputs[1 - at] && is_dequantized(n->inputs[1 - at], 0);
+        const bool shaped =
+            n->op->view && at == 0 && depth < DEEPEST && goes_with_codes(n->outputs[0], depth + 1);
+        if (!scale && !offset && !shaped) return false;
+    }
+    return v->use_count > 0;
+}
+
 static bool foldable(const hone_graph *g, const hone_node *n, hone_fold how) {
     const bool plain =
         n->op->role == HONE_ROLE_PLAIN || (how != HONE_FOLD_FIRST && n->op->role == HONE_ROLE_DEQUANTIZE);
@@ -27,6 +51,9 @@ static bool foldable(const hone_graph *g, const hone_node *n, hone_fold how) {
             !hone_add_size(after, bytes, &after))
             return false;
     }
+    if (how == HONE_FOLD_FIRST && after > before + MAX_GROWTH / 2 && n->output_count == 1 &&
+        goes_with_codes(n->outputs[0], 0))
+        return false;
     return how == HONE_FOLD_ALL || after / 2 <= before + MAX_GROWTH / 2;
 }
 

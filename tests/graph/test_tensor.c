@@ -1,3 +1,5 @@
+#include <sys/mman.h>
+
 #include "base/bits.h"
 #include "support/graphs.h"
 
@@ -324,8 +326,32 @@ static void test_small_elements(void **state) {
     }
 }
 
+/* A copy of many zeros takes no memory for them. */
+static void test_copy_of_zeros(void **state) {
+    (void)state;
+    enum { PAGE = 4096, PAGES = 256, TOUCHED = 100 };
+    const int64_t count = PAGE / 4 * PAGES;
+    hone_tensor *from = NULL, *copy = NULL;
+    hone_error err;
+    unsigned char there[PAGES + 1] = {0};
+    assert_int_equal(hone_tensor_new(HONE_FLOAT32, 1, &count, &from, &err), HONE_OK);
+    ((float *)from->data)[PAGE / 4 * TOUCHED + 7] = 5;
+    assert_int_equal(hone_tensor_copy_of(HONE_FLOAT32, 1, &count, from->data, &copy, &err), HONE_OK);
+    assert_memory_equal(copy->data, from->data, from->bytes);
+    hone_tensor_free(copy);
+    assert_int_equal(hone_tensor_copy_of(HONE_FLOAT32, 1, &count, from->data, &copy, &err), HONE_OK);
+    char *page = (char *)((uintptr_t)copy->data & ~(uintptr_t)(PAGE - 1));
+    assert_int_equal(mincore(page, (size_t)PAGE * PAGES, there), 0);
+    int resident = 0;
+    for (int i = 0; i < PAGES; i++) resident += there[i] & 1;
+    assert_in_range(resident, 1, 4);
+    hone_tensor_free(from);
+    hone_tensor_free(copy);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_copy_of_zeros),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_impossible_shapes),
         cmocka_unit_test(test_wrap_borrows),

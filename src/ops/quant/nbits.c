@@ -2,14 +2,15 @@
  *
  *   BitsProduct(A [..., K], B [N, bytes], scales [N, blocks], zeros?, bias [N]?) → Y [..., N]
  *
- * zeros is float32 like scales, or uint8 packed like B, each row from a byte of its own; left out: 2^(bits - 1). With offsets = 1
- * it is what is added to code times scale instead, float32; left out: 0. B may be int8 of 8 bits, whose zero point is 0 if left out.
+ * scales are float32, or float16. zeros is like them, or uint8 packed like B, each row from a byte of its own; left out: 2^(bits - 1). With offsets = 1
+ * it is what is added to code times scale instead, never packed; left out: 0. B may be int8 of 8 bits, whose zero point is 0 if left out.
  *
  * A is rounded to 16 bits in runs of 32 along K, which is as good as float32, or, where integers = 1, to 8 bits: products are
  * sums of integers then, exact within a run. A row's result depends on nothing else, so a token's is the same whatever is
  * computed beside it. */
 #include "ops/quant/nbits.h"
 #include "base/bits.h"
+#include "base/half.h"
 #include "ops/common/axes.h"
 #include "ops/common/cut.h"
 #include "ops/common/emit.h"
@@ -17,6 +18,7 @@
 
 #define FLOAT HONE_TYPE(HONE_FLOAT32)
 #define UINT8 HONE_TYPE(HONE_UINT8)
+#define NUMBERS (FLOAT | HONE_TYPE(HONE_FLOAT16))
 #define CODES (UINT8 | HONE_TYPE(HONE_INT8))
 #define OPTIONAL HONE_SLOT_OPTIONAL
 #define LONGEST ((int64_t)1 << 56) /* of rows: their bits can be counted */
@@ -52,7 +54,7 @@ hone_status hone_bits_check_rows(const hone_infer *ctx, int at, int64_t rows, ho
     return HONE_OK;
 }
 
-hone_bits_weights hone_bits_weights_of(const hone_node *node, const hone_type *codes,
+hone_bits_weights hone_bits_weights_of(const hone_node *node, const hone_type *codes, const hone_type *scales,
                                        const hone_type *zeros) {
     hone_bits_weights w = {.shape = {.block = (int)hone_node_int(node, "block_size"),
                                      .bits = (int)hone_node_int(node, "bits"),
@@ -61,15 +63,31 @@ hone_bits_weights hone_bits_weights_of(const hone_node *node, const hone_type *c
                            .n = hone_dims_product(codes, 0, codes->rank - 1),
                            .k = hone_node_int(node, "K"),
                            .has_zeros = zeros != NULL,
-                           .packed_zeros = zeros && zeros->dtype == HONE_UINT8};
+                           .packed_zeros = zeros && zeros->dtype == HONE_UINT8,
+                           .half_scales = scales->dtype == HONE_FLOAT16,
+                           .half_zeros = zeros && zeros->dtype == HONE_FLOAT16};
     w.shape.blocks = hone_tasks(w.k, w.shape.block);
     w.row = w.shape.blocks * w.shape.block * w.shape.bits / 8;
     w.zero_row = hone_tasks(w.shape.blocks * w.shape.bits, 8);
     return w;
 }
 
+/* Row `row` of [N, blocks], halves made wide in `room`. */
+static const float *floats_of(const hone_bits_weights *w, const void *x, bool half, int64_t row,
+                              float *room) {
+    const int64_t blocks = w->shape.blocks;
+    if (!half) return (const float *)x + row * blocks;
+    for (int64_t i = 0; i < blocks; i++)
+        room[i] = hone_float_of_half(((const uint16_t *)x)[row * blocks + i]);
+    return room;
+}
+
+const float *hone_bits_scales_of(const hone_bits_weights *w, const void *scales, int64_t row, float *room) {
+    return floats_of(w, scales, w->half_scales, row, room);
+}
+
 const float *hone_bits_zeros_of(const hone_bits_weights *w, const void *zeros, int64_t row, float *room) {
-    if (w->has_zeros && !w->packed_zeros) return (const float *)zeros + row * w->shape.blocks;
+    if (w->has_zeros && !w->packed_zeros) return floats_of(w, zeros, w->half_zeros, row, room);
     const int64_t blocks = w->shape.blocks;
     const int bits = w->shape.bits;
     if (w->has_zeros)
@@ -120,9 +138,9 @@ typedef struct job {
     const params *p;
     const hone_step *step;
     const hone_frame *frame;
-    const float *a, *scales, *bias;
+    const float *a, *bias;
     const uint8_t *b;
-    const void *zeros;
+    const void *scales, *zeros;
     float *y;
     char *rounded;
 } job;
@@ -219,8 +237,8 @@ const hone_op hone_op_bits_product = {
     .name = "BitsProduct",
     .since = 1,
     .oldest = 1,
-    .inputs = HONE_SLOTS({"A", 0, FLOAT, 0}, {"B", 0, CODES, 0}, {"scales", 0, FLOAT, 0},
-                         {"zeros", 0, FLOAT | UINT8, OPTIONAL}, {"bias", 0, FLOAT, OPTIONAL}),
+    .inputs = HONE_SLOTS({"A", 0, FLOAT, 0}, {"B", 0, CODES, 0}, {"scales", 0, NUMBERS, 0},
+                         {"zeros", 0, NUMBERS | UINT8, OPTIONAL}, {"bias", 0, FLOAT, OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 0, FLOAT, 0}),
     .attrs = HONE_ATTRS({"bits", HONE_ATTR_INT, .i = 4}, {"block_size", HONE_ATTR_INT, .required = true},
                         {"K", HONE_ATTR_INT, .required = true}, {"offsets", HONE_ATTR_INT},

@@ -43,16 +43,21 @@ static void put_codes(const hone_bits_weights *w, const uint8_t *b, int64_t rows
         }
 }
 
-static void put_numbers(const float *x, int64_t rows, int64_t blocks, bool half, void *out) {
+/* Floats, or halves (`narrow`), which stay such. */
+static void put_numbers(const void *x, bool narrow, int64_t rows, int64_t blocks, bool half, void *out) {
     uint16_t *halves = out;
     float *floats = out;
     if (rows < PANEL) memset(out, 0, (size_t)(blocks * PANEL) * (half ? 2 : 4));
     for (int64_t i = 0; i < rows; i++)
-        for (int64_t l = 0; l < blocks; l++, x++)
-            if (half)
-                halves[l * PANEL + i] = hone_half_of_float(*x);
+        for (int64_t l = 0; l < blocks; l++) {
+            const int64_t from = i * blocks + l, to = l * PANEL + i;
+            if (narrow)
+                halves[to] = ((const uint16_t *)x)[from];
+            else if (half)
+                halves[to] = hone_half_of_float(((const float *)x)[from]);
             else
-                floats[l * PANEL + i] = *x;
+                floats[to] = ((const float *)x)[from];
+        }
 }
 
 /* Zero points that are packed. */
@@ -69,7 +74,7 @@ typedef struct packing {
     hone_bits_weights w;
     int64_t row, step; /* bytes of a row; rows of a part */
     size_t panel;      /* bytes of a packed one */
-    bool half;
+    bool narrow, half; /* of the constant; of what is packed */
 } packing;
 
 /* Panels of a part: rows from *row on, *count of them. */
@@ -88,7 +93,7 @@ static void pack_codes(const void *source, const void *arg, int64_t part, void *
 static void pack_numbers(const void *source, const void *arg, int64_t part, void *out) {
     const packing *a = arg;
     EACH_PANEL(a, part)
-    put_numbers((const float *)source + row * a->w.shape.blocks, count, a->w.shape.blocks, a->half,
+    put_numbers((const char *)source + row * a->row, a->narrow, count, a->w.shape.blocks, a->half,
                 (char *)out + (size_t)(row / PANEL) * a->panel);
 }
 
@@ -141,8 +146,11 @@ static bool are_halves(const hone_tensor *t) {
 
 static hone_status pack_floats(hone_packer *p, const hone_node *node, int input, const hone_bits_weights *w,
                                hone_error *err) {
-    packing a = {.w = *w, .row = w->shape.blocks * (int64_t)sizeof(float)};
-    a.half = are_halves(hone_value_constant(node->inputs[input]));
+    const hone_tensor *t = hone_value_constant(node->inputs[input]);
+    packing a = {.w = *w,
+                 .row = w->shape.blocks * (int64_t)hone_dtype_size(t->dtype),
+                 .narrow = t->dtype == HONE_FLOAT16};
+    a.half = a.narrow || are_halves(t);
     a.panel = (size_t)(w->shape.blocks * PANEL) * (a.half ? 2 : 4);
     return pack_one(p, input, numbers_format(w, a.half ? HALVES : FLOATS), pack_numbers, &a, err);
 }
@@ -152,7 +160,8 @@ hone_status hone_bits_pack(hone_packer *p, const hone_node *node, int at, hone_e
     const hone_value *all[] = {node->inputs[at], node->inputs[at + 1], zeros};
     for (int i = 0; i < 3; i++)
         if (all[i] && (!hone_value_constant(all[i]) || all[i]->type.rank != 2)) return HONE_OK;
-    const hone_bits_weights w = hone_bits_weights_of(node, &all[0]->type, zeros ? &zeros->type : NULL);
+    const hone_bits_weights w =
+        hone_bits_weights_of(node, &all[0]->type, &all[1]->type, zeros ? &zeros->type : NULL);
     packing codes = {.w = w, .row = w.row, .panel = (size_t)(w.row * PANEL)};
     HONE_TRY(pack_one(p, at, codes_format(&w), pack_codes, &codes, err));
     HONE_TRY(pack_floats(p, node, at + 1, &w, err));
@@ -175,7 +184,7 @@ static const void *find_numbers(const hone_prepare *p, int input, const hone_bit
 
 hone_bits_panels hone_bits_panels_of(const hone_prepare *p, int at, int parts) {
     const hone_type *zeros = at + 2 < p->in_count ? p->in[at + 2] : NULL;
-    const hone_bits_weights w = hone_bits_weights_of(p->node, p->in[at], zeros);
+    const hone_bits_weights w = hone_bits_weights_of(p->node, p->in[at], p->in[at + 1], zeros);
     hone_bits_panels r = {.w = w,
                           .form = {.blocks = w.shape.blocks,
                                    .block = w.shape.block,
@@ -193,8 +202,8 @@ hone_bits_panels hone_bits_panels_of(const hone_prepare *p, int at, int parts) {
     if (r.first.scales && w.has_zeros) r.first.more = find_numbers(p, at + 2, &w, &f->half_more);
     if (!r.first.scales || (w.has_zeros && !r.first.more)) {
         r.first = (hone_bits_panel){0};
-        f->half_scales = false;
-        f->half_more = w.packed_zeros;
+        f->half_scales = w.half_scales;
+        f->half_more = w.packed_zeros || w.half_zeros;
     }
     r.codes = hone_bits_codes_size(f);
     r.scales = hone_bits_numbers_size(f, f->half_scales);
@@ -207,7 +216,7 @@ size_t hone_bits_panel_room(const hone_bits_panels *p) {
 }
 
 hone_bits_panel hone_bits_panel_at(const hone_bits_panels *p, int64_t i, const uint8_t *b,
-                                   const float *scales, const void *more, void *room) {
+                                   const void *scales, const void *more, void *room) {
     const hone_bits_weights *w = &p->w;
     if (p->first.codes)
         return (hone_bits_panel){p->first.codes + (size_t)i * p->codes,
@@ -217,10 +226,12 @@ hone_bits_panel hone_bits_panel_at(const hone_bits_panels *p, int64_t i, const u
          *third = numbers + hone_align_64(p->scales);
     const int64_t row = i * PANEL, count = hone_min_i64(w->n - row, PANEL), blocks = w->shape.blocks;
     put_codes(w, b + row * w->row, count, (uint32_t *)(void *)codes);
-    put_numbers(scales + row * blocks, count, blocks, false, numbers);
+    put_numbers((const char *)scales + row * blocks * (w->half_scales ? 2 : 4), w->half_scales, count, blocks,
+                w->half_scales, numbers);
     if (w->packed_zeros)
         put_zeros(w, (const uint8_t *)more + row * w->zero_row, count, (uint16_t *)(void *)third);
     else if (w->has_zeros)
-        put_numbers((const float *)more + row * blocks, count, blocks, false, third);
+        put_numbers((const char *)more + row * blocks * (w->half_zeros ? 2 : 4), w->half_zeros, count, blocks,
+                    w->half_zeros, third);
     return (hone_bits_panel){(const uint8_t *)codes, numbers, w->has_zeros ? third : NULL};
 }

@@ -11,6 +11,7 @@
 
 #define FLOAT HONE_TYPE(HONE_FLOAT32)
 #define UINT8 HONE_TYPE(HONE_UINT8)
+#define NUMBERS (FLOAT | HONE_TYPE(HONE_FLOAT16))
 
 enum { B, SCALES, ZEROS, INDICES };
 
@@ -42,8 +43,7 @@ typedef struct job {
     const hone_step *step;
     const hone_frame *frame;
     const uint8_t *b;
-    const float *scales;
-    const void *zeros, *indices;
+    const void *scales, *zeros, *indices;
     float *y;
 } job;
 
@@ -65,8 +65,8 @@ static void unpack_rows(void *arg, int64_t begin, int64_t end, int worker) {
                 hone_bits_panel_at(&p->b, row / HONE_BITS_PANEL, NULL, NULL, NULL, NULL);
             hone_bits_unpack(&p->b.form, &b, (int)(row % HONE_BITS_PANEL), w->k, y);
         } else {
-            hone_nbits_unpack(&w->shape, j->b + row * w->row, j->scales + row * w->shape.blocks,
-                              hone_bits_zeros_of(w, j->zeros, row, room), 0, w->k, y);
+            hone_nbits_unpack(&w->shape, j->b + row * w->row, hone_bits_scales_of(w, j->scales, row, room),
+                              hone_bits_zeros_of(w, j->zeros, row, room + w->shape.blocks), 0, w->k, y);
         }
     }
 }
@@ -101,7 +101,7 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
     q->wide = p->in[INDICES]->dtype == HONE_INT64;
     q->count = hone_type_count(p->in[INDICES]);
     q->rows = hone_cut_make(q->count, 2 * (double)q->b.w.k, 1);
-    p->worker_scratch = (size_t)q->b.w.shape.blocks * sizeof(float) + 64;
+    p->worker_scratch = 2 * (size_t)q->b.w.shape.blocks * sizeof(float) + 64;
     p->params = q;
     p->run = run;
     p->kernel = "rows of bits";
@@ -113,8 +113,8 @@ const hone_op hone_op_bits_rows = {
     .name = "BitsRows",
     .since = 1,
     .oldest = 1,
-    .inputs = HONE_SLOTS({"B", 0, UINT8 | HONE_TYPE(HONE_INT8), 0}, {"scales", 0, FLOAT, 0},
-                         {"zeros", 0, FLOAT | UINT8, HONE_SLOT_OPTIONAL},
+    .inputs = HONE_SLOTS({"B", 0, UINT8 | HONE_TYPE(HONE_INT8), 0}, {"scales", 0, NUMBERS, 0},
+                         {"zeros", 0, NUMBERS | UINT8, HONE_SLOT_OPTIONAL},
                          {"indices", 0, HONE_TYPE(HONE_INT32) | HONE_TYPE(HONE_INT64), 0}),
     .outputs = HONE_SLOTS({"Y", 0, FLOAT, 0}),
     .attrs = HONE_ATTRS({"bits", HONE_ATTR_INT, .i = 4}, {"block_size", HONE_ATTR_INT, .required = true},

@@ -10,6 +10,7 @@
 
 #define FLOAT HONE_TYPE(HONE_FLOAT32)
 #define UINT8 HONE_TYPE(HONE_UINT8)
+#define NUMBERS (FLOAT | HONE_TYPE(HONE_FLOAT16))
 
 /* A row of scales, and of zero points if there are any, for each row of codes. */
 static hone_status infer(hone_infer *ctx, hone_error *err) {
@@ -40,8 +41,7 @@ typedef struct job {
     const hone_step *step;
     const hone_frame *frame;
     const uint8_t *b;
-    const float *scales;
-    const void *zeros;
+    const void *scales, *zeros;
     float *y;
 } job;
 
@@ -50,8 +50,9 @@ static void unpack_rows(void *arg, int64_t begin, int64_t end, int worker) {
     const hone_bits_weights *w = &((const params *)j->step->params)->w;
     float *room = hone_step_worker_scratch(j->step, j->frame, worker);
     for (int64_t i = begin; i < end; i++)
-        hone_nbits_unpack(&w->shape, j->b + i * w->row, j->scales + i * w->shape.blocks,
-                          hone_bits_zeros_of(w, j->zeros, i, room), 0, w->k, j->y + i * w->k);
+        hone_nbits_unpack(&w->shape, j->b + i * w->row, hone_bits_scales_of(w, j->scales, i, room),
+                          hone_bits_zeros_of(w, j->zeros, i, room + w->shape.blocks), 0, w->k,
+                          j->y + i * w->k);
 }
 
 static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err) {
@@ -70,9 +71,9 @@ static hone_status run(const hone_step *step, hone_frame *frame, hone_error *err
 static hone_status prepare(hone_prepare *p, hone_error *err) {
     params *q = hone_prepare_alloc(p, sizeof *q);
     if (!q) return hone_fail_memory(err);
-    q->w = hone_bits_weights_of(p->node, p->in[0], p->in_count > 2 ? p->in[2] : NULL);
+    q->w = hone_bits_weights_of(p->node, p->in[0], p->in[1], p->in_count > 2 ? p->in[2] : NULL);
     q->rows = hone_cut_make(q->w.n, 1.5 * (double)q->w.k, 1);
-    p->worker_scratch = (size_t)q->w.shape.blocks * sizeof(float) + 64;
+    p->worker_scratch = 2 * (size_t)q->w.shape.blocks * sizeof(float) + 64;
     p->params = q;
     p->run = run;
     p->kernel = "unpack bits";
@@ -85,8 +86,8 @@ const hone_op hone_op_unpack_bits = {
     .since = 1,
     .oldest = 1,
     .role = HONE_ROLE_DEQUANTIZE, /* folding must not make it large */
-    .inputs = HONE_SLOTS({"B", 0, UINT8 | HONE_TYPE(HONE_INT8), 0}, {"scales", 0, FLOAT, 0},
-                         {"zeros", 0, FLOAT | UINT8, HONE_SLOT_OPTIONAL}),
+    .inputs = HONE_SLOTS({"B", 0, UINT8 | HONE_TYPE(HONE_INT8), 0}, {"scales", 0, NUMBERS, 0},
+                         {"zeros", 0, NUMBERS | UINT8, HONE_SLOT_OPTIONAL}),
     .outputs = HONE_SLOTS({"Y", 0, FLOAT, 0}),
     .attrs = HONE_ATTRS({"bits", HONE_ATTR_INT, .i = 4}, {"block_size", HONE_ATTR_INT, .required = true},
                         {"K", HONE_ATTR_INT, .required = true}, {"offsets", HONE_ATTR_INT}),

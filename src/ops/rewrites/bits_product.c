@@ -7,6 +7,7 @@
  * become BitsProduct, which reads the codes as they lie, where they lie in rows. Rows that are looked up among the same codes
  * become BitsRows: they are packed for the product, and in memory once. */
 #include "base/bits.h"
+#include "base/half.h"
 #include "graph/evaluate.h"
 #include "graph/infer.h"
 #include "ops/common/walk.h"
@@ -29,7 +30,7 @@ typedef struct weights {
     bool turned, is_signed;
     int64_t n, k, size, count; /* size: of a block, of which a row has `count` */
     int bits;
-    hone_tensor *scale, *offset; /* float32; offset [N, count], NULL: none */
+    hone_tensor *scale, *offset; /* float32 or float16; offset [N, count], NULL: none */
     hone_tensor *zero;           /* of the codes' dtype; NULL: none */
 } weights;
 
@@ -72,6 +73,35 @@ static hone_tensor *known(const hone_value *v, const hone_value *ids, int depth)
     return result;
 }
 
+static void give_back(void *t) {
+    hone_tensor_free(t);
+}
+
+/* `known`, of shape [rows, columns]; halves that are made floats stay such. */
+static hone_tensor *known_narrow(const hone_value *v, int64_t rows, int64_t columns) {
+    const hone_node *n = v->producer;
+    const hone_value *from = v;
+    while (n && n->op == &hone_op_reshape) {
+        from = n->inputs[0];
+        n = from->producer;
+    }
+    const hone_tensor *t = n && n->op == &hone_op_cast ? hone_value_constant(n->inputs[0]) : NULL;
+    if (!t || !t->data || t->dtype != HONE_FLOAT16 || v->type.dtype != HONE_FLOAT32 ||
+        t->count != rows * columns)
+        return known(v, NULL, 0);
+    hone_tensor *out;
+    if (hone_tensor_borrow(HONE_FLOAT16, 2, (int64_t[]){rows, columns}, t->data, give_back, (void *)t, &out,
+                           NULL) != HONE_OK)
+        return NULL;
+    hone_tensor_retain((hone_tensor *)t);
+    return out;
+}
+
+static float number_at(const hone_tensor *t, int64_t i) {
+    return t->dtype == HONE_FLOAT16 ? hone_float_of_half(((const uint16_t *)t->data)[i])
+                                    : ((const float *)t->data)[i];
+}
+
 static bool is_shape(const hone_value *v, int rank, const int64_t *dims) {
     if (v->type.rank != rank) return false;
     for (int i = 0; i < rank; i++)
@@ -89,15 +119,12 @@ static int64_t scale_at(const weights *w, const hone_tensor *t, int64_t c, int64
 
 /* Scales or zero points; NULL: they are not there, or none of the kinds that are known. */
 static hone_tensor *numbers(const weights *w, const hone_value *v, hone_dtype dtype, bool blocks) {
-    hone_tensor *t = known(v, NULL, 0);
-    if (!t || t->dtype != dtype) {
-        hone_tensor_free(t);
-        return NULL;
-    }
     const int64_t rows = w->turned ? w->count : w->n, columns = w->turned ? w->n : w->count;
+    hone_tensor *t = blocks ? known_narrow(v, rows, columns) : known(v, NULL, 0);
+    if (!t) return NULL;
     const bool fits = blocks ? t->rank == 2 && t->dims[0] == rows && t->dims[1] == columns
                              : t->count == 1 || (t->rank == 1 && t->count == w->n);
-    if (fits) return t;
+    if (fits && (t->dtype == dtype || (t->dtype == HONE_FLOAT16 && v->type.dtype == dtype))) return t;
     hone_tensor_free(t);
     return NULL;
 }
@@ -147,8 +174,8 @@ static bool read_offset(const hone_value *v, weights *w) {
                       whole[] = {w->n, w->k};
         if (!is_shape(add->inputs[i], 3, parts) || !is_shape(more, 3, one) || !is_shape(v, 2, whole))
             return false;
-        w->offset = known(more, NULL, 0);
-        return w->offset && w->offset->dtype == HONE_FLOAT32;
+        w->offset = known_narrow(more, w->n, w->count);
+        return w->offset && more->type.dtype == HONE_FLOAT32;
     }
     return false;
 }
@@ -205,10 +232,6 @@ static bool read_product(const hone_graph *g, hone_node *n, product *p, weights 
 
 /* --- what it becomes --- */
 
-static void give_back(void *t) {
-    hone_tensor_free(t);
-}
-
 static int middle_of(const weights *w) {
     return w->is_signed ? 1 << (w->bits - 1) : 0;
 }
@@ -255,19 +278,19 @@ static hone_status scales_of(const weights *w, hone_tensor **out, hone_error *er
     HONE_TRY(hone_tensor_new(HONE_FLOAT32, 2, (int64_t[]){w->n, w->count}, out, err));
     float *y = (*out)->data;
     for (int64_t c = 0; c < w->n; c++)
-        for (int64_t b = 0; b < w->count; b++)
-            *y++ = ((const float *)w->scale->data)[scale_at(w, w->scale, c, b)];
+        for (int64_t b = 0; b < w->count; b++) *y++ = number_at(w->scale, scale_at(w, w->scale, c, b));
     return HONE_OK;
 }
 
 /* Zero points of codes that are `shift` larger than they were, or what is added to code · scale. NULL: what is left out. */
-static hone_status more_of(const weights *w, int shift, const float *scale, hone_tensor **out,
+static hone_status more_of(const weights *w, int shift, const hone_tensor *scale, hone_tensor **out,
                            hone_error *err) {
     *out = NULL;
     if (!w->zero && !w->offset) return HONE_OK;
     if (w->offset && !w->zero && !shift) {
         const int64_t dims[] = {w->n, w->count};
-        HONE_TRY(hone_tensor_borrow(HONE_FLOAT32, 2, dims, w->offset->data, give_back, w->offset, out, err));
+        HONE_TRY(
+            hone_tensor_borrow(w->offset->dtype, 2, dims, w->offset->data, give_back, w->offset, out, err));
         hone_tensor_retain(w->offset);
         return HONE_OK;
     }
@@ -277,7 +300,7 @@ static hone_status more_of(const weights *w, int shift, const float *scale, hone
         for (int64_t b = 0; b < w->count; b++, i++) {
             const int64_t zero = w->zero ? hone_tensor_int(w->zero, scale_at(w, w->zero, c, b)) : 0;
             const float less = (float)(zero + shift);
-            y[i] = w->offset ? ((const float *)w->offset->data)[i] - scale[i] * less : less;
+            y[i] = w->offset ? number_at(w->offset, i) - number_at(scale, i) * less : less;
         }
     return HONE_OK;
 }
@@ -296,7 +319,7 @@ static hone_status make_operands(hone_graph *g, const weights *w, hone_value *in
     hone_status status = bytes_of(w, &made[0], err);
     const int shift = status == HONE_OK && made[0]->dtype == HONE_UINT8 ? middle_of(w) : 0;
     if (status == HONE_OK) status = scales_of(w, &made[1], err);
-    if (status == HONE_OK) status = more_of(w, shift, made[1]->data, &made[2], err);
+    if (status == HONE_OK) status = more_of(w, shift, made[1], &made[2], err);
     for (int i = 0; i < 3 && status == HONE_OK; i++)
         in[i] = made[i] ? hone_graph_add_constant(g, names[i], made[i]) : NULL;
     for (int i = 0; i < 3; i++) hone_tensor_free(made[i]);
