@@ -1,9 +1,16 @@
 /* Weights in few bits, however a graph says so, become the operand of BitsProduct, and the product stays what it was. */
 #include "base/bits.h"
+#include "base/half.h"
 
 #include "support/graphs.h"
 
-enum { N = 37, K = 192, M = 3, WIDE = 1500 /* channels of what has no blocks */ };
+enum {
+    N = 37,
+    K = 192,
+    M = 3,
+    WIDE = 1500, /* channels of what has no blocks */
+    MANY = 2800  /* whose halves would be large as floats, so that they are not folded */
+};
 
 typedef struct setting {
     hone_dtype codes;
@@ -13,8 +20,16 @@ typedef struct setting {
     bool plain;               /* not such a product: what must be left alone */
     bool gemm, bias;          /* a bias of Gemm, or of an Add behind the product */
     bool turned;              /* codes are [K, N] */
+    bool half;                /* scales and offsets are stored as float16 */
     int scales;               /* for all of 1: a scale for each channel, 2: one; block is K then */
 } setting;
+
+/* Of the scales that the product takes. */
+static hone_dtype scales_of(const hone_model *m) {
+    for (const hone_node *n = m->bodies[0].graph->first; n; n = n->next)
+        if (strcmp(n->op->name, "BitsProduct") == 0) return n->inputs[2]->type.dtype;
+    return HONE_UNDEFINED;
+}
 
 static int nodes(const hone_model *m, const char *op) {
     int count = 0;
@@ -44,32 +59,47 @@ static hone_value *dequantized(hone_graph *g, hone_value *codes, hone_value *sca
     return y;
 }
 
+static int64_t channels_of(const setting *s) {
+    return s->scales ? WIDE : s->half ? MANY : N;
+}
+
+static hone_value *as_halves(hone_graph *g, hone_value *v) {
+    hone_tensor *t = tensor_make(HONE_FLOAT16, v->type.rank, v->type.dims);
+    for (int64_t i = 0; i < t->count; i++)
+        ((uint16_t *)t->data)[i] = hone_half_of_float(((const float *)v->data->data)[i]);
+    v = HONE_EMIT(g, "", "Cast", hone_graph_add_constant(g, "halves", t));
+    hone_node_set_int(g, v->producer, "to", HONE_FLOAT32);
+    hone_tensor_free(t);
+    return v;
+}
+
 /* [N, K / block] numbers. */
 static hone_value *numbers(hone_graph *g, const setting *s, const char *name, const char *steps) {
-    const int64_t count = K / s->block;
-    if (!s->steps) return random_constant(g, name, HONE_FLOAT32, SHAPE(N, count));
-    return dequantized(g, random_constant(g, steps, HONE_INT8, SHAPE(N, count)),
-                       random_constant(g, name, HONE_FLOAT32, SHAPE(N, count / 2)), NULL, 2);
+    const int64_t count = K / s->block, n = channels_of(s);
+    hone_value *v = random_constant(g, name, HONE_FLOAT32, SHAPE(n, s->steps ? count / 2 : count));
+    if (s->half) v = as_halves(g, v);
+    if (!s->steps) return v;
+    return dequantized(g, random_constant(g, steps, HONE_INT8, SHAPE(n, count)), v, NULL, 2);
 }
 
 static hone_graph *make(const setting *s) {
     hone_graph *g = hone_graph_new("blocks");
-    const int64_t count = K / s->block, n = s->scales ? WIDE : N;
+    const int64_t count = K / s->block, n = channels_of(s);
     hone_value *x = s->gemm ? graph_input(g, "x", HONE_FLOAT32, SHAPE(M, K))
                             : graph_input(g, "x", HONE_FLOAT32, SHAPE(1, M, K));
     hone_value *codes =
         random_constant(g, "codes", s->codes, 2, s->turned ? (int64_t[]){K, n} : (int64_t[]){n, K});
-    hone_value *zero = s->zero ? random_constant(g, "zero", s->codes, SHAPE(N, count)) : NULL;
+    hone_value *zero = s->zero ? random_constant(g, "zero", s->codes, SHAPE(n, count)) : NULL;
     hone_value *scale = s->scales ? random_constant(g, "scale", HONE_FLOAT32, SHAPE(s->scales == 1 ? n : 1))
                                   : numbers(g, s, "scale", "scale_steps");
     hone_value *w = dequantized(g, codes, scale, zero, s->scales ? 0 : s->block);
     if (s->scales) hone_node_set_int(g, w->producer, "axis", s->turned);
     if (s->offset) {
         hone_value *m = HONE_EMIT(g, "", "Reshape", numbers(g, s, "offset", "offset_steps"),
-                                  hone_graph_ints(g, (int64_t[]){N, count, 1}, 3));
-        w = HONE_EMIT(g, "", "Reshape", w, hone_graph_ints(g, (int64_t[]){N, count, s->block}, 3));
+                                  hone_graph_ints(g, (int64_t[]){n, count, 1}, 3));
+        w = HONE_EMIT(g, "", "Reshape", w, hone_graph_ints(g, (int64_t[]){n, count, s->block}, 3));
         w = s->first ? HONE_EMIT(g, "", "Add", m, w) : HONE_EMIT(g, "", "Add", w, m);
-        w = HONE_EMIT(g, "", "Reshape", w, hone_graph_ints(g, (int64_t[]){N, K}, 2));
+        w = HONE_EMIT(g, "", "Reshape", w, hone_graph_ints(g, (int64_t[]){n, K}, 2));
     }
     if (s->plain) w = HONE_EMIT(g, "", "Mul", w, hone_graph_scalar(g, HONE_FLOAT32, 2));
     if (!s->turned && !s->gemm) {
@@ -105,6 +135,11 @@ static void test_forms(void **state) {
         {HONE_INT8, 32, .zero = true, .offset = true},
         {HONE_UINT8, 96, .zero = true},
         {HONE_INT8, 32, .plain = true},
+        {HONE_UINT4, 32, .half = true, .offset = true},
+        {HONE_INT4, 32, .half = true, .offset = true},
+        {HONE_INT8, 32, .half = true},
+        {HONE_UINT8, 32, .half = true, .steps = true, .offset = true},
+        {HONE_INT8, 32, .half = true, .plain = true},
         {HONE_UINT4, 32, .gemm = true, .bias = true},
         {HONE_INT4, 32, .bias = true},
         {HONE_INT8, 64, .gemm = true},
@@ -122,11 +157,16 @@ static void test_forms(void **state) {
         graph_run(g, "all", &x, &want, 1);
         graph_run(g, NULL, &x, &got, 1);
         assert_close(got, want,
-                     s->plain ? 2e-5 : 2e-3); /* x has 16 bits, w is up to 255 · 0.03, and 192 are summed */
+                     s->plain ? 2e-5
+                     : s->steps
+                         ? 2e-2
+                         : 2e-3); /* x has 16 bits, w is up to 255 · 0.03 (times steps), and 192 are summed */
         runner r = runner_make(g, NULL, 1);
         assert_int_equal(nodes(r.model, "BitsProduct"), !s->plain);
         if (!s->plain) assert_int_equal(nodes(r.model, "DequantizeLinear"), 0);
         if (!s->plain) assert_int_equal(nodes(r.model, "Add"), 0);
+        if (!s->plain)
+            assert_int_equal(scales_of(r.model), s->half && !s->steps ? HONE_FLOAT16 : HONE_FLOAT32);
         runner_free(&r);
         hone_tensor *all[] = {x, want, got};
         for (int k = 0; k < 3; k++) hone_tensor_free(all[k]);
