@@ -34,6 +34,7 @@ typedef struct hone_block_format {
     hone_dtype steps;      /* HONE_UINT8 or HONE_INT8; HONE_UNDEFINED: the scale is d */
     bool offset;           /* there is m; with `steps`, times low */
     void (*open)(const uint8_t *block, hone_block *out);
+    size_t nibbles; /* where 16 bytes of codes lie behind d and m, low halves first; 0: otherwise */
 } hone_block_format;
 
 /* The format of that number; NULL: Hone does not know it. */

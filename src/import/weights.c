@@ -63,21 +63,49 @@ static hone_status make_parts(const hone_stored *t, hone_dtype codes, parts *p, 
     return f->offset && f->steps ? new_matrix(HONE_UINT8, n, groups, &p->lows, err) : HONE_OK;
 }
 
+static uint64_t word_at(const uint8_t *p) {
+    uint64_t x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+/* The low halves of 8 bytes as 4: pairs of bytes, then of what those became, close up. */
+static void close_up(uint64_t x, uint32_t flip, uint8_t *to) {
+    x &= 0x0f0f0f0f0f0f0f0f;
+    x = (x | x >> 4) & 0x00ff00ff00ff00ff;
+    x = (x | x >> 8) & 0x0000ffff0000ffff;
+    const uint32_t y = (uint32_t)(x | x >> 16) ^ flip;
+    memcpy(to, &y, sizeof y);
+}
+
+/* 32 codes that are low halves of 16 bytes, then high ones, in order; `flip` takes 8 from each. */
+static void put_nibbles(const uint8_t *p, uint32_t flip, uint8_t *to) {
+    const uint64_t a = word_at(p), b = word_at(p + 8);
+    close_up(a, flip, to);
+    close_up(b, flip, to + 4);
+    close_up(a >> 4, flip, to + 8);
+    close_up(b >> 4, flip, to + 12);
+}
+
+/* A row of blocks that are halves d, m and such codes. */
+static void put_nibble_row(const hone_block_format *f, const uint8_t *row, size_t blocks, size_t at,
+                           const parts *p) {
+    const uint32_t flip = f->codes == HONE_INT4 ? 0x88888888 : 0;
+    uint8_t *codes = (uint8_t *)p->codes->data + at * f->weights / 2;
+    for (size_t k = 0; k < blocks; k++, row += f->bytes) {
+        memcpy((uint16_t *)p->d->data + at + k, row, 2);
+        if (p->m) memcpy((uint16_t *)p->m->data + at + k, row + 2, 2);
+        put_nibbles(row + f->nibbles, flip, codes + 16 * k);
+    }
+}
+
 /* Codes of a block behind those of `at` weights before it, a whole number of bytes. */
 static void put_codes(const hone_block *b, size_t count, int bits, uint8_t *codes, size_t at) {
     uint8_t *to = codes + at * (size_t)bits / 8;
     if (bits == 8) {
         memcpy(to, b->codes, count);
     } else if (bits == 4) {
-        for (size_t i = 0; i < count; i += 8) {
-            uint64_t x; /* pairs of bytes, then of what those became, close up */
-            memcpy(&x, b->codes + i, sizeof x);
-            x &= 0x0f0f0f0f0f0f0f0f;
-            x = (x | x >> 4) & 0x00ff00ff00ff00ff;
-            x = (x | x >> 8) & 0x0000ffff0000ffff;
-            const uint32_t y = (uint32_t)(x | x >> 16);
-            memcpy(to + i / 2, &y, sizeof y);
-        }
+        for (size_t i = 0; i < count; i += 8) close_up(word_at(b->codes + i), 0, to + i / 2);
     } else {
         for (size_t i = 0; i < count; i++) hone_bits_set(to, (int64_t)i, bits, b->codes[i]);
     }
@@ -91,6 +119,10 @@ static void fill_parts(const hone_stored *t, hone_row_order order, const parts *
     hone_block b;
     for (size_t i = 0; i < n; i++) {
         const uint8_t *row = t->data + (size_t)row_of(order, (int64_t)i) * blocks * f->bytes;
+        if (f->nibbles && bits == 4) {
+            put_nibble_row(f, row, blocks, i * blocks, p);
+            continue;
+        }
         for (size_t k = 0; k < blocks; k++) {
             const size_t at = i * blocks + k;
             f->open(row + k * f->bytes, &b);
