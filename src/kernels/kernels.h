@@ -125,6 +125,9 @@ typedef struct hone_folding {
     void (*rows)(const void *x, int64_t rows, int64_t columns, int64_t row, void *y, bool accumulate);
 } hone_folding;
 
+/* Keys, or values, of a page of a language model's memory. */
+#define HONE_PAGE 32
+
 typedef struct hone_kernels {
     const char *name; /* "v3", "v4+vnni": shown by hone version */
 
@@ -163,6 +166,13 @@ typedef struct hone_kernels {
      * order of K over them. A row's result does not depend on the others, and with two parts not on the level. */
     void (*bits_multiply)(const hone_bits *p, const hone_bits_panel *b, const void *a, int64_t rows,
                           const float *bias, int64_t columns, float *y, int64_t y_row);
+    /* Pages of HONE_PAGE keys and values (ops/attention/paged.h): s[i*s_row + t] = the sum over l < d of
+     * q[i*q_row + l] * k[l*HONE_PAGE + t], l ascending, for all t of the page. */
+    void (*page_scores_f32)(const float *q, int64_t q_row, int64_t rows, int64_t d, const float *k, float *s,
+                            int64_t s_row);
+    /* y[i*y_row + j] += p[i*p_row + t] * v[t*n + j], t < keys ascending, j < n. Both: a row is the same whatever comes with it. */
+    void (*page_values_f32)(const float *p, int64_t p_row, int64_t rows, int64_t keys, const float *v,
+                            int64_t n, float *y, int64_t y_row);
     /* x = cap tanh(x / cap), and x += y. */
     void (*softcap_f32)(float *x, int64_t n, float cap);
     void (*linear_attention_f32)(const hone_linear_attention *a);

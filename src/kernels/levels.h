@@ -16,7 +16,8 @@
     X(weigh_rows_f32, level) X(normalize_f32, level) X(normalize_grad_f32, level)                            \
     X(dot_rows_f32, level) X(softcap_f32, level) X(add_f32, level)                                           \
     X(bits_round, level) X(bits_multiply, level) X(linear_attention_f32, level)                              \
-    X(moments_f32, level) X(comoments_f32, level)                                 \
+    X(page_scores_f32, level) X(page_values_f32, level)                                                      \
+    X(moments_f32, level) X(comoments_f32, level)                                                            \
     HONE_KERNELS_IMAGE(X, level)
 /* Of kernels/image.h. */
 #define HONE_KERNELS_IMAGE(X, level)                                                                         \

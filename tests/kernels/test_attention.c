@@ -45,6 +45,54 @@ static void test_levels_agree(void **state) {
     each_level(check);
 }
 
+/* Pages: sums in the order of a plain loop in double, and each row alone the same bits. */
+static void check_pages(const hone_kernels *k, const char *level) {
+    enum { MOST_ROWS = 19, WIDTH = 70 };
+    static const int width[] = {1, 3, 8, 16, 24, 33, 64, WIDTH};
+    static float q[MOST_ROWS * (WIDTH + 1)], page[WIDTH * HONE_PAGE], s[(MOST_ROWS + 1) * 40],
+        p[MOST_ROWS * 40], y[MOST_ROWS * (WIDTH + 1)], start[MOST_ROWS * (WIDTH + 1)], alone[WIDTH + 1];
+    for (int w = 0; w < COUNT(width); w++) {
+        const int d = width[w], row = d + 1;
+        test_fill_f32(q, MOST_ROWS * row, -1, 1, 5);
+        test_fill_f32(start, MOST_ROWS * row, -1, 1, 6);
+        test_fill_f32(page, d * HONE_PAGE, -1, 1, 7);
+        test_fill_f32(p, MOST_ROWS * 40, 0, 1, 8);
+        for (int rows = 0; rows <= MOST_ROWS; rows += rows < 9 ? 1 : 10) {
+            s[rows * 40] = 77;
+            k->page_scores_f32(q, row, rows, d, page, s, 40);
+            assert_true(s[rows * 40] == 77);
+            const int keys = rows * 3 % (HONE_PAGE + 1);
+            memcpy(y, start, sizeof y);
+            k->page_values_f32(p, 40, rows, keys, page, d, y, row);
+            for (int i = 0; i < rows; i++) {
+                for (int t = 0; t < HONE_PAGE; t++) {
+                    double sum = 0;
+                    for (int l = 0; l < d; l++)
+                        sum += (double)q[i * row + l] * (double)page[l * HONE_PAGE + t];
+                    if (!near(s[i * 40 + t], sum, 1e-6, 1e-5)) fail_msg("%s: score of %d", level, d);
+                }
+                for (int j = 0; j < d; j++) {
+                    double sum = start[i * row + j];
+                    for (int t = 0; t < keys; t++) sum += (double)p[i * 40 + t] * (double)page[t * d + j];
+                    if (!near(y[i * row + j], sum, 1e-6, 1e-5)) fail_msg("%s: values of %d", level, d);
+                }
+                assert_true(y[i * row + d] == start[i * row + d]);
+                k->page_scores_f32(q + i * row, row, 1, d, page, alone, 40);
+                assert_memory_equal(alone, s + i * 40, HONE_PAGE * sizeof *s);
+                memcpy(alone, start + i * row, (size_t)d * sizeof *alone);
+                for (int t = 0; t < keys; t++) /* nor does it matter how keys are cut */
+                    k->page_values_f32(p + i * 40 + t, 40, 1, 1, page + t * d, d, alone, row);
+                assert_memory_equal(alone, y + i * row, (size_t)d * sizeof *y);
+            }
+        }
+    }
+}
+
+static void test_pages(void **state) {
+    (void)state;
+    each_level(check_pages);
+}
+
 static void test_rotate(void **state) {
     (void)state;
     float x[10], y[10], z[10], c[5], s[5];
@@ -73,6 +121,7 @@ static void test_rotate(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_levels_agree), cmocka_unit_test(test_rotate)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_levels_agree), cmocka_unit_test(test_pages),
+                                       cmocka_unit_test(test_rotate)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,8 @@
     {"ScaledDotProduct", "R2,3,3,2 R2,3,6,2 R2,3,6,5 R3,4 _ _ S=5,6 R3", "causal=1 ahead=2", 1},
     {"ScaledDotProduct", "R2,4,3,2 R2,2,6,2 R2,2,6,5 R3,6 I2<3 I2<2 S=5,6", "causal=1 window=3", 1},
     {"ScaledDotProduct", "R2,4,1,2 R2,2,6,2 R2,2,6,2 R2,1,1,6 I2<6", "causal=1", 1},
+    {"PagedAttention", "F4,2,3,32 F4,2,32,5 F1,6,12 F1,6,6 F1,6,10 I1,6<64 I6<2 I2,2<4",
+     "q_heads=4 kv_heads=2 window=9 softcap=3", 3},
     {"ai.onnx.preview.FlexAttention", "R2,4,3,2 R2,2,5,2 R2,2,5,3", "scale=0.7", 1},
     {"LinearAttention", "R2,5,6 R2,5,6 R2,5,4", "q_num_heads=2 kv_num_heads=2 update_rule=linear", 2},
     {"LinearAttention", "R2,5,12 R2,5,6 R2,5,4 R2,2,3,2 R2,5,2",
