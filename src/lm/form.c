@@ -37,7 +37,7 @@ int64_t hone_lm_positions(const hone_graph *g) {
 
 /* --- what is kept --- */
 
-enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, LENGTH, ATTENTION_INPUTS };
+enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE };
 
 static bool has_past(const hone_node *n) {
     return n->op == hone_op_find("", "Attention") && n->input_count > PAST_VALUE && n->inputs[PAST_KEY] &&
@@ -45,42 +45,75 @@ static bool has_past(const hone_node *n) {
            n->inputs[PAST_VALUE]->storage == HONE_STORAGE_INPUT;
 }
 
-/* A variable in the place of `past`, [1, rows, heads · width]; what is written into it. */
-static hone_status keep(hone_graph *g, hone_value *past, hone_value *update, int64_t rows, hone_value *at,
-                        hone_lm_form *form, hone_value **out, hone_error *err) {
-    const hone_type *t = &past->type;
-    hone_tensor *zeros = NULL;
-    int64_t width;
-    if (t->rank != 4 || t->dims[1] < 1 || t->dims[3] < 1 ||
-        __builtin_mul_overflow(t->dims[1], t->dims[3], &width))
-        return fail(err, "the shape of a past is not known");
-    HONE_TRY(hone_tensor_new(t->dtype, 3, (int64_t[]){1, rows, width}, &zeros, err));
-    form->past_bytes += hone_tensor_bytes(zeros);
-    char *name = hone_arena_printf(g->arena, "kept.%s", past->name);
-    hone_value *variable = name ? hone_graph_add_variable(g, name, zeros) : NULL;
-    hone_tensor_free(zeros);
-    *out = HONE_EMIT(g, "", "TensorScatter", variable, update, at);
-    if (*out) hone_graph_bind(g, *out, variable);
-    return hone_graph_check(g, err);
+static bool is_real(const hone_value *v) {
+    const hone_dtype d = v->type.dtype;
+    return d == HONE_FLOAT32 || d == HONE_FLOAT16 || d == HONE_BFLOAT16;
 }
 
-static hone_status keep_all(hone_graph *g, hone_node *n, int64_t rows, hone_value *at, hone_value *end,
-                            hone_lm_form *form, hone_error *err) {
-    hone_value *in[ATTENTION_INPUTS] = {n->inputs[Q]};
+static hone_status look_at_past(const hone_value *past, hone_lm_form *form, hone_error *err) {
+    const hone_type *t = &past->type;
+    int64_t elements;
+    if (t->rank != 4 || t->dims[1] < 1 || t->dims[3] < 1 ||
+        __builtin_mul_overflow(t->dims[1], t->dims[3], &elements) || elements > INT32_MAX)
+        return fail(err, "the shape of a past is not known");
+    form->page_bytes += (size_t)elements * HONE_LM_PAGE * sizeof(float);
+    return HONE_OK;
+}
+
+static hone_status look_at_attention(const hone_node *n, hone_lm_form *form, hone_error *err) {
     if (n->inputs[MASK]) return fail(err, "its attention has a mask of its own");
     if (n->inputs[Q]->type.rank != 3 || n->inputs[K]->type.rank != 3)
         return fail(err, "the heads of its attention are an axis of their own");
     if (n->output_count > 3) return fail(err, "its attention gives scores");
+    if (!is_real(n->inputs[Q]) || !is_real(n->inputs[V])) return fail(err, "its attention is not of floats");
+    if (!hone_node_int(n, "is_causal") && hone_node_int(n, "right_window_size") != 0)
+        return fail(err, "its tokens see what comes behind them");
+    HONE_TRY(look_at_past(n->inputs[PAST_KEY], form, err));
+    return look_at_past(n->inputs[PAST_VALUE], form, err);
+}
+
+/* A variable in the place of a past. */
+static hone_value *keep(hone_graph *g, const hone_value *past, int64_t pages, bool keys, hone_error *err) {
+    const int64_t heads = past->type.dims[1], width = past->type.dims[3],
+                  dims[] = {pages, heads, keys ? width : HONE_LM_PAGE, keys ? HONE_LM_PAGE : width};
+    hone_tensor *zeros = NULL;
+    if (hone_tensor_new(HONE_FLOAT32, 4, dims, &zeros, err) != HONE_OK) {
+        hone_graph_out_of_memory(g);
+        return NULL;
+    }
+    char *name = hone_arena_printf(g->arena, "kept.%s", past->name);
+    hone_value *variable = name ? hone_graph_add_variable(g, name, zeros) : NULL;
+    hone_tensor_free(zeros);
+    return variable;
+}
+
+static hone_status page(hone_graph *g, hone_node *n, int64_t pages, hone_value *const *shared,
+                        hone_error *err) {
+    hone_value *keys = keep(g, n->inputs[PAST_KEY], pages, true, err),
+               *values = keep(g, n->inputs[PAST_VALUE], pages, false, err);
+    hone_value *in[] = {keys,
+                        values,
+                        n->inputs[Q],
+                        n->inputs[K],
+                        n->inputs[V],
+                        shared[HONE_LM_POSITIONS],
+                        shared[HONE_LM_TEXT],
+                        shared[HONE_LM_TABLES]};
+    if (!keys || !values) return hone_graph_check(g, err);
     g->insert_before = n;
-    hone_status status = keep(g, n->inputs[PAST_KEY], n->inputs[K], rows, at, form, &in[K], err);
-    if (status == HONE_OK) status = keep(g, n->inputs[PAST_VALUE], n->inputs[V], rows, at, form, &in[V], err);
-    in[LENGTH] = end;
-    hone_node *kept =
-        status == HONE_OK ? hone_graph_add_node(g, n->op, n->name, ATTENTION_INPUTS, in, 1) : NULL;
+    hone_node *paged = hone_graph_add_node(g, hone_op_find(HONE_PRIVATE_DOMAIN, "PagedAttention"), n->name,
+                                           sizeof in / sizeof *in, in, 3);
     g->insert_before = NULL;
-    if (!kept) return status == HONE_OK ? hone_graph_check(g, err) : status;
-    hone_node_copy_attrs(g, kept, n);
-    hone_graph_replace(g, n->outputs[0], kept->outputs[0]);
+    if (!paged) return hone_graph_check(g, err);
+    const int64_t left = hone_node_int(n, "left_window_size");
+    hone_node_set_int(g, paged, "q_heads", hone_node_int(n, "q_num_heads"));
+    hone_node_set_int(g, paged, "kv_heads", hone_node_int(n, "kv_num_heads"));
+    hone_node_set_float(g, paged, "scale", hone_node_float(n, "scale"));
+    hone_node_set_float(g, paged, "softcap", hone_node_float(n, "softcap"));
+    hone_node_set_int(g, paged, "window", left < 0 || left == INT64_MAX ? 0 : left + 1);
+    hone_graph_bind(g, paged->outputs[0], keys);
+    hone_graph_bind(g, paged->outputs[1], values);
+    hone_graph_replace(g, n->outputs[0], paged->outputs[2]);
     return hone_graph_check(g, err);
 }
 
@@ -113,55 +146,53 @@ static void drop_pasts(hone_graph *g) {
             hone_graph_remove_input(g, g->inputs[i]);
 }
 
-static hone_value *add_input(hone_graph *g, const char *name, int64_t dim) {
-    const hone_type type = hone_type_make(HONE_INT64, 1, &dim);
+static hone_value *add_input(hone_graph *g, const char *name, int rank, const int64_t *dims) {
+    const hone_type type = hone_type_make(HONE_INT64, rank, dims);
     return hone_graph_add_input(g, name, &type);
-}
-
-static void shape_ids(hone_graph *g, hone_value *v) {
-    v->type.dims[0] = 1;
-    v->type.dims[1] = hone_graph_symbol(g, "tokens");
 }
 
 static bool is_ids(const hone_value *v) {
     return v && v->type.dtype == HONE_INT64 && v->type.rank == 2;
 }
 
-hone_status hone_lm_form_make(hone_graph *g, int64_t rows, hone_lm_form *out, hone_error *err) {
-    hone_value *ids = input(g, "input_ids"), *positions = input(g, "position_ids");
-    hone_value *logits = g->output_count ? g->outputs[0] : NULL;
+hone_status hone_lm_form_look(hone_graph *g, hone_lm_form *out, hone_error *err) {
+    const hone_value *ids = input(g, "input_ids"), *positions = input(g, "position_ids");
+    const hone_value *logits = g->output_count ? g->outputs[0] : NULL;
     *out = (hone_lm_form){0};
     if (!is_ids(ids)) return fail(err, "it has no input input_ids [batch, sequence]");
+    if (positions && !is_ids(positions)) return fail(err, "position_ids are not int64 [batch, sequence]");
     if (!logits || strcmp(logits->name, "logits") != 0) return fail(err, "its first output is not logits");
     HONE_TRY(hone_graph_infer(g, err));
     if (logits->type.rank != 3 || logits->type.dims[2] < 1 || logits->type.dtype != HONE_FLOAT32)
         return fail(err, "its logits are not float32 [batch, sequence, vocabulary]");
     out->vocabulary = logits->type.dims[2];
-    if (!positions) { /* nobody reads them: an input for all models alike */
-        const int64_t any[] = {1, HONE_DIM_ANY};
-        const hone_type type = hone_type_make(HONE_INT64, 2, any);
-        positions = hone_graph_add_input(g, "position_ids", &type);
-    }
-    if (!is_ids(positions)) return fail(err, "position_ids are not int64 [batch, sequence]");
-    hone_value *at = add_input(g, "hone.at", 1), *end = add_input(g, "hone.end", 1),
-               *wanted = add_input(g, "hone.rows", hone_graph_symbol(g, "wanted"));
+    for (const hone_node *n = g->first; n; n = n->next)
+        if (has_past(n)) HONE_TRY(look_at_attention(n, out, err));
+    return out->page_bytes ? HONE_OK : fail(err, "no attention of it has a past");
+}
+
+hone_status hone_lm_form_make(hone_graph *g, int64_t pages, hone_error *err) {
+    hone_value *logits = g->outputs[0], *in[HONE_LM_INPUTS];
+    const int64_t tokens = hone_graph_symbol(g, "tokens"), wanted = hone_graph_symbol(g, "wanted"),
+                  row[] = {1, tokens},
+                  table[] = {hone_graph_symbol(g, "texts"), hone_graph_symbol(g, "pages")};
+    in[HONE_LM_IDS] = input(g, "input_ids");
+    in[HONE_LM_POSITIONS] = input(g, "position_ids");
+    if (!in[HONE_LM_POSITIONS]) in[HONE_LM_POSITIONS] = add_input(g, "position_ids", 2, row);
+    in[HONE_LM_TEXT] = add_input(g, "hone.text", 1, &tokens);
+    in[HONE_LM_TABLES] = add_input(g, "hone.tables", 2, table);
+    in[HONE_LM_ROWS] = add_input(g, "hone.rows", 1, &wanted);
     HONE_TRY(hone_graph_check(g, err));
-    int found = 0;
     for (hone_node *n = g->first, *next; n; n = next) {
         next = n->next;
-        if (!has_past(n)) continue;
-        HONE_TRY(keep_all(g, n, rows, at, end, out, err));
-        found++;
+        if (has_past(n)) HONE_TRY(page(g, n, pages, in, err));
     }
-    if (!found) return fail(err, "no attention of it has a past");
-    pick_rows(g, logits, wanted);
+    pick_rows(g, logits, in[HONE_LM_ROWS]);
     g->output_count = 1;
-    shape_ids(g, ids);
-    shape_ids(g, positions);
+    for (int i = 0; i < 2; i++) memcpy(in[i]->type.dims, row, sizeof row);
     hone_graph_prune(g);
     drop_pasts(g);
     if (g->input_count != HONE_LM_INPUTS) return fail(err, "it has inputs whose meaning is not known");
-    hone_value *const order[] = {ids, positions, at, end, wanted};
-    memcpy(g->inputs, order, sizeof order);
+    memcpy(g->inputs, in, sizeof in);
     return hone_graph_check(g, err);
 }

@@ -1,27 +1,29 @@
-/* The form in which a language model runs: what is kept of a text lies in variables of a fixed number of rows.
+/* The form in which a language model runs: tokens of any number of texts side by side, what is kept of the texts in pages.
  *
- *   Attention(q, k, v, past) → y, present        becomes   Attention(q, TensorScatter(keys, k, at), …, end) → y
+ *   Attention(q, k, v, past) → y, present      becomes      PagedAttention(keys, values, q, k, v, …) → keys, values, y
  *
- * with keys and values [1, rows, heads · width] variables that the steps write in place. Their true length is data, so one
- * plan serves all steps of as many tokens. Where logits are of all tokens, only the wanted rows are computed. */
+ * with keys and values variables of `pages` pages that the steps write in place (ops/attention/paged.h). Where a text's pages
+ * are is data, so one plan serves all steps of as many tokens. Only the wanted rows of logits are computed. */
 #ifndef HONE_LM_FORM_H
 #define HONE_LM_FORM_H
 
 #include "graph/graph.h"
 
-/* Inputs of the form; [1, tokens] the first two, then int64 [1], [1] and [wanted]. */
-enum { HONE_LM_IDS, HONE_LM_POSITIONS, HONE_LM_AT, HONE_LM_END, HONE_LM_ROWS, HONE_LM_INPUTS };
+/* Inputs of the form, all int64: [1, tokens] the first two, then [tokens], [texts, pages of a text] and [wanted]. */
+enum { HONE_LM_IDS, HONE_LM_POSITIONS, HONE_LM_TEXT, HONE_LM_TABLES, HONE_LM_ROWS, HONE_LM_INPUTS };
+enum { HONE_LM_PAGE = 32 }; /* tokens */
 
 typedef struct hone_lm_form {
     int64_t vocabulary;
-    int64_t context;   /* positions that the model knows; 0: no limit found */
-    size_t past_bytes; /* of all variables */
+    size_t page_bytes; /* of a page, in all variables together */
 } hone_lm_form;
 
 /* Positions that the graph's tables of them have; 0: it has none. */
 int64_t hone_lm_positions(const hone_graph *g);
-/* Brings `g` into this form, with `rows` rows. Its only output is logits [1, wanted, vocabulary]. HONE_UNSUPPORTED: it is
- * not such a model. */
-hone_status hone_lm_form_make(hone_graph *g, int64_t rows, hone_lm_form *out, hone_error *err);
+/* HONE_UNSUPPORTED: it is not such a model. Types of `g` are inferred then. */
+hone_status hone_lm_form_look(hone_graph *g, hone_lm_form *out, hone_error *err);
+/* Brings a graph that was looked at into this form. Its only output is logits [1, wanted, vocabulary], or, where no product
+ * makes them, of all tokens. HONE_UNSUPPORTED: as above. */
+hone_status hone_lm_form_make(hone_graph *g, int64_t pages, hone_error *err);
 
 #endif

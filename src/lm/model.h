@@ -4,33 +4,38 @@
 
 #include "lm/form.h"
 #include "lm/sample.h"
+#include "lm/step.h"
 
-#include <hone/generate.h>
 #include <hone/session.h>
-
-/* Tokens come in buckets of 1, 2, 4, 8, 16 and then multiples of 32, each with a plan of its own; rows that fill one up are
- * computed for nobody, and written over by those that come. */
-enum { HONE_LM_CHUNK = 256, HONE_LM_STEP = 32, HONE_LM_BUCKETS = 13 };
 
 struct hone_lm {
     hone_model *model;
     hone_session *session;
     hone_lm_form form;
-    int64_t context, positions; /* positions that the model's tables have; 0: no tables */
+    int64_t context;
+    int64_t pages; /* of the variables */
 };
+
+/* How many pages a model's variables have. */
+typedef struct hone_lm_room {
+    size_t bytes;  /* in all */
+    int64_t texts; /* no more than so many of the whole context need; 0: bytes alone count */
+} hone_lm_room;
+
+/* As hone_lm_create(). `room` NULL: one text of the whole context. HONE_RESOURCE_EXHAUSTED: there is no room for a page. */
+hone_status hone_lm_make(hone_graph *g, const hone_lm_options *options, const hone_lm_room *room,
+                         hone_lm **out, hone_error *err);
 
 struct hone_lm_sequence {
     hone_lm *lm;
-    hone_context *context;
+    hone_lm_step *step;
     hone_variables *kept;
     int32_t *ids; /* lm->context */
     size_t count;
-    int64_t in[HONE_LM_INPUTS][HONE_LM_CHUNK];
-    hone_tensor *at, *end, *one;             /* over in[] */
-    hone_tensor *bucket[HONE_LM_BUCKETS][3]; /* ids, positions, rows */
     hone_lm_sampler *sampler;
 };
 
 /* One more token behind those that are there, which the context has room for. */
 hone_status hone_lm_push(hone_lm_sequence *s, int32_t id, const float **logits, hone_error *err);
+
 #endif

@@ -1,4 +1,4 @@
-/* Steps of language models: the same logits however a text is cut, and those of the graph itself. */
+/* Steps of language models: the same bits of logits however a text is cut, and those of the graph itself, nearly. */
 #include "lm/small.h"
 
 static hone_error err;
@@ -13,6 +13,10 @@ static void keep(const float *logits, float *out) {
 }
 
 static void same(const float *a, const float *b) {
+    assert_memory_equal(a, b, VOCABULARY * sizeof *a);
+}
+
+static void close_to(const float *a, const float *b) {
     for (int i = 0; i < VOCABULARY; i++)
         if (fabsf(a[i] - b[i]) > 2e-5f * (1 + fabsf(b[i]))) fail_msg("logit %d: %g, not %g", i, a[i], b[i]);
 }
@@ -54,7 +58,7 @@ static void test_cuts(void **state) {
         hone_lm_sequence *a = small_sequence(lm), *b = small_sequence(lm);
         check_ok(hone_lm_feed(a, ids, count, &logits, &err));
         keep(logits, whole);
-        same(whole, graph);
+        close_to(whole, graph);
         for (size_t n = 1; n <= count; n += n < 20 ? 1 : n < 100 ? 7 : count - n ? count - n : 1) {
             check_ok(hone_lm_feed(b, ids, n, &logits, &err));
             if (n == count) break;
