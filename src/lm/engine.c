@@ -3,104 +3,251 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/memory_left.h"
 #include "base/thread.h"
-#include "lm/job.h"
-#include "lm/model.h"
+#include "lm/batch.h"
+#include "lm/schedule.h"
 
 #include <pthread.h>
 
-enum { USUAL_WAITING = 256 };
+enum { USUAL_WAITING = 256, USUAL_RUNNING = 64, MOST_RUNNING = 256 };
+enum { CHUNK = 256, LEAST = 16 }; /* tokens of prompts in a step: at most, and if there is no time for any */
+#define USUAL_STEP_SECONDS 0.1
 
 struct hone_lm_engine {
     hone_lm *lm;
-    hone_lm_sequence *sequence;
+    hone_lm_batch *batch;
+    hone_lm_pages *pages;
+    hone_lm_schedule schedule;
     hone_lm_engine_options o;
+    double token_seconds;               /* what a token of a prompt takes, as measured last */
+    uint64_t begun_at;                  /* when the last job began */
+    double between;                     /* seconds from one beginning to the next; 0: none known */
+    uint64_t prompts, generated, steps; /* tokens */
     pthread_t thread;
     pthread_mutex_t lock; /* of all that follows */
     pthread_cond_t changed;
-    hone_lm_job *first, **last; /* waiting */
-    hone_lm_engine_state state;
-    bool stop;
+    hone_lm_job *first, **last; /* jobs that the thread has not seen yet */
+    int64_t waiting;            /* that have not begun */
+    hone_lm_engine_state state; /* as the thread left it */
+    bool poked, stop;
 };
 
-static void wake(hone_lm_engine *e) {
+/* --- the thread: ends --- */
+
+static int64_t count_paused(const hone_lm_schedule *s) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < s->running_count; i++) n += s->running[i]->paused;
+    return n;
+}
+
+/* What others may see from now on. `begun`: jobs that wait no longer. */
+static void publish(hone_lm_engine *e, int64_t begun) {
+    const hone_lm_schedule *s = &e->schedule;
+    const hone_lm_engine_state state = {.running = s->running_count,
+                                        .paused = count_paused(s),
+                                        .pages = hone_lm_pages_count(e->pages),
+                                        .pages_used = hone_lm_pages_held(e->pages),
+                                        .pages_cached = hone_lm_pages_cached(e->pages),
+                                        .prompt_tokens = e->prompts,
+                                        .cached_tokens = s->cached,
+                                        .generated_tokens = e->generated,
+                                        .preempted = s->preempted,
+                                        .steps = e->steps,
+                                        .tokens_per_second_prompt = 1 / e->token_seconds,
+                                        .seconds_until_room = e->between > 0 ? e->between : 1};
     pthread_mutex_lock(&e->lock);
-    pthread_cond_broadcast(&e->changed);
+    e->waiting -= begun;
+    e->state = state;
     pthread_mutex_unlock(&e->lock);
 }
 
-/* --- one job --- */
-
-/* Waits while the job is paused; false: it is not wanted any more. */
-static bool goes_on(hone_lm_engine *e, hone_lm_job *j) {
-    pthread_mutex_lock(&e->lock);
-    while (j->paused && !j->cancelled && !e->stop) {
-        e->state.paused = 1;
-        pthread_cond_wait(&e->changed, &e->lock);
-    }
-    e->state.paused = 0;
-    const bool wanted = !j->cancelled && !e->stop;
-    e->state.steps += wanted;
-    pthread_mutex_unlock(&e->lock);
-    return wanted;
+/* Its pages are free, and everybody can see it, before its last news come. */
+static void end(hone_lm_engine *e, hone_lm_job *j, hone_status status, hone_finish finish,
+                const hone_error *err) {
+    const bool waited = !j->begun;
+    hone_lm_schedule_remove(&e->schedule, j);
+    publish(e, waited);
+    hone_lm_job_end(j, status, finish, err);
 }
 
-static hone_status answer(hone_lm_engine *e, hone_lm_job *j, hone_finish *finish, hone_error *err) {
-    const int64_t vocabulary = e->lm->form.vocabulary;
-    hone_lm_mark mark;
-    const float *logits;
-    *finish = HONE_FINISH_ASKED;
-    for (size_t i = 0; i < j->o.count && j->o.echo_scores; i++) {
-        if (!goes_on(e, j)) return hone_fail(err, HONE_CANCELLED, "cancelled");
-        if (i) HONE_TRY(hone_lm_feed(e->sequence, j->ids, i, &logits, err));
-        if (i) hone_lm_job_mark(j, logits, vocabulary, j->ids[i], &mark);
-        if (!hone_lm_job_tell(j, j->ids[i], i ? &mark : NULL)) return HONE_OK;
+static void cancel(hone_lm_engine *e, hone_lm_job *j, const char *why) {
+    hone_error err;
+    hone_fail(&err, HONE_CANCELLED, "%s", why);
+    end(e, j, HONE_CANCELLED, HONE_FINISH_ASKED, &err);
+}
+
+static void sweep(hone_lm_engine *e) {
+    hone_lm_schedule *s = &e->schedule;
+    for (int64_t i = s->running_count; i-- > 0;)
+        if (s->running[i]->cancelled) cancel(e, s->running[i], "the text was cancelled");
+    for (int64_t i = s->waiting_count; i-- > 0;)
+        if (s->waiting[i]->cancelled) cancel(e, s->waiting[i], "the text was cancelled");
+}
+
+/* --- the thread: beginnings --- */
+
+static void note_beginning(hone_lm_engine *e, hone_lm_job *j) {
+    const uint64_t now = hone_now();
+    const double seconds = 1e-9 * (double)(now - e->begun_at);
+    if (e->begun_at) e->between = e->between > 0 ? 0.9 * e->between + 0.1 * seconds : seconds;
+    e->begun_at = j->news.begun = now;
+    e->prompts += j->o.count;
+    publish(e, 1);
+}
+
+static void begin(hone_lm_engine *e) {
+    hone_lm_job *j;
+    while ((j = hone_lm_schedule_begin(&e->schedule))) {
+        if (j->news.begun) continue; /* it was preempted */
+        note_beginning(e, j);
+        bool more = true;
+        if (j->o.echo_scores) more = hone_lm_job_tell(j, j->ids[j->told++], NULL);
+        if (!more)
+            end(e, j, HONE_OK, HONE_FINISH_ASKED, NULL);
+        else if (j->count == j->most && j->told == (j->o.echo_scores ? j->count : 0))
+            end(e, j, HONE_OK, HONE_FINISH_LENGTH, NULL); /* there is nothing to compute */
     }
-    while (j->count < j->most) {
-        int32_t id;
-        if (!goes_on(e, j)) return hone_fail(err, HONE_CANCELLED, "cancelled");
-        HONE_TRY(hone_lm_feed(e->sequence, j->ids, j->count, &logits, err));
-        HONE_TRY(hone_lm_job_draw(j, e->sequence->sampler, logits, &id, err));
-        if (id < 0) {
-            *finish = HONE_FINISH_END;
-            return HONE_OK;
-        }
-        if (j->o.likely >= 0) hone_lm_job_mark(j, logits, vocabulary, id, &mark);
-        j->ids[j->count++] = id;
-        j->news.tokens++;
-        if (!j->news.first) j->news.first = hone_now();
-        if (!hone_lm_job_tell(j, id, j->o.likely >= 0 ? &mark : NULL)) return HONE_OK;
+}
+
+/* --- the thread: steps --- */
+
+/* Tokens of a step: a bucket that is full costs no more than one that is not. */
+static int64_t budget(const hone_lm_engine *e, int64_t answers) {
+    if (answers == 0) return CHUNK;
+    const double tokens = e->o.step_seconds / e->token_seconds;
+    int64_t most = tokens < CHUNK ? (int64_t)tokens : CHUNK, fits = 1;
+    for (int64_t b = 1; b <= most; b = hone_lm_step_bucket(b + 1)) fits = b;
+    return fits;
+}
+
+/* Ends a text that has what it wants. */
+static bool has_ended(hone_lm_engine *e, hone_lm_job *j, bool more) {
+    if (more && j->count < j->most) return false;
+    end(e, j, HONE_OK, more ? HONE_FINISH_LENGTH : HONE_FINISH_ASKED, NULL);
+    return true;
+}
+
+/* Tells what row `r` has given; false: the text has ended. */
+static bool deliver(hone_lm_engine *e, hone_lm_row *r) {
+    hone_lm_job *j = r->job;
+    const hone_lm_mark *mark = r->marked ? &r->mark : NULL;
+    if (r->status != HONE_OK) {
+        end(e, j, r->status, HONE_FINISH_ASKED, &r->error);
+        return false;
     }
-    *finish = HONE_FINISH_LENGTH;
-    return HONE_OK;
+    if (!r->draws) {
+        const bool more = hone_lm_job_tell(j, r->id, mark), last = ++j->told == j->o.count;
+        return more && !last ? true : !has_ended(e, j, more);
+    }
+    if (r->id < 0) {
+        end(e, j, HONE_OK, HONE_FINISH_END, NULL);
+        return false;
+    }
+    j->ids[j->count++] = r->id;
+    j->news.tokens++;
+    if (!j->news.first) j->news.first = hone_now();
+    e->generated++;
+    return !has_ended(e, j, hone_lm_job_tell(j, r->id, mark));
+}
+
+static void fail_step(hone_lm_engine *e, hone_status status, const hone_error *err) {
+    hone_lm_schedule *s = &e->schedule;
+    for (int64_t i = s->running_count; i-- > 0;)
+        if (s->running[i]->turn > 0) end(e, s->running[i], status, HONE_FINISH_ASKED, err);
+}
+
+/* One step of all that can go on; false: nothing can. */
+static bool step(hone_lm_engine *e) {
+    hone_lm_schedule *s = &e->schedule;
+    hone_error err;
+    const int64_t answers = hone_lm_schedule_answers(s),
+                  tokens = hone_lm_schedule_turn(s, budget(e, answers), LEAST);
+    if (tokens == 0) return false;
+    const double start = hone_seconds_now();
+    const hone_status status = hone_lm_batch_run(e->batch, s->running, s->running_count, &err);
+    if (status != HONE_OK) {
+        fail_step(e, status, &err);
+        return true;
+    }
+    const double each = (hone_seconds_now() - start) / (double)hone_lm_step_bucket(tokens);
+    if (tokens > answers) e->token_seconds = 0.5 * (e->token_seconds + each);
+    e->steps++;
+    for (int64_t i = 0; i < s->running_count; i++) hone_lm_schedule_advance(s, s->running[i]);
+    hone_lm_job *ended = NULL; /* its other rows are nobody's */
+    for (int64_t i = 0; i < hone_lm_batch_rows(e->batch); i++) {
+        hone_lm_row *r = hone_lm_batch_row(e->batch, i);
+        hone_lm_job *j = r->job;
+        if (j != ended && !deliver(e, r)) ended = j;
+    }
+    return true;
+}
+
+/* All that can be done at once; false: nothing, until somebody says that something has changed. */
+static bool turn(hone_lm_engine *e) {
+    sweep(e);
+    begin(e);
+    const uint64_t preempted = e->schedule.preempted;
+    const bool stepped = step(e);
+    publish(e, 0);
+    return stepped || e->schedule.preempted != preempted;
 }
 
 static void *serve(void *arg) {
     hone_lm_engine *e = arg;
-    for (;;) {
+    hone_lm_schedule *s = &e->schedule;
+    for (bool busy = false, stop = false; !stop;) {
         pthread_mutex_lock(&e->lock);
-        while (!e->first && !e->stop) pthread_cond_wait(&e->changed, &e->lock);
+        while (!busy && !e->poked && !e->stop) pthread_cond_wait(&e->changed, &e->lock);
         hone_lm_job *j = e->first;
-        if (j) e->first = j->next;
-        if (!e->first) e->last = &e->first;
-        e->state.waiting -= j != NULL;
-        e->state.running = j != NULL;
+        e->first = NULL;
+        e->last = &e->first;
+        e->poked = false;
+        stop = e->stop;
         pthread_mutex_unlock(&e->lock);
-        if (!j) return NULL;
-        hone_error err;
-        hone_finish finish;
-        j->news.begun = hone_now();
-        const hone_status status = answer(e, j, &finish, &err);
-        hone_lm_job_end(j, status, finish, &err);
+        for (hone_lm_job *next; j; j = next) {
+            next = j->next;
+            hone_lm_schedule_add(s, j);
+        }
+        if (!stop) busy = turn(e);
     }
+    while (s->running_count > 0) cancel(e, s->running[s->running_count - 1], "the engine has ended");
+    while (s->waiting_count > 0) cancel(e, s->waiting[s->waiting_count - 1], "the engine has ended");
+    return NULL;
 }
 
 /* --- the engine --- */
+
+static void set_usual(hone_lm_engine_options *o) {
+    if (o->most_waiting <= 0) o->most_waiting = USUAL_WAITING;
+    if (o->most_running <= 0) o->most_running = USUAL_RUNNING;
+    if (o->most_running > MOST_RUNNING) o->most_running = MOST_RUNNING;
+    if (!(o->step_seconds > 0)) o->step_seconds = USUAL_STEP_SECONDS;
+}
+
+static hone_status make(hone_lm_engine *e, hone_graph *g, const hone_lm_options *model, hone_error *err) {
+    const hone_lm_options usual = HONE_LM_OPTIONS_INIT, *m = model ? model : &usual;
+    const size_t left = hone_memory_left() / 2;
+    const hone_lm_room room = {.bytes = e->o.kv_bytes ? e->o.kv_bytes
+                                        : left        ? left
+                                                      : (size_t)1 << 30,
+                               .texts = e->o.kv_bytes ? 0 : e->o.most_running};
+    HONE_TRY(hone_lm_make(g, m, &room, &e->lm, err));
+    HONE_TRY(hone_lm_pages_new(e->lm->pages, HONE_LM_PAGE, &e->pages, err));
+    HONE_TRY(
+        hone_lm_batch_new(e->lm, m->threads, CHUNK + e->o.most_running, e->o.most_running, &e->batch, err));
+    HONE_TRY(hone_lm_schedule_init(&e->schedule, e->o.most_waiting, e->o.most_running, e->pages,
+                                   hone_lm_batch_step(e->batch)->tables,
+                                   hone_lm_batch_step(e->batch)->columns, err));
+    e->schedule.no_cache = e->o.no_prefix_cache;
+    return hone_lm_batch_measure(e->batch, &e->token_seconds, err);
+}
 
 static hone_status start(hone_lm_engine *e, hone_error *err) {
     pthread_mutex_init(&e->lock, NULL);
     hone_cond_init(&e->changed);
     e->last = &e->first;
+    publish(e, 0);
     if (hone_thread_start(&e->thread, serve, e, "hone-lm") == 0) return HONE_OK;
     pthread_mutex_destroy(&e->lock);
     pthread_cond_destroy(&e->changed);
@@ -108,7 +255,9 @@ static hone_status start(hone_lm_engine *e, hone_error *err) {
 }
 
 static void free_rest(hone_lm_engine *e) {
-    hone_lm_sequence_free(e->sequence);
+    hone_lm_schedule_clear(&e->schedule);
+    hone_lm_batch_free(e->batch);
+    hone_lm_pages_free(e->pages);
     hone_lm_free(e->lm);
     hone_free(e);
 }
@@ -126,9 +275,8 @@ hone_status hone_lm_engine_create(hone_graph *g, const hone_lm_options *model,
         return status;
     }
     e->o = *o;
-    if (e->o.most_waiting <= 0) e->o.most_waiting = USUAL_WAITING;
-    status = hone_lm_create(g, model, &e->lm, err);
-    if (status == HONE_OK) status = hone_lm_sequence_new(e->lm, &e->sequence, err);
+    set_usual(&e->o);
+    status = make(e, g, model, err);
     if (status == HONE_OK) status = start(e, err);
     if (status == HONE_OK)
         *out = e;
@@ -137,11 +285,18 @@ hone_status hone_lm_engine_create(hone_graph *g, const hone_lm_options *model,
     return status;
 }
 
+static void poke(hone_lm_engine *e) {
+    pthread_mutex_lock(&e->lock);
+    e->poked = true;
+    pthread_cond_signal(&e->changed);
+    pthread_mutex_unlock(&e->lock);
+}
+
 void hone_lm_engine_free(hone_lm_engine *e) {
     if (!e) return;
     pthread_mutex_lock(&e->lock);
     e->stop = true;
-    pthread_cond_broadcast(&e->changed);
+    pthread_cond_signal(&e->changed);
     pthread_mutex_unlock(&e->lock);
     pthread_join(e->thread, NULL);
     pthread_mutex_destroy(&e->lock);
@@ -150,53 +305,63 @@ void hone_lm_engine_free(hone_lm_engine *e) {
 }
 
 int64_t hone_lm_engine_context(const hone_lm_engine *e) {
-    return hone_lm_context(e->lm);
+    return e->lm->context;
 }
 
 int64_t hone_lm_engine_vocabulary(const hone_lm_engine *e) {
-    return hone_lm_vocabulary(e->lm);
+    return e->lm->form.vocabulary;
 }
 
 /* --- jobs, from any thread --- */
 
+static hone_status queue(hone_lm_engine *e, hone_lm_job *j, hone_error *err) {
+    pthread_mutex_lock(&e->lock);
+    const bool stop = e->stop, room = !stop && e->waiting < e->o.most_waiting;
+    if (room) {
+        e->waiting++;
+        *e->last = j;
+        e->last = &j->next;
+        e->poked = true;
+        pthread_cond_signal(&e->changed);
+    }
+    pthread_mutex_unlock(&e->lock);
+    if (room) return HONE_OK;
+    if (stop) return hone_fail(err, HONE_UNAVAILABLE, "the engine has ended");
+    return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "%lld texts are waiting already",
+                     (long long)e->o.most_waiting);
+}
+
 hone_status hone_lm_submit(hone_lm_engine *e, const hone_lm_job_options *o, hone_lm_job **out,
                            hone_error *err) {
     hone_lm_job *j;
-    HONE_TRY(hone_lm_job_new(o, e->lm->context, e->lm->context, e->lm->form.vocabulary, &j, err));
+    HONE_TRY(
+        hone_lm_job_new(o, e->lm->context, e->lm->pages * HONE_LM_PAGE, e->lm->form.vocabulary, &j, err));
     j->engine = e;
     if (out) atomic_fetch_add(&j->references, 1);
-    pthread_mutex_lock(&e->lock);
-    const bool room = e->state.waiting < e->o.most_waiting && !e->stop;
-    if (room) {
-        e->state.waiting++;
-        *e->last = j;
-        e->last = &j->next;
-        pthread_cond_broadcast(&e->changed);
-    }
-    pthread_mutex_unlock(&e->lock);
-    if (room) {
+    const hone_status status = queue(e, j, err);
+    if (status == HONE_OK) {
         if (out) *out = j;
         return HONE_OK;
     }
     j->o.constraint = NULL; /* stays the caller's */
     if (out) hone_lm_job_release(j);
     hone_lm_job_release(j);
-    return hone_fail(err, HONE_RESOURCE_EXHAUSTED, "%lld texts are waiting already",
-                     (long long)e->o.most_waiting);
+    return status;
 }
 
 void hone_lm_job_cancel(hone_lm_job *j) {
     j->cancelled = true;
-    wake(j->engine);
+    poke(j->engine);
 }
 
 void hone_lm_job_pause(hone_lm_job *j, bool paused) {
     j->paused = paused;
-    wake(j->engine);
+    poke(j->engine);
 }
 
 void hone_lm_engine_look(hone_lm_engine *e, hone_lm_engine_state *out) {
     pthread_mutex_lock(&e->lock);
     *out = e->state;
+    out->waiting = e->waiting;
     pthread_mutex_unlock(&e->lock);
 }

@@ -90,6 +90,7 @@ hone_status hone_lm_job_new(const hone_lm_job_options *o, int64_t context, int64
     j->count = o->count;
     j->most = most;
     j->references = 1;
+    j->slot = -1;
     j->news = (hone_lm_news){.prompt_tokens = o->count, .log_probability = NAN, .queued = hone_now()};
     *out = j;
     return HONE_OK;
@@ -147,7 +148,7 @@ void hone_lm_job_mark(const hone_lm_job *j, const float *logits, int64_t vocabul
                       hone_lm_mark *out) {
     const double sum = hone_lm_log_sum(logits, vocabulary);
     out->log_probability = (float)((double)logits[id] - sum);
-    out->count = hone_lm_likeliest(logits, vocabulary, sum, j->o.likely, out->likely);
+    out->count = j->o.likely > 0 ? hone_lm_likeliest(logits, vocabulary, sum, j->o.likely, out->likely) : 0;
 }
 
 /* --- news --- */

@@ -7,15 +7,36 @@
 #include <stdatomic.h>
 
 struct hone_lm_job {
-    hone_lm_job *next; /* in one of the engine's lists */
+    hone_lm_job *next; /* in the list of those that the engine's thread has not seen yet */
     hone_lm_engine *engine;
     _Atomic int references; /* the engine's and the caller's */
     _Atomic bool cancelled, paused;
+    /* The rest is the engine's thread's. */
     hone_lm_job_options o; /* with copies of what it points to */
     int32_t *ids;          /* the prompt, and what was generated: `most` */
     size_t count, most;
+    size_t told;       /* tokens of the prompt that were echoed */
     hone_lm_news news; /* as it was told last */
+    /* schedule.c's */
+    uint64_t number;  /* in the order in which jobs came */
+    bool begun;       /* once; it may wait again, when its pages were needed elsewhere */
+    int64_t slot;     /* its row of tables; -1: it does not run */
+    int64_t *pages;   /* that row */
+    size_t held;      /* pages of it */
+    size_t published; /* pages */
+    size_t done;      /* tokens whose keys and values are there */
+    size_t turn;      /* tokens of this step */
+    size_t known;     /* tokens that were ever done */
 };
+
+/* Tokens that are to be run still: all but one that nothing comes behind. */
+static inline size_t hone_lm_job_left(const hone_lm_job *j) {
+    return j->count - (j->count == j->most) - j->done;
+}
+/* Does it go on token by token, its prompt being done? */
+static inline bool hone_lm_job_answers(const hone_lm_job *j) {
+    return hone_lm_job_left(j) == 1 && j->count < j->most;
+}
 
 /* Log probabilities at one place of a text, by its logits. */
 typedef struct hone_lm_mark {
