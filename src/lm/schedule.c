@@ -54,8 +54,17 @@ static size_t pages_for(size_t tokens) {
     return (tokens + HONE_LM_PAGE - 1) / HONE_LM_PAGE;
 }
 
+/* Pages that it lacks for all of its tokens and one more. */
+static int64_t lacking(const hone_lm_job *j) {
+    const size_t needed = pages_for(j->count + (j->count < j->most));
+    return needed > j->held ? (int64_t)(needed - j->held) : 0;
+}
+
+/* Pages that nobody holds, nor, of those that run, is going to take next. */
 static int64_t free_pages(const hone_lm_schedule *s) {
-    return hone_lm_pages_count(s->pages) - hone_lm_pages_held(s->pages);
+    int64_t n = hone_lm_pages_count(s->pages) - hone_lm_pages_held(s->pages);
+    for (int64_t i = 0; i < s->running_count; i++) n -= lacking(s->running[i]);
+    return n;
 }
 
 static void give_back(hone_lm_schedule *s, hone_lm_job *j) {
@@ -109,10 +118,9 @@ static void share_pages(hone_lm_schedule *s, hone_lm_job *j) {
     }
 }
 
-/* Are there pages for all tokens of it, and one more? Paused texts make room. */
+/* Are there pages for it? Paused texts make room. */
 static bool has_room(hone_lm_schedule *s, const hone_lm_job *j) {
-    const size_t needed = pages_for(j->count + (j->count < j->most)) - j->held;
-    while (free_pages(s) < (int64_t)needed) {
+    while (free_pages(s) < lacking(j)) {
         hone_lm_job *other = victim(s, true);
         if (!other) return false;
         preempt(s, other);
