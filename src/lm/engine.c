@@ -13,6 +13,7 @@
 enum { USUAL_WAITING = 256, USUAL_RUNNING = 64, MOST_RUNNING = 256 };
 enum { CHUNK = 256, LEAST = 16 }; /* tokens of prompts in a step: at most, and if there is no time for any */
 #define USUAL_STEP_SECONDS 0.1
+#define PATIENCE 4 /* times that */
 
 struct hone_lm_engine {
     hone_lm *lm;
@@ -30,7 +31,8 @@ struct hone_lm_engine {
     hone_lm_job *first, **last; /* jobs that the thread has not seen yet */
     int64_t waiting;            /* that have not begun */
     hone_lm_engine_state state; /* as the thread left it */
-    bool poked, stop;
+    bool poked;
+    _Atomic bool stop;
 };
 
 /* --- the thread: ends --- */
@@ -44,7 +46,9 @@ static int64_t count_paused(const hone_lm_schedule *s) {
 /* What others may see from now on. `begun`: jobs that wait no longer. */
 static void publish(hone_lm_engine *e, int64_t begun) {
     const hone_lm_schedule *s = &e->schedule;
-    const hone_lm_engine_state state = {.running = s->running_count,
+    int64_t running = s->running_count;
+    for (int64_t i = 0; i < s->waiting_count; i++) running += s->waiting[i]->begun;
+    const hone_lm_engine_state state = {.running = running,
                                         .paused = count_paused(s),
                                         .pages = hone_lm_pages_count(e->pages),
                                         .pages_used = hone_lm_pages_held(e->pages),
@@ -112,10 +116,11 @@ static void begin(hone_lm_engine *e) {
 
 /* --- the thread: steps --- */
 
-/* Tokens of a step: a bucket that is full costs no more than one that is not. */
+/* Tokens of a step: a bucket that is full costs no more than one that is not. Where nobody waits for the next token of an answer
+ * steps may be longer, but not so long that whoever comes, or goes, waits for them. */
 static int64_t budget(const hone_lm_engine *e, int64_t answers) {
-    if (answers == 0) return CHUNK;
-    const double tokens = e->o.step_seconds / e->token_seconds;
+    const double seconds = answers > 0 ? e->o.step_seconds : PATIENCE * e->o.step_seconds,
+                 tokens = seconds / e->token_seconds;
     int64_t most = tokens < CHUNK ? (int64_t)tokens : CHUNK, fits = 1;
     for (int64_t b = 1; b <= most; b = hone_lm_step_bucket(b + 1)) fits = b;
     return fits;
@@ -243,11 +248,17 @@ static hone_status make(hone_lm_engine *e, hone_graph *g, const hone_lm_options 
     return hone_lm_batch_measure(e->batch, &e->token_seconds, err);
 }
 
+/* Ends the step that runs. */
+static bool stops(void *user) {
+    return ((hone_lm_engine *)user)->stop;
+}
+
 static hone_status start(hone_lm_engine *e, hone_error *err) {
     pthread_mutex_init(&e->lock, NULL);
     hone_cond_init(&e->changed);
     e->last = &e->first;
     publish(e, 0);
+    hone_context_set_cancel(hone_lm_batch_step(e->batch)->context, stops, e);
     if (hone_thread_start(&e->thread, serve, e, "hone-lm") == 0) return HONE_OK;
     pthread_mutex_destroy(&e->lock);
     pthread_cond_destroy(&e->changed);

@@ -82,7 +82,7 @@ static hone_status bind_variables(hone_model *m, hone_body *b, hone_error *err) 
     for (size_t i = 0; i < b->graph->value_count; i++) {
         hone_value *v = b->graph->values[i];
         if (!v || v->storage != HONE_STORAGE_VARIABLE) continue;
-        HONE_TRY(hone_variables_add(m->variables, v->name, v->data, &b->variable[i], err));
+        HONE_TRY(hone_variables_take(m->variables, v->name, v->data, &b->variable[i], err));
         hone_tensor_free(v->data); /* the store's content is the one that counts */
         v->data = hone_tensor_retain(b->variable[i]);
     }

@@ -62,6 +62,21 @@ hone_status hone_variable_mismatch(const char *name, const hone_tensor *there, c
                           hone_type_format(NULL, &b, tb, sizeof tb));
 }
 
+/* The store's from now on, also on failure. */
+static hone_status put(hone_variables *s, const char *name, hone_tensor *t, hone_tensor **out,
+                       hone_error *err) {
+    char *key = hone_strdup(name);
+    if (!key || !hone_reserve(&s->entries, &s->capacity, s->count + 1, sizeof *s->entries) ||
+        !hone_names_put(s->names, key, t)) {
+        hone_free(key);
+        hone_tensor_free(t);
+        return hone_fail_memory(err);
+    }
+    s->entries[s->count++] = (entry){key, t};
+    if (out) *out = t;
+    return HONE_OK;
+}
+
 hone_status hone_variables_add(hone_variables *s, const char *name, const hone_tensor *content,
                                hone_tensor **out, hone_error *err) {
     hone_tensor *there = hone_variables_get(s, name), *copy = NULL;
@@ -69,16 +84,14 @@ hone_status hone_variables_add(hone_variables *s, const char *name, const hone_t
     if (out) *out = there;
     if (there) return HONE_OK;
     HONE_TRY(hone_tensor_copy_of(content->dtype, content->rank, content->dims, content->data, &copy, err));
-    char *key = hone_strdup(name);
-    if (!key || !hone_reserve(&s->entries, &s->capacity, s->count + 1, sizeof *s->entries) ||
-        !hone_names_put(s->names, key, copy)) {
-        hone_free(key);
-        hone_tensor_free(copy);
-        return hone_fail_memory(err);
-    }
-    s->entries[s->count++] = (entry){key, copy};
-    if (out) *out = copy;
-    return HONE_OK;
+    return put(s, name, copy, out, err);
+}
+
+hone_status hone_variables_take(hone_variables *s, const char *name, hone_tensor *content, hone_tensor **out,
+                                hone_error *err) {
+    if (hone_variables_get(s, name) || !hone_tensor_is_own(content))
+        return hone_variables_add(s, name, content, out, err);
+    return put(s, name, hone_tensor_retain(content), out, err);
 }
 
 hone_status hone_variables_copy_of(const hone_model *m, hone_variables **out, hone_error *err) {

@@ -14,6 +14,9 @@ hone_variables *hone_variables_retain(hone_variables *s);
  * with another one. `*out` (may be NULL) is the tensor, borrowed. */
 hone_status hone_variables_add(hone_variables *s, const char *name, const hone_tensor *content,
                                hone_tensor **out, hone_error *err);
+/* The same, but content that nobody else holds becomes the variable itself: of gigabytes of zeros nothing is read. */
+hone_status hone_variables_take(hone_variables *s, const char *name, hone_tensor *content, hone_tensor **out,
+                                hone_error *err);
 /* Fails with HONE_INVALID_ARGUMENT: the variable is of one type, what should be in it of another. */
 hone_status hone_variable_mismatch(const char *name, const hone_tensor *there, const hone_tensor *other,
                                    hone_error *err);

@@ -15,6 +15,7 @@ typedef struct heard {
     int32_t ids[CONTEXT];
     float marks[CONTEXT];
     size_t count, most; /* most: ends the text by its answer, 0: never */
+    size_t block;       /* the engine waits at this token until it is 0 */
     int ends, likely;
     hone_lm_news last;
     char message[512];
@@ -44,6 +45,7 @@ static bool hear(void *user, const hone_lm_news *n) {
     h->last = *n;
     const bool more = !h->most || h->count < h->most;
     pthread_cond_broadcast(&h->changed);
+    while (h->block && h->count == h->block) pthread_cond_wait(&h->changed, &h->lock);
     pthread_mutex_unlock(&h->lock);
     return more;
 }
@@ -52,6 +54,13 @@ static bool hear(void *user, const hone_lm_news *n) {
 static void wait_for(heard *h, size_t tokens) {
     pthread_mutex_lock(&h->lock);
     while (!h->ends && h->count < tokens) pthread_cond_wait(&h->changed, &h->lock);
+    pthread_mutex_unlock(&h->lock);
+}
+
+static inline void unblock(heard *h) {
+    pthread_mutex_lock(&h->lock);
+    h->block = 0;
+    pthread_cond_broadcast(&h->changed);
     pthread_mutex_unlock(&h->lock);
 }
 
