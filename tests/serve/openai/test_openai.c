@@ -352,6 +352,8 @@ static void test_metrics(void **state) {
                                          "hone_lm_inter_token_seconds_count{model=\"letters\"}"};
     static const double more[] = {6, 2, 2, 4};
     double before[4];
+    wait_for(server.port, "hone_lm_sequences{model=\"letters\",state=\"running\"}",
+             0); /* the test before has left */
     for (int i = 0; i < 4; i++) before[i] = metric(server.port, series[i]);
     check_has(ask(CHAT, about(HI ", \"n\": 2, \"max_tokens\": 3")), 200, "wxy");
     for (int i = 0; i < 4; i++) wait_for(server.port, series[i], before[i] + more[i]);
