@@ -37,19 +37,17 @@ struct hone_lm_engine {
 
 /* --- the thread: ends --- */
 
-static int64_t count_paused(const hone_lm_schedule *s) {
-    int64_t n = 0;
-    for (int64_t i = 0; i < s->running_count; i++) n += s->running[i]->paused;
-    return n;
-}
-
 /* What others may see from now on. `begun`: jobs that wait no longer. */
 static void publish(hone_lm_engine *e, int64_t begun) {
     const hone_lm_schedule *s = &e->schedule;
-    int64_t running = s->running_count;
-    for (int64_t i = 0; i < s->waiting_count; i++) running += s->waiting[i]->begun;
+    int64_t running = s->running_count, paused = 0;
+    for (int64_t i = 0; i < s->running_count; i++) paused += s->running[i]->paused;
+    for (int64_t i = 0; i < s->waiting_count; i++) { /* also those that others took their pages from */
+        running += s->waiting[i]->begun;
+        paused += s->waiting[i]->begun && s->waiting[i]->paused;
+    }
     const hone_lm_engine_state state = {.running = running,
-                                        .paused = count_paused(s),
+                                        .paused = paused,
                                         .pages = hone_lm_pages_count(e->pages),
                                         .pages_used = hone_lm_pages_held(e->pages),
                                         .pages_cached = hone_lm_pages_cached(e->pages),

@@ -99,7 +99,7 @@ void hone_lm_job_release(hone_lm_job *j); /* any thread; cancels nothing; NULL i
 
 /* For metrics. */
 typedef struct hone_lm_engine_state {
-    int64_t waiting, running, paused; /* jobs; running: that have begun; paused: of those on pages */
+    int64_t waiting, running, paused; /* jobs; running: that have begun; paused: of those */
     int64_t pages, pages_used;        /* used: by running texts */
     int64_t pages_cached;             /* kept for texts that begin likewise, and free if needed */
     uint64_t prompt_tokens, cached_tokens, generated_tokens; /* since the start; cached: of prompts' tokens */

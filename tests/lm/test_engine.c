@@ -1,6 +1,7 @@
 /* Many texts at once: each gets what it gets alone. */
 #include "base/memory.h"
 #include "lm/heard.h"
+#include "support/files.h"
 
 /* --- tests --- */
 
@@ -121,6 +122,19 @@ static void test_refused(void **state) {
     o = good;
     o.size--;
     refused(e, &o, HONE_INVALID_ARGUMENT, "");
+    /* Whatever allocation fails, nothing is queued. */
+    heard *h = heard_new();
+    hone_lm_job *j = NULL;
+    hone_lm_engine_state state_now;
+    ids[1] = 1;
+    o = good;
+    o.user = h;
+    FAIL_EACH_ALLOCATION(hone_lm_submit(e, &o, &j, &err), assert_null(j));
+    wait_end(h);
+    hone_lm_engine_look(e, &state_now);
+    assert_true(h->last.status == HONE_OK && state_now.waiting == 0 && state_now.prompt_tokens == 2);
+    hone_lm_job_release(j);
+    free(h);
     hone_lm_engine_free(e);
 }
 
