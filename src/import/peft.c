@@ -128,14 +128,32 @@ static json_t *target_modules(const branches *b) {
     return list;
 }
 
+static double alpha_of(const hone_adapter_branch *b) {
+    return (double)b->scale * (double)b->a->data->dims[0];
+}
+
+/* What differs from the first: modules by their whole names. */
+static void note_others(const branches *b, json_t *ranks, json_t *alphas) {
+    const hone_adapter_branch *first = b->items;
+    for (size_t i = 1; i < b->count; i++) {
+        char name[LONGEST_NAME];
+        const hone_adapter_branch *x = &b->items[i];
+        snprintf(name, sizeof name, "%.*s", hone_adapter_name(&x->site), x->site.weight->name);
+        if (x->a->data->dims[0] != first->a->data->dims[0])
+            json_object_set_new(ranks, name, json_integer(x->a->data->dims[0]));
+        if (alpha_of(x) != alpha_of(first)) json_object_set_new(alphas, name, json_real(alpha_of(x)));
+    }
+}
+
 static hone_status save_config(const branches *b, const char *path, const char *base, hone_error *err) {
-    const int64_t rank = b->items[0].a->data->dims[0];
-    json_t *root =
-        json_pack("{s:s, s:s, s:o, s:I, s:f, s:f, s:o, s:s, s:b, s:b, s:b, s:b}", "peft_type", "LORA",
-                  "task_type", "CAUSAL_LM", "base_model_name_or_path", base ? json_string(base) : json_null(),
-                  "r", (json_int_t)rank, "lora_alpha", (double)b->items[0].scale * (double)rank,
-                  "lora_dropout", 0.0, "target_modules", target_modules(b), "bias", "none", "fan_in_fan_out",
-                  0, "inference_mode", 1, "use_rslora", 0, "use_dora", 0);
+    json_t *ranks = json_object(), *alphas = json_object();
+    note_others(b, ranks, alphas);
+    json_t *root = json_pack(
+        "{s:s, s:s, s:o, s:I, s:f, s:f, s:o, s:o, s:o, s:s, s:b, s:b, s:b, s:b}", "peft_type", "LORA",
+        "task_type", "CAUSAL_LM", "base_model_name_or_path", base ? json_string(base) : json_null(), "r",
+        (json_int_t)b->items[0].a->data->dims[0], "lora_alpha", alpha_of(b->items), "lora_dropout", 0.0,
+        "target_modules", target_modules(b), "rank_pattern", ranks, "alpha_pattern", alphas, "bias", "none",
+        "fan_in_fan_out", 0, "inference_mode", 1, "use_rslora", 0, "use_dora", 0);
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
     if (!text) return hone_fail_memory(err);
@@ -182,6 +200,14 @@ static hone_status read_config(const char *path, json_t **out, hone_error *err) 
         return hone_fail_file(err, HONE_UNSUPPORTED, path, "use_dora: adapters with magnitudes");
     if (json_is_string(bias) && strcmp(json_string_value(bias), "none") != 0)
         return hone_fail_file(err, HONE_UNSUPPORTED, path, "bias: trained biases");
+    const char *key;
+    json_t *value;
+    json_object_foreach(
+        json_object_get(c, "alpha_pattern"), key,
+        value) if (strpbrk(key, "^$*+?()[]{}|\\") ||
+                   !json_is_number(value)) return hone_fail_file(err, HONE_UNSUPPORTED, path,
+                                                                 "alpha_pattern: %s is no name with a number",
+                                                                 key);
     if (!json_is_integer(json_object_get(c, "r")) || json_integer_value(json_object_get(c, "r")) < 1 ||
         !json_is_number(json_object_get(c, "lora_alpha")))
         return hone_fail_file(err, HONE_CORRUPT, path, "r and lora_alpha are needed");

@@ -114,6 +114,7 @@ static void test_refused(void **state) {
         {"{\"peft_type\": \"LOHA\"}", "{}", "peft_type", HONE_UNSUPPORTED},
         {CONFIG ", \"use_dora\": true}", "{}", "use_dora", HONE_UNSUPPORTED},
         {CONFIG ", \"bias\": \"all\"}", "{}", "bias", HONE_UNSUPPORTED},
+        {CONFIG ", \"alpha_pattern\": {\"a.*\": 1}}", "{}", "alpha_pattern: a.*", HONE_UNSUPPORTED},
         {"{\"peft_type\": \"LORA\"}", "{}", "r and lora_alpha", HONE_CORRUPT},
         {CONFIG "}", "{}", "no tensors", HONE_CORRUPT},
         {CONFIG "}", "{" A "}", "a.b has a lora_A and no lora_B", HONE_CORRUPT},
