@@ -26,9 +26,6 @@ HONE_API hone_status hone_adapter_load(hone_graph *g, const char *directory, hon
 /* Adds alpha/rank · B A to the matrices that are float32 constants, and takes their branches away. Those beside weights of few
  * bits stay, `*left` (may be NULL) of them: nothing is rounded again. */
 HONE_API hone_status hone_adapter_merge(hone_graph *g, int *left, hone_error *err);
-/* Takes over what was trained of another form of the same model: float32 constants of the same name and shape, and the adapter.
- * HONE_NOT_FOUND: a product of the adapter is not there. */
-HONE_API hone_status hone_adapter_take(hone_graph *g, const hone_graph *trained, hone_error *err);
 /* Branches that the graph has. */
 HONE_API int hone_adapter_count(const hone_graph *g);
 

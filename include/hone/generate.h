@@ -31,6 +31,8 @@ HONE_API bool hone_lm_takes(const hone_graph *g);
 /* Makes such a graph one for whole texts, as it is trained: input_ids int64 [batch, sequence] alone, logits of all places.
  * HONE_UNSUPPORTED: what it keeps of texts is read by others, or it has other inputs. The graph is of no use after a failure. */
 HONE_API hone_status hone_lm_forget_past(hone_graph *g, hone_error *err);
+/* The way back: with position_ids, past_key_values and present. HONE_UNSUPPORTED: it was made otherwise. */
+HONE_API hone_status hone_lm_recall_past(hone_graph *g, hone_error *err);
 /* Compiles a graph, which is freed in any case. HONE_UNSUPPORTED: it is no causal language model. On success `*out` belongs
  * to the caller: hone_lm_free(). */
 HONE_API hone_status hone_lm_create(hone_graph *g, const hone_lm_options *options, hone_lm **out,

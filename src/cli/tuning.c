@@ -13,8 +13,7 @@ int cli_tuning_begin(cli_tuning *t, const char *path, cli_data *d, hone_graph **
     hone_error err = {0};
     const int status = cli_open_language(path, &t->import, graph);
     if (status != CLI_OK || !t->import) return status;
-    t->whole = hone_import_take_graph(t->import);
-    CLI_TRY_MODEL(path, hone_graph_copy(t->whole, graph, &err));
+    *graph = hone_import_take_graph(t->import);
     CLI_TRY_MODEL(path, hone_lm_forget_past(*graph, &err));
     d->reads = hone_import_tokenizer(t->import);
     if (!d->reads) return cli_error("%s: the model has no tokenizer", path);
@@ -23,18 +22,17 @@ int cli_tuning_begin(cli_tuning *t, const char *path, cli_data *d, hone_graph **
     return CLI_OK;
 }
 
-hone_status cli_tuning_save(cli_tuning *t, const hone_graph *trained, const char *base, bool apart,
+hone_status cli_tuning_save(cli_tuning *t, const hone_graph *graph, const char *base, bool apart,
                             const char *directory, hone_error *err) {
-    if (apart) return hone_adapter_save(trained, directory, base, err);
-    hone_status status = hone_adapter_take(t->whole, trained, err);
-    if (status == HONE_OK) status = hone_adapter_merge(t->whole, NULL, err);
-    if (status != HONE_OK) return status;
-    hone_import_give_graph(t->import, t->whole);
-    t->whole = NULL;
-    return hone_import_save(t->import, directory, err);
+    if (apart) return hone_adapter_save(graph, directory, base, err);
+    hone_graph *whole = NULL;
+    hone_status status = hone_graph_copy(graph, &whole, err);
+    if (status == HONE_OK) status = hone_adapter_merge(whole, NULL, err);
+    if (status == HONE_OK) status = hone_lm_recall_past(whole, err);
+    if (whole) hone_import_give_graph(t->import, whole);
+    return status == HONE_OK ? hone_import_save(t->import, directory, err) : status;
 }
 
 void cli_tuning_end(cli_tuning *t) {
-    hone_graph_free(t->whole);
     hone_import_free(t->import);
 }

@@ -8,15 +8,13 @@
 #include <hone/import.h>
 
 typedef struct cli_tuning {
-    hone_import *import; /* NULL: the model is of another kind */
-    hone_graph *whole;   /* as it was, with its past */
+    hone_import *import; /* without its graph; NULL: the model is of another kind */
 } cli_tuning;
 
-/* Opens a model; of another kind than language models with a past, `*graph` is it as it is in its file, or NULL where it is not
- * read. `d` then reads texts as such a model does. Gives an exit status. cli_tuning_end() in any case. */
+/* Opens a model, `*graph`; of another kind than language models with a past it is as in its file, or NULL where it is not read. `d` then reads texts as such a model does. Gives an exit status. cli_tuning_end() in any case. */
 int cli_tuning_begin(cli_tuning *t, const char *path, cli_data *d, hone_graph **graph);
-/* Writes a directory: the adapter of `trained` alone (`apart`), or the model. */
-hone_status cli_tuning_save(cli_tuning *t, const hone_graph *trained, const char *base, bool apart,
+/* Writes a directory: the adapter of what `graph` has become, alone (`apart`), or the model, with its past again. */
+hone_status cli_tuning_save(cli_tuning *t, const hone_graph *graph, const char *base, bool apart,
                             const char *directory, hone_error *err);
 void cli_tuning_end(cli_tuning *t);
 

@@ -310,56 +310,8 @@ hone_status hone_adapter_load(hone_graph *g, const char *directory, hone_error *
     return status;
 }
 
-/* --- from graph to graph --- */
+/* --- merging --- */
 
 hone_status hone_adapter_merge(hone_graph *g, int *left, hone_error *err) {
     return hone_graph_merge_adapter(g, left, err);
-}
-
-static const hone_adapter_branch *branch_of(const branches *b, const hone_adapter_site *s) {
-    for (size_t i = 0; i < b->count; i++)
-        if (strcmp(b->items[i].site.weight->name, s->weight->name) == 0) return &b->items[i];
-    return NULL;
-}
-
-static hone_status take_branches(hone_graph *g, const branches *b, hone_error *err) {
-    size_t found = 0;
-    HONE_TRY(hone_graph_infer(g, err));
-    for (hone_node *n = g->first, *next; n; n = next) {
-        hone_adapter_site s;
-        next = n->next;
-        const hone_adapter_branch *from = hone_adapter_site_of(n, &s) ? branch_of(b, &s) : NULL;
-        if (!from) continue;
-        hone_adapter_put(g, &s, from->a->data, from->b->data, from->scale);
-        found++;
-    }
-    HONE_TRY(hone_graph_check(g, err));
-    return found < b->count
-               ? hone_fail(err, HONE_NOT_FOUND, "only %zu of the adapter's %zu matrices are in the model",
-                           found, b->count)
-               : HONE_OK;
-}
-
-static bool is_same_type(const hone_tensor *a, const hone_tensor *b) {
-    if (a->dtype != b->dtype || a->rank != b->rank) return false;
-    for (int i = 0; i < a->rank; i++)
-        if (a->dims[i] != b->dims[i]) return false;
-    return true;
-}
-
-hone_status hone_adapter_take(hone_graph *g, const hone_graph *trained, hone_error *err) {
-    branches b = {NULL};
-    for (size_t i = 0; i < g->value_count; i++) {
-        hone_value *v = g->values[i];
-        if (!v || v->storage != HONE_STORAGE_CONSTANT || v->type.dtype != HONE_FLOAT32 || v->type.rank < 1)
-            continue; /* no weight */
-        const hone_value *t = hone_graph_find(trained, v->name);
-        if (!t || t->storage != HONE_STORAGE_CONSTANT || !is_same_type(v->data, t->data)) continue;
-        hone_tensor_free(v->data);
-        v->data = hone_tensor_retain(t->data);
-    }
-    hone_error ignored;
-    hone_status status = find(trained, &b, &ignored) == HONE_OK ? take_branches(g, &b, err) : HONE_OK;
-    hone_free(b.items);
-    return status;
 }

@@ -39,25 +39,21 @@ static const float *factor_of(const hone_graph *g, const char *name) {
 
 static void test_round_trip(void **state) {
     (void)state;
-    hone_graph *from = adapted(), *to = model(), *taken = model();
+    hone_graph *from = adapted(), *to = model();
     const char *dir = test_path("adapter");
     check_ok(hone_adapter_save(from, dir, "base", &err));
     check_ok(hone_adapter_load(to, dir, &err));
-    check_ok(hone_adapter_take(taken, from, &err));
     assert_int_equal(hone_adapter_count(to), 1);
-    assert_int_equal(hone_adapter_count(taken), 1);
     for (int k = 0; k < 2; k++) {
         const char *name = k ? "a.b.lora_B.weight" : "a.b.lora_A.weight";
         const size_t bytes = (k ? OUT : IN) * RANK * sizeof(float);
         assert_memory_equal(factor_of(to, name), factor_of(from, name), bytes);
-        assert_memory_equal(factor_of(taken, name), factor_of(from, name), bytes);
     }
     hone_adapter_branch b;
     assert_true(hone_adapter_branch_of(to->outputs[0]->producer, &b));
     assert_true(b.scale == 3); /* alpha / rank */
     hone_graph_free(from);
     hone_graph_free(to);
-    hone_graph_free(taken);
 }
 
 #define A                                                                                                    \

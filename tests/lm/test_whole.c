@@ -35,6 +35,44 @@ static void test_whole_texts(void **state) {
     hone_graph_free(g);
 }
 
+/* Without a past and with one again: the same inputs, outputs and logits. */
+static void test_there_and_back(void **state) {
+    (void)state;
+    hone_graph *g = small_graph(false), *was = small_graph(false);
+    check_ok(hone_lm_forget_past(g, &err));
+    check_ok(hone_lm_recall_past(g, &err));
+    assert_int_equal(g->input_count, was->input_count);
+    assert_int_equal(g->output_count, was->output_count);
+    for (size_t i = 0; i < g->input_count; i++) {
+        const hone_value *v = hone_graph_find(was, g->inputs[i]->name);
+        assert_true(v && v->storage == HONE_STORAGE_INPUT && v->type.rank == g->inputs[i]->type.rank);
+        assert_int_equal(
+            v->type.dims[v->type.rank - 1] < 0 ? 0 : v->type.dims[v->type.rank - 1],
+            g->inputs[i]->type.dims[v->type.rank - 1] < 0 ? 0 : g->inputs[i]->type.dims[v->type.rank - 1]);
+    }
+    for (size_t i = 0; i < g->output_count; i++)
+        assert_string_equal(g->outputs[i]->name, was->outputs[i]->name);
+    hone_graph_free(was);
+    hone_lm_options o = HONE_LM_OPTIONS_INIT;
+    hone_lm *back = NULL, *m = small_lm(false, LENGTH, 1);
+    hone_lm_sequence *s = small_sequence(m), *again;
+    const float *a, *b;
+    int32_t text[LENGTH];
+    for (int i = 0; i < LENGTH; i++) text[i] = i * 7 % VOCABULARY;
+    o.context = LENGTH;
+    check_ok(hone_lm_create(g, &o, &back, &err));
+    again = small_sequence(back);
+    for (size_t n = 20; n <= LENGTH; n += 20) {
+        check_ok(hone_lm_feed(s, text, n, &a, &err));
+        check_ok(hone_lm_feed(again, text, n, &b, &err));
+        assert_memory_equal(a, b, VOCABULARY * sizeof *a);
+    }
+    hone_lm_sequence_free(s);
+    hone_lm_sequence_free(again);
+    hone_lm_free(m);
+    hone_lm_free(back);
+}
+
 static void refuses(hone_status status, const char *word) {
     assert_int_equal(status, HONE_UNSUPPORTED);
     assert_non_null(strstr(err.message, word));
@@ -49,11 +87,13 @@ static void test_what_is_refused(void **state) {
     hone_graph_free(g);
     g = hone_graph_new("empty");
     refuses(hone_lm_forget_past(g, &err), "no causal language model");
+    refuses(hone_lm_recall_past(g, &err), "no language model");
     hone_graph_free(g);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole_texts),
+                                       cmocka_unit_test(test_there_and_back),
                                        cmocka_unit_test(test_what_is_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
