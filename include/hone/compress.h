@@ -77,6 +77,8 @@ typedef struct hone_quantize_options {
      * (SmoothQuant: Xiao et al. 2022, arXiv 2211.10438); needs data. */
     bool equalize;
     double smooth;
+    /* Weights that are stored in few bits already are opened and rounded again, which costs more than rounding once. */
+    bool requantize;
     /* STATIC, WEIGHTS and CLUSTERS: quantization-aware training; of CLUSTERS the shared numbers are trained, and what is one
      * stays one. Of the others weights are rounded in each step, and the gradients of what comes out go
      * to what went in, as far as it is within the codes' range; steps of the codes are learned, too (Esser et al. 2020, arXiv

@@ -1,6 +1,7 @@
 #include "optimize.h"
 
 #include "files.h"
+#include "gate.h"
 #include "signals.h"
 
 #include <errno.h>
@@ -30,9 +31,9 @@ static const cli_option options[] = {
     OPT_TEXT("report", "FILE", args.report, "a page with tables, plots and the command for each model"),
     OPT_CHOICE("target", "size|latency", args.target,
                "of what passes the gate, the smallest or the fastest is taken"),
-    OPT_TEXT(
-        "gate", "METRIC:X", args.gate,
-        "what may be lost on validation samples: accuracy:0.5, in points, or loss:0.02 (default: all may)"),
+    OPT_TEXT("gate", "METRIC:X", args.gate,
+             "what may be lost on validation samples: accuracy:0.5, in points, loss:0.02, or loss:1% of it "
+             "(default: all may)"),
     OPT_TEXT("budget", "TIME", args.budget, "when no more models are begun, and training ends: 90s, 20m, 2h"),
     OPT_INT("finetune-epochs", "N", args.finetune.epochs, 1, 1000000,
             "epochs of training after each step that needs it"),
@@ -55,21 +56,6 @@ static int read_budget(double *seconds) {
     if (end == args.budget || *end || !(*seconds > 0 && *seconds < 1e9))
         return cli_usage_error("--budget needs a time as 90s, 20m or 2h, not '%s'", args.budget);
     *seconds *= unit;
-    return CLI_OK;
-}
-
-/* The metric's name, and how much may be lost; INFINITY: all. */
-static int read_gate(char *metric, size_t size, double *most) {
-    const char *colon = args.gate ? strchr(args.gate, ':') : NULL;
-    char *end;
-    *most = INFINITY;
-    metric[0] = 0;
-    if (!args.gate) return CLI_OK;
-    *most = colon ? strtod(colon + 1, &end) : NAN;
-    if (!colon || end == colon + 1 || *end || !(*most >= 0))
-        return cli_usage_error("--gate needs a metric and what may be lost, as accuracy:0.5, not '%s'",
-                               args.gate);
-    snprintf(metric, size, "%.*s", (int)(colon - args.gate), args.gate);
     return CLI_OK;
 }
 
@@ -203,12 +189,13 @@ static int make_all(cli_search *s, const char *state, uint64_t mark) {
 }
 
 /* What loses no more than it may, and is the smallest or the fastest; -1: nothing. The model itself is none. */
-static int choose(const cli_search *s, double most) {
+static int choose(const cli_search *s, const cli_gate *gate) {
+    const double whole = s->points[0].quality, unit = gate->relative ? 100 / fabs(whole) : s->share ? 100 : 1;
     int chosen = -1;
     for (int i = 1; i < s->count; i++) {
         const cli_point *p = &s->points[i], *best = chosen >= 0 ? &s->points[chosen] : NULL;
-        const double lost = (s->share ? 100 : 1) * (s->points[0].quality - p->quality);
-        if (!p->there || lost > most + 1e-9) continue;
+        const double lost = unit * (whole - p->quality);
+        if (!p->there || lost > gate->most + 1e-9) continue;
         if (!best || (args.target == TARGET_SIZE ? p->bytes < best->bytes : p->ms[0] < best->ms[0]))
             chosen = i;
     }
@@ -223,12 +210,12 @@ static hone_status take(const cli_search *s, int chosen, hone_error *err) {
     return status;
 }
 
-static int tell(cli_search *s, const char *state, uint64_t mark, const char *metric, double most) {
+static int tell(cli_search *s, const char *state, uint64_t mark, const cli_gate *gate) {
     hone_error err = {0};
     cli_points_compare(s);
-    if (metric[0] && strcmp(metric, s->metric) != 0)
+    if (gate->metric[0] && strcmp(gate->metric, s->metric) != 0)
         return cli_usage_error("--gate %s: what is measured of this model is its %s", args.gate, s->metric);
-    const int chosen = choose(s, most);
+    const int chosen = choose(s, gate);
     CLI_TRY(write_points(s, state, mark, chosen, &err));
     if (args.report) CLI_TRY(cli_search_html(s, chosen, args.report, &err));
     if (chosen >= 0) CLI_TRY(take(s, chosen, &err));
@@ -247,9 +234,9 @@ static int tell(cli_search *s, const char *state, uint64_t mark, const char *met
 
 static int work(cli_search *s) {
     hone_error err = {0};
-    char metric[64];
-    double budget, most;
-    if (read_budget(&budget) != CLI_OK || read_gate(metric, sizeof metric, &most) != CLI_OK) return CLI_USAGE;
+    cli_gate gate;
+    double budget;
+    if (read_budget(&budget) != CLI_OK || cli_gate_read(args.gate, &gate) != CLI_OK) return CLI_USAGE;
     if (cli_read_task(&args.task, &args.finetune.task) != CLI_OK) return CLI_USAGE;
     s->task = &args.finetune.task;
     s->finetune = args.finetune;
@@ -273,7 +260,7 @@ static int work(cli_search *s) {
     int status = make_all(s, state, mark);
     if (status == CLI_OK) {
         cli_signals_default();
-        status = tell(s, state, mark, metric, most);
+        status = tell(s, state, mark, &gate);
     }
     free(state);
     return status;

@@ -1,15 +1,18 @@
 #include "files.h"
+#include "gate.h"
 #include "layers.h"
 #include "signals.h"
 #include "table.h"
 #include "training.h"
+#include "tuning.h"
 
 #include <hone/compress.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 static struct {
-    const char *model, *out;
+    const char *model, *out, *gate;
     cli_data data;
     int mode, calibration, rounding, dialect;
     bool json, pack, sensitivity;
@@ -61,6 +64,9 @@ static const cli_option options[] = {
         "rescale channels first, so that large activations become smaller and the weights that read them "
         "larger: 0.5 evens both out (needs --data)",
         .zero = "not"),
+    OPT_FLAG("requantize", args.quantize.requantize,
+             "weights that are in few bits already are rounded again, at a cost; without it they stay as "
+             "they are"),
     OPT_CHOICE("dialect", "onnx|ort", args.dialect,
                "weights: blocks as DequantizeLinear, or as ONNX Runtime's MatMulNBits"),
     OPT_DATA(args.data),
@@ -68,6 +74,10 @@ static const cli_option options[] = {
     OPT_TASK(args.task),
     OPT_OUT(args.out),
     OPT_PACK(args.pack),
+    OPT_TEXT("gate", "METRIC:X", args.gate,
+             "what may be lost on test samples: accuracy:0.5, in points, loss:0.02, or perplexity:1% of it; "
+             "a model "
+             "that loses more is not written"),
     OPT_INT64("calibration-samples", "N", args.quantize.calibration_samples, 1, 1e15,
               "look at N training samples, drawn"),
     OPT_CHOICE(
@@ -97,6 +107,7 @@ _Static_assert(HONE_CALIBRATE_MINMAX == 0 && HONE_CALIBRATE_PERCENTILE == 1 && H
 
 typedef struct job {
     hone_graph *graph, *quantized;
+    cli_tuning tuning;
     cli_parts data;
     hone_quantize_report report;
     cli_score before, after;
@@ -201,8 +212,22 @@ static hone_status choose_kept(job *j, hone_error *err) {
     return status;
 }
 
+static int pass_gate(const job *j, const cli_gate *gate) {
+    if (!args.gate) return CLI_OK;
+    const double lost = cli_gate_lost(gate, &j->before.eval, &j->after.eval);
+    if (isnan(lost))
+        return cli_usage_error("--gate %s: what is measured of this model is %s", args.gate,
+                               cli_metrics(&j->before.eval));
+    if (lost <= gate->most) return CLI_OK;
+    cli_print_change(&j->before, &j->after);
+    cli_error("%.3g%s of %s would be lost, more than --gate %s allows: nothing is written", lost,
+              gate->relative ? " %" : "", gate->metric, args.gate);
+    return CLI_GATE;
+}
+
 static int work(job *j) {
     hone_error err = {0};
+    cli_gate gate;
     args.quantize.mode = (hone_quantize_mode)args.mode;
     args.quantize.calibration.method = (hone_calibration_method)args.calibration;
     args.quantize.rounding = (hone_rounding)args.rounding;
@@ -217,17 +242,24 @@ static int work(job *j) {
     args.quantize.threads = args.finetune.threads;
     if (args.finetune.epochs > 0) args.quantize.finetune = &args.finetune;
     args.quantize.distill = args.finetune.alpha > 0;
-    CLI_TRY(cli_check_output(args.out, &err));
-    CLI_TRY(hone_graph_load(args.model, &j->graph, &err));
+    if (cli_gate_read(args.gate, &gate) != CLI_OK) return CLI_USAGE;
+    int status_now = cli_tuning_begin(&j->tuning, args.model, &args.data, &j->graph);
+    if (status_now != CLI_OK) return status_now;
+    if (!j->graph) CLI_TRY(hone_graph_load(args.model, &j->graph, &err));
+    if (args.pack && j->tuning.import)
+        return cli_usage_error("--pack is not for directories of language models");
+    CLI_TRY(cli_tuning_check_output(&j->tuning, args.out, &err));
     args.data.model_path = args.model;
     if (args.data.spec && reads_training())
         CLI_TRY(cli_open_parts(&args.data, task, j->graph, seed, &args.finetune.max_samples, &j->data, &err));
     else if (args.data.spec)
         CLI_TRY(cli_open_test(&args.data, task, j->graph, seed, &j->data.test, &err));
     cli_check_test(j->graph, task, &j->data.test);
+    if (args.gate && !j->data.test)
+        return cli_usage_error("--gate needs test samples: --data with a test split, or --test-data");
     int threads = args.quantize.threads; /* the model may be replaced by the result: measured before */
-    CLI_TRY_MODEL(args.model,
-                  cli_score_graph(j->graph, args.model, j->data.test, task, threads, &j->before, &err));
+    CLI_TRY_MODEL(args.model, cli_score_graph(j->graph, cli_tuning_file(&j->tuning, args.model), j->data.test,
+                                              task, threads, &j->before, &err));
     CLI_TRY_MODEL(args.model, choose_kept(j, &err));
     if (args.finetune.epochs > 0) CLI_TRY(cli_watch_open(&j->watch, &args.log, "", j->graph, &err));
     cli_signals_catch();
@@ -236,9 +268,13 @@ static int work(job *j) {
     if (cli_signal()) return cli_interrupted(&j->watch, NULL);
     cli_signals_default();
     CLI_TRY_MODEL(args.model, status);
-    CLI_TRY(cli_save_as(j->quantized, args.out, args.pack, &err));
     CLI_TRY_MODEL(args.out,
-                  cli_score_graph(j->quantized, args.out, j->data.test, task, threads, &j->after, &err));
+                  cli_score_graph(j->quantized, NULL, j->data.test, task, threads, &j->after, &err));
+    status_now = pass_gate(j, &gate);
+    if (status_now != CLI_OK) return status_now;
+    CLI_TRY(j->tuning.import ? cli_tuning_save(&j->tuning, j->quantized, NULL, false, args.out, &err)
+                             : cli_save_as(j->quantized, args.out, args.pack, &err));
+    j->after.file_bytes = cli_model_bytes(cli_tuning_file(&j->tuning, args.out));
     print(j);
     return CLI_OK;
 }
@@ -251,6 +287,7 @@ static int run(void) {
     hone_graph_free(j.quantized);
     hone_graph_free(j.graph);
     cli_free_parts(&j.data);
+    cli_tuning_end(&j.tuning);
     return status;
 }
 

@@ -319,7 +319,7 @@ static int work(job *j) {
     if (loaded != CLI_OK) return loaded;
     if (args.merge && !(j->tuning.import && args.train.lora_rank))
         return cli_usage_error("--merge is for language models with --lora");
-    CLI_TRY(j->tuning.import ? cli_check_directory(args.out, &err) : cli_check_output(args.out, &err));
+    CLI_TRY(cli_tuning_check_output(&j->tuning, args.out, &err));
     if (args.train.checkpoint_dir) CLI_TRY(cli_check_directory(args.train.checkpoint_dir, &err));
     CLI_TRY(cli_open_parts(&args.data, &args.train.task, j->graph, args.train.seed, &args.train.max_samples,
                            &j->data, &err));

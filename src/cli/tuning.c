@@ -1,5 +1,6 @@
 #include "tuning.h"
 
+#include "files.h"
 #include "language.h"
 #include "report.h"
 #include "text.h"
@@ -31,6 +32,15 @@ hone_status cli_tuning_save(cli_tuning *t, const hone_graph *graph, const char *
     if (status == HONE_OK) status = hone_lm_recall_past(whole, err);
     if (whole) hone_import_give_graph(t->import, whole);
     return status == HONE_OK ? hone_import_save(t->import, directory, err) : status;
+}
+
+hone_status cli_tuning_check_output(const cli_tuning *t, const char *path, hone_error *err) {
+    return t->import ? cli_check_directory(path, err) : cli_check_output(path, err);
+}
+
+const char *cli_tuning_file(const cli_tuning *t, const char *path) {
+    const char *file = cli_text("%s/model.onnx", path);
+    return t->import && cli_file_bytes(file) >= 0 ? file : path;
 }
 
 void cli_tuning_end(cli_tuning *t) {

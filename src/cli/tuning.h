@@ -16,6 +16,10 @@ int cli_tuning_begin(cli_tuning *t, const char *path, cli_data *d, hone_graph **
 /* Writes a directory: the adapter of what `graph` has become, alone (`apart`), or the model, with its past again. */
 hone_status cli_tuning_save(cli_tuning *t, const hone_graph *graph, const char *base, bool apart,
                             const char *directory, hone_error *err);
+/* Whether that can be written: a directory, or a file of a model of another kind. */
+hone_status cli_tuning_check_output(const cli_tuning *t, const char *path, hone_error *err);
+/* The path of the ONNX file that `path`, a directory or a file, is. */
+const char *cli_tuning_file(const cli_tuning *t, const char *path);
 void cli_tuning_end(cli_tuning *t);
 
 #endif

@@ -303,10 +303,13 @@ static void drop_views(hone_graph *g) {
 /* Folded first: a weight stored as its transpose becomes a constant again, and normalizations go into weights. What is done
  * to inputs stays: it is what their grid is about. Where weights alone are stored, those stored once stay so: tables whose
  * transposes are weights, too. */
-static hone_status prepare(hone_graph *g, hone_quantize_mode mode, hone_error *err) {
+static hone_status prepare(hone_graph *g, const hone_quantize_options *o, hone_error *err) {
     HONE_TRY(hone_graph_sort(g, err));
     HONE_TRY(hone_graph_infer(g, err));
-    if (mode <= HONE_QUANTIZE_DYNAMIC) HONE_TRY(hone_graph_fold(g, HONE_FOLD_FIRST, err));
+    if (o->requantize)
+        HONE_TRY(hone_graph_fold(g, HONE_FOLD_ALL, err));
+    else if (o->mode <= HONE_QUANTIZE_DYNAMIC)
+        HONE_TRY(hone_graph_fold(g, HONE_FOLD_FIRST, err));
     HONE_TRY(hone_graph_rewrite_stage(g, HONE_STAGE_WEIGHTS, "fold-affine", err));
     drop_views(g);
     hone_graph_prune(g);
@@ -347,18 +350,26 @@ static hone_status go_over(hone_quantize_job *j, const hone_dataset *data) {
     return hone_quantize_half(j, HONE_BFLOAT16);
 }
 
+static bool has_few_bits(const hone_graph *g) {
+    for (const hone_node *n = g->first; n; n = n->next)
+        if (n->op->role == HONE_ROLE_DEQUANTIZE && hone_value_constant(n->inputs[0])) return true;
+    return false;
+}
+
 static hone_status quantize(hone_quantize_job *j, const hone_dataset *data) {
     HONE_TRY(check_options(j->options, j->err));
     HONE_TRY(check_data(j->options, data, j->err));
-    HONE_TRY(prepare(j->g, j->options->mode, j->err));
+    HONE_TRY(prepare(j->g, j->options, j->err));
     HONE_TRY(rescale(j, data));
     size_t first = j->g->value_count;
     HONE_TRY(go_over(j, data));
     if (j->layers) return HONE_OK;
+    const char *why = j->report->float_names[0] ? j->report->float_names
+                      : has_few_bits(j->g)      ? "its weights are in few bits already; they can be "
+                                                  "requantized, at a cost"
+                                                : "no operator multiplies by a weight";
     if (!j->report->quantized_nodes)
-        return hone_fail(j->err, HONE_UNSUPPORTED, "nothing in the model can be quantized: %s",
-                         j->report->float_names[0] ? j->report->float_names
-                                                   : "no operator multiplies by a weight");
+        return hone_fail(j->err, HONE_UNSUPPORTED, "nothing in the model can be quantized: %s", why);
     share_constants(j->g, first);
     hone_graph_prune(j->g);
     HONE_TRY(hone_graph_sort(j->g, j->err));

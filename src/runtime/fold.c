@@ -31,13 +31,14 @@ static bool goes_with_codes(const hone_value *v, int depth) {
 }
 
 static bool foldable(const hone_graph *g, const hone_node *n, hone_fold how) {
-    const bool plain =
-        n->op->role == HONE_ROLE_PLAIN || (how != HONE_FOLD_FIRST && n->op->role == HONE_ROLE_DEQUANTIZE);
+    const bool dequantizes = n->op->role == HONE_ROLE_DEQUANTIZE,
+               plain = n->op->role == HONE_ROLE_PLAIN || (how != HONE_FOLD_FIRST && dequantizes);
     if (!plain || n->input_count == 0 || !hone_node_is_evaluable(n)) return false;
     size_t before = 0, after = 0;
     for (int i = 0; i < n->input_count; i++) {
         const hone_value *v = n->inputs[i];
         if (v && v->storage != HONE_STORAGE_CONSTANT) return false;
+        if (v && i == 0 && dequantizes && how == HONE_FOLD_ALL && v->use_count > 1) return false;
         if (v) before += v->data->bytes;
     }
     for (int o = 0; o < n->output_count; o++) {

@@ -32,7 +32,7 @@ prints "wrote best.onnx, the model "
 # nobody passes; other data, options or budget
 says 2 "hone optimize: --budget needs a time as 90s, 20m or 2h, not '1ms'" \
     optimize m.onnx --data idx:data --budget 1ms --out x.onnx
-says 2 "hone optimize: --gate needs a metric and what may be lost, as accuracy:0.5, not 'accuracy'" \
+says 2 "hone optimize: --gate needs a metric and what may be lost, as accuracy:0.5 or perplexity:1%, not 'accuracy'" \
     optimize m.onnx --data idx:data --gate accuracy --out x.onnx
 exits 3 optimize m.onnx --data idx:data --budget 0.001s --gate accuracy:0.5 --out y.onnx
 prints "not made: channels70: no time was left"

@@ -42,6 +42,27 @@ holds "the same answer" cmp -s stdout merged_text
 works train --model m --lora 4 --merge --data lm:text --tokens 32 --batch 4 --epochs 2 --out whole
 works generate whole --prompt "the thing" --max-tokens 2
 
+# in fewer bits: only when asked for, and what costs too much is not written
+says_like 1 "*in few bits already*" quantize m --mode weights --bits 4 --out q
+works quantize m --requantize --mode weights --bits 8 --data lm:text --test-data lm:text --tokens 32 --gate perplexity:1% \
+    --out q8 --json
+json 'abs(d["after"]["perplexity"] - d["before"]["perplexity"]) < 0.01 * d["before"]["perplexity"]'
+json 'd["after"]["file_bytes"] > 100000'
+works generate q8 --prompt "the thing" --max-tokens 4
+for rounding in nearest gptq; do
+    works quantize m --requantize --mode weights --bits 3 --rounding $rounding --data lm:text --test-data lm:text \
+        --tokens 32 --out q3 --json
+    mv stdout $rounding
+done
+holds "GPTQ loses less" python3 -c 'import json
+a, b = (json.load(open(x))["after"]["loss"] - json.load(open(x))["before"]["loss"] for x in ("gptq", "nearest"))
+assert a < 0.7 * b, (a, b)'
+hone quantize m --requantize --mode weights --bits 2 --rounding nearest --data lm:text --test-data lm:text --tokens 32 \
+    --gate perplexity:1% --out q2
+holds "exit status 3" [ "$status" -eq 3 ]
+holds "says what would be lost" grep -q "of perplexity would be lost, more than --gate perplexity:1% allows: nothing is written" stderr
+[ -e q2/model.onnx ] && fail "q2 was written" || pass
+says_like 2 "*needs a metric*" quantize m --gate perplexity --mode weights --out q
 says_like 2 "*language models with --lora*" train --model m --merge --data lm:text --out x
 says_like 1 "*nowhere/adapter_config.json*" generate m --lora nowhere --prompt x
 says_like 2 "*for language models*" eval m/model.onnx --lora adapter --data npz:x.npz
