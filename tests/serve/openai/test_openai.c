@@ -417,7 +417,7 @@ static void test_silence(void **state) {
         client busy = client_open(f.port), c = client_open(f.port);
         assert_true(send_post(
             &busy, CHAT,
-            about(late ? HI ", \"n\": 128, \"ignore_eos\": true" : HI ", \"n\": 8, \"ignore_eos\": true")));
+            about(late ? HI ", \"n\": 64, \"ignore_eos\": true" : HI ", \"n\": 2, \"ignore_eos\": true")));
         while (metric(f.port, "hone_lm_sequences{model=\"letters\",state=\"waiting\"}") < 1) usleep(1000);
         if (late) snprintf(field, sizeof field, "X-Request-Timeout-Ms: 500\r\n");
         const char *body = about(HI ", \"stream\": true");
