@@ -150,9 +150,31 @@ static void test_every_allocation_fails(void **state) {
     hone_tensor_free(content);
 }
 
+static void test_take(void **state) {
+    (void)state;
+    hone_error err;
+    hone_variables *s = hone_variables_new();
+    hone_tensor *own = tensor_random(HONE_FLOAT32, SHAPE(3), 1),
+                *shared = tensor_random(HONE_FLOAT32, SHAPE(3), 2), *other = hone_tensor_retain(shared),
+                *out = NULL;
+    check_ok(hone_variables_take(s, "own", own, &out, &err));
+    assert_ptr_equal(out, own);
+    check_ok(hone_variables_take(s, "shared", shared, &out, &err));
+    assert_ptr_not_equal(out, shared);
+    assert_same_bits(out, shared);
+    check_ok(hone_variables_take(s, "own", shared, &out, &err));
+    assert_ptr_equal(out, own); /* what is there counts */
+    hone_tensor_free(own);
+    hone_tensor_free(shared);
+    hone_tensor_free(other);
+    assert_true(tensor_at(hone_variables_get(s, "own"), 0) == tensor_at(out, 0));
+    hone_variables_free(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_add_and_get),
+        cmocka_unit_test(test_take),
         cmocka_unit_test(test_other_types_are_refused),
         cmocka_unit_test(test_addresses_stay),
         cmocka_unit_test(test_models_share_a_store),
