@@ -173,9 +173,10 @@ static bool step(hone_lm_engine *e) {
         fail_step(e, status, &err);
         return true;
     }
-    const double each = (hone_seconds_now() - start) / (double)hone_lm_step_bucket(tokens);
+    const double seconds = hone_seconds_now() - start, each = seconds / (double)hone_lm_step_bucket(tokens);
     if (tokens > answers) e->token_seconds = 0.5 * (e->token_seconds + each);
     e->steps++;
+    if (e->o.stepped) e->o.stepped(e->o.user, seconds);
     for (int64_t i = 0; i < s->running_count; i++) hone_lm_schedule_advance(s, s->running[i]);
     hone_lm_job *ended = NULL; /* its other rows are nobody's */
     for (int64_t i = 0; i < hone_lm_batch_rows(e->batch); i++) {

@@ -20,6 +20,9 @@ typedef struct hone_lm_engine_options {
     int64_t most_waiting; /* jobs that have not begun; 0: 256 */
     int64_t most_running; /* texts in a step; 0: 64 */
     bool no_prefix_cache;
+    void (*stepped)(void *user,
+                    double seconds); /* on the engine's thread, after each step; NULL: nobody is told */
+    void *user;
 } hone_lm_engine_options;
 #define HONE_LM_ENGINE_OPTIONS_INIT                                                                          \
     { .size = sizeof(hone_lm_engine_options) }

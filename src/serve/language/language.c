@@ -121,6 +121,20 @@ static hone_status try(hone_language *l, hone_error *err) {
 
 /* --- the model --- */
 
+static void tell_step(void *user, double seconds) {
+    hone_language *l = user;
+    pthread_mutex_lock(&l->lock);
+    if (l->stepped) l->stepped(l->user, seconds);
+    pthread_mutex_unlock(&l->lock);
+}
+
+void hone_language_watch(hone_language *l, void (*stepped)(void *user, double seconds), void *user) {
+    pthread_mutex_lock(&l->lock);
+    l->stepped = stepped;
+    l->user = user;
+    pthread_mutex_unlock(&l->lock);
+}
+
 static hone_status start(hone_language *l, hone_graph *graph, const hone_language_options *o,
                          hone_error *err) {
     static const hone_language_settings usual = {0};
@@ -134,6 +148,8 @@ static hone_status start(hone_language *l, hone_graph *graph, const hone_languag
     engine.most_waiting = s->queue;
     engine.most_running = s->running;
     engine.step_seconds = (double)s->step_ms * 1e-3;
+    engine.stepped = tell_step;
+    engine.user = l;
     HONE_TRY(hone_lm_engine_create(graph, &model, &engine, &l->engine, err));
     return try(l, err);
 }

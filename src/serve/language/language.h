@@ -41,6 +41,8 @@ typedef struct hone_language {
     int mark_count;
     /* Its own. */
     pthread_mutex_t lock;
+    void (*stepped)(void *user, double seconds); /* NULL: nobody is told */
+    void *user;
     hone_encoder *spare[HONE_SPARE_ENCODERS];
     int spare_count;
 } hone_language;
@@ -59,6 +61,9 @@ hone_status hone_language_new(hone_import *m, const hone_language_options *o, ho
                               hone_error *err);
 /* Ends texts that are under way. NULL is fine. */
 void hone_language_free(hone_language *l);
+
+/* Has `stepped` told how long each step takes, on the engine's thread; NULL: nobody. */
+void hone_language_watch(hone_language *l, void (*stepped)(void *user, double seconds), void *user);
 
 /* An encoder for the calling thread, to be given back. NULL when memory is out. */
 hone_encoder *hone_language_encoder(hone_language *l, hone_error *err);

@@ -32,6 +32,9 @@ hone_status hone_text_metrics_add(hone_metrics *all, hone_text_metrics *m, hone_
                  "Time between two tokens of a text.", NULL, &m->between, err));
     HONE_TRY(add(all, HONE_METRIC_HISTOGRAM, "hone_lm_queue_seconds", "Time that texts wait to begin.", NULL,
                  &m->queue, err));
+    HONE_TRY(add(all, HONE_METRIC_HISTOGRAM, "hone_lm_step_seconds",
+                 "Time of a step, in which each text that answers goes on by a token, and prompts by some.",
+                 NULL, &m->step, err));
     HONE_TRY(add(all, HONE_METRIC_COUNTER, "hone_lm_tokens_total",
                  "Tokens of prompts that were computed, or cached, and tokens that were generated.", "kind",
                  &m->tokens, err));
@@ -62,6 +65,7 @@ hone_status hone_text_stats_open(const hone_text_metrics *m, const char *model, 
     HONE_TRY(hone_metric_series(m->first, &model, &s->first, err));
     HONE_TRY(hone_metric_series(m->between, &model, &s->between, err));
     HONE_TRY(hone_metric_series(m->queue, &model, &s->queue, err));
+    HONE_TRY(hone_metric_series(m->step, &model, &s->step, err));
     HONE_TRY(hone_metric_series(m->preempted, &model, &s->preempted, err));
     HONE_TRY(open_named(m->tokens, model, token_names, HONE_TEXT_TOKENS, s->tokens, err));
     HONE_TRY(open_named(m->sequences, model, state_names, HONE_TEXT_STATES, s->sequences, err));
@@ -73,6 +77,7 @@ void hone_text_stats_close(hone_text_stats *s) {
     hone_series_drop(s->first);
     hone_series_drop(s->between);
     hone_series_drop(s->queue);
+    hone_series_drop(s->step);
     hone_series_drop(s->preempted);
     for (int i = 0; i < HONE_TEXT_TOKENS; i++) hone_series_drop(s->tokens[i]);
     for (int i = 0; i < HONE_TEXT_STATES; i++) hone_series_drop(s->sequences[i]);

@@ -37,13 +37,13 @@ typedef enum hone_text_end {
 
 /* The metrics, one of all models. */
 typedef struct hone_text_metrics {
-    hone_metric *first, *between, *queue, *tokens, *sequences, *pages, *finished, *preempted;
+    hone_metric *first, *between, *queue, *step, *tokens, *sequences, *pages, *finished, *preempted;
 } hone_text_metrics;
 hone_status hone_text_metrics_add(hone_metrics *all, hone_text_metrics *out, hone_error *err);
 
 /* The series of one model. Any thread counts in them. */
 typedef struct hone_text_stats {
-    hone_series *first, *between, *queue, *preempted; /* seconds but for the last */
+    hone_series *first, *between, *queue, *step, *preempted; /* seconds but for the last */
     hone_series *tokens[HONE_TEXT_TOKENS], *sequences[HONE_TEXT_STATES], *pages[HONE_TEXT_PAGES],
         *finished[HONE_TEXT_ENDS];
 } hone_text_stats;

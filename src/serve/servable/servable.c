@@ -110,6 +110,10 @@ hone_status hone_servable_remake(const hone_servable_options *o, hone_model *mod
     return status;
 }
 
+static void count_step(void *series, double seconds) {
+    hone_series_observe(series, seconds);
+}
+
 hone_status hone_servable_speak(const hone_servable_options *o, hone_language *language, size_t bytes,
                                 hone_servable **out, hone_error *err) {
     hone_servable *s = hone_calloc(1, sizeof *s);
@@ -124,6 +128,7 @@ hone_status hone_servable_speak(const hone_servable_options *o, hone_language *l
     }
     s->bytes = bytes;
     s->language = language;
+    hone_language_watch(language, count_step, s->texts.step);
     s->warm = true;
     *out = s;
     return HONE_OK;

@@ -357,7 +357,8 @@ static void test_metrics(void **state) {
     for (int i = 0; i < 4; i++) before[i] = metric(server.port, series[i]);
     check_has(ask(CHAT, about(HI ", \"n\": 2, \"max_tokens\": 3")), 200, "wxy");
     for (int i = 0; i < 4; i++) wait_for(server.port, series[i], before[i] + more[i]);
-    wait_for(server.port, "hone_lm_sequences{model=\"letters\",state=\"waiting\"}", 0);
+    wait_for(server.port, "hone_lm_sequences{model=\"letters\",state=\"running\"}", 0);
+    assert_true(metric(server.port, "hone_lm_step_seconds_count{model=\"letters\"}") >= 3);
 }
 
 /* Texts wait while their client does not read, and go on when it does. */
