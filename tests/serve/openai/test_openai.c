@@ -370,6 +370,7 @@ static void test_slow_client(void **state) {
                           about(HI ", \"n\": 24, \"ignore_eos\": true, \"stream\": true, \"logprobs\": true, "
                                    "\"top_logprobs\": 20")));
     for (int i = 0; metric(server.port, paused) < 1; i++, usleep(5000)) assert_true(i < CLIENT_WAIT_MS / 5);
+    check_has(ask(COMPLETE, about("\"prompt\": \"a\", \"max_tokens\": 1")), 200, "\"text\": \"b\"");
     reply r = client_reply(&c, false);
     int ends = 0;
     for (const char *at = r.body; (at = strstr(at, "\"finish_reason\": \"length\"")); at++) ends++;
