@@ -26,6 +26,13 @@ curl -s -N -H 'Authorization: Bearer open-sesame' "$url/v1/chat/completions" \
     -d '{"model": "letters", "stream": true, "temperature": 0, "messages": [{"role": "user", "content": "x"}]}' >stdout
 prints '"delta": {"content": "y"}'
 holds "the stream ends as it should" [ "$(grep -v '^$' stdout | tail -n 1)" = "data: [DONE]" ]
+curl -s -N --http2-prior-knowledge -H 'Authorization: Bearer open-sesame' "$url/v1/chat/completions" \
+    -d '{"model": "letters", "stream": true, "temperature": 0, "messages": [{"role": "user", "content": "x"}]}' >stdout
+prints '"delta": {"content": "y"}'
+holds "the stream ends as it should over HTTP/2" [ "$(grep -v '^$' stdout | tail -n 1)" = "data: [DONE]" ]
+echo '{"model": "letters", "prompt": "a", "max_tokens": 2, "temperature": 0}' | gzip |
+    curl -s -H 'Authorization: Bearer open-sesame' -H 'Content-Encoding: gzip' --data-binary @- "$url/v1/completions" >stdout
+prints '"text": "bc"'
 kill -TERM "$pid"
 wait "$pid"
 holds "the server ends well" [ $? -eq 0 ]
