@@ -108,6 +108,12 @@ static bool cover_answers(run *u) {
         bytes += hone_choice_bytes(&u->ask, (asked < room ? asked : room) + u->choices[i].prompt->count);
     }
     if (!budget || hone_budget_take(budget, &u->answers, bytes)) return true;
+    if (bytes > budget->limit)
+        return hone_fault_set(
+            &u->fault, 400, "max_tokens", NULL,
+            "The answers may take %zu bytes, and there is room for %zu (--body-budget): ask for fewer, or "
+            "a stream",
+            bytes, budget->limit);
     return hone_fault_set(
         &u->fault, 429, NULL, NULL,
         "There is no room for the answers at this time: they may take %zu bytes (--body-budget)", bytes);

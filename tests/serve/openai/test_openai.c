@@ -390,6 +390,7 @@ static void test_full(void **state) {
     o.models = (const char *const[]){models};
     o.model_count = 1;
     o.lm_queue = o.lm_running = 1;
+    o.body_budget_bytes = 4 << 20;
     start(&f, &o);
     client c = client_open(f.port);
     reply r = client_ask(&c, "POST", CHAT, about(HI ", \"n\": 16, \"ignore_eos\": true"));
@@ -397,6 +398,10 @@ static void test_full(void **state) {
     assert_non_null(strstr(r.head, "retry-after: ") ? r.head : strstr(r.head, "Retry-After: "));
     check_has(r, 429, "\"code\": \"rate_limit_exceeded\"");
     check_has(client_ask(&c, "POST", CHAT, about(HI)), 200, "wxyz");
+    /* what never finds room is the client's to change */
+    check_has(
+        client_ask(&c, "POST", CHAT, about(HI ", \"n\": 128, \"logprobs\": true, \"top_logprobs\": 20")), 400,
+        "\"param\": \"max_tokens\"");
     client_close(&c);
     stop(&f);
 }
