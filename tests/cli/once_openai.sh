@@ -38,10 +38,17 @@ wait "$pid"
 holds "the server ends well" [ $? -eq 0 ]
 
 # the same from a directory that hone import wrote, and from versions of it
+mkdir -p models/file/1 models/link/1
+cp letters.gguf models/file/1/model.gguf
+ln -s "$work/letters.gguf" models/link/1/model.gguf
 start_server --repository models
 needs "the server listens: $(cat serve.err)" [ -n "$url" ]
 curl -s "$url/v1/completions" -d '{"model": "letters", "prompt": "a", "max_tokens": 2, "temperature": 0}' >stdout
 prints '"text": "bc"'
+curl -s "$url/v1/completions" -d '{"model": "file", "prompt": "a", "max_tokens": 2, "temperature": 0}' >stdout
+prints '"text": "bc"'
+curl -s "$url/v1/models/link" >stdout
+prints 'leads out of the directory of its model'
 kill -TERM "$pid"
 wait "$pid"
 start_server models/letters/1 --context 20
