@@ -419,12 +419,17 @@ static void test_silence(void **state) {
         o.models = (const char *const[]){models};
         o.model_count = 1;
         o.lm_running = 1;
+        o.lm_queue = 1000;
         o.keep_alive_ms = 5;
         start(&f, &o);
-        client busy = client_open(f.port), c = client_open(f.port);
-        assert_true(send_post(
-            &busy, CHAT,
-            about(late ? HI ", \"n\": 64, \"ignore_eos\": true" : HI ", \"n\": 2, \"ignore_eos\": true")));
+        client busy[5], c = client_open(f.port);
+        const int others = late ? 5 : 1; /* what they ask for is given up when they leave */
+        for (int i = 0; i < others; i++) {
+            busy[i] = client_open(f.port);
+            assert_true(send_post(&busy[i], CHAT,
+                                  about(late ? HI ", \"n\": 128, \"ignore_eos\": true"
+                                             : HI ", \"n\": 8, \"ignore_eos\": true")));
+        }
         while (metric(f.port, "hone_lm_sequences{model=\"letters\",state=\"waiting\"}") < 1) usleep(1000);
         if (late) snprintf(field, sizeof field, "X-Request-Timeout-Ms: 500\r\n");
         const char *body = about(HI ", \"stream\": true");
@@ -436,7 +441,7 @@ static void test_silence(void **state) {
         assert_int_equal(r.status, 200);
         assert_memory_equal(r.body, ": still at work\n\n", 17);
         check_has(r, 200, ends[late]);
-        client_close(&busy);
+        for (int i = 0; i < others; i++) client_close(&busy[i]);
         client_close(&c);
         stop(&f);
     }
