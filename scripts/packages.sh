@@ -4,6 +4,7 @@ packages_build="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libprotobu
     libjansson-dev libevent-dev libnghttp2-dev libssl-dev libpng-dev libjpeg-dev libwebp-dev libopenjp2-7-dev libutf8proc-dev
     libsndfile1-dev libzstd-dev"
 packages_demo="dataset-fashion-mnist curl"
+packages_demo_lm="curl python3 python3-pip"
 packages_test="dataset-fashion-mnist curl openssl nghttp2-client git g++ binutils libcmocka-dev python3 python3-venv libonnx-testdata
     libopenmpi-dev openmpi-bin"
 packages_long="python3-torch chromium"

@@ -131,11 +131,16 @@ static void pick_rows(hone_graph *g, hone_value *logits, hone_value *rows) {
     hone_node *n = logits->producer;
     while (n && keeps_rows(n)) n = n->inputs[0]->producer;
     if (!n || n->op != hone_op_find("", "MatMul") || n->inputs[0]->type.rank != 3) return;
+    hone_value *all = n->inputs[0];
     g->insert_before = n;
-    hone_value *picked = HONE_EMIT(g, "", "Gather", n->inputs[0], rows);
-    if (picked) hone_node_set_int(g, picked->producer, "axis", 1);
-    if (picked) hone_node_set_input(g, n, 0, picked);
+    hone_value *picked = HONE_EMIT(g, "", "Gather", all, rows);
     g->insert_before = NULL;
+    if (!picked) return;
+    hone_node_set_int(g, picked->producer, "axis", 1);
+    for (size_t i = all->use_count; i-- > 0;) { /* an adapter's branch multiplies them, too */
+        const hone_use use = all->uses[i];
+        if (use.node->op == n->op && use.index == 0) hone_node_set_input(g, use.node, 0, picked);
+    }
 }
 
 /* --- the whole --- */

@@ -1,4 +1,5 @@
 /* A language model for whole texts: the logits of all places are those of the model with its past. */
+#include "graph/adapter.h"
 #include "lm/small.h"
 
 static hone_error err;
@@ -73,6 +74,45 @@ static void test_there_and_back(void **state) {
     hone_lm_free(back);
 }
 
+/* An adapter beside all products, the last one, too: the logits of all places at once are those of each as the last one. */
+static void test_adapted(void **state) {
+    (void)state;
+    hone_graph *g = small_graph(true);
+    hone_lm *m = NULL;
+    int count;
+    hone_lm_options o = HONE_LM_OPTIONS_INIT;
+    check_ok(hone_graph_add_adapter(g, 2, 4, 1, NULL, NULL, &count, &err));
+    assert_int_equal(count, 7 * LAYERS + 1);
+    for (size_t i = 0; i < g->value_count; i++) {
+        const hone_value *v = g->values[i];
+        for (int64_t k = 0; v && strstr(v->name, "lora_B") && k < v->data->count; k++)
+            ((float *)v->data->data)[k] = (float)(k % 7 - 3) / 10;
+    }
+    hone_graph *form = NULL;
+    hone_lm_form about;
+    check_ok(hone_graph_copy(g, &form, &err));
+    check_ok(hone_lm_form_look(form, &about, &err));
+    check_ok(hone_lm_form_make(form, 2, &err));
+    check_ok(hone_graph_infer(form, &err)); /* logits of the wanted rows alone */
+    assert_int_equal(form->outputs[0]->type.dims[1], form->inputs[HONE_LM_ROWS]->type.dims[0]);
+    hone_graph_free(form);
+    o.context = LENGTH;
+    check_ok(hone_lm_create(g, &o, &m, &err));
+    hone_lm_sequence *s = small_sequence(m), *again = small_sequence(m);
+    int32_t text[LENGTH];
+    double scores[LENGTH];
+    for (int i = 0; i < LENGTH; i++) text[i] = i * 7 % VOCABULARY;
+    check_ok(hone_lm_score(s, text, LENGTH, 1, scores, &err));
+    for (size_t n = 1; n < LENGTH; n++) {
+        const float *logits;
+        check_ok(hone_lm_feed(again, text, n, &logits, &err));
+        assert_true(fabs(hone_lm_log_probability(logits, VOCABULARY, text[n]) - scores[n - 1]) < 1e-4);
+    }
+    hone_lm_sequence_free(s);
+    hone_lm_sequence_free(again);
+    hone_lm_free(m);
+}
+
 static void refuses(hone_status status, const char *word) {
     assert_int_equal(status, HONE_UNSUPPORTED);
     assert_non_null(strstr(err.message, word));
@@ -93,7 +133,7 @@ static void test_what_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole_texts),
-                                       cmocka_unit_test(test_there_and_back),
+                                       cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_adapted),
                                        cmocka_unit_test(test_what_is_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
