@@ -2,6 +2,7 @@
 #ifndef HONE_TESTS_LM_SMALL_H
 #define HONE_TESTS_LM_SMALL_H
 
+#include "base/half.h"
 #include "import/decoder.h"
 #include "lm/model.h"
 #include "support/graphs.h"
@@ -51,8 +52,39 @@ static const char *in_layer(char *name, int i, const char *part) {
     return name;
 }
 
-/* Random weights, or with `counts` such that behind token i comes token i + 1. */
-static hone_graph *small_graph(bool counts) {
+enum { Q4_1 = 3, Q8_0 = 8, IN_BLOCK = 32 }; /* numbers of formats */
+
+/* A matrix rounded to blocks. */
+static inline void small_to_blocks(small *s, size_t i, uint32_t number) {
+    hone_stored *t = &s->tensors[i];
+    const hone_block_format *f = hone_block_format_of(number);
+    const size_t blocks = (size_t)(t->dims[0] * t->dims[1]) / IN_BLOCK;
+    uint8_t *data = calloc(blocks, f->bytes);
+    for (size_t b = 0; b < blocks; b++) {
+        const float *x = s->data[i] + b * IN_BLOCK;
+        uint8_t *to = data + b * f->bytes, *codes = to + (number == Q4_1 ? 4 : 2);
+        float least = x[0], most = x[0];
+        for (int k = 1; k < IN_BLOCK; k++) least = fminf(least, x[k]), most = fmaxf(most, x[k]);
+        const float step = number == Q4_1 ? (most - least) / 15 : fmaxf(most, -least) / 127;
+        const uint16_t halves[] = {hone_half_of_float(step), hone_half_of_float(least)};
+        memcpy(to, halves, number == Q4_1 ? 4 : 2);
+        for (int k = 0; k < IN_BLOCK; k++) {
+            const long code = lrintf((number == Q4_1 ? x[k] - least : x[k]) / step);
+            if (number == Q4_1)
+                codes[k % 16] = (uint8_t)(codes[k % 16] | code << k / 16 * 4);
+            else
+                codes[k] = (uint8_t)code;
+        }
+    }
+    free(s->data[i]);
+    s->data[i] = (float *)(void *)data;
+    t->format = f;
+    t->data = data;
+}
+
+/* Random weights, or with `counts` such that behind token i comes token i + 1. With `blocks` matrices are in blocks of few
+ * bits. */
+static hone_graph *small_graph_of(bool counts, bool blocks) {
     small *s = calloc(1, sizeof *s);
     hone_error err;
     char name[64];
@@ -77,6 +109,8 @@ static hone_graph *small_graph(bool counts) {
         small_random(s, in_layer(name, i, "ffn_up"), INNER, width, 0, by);
         small_random(s, in_layer(name, i, "ffn_down"), width, INNER, 0, by);
     }
+    for (size_t i = 0; i < s->count && blocks; i++)
+        if (s->tensors[i].rank == 2) small_to_blocks(s, i, i ? Q4_1 : Q8_0);
     assert_null(hone_stored_sort(s->tensors, s->count));
     double rates[HEAD / 2];
     for (int i = 0; i < HEAD / 2; i++) rates[i] = pow(10000, -2.0 * i / HEAD);
@@ -105,14 +139,22 @@ static hone_graph *small_graph(bool counts) {
     return g;
 }
 
-static inline hone_lm *small_lm(bool counts, int64_t context, int threads) {
+static inline hone_graph *small_graph(bool counts) {
+    return small_graph_of(counts, false);
+}
+
+static inline hone_lm *small_lm_of(hone_graph *g, int64_t context, int threads) {
     hone_lm_options o = HONE_LM_OPTIONS_INIT;
     hone_error err;
     hone_lm *lm = NULL;
     o.context = context;
     o.threads = threads;
-    check_ok(hone_lm_create(small_graph(counts), &o, &lm, &err));
+    check_ok(hone_lm_create(g, &o, &lm, &err));
     return lm;
+}
+
+static inline hone_lm *small_lm(bool counts, int64_t context, int threads) {
+    return small_lm_of(small_graph(counts), context, threads);
 }
 
 static inline hone_lm_sequence *small_sequence(hone_lm *lm) {

@@ -71,6 +71,31 @@ static void test_cuts(void **state) {
     }
 }
 
+/* Weights in blocks of few bits: the same bits for any cut and any number of threads. */
+static void test_cuts_of_blocks(void **state) {
+    (void)state;
+    static const size_t cuts[] = {1, 3, 8, 31, 100, 203};
+    const size_t count = 203;
+    float first[VOCABULARY];
+    const float *logits;
+    for (int threads = 1; threads <= 4; threads *= 2) {
+        hone_lm *lm = small_lm_of(small_graph_of(false, true), 0, threads);
+        for (int i = 0; i < COUNT(cuts); i++) {
+            hone_lm_sequence *s = small_sequence(lm);
+            for (size_t n = 0; n < count;) {
+                n = n + cuts[i] < count ? n + cuts[i] : count;
+                check_ok(hone_lm_feed(s, ids, n, &logits, &err));
+            }
+            if (threads == 1 && i == 0)
+                keep(logits, first);
+            else
+                same(logits, first);
+            hone_lm_sequence_free(s);
+        }
+        hone_lm_free(lm);
+    }
+}
+
 /* What two texts have in common stays; what stood behind it has no say. */
 static void test_rewinding(void **state) {
     (void)state;
@@ -158,8 +183,9 @@ static void test_refused(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cuts), cmocka_unit_test(test_rewinding),
-                                       cmocka_unit_test(test_scores), cmocka_unit_test(test_refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cuts), cmocka_unit_test(test_cuts_of_blocks),
+                                       cmocka_unit_test(test_rewinding), cmocka_unit_test(test_scores),
+                                       cmocka_unit_test(test_refused)};
     make_ids();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
