@@ -122,19 +122,26 @@ static void test_refused(void **state) {
     o = good;
     o.size--;
     refused(e, &o, HONE_INVALID_ARGUMENT, "");
-    /* Whatever allocation fails, nothing is queued. */
-    heard *h = heard_new();
+    /* Whatever allocation fails, nothing is queued. The engine's thread is held meanwhile: it must not meet the failure. */
+    heard *h = heard_new(), *holder = heard_new();
     hone_lm_job *j = NULL;
     hone_lm_engine_state state_now;
     ids[1] = 1;
     o = good;
     o.user = h;
+    good.user = holder;
+    holder->block = 1;
+    check_ok(hone_lm_submit(e, &good, NULL, &err));
+    wait_for(holder, 1);
     FAIL_EACH_ALLOCATION(hone_lm_submit(e, &o, &j, &err), assert_null(j));
+    unblock(holder);
+    wait_end(holder);
     wait_end(h);
     hone_lm_engine_look(e, &state_now);
-    assert_true(h->last.status == HONE_OK && state_now.waiting == 0 && state_now.prompt_tokens == 2);
+    assert_true(h->last.status == HONE_OK && state_now.waiting == 0 && state_now.prompt_tokens == 4);
     hone_lm_job_release(j);
     free(h);
+    free(holder);
     hone_lm_engine_free(e);
 }
 
