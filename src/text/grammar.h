@@ -41,6 +41,8 @@ void hone_grammar_free_edge(hone_grammar *g, int32_t from, int32_t to);
 void hone_grammar_call(hone_grammar *g, int32_t from, int32_t rule, int32_t back);
 /* Behind the text; prefixes that stand there already are shared. */
 int32_t hone_grammar_literal(hone_grammar *g, int32_t from, const char *text, size_t size);
+/* Takes away what leads to no end, such as a rule that calls itself always. `ends`: whether a text of the grammar does. */
+hone_status hone_grammar_prune(hone_grammar *g, bool *ends, hone_error *err);
 
 /* --- sets of configurations, of one user --- */
 

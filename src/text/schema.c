@@ -569,6 +569,10 @@ static hone_status compile(schema_compiler *c, const json_t *root) {
         hone_schema_fail(
             c, c->g->state_count >= HONE_GRAMMAR_MAX_STATES ? HONE_RESOURCE_EXHAUSTED : HONE_OUT_OF_MEMORY,
             "the schema takes too much memory");
+    if (c->failed) return c->status;
+    bool ends;
+    HONE_TRY(hone_grammar_prune(c->g, &ends, c->err));
+    if (!ends) hone_schema_fail(c, HONE_INVALID_ARGUMENT, "its texts would never end");
     return c->failed ? c->status : HONE_OK;
 }
 

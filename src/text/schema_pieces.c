@@ -228,6 +228,10 @@ static void between(schema_compiler *c, int32_t from, const char *low, const cha
         hone_grammar_free_edge(c->g, from, to);
         return;
     }
+    if (strspn(low, "0") == strlen(low) && strspn(high, "9") == strlen(high)) {
+        any_digits(c, from, count, to); /* each digit by itself would double what is there */
+        return;
+    }
     int a = low[0] - '0', b = high[0] - '0';
     static const char zeros[] = "0000000000000000", nines[] = "9999999999999999";
     if (a == b) {

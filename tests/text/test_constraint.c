@@ -111,11 +111,47 @@ static void test_refused(void **state) {
     assert_int_equal(
         behind(t, "{\"minItems\": 1000, \"items\": {\"minItems\": 1000}}", "", NULL, NULL, &may_end, &err),
         HONE_RESOURCE_EXHAUSTED);
+    /* texts that would never end: none is begun */
+    static const char *const endless[] = {
+        "{\"anyOf\": [{\"$ref\": \"#\"}]}", "{\"allOf\": [{\"$ref\": \"#\"}]}",
+        "{\"properties\": {\"a\": {\"$ref\": \"#\"}}, \"required\": [\"a\"]}",
+        "{\"type\": \"array\", \"items\": {\"$ref\": \"#\"}, \"minItems\": 1}"};
+    for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
+        assert_int_equal(behind(t, endless[i], "", NULL, NULL, &may_end, &err), HONE_INVALID_ARGUMENT);
+        assert_string_equal(err.message, "JSON schema, at '': its texts would never end");
+    }
     hone_tokenizer_free(t);
     static const char words[] = "{\"pre_tokenizer\": {\"type\": \"WhitespaceSplit\"}, \"model\": {\"type\": "
                                 "\"WordLevel\", \"vocab\": {\"a\": 0}}}";
     assert_int_equal(hone_tokenizer_parse(words, strlen(words), &t, &err), HONE_OK);
     assert_int_equal(behind(t, "{}", "", NULL, NULL, &may_end, &err), HONE_UNSUPPORTED);
+    hone_tokenizer_free(t);
+}
+
+/* What leads to no end may not come. */
+static void test_ways(void **state) {
+    (void)state;
+    hone_error err = {0};
+    bool may = true, may_end = true;
+    hone_tokenizer *t = pieces();
+    static const char schema[] = "{\"properties\": {\"a\": {\"anyOf\": [{\"$ref\": \"#/properties/a\"}]}}}";
+    assert_int_equal(behind(t, schema, "{", "<0x22>", &may, &may_end, &err), HONE_OK);
+    assert_false(may || may_end);
+    assert_int_equal(behind(t, schema, "{", "<0x7D>", &may, &may_end, &err), HONE_OK);
+    assert_true(may);
+    hone_tokenizer_free(t);
+}
+
+/* Wide limits of integers take no more room than narrow ones. */
+static void test_wide(void **state) {
+    (void)state;
+    hone_error err = {0};
+    bool may = false, may_end = false;
+    hone_tokenizer *t = pieces();
+    static const char schema[] =
+        "{\"type\": \"integer\", \"minimum\": -1e15, \"maximum\": 9223372036854775807}";
+    assert_int_equal(behind(t, schema, "-10", "<0x30>", &may, &may_end, &err), HONE_OK);
+    assert_true(may && may_end);
     hone_tokenizer_free(t);
 }
 
@@ -153,6 +189,7 @@ static void test_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_masks), cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_deep), cmocka_unit_test(test_memory)};
+                                       cmocka_unit_test(test_ways),  cmocka_unit_test(test_wide),
+                                       cmocka_unit_test(test_deep),  cmocka_unit_test(test_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
