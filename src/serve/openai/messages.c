@@ -43,7 +43,37 @@ static void open_arguments(json_t *message) {
     }
 }
 
-static bool add_message(json_t *to, const json_t *message, size_t number, hone_fault *f) {
+/* One to be told, as the model is told to write it. */
+static void say_call(const json_t *function, hone_buffer *out) {
+    const json_t *arguments = json_object_get(function, "arguments");
+    json_t *call = json_object(), *own = arguments ? json_deep_copy(arguments) : json_object();
+    json_object_set(call, "name", json_object_get(function, "name"));
+    json_object_set_new(call, "arguments", own);
+    char *text = json_dumps(call, JSON_COMPACT);
+    json_decref(call);
+    if (out->size) hone_buffer_byte(out, '\n');
+    hone_buffer_printf(out, "<tool_call>\n%s\n</tool_call>", text ? text : "");
+    free(text);
+}
+
+/* A template that does not speak of tools knows texts only: calls that were made become one. */
+static bool say_calls(json_t *message, hone_fault *f) {
+    hone_buffer b = {0};
+    size_t i;
+    json_t *call;
+    const json_t *content = json_object_get(message, "content");
+    hone_buffer_put(&b, json_string_length(content) ? json_string_value(content) : "",
+                    json_string_length(content));
+    json_array_foreach(json_object_get(message, "tool_calls"), i, call)
+        say_call(json_object_get(call, "function"), &b);
+    json_t *text = b.failed ? NULL : json_stringn(b.data ? b.data : "", b.size);
+    hone_buffer_free(&b);
+    if (!text) return hone_fault_memory(f);
+    json_object_set_new(message, "content", text);
+    return true;
+}
+
+static bool add_message(json_t *to, const json_t *message, size_t number, bool shows_tools, hone_fault *f) {
     const char *role = json_string_value(json_object_get(message, "role"));
     const json_t *content = json_object_get(message, "content");
     char param[64];
@@ -52,17 +82,18 @@ static bool add_message(json_t *to, const json_t *message, size_t number, hone_f
         return hone_fault_value(f, param, "%s must be an object with a role", param);
     if (content && !json_is_string(content) && !json_is_array(content) && !json_is_null(content))
         return hone_fault_value(f, param, "%s.content must be a string or an array of parts", param);
+    if ((!content || json_is_null(content)) && strcmp(role, "assistant") != 0)
+        return hone_fault_value(f, param, "%s has no content", param);
     json_t *own = json_deep_copy(message);
     if (!own) return hone_fault_memory(f);
     json_array_append_new(to, own);
     if (strcmp(role, "developer") == 0) json_object_set_new(own, "role", json_string("system"));
     if (!content) json_object_set_new(own, "content", json_null());
     open_arguments(own);
-    if (!json_is_array(content)) return true;
-    json_t *text = text_of(content, number, f);
-    if (!text) return false;
-    json_object_set_new(own, "content", text);
-    return true;
+    json_t *text = json_is_array(content) ? text_of(content, number, f) : NULL;
+    if (json_is_array(content) && !text) return false;
+    if (text) json_object_set_new(own, "content", text);
+    return shows_tools || say_calls(own, f);
 }
 
 /* --- tools --- */
@@ -104,7 +135,8 @@ json_t *hone_messages_variables(const hone_language *l, const hone_ask *a, hone_
     json_t *messages = json_array(), *message;
     size_t i;
     bool fine = true, tools = a->tool_choice != HONE_TOOLS_NONE;
-    json_array_foreach(a->messages, i, message) fine = fine && add_message(messages, message, i, f);
+    json_array_foreach(a->messages, i, message) fine =
+        fine && add_message(messages, message, i, l->shows_tools, f);
     if (fine && tools && !l->shows_tools) fine = tell_of_tools(messages, a->tools, f);
     if (!fine) {
         json_decref(messages);

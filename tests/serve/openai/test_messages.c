@@ -76,6 +76,8 @@ static void test_refused(void **state) {
     (void)state;
     refuse("[{\"role\": \"user\", \"content\": \"a\"}, {\"content\": \"b\"}]", "messages[1]");
     refuse("[{\"role\": \"user\", \"content\": 1}]", "messages[0]");
+    refuse("[{\"role\": \"user\"}]", "messages[0]");
+    refuse("[{\"role\": \"tool\", \"content\": null}]", "messages[0]");
     refuse("[{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"a\"}, {\"type\": "
            "\"image_url\"}]}]",
            "messages[0].content[1]");
@@ -111,8 +113,35 @@ static void test_tools(void **state) {
     end(&f);
 }
 
+/* Calls that were made are said as the model was told to make them, where the template leaves them out. */
+static void test_calls_made(void **state) {
+    (void)state;
+    fixture f;
+    static const char *const contents[] = {"null", "\"\"", "\"so\""}, *const said[] = {"", "", "so\n"};
+    for (int i = 0; i < 3; i++) {
+        char body[1024], wanted[200];
+        snprintf(
+            body, sizeof body,
+            "{\"model\": \"m\", \"messages\": [{\"role\": \"assistant\", \"content\": %s, \"tool_calls\": "
+            "[{\"id\": \"1\", \"type\": \"function\", \"function\": {\"name\": \"f\", \"arguments\": "
+            "\"{\\\"a\\\": 1}\"}}]}]}",
+            contents[i]);
+        make(&f, body, false);
+        if (!f.variables) fail_msg("%s", f.fault.message);
+        snprintf(wanted, sizeof wanted,
+                 "%s<tool_call>\n{\"name\":\"f\",\"arguments\":{\"a\":1}}\n</tool_call>", said[i]);
+        const json_t *first = json_array_get(json_object_get(f.variables, "messages"), 0);
+        assert_string_equal(json_string_value(json_object_get(first, "content")), wanted);
+        end(&f);
+    }
+    make(&f, "{\"model\": \"m\", \"messages\": [{\"role\": \"assistant\"}]}", false);
+    const json_t *first = json_array_get(json_object_get(f.variables, "messages"), 0);
+    assert_string_equal(json_string_value(json_object_get(first, "content")), "");
+    end(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_messages), cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_tools)};
+                                       cmocka_unit_test(test_tools), cmocka_unit_test(test_calls_made)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
