@@ -25,14 +25,6 @@ static bool is_allowed(const hone_admission *a, hone_request *r, hone_scope scop
     return false;
 }
 
-/* Who needs no secret gets nothing of the budget either. */
-static bool is_small(hone_request *r) {
-    r->body_most = HONE_BUDGET_FREE;
-    if (r->head.content_length <= (int64_t)r->body_most) return true;
-    hone_request_refuse(r, 413, "The body is too large");
-    return false;
-}
-
 static void refuse_more(hone_request *r) {
     hone_request_refuse(r, 429, "The server has too many requests under way");
 }
@@ -44,7 +36,8 @@ bool hone_admission_begin(const hone_admission *a, hone_request *r) {
         return false;
     }
     if (!is_allowed(a, r, scope)) return false;
-    if (scope == HONE_SCOPE_OPEN && !is_small(r)) return false;
+    /* Who needs no secret gets nothing of the budget either. */
+    if (scope == HONE_SCOPE_OPEN) r->body_most = HONE_BUDGET_FREE;
     if (!a->max_requests || atomic_load_explicit(&a->requests, memory_order_relaxed) < a->max_requests ||
         scope != HONE_SCOPE_PREDICT)
         return true;

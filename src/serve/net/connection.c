@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "serve/request/grpc_status.h"
 #include "serve/request/timeout.h"
 
 #include <errno.h>
@@ -108,6 +109,10 @@ bool hone_connection_admit(hone_connection *c, hone_request *r) {
     r->endpoint = c->endpoint;
     hone_request_join_trace(r);
     if (config->admit && !config->admit(config->user, r)) return false;
+    if (r->head.content_length > 0 && (uint64_t)r->head.content_length > r->body_most) {
+        hone_request_refuse(r, 413, "The body is too large");
+        return false;
+    }
     hone_request_take_timeout(r); /* what is malformed is told when the request is there */
     if (r->deadline) hone_deadlines_put(&c->loop->deadlines, r);
     return true;

@@ -6,10 +6,11 @@
 bool hone_body_parse(const char *text, size_t size, json_t **out, hone_fault *f) {
     json_error_t wrong;
     *out = NULL;
-    if (size > HONE_OPENAI_MOST_BYTES)
-        return hone_fault_set(f, 413, NULL, NULL, "A body of %zu bytes; the most is %zu", size,
-                              HONE_OPENAI_MOST_BYTES);
     json_t *root = json_loadb(text, size, 0, &wrong);
+    if (!root && json_error_code(&wrong) == json_error_null_character)
+        return hone_fault_set(f, 400, NULL, NULL,
+                              "The body has a text in line %d, column %d: no text may have \\u0000 in it",
+                              wrong.line, wrong.column);
     if (!root)
         return hone_fault_set(f, 400, NULL, NULL, "The body is no JSON: line %d, column %d: %.200s",
                               wrong.line, wrong.column, wrong.text);
@@ -36,6 +37,12 @@ static bool unpack(hone_front *front, const hone_request *r, hone_buffer *out, h
     return status == HONE_OK || hone_fault_take(f, NULL, status, &err);
 }
 
+static bool fits(size_t size, hone_fault *f) {
+    return size <= HONE_OPENAI_MOST_BYTES ||
+           hone_fault_set(f, 413, NULL, NULL, "A body of %zu bytes; the most is %zu", size,
+                          HONE_OPENAI_MOST_BYTES);
+}
+
 static bool cover(hone_budget *budget, size_t bytes, hone_budget_share *share, hone_fault *f) {
     if (bytes <= HONE_BUDGET_FREE || !budget || hone_budget_take(budget, share, TREE * bytes)) return true;
     return hone_fault_set(f, 429, NULL, NULL,
@@ -48,7 +55,7 @@ bool hone_body_read(hone_front *front, const hone_request *r, hone_budget_share 
     hone_buffer unpacked = {0};
     bool fine = unpack(front, r, &unpacked, f);
     const hone_buffer *body = unpacked.data ? &unpacked : &r->body;
-    fine = fine && cover(front->packer.budget, body->size, share, f) &&
+    fine = fine && fits(body->size, f) && cover(front->packer.budget, body->size, share, f) &&
            hone_body_parse(body->data ? body->data : "", body->size, out, f);
     hone_buffer_free(&unpacked);
     return fine;
