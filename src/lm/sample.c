@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -173,7 +174,7 @@ int32_t hone_lm_sampler_draw(hone_lm_sampler *s, const hone_lm_draw *d, const fl
     const int32_t best = likeliest(x, s->vocabulary);
     if (x[best] == -INFINITY) return -1;
     if (h->temperature == 0 || !isfinite(x[best])) return best;
-    const float by = (float)(1 / h->temperature), top = x[best];
+    const float by = (float)fmin(1 / h->temperature, FLT_MAX), top = x[best];
     for (int64_t i = 0; i < s->vocabulary; i++) x[i] = (x[i] - top) * by;
     const size_t n = choose(s, h);
     double sum = 0;
