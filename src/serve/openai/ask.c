@@ -77,10 +77,9 @@ static bool read_ends(hone_ask *a, hone_fault *f) {
 
 static bool read_most(hone_ask *a, hone_fault *f) {
     int64_t most = -1;
-    if (!hone_member_integer(a->root, "max_tokens", 0, INT32_MAX, &most, f)) return false;
-    if (a->chat && !hone_member_integer(a->root, "max_completion_tokens", 0, INT32_MAX, &most, f))
+    if (!hone_member_integer(a->root, "max_tokens", a->chat, INT32_MAX, &most, f)) return false;
+    if (a->chat && !hone_member_integer(a->root, "max_completion_tokens", 1, INT32_MAX, &most, f))
         return false;
-    if (most == 0 && a->chat) return hone_fault_value(f, "max_tokens", "max_tokens must be at least 1");
     a->max_tokens = most > 0 ? most : most == 0 ? -1 : a->chat ? 0 : USUAL_COMPLETION;
     return true;
 }
@@ -177,6 +176,9 @@ static bool check_tools(const hone_ask *a, hone_fault *f) {
             return hone_fault_value(f, param, "%s.function.name must be a string", param);
         if (of && !json_is_null(of) && !json_is_object(of))
             return hone_fault_value(f, param, "%s.function.parameters must be a JSON schema", param);
+        const json_t *of_type = hone_member(of, "type");
+        if (of_type && (!json_is_string(of_type) || strcmp(json_string_value(of_type), "object") != 0))
+            return hone_fault_value(f, param, "%s.function.parameters.type must be object", param);
     }
     return true;
 }
@@ -198,6 +200,9 @@ static bool read_tool_choice(hone_ask *a, hone_fault *f) {
     if (none && a->tool_choice > HONE_TOOLS_AUTO)
         return hone_fault_value(f, "tool_choice", "tool_choice needs tools");
     if (a->tool_choice != HONE_TOOLS_NAMED) return true;
+    const char *type = NULL;
+    if (!hone_member_text(v, "type", &type, f) || (type && strcmp(type, "function") != 0))
+        return hone_fault_value(f, "tool_choice", "tool_choice.type must be function");
     a->tool = json_string_value(json_object_get(json_object_get(v, "function"), "name"));
     if (!a->tool || !hone_ask_tool(a, a->tool))
         return hone_fault_value(f, "tool_choice", "tool_choice names no function of tools");
@@ -247,7 +252,7 @@ static bool read_completion(hone_ask *a, hone_fault *f) {
     const json_t *suffix = hone_member(a->root, "suffix");
     a->prompt = hone_member(a->root, "prompt");
     if (!a->prompt) return hone_fault_value(f, "prompt", "prompt must be a string or an array");
-    if (suffix && json_string_length(suffix) > 0)
+    if (suffix && (!json_is_string(suffix) || json_string_length(suffix) > 0))
         return hone_fault_value(f, "suffix",
                                 "suffix is not supported: models here continue texts, and fill no gaps");
     return hone_member_truth(a->root, "echo", &a->echo, f);

@@ -226,11 +226,19 @@ void hone_calls_finish(hone_calls *c, hone_buffer *text) {
 
 /* --- held to a call --- */
 
+static bool is_among(const char *const *names, const char *name) {
+    for (; *names; names++)
+        if (strcmp(*names, name) == 0) return true;
+    return false;
+}
+
 /* Places in a schema are from its root, which is further out now. */
 static void move_references(json_t *v, const char *to) {
+    static const char *const data[] = {"const", "enum", "default", "examples", NULL};
+    static const char *const maps[] = {"properties", "$defs", "definitions", NULL};
     size_t i;
-    const char *key;
-    json_t *inner;
+    const char *key, *name;
+    json_t *inner, *named;
     void *next;
     const char *at = json_string_value(json_object_get(v, "$ref"));
     if (at && at[0] == '#') {
@@ -239,13 +247,18 @@ static void move_references(json_t *v, const char *to) {
         if (!b.failed) json_object_set_new(v, "$ref", json_stringn(b.data, b.size));
         hone_buffer_free(&b);
     }
-    json_object_foreach_safe(v, next, key, inner) move_references(inner, to);
+    json_object_foreach_safe(v, next, key, inner) {
+        if (is_among(maps, key))
+            json_object_foreach(inner, name, named) move_references(named, to);
+        else if (!is_among(data, key))
+            move_references(inner, to);
+    }
     json_array_foreach(v, i, inner) move_references(inner, to);
 }
 
 static json_t *schema_of(const json_t *function, const char *place) {
     const json_t *parameters = json_object_get(function, "parameters");
-    if (!json_is_object(parameters))
+    if (json_object_size(parameters) == 0)
         return json_pack("{s:s, s:b}", "type", "object", "additionalProperties", 0);
     json_t *copy = json_deep_copy(parameters);
     if (copy && *place) move_references(copy, place);

@@ -75,7 +75,7 @@ bool hone_member_ids(const json_t *list, const char *name, int32_t **out, size_t
     for (size_t i = 0; i < *count; i++) {
         const json_t *v = json_array_get(list, i);
         if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > INT32_MAX)
-            return hone_fault_value(f, name, "%s must be texts, or ids of tokens", name);
+            return hone_fault_value(f, name, "%s has something in it that is no id of a token", name);
         (*out)[i] = (int32_t)json_integer_value(v);
     }
     return true;

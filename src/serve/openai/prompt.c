@@ -97,6 +97,8 @@ static bool read_prompts(hone_language *l, hone_encoder *e, const hone_ask *a, h
     const json_t *p = a->prompt, *first = json_array_get(p, 0);
     bool one = json_is_string(p) || json_is_number(first);
     size_t count = one ? 1 : json_array_size(p);
+    if (!one && !json_is_array(p))
+        return hone_fault_value(f, "prompt", "prompt must be a string or an array");
     if (count == 0 || count > HONE_ASK_PROMPTS)
         return hone_fault_value(f, "prompt", "prompt must have from 1 to %d texts", HONE_ASK_PROMPTS);
     out->items = hone_calloc(count, sizeof *out->items);

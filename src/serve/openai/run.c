@@ -75,7 +75,27 @@ static bool make_grammar(run *u) {
     if (!text) return hone_fault_memory(&u->fault);
     hone_status status = hone_grammar_from_schema(text, strlen(text), &u->grammar, &err);
     free(text);
+    /* However much memory there is at another time, a schema that takes too much takes too much. */
+    if (status == HONE_RESOURCE_EXHAUSTED) status = HONE_INVALID_ARGUMENT;
     return status == HONE_OK || hone_fault_take(&u->fault, param, status, &err);
+}
+
+static bool check_id(run *u, const char *param, int32_t id) {
+    int64_t known = hone_lm_engine_vocabulary(u->language->engine);
+    return id < known ||
+           hone_fault_value(&u->fault, param, "%s has the token %d; the model %s knows %lld, from 0 on",
+                            param, id, u->ask.model, (long long)known);
+}
+
+/* Of what clients write as ids. */
+static bool check_ids(run *u) {
+    const hone_ask *a = &u->ask;
+    for (size_t i = 0; i < a->bias_count; i++)
+        if (!check_id(u, "logit_bias", a->bias[i].id)) return false;
+    for (size_t i = 0; i < u->prompts.count; i++)
+        for (size_t k = 0; k < u->prompts.items[i].count; k++)
+            if (!check_id(u, a->chat ? "messages" : "prompt", u->prompts.items[i].ids[k])) return false;
+    return true;
 }
 
 static bool open_choices(run *u) {
@@ -124,8 +144,8 @@ static void prepare(void *arg) {
     hone_request *r = u->request;
     const bool chat = r->method == HONE_METHOD_CHAT;
     u->prepared = read_body(u) && find_model(u) && make_grammar(u) &&
-                  hone_prompts_make(u->language, &u->ask, &u->prompts, &u->fault) && open_choices(u) &&
-                  cover_answers(u);
+                  hone_prompts_make(u->language, &u->ask, &u->prompts, &u->fault) && check_ids(u) &&
+                  open_choices(u) && cover_answers(u);
     if (!u->prepared) return;
     hone_random_id(chat ? "chatcmpl-" : "cmpl-", u->head.id, sizeof u->head.id);
     snprintf(u->fingerprint, sizeof u->fingerprint, "hone-" HONE_VERSION "-v%lld",

@@ -19,6 +19,7 @@ static int setup(void **state) {
     embedding_save(repo_path("embed"), "input_ids");
     embedding_save(repo_path("other"), "numbers");
     hone_server_options o = small_options();
+    o.max_body_bytes = 8 << 20;
     o.models = (const char *const[]){letters, embed, other};
     o.model_count = 3;
     start(&server, &o);
@@ -183,6 +184,14 @@ static void test_seeds(void **state) {
     assert_true(memcmp(first, second, 20) != 0);
     free(a.body);
     free(b.body);
+    /* the lower the temperature, the likelier the likeliest */
+    static const char *const low[] = {"1e-37", "1e-40", "1e-320"};
+    for (int i = 0; i < 3; i++) {
+        char cold[200];
+        snprintf(cold, sizeof cold,
+                 "{\"model\": \"letters\", \"temperature\": %s, \"max_tokens\": 8, " HI "}", low[i]);
+        check_has(ask(CHAT, cold), 200, "\"content\": \"wxyz{|}~\"");
+    }
 }
 
 /* --- answers of a form --- */
@@ -228,6 +237,15 @@ static void test_tools(void **state) {
     assert_null(strstr(first + 1, "\"name\": \"f\"")); /* clients put the parts together */
     check_has(r, 200, "\"delta\": {\"tool_calls\": [{\"index\": 0, \"function\": {\"arguments\": \"");
     check_has(ask(CHAT, about(HI ", \"tool_choice\": \"required\"")), 400, "\"param\": \"tool_choice\"");
+    /* what is listed is data, whatever it looks like; a schema that says nothing is of no arguments */
+    check_has(
+        ask(CHAT, about(HI ", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"f\", "
+                           "\"parameters\": {\"properties\": {\"const\": {\"const\": {\"$ref\": \"#/a\"}}}, "
+                           "\"required\": [\"const\"]}}}], \"tool_choice\": \"required\"")),
+        200, "\"arguments\": \"{\\\"const\\\":{\\\"$ref\\\":\\\"#/a\\\"}}\"");
+    check_has(ask(CHAT, about(HI ", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"f\", "
+                                 "\"parameters\": {}}}], \"tool_choice\": \"required\"")),
+              200, "\"arguments\": \"{}\"");
 }
 
 /* --- embeddings --- */
@@ -292,22 +310,33 @@ static void test_errors(void **state) {
     (void)state;
     static const struct {
         const char *rest, *param;
-    } bad[] = {{HI ", \"temperature\": 3", "temperature"},
-               {HI ", \"top_p\": \"x\"", "top_p"},
-               {HI ", \"n\": 0", "n"},
-               {HI ", \"stop\": [\"a\", \"b\", \"c\", \"d\", \"e\"]", "stop"},
-               {HI ", \"max_tokens\": 0", "max_tokens"},
-               {HI ", \"stream\": 1", "stream"},
-               {HI ", \"stream_options\": {}", "stream_options"},
-               {HI ", \"top_logprobs\": 2", "top_logprobs"},
-               {HI ", \"top_logprobs\": 21, \"logprobs\": true", "top_logprobs"},
-               {HI ", \"logit_bias\": {\"x\": 1}", "logit_bias"},
-               {HI ", \"response_format\": {\"type\": \"xml\"}", "response_format.type"},
-               {HI ", \"tools\": [1]", "tools[0]"},
-               {"\"messages\": []", "messages"},
-               {"\"messages\": [1]", "messages[0]"},
-               {"\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\"}]}]",
-                "messages[0].content[0]"}};
+    } bad[] = {
+        {HI ", \"temperature\": 3", "temperature"},
+        {HI ", \"top_p\": \"x\"", "top_p"},
+        {HI ", \"n\": 0", "n"},
+        {HI ", \"stop\": [\"a\", \"b\", \"c\", \"d\", \"e\"]", "stop"},
+        {HI ", \"max_tokens\": 0", "max_tokens"},
+        {HI ", \"stream\": 1", "stream"},
+        {HI ", \"stream_options\": {}", "stream_options"},
+        {HI ", \"top_logprobs\": 2", "top_logprobs"},
+        {HI ", \"top_logprobs\": 21, \"logprobs\": true", "top_logprobs"},
+        {HI ", \"logit_bias\": {\"x\": 1}", "logit_bias"},
+        {HI ", \"response_format\": {\"type\": \"xml\"}", "response_format.type"},
+        {HI ", \"tools\": [1]", "tools[0]"},
+        {HI ", \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"f\", \"parameters\": "
+            "{\"type\": \"string\"}}}]",
+         "tools[0]"},
+        {HI ", " TOOL ", \"tool_choice\": {\"type\": \"x\", \"function\": {\"name\": \"f\"}}", "tool_choice"},
+        {HI ", \"max_completion_tokens\": 0", "max_completion_tokens"},
+        {HI ", \"logit_bias\": {\"5000\": 1}", "logit_bias"},
+        {HI ", \"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"schema\": "
+            "{\"minItems\": 1000, \"items\": {\"minItems\": 1000}}}}",
+         "response_format.json_schema.schema"},
+        {"\"messages\": [{\"role\": \"user\", \"content\": null}]", "messages[0]"},
+        {"\"messages\": []", "messages"},
+        {"\"messages\": [1]", "messages[0]"},
+        {"\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\"}]}]",
+         "messages[0].content[0]"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char param[100];
         snprintf(param, sizeof param, "\"type\": \"invalid_request_error\", \"param\": \"%s\"", bad[i].param);
@@ -318,9 +347,17 @@ static void test_errors(void **state) {
     check_has(ask(CHAT, "{\"model\": \"matrix\", " HI "}"), 400, "makes no texts");
     check_has(ask(COMPLETE, about("\"prompt\": \"a\", \"suffix\": \"b\"")), 400, "\"param\": \"suffix\"");
     check_has(ask(COMPLETE, about("\"prompt\": [1, \"a\"]")), 400, "\"param\": \"prompt\"");
+    check_has(ask(COMPLETE, about("\"prompt\": [5000]")), 400, "\"param\": \"prompt\"");
+    check_has(ask(COMPLETE, about("\"prompt\": 5")), 400, "must be a string or an array");
+    check_has(ask(CHAT, "{\"model\": \"a\\u0000\"}"), 400, "no text may have \\\\u0000 in it");
     check_has(ask(COMPLETE, about("\"prompt\": \"a\", \"max_tokens\": 100000")), 400,
               "\"code\": \"context_length_exceeded\"");
     check_has(ask(COMPLETE, about("\"prompt\": \"a\", \"unknown\": {\"x\": []}")), 200, "\"text\"");
+    /* what is too long is too long, however much memory there is */
+    client longer = client_open(server.port);
+    assert_true(client_text(&longer, "POST " CHAT " HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n"));
+    check_has(client_reply(&longer, false), 413, "\"type\": \"invalid_request_error\"");
+    client_close(&longer);
     client packed = client_open(server.port);
     assert_true(client_text(
         &packed, "POST " CHAT " HTTP/1.1\r\nHost: x\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}"));
