@@ -104,10 +104,17 @@ static hone_status read_generation(hone_import *m, const char *path, hone_error 
         return hone_fail_file(err, HONE_CORRUPT, file, "is no JSON object");
     }
     const json_t *end = json_object_get(root, "eos_token_id"), *begin = json_object_get(root, "bos_token_id");
+    bool ids = !end || json_is_null(end) || json_is_integer(end) || json_is_array(end);
     if (json_is_integer(end)) hone_import_add_end(m, json_integer_value(end));
-    for (size_t i = 0; i < json_array_size(end); i++)
-        if (json_is_integer(json_array_get(end, i)))
-            hone_import_add_end(m, json_integer_value(json_array_get(end, i)));
+    for (size_t i = 0; i < json_array_size(end); i++) {
+        const json_t *one = json_array_get(end, i);
+        ids = ids && json_is_integer(one);
+        if (ids) hone_import_add_end(m, json_integer_value(one));
+    }
+    if (!ids) {
+        json_decref(root);
+        return hone_fail_file(err, HONE_CORRUPT, file, "eos_token_id is no id, and no list of ids");
+    }
     const json_int_t id = json_integer_value(begin);
     if (json_is_true(json_object_get(root, "hone_add_bos")) && json_is_integer(begin) && id >= 0 &&
         id <= INT32_MAX)

@@ -8,13 +8,14 @@
 
 void *hone_tpl_bad(tpl_parser *p, const char *what, const char *text, size_t size) {
     if (!p->failed)
-        p->status = hone_fail(p->err, HONE_INVALID_ARGUMENT, "line %d: %s '%.*s'", p->line, what,
-                              (int)hone_utf8_fit(text, size, 60), text);
+        p->status = hone_fail(p->err, HONE_INVALID_ARGUMENT, "line %d of the template: %s '%.*s'", p->line,
+                              what, (int)hone_utf8_fit(text, size, 60), text);
     p->failed = true;
     return NULL;
 }
 void *hone_tpl_bad_plain(tpl_parser *p, const char *what) {
-    if (!p->failed) p->status = hone_fail(p->err, HONE_INVALID_ARGUMENT, "line %d: %s", p->line, what);
+    if (!p->failed)
+        p->status = hone_fail(p->err, HONE_INVALID_ARGUMENT, "line %d of the template: %s", p->line, what);
     p->failed = true;
     return NULL;
 }

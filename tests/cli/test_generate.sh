@@ -91,6 +91,10 @@ says_like 1 "hone generate: *257 tokens, but a context of 256*" generate m.gguf 
 mkdir empty
 says 1 "hone generate: empty: there is neither model.onnx nor config.json in it" generate empty --prompt a
 says 1 "hone generate: m.gguf: the model has no chat template" generate m.gguf --chat
+cp -r t ends
+echo '{"eos_token_id": "</s>"}' >ends/generation_config.json
+says 1 "hone generate: ends/generation_config.json: eos_token_id is no id, and no list of ids" generate ends --prompt a
+says_like 1 "hone serve: *a context of 2 has no room for an answer" serve m.gguf --context 2 --port 0
 head -c 100000 m.gguf >cut.gguf
 says_like 1 "hone import: cut.gguf: the tensor blk.*" import cut.gguf --out cut
 make_model bad.gguf 'keys["general.architecture"] = "mamba"'

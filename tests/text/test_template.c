@@ -71,7 +71,7 @@ static void test_marks(void **state) {
 
 static void test_errors(void **state) {
     (void)state;
-    fails("a\n{{ ", HONE_INVALID_ARGUMENT, "line 2: a tag is not closed");
+    fails("a\n{{ ", HONE_INVALID_ARGUMENT, "line 2 of the template: a tag is not closed");
     fails("{% if x %}", HONE_INVALID_ARGUMENT, "the end is missing: 'elif'");
     fails("{% include 'a' %}", HONE_INVALID_ARGUMENT, "there is no statement 'include'");
     fails("{{ a b }}", HONE_INVALID_ARGUMENT, "does not end before 'b'");

@@ -92,6 +92,8 @@ static bool hear(void *user, const hone_lm_news *news) {
     return true;
 }
 
+enum { TRIED = 3 }; /* tokens */
+
 /* Plans and weights are made ready by it, too. */
 static hone_status try(hone_language *l, hone_error *err) {
     trial t = {.err = {.message = ""}};
@@ -100,7 +102,7 @@ static hone_status try(hone_language *l, hone_error *err) {
     hone_lm_job_options o = HONE_LM_JOB_OPTIONS_INIT;
     o.ids = &id;
     o.count = 1;
-    o.max_tokens = 2;
+    o.max_tokens = TRIED - 1;
     o.news = hear;
     o.user = &t;
     pthread_mutex_init(&t.lock, NULL);
@@ -151,6 +153,10 @@ static hone_status start(hone_language *l, hone_graph *graph, const hone_languag
     engine.stepped = tell_step;
     engine.user = l;
     HONE_TRY(hone_lm_engine_create(graph, &model, &engine, &l->engine, err));
+    const int64_t context = hone_lm_engine_context(l->engine);
+    if (context < TRIED)
+        return hone_fail(err, HONE_INVALID_ARGUMENT, "a context of %lld has no room for an answer",
+                         (long long)context);
     return try(l, err);
 }
 
