@@ -16,6 +16,19 @@ size_t hone_utf8_length(const char *text, size_t left) {
     return overlong || surrogate || too_large ? 0 : n;
 }
 
+size_t hone_utf8_broken(const char *text, size_t left) {
+    const unsigned char *p = (const unsigned char *)text;
+    size_t whole = p[0] < 0xc2 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 1, n = 1;
+    unsigned char low = p[0] == 0xe0   ? 0xa0
+                        : p[0] == 0xf0 ? 0x90
+                                       : 0x80,
+                  high = p[0] == 0xed   ? 0x9f
+                         : p[0] == 0xf4 ? 0x8f
+                                        : 0xbf;
+    for (; n < whole && n < left && p[n] >= low && p[n] <= high; n++) low = 0x80, high = 0xbf;
+    return n;
+}
+
 bool hone_utf8_is_valid(const char *text, size_t size) {
     for (size_t i = 0, n; i < size; i += n)
         if ((n = hone_utf8_length(text + i, size - i)) == 0) return false;

@@ -10,6 +10,9 @@
 /* Bytes of the character at `text`, of which `left` bytes (> 0) are there; 0 if there is none. Overlong forms and
  * surrogates are none. */
 size_t hone_utf8_length(const char *text, size_t left);
+/* Where there is none: the bytes that one U+FFFD stands for, which are as many as begin a character, or one. So Unicode
+ * recommends it (chapter 3.9), and others do it. */
+size_t hone_utf8_broken(const char *text, size_t left);
 bool hone_utf8_is_valid(const char *text, size_t size);
 /* How many bytes of a text of `size` are shown where there is room for `most`: no character is cut. */
 size_t hone_utf8_fit(const char *text, size_t size, size_t most);

@@ -60,7 +60,7 @@ static bool say(hone_detokenizer *d, const char *text, size_t size) {
         bool good =
             n ? hone_bytes_add(&d->out, text + at, n) : hone_bytes_text(&d->out, HONE_UTF8_REPLACEMENT);
         if (!good) return false;
-        at += n ? n : 1;
+        at += n ? n : hone_utf8_broken(text + at, size - at);
     }
     return true;
 }

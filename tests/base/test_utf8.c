@@ -32,6 +32,21 @@ static void knows_characters(void **state) {
     assert_true(hone_utf8_is_valid("a\0b", 3));
 }
 
+/* Python's bytes.decode("utf-8", "replace") and Rust's from_utf8_lossy() give as many U+FFFD. */
+static void counts_what_is_broken(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t bytes;
+    } cases[] = {{"\x80", 1},         {"\xff", 1},     {"\xc3", 1},         {"\xc3z", 1},
+                 {"\xc0\x80", 1},     {"\xe2\x82", 2}, {"\xe2\x82z", 2},    {"\xe0\x80\x80", 1},
+                 {"\xed\xa0\x80", 1}, {"\xf0\x9f", 2}, {"\xf0\x9f\x98", 3}, {"\xf0\x80\x80", 1},
+                 {"\xf4\x90\x80", 1}, {"\xf5\x80", 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(hone_utf8_broken(cases[i].text, strlen(cases[i].text)), cases[i].bytes);
+    assert_int_equal(hone_utf8_broken("\xf0\x9f\x98\x80", 2), 2);
+}
+
 static void cuts_between_characters(void **state) {
     (void)state;
     static const char text[] = "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80z"; /* of 1, 2, 3, 4 and 1 bytes */
@@ -70,6 +85,7 @@ static void makes_lines(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_characters),
+        cmocka_unit_test(counts_what_is_broken),
         cmocka_unit_test(cuts_between_characters),
         cmocka_unit_test(makes_lines),
     };

@@ -202,7 +202,7 @@ void hone_json_write_string(hone_buffer *b, const char *text, size_t size) {
         const char *escape = p[i] < 0x80 ? strchr("\"\"\\\\\nn\rr\tt\bb\ff", p[i]) : NULL;
         if (n == 0) {
             hone_buffer_text(b, HONE_UTF8_REPLACEMENT);
-            n = 1;
+            n = hone_utf8_broken(text + i, size - i);
         } else if (p[i] < 0x20 || p[i] == '"' || p[i] == '\\') {
             if (p[i] && escape)
                 hone_buffer_printf(b, "\\%c", escape[1]);
