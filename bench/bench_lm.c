@@ -1,7 +1,7 @@
 /* A language model at work: seconds until it is loaded, tokens a second of a prompt and of what follows it, memory, and the
  * plain read of as many bytes as the file has. lm.py runs it beside a peer.
  *
- *     bench_lm MODEL THREADS PROMPT TOKENS */
+ *     bench_lm MODEL THREADS PROMPT TOKENS [bfloat16] */
 #include <hone/generate.h>
 #include <hone/import.h>
 
@@ -65,7 +65,7 @@ int main(int argc, char **argv) {
     hone_lm *lm;
     hone_lm_sequence *s;
     struct stat info;
-    if (argc != 5 || stat(argv[1], &info) != 0) {
+    if ((argc != 5 && argc != 6) || stat(argv[1], &info) != 0) {
         fprintf(stderr, "bench_lm MODEL THREADS PROMPT TOKENS\n");
         return 2;
     }
@@ -73,6 +73,7 @@ int main(int argc, char **argv) {
     double start = now(), prefill = 1e9, decode = 1e9;
     hone_lm_options o = HONE_LM_OPTIONS_INIT;
     o.threads = threads;
+    if (argc > 5 && strcmp(argv[5], "bfloat16") == 0) o.precision = HONE_PRECISION_BFLOAT16;
     o.context = prompt + tokens + 8;
     int32_t *ids = calloc((size_t)o.context, sizeof *ids);
     if (!ids || threads < 1 || threads > 64 || prompt < 1 || tokens < 1) return 2;

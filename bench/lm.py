@@ -31,7 +31,8 @@ def measure(programs, args, threads):
     best = {}
     for _ in range(args.rounds):
         for name, program in programs.items():
-            out = subprocess.run([program, args.model, str(threads), str(args.prompt), str(args.tokens)], check=True,
+            command = [program, args.model, str(threads), str(args.prompt), str(args.tokens)]
+            out = subprocess.run(command + ([args.precision] if args.precision and name == "hone" else []), check=True,
                                  capture_output=True, text=True).stdout
             figures = json.loads(out)
             best[name] = better(best[name], figures) if name in best else figures
@@ -44,6 +45,7 @@ def main():
     p.add_argument("--bench", required=True)
     p.add_argument("--llama", nargs=2, metavar=("SOURCES", "BUILD"))
     p.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    p.add_argument("--precision", choices=["bfloat16"], help="of Hone's arithmetic; else float32")
     p.add_argument("--prompt", type=int, default=512)
     p.add_argument("--tokens", type=int, default=128)
     p.add_argument("--rounds", type=int, default=3)

@@ -160,10 +160,10 @@ typedef struct hone_kernels {
     void (*dot_rows_f32)(const float *x, const float *rows, int64_t count, int64_t row, int64_t n,
                          float scale, float *y);
     /* Rows of n numbers as integers, in runs: x / scale to the nearest even. The scale is the largest |x| / 127 with one part,
-     * a power of two with two; it is NaN where x is NaN or infinite. y: hone_bits_row_size bytes a row. */
+     * a power of two with more; it is NaN where x is NaN or infinite. y: hone_bits_row_size bytes a row. */
     void (*bits_round)(const hone_bits *p, const float *x, int64_t n, int64_t rows, void *y);
     /* y[i*y_row + j] = bias[j] (NULL: 0) + the product of such rows with column j < columns: exact within runs, float32 in
-     * order of K over them. A row's result does not depend on the others, and with two parts not on the level. */
+     * order of K over them. A row's result does not depend on the others, and with two parts or more not on the level. */
     void (*bits_multiply)(const hone_bits *p, const hone_bits_panel *b, const void *a, int64_t rows,
                           const float *bias, int64_t columns, float *y, int64_t y_row);
     /* Pages of HONE_PAGE keys and values (ops/attention/paged.h): s[i*s_row + t] = the sum over l < d of

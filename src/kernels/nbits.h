@@ -22,7 +22,8 @@ typedef struct hone_nbits {
  *                  4 … 7 in the high ones; with 2 bits 0 … 3 in the lowest two bits, and so on up to 12 … 15
  *   scales, more   block | column, float16 or float32
  *
- * Codes are unsigned. Columns beyond the end have scales of 0. A number of A is one part of 8 bits, or two that make 16. */
+ * Codes are unsigned. Columns beyond the end have scales of 0. A number of A is one part of 8 bits, or two that make 16, or three
+ * that make 24, as many as a float32 has. */
 #define HONE_BITS_PANEL 16
 #define HONE_BITS_ROWS 8 /* tasks over rows of A begin at multiples of this */
 
@@ -50,7 +51,8 @@ static inline int hone_bits_run(const hone_bits *p) {
 /* Bytes of a row of A as integers, with the scale and two sums of each run. How they lie is the level's affair. */
 static inline size_t hone_bits_row_size(const hone_bits *p) {
     const int run = hone_bits_run(p);
-    return (size_t)(p->blocks * (p->block / run)) * (size_t)(2 * run + 12);
+    const int bytes = p->parts == 3 ? 4 * run + 16 : 2 * run + 12;
+    return (size_t)(p->blocks * (p->block / run)) * (size_t)bytes;
 }
 /* Bytes of a panel's codes, and of its scales or of what it has more. */
 static inline size_t hone_bits_codes_size(const hone_bits *p) {

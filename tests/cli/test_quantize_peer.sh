@@ -24,10 +24,10 @@ same() {
 }
 for bits in 8 4 3 2; do
     for dialect in onnx ort; do
-        same 1e-4 --mode weights --bits $bits --edge-bits $bits --dialect $dialect
-        same 1e-4 --mode weights --bits $bits --edge-bits 2 --block 64 --asymmetric --dialect $dialect
+        same 1e-5 --mode weights --bits $bits --edge-bits $bits --dialect $dialect
+        same 1e-5 --mode weights --bits $bits --edge-bits 2 --block 64 --asymmetric --dialect $dialect
     done
-    same 1e-4 --mode weights --bits $bits --edge-bits $bits --block 0
+    same 1e-5 --mode weights --bits $bits --edge-bits $bits --block 0
     same 0.02 --mode static --bits $bits --edge-bits $bits --data idx:data --rounding gptq --correct-bias
 done
 same 1e-5 --mode fp16
@@ -35,7 +35,7 @@ same 1e-5 --mode bf16
 # convolutions
 works train --model cnn:8-16s2-p-24 --data idx:data --epochs 1 --threads 1 --out m.onnx
 for bits in 4 2; do
-    same 1e-4 --mode weights --bits $bits --edge-bits $bits
+    same 1e-5 --mode weights --bits $bits --edge-bits $bits
     same 0.02 --mode static --bits $bits --edge-bits $bits --data idx:data
 done
 finish

@@ -124,7 +124,7 @@ static void test_runs_packed(void **state) {
             hone_graph *p = quantized(g, &o, NULL);
             assert_non_null(find_op(p, "MatMulNBits"));
             assert_null(find_op(p, "DequantizeLinear"));
-            assert_true(difference(q, p) < 1e-4);
+            assert_true(difference(q, p) < 1e-5);
             hone_graph_free(p);
             hone_graph_free(q);
         }

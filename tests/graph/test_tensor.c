@@ -343,8 +343,11 @@ static void test_copy_of_zeros(void **state) {
     char *page = (char *)((uintptr_t)copy->data & ~(uintptr_t)(PAGE - 1));
     assert_int_equal(mincore(page, (size_t)PAGE * PAGES, there), 0);
     int resident = 0;
+    (void)resident;
     for (int i = 0; i < PAGES; i++) resident += there[i] & 1;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their allocators touch what they give */
     assert_in_range(resident, 1, 4);
+#endif
     hone_tensor_free(from);
     hone_tensor_free(copy);
 }

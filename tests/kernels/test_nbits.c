@@ -76,7 +76,7 @@ static void check_row(const hone_bits *p, const float *x, const float *got, bool
             const double w = number_at(p, at / p->block, j, code_at(p->bits, at, j), &adds);
             want += w * (double)x[at];
             size += fabs(w * (double)x[at]);
-            off += fabs(w) * most / (p->parts == 1 ? 253 : 32000);
+            off += fabs(w) * most / (p->parts == 1 ? 253 : p->parts == 2 ? 32000 : 8e6);
         }
         if (fabs((double)got[j] - want) > 2e-6 * size + off)
             fail_msg("%s, %d bits in blocks of %d, %d parts: %g, not %g", level, p->bits, p->block, p->parts,
@@ -109,8 +109,8 @@ typedef struct products {
     float y[ROWS * PANEL];
 } products;
 
-/* Every form on this level; all of a form's results are the same bits, alone or with others, and with two parts as `first`
- * has them. */
+/* Every form on this level; all of a form's results are the same bits, alone or with others, and with more parts than one as
+ * `first` has them. */
 static void check_form(const hone_kernels *k, const char *level, hone_bits p, products *first) {
     static uint64_t rounded[ROWS * ROW], one[ROW];
     static float y[ROWS * (PANEL + 1)], alone[PANEL];
@@ -131,28 +131,29 @@ static void check_form(const hone_kernels *k, const char *level, hone_bits p, pr
                 assert_memory_equal(alone, got, (PANEL - 5) * sizeof(float));
                 assert_true(alone[PANEL - 5] == 77);
                 if (first->y[i * PANEL] == 0) memcpy(first->y + i * PANEL, got, sizeof alone);
-                if (p.parts == 2 && memcmp(first->y + i * PANEL, got, sizeof alone) != 0)
-                    fail_msg("%s: other bits, %d bits in blocks of %d", level, p.bits, p.block);
+                if (p.parts > 1 && memcmp(first->y + i * PANEL, got, sizeof alone) != 0)
+                    fail_msg("%s: other bits, %d bits in blocks of %d, %d parts", level, p.bits, p.block,
+                             p.parts);
             }
         }
 }
 
 static void check_products(const hone_kernels *k, const char *level) {
     static const int bits[] = {2, 4, 8}, blocks[] = {16, 32, 48, 128};
-    static products first[COUNT(bits) * COUNT(blocks) * 6];
+    static products first[COUNT(bits) * COUNT(blocks) * 9];
     products *f = first;
     make_numbers();
     for (int i = 0; i < COUNT(bits); i++)
         for (int l = 0; l < COUNT(blocks); l++)
-            for (int kind = 0; kind < 6; kind++, f++) {
+            for (int kind = 0; kind < 9; kind++, f++) {
                 const int block = blocks[l];
                 check_form(k, level,
                            (hone_bits){.blocks = (N_A + block - 1) / block,
                                        .block = block,
                                        .bits = bits[i],
-                                       .parts = 1 + kind % 2,
-                                       .middle = kind < 2 ? 1 << (bits[i] - 1) : 0,
-                                       .more = (hone_bits_more)(kind / 2)},
+                                       .parts = 1 + kind % 3,
+                                       .middle = kind < 3 ? 1 << (bits[i] - 1) : 0,
+                                       .more = (hone_bits_more)(kind / 3)},
                            f);
             }
 }
@@ -175,12 +176,16 @@ static void check_ends(const hone_kernels *k, const char *level) {
     for (int i = 0; i < PANEL; i++) scales[i] = 1;
     const hone_bits_panel b = {panel, scales, NULL};
     for (int i = 0; i < COUNT(cases); i++)
-        for (p.parts = 1; p.parts <= 2; p.parts++) {
+        for (p.parts = 1; p.parts <= 3; p.parts++) {
             uint64_t rounded[32];
             float y[PANEL];
             k->bits_round(&p, cases[i].x, 2, 1, rounded);
             k->bits_multiply(&p, &b, rounded, 1, NULL, PANEL, y, PANEL);
-            if (!near((double)y[3], (double)cases[i].want, p.parts == 1 ? 0.005 : 4e-5, 1e-30))
+            if (!near((double)y[3], (double)cases[i].want,
+                      p.parts == 1   ? 0.005
+                      : p.parts == 2 ? 4e-5
+                                     : 3e-7,
+                      1e-30))
                 fail_msg("%s: case %d, %d parts: %g", level, i, p.parts, (double)y[3]);
         }
 }

@@ -5,7 +5,8 @@
  * scales are float32, or float16. zeros is like them, or uint8 packed like B, each row from a byte of its own; left out: 2^(bits - 1). With offsets = 1
  * it is what is added to code times scale instead, never packed; left out: 0. B may be int8 of 8 bits, whose zero point is 0 if left out.
  *
- * A is rounded to 16 bits in runs of 32 along K, which is as good as float32, or, where integers = 1, to 8 bits: products are
+ * A is rounded to 24 bits in runs of 32 along K, which is as good as float32, to 16 where less will do (bfloat16), or, where
+ * integers = 1, to 8: products are
  * sums of integers then, exact within a run. A row's result depends on nothing else, so a token's is the same whatever is
  * computed beside it. */
 #include "ops/quant/nbits.h"
@@ -196,7 +197,10 @@ static hone_status prepare(hone_prepare *p, hone_error *err) {
     if (!q) return hone_fail_memory(err);
     const hone_type *a = p->in[A];
     const bool integers = hone_node_int(p->node, "integers") != 0;
-    *q = (params){.b = hone_bits_panels_of(p, B, integers ? 1 : 2),
+    *q = (params){.b = hone_bits_panels_of(p, B,
+                                           integers                                  ? 1
+                                           : p->precision == HONE_PRECISION_BFLOAT16 ? 2
+                                                                                     : 3),
                   .kernels = hone_kernels_get(),
                   .m = hone_dims_product(a, 0, a->rank - 1),
                   .n = hone_node_int(p->node, "N")};

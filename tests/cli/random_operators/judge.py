@@ -10,7 +10,7 @@ from onnx import AttributeProto, TensorProto, defs, helper
 from onnx.reference import ReferenceEvaluator
 
 from draw import FLOATS, NARROW, constant_proto, dtype_of, is_float, name_of, value_info
-from known import COARSE, ONE_STEP, ROUNDED, prefers_reference
+from known import COARSE, ONE_STEP, prefers_reference
 from library import Optional
 
 RECURRENT = ("RNN", "GRU", "LSTM")
@@ -221,8 +221,6 @@ def allowance(node, inputs, y):
     relative = RELATIVE[name_of(y)]
     if name_of(y) == "double" and node.proto.op_type in COARSE:
         relative = 1e-5
-    if node.proto.op_type in ROUNDED:
-        relative = max(relative, 5e-4)
     size = np.abs(y.astype(np.float64))
     size = np.where(np.isfinite(size), size, 0)
     if node.sums:

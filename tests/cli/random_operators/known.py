@@ -48,9 +48,6 @@ ONE_STEP = {"QLinearAdd", "QLinearMul", "QLinearWhere", "QLinearLeakyRelu", "QLi
             "QLinearGlobalAveragePool", "QLinearAveragePool", "QLinearConcat", "QLinearConv", "QLinearMatMul",
             "DynamicQuantizeLinear"}  # fmt: skip
 
-# Products with weights of few bits, which round what they multiply them by to 16 bits.
-ROUNDED = {"MatMulNBits"}
-
 # Operators whose float64 the judges compute in float32, or with constants of float32.
 COARSE = {
     "RNN",
