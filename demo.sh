@@ -45,6 +45,23 @@ step() {
     echo "\$ hone $*"
     "$hone" "$@"
 }
+# start_server NAME=MODEL: sets $url; what it says is in server.log.
+start_server() {
+    echo "\$ hone serve --model $1 --port 0"
+    "$hone" serve --model "$1" --port 0 >server.log 2>&1 &
+    server=$!
+    trap 'kill $server 2>/dev/null' EXIT
+    for _ in $(seq 600); do
+        grep -q '^listening at ' server.log && break
+        sleep 0.1
+    done
+    url=$(sed -n 's/^listening at //p' server.log)
+}
+stop_server() {
+    kill -TERM $server
+    wait $server || true
+    trap - EXIT
+}
 if [ $life = lm ]; then
     . ../../scripts/demo_lm.sh
     exit 0
@@ -94,16 +111,8 @@ make_mlp() {
 make_$life
 
 say "serve: a real image over HTTP"
-echo "\$ hone serve --model fashion=int8.onnx --port 0"
-"$hone" serve --model fashion=int8.onnx --port 0 >server.log 2>&1 &
-server=$!
-trap 'kill $server 2>/dev/null' EXIT
-for _ in $(seq 600); do
-    grep -q '^listening at ' server.log && break
-    sleep 0.1
-done
+start_server fashion=int8.onnx
 cat server.log
-url=$(sed -n 's/^listening at //p' server.log)
 # The first image of the test set, as JSON: 28 rows of 28 numbers in [0, 1].
 zcat /usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz 2>/dev/null | tail -c +17 | head -c 784 |
     od -An -v -tu1 -w28 | awk '{ row = ""
@@ -117,9 +126,7 @@ best=$(tr -d '[]{} \n' <answer.json | sed 's/.*predictions"://' | tr ',' '\n' |
     awk 'NR == 1 || $1 > top { top = $1; best = NR - 1 } END { print best }')
 class=$("$hone" inspect int8.onnx | sed -n "s/^classes  */  /; s/^  *$best \([A-Z].*\)/\1/p")
 echo "the image is an ankle boot; the server says: $class"
-kill -TERM $server
-wait $server || true
-trap - EXIT
+stop_server
 [ "$class" = "Ankle boot" ] || exit 1
 
 say "measuring"

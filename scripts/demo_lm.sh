@@ -20,15 +20,7 @@ step "measure: how likely the model finds a text, here the GPL's" \
     eval smol --data text:/usr/share/common-licenses/GPL-3 --windows 10
 
 say "serve: OpenAI's API"
-echo "\$ hone serve --model smol=smol --port 0"
-"$hone" serve --model smol=smol --port 0 >server.log 2>&1 &
-server=$!
-trap 'kill $server 2>/dev/null' EXIT
-for _ in $(seq 600); do
-    grep -q '^listening at ' server.log && break
-    sleep 0.1
-done
-url=$(sed -n 's/^listening at //p' server.log)
+start_server smol=smol
 for _ in $(seq 600); do
     curl -sf "$url/v1/models/smol" >/dev/null && break
     sleep 0.1
@@ -37,8 +29,6 @@ body='{"model": "smol", "temperature": 0, "messages": [{"role": "user", "content
 echo "\$ curl $url/v1/chat/completions -d '$body'"
 curl -sS --fail-with-body "$url/v1/chat/completions" -d "$body" | tee answer.json
 echo
-kill -TERM $server
-wait $server || true
-trap - EXIT
+stop_server
 grep -q 'The capital of France is Paris' answer.json || exit 1
 echo "done in $((SECONDS - started)) s, apart from building; the model is in $out/smol"

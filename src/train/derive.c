@@ -28,14 +28,6 @@ static bool is_weight(const hone_value *v, int moves) {
     return false;
 }
 
-bool hone_is_table(const hone_value *v) {
-    for (size_t u = 0; u < v->use_count; u++) {
-        const hone_slot *slot = hone_op_input(v->uses[u].node->op, v->uses[u].index);
-        if (slot && (slot->flags & HONE_SLOT_ROWS)) return true;
-    }
-    return false;
-}
-
 /* A line of the list. */
 static bool is_listed(const char *list, const char *name) {
     size_t length = strlen(name);

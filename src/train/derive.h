@@ -26,8 +26,6 @@ bool hone_is_trainable(const hone_graph *g, const hone_value *v);
 bool hone_matches(const char *list, const char *name);
 /* Do the options keep that weight as it is? */
 bool hone_is_frozen(const hone_train_options *o, const char *name);
-/* Is it a table whose rows are looked up? */
-bool hone_is_table(const hone_value *v);
 /* Lists in the metadata what is marked `trainable` and no slot tells of. */
 hone_status hone_remember_trainable(hone_graph *g, hone_error *err);
 

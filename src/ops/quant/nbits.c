@@ -6,9 +6,8 @@
  * it is what is added to code times scale instead, never packed; left out: 0. B may be int8 of 8 bits, whose zero point is 0 if left out.
  *
  * A is rounded to 24 bits in runs of 32 along K, which is as good as float32, to 16 where less will do (bfloat16), or, where
- * integers = 1, to 8: products are
- * sums of integers then, exact within a run. A row's result depends on nothing else, so a token's is the same whatever is
- * computed beside it. */
+ * integers = 1, to 8: products are sums of integers then, exact within a run. A row's result depends on nothing else, so a
+ * token's is the same whatever is computed beside it. */
 #include "ops/quant/nbits.h"
 #include "base/bits.h"
 #include "base/half.h"
